@@ -1,0 +1,214 @@
+"""Asking every operator one question, and deciding what was said.
+
+A node that says otherwise than the agreed answer is set aside: its word counts for nothing on its own, but it goes on
+being asked, and comes back when it says what the others say. Errors and nulls are silence, which is never held against
+anyone: a null receipt means only that this node does not know.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from chain.errors import CallReverted, Malformed, NoAgreement, NodeError
+from chain.metrics import ChainMetrics
+from chain.node import Node
+from chain.vote import Vote
+from kit.logs import get_logger
+
+log = get_logger(__name__)
+
+Key = Callable[[Any], Hashable]
+"""Makes of a result what must be equal between nodes.
+
+Raises ValueError, KeyError or TypeError for what is not well formed.
+"""
+
+GRACE = 0.3
+"""Seconds a decided vote still waits for the others' words, so that a liar is noticed.
+
+Later ones are heard in the background.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What the operators agree on: one node's result, the key it was compared by, and who says so."""
+
+    value: Any
+    key: Hashable
+    agreed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    node: Node
+    opinion: bytes
+    key: Hashable = None
+    value: Any = None
+    refusal: CallReverted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Silent:
+    operator: str
+    unknown: bool
+    error: NodeError | None = None
+
+
+def canonical(value: Any) -> Hashable:
+    """A result as text that is equal when two nodes say the same: sorted keys, hexadecimal digits in lower case."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).lower()
+
+
+class Question:
+    """One question on its way through the operators."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - only the pool makes one
+        self, method: str, params: list[Any], needed: int, key: Key | None, metrics: ChainMetrics, timeout: float | None
+    ) -> None:
+        """Nothing is asked before `ask`."""
+        self._method = method
+        self._params = params
+        self._vote = Vote(needed)
+        self._key = key or canonical
+        self._metrics = metrics
+        self._timeout = timeout
+        self._said: list[_Said] = []
+        self._aside: list[_Said] = []
+        self._silent: list[_Silent] = []
+
+    async def ask(self, operators: Mapping[str, Sequence[Node]], later: Callable[[Awaitable[None]], None]) -> Agreed:
+        """Ask all at once; decided when no outstanding voice can change it. Raises NoAgreement, CallReverted."""
+        voices = [[n for n in nodes if not n.set_aside] for nodes in operators.values()]
+        asides = [n for nodes in operators.values() for n in nodes if n.set_aside]
+        counted = {asyncio.create_task(self._opinion(nodes)) for nodes in voices if nodes}
+        shadows = {asyncio.create_task(self._opinion([node])) for node in asides}
+        pending: set[asyncio.Task[_Said | _Silent]] = counted | shadows
+        winner: bytes | None = None
+        try:
+            while pending and winner is None:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                self._hear(done)
+                winner = self._vote.winner(len(pending & counted)) or self._readmitting(pending)
+            if winner is not None and pending:
+                done, pending = await asyncio.wait(pending, timeout=GRACE)
+                self._hear(done)
+        except BaseException:
+            for task in pending:
+                task.cancel()
+            raise
+        if winner is None:
+            raise self._no_agreement()
+        self._judge(winner)
+        if pending:
+            later(self._hear_later(pending, winner))
+        chosen = next(said for said in [*self._said, *self._aside] if said.opinion == winner)
+        if chosen.refusal is not None:
+            raise chosen.refusal
+        holders = self._vote.holders(winner)
+        return Agreed(chosen.value, chosen.key, tuple(name for name in operators if name in holders))
+
+    async def _opinion(self, nodes: Sequence[Node]) -> _Said | _Silent:
+        """The word of one operator: its first node that has one."""
+        unknown, last = False, None
+        for node in nodes:
+            try:
+                value = await node.call(self._method, self._params, self._timeout)
+                if value is None:
+                    unknown = True
+                    continue
+                key = self._key(value)
+                return _Said(node, repr(key).encode(), key, value)
+            except CallReverted as refusal:
+                return _Said(node, b"revert " + (refusal.data or "").lower().encode(), refusal=refusal)
+            except NodeError as error:
+                last = error
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+                last = Malformed(node.name, f"{self._method}: the answer is not well formed")
+        return _Silent(nodes[0].operator, unknown, last)
+
+    def _hear(self, done: set[asyncio.Task[_Said | _Silent]]) -> None:
+        for task in done:
+            word = task.result()
+            if isinstance(word, _Silent):
+                self._silent.append(word)
+            elif word.node.set_aside:
+                self._aside.append(word)
+            else:
+                self._said.append(word)
+                self._vote.cast(word.node.operator, word.opinion)
+
+    def _readmitting(self, pending: set[asyncio.Task[_Said | _Silent]]) -> bytes | None:
+        """The winner once those set aside who say what the leading trusted voice says are counted with it.
+
+        Without this, an operator that was set aside and another that then falls silent would stop everything for good.
+        """
+        leading = self._vote.leading()
+        if pending or leading is None:
+            return None
+        full = Vote(self._vote.needed, dict(self._vote.voices))
+        for word in self._aside:
+            if word.opinion == leading:
+                full.cast(word.node.operator, word.opinion)
+        winner = full.winner()
+        if winner is not None:
+            self._vote = full
+        return winner
+
+    def _judge(self, winner: bytes) -> None:
+        for word in self._said:
+            if word.opinion != winner:
+                _set_aside(word.node, self._method, self._metrics)
+        for word in self._aside:
+            if word.opinion == winner:
+                _readmit(word.node, self._metrics)
+
+    async def _hear_later(self, pending: set[asyncio.Task[_Said | _Silent]], winner: bytes) -> None:
+        try:
+            done, _ = await asyncio.wait(pending)
+        except asyncio.CancelledError:
+            for task in pending:
+                task.cancel()
+            raise
+        self._said, self._aside = [], []
+        for task in done:
+            word = task.result()
+            if isinstance(word, _Said):
+                (self._aside if word.node.set_aside else self._said).append(word)
+        self._judge(winner)
+
+    def _no_agreement(self) -> NoAgreement:
+        said = [*self._said, *self._aside]
+        reason = "dissent" if len({word.opinion for word in said}) > 1 else "silence"
+        unknowns = tuple(word.operator for word in self._silent if word.unknown)
+        errors = "; ".join(str(word.error) for word in self._silent if word.error is not None)
+        detail = (
+            f"{self._method}: {self._vote.needed} operators must say the same; {len(said)} said something, "
+            f"{len(unknowns)} did not know"
+            + (" and they differ" if reason == "dissent" else "")
+            + (f". {errors}" if errors else "")
+            + "."
+        )
+        return NoAgreement(
+            reason,
+            opinions=tuple(word.node.operator for word in said),
+            unknowns=unknowns,
+            detail=detail.replace("..", "."),
+        )
+
+
+def _set_aside(node: Node, method: str, metrics: ChainMetrics) -> None:
+    metrics.dissent(node.name, method)
+    if not node.set_aside:
+        node.set_aside = True
+        metrics.set_aside(node.name, aside=True)
+        log.error("chain.node_set_aside", node=node.name, method=method)
+
+
+def _readmit(node: Node, metrics: ChainMetrics) -> None:
+    node.set_aside = False
+    metrics.set_aside(node.name, aside=False)
+    log.warning("chain.node_readmitted", node=node.name)

@@ -1,0 +1,210 @@
+"""Proving that one transfer happened: the only evidence of a delivery that counts.
+
+Mezo's blocks are final once committed, so depth buys nothing. What is guarded against is a node that lags, prunes or
+lies: the receipt must be the same at enough operators, and each of them must have gone one block further, because block
+H is signed for in the header of H+1.
+"""
+
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from chain.erc20 import TRANSFER_TOPIC, decode_transfer_log
+from chain.errors import NoAgreement
+from chain.pool import Agreed, Pool
+from chain.types import Address, BlockRef, Transfer, data_bytes, hash32, quantity, to_checksum
+
+Reason = Literal["waiting_for_second_node", "not_mined", "chain_paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedTransfer:
+    """What must be found: exactly one Transfer of `token` to `recipient`, of exactly `amount` base units.
+
+    `sender` None: from anyone; a collection: from one of them. `log_index` singles out one event where a transaction
+    may pay the same recipient more than once.
+    """
+
+    token: Address
+    recipient: Address
+    amount: int
+    sender: Address | Collection[Address] | None = None
+    log_index: int | None = None
+
+    def senders(self) -> frozenset[Address] | None:
+        """Who may have sent it; None for anyone."""
+        if self.sender is None:
+            return None
+        given = [self.sender] if isinstance(self.sender, str) else self.sender
+        return frozenset(to_checksum(one) for one in given)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """It happened, and enough operators say so; `confirmations` counts the transfer's own block as the first."""
+
+    transfer: Transfer
+    confirmations: int
+    agreed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing can be said yet; ask again after the next block."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The transaction succeeded and did something else; `detail` says what."""
+
+    detail: str
+    block: BlockRef
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """The transaction is in this block with status 0: it moved nothing but gas."""
+
+    block: BlockRef
+
+
+Verdict = Proven | Waiting | Mismatch | Reverted
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What matters of a receipt, in a form that is equal between nodes.
+
+    A transaction's index in its block is not in it.
+    """
+
+    tx_hash: str
+    block: BlockRef
+    succeeded: bool
+    logs: tuple[tuple[str, tuple[str, ...], bytes, int], ...]
+
+
+def parse_receipt(raw: Mapping[str, Any], tx_hash: str) -> Receipt:
+    """Read a receipt, checked to be that of `tx_hash`. Raises ValueError, KeyError, TypeError where malformed."""
+    block = BlockRef(quantity(raw["blockNumber"]), hash32(raw["blockHash"]))
+    status = quantity(raw["status"])
+    if hash32(raw["transactionHash"]) != tx_hash or status not in {0, 1}:
+        message = "a receipt of another transaction, or without a status"
+        raise ValueError(message)
+    logs = []
+    for log in raw["logs"]:
+        if (
+            log.get("removed") is True
+            or hash32(log["transactionHash"]) != tx_hash
+            or hash32(log["blockHash"]) != block.hash
+        ):
+            message = "a log of another block or transaction"
+            raise ValueError(message)
+        topics = tuple(hash32(topic) for topic in log["topics"])
+        logs.append((to_checksum(log["address"].lower()), topics, data_bytes(log["data"]), quantity(log["logIndex"])))
+    return Receipt(tx_hash, block, status == 1, tuple(sorted(logs, key=lambda log: log[3])))
+
+
+async def agreed_receipt(pool: Pool, tx_hash: str) -> tuple[Receipt, tuple[str, ...]]:
+    """The receipt that enough operators tell alike, and who they are; their heads are not looked at.
+
+    Raises NoAgreement.
+    """
+    wanted = hash32(tx_hash)
+
+    def key(raw: Any) -> Hashable:
+        return parse_receipt(raw, wanted)
+
+    agreed: Agreed = await pool.agree("eth_getTransactionReceipt", [wanted], key=key)
+    assert isinstance(agreed.key, Receipt)  # noqa: S101 - the key above made it
+    return agreed.key, agreed.agreed_by
+
+
+async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer) -> Verdict:
+    """Whether the expected transfer happened in `tx_hash`. Costs one receipt at each operator; never raises for nodes.
+
+    Raises ValueError where `tx_hash` is no hash.
+    """
+    try:
+        receipt, agreed_by = await agreed_receipt(pool, tx_hash)
+    except NoAgreement as error:
+        return await _waiting(pool, error)
+    needed = receipt.block.number + 1
+    beyond = _beyond(pool, agreed_by, needed)
+    if len(beyond) < pool.agreement:
+        await pool.refresh()
+        beyond = _beyond(pool, agreed_by, needed)
+    if len(beyond) < pool.agreement:
+        reason: Reason = "chain_paused" if pool.stalled else "waiting_for_second_node"
+        return Waiting(reason, f"block {receipt.block.number} has no successor at {pool.agreement} operators yet")
+    if not receipt.succeeded:
+        return Reverted(receipt.block)
+    found = find_transfer(receipt, expected)
+    if isinstance(found, str):
+        return Mismatch(found, receipt.block)
+    head = sorted(beyond.values(), reverse=True)[pool.agreement - 1]
+    return Proven(found, head - receipt.block.number + 1, agreed_by)
+
+
+def find_transfer(receipt: Receipt, expected: ExpectedTransfer) -> Transfer | str:
+    """The one expected transfer in a receipt, or a sentence that says what is there instead."""
+    token, recipient = to_checksum(expected.token), to_checksum(expected.recipient)
+    transfers = [transfer for transfer in transfers_of(receipt) if transfer.token == token]
+    if expected.log_index is not None:
+        transfers = [transfer for transfer in transfers if transfer.log_index == expected.log_index]
+    if not transfers:
+        return f"no Transfer of the token {token} in the transaction"
+    ours = [transfer for transfer in transfers if transfer.recipient == recipient]
+    if not ours:
+        return (
+            f"the token went to {', '.join(sorted({transfer.recipient for transfer in transfers}))}, not to {recipient}"
+        )
+    if len(ours) > 1:
+        return f"{len(ours)} Transfers to {recipient} where exactly one was expected"
+    transfer = ours[0]
+    if transfer.amount != expected.amount:
+        return f"the amount is {transfer.amount} base units, not {expected.amount}"
+    senders = expected.senders()
+    if senders is not None and transfer.sender not in senders:
+        return f"it came from {transfer.sender}, who is not an expected sender"
+    return transfer
+
+
+def transfers_of(receipt: Receipt) -> list[Transfer]:
+    """Every ERC-20 Transfer in a receipt, whatever the token."""
+    found = []
+    for address, topics, data, log_index in receipt.logs:
+        if not topics or topics[0] != TRANSFER_TOPIC:
+            continue
+        transfer = decode_transfer_log(
+            {
+                "address": address,
+                "topics": topics,
+                "data": "0x" + data.hex(),
+                "transactionHash": receipt.tx_hash,
+                "logIndex": hex(log_index),
+                "blockNumber": hex(receipt.block.number),
+                "blockHash": receipt.block.hash,
+            }
+        )
+        if transfer is not None:
+            found.append(transfer)
+    return found
+
+
+def _beyond(pool: Pool, operators: tuple[str, ...], block: int) -> dict[str, int]:
+    return {name: head for name, head in pool.heads().items() if name in operators and head >= block}
+
+
+async def _waiting(pool: Pool, error: NoAgreement) -> Waiting:
+    await pool.refresh()  # nobody may have looked for a while, which is no halt of the chain
+    if pool.stalled:
+        return Waiting("chain_paused", str(error))
+    # A null means "unknown" to one node; enough of them, and no one who knows better, is as near to "not mined" as
+    # nodes get.
+    if not error.opinions and len(error.unknowns) >= pool.agreement:
+        return Waiting("not_mined", str(error))
+    return Waiting("waiting_for_second_node", str(error))

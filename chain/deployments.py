@@ -1,0 +1,83 @@
+"""Where the contracts are on each chain, from `contracts/deployments/<chain id>.json`, and their small ABIs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from chain.types import Address, is_address, to_checksum
+
+_CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
+
+
+@dataclass(frozen=True, slots=True)
+class SafeContracts:
+    """The canonical contracts of one Safe version; equal on every chain, but not deployed on every chain."""
+
+    version: str
+    registered: bool
+    singletons: tuple[Address, ...]
+    proxy_factory: Address
+    fallback_handlers: tuple[Address, ...]
+    multi_send_call_only: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What is known of one chain."""
+
+    chain_id: int
+    name: str
+    musd: Address
+    explorer: str
+    safes: Mapping[str, SafeContracts]
+
+    def transaction_url(self, tx_hash: str) -> str:
+        """The explorer's page of a transaction."""
+        return f"{self.explorer}/tx/{tx_hash}"
+
+    def address_url(self, address: Address) -> str:
+        """The explorer's page of an address."""
+        return f"{self.explorer}/address/{address}"
+
+
+@cache
+def deployment(chain_id: int) -> Deployment:
+    """The chain's deployment. Raises LookupError for a chain nobody described."""
+    path = _CONTRACTS / "deployments" / f"{int(chain_id)}.json"
+    if not path.is_file():
+        message = f"There is no contracts/deployments/{int(chain_id)}.json: chain {int(chain_id)} is not supported."
+        raise LookupError(message)
+    data: dict[str, Any] = orjson.loads(path.read_bytes())
+    safes = {
+        version: SafeContracts(
+            version=version,
+            registered=bool(safe["registered"]),
+            singletons=tuple(to_checksum(one) for one in safe["singletons"]),
+            proxy_factory=to_checksum(safe["proxyFactory"]),
+            fallback_handlers=tuple(to_checksum(one) for one in safe["fallbackHandlers"]),
+            multi_send_call_only=to_checksum(safe["multiSendCallOnly"]),
+        )
+        for version, safe in data["safe"].items()
+    }
+    return Deployment(chain_id, data["name"], to_checksum(data["MUSD"]), data["explorer"].rstrip("/"), safes)
+
+
+def musd_address(chain_id: int, override: str = "") -> Address:
+    """The MUSD token: `override` (MUSD_TOKEN_ADDRESS) where given. Raises ValueError, LookupError."""
+    if override:
+        if not is_address(override):
+            message = "MUSD_TOKEN_ADDRESS is not an address, or its checksum is wrong."
+            raise ValueError(message)
+        return to_checksum(override)
+    return deployment(chain_id).musd
+
+
+@cache
+def abi(name: str) -> list[dict[str, Any]]:
+    """A small hand-written ABI: `erc20` or `safe`."""
+    entries: list[dict[str, Any]] = orjson.loads((_CONTRACTS / "abi" / f"{name}.json").read_bytes())
+    return entries

@@ -1,0 +1,90 @@
+"""The little of ERC-20 that is used, coded by hand: a transfer, a balance, the Transfer event.
+
+A payout's calldata is `transfer(to, amount)` followed by 32 bytes of ours. Solidity's decoder ignores what follows the
+arguments it knows, so the token does not care, and the chain itself carries our idempotency key.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chain.types import Address, BlockRef, Transfer, address_bytes, data_bytes, hash32, keccak, quantity, to_checksum
+
+TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+"""keccak256 of `Transfer(address,address,uint256)`."""
+
+_TRANSFER = bytes.fromhex("a9059cbb")
+_BALANCE_OF = bytes.fromhex("70a08231")
+_WORD = 32
+_ARGUMENTS_END = 4 + 2 * _WORD
+_PAYOUT_LENGTH = _ARGUMENTS_END + _WORD
+_TOPICS = 3
+
+
+def _word(value: int) -> bytes:
+    if isinstance(value, bool) or not 0 <= value < 2**256:
+        message = "an amount is an unsigned 256-bit integer"
+        raise ValueError(message)
+    return value.to_bytes(_WORD, "big")
+
+
+def encode_transfer(to: Address, amount: int) -> bytes:
+    """Calldata of `transfer(to, amount)`; `amount` in base units. Raises ValueError for a bad address or amount."""
+    return _TRANSFER + address_bytes(to).rjust(_WORD, b"\0") + _word(amount)
+
+
+def encode_balance_of(owner: Address) -> bytes:
+    """Calldata of `balanceOf(owner)`."""
+    return _BALANCE_OF + address_bytes(owner).rjust(_WORD, b"\0")
+
+
+def reference_of(session_id: str) -> bytes:
+    """The 32 bytes that tie a payout on chain to its session: keccak256 of the id's ASCII."""
+    return keccak(session_id.encode("ascii"))
+
+
+def payout_calldata(to: Address, amount: int, reference: bytes) -> bytes:
+    """Calldata of a payout: the transfer, then the reference. Raises ValueError where the reference is not 32 bytes."""
+    if len(reference) != _WORD:
+        message = "a payout's reference is 32 bytes"
+        raise ValueError(message)
+    return encode_transfer(to, amount) + reference
+
+
+def split_payout_calldata(data: bytes) -> tuple[Address, int, bytes] | None:
+    """(to, amount, reference) of calldata built by `payout_calldata`.
+
+    None for anything else, a plain transfer included.
+    """
+    if len(data) != _PAYOUT_LENGTH or data[:4] != _TRANSFER or any(data[4:16]):
+        return None
+    to = to_checksum("0x" + data[16:36].hex())
+    return to, int.from_bytes(data[36:_ARGUMENTS_END], "big"), data[_ARGUMENTS_END:]
+
+
+def topic_of(address: Address) -> str:
+    """An address as an indexed topic."""
+    return "0x" + address_bytes(address).rjust(_WORD, b"\0").hex()
+
+
+def decode_transfer_log(log: Mapping[str, Any]) -> Transfer | None:
+    """The Transfer a log tells of; None where it is another event, is marked as removed, or is not well formed."""
+    try:
+        topics = [hash32(topic) for topic in log["topics"]]
+        if len(topics) != _TOPICS or topics[0] != TRANSFER_TOPIC or log.get("removed") is True:
+            return None
+        amount = data_bytes(log["data"])
+        # Dirty upper bytes would name no address; a data part of another length is another event with the same name
+        # (ERC-721).
+        if len(amount) != _WORD or any(int(topic[2:26], 16) for topic in topics[1:]):
+            return None
+        return Transfer(
+            token=to_checksum(log["address"].lower()),
+            sender=to_checksum("0x" + topics[1][26:]),
+            recipient=to_checksum("0x" + topics[2][26:]),
+            amount=int.from_bytes(amount, "big"),
+            tx_hash=hash32(log["transactionHash"]),
+            log_index=quantity(log["logIndex"]),
+            block=BlockRef(quantity(log["blockNumber"]), hash32(log["blockHash"])),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None

@@ -1,0 +1,241 @@
+"""What can go wrong with a node or with their agreement; every message is safe to show: no URL, no key.
+
+A node's own error code says little (-32603 means nothing at all), so `classify` reads the text, client family by client
+family. None of these says that a transaction failed: only an agreed receipt does.
+"""
+
+import re
+
+
+class ChainError(Exception):
+    """Anything the chain floor reports."""
+
+
+class NodeError(ChainError):
+    """One node did not answer a call with a result; `node` is its name, never its address."""
+
+    kind = "unknown"
+
+    def __init__(self, node: str, detail: str, *, code: int | None = None, data: str | None = None) -> None:
+        """Keep the parts; `detail` must already be free of secrets."""
+        super().__init__(f"Node {node}: {detail}")
+        self.node = node
+        self.detail = detail
+        self.code = code
+        self.data = data
+
+
+class AlreadyKnown(NodeError):
+    """The node holds these very bytes already: a success for whoever broadcasts."""
+
+    kind = "already_known"
+
+
+class NonceTooLow(NodeError):
+    """The account's nonce has passed this one: a question, answered by receipts, not a failure."""
+
+    kind = "nonce_too_low"
+
+
+class NonceTooHigh(NodeError):
+    """The node knows of fewer transactions than the nonce claims: it lags, or one before was dropped.
+
+    Mezo keeps no queue.
+    """
+
+    kind = "nonce_too_high"
+
+
+class Underpriced(NodeError):
+    """The fee is under the floor, the base fee, or what a replacement would need."""
+
+    kind = "underpriced"
+
+
+class InsufficientFunds(NodeError):
+    """The account cannot pay value and gas in the native token."""
+
+    kind = "insufficient_funds"
+
+
+class Lockdown(NodeError):
+    """Mezo's emergency control refuses user transactions: held by the chain, costs no gas, the nonce stays ours."""
+
+    kind = "lockdown"
+
+
+class Pruned(NodeError):
+    """The node does not hold the block or state asked for: pruned, or not there yet."""
+
+    kind = "pruned"
+
+
+class RangeTooLarge(NodeError):
+    """More blocks or logs were asked for than the node gives at once."""
+
+    kind = "range_too_large"
+
+
+class RateLimited(NodeError):
+    """The node asks to be left alone for a while; `retry_after` in seconds where it said how long."""
+
+    kind = "rate_limited"
+    retry_after: float | None = None
+
+
+class NodeTimeout(NodeError):
+    """No answer within the deadline: what was asked may or may not have been done."""
+
+    kind = "timeout"
+
+
+class Unreachable(NodeError):
+    """No connection, a broken one, or a proxy's page instead of an answer."""
+
+    kind = "unreachable"
+
+
+class Malformed(Unreachable):
+    """An answer that is no JSON-RPC, answers another question, or holds what the method cannot return."""
+
+    kind = "malformed"
+
+
+class WrongChain(NodeError):
+    """The node serves another chain, or the transaction was signed for another."""
+
+    kind = "wrong_chain"
+
+
+class CallReverted(NodeError):
+    """The contract refused the call; `data` is what it returned. Deterministic: an opinion like any other."""
+
+    kind = "call_reverted"
+
+
+class Unknown(NodeError):
+    """An error this table does not know; nothing follows from it."""
+
+    kind = "unknown"
+
+
+class NoAgreement(ChainError):
+    """Too few operators said the same, or not more than said otherwise; nothing may be concluded.
+
+    `reason` is `silence` or `dissent`; `opinions` and `unknowns` name the operators that said something, and those that
+    said null.
+    """
+
+    def __init__(
+        self, reason: str, *, opinions: tuple[str, ...] = (), unknowns: tuple[str, ...] = (), detail: str = ""
+    ) -> None:
+        """Keep the parts."""
+        super().__init__(detail or f"The nodes do not agree ({reason}).")
+        self.reason = reason
+        self.opinions = opinions
+        self.unknowns = unknowns
+
+
+class NotEnoughOperators(NoAgreement):
+    """Fewer operators are configured than must agree: no money can move whatever they say."""
+
+
+_METHOD_NOT_FOUND = -32601
+_REVERTED = 3
+
+_NONCE_GOT = re.compile(r"invalid nonce; got (\d+), expected (\d+)")
+_SEQUENCE = re.compile(r"sequence mismatch, expected (\d+), got (\d+)")
+
+# First match wins, and what a contract says in its revert must not pass for the node's own words. Texts of mezod and
+# the Cosmos SDK, CometBFT, geth, erigon, nethermind, besu, anvil, and of hosted gateways.
+_TABLE: tuple[tuple[type[NodeError], re.Pattern[str]], ...] = tuple(
+    (kind, re.compile("|".join(texts)))
+    for kind, texts in (
+        (CallReverted, ("execution reverted", "vm execution error", "invalid opcode", "out of gas")),
+        (Lockdown, ("transaction lockdown", "chain lockdown")),
+        (
+            AlreadyKnown,
+            (
+                *(
+                    "already known",
+                    "alreadyknown",
+                    "known transaction",
+                    "already in mempool",
+                    "already exists in cache",
+                ),
+                *("already in cache", "already imported", "already in the pool"),
+            ),
+        ),
+        (
+            NonceTooLow,
+            (
+                *("nonce too low", "nonce is too low", "oldnonce", "invalid nonce", "invalid sequence"),
+                "incorrect account sequence",
+            ),
+        ),
+        (NonceTooHigh, ("nonce too high", "nonce is too high", "nonce gap", "noncegap")),
+        (
+            Underpriced,
+            (
+                *("underpriced", "insufficient fee", "less than block base fee", "below base fee", "feetoolow"),
+                *(r"lower than (?:the )?(?:tx )?base ?fee", "gas ?price too low", "minimum global fee"),
+                *(r"gas prices? (?:is )?(?:too low|lower)", r"fee ?cap (?:is )?(?:lower|less)"),
+            ),
+        ),
+        (InsufficientFunds, ("insufficient funds", "insufficientfunds", "insufficient balance", "balance < tx cost")),
+        (WrongChain, ("invalid chain[ -]?id", "incorrect chain[ -]?id", "wrong chain[ -]?id", "chain id mismatch")),
+        (
+            RangeTooLarge,
+            (
+                *("blocks distance", r"more than \d+ results", "block range", r"range (?:is )?too (?:large|wide)"),
+                *("max(?:imum)? results", "log response size", r"ranges? over \d+", "query exceeds"),
+                *(r"exceeds? (?:the )?(?:max(?:imum)? )?range", "too many (?:addresses|logs)"),
+            ),
+        ),
+        (
+            RateLimited,
+            (
+                *("rate.?limit", "too many requests", "request limit", "quota", "out of credits"),
+                *("credits? (?:exceeded|exhausted)", "compute units", "capacity exceeded"),
+            ),
+        ),
+        (
+            Pruned,
+            (
+                *("prun", "missing trie node", "header not found", "unknown block", "block not found"),
+                *("historical state", "history .*not available", "version does not exist", "failed to load state"),
+                *("lowest height is", r"height \d+ is not available", "state .*(?:unavailable|not available)"),
+                *("must be less than or equal to the current", "blockoutofrange", "block out of range"),
+            ),
+        ),
+        (NodeTimeout, ("timeout", "timed out", "deadline exceeded", "context canceled")),
+        (
+            Unreachable,
+            (
+                *("bad gateway", "service unavailable", "no (?:healthy )?(?:upstream|backend)", "connection refused"),
+                "no available (?:node|server)",
+            ),
+        ),
+    )
+)
+
+
+def classify(code: int | None, message: str) -> type[NodeError]:
+    """The kind of error behind a node's JSON-RPC `code` and `message`; `Unknown` where nothing is certain."""
+    text = message.lower()
+    if code == _METHOD_NOT_FOUND:
+        return Unknown
+    if code == _REVERTED or "execution reverted" in text:
+        return CallReverted
+    for pattern, got_first in ((_NONCE_GOT, True), (_SEQUENCE, False)):
+        found = pattern.search(text)
+        if found:
+            first, second = int(found[1]), int(found[2])
+            got, expected = (first, second) if got_first else (second, first)
+            return NonceTooHigh if got > expected else NonceTooLow
+    for kind, pattern in _TABLE:
+        if pattern.search(text):
+            return kind
+    # EIP-1474: -32005 is "limit exceeded"; 429 is what gateways put where a code belongs.
+    by_code: dict[int | None, type[NodeError]] = {-32005: RateLimited, 429: RateLimited, -32029: RateLimited}
+    return by_code.get(code, Unknown)

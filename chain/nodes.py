@@ -1,0 +1,85 @@
+"""Which nodes there are, read from the settings: their names, their operators, and the URLs that must never be seen."""
+
+import ipaddress
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
+
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63})=(https?://.+)")
+_SHORTEST_SECRET = 6
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """One node. `name` is unique and is all that is ever shown; nodes of one `operator` count as one opinion."""
+
+    name: str
+    operator: str
+    url: str = field(repr=False)
+    spectrum: bool = False
+
+    def scrub(self, text: str) -> str:
+        """A node's or a library's text without any part of the URL that could be a key."""
+        for secret in self._secrets():
+            text = text.replace(secret, "[redacted]")
+        return text
+
+    def _secrets(self) -> list[str]:
+        parts = urlsplit(self.url)
+        pieces = {
+            self.url,
+            parts.path,
+            f"{parts.path}?{parts.query}",
+            parts.query,
+            parts.username or "",
+            parts.password or "",
+        }
+        pieces |= set(parts.path.split("/")) | {value for _, value in parse_qsl(parts.query)}
+        return sorted((piece for piece in pieces if len(piece) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+
+def operator_of(url: str) -> str:
+    """Who runs the node behind a URL: the last two labels of its host; host and port on loopback. Raises ValueError."""
+    parts = urlsplit(url)
+    host = parts.hostname
+    if parts.scheme not in {"http", "https"} or not host:
+        message = "a node's URL starts with http:// or https:// and names a host"
+        raise ValueError(message)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if host == "localhost" or host.endswith(".localhost"):
+            return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        return ".".join(host.rstrip(".").split(".")[-2:])
+    if address.is_loopback:
+        return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    return host
+
+
+def parse_nodes(mezo_urls: str, spectrum_urls: str = "") -> list[NodeConfig]:
+    """The nodes of `MEZO_RPC_URLS` and `SPECTRUM_RPC_URLS`, Spectrum's first, each list in the order given.
+
+    An entry is a URL or `operator=url`. Raises ValueError, naming the entry by its place, never by its text.
+    """
+    found: list[NodeConfig] = []
+    names: Counter[str] = Counter()
+    seen: set[str] = set()
+    for variable, text, spectrum in (("SPECTRUM_RPC_URLS", spectrum_urls, True), ("MEZO_RPC_URLS", mezo_urls, False)):
+        for place, entry in enumerate((part.strip() for part in text.split(",") if part.strip()), start=1):
+            named = _NAMED.fullmatch(entry)
+            url = named[2] if named else entry
+            try:
+                operator = operator_of(url)
+            except ValueError as error:
+                message = f"{variable}, entry {place}: {error}"
+                raise ValueError(message) from None
+            operator = named[1] if named else operator
+            if url in seen:
+                message = f"{variable}, entry {place}: the same node is given twice"
+                raise ValueError(message)
+            seen.add(url)
+            names[operator] += 1
+            name = operator if names[operator] == 1 else f"{operator}#{names[operator]}"
+            found.append(NodeConfig(name, operator, url, spectrum))
+    return found

@@ -1,0 +1,261 @@
+"""Several unreliable nodes as one source, with a policy for each call.
+
+`any`         a hint: the first usable node that answers, Spectrum's before the others.
+`agree`       money depends on it: every reachable operator is asked, enough must say the same and more than say
+otherwise.
+`everywhere`  a broadcast: every node that serves our chain, whatever its health.
+
+Ask `agree` about what does not move: a receipt, or state at a block number. The answer at `latest` differs between
+honest nodes that are one block apart, and the slower one would be taken for a liar.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import aiohttp
+
+from chain.agreement import Agreed, Key, Question
+from chain.errors import CallReverted, NoAgreement, NodeError, NotEnoughOperators, RangeTooLarge, Unreachable
+from chain.metrics import ChainMetrics, NullMetrics
+from chain.node import Node, NodeStatus
+from chain.nodes import NodeConfig, parse_nodes
+from chain.probe import Probe
+from kit.clock import Clock, SystemClock
+from kit.logs import get_logger
+
+__all__ = ["Agreed", "Answer", "Node", "NodeConfig", "NodeStatus", "Pool", "parse_nodes"]
+
+log = get_logger(__name__)
+
+TIMEOUT = 10.0
+STALL_AFTER = 30.0
+"""Seconds without a new agreed block before the chain counts as halted; Mezo makes one every 3.6 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one node said in `everywhere`: a result, or an error."""
+
+    node: str
+    result: Any = None
+    error: NodeError | None = None
+
+
+class Pool:
+    """All nodes of one chain. Make it once, give it to everyone, `close` it at the end."""
+
+    def __init__(  # noqa: PLR0913 - the one place of composition names them all
+        self,
+        nodes: Iterable[NodeConfig],
+        *,
+        chain_id: int,
+        agreement: int = 2,
+        session: aiohttp.ClientSession | None = None,
+        clock: Clock | None = None,
+        metrics: ChainMetrics | None = None,
+        timeout: float = TIMEOUT,
+        stall_after: float = STALL_AFTER,
+    ) -> None:
+        """Nothing is sent yet. A `session` given here is shared, and left open by `close`.
+
+        `timeout` in seconds for a call.
+        """
+        self.chain_id = chain_id
+        self.agreement = agreement
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self._clock = clock or SystemClock()
+        self._metrics = metrics or NullMetrics()
+        self._given = session
+        self._own: aiohttp.ClientSession | None = None
+        self._stall_after = stall_after
+        configs = sorted(nodes, key=lambda config: not config.spectrum)
+        self._nodes = tuple(
+            Node(
+                config,
+                chain_id=chain_id,
+                session=self._session,
+                clock=self._clock,
+                metrics=self._metrics,
+                calls=self.calls,
+                timeout=timeout,
+            )
+            for config in configs
+        )
+        operators: dict[str, list[Node]] = {}
+        for node in self._nodes:
+            operators.setdefault(node.operator, []).append(node)
+        self._operators: Mapping[str, Sequence[Node]] = MappingProxyType(operators)
+        self._background: set[asyncio.Future[None]] = set()
+        self._probe = Probe(self._nodes, agreement, self._later, self._note_heads)
+        self._best = -1
+        self._best_at = self._clock.monotonic()
+
+    def __repr__(self) -> str:
+        """Names alone."""
+        return f"<Pool chain {self.chain_id}: {', '.join(node.name for node in self._nodes)}>"
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node, in the order of preference."""
+        return self._nodes
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Who can have an opinion, each once."""
+        return tuple(self._operators)
+
+    def statuses(self) -> list[NodeStatus]:
+        """How each node stands."""
+        return [node.status() for node in self._nodes]
+
+    async def any(
+        self, method: str, params: list[Any], *, reached: int | None = None, timeout: float | None = None
+    ) -> Any:
+        """The first answer, in order of preference; with `reached`, of a node whose own head covers that block.
+
+        A null is passed over while another node may know more. Raises NodeError when no node answered.
+        """
+        error: NodeError | None = None
+        unknown = False
+        if reached is not None and not self._preferred(reached):
+            await self.refresh()
+        for node in self._preferred(reached):
+            try:
+                result = await node.call(method, params, timeout)
+            except CallReverted:
+                raise
+            except NodeError as failure:
+                error = error if isinstance(error, RangeTooLarge) else failure
+                continue
+            if result is not None:
+                return result
+            unknown = True
+        if unknown:
+            return None
+        raise error or Unreachable(
+            "(none)", f"no node can answer {method}" + (f" up to block {reached}" if reached is not None else "")
+        )
+
+    async def agree(
+        self,
+        method: str,
+        params: list[Any],
+        *,
+        k: int | None = None,
+        key: Key | None = None,
+        timeout: float | None = None,
+    ) -> Agreed:
+        """What at least `k` operators say, compared by `key`, and more of them than say otherwise.
+
+        Raises NoAgreement, NotEnoughOperators, and CallReverted where it is agreed that the contract refuses.
+        """
+        needed = self.agreement if k is None else k
+        if needed < 1 or len(self._operators) < needed:
+            raise NotEnoughOperators(
+                "silence",
+                detail=f"{method}: {needed} operators must say the same, and {len(self._operators)} are configured.",
+            )
+        usable = {name: [node for node in nodes if node.usable] for name, nodes in self._operators.items()}
+        question = Question(method, params, needed, key, self._metrics, timeout)
+        return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
+
+    async def everywhere(self, method: str, params: list[Any], *, timeout: float | None = None) -> list[Answer]:
+        """Every node's answer, resting nodes and those set aside included; never raises for what a node does."""
+
+        async def ask(node: Node) -> Answer:
+            try:
+                return Answer(node.name, result=await node.call(method, params, timeout))
+            except NodeError as error:
+                return Answer(node.name, error=error)
+
+        return list(await asyncio.gather(*(ask(node) for node in self._nodes)))
+
+    def heads(self) -> dict[str, int]:
+        """The newest block each operator has told of, by what was last asked.
+
+        Without those set aside or on another chain.
+        """
+        heads: dict[str, int] = {}
+        for node in self._nodes:
+            if node.head is not None and not node.set_aside and not node.wrong_chain:
+                heads[node.operator] = max(node.head, heads.get(node.operator, -1))
+        return heads
+
+    def agreed_head(self, k: int | None = None) -> int:
+        """The highest block that at least `k` operators have reached: one that boasts moves nothing.
+
+        Raises NoAgreement.
+        """
+        needed = self.agreement if k is None else k
+        heads = sorted(self.heads().values(), reverse=True)
+        if needed < 1 or len(self._operators) < needed:
+            raise NotEnoughOperators(
+                "silence",
+                detail=f"{needed} operators must tell their newest block, {len(self._operators)} are configured.",
+            )
+        if len(heads) < needed:
+            raise NoAgreement(
+                "silence",
+                opinions=tuple(self.heads()),
+                detail=f"{needed} operators must tell their newest block, {len(heads)} did.",
+            )
+        return heads[needed - 1]
+
+    @property
+    def stalled(self) -> bool:
+        """No agreed block came for long: the chain is halted, or we are cut off.
+
+        A reason to wait, never to fail anything.
+        """
+        return self._clock.monotonic() - self._best_at > self._stall_after
+
+    async def refresh(self) -> None:
+        """Probe every node that is not resting: chain id where unproved, newest block.
+
+        Callers at the same moment share one probe.
+        """
+        await self._probe.run()
+
+    async def close(self) -> None:
+        """End what still listens, and the session where it is ours."""
+        await self._probe.close()
+        waiting = list(self._background)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        if self._own is not None:
+            await self._own.close()
+
+    def _preferred(self, reached: int | None) -> list[Node]:
+        able = [node for node in self._nodes if not node.limited and (reached is None or node.covers(reached))]
+        ready = [node for node in able if node.usable and not node.set_aside]
+        # Better a resting node than none; one set aside or on another chain answers nothing.
+        return ready or [node for node in able if not node.set_aside and not node.wrong_chain]
+
+    def _note_heads(self) -> None:
+        heads = [node.head for node in self._nodes if node.head is not None and not node.wrong_chain]
+        for node in self._nodes:
+            if node.head is not None:
+                self._metrics.head(node.name, node.head, max(heads, default=node.head) - node.head)
+        try:
+            best = self.agreed_head()
+        except NoAgreement:
+            return
+        if best > self._best:
+            self._best, self._best_at = best, self._clock.monotonic()
+
+    def _later(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._given is not None:
+            return self._given
+        if self._own is None:
+            self._own = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        return self._own

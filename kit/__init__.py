@@ -1,0 +1,1 @@
+"""Tools without business sense: database, HTTP furniture, workers, logs."""

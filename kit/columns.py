@@ -1,0 +1,98 @@
+"""Column types and clock expressions that mean the same on SQLite and Postgres."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_DIGITS = 78
+_SQLITE_FORMAT = "%Y-%m-%dT%H:%M:%f000Z"
+
+
+class Uint256(TypeDecorator[int]):
+    """An unsigned 256-bit integer: `numeric(78,0)` on Postgres, zero-padded text that sorts on SQLite."""
+
+    impl = sa.Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column of the database at hand."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.Numeric(_DIGITS, 0))
+        return dialect.type_descriptor(sa.String(_DIGITS))
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
+        """Refuse what no uint256 can hold before the database sees it."""
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**256:
+            message = "not an unsigned 256-bit integer"
+            raise ValueError(message)
+        return Decimal(value) if dialect.name == "postgresql" else str(value).rjust(_DIGITS, "0")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        """Back to a Python integer, exactly."""
+        del dialect
+        return None if value is None else int(value)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC moment: `timestamptz` on Postgres, ISO text of fixed width that sorts on SQLite."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column of the database at hand."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.DateTime(timezone=True))
+        return dialect.type_descriptor(sa.String(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Refuse naive moments: they mean another time on another machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = "a moment without a time zone"
+            raise ValueError(message)
+        if dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Back to an aware moment."""
+        if value is None:
+            return None
+        moment: datetime = value if dialect.name == "postgresql" else datetime.fromisoformat(value)
+        return moment.astimezone(UTC)
+
+
+class _DbNow(FunctionElement[datetime]):
+    """The database's own clock, plus some seconds: what leases are set and judged by."""
+
+    inherit_cache = True
+    type = UtcDateTime()
+    name = "db_now"
+
+
+def db_now(seconds: float = 0) -> _DbNow:
+    """The database's clock plus `seconds` (may be negative), comparable with a `UtcDateTime` column."""
+    return _DbNow(sa.literal(seconds, sa.Float()))
+
+
+@compiles(_DbNow, "postgresql")
+def _postgres(element: _DbNow, compiler: SQLCompiler, **options: Any) -> str:
+    (seconds,) = element.clauses
+    return f"(clock_timestamp() + make_interval(secs => CAST({compiler.process(seconds, **options)} AS double precision)))"
+
+
+@compiles(_DbNow, "sqlite")
+def _sqlite(element: _DbNow, compiler: SQLCompiler, **options: Any) -> str:
+    (seconds,) = element.clauses
+    return f"strftime('{_SQLITE_FORMAT}', 'now', {compiler.process(seconds, **options)} || ' seconds')"

@@ -1,0 +1,146 @@
+"""One engine for the service: reads that begin nothing heavy, writes that begin at once and commit at the end.
+
+Read-modify-write loses updates silently on both databases, so nobody does it: see `kit.store.compare_and_set`. On SQLite a
+transaction that reads first and writes later fails at once when another wrote in between, and no busy timeout helps; a writing
+transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.html).
+"""
+
+import ssl as ssl_module
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""The tables of every floor; each room adds its own."""
+
+LOCK_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_MS = 15_000
+
+
+def normalise_url(text: str) -> tuple[URL, dict[str, Any]]:
+    """The URL as platforms hand it out, made into an async driver's URL and its connect arguments.
+
+    `postgres://` and `postgresql://` become asyncpg; libpq's `sslmode` becomes asyncpg's `ssl`, with the same meaning:
+    `require` encrypts without checking a name, `verify-full` checks it.
+    """
+    url = make_url(text)
+    connect: dict[str, Any] = {}
+    if url.drivername in {"postgres", "postgresql", "postgresql+asyncpg"}:
+        query = dict(url.query)
+        mode = str(query.pop("sslmode", "")) or None
+        query.pop("channel_binding", None)
+        url = url.set(drivername="postgresql+asyncpg", query=query)
+        if mode in {"verify-ca", "verify-full"}:
+            context = ssl_module.create_default_context()
+            context.check_hostname = mode == "verify-full"
+            connect["ssl"] = context
+        elif mode is not None:
+            connect["ssl"] = mode
+    elif url.drivername in {"sqlite", "sqlite+aiosqlite"}:
+        url = url.set(drivername="sqlite+aiosqlite")
+    else:
+        message = f"unsupported database {url.drivername!r}: use sqlite+aiosqlite or postgresql"
+        raise ValueError(message)
+    return url, connect
+
+
+class Database:
+    """The engine, with one door for reading and one for writing."""
+
+    def __init__(self, engine: AsyncEngine, replica: AsyncEngine | None = None) -> None:
+        """Keep the engines; `connect` makes them."""
+        self.engine = engine
+        self._replica = replica
+        self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on the primary that must not write; every statement stands alone."""
+        async with self.engine.connect() as connection:
+            if self.dialect == "postgresql":
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
+
+    @asynccontextmanager
+    async def read_replica(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that may lag: for lists and metrics only, never for what money or a worker decides on."""
+        if self._replica is None:
+            async with self.read() as connection:
+                yield connection
+            return
+        async with self._replica.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end, rolled back when the block raises."""
+        async with self.engine.connect() as connection:
+            if self.dialect == "sqlite":
+                await connection.execution_options(onramp_begin="IMMEDIATE")
+            async with connection.begin():
+                yield connection
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self.engine.dispose()
+        if self._replica is not None:
+            await self._replica.dispose()
+
+
+def _sqlite_engine(url: URL) -> AsyncEngine:
+    memory = url.database in {None, "", ":memory:"}
+    # Several SQLite writers only queue on one lock; few connections are faster than many (measured: pool 1 beats 5 for writes).
+    options: dict[str, Any] = {"poolclass": sa.StaticPool} if memory else {"pool_size": 4, "max_overflow": 0}
+    engine = create_async_engine(url, connect_args={"timeout": 15, "isolation_level": None}, **options)
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        mode = connection.get_execution_options().get("onramp_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _postgres_engine(url: URL, connect: dict[str, Any], pool_size: int) -> AsyncEngine:
+    settings = {"lock_timeout": str(LOCK_TIMEOUT_MS), "statement_timeout": str(STATEMENT_TIMEOUT_MS)}
+    return create_async_engine(
+        url,
+        connect_args={"server_settings": settings, "timeout": 10, **connect},
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=10,
+        pool_pre_ping=False,
+        pool_recycle=1800,
+    )
+
+
+def connect(url: str, *, replica_url: str | None = None, pool_size: int = 10) -> Database:
+    """Make the engine for `url`; nothing is opened until it is used. Raises ValueError for a database we do not speak."""
+
+    def engine(text: str) -> AsyncEngine:
+        parsed, arguments = normalise_url(text)
+        if parsed.drivername.startswith("sqlite"):
+            return _sqlite_engine(parsed)
+        return _postgres_engine(parsed, arguments, pool_size)
+
+    return Database(engine(url), engine(replica_url) if replica_url else None)

@@ -1,0 +1,89 @@
+"""Group commit: many small writes that arrive together share one transaction, and each learns its own outcome.
+
+Nobody is told "done" before the transaction that holds its row is durable. Where the shared statement fails, each item is
+tried again alone, so that one bad item spoils nothing for the others.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+Write = Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]]
+
+
+class GroupCommit(Generic[Item, Outcome]):
+    """Collects items while a write is under way, and writes all that came meanwhile at once."""
+
+    def __init__(self, write: "Write[Item, Outcome]", *, largest: int = 128, writers: int = 1) -> None:
+        """`write` stores items in one transaction and answers one outcome for each, in order; it must be all or nothing."""
+        self._write = write
+        self._largest = largest
+        self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
+        self._free = writers
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def submit(self, item: Item) -> Outcome:
+        """Store one item; returns when it is durable, raises what its own write raised."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._free:
+            self._free -= 1
+            task = asyncio.create_task(self._drain())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await future
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                # One turn of the loop lets requests that were read in the same turn join the group.
+                await asyncio.sleep(0)
+                batch, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
+                await self._commit(batch)
+        finally:
+            self._free += 1
+
+    async def _commit(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+        try:
+            outcomes = await self._write([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - handed to whoever submitted the item
+            if len(batch) == 1:
+                _fail(batch[0][1], error)
+                return
+            for single in batch:
+                await self._commit([single])
+            return
+        except BaseException:
+            for _, future in batch:
+                future.cancel()
+            raise
+        for (_, future), outcome in zip(batch, outcomes, strict=True):
+            if not future.done():
+                future.set_result(outcome)
+
+
+def _fail(future: "asyncio.Future[Outcome]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+class Gather(Generic[Item, Outcome]):
+    """Reads by key that arrive together become one query.
+
+    A read joins only a query that starts after it was asked, so nobody reads what was true before the question.
+    """
+
+    def __init__(self, read: Callable[[Sequence[Item]], Awaitable[dict[Item, Outcome]]], *, readers: int = 4) -> None:
+        """`read` answers what it finds of the keys."""
+
+        async def write(keys: Sequence[Item]) -> Sequence[Outcome | None]:
+            found = await read(list(dict.fromkeys(keys)))
+            return [found.get(key) for key in keys]
+
+        self._group: GroupCommit[Item, Outcome | None] = GroupCommit(write, writers=readers)
+
+    async def get(self, key: Item) -> Outcome | None:
+        """What is stored under `key`, or None."""
+        return await self._group.submit(key)

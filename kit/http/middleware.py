@@ -1,0 +1,137 @@
+"""One middleware: request id, context for the logs, problems, CORS, security headers, time limit, metrics."""
+
+import re
+from collections.abc import Collection
+from time import perf_counter
+
+import orjson
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler as AiohttpHandler
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from kit.http.routes import ROUTE, route_of
+from kit.ids import Ids
+from kit.logs import get_logger
+from kit.problems import Problem
+
+log = get_logger(__name__)
+REQUEST_ID = web.RequestKey("request_id", str)
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,128}", re.ASCII)
+_SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+_METHODS = "GET, POST, DELETE, OPTIONS"
+_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-OTP, X-Request-Id"
+
+
+class HttpMetrics:
+    """Requests by route, never by path: a path may hold an id, and its values would grow with use."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare the families."""
+        labels = ("method", "route", "status")
+        self.count = Counter("onramp_http_requests_total", "Requests answered.", labels, registry=registry)
+        self.seconds = Histogram(
+            "onramp_http_request_duration_seconds",
+            "Time to answer.",
+            ("method", "route"),
+            registry=registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+
+
+def problem_response(problem: Problem, request_id: str) -> web.Response:
+    """The problem as `application/problem+json`."""
+    return web.Response(
+        body=orjson.dumps(problem.body(request_id)),
+        status=problem.status,
+        content_type="application/problem+json",
+        headers=dict(problem.headers),
+    )
+
+
+def _from_http_error(error: web.HTTPException) -> Problem:
+    match error.status:
+        case 404:
+            return Problem(404, "not_found", "There is nothing at this address.")
+        case 405:
+            allowed = error.headers.get("Allow", "")
+            return Problem(405, "method_not_allowed", f"Use one of: {allowed}.", headers={"Allow": allowed})
+        case 413:
+            return Problem(413, "body_too_large", "The body is too large.")
+        case status:
+            return Problem(status, "http_error", error.reason or "The request could not be served.")
+
+
+class Furniture:
+    """The outermost middleware of the service."""
+
+    def __init__(self, *, origins: Collection[str], ids: Ids, metrics: HttpMetrics, https: bool) -> None:
+        """`origins`: exact origins whose pages may call us; `https`: promise browsers that we stay on TLS."""
+        self._origins = frozenset(origins)
+        self._ids = ids
+        self._metrics = metrics
+        self._headers = dict(_SECURITY)
+        if https:
+            self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+
+    async def serve(self, request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+        """Answer one request; whatever goes wrong inside becomes a problem document."""
+        started = perf_counter()
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _SANE_ID.fullmatch(given) else self._ids.new("req_")
+        request[REQUEST_ID] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            response: web.StreamResponse = web.Response(status=204)
+        else:
+            response = await self._answer(request, handler, request_id)
+        route = route_of(request)
+        name = route.path if route is not None else "unmatched"
+        elapsed = perf_counter() - started
+        self._metrics.count.labels(request.method, name, str(response.status)).inc()
+        self._metrics.seconds.labels(request.method, name).observe(elapsed)
+        return response
+
+    async def _answer(self, request: web.Request, handler: AiohttpHandler, request_id: str) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            return problem_response(problem, request_id)
+        except web.HTTPException as error:
+            if error.status < 400:  # noqa: PLR2004 - a redirect is an answer, not an error
+                raise
+            return problem_response(_from_http_error(error), request_id)
+        except TimeoutError:
+            log.warning("http.timeout", method=request.method)
+            late = Problem(503, "timeout", "This took too long; it may still be done. Try again with the same key.", headers={"Retry-After": "2"})
+            return problem_response(late, request_id)
+        except Exception:  # noqa: BLE001 - nothing of an internal error may reach the outside but its request id
+            log.exception("http.unexpected", method=request.method, route=getattr(request.get(ROUTE), "path", None))
+            broken = Problem(500, "internal_error", "Something went wrong on our side. Nothing you sent was lost by trying again.")
+            return problem_response(broken, request_id)
+
+    async def on_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Set the headers that every answer carries; a handler's own value wins. Connected to `on_response_prepare`."""
+        headers = response.headers
+        headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+        for name, value in self._headers.items():
+            if name not in headers:
+                headers[name] = value
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return
+        headers["Vary"] = "Origin"
+        if origin in self._origins or "*" in self._origins:
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After, Location"
+            if request.method == "OPTIONS":
+                headers["Access-Control-Allow-Methods"] = _METHODS
+                headers["Access-Control-Allow-Headers"] = _HEADERS
+                headers["Access-Control-Max-Age"] = "600"

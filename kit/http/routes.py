@@ -1,0 +1,175 @@
+"""A route is data: method, path, who may, what goes in and out, and the handler."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from kit import json
+from kit.problems import FieldError, Problem, invalid
+
+Who = Literal["anyone", "wallet", "stripe", "metrics", "viewer", "operator", "approver", "admin"]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Guard(Protocol):
+    """Decides who may pass."""
+
+    async def check(self, request: web.Request, who: Who) -> None:
+        """Raise Problem 401 or 403 for whoever may not."""
+
+
+GUARD: web.AppKey[Guard] = web.AppKey("guard")
+
+BODY = web.RequestKey("body", BaseModel)
+QUERY = web.RequestKey("query", BaseModel)
+KIB = 1024
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Document(BaseModel):
+    """A body of ours: camelCase outside, nothing unknown let in, nothing silently converted."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", strict=True, frozen=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the route table."""
+
+    method: str
+    path: str
+    handler: Handler
+    who: Who
+    summary: str
+    name: str
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    also: dict[int, str] = field(default_factory=dict)
+    """Other answers: status -> what it means."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Request headers that mean something here: name -> meaning."""
+    media: tuple[str, ...] = ("application/json",)
+    raw: bool = False
+    """The handler reads the body itself (a webhook is verified over the raw bytes)."""
+    limit: int = 64 * KIB
+    timeout: float | None = 20.0
+    """Seconds a request may take; None for streams."""
+
+
+ROUTE = web.RequestKey("route", Route)
+ROUTE_TABLE: web.AppKey[tuple[Route, ...]] = web.AppKey("routes")
+
+
+def body_of(request: web.Request, model: type[Model]) -> Model:
+    """The parsed body of a route that declares one."""
+    body = request[BODY]
+    if not isinstance(body, model):
+        message = f"the route table declares another body than {model.__name__}"
+        raise TypeError(message)
+    return body
+
+
+def query_of(request: web.Request, model: type[Model]) -> Model:
+    """The parsed query of a route that declares one."""
+    query = request[QUERY]
+    if not isinstance(query, model):
+        message = f"the route table declares another query than {model.__name__}"
+        raise TypeError(message)
+    return query
+
+
+def reply(document: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON answer, fields in camelCase."""
+    content = orjson.dumps(document.model_dump(mode="json", by_alias=True))
+    return web.Response(body=content, status=status, content_type="application/json", headers=headers)
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """Each thing pydantic found, as pointer and sentence; never the value itself."""
+    found = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        pointer = "".join(f"/{part}" for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        found.append(FieldError(pointer or "/", message))
+    return found
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """All of the body, or 413 as soon as it is known to be more than `limit` bytes."""
+    too_large = Problem(413, "body_too_large", f"The body may be at most {limit // KIB} KiB.")
+    if request.content_length is not None and request.content_length > limit:
+        raise too_large
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise too_large from error
+    if len(raw) > limit:
+        raise too_large
+    return raw
+
+
+async def parse_body(request: web.Request, model: type[BaseModel], limit: int) -> BaseModel:
+    """Read and check a JSON body: 415, 413, 400 for what is no JSON, 422 naming each field that says something impossible."""
+    if request.content_type != "application/json":
+        raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
+    raw = await read_body(request, limit)
+    try:
+        value = json.loads(raw)
+    except json.MalformedJson as error:
+        raise Problem(400, "malformed_json", f"{str(error).capitalize()}.") from error
+    if not isinstance(value, dict):
+        raise Problem(400, "malformed_json", "The body must be a JSON object.")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid(field_errors(error)) from error
+
+
+def parse_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    """Check the query string; a parameter given twice or unknown is 422 by name."""
+    twice = {name for name in request.query if len(request.query.getall(name)) > 1}
+    if twice:
+        raise invalid([FieldError(f"/{name[:64]}", "is given twice") for name in sorted(twice)])
+    try:
+        return model.model_validate(dict(request.query), strict=False)
+    except ValidationError as error:
+        raise invalid(field_errors(error)) from error
+
+
+def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
+    """Put every route into the application, each behind its guard and its parser."""
+    table = tuple(routes)
+    app[ROUTE_TABLE] = table
+    for route in table:
+        app.router.add_route(route.method, route.path, _wrap(route), name=route.name)
+
+
+def _wrap(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        request[ROUTE] = route
+        # TimeoutError is answered by the middleware; None is no limit, for streams.
+        async with asyncio.timeout(route.timeout):
+            if route.who != "anyone":
+                await request.app[GUARD].check(request, route.who)
+            if route.query is not None:
+                request[QUERY] = parse_query(request, route.query)
+            if route.body is not None and not route.raw:
+                request[BODY] = await parse_body(request, route.body, route.limit)
+            return await route.handler(request)
+
+    return handle
+
+
+def route_of(request: web.Request) -> Route | None:
+    """The route that serves this request, or None before one was found."""
+    return request.get(ROUTE)

@@ -1,0 +1,63 @@
+"""JSON that cannot hurt: bounded depth, no duplicate keys, no `NaN`.
+
+Importing `eth_account` raises Python's recursion limit to 100,000; the standard parser then ends the whole process with
+SIGSEGV on a body of 200,000 brackets. orjson bounds the depth itself, so it always reads first.
+"""
+
+import json
+from typing import Any
+
+import orjson
+
+
+class MalformedJson(ValueError):
+    """The bytes are not JSON that we accept; the text says why, for people."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        message = f"the field {twice[:64]!r} is given twice"
+        raise MalformedJson(message)
+    return members
+
+
+def loads(raw: bytes) -> Any:
+    """Parse one JSON document in UTF-8; MalformedJson for anything else, duplicate keys and depths above 100 included."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        message = "the body is not valid JSON"
+        raise MalformedJson(message) from error
+    if raw.count(b"[") + raw.count(b"{") > 1 and _depth(raw) > 100:  # noqa: PLR2004 - the bound the docstring names
+        message = "the body is nested too deeply"
+        raise MalformedJson(message)
+    if raw.count(b":") > 1:
+        json.loads(raw, object_pairs_hook=_unique)
+    return value
+
+
+def _depth(raw: bytes) -> int:
+    depth = deepest = 0
+    inside = escaped = False
+    for byte in raw:
+        if inside:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:  # noqa: PLR2004 - a backslash
+                escaped = True
+            elif byte == 0x22:  # noqa: PLR2004 - a quote
+                inside = False
+        elif byte == 0x22:  # noqa: PLR2004 - a quote
+            inside = True
+        elif byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+dumps = orjson.dumps

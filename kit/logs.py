@@ -1,0 +1,90 @@
+"""Logs: one line an event, JSON where machines read, colours where people do; secrets cannot get through.
+
+Redaction is the last step before rendering and looks at every string, nested ones and tracebacks included, so that a secret
+which slipped into an error message of a library is still not written.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_SECRETS = (
+    (re.compile(r"\b((?:sk|rk|pk)_(?:live|test)_)[A-Za-z0-9_]+"), r"\1[redacted]"),
+    (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+"), "whsec_[redacted]"),
+    (re.compile(r"\b(cos_[A-Za-z0-9]+)_secret_[A-Za-z0-9_-]+"), r"\1_secret_[redacted]"),
+    (re.compile(r"\bork_[A-Za-z0-9_-]+"), "ork_[redacted]"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), r"\1 [redacted]"),
+    (re.compile(r"(?i)\b(session_hash=)[^&\s\"']+"), r"\1[redacted]"),
+    # Any URL keeps its scheme, host and port alone: node keys travel in paths, passwords in the user part.
+    (re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/@\"']+@)?([^\s/?#\"']+)[/?#][^\s\"']*"), r"\1\2/[redacted]"),
+    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@\"']+@"), r"\1[redacted]@"),
+)
+
+
+def redact(text: str) -> str:
+    """The text with everything that looks like a secret taken out."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(str(value))
+
+
+def _redaction(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: _clean(value) for key, value in event.items()}
+
+
+def configure(level: str = "info", style: Literal["json", "text"] = "text", stream: TextIO | None = None) -> None:
+    """Set up structlog, and the standard library's loggers through it, once for the process."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.UnicodeDecoder(),
+    ]
+    target = stream or sys.stderr
+    renderer: Processor = (
+        structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer(colors=target.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redaction, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # These speak of every request at info level, with URLs; ours are logged by the middleware.
+    for noisy in ("aiohttp.access", "stripe", "web3", "urllib3", "asyncio", "aiosqlite", "alembic", "sqlalchemy"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger that carries its module's name."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger

@@ -1,0 +1,30 @@
+"""Amounts are integers in base units; decimal text exists at the edges only."""
+
+import re
+
+_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,77})(?:\.([0-9]{1,77}))?", re.ASCII)
+
+
+def parse_units(text: str, decimals: int) -> int:
+    """Read a plain decimal such as `99.5` into base units: 99500000 with 6 decimals.
+
+    Signs, exponents, spaces, `NaN`, leading zeros, and more places than the unit has are a ValueError whose text is for people.
+    """
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        message = "must be a plain decimal number such as 100 or 99.50"
+        raise ValueError(message)
+    whole, places = match.group(1), (match.group(2) or "").rstrip("0")
+    if len(places) > decimals:
+        message = f"has more than {decimals} decimal places"
+        raise ValueError(message)
+    return int(whole + places.ljust(decimals, "0"))
+
+
+def format_units(amount: int, decimals: int, min_places: int = 2) -> str:
+    """Write base units as plain decimal text: exact, no exponent, at least `min_places` places."""
+    sign, digits = ("-", -amount) if amount < 0 else ("", amount)
+    whole, fraction = divmod(digits, 10**decimals)
+    places = str(fraction).rjust(decimals, "0").rstrip("0") if decimals and fraction else ""
+    places = places.ljust(min(min_places, max(decimals, min_places)), "0")
+    return f"{sign}{whole}.{places}" if places else f"{sign}{whole}"

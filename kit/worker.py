@@ -1,0 +1,111 @@
+"""Workers: loops that ask what is due, do it, and stop only between two things.
+
+A worker never holds state of its own: the rows are the jobs. So a worker may die anywhere, and another, in this process or in
+the next, goes on from the rows.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from kit.backoff import backoff
+from kit.clock import Clock
+from kit.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class Worker(Protocol):
+    """One kind of work."""
+
+    name: str
+    interval: float
+    """Seconds to rest when nothing was due; a wake-up ends the rest early."""
+
+    async def step(self) -> bool:
+        """Do what is due, once; True where more may be due at once."""
+
+
+class WorkerMetrics:
+    """What every worker shows of itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare the families."""
+        labels = ("worker",)
+        self.steps = Counter("onramp_worker_steps_total", "Steps taken.", (*labels, "outcome"), registry=registry)
+        self.last = Gauge("onramp_worker_last_success_timestamp_seconds", "When a step last ended well.", labels, registry=registry)
+        self.backlog = Gauge("onramp_worker_backlog", "Rows that are due.", labels, registry=registry)
+        self.age = Gauge("onramp_worker_backlog_age_seconds", "Age of the oldest due row.", labels, registry=registry)
+        self.parked = Gauge("onramp_worker_parked", "Rows given up after too many tries.", labels, registry=registry)
+
+
+class Runner:
+    """Runs workers side by side until told to stop; a failing one waits longer each time and keeps trying."""
+
+    def __init__(self, workers: Iterable[Worker], clock: Clock, metrics: WorkerMetrics) -> None:
+        """Nothing runs before `start`."""
+        self._workers = list(workers)
+        self._clock = clock
+        self._metrics = metrics
+        self._wakes = {worker.name: asyncio.Event() for worker in self._workers}
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.last_success: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Begin; one task a worker."""
+        self._tasks = [asyncio.create_task(self._loop(worker), name=f"worker:{worker.name}") for worker in self._workers]
+
+    def wake(self, name: str) -> None:
+        """End the rest of one worker early; harmless for one that is not here."""
+        event = self._wakes.get(name)
+        if event is not None:
+            event.set()
+
+    async def stop(self, grace: float = 20.0) -> None:
+        """Let each finish the step it is in; after `grace` seconds cancel what still runs (the rows remember)."""
+        self._stopping.set()
+        for event in self._wakes.values():
+            event.set()
+        if not self._tasks:
+            return
+        _, pending = await asyncio.wait(self._tasks, timeout=grace)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _loop(self, worker: Worker) -> None:
+        failures = 0
+        structlog.contextvars.bind_contextvars(worker=worker.name)
+        while not self._stopping.is_set():
+            try:
+                again = await worker.step()
+            except Exception:  # noqa: BLE001 - a worker outlives whatever one step meets; it is logged and counted
+                failures += 1
+                self._metrics.steps.labels(worker.name, "error").inc()
+                log.exception("worker.step_failed", failures=failures)
+                await self._rest(worker, backoff(failures, base=0.5, cap=30.0))
+                continue
+            failures = 0
+            self.last_success[worker.name] = self._clock.monotonic()
+            self._metrics.steps.labels(worker.name, "ok").inc()
+            self._metrics.last.labels(worker.name).set(self._clock.now().timestamp())
+            if not again:
+                await self._rest(worker, worker.interval)
+
+    async def _rest(self, worker: Worker, seconds: float) -> None:
+        event = self._wakes[worker.name]
+        if self._stopping.is_set():
+            return
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        waking = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait({sleeping, waking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in (sleeping, waking):
+                waiter.cancel()
+            await asyncio.gather(sleeping, waking, return_exceptions=True)
+        event.clear()

@@ -1,0 +1,6 @@
+"""`python -m onramp`."""
+
+from onramp.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+"""The one place where real things are chosen and joined."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import aiohttp
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from chain.deployments import deployment
+from chain.metrics import PrometheusMetrics
+from chain.nodes import parse_nodes
+from chain.pool import Pool
+from kit.clock import Clock, SystemClock
+from kit.database import Database, connect
+from kit.group import Gather
+from kit.http.middleware import Furniture, HttpMetrics
+from kit.http.routes import GUARD, Route, Who, add_routes
+from kit.ids import RandomIds
+from kit.logs import get_logger
+from kit.problems import Problem
+from kit.worker import Runner, Worker, WorkerMetrics
+from onramp import checks, migrations, operating
+from onramp.checkout import routes as checkout_routes
+from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.health import Check, Health
+from onramp.janitor import Janitor, StateMetrics
+from onramp.quotes import routes as quote_routes
+from onramp.quotes.service import Quotes
+from onramp.services import SERVICES, Services
+from onramp.sessions import routes as session_routes
+from onramp.sessions import service as session_service
+from onramp.sessions.create import Creator
+from onramp.sessions.live import Live
+from onramp.sessions.model import Session
+from onramp.sessions.proof import StripePaymentProof
+from onramp.sessions.reconcile import ReconcileWorker
+from onramp.sessions.refresh import Refresher
+from onramp.sessions.rules import SessionRules
+from onramp.settings import MAINNET, Settings, split
+from onramp.stripe.gateway import make_gateway
+from onramp.stripe.port import StripeGateway
+from onramp.webhooks import routes as webhook_routes
+from onramp.webhooks.intake import BODY_LIMIT, Intake, WebhookMetrics
+from onramp.webhooks.worker import InboxWorker
+from treasury.metrics import PrometheusTreasuryMetrics
+from treasury.onchain import PoolWalletChain
+from treasury.sender import Sender, SenderConfig
+from treasury.signers.intent import SigningRules
+from treasury.signers.protocol import Signer
+
+log = get_logger(__name__)
+WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
+MAX_FEE_WEI = 50 * 10**9
+
+
+class StartError(Exception):
+    """The service cannot start as it is set up; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What the API and the workers share."""
+
+    settings: Settings
+    rules: SessionRules
+    database: Database
+    http: aiohttp.ClientSession
+    pool: Pool
+    stripe: StripeGateway
+    clock: Clock
+    ids: RandomIds
+    registry: CollectorRegistry
+    creator: Creator
+    refresher: Refresher
+    signer: Signer | None
+
+
+def session_rules(settings: Settings) -> SessionRules:
+    """The rules of a session, out of the settings."""
+    low, high = settings.minor_limits
+    token = settings.MUSD_TOKEN_ADDRESS or deployment(settings.CHAIN_ID).musd
+    return SessionRules(
+        mode=settings.DELIVERY_MODE,
+        chain_id=settings.CHAIN_ID,
+        token=token,
+        hot_wallet=settings.HOT_WALLET_ADDRESS if settings.DELIVERY_MODE == "payout" else None,
+        settlement_address=settings.SETTLEMENT_ADDRESS or None,
+        destination_currency=settings.STRIPE_DESTINATION_CURRENCY,
+        destination_network=settings.STRIPE_DESTINATION_NETWORK,
+        fee_bps=settings.PAYOUT_FEE_BPS,
+        min_minor=low,
+        max_minor=high,
+        ttl=timedelta(minutes=settings.SESSION_TTL_MINUTES),
+        overdue_after=timedelta(minutes=settings.DELIVERY_OVERDUE_MINUTES),
+        observe_tolerance_bps=settings.OBSERVE_TOLERANCE_BPS,
+        require_livemode=settings.CHAIN_ID == MAINNET,
+    )
+
+
+def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
+    """The hot wallet's signer, imported only when chosen; None where this process has no wallet."""
+    if rules.hot_wallet is None:
+        return None
+    if settings.HOT_WALLET_SIGNER != "local":
+        message = f"HOT_WALLET_SIGNER={settings.HOT_WALLET_SIGNER} is not available in this version; use local"
+        raise StartError(message)
+    if settings.HOT_WALLET_KEYSTORE is None or settings.HOT_WALLET_PASSWORD is None:
+        return None
+    from treasury.signers.local import LocalSigner
+
+    limits = SigningRules(chain_id=rules.chain_id, wallet=rules.hot_wallet, token=rules.token, max_fee=MAX_FEE_WEI)
+    return LocalSigner(settings.HOT_WALLET_KEYSTORE, settings.HOT_WALLET_PASSWORD.get_secret_value(), limits)
+
+
+@asynccontextmanager
+async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Core]:
+    """Open everything that the service shares, and close it in the opposite order."""
+    clock = clock or SystemClock()
+    ids = RandomIds()
+    registry = CollectorRegistry()
+    rules = session_rules(settings)
+    database = connect(
+        settings.DATABASE_URL.get_secret_value(), replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None
+    )
+    http = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=200, limit_per_host=64, ttl_dns_cache=60), cookie_jar=aiohttp.DummyCookieJar()
+    )
+    nodes = parse_nodes(settings.MEZO_RPC_URLS.get_secret_value(), settings.SPECTRUM_RPC_URLS.get_secret_value())
+    pool = Pool(
+        nodes, chain_id=settings.CHAIN_ID, agreement=settings.CHAIN_AGREEMENT, session=http, clock=clock,
+        metrics=PrometheusMetrics(registry),
+    )
+    stripe = make_gateway(
+        secret_key=settings.STRIPE_SECRET_KEY.get_secret_value(), api_base=settings.STRIPE_API_BASE,
+        stripe_version=settings.STRIPE_VERSION or None, http=http, clock=clock, registry=registry,
+    )
+    try:
+        yield Core(
+            settings=settings, rules=rules, database=database, http=http, pool=pool, stripe=stripe, clock=clock, ids=ids,
+            registry=registry, creator=Creator(database, stripe, rules, clock, ids),
+            refresher=Refresher(database, stripe, rules, clock, ids), signer=make_signer(settings, rules),
+        )
+    finally:
+        await pool.close()
+        await http.close()
+        await database.close()
+
+
+def make_workers(
+    core: Core, only: Collection[str] = WORKERS, *, changed: Callable[[], None] = lambda: None,
+    webhook_metrics: WebhookMetrics | None = None, checkpoint: Callable[[str], None] = lambda _: None,
+) -> Runner:
+    """The workers asked for. `changed` is told when a session moved; `checkpoint` when the sender passed a step."""
+    metrics = WorkerMetrics(core.registry)
+    # Unique among all processes that share the database: leases name it.
+    owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{core.ids.new('')[:8]}"
+    runner: Runner
+
+    def paid() -> None:
+        runner.wake("treasury")
+        runner.wake("deliveries")
+        changed()
+
+    made: dict[str, Worker] = {}
+    if "inbox" in only:
+        made["inbox"] = InboxWorker(
+            core.database, core.refresher, core.clock, owner, webhook_metrics or WebhookMetrics(core.registry), metrics, paid
+        )
+    if "reconcile" in only:
+        made["reconcile"] = ReconcileWorker(
+            core.database, core.stripe, core.creator, core.refresher, core.clock, owner, metrics, paid
+        )
+    if "deliveries" in only:
+        wallet = [core.rules.hot_wallet] if core.rules.hot_wallet else []
+        senders = frozenset(core.settings.delivery_senders if core.rules.mode == "observe" else wallet)
+        made["deliveries"] = DeliveriesWorker(
+            core.database, core.pool, core.rules, senders, core.clock, DeliveryMetrics(core.registry), changed
+        )
+    if "treasury" in only and core.signer is not None and core.rules.hot_wallet is not None:
+        made["treasury"] = Sender(
+            config=SenderConfig(chain_id=core.rules.chain_id, wallet=core.rules.hot_wallet, token=core.rules.token),
+            database=core.database,
+            chain=PoolWalletChain(core.pool, wallet=core.rules.hot_wallet, token=core.rules.token),
+            signer=core.signer,
+            proof=StripePaymentProof(core.database, core.stripe, core.rules),
+            clock=core.clock,
+            ids=core.ids,
+            metrics=PrometheusTreasuryMetrics(core.registry),
+            checkpoint=checkpoint,
+        )
+    if "janitor" in only:
+        made["janitor"] = Janitor(core.database, core.clock, StateMetrics(core.registry))
+    runner = Runner(made.values(), core.clock, metrics)
+    return runner
+
+
+def routes(settings: Settings) -> list[Route]:
+    """The whole route table."""
+    table = [*session_routes.ROUTES, *quote_routes.ROUTES, *webhook_routes.ROUTES, *operating.ROUTES]
+    return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table
+
+
+def _checks(core: Core, runner: Runner | None) -> dict[str, tuple[Check, bool]]:
+    database, chain_id = core.database, core.rules.chain_id
+    return {
+        "database": (checks.database_check(database), True),
+        "migrations": (checks.migrations_check(database), True),
+        "chain": (checks.chain_check(core.pool, watching=runner is not None, database=database, chain_id=chain_id), True),
+        "stripe": (checks.stripe_check(core.stripe), True),
+        "signer": (checks.signer_check(core.signer), True),
+        "backlog": (checks.backlog_check(database, core.clock, runner), False),
+    }
+
+
+class Guard:
+    """Who may pass. Stripe proves itself by its signature, in the handler."""
+
+    async def check(self, request: web.Request, who: Who) -> None:
+        """Raise Problem 401 for whoever may not."""
+        if who in {"anyone", "stripe"}:
+            return
+        del request
+        raise Problem(401, "unauthorized", "Send a valid credential as a bearer token.", headers={"WWW-Authenticate": "Bearer"})
+
+
+def make_app(settings: Settings, *, workers: Collection[str] = WORKERS, checkpoint: Callable[[str], None] = lambda _: None) -> web.Application:
+    """The API, with `workers` in the same process."""
+    app = web.Application(client_max_size=BODY_LIMIT)
+    app[GUARD] = Guard()
+    add_routes(app, routes(settings))
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        async with open_core(settings) as core:
+            await _schema(core)
+            stopping = asyncio.Event()
+            live = Live(core.database)
+            webhook_metrics = WebhookMetrics(core.registry)
+            runner = make_workers(
+                core, workers, changed=live.nudge, webhook_metrics=webhook_metrics, checkpoint=checkpoint
+            ) if workers else None
+
+            async def read(keys: "Collection[str]") -> dict[str, Session]:
+                async with core.database.read() as connection:
+                    return await session_service.get_many(connection, keys)
+
+            services = Services(
+                settings=settings, rules=core.rules, database=core.database, pool=core.pool, clock=core.clock, ids=core.ids,
+                registry=core.registry, creator=core.creator, refresher=core.refresher, reads=Gather(read), live=live,
+                intake=Intake(
+                    core.database, settings.webhook_secrets, core.clock, webhook_metrics,
+                    (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
+                ),
+                quotes=Quotes(core.stripe, core.rules, core.clock),
+                health=Health(_checks(core, runner), core.clock),
+                explorer=deployment(settings.CHAIN_ID).explorer,
+                stopping=stopping,
+            )
+            app[SERVICES] = services
+            furniture = Furniture(
+                origins=split(settings.ALLOWED_ORIGINS), ids=core.ids, metrics=HttpMetrics(core.registry),
+                https=settings.is_production,
+            )
+            app[FURNITURE] = furniture
+            services.health.start()
+            live.start()
+            if runner is not None:
+                runner.start()
+            yield
+            stopping.set()
+            if runner is not None:
+                await runner.stop()
+            await live.stop()
+            await services.health.stop()
+
+    @web.middleware
+    async def furniture(request: web.Request, handler: Callable[[web.Request], object]) -> web.StreamResponse:
+        return await app[FURNITURE].serve(request, handler)  # type: ignore[arg-type] # aiohttp's own handler type
+
+    async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
+        await app[FURNITURE].on_prepare(request, response)
+
+    async def close_streams(_app: web.Application) -> None:
+        app[SERVICES].stopping.set()
+
+    app.middlewares.append(furniture)
+    app.on_response_prepare.append(on_prepare)
+    app.on_shutdown.append(close_streams)
+    app.cleanup_ctx.append(run)
+    return app
+
+
+FURNITURE = web.AppKey("furniture", Furniture)
+
+
+async def _schema(core: Core) -> None:
+    """In development the database is brought up to date; in production that is a step of the deployment."""
+    if core.settings.is_production:
+        if await migrations.current(core.database) != migrations.newest():
+            message = "The database is behind this version. Run `onramp migrate` first; nothing was changed."
+            raise StartError(message)
+        return
+    await migrations.upgrade(core.database)

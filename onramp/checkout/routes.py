@@ -1,0 +1,91 @@
+"""Serve the checkout page and its files."""
+
+import mimetypes
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+from aiohttp import web
+
+from chain.deployments import deployment
+from kit.http.routes import Route
+from kit.problems import not_found
+from onramp.services import SERVICES
+from onramp.settings import Settings
+
+STATIC: Final = Path(__file__).parent / "static"
+STRIPE_SCRIPTS: Final = ("https://js.stripe.com/clover/stripe.js", "https://crypto-js.stripe.com/crypto-onramp-outer.js")
+"""The only places Stripe allows its scripts to be loaded from (docs.stripe.com/crypto/onramp/embedded)."""
+DEVELOPMENT_WALLET: Final = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
+"""The eighth of the well-known development accounts; nobody's money."""
+_STRIPE_POLICY: Final = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'self' 'unsafe-inline'; "
+    "script-src 'self' https://js.stripe.com https://*.js.stripe.com https://crypto-js.stripe.com; "
+    "frame-src https://js.stripe.com https://*.js.stripe.com https://crypto-js.stripe.com https://hooks.stripe.com https://link.com https://*.link.com; "
+    "connect-src 'self' https://api.stripe.com https://crypto-js.stripe.com https://js.stripe.com https://r.stripe.com; "
+    "img-src 'self' data: https://*.link.com"
+)
+
+
+def _sandbox(settings: Settings) -> str | None:
+    """The sandbox's origin, where the service talks to one."""
+    parts = urlsplit(settings.STRIPE_API_BASE)
+    return None if parts.hostname == "api.stripe.com" else f"{parts.scheme}://{parts.netloc}"
+
+
+def _policy(settings: Settings) -> str:
+    sandbox = _sandbox(settings)
+    if sandbox is None:
+        return _STRIPE_POLICY
+    return (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'self'; "
+        f"script-src 'self' {sandbox}; frame-src {sandbox}; connect-src 'self' {sandbox}; img-src 'self' data:"
+    )
+
+
+def _config(settings: Settings, musd: str) -> dict[str, Any]:
+    sandbox = _sandbox(settings)
+    chain = deployment(settings.CHAIN_ID)
+    return {
+        "apiBase": "",
+        "publishableKey": settings.STRIPE_PUBLISHABLE_KEY,
+        "stripeScripts": list(STRIPE_SCRIPTS) if sandbox is None else [f"{sandbox}/sandbox/stripe-onramp.js"],
+        "chainId": settings.CHAIN_ID,
+        "chainName": chain.name,
+        "explorerUrl": chain.explorer,
+        "musdAddress": musd,
+        "minAmount": settings.SESSION_MIN_AMOUNT,
+        "maxAmount": settings.SESSION_MAX_AMOUNT,
+        "merchantName": settings.MERCHANT_NAME or None,
+        "supportEmail": settings.SUPPORT_EMAIL or None,
+        "developmentWallet": None if settings.is_production else DEVELOPMENT_WALLET,
+        "environment": settings.ENVIRONMENT,
+    }
+
+
+async def page(request: web.Request) -> web.StreamResponse:
+    """The page, with what it must know of this service written into it."""
+    services = request.app[SERVICES]
+    # `<` is escaped so that no value can end the element it stands in.
+    config = orjson.dumps(_config(services.settings, services.rules.token)).decode().replace("<", "\\u003c")
+    text = (STATIC / "index.html").read_text().replace("__CHECKOUT_CONFIG__", config)
+    headers = {"Content-Security-Policy": _policy(services.settings), "Cross-Origin-Opener-Policy": "same-origin-allow-popups"}
+    return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+async def file(request: web.Request) -> web.StreamResponse:
+    """One of the page's files; only names that are there, so no path can lead elsewhere."""
+    name = request.match_info["file"]
+    files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
+    path = files.get(name)
+    if path is None or name == "index.html":
+        raise not_found("file")
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return web.Response(body=path.read_bytes(), content_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+ROUTES = (
+    Route("GET", "/checkout", page, "anyone", "The checkout page.", "checkout", media=("text/html",)),
+    Route("GET", "/checkout/{file:.+}", file, "anyone", "A file of the checkout page.", "checkout_file", media=("*/*",)),
+)

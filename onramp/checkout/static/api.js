@@ -1,0 +1,88 @@
+/**
+ * The service's HTTP interface, and its errors as one class.
+ */
+
+/** An answer that is not a success. `status` 0: the service was not reached. */
+export class Problem extends Error {
+  constructor({ status, code, title, detail, errors, requestId, retryAfter }) {
+    super(detail || title);
+    this.name = "Problem";
+    this.status = status;
+    this.code = code;
+    this.title = title;
+    this.errors = errors ?? [];
+    this.requestId = requestId ?? null;
+    this.retryAfter = retryAfter ?? null;
+  }
+
+  /** The server's word on one field of the request ("/sourceAmount"), or null. */
+  at(pointer) {
+    const found = this.errors.find((error) => error.pointer === pointer || error.pointer === `#${pointer}`);
+    return found ? found.detail : null;
+  }
+}
+
+const UNREACHED = {
+  status: 0,
+  code: "unreachable",
+  title: "No connection",
+  detail: "We could not reach the service. Check your connection and try again.",
+};
+
+async function problemOf(response) {
+  const retryAfter = Number.parseInt(response.headers.get("Retry-After") ?? "", 10) || null;
+  const requestId = response.headers.get("X-Request-Id");
+  const plain = {
+    status: response.status,
+    code: "unexpected",
+    title: "That did not work",
+    detail: "The service gave an answer this page does not understand. Please try again in a moment.",
+  };
+  const body = await response.json().catch(() => ({}));
+  return new Problem({ requestId, ...plain, ...body, status: response.status, retryAfter });
+}
+
+export class Api {
+  /** @param {string} base origin, "" for this one */
+  constructor(base) {
+    this.base = `${base.replace(/\/$/, "")}/api/v1/onramp`;
+  }
+
+  async #ask(path, options = {}) {
+    let response;
+    try {
+      response = await fetch(this.base + path, { cache: "no-store", credentials: "omit", ...options });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Problem(UNREACHED);
+    }
+    if (!response.ok) throw await problemOf(response);
+    return response.json();
+  }
+
+  quote(sourceAmount, sourceCurrency, signal) {
+    return this.#ask(`/quotes?${new URLSearchParams({ sourceAmount, sourceCurrency })}`, { signal });
+  }
+
+  /** Creates a session, or with the same key and body answers the one already made. */
+  create(body, key) {
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
+    return this.#ask("/sessions", { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
+  session(id) {
+    return this.#ask(`/sessions/${encodeURIComponent(id)}`);
+  }
+
+  delivery(id) {
+    return this.#ask(`/sessions/${encodeURIComponent(id)}/delivery`);
+  }
+
+  eventsUrl(id) {
+    return `${this.base}/sessions/${encodeURIComponent(id)}/events`;
+  }
+
+  receiptUrl(id) {
+    return `${this.base}/sessions/${encodeURIComponent(id)}/receipt`;
+  }
+}

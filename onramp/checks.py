@@ -1,0 +1,100 @@
+"""The questions that readiness asks of each part; each answers a sentence, or raises one."""
+
+
+import sqlalchemy as sa
+
+from chain.pool import Pool
+from kit.clock import Clock
+from kit.database import Database
+from kit.worker import Runner
+from onramp import migrations
+from onramp.deliveries import cursor
+from onramp.health import Check
+from onramp.stripe.port import StripeGateway
+from onramp.webhooks import service as inbox_service
+from treasury.signers.protocol import Signer
+
+OLDEST_EVENT_SECONDS = 300.0
+
+
+class NotWellError(Exception):
+    """A part is not well; the text says why."""
+
+
+def database_check(database: Database) -> Check:
+    """One round trip."""
+
+    async def check() -> str:
+        async with database.read() as connection:
+            await connection.execute(sa.select(sa.literal(1)))
+        return database.dialect
+
+    return check
+
+
+def migrations_check(database: Database) -> Check:
+    """The schema is the one this code wants."""
+
+    async def check() -> str:
+        found, wanted = await migrations.current(database), migrations.newest()
+        if found != wanted:
+            message = f"the database is at {found or 'nothing'}, this version wants {wanted}: run `onramp migrate`"
+            raise NotWellError(message)
+        return f"at {wanted}"
+
+    return check
+
+
+def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int) -> Check:
+    """Enough operators answer. A process without workers looks at what the workers wrote down, too."""
+
+    async def check() -> str:
+        await pool.refresh()
+        head = pool.agreed_head()
+        if watching:
+            return f"{len(pool.heads())} operators, agreed head {head}"
+        async with database.read() as connection:
+            done = await cursor.known_head(connection, chain_id)
+        return f"{len(pool.heads())} operators, agreed head {head}, read up to {done}"
+
+    return check
+
+
+def stripe_check(stripe: StripeGateway) -> Check:
+    """The key works and Stripe answers."""
+
+    async def check() -> str:
+        await stripe.ping()
+        return "answers"
+
+    return check
+
+
+def signer_check(signer: Signer | None) -> Check:
+    """The key is there and is the pinned one."""
+
+    async def check() -> str:
+        if signer is None:
+            return "not needed in this process"
+        await signer.probe()
+        return f"signs for {signer.address}"
+
+    return check
+
+
+def backlog_check(database: Database, clock: Clock, runner: Runner | None) -> Check:
+    """Work is done as it comes."""
+
+    async def check() -> str:
+        async with database.read() as connection:
+            pending, oldest, parked = await inbox_service.backlog(connection)
+        age = 0.0 if oldest is None else (clock.now() - oldest).total_seconds()
+        if age > OLDEST_EVENT_SECONDS:
+            message = f"{pending} events wait, the oldest for {age:.0f} s: are workers running?"
+            raise NotWellError(message)
+        idle = "" if runner is not None else ", workers run elsewhere"
+        return f"{pending} events wait, {parked} parked{idle}"
+
+    return check
+
+

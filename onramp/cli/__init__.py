@@ -1,0 +1,51 @@
+"""The command line: what changes something says so, what fails says why in one line, and no traceback reaches a person.
+
+Heavy parts are imported by the command that needs them, so that `--help` is instant.
+"""
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from onramp.cli.output import Refused
+from onramp.cli.running import dev, doctor, migrate, serve, work
+from onramp.cli.stored import events_app, sessions_app
+
+app = typer.Typer(
+    name="onramp",
+    help="Sell MUSD for a card payment, and keep the money behind it safe.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(dev)
+app.command()(serve)
+app.command()(work)
+app.command()(migrate)
+app.command()(doctor)
+app.add_typer(sessions_app, name="sessions")
+app.add_typer(events_app, name="events")
+
+
+def main() -> NoReturn:
+    """Run, and turn whatever goes wrong into one clear line and exit status 1."""
+    from kit.logs import redact
+
+    try:
+        app()
+    except Refused as refused:
+        for line in refused.lines:
+            print(redact(line), file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a person; LOG_LEVEL=debug shows it
+        from os import environ
+
+        if environ.get("LOG_LEVEL") == "debug":
+            raise
+        print(redact(f"onramp: {type(error).__name__}: {error}"), file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,56 @@
+"""One purchase, whole: what an operator wants to see at three in the morning."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.clock import rfc3339
+from kit.money import format_units
+from onramp.sessions import shapes
+from onramp.sessions.model import MUSD_DECIMALS, Session
+from onramp.webhooks import service as inbox
+from treasury.payouts import service as payouts
+
+
+async def describe(connection: AsyncConnection, session: Session) -> dict[str, Any]:
+    """The session in its HTTP shape, with `events`, `payout` and `attention` beside it."""
+    described = shapes.answer(session, None).model_dump(mode="json", by_alias=True)
+    described["attention"] = session.attention
+    events = await inbox.of_session(connection, session.stripe_session_id) if session.stripe_session_id else []
+    described["events"] = [
+        {"id": row.id, "state": row.state, "sessionStatus": row.session_status, "receivedAt": rfc3339(row.received_at), "reason": row.reason}
+        for row in events
+    ]
+    payout = await payouts.by_session(connection, session.id)
+    described["payout"] = None if payout is None else {
+        "id": payout.id, "status": payout.status, "reason": payout.reason, "amount": format_units(payout.amount, MUSD_DECIMALS),
+        "to": payout.to, "transactionId": payout.transaction_id, "txHash": payout.tx_hash,
+    }
+    return described
+
+
+def print_description(described: dict[str, Any], pairs: Callable[..., None], table: Callable[..., None]) -> None:
+    """Laid out for people."""
+    payment, delivery, payout = described["payment"], described["delivery"], described["payout"]
+    pairs(
+        [
+            ("status", described["status"]),
+            ("attention", described["attention"]),
+            ("wallet", described["walletAddress"]),
+            ("amount", f"{described['sourceAmount']} {described['sourceCurrency']}"),
+            ("payment", f"{payment['status']}, {payment['destinationAmount'] or 'nothing'} {payment['destinationCurrency']} delivered"),
+            ("stripe", payment["stripeSessionId"]),
+            ("delivery", f"{delivery['status']} {delivery['reason'] or ''}".strip()),
+            ("expected", f"{delivery['expectedAmount']} MUSD" if delivery["expectedAmount"] else None),
+            ("transaction", delivery["txHash"]),
+            ("payout", f"{payout['id']} {payout['status']} {payout['reason'] or ''}".strip() if payout else None),
+            ("created", described["createdAt"]),
+        ],
+        title=described["id"],
+    )
+    table(
+        ("event", "said", "state", "received"),
+        [(item["id"], item["sessionStatus"], item["state"], item["receivedAt"]) for item in described["events"]],
+        empty="No events stored for it.",
+    )

@@ -1,0 +1,72 @@
+"""What commands print: tables for people, JSON for programs, one line for what went wrong."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+
+if TYPE_CHECKING:
+    from onramp.settings import Settings
+
+Result = TypeVar("Result")
+
+
+class Refused(Exception):
+    """The command was refused or failed; `lines` go to stderr and the exit status is 1."""
+
+    def __init__(self, *lines: str) -> None:
+        """Usually one line."""
+        super().__init__("; ".join(lines))
+        self.lines = lines
+
+
+def settings() -> "Settings":
+    """The environment, or every problem with it, a line each."""
+    from onramp.settings import SettingsError, load
+
+    try:
+        return load()
+    except SettingsError as error:
+        raise Refused("onramp: the settings cannot be used:", *(f"  {problem}" for problem in error.problems)) from error
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run one coroutine to its end."""
+    return asyncio.run(work)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", empty: str = "Nothing.") -> None:
+    """A table for people; `empty` where there are no rows."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not rows:
+        console.print(empty)
+        return
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    console.print(table)
+
+
+def print_pairs(pairs: Sequence[tuple[str, object]], *, title: str = "") -> None:
+    """Names and values under a title."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, "" if value is None else str(value))
+    Console().print(table)

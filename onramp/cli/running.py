@@ -1,0 +1,95 @@
+"""Commands that run or check the service."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onramp.cli.output import Refused, print_json, print_table, run, settings
+
+
+def serve(
+    *, workers: Annotated[bool, typer.Option("--workers/--no-workers", help="Run the workers in this process, too.")] = True
+) -> None:
+    """Serve the API.
+
+    Example: [bold]onramp serve --no-workers[/bold]
+    """
+    from onramp.app import WORKERS
+    from onramp.server import serve_forever
+
+    loaded = settings()
+    serve_forever(loaded, WORKERS if workers else ())
+
+
+def work(
+    only: Annotated[str, typer.Option(help="Comma-separated: inbox, reconcile, deliveries, treasury, audit, janitor.")] = "",
+) -> None:
+    """Run the workers alone.
+
+    Example: [bold]onramp work --only treasury,deliveries[/bold]
+    """
+    from onramp.app import WORKERS
+    from onramp.server import work_forever
+
+    chosen = tuple(name.strip() for name in only.split(",") if name.strip()) or WORKERS
+    unknown = set(chosen) - set(WORKERS)
+    if unknown:
+        raise typer.BadParameter(f"there is no worker {', '.join(sorted(unknown))}; there are {', '.join(WORKERS)}", param_hint="--only")
+    work_forever(settings(), chosen)
+
+
+def migrate() -> None:
+    """Bring the database to the newest revision; does nothing where it is there already.
+
+    Example: [bold]onramp migrate[/bold]
+    """
+    from kit.database import connect
+    from onramp import migrations
+
+    loaded = settings()
+
+    async def upgrade() -> tuple[str | None, str]:
+        database = connect(loaded.DATABASE_URL.get_secret_value())
+        try:
+            return await migrations.upgrade(database)
+        finally:
+            await database.close()
+
+    try:
+        before, after = run(upgrade())
+    except OSError as error:
+        message = "onramp: the database cannot be reached; nothing was changed."
+        raise Refused(message) from error
+    typer.echo(f"The database is at {after}." if before == after else f"The database went from {before or 'empty'} to {after}.")
+
+
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+    """Check settings, database, nodes, Stripe, signer; exit 1 where one fails.
+
+    Example: [bold]onramp doctor --json[/bold]
+    """
+    from onramp.doctor import examine
+
+    checks = run(examine())
+    is_well = all(check.ok for check in checks)
+    if as_json:
+        print_json({"ok": is_well, "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks]})
+    else:
+        print_table(("", "check", "detail"), [("ok" if c.ok else "FAIL", c.name, c.detail) for c in checks])
+    if not is_well:
+        failed = ", ".join(check.name for check in checks if not check.ok)
+        raise Refused(f"onramp: not well: {failed}")
+
+
+def dev(
+    port: Annotated[int, typer.Option(help="Where the API listens; 0 takes a free port.")] = 3001,
+    data: Annotated[Path | None, typer.Option(help="Keep database and chain here between runs.")] = None,
+) -> None:
+    """Run everything on this machine: API, workers, a local Mezo-like chain, a Stripe sandbox.
+
+    Example: [bold]onramp dev --data .run/mine[/bold]
+    """
+    from onramp.dev.run import run_dev
+
+    run_dev(port, data)

@@ -1,0 +1,128 @@
+"""Commands that look at what is stored."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from onramp.cli.output import Refused, print_json, print_pairs, print_table, run, settings
+
+sessions_app = typer.Typer(help="Look at purchases.", no_args_is_help=True)
+events_app = typer.Typer(help="Look at stored webhook events, and replay them.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")]
+Result = TypeVar("Result")
+
+
+def _with_database(work: Callable[[Any], Awaitable[Result]]) -> Result:
+    from kit.database import connect
+
+    loaded = settings()
+
+    async def inner() -> Result:
+        database = connect(loaded.DATABASE_URL.get_secret_value())
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    try:
+        return run(inner())
+    except OSError as error:
+        message = "onramp: the database cannot be reached."
+        raise Refused(message) from error
+
+
+def _event(row: Any) -> dict[str, object]:
+    from kit.clock import rfc3339
+
+    return {
+        "id": row.id, "type": row.type, "stripeSessionId": row.stripe_session_id, "sessionStatus": row.session_status,
+        "state": row.state, "reason": row.reason, "tries": row.tries, "createdAt": rfc3339(row.created_at),
+        "receivedAt": rfc3339(row.received_at), "handledAt": rfc3339(row.handled_at) if row.handled_at else None,
+    }
+
+
+@sessions_app.command("list")
+def list_sessions(limit: Limit = 20, status: Annotated[str, typer.Option(help="Only this payment status.")] = "", *, as_json: Json = False) -> None:
+    """The newest purchases.
+
+    Example: [bold]onramp sessions list --status fulfillment_processing[/bold]
+    """
+    from onramp.sessions import service, shapes
+
+    async def work(database: Any) -> list[Any]:
+        async with database.read() as connection:
+            return await service.newest(connection, limit, status or None)
+
+    found = _with_database(work)
+    if as_json:
+        data = [shapes.answer(item, None).model_dump(mode="json", by_alias=True) for item in found]
+        print_json({"data": data, "nextCursor": None})
+        return
+    rows = []
+    for item in found:
+        shape = shapes.answer(item, None)
+        amount = f"{shape.source_amount} {shape.source_currency}"
+        rows.append((item.id, item.status, item.payment_status, item.delivery_status, amount, item.wallet_address))
+    print_table(("session", "status", "payment", "delivery", "amount", "wallet"), rows, empty="No sessions yet.")
+
+
+@sessions_app.command("show")
+def show_session(needle: Annotated[str, typer.Argument(metavar="ID", help="Ours, Stripe's, a wallet or a transaction hash.")], *, as_json: Json = False) -> None:
+    """One purchase with its events, delivery and payout.
+
+    Example: [bold]onramp sessions show ons_4k...[/bold]
+    """
+    from onramp.cli.describe import describe, print_description
+    from onramp.sessions import service
+
+    async def work(database: Any) -> list[dict[str, Any]]:
+        async with database.read() as connection:
+            return [await describe(connection, item) for item in await service.find(connection, needle)]
+
+    found = _with_database(work)
+    if not found:
+        raise Refused(f"onramp: nothing is known under {needle!r}. Try `onramp sessions list`.")
+    if as_json:
+        print_json(found[0] if len(found) == 1 else {"data": found, "nextCursor": None})
+        return
+    for description in found:
+        print_description(description, print_pairs, print_table)
+
+
+@events_app.command("list")
+def list_events(limit: Limit = 20, state: Annotated[str, typer.Option(help="pending, handled, ignored or parked.")] = "", *, as_json: Json = False) -> None:
+    """Stored webhook events, newest first.
+
+    Example: [bold]onramp events list --state parked[/bold]
+    """
+    from onramp.webhooks import service
+
+    async def work(database: Any) -> list[dict[str, object]]:
+        async with database.read() as connection:
+            return [_event(row) for row in await service.newest(connection, limit, state or None)]
+
+    found = _with_database(work)
+    if as_json:
+        print_json({"data": found, "nextCursor": None})
+        return
+    columns = ("id", "state", "sessionStatus", "stripeSessionId", "receivedAt", "reason")
+    print_table(columns, [[item[name] for name in columns] for item in found], empty="No events yet.")
+
+
+@events_app.command("replay")
+def replay_event(event_id: Annotated[str, typer.Argument(metavar="ID", help="Stripe's event id.")]) -> None:
+    """Make the workers look at one event's session again; harmless however often.
+
+    Example: [bold]onramp events replay evt_1...[/bold]
+    """
+    from onramp.webhooks import service
+
+    async def work(database: Any) -> bool:
+        async with database.write() as connection:
+            return await service.replay(connection, event_id)
+
+    if not _with_database(work):
+        raise Refused(f"onramp: no event {event_id!r} of a session is stored; nothing was changed.")
+    typer.echo(f"{event_id} is pending again; the inbox worker will ask Stripe about its session.")

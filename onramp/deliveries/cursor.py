@@ -1,0 +1,34 @@
+"""How far a chain has been read: one row a chain."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.store import insert_or_nothing
+from onramp.deliveries.table import cursors
+
+
+async def known_head(connection: AsyncConnection, chain_id: int) -> int:
+    """The newest block known here; 0 before the chain was first read."""
+    statement = sa.select(cursors.c.head).where(cursors.c.id == str(chain_id))
+    return int((await connection.execute(statement)).scalar_one_or_none() or 0)
+
+
+async def read_to(connection: AsyncConnection, chain_id: int) -> int | None:
+    """The block up to which transfers were read; None before the first reading."""
+    statement = sa.select(cursors.c.read_to).where(cursors.c.id == str(chain_id))
+    value = (await connection.execute(statement)).scalar_one_or_none()
+    return None if value is None else int(value)
+
+
+async def advance(connection: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
+    """Move forward, never back; two readers do no harm."""
+    await insert_or_nothing(
+        connection, cursors, [{"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}], ["id"]
+    )
+    await connection.execute(
+        sa.update(cursors)
+        .where(cursors.c.id == str(chain_id), cursors.c.read_to <= read_to)
+        .values(read_to=read_to, head=head, updated_at=now)
+    )

@@ -1,0 +1,35 @@
+"""Transfers seen on the chain from the addresses that matter, and how far each chain has been read."""
+
+import sqlalchemy as sa
+
+from kit.columns import Uint256, UtcDateTime
+from kit.database import metadata
+
+transfers = sa.Table(
+    "transfers",
+    metadata,
+    sa.Column("id", sa.String(96), primary_key=True, comment="chain id, transaction hash and log index"),
+    sa.Column("chain_id", sa.BigInteger, nullable=False),
+    sa.Column("token", sa.String(42), nullable=False),
+    sa.Column("sender", sa.String(42), nullable=False),
+    sa.Column("recipient", sa.String(42), nullable=False),
+    sa.Column("units", Uint256(), nullable=False),
+    sa.Column("tx_hash", sa.String(66), nullable=False),
+    sa.Column("log_index", sa.Integer, nullable=False),
+    sa.Column("block_number", sa.BigInteger, nullable=False),
+    sa.Column("block_hash", sa.String(66), nullable=False),
+    sa.Column("session_id", sa.String(40), sa.ForeignKey("sessions.id"), comment="the one session that claimed it"),
+    sa.Column("seen_at", UtcDateTime(), nullable=False),
+    sa.UniqueConstraint("session_id"),
+    sa.Index("ix_transfers_unclaimed", "recipient", sqlite_where=sa.text("session_id IS NULL"), postgresql_where=sa.text("session_id IS NULL")),
+    sa.Index("ix_transfers_tx_hash", "tx_hash"),
+)
+
+cursors = sa.Table(
+    "chain_cursors",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True, comment="chain id, in decimal"),
+    sa.Column("read_to", sa.BigInteger, nullable=False, comment="every block up to this one was read"),
+    sa.Column("head", sa.BigInteger, nullable=False, comment="the newest block that enough operators had reached"),
+    sa.Column("updated_at", UtcDateTime(), nullable=False),
+)

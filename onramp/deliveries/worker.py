@@ -1,0 +1,208 @@
+"""The deliveries worker: once a block, for all sessions together, ask the chain what has arrived."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from chain.confirm import Mismatch, Proven, Reverted, Waiting, prove
+from chain.errors import ChainError
+from chain.pool import Pool
+from chain.transfers import TransferReader
+from chain.types import Transfer
+from kit.clock import Clock
+from kit.database import Database
+from kit.logs import get_logger
+from onramp.deliveries import cursor, service
+from onramp.sessions import service as sessions_service
+from onramp.sessions.model import Session
+from onramp.sessions.rules import SessionRules
+
+log = get_logger(__name__)
+OVERLAP: Final = 20
+"""Blocks read again behind the cursor: a node may have answered for a block it had not indexed yet."""
+WATCH_BACK: Final = 64
+BATCH: Final = 200
+
+
+class DeliveryMetrics:
+    """How long buyers wait, and what became of it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare the families."""
+        self.outcomes = Counter("onramp_delivery_outcomes_total", "Deliveries by outcome.", ("outcome",), registry=registry)
+        self.seconds = Histogram(
+            "onramp_delivery_duration_seconds", "From paid to confirmed.", registry=registry,
+            buckets=(1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3600),
+        )
+
+
+class DeliveriesWorker:
+    """Reads new blocks, matches, proves; the number of questions a block does not know how many buyers wait."""
+
+    name = "deliveries"
+    interval = 1.0
+
+    def __init__(  # noqa: PLR0913 - its surroundings, all named
+        self, database: Database, pool: Pool, rules: SessionRules, senders: frozenset[str], clock: Clock, metrics: DeliveryMetrics,
+        changed: Callable[[], None],
+    ) -> None:
+        """`senders`: the hot wallet, or in observe mode the known senders; `changed` wakes the live event streams."""
+        self._database = database
+        self._pool = pool
+        self._rules = rules
+        self._senders = senders
+        self._clock = clock
+        self._metrics = metrics
+        self._changed = changed
+        self._reader = TransferReader(pool, rules.token, sorted(senders))
+        self._head = -1
+
+    async def step(self) -> bool:
+        """One look at the chain and at what waits for it."""
+        try:
+            await self._pool.refresh()
+            head = self._pool.agreed_head()
+            if head > self._head:
+                await self._read(head)
+                await self._recheck(head)
+                self._head = head
+            await self._match()
+            await self._prove()
+        except ChainError as error:
+            log.warning("deliveries.chain_unwell", reason=str(error))
+        await self._mark_waiting()
+        return False
+
+    async def _read(self, head: int) -> None:
+        chain_id = self._rules.chain_id
+        async with self._database.read() as connection:
+            done = await cursor.read_to(connection, chain_id)
+        start = head if done is None else max(0, min(done + 1, head + 1) - OVERLAP)
+        # What is read is stored window by window, so that a long backfill goes on where it was cut off.
+        while start <= head:
+            end = min(head, start + 1_999)
+            found: list[Transfer] = await self._reader.read(start, end) if self._senders else []
+            async with self._database.write() as connection:
+                await service.record(connection, found, chain_id, self._clock.now())
+                await cursor.advance(connection, chain_id, read_to=end, head=head, now=self._clock.now())
+            start = end + 1
+
+    async def _match(self) -> None:
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            observable = await service.observable(connection, BATCH) if self._rules.mode == "observe" else []
+            sent = await service.sent(connection, BATCH) if self._rules.mode == "payout" else []
+        for session in observable:
+            await self._claim(session, now)
+        for session, tx_hash in sent:
+            async with self._database.write() as connection:
+                if session.delivery_status == "awaiting":
+                    await service.move(connection, session, "seen", now, tx_hash=tx_hash, delivery_reason=None)
+                else:
+                    await sessions_service.change(connection, session, now=now, tx_hash=tx_hash)
+        if observable or sent:
+            self._changed()
+
+    async def _claim(self, session: Session, now: datetime) -> None:
+        try:
+            async with self._database.write() as connection:
+                row = await service.claim_observed(connection, session, self._rules.observe_tolerance_bps)
+                if row is None:
+                    return
+                moved = await service.move(
+                    connection, session, "seen", now, tx_hash=row.tx_hash, log_index=row.log_index,
+                    block_number=row.block_number, block_hash=row.block_hash, sender=row.sender, received_units=row.units,
+                    delivery_reason="waiting_for_second_node",
+                )
+                if not moved:
+                    raise _LostError
+        except _LostError:
+            log.info("deliveries.claim_lost", session=session.id)
+
+    async def _prove(self) -> None:
+        async with self._database.read() as connection:
+            waiting = await service.to_prove(connection, BATCH)
+        for session in waiting:
+            await self._prove_one(session)
+
+    async def _prove_one(self, session: Session) -> None:
+        if session.tx_hash is None:
+            return
+        expected = service.expected_of(session, self._rules, self._senders)
+        if session.mode == "observe" and session.received_units is not None:
+            slack = expected.amount * self._rules.observe_tolerance_bps // 10_000
+            if abs(session.received_units - expected.amount) <= slack:
+                expected = service.expected_of_amount(expected, session.received_units)
+        outcome = await prove(self._pool, session.tx_hash, expected)
+        now = self._clock.now()
+        async with self._database.write() as connection:
+            match outcome:
+                case Proven():
+                    if await service.move(connection, session, "confirmed", now, **_proof(outcome), confirmed_at=now):
+                        self._confirmed(session, now)
+                case Mismatch(detail):
+                    log.critical("delivery.mismatch", session=session.id, tx=session.tx_hash, detail=detail)
+                    self._metrics.outcomes.labels("mismatch").inc()
+                    await service.move(connection, session, "mismatch", now, delivery_reason=None, attention=f"The transfer differs from what is owed: {detail}.")
+                case Reverted():
+                    await service.move(connection, session, "awaiting", now, tx_hash=None, delivery_reason=None)
+                case Waiting(reason):
+                    shown = reason if reason in {"waiting_for_second_node", "chain_paused"} else None
+                    if shown != session.delivery_reason:
+                        await sessions_service.change(connection, session, now=now, delivery_reason=shown, delivery_updated_at=now)
+        self._changed()
+
+    def _confirmed(self, session: Session, now: datetime) -> None:
+        self._metrics.outcomes.labels("confirmed").inc()
+        if session.paid_at is not None:
+            self._metrics.seconds.observe((now - session.paid_at).total_seconds())
+        log.info("delivery.confirmed", session=session.id, tx=session.tx_hash)
+
+    async def _recheck(self, head: int) -> None:
+        """A block hash that changed under a confirmed delivery is a rollback of the chain itself: alarm, and prove again."""
+        async with self._database.read() as connection:
+            young = await service.confirmed_since(connection, head - WATCH_BACK, BATCH)
+        # A block's hash holds all its ancestors: while the newest of them stands, all stand, for one question a block.
+        for session in young:
+            if session.block_number is None:
+                continue
+            agreed = await self._pool.agree("eth_getBlockByNumber", [hex(session.block_number), False], key=_block_hash)
+            found = _block_hash(agreed.value)
+            if found is None or found == session.block_hash:
+                return
+            log.critical("delivery.block_changed", session=session.id, block=session.block_number)
+            self._metrics.outcomes.labels("reorged").inc()
+            async with self._database.write() as connection:
+                await service.move(connection, session, "seen", self._clock.now(), delivery_reason="reorg", confirmed_at=None)
+
+    async def _mark_waiting(self) -> None:
+        now = self._clock.now()
+        async with self._database.write() as connection:
+            for session in await service.overdue(connection, now - self._rules.overdue_after, BATCH):
+                log.critical("delivery.overdue", session=session.id, reason=session.delivery_reason)
+                await sessions_service.change(connection, session, now=now, overdue=True, delivery_updated_at=now)
+            for session, reason in await service.waiting_reasons(connection, BATCH):
+                await sessions_service.change(connection, session, now=now, delivery_reason=reason, delivery_updated_at=now)
+
+
+class _LostError(Exception):
+    """The session changed meanwhile: the claim is rolled back with it."""
+
+
+def _block_hash(block: object) -> str | None:
+    if isinstance(block, dict):
+        value = block.get("hash")
+        return value.lower() if isinstance(value, str) else None
+    return None
+
+
+def _proof(outcome: Proven) -> dict[str, object]:
+    transfer = outcome.transfer
+    return {
+        "tx_hash": transfer.tx_hash, "log_index": transfer.log_index, "block_number": transfer.block.number,
+        "block_hash": transfer.block.hash, "sender": transfer.sender, "received_units": transfer.amount,
+        "confirmations": outcome.confirmations, "agreed_by": list(outcome.agreed_by), "overdue": False,
+        "delivery_reason": None,
+    }

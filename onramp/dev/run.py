@@ -1,0 +1,145 @@
+"""`onramp dev`: everything on this machine, ready to buy MUSD with a test card."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from onramp.app import WORKERS, make_app
+from onramp.cli.output import Refused
+from onramp.dev.anvil import AnvilError, free_port
+from onramp.dev.devchain import CHAIN_ID, DevChain
+from onramp.dev.wallet import DevWallet, dev_wallet
+from onramp.sandbox.app import SandboxConfig, make_sandbox
+from onramp.server import run_with_uvloop, set_up_logs, start_app, until_told
+from onramp.settings import Settings, load
+
+STOCK: Final = 100_000 * 10**18
+GAS: Final = 10**18
+HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The URLs of a running development stack."""
+
+    api: str
+    checkout: str
+    docs: str
+    metrics: str
+    rpc: str
+    stripe: str
+
+    def lines(self) -> list[str]:
+        """As they are printed: `name: value`."""
+        return [f"{name}: {getattr(self, name)}" for name in self.__slots__]
+
+
+@asynccontextmanager
+async def home_of(data: Path | None) -> AsyncIterator[Path]:
+    """Where the run keeps its things: the folder given, or one that goes with the run."""
+    if data is not None:
+        data.mkdir(parents=True, exist_ok=True)
+        yield data.resolve()
+        return
+    home = Path(tempfile.mkdtemp(prefix="onramp-dev-"))
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@asynccontextmanager
+async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
+    """Start node, sandbox and service; stop them in the opposite order."""
+    async with AsyncExitStack() as stack:
+        home = await stack.enter_async_context(home_of(data))
+        chain = DevChain(home=home / "chain" if data is not None else None)
+        stack.push_async_callback(chain.stop)
+        await chain.start()
+        wallet = dev_wallet(home)
+        if await chain.contracts.balance(wallet.address) < STOCK // 10:
+            await chain.contracts.mint(wallet.address, STOCK)
+        await chain.contracts.fund_gas(wallet.address, GAS)
+        port = port or free_port()
+        api = f"http://{HOST}:{port}"
+        webhook_secret = "whsec_" + secrets.token_hex(16)
+        secret_key, publishable_key = "sk_test_" + secrets.token_hex(12), "pk_test_" + secrets.token_hex(12)
+        sandbox_port = free_port()
+        sandbox_url = f"http://{HOST}:{sandbox_port}"
+        sandbox = make_sandbox(
+            SandboxConfig(
+                secret_key=secret_key, publishable_key=publishable_key, webhook_url=f"{api}/api/v1/webhooks/stripe",
+                webhook_secrets=(webhook_secret,), base_url=sandbox_url,
+            )
+        )
+        await _serve(stack, sandbox, sandbox_port)
+        settings = dev_settings(
+            home, port, chain, wallet, sandbox_url, secret_key=secret_key, publishable_key=publishable_key, webhook_secret=webhook_secret
+        )
+        await _serve(stack, make_app(settings, workers=WORKERS), port)
+        yield Stack(
+            api=api, checkout=f"{api}/checkout", docs=f"{api}/docs", metrics=f"{api}/metrics", rpc=chain.proxies[0].url,
+            stripe=sandbox_url,
+        )
+
+
+def dev_settings(  # noqa: PLR0913 - one value for each thing that was started
+    home: Path, port: int, chain: DevChain, wallet: DevWallet, sandbox_url: str, *, secret_key: str, publishable_key: str,
+    webhook_secret: str,
+) -> Settings:
+    """Settings that join what was started; what else the environment says stays as it is."""
+    return load(
+        ENVIRONMENT="development",
+        HOST=HOST,
+        PORT=port,
+        DATABASE_URL=SecretStr(f"sqlite+aiosqlite:///{home / 'onramp.db'}"),
+        STRIPE_SECRET_KEY=SecretStr(secret_key),
+        STRIPE_PUBLISHABLE_KEY=publishable_key,
+        STRIPE_WEBHOOK_SECRETS=SecretStr(webhook_secret),
+        STRIPE_API_BASE=sandbox_url,
+        CHAIN_ID=CHAIN_ID,
+        MEZO_RPC_URLS=SecretStr(",".join(chain.rpc_urls)),
+        SPECTRUM_RPC_URLS=SecretStr(""),
+        CHAIN_AGREEMENT=2,
+        MUSD_TOKEN_ADDRESS=chain.deployment.musd,
+        DELIVERY_MODE="payout",
+        SETTLEMENT_ADDRESS=chain.deployment.deployer,
+        HOT_WALLET_SIGNER="local",
+        HOT_WALLET_ADDRESS=wallet.address,
+        HOT_WALLET_KEYSTORE=wallet.keystore,
+        HOT_WALLET_PASSWORD=SecretStr(wallet.password),
+        COLD_SAFE_ADDRESS=chain.deployment.safe,
+        COLD_SAFE_OWNERS=",".join(chain.deployment.safe_owners),
+        COLD_SAFE_THRESHOLD=3,
+        ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port}",
+    )
+
+
+async def _serve(stack: AsyncExitStack, app: web.Application, port: int) -> None:
+    runner, _ = await start_app(app, HOST, port)
+    stack.push_async_callback(runner.cleanup)
+
+
+def run_dev(port: int, data: Path | None) -> None:
+    """Run until told to stop."""
+    set_up_logs(load(ENVIRONMENT="development"))
+
+    async def run() -> None:
+        try:
+            async with running(port, data) as stack:
+                for line in stack.lines():
+                    print(line, flush=True)
+                print("Open the checkout page and pay with card 4242 4242 4242 4242. Ctrl-C stops everything.", flush=True)
+                await until_told()
+        except AnvilError as error:
+            raise Refused(f"onramp: {error}") from error
+
+    run_with_uvloop(run())

@@ -1,0 +1,124 @@
+"""The doctor: looks at each part alone, so that one broken part does not hide another."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from chain.errors import ChainError
+from chain.pool import Pool
+from kit.logs import redact
+from kit.problems import Problem
+from onramp import checks, migrations
+from onramp.app import Core, open_core
+from onramp.settings import Settings, SettingsError, load
+from treasury.signers.protocol import SignerError
+
+LIMIT_SECONDS = 12.0
+BEHIND_BLOCKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+async def examine() -> list[Finding]:
+    """Every finding, in the order a person would mend them."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        return [Finding("settings", ok=False, detail="; ".join(error.problems))]
+    found = [_settings(settings)]
+    async with open_core(settings) as core:
+        examined = await asyncio.gather(
+            _finding("database", checks.database_check(core.database)),
+            _finding("migrations", _migrations(core)),
+            _redis(settings),
+            _nodes(core.pool),
+            _finding("stripe", checks.stripe_check(core.stripe)),
+            _finding("signer", _signer(core)),
+        )
+    for item in examined:
+        found += item if isinstance(item, list) else [item]
+    return found
+
+
+def _settings(settings: Settings) -> Finding:
+    warnings = []
+    if not settings.STRIPE_SECRET_KEY.get_secret_value():
+        warnings.append("STRIPE_SECRET_KEY is not set")
+    if not settings.webhook_secrets:
+        warnings.append("STRIPE_WEBHOOK_SECRETS is not set")
+    if settings.DELIVERY_MODE == "payout":
+        warnings += [f"{name} is not set" for name in ("SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS") if not getattr(settings, name)]
+    return Finding("settings", ok=not warnings, detail="; ".join(warnings) or settings.ENVIRONMENT)
+
+
+async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return Finding(name, ok=True, detail=await check())
+    except TimeoutError:
+        return Finding(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s")
+    except (Problem, ChainError, SignerError, checks.NotWellError) as error:
+        return Finding(name, ok=False, detail=redact(str(error)))
+    except Exception as error:  # noqa: BLE001 - what a driver raises is the finding; its text may hold a URL, its name does not
+        return Finding(name, ok=False, detail=redact(f"{type(error).__name__}: {error}".splitlines()[0])[:200])
+
+
+def _migrations(core: Core) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        found, wanted = await migrations.current(core.database), migrations.newest()
+        if found != wanted:
+            message = f"the database is at {found or 'nothing'}, this version wants {wanted}: run `onramp migrate`"
+            raise checks.NotWellError(message)
+        return f"at {wanted}"
+
+    return check
+
+
+def _signer(core: Core) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        if core.rules.mode == "observe":
+            return "not needed in observe mode"
+        if core.signer is None:
+            message = "there is no hot wallet: set HOT_WALLET_ADDRESS, HOT_WALLET_KEYSTORE and HOT_WALLET_PASSWORD"
+            raise checks.NotWellError(message)
+        await core.signer.probe()
+        return f"signs for {core.signer.address}"
+
+    return check
+
+
+async def _redis(settings: Settings) -> Finding:
+    if settings.REDIS_URL.get_secret_value():
+        return Finding("redis", ok=True, detail="set, and not used by this version")
+    return Finding("redis", ok=True, detail="not configured")
+
+
+async def _nodes(pool: Pool) -> list[Finding]:
+    if not pool.nodes:
+        return [Finding("agreement", ok=False, detail="no nodes: set MEZO_RPC_URLS or SPECTRUM_RPC_URLS")]
+    await pool.refresh()
+    await asyncio.sleep(1.0)
+    heads = [status.head for status in pool.statuses() if status.head is not None]
+    best = max(heads, default=0)
+    found = []
+    for status in pool.statuses():
+        if status.head is None:
+            found.append(Finding(f"node:{status.name}", ok=False, detail=f"{status.state}: {status.last_error or 'no answer'}"))
+            continue
+        lag = best - status.head
+        detail = f"chain {pool.chain_id}, head {status.head}, {lag} behind"
+        found.append(Finding(f"node:{status.name}", ok=status.state == "ok" and lag <= BEHIND_BLOCKS, detail=detail))
+    try:
+        head = pool.agreed_head()
+        detail = f"{len(pool.heads())} of {len(pool.operators)} operators answer, {pool.agreement} must agree; agreed head {head}"
+        found.append(Finding("agreement", ok=True, detail=detail))
+    except ChainError as error:
+        found.append(Finding("agreement", ok=False, detail=str(error)))
+    return found

@@ -1,0 +1,87 @@
+"""Is the service well? A line for each part, measured in the background so that a probe never waits for Stripe or a node."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kit.clock import Clock
+from kit.logs import get_logger, redact
+
+log = get_logger(__name__)
+EVERY_SECONDS: Final = 5.0
+LIMIT_SECONDS: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part's state: `ok`, whether sales can go on without it, and a sentence."""
+
+    name: str
+    ok: bool
+    detail: str
+    vital: bool = True
+
+
+Check = Callable[[], Awaitable[str]]
+"""Answers a sentence when well; raises when not."""
+
+
+class Health:
+    """Asks every part every few seconds and remembers the answers."""
+
+    def __init__(self, checks: Mapping[str, tuple[Check, bool]], clock: Clock) -> None:
+        """`checks`: name -> (check, vital)."""
+        self._checks = dict(checks)
+        self._clock = clock
+        self._parts: dict[str, Part] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._task = asyncio.create_task(self._loop(), name="health")
+
+    async def stop(self) -> None:
+        """Stop asking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def parts(self) -> list[Part]:
+        """What is known, in the order of the checks; a part that has not answered yet is not ready."""
+        return [self._parts.get(name, Part(name, ok=False, detail="not checked yet", vital=vital)) for name, (_, vital) in self._checks.items()]
+
+    @property
+    def ready(self) -> bool:
+        """Every vital part is well."""
+        return all(part.ok for part in self.parts() if part.vital)
+
+    @property
+    def word(self) -> str:
+        """`healthy`, `degraded` (a part that sales can do without is unwell) or `unhealthy`."""
+        if not self.ready:
+            return "unhealthy"
+        return "healthy" if all(part.ok for part in self.parts()) else "degraded"
+
+    async def measure(self) -> None:
+        """Ask every part once, side by side."""
+        await asyncio.gather(*(self._ask(name) for name in self._checks))
+
+    async def _ask(self, name: str) -> None:
+        check, vital = self._checks[name]
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                part = Part(name, ok=True, detail=await check(), vital=vital)
+        except TimeoutError:
+            part = Part(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s", vital=vital)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a part is its state
+            part = Part(name, ok=False, detail=redact(str(error))[:300] or type(error).__name__, vital=vital)
+        before = self._parts.get(name)
+        if before is not None and before.ok != part.ok:
+            (log.info if part.ok else log.error)("health.changed", part=name, ok=part.ok, detail=part.detail)
+        self._parts[name] = part
+
+    async def _loop(self) -> None:
+        while True:
+            await self.measure()
+            await self._clock.sleep(EVERY_SECONDS)

@@ -1,0 +1,74 @@
+"""The janitor: forget what need not be remembered, and count what is there."""
+
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Gauge
+
+from kit.clock import Clock
+from kit.database import Database
+from kit.logs import get_logger
+from onramp.sessions import service as sessions_service
+from onramp.sessions.rules import CLIENT_KEY_LIFETIME
+from onramp.sessions.table import sessions
+from onramp.webhooks import service as inbox_service
+
+log = get_logger(__name__)
+KEEP_EVENTS: Final = timedelta(days=90)
+
+
+class StateMetrics:
+    """How many sessions and deliveries stand where."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare the families."""
+        self.sessions = Gauge("onramp_sessions", "Sessions by payment status.", ("status",), registry=registry)
+        self.deliveries = Gauge("onramp_deliveries", "Deliveries of paid sessions by status.", ("status",), registry=registry)
+        self.overdue = Gauge("onramp_deliveries_overdue", "Paid, not confirmed, and late.", registry=registry)
+
+
+class Janitor:
+    """Cleans and counts."""
+
+    name = "janitor"
+    interval = 15.0
+
+    def __init__(self, database: Database, clock: Clock, metrics: StateMetrics) -> None:
+        """Nothing more is needed."""
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._cleaned = clock.now() - timedelta(days=1)
+
+    async def step(self) -> bool:
+        """One round; cleaning once an hour."""
+        now = self._clock.now()
+        if now - self._cleaned >= timedelta(hours=1):
+            async with self._database.write() as connection:
+                keys = await sessions_service.forget_client_keys(connection, now - CLIENT_KEY_LIFETIME)
+                events = await inbox_service.prune(connection, now - KEEP_EVENTS)
+            log.info("janitor.cleaned", client_keys=keys, events=events)
+            self._cleaned = now
+        await self._count()
+        return False
+
+    async def _count(self) -> None:
+        by_payment = sa.select(sessions.c.payment_status, sa.func.count()).group_by(sessions.c.payment_status)
+        by_delivery = (
+            sa.select(sessions.c.delivery_status, sa.func.count())
+            .where(sessions.c.payment_status == "fulfillment_complete")
+            .group_by(sessions.c.delivery_status)
+        )
+        late = sa.select(sa.func.count()).where(sessions.c.overdue.is_(True))
+        async with self._database.read_replica() as connection:
+            payments = (await connection.execute(by_payment)).fetchall()
+            deliveries = (await connection.execute(by_delivery)).fetchall()
+            overdue = (await connection.execute(late)).scalar_one()
+        self._metrics.sessions.clear()
+        for status, count in payments:
+            self._metrics.sessions.labels(status).set(count)
+        self._metrics.deliveries.clear()
+        for status, count in deliveries:
+            self._metrics.deliveries.labels(status).set(count)
+        self._metrics.overdue.set(overdue)

@@ -1,0 +1,105 @@
+"""What platforms and operators ask: is it alive, is it ready, what does it count, what does it speak."""
+
+import hmac
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from kit.http import openapi
+from kit.http.routes import ROUTE_TABLE, Document, Route, reply
+from kit.problems import Problem
+from onramp.services import SERVICES
+
+VERSION = "0.1.0"
+
+
+class Alive(Document):
+    """The process lives."""
+
+    status: str
+
+
+class PartAnswer(Document):
+    """One part of the service."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Readiness(Document):
+    """Whether traffic should come here."""
+
+    status: str
+    parts: list[PartAnswer]
+
+
+def _readiness(request: web.Request, status: str) -> Readiness:
+    parts = request.app[SERVICES].health.parts()
+    return Readiness(status=status, parts=[PartAnswer(name=part.name, ok=part.ok, detail=part.detail) for part in parts])
+
+
+async def health(request: web.Request) -> web.StreamResponse:
+    """200 while the process lives."""
+    del request
+    return reply(Alive(status="ok"))
+
+
+async def ready(request: web.Request) -> web.StreamResponse:
+    """200 or 503 with a line for each part."""
+    is_ready = request.app[SERVICES].health.ready
+    return reply(_readiness(request, "ready" if is_ready else "not_ready"), status=200 if is_ready else 503)
+
+
+async def api_health(request: web.Request) -> web.StreamResponse:
+    """The same parts under one word."""
+    word = request.app[SERVICES].health.word
+    return reply(_readiness(request, word), status=503 if word == "unhealthy" else 200)
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Prometheus text."""
+    services = request.app[SERVICES]
+    token = services.settings.METRICS_TOKEN.get_secret_value()
+    given = request.headers.get("Authorization", "")
+    if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        raise Problem(401, "unauthorized", "Send METRICS_TOKEN as a bearer token.", headers={"WWW-Authenticate": "Bearer"})
+    return web.Response(body=generate_latest(services.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _document(request: web.Request) -> dict[str, object]:
+    return openapi.document(
+        request.app[ROUTE_TABLE], title="Onramp", version=VERSION,
+        description="Sells MUSD for a card payment, and proves on chain that it arrived.",
+    )
+
+
+async def specification(request: web.Request) -> web.StreamResponse:
+    """OpenAPI 3.1."""
+    return web.Response(body=orjson.dumps(_document(request)), content_type="application/json")
+
+
+_DOCS_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'"}
+
+
+async def docs(request: web.Request) -> web.StreamResponse:
+    """The same, for people."""
+    return web.Response(text=openapi.page(_document(request)), content_type="text/html", headers=_DOCS_POLICY)
+
+
+async def docs_style(request: web.Request) -> web.StreamResponse:
+    """The page's style."""
+    del request
+    return web.Response(text=openapi.STYLE, content_type="text/css")
+
+
+ROUTES = (
+    Route("GET", "/health", health, "anyone", "Does the process live?", "health", answer=Alive),
+    Route("GET", "/ready", ready, "anyone", "Should traffic come here?", "ready", answer=Readiness, also={503: "A vital part is unwell."}),
+    Route("GET", "/api/health", api_health, "anyone", "Healthy, degraded or unhealthy.", "api_health", answer=Readiness),
+    Route("GET", "/metrics", metrics, "anyone", "Prometheus metrics; METRICS_TOKEN where it is set.", "metrics", media=("text/plain",), also={401: "A wrong METRICS_TOKEN."}),
+    Route("GET", "/openapi.json", specification, "anyone", "This document.", "openapi"),
+    Route("GET", "/docs", docs, "anyone", "This document for people.", "docs", media=("text/html",)),
+    Route("GET", "/docs/docs.css", docs_style, "anyone", "The page's style.", "docs_style", media=("text/css",)),
+)

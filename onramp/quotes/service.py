@@ -1,0 +1,68 @@
+"""Ask Stripe what it would deliver, and say how much MUSD that is."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from kit.clock import Clock
+from kit.money import format_units, parse_units
+from kit.problems import FieldError, invalid
+from onramp.quotes.shapes import Fees, QuoteAnswer, QuoteQuery
+from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, expected_musd
+from onramp.sessions.rules import SessionRules
+from onramp.stripe.port import StripeGateway
+
+KEEP: Final = timedelta(seconds=10)
+LARGEST: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    answer: QuoteAnswer
+    until: datetime
+
+
+class Quotes:
+    """Estimates, kept a few seconds: buyers who type share one question to Stripe."""
+
+    def __init__(self, stripe: StripeGateway, rules: SessionRules, clock: Clock) -> None:
+        """The rules give limits, fee and destination."""
+        self._stripe = stripe
+        self._rules = rules
+        self._clock = clock
+        self._kept: dict[tuple[int, str], _Kept] = {}
+
+    async def quote(self, query: QuoteQuery) -> QuoteAnswer:
+        """The estimate; raises Problem 422 outside the limits, and Stripe's own where it is unwell."""
+        rules = self._rules
+        minor = parse_units(query.source_amount, 2)
+        if not rules.min_minor <= minor <= rules.max_minor:
+            bounds = f"{format_units(rules.min_minor, 2)} and {format_units(rules.max_minor, 2)}"
+            raise invalid([FieldError("/sourceAmount", f"must be between {bounds}")])
+        key, now = (minor, query.source_currency), self._clock.now()
+        kept = self._kept.get(key)
+        if kept is not None and kept.until > now:
+            return kept.answer
+        estimate = await self._stripe.quotes(
+            source_amount=format_units(minor, 2), source_currency=query.source_currency,
+            destination_currency=rules.destination_currency, destination_network=rules.destination_network,
+        )
+        units = parse_units(estimate.destination_amount, USDC_DECIMALS)
+        owed = expected_musd(units, rules.fee_bps)
+        gross = units * 10 ** (MUSD_DECIMALS - USDC_DECIMALS)
+        answer = QuoteAnswer(
+            source_amount=format_units(minor, 2),
+            source_currency=query.source_currency,
+            destination_amount=format_units(units, USDC_DECIMALS),
+            destination_currency=rules.destination_currency,
+            fees=Fees(
+                network=estimate.network_fee, transaction=estimate.transaction_fee,
+                payout=format_units(gross - owed, MUSD_DECIMALS),
+            ),
+            total=estimate.total,
+            musd_amount=format_units(owed, MUSD_DECIMALS),
+        )
+        if len(self._kept) >= LARGEST:
+            self._kept.clear()
+        self._kept[key] = _Kept(answer, now + KEEP)
+        return answer

@@ -1,0 +1,91 @@
+"""Run the service until it is told to stop: in-flight requests finish, streams close, workers stop between two things."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Collection, Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from kit.logs import configure, get_logger
+from onramp.app import StartError, make_app, make_workers, open_core
+from onramp.settings import Settings
+
+log = get_logger(__name__)
+SHUTDOWN_SECONDS = 15.0
+
+
+def run_with_uvloop(work: Coroutine[Any, Any, None]) -> None:
+    """On uvloop where it is installed; it halves the cost of a request."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+        return
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+def set_up_logs(settings: Settings) -> None:
+    """JSON in production, colours at a terminal."""
+    configure(settings.LOG_LEVEL, settings.LOG_FORMAT or ("json" if settings.is_production else "text"))
+
+
+async def until_told() -> None:
+    """Return at SIGTERM or SIGINT."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, told.set)
+    await told.wait()
+
+
+async def start_app(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
+    """Start serving; the runner to clean up, and the port that was taken."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=False)
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, host, port, backlog=1024)
+        await site.start()
+    except OSError as error:
+        await runner.cleanup()
+        message = f"Cannot listen on {host}:{port}: {error.strerror or error}. Is another process there? Set PORT."
+        raise StartError(message) from error
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return runner, int(runner.addresses[0][1])
+
+
+def serve_forever(settings: Settings, workers: Collection[str]) -> None:
+    """Serve the API until told to stop."""
+    set_up_logs(settings)
+
+    async def serve() -> None:
+        runner, port = await start_app(make_app(settings, workers=workers), settings.HOST, settings.PORT)
+        log.info("serving", host=settings.HOST, port=port, workers=sorted(workers))
+        try:
+            await until_told()
+        finally:
+            log.info("stopping")
+            await runner.cleanup()
+
+    run_with_uvloop(serve())
+
+
+def work_forever(settings: Settings, workers: Collection[str]) -> None:
+    """Run workers alone until told to stop."""
+    set_up_logs(settings)
+
+    async def work() -> None:
+        async with open_core(settings) as core:
+            runner = make_workers(core, workers)
+            runner.start()
+            log.info("working", workers=sorted(workers))
+            await until_told()
+            log.info("stopping")
+            await runner.stop()
+
+    run_with_uvloop(work())

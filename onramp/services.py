@@ -1,0 +1,47 @@
+"""What the running service is made of, chosen in `onramp.app` and nowhere else."""
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from chain.pool import Pool
+from kit.clock import Clock
+from kit.database import Database
+from kit.group import Gather
+from kit.ids import Ids
+from onramp.health import Health
+from onramp.quotes.service import Quotes
+from onramp.sessions.create import Creator
+from onramp.sessions.live import Live
+from onramp.sessions.model import Session
+from onramp.sessions.refresh import Refresher
+from onramp.sessions.rules import SessionRules
+from onramp.settings import Settings
+from onramp.webhooks.intake import Intake
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One of each, joined."""
+
+    settings: Settings
+    rules: SessionRules
+    database: Database
+    pool: Pool
+    clock: Clock
+    ids: Ids
+    registry: CollectorRegistry
+    creator: Creator
+    refresher: Refresher
+    reads: Gather[str, Session]
+    live: Live
+    intake: Intake
+    quotes: Quotes
+    health: Health
+    explorer: str | None
+    stopping: asyncio.Event
+
+
+SERVICES = web.AppKey("services", Services)

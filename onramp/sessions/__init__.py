@@ -1,0 +1,1 @@
+"""A session: one purchase, from the amount a buyer types to the proof that MUSD arrived."""

@@ -1,0 +1,95 @@
+"""Live events: every stream of this process shares one look at the versions in the database.
+
+Whatever process made the change, the version in the row is what a stream follows; a wake-up only makes it quicker.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import sqlalchemy as sa
+
+from kit.database import Database
+from kit.logs import get_logger
+from onramp.sessions import service
+from onramp.sessions.model import Session
+from onramp.sessions.table import sessions
+
+log = get_logger(__name__)
+EVERY_SECONDS = 0.5
+
+
+class Live:
+    """Follows the versions of the sessions that somebody watches."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is read before somebody watches."""
+        self._database = database
+        self._watched: dict[str, set[asyncio.Event]] = {}
+        self._versions: dict[str, int] = {}
+        self._nudge = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def nudge(self) -> None:
+        """Something changed in this process: look now."""
+        self._nudge.set()
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._task = asyncio.create_task(self._loop(), name="live")
+
+    async def stop(self) -> None:
+        """End; the streams end by their own signal."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def follow(self, session_id: str, after: int) -> AsyncIterator[Session]:
+        """The session now if its version is above `after`, then at each change."""
+        event = asyncio.Event()
+        self._watched.setdefault(session_id, set()).add(event)
+        try:
+            sent = after
+            while True:
+                async with self._database.read() as connection:
+                    session = await service.get(connection, session_id)
+                if session is None:
+                    return
+                if session.version > sent:
+                    sent = session.version
+                    yield session
+                self._versions[session_id] = sent
+                await event.wait()
+                event.clear()
+        finally:
+            watchers = self._watched.get(session_id, set())
+            watchers.discard(event)
+            if not watchers:
+                self._watched.pop(session_id, None)
+                self._versions.pop(session_id, None)
+
+    async def _loop(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(EVERY_SECONDS):
+                    await self._nudge.wait()
+            except TimeoutError:
+                pass
+            self._nudge.clear()
+            if not self._watched:
+                continue
+            try:
+                await self._look()
+            except Exception:  # noqa: BLE001 - streams go on when the database is back
+                log.exception("live.look_failed")
+
+    async def _look(self) -> None:
+        watched = list(self._watched)
+        for start in range(0, len(watched), 500):
+            part = watched[start : start + 500]
+            statement = sa.select(sessions.c.id, sessions.c.version).where(sessions.c.id.in_(part))
+            async with self._database.read() as connection:
+                rows = (await connection.execute(statement)).fetchall()
+            for row in rows:
+                if row.version > self._versions.get(row.id, 0):
+                    for event in self._watched.get(row.id, ()):
+                        event.set()

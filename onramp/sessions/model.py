@@ -1,0 +1,99 @@
+"""A session as the rest of the service sees it, and what it means for people."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from onramp.sessions.machine import UNPAID
+
+MUSD_DECIMALS: Final = 18
+USDC_DECIMALS: Final = 6
+USDC_TO_MUSD: Final = 10**12
+"""One base unit of USDC in base units of MUSD: 18 decimals less 6."""
+BASIS_POINTS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One row of `sessions`; names and units as in the table."""
+
+    id: str
+    version: int
+    wallet_address: str
+    source_minor: int
+    source_currency: str
+    mode: str
+    fee_bps: int
+    locked_address: str
+    destination_currency: str
+    destination_network: str
+    from_block: int
+    body_hash: str | None
+    stripe_key_generation: int
+    has_email: bool
+    refusal_code: str | None
+    refusal_detail: str | None
+    payment_status: str
+    stripe_session_id: str | None
+    livemode: bool | None
+    delivered_units: int | None
+    paid_at: datetime | None
+    payment_updated_at: datetime
+    attention: str | None
+    delivery_status: str
+    delivery_reason: str | None
+    expected_units: int | None
+    tx_hash: str | None
+    log_index: int | None
+    block_number: int | None
+    block_hash: str | None
+    sender: str | None
+    received_units: int | None
+    confirmations: int
+    agreed_by: list[str] | None
+    overdue: bool
+    confirmed_at: datetime | None
+    delivery_updated_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    asked_at: datetime
+    tries: int
+
+    @property
+    def status(self) -> str:
+        """Where the purchase stands, in one word for people."""
+        if self.delivery_status == "confirmed":
+            return "completed"
+        if self.delivery_status == "mismatch" or self.overdue or self.attention is not None:
+            return "attention"
+        match self.payment_status:
+            case "fulfillment_complete":
+                return "delivering"
+            case "fulfillment_processing":
+                return "processing"
+            case "rejected" | "expired" as ended:
+                return ended
+            case _:
+                return "awaiting_payment"
+
+
+_FIELDS = tuple(Session.__dataclass_fields__)
+
+
+def from_row(row: sa.Row[Any]) -> Session:
+    """Make the value from a whole row of `sessions`."""
+    mapping = row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor, in spite of its name
+    return Session(**{name: mapping[name] for name in _FIELDS})
+
+
+def expected_musd(delivered_units: int, fee_bps: int) -> int:
+    """MUSD owed (18 decimals) for `delivered_units` of USDC (6 decimals): one for one, less the fee, rounded down."""
+    return delivered_units * USDC_TO_MUSD * (BASIS_POINTS - fee_bps) // BASIS_POINTS
+
+
+def is_unpaid(session: Session) -> bool:
+    """Nobody has paid yet, as far as is known."""
+    return session.payment_status in UNPAID

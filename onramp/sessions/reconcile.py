@@ -1,0 +1,146 @@
+"""The poller: what webhooks did not tell, Stripe is asked for. A webhook that never comes costs minutes, not money."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+
+from collections.abc import Callable
+
+from kit.clock import Clock
+from kit.columns import db_now
+from kit.database import Database
+from kit.logs import get_logger
+from kit.problems import Problem
+from kit.store import claim
+from kit.worker import WorkerMetrics
+from onramp.sessions import machine, service
+from onramp.sessions.create import Creator
+from onramp.sessions.model import from_row
+from onramp.sessions.refresh import Refresher
+from onramp.sessions.table import sessions
+from onramp.stripe.errors import StripeNotFound
+from onramp.stripe.port import StripeGateway
+
+log = get_logger(__name__)
+WALK_EVERY: Final = timedelta(minutes=1)
+WALK_BACK: Final = timedelta(days=7)
+DEEP_EVERY: Final = timedelta(hours=1)
+DEEP_BACK: Final = timedelta(days=90)
+ASK_EVERY: Final = timedelta(seconds=60)
+ASK_PACE: Final = 0.2
+"""Seconds between questions about single sessions: at most five a second of Stripe's 25."""
+ASK_BATCH: Final = 25
+
+
+class ReconcileWorker:
+    """Finishes broken-off creates, walks what Stripe completed, asks about open sessions, expires unpaid ones."""
+
+    name = "reconcile"
+    interval = 5.0
+
+    def __init__(  # noqa: PLR0913 - its surroundings, all named
+        self, database: Database, stripe: StripeGateway, creator: Creator, refresher: Refresher, clock: Clock, owner: str,
+        worker_metrics: WorkerMetrics, paid: Callable[[], None],
+    ) -> None:
+        """`paid` wakes whoever pays and delivers."""
+        self._database = database
+        self._stripe = stripe
+        self._creator = creator
+        self._refresher = refresher
+        self._clock = clock
+        self._owner = owner
+        self._metrics = worker_metrics
+        self._paid = paid
+        self._walked: datetime | None = None
+        self._deep: datetime | None = None
+
+    async def step(self) -> bool:
+        """One round of all four; a Stripe that is unwell ends the round early and nothing is lost."""
+        try:
+            await self._finish_creates()
+            await self._walk()
+            again = await self._ask_open()
+        except Problem as error:
+            log.warning("reconcile.stripe_unwell", code=error.code)
+            again = False
+        await self._expire()
+        return again
+
+    async def _finish_creates(self) -> None:
+        async with self._database.write() as connection:
+            due = sa.and_(
+                sessions.c.payment_status == "created",
+                sessions.c.stripe_session_id.is_(None),
+                sessions.c.refusal_code.is_(None),
+                sessions.c.created_at < db_now(-30),
+                sa.or_(sessions.c.tries == 0, sessions.c.asked_at < db_now(-60)),
+            )
+            rows = await claim(
+                connection, sessions, owner="create", seconds=30, limit=10, due=due, order_by=sessions.c.asked_at
+            )
+        for row in rows:
+            try:
+                # The e-mail was not kept, so a session made with one is looked up, and made anew without it only if absent.
+                session = from_row(row)
+                if session.has_email:
+                    await self._creator.find_or_make(session)
+                else:
+                    await self._creator.finish(session, email=None)
+                log.info("reconcile.create_finished", session=row.id)
+            except Problem as error:
+                log.warning("reconcile.create_not_finished", session=row.id, code=error.code)
+
+    async def _walk(self) -> None:
+        now = self._clock.now()
+        if self._deep is None or now - self._deep >= DEEP_EVERY:
+            await self._walk_back(now - DEEP_BACK)
+            self._deep = self._walked = now
+        elif self._walked is None or now - self._walked >= WALK_EVERY:
+            await self._walk_back(now - WALK_BACK)
+            self._walked = now
+
+    async def _walk_back(self, since: datetime) -> None:
+        after: str | None = None
+        while True:
+            page = await self._stripe.list_completed(created_gte=int(since.timestamp()), starting_after=after)
+            if not page.sessions:
+                return
+            ids = [fact.id for fact in page.sessions]
+            async with self._database.read() as connection:
+                known = await service.complete_at_stripe(connection, ids)
+            for fact in page.sessions:
+                if fact.id not in known:
+                    applied = await self._refresher.apply_fact(fact)
+                    if applied is not None and applied.changed:
+                        self._paid()
+            if not page.has_more:
+                return
+            after = ids[-1]
+
+    async def _ask_open(self) -> bool:
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            due = await service.least_recently_asked(connection, now - ASK_EVERY, ASK_BATCH)
+        for session in due:
+            async with self._database.write() as connection:
+                await service.touch_asked(connection, [session.id], self._clock.now())
+            if session.stripe_session_id is None:
+                continue
+            try:
+                applied = await self._refresher.refresh(session.stripe_session_id)
+            except StripeNotFound:
+                log.error("reconcile.session_unknown_at_stripe", session=session.id)
+                continue
+            if applied is not None and applied.changed:
+                self._paid()
+            await self._clock.sleep(ASK_PACE)
+        self._metrics.backlog.labels(self.name).set(len(due))
+        return len(due) == ASK_BATCH
+
+    async def _expire(self) -> None:
+        now = self._clock.now()
+        async with self._database.write() as connection:
+            for session in await service.lapsed(connection, now, 100):
+                if isinstance(machine.expire(session.payment_status), machine.Moved):
+                    await service.change(connection, session, now=now, payment_status="expired", payment_updated_at=now)

@@ -1,0 +1,108 @@
+"""Sessions over HTTP: parse, call a verb, render."""
+
+from collections.abc import AsyncIterator
+
+import orjson
+from aiohttp import web
+
+from kit.http import sse
+from kit.http.routes import Route, body_of, reply
+from kit.problems import Problem, not_found
+from onramp.services import SERVICES
+from onramp.sessions import receipts, shapes
+from onramp.sessions.create import check
+from onramp.sessions.model import Session
+
+
+async def _session(request: web.Request) -> Session:
+    session_id = request.match_info["id"]
+    session = await request.app[SERVICES].reads.get(session_id) if len(session_id) <= 40 else None  # noqa: PLR2004 - the column
+    if session is None:
+        raise not_found("session")
+    return session
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """Make a session, or answer for the one that this key made before."""
+    services = request.app[SERVICES]
+    body = body_of(request, shapes.CreateSession)
+    order = check(body, request.headers.get("Idempotency-Key"), services.rules)
+    session, fact = await services.creator.create(order)
+    document = shapes.created(
+        session,
+        services.explorer,
+        client_secret=fact.client_secret,
+        redirect_url=fact.redirect_url,
+        publishable_key=services.settings.STRIPE_PUBLISHABLE_KEY,
+    )
+    return reply(document, status=201, headers={"Location": f"/api/v1/onramp/sessions/{session.id}"})
+
+
+async def read(request: web.Request) -> web.StreamResponse:
+    """One session."""
+    return reply(shapes.answer(await _session(request), request.app[SERVICES].explorer))
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """A session, live."""
+    services = request.app[SERVICES]
+    session = await _session(request)
+    last = request.headers.get("Last-Event-ID", "")
+    after = int(last) if last.isascii() and last.isdigit() and len(last) < 10 else 0  # noqa: PLR2004 - a version is small
+
+    async def changes() -> AsyncIterator[tuple[str, str, bytes]]:
+        async for item in services.live.follow(session.id, min(after, session.version - 1) if after > session.version else after):
+            document = shapes.answer(item, services.explorer).model_dump(mode="json", by_alias=True)
+            yield str(item.version), "session", orjson.dumps(document)
+
+    return await sse.stream(request, changes(), services.stopping)
+
+
+async def delivery(request: web.Request) -> web.StreamResponse:
+    """The proof."""
+    services = request.app[SERVICES]
+    session = await _session(request)
+    return reply(
+        receipts.proof(session, token=services.rules.token, chain_id=services.rules.chain_id, explorer=services.explorer)
+    )
+
+
+async def receipt(request: web.Request) -> web.StreamResponse:
+    """The receipt."""
+    services = request.app[SERVICES]
+    accept = request.headers.get("Accept", "*/*")
+    if "json" not in accept and "*" not in accept:
+        raise Problem(406, "not_acceptable", "The receipt is served as application/json.")
+    session = await _session(request)
+    settings = services.settings
+    merchant = (settings.MERCHANT_NAME or None, settings.MERCHANT_ADDRESS or None, settings.SUPPORT_EMAIL or None)
+    return reply(
+        receipts.receipt(
+            session, token=services.rules.token, chain_id=services.rules.chain_id, explorer=services.explorer, merchant=merchant
+        )
+    )
+
+
+BASE = "/api/v1/onramp/sessions"
+ROUTES = (
+    Route(
+        "POST", BASE, create, "anyone", "Start a purchase.", "create_session",
+        body=shapes.CreateSession, answer=shapes.CreatedSession, status=201, limit=16 * 1024, timeout=25.0,
+        headers={"Idempotency-Key": "At least 16 characters; the same key and body give the same answer for 24 h."},
+        also={
+            409: "`idempotency_key_reused`, or `idempotency_in_progress` with Retry-After.",
+            502: "`stripe_echo_mismatch`: nothing was handed out.",
+            503: "`stripe_unavailable`, `inventory_low` or `paused`.",
+        },
+    ),
+    Route("GET", BASE + "/{id}", read, "anyone", "One session.", "read_session", answer=shapes.SessionAnswer),
+    Route(
+        "GET", BASE + "/{id}/events", events, "anyone", "A session, live: a `session` event at once and at each change.",
+        "session_events", media=("text/event-stream",), timeout=None, headers={"Last-Event-ID": "Resume after this version."},
+    ),
+    Route("GET", BASE + "/{id}/delivery", delivery, "anyone", "The proof of delivery.", "session_delivery", answer=receipts.Proof),
+    Route(
+        "GET", BASE + "/{id}/receipt", receipt, "anyone", "The receipt.", "session_receipt", answer=receipts.Receipt,
+        also={406: "Only JSON is served."},
+    ),
+)

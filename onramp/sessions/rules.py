@@ -1,0 +1,33 @@
+"""The rules a session is made under: small, frozen, chosen once at the start."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+STRIPE_KEY_LIFETIME: Final = timedelta(hours=23)
+"""Stripe prunes idempotency keys after 24 h at the earliest (docs.stripe.com/api/idempotent_requests); stay inside."""
+CLIENT_KEY_LIFETIME: Final = timedelta(hours=24)
+CREATE_LEASE_SECONDS: Final = 30.0
+RESERVE_FOR: Final = timedelta(minutes=30)
+"""How long a buyer at the payment page keeps MUSD reserved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRules:
+    """What is asked of Stripe, what is owed, and between which limits."""
+
+    mode: str
+    chain_id: int
+    token: str
+    hot_wallet: str | None
+    settlement_address: str | None
+    destination_currency: str
+    destination_network: str
+    fee_bps: int
+    min_minor: int
+    max_minor: int
+    ttl: timedelta
+    overdue_after: timedelta
+    observe_tolerance_bps: int
+    require_livemode: bool
+    """Chain 31612 pays real money out, so only live payments count there."""

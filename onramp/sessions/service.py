@@ -1,0 +1,116 @@
+"""The verbs of a session, each inside the caller's transaction."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.store import insert_or_nothing
+from onramp.sessions.machine import OPEN, UNPAID
+from onramp.sessions.model import Session, from_row
+from onramp.sessions.table import sessions
+
+
+async def get(connection: AsyncConnection, session_id: str) -> Session | None:
+    """One session by our id."""
+    row = (await connection.execute(sa.select(sessions).where(sessions.c.id == session_id))).one_or_none()
+    return None if row is None else from_row(row)
+
+
+async def get_many(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Session]:
+    """Sessions by id; unknown ids are left out."""
+    rows = await connection.execute(sa.select(sessions).where(sessions.c.id.in_(list(ids))))
+    return {row.id: from_row(row) for row in rows}
+
+
+async def by_stripe_id(connection: AsyncConnection, stripe_session_id: str) -> Session | None:
+    """One session by Stripe's id."""
+    statement = sa.select(sessions).where(sessions.c.stripe_session_id == stripe_session_id)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else from_row(row)
+
+
+async def by_client_key(connection: AsyncConnection, wallet: str, idempotency_hash: str) -> Session | None:
+    """The session that a client's key made before, while it is remembered."""
+    statement = sa.select(sessions).where(
+        sessions.c.wallet_address == wallet, sessions.c.idempotency_hash == idempotency_hash
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else from_row(row)
+
+
+async def find(connection: AsyncConnection, needle: str, limit: int = 50) -> list[Session]:
+    """Sessions by our id, Stripe's, a wallet or a transaction hash, newest first."""
+    match = sa.or_(
+        sessions.c.id == needle,
+        sessions.c.stripe_session_id == needle,
+        sa.func.lower(sessions.c.wallet_address) == needle.lower(),
+        sa.func.lower(sessions.c.tx_hash) == needle.lower(),
+    )
+    rows = await connection.execute(sa.select(sessions).where(match).order_by(sessions.c.created_at.desc()).limit(limit))
+    return [from_row(row) for row in rows]
+
+
+async def newest(connection: AsyncConnection, limit: int, status: str | None = None) -> list[Session]:
+    """The newest sessions, of one payment status if given."""
+    statement = sa.select(sessions).order_by(sessions.c.created_at.desc(), sessions.c.id.desc()).limit(limit)
+    if status is not None:
+        statement = statement.where(sessions.c.payment_status == status)
+    return [from_row(row) for row in await connection.execute(statement)]
+
+
+async def put(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Insert a session; False where its id, Stripe's id, or the client's key is there already."""
+    return bool(await insert_or_nothing(connection, sessions, [values]))
+
+
+async def change(connection: AsyncConnection, session: Session, *, now: datetime, **values: Any) -> bool:
+    """Change a session that is still as it was read; its version goes up by one. False: another changed it first."""
+    result = await connection.execute(
+        sa.update(sessions)
+        .where(sessions.c.id == session.id, sessions.c.version == session.version)
+        .values(version=session.version + 1, updated_at=now, **values)
+    )
+    return result.rowcount == 1
+
+
+async def touch_asked(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
+    """Remember that Stripe was asked, so that the next to be asked is another; no change that anyone sees."""
+    await connection.execute(sa.update(sessions).where(sessions.c.id.in_(list(ids))).values(asked_at=now))
+
+
+async def least_recently_asked(connection: AsyncConnection, before: datetime, limit: int) -> list[Session]:
+    """Open sessions that Stripe was not asked about since `before`, the longest ago first."""
+    statement = (
+        sa.select(sessions)
+        .where(sessions.c.payment_status.in_(OPEN), sessions.c.asked_at < before, sessions.c.stripe_session_id.is_not(None))
+        .order_by(sessions.c.asked_at)
+        .limit(limit)
+    )
+    return [from_row(row) for row in await connection.execute(statement)]
+
+
+async def lapsed(connection: AsyncConnection, now: datetime, limit: int) -> list[Session]:
+    """Unpaid sessions whose time is over."""
+    statement = sa.select(sessions).where(sessions.c.payment_status.in_(UNPAID), sessions.c.expires_at < now).limit(limit)
+    return [from_row(row) for row in await connection.execute(statement)]
+
+
+async def complete_at_stripe(connection: AsyncConnection, stripe_ids: Collection[str]) -> set[str]:
+    """Of these Stripe ids, the ones known here as complete."""
+    statement = sa.select(sessions.c.stripe_session_id).where(
+        sessions.c.stripe_session_id.in_(list(stripe_ids)), sessions.c.payment_status == "fulfillment_complete"
+    )
+    return {row.stripe_session_id for row in await connection.execute(statement)}
+
+
+async def forget_client_keys(connection: AsyncConnection, before: datetime) -> int:
+    """A client's key is replayed for 24 h; afterwards the same key may make a new session."""
+    result = await connection.execute(
+        sa.update(sessions)
+        .where(sessions.c.created_at < before, sessions.c.idempotency_hash.is_not(None))
+        .values(idempotency_hash=None)
+    )
+    return result.rowcount

@@ -1,0 +1,218 @@
+"""The environment, read once. Wrong or missing values stop the start with every problem listed, values never shown."""
+
+import ipaddress
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chain.nodes import parse_nodes
+from chain.settings import ChainSettings
+from chain.types import to_checksum
+from kit.database import normalise_url
+from kit.money import parse_units
+from treasury.settings import TreasurySettings
+
+MAINNET = 31612
+SETTLEMENT_NETWORKS = frozenset({"ethereum", "base", "polygon", "avalanche", "optimism"})
+"""EVM networks on which Stripe delivers USDC (docs.stripe.com/crypto/onramp/standalone-onramp-guide, and its 2026 previews)."""
+
+
+class Settings(BaseSettings, ChainSettings, TreasurySettings):
+    """Every variable, under its own name. `README.md` lists them for people."""
+
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=True, hide_input_in_errors=True)
+
+    ENVIRONMENT: Literal["development", "production"] = "development"
+    HOST: str = "127.0.0.1"
+    PORT: int = Field(default=3001, ge=0, le=65535)
+    DATABASE_URL: SecretStr = SecretStr("sqlite+aiosqlite:///onramp.db")
+    DATABASE_REPLICA_URL: SecretStr = SecretStr("")
+    REDIS_URL: SecretStr = SecretStr("")
+    STRIPE_SECRET_KEY: SecretStr = SecretStr("")
+    STRIPE_PUBLISHABLE_KEY: str = ""
+    STRIPE_WEBHOOK_SECRETS: SecretStr = SecretStr("")
+    STRIPE_API_BASE: str = "https://api.stripe.com"
+    STRIPE_VERSION: str = ""
+    STRIPE_DESTINATION_CURRENCY: str = "usdc"
+    STRIPE_DESTINATION_NETWORK: str = "ethereum"
+    DELIVERY_MODE: Literal["payout", "observe"] = "payout"
+    SETTLEMENT_ADDRESS: str = ""
+    DELIVERY_SENDERS: str = ""
+    OBSERVE_TOLERANCE_BPS: int = Field(default=0, ge=0, le=1000)
+    PAYOUT_FEE_BPS: int = Field(default=0, ge=0, lt=10_000)
+    SESSION_MIN_AMOUNT: str = "1"
+    SESSION_MAX_AMOUNT: str = "10000"
+    SESSION_TTL_MINUTES: int = Field(default=1440, gt=0)
+    DELIVERY_OVERDUE_MINUTES: int = Field(default=15, gt=0)
+    AWS_KMS_KEY_ID: str = ""
+    GCP_KMS_KEY_VERSION: str = ""
+    GCP_KMS_ENDPOINT: str = ""
+    COLD_SAFE_ADDRESS: str = ""
+    COLD_SAFE_OWNERS: str = ""
+    COLD_SAFE_THRESHOLD: int = Field(default=3, ge=1)
+    TREASURY_POLICY: Path = Path("treasury.toml")
+    JWT_SECRETS: SecretStr = SecretStr("")
+    DATA_KEYS: SecretStr = SecretStr("")
+    ALLOWED_ORIGINS: str = ""
+    METRICS_TOKEN: SecretStr = SecretStr("")
+    MERCHANT_NAME: str = ""
+    MERCHANT_ADDRESS: str = ""
+    SUPPORT_EMAIL: str = ""
+    TRUSTED_PROXIES: str = ""
+    RATE_LIMIT_CREATE: str = "30/minute"
+    RATE_LIMIT_READ: str = "600/minute"
+    RATE_LIMIT_AUTH: str = "20/minute"
+    SANCTIONS_LIST: str = ""
+    CHECKOUT_PAGE: bool | None = None
+    LOG_LEVEL: Literal["debug", "info", "warning", "error"] = "info"
+    LOG_FORMAT: Literal["json", "text"] | None = None
+    SENTRY_DSN: SecretStr = SecretStr("")
+    OTEL_EXPORTER_OTLP_ENDPOINT: str = ""
+
+    @field_validator("DATABASE_URL", "DATABASE_REPLICA_URL")
+    @classmethod
+    def _database_is_spoken(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            try:
+                normalise_url(value.get_secret_value())
+            except Exception as error:
+                message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
+                raise ValueError(message) from error
+        return value
+
+    @field_validator("SETTLEMENT_ADDRESS", "COLD_SAFE_ADDRESS")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        return to_checksum(value) if value else value
+
+    @field_validator("DELIVERY_SENDERS", "COLD_SAFE_OWNERS")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        return ",".join(to_checksum(item) for item in split(value))
+
+    @field_validator("SESSION_MIN_AMOUNT", "SESSION_MAX_AMOUNT")
+    @classmethod
+    def _is_an_amount(cls, value: str) -> str:
+        parse_units(value, 2)
+        return value
+
+    @field_validator("TRUSTED_PROXIES")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for item in split(value):
+            ipaddress.ip_network(item)
+        return value
+
+    @field_validator("ALLOWED_ORIGINS")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for item in split(value):
+            if item != "*" and (not item.startswith(("http://", "https://")) or item.count("/") != 2):  # noqa: PLR2004 - scheme://host
+                message = "takes exact origins such as https://app.example, without a path"
+                raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        problems = [*_money_problems(self), *(_production_problems(self) if self.is_production else ())]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        """Real money, strangers at the door."""
+        return self.ENVIRONMENT == "production"
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """All webhook secrets that are valid now."""
+        return tuple(split(self.STRIPE_WEBHOOK_SECRETS.get_secret_value()))
+
+    @property
+    def checkout_is_served(self) -> bool:
+        """The checkout page: on in development, off in production unless asked for."""
+        return not self.is_production if self.CHECKOUT_PAGE is None else self.CHECKOUT_PAGE
+
+    @property
+    def delivery_senders(self) -> tuple[str, ...]:
+        """Observe mode: whose transfers count."""
+        return tuple(split(self.DELIVERY_SENDERS))
+
+    @property
+    def minor_limits(self) -> tuple[int, int]:
+        """The smallest and largest purchase, in hundredths of the source currency."""
+        return parse_units(self.SESSION_MIN_AMOUNT, 2), parse_units(self.SESSION_MAX_AMOUNT, 2)
+
+
+def split(text: str) -> list[str]:
+    """The items of a comma-separated value."""
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _money_problems(settings: Settings) -> list[str]:
+    problems = []
+    low, high = settings.minor_limits
+    if not 0 < low <= high:
+        problems.append("SESSION_MIN_AMOUNT must be above zero and not above SESSION_MAX_AMOUNT")
+    if settings.DELIVERY_MODE == "observe" and not settings.delivery_senders:
+        problems.append("DELIVERY_SENDERS is required in observe mode: only transfers from these addresses count")
+    if settings.DELIVERY_MODE == "payout":
+        if settings.STRIPE_DESTINATION_CURRENCY != "usdc":
+            problems.append("STRIPE_DESTINATION_CURRENCY must be usdc in payout mode: MUSD is paid one for one")
+        if settings.STRIPE_DESTINATION_NETWORK not in SETTLEMENT_NETWORKS:
+            problems.append(f"STRIPE_DESTINATION_NETWORK must be one of {', '.join(sorted(SETTLEMENT_NETWORKS))} in payout mode")
+    secret = settings.STRIPE_SECRET_KEY.get_secret_value()
+    if settings.CHAIN_ID == MAINNET and secret.startswith(("sk_test_", "rk_test_")):
+        problems.append("STRIPE_SECRET_KEY is a test key, and CHAIN_ID 31612 pays real money")
+    return problems
+
+
+def _production_problems(settings: Settings) -> list[str]:
+    problems = []
+    required = {
+        "STRIPE_SECRET_KEY": settings.STRIPE_SECRET_KEY.get_secret_value(),
+        "STRIPE_PUBLISHABLE_KEY": settings.STRIPE_PUBLISHABLE_KEY,
+        "STRIPE_WEBHOOK_SECRETS": settings.STRIPE_WEBHOOK_SECRETS.get_secret_value(),
+        "METRICS_TOKEN": settings.METRICS_TOKEN.get_secret_value(),
+    }
+    if settings.DELIVERY_MODE == "payout":
+        required |= {"SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS, "HOT_WALLET_ADDRESS": settings.HOT_WALLET_ADDRESS or ""}
+        if settings.HOT_WALLET_SIGNER == "local":
+            problems.append("HOT_WALLET_SIGNER=local keeps the key on this machine; production takes aws-kms or gcp-kms")
+    problems += [f"{name} is required in production" for name, value in required.items() if not value]
+    if settings.DATABASE_URL.get_secret_value().startswith("sqlite"):
+        problems.append("DATABASE_URL: SQLite is for development; production takes Postgres")
+    if not settings.STRIPE_API_BASE.startswith("https://"):
+        problems.append("STRIPE_API_BASE points at a sandbox; production talks to Stripe over https")
+    if "*" in split(settings.ALLOWED_ORIGINS):
+        problems.append("ALLOWED_ORIGINS: production takes exact origins, not *")
+    nodes = parse_nodes(settings.MEZO_RPC_URLS.get_secret_value(), settings.SPECTRUM_RPC_URLS.get_secret_value())
+    operators = {node.operator for node in nodes}
+    if settings.CHAIN_ID == MAINNET and not 2 <= settings.CHAIN_AGREEMENT <= len(operators):  # noqa: PLR2004 - a second opinion is two
+        problems.append(f"CHAIN_AGREEMENT must be at least 2 and at most the {len(operators)} operators configured on 31612")
+    return problems
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; `problems` holds a line for each thing wrong, without any value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """All of them at once: nobody likes to fix one and meet the next."""
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the environment; SettingsError lists everything that is wrong with it."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = []
+        for item in error.errors(include_url=False, include_input=False, include_context=False):
+            name = ".".join(str(part) for part in item["loc"])
+            text = item["msg"].removeprefix("Value error, ")
+            problems += [f"{name}: {text}"] if name else text.split("; ")
+        raise SettingsError(problems) from error

@@ -1,0 +1,216 @@
+"""The gateway on Stripe's official client: `raw_request_async` over the service's one aiohttp session.
+
+The onramp is in no stable SDK and in no public specification (github.com/stripe/openapi issue 185), so replies are parsed by models of our
+own. Retrying is ours, too: the SDK's defaults wait up to 80 s, and do not retry 429.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel, ValidationError
+
+from kit.backoff import backoff
+from kit.clock import Clock
+from kit.logs import get_logger
+from kit.problems import Problem
+from onramp.stripe.breaker import Breaker, StripeMetrics
+from onramp.stripe.errors import StripeMisconfigured, StripeNotFound, StripeUnavailable, from_reply
+from onramp.stripe.models import ListReply, QuotesReply, SessionReply
+from onramp.stripe.port import NETWORK_KEYS, CreateSession, StripePage, StripeQuote, StripeSession
+
+if TYPE_CHECKING:
+    import stripe
+
+log = get_logger(__name__)
+SESSIONS: Final = "/v1/crypto/onramp_sessions"
+QUOTES: Final = ("/v1/crypto/onramp_quotes", "/v1/crypto/onramp/quotes")
+"""The current path and the one of older documents; a 404 on the first is answered by the second."""
+ATTEMPT_SECONDS: Final = 5.0
+DEADLINE_SECONDS: Final = 12.0
+PAGE: Final = 100
+Reply = TypeVar("Reply", bound=BaseModel)
+
+
+class OnrampGateway:
+    """Implements `onramp.stripe.port.StripeGateway`."""
+
+    def __init__(self, client: "stripe.StripeClient", *, version: str | None, clock: Clock, metrics: StripeMetrics) -> None:
+        """`client` without retries of its own; `make_gateway` makes one."""
+        self._client = client
+        self._options = {"stripe_version": version} if version else {}
+        self._clock = clock
+        self._metrics = metrics
+        self._breaker = Breaker(clock, metrics)
+        self._quotes = QUOTES[0]
+
+    async def create_session(self, command: CreateSession, *, idempotency_key: str) -> StripeSession:
+        """Make a session, with the wallet locked and currency and network pinned by single-value lists."""
+        key = NETWORK_KEYS.get(command.destination_network, command.destination_network)
+        params: dict[str, Any] = {
+            "wallet_addresses": {key: command.wallet_address},
+            "lock_wallet_address": True,
+            "destination_currency": command.destination_currency,
+            "destination_network": command.destination_network,
+            "destination_currencies": [command.destination_currency],
+            "destination_networks": [command.destination_network],
+            "source_amount": command.source_amount,
+            "source_currency": command.source_currency,
+            "metadata": dict(command.metadata),
+        }
+        if command.email is not None:
+            params["customer_information"] = {"email": command.email}
+        if command.ip is not None:
+            params["customer_ip_address"] = command.ip
+        reply = await self._call("create", SessionReply, "post", SESSIONS, params, idempotency_key=idempotency_key)
+        return reply.value()
+
+    async def get_session(self, stripe_session_id: str) -> StripeSession:
+        """One session as it is now."""
+        if not stripe_session_id.replace("_", "").isalnum() or not stripe_session_id.isascii():
+            raise StripeNotFound
+        return (await self._call("get", SessionReply, "get", f"{SESSIONS}/{stripe_session_id}", {})).value()
+
+    async def list_completed(self, *, created_gte: int, starting_after: str | None) -> StripePage:
+        """A page of completed sessions."""
+        return await self._list({"status": "fulfillment_complete", "created": {"gte": created_gte}}, starting_after)
+
+    async def find_sessions_created_since(self, created_gte: int) -> AsyncIterator[StripeSession]:
+        """Every session since then, page by page."""
+        after: str | None = None
+        while True:
+            page = await self._list({"created": {"gte": created_gte}}, after)
+            for session in page.sessions:
+                yield session
+            if not page.has_more or not page.sessions:
+                return
+            after = page.sessions[-1].id
+
+    async def _list(self, params: dict[str, Any], starting_after: str | None) -> StripePage:
+        params = {**params, "limit": PAGE}
+        if starting_after is not None:
+            params["starting_after"] = starting_after
+        return (await self._call("list", ListReply, "get", SESSIONS, params)).value()
+
+    async def quotes(
+        self, *, source_amount: str, source_currency: str, destination_currency: str, destination_network: str
+    ) -> StripeQuote:
+        """An estimate for one pair."""
+        params = {
+            "source_amount": source_amount, "source_currency": source_currency,
+            "destination_currencies": [destination_currency], "destination_networks": [destination_network],
+        }
+        try:
+            reply = await self._call("quotes", QuotesReply, "get", self._quotes, params)
+        except StripeNotFound:
+            self._quotes = QUOTES[1] if self._quotes == QUOTES[0] else QUOTES[0]
+            reply = await self._call("quotes", QuotesReply, "get", self._quotes, params)
+        quote = reply.value(destination_currency, destination_network)
+        if quote is None:
+            log.error("stripe.no_quote", currency=destination_currency, network=destination_network)
+            raise StripeUnavailable(retry_after=60, cause="no quote for the configured pair")
+        return quote
+
+    async def ping(self) -> None:
+        """A listing of one."""
+        await self._call("ping", ListReply, "get", SESSIONS, {"limit": 1})
+
+    async def _call(  # noqa: PLR0913 - one request, all named
+        self, name: str, model: type[Reply], method: str, path: str, params: dict[str, Any], *, idempotency_key: str | None = None
+    ) -> Reply:
+        self._breaker.enter()
+        started = self._clock.monotonic()
+        attempt = 0
+        try:
+            while True:
+                attempt += 1
+                try:
+                    reply = await self._attempt(model, method, path, params, idempotency_key)
+                except StripeUnavailable as error:
+                    self._metrics.calls.labels(name, "unavailable").inc()
+                    wait = max(error.retry_after if error.cause == "rate limited" else 0, backoff(attempt, base=0.2, cap=2.0, random=_RANDOM))
+                    spent = self._clock.monotonic() - started
+                    if error.stored_failure or error.retry_after >= 60 or spent + wait + 1 > DEADLINE_SECONDS:  # noqa: PLR2004 - a minute is no retry
+                        self._breaker.failed()
+                        raise
+                    await self._clock.sleep(wait)
+                    continue
+                except Problem as error:
+                    self._breaker.succeeded()
+                    self._metrics.calls.labels(name, error.code if error.status == 404 else "refused").inc()  # noqa: PLR2004 - not found
+                    if isinstance(error, StripeMisconfigured):
+                        log.error("stripe.misconfigured", call=name, reason=error.operator)
+                    raise
+                self._breaker.succeeded()
+                self._metrics.calls.labels(name, "ok").inc()
+                return reply
+        except asyncio.CancelledError:
+            self._breaker.abandoned()
+            raise
+        finally:
+            self._metrics.seconds.labels(name).observe(self._clock.monotonic() - started)
+
+    async def _attempt(self, model: type[Reply], method: str, path: str, params: dict[str, Any], key: str | None) -> Reply:
+        import stripe
+
+        options = dict(self._options) | ({"idempotency_key": key} if key is not None else {})
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                answer = await self._client.raw_request_async(method, path, **params, **options)
+            return model.model_validate(answer.data)
+        except TimeoutError as error:
+            raise StripeUnavailable(outcome_unknown=True, cause="no answer in time") from error
+        except stripe.APIConnectionError as error:
+            raise StripeUnavailable(outcome_unknown=True, cause="connection failed") from error
+        except stripe.StripeError as error:
+            raise _problem(error) from error
+        except (aiohttp.ClientError, OSError) as error:
+            # The SDK lets these through when a connection drops inside the body.
+            raise StripeUnavailable(outcome_unknown=True, cause="connection dropped") from error
+        except ValidationError as error:
+            fields = [".".join(map(str, item["loc"])) for item in error.errors(include_input=False, include_url=False)]
+            log.error("stripe.unreadable_reply", fields=fields)
+            raise StripeUnavailable(outcome_unknown=True, cause="a reply of another shape") from error
+
+
+_RANDOM = random.Random()  # noqa: S311 - jitter, not a secret
+
+
+def _problem(error: "stripe.StripeError") -> Problem:
+    status = error.http_status
+    headers: Mapping[str, str] = {str(name).lower(): str(value) for name, value in (error.headers or {}).items()}
+    if status is None or 300 <= status < 400 or not isinstance(error.json_body, dict):  # noqa: PLR2004 - redirects are refused
+        unknown = status is None or status >= 500  # noqa: PLR2004 - it may have been done
+        if status == 429:  # noqa: PLR2004 - rate limited, with a body that is no JSON
+            return from_reply(429, None, None, None, headers)
+        return StripeUnavailable(outcome_unknown=unknown, cause=f"status {status} without a readable body")
+    body = error.json_body.get("error")
+    detail = body if isinstance(body, dict) else {}
+    return from_reply(status, detail.get("code"), detail.get("type"), detail.get("param"), headers)
+
+
+def make_gateway(  # noqa: PLR0913 - the place where it is put together
+    *, secret_key: str, api_base: str, stripe_version: str | None, http: aiohttp.ClientSession, clock: Clock, registry: CollectorRegistry
+) -> OnrampGateway:
+    """The gateway over the shared session; the SDK is imported here, so that commands that need no Stripe start quickly."""
+    import stripe
+
+    stripe.enable_telemetry = False
+
+    class Client(stripe.AIOHTTPClient):
+        """Follows no redirect: a key must not travel to where a reply points."""
+
+        def _get_request_args_kwargs(self, *args: Any, **kwargs: Any) -> Any:
+            positional, named = super()._get_request_args_kwargs(*args, **kwargs)
+            return positional, {**named, "allow_redirects": False}
+
+    client = stripe.StripeClient(
+        secret_key or "sk_not_set",
+        base_addresses={"api": api_base.rstrip("/")},
+        http_client=Client(timeout=aiohttp.ClientTimeout(total=ATTEMPT_SECONDS), session=http),
+        max_network_retries=0,
+    )
+    return OnrampGateway(client, version=stripe_version, clock=clock, metrics=StripeMetrics(registry))

@@ -1,0 +1,13 @@
+"""Every table of every floor, imported so that they stand in the shared metadata together."""
+
+import onramp.deliveries.table
+import onramp.sessions.table
+import onramp.webhooks.table
+import treasury.foreign.table
+import treasury.history
+import treasury.inventory
+import treasury.leader
+import treasury.payouts.table
+import treasury.transactions.table
+
+__all__ = ["onramp", "treasury"]

@@ -1,0 +1,91 @@
+"""Intake: verify over the raw bytes, store or nothing, and only then say 200."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from kit.clock import Clock
+from kit.database import Database
+from kit.group import GroupCommit
+from kit.http.routes import KIB, read_body
+from kit.problems import Problem
+from onramp.webhooks import service
+from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
+
+BODY_LIMIT = 1024 * KIB
+
+
+class WebhookMetrics:
+    """What came in, and how old it was when it was handled."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare the families."""
+        self.events = Counter("onramp_webhook_events_total", "Events by outcome.", ("outcome",), registry=registry)
+        self.age = Histogram(
+            "onramp_webhook_event_age_seconds",
+            "From receipt to handled.",
+            registry=registry,
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200),
+        )
+
+
+class Intake:
+    """The door Stripe knocks at."""
+
+    def __init__(
+        self, database: Database, secrets: Sequence[str], clock: Clock, metrics: WebhookMetrics, wake: Callable[[], None]
+    ) -> None:
+        """`secrets`: all that are valid now (rotation); `wake` tells the inbox worker that there is something."""
+        self._database = database
+        self._secrets = tuple(secrets)
+        self._clock = clock
+        self._metrics = metrics
+        self._wake = wake
+        # SQLite has one writer anyway; Postgres commits several groups side by side.
+        writers = 1 if database.dialect == "sqlite" else 3
+        self._group: GroupCommit[service.Event, bool] = GroupCommit(self._store, writers=writers)
+
+    async def receive(self, request: web.Request) -> str:
+        """Take one delivery in; `stored`, `duplicate` or `ignored`. Raises Problem 400 for what is not Stripe's."""
+        if not self._secrets:
+            # With no secret anything could be verified; the door stays shut.
+            raise Problem(503, "webhooks_not_configured", "STRIPE_WEBHOOK_SECRETS is not set; the event was not taken.")
+        raw = await read_body(request, BODY_LIMIT)
+        now = self._clock.now()
+        try:
+            verify(raw, request.headers.get("Stripe-Signature"), self._secrets, int(now.timestamp()))
+            parsed = parse_event(raw)
+        except SignatureInvalid as error:
+            self._metrics.events.labels("refused").inc()
+            raise Problem(400, "signature_invalid", f"The signature does not hold: {error}.") from error
+        except MalformedEvent as error:
+            self._metrics.events.labels("refused").inc()
+            raise Problem(400, "malformed_event", f"This is not an event: {error}.") from error
+        event = service.Event(
+            id=parsed.id,
+            type=parsed.type[:64],
+            stripe_session_id=parsed.session_id,
+            session_status=(parsed.session_status or "")[:40] or None,
+            body_sha256=hashlib.sha256(raw).hexdigest(),
+            created_at=datetime.fromtimestamp(parsed.created, UTC),
+            received_at=now,
+        )
+        is_new = await self._group.submit(event)
+        outcome = "duplicate" if not is_new else "ignored" if event.ignored else "stored"
+        self._metrics.events.labels(outcome).inc()
+        if outcome == "stored":
+            self._wake()
+        return outcome
+
+    async def _store(self, events: Sequence[service.Event]) -> Sequence[bool]:
+        async with self._database.write() as connection:
+            new = await service.store(connection, events)
+        # The same id twice in one group: the first is the new one.
+        outcomes = []
+        for event in events:
+            outcomes.append(event.id in new)
+            new.discard(event.id)
+        return outcomes

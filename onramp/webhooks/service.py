@@ -1,0 +1,142 @@
+"""The verbs of the inbox."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.columns import db_now
+from kit.store import claim, insert_or_nothing, release
+from onramp.webhooks.table import inbox
+
+LEASE_SECONDS: Final = 60.0
+MAX_TRIES: Final = 12
+TYPES: Final = frozenset(
+    {"crypto.onramp_session.updated", "crypto.onramp_session_updated", "crypto_onramp_session.completed"}
+)
+"""Stripe's name, the name in its older documents, and the one of early drafts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A verified event, as much of it as is kept."""
+
+    id: str
+    type: str
+    stripe_session_id: str | None
+    session_status: str | None
+    body_sha256: str
+    created_at: datetime
+    received_at: datetime
+
+    @property
+    def ignored(self) -> str | None:
+        """Why nothing will follow from it, known before anything is asked."""
+        if self.type not in TYPES:
+            return "another type of event"
+        if self.stripe_session_id is None:
+            return "no session in it"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An event a worker holds a lease on."""
+
+    id: str
+    stripe_session_id: str
+    tries: int
+    received_at: datetime
+
+
+async def store(connection: AsyncConnection, events: Sequence[Event]) -> set[str]:
+    """Insert what is new, all in one statement; the ids that were. A duplicate is nothing, not an error."""
+    unique = {event.id: event for event in events}
+    rows = [
+        {
+            "id": event.id,
+            "type": event.type,
+            "stripe_session_id": event.stripe_session_id,
+            "session_status": event.session_status,
+            "body_sha256": event.body_sha256,
+            "created_at": event.created_at,
+            "received_at": event.received_at,
+            "state": "ignored" if event.ignored else "pending",
+            "reason": event.ignored,
+            "due_at": event.received_at,
+        }
+        for event in unique.values()
+    ]
+    return set(await insert_or_nothing(connection, inbox, rows, ["id"]))
+
+
+async def claim_due(connection: AsyncConnection, owner: str, limit: int) -> list[Claimed]:
+    """Lease pending events that are due, the oldest first."""
+    due = sa.and_(inbox.c.state == "pending", inbox.c.due_at <= db_now())
+    rows = await claim(
+        connection, inbox, owner=owner, seconds=LEASE_SECONDS, limit=limit, due=due, order_by=inbox.c.due_at
+    )
+    return [Claimed(row.id, row.stripe_session_id, row.tries, row.received_at) for row in rows]
+
+
+async def finish(connection: AsyncConnection, ids: Sequence[str], owner: str, state: str, reason: str | None, now: datetime) -> None:
+    """Mark leased events as handled or ignored."""
+    await connection.execute(
+        sa.update(inbox)
+        .where(inbox.c.id.in_(list(ids)), inbox.c.lease_owner == owner)
+        .values(state=state, reason=reason, handled_at=now, lease_owner=None, lease_until=None)
+    )
+
+
+async def postpone(connection: AsyncConnection, event: Claimed, owner: str, seconds: float, reason: str) -> None:
+    """Try again later; after too many tries park it with the reason, for a person and for the poller."""
+    if event.tries + 1 >= MAX_TRIES:
+        await release(connection, inbox, event.id, owner, state="parked", reason=reason, tries=event.tries + 1)
+    else:
+        await release(connection, inbox, event.id, owner, due_at=db_now(seconds), reason=reason, tries=event.tries + 1)
+
+
+async def replay(connection: AsyncConnection, event_id: str) -> bool:
+    """Make one stored event pending again; what follows is idempotent. False where there is none, or nothing could follow."""
+    result = await connection.execute(
+        sa.update(inbox)
+        .where(inbox.c.id == event_id, inbox.c.stripe_session_id.is_not(None), inbox.c.type.in_(TYPES))
+        .values(state="pending", reason=None, tries=0, due_at=db_now(), lease_owner=None, lease_until=None)
+    )
+    return result.rowcount == 1
+
+
+async def newest(connection: AsyncConnection, limit: int, state: str | None = None) -> Sequence[sa.Row[Any]]:
+    """Stored events, newest first."""
+    statement = sa.select(inbox).order_by(inbox.c.received_at.desc(), inbox.c.id).limit(limit)
+    if state is not None:
+        statement = statement.where(inbox.c.state == state)
+    return (await connection.execute(statement)).fetchall()
+
+
+async def of_session(connection: AsyncConnection, stripe_session_id: str) -> Sequence[sa.Row[Any]]:
+    """The events of one session, oldest first."""
+    statement = sa.select(inbox).where(inbox.c.stripe_session_id == stripe_session_id).order_by(inbox.c.received_at)
+    return (await connection.execute(statement)).fetchall()
+
+
+async def backlog(connection: AsyncConnection) -> tuple[int, datetime | None, int]:
+    """Pending events, when the oldest of them came, and how many are parked."""
+    statement = sa.select(
+        sa.func.count().filter(inbox.c.state == "pending").label("pending"),
+        sa.func.min(inbox.c.received_at).filter(inbox.c.state == "pending").label("oldest"),
+        sa.func.count().filter(inbox.c.state == "parked").label("parked"),
+    )
+    row = (await connection.execute(statement)).one()
+    return row.pending, row.oldest, row.parked
+
+
+async def prune(connection: AsyncConnection, before: datetime) -> int:
+    """Forget handled and ignored events from before `before`; Stripe resends nothing that old."""
+    result = await connection.execute(
+        sa.delete(inbox).where(inbox.c.state.in_(["handled", "ignored"]), inbox.c.received_at < before)
+    )
+    return result.rowcount

@@ -1,0 +1,64 @@
+"""Nodes that answer as told, and a pool over them."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest_asyncio
+
+from chain.pool import Pool
+from tests.chain.lying_node import LyingNode
+
+
+class HandClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self.seconds = 1000.0
+
+    def now(self) -> datetime:
+        """The moment that belongs to the seconds."""
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    def monotonic(self) -> float:
+        """The seconds."""
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Move on at once."""
+        self.seconds += seconds
+
+
+@pytest_asyncio.fixture
+async def nodes() -> AsyncIterator[list[LyingNode]]:
+    """Three nodes of three operators: a, b, c."""
+    three = [LyingNode(name) for name in ("a.test", "b.test", "c.test")]
+    for node in three:
+        await node.start()
+    yield three
+    for node in three:
+        await node.stop()
+
+
+@pytest_asyncio.fixture
+async def make_pool(nodes: list[LyingNode]) -> AsyncIterator[Callable[..., Pool]]:
+    """Makes pools over the three nodes, and closes them."""
+    made: list[Pool] = []
+
+    def make(**options: Any) -> Pool:
+        options.setdefault("clock", HandClock())
+        configs = options.pop("configs", None) or [node.config for node in nodes]
+        pool = Pool(configs, chain_id=31611, **options)
+        made.append(pool)
+        return pool
+
+    yield make
+    for pool in made:
+        await pool.close()
+
+
+@pytest_asyncio.fixture
+async def pool(make_pool: Callable[..., Pool]) -> Pool:
+    """A pool over the three nodes in which two must agree."""
+    return make_pool()

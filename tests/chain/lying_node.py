@@ -1,0 +1,60 @@
+"""A scripted JSON-RPC server: real HTTP on its own port, answers as told, however wrong."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from chain.nodes import NodeConfig
+
+SECRET = "k3y-that-must-never-be-seen"  # noqa: S105 - a made-up key
+
+Handler = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
+
+
+class LyingNode:
+    """Answers from `results` (a value, or a function of the params); `errors` and `raw` come first."""
+
+    def __init__(self, operator: str) -> None:
+        """Say who runs it; nothing listens before `start`."""
+        self.operator = operator
+        self.results: dict[str, Any] = {"eth_chainId": hex(31611), "eth_blockNumber": hex(100)}
+        self.errors: dict[str, dict[str, Any]] = {}
+        self.raw: dict[str, Handler] = {}
+        self.seen: Counter[str] = Counter()
+        self.asked: list[tuple[str, list[Any]]] = []
+        app = web.Application(client_max_size=1 << 20)
+        app.router.add_route("*", "/{tail:.*}", self._answer)
+        self.server = TestServer(app)
+
+    async def start(self) -> None:
+        """Listen."""
+        await self.server.start_server()
+
+    async def stop(self) -> None:
+        """Stop listening; a client then meets a refused connection."""
+        await self.server.close()
+
+    @property
+    def config(self) -> NodeConfig:
+        """Where it is, with a secret in path and query."""
+        url = f"http://127.0.0.1:{self.server.port}/{SECRET}/mezo/rpc?token={SECRET}"
+        return NodeConfig(self.operator, self.operator, url)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        call = orjson.loads(await request.read())
+        method, params = call["method"], call["params"]
+        self.seen[method] += 1
+        self.asked.append((method, params))
+        if method in self.raw:
+            return await self.raw[method](request, call)
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": call["id"]}
+        if method in self.errors:
+            answer["error"] = self.errors[method]
+        else:
+            result = self.results.get(method)
+            answer["result"] = result(params) if callable(result) else result
+        return web.json_response(answer)

@@ -1,0 +1,50 @@
+"""Receipts, logs and transactions as nodes write them."""
+
+from typing import Any
+
+from chain.erc20 import TRANSFER_TOPIC, topic_of
+from chain.types import to_checksum
+
+TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"  # noqa: S105 - a token of the other kind
+OTHER_TOKEN = to_checksum("0x" + "77" * 20)
+WALLET = to_checksum("0x" + "aa" * 20)
+BUYER = to_checksum("0x" + "bb" * 20)
+STRANGER = to_checksum("0x" + "cc" * 20)
+TX = "0x" + "12" * 32
+BLOCK_HASH = "0x" + "34" * 32
+
+
+def log(  # noqa: PLR0913 - a test names what it varies
+    amount: int = 5,
+    *,
+    token: str = TOKEN,
+    sender: str = WALLET,
+    recipient: str = BUYER,
+    index: int = 0,
+    block: int = 100,
+    tx_hash: str = TX,
+) -> dict[str, Any]:
+    """A Transfer event."""
+    return {
+        "address": token.lower(),
+        "topics": [TRANSFER_TOPIC, topic_of(sender), topic_of(recipient)],
+        "data": "0x" + amount.to_bytes(32, "big").hex(),
+        "transactionHash": tx_hash,
+        "blockHash": BLOCK_HASH,
+        "blockNumber": hex(block),
+        "logIndex": hex(index),
+        "transactionIndex": "0x0",
+        "removed": False,
+    }
+
+
+def receipt(*logs: dict[str, Any], status: int = 1, block: int = 100, block_hash: str = BLOCK_HASH) -> dict[str, Any]:
+    """A receipt with these logs."""
+    return {
+        "transactionHash": TX,
+        "blockHash": block_hash,
+        "blockNumber": hex(block),
+        "status": hex(status),
+        "logs": [{**one, "blockHash": block_hash} for one in logs],
+        "gasUsed": "0x5208",
+    }

@@ -1,0 +1,144 @@
+"""A wallet's nonce, balances, fees and past, and the sending of its bytes."""
+
+from typing import Any
+
+import pytest
+
+from chain.broadcast import broadcast
+from chain.erc20 import payout_calldata
+from chain.errors import InsufficientFunds, NoAgreement, NodeTimeout, NonceTooLow, Unknown, Unreachable
+from chain.transfers import TransferReader
+from chain.types import keccak
+from chain.wallet import fees, outgoing, read_wallet
+from tests.chain.receipts import BLOCK_HASH, BUYER, OTHER_TOKEN, STRANGER, TOKEN, TX, WALLET, log
+
+RAW = b"\x02signed"
+RAW_HASH = "0x" + keccak(RAW).hex()
+
+
+def everyone(nodes: Any, **results: Any) -> None:
+    for node in nodes:
+        node.results.update(results)
+
+
+async def test_a_wallet_is_read_at_one_agreed_block(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getTransactionCount="0x7", eth_getBalance="0x64", eth_call="0x" + (9).to_bytes(32, "big").hex())
+    nodes[0].results["eth_blockNumber"] = hex(105)
+    state = await read_wallet(pool, WALLET, TOKEN)
+    assert (state.nonce_latest, state.balance_native, state.balance_token) == (7, 100, 9)
+    assert state.block_number == 100
+    assert {params[-1] for method, params in nodes[0].asked if method in {"eth_getBalance", "eth_call"}} == {"0x64"}
+
+
+async def test_a_liar_about_the_nonce_is_outvoted(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getTransactionCount="0x7", eth_getBalance="0x64", eth_call="0x" + "00" * 32)
+    nodes[0].results["eth_getTransactionCount"] = "0x1"
+    assert (await read_wallet(pool, WALLET, TOKEN)).nonce_latest == 7
+
+
+async def test_fees_are_twice_the_base_and_a_tip(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": "0x64"}, eth_maxPriorityFeePerGas="0xc", eth_gasPrice="0x70")
+    offer = await fees(pool)
+    assert (offer.max_fee, offer.priority, offer.base_fee) == (212, 12, 100)
+
+
+async def test_one_node_cannot_set_the_price(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": "0x64"}, eth_maxPriorityFeePerGas="0xc", eth_gasPrice="0x70")
+    nodes[1].results.update(eth_maxPriorityFeePerGas=hex(10**18), eth_gasPrice=hex(10**18))
+    assert (await fees(pool)).max_fee == 212
+
+
+async def test_fees_stop_at_the_ceiling(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": "0x64"}, eth_maxPriorityFeePerGas="0xc", eth_gasPrice="0x70")
+    offer = await fees(pool, ceiling=5)
+    assert (offer.max_fee, offer.priority) == (5, 5)
+
+
+def transaction(sender: str = WALLET, nonce: int = 3) -> dict[str, Any]:
+    return {
+        "hash": TX,
+        "from": sender.lower(),
+        "to": TOKEN.lower(),
+        "nonce": hex(nonce),
+        "value": "0x0",
+        "input": "0x" + payout_calldata(BUYER, 5, b"\7" * 32).hex(),
+        "blockNumber": "0x5a",
+        "blockHash": BLOCK_HASH,
+    }
+
+
+async def test_the_wallets_past_is_found_though_one_node_hides_it(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getLogs=[], eth_getTransactionByHash=transaction())
+    nodes[2].results["eth_getLogs"] = [log(block=90)]
+    (found,) = await outgoing(pool, WALLET, 0, 100)
+    assert (found.nonce, found.hash, found.input[-32:]) == (3, TX, b"\7" * 32)
+
+
+async def test_what_another_moved_for_the_wallet_is_not_its_own(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getLogs=[log(block=90)], eth_getTransactionByHash=transaction(STRANGER))
+    assert await outgoing(pool, WALLET, 0, 100) == []
+
+
+async def test_too_few_nodes_that_cover_the_range_prove_nothing(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getLogs=[])
+    nodes[0].results["eth_blockNumber"] = hex(200)
+    with pytest.raises(NoAgreement):
+        await outgoing(pool, WALLET, 0, 150)
+    assert nodes[1].seen["eth_getLogs"] == 0
+
+
+async def test_transfers_are_read_with_one_request_for_all(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getLogs=[log(index=1), log(index=0), log(token=OTHER_TOKEN), log(sender=STRANGER), {"x": 1}])
+    reader = TransferReader(pool, TOKEN, [WALLET])
+    found = await reader.read(99, 100)
+    assert [transfer.log_index for transfer in found] == [0, 1]
+    assert sum(node.seen["eth_getLogs"] for node in nodes) == 1
+
+
+async def test_no_node_is_asked_above_its_own_head(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getLogs=[])
+    nodes[1].results["eth_blockNumber"] = hex(103)
+    await TransferReader(pool, TOKEN, [WALLET]).read(101, 103)
+    assert [node.seen["eth_getLogs"] for node in nodes] == [0, 1, 0]
+
+
+async def test_above_every_head_nothing_is_concluded(nodes: Any, pool: Any) -> None:
+    with pytest.raises(Unreachable):
+        await TransferReader(pool, TOKEN, [WALLET]).read(101, 500)
+    assert all(node.seen["eth_getLogs"] == 0 for node in nodes)
+
+
+async def test_long_ranges_are_cut_into_windows(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getLogs=[], eth_blockNumber=hex(10_000))
+    await TransferReader(pool, TOKEN, [WALLET]).read(1, 5_000)
+    spans = [(int(p[0]["fromBlock"], 16), int(p[0]["toBlock"], 16)) for m, p in nodes[0].asked if m == "eth_getLogs"]
+    assert spans == [(1, 2000), (2001, 4000), (4001, 5000)]
+
+
+async def test_everyone_is_the_union(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getLogs=[])
+    nodes[2].results["eth_getLogs"] = [log()]
+    assert len(await TransferReader(pool, TOKEN, [WALLET]).read(99, 100, everyone=True)) == 1
+
+
+async def test_a_broadcast_tells_apart_who_said_what(nodes: Any, pool: Any) -> None:
+    nodes[0].results["eth_sendRawTransaction"] = RAW_HASH
+    nodes[1].errors["eth_sendRawTransaction"] = {"code": 19, "message": "tx already in mempool"}
+    nodes[2].errors["eth_sendRawTransaction"] = {"code": -32000, "message": "invalid nonce; got 1, expected 2"}
+    result = await broadcast(pool, RAW)
+    assert result.tx_hash == RAW_HASH
+    assert result.accepted_by == ("a.test",)
+    assert result.already_known_by == ("b.test",)
+    assert result.errors == {NonceTooLow: ("c.test",)}
+    assert result.known
+    assert result.says(NonceTooLow)
+
+
+async def test_a_broadcast_never_raises_for_nodes(nodes: Any, pool: Any) -> None:
+    nodes[0].results["eth_sendRawTransaction"] = "0x" + "00" * 32
+    await nodes[1].stop()
+    nodes[2].errors["eth_sendRawTransaction"] = {"code": -32000, "message": "insufficient funds for gas"}
+    result = await broadcast(pool, RAW)
+    assert not result.known
+    assert result.errors == {Unknown: ("a.test",), Unreachable: ("b.test",), InsufficientFunds: ("c.test",)}
+    assert not result.says(NodeTimeout)

@@ -1,0 +1,191 @@
+"""Stand-ins that pass for the real outside: a chain of one wallet that really decodes and checks what it is sent."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from coincurve import PrivateKey
+from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]
+from eth_account import Account
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
+
+from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
+from chain.erc20 import split_payout_calldata
+from chain.errors import NoAgreement
+from chain.types import BlockRef, Transfer, keccak, to_checksum
+from treasury.ports import BroadcastReport, FeeQuote, Owed, OwnTransaction, ProofUnavailable, WalletView
+from treasury.signers.encoding import assemble, signing_hash
+from treasury.signers.intent import SigningRules, TransferIntent
+from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
+
+CHAIN_ID = 31611
+TOKEN = to_checksum("0x118917a40faf1cd7a13db0ef56c86de7973ac503")
+KEY = bytes.fromhex("11" * 32)
+MUSD = 10**18
+
+
+def address_of(key: bytes) -> str:
+    return to_checksum("0x" + keccak(PrivateKey(key).public_key.format(compressed=False)[1:])[12:].hex())
+
+
+WALLET = address_of(KEY)
+
+
+class TestClock:
+    """Time that a test moves by hand."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 21, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class KeySigner:
+    """Signs with a key in memory; may fail, and may sign differently each time as a KMS does."""
+
+    def __init__(self, key: bytes = KEY, max_fee: int = 50 * 10**9) -> None:
+        self._key = key
+        self.address = address_of(key)
+        self.rules = SigningRules(CHAIN_ID, self.address, TOKEN, max_fee)
+        self.requests: list[TransferIntent] = []
+        self.down = False
+
+    async def probe(self) -> None:
+        if self.down:
+            raise SignerUnavailable("The signer is down.")
+
+    async def sign(self, intent: TransferIntent) -> Signed:
+        self.requests.append(intent)
+        await self.probe()
+        objection = self.rules.objection(intent)
+        if objection is not None:
+            raise SignerRefused(objection)
+        # Fresh randomness, as clouds use: the same digest gives another signature each time.
+        nonce = (lib.secp256k1_nonce_function_default, ffi.from_buffer(secrets.token_bytes(32)))
+        raw = PrivateKey(self._key).sign_recoverable(signing_hash(intent), hasher=None, custom_nonce=nonce)
+        r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:64], "big")
+        return assemble(intent, r, s, f"req-{len(self.requests)}")
+
+
+class StripeWord:
+    """What Stripe says of each session; nothing unless told."""
+
+    def __init__(self) -> None:
+        self.says: dict[str, Owed] = {}
+        self.down = False
+        self.asked: list[str] = []
+
+    async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
+        self.asked.append(session_id)
+        if self.down:
+            raise ProofUnavailable("Stripe does not answer.")
+        return self.says.get(session_id)
+
+
+@dataclass
+class Mined:
+    tx: OwnTransaction
+    block: BlockRef
+    reverted: bool = False
+
+
+@dataclass
+class FakeChain:
+    """One wallet on one chain: exact nonces, no queue, blocks on demand."""
+
+    balance: int = 1_000_000 * MUSD
+    native: int = 10**18
+    nonce: int = 0
+    head: int = 100
+    pending: dict[int, OwnTransaction] = field(default_factory=dict)
+    mined: dict[str, Mined] = field(default_factory=dict)
+    received: list[bytes] = field(default_factory=list)
+    unreachable: bool = False
+    deaf: bool = False
+    hides_logs: bool = False
+    reverts: bool = False
+    fee: int = 10**9
+    forks: dict[int, str] = field(default_factory=dict)
+
+    def transfers(self) -> list[OwnTransaction]:
+        return [m.tx for m in self.mined.values() if not m.reverted]
+
+    def block(self, number: int) -> BlockRef:
+        return BlockRef(number, self.forks.get(number, "0x" + keccak(f"block {number}".encode()).hex()))
+
+    def mine(self, blocks: int = 2) -> None:
+        self.head += 1
+        tx = self.pending.pop(self.nonce, None)
+        if tx is not None:
+            parts = split_payout_calldata(tx.data)
+            amount = parts[1] if parts else 0
+            failed = self.reverts or amount > self.balance
+            self.balance -= 0 if failed else amount
+            at = OwnTransaction(tx.hash, tx.nonce, tx.to, tx.data, self.head, tx.raw)
+            self.mined[tx.hash] = Mined(at, self.block(self.head), failed)
+            self.nonce += 1
+        self.head += blocks - 1
+
+    def accept(self, raw: bytes) -> None:
+        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        assert Account.recover_transaction(raw) == WALLET
+        assert fields["chainId"] == CHAIN_ID
+        tx_hash = "0x" + keccak(raw).hex()
+        if fields["nonce"] == self.nonce and self.nonce not in self.pending:
+            to = to_checksum("0x" + bytes(fields["to"]).hex())
+            self.pending[self.nonce] = OwnTransaction(tx_hash, self.nonce, to, bytes(fields["data"]), 0, raw)
+
+    async def view(self) -> WalletView:
+        if self.unreachable:
+            raise NoAgreement("silence")
+        return WalletView(self.nonce, self.balance, self.native, self.head)
+
+    async def fees(self) -> FeeQuote:
+        return FeeQuote(self.fee, self.fee // 8)
+
+    async def outgoing(self, from_block: int, to_block: int) -> list[OwnTransaction]:
+        if self.hides_logs:
+            return []
+        inside = [m.tx for m in self.mined.values() if from_block <= m.block.number <= to_block]
+        return [tx for tx in inside if split_payout_calldata(tx.data) or tx.data[:4].hex() == "a9059cbb"]
+
+    async def transaction(self, tx_hash: str) -> OwnTransaction | None:
+        found = self.mined.get(tx_hash)
+        return None if found is None else found.tx
+
+    async def prove(self, tx_hash: str, to: str, amount: int) -> Verdict:
+        found = self.mined.get(tx_hash)
+        if found is None:
+            return Waiting("not_mined")
+        if self.head < found.block.number + 1:
+            return Waiting("waiting_for_second_node")
+        if found.reverted:
+            return Reverted(found.block)
+        parts = split_payout_calldata(found.tx.data)
+        if parts is None or parts[:2] != (to, amount):
+            return Mismatch("another transfer", found.block)
+        transfer = Transfer(TOKEN, WALLET, to, amount, tx_hash, 0, self.block(found.block.number))
+        return Proven(transfer, self.head - found.block.number + 1, ("one", "two"))
+
+    async def gas_spent(self, tx_hash: str) -> int | None:
+        return 52_000 * self.fee
+
+    async def block_hash(self, number: int) -> str | None:
+        return self.block(number).hash
+
+    async def broadcast(self, raw: bytes) -> BroadcastReport:
+        self.received.append(raw)
+        if self.deaf:
+            return BroadcastReport(0, ("Node one: no answer",))
+        self.accept(raw)
+        return BroadcastReport(2)

@@ -1,0 +1,180 @@
+"""The sender on a real EVM node with the real MUSD token: crashes, a lost database, another hand on the key."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chain.nodes import parse_nodes
+from chain.pool import Pool
+from chain.types import keccak
+from kit.database import Database
+from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.treasury.world import BUYER, Crash, World
+from treasury.onchain import PoolWalletChain
+from treasury.sender import CHECKPOINTS
+from treasury.status import Status
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ROOT / "node_modules"
+TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+
+
+@pytest.fixture(scope="module")
+def rpc_url() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    binary = next(PARTS.glob("@foundry-rs/anvil-*/bin/anvil"))
+    arguments = [str(binary), "--port", str(port), "--chain-id", str(CHAIN_ID), "--accounts", "1"]
+    process = Popen(arguments, stdout=DEVNULL, stderr=DEVNULL)  # noqa: S603 - our own node
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait()
+
+
+class RealChain:
+    """The node, and what a test asks of it directly."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self._session = session
+        self.pool = Pool(
+            parse_nodes(f"one={url}/?1,two={url}/?2,three={url}/?3", ""), chain_id=CHAIN_ID, session=session
+        )
+        self.view = PoolWalletChain(self.pool, wallet=WALLET, token=TOKEN)
+
+    async def rpc(self, method: str, *params: Any) -> Any:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        async with self._session.post(self.url, json=body) as response:
+            answer = await response.json()
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    async def ready(self) -> None:
+        for _ in range(200):
+            try:
+                await self.rpc("eth_chainId")
+                return
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.05)
+        raise AssertionError("the node does not start")
+
+    async def furnish(self) -> None:
+        """The real token's code at its address, and a wallet that holds some of it, and gas."""
+        bytecode = json.loads((PARTS / "@mezo-org/musd-contracts/deployments/matsnet/MUSD.json").read_text())[
+            "bytecode"
+        ]
+        (deployer,) = await self.rpc("eth_accounts")
+        sent = await self.rpc("eth_sendTransaction", {"from": deployer, "data": bytecode, "gas": hex(9_000_000)})
+        while (receipt := await self.rpc("eth_getTransactionReceipt", sent)) is None:
+            await asyncio.sleep(0.05)
+        code = await self.rpc("eth_getCode", receipt["contractAddress"], "latest")
+        await self.rpc("anvil_setCode", TOKEN, code)
+        # OpenZeppelin's ERC20 keeps balances in the mapping at slot 0.
+        slot = "0x" + keccak(bytes.fromhex(WALLET[2:]).rjust(32, b"\0") + bytes(32)).hex()
+        await self.rpc("anvil_setStorageAt", TOKEN, slot, "0x" + (1000 * MUSD).to_bytes(32, "big").hex())
+        await self.rpc("anvil_setBalance", WALLET, hex(10**18))
+
+    async def transfers(self) -> list[str]:
+        """Hashes of every Transfer that left the wallet."""
+        sender = "0x" + WALLET[2:].lower().rjust(64, "0")
+        query = {"fromBlock": "0x0", "toBlock": "latest", "address": TOKEN, "topics": [TRANSFER, sender]}
+        return [log["transactionHash"] for log in await self.rpc("eth_getLogs", query)]
+
+
+@pytest.fixture
+async def chain(rpc_url: str) -> AsyncIterator[RealChain]:
+    async with aiohttp.ClientSession() as session:
+        real = RealChain(rpc_url, session)
+        await real.ready()
+        clean = await real.rpc("evm_snapshot")
+        await real.furnish()
+        yield real
+        await real.pool.close()
+        await real.rpc("evm_revert", clean)
+
+
+async def settle(world: World, real: RealChain, checkpoint: Any = lambda _: None, cycles: int = 14) -> None:
+    sender = world.sender(checkpoint, chain=real.view)
+    for _ in range(cycles):
+        await sender.step()
+        world.clock.seconds += 15
+        await real.rpc("anvil_mine", "0x2")
+        # The pool keeps what it knows of heads for a moment.
+        await asyncio.sleep(0.3)
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(database)
+
+
+async def test_a_payout_is_proved_and_carries_its_reference(world: World, chain: RealChain) -> None:
+    await world.owe("ons_one")
+    await settle(world, chain)
+    payout = await world.payout("ons_one")
+    assert payout.status is Status.FINAL
+    assert await chain.transfers() == [payout.tx_hash]
+    shown = await chain.rpc("eth_getTransactionByHash", payout.tx_hash)
+    assert shown["input"].endswith(keccak(b"ons_one").hex())
+    assert world.metrics.gas_spent > 0
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+async def test_death_at_a_checkpoint_pays_once(world: World, chain: RealChain, name: str) -> None:
+    if world.database.dialect == "postgresql" and name not in {"nonce_taken", "broadcast"}:
+        pytest.skip("every checkpoint runs on both databases with the fake chain")
+
+    def checkpoint(reached: str) -> None:
+        if reached == name:
+            raise Crash(name)
+
+    await world.owe("ons_one")
+    with pytest.raises(Crash):
+        await settle(world, chain, checkpoint)
+    world.clock.seconds += 60
+    await settle(world, chain)
+    assert await world.status("ons_one") is Status.FINAL
+    assert await chain.transfers() == [(await world.payout("ons_one")).tx_hash]
+
+
+async def test_a_lost_database_adopts_what_was_paid(world: World, chain: RealChain) -> None:
+    await world.owe("ons_a")
+    await settle(world, chain, cycles=8)
+    before = await world.transaction("ons_a")
+    await world.forget()
+    await world.owe("ons_b")
+    await settle(world, chain, cycles=4)
+    assert await world.status("ons_b") is Status.PLANNED
+    await world.owe("ons_a")
+    await settle(world, chain)
+    assert [await world.status(name) for name in ("ons_a", "ons_b")] == [Status.FINAL, Status.FINAL]
+    after = await world.transaction("ons_a")
+    assert [attempt.raw for attempt in after.attempts] == [attempt.raw for attempt in before.attempts]
+    assert await chain.transfers() == [before.attempts[0].hash, (await world.payout("ons_b")).tx_hash]
+
+
+async def test_a_payout_that_the_token_reverts_is_reverted(world: World, chain: RealChain) -> None:
+    await world.owe("ons_one", to=BUYER)
+    sender = world.sender(chain=chain.view)
+    await chain.rpc("evm_setAutomine", False)  # noqa: FBT003 - the node's own parameter
+    try:
+        await sender.step()
+        # Code that always reverts takes the token's place before the transaction is mined.
+        code = await chain.rpc("eth_getCode", TOKEN, "latest")
+        await chain.rpc("anvil_setCode", TOKEN, "0x60006000fd")
+        await chain.rpc("anvil_mine", "0x3")
+        await chain.rpc("anvil_setCode", TOKEN, code)
+        await asyncio.sleep(0.3)
+        await sender.step()
+        assert await world.status("ons_one") is Status.REVERTED
+        assert await chain.transfers() == []
+    finally:
+        await chain.rpc("evm_setAutomine", True)  # noqa: FBT003

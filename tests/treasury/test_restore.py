@@ -1,0 +1,144 @@
+"""The database is older than the chain, or another hand holds the key."""
+
+from chain.erc20 import reference_of
+from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.treasury.world import BUYER, World
+from treasury.foreign import service as foreign
+from treasury.foreign.table import Foreign
+from treasury.signers.intent import TransferIntent
+from treasury.status import Status
+
+
+async def open_rows(world: World) -> list[Foreign]:
+    async with world.database.read() as conn:
+        return await foreign.open_rows(conn, CHAIN_ID, WALLET)
+
+
+async def use_key(world: World, reference: bytes | None, amount: int = 3 * MUSD) -> None:
+    """A transaction of the wallet that this database did not make."""
+    intent = TransferIntent(CHAIN_ID, WALLET, world.chain.nonce, TOKEN, BUYER, amount, reference, 80_000, 10**9, 10**8)
+    world.chain.accept((await world.signer.sign(intent)).raw)
+    world.chain.mine()
+    world.signer.requests.clear()
+
+
+async def test_payouts_known_again_are_adopted_before_anything_is_signed(world: World) -> None:
+    sessions = ("ons_a", "ons_b", "ons_c")
+    for session in sessions:
+        await world.owe(session)
+        world.clock.seconds += 1
+    await world.cycles(world.sender(), 8)
+    hashes = [(await world.payout(session)).tx_hash for session in sessions]
+    await world.forget()
+    for session in sessions:
+        await world.owe(session)
+    await world.owe("ons_new")
+    world.signer.requests.clear()
+    await world.cycles(world.sender(), 8)
+    assert [(await world.payout(session)).tx_hash for session in sessions] == hashes
+    assert [request.nonce for request in world.signer.requests] == [3]
+    assert len(world.chain.transfers()) == 4
+    assert {await world.status(session) for session in (*sessions, "ons_new")} == {Status.FINAL}
+
+
+async def test_a_payout_rebuilt_after_its_payment_was_noticed_is_adopted(world: World) -> None:
+    await world.owe("ons_a")
+    await world.cycles(world.sender(), 3)
+    paid = (await world.payout("ons_a")).tx_hash
+    await world.forget()
+    sender = world.sender()
+    await world.owe("ons_new")
+    await world.cycles(sender, 2)
+    assert await world.status("ons_new") is Status.PLANNED
+    assert [row.tx_hash for row in await open_rows(world)] == [paid]
+    assert world.metrics.alarms["foreign_transaction"] == 1
+    await world.owe("ons_a")
+    await world.cycles(sender, 6)
+    assert (await world.payout("ons_a")).tx_hash == paid
+    assert {await world.status("ons_a"), await world.status("ons_new")} == {Status.FINAL}
+    assert len(world.chain.transfers()) == 2
+
+
+async def test_adopted_transactions_keep_their_bytes(world: World) -> None:
+    await world.owe("ons_a")
+    await world.cycles(world.sender(), 3)
+    sent = world.chain.received[0]
+    await world.forget()
+    await world.owe("ons_a")
+    await world.cycles(world.sender(), 3)
+    transaction = await world.transaction("ons_a")
+    assert transaction.adopted
+    assert [attempt.raw for attempt in transaction.attempts] == [sent]
+
+
+async def test_a_stolen_key_stops_signing_until_a_person_answers(world: World) -> None:
+    await use_key(world, None)
+    await world.owe("ons_one")
+    sender = world.sender()
+    await world.cycles(sender, 3)
+    (row,) = await open_rows(world)
+    assert (row.nonce, row.reference) == (0, None)
+    assert world.signer.requests == []
+    assert world.metrics.is_stopped
+    async with world.database.write() as conn:
+        assert await foreign.answer(conn, row.id, by="key_anna", note="my test", now=world.clock.now())
+    await world.cycles(sender)
+    assert await world.status("ons_one") is Status.FINAL
+    assert (await world.transaction("ons_one")).nonce == 1
+
+
+async def test_a_reference_spent_with_another_amount_is_never_paid_again(world: World) -> None:
+    await use_key(world, reference_of("ons_one"), amount=3 * MUSD)
+    await world.owe("ons_one", 5 * MUSD)
+    sender = world.sender()
+    await world.cycles(sender, 3)
+    (row,) = await open_rows(world)
+    async with world.database.write() as conn:
+        await foreign.answer(conn, row.id, by="key_anna", note="seen", now=world.clock.now())
+    await world.cycles(sender, 3)
+    payout = await world.payout("ons_one")
+    assert (payout.status, payout.reason) == (Status.HELD, "reference_spent")
+    assert len(world.chain.transfers()) == 1
+
+
+async def test_a_payment_whose_logs_are_hidden_is_not_made_again(world: World) -> None:
+    await world.owe("ons_a")
+    await world.cycles(world.sender(), 3)
+    await world.forget()
+    world.chain.hides_logs = True
+    world.signer.requests.clear()
+    await world.owe("ons_a")
+    sender = world.sender()
+    await world.cycles(sender, 6)
+    assert world.signer.requests == []
+    assert [row.tx_hash for row in await open_rows(world)] == [None]
+    world.chain.hides_logs = False
+    await world.cycles(sender, 8)
+    assert await world.status("ons_a") is Status.FINAL
+    assert len(world.chain.transfers()) == 1
+    assert await open_rows(world) == []
+
+
+async def test_a_nonce_taken_by_another_hand_leaves_the_buyer_unpaid_with_an_alarm(world: World) -> None:
+    await world.owe("ons_one")
+    world.chain.deaf = True
+    sender = world.sender()
+    await sender.step()
+    await use_key(world, None)
+    await world.cycles(sender, 3)
+    payout = await world.payout("ons_one")
+    assert (payout.status, payout.reason) == (Status.REVERTED, "displaced")
+    assert world.metrics.alarms["payout_displaced"] == 1
+    assert len(await open_rows(world)) == 1
+
+
+async def test_another_signature_for_the_same_payout_at_the_same_nonce_is_adopted(world: World) -> None:
+    await world.owe("ons_one", 5 * MUSD)
+    world.chain.deaf = True
+    sender = world.sender()
+    await sender.step()
+    await use_key(world, reference_of("ons_one"), amount=5 * MUSD)
+    await world.cycles(sender, 4)
+    assert await world.status("ons_one") is Status.FINAL
+    assert (await world.payout("ons_one")).tx_hash == world.chain.transfers()[0].hash
+    assert len((await world.transaction("ons_one")).attempts) == 2

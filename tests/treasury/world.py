@@ -1,0 +1,146 @@
+"""A sender with a fake chain, Stripe's word and a clock around it, and the questions that tests ask of it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import sqlalchemy as sa
+
+from chain.types import to_checksum
+from kit.database import Database
+from kit.ids import RandomIds
+from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, FakeChain, KeySigner, StripeWord, TestClock
+from treasury.inventory import Available
+from treasury.payouts import service as payouts
+from treasury.payouts.table import Payout
+from treasury.payouts.table import payouts as payouts_table
+from treasury.ports import Owed, PaymentProof, WalletChain
+from treasury.sender import Sender, SenderConfig
+from treasury.status import Status
+from treasury.transactions import service as transactions
+from treasury.transactions.table import Transaction
+from treasury.transactions.table import transactions as transactions_table
+
+BUYER = to_checksum("0x" + "b0" * 20)
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class Heard:
+    """Metrics that a test can read."""
+
+    def __init__(self) -> None:
+        self.alarms: Counter[str] = Counter()
+        self.is_stopped = False
+        self.gas_spent = 0
+
+    def leading(self, yes: bool) -> None: ...
+
+    def balance(self, asset: str, available: Available) -> None: ...
+
+    def nonce(self, nonce: int) -> None: ...
+
+    def in_flight(self, count: int) -> None: ...
+
+    def payouts(self, by_status: Mapping[str, int]) -> None: ...
+
+    def signed(self, seconds: float, outcome: str) -> None: ...
+
+    def broadcast(self, outcome: str) -> None: ...
+
+    def gas(self, wei: int) -> None:
+        self.gas_spent += wei
+
+    def alarm(self, kind: str) -> None:
+        self.alarms[kind] += 1
+
+    def stopped(self, yes: bool) -> None:
+        self.is_stopped = yes
+
+
+class World:
+    """Everything around the sender; `sender()` starts a new process, as far as the database can tell."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.chain = FakeChain()
+        self.signer = KeySigner()
+        self.stripe = StripeWord()
+        self.clock = TestClock()
+        self.metrics = Heard()
+        self.ids = RandomIds()
+
+    def sender(
+        self,
+        checkpoint: Callable[[str], None] = lambda _: None,
+        chain: WalletChain | None = None,
+        proof: PaymentProof | None = None,
+        **config: float,
+    ) -> Sender:
+        settings = {"lease_seconds": 0.0, **config}
+        return Sender(
+            config=SenderConfig(CHAIN_ID, WALLET, TOKEN, **settings),  # type: ignore[arg-type]
+            database=self.database,
+            chain=chain or self.chain,
+            signer=self.signer,
+            proof=proof or self.stripe,
+            clock=self.clock,
+            ids=self.ids,
+            metrics=self.metrics,
+            checkpoint=checkpoint,
+        )
+
+    async def owe(self, session: str, amount: int = 5 * MUSD, to: str = BUYER, *, paid: bool = True) -> str:
+        """A payout for `session`, which Stripe confirms unless it was not paid."""
+        if paid:
+            self.stripe.says[session] = Owed(amount, to)
+        async with self.database.write() as conn:
+            return await payouts.owe(
+                conn,
+                session_id=session,
+                stripe_session_id="cos_" + session,
+                to=to,
+                amount=amount,
+                token=TOKEN,
+                wallet=WALLET,
+                now=self.clock.now(),
+                ids=self.ids,
+            )
+
+    async def payout(self, session: str) -> Payout:
+        async with self.database.read() as conn:
+            found = await payouts.by_session(conn, session)
+        assert found is not None
+        return found
+
+    async def transaction(self, session: str) -> Transaction:
+        payout = await self.payout(session)
+        assert payout.transaction_id is not None
+        async with self.database.read() as conn:
+            found = await transactions.get(conn, payout.transaction_id)
+        assert found is not None
+        return found
+
+    async def status(self, session: str) -> Status:
+        return (await self.payout(session)).status
+
+    async def cycles(self, sender: Sender, count: int = 6, *, mine: bool = True) -> None:
+        """Some cycles, with time and blocks passing between."""
+        for _ in range(count):
+            while await sender.step():
+                pass
+            self.clock.seconds += 15
+            if mine:
+                self.chain.mine()
+
+    async def forget(self) -> None:
+        """The database as it was before any payout: a backup that knows nothing of what happened since."""
+        from treasury.foreign.table import foreign
+        from treasury.history import history
+        from treasury.leader import leaders
+        from treasury.transactions.table import attempts
+
+        async with self.database.write() as conn:
+            for table in (attempts, transactions_table, payouts_table, history, foreign, leaders):
+                await conn.execute(sa.delete(table))

@@ -1,0 +1,1 @@
+"""The money: signers, transactions, payouts, and the one sender that moves them."""

@@ -1,0 +1,1 @@
+"""Transactions of the hot wallet that no row of ours explains."""

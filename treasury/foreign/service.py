@@ -1,0 +1,89 @@
+"""The verbs of unexplained transactions, each in the caller's open transaction."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.ids import Ids
+from kit.store import insert_or_nothing
+from treasury import history
+from treasury.foreign.table import Foreign, foreign, to_foreign
+
+
+async def notice(  # noqa: PLR0913 - one row, named parts
+    conn: AsyncConnection, chain_id: int, wallet: str, nonce: int, *, now: datetime, ids: Ids, note: str, **known: Any
+) -> None:
+    """Write down a nonce used without us; what becomes known later is added, what is known stays."""
+    row = {
+        "id": ids.new("fgn_"),
+        "chain_id": chain_id,
+        "wallet": wallet,
+        "nonce": nonce,
+        "noticed_at": now,
+        "note": note,
+    }
+    if await insert_or_nothing(conn, foreign, [{**row, **known}], ["chain_id", "wallet", "nonce"]):
+        return
+    c = foreign.c
+    same = sa.and_(c.chain_id == chain_id, c.wallet == wallet, c.nonce == nonce)
+    if known.get("tx_hash"):
+        await conn.execute(sa.update(foreign).where(same, c.tx_hash.is_(None)).values(note=note, **known))
+
+
+async def open_rows(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Foreign]:
+    """Those that neither a payout nor a person explains yet, lowest nonce first."""
+    c = foreign.c
+    return await _select(conn, _mine(chain_id, wallet), c.payout_id.is_(None), c.answered_at.is_(None))
+
+
+async def unmatched(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Foreign]:
+    """Those that carry a reference and belong to no payout yet, answered by a person or not."""
+    c = foreign.c
+    return await _select(conn, _mine(chain_id, wallet), c.payout_id.is_(None), c.reference.is_not(None))
+
+
+async def carries(conn: AsyncConnection, reference: str) -> bool:
+    """Whether a transaction on chain that was not ours to make carries this reference."""
+    query = sa.select(sa.literal(1)).where(foreign.c.reference == reference).limit(1)
+    return (await conn.execute(query)).first() is not None
+
+
+async def matched(conn: AsyncConnection, foreign_id: str, payout_id: str) -> None:
+    """This transaction is the payment of that payout."""
+    await conn.execute(sa.update(foreign).where(foreign.c.id == foreign_id).values(payout_id=payout_id))
+
+
+async def match_nonce(conn: AsyncConnection, chain_id: int, wallet: str, nonce: int, payout_id: str) -> None:
+    """The nonce, noticed before its transaction was known, turns out to be the payment of that payout."""
+    here = sa.and_(_mine(chain_id, wallet), foreign.c.nonce == nonce)
+    await conn.execute(sa.update(foreign).where(here).values(payout_id=payout_id))
+
+
+async def answer(conn: AsyncConnection, foreign_id: str, *, by: str, note: str, now: datetime) -> bool:
+    """A person takes responsibility for it, and signing may go on; False where that was done already."""
+    c = foreign.c
+    result = await conn.execute(
+        sa.update(foreign).where(c.id == foreign_id, c.answered_at.is_(None)).values(answered_by=by, answered_at=now)
+    )
+    if result.rowcount != 1:
+        return False
+    await history.record(conn, foreign_id, at=now, from_status="open", to_status="answered", by=by, note=note)
+    return True
+
+
+async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:
+    """The highest nonce written down here."""
+    query = sa.select(sa.func.max(foreign.c.nonce)).where(_mine(chain_id, wallet))
+    highest: int | None = (await conn.execute(query)).scalar_one()
+    return highest
+
+
+def _mine(chain_id: int, wallet: str) -> sa.ColumnElement[bool]:
+    return sa.and_(foreign.c.chain_id == chain_id, foreign.c.wallet == wallet)
+
+
+async def _select(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Foreign]:
+    rows = await conn.execute(sa.select(foreign).where(*conditions).order_by(foreign.c.nonce))
+    return [to_foreign(row) for row in rows.fetchall()]

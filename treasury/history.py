@@ -1,0 +1,54 @@
+"""What happened to each payout and transaction, line by line; never changed, never deleted."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.columns import UtcDateTime
+from kit.database import metadata
+
+history = sa.Table(
+    "treasury_history",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("subject_id", sa.String(64), nullable=False, index=True),
+    sa.Column("at", UtcDateTime(), nullable=False),
+    sa.Column("from", sa.String(32)),
+    sa.Column("to", sa.String(32), nullable=False),
+    sa.Column("by", sa.String(64), nullable=False),
+    sa.Column("note", sa.Text(), nullable=False, server_default=""),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One change: `from_status` is None for the first; `by` is a worker's name or a key's id."""
+
+    at: datetime
+    from_status: str | None
+    to_status: str
+    by: str
+    note: str
+
+
+async def record(  # noqa: PLR0913 - one row, named parts
+    conn: AsyncConnection,
+    subject_id: str,
+    *,
+    at: datetime,
+    from_status: str | None,
+    to_status: str,
+    by: str,
+    note: str = "",
+) -> None:
+    """Write one line, in the transaction that makes the change."""
+    values = {"subject_id": subject_id, "at": at, "from": from_status, "to": to_status, "by": by, "note": note}
+    await conn.execute(sa.insert(history).values(values))
+
+
+async def of(conn: AsyncConnection, subject_id: str) -> list[HistoryEntry]:
+    """Every line about one payout or transaction, oldest first."""
+    rows = await conn.execute(sa.select(history).where(history.c.subject_id == subject_id).order_by(history.c.id))
+    return [HistoryEntry(row["at"], row["from"], row["to"], row["by"], row["note"]) for row in rows.mappings()]

@@ -1,0 +1,60 @@
+"""What the hot wallet holds and what of it is free to promise."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.columns import Uint256, UtcDateTime
+from kit.database import metadata
+from kit.store import insert_or_nothing
+from treasury.payouts import service as payouts
+
+GAS_ASSET = "BTC"
+"""Mezo's gas token, 18 decimals."""
+
+balances = sa.Table(
+    "treasury_balances",
+    metadata,
+    sa.Column("id", sa.String(96), primary_key=True),
+    sa.Column("chain_id", sa.BigInteger(), nullable=False),
+    sa.Column("wallet", sa.String(42), nullable=False),
+    sa.Column("asset", sa.String(16), nullable=False),
+    sa.Column("amount", Uint256(), nullable=False),
+    sa.Column("block_number", sa.BigInteger(), nullable=False),
+    sa.Column("updated_at", UtcDateTime(), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Available:
+    """Base units of one asset; `available` is what is on chain less what is held, and never below zero."""
+
+    on_chain: int
+    held: int
+    available: int
+    block_number: int | None
+
+
+async def refresh(  # noqa: PLR0913 - one row, named parts
+    conn: AsyncConnection, *, chain_id: int, wallet: str, asset: str, amount: int, block_number: int, now: datetime
+) -> None:
+    """Write down a balance as agreed at a block; an older block never overwrites a newer one."""
+    values = {"amount": amount, "block_number": block_number, "updated_at": now}
+    key = f"{chain_id}:{wallet}:{asset}"
+    row = {"id": key, "chain_id": chain_id, "wallet": wallet, "asset": asset, **values}
+    if await insert_or_nothing(conn, balances, [row], ["id"]):
+        return
+    newer = sa.and_(balances.c.id == key, balances.c.block_number <= block_number)
+    await conn.execute(sa.update(balances).where(newer).values(values))
+
+
+async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available:
+    """What may still be promised. Before the first reading of the chain it is nothing, at block None."""
+    query = sa.select(balances).where(balances.c.wallet == wallet, balances.c.asset == asset)
+    row = (await conn.execute(query.order_by(balances.c.updated_at.desc()).limit(1))).first()
+    block_number = None if row is None else row.block_number
+    on_chain = 0 if row is None else row.amount
+    held = await payouts.held(conn, wallet, asset, block_number)
+    return Available(on_chain, held, max(0, on_chain - held), block_number)

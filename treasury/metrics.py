@@ -1,0 +1,117 @@
+"""What the treasury shows of itself. Amounts become token units here, and here alone: a gauge is no ledger."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from treasury.inventory import Available
+
+_UNIT = 10**18
+
+
+class TreasuryMetrics(Protocol):
+    """Where the sender reports; amounts in base units of an asset with 18 decimals."""
+
+    def leading(self, yes: bool) -> None:
+        """Whether this process leads the wallet."""
+
+    def balance(self, asset: str, available: Available) -> None:
+        """What is on chain, held and available."""
+
+    def nonce(self, nonce: int) -> None:
+        """The agreed number of transactions of the wallet."""
+
+    def in_flight(self, count: int) -> None:
+        """Transactions signed and not final."""
+
+    def payouts(self, by_status: Mapping[str, int]) -> None:
+        """Payouts in each state."""
+
+    def signed(self, seconds: float, outcome: str) -> None:
+        """One signature asked for: `ok`, `refused` or `unavailable`."""
+
+    def broadcast(self, outcome: str) -> None:
+        """One hand-out to all nodes: `reached` or `unreached`."""
+
+    def gas(self, wei: int) -> None:
+        """Spent for one final or reverted transaction."""
+
+    def alarm(self, kind: str) -> None:
+        """Something a person must look at began."""
+
+    def stopped(self, yes: bool) -> None:
+        """Whether all signing is stopped by an alarm."""
+
+
+class PrometheusTreasuryMetrics:
+    """The families named `treasury_...`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        self._leading = Gauge("treasury_leader", "1 while this process leads the hot wallet.", registry=registry)
+        self._balance = Gauge("treasury_balance", "Hot wallet in token units.", ("asset", "kind"), registry=registry)
+        self._block = Gauge("treasury_balance_block", "Block of the balance.", ("asset",), registry=registry)
+        self._nonce = Gauge("treasury_nonce", "Agreed transaction count of the hot wallet.", registry=registry)
+        self._in_flight = Gauge("treasury_transactions_in_flight", "Signed and not final.", registry=registry)
+        self._payouts = Gauge("treasury_payouts", "Payouts by status.", ("status",), registry=registry)
+        self._signer = Histogram("treasury_signer_seconds", "Time a signature took.", registry=registry)
+        self._signatures = Counter(
+            "treasury_signatures_total", "Signatures asked for.", ("outcome",), registry=registry
+        )
+        self._errors = Counter("treasury_signer_errors_total", "Signatures not given.", ("outcome",), registry=registry)
+        self._broadcasts = Counter(
+            "treasury_broadcasts_total", "Bytes handed to the nodes.", ("outcome",), registry=registry
+        )
+        self._gas = Counter("treasury_gas_spent_total", "Gas token spent, in token units.", registry=registry)
+        self._alarms = Counter("treasury_alarms_total", "Alarms raised.", ("kind",), registry=registry)
+        self._stopped = Gauge("treasury_signing_stopped", "1 while an alarm stops all signing.", registry=registry)
+        self._seen: set[str] = set()
+
+    def leading(self, yes: bool) -> None:
+        """Whether this process leads the wallet."""
+        self._leading.set(yes)
+
+    def balance(self, asset: str, available: Available) -> None:
+        """What is on chain, held and available."""
+        self._balance.labels(asset, "on_chain").set(available.on_chain / _UNIT)
+        self._balance.labels(asset, "held").set(available.held / _UNIT)
+        self._balance.labels(asset, "available").set(available.available / _UNIT)
+        self._block.labels(asset).set(available.block_number or 0)
+
+    def nonce(self, nonce: int) -> None:
+        """The agreed number of transactions of the wallet."""
+        self._nonce.set(nonce)
+
+    def in_flight(self, count: int) -> None:
+        """Transactions signed and not final."""
+        self._in_flight.set(count)
+
+    def payouts(self, by_status: Mapping[str, int]) -> None:
+        """Payouts in each state; one that emptied shows zero."""
+        self._seen |= set(by_status)
+        for status in self._seen:
+            self._payouts.labels(status).set(by_status.get(status, 0))
+
+    def signed(self, seconds: float, outcome: str) -> None:
+        """One signature asked for."""
+        self._signer.observe(seconds)
+        self._signatures.labels(outcome).inc()
+        if outcome != "ok":
+            self._errors.labels(outcome).inc()
+
+    def broadcast(self, outcome: str) -> None:
+        """One hand-out to all nodes."""
+        self._broadcasts.labels(outcome).inc()
+
+    def gas(self, wei: int) -> None:
+        """Spent for one transaction."""
+        self._gas.inc(wei / _UNIT)
+
+    def alarm(self, kind: str) -> None:
+        """Something a person must look at began."""
+        self._alarms.labels(kind).inc()
+
+    def stopped(self, yes: bool) -> None:
+        """Whether all signing is stopped by an alarm."""
+        self._stopped.set(yes)

@@ -1,0 +1,105 @@
+"""The chain as the sender of one wallet sees it, on the pool of nodes."""
+
+from collections.abc import Hashable
+from typing import Any
+
+from chain.broadcast import broadcast
+from chain.confirm import ExpectedTransfer, Verdict, prove
+from chain.errors import NoAgreement, NodeError
+from chain.pool import Pool
+from chain.types import Address, data_bytes, hash32, keccak, quantity, to_checksum, to_hex
+from chain.wallet import fees, outgoing, read_wallet
+from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView
+from treasury.signers.encoding import encode_signed
+
+
+class PoolWalletChain:
+    """Implements `treasury.ports.WalletChain`."""
+
+    def __init__(self, pool: Pool, *, wallet: Address, token: Address) -> None:
+        """Nothing is asked before the first call."""
+        self._pool = pool
+        self._wallet = to_checksum(wallet)
+        self._token = to_checksum(token)
+
+    async def view(self) -> WalletView:
+        """Nonce and balances at one agreed block."""
+        state = await read_wallet(self._pool, self._wallet, self._token)
+        return WalletView(state.nonce_latest, state.balance_token, state.balance_native, state.block_number)
+
+    async def fees(self) -> FeeQuote:
+        """Twice the base fee and a tip."""
+        quote = await fees(self._pool)
+        return FeeQuote(quote.max_fee, quote.priority)
+
+    async def outgoing(self, from_block: int, to_block: int) -> list[OwnTransaction]:
+        """The wallet's transactions that moved a token."""
+        found = await outgoing(self._pool, self._wallet, from_block, to_block)
+        return [OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number) for tx in found]
+
+    async def transaction(self, tx_hash: str) -> OwnTransaction | None:
+        """One mined transaction, agreed; its bytes too where they can be put together again from its fields."""
+        wanted = hash32(tx_hash)
+
+        def parse(raw: Any) -> tuple[str, Address, int, Address | None, bytes, int, str]:
+            return (
+                hash32(raw["hash"]),
+                to_checksum(raw["from"].lower()),
+                quantity(raw["nonce"]),
+                to_checksum(raw["to"].lower()) if raw["to"] else None,
+                data_bytes(raw["input"]),
+                quantity(raw["blockNumber"]),
+                hash32(raw["blockHash"]),
+            )
+
+        try:
+            agreed = await self._pool.agree("eth_getTransactionByHash", [wanted], key=parse)
+        except NoAgreement as silence:
+            if silence.reason == "silence":
+                return None
+            raise
+        found, sender, nonce, to, data, number, _ = parse(agreed.value)
+        if (found, sender) != (wanted, self._wallet):
+            return None
+        return OwnTransaction(wanted, nonce, to, data, number, _bytes_of(agreed.value, wanted))
+
+    async def prove(self, tx_hash: str, to: Address, amount: int) -> Verdict:
+        """Exactly one Transfer of exactly this amount, from the wallet to `to`."""
+        return await prove(self._pool, tx_hash, ExpectedTransfer(self._token, to, amount, self._wallet))
+
+    async def gas_spent(self, tx_hash: str) -> int | None:
+        """One node's word: it feeds a gauge, nothing else."""
+        try:
+            receipt = await self._pool.any("eth_getTransactionReceipt", [tx_hash])
+            return quantity(receipt["gasUsed"]) * quantity(receipt["effectiveGasPrice"])
+        except (NodeError, NoAgreement, KeyError, TypeError, ValueError):
+            return None
+
+    async def block_hash(self, number: int) -> str | None:
+        """What enough operators call the block."""
+
+        def parse(raw: Any) -> Hashable:
+            if quantity(raw["number"]) != number:
+                message = "another block"
+                raise ValueError(message)
+            return hash32(raw["hash"])
+
+        try:
+            agreed = await self._pool.agree("eth_getBlockByNumber", [hex(number), False], key=parse)
+        except NoAgreement:
+            return None
+        return str(agreed.key)
+
+    async def broadcast(self, raw: bytes) -> BroadcastReport:
+        """To every node; `already known` counts as reached."""
+        result = await broadcast(self._pool, raw)
+        return BroadcastReport(len(result.accepted_by) + len(result.already_known_by), result.details)
+
+
+def _bytes_of(fields: Any, tx_hash: str) -> bytes | None:
+    """The signed bytes of a type-2 transaction as a node shows it; None unless they hash to `tx_hash`."""
+    try:
+        raw = encode_signed(fields)
+    except Exception:  # noqa: BLE001 - whatever a node may show; without bytes there is only nothing to rebroadcast
+        return None
+    return raw if to_hex(keccak(raw)) == tx_hash else None

@@ -1,0 +1,1 @@
+"""Payouts: what a completed purchase owes its buyer, once."""

@@ -1,0 +1,68 @@
+"""The life of a payout. Pure: (state, fact) -> moved | same | refused."""
+
+from enum import StrEnum
+
+from treasury.status import Moves, Status
+
+S = Status
+
+
+class Reason(StrEnum):
+    """Why a payout is held, or waits though it is signed."""
+
+    INSUFFICIENT = "insufficient"
+    """Too little available; it comes back by itself, the oldest first."""
+    FEE_CEILING = "fee_ceiling"
+    """The chain asks for more than we pay; it comes back by itself."""
+    PAYMENT_MISMATCH = "payment_mismatch"
+    """Stripe does not say what the row says; all signing stops."""
+    RECIPIENT_REFUSED = "recipient_refused"
+    """The token refuses this recipient, or it is our own wallet."""
+    REFERENCE_SPENT = "reference_spent"
+    """A transfer with this payout's reference is on chain already, but not with its amount and recipient."""
+    WAITING_FOR_SECOND_NODE = "waiting_for_second_node"
+    CHAIN_PAUSED = "chain_paused"
+    REORG = "reorg"
+    DISPLACED = "displaced"
+    """Another transaction took the nonce: this one can never be mined, the buyer is unpaid."""
+    MISMATCH = "mismatch"
+    """The chain shows another transfer than the one that was signed."""
+
+
+COMES_BACK = frozenset({Reason.INSUFFICIENT, Reason.FEE_CEILING, Reason.PAYMENT_MISMATCH})
+"""Held for something that is looked at again without a person."""
+
+
+class Fact(StrEnum):
+    """What can become known about a payout."""
+
+    TAKEN = "taken"
+    """Nothing speaks against it; it has a transaction with a nonce."""
+    HELD = "held"
+    """Something speaks against it before it is signed."""
+    SIGNED = "signed"
+    BROADCAST = "broadcast"
+    SEEN = "seen"
+    PROVEN = "proven"
+    REVERTED = "reverted"
+    """Its transaction failed or can never be mined: the buyer is unpaid, persons decide."""
+    REORGED = "reorged"
+    ADOPTED = "adopted"
+    """A transaction on chain carries its reference: it is paid, whatever we thought."""
+
+
+_BEFORE_SIGNED = (S.PLANNED, S.APPROVED, S.HELD)
+
+MOVES: Moves = {
+    Fact.TAKEN: dict.fromkeys(_BEFORE_SIGNED, S.APPROVED),
+    Fact.HELD: dict.fromkeys(_BEFORE_SIGNED, S.HELD),
+    Fact.SIGNED: {S.APPROVED: S.SIGNED},
+    Fact.BROADCAST: {S.SIGNED: S.BROADCAST, S.BROADCAST: S.BROADCAST},
+    Fact.SEEN: {S.SIGNED: S.MINED, S.BROADCAST: S.MINED, S.MINED: S.MINED},
+    Fact.PROVEN: {S.MINED: S.FINAL, S.FINAL: S.FINAL},
+    Fact.REVERTED: {S.SIGNED: S.REVERTED, S.BROADCAST: S.REVERTED, S.MINED: S.REVERTED},
+    Fact.REORGED: {S.MINED: S.BROADCAST, S.FINAL: S.BROADCAST},
+    Fact.ADOPTED: dict.fromkeys(
+        (*_BEFORE_SIGNED, S.AWAITING_APPROVAL, S.REJECTED, S.CANCELLED, S.REVERTED), S.BROADCAST
+    ),
+}

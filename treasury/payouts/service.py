@@ -1,0 +1,151 @@
+"""The verbs of payouts, each in the caller's open transaction."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.erc20 import reference_of
+from chain.types import to_checksum
+from kit.ids import Ids
+from kit.store import insert_or_nothing
+from treasury import history
+from treasury.moving import apply
+from treasury.payouts.machine import COMES_BACK, MOVES, Fact, Reason
+from treasury.payouts.table import Payout, payouts, to_payout
+from treasury.status import IN_FLIGHT, Moved, Same, Status
+
+BY = "treasury"
+SETTLED = (Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED)
+"""Nothing is kept back for a payout in one of these."""
+
+
+async def owe(  # noqa: PLR0913 - one payout, named parts
+    conn: AsyncConnection,
+    *,
+    session_id: str,
+    stripe_session_id: str,
+    to: str,
+    amount: int,
+    token: str,
+    wallet: str,
+    now: datetime,
+    ids: Ids,
+    asset: str = "MUSD",
+    by: str = BY,
+) -> str:
+    """Owe a session's buyer `amount` base units, once: a second call answers the payout that exists, unchanged."""
+    if amount <= 0:
+        message = "a payout needs an amount above zero"
+        raise ValueError(message)
+    row = {
+        "id": ids.new("pay_"),
+        "session_id": session_id,
+        "stripe_session_id": stripe_session_id,
+        "wallet": to_checksum(wallet),
+        "asset": asset,
+        "token": to_checksum(token),
+        "to_address": to_checksum(to),
+        "amount": amount,
+        "reference": "0x" + reference_of(session_id).hex(),
+        "status": Status.PLANNED,
+        "created_at": now,
+        "updated_at": now,
+    }
+    for created in await insert_or_nothing(conn, payouts, [row], ["session_id"]):
+        await history.record(conn, created, at=now, from_status=None, to_status=Status.PLANNED, by=by)
+        return created
+    existing = await by_session(conn, session_id)
+    if existing is None:
+        message = f"the payout of session {session_id} is being written by another"
+        raise RuntimeError(message)
+    return existing.id
+
+
+async def move(  # noqa: PLR0913 - one move, named parts
+    conn: AsyncConnection, payout_id: str, fact: Fact, *, now: datetime, by: str = BY, note: str = "", **values: Any
+) -> Moved | Same:
+    """Tell a fact to a payout. Raises MoveRefused."""
+    return await apply(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
+
+
+async def set_reason(conn: AsyncConnection, payout_id: str, reason: Reason | None) -> None:
+    """Why a payout waits, without a change of status."""
+    await conn.execute(sa.update(payouts).where(payouts.c.id == payout_id).values(reason=reason))
+
+
+async def get(conn: AsyncConnection, payout_id: str) -> Payout | None:
+    """One payout."""
+    return await _one(conn, payouts.c.id == payout_id)
+
+
+async def by_session(conn: AsyncConnection, session_id: str) -> Payout | None:
+    """The payout of a session."""
+    return await _one(conn, payouts.c.session_id == session_id)
+
+
+async def by_reference(conn: AsyncConnection, reference: str) -> Payout | None:
+    """The payout whose session id hashes to `reference` (0x and 64 hex digits)."""
+    return await _one(conn, payouts.c.reference == reference)
+
+
+async def page(
+    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
+) -> list[Payout]:
+    """Newest first; `before` is the (created_at, id) of the last one seen."""
+    query = sa.select(payouts).order_by(payouts.c.created_at.desc(), payouts.c.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(payouts.c.status == status)
+    if before is not None:
+        older = sa.and_(payouts.c.created_at == before[0], payouts.c.id < before[1])
+        query = query.where(sa.or_(payouts.c.created_at < before[0], older))
+    return [to_payout(row) for row in (await conn.execute(query)).fetchall()]
+
+
+async def head(conn: AsyncConnection, wallet: str, token: str) -> Payout | None:
+    """Whose turn it is: one that Stripe contradicted comes before all, else the oldest."""
+    c = payouts.c
+    waiting = sa.or_(
+        c.status.in_([Status.PLANNED, Status.APPROVED]),
+        sa.and_(c.status == Status.HELD, c.reason.in_(list(COMES_BACK))),
+    )
+    contradicted = sa.case((c.reason == Reason.PAYMENT_MISMATCH, 0), else_=1)
+    query = sa.select(payouts).where(c.wallet == wallet, c.token == token, c.transaction_id.is_(None), waiting)
+    row = (await conn.execute(query.order_by(contradicted, c.created_at, c.id).limit(1))).first()
+    return None if row is None else to_payout(row)
+
+
+async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
+    """Base units that are spoken for: every payout not settled, and those final after `block_number`.
+
+    A balance read at a block does not know what left the wallet in later blocks, so these still count.
+    """
+    c = payouts.c
+    unsettled = c.status.not_in(list(SETTLED))
+    later = sa.false() if block_number is None else sa.and_(c.status == Status.FINAL, c.block_number > block_number)
+    return await _sum(conn, c.wallet == wallet, c.asset == asset, sa.or_(unsettled, later))
+
+
+async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
+    """Base units that signed transactions take out of a balance read at `block_number`."""
+    c = payouts.c
+    flying = c.status.in_(list(IN_FLIGHT))
+    later = sa.and_(c.status == Status.FINAL, c.block_number > block_number)
+    return await _sum(conn, c.wallet == wallet, c.asset == asset, sa.or_(flying, later))
+
+
+async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
+    """How many payouts are in each state."""
+    rows = await conn.execute(sa.select(payouts.c.status, sa.func.count()).group_by(payouts.c.status))
+    return {row[0]: row[1] for row in rows}
+
+
+async def _sum(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> int:
+    # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
+    return sum((await conn.execute(sa.select(payouts.c.amount).where(*conditions))).scalars())
+
+
+async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Payout | None:
+    row = (await conn.execute(sa.select(payouts).where(condition))).first()
+    return None if row is None else to_payout(row)

@@ -1,0 +1,63 @@
+"""One payout a session; the amount is in base units of `token`, and never changes once owed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kit.columns import Uint256, UtcDateTime
+from kit.database import metadata
+from treasury.status import Status
+
+payouts = sa.Table(
+    "treasury_payouts",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("session_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("stripe_session_id", sa.String(128), nullable=False),
+    sa.Column("wallet", sa.String(42), nullable=False),
+    sa.Column("asset", sa.String(16), nullable=False),
+    sa.Column("token", sa.String(42), nullable=False),
+    sa.Column("to_address", sa.String(42), nullable=False),
+    sa.Column("amount", Uint256(), nullable=False),
+    sa.Column("reference", sa.String(66), nullable=False, unique=True),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("reason", sa.String(64)),
+    sa.Column("transaction_id", sa.String(64)),
+    sa.Column("tx_hash", sa.String(66)),
+    sa.Column("block_number", sa.BigInteger()),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Column("updated_at", UtcDateTime(), nullable=False),
+    sa.Index("ix_treasury_payouts_queue", "wallet", "status", "created_at", "id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """What one buyer is owed; `tx_hash` once bytes are stored, `block_number` once mined."""
+
+    id: str
+    session_id: str
+    stripe_session_id: str
+    wallet: str
+    asset: str
+    token: str
+    to: str
+    amount: int
+    reference: str
+    status: Status
+    reason: str | None
+    transaction_id: str | None
+    tx_hash: str | None
+    block_number: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def to_payout(row: sa.Row[Any]) -> Payout:
+    """A row as a value."""
+    fields = dict(row._mapping)
+    fields["status"] = Status(row.status)
+    fields["to"] = fields.pop("to_address")
+    return Payout(**fields)

@@ -1,0 +1,228 @@
+"""Before anything is signed, every transaction of the wallet is known.
+
+The chain counts the wallet's transactions and so do our rows. Where the chain counts more, the database is older than
+the chain (a restored backup, a failover that lost writes) or another hand holds the key. The missing ones are read
+from the chain. Each payout carries its session's hash behind its calldata, so it names the payout it paid and is
+adopted as its payment; the rest stop all signing until a payout that explains them is written, or a person answers.
+"""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.erc20 import split_payout_calldata
+from treasury.foreign import service as foreign
+from treasury.foreign.table import Foreign
+from treasury.payouts import service as payouts
+from treasury.payouts.machine import MOVES as PAYOUT_MOVES
+from treasury.payouts.machine import Fact as PayoutFact
+from treasury.payouts.machine import Reason
+from treasury.payouts.table import Payout
+from treasury.ports import OwnTransaction, WalletView
+from treasury.sender.desk import Desk, log
+from treasury.signers.intent import TransferIntent
+from treasury.signers.protocol import Signed
+from treasury.status import IN_FLIGHT, Refused, decide
+from treasury.transactions import service as transactions
+from treasury.transactions.machine import Fact
+
+_CHUNK = 20_000
+_OVERLAP = 20
+
+
+async def next_nonce(desk: Desk, conn: AsyncConnection) -> int:
+    """One above every nonce we know to be used or taken."""
+    ours = await transactions.highest_nonce(conn, *desk.key)
+    others = await foreign.highest_nonce(conn, *desk.key)
+    return 1 + max(-1 if ours is None else ours, -1 if others is None else others)
+
+
+class Adoption:
+    """Explains the wallet's transactions, one after the other."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Counts searches that found too little."""
+        self._desk = desk
+        self._scans = 0
+
+    async def explain(self, view: WalletView) -> bool:
+        """Whether every transaction up to the agreed count is explained; signing is allowed only then."""
+        await self._match_late_payouts()
+        missing = await self._missing(view)
+        if missing and self._desk.pace.due("scan", self._desk.config.scan_seconds):
+            await self._search(missing, view)
+            missing = await self._missing(view)
+        unseen = await self._unseen()
+        if unseen and not missing and self._desk.pace.due("scan:unseen", 6 * self._desk.config.scan_seconds):
+            for tx in (await self.find(unseen, view)).values():
+                await self._explain_one(tx)
+        async with self._desk.database.read() as conn:
+            rows = await foreign.open_rows(conn, *self._desk.key)
+        if missing:
+            span = f"{missing[0]}-{missing[-1]}"
+            self._desk.alarms.ring("unknown_nonces", self._desk.config.wallet, nonces=span)
+        else:
+            self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
+        for row in rows:
+            self._desk.alarms.ring("foreign_transaction", row.id, nonce=row.nonce, tx_hash=row.tx_hash, note=row.note)
+        return not missing and not rows
+
+    async def find(self, nonces: list[int], view: WalletView) -> dict[int, OwnTransaction]:
+        """Search the chain, newest blocks first, for the wallet's transactions with these nonces."""
+        found: dict[int, OwnTransaction] = {}
+        wanted = set(nonces)
+        async with self._desk.database.read() as conn:
+            known = await self._desk.leader.explained_block(conn)
+        newest = view.block_number
+        oldest = max(0, newest - self._desk.config.lookback_blocks if known is None else known - _OVERLAP)
+        while newest >= oldest and wanted - set(found):
+            start = max(oldest, newest - _CHUNK + 1)
+            for hint in await self._desk.chain.outgoing(start, newest):
+                if hint.nonce in wanted:
+                    agreed = await self._desk.chain.transaction(hint.hash)
+                    if agreed is not None and agreed.nonce == hint.nonce:
+                        found[agreed.nonce] = agreed
+            newest = start - 1
+        return found
+
+    async def explain_taken(self, nonce: int, view: WalletView) -> None:
+        """Who took a nonce that one of our signed transactions holds without being mined."""
+        for tx in (await self.find([nonce], view)).values():
+            await self._explain_one(tx)
+
+    async def _missing(self, view: WalletView) -> list[int]:
+        async with self._desk.database.read() as conn:
+            first = await next_nonce(self._desk, conn)
+        return list(range(first, view.nonce))
+
+    async def _unseen(self) -> list[int]:
+        async with self._desk.database.read() as conn:
+            return [row.nonce for row in await foreign.open_rows(conn, *self._desk.key) if row.tx_hash is None]
+
+    async def _search(self, missing: list[int], view: WalletView) -> None:
+        desk = self._desk
+        log.warning("treasury.unknown_transactions", wallet=desk.config.wallet, first=missing[0], last=missing[-1])
+        self._scans += 1
+        found = await self.find(missing, view)
+        if self._scans >= desk.config.scans_before_unseen:
+            async with desk.leader.write() as conn:
+                for nonce in missing:
+                    note = "spent, but its transaction was not found"
+                    await foreign.notice(conn, *desk.key, nonce, now=desk.clock.now(), ids=desk.ids, note=note)
+        for nonce in missing:
+            if nonce in found:
+                await self._explain_one(found[nonce])
+            elif self._scans < desk.config.scans_before_unseen:
+                # What we know is told by its highest nonce alone, so a gap must never be jumped.
+                return
+        self._scans = 0
+
+    async def _explain_one(self, tx: OwnTransaction) -> None:
+        desk = self._desk
+        async with desk.leader.write() as conn:
+            if await transactions.knows_hash(conn, tx.hash):
+                return
+            parts = split_payout_calldata(tx.data) if tx.to == desk.config.token else None
+            if parts is None:
+                note = "another hand used the key: no payout of ours looks like this"
+                await self._notice(conn, tx, note)
+                return
+            to, amount, reference = parts
+            payout = await payouts.by_reference(conn, "0x" + reference.hex())
+            note = "carries a payout's reference that no session here explains yet"
+            if payout is not None:
+                if await self._adopt(conn, payout, tx, to, amount):
+                    await foreign.match_nonce(conn, *desk.key, tx.nonce, payout.id)
+                    return
+                note = f"carries the reference of {payout.id}, but not as its one payment"
+            await self._notice(conn, tx, note, to=to, amount=amount, reference=reference)
+
+    async def _notice(
+        self,
+        conn: AsyncConnection,
+        tx: OwnTransaction,
+        note: str,
+        *,
+        to: str | None = None,
+        amount: int | None = None,
+        reference: bytes | None = None,
+    ) -> None:
+        desk = self._desk
+        await foreign.notice(
+            conn,
+            *desk.key,
+            tx.nonce,
+            now=desk.clock.now(),
+            ids=desk.ids,
+            note=note,
+            tx_hash=tx.hash,
+            raw=tx.raw,
+            token=tx.to,
+            to_address=to,
+            amount=amount,
+            reference=None if reference is None else "0x" + reference.hex(),
+            block_number=tx.block_number,
+        )
+        await self._displace(conn, tx.nonce, tx.hash)
+
+    async def _match_late_payouts(self) -> None:
+        """A session rebuilt from Stripe after its payment was noticed: the payment is adopted, not made again."""
+        async with self._desk.database.read() as conn:
+            rows = await foreign.unmatched(conn, *self._desk.key)
+            late = [row for row in rows if row.reference and await payouts.by_reference(conn, row.reference)]
+        for row in late:
+            async with self._desk.leader.write() as conn:
+                await self._match(conn, row)
+
+    async def _match(self, conn: AsyncConnection, row: Foreign) -> None:
+        payout = await payouts.by_reference(conn, row.reference or "")
+        if payout is None or row.tx_hash is None or row.to is None or row.amount is None:
+            return
+        tx = OwnTransaction(row.tx_hash, row.nonce, row.token, b"", row.block_number or 0, row.raw)
+        if await self._adopt(conn, payout, tx, row.to, row.amount):
+            await foreign.matched(conn, row.id, payout.id)
+
+    async def _adopt(self, conn: AsyncConnection, payout: Payout, tx: OwnTransaction, to: str, amount: int) -> bool:
+        desk, now = self._desk, self._desk.clock.now()
+        config = desk.config
+        if (payout.to, payout.amount, payout.token, payout.wallet) != (to, amount, config.token, config.wallet):
+            return False
+        intent = TransferIntent(
+            config.chain_id,
+            config.wallet,
+            tx.nonce,
+            config.token,
+            to,
+            amount,
+            bytes.fromhex(payout.reference[2:]),
+            0,
+            0,
+            0,
+        )
+        holder = await transactions.by_nonce(conn, *desk.key, tx.nonce)
+        if holder is not None and holder.operation_id == payout.id and holder.status in IN_FLIGHT:
+            # Signed twice for the same payout at the same nonce: only one could be mined, and it is this one.
+            signed = Signed(raw=tx.raw or b"", hash=tx.hash, request_id="")
+            await transactions.add_attempt(conn, holder.id, signed, intent=None, now=now, ids=desk.ids)
+            return True
+        if isinstance(decide(PAYOUT_MOVES, payout.status, PayoutFact.ADOPTED), Refused):
+            return False
+        await self._displace(conn, tx.nonce, tx.hash)
+        row_id = await transactions.adopt(conn, intent, payout.id, tx_hash=tx.hash, raw=tx.raw, now=now, ids=desk.ids)
+        note = "found on chain by its reference"
+        values: dict[str, Any] = {"transaction_id": row_id, "tx_hash": tx.hash, "reason": None}
+        await payouts.move(conn, payout.id, PayoutFact.ADOPTED, now=now, note=note, **values)
+        log.warning("treasury.payout_adopted", payout=payout.id, tx_hash=tx.hash, nonce=tx.nonce)
+        return True
+
+    async def _displace(self, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
+        """Our own transaction at a nonce that another one took can never be mined; its buyer is unpaid."""
+        desk, now = self._desk, self._desk.clock.now()
+        holder = await transactions.by_nonce(conn, *desk.key, nonce)
+        if holder is None or holder.status not in IN_FLIGHT:
+            return
+        note = f"nonce {nonce} was taken by {by_hash}"
+        await transactions.move(conn, holder.id, Fact.DISPLACED, now=now, note=note, nonce=None)
+        values = {"reason": Reason.DISPLACED}
+        await payouts.move(conn, holder.operation_id, PayoutFact.REVERTED, now=now, note=note, **values)
+        desk.alarms.ring("payout_displaced", holder.operation_id, nonce=nonce, tx_hash=by_hash)

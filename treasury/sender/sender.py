@@ -1,0 +1,147 @@
+"""The cycle: know the wallet, finish what was begun, explain what is unknown, and only then pay the next."""
+
+import secrets
+from collections.abc import Callable
+
+from chain.errors import ChainError
+from kit.clock import Clock
+from kit.database import Database
+from kit.ids import Ids
+from treasury import inventory
+from treasury.leader import Leader, LeadershipLost
+from treasury.metrics import TreasuryMetrics
+from treasury.payouts import service as payouts
+from treasury.ports import PaymentProof, WalletChain, WalletView
+from treasury.sender.adoption import Adoption
+from treasury.sender.desk import Alarms, Desk, Pace, SenderConfig, log
+from treasury.sender.payment import Payment, give_back
+from treasury.sender.tracking import Tracking
+from treasury.signers.protocol import Signer
+from treasury.transactions import service as transactions
+
+_STATUS_SECONDS = 15.0
+_EXPLAINED_STEP = 20
+"""Blocks between two notes of how far the wallet is explained; a note too old only lengthens a search."""
+
+
+def _pass(_name: str) -> None:
+    """Where a crash test would die."""
+
+
+class Sender:
+    """The worker `treasury`: one wallet, one leader, one transaction in flight unless configured otherwise."""
+
+    name = "treasury"
+
+    def __init__(  # noqa: PLR0913 - the whole outside of the sender, once, at the place of composition
+        self,
+        *,
+        config: SenderConfig,
+        database: Database,
+        chain: WalletChain,
+        signer: Signer,
+        proof: PaymentProof,
+        clock: Clock,
+        ids: Ids,
+        metrics: TreasuryMetrics,
+        checkpoint: Callable[[str], None] = _pass,
+    ) -> None:
+        """Refuses a signer of another wallet. Nothing is asked before the first step."""
+        if signer.address != config.wallet:
+            message = f"the signer signs for {signer.address}, the wallet to pay from is {config.wallet}"
+            raise ValueError(message)
+        owner = "snd_" + secrets.token_hex(16)
+        self._leader = Leader(
+            database, chain_id=config.chain_id, wallet=config.wallet, owner=owner, seconds=config.lease_seconds
+        )
+        self._desk = Desk(
+            config,
+            database,
+            chain,
+            signer,
+            proof,
+            clock,
+            ids,
+            metrics,
+            self._leader,
+            Alarms(metrics),
+            Pace(clock),
+            checkpoint,
+        )
+        self._adoption = Adoption(self._desk)
+        self._tracking = Tracking(self._desk, self._adoption)
+        self._payment = Payment(self._desk)
+        self._explained = -_EXPLAINED_STEP
+        self.interval = config.idle_seconds
+
+    async def step(self) -> bool:
+        """One cycle; True where something moved and more may be due at once. A chain that is unwell only pauses it."""
+        desk = self._desk
+        try:
+            leads = await self._leader.hold()
+            desk.metrics.leading(leads)
+            return leads and await self._cycle()
+        except LeadershipLost:
+            desk.metrics.leading(False)
+            log.warning("treasury.leadership_lost", wallet=desk.config.wallet)
+            return False
+        except ChainError as error:
+            log.warning("treasury.chain_unwell", wallet=desk.config.wallet, reason=str(error))
+            return False
+
+    async def stop(self) -> None:
+        """Let another process lead at once, instead of after the lease."""
+        await self._leader.resign()
+
+    async def _cycle(self) -> bool:
+        desk = self._desk
+        view = await desk.chain.view()
+        await self._refresh(view)
+        moved = await give_back(desk)
+        moved |= await self._tracking.recheck(view)
+        moved |= await self._tracking.follow(view)
+        self.interval = desk.config.idle_seconds
+        explained = await self._adoption.explain(view)
+        desk.metrics.stopped(not explained)
+        if explained and view.block_number >= self._explained + _EXPLAINED_STEP:
+            async with self._leader.write() as conn:
+                await self._leader.set_explained_block(conn, view.block_number)
+            self._explained = view.block_number
+        if moved:
+            # The wallet changed under this view; what comes next is decided on a fresh one.
+            return True
+        if not explained:
+            return False
+        signed = await self._payment.next(view)
+        if signed is not None:
+            await self._tracking.rebroadcast(signed)
+        await self._rest()
+        return signed is not None
+
+    async def _rest(self) -> None:
+        desk = self._desk
+        async with desk.database.read() as conn:
+            flying = await transactions.in_flight(conn, *desk.key)
+            counts = await payouts.count_by_status(conn) if desk.pace.due("counts", _STATUS_SECONDS) else None
+        self.interval = desk.config.busy_seconds if flying else desk.config.idle_seconds
+        if counts is not None:
+            desk.metrics.payouts(counts)
+
+    async def _refresh(self, view: WalletView) -> None:
+        desk, config = self._desk, self._desk.config
+        now = desk.clock.now()
+        async with self._leader.write() as conn:
+            for asset, amount in ((config.asset, view.token), (inventory.GAS_ASSET, view.native)):
+                await inventory.refresh(
+                    conn,
+                    chain_id=config.chain_id,
+                    wallet=config.wallet,
+                    asset=asset,
+                    amount=amount,
+                    block_number=view.block_number,
+                    now=now,
+                )
+        async with desk.database.read() as conn:
+            for asset in (config.asset, inventory.GAS_ASSET):
+                desk.metrics.balance(asset, await inventory.available(conn, config.wallet, asset))
+        desk.metrics.nonce(view.nonce)

@@ -1,0 +1,1 @@
+"""Signers: they get a structured intent, never a digest, and answer signed bytes."""

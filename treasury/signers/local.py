@@ -1,0 +1,74 @@
+"""A key in an encrypted keystore file, for development and small installations."""
+
+import asyncio
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from chain.types import Address
+from treasury.signers.encoding import assemble, signing_hash
+from treasury.signers.intent import SigningRules, TransferIntent
+from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
+
+_LARGEST_KEYSTORE = 64_000
+
+
+class LocalSigner:
+    """Decrypts the keystore once, away from the event loop, and keeps the key in this process alone."""
+
+    def __init__(self, keystore: Path, password: str, rules: SigningRules) -> None:
+        """Nothing is read before the first `probe` or `sign`."""
+        self._keystore = keystore
+        self._password = password
+        self._rules = rules
+        self._key: Any = None
+        self._opening = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        """Only what is public."""
+        return f"LocalSigner({self._rules.wallet})"
+
+    @property
+    def address(self) -> Address:
+        """The pinned wallet."""
+        return self._rules.wallet
+
+    async def probe(self) -> None:
+        """Open the keystore and compare its address with the pinned one. Raises SignerError."""
+        await self._opened()
+
+    async def sign(self, intent: TransferIntent) -> Signed:
+        """Check the intent against the rules, then sign it. Raises SignerError."""
+        objection = self._rules.objection(intent)
+        if objection is not None:
+            raise SignerRefused(objection)
+        key = await self._opened()
+        signature = key.sign_msg_hash(signing_hash(intent))
+        return assemble(intent, signature.r, signature.s, "local-" + secrets.token_hex(16))
+
+    async def _opened(self) -> Any:
+        async with self._opening:
+            if self._key is None:
+                # The key derivation is slow on purpose: seconds of pure computation.
+                self._key = await asyncio.to_thread(self._open)
+        return self._key
+
+    def _open(self) -> Any:
+        from eth_account import Account
+        from eth_keys.datatypes import PrivateKey
+
+        try:
+            text = self._keystore.read_bytes()[: _LARGEST_KEYSTORE + 1]
+        except OSError:
+            raise SignerUnavailable("The hot wallet's keystore file cannot be read.") from None
+        # What the libraries say may quote the file or the password, so nothing of it is passed on.
+        try:
+            if len(text) > _LARGEST_KEYSTORE:
+                raise ValueError
+            key = PrivateKey(bytes(Account.decrypt(json.loads(text), self._password)))
+        except Exception:  # noqa: BLE001
+            raise SignerRefused("The hot wallet's keystore does not open: wrong password, or not a keystore.") from None
+        if key.public_key.to_checksum_address() != self._rules.wallet:
+            raise SignerRefused("The hot wallet's keystore holds another address than the pinned one.")
+        return key

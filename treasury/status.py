@@ -1,0 +1,58 @@
+"""The states that payouts and transactions share, and how one of them is left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where an operation stands; `held` exists only before `signed`, and from there it only goes forward."""
+
+    PLANNED = "planned"
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"
+    SIGNED = "signed"
+    BROADCAST = "broadcast"
+    MINED = "mined"
+    FINAL = "final"
+    HELD = "held"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    REVERTED = "reverted"
+
+
+IN_FLIGHT = frozenset({Status.SIGNED, Status.BROADCAST, Status.MINED})
+"""Signed bytes exist, and the chain has not had its last word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The fact moves the row to `to`."""
+
+    to: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """The fact was known already; nothing changes."""
+
+    to: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The fact cannot be true of a row in this state."""
+
+    reason: str
+
+
+Moves = Mapping[str, Mapping[Status, Status]]
+"""For each fact: the states it may be told to, and where each goes (to itself: known already)."""
+
+
+def decide(moves: Moves, state: Status, fact: str) -> Moved | Same | Refused:
+    """What `fact` does to a row in `state`; pure."""
+    target = moves[fact].get(state)
+    if target is None:
+        return Refused(f"{fact} is not possible while {state}")
+    return Same(target) if target is state else Moved(target)

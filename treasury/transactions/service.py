@@ -1,0 +1,199 @@
+"""The verbs of transactions, each in the caller's open transaction."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.ids import Ids
+from treasury import history
+from treasury.moving import apply
+from treasury.signers.intent import TransferIntent
+from treasury.signers.protocol import Signed
+from treasury.status import IN_FLIGHT, Moved, Same, Status
+from treasury.transactions.machine import MOVES, Fact
+from treasury.transactions.table import Attempt, Transaction, attempts, to_attempt, to_transaction, transactions
+
+BY = "treasury"
+
+
+async def move(  # noqa: PLR0913 - one move, named parts
+    conn: AsyncConnection,
+    transaction_id: str,
+    fact: Fact,
+    *,
+    now: datetime,
+    by: str = BY,
+    note: str = "",
+    **values: Any,
+) -> Moved | Same:
+    """Tell a fact to a transaction. Raises MoveRefused."""
+    return await apply(conn, transactions, MOVES, transaction_id, fact, now=now, by=by, note=note, **values)
+
+
+async def take_nonce(
+    conn: AsyncConnection, intent: TransferIntent, operation_id: str, *, now: datetime, ids: Ids
+) -> str:
+    """Store an intent with its nonce; the unique key raises IntegrityError where the nonce is held already."""
+    return await _insert(conn, intent, operation_id, Status.APPROVED, adopted=False, now=now, ids=ids)
+
+
+async def adopt(  # noqa: PLR0913 - one row, named parts
+    conn: AsyncConnection,
+    intent: TransferIntent,
+    operation_id: str,
+    *,
+    tx_hash: str,
+    raw: bytes | None,
+    now: datetime,
+    ids: Ids,
+) -> str:
+    """Take over a transaction found on chain as the one that carries out `operation_id`."""
+    row_id = await _insert(conn, intent, operation_id, Status.BROADCAST, adopted=True, now=now, ids=ids)
+    await add_attempt(conn, row_id, Signed(raw=raw or b"", hash=tx_hash, request_id=""), intent=None, now=now, ids=ids)
+    return row_id
+
+
+async def _insert(  # noqa: PLR0913 - one row, named parts
+    conn: AsyncConnection,
+    intent: TransferIntent,
+    operation_id: str,
+    status: Status,
+    *,
+    adopted: bool,
+    now: datetime,
+    ids: Ids,
+) -> str:
+    row_id = ids.new("txn_")
+    await conn.execute(
+        sa.insert(transactions).values(
+            id=row_id,
+            chain_id=intent.chain_id,
+            wallet=intent.wallet,
+            nonce=intent.nonce,
+            status=status,
+            operation_id=operation_id,
+            token=intent.token,
+            to_address=intent.to,
+            amount=intent.amount,
+            reference=None if intent.reference is None else "0x" + intent.reference.hex(),
+            adopted=adopted,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+    note = f"nonce {intent.nonce} found on chain" if adopted else f"nonce {intent.nonce} taken"
+    await history.record(conn, row_id, at=now, from_status=None, to_status=status, by=BY, note=note)
+    return row_id
+
+
+async def add_attempt(  # noqa: PLR0913 - one row, named parts
+    conn: AsyncConnection,
+    transaction_id: str,
+    signed: Signed,
+    *,
+    intent: TransferIntent | None,
+    now: datetime,
+    ids: Ids,
+) -> str:
+    """Store signed bytes; empty bytes mean that only the hash is known."""
+    row_id = ids.new("att_")
+    await conn.execute(
+        sa.insert(attempts).values(
+            id=row_id,
+            transaction_id=transaction_id,
+            hash=signed.hash,
+            raw=signed.raw or None,
+            max_fee=intent.max_fee if intent else None,
+            priority_fee=intent.priority_fee if intent else None,
+            signer_request_id=signed.request_id or None,
+            signed_at=now,
+            broadcasts=0,
+        )
+    )
+    return row_id
+
+
+async def count_broadcast(conn: AsyncConnection, attempt_id: str, now: datetime) -> None:
+    """One more time that the bytes were handed to the nodes."""
+    values = {"broadcasts": attempts.c.broadcasts + 1, "broadcast_at": now}
+    await conn.execute(sa.update(attempts).where(attempts.c.id == attempt_id).values(values))
+
+
+async def set_stall(conn: AsyncConnection, transaction_id: str, stall: str | None) -> None:
+    """Why it does not get on, or None; a reason, not a status."""
+    await conn.execute(sa.update(transactions).where(transactions.c.id == transaction_id).values(stall=stall))
+
+
+async def give_back(conn: AsyncConnection, transaction: Transaction, *, now: datetime) -> None:
+    """Free the nonce of a transaction that never had stored bytes. Raises MoveRefused once it has."""
+    note = f"nonce {transaction.nonce} given back, nothing was signed and kept"
+    await move(conn, transaction.id, Fact.GIVEN_BACK, now=now, note=note, nonce=None)
+
+
+async def get(conn: AsyncConnection, transaction_id: str) -> Transaction | None:
+    """One transaction with its attempts."""
+    found = await _select(conn, transactions.c.id == transaction_id)
+    return found[0] if found else None
+
+
+async def by_nonce(conn: AsyncConnection, chain_id: int, wallet: str, nonce: int) -> Transaction | None:
+    """The transaction that holds a nonce."""
+    c = transactions.c
+    found = await _select(conn, sa.and_(c.chain_id == chain_id, c.wallet == wallet, c.nonce == nonce))
+    return found[0] if found else None
+
+
+async def in_status(
+    conn: AsyncConnection, chain_id: int, wallet: str, statuses: Collection[Status]
+) -> list[Transaction]:
+    """The wallet's transactions in some states, lowest nonce first."""
+    c = transactions.c
+    return await _select(conn, sa.and_(c.chain_id == chain_id, c.wallet == wallet, c.status.in_(list(statuses))))
+
+
+async def in_flight(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Transaction]:
+    """Signed and not yet final, lowest nonce first."""
+    return await in_status(conn, chain_id, wallet, IN_FLIGHT)
+
+
+async def final_since(conn: AsyncConnection, chain_id: int, wallet: str, block_number: int) -> list[Transaction]:
+    """Final ones in blocks from `block_number` on: young enough to look at again."""
+    c = transactions.c
+    mine = sa.and_(c.chain_id == chain_id, c.wallet == wallet)
+    return await _select(conn, sa.and_(mine, c.status == Status.FINAL, c.block_number >= block_number))
+
+
+async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:
+    """The highest nonce any of our rows holds."""
+    c = transactions.c
+    query = sa.select(sa.func.max(c.nonce)).where(c.chain_id == chain_id, c.wallet == wallet)
+    highest: int | None = (await conn.execute(query)).scalar_one()
+    return highest
+
+
+async def knows_hash(conn: AsyncConnection, tx_hash: str) -> bool:
+    """Whether one of our attempts has this hash."""
+    query = sa.select(sa.literal(1)).where(attempts.c.hash == tx_hash)
+    return (await conn.execute(query)).first() is not None
+
+
+async def carries(conn: AsyncConnection, reference: str) -> bool:
+    """Whether a transaction of ours that may still be mined, or was, carries this reference."""
+    c = transactions.c
+    dead = [Status.CANCELLED, Status.REVERTED]
+    query = sa.select(sa.literal(1)).where(c.reference == reference, c.status.not_in(dead)).limit(1)
+    return (await conn.execute(query)).first() is not None
+
+
+async def _select(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> list[Transaction]:
+    rows = (await conn.execute(sa.select(transactions).where(condition).order_by(transactions.c.nonce))).fetchall()
+    if not rows:
+        return []
+    query = sa.select(attempts).where(attempts.c.transaction_id.in_([row.id for row in rows]))
+    tries: dict[str, list[Attempt]] = {}
+    for row in (await conn.execute(query.order_by(attempts.c.signed_at, attempts.c.id))).fetchall():
+        tries.setdefault(row.transaction_id, []).append(to_attempt(row))
+    return [to_transaction(row, tuple(tries.get(row.id, ()))) for row in rows]

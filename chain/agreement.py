@@ -66,7 +66,7 @@ def canonical(value: Any) -> Hashable:
 class Question:
     """One question on its way through the operators."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - only the pool makes one
+    def __init__(
         self, method: str, params: list[Any], needed: int, key: Key | None, metrics: ChainMetrics, timeout: float | None
     ) -> None:
         """Nothing is asked before `ask`."""

@@ -119,7 +119,7 @@ async def agreed_receipt(pool: Pool, tx_hash: str) -> tuple[Receipt, tuple[str, 
         return parse_receipt(raw, wanted)
 
     agreed: Agreed = await pool.agree("eth_getTransactionReceipt", [wanted], key=key)
-    assert isinstance(agreed.key, Receipt)  # noqa: S101 - the key above made it
+    assert isinstance(agreed.key, Receipt)
     return agreed.key, agreed.agreed_by
 
 

@@ -47,7 +47,7 @@ class NodeStatus:
 class Node:
     """A node that is called by name. Not made by hand: the pool does."""
 
-    def __init__(  # noqa: PLR0913 - one place makes it, with names
+    def __init__(
         self,
         config: NodeConfig,
         *,

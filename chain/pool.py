@@ -48,7 +48,7 @@ class Answer:
 class Pool:
     """All nodes of one chain. Make it once, give it to everyone, `close` it at the end."""
 
-    def __init__(  # noqa: PLR0913 - the one place of composition names them all
+    def __init__(
         self,
         nodes: Iterable[NodeConfig],
         *,

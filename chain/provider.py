@@ -66,7 +66,7 @@ class PoolProvider(AsyncBaseProvider):
             params = [*params[:place], hex(self._pool.agreed_head())]
         return (await self._pool.agree(method, params)).value
 
-    async def is_connected(self, show_traceback: bool = False) -> bool:  # noqa: FBT001, FBT002 - web3's signature
+    async def is_connected(self, show_traceback: bool = False) -> bool:  # noqa: FBT002 - web3's signature
         """At least one node tells its newest block."""
         try:
             await self._pool.any("eth_blockNumber", [])

@@ -153,5 +153,5 @@ async def _transaction(pool: Pool, tx_hash: str) -> OutgoingTx:
         )
 
     agreed = await pool.agree("eth_getTransactionByHash", [tx_hash], key=parse)
-    assert isinstance(agreed.key, OutgoingTx)  # noqa: S101 - the key above made it
+    assert isinstance(agreed.key, OutgoingTx)
     return agreed.key

@@ -91,7 +91,7 @@ def _rpc_error(config: NodeConfig, error: Any) -> NodeError:
     )
 
 
-def _read(config: NodeConfig, reply: _Reply, request_id: int) -> Any | NodeError:  # noqa: PLR0911 - one case a line
+def _read(config: NodeConfig, reply: _Reply, request_id: int) -> Any | NodeError:
     if reply.status == _TOO_MANY_REQUESTS:
         limited = RateLimited(config.name, "too many requests", code=_TOO_MANY_REQUESTS)
         limited.retry_after = _seconds(reply.retry_after)
@@ -116,7 +116,7 @@ def _read(config: NodeConfig, reply: _Reply, request_id: int) -> Any | NodeError
     return answer["result"]
 
 
-async def exchange(  # noqa: PLR0913, PLR0917 - one call, named parts
+async def exchange(
     session: aiohttp.ClientSession, config: NodeConfig, request_id: int, method: str, params: list[Any], timeout: float
 ) -> Any:
     """The result of one call. Raises NodeError.

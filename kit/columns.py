@@ -89,7 +89,9 @@ def db_now(seconds: float = 0) -> _DbNow:
 @compiles(_DbNow, "postgresql")
 def _postgres(element: _DbNow, compiler: SQLCompiler, **options: Any) -> str:
     (seconds,) = element.clauses
-    return f"(clock_timestamp() + make_interval(secs => CAST({compiler.process(seconds, **options)} AS double precision)))"
+    return (
+        f"(clock_timestamp() + make_interval(secs => CAST({compiler.process(seconds, **options)} AS double precision)))"
+    )
 
 
 @compiles(_DbNow, "sqlite")

@@ -31,7 +31,7 @@ def loads(raw: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         message = "the body is not valid JSON"
         raise MalformedJson(message) from error
-    if raw.count(b"[") + raw.count(b"{") > 1 and _depth(raw) > 100:  # noqa: PLR2004 - the bound the docstring names
+    if raw.count(b"[") + raw.count(b"{") > 1 and _depth(raw) > 100:
         message = "the body is nested too deeply"
         raise MalformedJson(message)
     if raw.count(b":") > 1:
@@ -46,11 +46,11 @@ def _depth(raw: bytes) -> int:
         if inside:
             if escaped:
                 escaped = False
-            elif byte == 0x5C:  # noqa: PLR2004 - a backslash
+            elif byte == 0x5C:
                 escaped = True
-            elif byte == 0x22:  # noqa: PLR2004 - a quote
+            elif byte == 0x22:
                 inside = False
-        elif byte == 0x22:  # noqa: PLR2004 - a quote
+        elif byte == 0x22:
             inside = True
         elif byte in b"[{":
             depth += 1

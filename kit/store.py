@@ -15,7 +15,7 @@ def lease_columns() -> tuple[sa.Column[Any], sa.Column[Any]]:
     return sa.Column("lease_owner", sa.String(64)), sa.Column("lease_until", UtcDateTime())
 
 
-async def compare_and_set(  # noqa: PLR0913 - one statement, named parts
+async def compare_and_set(
     connection: AsyncConnection,
     table: sa.Table,
     where: sa.ColumnElement[bool] | str,
@@ -36,7 +36,7 @@ async def compare_and_set(  # noqa: PLR0913 - one statement, named parts
     return result.rowcount == 1
 
 
-async def claim(  # noqa: PLR0913 - one statement, named parts
+async def claim(
     connection: AsyncConnection,
     table: sa.Table,
     *,
@@ -61,9 +61,7 @@ async def claim(  # noqa: PLR0913 - one statement, named parts
     return rows
 
 
-async def release(
-    connection: AsyncConnection, table: sa.Table, row_id: str, owner: str, **values: Any
-) -> bool:
+async def release(connection: AsyncConnection, table: sa.Table, row_id: str, owner: str, **values: Any) -> bool:
     """Give a leased row back, with `values` set; False where the lease was lost to another meanwhile."""
     result = await connection.execute(
         sa.update(table)

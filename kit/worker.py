@@ -36,7 +36,9 @@ class WorkerMetrics:
         """Declare the families."""
         labels = ("worker",)
         self.steps = Counter("onramp_worker_steps_total", "Steps taken.", (*labels, "outcome"), registry=registry)
-        self.last = Gauge("onramp_worker_last_success_timestamp_seconds", "When a step last ended well.", labels, registry=registry)
+        self.last = Gauge(
+            "onramp_worker_last_success_timestamp_seconds", "When a step last ended well.", labels, registry=registry
+        )
         self.backlog = Gauge("onramp_worker_backlog", "Rows that are due.", labels, registry=registry)
         self.age = Gauge("onramp_worker_backlog_age_seconds", "Age of the oldest due row.", labels, registry=registry)
         self.parked = Gauge("onramp_worker_parked", "Rows given up after too many tries.", labels, registry=registry)
@@ -57,7 +59,9 @@ class Runner:
 
     def start(self) -> None:
         """Begin; one task a worker."""
-        self._tasks = [asyncio.create_task(self._loop(worker), name=f"worker:{worker.name}") for worker in self._workers]
+        self._tasks = [
+            asyncio.create_task(self._loop(worker), name=f"worker:{worker.name}") for worker in self._workers
+        ]
 
     def wake(self, name: str) -> None:
         """End the rest of one worker early; harmless for one that is not here."""
@@ -83,7 +87,7 @@ class Runner:
         while not self._stopping.is_set():
             try:
                 again = await worker.step()
-            except Exception:  # noqa: BLE001 - a worker outlives whatever one step meets; it is logged and counted
+            except Exception:
                 failures += 1
                 self._metrics.steps.labels(worker.name, "error").inc()
                 log.exception("worker.step_failed", failures=failures)

@@ -129,22 +129,40 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         settings.DATABASE_URL.get_secret_value(), replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None
     )
     http = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=200, limit_per_host=64, ttl_dns_cache=60), cookie_jar=aiohttp.DummyCookieJar()
+        connector=aiohttp.TCPConnector(limit=200, limit_per_host=64, ttl_dns_cache=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
     )
     nodes = parse_nodes(settings.MEZO_RPC_URLS.get_secret_value(), settings.SPECTRUM_RPC_URLS.get_secret_value())
     pool = Pool(
-        nodes, chain_id=settings.CHAIN_ID, agreement=settings.CHAIN_AGREEMENT, session=http, clock=clock,
+        nodes,
+        chain_id=settings.CHAIN_ID,
+        agreement=settings.CHAIN_AGREEMENT,
+        session=http,
+        clock=clock,
         metrics=PrometheusMetrics(registry),
     )
     stripe = make_gateway(
-        secret_key=settings.STRIPE_SECRET_KEY.get_secret_value(), api_base=settings.STRIPE_API_BASE,
-        stripe_version=settings.STRIPE_VERSION or None, http=http, clock=clock, registry=registry,
+        secret_key=settings.STRIPE_SECRET_KEY.get_secret_value(),
+        api_base=settings.STRIPE_API_BASE,
+        stripe_version=settings.STRIPE_VERSION or None,
+        http=http,
+        clock=clock,
+        registry=registry,
     )
     try:
         yield Core(
-            settings=settings, rules=rules, database=database, http=http, pool=pool, stripe=stripe, clock=clock, ids=ids,
-            registry=registry, creator=Creator(database, stripe, rules, clock, ids),
-            refresher=Refresher(database, stripe, rules, clock, ids), signer=make_signer(settings, rules),
+            settings=settings,
+            rules=rules,
+            database=database,
+            http=http,
+            pool=pool,
+            stripe=stripe,
+            clock=clock,
+            ids=ids,
+            registry=registry,
+            creator=Creator(database, stripe, rules, clock, ids),
+            refresher=Refresher(database, stripe, rules, clock, ids),
+            signer=make_signer(settings, rules),
         )
     finally:
         await pool.close()
@@ -153,8 +171,12 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
 
 
 def make_workers(
-    core: Core, only: Collection[str] = WORKERS, *, changed: Callable[[], None] = lambda: None,
-    webhook_metrics: WebhookMetrics | None = None, checkpoint: Callable[[str], None] = lambda _: None,
+    core: Core,
+    only: Collection[str] = WORKERS,
+    *,
+    changed: Callable[[], None] = lambda: None,
+    webhook_metrics: WebhookMetrics | None = None,
+    checkpoint: Callable[[str], None] = lambda _: None,
 ) -> Runner:
     """The workers asked for. `changed` is told when a session moved; `checkpoint` when the sender passed a step."""
     metrics = WorkerMetrics(core.registry)
@@ -170,7 +192,13 @@ def make_workers(
     made: dict[str, Worker] = {}
     if "inbox" in only:
         made["inbox"] = InboxWorker(
-            core.database, core.refresher, core.clock, owner, webhook_metrics or WebhookMetrics(core.registry), metrics, paid
+            core.database,
+            core.refresher,
+            core.clock,
+            owner,
+            webhook_metrics or WebhookMetrics(core.registry),
+            metrics,
+            paid,
         )
     if "reconcile" in only:
         made["reconcile"] = ReconcileWorker(
@@ -211,7 +239,10 @@ def _checks(core: Core, runner: Runner | None) -> dict[str, tuple[Check, bool]]:
     return {
         "database": (checks.database_check(database), True),
         "migrations": (checks.migrations_check(database), True),
-        "chain": (checks.chain_check(core.pool, watching=runner is not None, database=database, chain_id=chain_id), True),
+        "chain": (
+            checks.chain_check(core.pool, watching=runner is not None, database=database, chain_id=chain_id),
+            True,
+        ),
         "stripe": (checks.stripe_check(core.stripe), True),
         "signer": (checks.signer_check(core.signer), True),
         "backlog": (checks.backlog_check(database, core.clock, runner), False),
@@ -226,10 +257,14 @@ class Guard:
         if who in {"anyone", "stripe"}:
             return
         del request
-        raise Problem(401, "unauthorized", "Send a valid credential as a bearer token.", headers={"WWW-Authenticate": "Bearer"})
+        raise Problem(
+            401, "unauthorized", "Send a valid credential as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
+        )
 
 
-def make_app(settings: Settings, *, workers: Collection[str] = WORKERS, checkpoint: Callable[[str], None] = lambda _: None) -> web.Application:
+def make_app(
+    settings: Settings, *, workers: Collection[str] = WORKERS, checkpoint: Callable[[str], None] = lambda _: None
+) -> web.Application:
     """The API, with `workers` in the same process."""
     app = web.Application(client_max_size=BODY_LIMIT)
     app[GUARD] = Guard()
@@ -241,19 +276,33 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS, checkpoi
             stopping = asyncio.Event()
             live = Live(core.database)
             webhook_metrics = WebhookMetrics(core.registry)
-            runner = make_workers(
-                core, workers, changed=live.nudge, webhook_metrics=webhook_metrics, checkpoint=checkpoint
-            ) if workers else None
+            runner = (
+                make_workers(core, workers, changed=live.nudge, webhook_metrics=webhook_metrics, checkpoint=checkpoint)
+                if workers
+                else None
+            )
 
             async def read(keys: "Collection[str]") -> dict[str, Session]:
                 async with core.database.read() as connection:
                     return await session_service.get_many(connection, keys)
 
             services = Services(
-                settings=settings, rules=core.rules, database=core.database, pool=core.pool, clock=core.clock, ids=core.ids,
-                registry=core.registry, creator=core.creator, refresher=core.refresher, reads=Gather(read), live=live,
+                settings=settings,
+                rules=core.rules,
+                database=core.database,
+                pool=core.pool,
+                clock=core.clock,
+                ids=core.ids,
+                registry=core.registry,
+                creator=core.creator,
+                refresher=core.refresher,
+                reads=Gather(read),
+                live=live,
                 intake=Intake(
-                    core.database, settings.webhook_secrets, core.clock, webhook_metrics,
+                    core.database,
+                    settings.webhook_secrets,
+                    core.clock,
+                    webhook_metrics,
                     (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
                 ),
                 quotes=Quotes(core.stripe, core.rules, core.clock),
@@ -263,7 +312,9 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS, checkpoi
             )
             app[SERVICES] = services
             furniture = Furniture(
-                origins=split(settings.ALLOWED_ORIGINS), ids=core.ids, metrics=HttpMetrics(core.registry),
+                origins=split(settings.ALLOWED_ORIGINS),
+                ids=core.ids,
+                metrics=HttpMetrics(core.registry),
                 https=settings.is_production,
             )
             app[FURNITURE] = furniture

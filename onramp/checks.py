@@ -1,6 +1,5 @@
 """The questions that readiness asks of each part; each answers a sentence, or raises one."""
 
-
 import sqlalchemy as sa
 
 from chain.pool import Pool
@@ -96,5 +95,3 @@ def backlog_check(database: Database, clock: Clock, runner: Runner | None) -> Ch
         return f"{pending} events wait, {parked} parked{idle}"
 
     return check
-
-

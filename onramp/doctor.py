@@ -54,7 +54,9 @@ def _settings(settings: Settings) -> Finding:
     if not settings.webhook_secrets:
         warnings.append("STRIPE_WEBHOOK_SECRETS is not set")
     if settings.DELIVERY_MODE == "payout":
-        warnings += [f"{name} is not set" for name in ("SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS") if not getattr(settings, name)]
+        warnings += [
+            f"{name} is not set" for name in ("SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS") if not getattr(settings, name)
+        ]
     return Finding("settings", ok=not warnings, detail="; ".join(warnings) or settings.ENVIRONMENT)
 
 
@@ -110,7 +112,9 @@ async def _nodes(pool: Pool) -> list[Finding]:
     found = []
     for status in pool.statuses():
         if status.head is None:
-            found.append(Finding(f"node:{status.name}", ok=False, detail=f"{status.state}: {status.last_error or 'no answer'}"))
+            found.append(
+                Finding(f"node:{status.name}", ok=False, detail=f"{status.state}: {status.last_error or 'no answer'}")
+            )
             continue
         lag = best - status.head
         detail = f"chain {pool.chain_id}, head {status.head}, {lag} behind"

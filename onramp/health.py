@@ -49,7 +49,10 @@ class Health:
 
     def parts(self) -> list[Part]:
         """What is known, in the order of the checks; a part that has not answered yet is not ready."""
-        return [self._parts.get(name, Part(name, ok=False, detail="not checked yet", vital=vital)) for name, (_, vital) in self._checks.items()]
+        return [
+            self._parts.get(name, Part(name, ok=False, detail="not checked yet", vital=vital))
+            for name, (_, vital) in self._checks.items()
+        ]
 
     @property
     def ready(self) -> bool:

@@ -24,7 +24,9 @@ class StateMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         """Declare the families."""
         self.sessions = Gauge("onramp_sessions", "Sessions by payment status.", ("status",), registry=registry)
-        self.deliveries = Gauge("onramp_deliveries", "Deliveries of paid sessions by status.", ("status",), registry=registry)
+        self.deliveries = Gauge(
+            "onramp_deliveries", "Deliveries of paid sessions by status.", ("status",), registry=registry
+        )
         self.overdue = Gauge("onramp_deliveries_overdue", "Paid, not confirmed, and late.", registry=registry)
 
 

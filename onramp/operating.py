@@ -37,7 +37,9 @@ class Readiness(Document):
 
 def _readiness(request: web.Request, status: str) -> Readiness:
     parts = request.app[SERVICES].health.parts()
-    return Readiness(status=status, parts=[PartAnswer(name=part.name, ok=part.ok, detail=part.detail) for part in parts])
+    return Readiness(
+        status=status, parts=[PartAnswer(name=part.name, ok=part.ok, detail=part.detail) for part in parts]
+    )
 
 
 async def health(request: web.Request) -> web.StreamResponse:
@@ -64,13 +66,18 @@ async def metrics(request: web.Request) -> web.StreamResponse:
     token = services.settings.METRICS_TOKEN.get_secret_value()
     given = request.headers.get("Authorization", "")
     if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-        raise Problem(401, "unauthorized", "Send METRICS_TOKEN as a bearer token.", headers={"WWW-Authenticate": "Bearer"})
+        raise Problem(
+            401, "unauthorized", "Send METRICS_TOKEN as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
+        )
     return web.Response(body=generate_latest(services.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _document(request: web.Request) -> dict[str, object]:
+    table = request.app[ROUTE_TABLE]
     return openapi.document(
-        request.app[ROUTE_TABLE], title="Onramp", version=VERSION,
+        table,
+        title="Onramp",
+        version=VERSION,
         description="Sells MUSD for a card payment, and proves on chain that it arrived.",
     )
 
@@ -96,9 +103,29 @@ async def docs_style(request: web.Request) -> web.StreamResponse:
 
 ROUTES = (
     Route("GET", "/health", health, "anyone", "Does the process live?", "health", answer=Alive),
-    Route("GET", "/ready", ready, "anyone", "Should traffic come here?", "ready", answer=Readiness, also={503: "A vital part is unwell."}),
-    Route("GET", "/api/health", api_health, "anyone", "Healthy, degraded or unhealthy.", "api_health", answer=Readiness),
-    Route("GET", "/metrics", metrics, "anyone", "Prometheus metrics; METRICS_TOKEN where it is set.", "metrics", media=("text/plain",), also={401: "A wrong METRICS_TOKEN."}),
+    Route(
+        "GET",
+        "/ready",
+        ready,
+        "anyone",
+        "Should traffic come here?",
+        "ready",
+        answer=Readiness,
+        also={503: "A vital part is unwell."},
+    ),
+    Route(
+        "GET", "/api/health", api_health, "anyone", "Healthy, degraded or unhealthy.", "api_health", answer=Readiness
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        metrics,
+        "anyone",
+        "Prometheus metrics; METRICS_TOKEN where it is set.",
+        "metrics",
+        media=("text/plain",),
+        also={401: "A wrong METRICS_TOKEN."},
+    ),
     Route("GET", "/openapi.json", specification, "anyone", "This document.", "openapi"),
     Route("GET", "/docs", docs, "anyone", "This document for people.", "docs", media=("text/html",)),
     Route("GET", "/docs/docs.css", docs_style, "anyone", "The page's style.", "docs_style", media=("text/css",)),

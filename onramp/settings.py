@@ -109,7 +109,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     @classmethod
     def _are_origins(cls, value: str) -> str:
         for item in split(value):
-            if item != "*" and (not item.startswith(("http://", "https://")) or item.count("/") != 2):  # noqa: PLR2004 - scheme://host
+            if item != "*" and (not item.startswith(("http://", "https://")) or item.count("/") != 2):
                 message = "takes exact origins such as https://app.example, without a path"
                 raise ValueError(message)
         return value
@@ -163,7 +163,9 @@ def _money_problems(settings: Settings) -> list[str]:
         if settings.STRIPE_DESTINATION_CURRENCY != "usdc":
             problems.append("STRIPE_DESTINATION_CURRENCY must be usdc in payout mode: MUSD is paid one for one")
         if settings.STRIPE_DESTINATION_NETWORK not in SETTLEMENT_NETWORKS:
-            problems.append(f"STRIPE_DESTINATION_NETWORK must be one of {', '.join(sorted(SETTLEMENT_NETWORKS))} in payout mode")
+            problems.append(
+                f"STRIPE_DESTINATION_NETWORK must be one of {', '.join(sorted(SETTLEMENT_NETWORKS))} in payout mode"
+            )
     secret = settings.STRIPE_SECRET_KEY.get_secret_value()
     if settings.CHAIN_ID == MAINNET and secret.startswith(("sk_test_", "rk_test_")):
         problems.append("STRIPE_SECRET_KEY is a test key, and CHAIN_ID 31612 pays real money")
@@ -179,9 +181,14 @@ def _production_problems(settings: Settings) -> list[str]:
         "METRICS_TOKEN": settings.METRICS_TOKEN.get_secret_value(),
     }
     if settings.DELIVERY_MODE == "payout":
-        required |= {"SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS, "HOT_WALLET_ADDRESS": settings.HOT_WALLET_ADDRESS or ""}
+        required |= {
+            "SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS,
+            "HOT_WALLET_ADDRESS": settings.HOT_WALLET_ADDRESS or "",
+        }
         if settings.HOT_WALLET_SIGNER == "local":
-            problems.append("HOT_WALLET_SIGNER=local keeps the key on this machine; production takes aws-kms or gcp-kms")
+            problems.append(
+                "HOT_WALLET_SIGNER=local keeps the key on this machine; production takes aws-kms or gcp-kms"
+            )
     problems += [f"{name} is required in production" for name, value in required.items() if not value]
     if settings.DATABASE_URL.get_secret_value().startswith("sqlite"):
         problems.append("DATABASE_URL: SQLite is for development; production takes Postgres")
@@ -191,8 +198,10 @@ def _production_problems(settings: Settings) -> list[str]:
         problems.append("ALLOWED_ORIGINS: production takes exact origins, not *")
     nodes = parse_nodes(settings.MEZO_RPC_URLS.get_secret_value(), settings.SPECTRUM_RPC_URLS.get_secret_value())
     operators = {node.operator for node in nodes}
-    if settings.CHAIN_ID == MAINNET and not 2 <= settings.CHAIN_AGREEMENT <= len(operators):  # noqa: PLR2004 - a second opinion is two
-        problems.append(f"CHAIN_AGREEMENT must be at least 2 and at most the {len(operators)} operators configured on 31612")
+    if settings.CHAIN_ID == MAINNET and not 2 <= settings.CHAIN_AGREEMENT <= len(operators):
+        problems.append(
+            f"CHAIN_AGREEMENT must be at least 2 and at most the {len(operators)} operators configured on 31612"
+        )
     return problems
 
 

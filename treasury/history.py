@@ -33,7 +33,7 @@ class HistoryEntry:
     note: str
 
 
-async def record(  # noqa: PLR0913 - one row, named parts
+async def record(
     conn: AsyncConnection,
     subject_id: str,
     *,

@@ -37,7 +37,7 @@ class Available:
     block_number: int | None
 
 
-async def refresh(  # noqa: PLR0913 - one row, named parts
+async def refresh(
     conn: AsyncConnection, *, chain_id: int, wallet: str, asset: str, amount: int, block_number: int, now: datetime
 ) -> None:
     """Write down a balance as agreed at a block; an older block never overwrites a newer one."""

@@ -17,7 +17,7 @@ class MoveRefused(Exception):
     """The row's state does not allow the fact; the transaction it was told in must not commit."""
 
 
-async def apply(  # noqa: PLR0913 - one move, named parts
+async def apply(
     conn: AsyncConnection,
     table: sa.Table,
     moves: Moves,

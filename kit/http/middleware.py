@@ -105,16 +105,23 @@ class Furniture:
         except Problem as problem:
             return problem_response(problem, request_id)
         except web.HTTPException as error:
-            if error.status < 400:  # noqa: PLR2004 - a redirect is an answer, not an error
+            if error.status < 400:
                 raise
             return problem_response(_from_http_error(error), request_id)
         except TimeoutError:
             log.warning("http.timeout", method=request.method)
-            late = Problem(503, "timeout", "This took too long; it may still be done. Try again with the same key.", headers={"Retry-After": "2"})
+            late = Problem(
+                503,
+                "timeout",
+                "This took too long; it may still be done. Try again with the same key.",
+                headers={"Retry-After": "2"},
+            )
             return problem_response(late, request_id)
-        except Exception:  # noqa: BLE001 - nothing of an internal error may reach the outside but its request id
+        except Exception:
             log.exception("http.unexpected", method=request.method, route=getattr(request.get(ROUTE), "path", None))
-            broken = Problem(500, "internal_error", "Something went wrong on our side. Nothing you sent was lost by trying again.")
+            broken = Problem(
+                500, "internal_error", "Something went wrong on our side. Nothing you sent was lost by trying again."
+            )
             return problem_response(broken, request_id)
 
     async def on_prepare(self, request: web.Request, response: web.StreamResponse) -> None:

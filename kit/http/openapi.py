@@ -23,7 +23,12 @@ _SECURITY: dict[Who, list[dict[str, list[str]]]] = {
 _SCHEMES = {
     "wallet": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From /api/v1/auth/login."},
     "operator": {"type": "http", "scheme": "bearer", "description": "An API key, `ork_...`."},
-    "stripe": {"type": "apiKey", "in": "header", "name": "Stripe-Signature", "description": "Stripe's webhook signature."},
+    "stripe": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Stripe-Signature",
+        "description": "Stripe's webhook signature.",
+    },
     "metrics": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN, where it is set."},
 }
 _PROBLEM = {
@@ -46,16 +51,29 @@ _PROBLEM = {
         },
     },
 }
-_STANDARD = {400: "Malformed.", 404: "Nothing is known under that id.", 413: "Too large.", 415: "Not JSON.", 422: "Says something impossible; `errors` names each field.", 401: "No or wrong credentials.", 403: "Not allowed.", 429: "Too many requests.", 503: "Unwell; try again."}
+_STANDARD = {
+    400: "Malformed.",
+    404: "Nothing is known under that id.",
+    413: "Too large.",
+    415: "Not JSON.",
+    422: "Says something impossible; `errors` names each field.",
+    401: "No or wrong credentials.",
+    403: "Not allowed.",
+    429: "Too many requests.",
+    503: "Unwell; try again.",
+}
 
 
 def document(routes: Iterable[Route], *, title: str, version: str, description: str) -> dict[str, Any]:
     """The whole document as plain data."""
     table = list(routes)
     models = {model for route in table for model in (route.body, route.query, route.answer) if model is not None}
-    inputs = {route.body for route in table if route.body is not None} | {route.query for route in table if route.query is not None}
+    inputs = {route.body for route in table if route.body is not None} | {
+        route.query for route in table if route.query is not None
+    }
     wanted: list[tuple[type[BaseModel], Any]] = [
-        (model, "validation" if model in inputs else "serialization") for model in sorted(models, key=lambda m: m.__name__)
+        (model, "validation" if model in inputs else "serialization")
+        for model in sorted(models, key=lambda m: m.__name__)
     ]
     refs, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
     schema_of: dict[Any, Any] = {model: reference for (model, _mode), reference in refs.items()}
@@ -93,12 +111,18 @@ def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any])
         "operationId": route.name,
         "summary": route.summary,
         "security": _SECURITY[route.who],
-        "responses": {str(route.status): answer, **{str(status): _problem(text) for status, text in sorted(_others(route).items())}},
+        "responses": {
+            str(route.status): answer,
+            **{str(status): _problem(text) for status, text in sorted(_others(route).items())},
+        },
     }
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema_of[route.body]}}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema_of[route.body]}},
+        }
     return operation
 
 
@@ -126,13 +150,24 @@ def page(specification: dict[str, Any]) -> str:
     for path, operations in specification["paths"].items():
         for method, operation in operations.items():
             answers = "".join(
-                f"<li><code>{status}</code> {html.escape(answer['description'])}</li>" for status, answer in operation["responses"].items()
+                f"<li><code>{status}</code> {html.escape(answer['description'])}</li>"
+                for status, answer in operation["responses"].items()
             )
-            who = ", ".join(name for need in operation["security"] for name in (next(iter(need.values())) or need)) or "anyone"
-            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+            who = (
+                ", ".join(name for need in operation["security"] for name in (next(iter(need.values())) or need))
+                or "anyone"
+            )
+            body = (
+                operation.get("requestBody", {})
+                .get("content", {})
+                .get("application/json", {})
+                .get("schema", {})
+                .get("$ref", "")
+            )
             takes = f"<p>Body: <a href='#{body.rsplit('/', 1)[1]}'>{body.rsplit('/', 1)[1]}</a></p>" if body else ""
             parameters = "".join(
-                f"<li><code>{html.escape(p['name'])}</code> in {p['in']}{', required' if p['required'] else ''}</li>" for p in operation.get("parameters", [])
+                f"<li><code>{html.escape(p['name'])}</code> in {p['in']}{', required' if p['required'] else ''}</li>"
+                for p in operation.get("parameters", [])
             )
             rows.append(
                 f"<section><h2><b>{method.upper()}</b> <code>{html.escape(path)}</code></h2><p>{html.escape(operation['summary'])} "

@@ -36,7 +36,12 @@ class Document(BaseModel):
     """A body of ours: camelCase outside, nothing unknown let in, nothing silently converted."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", strict=True, frozen=True
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        strict=True,
+        frozen=True,
     )
 
 

@@ -11,10 +11,16 @@ from aiohttp import web
 HEARTBEAT_SECONDS = 15.0
 
 
-async def stream(request: web.Request, events: AsyncIterator[tuple[str, str, bytes]], stopping: asyncio.Event) -> web.StreamResponse:
+async def stream(
+    request: web.Request, events: AsyncIterator[tuple[str, str, bytes]], stopping: asyncio.Event
+) -> web.StreamResponse:
     """Send `(id, event, one-line data)` as they come, a comment every 15 s, until the client leaves or the service stops."""
     response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        headers={
+            "Content-Type": "text/event-stream; charset=utf-8",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+        }
     )
     await response.prepare(request)
     await response.write(b"retry: 2000\n\n")
@@ -22,7 +28,9 @@ async def stream(request: web.Request, events: AsyncIterator[tuple[str, str, byt
     upcoming = asyncio.ensure_future(anext(events, None))
     try:
         while True:
-            done, _ = await asyncio.wait({stop, upcoming}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {stop, upcoming}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
             if stop in done:
                 break
             if not done:

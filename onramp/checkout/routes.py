@@ -15,7 +15,10 @@ from onramp.services import SERVICES
 from onramp.settings import Settings
 
 STATIC: Final = Path(__file__).parent / "static"
-STRIPE_SCRIPTS: Final = ("https://js.stripe.com/clover/stripe.js", "https://crypto-js.stripe.com/crypto-onramp-outer.js")
+STRIPE_SCRIPTS: Final = (
+    "https://js.stripe.com/clover/stripe.js",
+    "https://crypto-js.stripe.com/crypto-onramp-outer.js",
+)
 """The only places Stripe allows its scripts to be loaded from (docs.stripe.com/crypto/onramp/embedded)."""
 DEVELOPMENT_WALLET: Final = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 """The eighth of the well-known development accounts; nobody's money."""
@@ -70,7 +73,10 @@ async def page(request: web.Request) -> web.StreamResponse:
     # `<` is escaped so that no value can end the element it stands in.
     config = orjson.dumps(_config(services.settings, services.rules.token)).decode().replace("<", "\\u003c")
     text = (STATIC / "index.html").read_text().replace("__CHECKOUT_CONFIG__", config)
-    headers = {"Content-Security-Policy": _policy(services.settings), "Cross-Origin-Opener-Policy": "same-origin-allow-popups"}
+    headers = {
+        "Content-Security-Policy": _policy(services.settings),
+        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    }
     return web.Response(text=text, content_type="text/html", headers=headers)
 
 
@@ -87,5 +93,7 @@ async def file(request: web.Request) -> web.StreamResponse:
 
 ROUTES = (
     Route("GET", "/checkout", page, "anyone", "The checkout page.", "checkout", media=("text/html",)),
-    Route("GET", "/checkout/{file:.+}", file, "anyone", "A file of the checkout page.", "checkout_file", media=("*/*",)),
+    Route(
+        "GET", "/checkout/{file:.+}", file, "anyone", "A file of the checkout page.", "checkout_file", media=("*/*",)
+    ),
 )

@@ -41,7 +41,7 @@ def main() -> NoReturn:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - no traceback reaches a person; LOG_LEVEL=debug shows it
+    except Exception as error:
         from os import environ
 
         if environ.get("LOG_LEVEL") == "debug":

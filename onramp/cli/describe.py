@@ -19,14 +19,29 @@ async def describe(connection: AsyncConnection, session: Session) -> dict[str, A
     described["attention"] = session.attention
     events = await inbox.of_session(connection, session.stripe_session_id) if session.stripe_session_id else []
     described["events"] = [
-        {"id": row.id, "state": row.state, "sessionStatus": row.session_status, "receivedAt": rfc3339(row.received_at), "reason": row.reason}
+        {
+            "id": row.id,
+            "state": row.state,
+            "sessionStatus": row.session_status,
+            "receivedAt": rfc3339(row.received_at),
+            "reason": row.reason,
+        }
         for row in events
     ]
     payout = await payouts.by_session(connection, session.id)
-    described["payout"] = None if payout is None else {
-        "id": payout.id, "status": payout.status, "reason": payout.reason, "amount": format_units(payout.amount, MUSD_DECIMALS),
-        "to": payout.to, "transactionId": payout.transaction_id, "txHash": payout.tx_hash,
-    }
+    described["payout"] = (
+        None
+        if payout is None
+        else {
+            "id": payout.id,
+            "status": payout.status,
+            "reason": payout.reason,
+            "amount": format_units(payout.amount, MUSD_DECIMALS),
+            "to": payout.to,
+            "transactionId": payout.transaction_id,
+            "txHash": payout.tx_hash,
+        }
+    )
     return described
 
 
@@ -39,7 +54,10 @@ def print_description(described: dict[str, Any], pairs: Callable[..., None], tab
             ("attention", described["attention"]),
             ("wallet", described["walletAddress"]),
             ("amount", f"{described['sourceAmount']} {described['sourceCurrency']}"),
-            ("payment", f"{payment['status']}, {payment['destinationAmount'] or 'nothing'} {payment['destinationCurrency']} delivered"),
+            (
+                "payment",
+                f"{payment['status']}, {payment['destinationAmount'] or 'nothing'} {payment['destinationCurrency']} delivered",
+            ),
             ("stripe", payment["stripeSessionId"]),
             ("delivery", f"{delivery['status']} {delivery['reason'] or ''}".strip()),
             ("expected", f"{delivery['expectedAmount']} MUSD" if delivery["expectedAmount"] else None),

@@ -29,7 +29,9 @@ def settings() -> "Settings":
     try:
         return load()
     except SettingsError as error:
-        raise Refused("onramp: the settings cannot be used:", *(f"  {problem}" for problem in error.problems)) from error
+        raise Refused(
+            "onramp: the settings cannot be used:", *(f"  {problem}" for problem in error.problems)
+        ) from error
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -42,7 +44,9 @@ def print_json(value: object) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", empty: str = "Nothing.") -> None:
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", empty: str = "Nothing."
+) -> None:
     """A table for people; `empty` where there are no rows."""
     from rich.console import Console
     from rich.table import Table

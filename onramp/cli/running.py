@@ -9,7 +9,10 @@ from onramp.cli.output import Refused, print_json, print_table, run, settings
 
 
 def serve(
-    *, workers: Annotated[bool, typer.Option("--workers/--no-workers", help="Run the workers in this process, too.")] = True
+    *,
+    workers: Annotated[
+        bool, typer.Option("--workers/--no-workers", help="Run the workers in this process, too.")
+    ] = True,
 ) -> None:
     """Serve the API.
 
@@ -23,7 +26,9 @@ def serve(
 
 
 def work(
-    only: Annotated[str, typer.Option(help="Comma-separated: inbox, reconcile, deliveries, treasury, audit, janitor.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Comma-separated: inbox, reconcile, deliveries, treasury, audit, janitor.")
+    ] = "",
 ) -> None:
     """Run the workers alone.
 
@@ -35,7 +40,9 @@ def work(
     chosen = tuple(name.strip() for name in only.split(",") if name.strip()) or WORKERS
     unknown = set(chosen) - set(WORKERS)
     if unknown:
-        raise typer.BadParameter(f"there is no worker {', '.join(sorted(unknown))}; there are {', '.join(WORKERS)}", param_hint="--only")
+        raise typer.BadParameter(
+            f"there is no worker {', '.join(sorted(unknown))}; there are {', '.join(WORKERS)}", param_hint="--only"
+        )
     work_forever(settings(), chosen)
 
 
@@ -61,7 +68,9 @@ def migrate() -> None:
     except OSError as error:
         message = "onramp: the database cannot be reached; nothing was changed."
         raise Refused(message) from error
-    typer.echo(f"The database is at {after}." if before == after else f"The database went from {before or 'empty'} to {after}.")
+    typer.echo(
+        f"The database is at {after}." if before == after else f"The database went from {before or 'empty'} to {after}."
+    )
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:

@@ -37,14 +37,26 @@ def _event(row: Any) -> dict[str, object]:
     from kit.clock import rfc3339
 
     return {
-        "id": row.id, "type": row.type, "stripeSessionId": row.stripe_session_id, "sessionStatus": row.session_status,
-        "state": row.state, "reason": row.reason, "tries": row.tries, "createdAt": rfc3339(row.created_at),
-        "receivedAt": rfc3339(row.received_at), "handledAt": rfc3339(row.handled_at) if row.handled_at else None,
+        "id": row.id,
+        "type": row.type,
+        "stripeSessionId": row.stripe_session_id,
+        "sessionStatus": row.session_status,
+        "state": row.state,
+        "reason": row.reason,
+        "tries": row.tries,
+        "createdAt": rfc3339(row.created_at),
+        "receivedAt": rfc3339(row.received_at),
+        "handledAt": rfc3339(row.handled_at) if row.handled_at else None,
     }
 
 
 @sessions_app.command("list")
-def list_sessions(limit: Limit = 20, status: Annotated[str, typer.Option(help="Only this payment status.")] = "", *, as_json: Json = False) -> None:
+def list_sessions(
+    limit: Limit = 20,
+    status: Annotated[str, typer.Option(help="Only this payment status.")] = "",
+    *,
+    as_json: Json = False,
+) -> None:
     """The newest purchases.
 
     Example: [bold]onramp sessions list --status fulfillment_processing[/bold]
@@ -69,7 +81,11 @@ def list_sessions(limit: Limit = 20, status: Annotated[str, typer.Option(help="O
 
 
 @sessions_app.command("show")
-def show_session(needle: Annotated[str, typer.Argument(metavar="ID", help="Ours, Stripe's, a wallet or a transaction hash.")], *, as_json: Json = False) -> None:
+def show_session(
+    needle: Annotated[str, typer.Argument(metavar="ID", help="Ours, Stripe's, a wallet or a transaction hash.")],
+    *,
+    as_json: Json = False,
+) -> None:
     """One purchase with its events, delivery and payout.
 
     Example: [bold]onramp sessions show ons_4k...[/bold]
@@ -92,7 +108,12 @@ def show_session(needle: Annotated[str, typer.Argument(metavar="ID", help="Ours,
 
 
 @events_app.command("list")
-def list_events(limit: Limit = 20, state: Annotated[str, typer.Option(help="pending, handled, ignored or parked.")] = "", *, as_json: Json = False) -> None:
+def list_events(
+    limit: Limit = 20,
+    state: Annotated[str, typer.Option(help="pending, handled, ignored or parked.")] = "",
+    *,
+    as_json: Json = False,
+) -> None:
     """Stored webhook events, newest first.
 
     Example: [bold]onramp events list --state parked[/bold]

@@ -27,9 +27,17 @@ async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_i
     """Keep transfers that were seen; one seen again is nothing new."""
     rows = [
         {
-            "id": f"{chain_id}:{item.tx_hash}:{item.log_index}", "chain_id": chain_id, "token": item.token,
-            "sender": item.sender, "recipient": item.recipient, "units": item.amount, "tx_hash": item.tx_hash,
-            "log_index": item.log_index, "block_number": item.block.number, "block_hash": item.block.hash, "seen_at": now,
+            "id": f"{chain_id}:{item.tx_hash}:{item.log_index}",
+            "chain_id": chain_id,
+            "token": item.token,
+            "sender": item.sender,
+            "recipient": item.recipient,
+            "units": item.amount,
+            "tx_hash": item.tx_hash,
+            "log_index": item.log_index,
+            "block_number": item.block.number,
+            "block_hash": item.block.hash,
+            "seen_at": now,
         }
         for item in found
     ]
@@ -43,7 +51,8 @@ async def claim_observed(connection: AsyncConnection, session: Session, toleranc
     statement = (
         sa.select(transfers)
         .where(
-            transfers.c.session_id.is_(None), transfers.c.recipient == session.wallet_address,
+            transfers.c.session_id.is_(None),
+            transfers.c.recipient == session.wallet_address,
             transfers.c.block_number > session.from_block,
         )
         .order_by(transfers.c.block_number, transfers.c.log_index)
@@ -58,26 +67,31 @@ async def claim_observed(connection: AsyncConnection, session: Session, toleranc
     if chosen is None:
         return None
     claimed = await connection.execute(
-        sa.update(transfers).where(transfers.c.id == chosen.id, transfers.c.session_id.is_(None)).values(session_id=session.id)
+        sa.update(transfers)
+        .where(transfers.c.id == chosen.id, transfers.c.session_id.is_(None))
+        .values(session_id=session.id)
     )
     return chosen if claimed.rowcount == 1 else None
 
 
 async def _fits_another(connection: AsyncConnection, session: Session, units: int, tolerance_bps: int) -> bool:
     statement = sa.select(sessions.c.expected_units).where(
-        OWED, sessions.c.wallet_address == session.wallet_address, sessions.c.id != session.id,
+        OWED,
+        sessions.c.wallet_address == session.wallet_address,
+        sessions.c.id != session.id,
         sessions.c.delivery_status == "awaiting",
     )
-    for row in await connection.execute(statement):
-        if abs(row.expected_units - units) <= row.expected_units * tolerance_bps // BASIS_POINTS:
-            return True
-    return False
+    return any(
+        abs(row.expected_units - units) <= row.expected_units * tolerance_bps // BASIS_POINTS
+        for row in await connection.execute(statement)
+    )
 
 
 async def observable(connection: AsyncConnection, limit: int) -> list[Session]:
     """Observe mode: paid sessions for which an unclaimed transfer to their wallet is there, the first paid first."""
     waiting = sa.exists().where(
-        transfers.c.session_id.is_(None), transfers.c.recipient == sessions.c.wallet_address,
+        transfers.c.session_id.is_(None),
+        transfers.c.recipient == sessions.c.wallet_address,
         transfers.c.block_number > sessions.c.from_block,
     )
     statement = (
@@ -95,8 +109,11 @@ async def sent(connection: AsyncConnection, limit: int) -> list[tuple[Session, s
         sa.select(sessions, payouts.c.tx_hash.label("payout_hash"))
         .join(payouts, payouts.c.session_id == sessions.c.id)
         .where(
-            OWED, sessions.c.mode == "payout", sessions.c.delivery_status.in_(["awaiting", "seen"]),
-            payouts.c.tx_hash.is_not(None), payouts.c.status.in_(["broadcast", "mined", "final"]),
+            OWED,
+            sessions.c.mode == "payout",
+            sessions.c.delivery_status.in_(["awaiting", "seen"]),
+            payouts.c.tx_hash.is_not(None),
+            payouts.c.status.in_(["broadcast", "mined", "final"]),
             sa.or_(sessions.c.tx_hash.is_(None), sessions.c.tx_hash != payouts.c.tx_hash),
         )
         .limit(limit)
@@ -107,7 +124,10 @@ async def sent(connection: AsyncConnection, limit: int) -> list[tuple[Session, s
 async def to_prove(connection: AsyncConnection, limit: int) -> list[Session]:
     """Deliveries that were seen and are not proved yet, the longest waiting first."""
     statement = (
-        sa.select(sessions).where(sessions.c.delivery_status == "seen").order_by(sessions.c.delivery_updated_at).limit(limit)
+        sa.select(sessions)
+        .where(sessions.c.delivery_status == "seen")
+        .order_by(sessions.c.delivery_updated_at)
+        .limit(limit)
     )
     return [from_row(row) for row in await connection.execute(statement)]
 
@@ -136,7 +156,12 @@ async def overdue(connection: AsyncConnection, paid_before: datetime, limit: int
     """Paid, not confirmed, and not yet called overdue."""
     statement = (
         sa.select(sessions)
-        .where(PAID, sessions.c.paid_at < paid_before, sessions.c.delivery_status != "confirmed", sessions.c.overdue.is_(False))
+        .where(
+            PAID,
+            sessions.c.paid_at < paid_before,
+            sessions.c.delivery_status != "confirmed",
+            sessions.c.overdue.is_(False),
+        )
         .limit(limit)
     )
     return [from_row(row) for row in await connection.execute(statement)]
@@ -149,7 +174,8 @@ async def waiting_reasons(connection: AsyncConnection, limit: int) -> list[tuple
         sa.select(sessions, reason.label("payout_reason"))
         .join(payouts, payouts.c.session_id == sessions.c.id)
         .where(
-            OWED, sessions.c.delivery_status == "awaiting",
+            OWED,
+            sessions.c.delivery_status == "awaiting",
             sa.func.coalesce(sessions.c.delivery_reason, "") != sa.func.coalesce(reason, ""),
         )
         .limit(limit)

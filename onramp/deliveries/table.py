@@ -21,7 +21,12 @@ transfers = sa.Table(
     sa.Column("session_id", sa.String(40), sa.ForeignKey("sessions.id"), comment="the one session that claimed it"),
     sa.Column("seen_at", UtcDateTime(), nullable=False),
     sa.UniqueConstraint("session_id"),
-    sa.Index("ix_transfers_unclaimed", "recipient", sqlite_where=sa.text("session_id IS NULL"), postgresql_where=sa.text("session_id IS NULL")),
+    sa.Index(
+        "ix_transfers_unclaimed",
+        "recipient",
+        sqlite_where=sa.text("session_id IS NULL"),
+        postgresql_where=sa.text("session_id IS NULL"),
+    ),
     sa.Index("ix_transfers_tx_hash", "tx_hash"),
 )
 

@@ -31,9 +31,13 @@ class DeliveryMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Declare the families."""
-        self.outcomes = Counter("onramp_delivery_outcomes_total", "Deliveries by outcome.", ("outcome",), registry=registry)
+        self.outcomes = Counter(
+            "onramp_delivery_outcomes_total", "Deliveries by outcome.", ("outcome",), registry=registry
+        )
         self.seconds = Histogram(
-            "onramp_delivery_duration_seconds", "From paid to confirmed.", registry=registry,
+            "onramp_delivery_duration_seconds",
+            "From paid to confirmed.",
+            registry=registry,
             buckets=(1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3600),
         )
 
@@ -44,8 +48,14 @@ class DeliveriesWorker:
     name = "deliveries"
     interval = 1.0
 
-    def __init__(  # noqa: PLR0913 - its surroundings, all named
-        self, database: Database, pool: Pool, rules: SessionRules, senders: frozenset[str], clock: Clock, metrics: DeliveryMetrics,
+    def __init__(
+        self,
+        database: Database,
+        pool: Pool,
+        rules: SessionRules,
+        senders: frozenset[str],
+        clock: Clock,
+        metrics: DeliveryMetrics,
         changed: Callable[[], None],
     ) -> None:
         """`senders`: the hot wallet, or in observe mode the known senders; `changed` wakes the live event streams."""
@@ -112,8 +122,16 @@ class DeliveriesWorker:
                 if row is None:
                     return
                 moved = await service.move(
-                    connection, session, "seen", now, tx_hash=row.tx_hash, log_index=row.log_index,
-                    block_number=row.block_number, block_hash=row.block_hash, sender=row.sender, received_units=row.units,
+                    connection,
+                    session,
+                    "seen",
+                    now,
+                    tx_hash=row.tx_hash,
+                    log_index=row.log_index,
+                    block_number=row.block_number,
+                    block_hash=row.block_hash,
+                    sender=row.sender,
+                    received_units=row.units,
                     delivery_reason="waiting_for_second_node",
                 )
                 if not moved:
@@ -145,13 +163,22 @@ class DeliveriesWorker:
                 case Mismatch(detail):
                     log.critical("delivery.mismatch", session=session.id, tx=session.tx_hash, detail=detail)
                     self._metrics.outcomes.labels("mismatch").inc()
-                    await service.move(connection, session, "mismatch", now, delivery_reason=None, attention=f"The transfer differs from what is owed: {detail}.")
+                    await service.move(
+                        connection,
+                        session,
+                        "mismatch",
+                        now,
+                        delivery_reason=None,
+                        attention=f"The transfer differs from what is owed: {detail}.",
+                    )
                 case Reverted():
                     await service.move(connection, session, "awaiting", now, tx_hash=None, delivery_reason=None)
                 case Waiting(reason):
                     shown = reason if reason in {"waiting_for_second_node", "chain_paused"} else None
                     if shown != session.delivery_reason:
-                        await sessions_service.change(connection, session, now=now, delivery_reason=shown, delivery_updated_at=now)
+                        await sessions_service.change(
+                            connection, session, now=now, delivery_reason=shown, delivery_updated_at=now
+                        )
         self._changed()
 
     def _confirmed(self, session: Session, now: datetime) -> None:
@@ -175,7 +202,9 @@ class DeliveriesWorker:
             log.critical("delivery.block_changed", session=session.id, block=session.block_number)
             self._metrics.outcomes.labels("reorged").inc()
             async with self._database.write() as connection:
-                await service.move(connection, session, "seen", self._clock.now(), delivery_reason="reorg", confirmed_at=None)
+                await service.move(
+                    connection, session, "seen", self._clock.now(), delivery_reason="reorg", confirmed_at=None
+                )
 
     async def _mark_waiting(self) -> None:
         now = self._clock.now()
@@ -184,7 +213,9 @@ class DeliveriesWorker:
                 log.critical("delivery.overdue", session=session.id, reason=session.delivery_reason)
                 await sessions_service.change(connection, session, now=now, overdue=True, delivery_updated_at=now)
             for session, reason in await service.waiting_reasons(connection, BATCH):
-                await sessions_service.change(connection, session, now=now, delivery_reason=reason, delivery_updated_at=now)
+                await sessions_service.change(
+                    connection, session, now=now, delivery_reason=reason, delivery_updated_at=now
+                )
 
 
 class _LostError(Exception):
@@ -201,8 +232,14 @@ def _block_hash(block: object) -> str | None:
 def _proof(outcome: Proven) -> dict[str, object]:
     transfer = outcome.transfer
     return {
-        "tx_hash": transfer.tx_hash, "log_index": transfer.log_index, "block_number": transfer.block.number,
-        "block_hash": transfer.block.hash, "sender": transfer.sender, "received_units": transfer.amount,
-        "confirmations": outcome.confirmations, "agreed_by": list(outcome.agreed_by), "overdue": False,
+        "tx_hash": transfer.tx_hash,
+        "log_index": transfer.log_index,
+        "block_number": transfer.block.number,
+        "block_hash": transfer.block.hash,
+        "sender": transfer.sender,
+        "received_units": transfer.amount,
+        "confirmations": outcome.confirmations,
+        "agreed_by": list(outcome.agreed_by),
+        "overdue": False,
         "delivery_reason": None,
     }

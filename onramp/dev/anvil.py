@@ -4,33 +4,49 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import platform
 import shutil
 import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
-import orjson
+
+from onramp.dev.rpc import Rpc
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+# What npm calls a processor in the names of Foundry's packages.
+_ARCHITECTURES: Final = {"x86_64": "amd64", "amd64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
 _START_SECONDS: Final = 20.0
-_PDEATHSIG: Final = 1
+_STOP_SECONDS: Final = 10.0
+_ATTEMPTS: Final = 3
+_TAIL_BYTES: Final = 2000
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class AnvilError(Exception):
     """The node could not be started; the text says why and what to do."""
 
 
+class _PortTaken(AnvilError):
+    """Somebody else listens on the port."""
+
+
 def binary() -> Path:
-    """The node's program, out of the npm package of this platform."""
-    found = sorted((ROOT / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil"))
-    if not found:
-        message = "anvil is not installed: run `make setup`, which takes it from npm."
+    """The node's program: of the npm package for this machine, else the `anvil` on PATH. Raises AnvilError."""
+    name = f"anvil-{platform.system().lower()}-{_ARCHITECTURES.get(platform.machine().lower(), platform.machine())}"
+    packaged = ROOT / "node_modules" / "@foundry-rs" / name / "bin" / "anvil"
+    if packaged.is_file():
+        return packaged
+    installed = shutil.which("anvil")
+    if installed is None:
+        message = f"anvil is not installed: run `make setup` (npm package @foundry-rs/{name}), or install Foundry."
         raise AnvilError(message)
-    return found[0]
+    return Path(installed)
 
 
 def free_port() -> int:
@@ -40,98 +56,140 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _die_with_parent() -> None:
-    # Linux only: without it a killed test run leaves nodes behind.
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _ends_with_parent() -> Callable[[], None] | None:
+    """What the child runs first, so that a killed test run leaves no node behind; the node saves its state on SIGTERM."""
+    if sys.platform != "linux":
+        return None
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def arrange() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before we asked to be told
+            os._exit(1)
+
+    return arrange
 
 
 class Anvil:
-    """One node. `home` holds its state between runs; without one, nothing is kept."""
+    """One node on the loopback. `start` again after `stop` continues from the state in the data directory.
 
-    def __init__(self, *, chain_id: int, home: Path | None = None, port: int | None = None, block_seconds: int = 1) -> None:
-        """Nothing runs before `start`."""
-        self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+    On Linux it ends with the thread that started it, which is how the kernel understands a parent.
+    """
+
+    def __init__(self, *, chain_id: int, port: int | None = None, block_seconds: int = 1) -> None:
+        """Nothing runs before `start`. Without `port`, a free one is taken each time."""
+        self.url = ""
         self._chain_id = chain_id
-        self._home = home
+        self._port = port
         self._block_seconds = block_seconds
-        self._temporary: str | None = None
+        self._temporary: Path | None = None
+        self._home = Path()
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
-        """Start, and return when it answers with its chain id. Raises AnvilError."""
-        if self._home is None:
-            self._temporary = tempfile.mkdtemp(prefix="onramp-anvil-")
-        home = self._home or Path(self._temporary or ".")
-        home.mkdir(parents=True, exist_ok=True)
-        # Prague is what Mezo runs since v11. History is pruned: without it the node writes gigabytes to its home.
-        arguments = [
-            "--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(self._chain_id), "--accounts", "12",
-            "--hardfork", "prague", "--block-time", str(self._block_seconds), "--mixed-mining", "--slots-in-an-epoch", "1",
-            "--prune-history", "256", "--silent",
-        ]
-        if self._home is not None:
-            arguments += ["--state", str(home / "state.json"), "--state-interval", "10"]
-        environment = {"HOME": str(home), "PATH": os.environ.get("PATH", "")}
-        self._process = await asyncio.create_subprocess_exec(
-            str(binary()), *arguments, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE, preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call, no locks
-            start_new_session=True,
-        )
-        try:
-            await self._until_ready()
-        except BaseException:
-            await self.stop()
-            raise
+    @property
+    def running(self) -> bool:
+        """True between `start` and `stop`, unless it died."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, data_dir: Path | None = None) -> None:
+        """Start, and return once it answers. `data_dir` keeps the chain; without it, nothing is kept. Raises AnvilError."""
+        if self.running:
+            message = "anvil already runs"
+            raise AnvilError(message)
+        program = binary()
+        if data_dir is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="onramp-anvil-"))
+        self._home = self._temporary or data_dir or Path()
+        self._home.mkdir(parents=True, exist_ok=True)
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._start_on(program, self._port or free_port(), keep=data_dir is not None)
+            except BaseException as error:
+                # A free port may be lost to somebody else before the node gets it; a port that was asked for is not ours to change.
+                again = isinstance(error, _PortTaken) and self._port is None and attempt + 1 < _ATTEMPTS
+                await self._end_process()
+                if again:
+                    continue
+                self._remove_temporary()
+                raise
+            return
 
     async def stop(self) -> None:
-        """Ask it to save and end; end it where it does not."""
+        """Ask it to save and end; end it where it does not. Harmless when it does not run."""
+        await self._end_process()
+        self._remove_temporary()
+
+    async def _start_on(self, program: Path, port: int, *, keep: bool) -> None:
+        if _taken(port):
+            message = f"Port {port} is taken: stop what listens there, or choose another port."
+            raise _PortTaken(message)
+        # Prague is what Mezo has run since v11, less than the node's own default. History is pruned because the node
+        # otherwise writes gigabytes to its home. Blocks come each second and for each transaction.
+        arguments = ["--host", "127.0.0.1", "--port", str(port), "--chain-id", str(self._chain_id), "--accounts", "12"]
+        arguments += ["--hardfork", "prague", "--block-time", str(self._block_seconds), "--mixed-mining"]
+        arguments += ["--slots-in-an-epoch", "1", "--prune-history", "256", "--silent"]
+        if keep:
+            arguments += ["--state", str(self._home / "state.json"), "--state-interval", "10"]
+        # A file and not a pipe: nobody reads while the node runs, and a full pipe would stop it.
+        with (self._home / "anvil.log").open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                str(program),
+                *arguments,
+                env={"HOME": str(self._home), "PATH": os.environ.get("PATH", "")},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_ends_with_parent(),
+                start_new_session=True,  # Ctrl-C in a terminal is ours to handle: the node has to save first
+            )
+        self.url = f"http://127.0.0.1:{port}"
+        await self._until_ready(self._process, port)
+
+    async def _until_ready(self, process: asyncio.subprocess.Process, port: int) -> None:
+        rpc = Rpc(self.url)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while process.returncode is None:
+                    with contextlib.suppress(aiohttp.ClientError):
+                        if int(await rpc("eth_chainId"), 16) == self._chain_id and process.returncode is None:
+                            return
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            message = f"anvil did not answer within {_START_SECONDS:.0f} s; it said: {self._last_words()}"
+            raise AnvilError(message) from error
+        words = self._last_words()
+        if "address already in use" in words.lower():
+            message = f"Port {port} is taken: stop what listens there, or choose another port."
+            raise _PortTaken(message)
+        message = f"anvil ended at once (exit code {process.returncode}); it said: {words}"
+        raise AnvilError(message)
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            return (self._home / "anvil.log").read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip() or "nothing"
+        return "nothing"
+
+    async def _end_process(self) -> None:
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
             process.terminate()
-            try:
-                async with asyncio.timeout(10):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
                 await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def _remove_temporary(self) -> None:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
-
-    async def _until_ready(self) -> None:
-        async with aiohttp.ClientSession() as session:
-            try:
-                async with asyncio.timeout(_START_SECONDS):
-                    while True:
-                        if self._process is None or self._process.returncode is not None:
-                            raise AnvilError(await self._last_words())
-                        with contextlib.suppress(aiohttp.ClientError):
-                            if int(await rpc(session, self.url, "eth_chainId"), 16) == self._chain_id:
-                                return
-                            message = f"another node answers on port {self.port}"
-                            raise AnvilError(message)
-                        await asyncio.sleep(0.02)
-            except TimeoutError as error:
-                message = f"anvil did not answer within {_START_SECONDS:.0f} s"
-                raise AnvilError(message) from error
-
-    async def _last_words(self) -> str:
-        stream = self._process.stderr if self._process is not None else None
-        words = (await stream.read(4096)).decode(errors="replace").strip() if stream is not None else ""
-        return f"anvil ended at once: {words or 'it said nothing'}"
-
-
-class RpcError(Exception):
-    """The node answered with an error; its code and message, as it gave them."""
-
-
-async def rpc(session: aiohttp.ClientSession, url: str, method: str, *params: Any) -> Any:
-    """One JSON-RPC call to a development node, which is trusted: no pool, no second opinion."""
-    body = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
-    async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as response:
-        answer = orjson.loads(await response.read())
-    if "error" in answer:
-        raise RpcError(f"{method}: {answer['error'].get('code')} {answer['error'].get('message')}")
-    return answer["result"]

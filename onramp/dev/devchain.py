@@ -1,63 +1,111 @@
-"""The development chain, whole: a node, three operators before it, the contracts, and a funded hot wallet."""
+"""The development chain, whole: a node, three operators before it, and the real contracts on it."""
 
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import aiohttp
-
+from chain.types import Address
 from onramp.dev.anvil import Anvil
 from onramp.dev.deploy import Deployment, DevContracts
 from onramp.dev.proxy import NodeProxy
+from onramp.dev.rpc import Rpc
 
 CHAIN_ID: Final = 31611
-OPERATORS: Final = ("alder", "birch", "cedar")
+OPERATORS: Final = ("alpha", "beta", "gamma")
+_THREAD_SECONDS: Final = 60.0
 
 
 class DevChain:
-    """Start it, and there is a Mezo-like chain on this machine."""
+    """A Mezo-like chain on this machine. `mint`, `fund_gas`, `balance` and `rpc` may be awaited on any event loop."""
 
-    def __init__(self, *, home: Path | None = None, block_seconds: int = 1) -> None:
-        """`home` keeps the chain between runs."""
-        self.anvil = Anvil(chain_id=CHAIN_ID, home=home, block_seconds=block_seconds)
-        self.proxies = [NodeProxy(name, self.anvil.url) for name in OPERATORS]
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, *, chain_id: int = CHAIN_ID, port: int | None = None, block_seconds: int = 1) -> None:
+        """Nothing runs before `start`. `port` is the node's own; the operators always take free ones."""
+        self.anvil = Anvil(chain_id=chain_id, port=port, block_seconds=block_seconds)
+        self.proxies = tuple(NodeProxy(name) for name in OPERATORS)
+        self._chain_id = chain_id
         self._deployment: Deployment | None = None
-        self._contracts: DevContracts | None = None
-
-    @property
-    def rpc_urls(self) -> list[str]:
-        """The nodes as `MEZO_RPC_URLS` takes them: operator=url."""
-        return [f"{proxy.name}={proxy.url}" for proxy in self.proxies]
 
     @property
     def deployment(self) -> Deployment:
-        """What stands on the chain."""
+        """What stands on the chain. Raises RuntimeError before `start`."""
         if self._deployment is None:
-            message = "the development chain has not been started"
+            message = "the development chain does not run"
             raise RuntimeError(message)
         return self._deployment
 
     @property
-    def contracts(self) -> DevContracts:
-        """The hand that mints and funds."""
-        if self._contracts is None:
-            message = "the development chain has not been started"
-            raise RuntimeError(message)
-        return self._contracts
+    def rpc_urls(self) -> tuple[str, ...]:
+        """The operators' nodes, each as `operator=url`; joined by commas it is a value for MEZO_RPC_URLS."""
+        return tuple(f"{proxy.name}={proxy.url}" for proxy in self.proxies)
 
-    async def start(self) -> None:
-        """Start node and operators, and put the contracts there."""
-        await self.anvil.start()
-        self._session = aiohttp.ClientSession()
+    @property
+    def rpc(self) -> Rpc:
+        """Calls to the node itself, behind the operators' backs: cheat codes, and the truth."""
+        return Rpc(self.anvil.url)
+
+    def proxy(self, name: str) -> NodeProxy:
+        """One operator's node, to make it misbehave. Raises LookupError."""
         for proxy in self.proxies:
-            await proxy.start()
-        self._contracts = DevContracts(self._session, self.anvil.url, CHAIN_ID)
-        self._deployment = await self._contracts.deploy()
+            if proxy.name == name:
+                return proxy
+        message = f"there is no operator {name}"
+        raise LookupError(message)
+
+    async def start(self, data_dir: Path | None = None) -> None:
+        """Start all of it. `data_dir` keeps the chain between runs. Raises AnvilError, ArtifactError, DeployError, OSError."""
+        try:
+            await self.anvil.start(data_dir)
+            for proxy in self.proxies:
+                await proxy.start(self.anvil.url)
+            self._deployment = await self._contracts().deploy()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
-        """Stop all of it; with a home, the node saves its state first."""
+        """Stop all of it; with a data directory the node saves its state first. Harmless when it does not run."""
+        self._deployment = None
         for proxy in self.proxies:
             await proxy.stop()
-        if self._session is not None:
-            await self._session.close()
         await self.anvil.stop()
+
+    async def mint(self, to: Address, amount: int) -> None:
+        """Add MUSD, in base units; mined when it returns."""
+        await self._contracts().mint(to, amount)
+
+    async def fund_gas(self, to: Address, wei: int) -> None:
+        """Set the native balance (BTC on Mezo), in wei."""
+        await self._contracts().fund_gas(to, wei)
+
+    async def balance(self, holder: Address) -> int:
+        """MUSD of one holder, in base units."""
+        return await self._contracts().balance(holder)
+
+    def _contracts(self) -> DevContracts:
+        return DevContracts(self.anvil.url, self._chain_id)
+
+
+@contextmanager
+def running(data_dir: Path | None = None) -> Iterator[DevChain]:
+    """A started chain on an event loop of its own, in a thread: one chain for many tests, each of which has its own loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="development chain", daemon=True)
+    thread.start()
+
+    def wait(work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(_THREAD_SECONDS)
+
+    chain = DevChain()
+    try:
+        wait(chain.start(data_dir))
+        try:
+            yield chain
+        finally:
+            wait(chain.stop())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

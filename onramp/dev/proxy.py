@@ -1,88 +1,128 @@
-"""A node's front door of its own: three of them before one node stand for three operators, and each can be made to misbehave."""
+"""A node's front door: three of them before one node stand for three operators, and each can be made to misbehave."""
 
 import asyncio
-from dataclasses import dataclass
+from collections import Counter
 from typing import Any
 
 import aiohttp
 import orjson
 from aiohttp import web
 
+from onramp.dev import lag
 from onramp.dev.anvil import free_port
 
-
-@dataclass(slots=True)
-class Behaviour:
-    """What the door does to what passes; all off is an honest node."""
-
-    down: bool = False
-    delay: float = 0.0
-    chain_id: int | None = None
-    behind: int = 0
+_BODY_BYTES = 4 * 1024 * 1024
+_JSON = "application/json"
 
 
 class NodeProxy:
-    """Forwards JSON-RPC to a node, on a port of its own."""
+    """Forwards JSON-RPC to a node, on a port of its own. The switches may be set at any time, from any thread.
 
-    def __init__(self, name: str, target: str, port: int | None = None) -> None:
-        """`name` is the operator it stands for."""
+    `down`            connections are cut without an answer; after `stop` they are refused.
+    `delay`           seconds before an answer.
+    `wrong_chain_id`  what it says to eth_chainId and net_version; None: the truth.
+    `behind`          blocks it lags behind the head, in everything it says.
+    """
+
+    def __init__(self, name: str, port: int | None = None) -> None:
+        """`name` is the operator it stands for. Without `port`, a free one is taken once and kept."""
         self.name = name
-        self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.behaviour = Behaviour()
-        self.calls = 0
-        self._target = target
+        self.down = False
+        self.delay = 0.0
+        self.wrong_chain_id: int | None = None
+        self.behind = 0
+        self.calls: Counter[str] = Counter()
+        """How often each method was asked for, refused ones included."""
+        self._port = port
+        self._target = ""
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
-    async def start(self) -> None:
-        """Open the door."""
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64))
-        app = web.Application(client_max_size=4 * 1024 * 1024)
-        app.router.add_post("/", self._serve)
-        app.router.add_options("/", self._preflight)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+    @property
+    def url(self) -> str:
+        """Where it listens. Raises RuntimeError before the first `start` where no port was given."""
+        if self._port is None:
+            message = f"the proxy {self.name} has not been started"
+            raise RuntimeError(message)
+        return f"http://127.0.0.1:{self._port}"
+
+    def honest(self) -> None:
+        """All switches off."""
+        self.down, self.delay, self.wrong_chain_id, self.behind = False, 0.0, None, 0
+
+    async def start(self, target: str) -> None:
+        """Listen, and forward to the node at `target`. Raises OSError where the port is taken."""
+        self._target = target
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
+        app = web.Application(client_max_size=_BODY_BYTES)
+        app.router.add_post("/{path:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        try:
+            await self._runner.setup()
+            self._port = self._port or free_port()
+            await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
-        """Close it."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._session is not None:
-            await self._session.close()
-
-    async def _preflight(self, _request: web.Request) -> web.Response:
-        return web.Response(status=204, headers=_CORS | {"Access-Control-Allow-Headers": "content-type"})
+        """Stop listening; `start` again listens on the same port. Harmless when it does not run."""
+        runner, self._runner = self._runner, None
+        session, self._session = self._session, None
+        if runner is not None:
+            await runner.cleanup()
+        if session is not None:
+            await session.close()
 
     async def _serve(self, request: web.Request) -> web.Response:
         body = await request.read()
-        behaviour = self.behaviour
-        if behaviour.down or self._session is None:
+        try:
+            asked = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return web.json_response(
+                {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error"}}
+            )
+        self.calls.update(str(one.get("method")) for one in (asked if isinstance(asked, list) else [asked]))
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        if self.down:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=503)
-        self.calls += 1
-        if behaviour.delay:
-            await asyncio.sleep(behaviour.delay)
         try:
-            async with self._session.post(self._target, data=body, headers={"Content-Type": "application/json"}) as answer:
-                raw = await answer.read()
+            if self.wrong_chain_id is None and not self.behind:
+                return web.Response(body=await self._forward(body), content_type=_JSON)
+            return web.Response(body=orjson.dumps(await self._bend(asked)), content_type=_JSON)
         except aiohttp.ClientError:
             return web.Response(status=502)
-        if behaviour.chain_id is not None or behaviour.behind:
-            raw = self._bend(orjson.loads(body), raw)
-        return web.Response(body=raw, content_type="application/json", headers=_CORS)
 
-    def _bend(self, asked: Any, raw: bytes) -> bytes:
-        if not isinstance(asked, dict):
-            return raw
-        answer = orjson.loads(raw)
-        if asked.get("method") == "eth_chainId" and self.behaviour.chain_id is not None:
-            answer["result"] = hex(self.behaviour.chain_id)
-        if asked.get("method") == "eth_blockNumber" and isinstance(answer.get("result"), str):
-            answer["result"] = hex(max(0, int(answer["result"], 16) - self.behaviour.behind))
-        return orjson.dumps(answer)
+    async def _forward(self, body: bytes) -> bytes:
+        if self._session is None:
+            message = "the proxy is stopping"
+            raise aiohttp.ClientConnectionError(message)
+        async with self._session.post(self._target, data=body, headers={"Content-Type": _JSON}) as response:
+            return await response.read()
 
+    async def _bend(self, asked: Any) -> Any:
+        head = int(
+            (await self._call({"jsonrpc": "2.0", "id": 0, "method": "eth_blockNumber", "params": []}))["result"], 16
+        )
+        seen = max(0, head - self.behind)
+        if isinstance(asked, list):
+            return [await self._bend_one(one, seen) for one in asked]
+        return await self._bend_one(asked, seen)
 
-_CORS = {"Access-Control-Allow-Origin": "*"}
+    async def _bend_one(self, request: lag.Message, head: int) -> lag.Message:
+        if self.wrong_chain_id is not None and request.get("method") in {"eth_chainId", "net_version"}:
+            said = hex(self.wrong_chain_id) if request["method"] == "eth_chainId" else str(self.wrong_chain_id)
+            return {"jsonrpc": "2.0", "id": request.get("id"), "result": said}
+        if not self.behind:
+            return await self._call(request)
+        passed = lag.ask(request, head)
+        if passed is None:
+            return lag.unknown(request)
+        return lag.answer(request, await self._call(passed), head)
+
+    async def _call(self, request: lag.Message) -> lag.Message:
+        loaded: lag.Message = orjson.loads(await self._forward(orjson.dumps(request)))
+        return loaded

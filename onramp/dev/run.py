@@ -24,6 +24,8 @@ from onramp.settings import Settings, load
 STOCK: Final = 100_000 * 10**18
 GAS: Final = 10**18
 HOST: Final = "127.0.0.1"
+SETTLEMENT: Final = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
+"""Where the sandbox's USDC would go: one of the well-known development accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,13 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
     """Start node, sandbox and service; stop them in the opposite order."""
     async with AsyncExitStack() as stack:
         home = await stack.enter_async_context(home_of(data))
-        chain = DevChain(home=home / "chain" if data is not None else None)
+        chain = DevChain()
         stack.push_async_callback(chain.stop)
-        await chain.start()
+        await chain.start(home / "chain" if data is not None else None)
         wallet = dev_wallet(home)
-        if await chain.contracts.balance(wallet.address) < STOCK // 10:
-            await chain.contracts.mint(wallet.address, STOCK)
-        await chain.contracts.fund_gas(wallet.address, GAS)
+        if await chain.balance(wallet.address) < STOCK // 10:
+            await chain.mint(wallet.address, STOCK)
+        await chain.fund_gas(wallet.address, GAS)
         port = port or free_port()
         api = f"http://{HOST}:{port}"
         webhook_secret = "whsec_" + secrets.token_hex(16)
@@ -76,23 +78,44 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
         sandbox_url = f"http://{HOST}:{sandbox_port}"
         sandbox = make_sandbox(
             SandboxConfig(
-                secret_key=secret_key, publishable_key=publishable_key, webhook_url=f"{api}/api/v1/webhooks/stripe",
-                webhook_secrets=(webhook_secret,), base_url=sandbox_url,
+                secret_key=secret_key,
+                publishable_key=publishable_key,
+                webhook_url=f"{api}/api/v1/webhooks/stripe",
+                webhook_secrets=(webhook_secret,),
+                base_url=sandbox_url,
             )
         )
         await _serve(stack, sandbox, sandbox_port)
         settings = dev_settings(
-            home, port, chain, wallet, sandbox_url, secret_key=secret_key, publishable_key=publishable_key, webhook_secret=webhook_secret
+            home,
+            port,
+            chain,
+            wallet,
+            sandbox_url,
+            secret_key=secret_key,
+            publishable_key=publishable_key,
+            webhook_secret=webhook_secret,
         )
         await _serve(stack, make_app(settings, workers=WORKERS), port)
         yield Stack(
-            api=api, checkout=f"{api}/checkout", docs=f"{api}/docs", metrics=f"{api}/metrics", rpc=chain.proxies[0].url,
+            api=api,
+            checkout=f"{api}/checkout",
+            docs=f"{api}/docs",
+            metrics=f"{api}/metrics",
+            rpc=chain.proxies[0].url,
             stripe=sandbox_url,
         )
 
 
-def dev_settings(  # noqa: PLR0913 - one value for each thing that was started
-    home: Path, port: int, chain: DevChain, wallet: DevWallet, sandbox_url: str, *, secret_key: str, publishable_key: str,
+def dev_settings(
+    home: Path,
+    port: int,
+    chain: DevChain,
+    wallet: DevWallet,
+    sandbox_url: str,
+    *,
+    secret_key: str,
+    publishable_key: str,
     webhook_secret: str,
 ) -> Settings:
     """Settings that join what was started; what else the environment says stays as it is."""
@@ -111,7 +134,7 @@ def dev_settings(  # noqa: PLR0913 - one value for each thing that was started
         CHAIN_AGREEMENT=2,
         MUSD_TOKEN_ADDRESS=chain.deployment.musd,
         DELIVERY_MODE="payout",
-        SETTLEMENT_ADDRESS=chain.deployment.deployer,
+        SETTLEMENT_ADDRESS=SETTLEMENT,
         HOT_WALLET_SIGNER="local",
         HOT_WALLET_ADDRESS=wallet.address,
         HOT_WALLET_KEYSTORE=wallet.keystore,
@@ -137,7 +160,9 @@ def run_dev(port: int, data: Path | None) -> None:
             async with running(port, data) as stack:
                 for line in stack.lines():
                     print(line, flush=True)
-                print("Open the checkout page and pay with card 4242 4242 4242 4242. Ctrl-C stops everything.", flush=True)
+                print(
+                    "Open the checkout page and pay with card 4242 4242 4242 4242. Ctrl-C stops everything.", flush=True
+                )
                 await until_told()
         except AnvilError as error:
             raise Refused(f"onramp: {error}") from error

@@ -14,7 +14,13 @@ async def quote(request: web.Request) -> web.StreamResponse:
 
 ROUTES = (
     Route(
-        "GET", "/api/v1/onramp/quotes", quote, "anyone", "What a purchase would cost and bring; an estimate.", "quote",
-        query=QuoteQuery, answer=QuoteAnswer,
+        "GET",
+        "/api/v1/onramp/quotes",
+        quote,
+        "anyone",
+        "What a purchase would cost and bring; an estimate.",
+        "quote",
+        query=QuoteQuery,
+        answer=QuoteAnswer,
     ),
 )

@@ -44,8 +44,10 @@ class Quotes:
         if kept is not None and kept.until > now:
             return kept.answer
         estimate = await self._stripe.quotes(
-            source_amount=format_units(minor, 2), source_currency=query.source_currency,
-            destination_currency=rules.destination_currency, destination_network=rules.destination_network,
+            source_amount=format_units(minor, 2),
+            source_currency=query.source_currency,
+            destination_currency=rules.destination_currency,
+            destination_network=rules.destination_network,
         )
         units = parse_units(estimate.destination_amount, USDC_DECIMALS)
         owed = expected_musd(units, rules.fee_bps)
@@ -56,7 +58,8 @@ class Quotes:
             destination_amount=format_units(units, USDC_DECIMALS),
             destination_currency=rules.destination_currency,
             fees=Fees(
-                network=estimate.network_fee, transaction=estimate.transaction_fee,
+                network=estimate.network_fee,
+                transaction=estimate.transaction_fee,
                 payout=format_units(gross - owed, MUSD_DECIMALS),
             ),
             total=estimate.total,

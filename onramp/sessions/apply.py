@@ -36,7 +36,10 @@ def not_owed(session: Session, fact: StripeSession, rules: SessionRules) -> str 
         return "Stripe's session does not carry this session's id"
     if (fact.wallet_address or "").lower() != session.locked_address.lower():
         return "Stripe delivered to another wallet than the one locked"
-    if fact.destination_currency != session.destination_currency or fact.destination_network != session.destination_network:
+    if (
+        fact.destination_currency != session.destination_currency
+        or fact.destination_network != session.destination_network
+    ):
         return "Stripe delivered another currency or on another network than configured"
     if rules.require_livemode and not fact.livemode:
         return "a test payment cannot be paid out on mainnet"
@@ -54,7 +57,7 @@ def delivered_units(fact: StripeSession) -> int | None:
     return units or None
 
 
-async def apply(  # noqa: PLR0913 - a verb and its surroundings, all named
+async def apply(
     connection: AsyncConnection, session: Session, fact: StripeSession, rules: SessionRules, *, now: datetime, ids: Ids
 ) -> Applied:
     """Bring `session` to what `fact` says, with the payout it then owes, in the caller's one transaction."""
@@ -90,14 +93,19 @@ async def apply(  # noqa: PLR0913 - a verb and its surroundings, all named
             now=now,
             ids=ids,
         )
-    log.info("session.payment", session=session.id, status=values.get("payment_status", session.payment_status), owes=owes)
+    log.info(
+        "session.payment", session=session.id, status=values.get("payment_status", session.payment_status), owes=owes
+    )
     return Applied(changed=True, owes=owes)
 
 
 def _completion(session: Session, fact: StripeSession, rules: SessionRules, now: datetime) -> dict[str, Any]:
     units = delivered_units(fact)
     values: dict[str, Any] = {
-        "delivered_units": units, "paid_at": now, "livemode": fact.livemode, "delivery_updated_at": now
+        "delivered_units": units,
+        "paid_at": now,
+        "livemode": fact.livemode,
+        "delivery_updated_at": now,
     }
     reason = not_owed(session, fact, rules)
     owed = expected_musd(units, session.fee_bps) if units is not None else 0

@@ -95,14 +95,21 @@ class Creator:
             return session, await self.stripe.get_session(session.stripe_session_id)
         return await self.finish(session, email=order.email, ip=ip)
 
-    async def finish(self, session: Session, *, email: str | None, ip: str | None = None) -> tuple[Session, port.StripeSession]:
+    async def finish(
+        self, session: Session, *, email: str | None, ip: str | None = None
+    ) -> tuple[Session, port.StripeSession]:
         """Ask Stripe for the session of this intent and store the outcome; the caller holds the intent's lease."""
         command = self.command(session, email, ip)
         try:
             fact = await self._ask(session, command)
         except StripeRefused as refused:
-            await self._store(session, payment_status="rejected", payment_updated_at=self.clock.now(),
-                              refusal_code=refused.code, refusal_detail=refused.detail)
+            await self._store(
+                session,
+                payment_status="rejected",
+                payment_updated_at=self.clock.now(),
+                refusal_code=refused.code,
+                refusal_detail=refused.detail,
+            )
             raise
         except BaseException:
             await self._release(session)
@@ -116,12 +123,23 @@ class Creator:
         differences = echo_differences(command, fact)
         if differences:
             log.critical("session.echo_mismatch", session=session.id, differences=differences)
-            await self._store(session, stripe_session_id=fact.id, payment_status="rejected", payment_updated_at=self.clock.now(),
-                              refusal_code="stripe_echo_mismatch", refusal_detail=None)
+            await self._store(
+                session,
+                stripe_session_id=fact.id,
+                payment_status="rejected",
+                payment_updated_at=self.clock.now(),
+                refusal_code="stripe_echo_mismatch",
+                refusal_detail=None,
+            )
             raise refusal("stripe_echo_mismatch", None)
         stored = await self._store(
-            session, stripe_session_id=fact.id, livemode=fact.livemode, payment_status="initialized",
-            payment_updated_at=self.clock.now(), asked_at=self.clock.now(), tries=0,
+            session,
+            stripe_session_id=fact.id,
+            livemode=fact.livemode,
+            payment_status="initialized",
+            payment_updated_at=self.clock.now(),
+            asked_at=self.clock.now(),
+            tries=0,
         )
         return stored, fact
 
@@ -133,13 +151,20 @@ class Creator:
     def command(self, session: Session, email: str | None, ip: str | None) -> port.CreateSession:
         """What Stripe is asked; the same for every try under one key."""
         metadata: Mapping[str, str] = {
-            METADATA_SESSION: session.id, METADATA_WALLET: session.wallet_address, METADATA_FEE: str(session.fee_bps)
+            METADATA_SESSION: session.id,
+            METADATA_WALLET: session.wallet_address,
+            METADATA_FEE: str(session.fee_bps),
         }
         return port.CreateSession(
-            session_id=session.id, wallet_address=session.locked_address,
-            source_amount=format_units(session.source_minor, 2), source_currency=session.source_currency,
-            destination_currency=session.destination_currency, destination_network=session.destination_network,
-            metadata=dict(metadata), email=email, ip=ip,
+            session_id=session.id,
+            wallet_address=session.locked_address,
+            source_amount=format_units(session.source_minor, 2),
+            source_currency=session.source_currency,
+            destination_currency=session.destination_currency,
+            destination_network=session.destination_network,
+            metadata=dict(metadata),
+            email=email,
+            ip=ip,
         )
 
     async def _ask(self, session: Session, command: port.CreateSession) -> port.StripeSession:
@@ -179,12 +204,22 @@ class Creator:
             await inventory.require(connection, self.rules, order.minor, order.currency, now)
             locked = self.rules.settlement_address if self.rules.mode == "payout" else order.wallet
             values = intent(
-                session_id=self.ids.new("ons_"), wallet=order.wallet, minor=order.minor, currency=order.currency,
-                locked=locked or order.wallet, fee_bps=self.rules.fee_bps, rules=self.rules, made=now, now=now,
+                session_id=self.ids.new("ons_"),
+                wallet=order.wallet,
+                minor=order.minor,
+                currency=order.currency,
+                locked=locked or order.wallet,
+                fee_bps=self.rules.fee_bps,
+                rules=self.rules,
+                made=now,
+                now=now,
             ) | {
-                "from_block": await known_head(connection, self.rules.chain_id), "idempotency_hash": order.key_hash,
-                "body_hash": order.body_hash, "has_email": order.email is not None,
-                "lease_owner": "create", "lease_until": now + timedelta(seconds=CREATE_LEASE_SECONDS),
+                "from_block": await known_head(connection, self.rules.chain_id),
+                "idempotency_hash": order.key_hash,
+                "body_hash": order.body_hash,
+                "has_email": order.email is not None,
+                "lease_owner": "create",
+                "lease_until": now + timedelta(seconds=CREATE_LEASE_SECONDS),
             }
             if await service.put(connection, values):
                 made = await service.get(connection, values["id"])
@@ -197,13 +232,20 @@ class Creator:
 
     async def _replayed(self, connection: Any, known: Session, order: Order) -> Session:
         if known.body_hash != order.body_hash:
-            raise Problem(409, "idempotency_key_reused", "This Idempotency-Key was used with another body. Use a new key for a new purchase.")
+            raise Problem(
+                409,
+                "idempotency_key_reused",
+                "This Idempotency-Key was used with another body. Use a new key for a new purchase.",
+            )
         if known.stripe_session_id is not None or known.refusal_code is not None:
             return known
         taken = await connection.execute(
             sa.update(sessions)
-            .where(sessions.c.id == known.id, sessions.c.stripe_session_id.is_(None),
-                   sa.or_(sessions.c.lease_until.is_(None), sessions.c.lease_until < db_now()))
+            .where(
+                sessions.c.id == known.id,
+                sessions.c.stripe_session_id.is_(None),
+                sa.or_(sessions.c.lease_until.is_(None), sessions.c.lease_until < db_now()),
+            )
             .values(lease_owner="create", lease_until=db_now(CREATE_LEASE_SECONDS))
         )
         if taken.rowcount != 1:
@@ -212,7 +254,9 @@ class Creator:
 
     async def _store(self, session: Session, **values: Any) -> Session:
         async with self.database.write() as connection:
-            await service.change(connection, session, now=self.clock.now(), lease_owner=None, lease_until=None, **values)
+            await service.change(
+                connection, session, now=self.clock.now(), lease_owner=None, lease_until=None, **values
+            )
             stored = await service.get(connection, session.id)
         if stored is None:
             message = "a session row vanished"
@@ -230,11 +274,20 @@ class Creator:
 
 def in_progress() -> Problem:
     """A first request with this key is still on its way."""
-    return Problem(409, "idempotency_in_progress", "A request with this Idempotency-Key is still being served. Try again in a moment.", headers={"Retry-After": "1"})
+    return Problem(
+        409,
+        "idempotency_in_progress",
+        "A request with this Idempotency-Key is still being served. Try again in a moment.",
+        headers={"Retry-After": "1"},
+    )
 
 
 def refusal(code: str, detail: str | None) -> Problem:
     """The same refusal, however often it is asked for."""
     if code == "stripe_echo_mismatch":
-        return Problem(502, code, "The payment service did not confirm what was asked, so nothing was handed out. Nothing was charged; start again.")
+        return Problem(
+            502,
+            code,
+            "The payment service did not confirm what was asked, so nothing was handed out. Nothing was charged; start again.",
+        )
     return Problem(422, code, detail or "The payment service refused this purchase.")

@@ -25,7 +25,9 @@ def ask(source_minor: int, currency: str) -> int:
 
 async def reserved(connection: AsyncConnection, now: datetime) -> int:
     """MUSD promised to buyers who stand at the payment page, or whose payment is under way."""
-    at_payment = sa.and_(sessions.c.payment_status == "requires_payment", sessions.c.payment_updated_at > now - RESERVE_FOR)
+    at_payment = sa.and_(
+        sessions.c.payment_status == "requires_payment", sessions.c.payment_updated_at > now - RESERVE_FOR
+    )
     promised = sa.or_(at_payment, sessions.c.payment_status == "fulfillment_processing")
     statement = (
         sa.select(sessions.c.source_currency, sa.func.sum(sessions.c.source_minor).label("minor"))
@@ -35,7 +37,9 @@ async def reserved(connection: AsyncConnection, now: datetime) -> int:
     return sum(ask(int(row.minor), row.source_currency) for row in await connection.execute(statement))
 
 
-async def require(connection: AsyncConnection, rules: SessionRules, source_minor: int, currency: str, now: datetime) -> None:
+async def require(
+    connection: AsyncConnection, rules: SessionRules, source_minor: int, currency: str, now: datetime
+) -> None:
     """Raise 503 `inventory_low` where the wallet could not deliver one more purchase of this size."""
     if rules.mode != "payout" or rules.hot_wallet is None:
         return

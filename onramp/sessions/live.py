@@ -79,7 +79,7 @@ class Live:
                 continue
             try:
                 await self._look()
-            except Exception:  # noqa: BLE001 - streams go on when the database is back
+            except Exception:
                 log.exception("live.look_failed")
 
     async def _look(self) -> None:

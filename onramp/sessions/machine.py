@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 PaymentStatus = Literal[
-    "created", "initialized", "requires_payment", "fulfillment_processing", "fulfillment_complete", "rejected", "expired"
+    "created",
+    "initialized",
+    "requires_payment",
+    "fulfillment_processing",
+    "fulfillment_complete",
+    "rejected",
+    "expired",
 ]
 RANK: Final[dict[str, int]] = {
     "created": 0,

@@ -85,7 +85,7 @@ _FIELDS = tuple(Session.__dataclass_fields__)
 
 def from_row(row: sa.Row[Any]) -> Session:
     """Make the value from a whole row of `sessions`."""
-    mapping = row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor, in spite of its name
+    mapping = row._mapping
     return Session(**{name: mapping[name] for name in _FIELDS})
 
 

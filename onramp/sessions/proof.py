@@ -36,7 +36,9 @@ class StripePaymentProof:
         if fact.status != "fulfillment_complete":
             return None
         settlement = self._rules.settlement_address or ""
-        if (fact.wallet_address or "").lower() != settlement.lower() or not_owed(session, fact, self._rules) is not None:
+        if (fact.wallet_address or "").lower() != settlement.lower() or not_owed(
+            session, fact, self._rules
+        ) is not None:
             return None
         units = delivered_units(fact)
         try:

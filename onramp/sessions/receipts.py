@@ -77,7 +77,12 @@ def proof(session: Session, *, token: str, chain_id: int, explorer: str | None) 
 
 
 def receipt(
-    session: Session, *, token: str, chain_id: int, explorer: str | None, merchant: tuple[str | None, str | None, str | None]
+    session: Session,
+    *,
+    token: str,
+    chain_id: int,
+    explorer: str | None,
+    merchant: tuple[str | None, str | None, str | None],
 ) -> Receipt:
     """The receipt as it stands; `merchant` is name, address and support e-mail."""
     fee = None

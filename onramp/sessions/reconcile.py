@@ -1,11 +1,10 @@
 """The poller: what webhooks did not tell, Stripe is asked for. A webhook that never comes costs minutes, not money."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
-
-from collections.abc import Callable
 
 from kit.clock import Clock
 from kit.columns import db_now
@@ -39,9 +38,16 @@ class ReconcileWorker:
     name = "reconcile"
     interval = 5.0
 
-    def __init__(  # noqa: PLR0913 - its surroundings, all named
-        self, database: Database, stripe: StripeGateway, creator: Creator, refresher: Refresher, clock: Clock, owner: str,
-        worker_metrics: WorkerMetrics, paid: Callable[[], None],
+    def __init__(
+        self,
+        database: Database,
+        stripe: StripeGateway,
+        creator: Creator,
+        refresher: Refresher,
+        clock: Clock,
+        owner: str,
+        worker_metrics: WorkerMetrics,
+        paid: Callable[[], None],
     ) -> None:
         """`paid` wakes whoever pays and delivers."""
         self._database = database

@@ -62,8 +62,13 @@ class Refresher:
             if known.stripe_session_id is not None:
                 return None
             await service.change(
-                connection, known, now=now, stripe_session_id=fact.id, livemode=fact.livemode,
-                payment_status="initialized", payment_updated_at=now,
+                connection,
+                known,
+                now=now,
+                stripe_session_id=fact.id,
+                livemode=fact.livemode,
+                payment_status="initialized",
+                payment_updated_at=now,
             )
             return await service.get(connection, session_id)
         values = rebuilt(fact, self.rules, now)
@@ -88,20 +93,49 @@ def rebuilt(fact: StripeSession, rules: SessionRules, now: datetime) -> dict[str
     made = datetime.fromtimestamp(fact.created, UTC)
     locked = rules.settlement_address if rules.mode == "payout" else wallet
     return intent(
-        session_id=metadata[METADATA_SESSION], wallet=wallet, minor=minor, currency=fact.source_currency or "usd",
-        locked=locked or wallet, fee_bps=fee, rules=rules, made=made, now=now,
+        session_id=metadata[METADATA_SESSION],
+        wallet=wallet,
+        minor=minor,
+        currency=fact.source_currency or "usd",
+        locked=locked or wallet,
+        fee_bps=fee,
+        rules=rules,
+        made=made,
+        now=now,
     ) | {"stripe_session_id": fact.id, "payment_status": "initialized", "livemode": fact.livemode}
 
 
-def intent(  # noqa: PLR0913 - the columns of a new row, all named
-    *, session_id: str, wallet: str, minor: int, currency: str, locked: str, fee_bps: int, rules: SessionRules,
-    made: datetime, now: datetime,
+def intent(
+    *,
+    session_id: str,
+    wallet: str,
+    minor: int,
+    currency: str,
+    locked: str,
+    fee_bps: int,
+    rules: SessionRules,
+    made: datetime,
+    now: datetime,
 ) -> dict[str, Any]:
     """The row of a session of which Stripe has not heard yet."""
     return {
-        "id": session_id, "version": 1, "wallet_address": wallet, "source_minor": minor, "source_currency": currency,
-        "mode": rules.mode, "fee_bps": fee_bps, "locked_address": locked,
-        "destination_currency": rules.destination_currency, "destination_network": rules.destination_network,
-        "from_block": 0, "payment_status": "created", "payment_updated_at": now, "delivery_status": "awaiting",
-        "delivery_updated_at": now, "created_at": made, "updated_at": now, "expires_at": made + rules.ttl, "asked_at": now,
+        "id": session_id,
+        "version": 1,
+        "wallet_address": wallet,
+        "source_minor": minor,
+        "source_currency": currency,
+        "mode": rules.mode,
+        "fee_bps": fee_bps,
+        "locked_address": locked,
+        "destination_currency": rules.destination_currency,
+        "destination_network": rules.destination_network,
+        "from_block": 0,
+        "payment_status": "created",
+        "payment_updated_at": now,
+        "delivery_status": "awaiting",
+        "delivery_updated_at": now,
+        "created_at": made,
+        "updated_at": now,
+        "expires_at": made + rules.ttl,
+        "asked_at": now,
     }

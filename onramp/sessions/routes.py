@@ -16,7 +16,7 @@ from onramp.sessions.model import Session
 
 async def _session(request: web.Request) -> Session:
     session_id = request.match_info["id"]
-    session = await request.app[SERVICES].reads.get(session_id) if len(session_id) <= 40 else None  # noqa: PLR2004 - the column
+    session = await request.app[SERVICES].reads.get(session_id) if len(session_id) <= 40 else None
     if session is None:
         raise not_found("session")
     return session
@@ -48,10 +48,12 @@ async def events(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     session = await _session(request)
     last = request.headers.get("Last-Event-ID", "")
-    after = int(last) if last.isascii() and last.isdigit() and len(last) < 10 else 0  # noqa: PLR2004 - a version is small
+    after = int(last) if last.isascii() and last.isdigit() and len(last) < 10 else 0
 
     async def changes() -> AsyncIterator[tuple[str, str, bytes]]:
-        async for item in services.live.follow(session.id, min(after, session.version - 1) if after > session.version else after):
+        async for item in services.live.follow(
+            session.id, min(after, session.version - 1) if after > session.version else after
+        ):
             document = shapes.answer(item, services.explorer).model_dump(mode="json", by_alias=True)
             yield str(item.version), "session", orjson.dumps(document)
 
@@ -63,7 +65,9 @@ async def delivery(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     session = await _session(request)
     return reply(
-        receipts.proof(session, token=services.rules.token, chain_id=services.rules.chain_id, explorer=services.explorer)
+        receipts.proof(
+            session, token=services.rules.token, chain_id=services.rules.chain_id, explorer=services.explorer
+        )
     )
 
 
@@ -78,7 +82,11 @@ async def receipt(request: web.Request) -> web.StreamResponse:
     merchant = (settings.MERCHANT_NAME or None, settings.MERCHANT_ADDRESS or None, settings.SUPPORT_EMAIL or None)
     return reply(
         receipts.receipt(
-            session, token=services.rules.token, chain_id=services.rules.chain_id, explorer=services.explorer, merchant=merchant
+            session,
+            token=services.rules.token,
+            chain_id=services.rules.chain_id,
+            explorer=services.explorer,
+            merchant=merchant,
         )
     )
 
@@ -86,8 +94,17 @@ async def receipt(request: web.Request) -> web.StreamResponse:
 BASE = "/api/v1/onramp/sessions"
 ROUTES = (
     Route(
-        "POST", BASE, create, "anyone", "Start a purchase.", "create_session",
-        body=shapes.CreateSession, answer=shapes.CreatedSession, status=201, limit=16 * 1024, timeout=25.0,
+        "POST",
+        BASE,
+        create,
+        "anyone",
+        "Start a purchase.",
+        "create_session",
+        body=shapes.CreateSession,
+        answer=shapes.CreatedSession,
+        status=201,
+        limit=16 * 1024,
+        timeout=25.0,
         headers={"Idempotency-Key": "At least 16 characters; the same key and body give the same answer for 24 h."},
         also={
             409: "`idempotency_key_reused`, or `idempotency_in_progress` with Retry-After.",
@@ -97,12 +114,33 @@ ROUTES = (
     ),
     Route("GET", BASE + "/{id}", read, "anyone", "One session.", "read_session", answer=shapes.SessionAnswer),
     Route(
-        "GET", BASE + "/{id}/events", events, "anyone", "A session, live: a `session` event at once and at each change.",
-        "session_events", media=("text/event-stream",), timeout=None, headers={"Last-Event-ID": "Resume after this version."},
+        "GET",
+        BASE + "/{id}/events",
+        events,
+        "anyone",
+        "A session, live: a `session` event at once and at each change.",
+        "session_events",
+        media=("text/event-stream",),
+        timeout=None,
+        headers={"Last-Event-ID": "Resume after this version."},
     ),
-    Route("GET", BASE + "/{id}/delivery", delivery, "anyone", "The proof of delivery.", "session_delivery", answer=receipts.Proof),
     Route(
-        "GET", BASE + "/{id}/receipt", receipt, "anyone", "The receipt.", "session_receipt", answer=receipts.Receipt,
+        "GET",
+        BASE + "/{id}/delivery",
+        delivery,
+        "anyone",
+        "The proof of delivery.",
+        "session_delivery",
+        answer=receipts.Proof,
+    ),
+    Route(
+        "GET",
+        BASE + "/{id}/receipt",
+        receipt,
+        "anyone",
+        "The receipt.",
+        "session_receipt",
+        answer=receipts.Receipt,
         also={406: "Only JSON is served."},
     ),
 )

@@ -49,7 +49,9 @@ async def find(connection: AsyncConnection, needle: str, limit: int = 50) -> lis
         sa.func.lower(sessions.c.wallet_address) == needle.lower(),
         sa.func.lower(sessions.c.tx_hash) == needle.lower(),
     )
-    rows = await connection.execute(sa.select(sessions).where(match).order_by(sessions.c.created_at.desc()).limit(limit))
+    rows = await connection.execute(
+        sa.select(sessions).where(match).order_by(sessions.c.created_at.desc()).limit(limit)
+    )
     return [from_row(row) for row in rows]
 
 
@@ -85,7 +87,9 @@ async def least_recently_asked(connection: AsyncConnection, before: datetime, li
     """Open sessions that Stripe was not asked about since `before`, the longest ago first."""
     statement = (
         sa.select(sessions)
-        .where(sessions.c.payment_status.in_(OPEN), sessions.c.asked_at < before, sessions.c.stripe_session_id.is_not(None))
+        .where(
+            sessions.c.payment_status.in_(OPEN), sessions.c.asked_at < before, sessions.c.stripe_session_id.is_not(None)
+        )
         .order_by(sessions.c.asked_at)
         .limit(limit)
     )
@@ -94,7 +98,9 @@ async def least_recently_asked(connection: AsyncConnection, before: datetime, li
 
 async def lapsed(connection: AsyncConnection, now: datetime, limit: int) -> list[Session]:
     """Unpaid sessions whose time is over."""
-    statement = sa.select(sessions).where(sessions.c.payment_status.in_(UNPAID), sessions.c.expires_at < now).limit(limit)
+    statement = (
+        sa.select(sessions).where(sessions.c.payment_status.in_(UNPAID), sessions.c.expires_at < now).limit(limit)
+    )
     return [from_row(row) for row in await connection.execute(statement)]
 
 

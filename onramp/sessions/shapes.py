@@ -14,7 +14,7 @@ FIAT_DECIMALS = 2
 
 
 def _amount(text: str) -> str:
-    if len(text) > 40:  # noqa: PLR2004 - more digits than any amount of money
+    if len(text) > 40:
         message = "must be a plain decimal number such as 100 or 99.50"
         raise ValueError(message)
     if parse_units(text, FIAT_DECIMALS) == 0:
@@ -31,7 +31,7 @@ def _currency(text: str) -> str:
 
 
 def _email(text: str) -> str:
-    if not 3 <= len(text) <= 254 or text.count("@") != 1 or text.startswith("@") or text.endswith("@"):  # noqa: PLR2004 - RFC 5321 4.5.3.1
+    if not 3 <= len(text) <= 254 or text.count("@") != 1 or text.startswith("@") or text.endswith("@"):
         message = "must be an e-mail address"
         raise ValueError(message)
     return text
@@ -118,7 +118,9 @@ def answer(session: Session, explorer: str | None) -> SessionAnswer:
     return SessionAnswer(**_members(session, explorer))
 
 
-def created(session: Session, explorer: str | None, *, client_secret: str | None, redirect_url: str | None, publishable_key: str) -> CreatedSession:
+def created(
+    session: Session, explorer: str | None, *, client_secret: str | None, redirect_url: str | None, publishable_key: str
+) -> CreatedSession:
     """Render for the creator."""
     members = _members(session, explorer) | {"redirect_url": redirect_url}
     return CreatedSession(**members, client_secret=client_secret, publishable_key=publishable_key)

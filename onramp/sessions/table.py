@@ -19,7 +19,9 @@ sessions = sa.Table(
     sa.Column("locked_address", sa.String(42), nullable=False, comment="the address locked at Stripe"),
     sa.Column("destination_currency", sa.String(16), nullable=False),
     sa.Column("destination_network", sa.String(24), nullable=False),
-    sa.Column("from_block", sa.BigInteger, nullable=False, comment="transfers up to this block are older than the session"),
+    sa.Column(
+        "from_block", sa.BigInteger, nullable=False, comment="transfers up to this block are older than the session"
+    ),
     sa.Column("idempotency_hash", sa.String(64), comment="sha256 of the client's key; forgotten after 24 h"),
     sa.Column("body_hash", sa.String(64)),
     sa.Column("stripe_key_generation", sa.Integer, nullable=False, server_default="0"),
@@ -29,7 +31,9 @@ sessions = sa.Table(
     sa.Column("payment_status", sa.String(24), nullable=False),
     sa.Column("stripe_session_id", sa.String(255)),
     sa.Column("livemode", sa.Boolean),
-    sa.Column("delivered_units", Uint256(), comment="what Stripe says it delivered, in base units of destination_currency"),
+    sa.Column(
+        "delivered_units", Uint256(), comment="what Stripe says it delivered, in base units of destination_currency"
+    ),
     sa.Column("paid_at", UtcDateTime(), comment="when fulfillment_complete was learned"),
     sa.Column("payment_updated_at", UtcDateTime(), nullable=False),
     sa.Column("attention", sa.String(400), comment="why a person must look, in a sentence"),

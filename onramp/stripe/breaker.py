@@ -16,8 +16,12 @@ class StripeMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Declare the families."""
-        self.calls = Counter("onramp_stripe_calls_total", "Calls to Stripe, retries included.", ("call", "outcome"), registry=registry)
-        self.seconds = Histogram("onramp_stripe_call_duration_seconds", "Time of a call, retries included.", ("call",), registry=registry)
+        self.calls = Counter(
+            "onramp_stripe_calls_total", "Calls to Stripe, retries included.", ("call", "outcome"), registry=registry
+        )
+        self.seconds = Histogram(
+            "onramp_stripe_call_duration_seconds", "Time of a call, retries included.", ("call",), registry=registry
+        )
         self.open = Gauge("onramp_stripe_circuit_open", "1 while calls are refused without asking.", registry=registry)
 
 

@@ -20,7 +20,10 @@ class StripeMisconfigured(Problem):
     def __init__(self, operator: str) -> None:
         """503 for the buyer, who can do nothing about it."""
         super().__init__(
-            503, "stripe_unavailable", "Purchases are not available right now. Nothing was charged.", headers={"Retry-After": "300"}
+            503,
+            "stripe_unavailable",
+            "Purchases are not available right now. Nothing was charged.",
+            headers={"Retry-After": "300"},
         )
         self.operator = operator
 
@@ -28,7 +31,9 @@ class StripeMisconfigured(Problem):
 class StripeUnavailable(Problem):
     """Stripe is unwell or out of reach; the same request may be made again with the same key."""
 
-    def __init__(self, *, retry_after: int = 5, outcome_unknown: bool = False, stored_failure: bool = False, cause: str = "") -> None:
+    def __init__(
+        self, *, retry_after: int = 5, outcome_unknown: bool = False, stored_failure: bool = False, cause: str = ""
+    ) -> None:
         """`outcome_unknown`: it may have been done all the same. `stored_failure`: Stripe replays a stored error for this key."""
         super().__init__(
             503,
@@ -95,7 +100,7 @@ UNWELL: Final = frozenset({"crypto_onramp_disabled", "crypto_onramp_service_erro
 """Codes by which Stripe says that it does not serve anyone right now."""
 
 
-def from_reply(  # noqa: C901, PLR0911 - one table of cases, each a line
+def from_reply(
     status: int, code: str | None, kind: str | None, param: str | None, headers: Mapping[str, str]
 ) -> Problem:
     """What an error reply means. `headers` with lower-case names."""
@@ -107,7 +112,9 @@ def from_reply(  # noqa: C901, PLR0911 - one table of cases, each a line
     if status == 401:
         return StripeMisconfigured("Stripe refuses the secret key (401): check STRIPE_SECRET_KEY")
     if status == 403:
-        return StripeMisconfigured("Stripe says that this key may not use the onramp (403): is the account approved for it?")
+        return StripeMisconfigured(
+            "Stripe says that this key may not use the onramp (403): is the account approved for it?"
+        )
     if status == 429:
         return StripeUnavailable(retry_after=_seconds(headers.get("retry-after")), cause="rate limited")
     if status == 409:
@@ -115,13 +122,17 @@ def from_reply(  # noqa: C901, PLR0911 - one table of cases, each a line
     if status >= 500:
         return StripeUnavailable(outcome_unknown=True, stored_failure=replayed, cause=f"status {status}")
     if kind == "idempotency_error":
-        return StripeMisconfigured("Stripe saw this idempotency key with other parameters: did the configuration change meanwhile?")
+        return StripeMisconfigured(
+            "Stripe saw this idempotency key with other parameters: did the configuration change meanwhile?"
+        )
     if code is not None and code in REFUSALS:
         return StripeRefused(code, REFUSALS[code])
     if code is not None and code.startswith("crypto_onramp_") and code not in OUR_FAULT:
         return StripeRefused(code[:64], "The payment service refused this purchase. Nothing was charged.")
-    return StripeMisconfigured(f"Stripe refused the request ({status} {code or kind or 'without a code'}, parameter {param or 'none'})")
+    return StripeMisconfigured(
+        f"Stripe refused the request ({status} {code or kind or 'without a code'}, parameter {param or 'none'})"
+    )
 
 
 def _seconds(text: str | None) -> int:
-    return min(int(text), 3600) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else 2  # noqa: PLR2004 - an hour in digits
+    return min(int(text), 3600) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else 2

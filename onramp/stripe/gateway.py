@@ -38,7 +38,9 @@ Reply = TypeVar("Reply", bound=BaseModel)
 class OnrampGateway:
     """Implements `onramp.stripe.port.StripeGateway`."""
 
-    def __init__(self, client: "stripe.StripeClient", *, version: str | None, clock: Clock, metrics: StripeMetrics) -> None:
+    def __init__(
+        self, client: "stripe.StripeClient", *, version: str | None, clock: Clock, metrics: StripeMetrics
+    ) -> None:
         """`client` without retries of its own; `make_gateway` makes one."""
         self._client = client
         self._options = {"stripe_version": version} if version else {}
@@ -100,8 +102,10 @@ class OnrampGateway:
     ) -> StripeQuote:
         """An estimate for one pair."""
         params = {
-            "source_amount": source_amount, "source_currency": source_currency,
-            "destination_currencies": [destination_currency], "destination_networks": [destination_network],
+            "source_amount": source_amount,
+            "source_currency": source_currency,
+            "destination_currencies": [destination_currency],
+            "destination_networks": [destination_network],
         }
         try:
             reply = await self._call("quotes", QuotesReply, "get", self._quotes, params)
@@ -118,8 +122,15 @@ class OnrampGateway:
         """A listing of one."""
         await self._call("ping", ListReply, "get", SESSIONS, {"limit": 1})
 
-    async def _call(  # noqa: PLR0913 - one request, all named
-        self, name: str, model: type[Reply], method: str, path: str, params: dict[str, Any], *, idempotency_key: str | None = None
+    async def _call(
+        self,
+        name: str,
+        model: type[Reply],
+        method: str,
+        path: str,
+        params: dict[str, Any],
+        *,
+        idempotency_key: str | None = None,
     ) -> Reply:
         self._breaker.enter()
         started = self._clock.monotonic()
@@ -131,16 +142,19 @@ class OnrampGateway:
                     reply = await self._attempt(model, method, path, params, idempotency_key)
                 except StripeUnavailable as error:
                     self._metrics.calls.labels(name, "unavailable").inc()
-                    wait = max(error.retry_after if error.cause == "rate limited" else 0, backoff(attempt, base=0.2, cap=2.0, random=_RANDOM))
+                    wait = max(
+                        error.retry_after if error.cause == "rate limited" else 0,
+                        backoff(attempt, base=0.2, cap=2.0, random=_RANDOM),
+                    )
                     spent = self._clock.monotonic() - started
-                    if error.stored_failure or error.retry_after >= 60 or spent + wait + 1 > DEADLINE_SECONDS:  # noqa: PLR2004 - a minute is no retry
+                    if error.stored_failure or error.retry_after >= 60 or spent + wait + 1 > DEADLINE_SECONDS:
                         self._breaker.failed()
                         raise
                     await self._clock.sleep(wait)
                     continue
                 except Problem as error:
                     self._breaker.succeeded()
-                    self._metrics.calls.labels(name, error.code if error.status == 404 else "refused").inc()  # noqa: PLR2004 - not found
+                    self._metrics.calls.labels(name, error.code if error.status == 404 else "refused").inc()
                     if isinstance(error, StripeMisconfigured):
                         log.error("stripe.misconfigured", call=name, reason=error.operator)
                     raise
@@ -153,7 +167,9 @@ class OnrampGateway:
         finally:
             self._metrics.seconds.labels(name).observe(self._clock.monotonic() - started)
 
-    async def _attempt(self, model: type[Reply], method: str, path: str, params: dict[str, Any], key: str | None) -> Reply:
+    async def _attempt(
+        self, model: type[Reply], method: str, path: str, params: dict[str, Any], key: str | None
+    ) -> Reply:
         import stripe
 
         options = dict(self._options) | ({"idempotency_key": key} if key is not None else {})
@@ -176,15 +192,15 @@ class OnrampGateway:
             raise StripeUnavailable(outcome_unknown=True, cause="a reply of another shape") from error
 
 
-_RANDOM = random.Random()  # noqa: S311 - jitter, not a secret
+_RANDOM = random.Random()
 
 
 def _problem(error: "stripe.StripeError") -> Problem:
     status = error.http_status
     headers: Mapping[str, str] = {str(name).lower(): str(value) for name, value in (error.headers or {}).items()}
-    if status is None or 300 <= status < 400 or not isinstance(error.json_body, dict):  # noqa: PLR2004 - redirects are refused
-        unknown = status is None or status >= 500  # noqa: PLR2004 - it may have been done
-        if status == 429:  # noqa: PLR2004 - rate limited, with a body that is no JSON
+    if status is None or 300 <= status < 400 or not isinstance(error.json_body, dict):
+        unknown = status is None or status >= 500
+        if status == 429:
             return from_reply(429, None, None, None, headers)
         return StripeUnavailable(outcome_unknown=unknown, cause=f"status {status} without a readable body")
     body = error.json_body.get("error")
@@ -192,8 +208,14 @@ def _problem(error: "stripe.StripeError") -> Problem:
     return from_reply(status, detail.get("code"), detail.get("type"), detail.get("param"), headers)
 
 
-def make_gateway(  # noqa: PLR0913 - the place where it is put together
-    *, secret_key: str, api_base: str, stripe_version: str | None, http: aiohttp.ClientSession, clock: Clock, registry: CollectorRegistry
+def make_gateway(
+    *,
+    secret_key: str,
+    api_base: str,
+    stripe_version: str | None,
+    http: aiohttp.ClientSession,
+    clock: Clock,
+    registry: CollectorRegistry,
 ) -> OnrampGateway:
     """The gateway over the shared session; the SDK is imported here, so that commands that need no Stripe start quickly."""
     import stripe

@@ -43,14 +43,24 @@ class SessionReply(_Reply):
         details = self.transaction_details
         wallets = {key: item for key, item in (details.wallet_addresses or {}).items() if isinstance(item, str)}
         return StripeSession(
-            id=self.id, status=self.status, created=self.created, livemode=self.livemode, client_secret=self.client_secret,
-            redirect_url=self.redirect_url, metadata=self.metadata, wallet_address=details.wallet_address,
-            wallet_addresses=wallets, lock_wallet_address=details.lock_wallet_address, source_amount=details.source_amount,
-            source_currency=details.source_currency, destination_amount=details.destination_amount,
+            id=self.id,
+            status=self.status,
+            created=self.created,
+            livemode=self.livemode,
+            client_secret=self.client_secret,
+            redirect_url=self.redirect_url,
+            metadata=self.metadata,
+            wallet_address=details.wallet_address,
+            wallet_addresses=wallets,
+            lock_wallet_address=details.lock_wallet_address,
+            source_amount=details.source_amount,
+            source_currency=details.source_currency,
+            destination_amount=details.destination_amount,
             destination_currency=details.destination_currency,
             destination_currencies=tuple(details.destination_currencies or ()),
             destination_network=details.destination_network,
-            destination_networks=tuple(details.destination_networks or ()), transaction_id=details.transaction_id,
+            destination_networks=tuple(details.destination_networks or ()),
+            transaction_id=details.transaction_id,
         )
 
 
@@ -100,8 +110,10 @@ class QuotesReply(_Reply):
         for quote in quotes:
             if quote.destination_currency == currency:
                 return StripeQuote(
-                    destination_amount=_plain(quote.destination_amount), network_fee=_plain(quote.fees.network, 2),
-                    transaction_fee=_plain(quote.fees.transaction, 2), total=_plain(quote.source_total_amount, 2),
+                    destination_amount=_plain(quote.destination_amount),
+                    network_fee=_plain(quote.fees.network, 2),
+                    transaction_fee=_plain(quote.fees.transaction, 2),
+                    total=_plain(quote.source_total_amount, 2),
                 )
         return None
 

@@ -36,7 +36,12 @@ class Intake:
     """The door Stripe knocks at."""
 
     def __init__(
-        self, database: Database, secrets: Sequence[str], clock: Clock, metrics: WebhookMetrics, wake: Callable[[], None]
+        self,
+        database: Database,
+        secrets: Sequence[str],
+        clock: Clock,
+        metrics: WebhookMetrics,
+        wake: Callable[[], None],
     ) -> None:
         """`secrets`: all that are valid now (rotation); `wake` tells the inbox worker that there is something."""
         self._database = database

@@ -28,8 +28,16 @@ async def receive(request: web.Request) -> web.StreamResponse:
 
 ROUTES = (
     Route(
-        "POST", "/api/v1/webhooks/stripe", receive, "stripe", "Take an event of Stripe's in.", "stripe_webhook",
-        body=StripeEventBody, answer=Received, raw=True, limit=BODY_LIMIT,
+        "POST",
+        "/api/v1/webhooks/stripe",
+        receive,
+        "stripe",
+        "Take an event of Stripe's in.",
+        "stripe_webhook",
+        body=StripeEventBody,
+        answer=Received,
+        raw=True,
+        limit=BODY_LIMIT,
         also={400: "Unsigned, stale, from the future, or malformed."},
     ),
 )

@@ -82,7 +82,9 @@ async def claim_due(connection: AsyncConnection, owner: str, limit: int) -> list
     return [Claimed(row.id, row.stripe_session_id, row.tries, row.received_at) for row in rows]
 
 
-async def finish(connection: AsyncConnection, ids: Sequence[str], owner: str, state: str, reason: str | None, now: datetime) -> None:
+async def finish(
+    connection: AsyncConnection, ids: Sequence[str], owner: str, state: str, reason: str | None, now: datetime
+) -> None:
     """Mark leased events as handled or ignored."""
     await connection.execute(
         sa.update(inbox)

@@ -40,7 +40,9 @@ class StripeEvent:
     account: str | None
 
 
-def verify(raw: bytes, header: str | None, secrets: Sequence[str], now: int, tolerance: int = TOLERANCE_SECONDS) -> None:
+def verify(
+    raw: bytes, header: str | None, secrets: Sequence[str], now: int, tolerance: int = TOLERANCE_SECONDS
+) -> None:
     """Raise SignatureInvalid unless one of `secrets` signed these bytes within `tolerance` seconds of `now`, either way."""
     if not header:
         message = "the Stripe-Signature header is missing"
@@ -78,7 +80,7 @@ def _parse(header: str) -> tuple[int, list[bytes]]:
             moments.append(value)
         elif name == "v1":
             signatures.append(value.lower().encode())
-    if len(moments) != 1 or not moments[0].isdigit() or len(moments[0]) > 12:  # noqa: PLR2004 - seconds since 1970
+    if len(moments) != 1 or not moments[0].isdigit() or len(moments[0]) > 12:
         raise SignatureInvalid(message)
     if str(int(moments[0])) != moments[0] or not signatures or len(signatures) > _SIGNATURES:
         raise SignatureInvalid(message)
@@ -125,7 +127,7 @@ def _identifier(value: Any, name: str) -> str:
 
 
 def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str) or not value or len(value) > 255 or not value.isprintable():  # noqa: PLR2004 - Stripe's longest id
+    if not isinstance(value, str) or not value or len(value) > 255 or not value.isprintable():
         message = f"its `{name}` is no text"
         raise MalformedEvent(message)
     return value

@@ -28,9 +28,15 @@ class InboxWorker:
     name = "inbox"
     interval = 1.0
 
-    def __init__(  # noqa: PLR0913 - its surroundings, all named
-        self, database: Database, refresher: Refresher, clock: Clock, owner: str, metrics: WebhookMetrics,
-        worker_metrics: WorkerMetrics, paid: Callable[[], None],
+    def __init__(
+        self,
+        database: Database,
+        refresher: Refresher,
+        clock: Clock,
+        owner: str,
+        metrics: WebhookMetrics,
+        worker_metrics: WorkerMetrics,
+        paid: Callable[[], None],
     ) -> None:
         """`paid` wakes whoever pays and delivers when a session has come to owe something."""
         self._database = database
@@ -69,7 +75,7 @@ class InboxWorker:
         except Problem as error:
             await self._postpone(events, error.code)
             return
-        except Exception as error:  # noqa: BLE001 - one session's trouble must not keep the others waiting
+        except Exception as error:
             log.exception("inbox.failed", stripe_session=stripe_id)
             await self._postpone(events, type(error).__name__)
             return
@@ -98,4 +104,6 @@ class InboxWorker:
         metrics = self._worker_metrics
         metrics.backlog.labels(self.name).set(pending)
         metrics.parked.labels(self.name).set(parked)
-        metrics.age.labels(self.name).set(0 if oldest is None else max(0.0, (self._clock.now() - oldest).total_seconds()))
+        metrics.age.labels(self.name).set(
+            0 if oldest is None else max(0.0, (self._clock.now() - oldest).total_seconds())
+        )

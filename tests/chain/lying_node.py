@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from chain.nodes import NodeConfig
 
-SECRET = "k3y-that-must-never-be-seen"  # noqa: S105 - a made-up key
+SECRET = "k3y-that-must-never-be-seen"
 
 Handler = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 

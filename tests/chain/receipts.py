@@ -5,7 +5,7 @@ from typing import Any
 from chain.erc20 import TRANSFER_TOPIC, topic_of
 from chain.types import to_checksum
 
-TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"  # noqa: S105 - a token of the other kind
+TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
 OTHER_TOKEN = to_checksum("0x" + "77" * 20)
 WALLET = to_checksum("0x" + "aa" * 20)
 BUYER = to_checksum("0x" + "bb" * 20)
@@ -14,7 +14,7 @@ TX = "0x" + "12" * 32
 BLOCK_HASH = "0x" + "34" * 32
 
 
-def log(  # noqa: PLR0913 - a test names what it varies
+def log(
     amount: int = 5,
     *,
     token: str = TOKEN,

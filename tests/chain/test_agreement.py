@@ -184,7 +184,7 @@ async def test_probes_at_the_same_moment_are_one(nodes: Any, pool: Any) -> None:
 async def test_no_new_block_for_long_is_a_stall(nodes: Any, pool: Any) -> None:
     await pool.refresh()
     assert not pool.stalled
-    pool._clock.seconds += 31  # noqa: SLF001 - the clock in the test's hand
+    pool._clock.seconds += 31
     assert pool.stalled
     await asyncio.sleep(0.3)
     for node in nodes:

@@ -114,7 +114,7 @@ async def test_the_block_after_must_be_there_at_enough_operators(nodes: Any, poo
 async def test_a_halted_chain_is_a_reason_of_its_own(nodes: Any, pool: Any) -> None:
     tell(nodes, *[receipt(log())] * 3, heads=(100, 100, 100))
     await pool.refresh()
-    pool._clock.seconds += 40  # noqa: SLF001 - the clock in the test's hand
+    pool._clock.seconds += 40
     waiting = await prove(pool, TX, EXPECTED)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "chain_paused"
@@ -122,7 +122,7 @@ async def test_a_halted_chain_is_a_reason_of_its_own(nodes: Any, pool: Any) -> N
 
 async def test_nobody_having_looked_for_long_is_no_halt(nodes: Any, pool: Any) -> None:
     tell(nodes, None, None, None)
-    pool._clock.seconds += 40  # noqa: SLF001 - the clock in the test's hand
+    pool._clock.seconds += 40
     waiting = await prove(pool, TX, EXPECTED)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "not_mined"

@@ -49,7 +49,7 @@ async def test_the_chain_id_is_asked_again_after_an_outage(nodes: Any, pool: Any
     await failing(node, "eth_gasPrice")
     del nodes[0].raw["eth_gasPrice"]
     nodes[0].results["eth_chainId"] = hex(31612)
-    pool._clock.seconds += 60  # noqa: SLF001 - the clock in the test's hand
+    pool._clock.seconds += 60
     assert isinstance(await failing(node, "eth_gasPrice"), WrongChain)
 
 
@@ -57,7 +57,7 @@ async def test_a_wrong_chain_that_was_mended_comes_back(nodes: Any, pool: Any) -
     nodes[0].results["eth_chainId"] = hex(1)
     await pool.refresh()
     nodes[0].results["eth_chainId"] = hex(31611)
-    pool._clock.seconds += 31  # noqa: SLF001 - the clock in the test's hand
+    pool._clock.seconds += 31
     await asyncio.sleep(0.3)
     await pool.refresh()
     assert pool.statuses()[0].state == "ok"
@@ -106,12 +106,12 @@ async def test_429_leaves_the_node_alone_as_long_as_it_asks(nodes: Any, pool: An
     nodes[0].raw["eth_gasPrice"] = reply(status=429, headers={"Retry-After": "7"})
     nodes[1].results["eth_gasPrice"] = "0x7"
     assert await pool.any("eth_gasPrice", []) == "0x7"
-    pool._clock.seconds += 6  # noqa: SLF001 - the clock in the test's hand
+    pool._clock.seconds += 6
     await pool.any("eth_gasPrice", [])
     answers = await pool.everywhere("eth_gasPrice", [])
     assert isinstance(answers[0].error, RateLimited)
     assert nodes[0].seen["eth_gasPrice"] == 1
-    pool._clock.seconds += 2  # noqa: SLF001
+    pool._clock.seconds += 2
     await pool.any("eth_gasPrice", [])
     assert nodes[0].seen["eth_gasPrice"] == 2
 

@@ -49,7 +49,7 @@ def test_the_settings_never_show_a_url() -> None:
     with pytest.raises(ValidationError):
         ChainSettings(MEZO_RPC_URLS="nonsense")  # type: ignore[arg-type]
     with pytest.raises(ValidationError):
-        ChainSettings(MUSD_TOKEN_ADDRESS="0x12")  # noqa: S106
+        ChainSettings(MUSD_TOKEN_ADDRESS="0x12")
 
 
 @pytest.mark.parametrize("chain_id", [31611, 31612])
@@ -63,7 +63,7 @@ def test_each_chain_has_its_contracts(chain_id: int) -> None:
 
 
 async def test_web3_rides_on_the_pool(nodes: Any, pool: Any) -> None:
-    from chain.provider import web3_over  # noqa: PLC0415 - heavy
+    from chain.provider import web3_over
 
     for node in nodes:
         node.results["eth_call"] = "0x" + (42).to_bytes(32, "big").hex()
@@ -75,9 +75,9 @@ async def test_web3_rides_on_the_pool(nodes: Any, pool: Any) -> None:
 
 
 async def test_a_revert_is_web3s_own_error(nodes: Any, pool: Any) -> None:
-    from web3.exceptions import ContractLogicError  # noqa: PLC0415 - heavy
+    from web3.exceptions import ContractLogicError
 
-    from chain.provider import web3_over  # noqa: PLC0415
+    from chain.provider import web3_over
 
     for node in nodes:
         node.errors["eth_call"] = {"code": 3, "message": "execution reverted: GS000", "data": "0x"}

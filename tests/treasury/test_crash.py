@@ -64,7 +64,7 @@ async def test_a_leader_that_slept_stores_nothing_and_sends_nothing(world: World
             return signed
 
     first = world.sender()
-    object.__setattr__(first._desk, "signer", Slow())  # noqa: SLF001 - the sleeper is made from a running sender
+    object.__setattr__(first._desk, "signer", Slow())
     assert await first.step() is False
     assert await world.status("ons_one") is Status.FINAL
     assert len(world.chain.transfers()) == 1

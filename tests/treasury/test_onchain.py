@@ -33,7 +33,7 @@ def rpc_url() -> Iterator[str]:
         port = probe.getsockname()[1]
     binary = next(PARTS.glob("@foundry-rs/anvil-*/bin/anvil"))
     arguments = [str(binary), "--port", str(port), "--chain-id", str(CHAIN_ID), "--accounts", "1"]
-    process = Popen(arguments, stdout=DEVNULL, stderr=DEVNULL)  # noqa: S603 - our own node
+    process = Popen(arguments, stdout=DEVNULL, stderr=DEVNULL)
     yield f"http://127.0.0.1:{port}"
     process.terminate()
     process.wait()
@@ -164,7 +164,7 @@ async def test_a_lost_database_adopts_what_was_paid(world: World, chain: RealCha
 async def test_a_payout_that_the_token_reverts_is_reverted(world: World, chain: RealChain) -> None:
     await world.owe("ons_one", to=BUYER)
     sender = world.sender(chain=chain.view)
-    await chain.rpc("evm_setAutomine", False)  # noqa: FBT003 - the node's own parameter
+    await chain.rpc("evm_setAutomine", False)
     try:
         await sender.step()
         # Code that always reverts takes the token's place before the transaction is mined.
@@ -177,4 +177,4 @@ async def test_a_payout_that_the_token_reverts_is_reverted(world: World, chain: 
         assert await world.status("ons_one") is Status.REVERTED
         assert await chain.transfers() == []
     finally:
-        await chain.rpc("evm_setAutomine", True)  # noqa: FBT003
+        await chain.rpc("evm_setAutomine", True)

@@ -12,7 +12,7 @@ from treasury import history
 from treasury.foreign.table import Foreign, foreign, to_foreign
 
 
-async def notice(  # noqa: PLR0913 - one row, named parts
+async def notice(
     conn: AsyncConnection, chain_id: int, wallet: str, nonce: int, *, now: datetime, ids: Ids, note: str, **known: Any
 ) -> None:
     """Write down a nonce used without us; what becomes known later is added, what is known stays."""

@@ -21,7 +21,7 @@ SETTLED = (Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED)
 """Nothing is kept back for a payout in one of these."""
 
 
-async def owe(  # noqa: PLR0913 - one payout, named parts
+async def owe(
     conn: AsyncConnection,
     *,
     session_id: str,
@@ -63,7 +63,7 @@ async def owe(  # noqa: PLR0913 - one payout, named parts
     return existing.id
 
 
-async def move(  # noqa: PLR0913 - one move, named parts
+async def move(
     conn: AsyncConnection, payout_id: str, fact: Fact, *, now: datetime, by: str = BY, note: str = "", **values: Any
 ) -> Moved | Same:
     """Tell a fact to a payout. Raises MoveRefused."""

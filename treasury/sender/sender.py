@@ -33,7 +33,7 @@ class Sender:
 
     name = "treasury"
 
-    def __init__(  # noqa: PLR0913 - the whole outside of the sender, once, at the place of composition
+    def __init__(
         self,
         *,
         config: SenderConfig,

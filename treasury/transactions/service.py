@@ -19,7 +19,7 @@ from treasury.transactions.table import Attempt, Transaction, attempts, to_attem
 BY = "treasury"
 
 
-async def move(  # noqa: PLR0913 - one move, named parts
+async def move(
     conn: AsyncConnection,
     transaction_id: str,
     fact: Fact,
@@ -40,7 +40,7 @@ async def take_nonce(
     return await _insert(conn, intent, operation_id, Status.APPROVED, adopted=False, now=now, ids=ids)
 
 
-async def adopt(  # noqa: PLR0913 - one row, named parts
+async def adopt(
     conn: AsyncConnection,
     intent: TransferIntent,
     operation_id: str,
@@ -56,7 +56,7 @@ async def adopt(  # noqa: PLR0913 - one row, named parts
     return row_id
 
 
-async def _insert(  # noqa: PLR0913 - one row, named parts
+async def _insert(
     conn: AsyncConnection,
     intent: TransferIntent,
     operation_id: str,
@@ -89,7 +89,7 @@ async def _insert(  # noqa: PLR0913 - one row, named parts
     return row_id
 
 
-async def add_attempt(  # noqa: PLR0913 - one row, named parts
+async def add_attempt(
     conn: AsyncConnection,
     transaction_id: str,
     signed: Signed,

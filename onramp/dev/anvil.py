@@ -2,33 +2,28 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import platform
 import shutil
-import signal
 import socket
-import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 
-from onramp.dev.rpc import Rpc
+from onramp.dev.machine import ROOT, ends_with_parent, taken
+from onramp.dev.rpc import DevChainError, Rpc
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 # What npm calls a processor in the names of Foundry's packages.
 _ARCHITECTURES: Final = {"x86_64": "amd64", "amd64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 3
 _TAIL_BYTES: Final = 2000
-_PR_SET_PDEATHSIG: Final = 1
 
 
-class AnvilError(Exception):
+class AnvilError(DevChainError):
     """The node could not be started; the text says why and what to do."""
 
 
@@ -56,26 +51,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _ends_with_parent() -> Callable[[], None] | None:
-    """What the child runs first, so that a killed test run leaves no node behind; the node saves its state on SIGTERM."""
-    if sys.platform != "linux":
-        return None
-    libc, parent = ctypes.CDLL(None), os.getpid()
-
-    def arrange() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before we asked to be told
-            os._exit(1)
-
-    return arrange
-
-
 class Anvil:
     """One node on the loopback. `start` again after `stop` continues from the state in the data directory.
 
@@ -100,7 +75,7 @@ class Anvil:
     async def start(self, data_dir: Path | None = None) -> None:
         """Start, and return once it answers. `data_dir` keeps the chain; without it, nothing is kept. Raises AnvilError."""
         if self.running:
-            message = "anvil already runs"
+            message = "Anvil already runs."
             raise AnvilError(message)
         program = binary()
         if data_dir is None:
@@ -126,7 +101,7 @@ class Anvil:
         self._remove_temporary()
 
     async def _start_on(self, program: Path, port: int, *, keep: bool) -> None:
-        if _taken(port):
+        if taken(port):
             message = f"Port {port} is taken: stop what listens there, or choose another port."
             raise _PortTaken(message)
         # Prague is what Mezo has run since v11, less than the node's own default. History is pruned because the node
@@ -145,7 +120,7 @@ class Anvil:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_ends_with_parent(),
+                preexec_fn=ends_with_parent(),
                 start_new_session=True,  # Ctrl-C in a terminal is ours to handle: the node has to save first
             )
         self.url = f"http://127.0.0.1:{port}"

@@ -9,14 +9,15 @@ import orjson
 from eth_abi.abi import encode
 
 from chain.types import keccak
-from onramp.dev.anvil import ROOT
+from onramp.dev.machine import ROOT
+from onramp.dev.rpc import DevChainError
 
 _MODULES: Final = ROOT / "node_modules"
 _MUSD: Final = _MODULES / "@mezo-org/musd-contracts/deployments/matsnet/MUSD.json"
 _SAFE: Final = _MODULES / "@safe-global/safe-contracts/build/artifacts/contracts"
 
 
-class ArtifactError(Exception):
+class ArtifactError(DevChainError):
     """A contract's package is missing; the text says what to do."""
 
 

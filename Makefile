@@ -43,7 +43,7 @@ bench: setup ## Measure, each figure as a ratio against a bare baseline in the s
 lint: setup ## Style, types, and the one direction between floors.
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports
 
 fmt: setup ## Format.
 	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .

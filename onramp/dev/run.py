@@ -14,8 +14,9 @@ from pydantic import SecretStr
 
 from onramp.app import WORKERS, make_app
 from onramp.cli.output import Refused
-from onramp.dev.anvil import AnvilError, free_port
+from onramp.dev.anvil import free_port
 from onramp.dev.devchain import CHAIN_ID, DevChain
+from onramp.dev.rpc import DevChainError
 from onramp.dev.wallet import DevWallet, dev_wallet
 from onramp.sandbox.app import SandboxConfig, make_sandbox
 from onramp.server import run_with_uvloop, set_up_logs, start_app, until_told
@@ -164,7 +165,7 @@ def run_dev(port: int, data: Path | None) -> None:
                     "Open the checkout page and pay with card 4242 4242 4242 4242. Ctrl-C stops everything.", flush=True
                 )
                 await until_told()
-        except AnvilError as error:
+        except (DevChainError, OSError) as error:
             raise Refused(f"onramp: {error}") from error
 
     run_with_uvloop(run())

@@ -104,7 +104,11 @@ def postgres_databases(postgres_server: str, postgres_template: str) -> Iterator
     def make() -> str:
         name = "t" + secrets.token_hex(8)
         with ThreadPoolExecutor(1) as pool:  # beside the test's own loop
-            pool.submit(lambda: asyncio.run(_execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"'))).result()
+            pool.submit(
+                lambda: asyncio.run(
+                    _execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
+                )
+            ).result()
         names.append(name)
         return _named(postgres_server, name)
 

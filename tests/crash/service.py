@@ -19,7 +19,11 @@ _left = int(sys.argv[1])
 @sa.event.listens_for(sa.Engine, "after_cursor_execute")
 def _executed(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
     words = statement.lstrip().split(None, 3)
-    if words and words[0].upper() in {"INSERT", "UPDATE", "DELETE"} and any(word.strip('"') in TABLES for word in words):
+    if (
+        words
+        and words[0].upper() in {"INSERT", "UPDATE", "DELETE"}
+        and any(word.strip('"') in TABLES for word in words)
+    ):
         _touched.add(id(connection))
 
 

@@ -46,8 +46,11 @@ class Case:
         home.mkdir(parents=True, exist_ok=True)
         self.wallet: DevWallet = dev_wallet(home)
         self.config = SandboxConfig(
-            secret_key="sk_test_" + secrets.token_hex(8), publishable_key="pk_test_x", webhook_url=f"{self.api}/api/v1/webhooks/stripe",
-            webhook_secrets=("whsec_" + secrets.token_hex(8),), base_url="",
+            secret_key="sk_test_" + secrets.token_hex(8),
+            publishable_key="pk_test_x",
+            webhook_url=f"{self.api}/api/v1/webhooks/stripe",
+            webhook_secrets=("whsec_" + secrets.token_hex(8),),
+            base_url="",
         )
         self.sandbox_port = free_port()
 
@@ -64,7 +67,14 @@ class Case:
     async def process(self, die_at: int) -> AsyncIterator[asyncio.subprocess.Process]:
         log = (self.home / "service.log").open("ab")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.crash.service", str(die_at), cwd=ROOT, env=self.environment(), stdout=log, stderr=log
+            sys.executable,
+            "-m",
+            "tests.crash.service",
+            str(die_at),
+            cwd=ROOT,
+            env=self.environment(),
+            stdout=log,
+            stderr=log,
         )
         try:
             yield process
@@ -74,10 +84,11 @@ class Case:
                 await process.wait()
             log.close()
 
-    async def run(self, die_at: int) -> bool:
+    async def run(self, die_at: int, minting: asyncio.Lock) -> bool:
         """True where the process really died on the way."""
-        await self.chain.mint(self.wallet.address, 1_000 * 10**18)
-        await self.chain.fund_gas(self.wallet.address, 10**18)
+        async with minting:
+            await self.chain.mint(self.wallet.address, 1_000 * 10**18)
+            await self.chain.fund_gas(self.wallet.address, 10**18)
         async with AsyncExitStack() as stack:
             app = make_sandbox(self.config)
             runner, _ = await start_app(app, "127.0.0.1", self.sandbox_port)
@@ -111,7 +122,9 @@ class Case:
         while made is None:
             await asyncio.sleep(0.2)
             try:
-                async with http.post(f"{self.api}/api/v1/onramp/sessions", json=body, headers={"Idempotency-Key": self.key}) as answer:
+                async with http.post(
+                    f"{self.api}/api/v1/onramp/sessions", json=body, headers={"Idempotency-Key": self.key}
+                ) as answer:
                     if answer.status == 201:
                         made = await answer.json()
             except aiohttp.ClientError:
@@ -127,8 +140,13 @@ class Case:
                 continue
 
     async def paid(self) -> int:
-        query = {"address": self.chain.deployment.musd, "fromBlock": "0x0", "toBlock": "latest", "topics": [TRANSFER_TOPIC, None, "0x" + "0" * 24 + self.buyer[2:]]}
-        return len(await self.chain.rpc.call("eth_getLogs", query))
+        query = {
+            "address": self.chain.deployment.musd,
+            "fromBlock": "0x0",
+            "toBlock": "latest",
+            "topics": [TRANSFER_TOPIC, None, "0x" + "0" * 24 + self.buyer[2:]],
+        }
+        return len(await self.chain.rpc("eth_getLogs", query))
 
     def words(self, what: str) -> str:
         return f"{what}\n{(self.home / 'service.log').read_text()[-3000:]}"
@@ -136,15 +154,18 @@ class Case:
 
 async def campaign(chain: DevChain, tmp_path: Path, url_of: Any) -> int:
     gate = asyncio.Semaphore(AT_ONCE)
+    minting = asyncio.Lock()  # the node gives its own accounts one nonce at a time
 
     async def one(number: int) -> bool:
         async with gate:
-            return await Case(chain, tmp_path / str(number), url_of(number)).run(number)
+            return await Case(chain, tmp_path / str(number), url_of(number)).run(number, minting)
 
     return sum(await asyncio.gather(*(one(number) for number in range(1, COMMITS + 1))))
 
 
-async def test_a_process_killed_at_any_commit_still_pays_once(chain: DevChain, tmp_path: Path, sqlite_template: Path) -> None:
+async def test_a_process_killed_at_any_commit_still_pays_once(
+    chain: DevChain, tmp_path: Path, sqlite_template: Path
+) -> None:
     def url_of(number: int) -> str:
         folder = tmp_path / str(number)
         folder.mkdir(parents=True, exist_ok=True)

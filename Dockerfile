@@ -1,0 +1,25 @@
+# Two stages: the first has pip, the second only what runs.
+FROM python:3.11-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/onramp
+WORKDIR /src
+COPY requirements.lock ./
+RUN /opt/onramp/bin/pip install --require-hashes --requirement requirements.lock
+
+FROM python:3.11-slim
+RUN groupadd --system --gid 10001 onramp && useradd --system --uid 10001 --gid onramp --home-dir /srv/onramp onramp
+COPY --from=build /opt/onramp /opt/onramp
+WORKDIR /srv/onramp
+COPY kit ./kit
+COPY chain ./chain
+COPY treasury ./treasury
+COPY onramp ./onramp
+COPY contracts ./contracts
+RUN printf '#!/bin/sh\nexec /opt/onramp/bin/python -m onramp "$@"\n' > /usr/local/bin/onramp && chmod 755 /usr/local/bin/onramp
+USER onramp
+ENV PATH=/opt/onramp/bin:$PATH PYTHONPATH=/srv/onramp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    ENVIRONMENT=production HOST=0.0.0.0 PORT=3001
+EXPOSE 3001
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/health\", timeout=4)"]
+CMD ["onramp", "serve"]

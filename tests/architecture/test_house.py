@@ -1,0 +1,106 @@
+"""Rules of the house that no linter knows."""
+
+import ast
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from onramp.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FLOORS = ("kit", "chain", "treasury", "onramp")
+SOURCES = [path for floor in FLOORS for path in (ROOT / floor).rglob("*.py")]
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_each_floor_is_ours_and_not_a_library_of_that_name(floor):
+    assert Path(importlib.import_module(floor).__file__).resolve().is_relative_to(ROOT)
+
+
+def test_web3_is_imported_in_chain_alone():
+    assert [path for path in SOURCES if "web3" in _imports(path) and not path.is_relative_to(ROOT / "chain")] == []
+
+
+def test_the_environment_is_read_in_one_place():
+    # The development node and the debug switch of the command line pass an environment on; they decide nothing by it.
+    allowed = {"onramp/dev/anvil.py", "onramp/dev/machine.py", "onramp/cli/__init__.py"}
+    readers = {
+        path.relative_to(ROOT).as_posix() for path in SOURCES if re.search(r"\benviron\b|\bgetenv\b", path.read_text())
+    }
+    assert readers <= allowed
+
+
+def test_no_float_comes_near_money():
+    rooms = [ROOT / "onramp" / room for room in ("sessions", "quotes", "stripe")] + [
+        ROOT / "treasury" / "payouts",
+        ROOT / "treasury" / "signers",
+    ]
+    callers = [
+        path.name
+        for room in rooms
+        for path in room.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
+    ]
+    assert callers == []
+
+
+def test_lock_files_and_configuration_name_no_registry():
+    for name in (
+        "requirements.lock",
+        "requirements-dev.lock",
+        "package-lock.json",
+        ".npmrc",
+        "pyproject.toml",
+        "Makefile",
+        ".ci/run",
+    ):
+        text = (ROOT / name).read_text()
+        assert not re.search(
+            r"pypi\.org|pythonhosted|registry\.npmjs|npmjs\.org|^\s*(--)?(extra-)?index-url|\"resolved\": *\"http", text, re.MULTILINE
+        ), name
+
+
+def test_every_direct_dependency_says_what_it_is_for():
+    text = (ROOT / "pyproject.toml").read_text()
+    project = tomllib.loads(text)
+    for requirement in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]:
+        line = next(line for line in text.splitlines() if f'"{requirement}"' in line)
+        assert "#" in line, requirement
+
+
+def test_the_readme_lists_every_variable():
+    listed = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert listed == set(Settings.model_fields)
+
+
+def test_the_example_environment_lists_every_variable():
+    listed = set(re.findall(r"^# ([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert listed == set(Settings.model_fields)
+
+
+def test_the_readme_maps_every_room():
+    text = (ROOT / "README.md").read_text()
+    rooms = {path.parent.relative_to(ROOT).as_posix() + "/" for path in SOURCES if path.name == "__init__.py"}
+    unmapped = {room for room in rooms if f"`{room}`" not in text} - {"kit/http/"}
+    assert unmapped == set()
+
+
+def test_the_image_copies_what_is_there():
+    for line in (ROOT / "Dockerfile").read_text().splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            for source in line.split()[1:-1]:
+                assert (ROOT / source).exists(), line

@@ -1,0 +1,102 @@
+"""The ways a row may change, on both databases."""
+
+import asyncio
+
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from kit import store
+from kit.database import Database, metadata, normalise_url
+from onramp import migrations
+from onramp.webhooks.table import inbox
+
+
+def _row(number: int) -> dict[str, object]:
+    from datetime import UTC, datetime
+
+    now = datetime.now(UTC)
+    return {
+        "id": f"evt_{number}", "type": "t", "stripe_session_id": "cos_1", "session_status": None, "body_sha256": "0" * 64,
+        "created_at": now, "received_at": now, "state": "pending", "reason": None, "due_at": now,
+    }  # fmt: skip
+
+
+async def test_the_migrations_make_the_tables_that_the_code_describes(database: Database) -> None:
+    async with database.read() as connection:
+        options = {"compare_type": True}
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync, opts=options), metadata)
+        )
+    assert differences == []
+
+
+async def test_migrating_again_and_from_several_places_changes_nothing(database: Database) -> None:
+    results = await asyncio.gather(*(migrations.upgrade(database) for _ in range(4)))
+    assert {after for _, after in results} == {migrations.newest()}
+
+
+async def test_one_of_many_compare_and_sets_wins(database: Database) -> None:
+    async with database.write() as connection:
+        await store.insert_or_nothing(connection, inbox, [_row(1)], ["id"])
+
+    async def change(number: int) -> bool:
+        async with database.write() as connection:
+            return await store.compare_and_set(
+                connection, inbox, "evt_1", ["pending"], column="state", state="handled", reason=str(number)
+            )
+
+    assert sum(await asyncio.gather(*(change(number) for number in range(20)))) == 1
+
+
+async def test_each_due_row_is_claimed_once(database: Database) -> None:
+    async with database.write() as connection:
+        await store.insert_or_nothing(connection, inbox, [_row(number) for number in range(100)], ["id"])
+
+    async def work(owner: str) -> list[str]:
+        taken: list[str] = []
+        while True:
+            async with database.write() as connection:
+                rows = await store.claim(
+                    connection,
+                    inbox,
+                    owner=owner,
+                    seconds=60,
+                    limit=7,
+                    due=inbox.c.state == "pending",
+                    order_by=inbox.c.id,
+                )
+            if not rows:
+                return taken
+            taken += [row.id for row in rows]
+
+    taken = [item for part in await asyncio.gather(*(work(f"w{number}") for number in range(6))) for item in part]
+    assert sorted(taken) == sorted(f"evt_{number}" for number in range(100))
+
+
+async def test_a_lapsed_lease_is_handed_on_and_its_old_holder_can_write_nothing(database: Database) -> None:
+    async with database.write() as connection:
+        await store.insert_or_nothing(connection, inbox, [_row(1)], ["id"])
+    for owner, seconds in (("frozen", -1), ("next", 60)):
+        async with database.write() as connection:
+            rows = await store.claim(
+                connection, inbox, owner=owner, seconds=seconds, limit=1, due=sa.true(), order_by=inbox.c.id
+            )
+            assert [row.id for row in rows] == ["evt_1"]
+    async with database.write() as connection:
+        assert not await store.release(connection, inbox, "evt_1", "frozen", state="handled")
+        assert await store.release(connection, inbox, "evt_1", "next", state="handled")
+
+
+async def test_what_is_there_already_is_not_inserted_and_not_an_error(database: Database) -> None:
+    async with database.write() as connection:
+        assert await store.insert_or_nothing(connection, inbox, [_row(1)], ["id"]) == ["evt_1"]
+    async with database.write() as connection:
+        assert sorted(await store.insert_or_nothing(connection, inbox, [_row(1), _row(2)], ["id"])) == ["evt_2"]
+
+
+def test_urls_as_platforms_hand_them_out_are_accepted() -> None:
+    url, arguments = normalise_url("postgres://u:p@db.example:5432/railway?sslmode=require")
+    assert url.drivername == "postgresql+asyncpg"
+    assert "sslmode" not in url.query
+    assert arguments == {"ssl": "require"}

@@ -70,7 +70,9 @@ def test_lock_files_and_configuration_name_no_registry():
     ):
         text = (ROOT / name).read_text()
         assert not re.search(
-            r"pypi\.org|pythonhosted|registry\.npmjs|npmjs\.org|^\s*(--)?(extra-)?index-url|\"resolved\": *\"http", text, re.MULTILINE
+            r"pypi\.org|pythonhosted|registry\.npmjs|npmjs\.org|^\s*(--)?(extra-)?index-url|\"resolved\": *\"http",
+            text,
+            re.MULTILINE,
         ), name
 
 

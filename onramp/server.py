@@ -44,7 +44,9 @@ async def until_told() -> None:
 
 async def start_app(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
     """Start serving; the runner to clean up, and the port that was taken."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=False)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=False, lingering_time=2.0
+    )
     try:
         await runner.setup()
         site = web.TCPSite(runner, host, port, backlog=1024)

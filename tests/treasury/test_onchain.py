@@ -129,9 +129,6 @@ async def test_a_payout_is_proved_and_carries_its_reference(world: World, chain:
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
 async def test_death_at_a_checkpoint_pays_once(world: World, chain: RealChain, name: str) -> None:
-    if world.database.dialect == "postgresql" and name not in {"nonce_taken", "broadcast"}:
-        pytest.skip("every checkpoint runs on both databases with the fake chain")
-
     def checkpoint(reached: str) -> None:
         if reached == name:
             raise Crash(name)

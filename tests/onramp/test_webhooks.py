@@ -1,0 +1,127 @@
+"""Stripe's door: what is not Stripe's is a 400, what is Stripe's is stored once."""
+
+import hashlib
+import hmac
+import time
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+
+from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
+from onramp.webhooks.table import inbox
+from tests.onramp.conftest import SECRETS, Service
+
+
+def event(number: int = 1, kind: str = "crypto.onramp_session.updated", status: str = "requires_payment") -> bytes:
+    session = {"id": f"cos_{number}", "object": "crypto.onramp_session", "status": status}
+    return orjson.dumps(
+        {
+            "id": f"evt_{number}",
+            "object": "event",
+            "type": kind,
+            "created": 1,
+            "livemode": False,
+            "data": {"object": session},
+        }
+    )
+
+
+def signed(body: bytes, secret: str = SECRETS[0], moment: int | None = None) -> str:
+    at = int(time.time()) if moment is None else moment
+    return f"t={at},v1={hmac.digest(secret.encode(), f'{at}.'.encode() + body, hashlib.sha256).hex()}"
+
+
+async def send(service: Service, body: bytes, header: str | None) -> tuple[int, dict[str, Any]]:
+    headers = {"Stripe-Signature": header} if header is not None else {}
+    async with service.http.post(f"{service.api}/api/v1/webhooks/stripe", data=body, headers=headers) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def rows(service: Service) -> list[Any]:
+    async with service.database.read() as connection:
+        return list(await connection.execute(sa.select(inbox)))
+
+
+async def test_a_signed_event_is_stored_once_however_often_it_comes(service: Service) -> None:
+    for _ in range(3):
+        assert (await send(service, event(), signed(event())))[0] == 200
+    (row,) = await rows(service)
+    assert (row.id, row.state, row.stripe_session_id) == ("evt_1", "pending", "cos_1")
+
+
+async def test_the_second_secret_of_a_rotation_is_good(service: Service) -> None:
+    assert (await send(service, event(), signed(event(), SECRETS[1])))[0] == 200
+
+
+async def test_an_event_of_another_type_is_stored_as_ignored(service: Service) -> None:
+    body = event(kind="charge.succeeded")
+    assert (await send(service, body, signed(body)))[0] == 200
+    (row,) = await rows(service)
+    assert (row.state, row.reason) == ("ignored", "another type of event")
+
+
+BODIES = (
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff",
+    b'{"object":"event"}',
+    b"[" * 100_000,
+    event().replace(b'"evt_1"', b"7"),
+    event().replace(b'"created":1', b'"created":"x"'),
+)
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_a_signed_body_that_is_no_event_is_400(service: Service, body: bytes) -> None:
+    status, problem = await send(service, body, signed(body))
+    assert (status, problem["code"]) == (400, "malformed_event")
+    assert await rows(service) == []
+
+
+HEADERS = (
+    None, "", "t=1", "v1=00", "nonsense", "t=x,v1=00", "t=1,v1=zz,", "t=٣,v1=00", "t=1;v1=00", "t=1,t=2,v1=00", "t=0001,v1=00",
+    signed(event(), "whsec_other"), signed(event(), SECRETS[0], int(time.time()) - 3600), signed(event(), SECRETS[0], int(time.time()) + 3600),
+    signed(event(2)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("header", HEADERS)
+async def test_what_stripe_did_not_sign_now_is_400(service: Service, header: str | None) -> None:
+    status, problem = await send(service, event(), header)
+    assert (status, problem["code"]) == (400, "signature_invalid")
+    assert await rows(service) == []
+
+
+async def test_a_body_above_a_mebibyte_is_413(service: Service) -> None:
+    body = b" " * (1024 * 1024 + 1)
+    assert (await send(service, body, signed(body)))[0] == 413
+
+
+def test_an_empty_secret_verifies_nothing() -> None:
+    body = event()
+    with pytest.raises(SignatureInvalid):
+        verify(body, signed(body, ""), ("",), int(time.time()))
+
+
+def test_spaces_after_commas_and_old_schemes_are_let_pass() -> None:
+    body = event()
+    verify(body, signed(body).replace(",", ", ") + ", v0=00", SECRETS, int(time.time()))
+
+
+def test_stripes_own_helper_signs_what_we_verify() -> None:
+    from stripe import WebhookSignature
+
+    body = event()
+    at = int(time.time())
+    header = WebhookSignature.generate_signature_header(body.decode(), SECRETS[0], timestamp=at)
+    verify(body, header, SECRETS, at)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_no_body_raises_anything_else(body: bytes) -> None:
+    with pytest.raises(MalformedEvent):
+        parse_event(body)

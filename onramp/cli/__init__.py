@@ -31,8 +31,10 @@ app.add_typer(events_app, name="events")
 
 def main() -> NoReturn:
     """Run, and turn whatever goes wrong into one clear line and exit status 1."""
-    from kit.logs import redact
+    from kit.logs import configure, redact
 
+    # A command's output is its answer; the commands that serve set the logs up as they are asked to.
+    configure("critical")
     try:
         app()
     except Refused as refused:

@@ -1,0 +1,116 @@
+"""`onramp doctor` names what is broken, one thing at a time, and gives no secret away."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onramp.dev.anvil import free_port
+from onramp.dev.devchain import DevChain, running
+from onramp.dev.run import SETTLEMENT
+from onramp.dev.wallet import dev_wallet
+from onramp.sandbox.app import SandboxConfig, make_sandbox
+from onramp.server import start_app
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+async def environment(chain: DevChain, sqlite_url: str, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
+    """Everything well."""
+    port = free_port()
+    stripe = f"http://127.0.0.1:{port}"
+    config = SandboxConfig(
+        secret_key="sk_test_doctor",
+        publishable_key="pk_test_doctor",
+        webhook_url=None,
+        webhook_secrets=("whsec_x",),
+        base_url=stripe,
+    )
+    runner, _ = await start_app(make_sandbox(config), "127.0.0.1", port)
+    wallet = dev_wallet(tmp_path)
+    yield {
+        "PATH": os.environ["PATH"], "HOME": str(tmp_path), "DATABASE_URL": sqlite_url, "STRIPE_SECRET_KEY": "sk_test_doctor",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_doctor", "STRIPE_WEBHOOK_SECRETS": "whsec_x", "STRIPE_API_BASE": stripe,
+        "MEZO_RPC_URLS": ",".join(chain.rpc_urls), "SETTLEMENT_ADDRESS": SETTLEMENT, "HOT_WALLET_ADDRESS": wallet.address,
+        "HOT_WALLET_KEYSTORE": str(wallet.keystore), "HOT_WALLET_PASSWORD": wallet.password,
+    }  # fmt: skip
+    await runner.cleanup()
+
+
+async def doctor(environment: dict[str, str]) -> tuple[int, dict[str, bool], str]:
+    process = await asyncio.create_subprocess_exec(
+        str(ROOT / ".venv/bin/onramp"),
+        "doctor",
+        "--json",
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    document: dict[str, Any] = json.loads(out)
+    assert document["ok"] is (process.returncode == 0)
+    return process.returncode or 0, {check["name"]: check["ok"] for check in document["checks"]}, (out + err).decode()
+
+
+async def test_a_healthy_service_passes(environment: dict[str, str]) -> None:
+    code, checks, said = await doctor(environment)
+    assert code == 0, said
+    assert all(checks.values())
+    assert {"settings", "database", "migrations", "redis", "agreement", "stripe", "signer", "node:alpha"} <= set(checks)
+
+
+BREAKS: dict[str, tuple[dict[str, str], set[str]]] = {
+    "the database": ({"DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:9/x"}, {"database", "migrations"}),
+    "migrations": ({"DATABASE_URL": "sqlite+aiosqlite:///empty.db"}, {"migrations"}),
+    "Stripe's address": ({"STRIPE_API_BASE": "http://127.0.0.1:9"}, {"stripe"}),
+    "Stripe's key": ({"STRIPE_SECRET_KEY": "sk_test_hunter2"}, {"stripe"}),
+    "the keystore's password": ({"HOT_WALLET_PASSWORD": "hunter2"}, {"signer"}),
+    "the keystore": ({"HOT_WALLET_KEYSTORE": "/nowhere/hunter2.json"}, {"signer"}),
+    "the pinned address": ({"HOT_WALLET_ADDRESS": SETTLEMENT}, {"signer"}),
+    "a setting": ({"CHAIN_AGREEMENT": "hunter2"}, {"settings"}),
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+async def test_one_broken_thing_is_named_alone(
+    environment: dict[str, str], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes, wanted = BREAKS[what]
+    code, checks, said = await doctor(environment | changes)
+    assert code == 1
+    assert {name for name, ok in checks.items() if not ok} == wanted, said
+    assert "hunter2" not in said
+    assert "Traceback" not in said
+
+
+async def test_a_dead_node_is_named_and_the_others_agree(environment: dict[str, str]) -> None:
+    urls = environment["MEZO_RPC_URLS"].split(",")
+    code, checks, said = await doctor(
+        environment | {"MEZO_RPC_URLS": ",".join([*urls[:2], "dead=http://127.0.0.1:9/hunter2hunter2"])}
+    )
+    assert code == 1
+    assert {name for name, ok in checks.items() if not ok} == {"node:dead"}, said
+    assert "hunter2" not in said
+
+
+async def test_a_wrong_chain_is_named_and_too_few_cannot_agree(environment: dict[str, str], chain: DevChain) -> None:
+    for name in ("beta", "gamma"):
+        chain.proxy(name).wrong_chain_id = 1
+    try:
+        _, checks, said = await doctor(environment)
+    finally:
+        for name in ("beta", "gamma"):
+            chain.proxy(name).honest()
+    assert {name for name, ok in checks.items() if not ok} == {"node:beta", "node:gamma", "agreement"}, said

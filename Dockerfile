@@ -16,7 +16,8 @@ COPY treasury ./treasury
 COPY onramp ./onramp
 COPY contracts ./contracts
 RUN printf '#!/bin/sh\nexec /opt/onramp/bin/python -m onramp "$@"\n' > /usr/local/bin/onramp && chmod 755 /usr/local/bin/onramp
-USER onramp
+# By number, so that a platform can see that it is not root.
+USER 10001:10001
 ENV PATH=/opt/onramp/bin:$PATH PYTHONPATH=/srv/onramp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     ENVIRONMENT=production HOST=0.0.0.0 PORT=3001
 EXPOSE 3001

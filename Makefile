@@ -4,34 +4,43 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup run test prove bench lint fmt lock clean
 
-PYTHON ?= python3
 BIN := .venv/bin
-PLATFORM := $(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed -e 's/x86_64/amd64/' -e 's/aarch64/arm64/')
-ANVIL := $(shell sed -n 's/.*"@foundry-rs\/anvil-linux-amd64": "\(.*\)".*/\1/p' package.json)
+# The first Python on the path that is new enough; `make PYTHON=...` names another.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+# Trust what this machine trusts, as pip does; and give up soon where there is no index, because pip comes next.
+UV := UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=1 $(BIN)/uv
 
 help: ## Show what there is.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.ready node_modules/.ready ## Install everything into this folder: .venv and node_modules.
 
-.venv/.ready: requirements-dev.lock pyproject.toml
+.venv/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "setup: Python 3.11 or newer is needed, and none is on the path" >&2; exit 1; }
 	@echo "setup: Python packages into .venv"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or newer is needed" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@if $(PIP) install --require-hashes --requirement requirements-setup.lock 2>/dev/null \
+		&& $(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.lock 2>/dev/null; then :; else \
+		echo "setup: uv cannot reach an index from here; the same with pip, which takes a minute"; \
+		$(PIP) install --require-hashes --requirement requirements-dev.lock; \
+	fi
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 node_modules/.ready: package-lock.json package.json
+	@node -e 'process.exit(parseInt(process.versions.node, 10) < 20 ? 1 : 0)' 2>/dev/null \
+		|| { echo "setup: Node 20 or newer is needed, for the EVM node of development and tests" >&2; exit 1; }
 	@echo "setup: EVM node and contracts into node_modules"
-	@npm ci --silent
-	@test "$(PLATFORM)" = linux-amd64 || npm install --silent --no-save @foundry-rs/anvil-$(PLATFORM)@$(ANVIL)
+	@npm ci --ignore-scripts --loglevel=error >/dev/null
 	@touch $@
 
 run: setup ## Run everything on this machine; buy MUSD with a test card.
 	@exec $(BIN)/onramp dev $(ARGS)
 
 test: setup lint ## The whole test suite.
+	@echo "test: SQLite, Postgres and an EVM node are real; what cannot run here is listed at the end"
 	@$(BIN)/python -m pytest $(ARGS)
 
 prove: setup ## The long campaigns: crashes on both databases, random histories.
@@ -41,16 +50,19 @@ bench: setup ## Measure, each figure as a ratio against a bare baseline in the s
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: setup ## Style, types, and the one direction between floors.
-	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@echo "lint: style, types, layers"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "lint: not formatted; make fmt mends it" >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
 fmt: setup ## Format.
-	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
 
-lock: ## Resolve the dependencies anew (needs uv in .venv).
-	@$(BIN)/uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+lock: setup ## Resolve the dependencies anew; names no host, keeps every hash.
+	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
+	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove what setup made.
-	@rm -rf .venv node_modules .run .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv node_modules .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info

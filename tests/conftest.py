@@ -9,9 +9,10 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import asyncpg
@@ -22,6 +23,8 @@ from kit.database import Database, connect
 from onramp import migrations
 
 ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS = 90
+"""For a busy machine; on a quiet one the whole stack is up in a few."""
 
 
 def _migrated(url: str) -> None:
@@ -173,7 +176,7 @@ def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
 
 
 def _printed(process: "subprocess.Popen[str]", log: Path) -> dict[str, str]:
-    wanted = {"api", "checkout", "docs", "metrics", "rpc", "stripe"}
+    wanted = {field.name for field in fields(DevStack)} - {"log"}
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
@@ -183,8 +186,13 @@ def _printed(process: "subprocess.Popen[str]", log: Path) -> dict[str, str]:
 
     threading.Thread(target=read, daemon=True).start()
     found: dict[str, str] = {}
-    while wanted - set(found):
-        line = lines.get(timeout=60)
+    until = time.monotonic() + START_SECONDS
+    while missing := wanted - set(found):
+        try:
+            line = lines.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            names = ", ".join(sorted(missing))
+            pytest.fail(f"`onramp dev` did not print {names} in {START_SECONDS} s: {log.read_text()[-2000:]}")
         if line is None:
             pytest.fail(f"`onramp dev` ended: {log.read_text()[-2000:]}")
         name, colon, value = line.strip().partition(": ")
@@ -195,6 +203,10 @@ def _printed(process: "subprocess.Popen[str]", log: Path) -> dict[str, str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say plainly what was not run, and why."""
+    left_out = terminalreporter.stats.get("deselected", [])
+    long = [item for item in left_out if item.get_closest_marker("prove") is not None]
+    if long:
+        terminalreporter.write_line(f"NOT RUN {len(long)} long campaigns: `make prove` runs them")
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         terminalreporter.write_line(f"NOT RUN {report.nodeid}: {reason}")

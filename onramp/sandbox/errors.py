@@ -23,19 +23,23 @@ class StripeError(Exception):
         super().__init__(message)
         self.status = status
         self.headers = dict(headers or {})
-        self.body = {
-            "error": {"type": kind, "message": message}
-            | ({"code": code} if code else {})
-            | ({"param": param} if param else {})
-        }
+        detail = {"type": kind, "message": message}
+        if code is not None:
+            detail["code"] = code
+        if param is not None:
+            detail["param"] = param
+        self.body = orjson.dumps({"error": detail})
 
     def response(self) -> web.Response:
         """The reply."""
-        return web.Response(
-            status=self.status, body=orjson.dumps(self.body), content_type="application/json", headers=self.headers
-        )
+        return web.Response(status=self.status, body=self.body, content_type="application/json", headers=self.headers)
 
 
-def bad(code: str, message: str, param: str | None = None) -> StripeError:
+def bad(code: str | None, message: str, param: str | None = None) -> StripeError:
     """A 400."""
     return StripeError(400, code, message, param=param)
+
+
+def unknown_parameter(name: str) -> StripeError:
+    """A name that the endpoint does not know."""
+    return bad("parameter_unknown", f"Received unknown parameter: {name}", name)

@@ -1,115 +1,117 @@
-"""The account's state: sessions, idempotency keys, events; in memory, gone with the process."""
+"""The account's sessions and events: in memory, gone with the process, oldest first."""
 
-import hashlib
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-import orjson
+from onramp.sandbox import form
+from onramp.sandbox.errors import StripeError, bad, unknown_parameter
+from onramp.sandbox.session import session_hash
 
-from onramp.sandbox.errors import StripeError
-
-KEY_SECONDS: Final = 24 * 3600
-
-
-@dataclass(slots=True)
-class Stored:
-    """The first outcome under an idempotency key; `status` None while it is under way."""
-
-    digest: str
-    made: float
-    status: int | None = None
-    body: bytes = b""
+Row = dict[str, Any]
+_BOUNDS: Final = ("gt", "gte", "lt", "lte")
 
 
-@dataclass(slots=True)
-class Store:
-    """Everything the sandbox remembers."""
+class Rows:
+    """Objects in the order of their making, found by id and read in pages, newest first."""
 
-    sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    by_hash: dict[str, str] = field(default_factory=dict)
-    keys: dict[str, Stored] = field(default_factory=dict)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, noun: str) -> None:
+        """`noun` names them in errors."""
+        self._noun = noun
+        self._rows: list[Row] = []
+        self._place: dict[str, int] = {}
 
-    def begin(self, key: str, path: str, params: dict[str, Any]) -> Stored | None:
-        """None for a new key, which is now under way; the stored outcome for a known one. Raises as Stripe does."""
-        now = time.time()
-        digest = hashlib.sha256(path.encode() + orjson.dumps(params, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        known = self.keys.get(key)
-        if known is None or now - known.made > KEY_SECONDS:
-            self.keys[key] = Stored(digest, now)
-            return None
-        if known.digest != digest:
-            raise StripeError(
-                400,
-                None,
-                "Keys for idempotent requests can only be used with the same parameters they were first used with.",
-                kind="idempotency_error",
-            )
-        if known.status is None:
-            raise StripeError(
-                409,
-                "idempotency_key_in_use",
-                "There is currently another in-progress request using this key.",
-                kind="idempotency_error",
-            )
-        return known
+    def __len__(self) -> int:
+        return len(self._rows)
 
-    def finish(self, key: str, status: int, body: bytes) -> None:
-        """Remember the outcome under the key."""
-        self.keys[key].status = status
-        self.keys[key].body = body
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
 
-    def forget(self, key: str) -> None:
-        """What failed its validation is not stored."""
-        self.keys.pop(key, None)
+    def add(self, row: Row) -> None:
+        """A new one, the newest."""
+        self._place[row["id"]] = len(self._rows)
+        self._rows.append(row)
 
-    def add(self, session: dict[str, Any]) -> None:
-        """A new session."""
-        self.sessions[session["id"]] = session
-        self.by_hash[session["redirect_url"].rpartition("=")[2]] = session["id"]
+    def get(self, row_id: str, param: str = "id") -> Row:
+        """One; raises the 404 Stripe gives."""
+        return self._rows[self._find(row_id, param)]
 
-    def get(self, session_id: str) -> dict[str, Any]:
-        """One session; raises the 404 Stripe gives."""
-        session = self.sessions.get(session_id)
-        if session is None:
-            raise StripeError(404, "resource_missing", f"No such onramp session: '{session_id}'", param="id")
-        return session
+    def _find(self, row_id: str, param: str) -> int:
+        place = self._place.get(row_id)
+        if place is None:
+            raise StripeError(404, "resource_missing", f"No such {self._noun}: '{row_id}'", param=param)
+        return place
 
-    def page(self, query: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
-        """A page of sessions, newest first, and whether there is more."""
-        limit = int(query.get("limit", 10))
+    def page(self, query: dict[str, Any], matches: Callable[[Row], bool]) -> tuple[list[Row], bool]:
+        """A page, and whether there is more in its direction."""
+        limit = form.integer(query, "limit")
+        limit = 10 if limit is None else limit
         if not 1 <= limit <= 100:
-            raise StripeError(400, "parameter_invalid_integer", "limit must be between 1 and 100.", param="limit")
-        rows = list(reversed(self.sessions.values()))
-        created = query.get("created", {})
-        created = {"gte": created, "lte": created} if isinstance(created, str) else created
-        for bound, value in created.items():
-            second = int(value)
-            rows = [row for row in rows if _within(row["created"], bound, second)]
-        for name in ("status", "destination_currency", "destination_network"):
-            if name in query:
-                rows = [
-                    row
-                    for row in rows
-                    if (row if name == "status" else row["transaction_details"])[name] == query[name]
-                ]
-        ids = [row["id"] for row in rows]
-        for name in ("starting_after", "ending_before"):
-            if name in query and query[name] not in self.sessions:
-                raise StripeError(404, "resource_missing", f"No such onramp session: '{query[name]}'", param=name)
-        if "starting_after" in query and query["starting_after"] in ids:
-            rows = rows[ids.index(query["starting_after"]) + 1 :]
-        elif "starting_after" in query:
-            moment = self.sessions[query["starting_after"]]["created"]
-            rows = [row for row in rows if row["created"] <= moment]
-        if "ending_before" in query and query["ending_before"] in ids:
-            rows = rows[: ids.index(query["ending_before"])]
-            return rows[-limit:], len(rows) > limit
-        return rows[:limit], len(rows) > limit
+            raise bad("parameter_invalid_integer", "This value must be between 1 and 100.", "limit")
+        low, high = _created(query)
+        after, before = form.text(query, "starting_after"), form.text(query, "ending_before")
+        if after is not None and before is not None:
+            raise bad(None, "You can't pass both starting_after and ending_before.", "ending_before")
+
+        def wanted(row: Row) -> bool:
+            return low <= row["created"] <= high and matches(row)
+
+        if before is not None:
+            places: Iterable[int] = range(self._find(before, "ending_before") + 1, len(self._rows))
+            found = self._some(places, wanted, limit + 1)
+            return list(reversed(found[:limit])), len(found) > limit
+        start = len(self._rows) if after is None else self._find(after, "starting_after")
+        found = self._some(range(start - 1, -1, -1), wanted, limit + 1, low)
+        return found[:limit], len(found) > limit
+
+    def _some(
+        self, places: Iterable[int], wanted: Callable[[Row], bool], count: int, oldest: float = float("-inf")
+    ) -> list[Row]:
+        found: list[Row] = []
+        for place in places:
+            row = self._rows[place]
+            if len(found) == count or row["created"] < oldest:
+                break
+            if wanted(row):
+                found.append(row)
+        return found
 
 
-def _within(moment: int, bound: str, second: int) -> bool:
-    return {"gt": moment > second, "gte": moment >= second, "lt": moment < second, "lte": moment <= second}.get(
-        bound, True
-    )
+class Store:
+    """The account's sessions, found by id, or by the opaque part of their redirect address."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self.sessions = Rows("onramp session")
+        self._by_hash: dict[str, str] = {}
+
+    def add(self, session: Row) -> None:
+        """A new one."""
+        self.sessions.add(session)
+        self._by_hash[session_hash(session)] = session["id"]
+
+    def get(self, session_id: str, param: str = "id") -> Row:
+        """One; raises the 404 Stripe gives."""
+        return self.sessions.get(session_id, param)
+
+    def by_hash(self, text: str) -> str | None:
+        """The id of the session behind a redirect address."""
+        return self._by_hash.get(text)
+
+
+def _created(query: dict[str, Any]) -> tuple[float, float]:
+    """The first and last second wanted."""
+    low, high = float("-inf"), float("inf")
+    given = query.get("created")
+    if isinstance(given, str):
+        exact = form.integer(query, "created")
+        return (low, high) if exact is None else (exact, exact)
+    bounds = form.mapping(query, "created")
+    for name in bounds:
+        if name not in _BOUNDS:
+            raise unknown_parameter(f"created[{name}]")
+        second = form.integer(bounds, name, "created") or 0
+        if name.startswith("g"):
+            low = max(low, second + (name == "gt"))
+        else:
+            high = min(high, second - (name == "lt"))
+    return low, high

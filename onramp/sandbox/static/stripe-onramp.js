@@ -4,11 +4,15 @@
 
   class OnrampSession {
     #secret;
+    #theme;
     #listeners = new Map();
     #frame;
 
-    constructor(secret) {
-      this.#secret = secret;
+    constructor({ clientSecret, appearance }) {
+      if (typeof clientSecret !== "string" || !/^cos_\w+_secret_\w+$/.test(clientSecret)) throw new Error("createSession takes the clientSecret of an onramp session.");
+      this.#secret = clientSecret;
+      this.#theme = appearance?.theme;
+      window.addEventListener("message", this.#heard);
     }
 
     addEventListener(type, listener) {
@@ -22,39 +26,49 @@
       return this;
     }
 
-    setAppearance() {
+    setAppearance(appearance) {
+      this.#theme = appearance?.theme;
+      if (this.#theme) this.#say({ theme: this.#theme });
       return this;
     }
 
     mount(target) {
       const element = typeof target === "string" ? document.querySelector(target) : target;
+      if (!element) throw new Error("mount takes an element, or the selector of one.");
       this.#frame = document.createElement("iframe");
       this.#frame.src = `${origin}/pay`;
       this.#frame.title = "Card payment";
-      this.#frame.allow = "payment";
-      this.#frame.setAttribute("height", "460");
+      this.#frame.setAttribute("height", "620");
       this.#frame.setAttribute("width", "100%");
       this.#frame.setAttribute("frameborder", "0");
-      window.addEventListener("message", (event) => this.#heard(event));
       element.replaceChildren(this.#frame);
       return this;
     }
 
-    #heard(event) {
-      if (event.origin !== origin || event.source !== this.#frame?.contentWindow) return;
-      const { onramp, session } = event.data ?? {};
-      if (onramp === "ready") this.#frame.contentWindow.postMessage({ clientSecret: this.#secret }, origin);
-      if (onramp === "loaded") this.#emit({ type: "onramp_ui_loaded", payload: {} });
-      if (onramp === "session") this.#emit({ type: "onramp_session_updated", payload: { session } });
+    #say(message) {
+      this.#frame?.contentWindow?.postMessage(message, origin);
     }
 
+    #heard = (event) => {
+      if (this.#frame && !this.#frame.isConnected) {
+        window.removeEventListener("message", this.#heard);
+        return;
+      }
+      if (event.origin !== origin || !this.#frame || event.source !== this.#frame.contentWindow) return;
+      const { onramp, session, height } = event.data ?? {};
+      if (onramp === "ready") this.#say({ clientSecret: this.#secret, theme: this.#theme });
+      if (onramp === "height" && height > 100) this.#frame.setAttribute("height", String(Math.ceil(height)));
+      if (onramp === "loaded") this.#emit({ type: "onramp_ui_loaded", payload: {} });
+      if (onramp === "session") this.#emit({ type: "onramp_session_updated", payload: { session: { ...session, client_secret: this.#secret } } });
+    };
+
     #emit(event) {
-      for (const type of [event.type, "*"]) for (const listener of this.#listeners.get(type) ?? []) listener(event);
+      for (const type of [event.type, "*"]) for (const listener of [...(this.#listeners.get(type) ?? [])]) listener(event);
     }
   }
 
   window.StripeOnramp = (publishableKey) => {
     if (typeof publishableKey !== "string" || !publishableKey.startsWith("pk_")) throw new Error("StripeOnramp takes a publishable key.");
-    return { createSession: ({ clientSecret }) => new OnrampSession(clientSecret) };
+    return { createSession: (options) => new OnrampSession(options ?? {}) };
   };
 })();

@@ -1,0 +1,113 @@
+"""What leaves this folder, as an image, a wheel or a deployment, holds what it needs and starts what exists."""
+
+import fnmatch
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+from setuptools import find_packages
+
+from onramp.cli import app
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+FLOORS = ("kit", "chain", "treasury", "onramp")
+PAPER = {".md"}  # for readers of the source
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _locked(name: str) -> set[str]:
+    return {_normal(found) for found in re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / name).read_text(), re.MULTILINE)}
+
+
+def _asked(requirements: list[str]) -> set[str]:
+    names = (re.match(r"[A-Za-z0-9_.-]+", requirement) for requirement in requirements)
+    return {_normal(name.group()) for name in names if name}
+
+
+def test_the_image_copies_what_is_there():
+    sources = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+    assert sources
+    for source in " ".join(sources).split():
+        assert (ROOT / source).exists(), source
+
+
+def test_what_the_image_copies_is_let_into_the_build():
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert set(" ".join(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)).split()) == let_in
+
+
+def test_the_image_has_two_stages_no_root_hashes_and_a_health_check():
+    assert len(re.findall(r"^FROM python:3\.11-slim", DOCKERFILE, re.MULTILINE)) == 2
+    assert re.search(r"^USER [1-9]\d*:", DOCKERFILE, re.MULTILINE)
+    assert "--require-hashes --requirement requirements.lock" in DOCKERFILE
+    assert re.search(r"^HEALTHCHECK [\s\S]*?/health", DOCKERFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["railway.json", "railway.worker.json"])
+def test_railway_migrates_first_and_starts_commands_that_exist(name: str):
+    deploy = json.loads((ROOT / name).read_text())["deploy"]
+    commands = typer.main.get_command(app).commands
+    assert deploy["preDeployCommand"] == ["onramp migrate"]
+    for line in [*deploy["preDeployCommand"], deploy["startCommand"]]:
+        program, command, *options = line.split()
+        assert program == "onramp"
+        known = {
+            option for parameter in commands[command].params for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        assert set(options) <= known
+
+
+def test_only_the_api_is_asked_whether_it_is_ready():
+    assert json.loads((ROOT / "railway.json").read_text())["deploy"]["healthcheckPath"] == "/ready"
+    assert "healthcheckPath" not in json.loads((ROOT / "railway.worker.json").read_text())["deploy"]
+
+
+def test_the_wheel_holds_every_package_and_every_file_that_runs():
+    packages = set(find_packages(str(ROOT), include=PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]))
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]
+    missed = []
+    for floor in FLOORS:
+        for path in (ROOT / floor).rglob("*"):
+            if path.is_dir() or "__pycache__" in path.parts or path.suffix in PAPER:
+                continue
+            within = path.relative_to(ROOT / floor).as_posix()
+            as_module = path.suffix == ".py" and ".".join(path.relative_to(ROOT).parent.parts) in packages
+            as_data = any(fnmatch.fnmatch(within, pattern.replace("**/", "")) for pattern in patterns.get(floor, []))
+            if not as_module and not as_data:
+                missed.append(f"{floor}/{within}")
+    assert missed == []
+
+
+def test_the_locks_hold_every_direct_dependency_and_the_two_agree():
+    runtime, dev = _locked("requirements.lock"), _locked("requirements-dev.lock")
+    assert _asked(PROJECT["project"]["dependencies"]) <= runtime
+    assert _asked(PROJECT["dependency-groups"]["dev"]) <= dev
+    pins = r"^([A-Za-z0-9_.-]+==\S+)"
+    both = [
+        set(re.findall(pins, (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-dev.lock")
+    ]
+    assert both[0] <= both[1]
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-setup.lock"])
+def test_everything_locked_carries_a_hash(name: str):
+    for entry in re.split(r"\n(?=[A-Za-z0-9])", (ROOT / name).read_text()):
+        if "==" in entry.partition("\n")[0]:
+            assert "--hash=sha256:" in entry, entry.partition("\n")[0]
+
+
+def test_ci_runs_the_readmes_command():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert script.startswith("#!/usr/bin/env bash\n")
+    assert "set -euo pipefail" in script
+    assert script.rstrip().endswith("exec make test")
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111

@@ -1,0 +1,93 @@
+"""The bare programs that ours is measured against: nothing but the framework, the driver, and the one thing to do."""
+
+import asyncio
+import sys
+
+import aiohttp
+import asyncpg
+import orjson
+import sqlalchemy as sa
+import uvloop
+from aiohttp import web
+from sqlalchemy.ext.asyncio import create_async_engine
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS bare_events (id text PRIMARY KEY, type text NOT NULL, body text NOT NULL, at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS bare_sessions (id text PRIMARY KEY, wallet text NOT NULL, amount text NOT NULL, status text NOT NULL, secret text);
+"""
+
+
+async def pool_of(app: web.Application, dsn: str) -> asyncpg.Pool:
+    pool = await asyncpg.create_pool(dsn, min_size=10, max_size=20)
+    async with pool.acquire() as connection:
+        await connection.execute(SCHEMA)
+        await connection.execute("INSERT INTO bare_sessions VALUES ('ons_bare', '0x', '100', 'initialized', NULL) ON CONFLICT DO NOTHING")
+    return pool
+
+
+async def postgres_app(dsn: str, stripe: str) -> web.Application:
+    app = web.Application(client_max_size=2**20)
+    pool = await pool_of(app, dsn)
+    http = aiohttp.ClientSession()
+    number = iter(range(10**9))
+
+    async def intake(request: web.Request) -> web.Response:
+        raw = await request.read()
+        event = orjson.loads(raw)
+        await pool.execute("INSERT INTO bare_events (id, type, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", event["id"], event["type"], raw.decode())
+        return web.Response(body=b'{"received":true}', content_type="application/json")
+
+    async def read(request: web.Request) -> web.Response:
+        row = await pool.fetchrow("SELECT * FROM bare_sessions WHERE id = $1", request.match_info["id"])
+        return web.Response(body=orjson.dumps(dict(row)), content_type="application/json")
+
+    async def create(request: web.Request) -> web.Response:
+        body = orjson.loads(await request.read())
+        session_id = f"ons_{next(number)}"
+        await pool.execute("INSERT INTO bare_sessions VALUES ($1, $2, $3, 'created', NULL)", session_id, body["walletAddress"], body["sourceAmount"])
+        data = {"source_amount": body["sourceAmount"], "source_currency": "usd", "metadata[id]": session_id}
+        headers = {"Authorization": "Bearer sk_test_bench", "Idempotency-Key": session_id}
+        async with http.post(f"{stripe}/v1/crypto/onramp_sessions", data=data, headers=headers) as answer:
+            made = orjson.loads(await answer.read())
+        await pool.execute("UPDATE bare_sessions SET status = 'initialized', secret = $2 WHERE id = $1", session_id, made["id"])
+        return web.Response(status=201, body=orjson.dumps({"id": session_id, "clientSecret": made["client_secret"]}), content_type="application/json")
+
+    app.add_routes([web.post("/api/v1/webhooks/stripe", intake), web.get("/api/v1/onramp/sessions/{id}", read), web.post("/api/v1/onramp/sessions", create)])
+    return app
+
+
+async def sqlite_app(path: str) -> web.Application:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=5)
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def pragmas(connection, _record):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    table = sa.Table("bare_events", sa.MetaData(), sa.Column("id", sa.String, primary_key=True), sa.Column("type", sa.String), sa.Column("body", sa.String))
+    async with engine.begin() as connection:
+        await connection.run_sync(table.metadata.create_all)
+
+    async def intake(request: web.Request) -> web.Response:
+        raw = await request.read()
+        event = orjson.loads(raw)
+        async with engine.begin() as connection:
+            await connection.execute(sa.insert(table).values(id=event["id"], type=event["type"], body=raw.decode()))
+        return web.Response(body=b'{"received":true}', content_type="application/json")
+
+    app = web.Application(client_max_size=2**20)
+    app.add_routes([web.post("/api/v1/webhooks/stripe", intake)])
+    return app
+
+
+async def main() -> None:
+    kind, port, where, stripe = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+    app = await (postgres_app(where, stripe) if kind == "postgresql" else sqlite_app(where))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+    await asyncio.Event().wait()
+
+
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner.run(main())

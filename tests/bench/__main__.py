@@ -39,7 +39,13 @@ numbers = itertools.count(1)
 
 
 def post(path: str, body: bytes, *headers: str) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: bench",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *headers,
+    ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
@@ -97,7 +103,9 @@ def service_environment(url: str, port: int, stripe: str, rpc: str) -> dict[str,
     }  # fmt: skip
 
 
-async def compare(name: str, reach: str, ours: Callable[[], Awaitable[load.Result]], bare: Callable[[], Awaitable[load.Result]]) -> tuple[str, ...]:
+async def compare(
+    name: str, reach: str, ours: Callable[[], Awaitable[load.Result]], bare: Callable[[], Awaitable[load.Result]]
+) -> tuple[str, ...]:
     """In turn, so that a machine whose speed drifts is fair to both; the median of the ratios."""
     ratios, rates = [], []
     await ours(), await bare()
@@ -107,7 +115,9 @@ async def compare(name: str, reach: str, ours: Callable[[], Awaitable[load.Resul
             assert set(result.statuses) <= {200, 201}, (name, result.statuses)
         ratios.append(one.rate / other.rate)
         rates.append((one.rate, other.rate))
-        console.print(f"  {name}: round {number + 1} of {ROUNDS}: {one.rate:,.0f}/s against {other.rate:,.0f}/s = {ratios[-1]:.2f}x")
+        console.print(
+            f"  {name}: round {number + 1} of {ROUNDS}: {one.rate:,.0f}/s against {other.rate:,.0f}/s = {ratios[-1]:.2f}x"
+        )
     mine, theirs = (statistics.median(column) for column in zip(*rates, strict=True))
     return name, f"{mine:,.0f}/s", f"{theirs:,.0f}/s", f"{statistics.median(ratios):.2f}x", reach
 
@@ -116,12 +126,18 @@ def loads(port: int, make: Callable[[], bytes]) -> Callable[[], Awaitable[load.R
     return lambda: load.run(port, make, SECONDS)
 
 
-async def intake_on(stack: AsyncExitStack, kind: str, ours_url: str, bare_where: str, stripe: str, rpc: str) -> tuple[int, int, psutil.Process, float]:
+async def intake_on(
+    stack: AsyncExitStack, kind: str, ours_url: str, bare_where: str, stripe: str, rpc: str
+) -> tuple[int, int, psutil.Process, float]:
     ours, bare = free_port(), free_port()
     started = time.perf_counter()
-    running = await stack.enter_async_context(process(["-m", "onramp", "serve", "--no-workers"], ours, service_environment(ours_url, ours, stripe, rpc)))
+    running = await stack.enter_async_context(
+        process(["-m", "onramp", "serve", "--no-workers"], ours, service_environment(ours_url, ours, stripe, rpc))
+    )
     ready = time.perf_counter() - started
-    await stack.enter_async_context(process(["-m", "tests.bench.baseline", kind, str(bare), bare_where, stripe], bare, {}))
+    await stack.enter_async_context(
+        process(["-m", "tests.bench.baseline", kind, str(bare), bare_where, stripe], bare, {})
+    )
     return ours, bare, running, ready
 
 
@@ -137,7 +153,9 @@ async def measure() -> list[tuple[str, ...]]:
         for name in ("ours", "bare"):
             await admin.execute(f"CREATE DATABASE {name}")
         await admin.close()
-        ours_url, bare_url = (plain.set(database=name).render_as_string(hide_password=False) for name in ("ours", "bare"))
+        ours_url, bare_url = (
+            plain.set(database=name).render_as_string(hide_password=False) for name in ("ours", "bare")
+        )
         database = connect(ours_url)
         await migrations.upgrade(database)
         await stock(database)
@@ -148,20 +166,32 @@ async def measure() -> list[tuple[str, ...]]:
         sandbox_port = free_port()
         stripe = f"http://127.0.0.1:{sandbox_port}"
         await stack.enter_async_context(
-            process(["-m", "onramp.sandbox", "--port", str(sandbox_port), "--secret-key", "sk_test_bench"], sandbox_port, {})
+            process(
+                ["-m", "onramp.sandbox", "--port", str(sandbox_port), "--secret-key", "sk_test_bench"], sandbox_port, {}
+            )
         )
         async with AsyncExitStack() as servers:
             rpc = ",".join(chain.rpc_urls)
             ours, bare, running, ready = await intake_on(servers, "postgresql", ours_url, bare_url, stripe, rpc)
             await asyncio.sleep(2)
             memory = running.memory_info().rss / 2**20
-            rows.append(await compare("webhook intake, Postgres", ">= 1.2x", loads(ours, webhook), loads(bare, webhook)))
+            rows.append(
+                await compare("webhook intake, Postgres", ">= 1.2x", loads(ours, webhook), loads(bare, webhook))
+            )
             rows.append(await compare("session create", ">= 0.6x", loads(ours, creation), loads(bare, creation)))
             session_id = await one_session(ours)
-            rows.append(await compare("session read", ">= 0.7x", loads(ours, reading(session_id)), loads(bare, reading("ons_bare"))))
+            rows.append(
+                await compare(
+                    "session read", ">= 0.7x", loads(ours, reading(session_id)), loads(bare, reading("ons_bare"))
+                )
+            )
         async with AsyncExitStack() as servers:
-            ours, bare, _, _ = await intake_on(servers, "sqlite", f"sqlite+aiosqlite:///{folder}/ours.db", str(folder / "bare.db"), stripe, rpc)
-            rows.append(await compare("webhook intake, SQLite FULL", ">= 8x", loads(ours, webhook), loads(bare, webhook)))
+            ours, bare, _, _ = await intake_on(
+                servers, "sqlite", f"sqlite+aiosqlite:///{folder}/ours.db", str(folder / "bare.db"), stripe, rpc
+            )
+            rows.append(
+                await compare("webhook intake, SQLite FULL", ">= 8x", loads(ours, webhook), loads(bare, webhook))
+            )
         for count in (10, 1_000, 100_000):
             calls = await chaincalls.calls_a_block(chain, folder, count)
             rows.append((f"RPC calls a block, {count:,} waiting", f"{max(calls.values()):.2f}", "", "", "<= 3 each"))
@@ -179,12 +209,23 @@ async def stock(database: object) -> None:
 
     assert isinstance(database, Database)
     async with database.write() as connection:
-        await inventory.refresh(connection, chain_id=31611, wallet=HOT_WALLET, asset="MUSD", amount=10**30, block_number=1, now=datetime.now(UTC))
+        await inventory.refresh(
+            connection,
+            chain_id=31611,
+            wallet=HOT_WALLET,
+            asset="MUSD",
+            amount=10**30,
+            block_number=1,
+            now=datetime.now(UTC),
+        )
 
 
 async def one_session(port: int) -> str:
     body = {"walletAddress": "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", "sourceAmount": "5", "sourceCurrency": "usd"}
-    async with aiohttp.ClientSession() as http, http.post(f"http://127.0.0.1:{port}/api/v1/onramp/sessions", json=body) as answer:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"http://127.0.0.1:{port}/api/v1/onramp/sessions", json=body) as answer,
+    ):
         made = await answer.json()
         return str(made["id"])
 
@@ -193,7 +234,15 @@ def main() -> None:
     """Measure and print."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         rows = runner.run(measure())
-    table = Table("work", "ours", "baseline", "ratio", "reach", title=f"32 connections, uvloop, {ROUNDS} rounds of {SECONDS:.0f} s in turn", title_justify="left")
+    table = Table(
+        "work",
+        "ours",
+        "baseline",
+        "ratio",
+        "reach",
+        title=f"32 connections, uvloop, {ROUNDS} rounds of {SECONDS:.0f} s in turn",
+        title_justify="left",
+    )
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -21,7 +21,9 @@ async def pool_of(app: web.Application, dsn: str) -> asyncpg.Pool:
     pool = await asyncpg.create_pool(dsn, min_size=10, max_size=20)
     async with pool.acquire() as connection:
         await connection.execute(SCHEMA)
-        await connection.execute("INSERT INTO bare_sessions VALUES ('ons_bare', '0x', '100', 'initialized', NULL) ON CONFLICT DO NOTHING")
+        await connection.execute(
+            "INSERT INTO bare_sessions VALUES ('ons_bare', '0x', '100', 'initialized', NULL) ON CONFLICT DO NOTHING"
+        )
     return pool
 
 
@@ -34,7 +36,12 @@ async def postgres_app(dsn: str, stripe: str) -> web.Application:
     async def intake(request: web.Request) -> web.Response:
         raw = await request.read()
         event = orjson.loads(raw)
-        await pool.execute("INSERT INTO bare_events (id, type, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", event["id"], event["type"], raw.decode())
+        await pool.execute(
+            "INSERT INTO bare_events (id, type, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            event["id"],
+            event["type"],
+            raw.decode(),
+        )
         return web.Response(body=b'{"received":true}', content_type="application/json")
 
     async def read(request: web.Request) -> web.Response:
@@ -44,15 +51,32 @@ async def postgres_app(dsn: str, stripe: str) -> web.Application:
     async def create(request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
         session_id = f"ons_{next(number)}"
-        await pool.execute("INSERT INTO bare_sessions VALUES ($1, $2, $3, 'created', NULL)", session_id, body["walletAddress"], body["sourceAmount"])
+        await pool.execute(
+            "INSERT INTO bare_sessions VALUES ($1, $2, $3, 'created', NULL)",
+            session_id,
+            body["walletAddress"],
+            body["sourceAmount"],
+        )
         data = {"source_amount": body["sourceAmount"], "source_currency": "usd", "metadata[id]": session_id}
         headers = {"Authorization": "Bearer sk_test_bench", "Idempotency-Key": session_id}
         async with http.post(f"{stripe}/v1/crypto/onramp_sessions", data=data, headers=headers) as answer:
             made = orjson.loads(await answer.read())
-        await pool.execute("UPDATE bare_sessions SET status = 'initialized', secret = $2 WHERE id = $1", session_id, made["id"])
-        return web.Response(status=201, body=orjson.dumps({"id": session_id, "clientSecret": made["client_secret"]}), content_type="application/json")
+        await pool.execute(
+            "UPDATE bare_sessions SET status = 'initialized', secret = $2 WHERE id = $1", session_id, made["id"]
+        )
+        return web.Response(
+            status=201,
+            body=orjson.dumps({"id": session_id, "clientSecret": made["client_secret"]}),
+            content_type="application/json",
+        )
 
-    app.add_routes([web.post("/api/v1/webhooks/stripe", intake), web.get("/api/v1/onramp/sessions/{id}", read), web.post("/api/v1/onramp/sessions", create)])
+    app.add_routes(
+        [
+            web.post("/api/v1/webhooks/stripe", intake),
+            web.get("/api/v1/onramp/sessions/{id}", read),
+            web.post("/api/v1/onramp/sessions", create),
+        ]
+    )
     return app
 
 
@@ -64,7 +88,13 @@ async def sqlite_app(path: str) -> web.Application:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000"):
             connection.execute(f"PRAGMA {pragma}")
 
-    table = sa.Table("bare_events", sa.MetaData(), sa.Column("id", sa.String, primary_key=True), sa.Column("type", sa.String), sa.Column("body", sa.String))
+    table = sa.Table(
+        "bare_events",
+        sa.MetaData(),
+        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("type", sa.String),
+        sa.Column("body", sa.String),
+    )
     async with engine.begin() as connection:
         await connection.run_sync(table.metadata.create_all)
 

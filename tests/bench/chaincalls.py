@@ -47,7 +47,9 @@ async def calls_a_block(chain: DevChain, folder: Path, count: int) -> dict[str, 
     await waiting(database, count)
     rules = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=SENDER))
     pool = Pool(parse_nodes(",".join(chain.rpc_urls)), chain_id=rules.chain_id, agreement=2)
-    worker = DeliveriesWorker(database, pool, rules, frozenset({SENDER}), SystemClock(), DeliveryMetrics(CollectorRegistry()), lambda: None)
+    worker = DeliveriesWorker(
+        database, pool, rules, frozenset({SENDER}), SystemClock(), DeliveryMetrics(CollectorRegistry()), lambda: None
+    )
     await worker.step()
     before = {proxy.name: sum(proxy.calls.values()) for proxy in chain.proxies}
     for _ in range(BLOCKS):

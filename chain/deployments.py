@@ -15,12 +15,16 @@ _CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
 
 @dataclass(frozen=True, slots=True)
 class SafeContracts:
-    """The canonical contracts of one Safe version; equal on every chain, but not deployed on every chain."""
+    """The canonical contracts of one Safe version; equal on every chain, but not deployed on every chain.
+
+    `proxy_code_hash` is the keccak-256 of the runtime code of every proxy that this version's factory makes.
+    """
 
     version: str
     registered: bool
     singletons: tuple[Address, ...]
     proxy_factory: Address
+    proxy_code_hash: str
     fallback_handlers: tuple[Address, ...]
     multi_send_call_only: Address
 
@@ -58,6 +62,7 @@ def deployment(chain_id: int) -> Deployment:
             registered=bool(safe["registered"]),
             singletons=tuple(to_checksum(one) for one in safe["singletons"]),
             proxy_factory=to_checksum(safe["proxyFactory"]),
+            proxy_code_hash=safe["proxyCodeHash"],
             fallback_handlers=tuple(to_checksum(one) for one in safe["fallbackHandlers"]),
             multi_send_call_only=to_checksum(safe["multiSendCallOnly"]),
         )

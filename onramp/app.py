@@ -48,6 +48,7 @@ from onramp.stripe.port import StripeGateway
 from onramp.webhooks import routes as webhook_routes
 from onramp.webhooks.intake import BODY_LIMIT, Intake, WebhookMetrics
 from onramp.webhooks.worker import InboxWorker
+from treasury.cold.service import PoolColdWallet
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.onchain import PoolWalletChain
 from treasury.sender import Sender, SenderConfig
@@ -79,6 +80,7 @@ class Core:
     creator: Creator
     refresher: Refresher
     signer: Signer | None
+    cold: PoolColdWallet | None
 
 
 def session_rules(settings: Settings) -> SessionRules:
@@ -116,6 +118,12 @@ def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
 
     limits = SigningRules(chain_id=rules.chain_id, wallet=rules.hot_wallet, token=rules.token, max_fee=MAX_FEE_WEI)
     return LocalSigner(settings.HOT_WALLET_KEYSTORE, settings.HOT_WALLET_PASSWORD.get_secret_value(), limits)
+
+
+def make_cold(settings: Settings, rules: SessionRules, pool: Pool) -> PoolColdWallet | None:
+    """The cold wallet, if one is pinned. The hot wallet must not be among its owners."""
+    pin = settings.cold_pin(settings.CHAIN_ID)
+    return None if pin is None else PoolColdWallet(pool, pin, strangers=[rules.hot_wallet] if rules.hot_wallet else [])
 
 
 @asynccontextmanager
@@ -163,6 +171,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             creator=Creator(database, stripe, rules, clock, ids),
             refresher=Refresher(database, stripe, rules, clock, ids),
             signer=make_signer(settings, rules),
+            cold=make_cold(settings, rules, pool),
         )
     finally:
         await pool.close()

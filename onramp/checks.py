@@ -11,6 +11,8 @@ from onramp.deliveries import cursor
 from onramp.health import Check
 from onramp.stripe.port import StripeGateway
 from onramp.webhooks import service as inbox_service
+from treasury.cold.identity import Unverified
+from treasury.cold.service import PoolColdWallet
 from treasury.signers.protocol import Signer
 
 OLDEST_EVENT_SECONDS = 300.0
@@ -77,6 +79,22 @@ def signer_check(signer: Signer | None) -> Check:
             return "not needed in this process"
         await signer.probe()
         return f"signs for {signer.address}"
+
+    return check
+
+
+def cold_wallet_check(cold: PoolColdWallet | None) -> Check:
+    """The cold wallet is the pinned Safe, as two operators tell it at one block."""
+
+    async def check() -> str:
+        if cold is None:
+            return "no cold wallet is pinned, so nothing is swept: set COLD_SAFE_ADDRESS"
+        verdict = await cold.verify()
+        if isinstance(verdict, Unverified):
+            message = f"{cold.pin.address} does not prove itself, sweeps are stopped. {verdict.detail}"
+            raise NotWellError(message)
+        pin = cold.pin
+        return f"Safe {verdict.version}, {pin.threshold} of {len(pin.owners)}, proved at block {verdict.block_number}"
 
     return check
 

@@ -34,14 +34,16 @@ async def examine() -> list[Finding]:
         return [Finding("settings", ok=False, detail="; ".join(error.problems))]
     found = [_settings(settings)]
     async with open_core(settings) as core:
-        examined = await asyncio.gather(
+        parts: list[Awaitable[Finding | list[Finding]]] = [
             _finding("database", checks.database_check(core.database)),
             _finding("migrations", _migrations(core)),
             _redis(settings),
             _nodes(core.pool),
             _finding("stripe", checks.stripe_check(core.stripe)),
             _finding("signer", _signer(core)),
-        )
+            _finding("cold_wallet", checks.cold_wallet_check(core.cold)),
+        ]
+        examined = await asyncio.gather(*parts)
     for item in examined:
         found += item if isinstance(item, list) else [item]
     return found

@@ -49,9 +49,6 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     AWS_KMS_KEY_ID: str = ""
     GCP_KMS_KEY_VERSION: str = ""
     GCP_KMS_ENDPOINT: str = ""
-    COLD_SAFE_ADDRESS: str = ""
-    COLD_SAFE_OWNERS: str = ""
-    COLD_SAFE_THRESHOLD: int = Field(default=3, ge=1)
     TREASURY_POLICY: Path = Path("treasury.toml")
     JWT_SECRETS: SecretStr = SecretStr("")
     DATA_KEYS: SecretStr = SecretStr("")
@@ -82,12 +79,12 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
                 raise ValueError(message) from error
         return value
 
-    @field_validator("SETTLEMENT_ADDRESS", "COLD_SAFE_ADDRESS")
+    @field_validator("SETTLEMENT_ADDRESS")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
         return to_checksum(value) if value else value
 
-    @field_validator("DELIVERY_SENDERS", "COLD_SAFE_OWNERS")
+    @field_validator("DELIVERY_SENDERS")
     @classmethod
     def _are_addresses(cls, value: str) -> str:
         return ",".join(to_checksum(item) for item in split(value))
@@ -166,6 +163,10 @@ def _money_problems(settings: Settings) -> list[str]:
             problems.append(
                 f"STRIPE_DESTINATION_NETWORK must be one of {', '.join(sorted(SETTLEMENT_NETWORKS))} in payout mode"
             )
+    try:
+        settings.cold_pin(settings.CHAIN_ID)
+    except ValueError as error:
+        problems.append(str(error))
     secret = settings.STRIPE_SECRET_KEY.get_secret_value()
     if settings.CHAIN_ID == MAINNET and secret.startswith(("sk_test_", "rk_test_")):
         problems.append("STRIPE_SECRET_KEY is a test key, and CHAIN_ID 31612 pays real money")

@@ -3,7 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from chain.types import to_checksum
+from treasury.cold.identity import ColdPin
+from treasury.cold.service import pin_of
 
 
 class TreasurySettings(BaseModel):
@@ -17,3 +21,22 @@ class TreasurySettings(BaseModel):
     )
     HOT_WALLET_KEYSTORE: Path | None = Field(default=None, description="`local`: an encrypted keystore file.")
     HOT_WALLET_PASSWORD: SecretStr | None = Field(default=None, description="`local`: opens the keystore.")
+    COLD_SAFE_ADDRESS: str = Field(default="", description="The Safe that sweeps go to.")
+    COLD_SAFE_OWNERS: str = Field(default="", description="Exactly its owners, comma-separated.")
+    COLD_SAFE_THRESHOLD: int = Field(default=3, ge=1, description="Exactly its threshold.")
+    COLD_SAFE_GUARD: str = Field(default="", description="The one guard it may have; empty: it must have none.")
+
+    @field_validator("COLD_SAFE_ADDRESS", "COLD_SAFE_GUARD")
+    @classmethod
+    def _safe_is_an_address(cls, value: str) -> str:
+        return to_checksum(value) if value else value
+
+    @field_validator("COLD_SAFE_OWNERS")
+    @classmethod
+    def _owners_are_addresses(cls, value: str) -> str:
+        return ",".join(to_checksum(item.strip()) for item in value.split(",") if item.strip())
+
+    def cold_pin(self, chain_id: int) -> ColdPin | None:
+        """What the cold wallet must be; None where there is none. Raises ValueError where the values do not fit."""
+        owners = [owner for owner in self.COLD_SAFE_OWNERS.split(",") if owner]
+        return pin_of(chain_id, self.COLD_SAFE_ADDRESS, owners, self.COLD_SAFE_THRESHOLD, self.COLD_SAFE_GUARD)

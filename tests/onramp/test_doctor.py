@@ -44,6 +44,7 @@ async def environment(chain: DevChain, sqlite_url: str, tmp_path: Path) -> Async
         "STRIPE_PUBLISHABLE_KEY": "pk_test_doctor", "STRIPE_WEBHOOK_SECRETS": "whsec_x", "STRIPE_API_BASE": stripe,
         "MEZO_RPC_URLS": ",".join(chain.rpc_urls), "SETTLEMENT_ADDRESS": SETTLEMENT, "HOT_WALLET_ADDRESS": wallet.address,
         "HOT_WALLET_KEYSTORE": str(wallet.keystore), "HOT_WALLET_PASSWORD": wallet.password,
+        "COLD_SAFE_ADDRESS": chain.deployment.safe, "COLD_SAFE_OWNERS": ",".join(chain.deployment.safe_owners),
     }  # fmt: skip
     await runner.cleanup()
 
@@ -67,7 +68,17 @@ async def test_a_healthy_service_passes(environment: dict[str, str]) -> None:
     code, checks, said = await doctor(environment)
     assert code == 0, said
     assert all(checks.values())
-    assert {"settings", "database", "migrations", "redis", "agreement", "stripe", "signer", "node:alpha"} <= set(checks)
+    assert {
+        "settings",
+        "database",
+        "migrations",
+        "redis",
+        "agreement",
+        "stripe",
+        "signer",
+        "cold_wallet",
+        "node:alpha",
+    } <= set(checks)
 
 
 BREAKS: dict[str, tuple[dict[str, str], set[str]]] = {
@@ -78,6 +89,7 @@ BREAKS: dict[str, tuple[dict[str, str], set[str]]] = {
     "the keystore's password": ({"HOT_WALLET_PASSWORD": "hunter2"}, {"signer"}),
     "the keystore": ({"HOT_WALLET_KEYSTORE": "/nowhere/hunter2.json"}, {"signer"}),
     "the pinned address": ({"HOT_WALLET_ADDRESS": SETTLEMENT}, {"signer"}),
+    "the cold wallet's threshold": ({"COLD_SAFE_THRESHOLD": "4"}, {"cold_wallet"}),
     "a setting": ({"CHAIN_AGREEMENT": "hunter2"}, {"settings"}),
 }
 
@@ -113,4 +125,6 @@ async def test_a_wrong_chain_is_named_and_too_few_cannot_agree(environment: dict
     finally:
         for name in ("beta", "gamma"):
             chain.proxy(name).honest()
-    assert {name for name, ok in checks.items() if not ok} == {"node:beta", "node:gamma", "agreement"}, said
+    assert {name for name, ok in checks.items() if not ok} == {"node:beta", "node:gamma", "agreement", "cold_wallet"}, (
+        said
+    )

@@ -20,14 +20,16 @@ from kit.clock import Clock, SystemClock
 from kit.database import Database, connect
 from kit.group import Gather
 from kit.http.middleware import Furniture, HttpMetrics
-from kit.http.routes import GUARD, Route, Who, add_routes
+from kit.http.routes import GUARD, Route, add_routes
 from kit.ids import RandomIds
 from kit.logs import get_logger
-from kit.problems import Problem
 from kit.worker import Runner, Worker, WorkerMetrics
 from onramp import checks, migrations, operating
+from onramp.api_keys import routes as key_routes
+from onramp.api_keys.keeper import Keeper
 from onramp.checkout import routes as checkout_routes
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.guard import Guard
 from onramp.health import Check, Health
 from onramp.janitor import Janitor, StateMetrics
 from onramp.quotes import routes as quote_routes
@@ -239,7 +241,13 @@ def make_workers(
 
 def routes(settings: Settings) -> list[Route]:
     """The whole route table."""
-    table = [*session_routes.ROUTES, *quote_routes.ROUTES, *webhook_routes.ROUTES, *operating.ROUTES]
+    table = [
+        *session_routes.ROUTES,
+        *quote_routes.ROUTES,
+        *webhook_routes.ROUTES,
+        *key_routes.ROUTES,
+        *operating.ROUTES,
+    ]
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table
 
 
@@ -258,25 +266,11 @@ def _checks(core: Core, runner: Runner | None) -> dict[str, tuple[Check, bool]]:
     }
 
 
-class Guard:
-    """Who may pass. Stripe proves itself by its signature, in the handler."""
-
-    async def check(self, request: web.Request, who: Who) -> None:
-        """Raise Problem 401 for whoever may not."""
-        if who in {"anyone", "stripe"}:
-            return
-        del request
-        raise Problem(
-            401, "unauthorized", "Send a valid credential as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
-        )
-
-
 def make_app(
     settings: Settings, *, workers: Collection[str] = WORKERS, checkpoint: Callable[[str], None] = lambda _: None
 ) -> web.Application:
     """The API, with `workers` in the same process."""
     app = web.Application(client_max_size=BODY_LIMIT)
-    app[GUARD] = Guard()
     add_routes(app, routes(settings))
 
     async def run(app: web.Application) -> AsyncIterator[None]:
@@ -320,6 +314,8 @@ def make_app(
                 stopping=stopping,
             )
             app[SERVICES] = services
+            keeper = Keeper(core.database, settings.ring, core.clock)
+            app[GUARD] = Guard(keeper.resolve)
             furniture = Furniture(
                 origins=split(settings.ALLOWED_ORIGINS),
                 ids=core.ids,
@@ -329,12 +325,14 @@ def make_app(
             app[FURNITURE] = furniture
             services.health.start()
             live.start()
+            keeper.start()
             if runner is not None:
                 runner.start()
             yield
             stopping.set()
             if runner is not None:
                 await runner.stop()
+            await keeper.stop()
             await live.stop()
             await services.health.stop()
 

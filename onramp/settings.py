@@ -11,6 +11,7 @@ from chain.nodes import parse_nodes
 from chain.settings import ChainSettings
 from chain.types import to_checksum
 from kit.database import normalise_url
+from kit.keyring import DEVELOPMENT, KeyRing, is_weak, parse_key
 from kit.money import parse_units
 from treasury.settings import TreasurySettings
 
@@ -111,6 +112,13 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
                 raise ValueError(message)
         return value
 
+    @field_validator("DATA_KEYS")
+    @classmethod
+    def _are_keys(cls, value: SecretStr) -> SecretStr:
+        for item in split(value.get_secret_value()):
+            parse_key(item)
+        return value
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         problems = [*_money_problems(self), *(_production_problems(self) if self.is_production else ())]
@@ -127,6 +135,17 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     def webhook_secrets(self) -> tuple[str, ...]:
         """All webhook secrets that are valid now."""
         return tuple(split(self.STRIPE_WEBHOOK_SECRETS.get_secret_value()))
+
+    @property
+    def data_keys(self) -> tuple[bytes, ...]:
+        """The keys of DATA_KEYS; in development, where none is set, one that everybody knows."""
+        given = tuple(parse_key(item) for item in split(self.DATA_KEYS.get_secret_value()))
+        return given or (DEVELOPMENT,)
+
+    @property
+    def ring(self) -> KeyRing:
+        """What API keys, the audit trail and personal data stand on."""
+        return KeyRing(self.data_keys)
 
     @property
     def checkout_is_served(self) -> bool:
@@ -180,7 +199,10 @@ def _production_problems(settings: Settings) -> list[str]:
         "STRIPE_PUBLISHABLE_KEY": settings.STRIPE_PUBLISHABLE_KEY,
         "STRIPE_WEBHOOK_SECRETS": settings.STRIPE_WEBHOOK_SECRETS.get_secret_value(),
         "METRICS_TOKEN": settings.METRICS_TOKEN.get_secret_value(),
+        "DATA_KEYS": settings.DATA_KEYS.get_secret_value(),
     }
+    if any(is_weak(key) for key in settings.data_keys if settings.DATA_KEYS.get_secret_value()):
+        problems.append("DATA_KEYS holds a development or typed key; `openssl rand -hex 32` makes one")
     if settings.DELIVERY_MODE == "payout":
         required |= {
             "SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS,

@@ -1,5 +1,7 @@
 """Every table of every floor, imported so that they stand in the shared metadata together."""
 
+import kit.audit.table
+import onramp.api_keys.table
 import onramp.deliveries.table
 import onramp.sessions.table
 import onramp.webhooks.table
@@ -10,4 +12,4 @@ import treasury.leader
 import treasury.payouts.table
 import treasury.transactions.table
 
-__all__ = ["onramp", "treasury"]
+__all__ = ["kit", "onramp", "treasury"]

@@ -143,6 +143,10 @@ class DevStack:
     metrics: str
     rpc: str
     stripe: str
+    viewer: str
+    operator: str
+    approver: str
+    admin: str
     log: Path
 
 

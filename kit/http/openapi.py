@@ -120,7 +120,7 @@ def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any])
         operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": not route.body_optional,
             "content": {"application/json": {"schema": schema_of[route.body]}},
         }
     return operation

@@ -64,6 +64,8 @@ class Route:
     headers: dict[str, str] = field(default_factory=dict)
     """Request headers that mean something here: name -> meaning."""
     media: tuple[str, ...] = ("application/json",)
+    body_optional: bool = False
+    """No body at all means `{}`."""
     raw: bool = False
     """The handler reads the body itself (a webhook is verified over the raw bytes)."""
     limit: int = 64 * KIB
@@ -123,8 +125,13 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     return raw
 
 
-async def parse_body(request: web.Request, model: type[BaseModel], limit: int) -> BaseModel:
-    """Read and check a JSON body: 415, 413, 400 for what is no JSON, 422 naming each field that says something impossible."""
+async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *, optional: bool = False) -> BaseModel:
+    """Read and check a JSON body: 415, 413, 400 for what is no JSON, 422 naming each field that says something impossible.
+
+    Where it is `optional`, none at all is read as `{}`.
+    """
+    if optional and not request.can_read_body:
+        return model.model_validate({})
     if request.content_type != "application/json":
         raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
     raw = await read_body(request, limit)
@@ -169,7 +176,7 @@ def _wrap(route: Route) -> Handler:
             if route.query is not None:
                 request[QUERY] = parse_query(request, route.query)
             if route.body is not None and not route.raw:
-                request[BODY] = await parse_body(request, route.body, route.limit)
+                request[BODY] = await parse_body(request, route.body, route.limit, optional=route.body_optional)
             return await route.handler(request)
 
     return handle

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 
+from onramp.cli.keys import keys_app
 from onramp.cli.output import Refused
 from onramp.cli.running import dev, doctor, migrate, serve, work
 from onramp.cli.stored import events_app, sessions_app
@@ -27,6 +28,7 @@ app.command()(migrate)
 app.command()(doctor)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> NoReturn:

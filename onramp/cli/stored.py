@@ -14,7 +14,8 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")]
 Result = TypeVar("Result")
 
 
-def _with_database(work: Callable[[Any], Awaitable[Result]]) -> Result:
+def with_database(work: Callable[[Any], Awaitable[Result]]) -> Result:
+    """Open the database of the environment, do `work`, close it."""
     from kit.database import connect
 
     loaded = settings()
@@ -67,7 +68,7 @@ def list_sessions(
         async with database.read() as connection:
             return await service.newest(connection, limit, status or None)
 
-    found = _with_database(work)
+    found = with_database(work)
     if as_json:
         data = [shapes.answer(item, None).model_dump(mode="json", by_alias=True) for item in found]
         print_json({"data": data, "nextCursor": None})
@@ -97,7 +98,7 @@ def show_session(
         async with database.read() as connection:
             return [await describe(connection, item) for item in await service.find(connection, needle)]
 
-    found = _with_database(work)
+    found = with_database(work)
     if not found:
         raise Refused(f"onramp: nothing is known under {needle!r}. Try `onramp sessions list`.")
     if as_json:
@@ -124,7 +125,7 @@ def list_events(
         async with database.read() as connection:
             return [_event(row) for row in await service.newest(connection, limit, state or None)]
 
-    found = _with_database(work)
+    found = with_database(work)
     if as_json:
         print_json({"data": found, "nextCursor": None})
         return
@@ -144,6 +145,6 @@ def replay_event(event_id: Annotated[str, typer.Argument(metavar="ID", help="Str
         async with database.write() as connection:
             return await service.replay(connection, event_id)
 
-    if not _with_database(work):
+    if not with_database(work):
         raise Refused(f"onramp: no event {event_id!r} of a session is stored; nothing was changed.")
     typer.echo(f"{event_id} is pending again; the inbox worker will ask Stripe about its session.")

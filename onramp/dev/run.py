@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from onramp.app import WORKERS, make_app
 from onramp.cli.output import Refused
 from onramp.dev.anvil import free_port
+from onramp.dev.api_keys import dev_api_keys
 from onramp.dev.devchain import CHAIN_ID, DevChain
 from onramp.dev.rpc import DevChainError
 from onramp.dev.wallet import DevWallet, dev_wallet
@@ -31,7 +32,7 @@ SETTLEMENT: Final = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The URLs of a running development stack."""
+    """The URLs of a running development stack, and an API key of each role."""
 
     api: str
     checkout: str
@@ -39,6 +40,10 @@ class Stack:
     metrics: str
     rpc: str
     stripe: str
+    viewer: str = field(repr=False)
+    operator: str = field(repr=False)
+    approver: str = field(repr=False)
+    admin: str = field(repr=False)
 
     def lines(self) -> list[str]:
         """As they are printed: `name: value`."""
@@ -97,6 +102,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             publishable_key=publishable_key,
             webhook_secret=webhook_secret,
         )
+        keys = await dev_api_keys(home, settings)
         await _serve(stack, make_app(settings, workers=WORKERS), port)
         yield Stack(
             api=api,
@@ -105,6 +111,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             metrics=f"{api}/metrics",
             rpc=chain.proxies[0].url,
             stripe=sandbox_url,
+            **keys,
         )
 
 

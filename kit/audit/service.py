@@ -1,0 +1,125 @@
+"""Write to the trail, and read it. Linking is the sealer's work, so that writers do not queue behind a chain."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.audit.table import entries, links
+from kit.keyring import KeyRing
+
+MACHINE = "machine"
+"""The actor of a command that works straight on the database: whoever holds the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change, as it was written; `number` and `hash` once the sealer linked it."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    request_id: str | None
+    policy_version: int | None
+    number: int | None = None
+    hash: str | None = None
+
+
+async def record(
+    connection: AsyncConnection,
+    actor: str,
+    action: str,
+    subject: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    *,
+    at: datetime,
+    request_id: str | None = None,
+    policy_version: int | None = None,
+) -> None:
+    """Write one row, in the transaction that makes the change.
+
+    `before` and `after` hold what changed: ids, states, amounts as decimal text, and `digest`s of personal fields, never their
+    values. `request_id` is by default that of the request being served.
+    """
+    await connection.execute(
+        sa.insert(entries).values(
+            at=at,
+            actor=actor,
+            action=action,
+            subject=subject,
+            before=_plain(before),
+            after=_plain(after),
+            request_id=request_id or structlog.contextvars.get_contextvars().get("request_id"),
+            policy_version=policy_version,
+        )
+    )
+
+
+def digest(ring: KeyRing, value: str) -> str:
+    """What the trail keeps of a personal field: the same value gives the same digest, and no digest gives a value."""
+    return ring.first("audit-digest").mac(value.encode()).hex()[:32]
+
+
+async def page(
+    connection: AsyncConnection, *, limit: int, before_id: int | None = None, subject: str | None = None
+) -> Sequence[Entry]:
+    """The newest rows first; those before `before_id` where given."""
+    query = _joined().order_by(entries.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(entries.c.id < before_id)
+    if subject is not None:
+        query = query.where(entries.c.subject == subject)
+    return [entry_of(row) for row in await connection.execute(query)]
+
+
+async def after_id(connection: AsyncConnection, last: int, limit: int) -> Sequence[Entry]:
+    """Rows in the order they were written, beyond `last`."""
+    query = _joined().where(entries.c.id > last).order_by(entries.c.id).limit(limit)
+    return [entry_of(row) for row in await connection.execute(query)]
+
+
+def _joined() -> "sa.Select[Any]":
+    return sa.select(entries, links.c.number, links.c.hash).select_from(
+        entries.outerjoin(links, links.c.entry_id == entries.c.id)
+    )
+
+
+def entry_of(row: Any) -> Entry:
+    """An entry from a row that holds its columns, and the link's where they were asked for."""
+    return Entry(
+        row.id,
+        row.at,
+        row.actor,
+        row.action,
+        row.subject,
+        row.before,
+        row.after,
+        row.request_id,
+        row.policy_version,
+        getattr(row, "number", None),
+        getattr(row, "hash", None),
+    )
+
+
+def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Times as text; integers beyond 53 bits as text, because JSON readers elsewhere would round them."""
+    if values is None:
+        return None
+    plain: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, datetime):
+            plain[name] = value.isoformat()
+        elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53:
+            plain[name] = str(value)
+        else:
+            plain[name] = value
+    return plain

@@ -1,0 +1,68 @@
+"""Who is asking, and what that role may. The route table says what each route needs; this says who has it."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from aiohttp import web
+
+from kit.http.routes import Who
+from kit.problems import Problem
+
+Role = Literal["viewer", "operator", "approver", "admin", "wallet"]
+KEY_ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "approver", "admin")
+"""The roles that an API key may have."""
+
+MAY: Final[dict[Who, frozenset[Role]]] = {
+    "viewer": frozenset({"viewer", "operator", "approver", "admin"}),
+    "operator": frozenset({"operator", "approver"}),
+    "approver": frozenset({"approver"}),
+    "admin": frozenset({"admin"}),
+    "wallet": frozenset({"wallet"}),
+}
+"""An approver may what an operator may, both what a viewer may. An admin reads and manages keys, and moves no money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever proved who they are."""
+
+    id: str
+    """The key's id, or the wallet's address."""
+    role: Role
+    person: str
+    """Two keys of one person are one person: proposer and approver must differ by it. A wallet is its own person."""
+    second_factor: bool = False
+    """Whether this key enrolled one."""
+
+
+PRINCIPAL = web.RequestKey("principal", Principal)
+
+
+def principal_of(request: web.Request) -> Principal:
+    """Who asked, on a route that only some may use."""
+    principal: Principal | None = request.get(PRINCIPAL)
+    if principal is None:
+        message = "the route table lets anyone in here"
+        raise TypeError(message)
+    return principal
+
+
+def unauthorized() -> Problem:
+    """No credential, or one that is not valid: the same words for both, and for one that was valid once."""
+    return Problem(
+        401, "unauthorized", "Send a valid credential as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
+    )
+
+
+def forbidden(role: Role, who: Who) -> Problem:
+    """Known, and not allowed."""
+    needs = "a wallet's login" if who == "wallet" else f"the role {who}"
+    has = "a wallet's login" if role == "wallet" else f"the role {role}"
+    return Problem(403, "forbidden", f"This needs {needs}; you have {has}.")
+
+
+def bearer(request: web.Request) -> str | None:
+    """The bearer token, or None (RFC 6750, 2.1: the scheme in any case)."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    return token if scheme.lower() == "bearer" and 0 < len(token) <= 4096 else None

@@ -1,0 +1,1 @@
+"""Operators' API keys: a role, a person, a secret shown once."""

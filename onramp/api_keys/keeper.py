@@ -1,0 +1,105 @@
+"""Who an API key is, asked of the database at most every two seconds a key, so that a revoked one is refused within five."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from kit.auth import Principal
+from kit.clock import Clock
+from kit.database import Database
+from kit.group import Gather
+from kit.keyring import KeyRing
+from kit.logs import get_logger
+from kit.problems import Problem
+from onramp.api_keys import service
+from onramp.api_keys.service import PREFIX, Found
+
+log = get_logger(__name__)
+TRUST_SECONDS: Final = 2.0
+REMEMBER: Final = 1024
+TOUCH_SECONDS: Final = 5.0
+
+
+class Keeper:
+    """Resolves secrets, and writes down when keys were used, a few seconds later and all together."""
+
+    def __init__(self, database: Database, ring: KeyRing, clock: Clock) -> None:
+        """Nothing is asked before the first request."""
+        self._database = database
+        self._keys = ring.all("api-keys")
+        self._clock = clock
+        self._known: dict[str, tuple[Found, float]] = {}
+        self._used: dict[str, datetime] = {}
+        self._asked: Gather[str, Found] = Gather(self._ask)
+        self._task: asyncio.Task[None] | None = None
+
+    async def resolve(self, token: str) -> Principal | None:
+        """Who holds `token`; None where nobody does, or no longer. Problem 403 for a key that does not work yet.
+
+        The token is hashed under a key that the asker does not know and looked up by that hash, so that how long a refusal
+        takes says nothing about how close a guess was; a revoked key is refused in the time of one that never was.
+        """
+        if not token.startswith(PREFIX):
+            return None
+        candidates = [key.mac(token.encode()).hex() for key in self._keys]
+        found = await self._find(candidates)
+        if found is None:
+            return None
+        now = self._clock.now()
+        if found.active_from > now:
+            hours = int((found.active_from - now).total_seconds() // 3600) + 1
+            raise Problem(
+                403,
+                "key_not_active",
+                f"This key is new and works in {hours} h, or once an approver of another person confirms it.",
+            )
+        self._used[found.principal.id] = now
+        return found.principal
+
+    async def _find(self, candidates: Sequence[str]) -> Found | None:
+        moment = self._clock.monotonic()
+        for candidate in candidates:
+            known = self._known.get(candidate)
+            if known is not None and known[1] > moment:
+                return known[0]
+        answers = await asyncio.gather(*(self._asked.get(candidate) for candidate in candidates))
+        for candidate, found in zip(candidates, answers, strict=True):
+            if found is not None:
+                if len(self._known) >= REMEMBER:
+                    self._known.clear()
+                # Counted from before the question: what was true then is believed no longer than promised.
+                self._known[candidate] = (found, moment + TRUST_SECONDS)
+                return found
+            self._known.pop(candidate, None)
+        return None
+
+    async def _ask(self, candidates: Sequence[str]) -> dict[str, Found]:
+        async with self._database.read() as connection:
+            return await service.resolve(connection, candidates, self._clock.now())
+
+    def start(self) -> None:
+        """Begin to write down last uses."""
+        self._task = asyncio.create_task(self._loop(), name="api-keys")
+
+    async def stop(self) -> None:
+        """Write down what is left, and stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._write()
+
+    async def _loop(self) -> None:
+        while True:
+            await self._clock.sleep(TOUCH_SECONDS)
+            await self._write()
+
+    async def _write(self) -> None:
+        used, self._used = self._used, {}
+        if not used:
+            return
+        try:
+            async with self._database.write() as connection:
+                await service.touch(connection, used)
+        except Exception:  # noqa: BLE001 - a last use is worth less than the service
+            log.warning("api_keys.last_use_not_written", keys=len(used))

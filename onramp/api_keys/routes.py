@@ -1,0 +1,97 @@
+"""API keys over HTTP: an admin makes, lists, rotates and revokes them; an approver confirms a new one."""
+
+from datetime import timedelta
+
+from aiohttp import web
+
+from kit.auth import principal_of
+from kit.http.routes import Route, body_of, query_of, reply
+from onramp.api_keys import service, shapes
+from onramp.api_keys.service import Author
+from onramp.services import SERVICES
+
+
+def _author(request: web.Request) -> Author:
+    services = request.app[SERVICES]
+    return Author(principal_of(request).id, services.clock.now(), services.settings.is_production)
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """Make a key; the secret is in this answer and nowhere else."""
+    services = request.app[SERVICES]
+    body = body_of(request, shapes.CreateKey)
+    secret = service.new_secret()
+    async with services.database.write() as connection:
+        key = await service.create(
+            connection,
+            _author(request),
+            key_id=services.ids.new("key_"),
+            secret=secret,
+            ring=services.settings.ring,
+            role=body.role,
+            name=body.name,
+            person=body.person or body.name,
+        )
+    return reply(shapes.with_secret(key, secret), status=201, headers={"Location": f"{BASE}/{key.id}"})
+
+
+async def listing(request: web.Request) -> web.StreamResponse:
+    """Keys, the newest first."""
+    query = query_of(request, shapes.KeysQuery)
+    async with request.app[SERVICES].database.read() as connection:
+        keys = await service.newest(connection, limit=query.limit + 1, before=query.cursor)
+    return reply(shapes.listed(list(keys), query.limit))
+
+
+async def read(request: web.Request) -> web.StreamResponse:
+    """One key."""
+    async with request.app[SERVICES].database.read() as connection:
+        return reply(shapes.answer(await service.get(connection, request.match_info["id"])))
+
+
+async def rotate(request: web.Request) -> web.StreamResponse:
+    """A new secret for a key that keeps its id."""
+    services = request.app[SERVICES]
+    body = body_of(request, shapes.RotateKey)
+    secret = service.new_secret()
+    async with services.database.write() as connection:
+        key = await service.rotate(
+            connection,
+            _author(request),
+            request.match_info["id"],
+            secret=secret,
+            ring=services.settings.ring,
+            overlap=timedelta(minutes=body.overlap_minutes),
+        )
+    return reply(shapes.with_secret(key, secret))
+
+
+async def revoke(request: web.Request) -> web.StreamResponse:
+    """Refused everywhere within five seconds."""
+    async with request.app[SERVICES].database.write() as connection:
+        return reply(shapes.answer(await service.revoke(connection, _author(request), request.match_info["id"])))
+
+
+async def confirm(request: web.Request) -> web.StreamResponse:
+    """End the wait of a new key."""
+    async with request.app[SERVICES].database.write() as connection:
+        key = await service.confirm(connection, _author(request), principal_of(request), request.match_info["id"])
+    return reply(shapes.answer(key))
+
+
+BASE = "/api/v1/admin/keys"
+ROUTES = (
+    Route("POST", BASE, create, "admin", "Make an API key.", "create_key", body=shapes.CreateKey,
+          answer=shapes.NewKeyAnswer, status=201),
+    Route("GET", BASE, listing, "admin", "API keys with their last use.", "list_keys", query=shapes.KeysQuery,
+          answer=shapes.KeyList),
+    Route("GET", BASE + "/{id}", read, "admin", "One API key.", "read_key", answer=shapes.KeyAnswer),
+    Route("POST", BASE + "/{id}/rotate", rotate, "admin", "A new secret; the old one works on for a while.",
+          "rotate_key", body=shapes.RotateKey, body_optional=True, answer=shapes.NewKeyAnswer, also={409: "`key_revoked`."}),
+    Route("POST", BASE + "/{id}/revoke", revoke, "admin", "Refuse this key, everywhere within five seconds.",
+          "revoke_key", answer=shapes.KeyAnswer),
+    Route("DELETE", BASE + "/{id}", revoke, "admin", "The same.", "delete_key", answer=shapes.KeyAnswer),
+    Route("POST", BASE + "/{id}/confirm", confirm, "approver",
+          "Let a new key work at once: another person's approver says that it is meant.", "confirm_key",
+          answer=shapes.KeyAnswer, also={409: "`self_approval` or `key_revoked`."}),
+)  # fmt: skip

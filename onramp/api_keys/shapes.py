@@ -1,0 +1,105 @@
+"""API keys in the shape of the outside. A secret is in the answer that makes it, and nowhere else."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from kit.clock import rfc3339
+from kit.http.routes import Document
+from onramp.api_keys.service import ApiKey
+
+
+def _label(text: str) -> str:
+    text = text.strip()
+    if not 1 <= len(text) <= 80 or not text.isprintable():
+        message = "must be 1 to 80 printable characters"
+        raise ValueError(message)
+    return text
+
+
+Label = Annotated[str, AfterValidator(_label)]
+KeyRole = Literal["viewer", "operator", "approver", "admin"]
+
+
+class CreateKey(Document):
+    """A new key."""
+
+    role: KeyRole
+    name: Label = Field(description="What it is for.")
+    person: Label | None = Field(
+        default=None, description="Whose it is; proposer and approver must differ by it. By default the name."
+    )
+
+
+class RotateKey(Document):
+    """A new secret for a key."""
+
+    overlap_minutes: int = Field(
+        default=1440, ge=0, le=10_080, description="How long the old secret still works beside the new one."
+    )
+
+
+class KeysQuery(Document):
+    """A page of keys."""
+
+    limit: int = Field(default=50, ge=1, le=200)
+    cursor: Annotated[str, Field(max_length=40)] | None = None
+
+
+class KeyAnswer(Document):
+    """A key without its secret."""
+
+    id: str
+    name: str
+    role: str
+    person: str
+    created_at: str
+    active_from: str = Field(description="When its newest secret works.")
+    confirmed_by: str | None
+    last_used_at: str | None
+    revoked_at: str | None
+    second_factor: bool
+
+
+class NewKeyAnswer(KeyAnswer):
+    """A key with its secret, shown this once."""
+
+    secret: str
+
+
+class KeyList(Document):
+    """Keys, the newest first."""
+
+    data: list[KeyAnswer]
+    next_cursor: str | None
+
+
+def _fields(key: ApiKey) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "role": key.role,
+        "person": key.person,
+        "created_at": rfc3339(key.created_at),
+        "active_from": rfc3339(key.active_from),
+        "confirmed_by": key.confirmed_by,
+        "last_used_at": rfc3339(key.last_used_at) if key.last_used_at else None,
+        "revoked_at": rfc3339(key.revoked_at) if key.revoked_at else None,
+        "second_factor": key.second_factor,
+    }
+
+
+def answer(key: ApiKey) -> KeyAnswer:
+    """Without the secret."""
+    return KeyAnswer.model_validate(_fields(key))
+
+
+def with_secret(key: ApiKey, secret: str) -> NewKeyAnswer:
+    """With it."""
+    return NewKeyAnswer.model_validate({**_fields(key), "secret": secret})
+
+
+def listed(keys: list[ApiKey], limit: int) -> KeyList:
+    """One page out of up to `limit` + 1 keys."""
+    page = keys[:limit]
+    return KeyList(data=[answer(key) for key in page], next_cursor=page[-1].id if len(keys) > limit else None)

@@ -1,0 +1,150 @@
+"""`onramp keys`: straight on the database, as the machine's operator.
+
+Whoever holds the database and DATA_KEYS holds the service; so the first keys are made here, and every later one by whoever
+prefers. Admins elsewhere use `/api/v1/admin/keys`.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, Any, cast
+
+import typer
+
+from onramp.cli.output import Refused, print_json, print_pairs, print_table, settings
+from onramp.cli.stored import Json, Limit, with_database
+
+keys_app = typer.Typer(help="API keys of operators, on this machine's database.", no_args_is_help=True)
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="key_...")]
+_ROLES = ("viewer", "operator", "approver", "admin")
+
+
+def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
+    """Run a verb in one transaction as the machine's operator; a Problem is the command's refusal."""
+    from kit.audit.service import MACHINE
+    from kit.clock import SystemClock
+    from kit.problems import Problem
+    from onramp.api_keys.service import Author
+
+    loaded = settings()
+
+    async def inner(database: Any) -> Any:
+        author = Author(MACHINE, SystemClock().now(), is_production=loaded.is_production)
+        async with database.write() as connection:
+            return await work(connection, author, loaded.ring)
+
+    try:
+        return with_database(inner)
+    except Problem as problem:
+        raise Refused(f"onramp: {problem.detail} Nothing was changed.") from problem
+
+
+def _show(document: Any, *, as_json: bool) -> None:
+    shape = document.model_dump(mode="json", by_alias=True)
+    if as_json:
+        print_json(shape)
+        return
+    names = ("name", "role", "person", "activeFrom", "lastUsedAt", "revokedAt")
+    print_pairs([(name, shape[name]) for name in names], title=shape["id"])
+    if "secret" in shape:
+        typer.echo(f"secret: {shape['secret']}")
+        typer.echo("Keep it now: it is not shown again.")
+
+
+@keys_app.command("create")
+def create_key(
+    role: Annotated[str, typer.Option(help="viewer, operator, approver or admin.")],
+    name: Annotated[str, typer.Option(help="What it is for.")],
+    person: Annotated[str, typer.Option(help="Whose it is; by default the name.")] = "",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Make a key; the secret is shown once.
+
+    Example: [bold]onramp keys create --role approver --name "Ada's laptop" --person ada[/bold]
+    """
+    from pydantic import ValidationError
+
+    from kit.ids import RandomIds
+    from onramp.api_keys import service, shapes
+
+    if role not in _ROLES:
+        raise typer.BadParameter(f"there is no role {role!r}; there are {', '.join(_ROLES)}", param_hint="--role")
+    try:
+        asked = shapes.CreateKey(role=cast("shapes.KeyRole", role), name=name, person=person or None)
+    except ValidationError as error:
+        message = "the name and the person take 1 to 80 printable characters each"
+        raise typer.BadParameter(message) from error
+    secret = service.new_secret()
+
+    async def work(connection: Any, author: Any, ring: Any) -> Any:
+        return await service.create(
+            connection,
+            author,
+            key_id=RandomIds().new("key_"),
+            secret=secret,
+            ring=ring,
+            role=asked.role,
+            name=asked.name,
+            person=asked.person or asked.name,
+        )
+
+    _show(shapes.with_secret(_ordered(work), secret), as_json=as_json)
+
+
+@keys_app.command("list")
+def list_keys(limit: Limit = 100, *, as_json: Json = False) -> None:
+    """Keys with their last use, the newest first.
+
+    Example: [bold]onramp keys list[/bold]
+    """
+    from onramp.api_keys import service, shapes
+
+    async def work(database: Any) -> Any:
+        async with database.read() as connection:
+            return await service.newest(connection, limit=limit + 1)
+
+    page = shapes.listed(list(with_database(work)), limit).model_dump(mode="json", by_alias=True)
+    if as_json:
+        print_json(page)
+        return
+    columns = ("id", "name", "role", "person", "activeFrom", "lastUsedAt", "revokedAt")
+    rows = [[item[name] for name in columns] for item in page["data"]]
+    print_table(columns, rows, empty="No keys yet. `onramp keys create --role admin --name ...` makes one.")
+
+
+@keys_app.command("rotate")
+def rotate_key(
+    key_id: KeyId,
+    overlap_minutes: Annotated[
+        int, typer.Option(min=0, max=10_080, help="How long the old secret still works.")
+    ] = 1440,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Give a key a new secret; its id stays.
+
+    Example: [bold]onramp keys rotate key_4k... --overlap-minutes 60[/bold]
+    """
+    from onramp.api_keys import service, shapes
+
+    secret = service.new_secret()
+
+    async def work(connection: Any, author: Any, ring: Any) -> Any:
+        overlap = timedelta(minutes=overlap_minutes)
+        return await service.rotate(connection, author, key_id, secret=secret, ring=ring, overlap=overlap)
+
+    _show(shapes.with_secret(_ordered(work), secret), as_json=as_json)
+
+
+@keys_app.command("revoke")
+def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
+    """Refuse a key, everywhere within five seconds; harmless however often.
+
+    Example: [bold]onramp keys revoke key_4k...[/bold]
+    """
+    from onramp.api_keys import service, shapes
+
+    async def work(connection: Any, author: Any, _ring: Any) -> Any:
+        return await service.revoke(connection, author, key_id)
+
+    _show(shapes.answer(_ordered(work)), as_json=as_json)

@@ -1,0 +1,47 @@
+"""Development API keys, one of each role and each of another person; the same at every start on the same data."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from kit.auth import Role
+from kit.database import connect
+from kit.ids import RandomIds
+from onramp import migrations
+from onramp.api_keys import service
+from onramp.api_keys.service import Author
+from onramp.settings import Settings
+
+PERSONS: Final[dict[Role, str]] = {"viewer": "vera", "operator": "otto", "approver": "ada", "admin": "amir"}
+
+
+async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
+    """Role -> secret; kept with the development data, and put into its database where they are not there yet."""
+    kept = home / "api-keys.json"
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        kept.write_text(json.dumps({role: service.new_secret() for role in PERSONS}))
+    secrets: dict[str, str] = json.loads(kept.read_text())
+    database = connect(settings.DATABASE_URL.get_secret_value())
+    try:
+        await migrations.upgrade(database)
+        now = datetime.now(UTC)
+        async with database.write() as connection:
+            for role, person in PERSONS.items():
+                secret = secrets[role]
+                if await service.resolve(connection, service.hashes(settings.ring, secret), now):
+                    continue
+                await service.create(
+                    connection,
+                    Author("dev", now, is_production=False),
+                    key_id=RandomIds().new("key_"),
+                    secret=secret,
+                    ring=settings.ring,
+                    role=role,
+                    name=f"development {role}",
+                    person=person,
+                )
+    finally:
+        await database.close()
+    return secrets

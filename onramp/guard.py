@@ -1,0 +1,38 @@
+"""Who may pass: each kind of credential is resolved by its own room, and the role is held against the route table."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from kit.auth import MAY, PRINCIPAL, Principal, bearer, forbidden, unauthorized
+from kit.http.routes import Who
+
+Resolve = Callable[[str], Awaitable[Principal | None]]
+"""Who a bearer token stands for; None where it stands for nobody. May raise a Problem that says more."""
+
+
+class Guard:
+    """Asks each room in turn. Stripe proves itself by its signature, in the handler."""
+
+    def __init__(self, *rooms: Resolve) -> None:
+        """`rooms`: how each kind of token is resolved."""
+        self._rooms = rooms
+
+    async def check(self, request: web.Request, who: Who) -> None:
+        """Raise 401 for nobody we know, 403 for whoever may not; leave the Principal on the request."""
+        if who in {"anyone", "stripe"}:
+            return
+        token = bearer(request)
+        principal = None if token is None else await self._resolve(token)
+        if principal is None:
+            raise unauthorized()
+        if principal.role not in MAY[who]:
+            raise forbidden(principal.role, who)
+        request[PRINCIPAL] = principal
+
+    async def _resolve(self, token: str) -> Principal | None:
+        for room in self._rooms:
+            principal = await room(token)
+            if principal is not None:
+                return principal
+        return None

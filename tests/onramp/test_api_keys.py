@@ -1,0 +1,231 @@
+"""Keys over real HTTP: who may, what is shown once, and when a key stops or starts to work."""
+
+import asyncio
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from kit.auth import Principal, Role
+from kit.clock import SystemClock
+from kit.database import Database
+from kit.ids import RandomIds
+from kit.keyring import DEVELOPMENT, KeyRing
+from kit.problems import Problem
+from onramp.api_keys import service
+from onramp.api_keys.keeper import TRUST_SECONDS, Keeper
+from onramp.api_keys.service import Author
+from onramp.api_keys.table import api_key_secrets, api_keys
+
+RING = KeyRing([DEVELOPMENT])
+KEYS = "/api/v1/admin/keys"
+
+
+async def make(database: Database, role: Role, person: str, *, production: bool = False) -> tuple[str, str]:
+    secret, key_id = service.new_secret(), RandomIds().new("key_")
+    author = Author("machine", datetime.now(UTC), is_production=production)
+    async with database.write() as connection:
+        await service.create(
+            connection, author, key_id=key_id, secret=secret, ring=RING, role=role, name=person, person=person
+        )
+    return key_id, secret
+
+
+async def ask(service: Any, method: str, path: str, secret: str | None, **more: Any) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
+    async with service.http.request(method, service.api + path, headers=headers, **more) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def test_an_admin_makes_lists_rotates_and_revokes_keys(service: Any) -> None:
+    _, admin = await make(service.database, "admin", "amir")
+    status, made = await ask(service, "POST", KEYS, admin, json={"role": "operator", "name": "desk", "person": "otto"})
+    assert status == 201
+    assert made["secret"].startswith("ork_")
+    assert {"id", "name", "role", "createdAt", "lastUsedAt", "revokedAt"} <= set(made)
+    assert (await ask(service, "GET", KEYS, made["secret"]))[0] == 403
+
+    status, page = await ask(service, "GET", f"{KEYS}?limit=1", admin)
+    assert status == 200
+    assert [key["id"] for key in page["data"]] == [made["id"]]
+    _, rest = await ask(service, "GET", f"{KEYS}?limit=1&cursor={page['nextCursor']}", admin)
+    assert [key["name"] for key in rest["data"]] == ["amir"]
+    assert rest["nextCursor"] is None
+    assert "ork_" not in str(page) + str(rest)
+
+    status, rotated = await ask(service, "POST", f"{KEYS}/{made['id']}/rotate", admin)
+    assert (status, rotated["id"]) == (200, made["id"])
+    assert rotated["secret"] != made["secret"]
+    for secret in (made["secret"], rotated["secret"]):
+        assert (await ask(service, "GET", KEYS, secret))[0] == 403, "both work while the rotation overlaps"
+
+    status, revoked = await ask(service, "POST", f"{KEYS}/{made['id']}/revoke", admin)
+    assert status == 200
+    assert revoked["revokedAt"]
+    until = time.monotonic() + 5
+    while {(await ask(service, "GET", KEYS, made[name]))[0] for name in ["secret"]} != {401}:
+        assert time.monotonic() < until, "a revoked key is refused within 5 s"
+        await asyncio.sleep(0.1)
+    assert (await ask(service, "POST", f"{KEYS}/{made['id']}/rotate", admin))[1]["code"] == "key_revoked"
+
+
+async def test_a_rotation_without_overlap_ends_the_old_secret(service: Any) -> None:
+    key_id, old = await make(service.database, "admin", "amir")
+    _, rotated = await ask(service, "POST", f"{KEYS}/{key_id}/rotate", old, json={"overlapMinutes": 0})
+    await asyncio.sleep(TRUST_SECONDS + 0.1)
+    assert (await ask(service, "GET", KEYS, old))[0] == 401
+    assert (await ask(service, "GET", KEYS, rotated["secret"]))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"role": "root", "name": "x"}, "/role"),
+        ({"role": "wallet", "name": "x"}, "/role"),
+        ({"role": "viewer", "name": ""}, "/name"),
+        ({"role": "viewer", "name": "x" * 81}, "/name"),
+        ({"role": "viewer", "name": "a\nb"}, "/name"),
+        ({"role": "viewer", "name": "x", "person": " "}, "/person"),
+        ({"role": "viewer", "name": "x", "secret": "ork_mine"}, "/secret"),
+    ],
+)
+async def test_an_impossible_key_is_refused_by_field(service: Any, body: dict[str, str], pointer: str) -> None:
+    _, admin = await make(service.database, "admin", "amir")
+    status, problem = await ask(service, "POST", KEYS, admin, json=body)
+    assert status == 422
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "Bearer", "Bearer ", "Basic b3JrXw==", "Bearer ork_", "Bearer ork_unknown", "ork_unknown", "Bearer x.y.z"],
+)
+async def test_every_wrong_credential_gets_the_same_answer(service: Any, value: str) -> None:
+    async with service.http.get(service.api + KEYS, headers={"Authorization": value}) as answer:
+        body = await answer.json(content_type=None)
+        assert (answer.status, body["code"]) == (401, "unauthorized")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert body["detail"] == "Send a valid credential as a bearer token."
+
+
+async def test_an_unknown_key_is_404_and_nothing_is_changed(service: Any) -> None:
+    _, admin = await make(service.database, "admin", "amir")
+    for action in ("/rotate", "/revoke"):
+        assert (await ask(service, "POST", f"{KEYS}/key_unknown{action}", admin))[0] == 404
+
+
+async def test_the_secret_is_stored_nowhere(database: Database) -> None:
+    _, secret = await make(database, "operator", "otto")
+    async with database.read() as connection:
+        rows = [row for table in (api_keys, api_key_secrets) for row in await connection.execute(sa.select(table))]
+    assert secret not in str(rows)
+    assert secret.removeprefix("ork_") not in str(rows)
+
+
+async def test_a_row_forged_without_the_server_key_opens_nothing(database: Database) -> None:
+    key_id, _ = await make(database, "viewer", "vera")
+    forged, now = service.new_secret(), datetime.now(UTC)
+    other = KeyRing([secrets.token_bytes(32)])
+    async with database.write() as connection:
+        await connection.execute(
+            sa.insert(api_key_secrets).values(
+                id=service.hashes(other, forged)[0], key_id=key_id, created_at=now, active_from=now
+            )
+        )
+    assert await Keeper(database, RING, SystemClock()).resolve(forged) is None
+
+
+async def test_a_key_made_under_an_older_server_key_still_works(database: Database) -> None:
+    _, secret = await make(database, "viewer", "vera")
+    newer = KeyRing([secrets.token_bytes(32), DEVELOPMENT])
+    principal = await Keeper(database, newer, SystemClock()).resolve(secret)
+    assert principal is not None
+    assert principal.person == "vera"
+
+
+async def test_a_new_key_that_moves_money_waits_in_production(database: Database) -> None:
+    _, ada = await make(database, "approver", "ada", production=True)
+    _, otto = await make(database, "operator", "otto", production=True)
+    waiting, eve = await make(database, "approver", "eve", production=True)
+    _, vera = await make(database, "viewer", "vera", production=True)
+    keeper = Keeper(database, RING, SystemClock())
+    for free in (ada, otto, vera):
+        assert await keeper.resolve(free) is not None
+    with pytest.raises(Problem) as refused:
+        await keeper.resolve(eve)
+    assert (refused.value.status, refused.value.code) == (403, "key_not_active")
+
+    author = Author("key_x", datetime.now(UTC), is_production=True)
+    async with database.write() as connection:
+        for person in ("eve",):
+            with pytest.raises(Problem) as own:
+                await service.confirm(connection, author, Principal("key_y", "approver", person), waiting)
+            assert own.value.code == "self_approval"
+        confirmed = await service.confirm(connection, author, Principal("key_z", "approver", "ada"), waiting)
+    assert confirmed.confirmed_by == "key_z"
+    resolved = await Keeper(database, RING, SystemClock()).resolve(eve)
+    assert resolved is not None
+    assert resolved.role == "approver"
+
+
+async def test_the_wait_ends_by_itself_after_a_day(database: Database) -> None:
+    for person in ("a", "b"):
+        await make(database, "operator", person, production=True)
+    _, secret = await make(database, "operator", "c", production=True)
+    async with database.write() as connection:
+        found = await service.resolve(connection, service.hashes(RING, secret), datetime.now(UTC))
+    (only,) = found.values()
+    left = only.active_from - datetime.now(UTC)
+    assert timedelta(hours=23, minutes=59) < left <= timedelta(hours=24)
+
+
+async def test_a_rotation_is_no_way_around_the_wait(database: Database) -> None:
+    key_id, old = await make(database, "approver", "ada", production=True)
+    stolen = service.new_secret()
+    author = Author("key_admin", datetime.now(UTC), is_production=True)
+    async with database.write() as connection:
+        await service.rotate(connection, author, key_id, secret=stolen, ring=RING, overlap=timedelta(0))
+    keeper = Keeper(database, RING, SystemClock())
+    with pytest.raises(Problem) as refused:
+        await keeper.resolve(stolen)
+    assert refused.value.code == "key_not_active"
+    assert await keeper.resolve(old) is not None, "the old secret works until the new one does"
+
+
+async def test_the_last_use_is_written_down(service: Any) -> None:
+    key_id, admin = await make(service.database, "admin", "amir")
+    await ask(service, "GET", KEYS, admin)
+    until = time.monotonic() + 8
+    while (await ask(service, "GET", f"{KEYS}/{key_id}", admin))[1]["lastUsedAt"] is None:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.3)
+
+
+async def test_each_change_of_a_key_stands_in_the_trail(database: Database) -> None:
+    from kit.audit import service as trail
+
+    key_id, secret = await make(database, "operator", "otto")
+    author = Author("key_admin", datetime.now(UTC), is_production=False)
+    async with database.write() as connection:
+        await service.rotate(
+            connection, author, key_id, secret=service.new_secret(), ring=RING, overlap=timedelta(hours=1)
+        )
+        await service.revoke(connection, author, key_id)
+        await service.revoke(connection, author, key_id)
+        entries = await trail.page(connection, limit=10, subject=key_id)
+    assert [(entry.actor, entry.action) for entry in reversed(entries)] == [
+        ("machine", "key.create"), ("key_admin", "key.rotate"), ("key_admin", "key.revoke")
+    ]  # fmt: skip
+    assert "ork_" not in str(entries)
+    assert secret not in str(entries)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit_entries SET actor = 'x'", "DELETE FROM audit_entries"])
+async def test_the_database_refuses_to_change_the_trail(database: Database, statement: str) -> None:
+    await make(database, "operator", "otto")
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"):
+        async with database.write() as connection:
+            await connection.execute(sa.text(statement))

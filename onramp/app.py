@@ -16,6 +16,7 @@ from chain.deployments import deployment
 from chain.metrics import PrometheusMetrics
 from chain.nodes import parse_nodes
 from chain.pool import Pool
+from kit.audit.worker import Sealer, SealMetrics
 from kit.clock import Clock, SystemClock
 from kit.database import Database, connect
 from kit.group import Gather
@@ -27,6 +28,7 @@ from kit.worker import Runner, Worker, WorkerMetrics
 from onramp import checks, migrations, operating
 from onramp.api_keys import routes as key_routes
 from onramp.api_keys.keeper import Keeper
+from onramp.audit import routes as audit_routes
 from onramp.checkout import routes as checkout_routes
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.guard import Guard
@@ -233,6 +235,8 @@ def make_workers(
             metrics=PrometheusTreasuryMetrics(core.registry),
             checkpoint=checkpoint,
         )
+    if "audit" in only:
+        made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))
     if "janitor" in only:
         made["janitor"] = Janitor(core.database, core.clock, StateMetrics(core.registry))
     runner = Runner(made.values(), core.clock, metrics)
@@ -246,6 +250,7 @@ def routes(settings: Settings) -> list[Route]:
         *quote_routes.ROUTES,
         *webhook_routes.ROUTES,
         *key_routes.ROUTES,
+        *audit_routes.ROUTES,
         *operating.ROUTES,
     ]
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table

@@ -200,6 +200,12 @@ async def resolve(connection: AsyncConnection, candidates: Sequence[str], now: d
     }
 
 
+async def is_stored(connection: AsyncConnection, candidates: Sequence[str]) -> bool:
+    """Whether one of these hashes was ever a secret's, revoked ones included."""
+    found = sa.select(api_key_secrets.c.id).where(api_key_secrets.c.id.in_(list(candidates))).limit(1)
+    return (await connection.execute(found)).first() is not None
+
+
 async def touch(connection: AsyncConnection, used: dict[str, datetime]) -> None:
     """Remember when keys were last used; never goes back."""
     for key_id, moment in used.items():

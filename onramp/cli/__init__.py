@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 
+from onramp.cli.audit import audit_app
 from onramp.cli.keys import keys_app
 from onramp.cli.output import Refused
 from onramp.cli.running import dev, doctor, migrate, serve, work
@@ -29,6 +30,7 @@ app.command()(doctor)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 
 
 def main() -> NoReturn:

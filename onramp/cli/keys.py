@@ -107,9 +107,21 @@ def list_keys(limit: Limit = 100, *, as_json: Json = False) -> None:
     if as_json:
         print_json(page)
         return
-    columns = ("id", "name", "role", "person", "activeFrom", "lastUsedAt", "revokedAt")
-    rows = [[item[name] for name in columns] for item in page["data"]]
-    print_table(columns, rows, empty="No keys yet. `onramp keys create --role admin --name ...` makes one.")
+    rows = [
+        (
+            item["id"],
+            "revoked" if item["revokedAt"] else item["role"],
+            item["person"],
+            item["name"],
+            (item["lastUsedAt"] or "never")[:16],
+        )
+        for item in page["data"]
+    ]
+    print_table(
+        ("id", "role", "person", "name", "last use"),
+        rows,
+        empty="No keys yet. `onramp keys create --role admin --name ...` makes one.",
+    )
 
 
 @keys_app.command("rotate")

@@ -47,7 +47,7 @@ def print_json(value: object) -> None:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", empty: str = "Nothing."
 ) -> None:
-    """A table for people; `empty` where there are no rows."""
+    """A table for people, the first column never broken; `empty` where there are no rows."""
     from rich.console import Console
     from rich.table import Table
 
@@ -56,8 +56,9 @@ def print_table(
         console.print(empty)
         return
     table = Table(title=title or None, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for position, column in enumerate(columns):
+        # The first column names the row, to be copied into the next command.
+        table.add_column(column, overflow="fold", no_wrap=position == 0)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     console.print(table)

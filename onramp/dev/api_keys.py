@@ -29,14 +29,16 @@ async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
         now = datetime.now(UTC)
         async with database.write() as connection:
             for role, person in PERSONS.items():
-                secret = secrets[role]
-                if await service.resolve(connection, service.hashes(settings.ring, secret), now):
+                stored = service.hashes(settings.ring, secrets[role])
+                if await service.resolve(connection, stored, now):
                     continue
+                if await service.is_stored(connection, stored):  # it was revoked; another takes its place
+                    secrets[role] = service.new_secret()
                 await service.create(
                     connection,
                     Author("dev", now, is_production=False),
                     key_id=RandomIds().new("key_"),
-                    secret=secret,
+                    secret=secrets[role],
                     ring=settings.ring,
                     role=role,
                     name=f"development {role}",
@@ -44,4 +46,5 @@ async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
                 )
     finally:
         await database.close()
+    kept.write_text(json.dumps(secrets))
     return secrets

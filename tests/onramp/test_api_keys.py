@@ -229,3 +229,29 @@ async def test_the_database_refuses_to_change_the_trail(database: Database, stat
     with pytest.raises(sa.exc.DBAPIError, match="append-only"):
         async with database.write() as connection:
             await connection.execute(sa.text(statement))
+
+
+async def test_whoever_may_view_reads_the_trail_page_by_page(service: Any) -> None:
+    for person in ("a", "b", "c"):
+        await make(service.database, "operator", person)
+    _, viewer = await make(service.database, "viewer", "vera")
+    path, seen = "/api/v1/treasury/audit?limit=3", []
+    while path:
+        status, page = await ask(service, "GET", path, viewer)
+        assert status == 200
+        seen += page["data"]
+        path = f"/api/v1/treasury/audit?limit=3&cursor={page['nextCursor']}" if page["nextCursor"] else ""
+    assert [entry["after"]["person"] for entry in seen] == ["vera", "c", "b", "a"]
+    assert {"at", "actor", "action", "subject", "before", "after", "requestId", "policyVersion"} <= set(seen[0])
+    assert (await ask(service, "GET", "/api/v1/treasury/audit?cursor=x", viewer))[0] == 422
+    assert (await ask(service, "GET", "/api/v1/treasury/audit", None))[0] == 401
+
+
+async def test_a_row_of_the_trail_names_the_request_that_made_it(service: Any) -> None:
+    _, admin = await make(service.database, "admin", "amir")
+    headers = {"Authorization": f"Bearer {admin}", "X-Request-Id": "req_of_mine"}
+    body = {"role": "viewer", "name": "wall"}
+    async with service.http.post(service.api + KEYS, json=body, headers=headers) as answer:
+        made = await answer.json()
+    _, page = await ask(service, "GET", f"/api/v1/treasury/audit?subject={made['id']}", admin)
+    assert [entry["requestId"] for entry in page["data"]] == ["req_of_mine"]

@@ -1,0 +1,1 @@
+"""The audit trail, shown: over HTTP and as JSON lines."""

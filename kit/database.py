@@ -6,7 +6,7 @@ transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.
 """
 
 import ssl as ssl_module
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -64,14 +64,30 @@ class Database:
         self.engine = engine
         self._replica = replica
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
+        # The same pool under another name: set here once, the option costs nothing at each use.
+        self._single = (
+            engine.execution_options(isolation_level="AUTOCOMMIT") if self.dialect == "postgresql" else engine
+        )
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection on the primary that must not write; every statement stands alone."""
-        async with self.engine.connect() as connection:
-            if self.dialect == "postgresql":
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
+        async with self._single.connect() as connection:
             yield connection
+
+    async def alone(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        """One writing statement that is its own transaction: durable when it returns, and one round trip instead of three.
+
+        The text is the driver's (`$1` on Postgres, `?` on SQLite); the rows are the driver's, too.
+        """
+        async with self._single.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            if self.dialect == "sqlite":
+                rows: Sequence[Any] = await driver.execute_fetchall(statement, parameters)
+            else:
+                rows = await driver.fetch(statement, *parameters)
+            return rows
 
     @asynccontextmanager
     async def read_replica(self) -> AsyncIterator[AsyncConnection]:

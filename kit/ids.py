@@ -1,7 +1,6 @@
 """Ids that say what they name and cannot be guessed."""
 
-import base64
-import secrets
+import os
 from typing import Protocol
 
 
@@ -13,8 +12,8 @@ class Ids(Protocol):
 
 
 class RandomIds:
-    """130 random bits from the operating system, in 26 lower-case base32 characters."""
+    """128 random bits from the operating system, in 32 hexadecimal characters."""
 
     def new(self, prefix: str) -> str:
         """A fresh id; whoever holds one of these may read what it names, so it must not be guessable."""
-        return prefix + base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
+        return prefix + os.urandom(16).hex()

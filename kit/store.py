@@ -8,6 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import UtcDateTime, db_now
+from kit.rows import insert_new
 
 
 def lease_columns() -> tuple[sa.Column[Any], sa.Column[Any]]:
@@ -74,10 +75,12 @@ async def release(connection: AsyncConnection, table: sa.Table, row_id: str, own
 async def insert_or_nothing(
     connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str] | None = None
 ) -> list[str]:
-    """Insert what is new; the ids of the rows that really went in. `conflict` None: any unique key."""
+    """Insert what is new; the ids of the rows that really went in. `conflict` None: any unique key. All rows have the same columns."""
     if not rows:
         return []
+    if len(rows) > 1:
+        return await insert_new(connection, table, rows, conflict)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(list(rows)).on_conflict_do_nothing(index_elements=conflict)
-    result = await connection.execute(statement.returning(table.c.id))
+    statement = dialect.insert(table).on_conflict_do_nothing(index_elements=conflict).returning(table.c.id)
+    result = await connection.execute(statement, rows[0])
     return [row.id for row in result]

@@ -43,6 +43,17 @@ class HttpMetrics:
             registry=registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answer. The labelled children are kept: looking one up by its labels costs more than counting."""
+        key = (method, route, status)
+        found = self._children.get(key)
+        if found is None:
+            found = (self.count.labels(method, route, str(status)), self.seconds.labels(method, route))
+            self._children[key] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
 
 def problem_response(problem: Problem, request_id: str) -> web.Response:
@@ -76,9 +87,8 @@ class Furniture:
         self._origins = frozenset(origins)
         self._ids = ids
         self._metrics = metrics
-        self._headers = dict(_SECURITY)
-        if https:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        tls = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if https else {}
+        self._headers = tuple((_SECURITY | tls).items())
 
     async def serve(self, request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
         """Answer one request; whatever goes wrong inside becomes a problem document."""
@@ -86,7 +96,7 @@ class Furniture:
         given = request.headers.get("X-Request-Id", "")
         request_id = given if _SANE_ID.fullmatch(given) else self._ids.new("req_")
         request[REQUEST_ID] = request_id
-        structlog.contextvars.clear_contextvars()
+        # The task is the connection's: the next request on it overwrites this, and nothing else is ever bound there.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             response: web.StreamResponse = web.Response(status=204)
@@ -95,8 +105,7 @@ class Furniture:
         route = route_of(request)
         name = route.path if route is not None else "unmatched"
         elapsed = perf_counter() - started
-        self._metrics.count.labels(request.method, name, str(response.status)).inc()
-        self._metrics.seconds.labels(request.method, name).observe(elapsed)
+        self._metrics.answered(request.method, name, response.status, elapsed)
         return response
 
     async def _answer(self, request: web.Request, handler: AiohttpHandler, request_id: str) -> web.StreamResponse:
@@ -128,9 +137,8 @@ class Furniture:
         """Set the headers that every answer carries; a handler's own value wins. Connected to `on_response_prepare`."""
         headers = response.headers
         headers["X-Request-Id"] = request.get(REQUEST_ID, "")
-        for name, value in self._headers.items():
-            if name not in headers:
-                headers[name] = value
+        for name, value in self._headers:
+            headers.setdefault(name, value)
         origin = request.headers.get("Origin")
         if origin is None:
             return

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
-import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
@@ -29,6 +28,8 @@ GUARD: web.AppKey[Guard] = web.AppKey("guard")
 BODY = web.RequestKey("body", BaseModel)
 QUERY = web.RequestKey("query", BaseModel)
 KIB = 1024
+BODY_SECONDS = 15.0
+"""How long a body may take to arrive."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -70,7 +71,7 @@ class Route:
     """The handler reads the body itself (a webhook is verified over the raw bytes)."""
     limit: int = 64 * KIB
     timeout: float | None = 20.0
-    """Seconds a request may take; None for streams."""
+    """Seconds a request may take; None for streams, and where each thing that is waited for has a limit of its own."""
 
 
 ROUTE = web.RequestKey("route", Route)
@@ -97,7 +98,7 @@ def query_of(request: web.Request, model: type[Model]) -> Model:
 
 def reply(document: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer, fields in camelCase."""
-    content = orjson.dumps(document.model_dump(mode="json", by_alias=True))
+    content = document.__pydantic_serializer__.to_json(document, by_alias=True)
     return web.Response(body=content, status=status, content_type="application/json", headers=headers)
 
 
@@ -111,17 +112,24 @@ def field_errors(error: ValidationError) -> list[FieldError]:
     return found
 
 
+def _too_large(limit: int) -> Problem:
+    return Problem(413, "body_too_large", f"The body may be at most {limit // KIB} KiB.")
+
+
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """All of the body, or 413 as soon as it is known to be more than `limit` bytes."""
-    too_large = Problem(413, "body_too_large", f"The body may be at most {limit // KIB} KiB.")
+    """All of the body, or 413 as soon as it is known to be more than `limit` bytes. TimeoutError for one that does not end."""
     if request.content_length is not None and request.content_length > limit:
-        raise too_large
+        raise _too_large(limit)
     try:
-        raw = await request.read()
+        if request.content.is_eof():
+            raw = await request.read()
+        else:
+            async with asyncio.timeout(BODY_SECONDS):
+                raw = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise too_large from error
+        raise _too_large(limit) from error
     if len(raw) > limit:
-        raise too_large
+        raise _too_large(limit)
     return raw
 
 
@@ -169,17 +177,20 @@ def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
 def _wrap(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         request[ROUTE] = route
-        # TimeoutError is answered by the middleware; None is no limit, for streams.
-        async with asyncio.timeout(route.timeout):
-            if route.who != "anyone":
-                await request.app[GUARD].check(request, route.who)
-            if route.query is not None:
-                request[QUERY] = parse_query(request, route.query)
-            if route.body is not None and not route.raw:
-                request[BODY] = await parse_body(request, route.body, route.limit, optional=route.body_optional)
-            return await route.handler(request)
+        if route.who != "anyone":
+            await request.app[GUARD].check(request, route.who)
+        if route.query is not None:
+            request[QUERY] = parse_query(request, route.query)
+        if route.body is not None and not route.raw:
+            request[BODY] = await parse_body(request, route.body, route.limit, optional=route.body_optional)
+        return await route.handler(request)
 
-    return handle
+    async def handle_in_time(request: web.Request) -> web.StreamResponse:
+        # The middleware answers the TimeoutError.
+        async with asyncio.timeout(route.timeout):
+            return await handle(request)
+
+    return handle if route.timeout is None else handle_in_time
 
 
 def route_of(request: web.Request) -> Route | None:

@@ -1,8 +1,10 @@
 """The one route that Stripe calls."""
 
+from typing import Final
+
 from aiohttp import web
 
-from kit.http.routes import Document, Route, reply
+from kit.http.routes import Document, Route
 from onramp.services import SERVICES
 from onramp.webhooks.intake import BODY_LIMIT
 
@@ -20,10 +22,13 @@ class StripeEventBody(Document):
     type: str
 
 
+RECEIVED: Final = Received(received=True).model_dump_json().encode()
+
+
 async def receive(request: web.Request) -> web.StreamResponse:
     """Verify, store, answer."""
     await request.app[SERVICES].intake.receive(request)
-    return reply(Received(received=True))
+    return web.Response(body=RECEIVED, content_type="application/json")
 
 
 ROUTES = (
@@ -38,6 +43,7 @@ ROUTES = (
         answer=Received,
         raw=True,
         limit=BODY_LIMIT,
+        timeout=None,
         also={400: "Unsigned, stale, from the future, or malformed."},
     ),
 )

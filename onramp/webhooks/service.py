@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import db_now
-from kit.store import claim, insert_or_nothing, release
+from kit.database import Database
+from kit.rows import insert_new_alone
+from kit.store import claim, release
 from onramp.webhooks.table import inbox
 
 LEASE_SECONDS: Final = 60.0
@@ -20,8 +22,7 @@ TYPES: Final = frozenset(
 """Stripe's name, the name in its older documents, and the one of early drafts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A verified event, as much of it as is kept."""
 
     id: str
@@ -52,9 +53,11 @@ class Claimed:
     received_at: datetime
 
 
-async def store(connection: AsyncConnection, events: Sequence[Event]) -> set[str]:
-    """Insert what is new, all in one statement; the ids that were. A duplicate is nothing, not an error."""
-    unique = {event.id: event for event in events}
+async def store(database: Database, events: Sequence[Event]) -> set[str]:
+    """Insert what is new, all in one statement and transaction; the ids that were. A duplicate is nothing, not an error."""
+    unique: dict[str, Event] = {}
+    for event in events:
+        unique.setdefault(event.id, event)
     rows = [
         {
             "id": event.id,
@@ -70,7 +73,7 @@ async def store(connection: AsyncConnection, events: Sequence[Event]) -> set[str
         }
         for event in unique.values()
     ]
-    return set(await insert_or_nothing(connection, inbox, rows, ["id"]))
+    return set(await insert_new_alone(database, inbox, rows, ["id"]))
 
 
 async def claim_due(connection: AsyncConnection, owner: str, limit: int) -> list[Claimed]:

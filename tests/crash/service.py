@@ -3,10 +3,13 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+import kit.database
+from kit.database import Database
 from onramp.app import WORKERS
 from onramp.server import serve_forever
 from onramp.settings import load
@@ -29,13 +32,27 @@ def _executed(connection: sa.Connection, _cursor: Any, statement: str, *_rest: A
 
 @sa.event.listens_for(sa.Engine, "commit")
 def _committing(connection: sa.Connection) -> None:
+    if id(connection) in _touched:
+        _touched.discard(id(connection))
+        _count()
+
+
+def _count() -> None:
     global _left
-    if id(connection) not in _touched:
-        return
-    _touched.discard(id(connection))
     _left -= 1
     if _left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Dying(Database):
+    """A statement that is its own transaction commits with it."""
+
+    async def alone(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        _count()
+        return await super().alone(statement, *parameters)
+
+
+kit.database.Database = Dying  # type: ignore[misc] # `connect` makes what stands under this name
 
 
 @sa.event.listens_for(sa.Engine, "rollback")

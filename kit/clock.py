@@ -37,4 +37,5 @@ class SystemClock:
 
 def rfc3339(moment: datetime) -> str:
     """`2026-11-21T03:20:05.123Z`: the one way a time is written for the outside."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

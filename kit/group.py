@@ -75,7 +75,7 @@ class Gather(Generic[Item, Outcome]):
     A read joins only a query that starts after it was asked, so nobody reads what was true before the question.
     """
 
-    def __init__(self, read: Callable[[Sequence[Item]], Awaitable[dict[Item, Outcome]]], *, readers: int = 4) -> None:
+    def __init__(self, read: Callable[[Sequence[Item]], Awaitable[dict[Item, Outcome]]], *, readers: int = 1) -> None:
         """`read` answers what it finds of the keys."""
 
         async def write(keys: Sequence[Item]) -> Sequence[Outcome | None]:

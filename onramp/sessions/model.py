@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from onramp.sessions.machine import UNPAID
+from onramp.sessions.table import sessions
 
 MUSD_DECIMALS: Final = 18
 USDC_DECIMALS: Final = 6
@@ -81,12 +83,12 @@ class Session:
 
 
 _FIELDS = tuple(Session.__dataclass_fields__)
+_PLACES = itemgetter(*(sessions.c.keys().index(name) for name in _FIELDS))
 
 
 def from_row(row: sa.Row[Any]) -> Session:
-    """Make the value from a whole row of `sessions`."""
-    mapping = row._mapping
-    return Session(**{name: mapping[name] for name in _FIELDS})
+    """Make the value from a whole row of `sessions`, as `sa.select(sessions)` answers it."""
+    return Session(**dict(zip(_FIELDS, _PLACES(row), strict=True)))
 
 
 def expected_musd(delivered_units: int, fee_bps: int) -> int:

@@ -112,7 +112,16 @@ ROUTES = (
             503: "`stripe_unavailable`, `inventory_low` or `paused`.",
         },
     ),
-    Route("GET", BASE + "/{id}", read, "anyone", "One session.", "read_session", answer=shapes.SessionAnswer),
+    Route(
+        "GET",
+        BASE + "/{id}",
+        read,
+        "anyone",
+        "One session.",
+        "read_session",
+        answer=shapes.SessionAnswer,
+        timeout=None,  # it waits for the database alone, which has a limit of its own
+    ),
     Route(
         "GET",
         BASE + "/{id}/events",

@@ -13,6 +13,9 @@ from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
 
 
+_BY_IDS = sa.select(sessions).where(sessions.c.id.in_(sa.bindparam("ids", expanding=True)))
+
+
 async def get(connection: AsyncConnection, session_id: str) -> Session | None:
     """One session by our id."""
     row = (await connection.execute(sa.select(sessions).where(sessions.c.id == session_id))).one_or_none()
@@ -21,7 +24,7 @@ async def get(connection: AsyncConnection, session_id: str) -> Session | None:
 
 async def get_many(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Session]:
     """Sessions by id; unknown ids are left out."""
-    rows = await connection.execute(sa.select(sessions).where(sessions.c.id.in_(list(ids))))
+    rows = await connection.execute(_BY_IDS, {"ids": list(ids)})
     return {row.id: from_row(row) for row in rows}
 
 

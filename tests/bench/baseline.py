@@ -81,7 +81,7 @@ async def postgres_app(dsn: str, stripe: str) -> web.Application:
 
 
 async def sqlite_app(path: str) -> web.Application:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=5)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def pragmas(connection, _record):

@@ -38,13 +38,11 @@ async def insert_new_alone(
     return [row[0] for row in await database.alone(text, _payload(table, names, dialect, rows))]
 
 
-async def update_matching(
-    connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], match: Sequence[str]
-) -> list[str]:
-    """Update each row where the columns `match` still hold what the row says; the ids that were changed. One row an id."""
+async def update_matching(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Update each row that still has the `id` and `version` it was read with; the ids that were changed. The version goes up by one."""
     names = tuple(rows[0])
     dialect = connection.dialect
-    text = _update(table, names, tuple(match), _family(dialect))
+    text = _update(table, names, _family(dialect))
     return await _run(connection, text, _payload(table, names, dialect, rows))
 
 
@@ -83,15 +81,13 @@ def _insert(
 
 
 @lru_cache(maxsize=64)
-def _update(
-    table: sa.Table, names: tuple[str, ...], match: tuple[str, ...], family: Literal["sqlite", "postgresql"]
-) -> str:
+def _update(table: sa.Table, names: tuple[str, ...], family: Literal["sqlite", "postgresql"]) -> str:
     cells = ", ".join(f"{cell} AS new_{name}" for name, cell in zip(names, _cells(table, names, family), strict=True))
-    changes = ", ".join(f"{name} = given.new_{name}" for name in names if name not in match)
-    same = " AND ".join(f"{table.name}.{name} = given.new_{name}" for name in match)
+    changes = ", ".join(f"{name} = given.new_{name}" for name in names if name not in {"id", "version"})
     return (
-        f"UPDATE {table.name} SET {changes} FROM (SELECT {cells} FROM {_source(family)}) AS given "  # noqa: S608 - names of our own tables
-        f"WHERE {same} RETURNING {table.name}.id"
+        f"UPDATE {table.name} SET version = {table.name}.version + 1, {changes} "  # noqa: S608 - names of our own tables
+        f"FROM (SELECT {cells} FROM {_source(family)}) AS given "
+        f"WHERE {table.name}.id = given.new_id AND {table.name}.version = given.new_version RETURNING {table.name}.id"
     )
 
 

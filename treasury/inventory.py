@@ -50,10 +50,17 @@ async def refresh(
     await conn.execute(sa.update(balances).where(newer).values(values))
 
 
+_NEWEST = (
+    sa.select(balances.c.amount, balances.c.block_number)
+    .where(balances.c.wallet == sa.bindparam("wallet"), balances.c.asset == sa.bindparam("asset"))
+    .order_by(balances.c.updated_at.desc())
+    .limit(1)
+)
+
+
 async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available:
     """What may still be promised. Before the first reading of the chain it is nothing, at block None."""
-    query = sa.select(balances).where(balances.c.wallet == wallet, balances.c.asset == asset)
-    row = (await conn.execute(query.order_by(balances.c.updated_at.desc()).limit(1))).first()
+    row = (await conn.execute(_NEWEST, {"wallet": wallet, "asset": asset})).first()
     block_number = None if row is None else row.block_number
     on_chain = 0 if row is None else row.amount
     held = await payouts.held(conn, wallet, asset, block_number)

@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.store import insert_or_nothing
 from onramp.deliveries.table import cursors
 
+_HEAD = sa.select(cursors.c.head).where(cursors.c.id == sa.bindparam("chain"))
+
 
 async def known_head(connection: AsyncConnection, chain_id: int) -> int:
     """The newest block known here; 0 before the chain was first read."""
-    statement = sa.select(cursors.c.head).where(cursors.c.id == str(chain_id))
-    return int((await connection.execute(statement)).scalar_one_or_none() or 0)
+    return int((await connection.execute(_HEAD, {"chain": str(chain_id)})).scalar_one_or_none() or 0)
 
 
 async def read_to(connection: AsyncConnection, chain_id: int) -> int | None:

@@ -1,5 +1,6 @@
 """A session as the rest of the service sees it, and what it means for people."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -89,6 +90,20 @@ _PLACES = itemgetter(*(sessions.c.keys().index(name) for name in _FIELDS))
 def from_row(row: sa.Row[Any]) -> Session:
     """Make the value from a whole row of `sessions`, as `sa.select(sessions)` answers it."""
     return Session(**dict(zip(_FIELDS, _PLACES(row), strict=True)))
+
+
+_UNSET: Final = dict.fromkeys(_FIELDS) | {
+    "stripe_key_generation": 0,
+    "has_email": False,
+    "confirmations": 0,
+    "overdue": False,
+    "tries": 0,
+}
+
+
+def fresh(values: Mapping[str, Any]) -> Session:
+    """The session of a row that was just inserted with `values`; what they leave out has the table's default."""
+    return Session(**{name: values.get(name, unset) for name, unset in _UNSET.items()})
 
 
 def expected_musd(delivered_units: int, fee_bps: int) -> int:

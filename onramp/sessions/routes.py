@@ -10,8 +10,8 @@ from kit.http.routes import Route, body_of, reply
 from kit.problems import Problem, not_found
 from onramp.services import SERVICES
 from onramp.sessions import receipts, shapes
-from onramp.sessions.create import check
 from onramp.sessions.model import Session
+from onramp.sessions.orders import check
 
 
 async def _session(request: web.Request) -> Session:

@@ -12,7 +12,6 @@ from onramp.sessions.machine import OPEN, UNPAID
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
 
-
 _BY_IDS = sa.select(sessions).where(sessions.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 

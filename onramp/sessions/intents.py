@@ -1,0 +1,125 @@
+"""The first thing a purchase leaves behind: its intent, durable before Stripe hears of it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.clock import Clock
+from kit.columns import db_now
+from kit.database import Database
+from kit.group import GroupCommit
+from kit.ids import Ids
+from kit.problems import Problem
+from kit.store import insert_or_nothing
+from onramp.deliveries.cursor import known_head
+from onramp.sessions import inventory, service
+from onramp.sessions.model import Session, fresh
+from onramp.sessions.orders import Order
+from onramp.sessions.refresh import intent
+from onramp.sessions.rules import CREATE_LEASE_SECONDS, SessionRules
+from onramp.sessions.table import sessions
+
+TRIES: Final = 3
+
+
+class Intents:
+    """Writes intents, those of buyers who come together in one transaction; finds the one that a client's key made before."""
+
+    def __init__(self, database: Database, rules: SessionRules, clock: Clock, ids: Ids) -> None:
+        """What an intent is made of."""
+        self._database = database
+        self._rules = rules
+        self._clock = clock
+        self._ids = ids
+        self._group: GroupCommit[Order, Session | None] = GroupCommit(self._write)
+
+    async def of(self, order: Order) -> Session:
+        """The session of this order, new or made before under its key, leased to the caller while Stripe has not answered.
+
+        Raises Problem: 503 `inventory_low`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
+        """
+        for _ in range(TRIES):
+            made = await self._group.submit(order)
+            if made is not None:
+                return made
+            async with self._database.write() as connection:
+                known = (
+                    await service.by_client_key(connection, order.wallet, order.key_hash) if order.key_hash else None
+                )
+                if known is not None:
+                    return await _replayed(connection, known, order)
+                await inventory.require(connection, self._rules, order.minor, order.currency, self._clock.now())
+            # What stood in the way a moment ago is gone: stock came in.
+        raise in_progress()
+
+    async def _write(self, orders: Sequence[Order]) -> Sequence[Session | None]:
+        """None for an order whose key is known already, or for which there is not enough in stock."""
+        now = self._clock.now()
+        async with self._database.write() as connection:
+            stock = await inventory.stock(connection, self._rules, now)
+            head = await known_head(connection, self._rules.chain_id)
+            rows = [
+                self._row(order, head, now) if inventory.enough(stock, order.minor, order.currency) else None
+                for order in orders
+            ]
+            wanted = [row for row in rows if row is not None]
+            stored = set(await insert_or_nothing(connection, sessions, wanted))
+        return [fresh(row) if row is not None and row["id"] in stored else None for row in rows]
+
+    def _row(self, order: Order, head: int, now: datetime) -> dict[str, Any]:
+        locked = self._rules.settlement_address if self._rules.mode == "payout" else order.wallet
+        values = intent(
+            session_id=self._ids.new("ons_"),
+            wallet=order.wallet,
+            minor=order.minor,
+            currency=order.currency,
+            locked=locked or order.wallet,
+            fee_bps=self._rules.fee_bps,
+            rules=self._rules,
+            made=now,
+            now=now,
+        )
+        return values | {
+            "from_block": head,
+            "idempotency_hash": order.key_hash,
+            "body_hash": order.body_hash,
+            "has_email": order.email is not None,
+            "lease_owner": "create",
+            "lease_until": now + timedelta(seconds=CREATE_LEASE_SECONDS),
+        }
+
+
+async def _replayed(connection: AsyncConnection, known: Session, order: Order) -> Session:
+    if known.body_hash != order.body_hash:
+        raise Problem(
+            409,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used with another body. Use a new key for a new purchase.",
+        )
+    if known.stripe_session_id is not None or known.refusal_code is not None:
+        return known
+    taken = await connection.execute(
+        sa.update(sessions)
+        .where(
+            sessions.c.id == known.id,
+            sessions.c.stripe_session_id.is_(None),
+            sa.or_(sessions.c.lease_until.is_(None), sessions.c.lease_until < db_now()),
+        )
+        .values(lease_owner="create", lease_until=db_now(CREATE_LEASE_SECONDS))
+    )
+    if taken.rowcount != 1:
+        raise in_progress()
+    return known
+
+
+def in_progress() -> Problem:
+    """A first request with this key is still on its way."""
+    return Problem(
+        409,
+        "idempotency_in_progress",
+        "A request with this Idempotency-Key is still being served. Try again in a moment.",
+        headers={"Retry-After": "1"},
+    )

@@ -1,9 +1,11 @@
 """The API on real HTTP, in this process, against the real sandbox; the chain is left out by giving it nodes that do not answer."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -12,7 +14,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kit.database import Database, connect
-from onramp.app import make_app
+from onramp.app import Core, make_app, make_workers, open_core
 from onramp.dev.anvil import free_port
 from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 from onramp.server import start_app
@@ -54,6 +56,44 @@ class Service:
             f"{self.stripe}/sandbox/faults", json={"kind": kind, "count": count, "path": path}
         ) as answer:
             assert answer.status == 200
+
+
+class Ahead:
+    """The machine's clock, moved forward by hand; what paces itself to spare Stripe does not wait."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 100)
+
+
+@asynccontextmanager
+async def replica(
+    url: str, service: Service, clock: Ahead, workers: Sequence[str] = ("inbox", "reconcile"), **overrides: Any
+) -> AsyncIterator[Core]:
+    """One more process's worth of workers, on the same database."""
+    settings = load(
+        DATABASE_URL=SecretStr(url),
+        STRIPE_SECRET_KEY=SecretStr("sk_test_api"),
+        STRIPE_API_BASE=service.stripe,
+        MEZO_RPC_URLS=SecretStr("a=http://127.0.0.1:9"),
+        CHAIN_AGREEMENT=1,
+        SETTLEMENT_ADDRESS=SETTLEMENT,
+        HOT_WALLET_ADDRESS=HOT_WALLET,
+        **overrides,
+    )
+    async with open_core(settings, clock) as core:
+        runner = make_workers(core, workers)
+        runner.start()
+        yield core
+        await runner.stop()
 
 
 Start = Callable[..., Awaitable[Service]]

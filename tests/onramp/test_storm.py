@@ -6,22 +6,18 @@ import hmac
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from pydantic import SecretStr
 
-from onramp.app import Core, make_workers, open_core
 from onramp.sandbox.app import Sandbox
 from onramp.sessions.model import expected_musd
 from onramp.sessions.table import sessions
-from onramp.settings import load
 from onramp.webhooks.table import inbox
-from tests.onramp.conftest import HOT_WALLET, SECRETS, SETTLEMENT, Service, Start
+from tests.onramp.conftest import SECRETS, Ahead, Service, Start, replica
 from treasury.payouts.table import payouts
 
 SESSIONS = 600
@@ -35,22 +31,6 @@ ENDS = {
     "requires_payment": 10,
     "initialized": 8,
 }
-
-
-class Ahead:
-    """The machine's clock, moved forward by hand; what paces itself to spare Stripe does not wait."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 100)
 
 
 def signed(body: bytes) -> dict[str, str]:
@@ -83,23 +63,6 @@ async def deliver(service: Service, bodies: Sequence[bytes]) -> Counter[int]:
 
     await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
     return answers
-
-
-@asynccontextmanager
-async def replica(url: str, service: Service, clock: Ahead) -> AsyncIterator[Core]:
-    """One more process's worth of workers, on the same database."""
-    settings = load(
-        **{
-            "DATABASE_URL": SecretStr(url), "STRIPE_SECRET_KEY": SecretStr("sk_test_api"), "STRIPE_API_BASE": service.stripe,
-            "MEZO_RPC_URLS": SecretStr("a=http://127.0.0.1:9"), "CHAIN_AGREEMENT": 1, "SETTLEMENT_ADDRESS": SETTLEMENT,
-            "HOT_WALLET_ADDRESS": HOT_WALLET,
-        }
-    )  # fmt: skip
-    async with open_core(settings, clock) as core:
-        runner = make_workers(core, ("inbox", "reconcile"))
-        runner.start()
-        yield core
-        await runner.stop()
 
 
 async def unsettled(service: Service, sandbox: Sandbox) -> list[str]:

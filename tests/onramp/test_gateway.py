@@ -1,0 +1,226 @@
+"""The gateway against the wire: the official client, the real sandbox, and a Stripe that is unwell in every way it is known to be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry
+
+from kit.problems import Problem
+from onramp.dev.anvil import free_port
+from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
+from onramp.sandbox.faults import Fault
+from onramp.server import start_app
+from onramp.stripe.breaker import FAILURES, OPEN_SECONDS
+from onramp.stripe.errors import (
+    OUR_FAULT,
+    REFUSALS,
+    UNWELL,
+    StripeMisconfigured,
+    StripeNotFound,
+    StripeRefused,
+    StripeUnavailable,
+)
+from onramp.stripe.gateway import OnrampGateway, make_gateway
+from onramp.stripe.port import CreateSession
+from tests.onramp.conftest import SETTLEMENT, Ahead
+
+COMMAND = CreateSession(
+    session_id="ons_1",
+    wallet_address=SETTLEMENT,
+    source_amount="99.50",
+    source_currency="usd",
+    destination_currency="usdc",
+    destination_network="ethereum",
+    metadata={"onramp_session_id": "ons_1"},
+)
+
+
+class Stepping(Ahead):
+    """Waits take no time, and are remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elapsed = 0.0
+        self.waits: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.elapsed += seconds
+
+
+class Wire:
+    """The gateway, the sandbox behind it, and the clock between them."""
+
+    def __init__(self, gateway: OnrampGateway, sandbox: Sandbox, clock: Stepping) -> None:
+        self.gateway, self.sandbox, self.clock = gateway, sandbox, clock
+
+    def fault(self, kind: str, **values: Any) -> None:
+        self.sandbox.faults.waiting.append(Fault(kind=kind, **values))  # type: ignore[arg-type] # as JSON would give it
+
+    async def create(self, key: str = "ons_1-0") -> str:
+        return (await self.gateway.create_session(COMMAND, idempotency_key=key)).id
+
+    @property
+    def creates(self) -> int:
+        return sum(count for name, count in self.sandbox.requests.items() if name.startswith("POST"))
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    port, clock = free_port(), Stepping()
+    base = f"http://127.0.0.1:{port}"
+    app = make_sandbox(SandboxConfig("sk_test_gate", "pk_test_gate", None, ("whsec_x",), base))
+    runner, _ = await start_app(app, "127.0.0.1", port)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        gateway = make_gateway(
+            secret_key="sk_test_gate",
+            api_base=base,
+            stripe_version=None,
+            http=http,
+            clock=clock,
+            registry=CollectorRegistry(),
+        )
+        yield Wire(gateway, app[SANDBOX], clock)
+    await runner.cleanup()
+
+
+async def test_what_is_asked_arrives_and_is_echoed(wire: Wire) -> None:
+    made = await wire.gateway.create_session(COMMAND, idempotency_key="ons_1-0")
+    assert made.status == "initialized"
+    assert made.lock_wallet_address is True
+    assert made.wallet_addresses == {"ethereum": SETTLEMENT}
+    assert made.destination_currencies == ("usdc",)
+    assert made.destination_networks == ("ethereum",)
+    assert made.metadata == {"onramp_session_id": "ons_1"}
+    assert made.source_amount == "99.50"
+    assert (await wire.gateway.get_session(made.id)).id == made.id
+
+
+@pytest.mark.parametrize("kind", ["429", "500_before", "drop", "reset", "html"])
+async def test_a_passing_fault_is_retried_under_the_same_key_and_makes_one_session(wire: Wire, kind: str) -> None:
+    wire.fault(kind, count=2)
+    await wire.create()
+    assert wire.creates == (2 if kind == "drop" else 3)  # what was dropped had been done, and is replayed
+    assert len(wire.sandbox.store.sessions) == 1
+
+
+async def test_a_rate_limit_is_obeyed_as_long_as_it_says(wire: Wire) -> None:
+    wire.fault("429", retry_after=3)
+    await wire.create()
+    assert wire.clock.waits[0] >= 3
+
+
+async def test_a_rate_limit_beyond_the_deadline_is_told_to_the_buyer(wire: Wire) -> None:
+    wire.fault("429", retry_after=120)
+    with pytest.raises(StripeUnavailable) as told:
+        await wire.create()
+    assert told.value.headers["Retry-After"] == "120"
+    assert wire.creates == 1
+
+
+async def test_a_redirect_is_not_followed_and_takes_no_key_along(wire: Wire) -> None:
+    wire.fault("302", count=99)
+    with pytest.raises(StripeUnavailable):
+        await wire.create()
+    assert wire.sandbox.leaks == 0
+    assert wire.sandbox.requests["elsewhere"] == 0
+
+
+async def test_a_failure_that_stripe_has_stored_is_known_as_such(wire: Wire) -> None:
+    wire.fault("500_stored")
+    with pytest.raises(StripeUnavailable) as told:
+        await wire.create()
+    assert told.value.stored_failure
+    assert len(wire.sandbox.store.sessions) == 0
+
+
+async def test_other_parameters_under_the_same_key_are_our_fault_not_the_buyers(wire: Wire) -> None:
+    await wire.create("one-key")
+    other = CreateSession(**{name: getattr(COMMAND, name) for name in CreateSession.__slots__} | {"source_amount": "5"})
+    with pytest.raises(StripeMisconfigured) as told:
+        await wire.gateway.create_session(other, idempotency_key="one-key")
+    assert told.value.status == 503
+    assert "parameters" in told.value.operator
+
+
+@pytest.mark.parametrize("code", sorted(REFUSALS))
+async def test_a_rule_of_stripes_is_told_to_the_buyer_in_a_sentence(wire: Wire, code: str) -> None:
+    wire.fault("error", code=code)
+    with pytest.raises(StripeRefused) as told:
+        await wire.create()
+    assert (told.value.status, told.value.code) == (422, code)
+    assert told.value.detail.endswith(".")
+    assert "_" not in told.value.detail
+    assert wire.creates == 1
+
+
+@pytest.mark.parametrize("code", sorted(OUR_FAULT))
+async def test_a_request_built_wrongly_is_not_blamed_on_the_buyer(wire: Wire, code: str) -> None:
+    wire.fault("error", code=code)
+    with pytest.raises(StripeMisconfigured) as told:
+        await wire.create()
+    assert (told.value.status, told.value.code) == (503, "stripe_unavailable")
+    assert code in told.value.operator
+
+
+@pytest.mark.parametrize("code", sorted(UNWELL))
+async def test_a_stripe_that_serves_nobody_is_503_at_once(wire: Wire, code: str) -> None:
+    wire.fault("error", code=code)
+    with pytest.raises(StripeUnavailable):
+        await wire.create()
+    assert wire.creates == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_key_is_named_for_the_operator_alone(wire: Wire, status: int) -> None:
+    wire.fault("error", status=status, message="Invalid API Key provided: sk_test_gate")
+    with pytest.raises(StripeMisconfigured) as told:
+        await wire.create()
+    assert "sk_test" not in told.value.operator + told.value.detail
+
+
+async def test_the_circuit_opens_answers_fast_and_tries_again(wire: Wire) -> None:
+    wire.fault("error", code="crypto_onramp_disabled", count=FAILURES)
+    for _ in range(FAILURES):
+        with pytest.raises(StripeUnavailable):
+            await wire.create()
+    asked = wire.creates
+    with pytest.raises(StripeUnavailable) as told:
+        await wire.create()
+    assert wire.creates == asked, "nothing is asked while the circuit is open"
+    assert 1 <= int(told.value.headers["Retry-After"]) <= OPEN_SECONDS + 1
+    wire.clock.elapsed += OPEN_SECONDS
+    tries = await asyncio.gather(*(wire.create(f"ons_{number}-0") for number in range(4)), return_exceptions=True)
+    assert sum(isinstance(tried, str) for tried in tries) == 1, "one may try, the others are told to wait"
+    assert await wire.create("ons_9-0")
+
+
+async def test_a_listing_is_walked_to_its_end(wire: Wire) -> None:
+    for number in range(230):
+        command = CreateSession(
+            **{name: getattr(COMMAND, name) for name in CreateSession.__slots__}
+            | {"metadata": {"onramp_session_id": f"ons_{number}"}}
+        )
+        await wire.gateway.create_session(command, idempotency_key=f"ons_{number}-0")
+    found = [fact.id async for fact in wire.gateway.find_sessions_created_since(0)]
+    assert len(found) == len(set(found)) == 230
+
+
+@pytest.mark.parametrize("session_id", ["cos_nobody", "../account", "cos_é", "", "cos_1?expand=x"])
+async def test_a_session_that_stripe_does_not_know_is_not_found(wire: Wire, session_id: str) -> None:
+    with pytest.raises(StripeNotFound):
+        await wire.gateway.get_session(session_id)
+
+
+@pytest.mark.parametrize("status", [400, 402, 404, 409, 410, 413, 424, 429, 500, 502, 503, 529])
+async def test_every_other_answer_of_stripes_is_a_problem_of_ours(wire: Wire, status: int) -> None:
+    wire.fault("error", status=status, code="something_new", count=99)
+    with pytest.raises(Problem) as told:
+        await wire.create()
+    assert told.value.status in {404, 503}

@@ -22,6 +22,11 @@ MAY: Final[dict[Who, frozenset[Role]]] = {
 """An approver may what an operator may, both what a viewer may. An admin reads and manages keys, and moves no money."""
 
 
+def takes_code(who: Who, method: str) -> bool:
+    """Whether an enrolled key must give a code: for orders that let money go or let people in. Reading needs none."""
+    return who in {"approver", "admin"} and method != "GET"
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Whoever proved who they are."""

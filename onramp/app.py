@@ -320,7 +320,7 @@ def make_app(
             )
             app[SERVICES] = services
             keeper = Keeper(core.database, settings.ring, core.clock)
-            app[GUARD] = Guard(keeper.resolve)
+            app[GUARD] = Guard(keeper.resolve, check_code=keeper.check_code)
             furniture = Furniture(
                 origins=split(settings.ALLOWED_ORIGINS),
                 ids=core.ids,

@@ -4,19 +4,22 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from kit.auth import MAY, PRINCIPAL, Principal, bearer, forbidden, unauthorized
+from kit.auth import MAY, PRINCIPAL, Principal, bearer, forbidden, takes_code, unauthorized
 from kit.http.routes import Who
 
 Resolve = Callable[[str], Awaitable[Principal | None]]
 """Who a bearer token stands for; None where it stands for nobody. May raise a Problem that says more."""
+CheckCode = Callable[[Principal, str], Awaitable[None]]
+"""Take a code of an enrolled key, or raise Problem 401; an empty text is no code."""
 
 
 class Guard:
     """Asks each room in turn. Stripe proves itself by its signature, in the handler."""
 
-    def __init__(self, *rooms: Resolve) -> None:
+    def __init__(self, *rooms: Resolve, check_code: CheckCode) -> None:
         """`rooms`: how each kind of token is resolved."""
         self._rooms = rooms
+        self._check_code = check_code
 
     async def check(self, request: web.Request, who: Who) -> None:
         """Raise 401 for nobody we know, 403 for whoever may not; leave the Principal on the request."""
@@ -28,6 +31,8 @@ class Guard:
             raise unauthorized()
         if principal.role not in MAY[who]:
             raise forbidden(principal.role, who)
+        if takes_code(who, request.method) and principal.second_factor:
+            await self._check_code(principal, request.headers.get("X-OTP", ""))
         request[PRINCIPAL] = principal
 
     async def _resolve(self, token: str) -> Principal | None:

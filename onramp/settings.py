@@ -63,6 +63,8 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     RATE_LIMIT_READ: str = "600/minute"
     RATE_LIMIT_AUTH: str = "20/minute"
     SANCTIONS_LIST: str = ""
+    ONRAMP_API_KEY: SecretStr = SecretStr("")
+    ONRAMP_API_URL: str = ""
     CHECKOUT_PAGE: bool | None = None
     LOG_LEVEL: Literal["debug", "info", "warning", "error"] = "info"
     LOG_FORMAT: Literal["json", "text"] | None = None

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from kit.auth import takes_code
 from kit.http.routes import Route, Who
 
 _SECURITY: dict[Who, list[dict[str, list[str]]]] = {
@@ -31,6 +32,7 @@ _SCHEMES = {
     },
     "metrics": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN, where it is set."},
 }
+_CODE = {"X-OTP": "A code of the key's second factor, where it has one; each works once."}
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "requestId"],
@@ -102,7 +104,7 @@ def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any])
         ]
     parameters += [
         {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-        for name, text in route.headers.items()
+        for name, text in {**route.headers, **(_CODE if takes_code(route.who, route.method) else {})}.items()
     ]
     answer: dict[str, Any] = {"description": "Done."}
     content = {"schema": schema_of[route.answer]} if route.answer is not None else {}

@@ -12,7 +12,7 @@ from kit.group import Gather
 from kit.keyring import KeyRing
 from kit.logs import get_logger
 from kit.problems import Problem
-from onramp.api_keys import service
+from onramp.api_keys import second_factor, service
 from onramp.api_keys.service import PREFIX, Found
 
 log = get_logger(__name__)
@@ -27,6 +27,7 @@ class Keeper:
     def __init__(self, database: Database, ring: KeyRing, clock: Clock) -> None:
         """Nothing is asked before the first request."""
         self._database = database
+        self._ring = ring
         self._keys = ring.all("api-keys")
         self._clock = clock
         self._known: dict[str, tuple[Found, float]] = {}
@@ -77,6 +78,15 @@ class Keeper:
     async def _ask(self, candidates: Sequence[str]) -> dict[str, Found]:
         async with self._database.read() as connection:
             return await service.resolve(connection, candidates, self._clock.now())
+
+    async def check_code(self, principal: Principal, code: str) -> None:
+        """Take the second factor's code; Problem 401 without a right one. A wrong try is remembered."""
+        if not code:
+            raise second_factor.missing()
+        async with self._database.write() as connection:
+            outcome = await second_factor.use(connection, principal.id, code, self._ring, self._clock.now())
+        if outcome != "accepted":
+            raise second_factor.refusal(outcome)
 
     def start(self) -> None:
         """Begin to write down last uses."""

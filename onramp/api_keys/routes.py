@@ -6,7 +6,7 @@ from aiohttp import web
 
 from kit.auth import principal_of
 from kit.http.routes import Route, body_of, query_of, reply
-from onramp.api_keys import service, shapes
+from onramp.api_keys import second_factor, service, shapes
 from onramp.api_keys.service import Author
 from onramp.services import SERVICES
 
@@ -79,6 +79,33 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     return reply(shapes.answer(key))
 
 
+async def me(request: web.Request) -> web.StreamResponse:
+    """The key that asks."""
+    async with request.app[SERVICES].database.read() as connection:
+        return reply(shapes.answer(await service.get(connection, principal_of(request).id)))
+
+
+async def enrol(request: web.Request) -> web.StreamResponse:
+    """Begin a second factor; it is asked for once its first code has come."""
+    services = request.app[SERVICES]
+    author = _author(request)
+    async with services.database.write() as connection:
+        secret, uri = await second_factor.enrol(connection, author, author.id, services.settings.ring)
+    return reply(shapes.Enrolment(secret=secret, uri=uri), status=201)
+
+
+async def activate(request: web.Request) -> web.StreamResponse:
+    """Take the first code."""
+    services = request.app[SERVICES]
+    author, code = _author(request), body_of(request, shapes.FirstCode).code
+    async with services.database.write() as connection:
+        outcome, key = await second_factor.activate(connection, author, author.id, code, services.settings.ring)
+    if outcome != "accepted":
+        raise second_factor.refusal(outcome)
+    return reply(shapes.answer(key))
+
+
+ME = "/api/v1/keys/me"
 BASE = "/api/v1/admin/keys"
 ROUTES = (
     Route("POST", BASE, create, "admin", "Make an API key.", "create_key", body=shapes.CreateKey,
@@ -94,4 +121,9 @@ ROUTES = (
     Route("POST", BASE + "/{id}/confirm", confirm, "approver",
           "Let a new key work at once: another person's approver says that it is meant.", "confirm_key",
           answer=shapes.KeyAnswer, also={409: "`self_approval` or `key_revoked`."}),
+    Route("GET", ME, me, "viewer", "The API key that asks.", "my_key", answer=shapes.KeyAnswer),
+    Route("POST", ME + "/otp", enrol, "viewer", "Begin a second factor for the key that asks.", "enrol",
+          answer=shapes.Enrolment, status=201, also={409: "`otp_enrolled`."}),
+    Route("POST", ME + "/otp/confirm", activate, "viewer", "Take its first code; from here on orders need one.",
+          "activate", body=shapes.FirstCode, answer=shapes.KeyAnswer, also={409: "`otp_not_waiting`."}),
 )  # fmt: skip

@@ -67,6 +67,19 @@ class NewKeyAnswer(KeyAnswer):
     secret: str
 
 
+class Enrolment(Document):
+    """A second factor that waits for its first code; the secret is shown this once."""
+
+    secret: str
+    uri: str = Field(description="For an authenticator app, as text or as a QR code.")
+
+
+class FirstCode(Document):
+    """The first code of a new second factor."""
+
+    code: Annotated[str, Field(pattern="^[0-9]{6}$")]
+
+
 class KeyList(Document):
     """Keys, the newest first."""
 

@@ -1,4 +1,4 @@
-"""`onramp keys`: straight on the database, as the machine's operator.
+"""`onramp keys`: straight on the database, as the machine's operator, except what a key's holder does: confirm, enrol, accept.
 
 Whoever holds the database and DATA_KEYS holds the service; so the first keys are made here, and every later one by whoever
 prefers. Admins elsewhere use `/api/v1/admin/keys`.
@@ -7,10 +7,12 @@ prefers. Admins elsewhere use `/api/v1/admin/keys`.
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, Any, cast
+from urllib.parse import quote
 
 import typer
 
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, settings
+from onramp.cli.remote import Otp, call
 from onramp.cli.stored import Json, Limit, with_database
 
 keys_app = typer.Typer(help="API keys of operators, on this machine's database.", no_args_is_help=True)
@@ -39,7 +41,10 @@ def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
 
 
 def _show(document: Any, *, as_json: bool) -> None:
-    shape = document.model_dump(mode="json", by_alias=True)
+    _show_answer(document.model_dump(mode="json", by_alias=True), as_json=as_json)
+
+
+def _show_answer(shape: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(shape)
         return
@@ -160,3 +165,29 @@ def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
         return await service.revoke(connection, author, key_id)
 
     _show(shapes.answer(_ordered(work)), as_json=as_json)
+
+
+@keys_app.command("confirm")
+def confirm_key(key_id: KeyId, otp: Otp = "", *, as_json: Json = False) -> None:
+    """Let another person's new key work at once; needs an approver's ONRAMP_API_KEY.
+
+    Example: [bold]onramp keys confirm key_4k... --otp 123456[/bold]
+    """
+    _show_answer(call("POST", f"/api/v1/admin/keys/{quote(key_id, safe='')}/confirm", otp=otp), as_json=as_json)
+
+
+@keys_app.command("enrol")
+def enrol_key(
+    code: Annotated[str, typer.Option(help="The first code; asked for where it is not given.")] = "",
+) -> None:
+    """Give the key in ONRAMP_API_KEY a second factor: codes of an authenticator app, asked of approvers' and admins' orders.
+
+    Example: [bold]onramp keys enrol[/bold]
+    """
+    if not code:
+        begun = call("POST", "/api/v1/keys/me/otp")
+        typer.echo(f"secret: {begun['secret']}")
+        typer.echo(f"uri: {begun['uri']}")
+        code = typer.prompt("Put it into an authenticator app, and type the code that it shows")
+    call("POST", "/api/v1/keys/me/otp/confirm", {"code": code.strip()})
+    typer.echo("Enrolled. From now on give a code with --otp, or in the header X-OTP; each works once.")

@@ -1,0 +1,45 @@
+"""What a command asks of the running service: `ONRAMP_API_KEY` says who asks, `ONRAMP_API_URL` where."""
+
+from typing import Annotated, Any
+
+import typer
+
+from onramp.cli.output import Refused, run, settings
+
+Otp = Annotated[str, typer.Option(help="The code of this key's second factor, where it has one.")]
+SECONDS = 30.0
+
+
+def call(method: str, path: str, body: dict[str, Any] | None = None, *, otp: str = "", authorised: bool = True) -> Any:
+    """The answer's JSON; a refusal is the command's refusal, in the service's own words."""
+    loaded = settings()
+    key = loaded.ONRAMP_API_KEY.get_secret_value()
+    if authorised and not key:
+        message = "onramp: this acts as you: set ONRAMP_API_KEY to your API key. Nothing was changed."
+        raise Refused(message)
+    base = (loaded.ONRAMP_API_URL or f"http://{loaded.HOST}:{loaded.PORT}").rstrip("/")
+    headers = {"X-OTP": otp} if otp else {}
+    if authorised:
+        headers["Authorization"] = f"Bearer {key}"
+    return run(_ask(method, base + path, body, headers))
+
+
+async def _ask(method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Any:
+    import aiohttp
+
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as http,
+            http.request(method, url, json=body, headers=headers, allow_redirects=False) as answer,
+        ):
+            document = await answer.json(content_type=None)
+            if answer.status < 300:
+                return document
+    except (aiohttp.ClientError, ValueError, TimeoutError) as error:
+        message = (
+            f"onramp: the service at {url.split('/api/', maxsplit=1)[0]} does not answer. Is ONRAMP_API_URL right?"
+        )
+        raise Refused(message) from error
+    told = document if isinstance(document, dict) else {}
+    code, detail = told.get("code", f"http_{answer.status}"), told.get("detail", "The service refused.")
+    raise Refused(f"onramp: {code}: {detail}")

@@ -1,0 +1,154 @@
+"""The second factor over real HTTP: enrolled by its holder, asked of orders, each code good once."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyotp
+import pytest
+import sqlalchemy as sa
+
+from kit.database import Database
+from kit.ids import RandomIds
+from kit.keyring import DEVELOPMENT, KeyRing
+from onramp.api_keys import second_factor, service
+from onramp.api_keys.keeper import TRUST_SECONDS
+from onramp.api_keys.service import Author
+from onramp.api_keys.table import api_keys
+
+RING = KeyRing([DEVELOPMENT])
+KEYS = "/api/v1/admin/keys"
+ME = "/api/v1/keys/me"
+
+
+async def make(database: Database, role: Any = "admin") -> tuple[str, str]:
+    secret, key_id = service.new_secret(), RandomIds().new("key_")
+    author = Author("machine", datetime.now(UTC), is_production=False)
+    async with database.write() as connection:
+        await service.create(
+            connection, author, key_id=key_id, secret=secret, ring=RING, role=role, name="Ada", person="ada"
+        )
+    return key_id, secret
+
+
+async def ask(
+    service: Any, method: str, path: str, secret: str, *, otp: str | None = None, **more: Any
+) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {secret}"} | ({"X-OTP": otp} if otp is not None else {})
+    async with service.http.request(method, service.api + path, headers=headers, **more) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+def at(totp: pyotp.TOTP, steps: int = 0) -> str:
+    return totp.at(int(time.time()) + 30 * steps)
+
+
+def wrong(totp: pyotp.TOTP) -> str:
+    right = {at(totp, steps) for steps in (-2, -1, 0, 1, 2)}
+    return next(code for code in (f"{number:06}" for number in range(10)) if code not in right)
+
+
+async def test_an_enrolled_key_orders_with_codes_and_reads_without(service: Any) -> None:
+    key_id, admin = await make(service.database)
+    body = {"role": "viewer", "name": "wall"}
+    assert (await ask(service, "POST", KEYS, admin, json=body))[0] == 201, "not enrolled, not asked"
+
+    status, begun = await ask(service, "POST", f"{ME}/otp", admin)
+    assert status == 201
+    totp = pyotp.parse_uri(begun["uri"])
+    assert (totp.issuer, totp.secret) == ("Onramp", begun["secret"])
+    assert (await ask(service, "POST", KEYS, admin, json=body))[0] == 201, "it waits for its first code"
+    status, refused = await ask(service, "POST", f"{ME}/otp/confirm", admin, json={"code": wrong(totp)})
+    assert (status, refused["code"]) == (401, "otp_invalid")
+    first = at(totp, -1)
+    status, key = await ask(service, "POST", f"{ME}/otp/confirm", admin, json={"code": first})
+    assert (status, key["secondFactor"]) == (200, True)
+    await asyncio.sleep(TRUST_SECONDS + 0.1)
+
+    assert (await ask(service, "GET", KEYS, admin))[0] == 200
+    status, refused = await ask(service, "POST", KEYS, admin, json=body)
+    assert (status, refused["code"]) == (401, "otp_required")
+    for bad in (first, wrong(totp), "12345", "1234567", "abcdef", "１２３４５６".encode().decode("latin-1")):
+        status, refused = await ask(service, "POST", KEYS, admin, json=body, otp=bad)
+        assert (status, refused["code"]) == (401, "otp_invalid"), bad
+        await reset(service.database, key_id)
+    code = at(totp)
+    assert (await ask(service, "POST", KEYS, admin, json=body, otp=code))[0] == 201
+    status, refused = await ask(service, "POST", KEYS, admin, json=body, otp=code)
+    assert (status, refused["code"]) == (401, "otp_invalid"), "a code works once"
+    assert (await ask(service, "POST", f"{ME}/otp", admin))[1]["code"] == "otp_enrolled", "a thief cannot replace it"
+    assert (await ask(service, "POST", f"{ME}/otp/confirm", admin, json={"code": "123456"}))[0] == 409
+
+
+async def reset(database: Database, key_id: str) -> None:
+    async with database.write() as connection:
+        await connection.execute(
+            sa.update(api_keys).where(api_keys.c.id == key_id).values(otp_failures=0, otp_locked_until=None)
+        )
+
+
+async def enrolled(database: Database) -> tuple[str, pyotp.TOTP]:
+    key_id, _ = await make(database, "approver")
+    author = Author(key_id, datetime.now(UTC), is_production=False)
+    async with database.write() as connection:
+        secret, _ = await second_factor.enrol(connection, author, key_id, RING)
+        totp = pyotp.TOTP(secret)
+        outcome, _ = await second_factor.activate(connection, author, key_id, at(totp, -1), RING)
+    assert outcome == "accepted"
+    return key_id, totp
+
+
+async def use(database: Database, key_id: str, code: str, now: datetime | None = None) -> str:
+    async with database.write() as connection:
+        return await second_factor.use(connection, key_id, code, RING, now or datetime.now(UTC))
+
+
+async def test_of_two_who_use_one_code_at_once_one_is_let_in(database: Database) -> None:
+    key_id, totp = await enrolled(database)
+    code = at(totp)
+    outcomes = await asyncio.gather(*(use(database, key_id, code) for _ in range(8)))
+    assert sorted(outcomes) == ["accepted"] + ["used"] * 7
+
+
+async def test_a_code_is_not_older_than_one_that_was_used(database: Database) -> None:
+    key_id, totp = await enrolled(database)
+    now, later = at(totp), at(totp, 1)
+    assert await use(database, key_id, later) == "accepted"
+    assert await use(database, key_id, now) == "used"
+
+
+async def test_five_wrong_codes_close_the_door_to_right_ones_for_five_minutes(database: Database) -> None:
+    key_id, totp = await enrolled(database)
+    for _ in range(second_factor.TRIES):
+        assert await use(database, key_id, wrong(totp)) == "wrong"
+    assert await use(database, key_id, at(totp)) == "locked"
+    later = datetime.now(UTC) + second_factor.LOCK + timedelta(seconds=1)
+    assert await use(database, key_id, totp.at(later), later) == "accepted"
+
+
+async def test_the_secret_of_the_factor_is_not_readable_in_the_database(database: Database) -> None:
+    key_id, totp = await enrolled(database)
+    async with database.read() as connection:
+        row = (await connection.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
+    assert totp.secret not in str(row)
+
+
+async def test_a_sealed_factor_copied_to_another_key_is_no_factor(database: Database) -> None:
+    key_id, totp = await enrolled(database)
+    other, _ = await make(database, "approver")
+    async with database.write() as connection:
+        sealed = sa.select(api_keys.c.otp_sealed).where(api_keys.c.id == key_id).scalar_subquery()
+        await connection.execute(
+            sa.update(api_keys)
+            .where(api_keys.c.id == other)
+            .values(otp_sealed=sealed, otp_enrolled_at=datetime.now(UTC))
+        )
+    assert await use(database, other, at(totp)) == "wrong"
+
+
+@pytest.mark.parametrize("body", [{}, {"code": 123456}, {"code": "12345"}, {"code": "１２３４５６"}])
+async def test_a_first_code_that_is_none_is_422(service: Any, body: dict[str, Any]) -> None:
+    _, admin = await make(service.database)
+    await ask(service, "POST", f"{ME}/otp", admin)
+    assert (await ask(service, "POST", f"{ME}/otp/confirm", admin, json=body))[0] == 422

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from chain.erc20 import TRANSFER_TOPIC, decode_transfer_log
 from chain.errors import NoAgreement
 from chain.pool import Agreed, Pool
-from chain.types import Address, BlockRef, Transfer, data_bytes, hash32, quantity, to_checksum
+from chain.types import ZERO_ADDRESS, Address, BlockRef, Transfer, data_bytes, hash32, quantity, to_checksum
 
 Reason = Literal["waiting_for_second_node", "not_mined", "chain_paused"]
 
@@ -147,6 +147,35 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer) -> Verdict
         return Mismatch(found, receipt.block)
     head = sorted(beyond.values(), reverse=True)[pool.agreement - 1]
     return Proven(found, head - receipt.block.number + 1, agreed_by)
+
+
+async def prove_native(pool: Pool, tx_hash: str, *, sender: Address, to: Address, amount: int) -> Verdict:
+    """Whether `tx_hash` moved exactly `amount` wei of the gas token from `sender` to `to`; as `prove`, without a log.
+
+    `transfer.token` of the proof is the zero address and its log index 0.
+    """
+    nobody = ExpectedTransfer(ZERO_ADDRESS, to, amount, sender)
+    verdict = await prove(pool, tx_hash, nobody)
+    if not isinstance(verdict, Mismatch):
+        return verdict
+
+    def fields(raw: Any) -> Hashable:
+        return (
+            hash32(raw["hash"]),
+            to_checksum(raw["from"].lower()),
+            to_checksum(raw["to"].lower()),
+            quantity(raw["value"]),
+            hash32(raw["blockHash"]),
+        )
+
+    try:
+        agreed = await pool.agree("eth_getTransactionByHash", [hash32(tx_hash)], key=fields)
+    except NoAgreement as error:
+        return await _waiting(pool, error)
+    if agreed.key != (hash32(tx_hash), to_checksum(sender), to_checksum(to), amount, verdict.block.hash):
+        return Mismatch("the transaction moved another amount of the gas token, or to another", verdict.block)
+    moved = Transfer(ZERO_ADDRESS, to_checksum(sender), to_checksum(to), amount, hash32(tx_hash), 0, verdict.block)
+    return Proven(moved, max(1, pool.agreed_head() - verdict.block.number + 1), agreed.agreed_by)
 
 
 def find_transfer(receipt: Receipt, expected: ExpectedTransfer) -> Transfer | str:

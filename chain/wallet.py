@@ -12,7 +12,9 @@ from chain.errors import NoAgreement, NodeError
 from chain.logs import read_logs
 from chain.pool import Pool
 from chain.types import Address, BlockRef, data_bytes, hash32, quantity, to_checksum, to_hex
+from kit.logs import get_logger
 
+log = get_logger(__name__)
 GWEI = 10**9
 DEFAULT_CEILING = 500 * GWEI
 """No honest Mezo node asks for more; the floor is about a thousandth of a gwei.
@@ -75,6 +77,51 @@ async def read_wallet(pool: Pool, address: Address, token: Address) -> WalletSta
     return WalletState(to_checksum(address), quantity(nonce.value), _word(held.value), quantity(native.value), number)
 
 
+async def balance_of(pool: Pool, address: Address, token: Address, block_number: int) -> int:
+    """Base units of a token at a block, as agreed. Raises NoAgreement."""
+    call = {"to": token, "data": to_hex(encode_balance_of(address))}
+    return _word((await pool.agree("eth_call", [call, hex(block_number)], key=_word)).value)
+
+
+async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, data: bytes) -> int:
+    """The median of the nodes' estimates and a quarter more: Mezo charges at least half the limit. Raises NoAgreement.
+
+    A plain payment to a Safe's proxy takes more than 21,000, for it emits an event.
+    """
+    call = {"from": sender, "to": to, "value": hex(value), "data": to_hex(data)}
+    said: list[int] = []
+    for answer in await pool.everywhere("eth_estimateGas", [call]):
+        try:
+            if answer.error is None:
+                said.append(quantity(answer.result))
+        except ValueError:
+            continue
+    if not said:
+        raise NoAgreement("silence", detail="eth_estimateGas: no node answered.")
+    middle = statistics.median_high(said)
+    return middle + middle // 4
+
+
+async def is_unknown(pool: Pool, tx_hash: str) -> bool:
+    """Whether at least two operators say they know nothing of a transaction, and no node says it does.
+
+    An operator that does not answer says nothing.
+    """
+    wanted = hash32(tx_hash)
+    operators = {node.name: node.operator for node in pool.nodes}
+    silent: set[str] = set()
+    for method in ("eth_getTransactionByHash", "eth_getTransactionReceipt"):
+        without: set[str] = set()
+        for answer in await pool.everywhere(method, [wanted]):
+            if answer.error is not None:
+                continue
+            if answer.result is not None:
+                return False
+            without.add(operators[answer.node])
+        silent = without if method == "eth_getTransactionByHash" else silent & without
+    return len(silent) >= max(2, pool.agreement)
+
+
 async def fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
     """Twice the agreed base fee and a tip, never above `ceiling` wei. Raises NoAgreement.
 
@@ -117,7 +164,7 @@ async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int)
     Transfer event (a plain BTC payment, a revert) are not found here: compare the nonces with the wallet's.
     """
     topics = [TRANSFER_TOPIC, topic_of(address)]
-    hashes: set[str] = set()
+    told_by: dict[str, set[str]] = {}
     answered: set[str] = set()
     await pool.refresh()
     for node in pool.nodes:
@@ -128,12 +175,26 @@ async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int)
         except NodeError:
             continue
         answered.add(node.operator)
-        hashes |= {hash32(log["transactionHash"]) for log in logs}
+        for entry in logs:
+            try:
+                told_by.setdefault(hash32(entry["transactionHash"]), set()).add(node.operator)
+            except (KeyError, ValueError):
+                log.warning("chain.log_not_well_formed", node=node.name)
     if len(answered) < pool.agreement:
         detail = f"eth_getLogs up to block {to_block}: {len(answered)} of {pool.agreement} operators answered."
         raise NoAgreement("silence", opinions=tuple(answered), detail=detail)
-    found = [await _transaction(pool, tx_hash) for tx_hash in sorted(hashes)]
-    mine = [tx for tx in found if tx.sender == to_checksum(address)]
+    mine: list[OutgoingTx] = []
+    for tx_hash, operators in sorted(told_by.items()):
+        try:
+            tx = await _transaction(pool, tx_hash)
+        except NoAgreement:
+            # One node alone may have made it up, and must not stop the others from being heard.
+            if len(operators) >= pool.agreement:
+                raise
+            log.warning("chain.log_of_unknown_transaction", operators=sorted(operators), tx_hash=tx_hash)
+            continue
+        if tx.sender == to_checksum(address):
+            mine.append(tx)
     return sorted(mine, key=lambda tx: tx.nonce)
 
 

@@ -10,6 +10,7 @@ import treasury.history
 import treasury.inventory
 import treasury.leader
 import treasury.payouts.table
+import treasury.sweeps.table
 import treasury.transactions.table
 
 __all__ = ["kit", "onramp", "treasury"]

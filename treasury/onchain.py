@@ -4,11 +4,11 @@ from collections.abc import Hashable
 from typing import Any
 
 from chain.broadcast import broadcast
-from chain.confirm import ExpectedTransfer, Verdict, prove
+from chain.confirm import ExpectedTransfer, Verdict, prove, prove_native
 from chain.errors import NoAgreement, NodeError
 from chain.pool import Pool
 from chain.types import Address, data_bytes, hash32, keccak, quantity, to_checksum, to_hex
-from chain.wallet import fees, outgoing, read_wallet
+from chain.wallet import balance_of, estimate_gas, fees, is_unknown, outgoing, read_wallet
 from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView
 from treasury.signers.encoding import encode_signed
 
@@ -66,6 +66,26 @@ class PoolWalletChain:
     async def prove(self, tx_hash: str, to: Address, amount: int) -> Verdict:
         """Exactly one Transfer of exactly this amount, from the wallet to `to`."""
         return await prove(self._pool, tx_hash, ExpectedTransfer(self._token, to, amount, self._wallet))
+
+    async def prove_token(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
+        """The same for another token."""
+        return await prove(self._pool, tx_hash, ExpectedTransfer(to_checksum(token), to, amount, self._wallet))
+
+    async def prove_native(self, tx_hash: str, to: Address, amount: int) -> Verdict:
+        """The gas token leaves no log: the receipt's success, and the agreed transaction's own words."""
+        return await prove_native(self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount)
+
+    async def gone(self, tx_hash: str) -> bool:
+        """Nobody knows of it, and two operators say so."""
+        return await is_unknown(self._pool, tx_hash)
+
+    async def balance_of(self, token: Address, block_number: int) -> int:
+        """At an agreed block."""
+        return await balance_of(self._pool, self._wallet, token, block_number)
+
+    async def estimate(self, to: Address, value: int, data: bytes) -> int:
+        """The median of what the nodes say, and a quarter more."""
+        return await estimate_gas(self._pool, self._wallet, to, value, data)
 
     async def gas_spent(self, tx_hash: str) -> int | None:
         """One node's word: it feeds a gauge, nothing else."""

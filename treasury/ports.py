@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import Verdict
 from chain.types import Address
+from treasury.payouts.table import Payout
+from treasury.sweeps.table import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,78 @@ class BroadcastReport:
     refusals: Sequence[str] = ()
 
 
+class Gate(Protocol):
+    """What people have paused; asked in the transaction that takes a nonce, so that a pause holds at once."""
+
+    async def payouts_allowed(self, conn: AsyncConnection) -> bool:
+        """Whether payouts may be signed."""
+
+    async def sweeps_allowed(self, conn: AsyncConnection) -> bool:
+        """Whether sweeps may be signed; a panic does not ask."""
+
+
+class OpenGate:
+    """Nothing is ever paused."""
+
+    async def payouts_allowed(self, conn: AsyncConnection) -> bool:
+        """Yes."""
+        del conn
+        return True
+
+    async def sweeps_allowed(self, conn: AsyncConnection) -> bool:
+        """Yes."""
+        del conn
+        return True
+
+
+class Rules(Protocol):
+    """What the policy says of an operation at the moment it would be signed; each answer is a sentence for people."""
+
+    async def payout_above(self, conn: AsyncConnection, payout: Payout, now: datetime) -> str | None:
+        """Which limit the payout is above, so that a person must approve it; None for none."""
+
+    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
+        """Why this sweep would not be planned now; None where it would."""
+
+    async def version(self, conn: AsyncConnection) -> str:
+        """The active policy's; an approval under another one is none."""
+
+    async def max_fee(self, conn: AsyncConnection) -> int | None:
+        """The ceiling in wei for each unit of gas; None: the sender's own."""
+
+    def listed(self, address: Address) -> bool:
+        """Whether nobody may pay this address."""
+
+
+class NoRules:
+    """No limits: what the sender itself demands is all."""
+
+    async def payout_above(self, conn: AsyncConnection, payout: Payout, now: datetime) -> str | None:
+        """None is ever too much."""
+        del conn, payout, now
+        return None
+
+    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
+        """None is ever wrong."""
+        del conn, sweep, view, now
+        return None
+
+    async def version(self, conn: AsyncConnection) -> str:
+        """Always the same."""
+        del conn
+        return "none"
+
+    async def max_fee(self, conn: AsyncConnection) -> int | None:
+        """The sender's own."""
+        del conn
+        return None
+
+    def listed(self, address: Address) -> bool:
+        """Nobody is."""
+        del address
+        return False
+
+
 class WalletChain(Protocol):
     """The chain as the sender of one wallet sees it; every method may raise `chain.errors.ChainError`."""
 
@@ -85,6 +162,21 @@ class WalletChain(Protocol):
 
     async def prove(self, tx_hash: str, to: Address, amount: int) -> Verdict:
         """Whether `tx_hash` moved exactly `amount` from the wallet to `to`."""
+
+    async def prove_token(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
+        """The same for another token than the one that is paid out."""
+
+    async def prove_native(self, tx_hash: str, to: Address, amount: int) -> Verdict:
+        """Whether `tx_hash` moved exactly `amount` of the gas token from the wallet to `to`, and succeeded."""
+
+    async def gone(self, tx_hash: str) -> bool:
+        """Whether at least two operators know nothing of the transaction, mined or waiting, and nobody knows of it."""
+
+    async def balance_of(self, token: Address, block_number: int) -> int:
+        """What the wallet holds of a token at a block, as agreed."""
+
+    async def estimate(self, to: Address, value: int, data: bytes) -> int:
+        """Gas that a call from the wallet takes now, with a margin."""
 
     async def gas_spent(self, tx_hash: str) -> int | None:
         """Wei that a mined transaction cost, for metrics; None where no node says."""

@@ -116,6 +116,7 @@ class FakeChain:
     reverts: bool = False
     fee: int = 10**9
     forks: dict[int, str] = field(default_factory=dict)
+    balances: dict[str, int] = field(default_factory=dict)
 
     def transfers(self) -> list[OwnTransaction]:
         return [m.tx for m in self.mined.values() if not m.reverted]
@@ -176,6 +177,21 @@ class FakeChain:
             return Mismatch("another transfer", found.block)
         transfer = Transfer(TOKEN, WALLET, to, amount, tx_hash, 0, self.block(found.block.number))
         return Proven(transfer, self.head - found.block.number + 1, ("one", "two"))
+
+    async def prove_token(self, token: str, tx_hash: str, to: str, amount: int) -> Verdict:
+        return await self.prove(tx_hash, to, amount)
+
+    async def prove_native(self, tx_hash: str, to: str, amount: int) -> Verdict:
+        return await self.prove(tx_hash, to, amount)
+
+    async def gone(self, tx_hash: str) -> bool:
+        return tx_hash not in self.mined and tx_hash not in {tx.hash for tx in self.pending.values()}
+
+    async def balance_of(self, token: str, block_number: int) -> int:
+        return self.balances.get(token, 0)
+
+    async def estimate(self, to: str, value: int, data: bytes) -> int:
+        return 30_000
 
     async def gas_spent(self, tx_hash: str) -> int | None:
         return 52_000 * self.fee

@@ -2,25 +2,34 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import to_checksum
 from kit.database import Database
 from kit.ids import RandomIds
 from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, FakeChain, KeySigner, StripeWord, TestClock
+from treasury.cold.identity import ColdPin, Unverified, Verified
 from treasury.inventory import Available
 from treasury.payouts import service as payouts
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
-from treasury.ports import Owed, PaymentProof, WalletChain
+from treasury.ports import NoRules, Owed, PaymentProof, WalletChain, WalletView
 from treasury.sender import Sender, SenderConfig
 from treasury.status import Status
+from treasury.sweeps import service as sweeps
+from treasury.sweeps.machine import Kind
+from treasury.sweeps.table import NATIVE, Sweep
+from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import service as transactions
 from treasury.transactions.table import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
 BUYER = to_checksum("0x" + "b0" * 20)
+SAFE = to_checksum("0x" + "5a" * 20)
+IDENTITY = "0x" + "1d" * 32
 
 
 class Crash(BaseException):
@@ -59,6 +68,59 @@ class Heard:
         self.is_stopped = yes
 
 
+class Cold:
+    """A cold wallet that proves itself unless told otherwise."""
+
+    def __init__(self, chain: FakeChain) -> None:
+        self.pin = ColdPin(CHAIN_ID, SAFE, (BUYER,), 1)
+        self.identity = IDENTITY
+        self.reasons: tuple[str, ...] = ()
+        self.behind = 0
+        self.asked = 0
+        self._chain = chain
+
+    async def verify(self) -> Verified | Unverified:
+        self.asked += 1
+        if self.reasons:
+            return Unverified(self.reasons, self._chain.head)
+        return Verified(self._chain.head - self.behind, self.identity, "1.4.1")
+
+
+class Pause:
+    """What people paused, as a test says."""
+
+    def __init__(self) -> None:
+        self.payouts = self.sweeps = False
+
+    async def payouts_allowed(self, conn: AsyncConnection) -> bool:
+        return not self.payouts
+
+    async def sweeps_allowed(self, conn: AsyncConnection) -> bool:
+        return not self.sweeps
+
+
+class Policy(NoRules):
+    """What the policy says, as a test says."""
+
+    def __init__(self) -> None:
+        self.approval_above = 10**30
+        self.objection: str | None = None
+        self.active = "1"
+        self.list: set[str] = set()
+
+    async def payout_above(self, conn: AsyncConnection, payout: Payout, now: datetime) -> str | None:
+        return "payouts.approval_above" if payout.amount > self.approval_above else None
+
+    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
+        return self.objection
+
+    async def version(self, conn: AsyncConnection) -> str:
+        return self.active
+
+    def listed(self, address: str) -> bool:
+        return address in self.list
+
+
 class World:
     """Everything around the sender; `sender()` starts a new process, as far as the database can tell."""
 
@@ -70,6 +132,9 @@ class World:
         self.clock = TestClock()
         self.metrics = Heard()
         self.ids = RandomIds()
+        self.cold = Cold(self.chain)
+        self.pause = Pause()
+        self.policy = Policy()
 
     def sender(
         self,
@@ -89,7 +154,48 @@ class World:
             ids=self.ids,
             metrics=self.metrics,
             checkpoint=checkpoint,
+            gate=self.pause,
+            rules=self.policy,
+            cold=self.cold,
         )
+
+    async def sweep(
+        self, amount: int = 100 * MUSD, *, approved: bool = True, kind: Kind = Kind.SWEEP, token: str = TOKEN
+    ) -> Sweep:
+        """A sweep that anna proposed and, unless told otherwise, bert approved."""
+        asset = "BTC" if token == NATIVE else "MUSD"
+        proposal = sweeps.Proposal(asset, token, amount, SAFE, self.policy.active, self.cold.identity, kind)
+        now = self.clock.now()
+        async with self.database.write() as conn:
+            made = await sweeps.propose(
+                conn,
+                proposal,
+                chain_id=CHAIN_ID,
+                wallet=WALLET,
+                purpose="excess over ceiling",
+                by="key_anna",
+                person="anna",
+                approval_needed=True,
+                expires_after=timedelta(hours=24),
+                now=now,
+                ids=self.ids,
+            )
+            if not approved:
+                return made
+            return await sweeps.approve(
+                conn,
+                made.id,
+                by="key_bert",
+                person="bert",
+                policy_version=self.policy.active,
+                safe_identity=self.cold.identity,
+                now=now,
+            )
+
+    async def swept(self, sweep: Sweep) -> Sweep:
+        """The row as it is now."""
+        async with self.database.read() as conn:
+            return await sweeps.require(conn, sweep.id)
 
     async def owe(self, session: str, amount: int = 5 * MUSD, to: str = BUYER, *, paid: bool = True) -> str:
         """A payout for `session`, which Stripe confirms unless it was not paid."""
@@ -142,5 +248,5 @@ class World:
         from treasury.transactions.table import attempts
 
         async with self.database.write() as conn:
-            for table in (attempts, transactions_table, payouts_table, history, foreign, leaders):
+            for table in (attempts, transactions_table, payouts_table, sweeps_table, history, foreign, leaders):
                 await conn.execute(sa.delete(table))

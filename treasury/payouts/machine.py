@@ -20,6 +20,16 @@ class Reason(StrEnum):
     """The token refuses this recipient, or it is our own wallet."""
     REFERENCE_SPENT = "reference_spent"
     """A transfer with this payout's reference is on chain already, but not with its amount and recipient."""
+    AWAITING_APPROVAL = "awaiting_approval"
+    """It is above a limit of the policy; a person decides."""
+    PAYOUTS_PAUSED = "payouts_paused"
+    """A person stopped payouts; it comes back when another resumes them."""
+    PANIC = "panic"
+    """The wallet is being emptied; it comes back when that is over."""
+    NOT_PROVED_DEAD = "not_proved_dead"
+    """Another attempt was asked for, and the chain has not said yet that the earlier one can never be mined."""
+    SCREENING = "screening"
+    """The recipient is on the list of those who may not be paid."""
     WAITING_FOR_SECOND_NODE = "waiting_for_second_node"
     CHAIN_PAUSED = "chain_paused"
     REORG = "reorg"
@@ -29,7 +39,15 @@ class Reason(StrEnum):
     """The chain shows another transfer than the one that was signed."""
 
 
-COMES_BACK = frozenset({Reason.INSUFFICIENT, Reason.FEE_CEILING, Reason.PAYMENT_MISMATCH})
+STOPPED = frozenset({Reason.PAYOUTS_PAUSED, Reason.PANIC})
+"""Held with all others, and released with all others."""
+
+COMES_BACK = STOPPED | {
+    Reason.INSUFFICIENT,
+    Reason.FEE_CEILING,
+    Reason.PAYMENT_MISMATCH,
+    Reason.NOT_PROVED_DEAD,
+}
 """Held for something that is looked at again without a person."""
 
 
@@ -40,6 +58,18 @@ class Fact(StrEnum):
     """Nothing speaks against it; it has a transaction with a nonce."""
     HELD = "held"
     """Something speaks against it before it is signed."""
+    ASKED = "asked"
+    """A person has to approve it."""
+    APPROVED = "approved"
+    """A person has."""
+    REJECTED = "rejected"
+    """A person said no; the buyer is unpaid."""
+    RETRIED = "retried"
+    """Two persons want another attempt at one that failed or was rejected."""
+    SETTLED = "settled"
+    """Made good by a transfer elsewhere, which the chain has proved."""
+    CLOSED = "closed"
+    """Made good in a way that only people know of."""
     SIGNED = "signed"
     BROADCAST = "broadcast"
     SEEN = "seen"
@@ -56,6 +86,12 @@ _BEFORE_SIGNED = (S.PLANNED, S.APPROVED, S.HELD)
 MOVES: Moves = {
     Fact.TAKEN: dict.fromkeys(_BEFORE_SIGNED, S.APPROVED),
     Fact.HELD: dict.fromkeys(_BEFORE_SIGNED, S.HELD),
+    Fact.ASKED: dict.fromkeys(_BEFORE_SIGNED, S.AWAITING_APPROVAL),
+    Fact.APPROVED: {S.AWAITING_APPROVAL: S.APPROVED},
+    Fact.REJECTED: dict.fromkeys((*_BEFORE_SIGNED, S.AWAITING_APPROVAL), S.REJECTED),
+    Fact.RETRIED: dict.fromkeys((S.REVERTED, S.REJECTED), S.APPROVED),
+    Fact.SETTLED: dict.fromkeys((S.REVERTED, S.REJECTED), S.FINAL),
+    Fact.CLOSED: dict.fromkeys((S.REVERTED, S.REJECTED), S.CANCELLED),
     Fact.SIGNED: {S.APPROVED: S.SIGNED},
     Fact.BROADCAST: {S.SIGNED: S.BROADCAST, S.BROADCAST: S.BROADCAST},
     Fact.SEEN: {S.SIGNED: S.MINED, S.BROADCAST: S.MINED, S.MINED: S.MINED},

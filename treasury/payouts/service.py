@@ -12,7 +12,7 @@ from kit.ids import Ids
 from kit.store import insert_or_nothing
 from treasury import history
 from treasury.moving import apply
-from treasury.payouts.machine import COMES_BACK, MOVES, Fact, Reason
+from treasury.payouts.machine import COMES_BACK, MOVES, STOPPED, Fact, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
 from treasury.status import IN_FLIGHT, Moved, Same, Status
 
@@ -114,6 +114,24 @@ async def head(conn: AsyncConnection, wallet: str, token: str) -> Payout | None:
     query = sa.select(payouts).where(c.wallet == wallet, c.token == token, c.transaction_id.is_(None), waiting)
     row = (await conn.execute(query.order_by(contradicted, c.created_at, c.id).limit(1))).first()
     return None if row is None else to_payout(row)
+
+
+async def unsigned(conn: AsyncConnection, wallet: str, *, besides: Reason) -> list[Payout]:
+    """Those that queue for a nonce, oldest first, without those that are held for `besides` already."""
+    c = payouts.c
+    waiting = sa.or_(
+        c.status.in_([Status.PLANNED, Status.APPROVED]),
+        sa.and_(c.status == Status.HELD, c.reason.in_(list(COMES_BACK - {besides, Reason.PAYMENT_MISMATCH}))),
+    )
+    query = sa.select(payouts).where(c.wallet == wallet, c.transaction_id.is_(None), waiting)
+    return [to_payout(row) for row in (await conn.execute(query.order_by(c.created_at, c.id))).fetchall()]
+
+
+async def stopped(conn: AsyncConnection, wallet: str) -> list[Payout]:
+    """Those held together with all others, oldest first."""
+    c = payouts.c
+    query = sa.select(payouts).where(c.wallet == wallet, c.status == Status.HELD, c.reason.in_(list(STOPPED)))
+    return [to_payout(row) for row in (await conn.execute(query.order_by(c.created_at, c.id))).fetchall()]
 
 
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:

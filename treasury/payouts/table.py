@@ -27,6 +27,10 @@ payouts = sa.Table(
     sa.Column("transaction_id", sa.String(64)),
     sa.Column("tx_hash", sa.String(66)),
     sa.Column("block_number", sa.BigInteger()),
+    sa.Column("approved_by", sa.String(64)),
+    sa.Column("approved_person", sa.String(128)),
+    sa.Column("retry_by", sa.String(64)),
+    sa.Column("retry_person", sa.String(128)),
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
     sa.Index("ix_treasury_payouts_queue", "wallet", "status", "created_at", "id"),
@@ -35,7 +39,10 @@ payouts = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """What one buyer is owed; `tx_hash` once bytes are stored, `block_number` once mined."""
+    """What one buyer is owed; `tx_hash` once bytes are stored, `block_number` once mined.
+
+    `retry_by` asked for another attempt and waits for a second person to ask for it too.
+    """
 
     id: str
     session_id: str
@@ -51,6 +58,10 @@ class Payout:
     transaction_id: str | None
     tx_hash: str | None
     block_number: int | None
+    approved_by: str | None
+    approved_person: str | None
+    retry_by: str | None
+    retry_person: str | None
     created_at: datetime
     updated_at: datetime
 

@@ -13,16 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.erc20 import split_payout_calldata
 from treasury.foreign import service as foreign
 from treasury.foreign.table import Foreign
-from treasury.payouts import service as payouts
-from treasury.payouts.machine import MOVES as PAYOUT_MOVES
-from treasury.payouts.machine import Fact as PayoutFact
+from treasury.payouts.machine import Fact as OperationFact
 from treasury.payouts.machine import Reason
-from treasury.payouts.table import Payout
 from treasury.ports import OwnTransaction, WalletView
+from treasury.sender import operations
 from treasury.sender.desk import Desk, log
+from treasury.sender.operations import Operation, kind_of
 from treasury.signers.intent import TransferIntent
 from treasury.signers.protocol import Signed
-from treasury.status import IN_FLIGHT, Refused, decide
+from treasury.status import IN_FLIGHT
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
 
@@ -122,19 +121,19 @@ class Adoption:
         async with desk.leader.write() as conn:
             if await transactions.knows_hash(conn, tx.hash):
                 return
-            parts = split_payout_calldata(tx.data) if tx.to == desk.config.token else None
+            parts = split_payout_calldata(tx.data)
             if parts is None:
                 note = "another hand used the key: no payout of ours looks like this"
                 await self._notice(conn, tx, note)
                 return
             to, amount, reference = parts
-            payout = await payouts.by_reference(conn, "0x" + reference.hex())
-            note = "carries a payout's reference that no session here explains yet"
-            if payout is not None:
-                if await self._adopt(conn, payout, tx, to, amount):
-                    await foreign.match_nonce(conn, *desk.key, tx.nonce, payout.id)
+            operation = await operations.by_reference(conn, "0x" + reference.hex())
+            note = "carries a reference that no session or sweep here explains yet"
+            if operation is not None:
+                if await self._adopt(conn, operation, tx, to, amount):
+                    await foreign.match_nonce(conn, *desk.key, tx.nonce, operation.id)
                     return
-                note = f"carries the reference of {payout.id}, but not as its one payment"
+                note = f"carries the reference of {operation.id}, but not as its one payment"
             await self._notice(conn, tx, note, to=to, amount=amount, reference=reference)
 
     async def _notice(
@@ -169,50 +168,54 @@ class Adoption:
         """A session rebuilt from Stripe after its payment was noticed: the payment is adopted, not made again."""
         async with self._desk.database.read() as conn:
             rows = await foreign.unmatched(conn, *self._desk.key)
-            late = [row for row in rows if row.reference and await payouts.by_reference(conn, row.reference)]
+            late = [row for row in rows if row.reference and await operations.by_reference(conn, row.reference)]
         for row in late:
             async with self._desk.leader.write() as conn:
                 await self._match(conn, row)
 
     async def _match(self, conn: AsyncConnection, row: Foreign) -> None:
-        payout = await payouts.by_reference(conn, row.reference or "")
-        if payout is None or row.tx_hash is None or row.to is None or row.amount is None:
+        operation = await operations.by_reference(conn, row.reference or "")
+        if operation is None or row.tx_hash is None or row.to is None or row.amount is None:
             return
         tx = OwnTransaction(row.tx_hash, row.nonce, row.token, b"", row.block_number or 0, row.raw)
-        if await self._adopt(conn, payout, tx, row.to, row.amount):
-            await foreign.matched(conn, row.id, payout.id)
+        if await self._adopt(conn, operation, tx, row.to, row.amount):
+            await foreign.matched(conn, row.id, operation.id)
 
-    async def _adopt(self, conn: AsyncConnection, payout: Payout, tx: OwnTransaction, to: str, amount: int) -> bool:
+    async def _adopt(
+        self, conn: AsyncConnection, operation: Operation, tx: OwnTransaction, to: str, amount: int
+    ) -> bool:
         desk, now = self._desk, self._desk.clock.now()
         config = desk.config
-        if (payout.to, payout.amount, payout.token, payout.wallet) != (to, amount, config.token, config.wallet):
+        if (operation.to, operation.amount, operation.token, operation.wallet) != (to, amount, tx.to, config.wallet):
             return False
         intent = TransferIntent(
             config.chain_id,
             config.wallet,
             tx.nonce,
-            config.token,
+            operation.token,
             to,
             amount,
-            bytes.fromhex(payout.reference[2:]),
+            bytes.fromhex(operation.reference[2:]),
             0,
             0,
             0,
         )
         holder = await transactions.by_nonce(conn, *desk.key, tx.nonce)
-        if holder is not None and holder.operation_id == payout.id and holder.status in IN_FLIGHT:
+        if holder is not None and holder.operation_id == operation.id and holder.status in IN_FLIGHT:
             # Signed twice for the same payout at the same nonce: only one could be mined, and it is this one.
             signed = Signed(raw=tx.raw or b"", hash=tx.hash, request_id="")
             await transactions.add_attempt(conn, holder.id, signed, intent=None, now=now, ids=desk.ids)
             return True
-        if isinstance(decide(PAYOUT_MOVES, payout.status, PayoutFact.ADOPTED), Refused):
+        if operations.refuses(operation, OperationFact.ADOPTED):
             return False
         await self._displace(conn, tx.nonce, tx.hash)
-        row_id = await transactions.adopt(conn, intent, payout.id, tx_hash=tx.hash, raw=tx.raw, now=now, ids=desk.ids)
+        row_id = await transactions.adopt(
+            conn, intent, operation.id, tx_hash=tx.hash, raw=tx.raw, now=now, ids=desk.ids
+        )
         note = "found on chain by its reference"
         values: dict[str, Any] = {"transaction_id": row_id, "tx_hash": tx.hash, "reason": None}
-        await payouts.move(conn, payout.id, PayoutFact.ADOPTED, now=now, note=note, **values)
-        log.warning("treasury.payout_adopted", payout=payout.id, tx_hash=tx.hash, nonce=tx.nonce)
+        await operations.move(conn, operation.id, OperationFact.ADOPTED, now=now, note=note, **values)
+        log.warning("treasury.adopted", operation=operation.id, tx_hash=tx.hash, nonce=tx.nonce)
         return True
 
     async def _displace(self, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
@@ -224,5 +227,5 @@ class Adoption:
         note = f"nonce {nonce} was taken by {by_hash}"
         await transactions.move(conn, holder.id, Fact.DISPLACED, now=now, note=note, nonce=None)
         values = {"reason": Reason.DISPLACED}
-        await payouts.move(conn, holder.operation_id, PayoutFact.REVERTED, now=now, note=note, **values)
-        desk.alarms.ring("payout_displaced", holder.operation_id, nonce=nonce, tx_hash=by_hash)
+        await operations.move(conn, holder.operation_id, OperationFact.REVERTED, now=now, note=note, **values)
+        desk.alarms.ring(f"{kind_of(holder.operation_id)}_displaced", holder.operation_id, nonce=nonce, tx_hash=by_hash)

@@ -8,9 +8,10 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.ids import Ids
 from kit.logs import get_logger
+from treasury.cold.service import ColdWallet
 from treasury.leader import Leader
 from treasury.metrics import TreasuryMetrics
-from treasury.ports import PaymentProof, WalletChain
+from treasury.ports import Gate, PaymentProof, Rules, WalletChain
 from treasury.signers.protocol import Signer
 
 log = get_logger("treasury.sender")
@@ -34,7 +35,14 @@ class SenderConfig:
     """A transfer to a new holder takes 52,000. Mezo charges at least half the limit, so a generous one costs money."""
     max_fee: int = 50 * GWEI
     max_in_flight: int = 1
-    """Mezo has no queue for later nonces: a second one would wait for the first anyway."""
+    """How many nonces may be given out above the agreed count. Mezo has no queue for later nonces, so that a lost one
+    stops those behind it: more than one is for speed, where nodes are near each other."""
+    replaces: bool = False
+    """Whether the chain takes another transaction of the same nonce for a higher fee. Mezo does not."""
+    gone_blocks: int = 5
+    """For so many blocks nobody may know of a transaction before another one may take its nonce."""
+    stuck_blocks: int = 12
+    """Where the chain replaces: blocks after which a higher fee is offered for what is still not mined."""
     lease_seconds: float = 30.0
     rebroadcast_seconds: float = 4.0
     proof_seconds: float = 30.0
@@ -112,6 +120,9 @@ class Desk:
     alarms: Alarms
     pace: Pace
     checkpoint: Callable[[str], None]
+    gate: Gate
+    rules: Rules
+    cold: ColdWallet | None
 
     @property
     def key(self) -> tuple[int, str]:

@@ -8,13 +8,17 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.ids import Ids
 from treasury import inventory
+from treasury.cold.service import ColdWallet
 from treasury.leader import Leader, LeadershipLost
 from treasury.metrics import TreasuryMetrics
 from treasury.payouts import service as payouts
-from treasury.ports import PaymentProof, WalletChain, WalletView
+from treasury.ports import Gate, NoRules, OpenGate, PaymentProof, Rules, WalletChain, WalletView
 from treasury.sender.adoption import Adoption
 from treasury.sender.desk import Alarms, Desk, Pace, SenderConfig, log
-from treasury.sender.payment import Payment, give_back
+from treasury.sender.payment import Payment
+from treasury.sender.replacement import Replacement
+from treasury.sender.returning import Returning
+from treasury.sender.signing import Signing
 from treasury.sender.tracking import Tracking
 from treasury.signers.protocol import Signer
 from treasury.transactions import service as transactions
@@ -45,6 +49,9 @@ class Sender:
         ids: Ids,
         metrics: TreasuryMetrics,
         checkpoint: Callable[[str], None] = _pass,
+        gate: Gate | None = None,
+        rules: Rules | None = None,
+        cold: ColdWallet | None = None,
     ) -> None:
         """Refuses a signer of another wallet. Nothing is asked before the first step."""
         if signer.address != config.wallet:
@@ -67,10 +74,15 @@ class Sender:
             Alarms(metrics),
             Pace(clock),
             checkpoint,
+            gate or OpenGate(),
+            rules or NoRules(),
+            cold,
         )
+        signing = Signing(self._desk)
         self._adoption = Adoption(self._desk)
-        self._tracking = Tracking(self._desk, self._adoption)
-        self._payment = Payment(self._desk)
+        self._tracking = Tracking(self._desk, self._adoption, Replacement(self._desk, signing))
+        self._payment = Payment(self._desk, signing)
+        self._returning = Returning(self._desk, signing)
         self._explained = -_EXPLAINED_STEP
         self.interval = config.idle_seconds
 
@@ -97,7 +109,7 @@ class Sender:
         desk = self._desk
         view = await desk.chain.view()
         await self._refresh(view)
-        moved = await give_back(desk)
+        moved = await self._returning.give_back(view)
         moved |= await self._tracking.recheck(view)
         moved |= await self._tracking.follow(view)
         self.interval = desk.config.idle_seconds
@@ -112,11 +124,14 @@ class Sender:
             return True
         if not explained:
             return False
-        signed = await self._payment.next(view)
-        if signed is not None:
-            await self._tracking.rebroadcast(signed)
+        signed = 0
+        while (transaction := await self._payment.next(view)) is not None:
+            signed += 1
+            # In order, and none behind one that no node has: Mezo's nodes refuse a nonce that leaves a gap.
+            if not await self._tracking.rebroadcast(transaction):
+                break
         await self._rest()
-        return signed is not None
+        return signed > 0
 
     async def _rest(self) -> None:
         desk = self._desk

@@ -6,14 +6,17 @@ Nothing is failed that the chain has not proved. `already known` and `nonce too 
 from datetime import timedelta
 from typing import Any
 
-from chain.confirm import Mismatch, Proven, Reverted, Waiting
-from treasury.payouts import service as payouts
-from treasury.payouts.machine import Fact as PayoutFact
+from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
+from treasury.payouts.machine import Fact as OperationFact
 from treasury.payouts.machine import Reason
 from treasury.ports import WalletView
+from treasury.sender import operations
 from treasury.sender.adoption import Adoption
 from treasury.sender.desk import Desk, log
+from treasury.sender.operations import kind_of
+from treasury.sender.replacement import Replacement
 from treasury.status import Status
+from treasury.sweeps.table import NATIVE
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
 from treasury.transactions.table import Attempt, Transaction
@@ -27,10 +30,11 @@ _WAITS = {
 class Tracking:
     """Follows what is signed until it is final, and what is final while it is young."""
 
-    def __init__(self, desk: Desk, adoption: Adoption) -> None:
-        """`adoption` answers who took a nonce that was ours."""
+    def __init__(self, desk: Desk, adoption: Adoption, replacement: Replacement) -> None:
+        """`adoption` answers who took a nonce that was ours; `replacement` offers more where the fee was too low."""
         self._desk = desk
         self._adoption = adoption
+        self._replacement = replacement
         self._next_check: dict[str, int] = {}
         self._taken: dict[str, int] = {}
 
@@ -48,7 +52,7 @@ class Tracking:
     async def _settle(self, transaction: Transaction, view: WalletView) -> bool:
         waiting: Reason | None = None
         for attempt in transaction.attempts:
-            verdict = await self._desk.chain.prove(attempt.hash, transaction.to, transaction.amount)
+            verdict = await self._prove(transaction, attempt)
             if isinstance(verdict, Proven):
                 await self._mined(transaction, attempt, verdict)
                 return True
@@ -63,7 +67,9 @@ class Tracking:
                 waiting = waiting or _WAITS.get(verdict.reason)
         await self._wait(transaction, waiting)
         await self.rebroadcast(transaction)
-        if transaction.nonce is not None and view.nonce > transaction.nonce:
+        if transaction.nonce is not None and view.nonce <= transaction.nonce:
+            return await self._replacement.offer(transaction, view)
+        if transaction.nonce is not None:
             key = f"taken:{transaction.id}"
             if self._desk.pace.due(key, self._desk.config.scan_seconds):
                 await self._adoption.explain_taken(transaction.nonce, view)
@@ -72,17 +78,27 @@ class Tracking:
                     self._desk.alarms.ring("nonce_taken", transaction.id, nonce=transaction.nonce)
         return False
 
-    async def rebroadcast(self, transaction: Transaction) -> None:
-        """Hand the stored bytes to every node, unless that was done a moment ago."""
+    async def _prove(self, transaction: Transaction, attempt: Attempt) -> Verdict:
+        """All attempts are asked about, whichever was signed last: any of them may be the one that was mined."""
+        chain = self._desk.chain
+        prove = chain.prove_native if transaction.token == NATIVE else chain.prove
+        if transaction.token in {NATIVE, self._desk.config.token}:
+            return await prove(attempt.hash, transaction.to, transaction.amount)
+        return await chain.prove_token(transaction.token, attempt.hash, transaction.to, transaction.amount)
+
+    async def rebroadcast(self, transaction: Transaction) -> bool:
+        """Hand the stored bytes to every node, unless that was done a moment ago; True where a node has them now."""
+        reached = False
         pause = timedelta(seconds=self._desk.config.rebroadcast_seconds)
         for attempt in transaction.attempts:
             if attempt.raw is None:
                 continue
             if attempt.broadcast_at is not None and self._desk.clock.now() - attempt.broadcast_at < pause:
                 continue
-            await self._broadcast(transaction, attempt, attempt.raw)
+            reached |= await self._broadcast(transaction, attempt, attempt.raw)
+        return reached
 
-    async def _broadcast(self, transaction: Transaction, attempt: Attempt, raw: bytes) -> None:
+    async def _broadcast(self, transaction: Transaction, attempt: Attempt, raw: bytes) -> bool:
         desk = self._desk
         report = await desk.chain.broadcast(raw)
         desk.metrics.broadcast("reached" if report.reached else "unreached")
@@ -92,16 +108,19 @@ class Tracking:
             await transactions.count_broadcast(conn, attempt.id, now)
             if report.reached and transaction.status is Status.SIGNED:
                 await transactions.move(conn, transaction.id, Fact.BROADCAST, now=now, note=attempt.hash)
-                await payouts.move(conn, transaction.operation_id, PayoutFact.BROADCAST, now=now, note=attempt.hash)
+                await operations.move(
+                    conn, transaction.operation_id, OperationFact.BROADCAST, now=now, note=attempt.hash
+                )
         if not report.reached:
             log.warning("treasury.broadcast_unreached", transaction=transaction.id, refusals=list(report.refusals))
+        return report.reached > 0
 
     async def _wait(self, transaction: Transaction, reason: Reason | None) -> None:
         if transaction.stall == reason:
             return
         async with self._desk.leader.write() as conn:
             await transactions.set_stall(conn, transaction.id, reason)
-            await payouts.set_reason(conn, transaction.operation_id, reason)
+            await operations.set_reason(conn, transaction.operation_id, reason)
 
     async def _mined(self, transaction: Transaction, attempt: Attempt, proven: Proven) -> None:
         """First where it is, then that it is final: two writes, as a reader of the history expects."""
@@ -114,15 +133,15 @@ class Tracking:
             where: dict[str, Any] = {"block_number": block.number, "block_hash": block.hash, "stall": None}
             await transactions.move(conn, transaction.id, Fact.SEEN, now=now, note=note, **where)
             shown: dict[str, Any] = {"block_number": block.number, "tx_hash": attempt.hash, "reason": None}
-            await payouts.move(conn, transaction.operation_id, PayoutFact.SEEN, now=now, note=note, **shown)
+            await operations.move(conn, transaction.operation_id, OperationFact.SEEN, now=now, note=note, **shown)
         desk.checkpoint("mined")
         async with desk.leader.write() as conn:
             now = desk.clock.now()
             await transactions.move(conn, transaction.id, Fact.PROVEN, now=now, note=note)
-            await payouts.move(conn, transaction.operation_id, PayoutFact.PROVEN, now=now, note=note)
+            await operations.move(conn, transaction.operation_id, OperationFact.PROVEN, now=now, note=note)
         desk.checkpoint("final")
         self._next_check[transaction.id] = block.number + 1
-        log.info("treasury.payout_final", payout=transaction.operation_id, tx_hash=attempt.hash, block=block.number)
+        log.info("treasury.final", operation=transaction.operation_id, tx_hash=attempt.hash, block=block.number)
         await self._count_gas(attempt.hash)
 
     async def _reverted(self, transaction: Transaction, attempt: Attempt, reverted: Reverted) -> None:
@@ -135,8 +154,12 @@ class Tracking:
         }
         async with desk.leader.write() as conn:
             await transactions.move(conn, transaction.id, Fact.REVERTED, now=now, note=note, **where)
-            await payouts.move(conn, transaction.operation_id, PayoutFact.REVERTED, now=now, note=note, reason=None)
-        desk.alarms.ring("payout_reverted", transaction.operation_id, tx_hash=attempt.hash)
+            await operations.move(
+                conn, transaction.operation_id, OperationFact.REVERTED, now=now, note=note, reason=None
+            )
+        desk.alarms.ring(
+            f"{kind_of(transaction.operation_id)}_reverted", transaction.operation_id, tx_hash=attempt.hash
+        )
         await self._count_gas(attempt.hash)
 
     async def _count_gas(self, tx_hash: str) -> None:
@@ -175,5 +198,5 @@ class Tracking:
         shown: dict[str, Any] = {"block_number": None, "reason": Reason.REORG}
         async with desk.leader.write() as conn:
             await transactions.move(conn, transaction.id, Fact.REORGED, now=now, note=note, **where)
-            await payouts.move(conn, transaction.operation_id, PayoutFact.REORGED, now=now, note=note, **shown)
+            await operations.move(conn, transaction.operation_id, OperationFact.REORGED, now=now, note=note, **shown)
         desk.alarms.ring("reorg", transaction.id, was=transaction.block_hash, now=agreed)

@@ -79,6 +79,7 @@ async def _insert(
             to_address=intent.to,
             amount=intent.amount,
             reference=None if intent.reference is None else "0x" + intent.reference.hex(),
+            gas_limit=intent.gas_limit or None,
             adopted=adopted,
             created_at=now,
             updated_at=now,
@@ -133,6 +134,14 @@ async def give_back(conn: AsyncConnection, transaction: Transaction, *, now: dat
     await move(conn, transaction.id, Fact.GIVEN_BACK, now=now, note=note, nonce=None)
 
 
+async def make_empty(conn: AsyncConnection, transaction_id: str, *, operation_id: str, wallet: str, token: str) -> None:
+    """Let a transaction without bytes move nothing to the wallet itself, for the sake of its nonce alone."""
+    c = transactions.c
+    values = {"operation_id": operation_id, "token": token, "to_address": wallet, "amount": 0, "reference": None}
+    unsigned = sa.and_(c.id == transaction_id, c.status == Status.APPROVED)
+    await conn.execute(sa.update(transactions).where(unsigned).values(values))
+
+
 async def get(conn: AsyncConnection, transaction_id: str) -> Transaction | None:
     """One transaction with its attempts."""
     found = await _select(conn, transactions.c.id == transaction_id)
@@ -144,6 +153,12 @@ async def by_nonce(conn: AsyncConnection, chain_id: int, wallet: str, nonce: int
     c = transactions.c
     found = await _select(conn, sa.and_(c.chain_id == chain_id, c.wallet == wallet, c.nonce == nonce))
     return found[0] if found else None
+
+
+async def of_operation(conn: AsyncConnection, operation_id: str) -> list[Transaction]:
+    """Those with signed bytes that were made for a payout or sweep."""
+    found = await _select(conn, transactions.c.operation_id == operation_id)
+    return [transaction for transaction in found if transaction.attempts]
 
 
 async def in_status(

@@ -27,6 +27,7 @@ transactions = sa.Table(
     sa.Column("to_address", sa.String(42), nullable=False),
     sa.Column("amount", Uint256(), nullable=False),
     sa.Column("reference", sa.String(66), index=True),
+    sa.Column("gas_limit", sa.BigInteger()),
     sa.Column("adopted", sa.Boolean(), nullable=False, default=False),
     sa.Column("stall", sa.String(64)),
     sa.Column("block_number", sa.BigInteger()),
@@ -82,6 +83,7 @@ class Transaction:
     to: str
     amount: int
     reference: str | None
+    gas_limit: int | None
     adopted: bool
     stall: str | None
     block_number: int | None

@@ -1,0 +1,240 @@
+"""Sweeps: two persons, one Safe that proves itself, and the same exactly-once as payouts."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from kit.problems import Problem
+from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.treasury.test_crash import dies_at
+from tests.treasury.world import BUYER, SAFE, Crash, World
+from treasury import history
+from treasury.sender import CHECKPOINTS
+from treasury.status import Status
+from treasury.sweeps import service as sweeps
+from treasury.sweeps.machine import Kind
+from treasury.sweeps.table import Sweep
+from treasury.sweeps.table import sweeps as sweeps_table
+
+
+async def refused(world: World, sweep: Sweep, **changes: object) -> str:
+    facts = {"by": "key_bert", "person": "bert", "policy_version": "1", "safe_identity": world.cold.identity, "now": world.clock.now()}  # fmt: skip
+    async with world.database.write() as conn:
+        with pytest.raises(Problem) as problem:
+            await sweeps.approve(conn, sweep.id, **{**facts, **changes})  # type: ignore[arg-type]
+    return problem.value.code
+
+
+async def test_an_approved_sweep_arrives_in_the_safe(world: World) -> None:
+    sweep = await world.sweep()
+    await world.cycles(world.sender())
+    done = await world.swept(sweep)
+    assert (done.status, done.active_key) == (Status.FINAL, None)
+    assert [(tx.hash, tx.nonce) for tx in world.chain.transfers()] == [(done.tx_hash, 0)]
+    async with world.database.read() as conn:
+        lines = [(entry.to_status, entry.by) for entry in await history.of(conn, sweep.id)]
+        assert await sweeps.arrived(conn, CHAIN_ID, SAFE)
+    assert lines == [
+        ("planned", "key_anna"), ("awaiting_approval", "key_anna"), ("approved", "key_bert"), ("signed", "treasury"),
+        ("broadcast", "treasury"), ("mined", "treasury"), ("final", "treasury"),
+    ]  # fmt: skip
+
+
+async def test_nothing_moves_without_the_second_person(world: World) -> None:
+    sweep = await world.sweep(approved=False)
+    assert await refused(world, sweep, person="anna", by="key_of_anna_too") == "self_approval"
+    assert await refused(world, sweep, policy_version="2") == "policy_refused"
+    assert await refused(world, sweep, safe_identity="0x" + "00" * 32) == "cold_wallet_unverified"
+    assert await refused(world, sweep, now=world.clock.now() + timedelta(hours=24)) == "policy_refused"
+    await world.cycles(world.sender(), 2)
+    assert (await world.swept(sweep)).status is Status.AWAITING_APPROVAL
+    assert world.signer.requests == []
+
+
+async def test_one_sweep_of_an_asset_at_a_time(world: World) -> None:
+    first = await world.sweep(approved=False)
+    with pytest.raises(Problem) as problem:
+        await world.sweep()
+    assert problem.value.code == "already_active"
+    async with world.database.write() as conn:
+        await sweeps.reject(conn, first.id, by="key_bert", now=world.clock.now(), note="not today")
+    assert (await world.swept(await world.sweep())).status is Status.APPROVED
+
+
+async def test_two_triggers_of_one_window_make_one_sweep(world: World) -> None:
+    proposal = sweeps.Proposal("MUSD", TOKEN, MUSD, SAFE, "1", world.cold.identity)
+    made = []
+    for _ in range(2):
+        async with world.database.write() as conn:
+            made.append(
+                await sweeps.propose(
+                    conn,
+                    proposal,
+                    chain_id=CHAIN_ID,
+                    wallet=WALLET,
+                    purpose="on schedule",
+                    by="sweeper",
+                    person="sweeper",
+                    approval_needed=False,
+                    expires_after=timedelta(hours=1),
+                    now=world.clock.now(),
+                    ids=world.ids,
+                    window="7",
+                )
+            )
+    assert made[0].id == made[1].id
+    assert made[0].status is Status.APPROVED
+
+
+async def test_an_approval_lapses(world: World) -> None:
+    sweep = await world.sweep()
+    world.pause.sweeps = True
+    sender = world.sender()
+    await world.cycles(sender, 1)
+    assert ((await world.swept(sweep)).status, (await world.swept(sweep)).reason) == (Status.HELD, "sweeps_paused")
+    world.clock.seconds += 25 * 3600
+    world.pause.sweeps = False
+    await world.cycles(sender, 2)
+    assert (await world.swept(sweep)).status is Status.CANCELLED
+    assert world.signer.requests == []
+
+
+async def test_drift_of_the_safe_holds_the_sweep_before_it_is_signed(world: World) -> None:
+    sweep = await world.sweep()
+    world.cold.reasons = ("It has modules.",)
+    sender = world.sender()
+    await world.cycles(sender, 2)
+    held = await world.swept(sweep)
+    assert (held.status, held.reason, held.transaction_id) == (Status.HELD, "cold_wallet_unverified", None)
+    assert world.metrics.alarms["sweep_cold_wallet_unverified"] == 1
+    world.cold.reasons, world.cold.identity = (), "0x" + "ee" * 32
+    await world.cycles(sender, 2)
+    assert (await world.swept(sweep)).reason == "cold_wallet_unverified"
+    world.cold.identity, world.cold.behind = sweep.safe_identity, 11
+    await world.cycles(sender, 2)
+    assert (await world.swept(sweep)).reason == "cold_wallet_unverified"
+    assert world.signer.requests == []
+    world.cold.behind = 10
+    await world.cycles(sender)
+    assert (await world.swept(sweep)).status is Status.FINAL
+
+
+@pytest.mark.parametrize("change", [{"amount": 900 * MUSD}, {"to_address": BUYER}, {"approval": None}])
+async def test_a_row_that_is_not_what_was_approved_is_not_signed(world: World, change: dict[str, object]) -> None:
+    sweep = await world.sweep()
+    async with world.database.write() as conn:
+        await conn.execute(sa.update(sweeps_table).values(**change))
+    await world.cycles(world.sender(), 2)
+    assert ((await world.swept(sweep)).reason, world.signer.requests) == ("forged", [])
+    assert world.metrics.alarms["sweep_forged"] == 1
+
+
+async def test_a_policy_that_changed_or_would_say_no_now_stops_it(world: World) -> None:
+    sweep = await world.sweep()
+    world.policy.objection = "it would go below the floor"
+    sender = world.sender()
+    await world.cycles(sender, 1)
+    assert (await world.swept(sweep)).reason == "policy"
+    world.policy.objection, world.policy.active = None, "2"
+    await world.cycles(sender, 1)
+    assert (await world.swept(sweep)).status is Status.CANCELLED
+    assert world.signer.requests == []
+
+
+async def test_payouts_go_before_sweeps(world: World) -> None:
+    sweep = await world.sweep()
+    for name in ("ons_a", "ons_b"):
+        await world.owe(name)
+    await world.cycles(world.sender(), 8)
+    assert [(await world.transaction(name)).nonce for name in ("ons_a", "ons_b")] in ([0, 1], [1, 0])
+    assert (await world.swept(sweep)).status is Status.FINAL
+    assert len(world.chain.transfers()) == 3
+
+
+async def test_paused_payouts_wait_while_sweeps_go_on_and_come_back_in_order(world: World) -> None:
+    world.pause.payouts = True
+    for name in ("ons_a", "ons_b"):
+        await world.owe(name)
+        world.clock.seconds += 1
+    sweep = await world.sweep()
+    sender = world.sender()
+    await world.cycles(sender)
+    assert [(await world.payout(name)).reason for name in ("ons_a", "ons_b")] == ["payouts_paused", "payouts_paused"]
+    assert (await world.swept(sweep)).status is Status.FINAL
+    world.pause.payouts = False
+    await world.cycles(sender, 6)
+    assert [(await world.transaction(name)).nonce for name in ("ons_a", "ons_b")] == [1, 2]
+
+
+async def test_a_pause_between_check_and_nonce_holds(world: World) -> None:
+    await world.owe("ons_one")
+    stripe = world.stripe
+
+    class Meddler:
+        async def owed(self, session_id: str, stripe_session_id: str) -> object:
+            world.pause.payouts = True
+            return await stripe.owed(session_id, stripe_session_id)
+
+    await world.sender(proof=Meddler()).step()  # type: ignore[arg-type]
+    assert world.signer.requests == []
+
+
+async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_unsigned(world: World) -> None:
+    world.chain.balance = 777 * MUSD
+    await world.owe("ons_flying")
+    sender = world.sender()
+    await sender.step()
+    waiting = await world.sweep(10 * MUSD)
+    world.pause.payouts = world.pause.sweeps = True
+    await world.owe("ons_waiting")
+    panic = await world.sweep(1, kind=Kind.PANIC, approved=False)
+    await world.cycles(sender, 2)
+    assert (await world.swept(panic)).transaction_id is None
+    async with world.database.write() as conn:
+        await sweeps.approve(
+            conn, panic.id, by="key_bert", person="bert", policy_version="1", safe_identity=world.cold.identity,
+            now=world.clock.now(),
+        )  # fmt: skip
+    await world.cycles(sender)
+    assert await world.status("ons_flying") is Status.FINAL
+    assert (await world.payout("ons_waiting")).reason == "payouts_paused"
+    done = await world.swept(panic)
+    assert (done.status, done.amount) == (Status.FINAL, 772 * MUSD)
+    assert world.chain.balance == 0
+    assert (await world.swept(waiting)).status is Status.CANCELLED
+
+
+async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world: World) -> None:
+    panic = await world.sweep(1, kind=Kind.PANIC)
+    world.cold.reasons = ("Its owners changed.",)
+    await world.cycles(world.sender(), 3)
+    assert ((await world.swept(panic)).reason, world.signer.requests) == ("cold_wallet_unverified", [])
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+async def test_death_at_a_checkpoint_sweeps_once(world: World, name: str) -> None:
+    sweep = await world.sweep()
+    with pytest.raises(Crash):
+        await world.cycles(world.sender(dies_at(name)), 8)  # type: ignore[arg-type]
+    world.clock.seconds += 60
+    await world.cycles(world.sender(), 8)
+    done = await world.swept(sweep)
+    assert [tx.hash for tx in world.chain.transfers()] == [done.tx_hash]
+    assert done.status is Status.FINAL
+
+
+async def test_a_restored_backup_adopts_the_sweep_it_had_forgotten_to_have_signed(world: World) -> None:
+    sweep = await world.sweep()
+    async with world.database.read() as conn:
+        row = dict((await conn.execute(sa.select(sweeps_table))).one()._mapping)
+    await world.cycles(world.sender())
+    paid = (await world.swept(sweep)).tx_hash
+    await world.forget()
+    async with world.database.write() as conn:
+        await conn.execute(sa.insert(sweeps_table).values(**row))
+    world.signer.requests.clear()
+    await world.cycles(world.sender())
+    done = await world.swept(sweep)
+    assert (done.status, done.tx_hash, world.signer.requests) == (Status.FINAL, paid, [])
+    assert len(world.chain.transfers()) == 1

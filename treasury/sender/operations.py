@@ -1,0 +1,78 @@
+"""Payouts and sweeps as the sender sees them: what a transaction is for, told apart by the id alone."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from treasury.moving import apply
+from treasury.payouts import service as payouts
+from treasury.payouts.machine import MOVES as PAYOUT_MOVES
+from treasury.payouts.table import Payout
+from treasury.payouts.table import payouts as payouts_table
+from treasury.status import Moved, Moves, Refused, Same, decide
+from treasury.sweeps import service as sweeps
+from treasury.sweeps.machine import MOVES as SWEEP_MOVES
+from treasury.sweeps.table import Sweep
+from treasury.sweeps.table import sweeps as sweeps_table
+
+Operation = Payout | Sweep
+BY = "treasury"
+NO_OPERATION = "nop_"
+"""Begins the operation id of a transaction that only spends a nonce."""
+
+
+def kind_of(operation_id: str) -> str:
+    """`payout`, `sweep`, or `nothing` for a transaction that only spends a nonce."""
+    return {"pay_": "payout", "swp_": "sweep"}.get(operation_id[:4], "nothing")
+
+
+def _room(operation_id: str) -> tuple[sa.Table, Moves] | None:
+    return {"payout": (payouts_table, PAYOUT_MOVES), "sweep": (sweeps_table, SWEEP_MOVES)}.get(kind_of(operation_id))
+
+
+async def move(
+    conn: AsyncConnection, operation_id: str, fact: str, *, now: datetime, by: str = BY, note: str = "", **values: Any
+) -> Moved | Same | None:
+    """Tell a fact to whatever a transaction is for; None where it is for nothing. Raises MoveRefused."""
+    if kind_of(operation_id) == "sweep":
+        return await sweeps.move(conn, operation_id, fact, now=now, by=by, note=note, **values)
+    room = _room(operation_id)
+    if room is None:
+        return None
+    return await apply(conn, *room, operation_id, fact, now=now, by=by, note=note, **values)
+
+
+async def set_reason(conn: AsyncConnection, operation_id: str, reason: str | None) -> None:
+    """Why it waits, without a change of status."""
+    room = _room(operation_id)
+    if room is not None:
+        table = room[0]
+        await conn.execute(sa.update(table).where(table.c.id == operation_id).values(reason=reason))
+
+
+async def get(conn: AsyncConnection, operation_id: str) -> Operation | None:
+    """One payout or sweep."""
+    kind = kind_of(operation_id)
+    if kind == "sweep":
+        return await sweeps.get(conn, operation_id)
+    return await payouts.get(conn, operation_id) if kind == "payout" else None
+
+
+async def by_reference(conn: AsyncConnection, reference: str) -> Operation | None:
+    """Whatever hashes to the reference that a transaction carries."""
+    return await payouts.by_reference(conn, reference) or await sweeps.by_reference(conn, reference)
+
+
+def refuses(operation: Operation, fact: str) -> bool:
+    """Whether the operation cannot take this fact in its state."""
+    moves = PAYOUT_MOVES if isinstance(operation, Payout) else SWEEP_MOVES
+    return isinstance(decide(moves, operation.status, fact), Refused)
+
+
+async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
+    """Base units that signed transactions take out of a balance read at `block_number`."""
+    return await payouts.leaving(conn, wallet, asset, block_number) + await sweeps.leaving(
+        conn, wallet, asset, block_number
+    )

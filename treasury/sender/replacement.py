@@ -1,0 +1,104 @@
+"""A higher fee for a transaction that is not mined, only where the old one cannot surprise us.
+
+Mezo takes no second transaction of a nonce while it knows of the first, and forgets one silently whose fee falls under
+the moving floor. So there, another attempt is signed only after nobody has known of the old ones for several blocks and
+the chain asks for more. Elsewhere a higher fee replaces what waits. All attempts have one nonce, so one can be mined.
+"""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from treasury.cold.identity import Verified
+from treasury.payouts.machine import Reason
+from treasury.ports import FeeQuote, WalletView
+from treasury.sender import operations
+from treasury.sender.desk import Desk, log
+from treasury.sender.intents import again
+from treasury.sender.signing import Signing
+from treasury.status import IN_FLIGHT
+from treasury.sweeps.machine import Kind
+from treasury.sweeps.table import Sweep
+from treasury.transactions import service as transactions
+from treasury.transactions.table import Transaction
+
+
+class Replacement:
+    """Counts blocks; a restart counts anew, which only waits longer."""
+
+    def __init__(self, desk: Desk, signing: Signing) -> None:
+        """Nothing is known to be gone yet."""
+        self._desk = desk
+        self._signing = signing
+        self._since: dict[str, int] = {}
+
+    async def offer(self, transaction: Transaction, view: WalletView) -> bool:
+        """Sign another attempt where it is time and allowed; True where one was stored."""
+        desk, config = self._desk, self._desk.config
+        paid = [(attempt.max_fee, attempt.priority_fee or 0) for attempt in transaction.attempts if attempt.max_fee]
+        if not paid or transaction.nonce is None or not await self._time(transaction, view):
+            return False
+        fees = await desk.chain.fees()
+        best = max(fee for fee, _ in paid)
+        if not config.replaces and fees.max_fee <= best:
+            # It is gone, but not for its fee: the same bytes go out again and again.
+            return False
+        offer = _above(fees, best, max(tip for _, tip in paid))
+        async with desk.database.read() as conn:
+            allowed = await self._allowed(conn, transaction)
+            ceiling = await desk.rules.max_fee(conn) or config.max_fee
+        if not allowed or desk.pace.waits("signer"):
+            return False
+        if offer.max_fee > ceiling:
+            async with desk.leader.write() as conn:
+                await transactions.set_stall(conn, transaction.id, Reason.FEE_CEILING)
+                await operations.set_reason(conn, transaction.operation_id, Reason.FEE_CEILING)
+            desk.alarms.ring("fee_ceiling", transaction.id, asked=offer.max_fee, ceiling=ceiling)
+            return False
+        return await self._sign(transaction, transaction.nonce, offer)
+
+    async def _time(self, transaction: Transaction, view: WalletView) -> bool:
+        """Whether it waited long enough: unknown to all in each look for some blocks, or, with replacement, just stuck."""
+        desk, config, key = self._desk, self._desk.config, transaction.id
+        if config.replaces:
+            return view.block_number - self._since.setdefault(key, view.block_number) >= config.stuck_blocks
+        if not desk.pace.due(f"gone:{key}", config.rebroadcast_seconds):
+            return False
+        for attempt in transaction.attempts:
+            if not await desk.chain.gone(attempt.hash):
+                self._since.pop(key, None)
+                return False
+        return view.block_number - self._since.setdefault(key, view.block_number) >= config.gone_blocks
+
+    async def _allowed(self, conn: AsyncConnection, transaction: Transaction) -> bool:
+        """A pause stops this signature as any other, and a sweep's Safe proves itself for it again."""
+        desk = self._desk
+        operation = await operations.get(conn, transaction.operation_id)
+        if not isinstance(operation, Sweep):
+            return await desk.gate.payouts_allowed(conn)
+        if operation.kind is not Kind.PANIC and not await desk.gate.sweeps_allowed(conn):
+            return False
+        verdict = None if desk.cold is None else await desk.cold.verify()
+        return isinstance(verdict, Verified) and verdict.identity == operation.safe_identity
+
+    async def _sign(self, transaction: Transaction, nonce: int, fees: FeeQuote) -> bool:
+        desk = self._desk
+        gas = transaction.gas_limit or desk.config.gas_limit
+        intent = again(desk.config, transaction, nonce, gas, fees)
+        signed = await self._signing.sign(intent)
+        if signed is None:
+            return False
+        async with desk.leader.write() as conn:
+            current = await transactions.get(conn, transaction.id)
+            if current is None or current.status not in IN_FLIGHT or len(current.attempts) != len(transaction.attempts):
+                return False
+            await transactions.add_attempt(
+                conn, transaction.id, signed, intent=intent, now=desk.clock.now(), ids=desk.ids
+            )
+        self._since.pop(transaction.id, None)
+        log.warning("treasury.fee_raised", transaction=transaction.id, max_fee=fees.max_fee, tx_hash=signed.hash)
+        return True
+
+
+def _above(fees: FeeQuote, max_fee: int, priority_fee: int) -> FeeQuote:
+    """What the chain asks, and an eighth above what was offered: less is no replacement (geth and its kin want 10 %)."""
+    most = max(fees.max_fee, max_fee + max_fee // 8 + 1)
+    return FeeQuote(most, min(most, max(fees.priority_fee, priority_fee + priority_fee // 8 + 1)))

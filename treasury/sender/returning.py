@@ -1,0 +1,56 @@
+"""Nonces given out and never signed, by a process that died or a signer that failed.
+
+The newest can be given back. One with later nonces above it would stop them all on a chain without gaps, so it is spent
+by a transfer of nothing to ourselves, recorded as any other transaction. One that the chain has spent is lost.
+"""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from treasury.payouts.machine import Fact
+from treasury.ports import WalletView
+from treasury.sender import operations
+from treasury.sender.adoption import next_nonce
+from treasury.sender.desk import Desk
+from treasury.sender.signing import Signing
+from treasury.status import Status
+from treasury.transactions import service as transactions
+from treasury.transactions.table import Transaction
+
+
+class Returning:
+    """Frees the operations behind such nonces, so that they queue again."""
+
+    def __init__(self, desk: Desk, signing: Signing) -> None:
+        """Nothing is remembered here."""
+        self._desk = desk
+        self._signing = signing
+
+    async def give_back(self, view: WalletView) -> bool:
+        """Deal with every nonce that has no stored bytes; True where something moved."""
+        desk = self._desk
+        async with desk.database.read() as conn:
+            taken = await transactions.in_status(conn, *desk.key, [Status.APPROVED])
+            newest = await next_nonce(desk, conn) - 1
+        moved = False
+        for transaction in reversed(taken):
+            if transaction.nonce is None:
+                continue
+            if transaction.nonce == newest or transaction.nonce < view.nonce:
+                await self._free(transaction)
+                newest -= transaction.nonce == newest
+                moved = True
+            else:
+                desk.alarms.ring("nonce_stranded", transaction.id, nonce=transaction.nonce)
+        return moved
+
+    async def _free(self, transaction: Transaction) -> None:
+        desk = self._desk
+        async with desk.leader.write() as conn:
+            now = desk.clock.now()
+            await transactions.give_back(conn, transaction, now=now)
+            note = f"nonce {transaction.nonce} given back"
+            await self._queue_again(conn, transaction, note)
+
+    async def _queue_again(self, conn: AsyncConnection, transaction: Transaction, note: str) -> None:
+        now = self._desk.clock.now()
+        await operations.move(conn, transaction.operation_id, Fact.TAKEN, now=now, note=note, transaction_id=None)

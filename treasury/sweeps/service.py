@@ -1,0 +1,292 @@
+"""The verbs of sweeps, each in the caller's open transaction. What is refused raises Problem with the interface's code."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.erc20 import reference_of
+from chain.types import keccak
+from kit.ids import Ids
+from kit.problems import Problem, not_found
+from kit.store import insert_or_nothing
+from treasury import history
+from treasury.moving import MoveRefused, apply
+from treasury.status import IN_FLIGHT, Moved, Same, Status
+from treasury.sweeps.machine import COMES_BACK, MOVES, Fact, Kind
+from treasury.sweeps.table import NATIVE, Sweep, sweeps, to_sweep
+
+BY = "treasury"
+SWEEPER = "sweeper"
+"""Who proposes on schedule: no person, so that any person may approve."""
+DONE = (Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What is proposed, and all of what an approval is bound to."""
+
+    asset: str
+    token: str
+    amount: int
+    to: str
+    policy_version: str
+    safe_identity: str
+    kind: Kind = Kind.SWEEP
+
+    def digest(self) -> str:
+        """0x and 64 hex digits that change with anything in it; a panic takes whatever there is, so not its amount."""
+        amount = "everything" if self.kind is Kind.PANIC else str(self.amount)
+        parts = [self.kind, self.asset, self.token, amount, self.to, self.policy_version, self.safe_identity]
+        return "0x" + keccak(orjson.dumps(parts)).hex()
+
+
+def proposal_of(sweep: Sweep) -> Proposal:
+    """What a row proposes, as it stands now."""
+    return Proposal(
+        sweep.asset, sweep.token, sweep.amount, sweep.to, sweep.policy_version, sweep.safe_identity, sweep.kind
+    )
+
+
+async def propose(
+    conn: AsyncConnection,
+    proposal: Proposal,
+    *,
+    chain_id: int,
+    wallet: str,
+    purpose: str,
+    by: str,
+    person: str,
+    approval_needed: bool,
+    expires_after: timedelta,
+    now: datetime,
+    ids: Ids,
+    window: str | None = None,
+) -> Sweep:
+    """Write a sweep down; it waits for another person where that is needed. Raises Problem `already_active`.
+
+    With `window`, a second proposal of the same policy, asset and window answers the sweep that the first one made.
+    """
+    row_id = ids.new("swp_")
+    key = f"{chain_id}:{wallet}:{proposal.asset}:{proposal.kind}"
+    window_key = None if window is None else f"{proposal.policy_version}:{proposal.asset}:{window}"
+    row = {
+        "id": row_id,
+        "kind": proposal.kind,
+        "chain_id": chain_id,
+        "wallet": wallet,
+        "asset": proposal.asset,
+        "token": proposal.token,
+        "to_address": proposal.to,
+        "amount": proposal.amount,
+        "reference": "0x" + reference_of(row_id).hex(),
+        "status": Status.PLANNED,
+        "purpose": purpose,
+        "policy_version": proposal.policy_version,
+        "safe_identity": proposal.safe_identity,
+        "active_key": key,
+        "window_key": window_key,
+        "proposed_by": by,
+        "proposed_person": person,
+        "expires_at": now + expires_after,
+        "created_at": now,
+        "updated_at": now,
+    }
+    if not await insert_or_nothing(conn, sweeps, [row]):
+        same = None if window_key is None else await _one(conn, sweeps.c.window_key == window_key)
+        if same is not None:
+            return same
+        active = await _one(conn, sweeps.c.active_key == key)
+        named = "Another one" if active is None else f"{active.id} ({active.status})"
+        raise Problem(409, "already_active", f"A {proposal.kind} of {proposal.asset} is under way already: {named}.")
+    await history.record(conn, row_id, at=now, from_status=None, to_status=Status.PLANNED, by=by, note=purpose)
+    if approval_needed or proposal.kind is Kind.PANIC:
+        await move(conn, row_id, Fact.ASKED, now=now, by=by, note="another person has to approve it")
+    else:
+        await move(
+            conn,
+            row_id,
+            Fact.APPROVED,
+            now=now,
+            by=by,
+            note="the policy asks for no approval",
+            approval=proposal.digest(),
+        )
+    return await require(conn, row_id)
+
+
+async def approve(
+    conn: AsyncConnection,
+    sweep_id: str,
+    *,
+    by: str,
+    person: str,
+    policy_version: str,
+    safe_identity: str,
+    now: datetime,
+    note: str = "",
+) -> Sweep:
+    """Another person than the proposer says yes to exactly what the row says. Raises Problem.
+
+    `policy_version` and `safe_identity` are those of this moment: an approval of what is no longer so is none.
+    """
+    sweep = await require(conn, sweep_id)
+    if sweep.status is not Status.AWAITING_APPROVAL:
+        raise Problem(409, "not_possible", f"{sweep_id} is {sweep.status}; only one awaiting approval can be approved.")
+    if person == sweep.proposed_person:
+        raise Problem(409, "self_approval", "Whoever proposed a sweep cannot approve it; ask another approver.")
+    if sweep.expires_at is not None and sweep.expires_at <= now:
+        raise Problem(409, "policy_refused", "It waited longer than approval_expires_hours; propose it again.")
+    if sweep.policy_version != policy_version:
+        raise Problem(409, "policy_refused", "The policy changed since it was proposed; propose it again.")
+    if sweep.safe_identity != safe_identity:
+        raise Problem(
+            409, "cold_wallet_unverified", "The cold wallet changed since it was proposed; nothing was moved."
+        )
+    values = {"approved_by": by, "approved_person": person, "approval": proposal_of(sweep).digest()}
+    await _told(conn, sweep_id, Fact.APPROVED, now=now, by=by, note=note, **values)
+    return await require(conn, sweep_id)
+
+
+async def reject(conn: AsyncConnection, sweep_id: str, *, by: str, now: datetime, note: str = "") -> Sweep:
+    """A person says no, at any time before it has a nonce. Raises Problem."""
+    sweep = await require(conn, sweep_id)
+    if sweep.transaction_id is not None:
+        raise Problem(409, "not_possible", f"{sweep_id} has a nonce already and cannot be rejected any more.")
+    await _told(conn, sweep_id, Fact.REJECTED, now=now, by=by, note=note, active_key=None, reason=None)
+    return await require(conn, sweep_id)
+
+
+async def lapse(conn: AsyncConnection, *, now: datetime) -> list[str]:
+    """Cancel what waited too long for an approval, or with one; the ids of those."""
+    c = sweeps.c
+    waiting = c.status.in_([Status.AWAITING_APPROVAL, Status.APPROVED, Status.HELD])
+    query = sa.select(c.id).where(waiting, c.transaction_id.is_(None), c.expires_at <= now)
+    lapsed = list((await conn.execute(query)).scalars())
+    for sweep_id in lapsed:
+        await cancel(conn, sweep_id, now=now, note="it waited longer than approval_expires_hours")
+    return lapsed
+
+
+async def cancel(conn: AsyncConnection, sweep_id: str, *, now: datetime, note: str, by: str = BY) -> None:
+    """What was proposed is no longer so. Raises MoveRefused once it is signed."""
+    await move(conn, sweep_id, Fact.LAPSED, now=now, by=by, note=note, active_key=None, reason=None)
+
+
+async def move(
+    conn: AsyncConnection,
+    sweep_id: str,
+    fact: Fact | str,
+    *,
+    now: datetime,
+    by: str = BY,
+    note: str = "",
+    **values: Any,
+) -> Moved | Same:
+    """Tell a fact to a sweep; one that is over frees its asset for the next. Raises MoveRefused."""
+    if fact in {Fact.PROVEN, Fact.REVERTED}:
+        values["active_key"] = None
+    return await apply(conn, sweeps, MOVES, sweep_id, fact, now=now, by=by, note=note, **values)
+
+
+async def _told(conn: AsyncConnection, sweep_id: str, fact: Fact, **values: Any) -> None:
+    try:
+        await move(conn, sweep_id, fact, **values)
+    except MoveRefused as error:
+        raise Problem(409, "not_possible", f"That cannot be done any more: {error}.") from error
+
+
+async def require(conn: AsyncConnection, sweep_id: str) -> Sweep:
+    """One sweep. Raises Problem `not_found`."""
+    found = await get(conn, sweep_id)
+    if found is None:
+        raise not_found("sweep")
+    return found
+
+
+async def get(conn: AsyncConnection, sweep_id: str) -> Sweep | None:
+    """One sweep."""
+    return await _one(conn, sweeps.c.id == sweep_id)
+
+
+async def by_reference(conn: AsyncConnection, reference: str) -> Sweep | None:
+    """The sweep whose id hashes to `reference`."""
+    return await _one(conn, sweeps.c.reference == reference)
+
+
+async def page(
+    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
+) -> list[Sweep]:
+    """Newest first; `before` is the (created_at, id) of the last one seen."""
+    query = sa.select(sweeps).order_by(sweeps.c.created_at.desc(), sweeps.c.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(sweeps.c.status == status)
+    if before is not None:
+        older = sa.and_(sweeps.c.created_at == before[0], sweeps.c.id < before[1])
+        query = query.where(sa.or_(sweeps.c.created_at < before[0], older))
+    return [to_sweep(row) for row in (await conn.execute(query)).fetchall()]
+
+
+async def head(conn: AsyncConnection, wallet: str, kind: Kind) -> Sweep | None:
+    """Whose turn it is among those without a nonce: tokens before the gas token, which pays for them; then the oldest."""
+    c = sweeps.c
+    waiting = sa.or_(c.status == Status.APPROVED, sa.and_(c.status == Status.HELD, c.reason.in_(list(COMES_BACK))))
+    gas_last = sa.case((c.token == NATIVE, 1), else_=0)
+    query = sa.select(sweeps).where(c.wallet == wallet, c.kind == kind, c.transaction_id.is_(None), waiting)
+    row = (await conn.execute(query.order_by(gas_last, c.created_at, c.id).limit(1))).first()
+    return None if row is None else to_sweep(row)
+
+
+async def active(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
+    """Those that may still move money, oldest first."""
+    query = sa.select(sweeps).where(sweeps.c.wallet == wallet, sweeps.c.kind == kind, sweeps.c.active_key.is_not(None))
+    rows = await conn.execute(query.order_by(sweeps.c.created_at, sweeps.c.id))
+    return [to_sweep(row) for row in rows.fetchall()]
+
+
+async def arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
+    """Whether a sweep to this Safe is final: the first one to a new Safe is a small one."""
+    c = sweeps.c
+    query = sa.select(sa.literal(1)).where(c.chain_id == chain_id, c.to_address == to, c.status == Status.FINAL)
+    return (await conn.execute(query.limit(1))).first() is not None
+
+
+async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: datetime) -> int:
+    """Base units of sweeps of an asset made since, or still under way: what the rolling day counts. No panics."""
+    c = sweeps.c
+    counted = sa.and_(c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]), c.kind == Kind.SWEEP)
+    return await _sum(conn, c.wallet == wallet, c.asset == asset, counted, c.created_at >= since)
+
+
+async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
+    """Base units that approved or signed sweeps will take, and what left in blocks after `block_number`."""
+    c = sweeps.c
+    spoken = c.status.in_([Status.APPROVED, Status.HELD, *IN_FLIGHT])
+    later = sa.false() if block_number is None else sa.and_(c.status == Status.FINAL, c.block_number > block_number)
+    return await _sum(conn, c.wallet == wallet, c.asset == asset, sa.or_(spoken, later))
+
+
+async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
+    """Base units that signed sweeps take out of a balance read at `block_number`."""
+    c = sweeps.c
+    later = sa.and_(c.status == Status.FINAL, c.block_number > block_number)
+    return await _sum(conn, c.wallet == wallet, c.asset == asset, sa.or_(c.status.in_(list(IN_FLIGHT)), later))
+
+
+async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
+    """How many sweeps are in each state."""
+    rows = await conn.execute(sa.select(sweeps.c.status, sa.func.count()).group_by(sweeps.c.status))
+    return {row[0]: row[1] for row in rows}
+
+
+async def _sum(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> int:
+    # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
+    return sum((await conn.execute(sa.select(sweeps.c.amount).where(*conditions))).scalars())
+
+
+async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Sweep | None:
+    row = (await conn.execute(sa.select(sweeps).where(condition))).first()
+    return None if row is None else to_sweep(row)

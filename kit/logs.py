@@ -17,7 +17,7 @@ _SECRETS = (
     (re.compile(r"\b((?:sk|rk|pk)_(?:live|test)_)[A-Za-z0-9_]+"), r"\1[redacted]"),
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+"), "whsec_[redacted]"),
     (re.compile(r"\b(cos_[A-Za-z0-9]+)_secret_[A-Za-z0-9_-]+"), r"\1_secret_[redacted]"),
-    (re.compile(r"\bork_[A-Za-z0-9_-]+"), "ork_[redacted]"),
+    (re.compile(r"\b(ork|oin)_[A-Za-z0-9_-]+"), r"\1_[redacted]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), r"\1 [redacted]"),
     (re.compile(r"(?i)\b(session_hash=)[^&\s\"']+"), r"\1[redacted]"),
     # Any URL keeps its scheme, host and port alone: node keys travel in paths, passwords in the user part.

@@ -33,6 +33,7 @@ from onramp.checkout import routes as checkout_routes
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.guard import Guard
 from onramp.health import Check, Health
+from onramp.invitations import routes as invitation_routes
 from onramp.janitor import Janitor, StateMetrics
 from onramp.quotes import routes as quote_routes
 from onramp.quotes.service import Quotes
@@ -250,6 +251,7 @@ def routes(settings: Settings) -> list[Route]:
         *quote_routes.ROUTES,
         *webhook_routes.ROUTES,
         *key_routes.ROUTES,
+        *invitation_routes.ROUTES,
         *audit_routes.ROUTES,
         *operating.ROUTES,
     ]

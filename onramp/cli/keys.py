@@ -12,11 +12,14 @@ from urllib.parse import quote
 import typer
 
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, settings
-from onramp.cli.remote import Otp, call
+from onramp.cli.remote import Otp, api_base, call
 from onramp.cli.stored import Json, Limit, with_database
 
 keys_app = typer.Typer(help="API keys of operators, on this machine's database.", no_args_is_help=True)
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="key_...")]
+Role = Annotated[str, typer.Option(help="viewer, operator, approver or admin.")]
+Name = Annotated[str, typer.Option(help="What it is for.")]
+Person = Annotated[str, typer.Option(help="Whose it is; by default the name.")]
 _ROLES = ("viewer", "operator", "approver", "admin")
 
 
@@ -55,11 +58,26 @@ def _show_answer(shape: dict[str, Any], *, as_json: bool) -> None:
         typer.echo("Keep it now: it is not shown again.")
 
 
+def _asked(role: str, name: str, person: str) -> Any:
+    """The options as the body of the HTTP route; wrong usage where that would be refused."""
+    from pydantic import ValidationError
+
+    from onramp.api_keys import shapes
+
+    if role not in _ROLES:
+        raise typer.BadParameter(f"there is no role {role!r}; there are {', '.join(_ROLES)}", param_hint="--role")
+    try:
+        return shapes.CreateKey(role=cast("shapes.KeyRole", role), name=name, person=person or None)
+    except ValidationError as error:
+        message = "the name and the person take 1 to 80 printable characters each"
+        raise typer.BadParameter(message) from error
+
+
 @keys_app.command("create")
 def create_key(
-    role: Annotated[str, typer.Option(help="viewer, operator, approver or admin.")],
-    name: Annotated[str, typer.Option(help="What it is for.")],
-    person: Annotated[str, typer.Option(help="Whose it is; by default the name.")] = "",
+    role: Role,
+    name: Name,
+    person: Person = "",
     *,
     as_json: Json = False,
 ) -> None:
@@ -67,18 +85,10 @@ def create_key(
 
     Example: [bold]onramp keys create --role approver --name "Ada's laptop" --person ada[/bold]
     """
-    from pydantic import ValidationError
-
     from kit.ids import RandomIds
     from onramp.api_keys import service, shapes
 
-    if role not in _ROLES:
-        raise typer.BadParameter(f"there is no role {role!r}; there are {', '.join(_ROLES)}", param_hint="--role")
-    try:
-        asked = shapes.CreateKey(role=cast("shapes.KeyRole", role), name=name, person=person or None)
-    except ValidationError as error:
-        message = "the name and the person take 1 to 80 printable characters each"
-        raise typer.BadParameter(message) from error
+    asked = _asked(role, name, person)
     secret = service.new_secret()
 
     async def work(connection: Any, author: Any, ring: Any) -> Any:
@@ -191,3 +201,59 @@ def enrol_key(
         code = typer.prompt("Put it into an authenticator app, and type the code that it shows")
     call("POST", "/api/v1/keys/me/otp/confirm", {"code": code.strip()})
     typer.echo("Enrolled. From now on give a code with --otp, or in the header X-OTP; each works once.")
+
+
+@keys_app.command("invite")
+def invite_person(
+    role: Role,
+    name: Name,
+    person: Person = "",
+    valid_hours: Annotated[int, typer.Option(min=1, max=168, help="How long the link works.")] = 24,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Make a link that yields a key once, so that its secret is seen by its receiver alone.
+
+    Example: [bold]onramp keys invite --role approver --name "Ada's laptop" --person ada[/bold]
+    """
+    from kit.clock import SystemClock
+    from kit.ids import RandomIds
+    from onramp.invitations import service, shapes
+
+    asked = _asked(role, name, person)
+    loaded, token = settings(), service.new_token()
+
+    async def work(connection: Any, author: Any, ring: Any) -> Any:
+        return await service.invite(
+            connection,
+            author,
+            invitation_id=RandomIds().new("inv_"),
+            token=token,
+            ring=ring,
+            role=asked.role,
+            name=asked.name,
+            person=asked.person or asked.name,
+            valid_for=timedelta(hours=valid_hours),
+        )
+
+    made = shapes.with_link(_ordered(work), SystemClock().now(), api_base(loaded), token)
+    if as_json:
+        print_json(made.model_dump(mode="json", by_alias=True))
+        return
+    typer.echo(f"link: {made.link}")
+    typer.echo(f"It works once, until {made.expires_at}. Send it where only {made.person} reads it.")
+
+
+@keys_app.command("accept")
+def accept_invitation(
+    link: Annotated[str, typer.Argument(help="The link, or what stands in it behind #.")], *, as_json: Json = False
+) -> None:
+    """Take the key of an invitation, once.
+
+    Example: [bold]onramp keys accept https://onramp.example/invitation#oin_...[/bold]
+    """
+    base, mark, token = link.rpartition("#")
+    where = base.removesuffix("/invitation") if mark else ""
+    _show_answer(
+        call("POST", "/api/v1/invitations/accept", {"token": token}, authorised=False, base=where), as_json=as_json
+    )

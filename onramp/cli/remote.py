@@ -1,27 +1,42 @@
 """What a command asks of the running service: `ONRAMP_API_KEY` says who asks, `ONRAMP_API_URL` where."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from onramp.cli.output import Refused, run, settings
 
+if TYPE_CHECKING:
+    from onramp.settings import Settings
+
 Otp = Annotated[str, typer.Option(help="The code of this key's second factor, where it has one.")]
 SECONDS = 30.0
 
 
-def call(method: str, path: str, body: dict[str, Any] | None = None, *, otp: str = "", authorised: bool = True) -> Any:
+def api_base(loaded: "Settings") -> str:
+    """Where the service is, as the environment says."""
+    return (loaded.ONRAMP_API_URL or f"http://{loaded.HOST}:{loaded.PORT}").rstrip("/")
+
+
+def call(
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    otp: str = "",
+    authorised: bool = True,
+    base: str = "",
+) -> Any:
     """The answer's JSON; a refusal is the command's refusal, in the service's own words."""
     loaded = settings()
     key = loaded.ONRAMP_API_KEY.get_secret_value()
     if authorised and not key:
         message = "onramp: this acts as you: set ONRAMP_API_KEY to your API key. Nothing was changed."
         raise Refused(message)
-    base = (loaded.ONRAMP_API_URL or f"http://{loaded.HOST}:{loaded.PORT}").rstrip("/")
     headers = {"X-OTP": otp} if otp else {}
     if authorised:
         headers["Authorization"] = f"Bearer {key}"
-    return run(_ask(method, base + path, body, headers))
+    return run(_ask(method, (base or api_base(loaded)) + path, body, headers))
 
 
 async def _ask(method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Any:

@@ -1,0 +1,35 @@
+"""Invitations: links that yield an API key, once."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from kit import columns
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_table(
+        "invitations",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False, comment="HMAC-SHA256 of the link's token"),
+        sa.Column("role", sa.String(length=12), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("person", sa.String(length=80), nullable=False),
+        sa.Column("created_at", columns.UtcDateTime(), nullable=False),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", columns.UtcDateTime(), nullable=False),
+        sa.Column("closed_at", columns.UtcDateTime(), comment="accepted, or withdrawn where there is no key"),
+        sa.Column("key_id", sa.String(length=40), comment="the key it became"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_invitations_token_hash")),
+    )
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_table("invitations")

@@ -1,0 +1,161 @@
+"""Invitations over real HTTP and from the command line: a link yields its key once, and to nobody after that."""
+
+import asyncio
+import json
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+import sqlalchemy as sa
+
+from kit.audit import service as trail
+from kit.database import Database
+from kit.ids import RandomIds
+from kit.keyring import DEVELOPMENT, KeyRing
+from kit.logs import redact
+from kit.problems import Problem
+from onramp.api_keys import service as keys
+from onramp.api_keys.service import Author
+from onramp.invitations import service
+from onramp.invitations.table import invitations
+
+ROOT = Path(__file__).resolve().parents[2]
+RING = KeyRing([DEVELOPMENT])
+INVITATIONS = "/api/v1/admin/invitations"
+ACCEPT = "/api/v1/invitations/accept"
+
+
+async def admin_of(database: Database) -> str:
+    secret = keys.new_secret()
+    author = Author("machine", datetime.now(UTC), is_production=False)
+    async with database.write() as connection:
+        await keys.create(
+            connection, author, key_id=RandomIds().new("key_"), secret=secret, ring=RING, role="admin", name="a", person="amir"
+        )
+    return secret
+
+
+async def ask(service: Any, method: str, path: str, secret: str | None = None, **more: Any) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
+    async with service.http.request(method, service.api + path, headers=headers, **more) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def test_a_link_yields_its_key_once(service: Any) -> None:
+    admin = await admin_of(service.database)
+    status, made = await ask(
+        service, "POST", INVITATIONS, admin, json={"role": "operator", "name": "desk", "person": "otto"}
+    )
+    assert status == 201
+    base, _, token = made["link"].partition("#")
+    assert base == f"{service.api}/invitation"
+    assert token not in redact(f"GET {made['link']}")
+    _, page = await ask(service, "GET", INVITATIONS, admin)
+    assert [(item["id"], item["status"]) for item in page["data"]] == [(made["id"], "open")]
+    assert token not in str(page)
+
+    answers = await asyncio.gather(*(ask(service, "POST", ACCEPT, json={"token": token}) for _ in range(5)))
+    (key,) = [body for status, body in answers if status == 201]
+    assert {body["code"] for status, body in answers if status != 201} == {"invitation_invalid"}
+    assert (key["role"], key["person"]) == ("operator", "otto")
+    assert (await ask(service, "GET", "/api/v1/keys/me", key["secret"]))[1]["id"] == key["id"]
+    _, page = await ask(service, "GET", INVITATIONS, admin)
+    assert [(item["status"], item["keyId"]) for item in page["data"]] == [("accepted", key["id"])]
+    async with service.database.read() as connection:
+        entries = await trail.page(connection, limit=2)
+    assert [(entry.actor, entry.action) for entry in entries][0] == (made["id"], "key.create")
+    assert token not in str(entries)
+
+
+async def test_a_withdrawn_an_expired_and_an_unknown_link_say_the_same(service: Any) -> None:
+    admin = await admin_of(service.database)
+    links = [
+        (await ask(service, "POST", INVITATIONS, admin, json={"role": "viewer", "name": "x"}))[1] for _ in range(2)
+    ]
+    status, withdrawn = await ask(service, "DELETE", f"{INVITATIONS}/{links[0]['id']}", admin)
+    assert (status, withdrawn["status"]) == (200, "withdrawn")
+    async with service.database.write() as connection:
+        await connection.execute(
+            sa.update(invitations)
+            .where(invitations.c.id == links[1]["id"])
+            .values(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+        )
+    tokens = [link["link"].partition("#")[2] for link in links]
+    answers = [await ask(service, "POST", ACCEPT, json={"token": token}) for token in [*tokens, service_token()]]
+    assert {status for status, _ in answers} == {404}
+    assert len({body["detail"] for _, body in answers}) == 1
+    assert (await ask(service, "DELETE", f"{INVITATIONS}/inv_unknown", admin))[0] == 404
+
+
+def service_token() -> str:
+    return service.new_token()
+
+
+async def test_an_invited_key_that_moves_money_waits_in_production_like_any_other(database: Database) -> None:
+    token, secret, now = service.new_token(), keys.new_secret(), datetime.now(UTC)
+    author = Author("key_admin", now, is_production=True)
+    async with database.write() as connection:
+        for person in ("a", "b"):
+            await keys.create(
+                connection, author, key_id=f"key_{person}", secret=keys.new_secret(), ring=RING, role="approver",
+                name=person, person=person,
+            )  # fmt: skip
+        await service.invite(
+            connection, author, invitation_id="inv_1", token=token, ring=RING, role="approver", name="eve",
+            person="eve", valid_for=timedelta(hours=1),
+        )  # fmt: skip
+        key = await service.accept(
+            connection, token=token, ring=RING, key_id="key_eve", secret=secret, now=now, is_production=True
+        )
+        assert key.active_from - now == keys.WAIT
+        with pytest.raises(Problem):
+            await service.accept(
+                connection, token=token, ring=RING, key_id="key_2", secret=secret, now=now, is_production=True
+            )
+
+
+async def test_the_page_behind_the_link_runs_only_its_own_script(service: Any) -> None:
+    async with service.http.get(f"{service.api}/invitation") as answer:
+        assert answer.status == 200
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "<script src=" in await answer.text()
+        assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+async def onramp(service: Any, url: str, *arguments: str, key: str = "", typed: str = "") -> tuple[int, str, str]:
+    environment = {
+        "PATH": os.environ["PATH"], "DATABASE_URL": url, "ONRAMP_API_URL": service.api, "ONRAMP_API_KEY": key,
+    }  # fmt: skip
+    done = await asyncio.to_thread(
+        subprocess.run, [str(ROOT / ".venv/bin/onramp"), *arguments], env=environment, capture_output=True, text=True,
+        check=False, input=typed,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+async def test_invited_enrolled_and_confirming_from_the_command_line(service: Any, sqlite_url: str) -> None:
+    status, out, err = await onramp(
+        service, sqlite_url, "keys", "invite", "--role", "approver", "--name", "Ada", "--person", "ada", "--json"
+    )
+    assert status == 0, err
+    status, out, err = await onramp(service, sqlite_url, "keys", "accept", json.loads(out)["link"], "--json")
+    assert status == 0, err
+    ada = json.loads(out)["secret"]
+
+    _, begun = await ask(service, "POST", "/api/v1/keys/me/otp", ada)
+    totp = pyotp.TOTP(begun["secret"])
+    code = totp.at(int(datetime.now(UTC).timestamp()) - 30)
+    status, _, err = await onramp(service, sqlite_url, "keys", "enrol", "--code", code, key=ada)
+    assert status == 0, err
+    _, out, _ = await onramp(service, sqlite_url, "keys", "create", "--role", "operator", "--name", "otto", "--json")
+    otto = json.loads(out)["id"]
+    status, _, err = await onramp(service, sqlite_url, "keys", "confirm", otto, key=ada)
+    assert (status, "otp_required" in err) == (1, True)
+    status, _, err = await onramp(service, sqlite_url, "keys", "confirm", otto, "--otp", totp.now(), key=ada)
+    assert status == 0, err
+    status, _, err = await onramp(service, sqlite_url, "keys", "confirm", otto)
+    assert (status, "ONRAMP_API_KEY" in err) == (1, True)

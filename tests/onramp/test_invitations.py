@@ -34,7 +34,14 @@ async def admin_of(database: Database) -> str:
     author = Author("machine", datetime.now(UTC), is_production=False)
     async with database.write() as connection:
         await keys.create(
-            connection, author, key_id=RandomIds().new("key_"), secret=secret, ring=RING, role="admin", name="a", person="amir"
+            connection,
+            author,
+            key_id=RandomIds().new("key_"),
+            secret=secret,
+            ring=RING,
+            role="admin",
+            name="a",
+            person="amir",
         )
     return secret
 
@@ -67,7 +74,7 @@ async def test_a_link_yields_its_key_once(service: Any) -> None:
     assert [(item["status"], item["keyId"]) for item in page["data"]] == [("accepted", key["id"])]
     async with service.database.read() as connection:
         entries = await trail.page(connection, limit=2)
-    assert [(entry.actor, entry.action) for entry in entries][0] == (made["id"], "key.create")
+    assert (entries[0].actor, entries[0].action) == (made["id"], "key.create")
     assert token not in str(entries)
 
 

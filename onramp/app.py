@@ -121,7 +121,13 @@ def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
         return None
     from treasury.signers.local import LocalSigner
 
-    limits = SigningRules(chain_id=rules.chain_id, wallet=rules.hot_wallet, token=rules.token, max_fee=MAX_FEE_WEI)
+    limits = SigningRules(
+        chain_id=rules.chain_id,
+        wallet=rules.hot_wallet,
+        token=rules.token,
+        max_fee=MAX_FEE_WEI,
+        cold=settings.COLD_SAFE_ADDRESS or None,
+    )
     return LocalSigner(settings.HOT_WALLET_KEYSTORE, settings.HOT_WALLET_PASSWORD.get_secret_value(), limits)
 
 
@@ -235,6 +241,7 @@ def make_workers(
             ids=core.ids,
             metrics=PrometheusTreasuryMetrics(core.registry),
             checkpoint=checkpoint,
+            cold=core.cold,
         )
     if "audit" in only:
         made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))

@@ -13,15 +13,16 @@ from hexbytes import HexBytes
 from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
 from chain.erc20 import split_payout_calldata
 from chain.errors import NoAgreement
-from chain.types import BlockRef, Transfer, keccak, to_checksum
+from chain.types import ZERO_ADDRESS, BlockRef, Transfer, keccak, to_checksum
 from treasury.ports import BroadcastReport, FeeQuote, Owed, OwnTransaction, ProofUnavailable, WalletView
 from treasury.signers.encoding import assemble, signing_hash
-from treasury.signers.intent import SigningRules, TransferIntent
+from treasury.signers.intent import Intent, SigningRules
 from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
 
 CHAIN_ID = 31611
 TOKEN = to_checksum("0x118917a40faf1cd7a13db0ef56c86de7973ac503")
 KEY = bytes.fromhex("11" * 32)
+SAFE = to_checksum("0x" + "5a" * 20)
 MUSD = 10**18
 
 
@@ -56,15 +57,15 @@ class KeySigner:
     def __init__(self, key: bytes = KEY, max_fee: int = 50 * 10**9) -> None:
         self._key = key
         self.address = address_of(key)
-        self.rules = SigningRules(CHAIN_ID, self.address, TOKEN, max_fee)
-        self.requests: list[TransferIntent] = []
+        self.rules = SigningRules(CHAIN_ID, self.address, TOKEN, max_fee, cold=SAFE)
+        self.requests: list[Intent] = []
         self.down = False
 
     async def probe(self) -> None:
         if self.down:
             raise SignerUnavailable("The signer is down.")
 
-    async def sign(self, intent: TransferIntent) -> Signed:
+    async def sign(self, intent: Intent) -> Signed:
         self.requests.append(intent)
         await self.probe()
         objection = self.rules.objection(intent)
@@ -115,8 +116,14 @@ class FakeChain:
     hides_logs: bool = False
     reverts: bool = False
     fee: int = 10**9
+    room: int = 1
+    """How many of the wallet's transactions wait in a node at once."""
     forks: dict[int, str] = field(default_factory=dict)
     balances: dict[str, int] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
+    floor: int = 0
+    """The lowest fee a node's memory keeps; what offers less is refused, and forgotten silently."""
 
     def transfers(self) -> list[OwnTransaction]:
         return [m.tx for m in self.mined.values() if not m.reverted]
@@ -129,9 +136,10 @@ class FakeChain:
         tx = self.pending.pop(self.nonce, None)
         if tx is not None:
             parts = split_payout_calldata(tx.data)
-            amount = parts[1] if parts else 0
-            failed = self.reverts or amount > self.balance
+            amount, value = (parts[1] if parts else 0), (0 if tx.to == WALLET else self.values[tx.hash])
+            failed = self.reverts or amount > self.balance or value > self.native
             self.balance -= 0 if failed else amount
+            self.native -= 0 if failed else value
             at = OwnTransaction(tx.hash, tx.nonce, tx.to, tx.data, self.head, tx.raw)
             self.mined[tx.hash] = Mined(at, self.block(self.head), failed)
             self.nonce += 1
@@ -142,9 +150,15 @@ class FakeChain:
         assert Account.recover_transaction(raw) == WALLET
         assert fields["chainId"] == CHAIN_ID
         tx_hash = "0x" + keccak(raw).hex()
-        if fields["nonce"] == self.nonce and self.nonce not in self.pending:
+        self.values[tx_hash], self.limits[tx_hash] = fields["value"], fields["gas"]
+        if fields["maxFeePerGas"] < self.floor:
+            return
+        waiting = self.nonce
+        while waiting in self.pending:
+            waiting += 1
+        if fields["nonce"] == waiting and waiting < self.nonce + self.room:
             to = to_checksum("0x" + bytes(fields["to"]).hex())
-            self.pending[self.nonce] = OwnTransaction(tx_hash, self.nonce, to, bytes(fields["data"]), 0, raw)
+            self.pending[waiting] = OwnTransaction(tx_hash, waiting, to, bytes(fields["data"]), 0, raw)
 
     async def view(self) -> WalletView:
         if self.unreachable:
@@ -182,7 +196,14 @@ class FakeChain:
         return await self.prove(tx_hash, to, amount)
 
     async def prove_native(self, tx_hash: str, to: str, amount: int) -> Verdict:
-        return await self.prove(tx_hash, to, amount)
+        verdict = await self.prove(tx_hash, to, amount)
+        if not isinstance(verdict, Mismatch):
+            return verdict
+        tx = self.mined[tx_hash].tx
+        if (tx.to, self.values[tx_hash]) != (to, amount):
+            return verdict
+        moved = Transfer(ZERO_ADDRESS, WALLET, to, amount, tx_hash, 0, verdict.block)
+        return Proven(moved, self.head - verdict.block.number + 1, ("one", "two"))
 
     async def gone(self, tx_hash: str) -> bool:
         return tx_hash not in self.mined and tx_hash not in {tx.hash for tx in self.pending.values()}
@@ -204,4 +225,6 @@ class FakeChain:
         if self.deaf:
             return BroadcastReport(0, ("Node one: no answer",))
         self.accept(raw)
-        return BroadcastReport(2)
+        tx_hash = "0x" + keccak(raw).hex()
+        known = tx_hash in self.mined or tx_hash in {tx.hash for tx in self.pending.values()}
+        return BroadcastReport(2) if known else BroadcastReport(0, ("Node one: invalid nonce",))

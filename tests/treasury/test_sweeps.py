@@ -6,15 +6,15 @@ import pytest
 import sqlalchemy as sa
 
 from kit.problems import Problem
-from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
 from tests.treasury.test_crash import dies_at
-from tests.treasury.world import BUYER, SAFE, Crash, World
+from tests.treasury.world import BUYER, Crash, World
 from treasury import history
 from treasury.sender import CHECKPOINTS
 from treasury.status import Status
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
-from treasury.sweeps.table import Sweep
+from treasury.sweeps.table import NATIVE, Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 
 
@@ -238,3 +238,21 @@ async def test_a_restored_backup_adopts_the_sweep_it_had_forgotten_to_have_signe
     done = await world.swept(sweep)
     assert (done.status, done.tx_hash, world.signer.requests) == (Status.FINAL, paid, [])
     assert len(world.chain.transfers()) == 1
+
+
+async def test_the_gas_token_is_swept_too_and_leaves_its_own_gas(world: World) -> None:
+    sweep = await world.sweep(10**17, token=NATIVE)
+    await world.cycles(world.sender())
+    assert (await world.swept(sweep)).status is Status.FINAL
+    assert world.chain.native == 9 * 10**17
+    assert world.chain.limits[str((await world.swept(sweep)).tx_hash)] == 30_000
+
+
+async def test_a_panic_takes_the_tokens_first_and_then_the_gas_token(world: World) -> None:
+    world.chain.balance = 5 * MUSD
+    both = [await world.sweep(1, kind=Kind.PANIC, token=token) for token in (NATIVE, TOKEN)]
+    await world.cycles(world.sender(), 8)
+    native, token = [await world.swept(sweep) for sweep in both]
+    assert (token.status, native.status) == (Status.FINAL, Status.FINAL)
+    assert (world.chain.balance, world.chain.native) == (0, 30_000 * 10**9)
+    assert (token.amount, native.amount) == (5 * MUSD, 10**18 - 30_000 * 10**9)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.types import to_checksum
 from kit.database import Database
 from kit.ids import RandomIds
-from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, FakeChain, KeySigner, StripeWord, TestClock
+from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain, KeySigner, StripeWord, TestClock
 from treasury.cold.identity import ColdPin, Unverified, Verified
 from treasury.inventory import Available
 from treasury.payouts import service as payouts
@@ -28,7 +28,6 @@ from treasury.transactions.table import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
 BUYER = to_checksum("0x" + "b0" * 20)
-SAFE = to_checksum("0x" + "5a" * 20)
 IDENTITY = "0x" + "1d" * 32
 
 

@@ -16,9 +16,7 @@ class Ready:
     """An operation that nothing speaks against, as it is to be signed; amounts in base units, fees in wei."""
 
     operation: Operation
-    to: str
     amount: int
-    token: str
     gas_limit: int
     fees: FeeQuote
     panic: bool = False

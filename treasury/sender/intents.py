@@ -2,29 +2,64 @@
 
 from treasury.ports import FeeQuote
 from treasury.sender.desk import SenderConfig
-from treasury.signers.intent import TransferIntent
+from treasury.sender.operations import Operation
+from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, SelfTransferIntent, TransferIntent
+from treasury.sweeps.machine import Kind
+from treasury.sweeps.table import NATIVE, Sweep
 from treasury.transactions.table import Transaction
 
 
-def intent_for(
-    config: SenderConfig, nonce: int, token: str, to: str, amount: int, reference: str | None, gas: int, fees: FeeQuote
-) -> TransferIntent:
-    """Move `amount` of `token` to `to`; `reference` as 0x and 64 hex digits."""
+def purpose_of(operation: Operation | None) -> Purpose:
+    """Why something is signed for this operation; None: for its nonce alone."""
+    if operation is None:
+        return Purpose.NONCE
+    if not isinstance(operation, Sweep):
+        return Purpose.PAYOUT
+    return Purpose.PANIC if operation.kind is Kind.PANIC else Purpose.SWEEP
+
+
+def movement(
+    config: SenderConfig, operation: Operation, nonce: int, amount: int, gas: int, fees: FeeQuote
+) -> TransferIntent | NativeTransferIntent:
+    """Carry out an operation: `amount` base units of its token to its recipient."""
+    purpose = purpose_of(operation)
+    if operation.token == NATIVE:
+        return NativeTransferIntent(
+            config.chain_id,
+            config.wallet,
+            nonce,
+            operation.to,
+            amount,
+            gas,
+            fees.max_fee,
+            fees.priority_fee,
+            purpose,
+        )
     return TransferIntent(
         chain_id=config.chain_id,
         wallet=config.wallet,
         nonce=nonce,
-        token=token,
-        to=to,
+        token=operation.token,
+        to=operation.to,
         amount=amount,
-        reference=None if reference is None else bytes.fromhex(reference[2:]),
+        reference=bytes.fromhex(operation.reference[2:]),
         gas_limit=gas,
         max_fee=fees.max_fee,
         priority_fee=fees.priority_fee,
+        purpose=purpose,
     )
 
 
-def again(config: SenderConfig, transaction: Transaction, nonce: int, gas: int, fees: FeeQuote) -> TransferIntent:
-    """The same movement at the same nonce for another fee."""
-    reference = transaction.reference
-    return intent_for(config, nonce, transaction.token, transaction.to, transaction.amount, reference, gas, fees)
+def nothing(config: SenderConfig, nonce: int, gas: int, fees: FeeQuote) -> SelfTransferIntent:
+    """Spend a nonce."""
+    return SelfTransferIntent(config.chain_id, config.wallet, nonce, gas, fees.max_fee, fees.priority_fee)
+
+
+def again(
+    config: SenderConfig, transaction: Transaction, operation: Operation | None, nonce: int, fees: FeeQuote
+) -> Intent:
+    """The same as was signed already, at the same nonce, for another fee."""
+    gas = transaction.gas_limit or config.gas_limit
+    if operation is None:
+        return nothing(config, nonce, gas, fees)
+    return movement(config, operation, nonce, transaction.amount, gas, fees)

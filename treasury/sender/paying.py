@@ -34,7 +34,7 @@ class Paying:
         owed = await self._owed(payout)
         if owed is None:
             return None
-        return Ready(payout, owed.to, owed.amount, payout.token, config.gas_limit, fees)
+        return Ready(payout, owed.amount, config.gas_limit, fees)
 
     async def _objected(self, payout: Payout, view: WalletView, fees: FeeQuote) -> bool:
         """The checks that need nobody's word but ours and the chain's."""

@@ -13,11 +13,11 @@ from treasury.sender import operations
 from treasury.sender.adoption import next_nonce
 from treasury.sender.desk import Desk, log
 from treasury.sender.holding import Ready, release_payouts, stop_payouts
-from treasury.sender.intents import intent_for
+from treasury.sender.intents import movement
 from treasury.sender.paying import Paying, is_contradicted
 from treasury.sender.signing import Signing
 from treasury.sender.sweeping import Sweeping
-from treasury.signers.intent import TransferIntent
+from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
 from treasury.status import Status
 from treasury.sweeps import service as sweeps
@@ -105,16 +105,7 @@ class Payment:
     async def _carry_out(self, ready: Ready, nonce: int) -> Transaction | None:
         """Nonce, signature, stored bytes; in this order, with nothing in between."""
         desk = self._desk
-        intent = intent_for(
-            desk.config,
-            nonce,
-            ready.token,
-            ready.to,
-            ready.amount,
-            ready.operation.reference,
-            ready.gas_limit,
-            ready.fees,
-        )
+        intent = movement(desk.config, ready.operation, nonce, ready.amount, ready.gas_limit, ready.fees)
         transaction_id = await self._take(ready, intent)
         if transaction_id is None:
             return None
@@ -127,7 +118,7 @@ class Payment:
         desk.checkpoint("stored")
         return stored
 
-    async def _take(self, ready: Ready, intent: TransferIntent) -> str | None:
+    async def _take(self, ready: Ready, intent: Intent) -> str | None:
         """Nonce and intent in one transaction, unless the row or a pause changed since it was checked."""
         desk, now, operation = self._desk, self._desk.clock.now(), ready.operation
         async with desk.leader.write() as conn:
@@ -156,9 +147,7 @@ class Payment:
         payout = operations.kind_of(ready.operation.id) == "payout"
         return await gate.payouts_allowed(conn) if payout else await gate.sweeps_allowed(conn)
 
-    async def _store(
-        self, ready: Ready, transaction_id: str, intent: TransferIntent, signed: Signed
-    ) -> Transaction | None:
+    async def _store(self, ready: Ready, transaction_id: str, intent: Intent, signed: Signed) -> Transaction | None:
         desk, now = self._desk, self._desk.clock.now()
         async with desk.leader.write() as conn:
             await transactions.add_attempt(conn, transaction_id, signed, intent=intent, now=now, ids=desk.ids)

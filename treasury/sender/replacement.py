@@ -81,8 +81,9 @@ class Replacement:
 
     async def _sign(self, transaction: Transaction, nonce: int, fees: FeeQuote) -> bool:
         desk = self._desk
-        gas = transaction.gas_limit or desk.config.gas_limit
-        intent = again(desk.config, transaction, nonce, gas, fees)
+        async with desk.database.read() as conn:
+            operation = await operations.get(conn, transaction.operation_id)
+        intent = again(desk.config, transaction, operation, nonce, fees)
         signed = await self._signing.sign(intent)
         if signed is None:
             return False

@@ -10,11 +10,18 @@ from treasury.payouts.machine import Fact
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.adoption import next_nonce
-from treasury.sender.desk import Desk
+from treasury.sender.desk import Desk, log
+from treasury.sender.intents import nothing
+from treasury.sender.operations import NO_OPERATION
 from treasury.sender.signing import Signing
 from treasury.status import Status
+from treasury.sweeps.table import NATIVE
 from treasury.transactions import service as transactions
+from treasury.transactions.machine import Fact as TransactionFact
 from treasury.transactions.table import Transaction
+
+_GAS = 21_000
+"""What a payment without data to an account without code takes (Yellow Paper, appendix G)."""
 
 
 class Returning:
@@ -40,7 +47,7 @@ class Returning:
                 newest -= transaction.nonce == newest
                 moved = True
             else:
-                desk.alarms.ring("nonce_stranded", transaction.id, nonce=transaction.nonce)
+                moved |= await self._spend(transaction, transaction.nonce)
         return moved
 
     async def _free(self, transaction: Transaction) -> None:
@@ -54,3 +61,31 @@ class Returning:
     async def _queue_again(self, conn: AsyncConnection, transaction: Transaction, note: str) -> None:
         now = self._desk.clock.now()
         await operations.move(conn, transaction.operation_id, Fact.TAKEN, now=now, note=note, transaction_id=None)
+
+    async def _spend(self, transaction: Transaction, nonce: int) -> bool:
+        """Sign a transfer of nothing for the nonce; the operation that had it queues for another."""
+        desk = self._desk
+        desk.alarms.ring("nonce_stranded", transaction.id, nonce=nonce)
+        async with desk.database.read() as conn:
+            if not await desk.gate.payouts_allowed(conn) and not await desk.gate.sweeps_allowed(conn):
+                return False
+        fees = await desk.chain.fees()
+        if fees.max_fee > desk.config.max_fee or desk.pace.waits("signer"):
+            return False
+        wallet = desk.config.wallet
+        if not transaction.operation_id.startswith(NO_OPERATION):
+            async with desk.leader.write() as conn:
+                await self._queue_again(conn, transaction, f"nonce {nonce} is spent by a transfer of nothing instead")
+                await transactions.make_empty(
+                    conn, transaction.id, operation_id=desk.ids.new(NO_OPERATION), wallet=wallet, token=NATIVE
+                )
+        intent = nothing(desk.config, nonce, _GAS, fees)
+        signed = await self._signing.sign(intent)
+        if signed is None:
+            return False
+        async with desk.leader.write() as conn:
+            now = desk.clock.now()
+            await transactions.add_attempt(conn, transaction.id, signed, intent=intent, now=now, ids=desk.ids)
+            await transactions.move(conn, transaction.id, TransactionFact.STORED, now=now, note=signed.hash)
+        log.warning("treasury.nonce_spent", transaction=transaction.id, nonce=nonce, tx_hash=signed.hash)
+        return True

@@ -1,7 +1,7 @@
 """Asking the signer, and slowing down where it fails."""
 
 from treasury.sender.desk import Desk
-from treasury.signers.intent import TransferIntent
+from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed, SignerError, SignerUnavailable
 
 _MINUTE = 60.0
@@ -15,7 +15,7 @@ class Signing:
         self._desk = desk
         self._failures = 0
 
-    async def sign(self, intent: TransferIntent) -> Signed | None:
+    async def sign(self, intent: Intent) -> Signed | None:
         """Bytes, or None; then the next cycle gives the nonce back, as nothing can be on its way."""
         desk = self._desk
         started = desk.clock.monotonic()

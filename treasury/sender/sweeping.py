@@ -84,7 +84,7 @@ class Sweeping:
             return await self._hold(sweep, Reason.POLICY, objection)
         if amount > most or cost > view.native:
             return await self._hold(sweep, Reason.INSUFFICIENT, "the hot wallet holds too little for it and its gas")
-        return Ready(sweep, sweep.to, amount, sweep.token, gas, fees, panic=panic)
+        return Ready(sweep, amount, gas, fees, panic=panic)
 
     async def _hold(self, sweep: Sweep, reason: Reason, note: str, *, alarm: bool = True) -> Ready | None:
         await hold(self._desk, sweep, reason, note, alarm=alarm)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from chain.erc20 import encode_transfer, payout_calldata
 from chain.types import keccak, to_checksum
-from treasury.signers.intent import TransferIntent
+from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent
 from treasury.signers.protocol import Signed, SignerRefused
 
 if TYPE_CHECKING:
@@ -15,13 +15,19 @@ CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """The order n of secp256k1."""
 
 
-def _fields(intent: TransferIntent) -> dict[str, Any]:
-    plain = intent.reference is None
-    data = (
-        encode_transfer(intent.to, intent.amount)
-        if plain
-        else payout_calldata(intent.to, intent.amount, intent.reference or b"")
-    )
+def _call(intent: Intent) -> tuple[str, int, bytes]:
+    """Whom the transaction calls, with how much of the gas token, and its data."""
+    if isinstance(intent, NativeTransferIntent):
+        return intent.to, intent.amount, b""
+    if isinstance(intent, SelfTransferIntent):
+        return intent.wallet, 0, b""
+    if intent.reference is None:
+        return intent.token, 0, encode_transfer(intent.to, intent.amount)
+    return intent.token, 0, payout_calldata(intent.to, intent.amount, intent.reference)
+
+
+def _fields(intent: Intent) -> dict[str, Any]:
+    to, value, data = _call(intent)
     return {
         "type": 2,
         "chainId": intent.chain_id,
@@ -29,8 +35,8 @@ def _fields(intent: TransferIntent) -> dict[str, Any]:
         "maxPriorityFeePerGas": intent.priority_fee,
         "maxFeePerGas": intent.max_fee,
         "gas": intent.gas_limit,
-        "to": intent.token,
-        "value": 0,
+        "to": to,
+        "value": value,
         "data": data,
         "accessList": [],
     }
@@ -42,12 +48,12 @@ def _typed(fields: dict[str, Any]) -> "TypedTransaction":
     return TypedTransaction.from_dict(fields)
 
 
-def signing_hash(intent: TransferIntent) -> bytes:
+def signing_hash(intent: Intent) -> bytes:
     """The 32 bytes that the key signs (EIP-1559)."""
     return bytes(_typed(_fields(intent)).hash())
 
 
-def assemble(intent: TransferIntent, r: int, s: int, request_id: str) -> Signed:
+def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
     """Put a signature into the transaction: low s, the parity found by recovery, the signer compared with the wallet.
 
     Raises SignerRefused where no parity recovers to the wallet: another key, another digest, or a corrupt reply.

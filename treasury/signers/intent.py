@@ -1,8 +1,20 @@
 """What a signer is asked to sign, in terms a person could check."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from chain.types import ZERO_ADDRESS, Address
+
+
+class Purpose(StrEnum):
+    """Why something is signed: the rules and the pauses differ."""
+
+    PAYOUT = "payout"
+    SWEEP = "sweep"
+    PANIC = "panic"
+    """Empties the wallet to the cold wallet; the one purpose that no pause stops."""
+    NONCE = "nonce"
+    """Moves nothing, to ourselves, so that a nonce is spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +34,82 @@ class TransferIntent:
     gas_limit: int
     max_fee: int
     priority_fee: int
+    purpose: Purpose = Purpose.PAYOUT
+
+
+@dataclass(frozen=True, slots=True)
+class NativeTransferIntent:
+    """Move `amount` wei of the gas token from `wallet` to the cold wallet."""
+
+    chain_id: int
+    wallet: Address
+    nonce: int
+    to: Address
+    amount: int
+    gas_limit: int
+    max_fee: int
+    priority_fee: int
+    purpose: Purpose = Purpose.SWEEP
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTransferIntent:
+    """Spend a nonce: nothing goes from `wallet` to itself."""
+
+    chain_id: int
+    wallet: Address
+    nonce: int
+    gas_limit: int
+    max_fee: int
+    priority_fee: int
+    purpose: Purpose = Purpose.NONCE
+
+
+Intent = TransferIntent | NativeTransferIntent | SelfTransferIntent
 
 
 @dataclass(frozen=True, slots=True)
 class SigningRules:
-    """What every signature of one wallet must keep to, whoever asks for it."""
+    """What every signature of one wallet must keep to, whoever asks for it.
+
+    Sweeps go to `cold` alone, and of tokens besides `token` only those in `sweep_tokens`; without it there are none.
+    """
 
     chain_id: int
     wallet: Address
     token: Address
     max_fee: int
     max_gas: int = 200_000
+    cold: Address | None = None
+    sweep_tokens: frozenset[Address] = frozenset()
 
-    def objection(self, intent: TransferIntent) -> str | None:
+    def objection(self, intent: Intent) -> str | None:
         """Why this intent must not be signed, as a sentence; None where nothing speaks against it."""
         checks = (
             (intent.chain_id == self.chain_id, f"chain {intent.chain_id} is not {self.chain_id}"),
             (intent.wallet == self.wallet, f"wallet {intent.wallet} is not {self.wallet}"),
-            (intent.token == self.token, f"token {intent.token} is not {self.token}"),
-            (intent.to not in {ZERO_ADDRESS, self.token, self.wallet}, f"{intent.to} cannot be paid"),
-            (0 < intent.amount < 2**256, "the amount is not a positive 256-bit number"),
-            (intent.reference is None or len(intent.reference) == 32, "the reference is not 32 bytes"),
+            *self._of_its_kind(intent),
             (intent.nonce >= 0, "the nonce is negative"),
             (0 < intent.gas_limit <= self.max_gas, f"gas limit {intent.gas_limit} is above {self.max_gas}"),
             (0 < intent.max_fee <= self.max_fee, f"fee {intent.max_fee} wei is above the ceiling {self.max_fee}"),
             (0 <= intent.priority_fee <= intent.max_fee, "the tip is above the fee"),
         )
         return next((f"Refused to sign: {sentence}." for good, sentence in checks if not good), None)
+
+    def _of_its_kind(self, intent: Intent) -> tuple[tuple[bool, str], ...]:
+        if isinstance(intent, SelfTransferIntent):
+            return ((intent.purpose is Purpose.NONCE, "a transfer of nothing has another purpose"),)
+        sweep = intent.purpose in {Purpose.SWEEP, Purpose.PANIC}
+        amount = (0 < intent.amount < 2**256, "the amount is not a positive 256-bit number")
+        cold = (not sweep or intent.to == self.cold, f"{intent.to} is not the pinned cold wallet")
+        if isinstance(intent, NativeTransferIntent):
+            return (sweep, "the gas token goes to the cold wallet alone"), cold, amount
+        tokens = {self.token} | (self.sweep_tokens if sweep else set())
+        return (
+            (sweep or intent.purpose is Purpose.PAYOUT, "a transfer is a payout or a sweep"),
+            (intent.token in tokens, f"token {intent.token} is not {self.token}"),
+            (intent.to not in {ZERO_ADDRESS, intent.token, self.wallet}, f"{intent.to} cannot be paid"),
+            cold,
+            amount,
+            (intent.reference is None or len(intent.reference) == 32, "the reference is not 32 bytes"),
+        )

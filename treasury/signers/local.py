@@ -8,7 +8,7 @@ from typing import Any
 
 from chain.types import Address
 from treasury.signers.encoding import assemble, signing_hash
-from treasury.signers.intent import SigningRules, TransferIntent
+from treasury.signers.intent import Intent, SigningRules
 from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
 
 _LARGEST_KEYSTORE = 64_000
@@ -38,7 +38,7 @@ class LocalSigner:
         """Open the keystore and compare its address with the pinned one. Raises SignerError."""
         await self._opened()
 
-    async def sign(self, intent: TransferIntent) -> Signed:
+    async def sign(self, intent: Intent) -> Signed:
         """Check the intent against the rules, then sign it. Raises SignerError."""
         objection = self._rules.objection(intent)
         if objection is not None:

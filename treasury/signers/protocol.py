@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chain.types import Address
-from treasury.signers.intent import TransferIntent
+from treasury.signers.intent import Intent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Signer(Protocol):
     def address(self) -> Address:
         """The wallet it signs for, as pinned by the configuration."""
 
-    async def sign(self, intent: TransferIntent) -> Signed:
+    async def sign(self, intent: Intent) -> Signed:
         """Build, sign and check the transaction. Raises SignerError.
 
         A repeated request may give another signature: whoever gets one must store the bytes before using them.

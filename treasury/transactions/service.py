@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.types import ZERO_ADDRESS
 from kit.ids import Ids
 from treasury import history
 from treasury.moving import apply
-from treasury.signers.intent import TransferIntent
+from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.status import IN_FLIGHT, Moved, Same, Status
 from treasury.transactions.machine import MOVES, Fact
@@ -33,9 +34,7 @@ async def move(
     return await apply(conn, transactions, MOVES, transaction_id, fact, now=now, by=by, note=note, **values)
 
 
-async def take_nonce(
-    conn: AsyncConnection, intent: TransferIntent, operation_id: str, *, now: datetime, ids: Ids
-) -> str:
+async def take_nonce(conn: AsyncConnection, intent: Intent, operation_id: str, *, now: datetime, ids: Ids) -> str:
     """Store an intent with its nonce; the unique key raises IntegrityError where the nonce is held already."""
     return await _insert(conn, intent, operation_id, Status.APPROVED, adopted=False, now=now, ids=ids)
 
@@ -58,7 +57,7 @@ async def adopt(
 
 async def _insert(
     conn: AsyncConnection,
-    intent: TransferIntent,
+    intent: Intent,
     operation_id: str,
     status: Status,
     *,
@@ -75,10 +74,7 @@ async def _insert(
             nonce=intent.nonce,
             status=status,
             operation_id=operation_id,
-            token=intent.token,
-            to_address=intent.to,
-            amount=intent.amount,
-            reference=None if intent.reference is None else "0x" + intent.reference.hex(),
+            **_moved(intent),
             gas_limit=intent.gas_limit or None,
             adopted=adopted,
             created_at=now,
@@ -90,12 +86,23 @@ async def _insert(
     return row_id
 
 
+def _moved(intent: Intent) -> dict[str, Any]:
+    """What a transaction moves, as its row says it; the gas token stands as the zero address."""
+    if isinstance(intent, SelfTransferIntent):
+        return {"token": ZERO_ADDRESS, "to_address": intent.wallet, "amount": 0}
+    values = {"to_address": intent.to, "amount": intent.amount}
+    if isinstance(intent, NativeTransferIntent):
+        return {**values, "token": ZERO_ADDRESS}
+    reference = None if intent.reference is None else "0x" + intent.reference.hex()
+    return {**values, "token": intent.token, "reference": reference}
+
+
 async def add_attempt(
     conn: AsyncConnection,
     transaction_id: str,
     signed: Signed,
     *,
-    intent: TransferIntent | None,
+    intent: Intent | None,
     now: datetime,
     ids: Ids,
 ) -> str:

@@ -1,0 +1,145 @@
+"""Fees that were too low, nonces nobody signed for, and more than one transaction at a time."""
+
+import itertools
+
+import pytest
+
+from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.treasury.test_crash import dies_at
+from tests.treasury.world import BUYER, Crash, World
+from treasury.payouts import service as payouts
+from treasury.signers.intent import SelfTransferIntent, TransferIntent
+from treasury.status import Status
+from treasury.transactions import service as transactions
+from treasury.transactions.machine import Fact as TransactionFact
+
+GWEI = 10**9
+
+
+async def wait(world: World, sender: object, blocks: int) -> None:
+    """Blocks without this wallet's transactions in them."""
+    for _ in range(blocks):
+        await sender.step()  # type: ignore[attr-defined]
+        world.clock.seconds += 15
+        world.chain.head += 1
+
+
+async def test_a_transaction_evicted_by_a_rising_floor_is_signed_again_for_more_and_paid_once(world: World) -> None:
+    await world.owe("ons_one")
+    sender = world.sender()
+    await sender.step()
+    world.chain.pending.clear()
+    world.chain.floor = world.chain.fee = 3 * GWEI
+    await world.cycles(sender, 12)
+    transaction = await world.transaction("ons_one")
+    assert transaction.status is Status.FINAL
+    assert [attempt.max_fee for attempt in transaction.attempts] == [GWEI, 3 * GWEI]
+    assert {request.nonce for request in world.signer.requests} == {0}
+    assert len(world.chain.transfers()) == 1
+
+
+async def test_nothing_is_signed_again_while_a_node_knows_the_old_one_or_the_fee_is_enough(world: World) -> None:
+    await world.owe("ons_one")
+    sender = world.sender()
+    await sender.step()
+    world.chain.fee = 3 * GWEI
+    await wait(world, sender, 20)
+    assert len(world.signer.requests) == 1
+    world.chain.fee = GWEI
+    world.chain.deaf = True
+    world.chain.pending.clear()
+    await wait(world, sender, 20)
+    assert len(world.signer.requests) == 1
+
+
+async def test_a_raised_fee_keeps_to_the_ceiling_and_to_a_pause(world: World) -> None:
+    await world.owe("ons_one")
+    sender = world.sender()
+    await sender.step()
+    world.chain.pending.clear()
+    world.chain.floor = world.chain.fee = 60 * GWEI
+    await world.cycles(sender, 10)
+    assert ((await world.transaction("ons_one")).stall, len(world.signer.requests)) == ("fee_ceiling", 1)
+    world.chain.floor = world.chain.fee = 3 * GWEI
+    world.pause.payouts = True
+    await world.cycles(sender, 10)
+    assert len(world.signer.requests) == 1
+    world.pause.payouts = False
+    await world.cycles(sender, 10)
+    assert await world.status("ons_one") is Status.FINAL
+
+
+async def test_an_old_attempt_that_is_mined_after_all_is_the_payment(world: World) -> None:
+    await world.owe("ons_one")
+    sender = world.sender()
+    await sender.step()
+    first = world.chain.received[0]
+    world.chain.pending.clear()
+    world.chain.floor = world.chain.fee = 3 * GWEI
+    await wait(world, sender, 10)
+    assert len((await world.transaction("ons_one")).attempts) == 2
+    world.chain.pending.clear()
+    world.chain.floor = 0
+    world.chain.accept(first)
+    await world.cycles(sender, 4)
+    payout = await world.payout("ons_one")
+    assert (payout.status, [tx.hash for tx in world.chain.transfers()]) == (Status.FINAL, [payout.tx_hash])
+
+
+async def test_where_the_chain_replaces_a_stuck_one_gets_a_higher_fee(world: World) -> None:
+    await world.owe("ons_one")
+    sender = world.sender(replaces=True, stuck_blocks=3)
+    await wait(world, sender, 12)
+    tries = (await world.transaction("ons_one")).attempts
+    fees = [(attempt.max_fee or 0, attempt.priority_fee or 0) for attempt in tries]
+    assert len(fees) >= 2
+    assert all(b[0] * 10 >= a[0] * 11 and b[1] * 10 >= a[1] * 11 for a, b in itertools.pairwise(fees))
+    await world.cycles(sender, 3)
+    assert await world.status("ons_one") is Status.FINAL
+    assert len(world.chain.transfers()) == 1
+
+
+async def test_a_pipeline_signs_ahead_in_order_and_no_further_than_its_depth(world: World) -> None:
+    world.chain.room = 10
+    for number in range(6):
+        await world.owe(f"ons_{number}")
+        world.clock.seconds += 1
+    sender = world.sender(max_in_flight=4)
+    await sender.step()
+    assert [request.nonce for request in world.signer.requests] == [0, 1, 2, 3]
+    assert len(world.chain.pending) == 4
+    await world.cycles(sender, 10)
+    assert [(await world.transaction(f"ons_{number}")).nonce for number in range(6)] == list(range(6))
+    assert len(world.chain.transfers()) == 6
+
+
+async def test_none_is_signed_behind_one_that_no_node_takes(world: World) -> None:
+    world.chain.room, world.chain.deaf = 10, True
+    for number in range(3):
+        await world.owe(f"ons_{number}")
+    await world.sender(max_in_flight=4).step()
+    assert len(world.signer.requests) == 1
+
+
+async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(world: World) -> None:
+    world.chain.room = 10
+    await world.owe("ons_one")
+    with pytest.raises(Crash):
+        await world.sender(dies_at("nonce_taken")).step()  # type: ignore[arg-type]
+    # A later nonce is out already, as in a pipeline whose first signature failed.
+    second = await world.owe("ons_two", MUSD)
+    reference = bytes.fromhex((await world.payout("ons_two")).reference[2:])
+    later = TransferIntent(CHAIN_ID, WALLET, 1, TOKEN, BUYER, MUSD, reference, 80_000, GWEI, 1)
+    signed, now = await world.signer.sign(later), world.clock.now()
+    async with world.database.write() as conn:
+        row = await transactions.take_nonce(conn, later, second, now=now, ids=world.ids)
+        await transactions.add_attempt(conn, row, signed, intent=later, now=now, ids=world.ids)
+        await transactions.move(conn, row, TransactionFact.STORED, now=now)
+        await payouts.move(conn, second, payouts.Fact.TAKEN, now=now, transaction_id=row)
+        await payouts.move(conn, second, payouts.Fact.SIGNED, now=now, tx_hash=signed.hash)
+    world.signer.requests.clear()
+    await world.cycles(world.sender(), 10)
+    assert [type(request) for request in world.signer.requests] == [SelfTransferIntent, TransferIntent]
+    assert (await world.transaction("ons_one")).nonce == 2
+    assert {await world.status("ons_one"), await world.status("ons_two")} == {Status.FINAL}
+    assert world.metrics.alarms["nonce_stranded"] == 1

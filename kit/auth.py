@@ -71,3 +71,12 @@ def bearer(request: web.Request) -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and 0 < len(token) <= 4096 else None
+
+
+COLUMNS: Final = ("nobody", "wallet", *KEY_ROLES)
+"""Whoever may knock, as the table of routes and roles names them."""
+
+
+def may_enter(who: Who, column: str) -> bool:
+    """Whether a route that is for `who` lets this one in. Stripe and Prometheus prove themselves in the handler."""
+    return who not in MAY or column in MAY[who]

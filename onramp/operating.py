@@ -92,7 +92,9 @@ _DOCS_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'
 
 async def docs(request: web.Request) -> web.StreamResponse:
     """The same, for people."""
-    return web.Response(text=openapi.page(_document(request)), content_type="text/html", headers=_DOCS_POLICY)
+    return web.Response(
+        text=openapi.page(_document(request), request.app[ROUTE_TABLE]), content_type="text/html", headers=_DOCS_POLICY
+    )
 
 
 async def docs_style(request: web.Request) -> web.StreamResponse:
@@ -112,9 +114,18 @@ ROUTES = (
         "ready",
         answer=Readiness,
         also={503: "A vital part is unwell."},
+        alike=frozenset({503}),
     ),
     Route(
-        "GET", "/api/health", api_health, "anyone", "Healthy, degraded or unhealthy.", "api_health", answer=Readiness
+        "GET",
+        "/api/health",
+        api_health,
+        "anyone",
+        "Healthy, degraded or unhealthy.",
+        "api_health",
+        answer=Readiness,
+        also={503: "Unhealthy."},
+        alike=frozenset({503}),
     ),
     Route(
         "GET",

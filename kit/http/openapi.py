@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from kit.auth import takes_code
+from kit.auth import COLUMNS, may_enter, takes_code
 from kit.http.routes import Route, Who
 
 _SECURITY: dict[Who, list[dict[str, list[str]]]] = {
@@ -82,7 +82,9 @@ def document(routes: Iterable[Route], *, title: str, version: str, description: 
     schemas = {**definitions.get("$defs", {}), "Problem": _PROBLEM}
     paths: dict[str, Any] = {}
     for route in table:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of, schemas)
+        paths.setdefault(re.sub(r"{(\w+):[^}]+}", r"{\1}", route.path), {})[route.method.lower()] = _operation(
+            route, schema_of, schemas
+        )
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": description},
@@ -94,7 +96,7 @@ def document(routes: Iterable[Route], *, title: str, version: str, description: 
 def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"{(\w+)}", route.path)
+        for name in re.findall(r"{(\w+)[:}]", route.path)
     ]
     if route.query is not None:
         shape = schemas[schema_of[route.query]["$ref"].rsplit("/", 1)[1]]
@@ -115,7 +117,10 @@ def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any])
         "security": _SECURITY[route.who],
         "responses": {
             str(route.status): answer,
-            **{str(status): _problem(text) for status, text in sorted(_others(route).items())},
+            **{
+                str(status): _problem(text, answer["content"] if status in route.alike else {})
+                for status, text in sorted(_others(route).items())
+            },
         },
     }
     if parameters:
@@ -141,13 +146,25 @@ def _others(route: Route) -> dict[int, str]:
     return {**{status: _STANDARD[status] for status in statuses}, **route.also}
 
 
-def _problem(text: str) -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+def _problem(text: str, also: dict[str, Any]) -> dict[str, Any]:
+    content = also | {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {"description": text, "content": content}
 
 
-def page(specification: dict[str, Any]) -> str:
-    """The document laid out for people, as one page without scripts."""
+def _doors(routes: Iterable[Route]) -> str:
+    """Who may what: a row for each route, a column for each role."""
+    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+    rows = "".join(
+        f"<tr><td><code>{route.method} {html.escape(route.path)}</code></td>"
+        + "".join(f"<td>{'yes' if may_enter(route.who, name) else ''}</td>" for name in COLUMNS)
+        + "</tr>"
+        for route in routes
+    )
+    return f"<table><thead><tr><th>route</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def page(specification: dict[str, Any], routes: tuple[Route, ...]) -> str:
+    """The document laid out for people, as one page without scripts, with the table of routes and roles at its end."""
     rows = []
     for path, operations in specification["paths"].items():
         for method, operation in operations.items():
@@ -186,7 +203,8 @@ def page(specification: dict[str, Any]) -> str:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{html.escape(info['title'])}</title><link rel='stylesheet' href='/docs/docs.css'></head><body><main>"
         f"<h1>{html.escape(info['title'])}</h1><p>{html.escape(info['description'])} "
-        f"The document itself: <a href='/openapi.json'>openapi.json</a>.</p>{''.join(rows)}<h1>Shapes</h1>{shapes}</main></body></html>"
+        f"The document itself: <a href='/openapi.json'>openapi.json</a>.</p>{''.join(rows)}<h1>Shapes</h1>{shapes}"
+        f"<h1>Who may what</h1>{_doors(routes)}</main></body></html>"
     )
 
 
@@ -194,5 +212,6 @@ STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
 section { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: .5rem 0; }
+table { border-collapse: collapse; font-size: .85rem; } td, th { padding: .15rem .5rem; text-align: left; }
 h2 { font-size: 1rem; margin: .25rem 0; } code { font-size: .95em; } ul { margin: .25rem 0; }
 """

@@ -62,6 +62,8 @@ class Route:
     status: int = 200
     also: dict[int, str] = field(default_factory=dict)
     """Other answers: status -> what it means."""
+    alike: frozenset[int] = frozenset()
+    """Those of `also` that answer with the same document instead of a problem."""
     headers: dict[str, str] = field(default_factory=dict)
     """Request headers that mean something here: name -> meaning."""
     media: tuple[str, ...] = ("application/json",)

@@ -11,7 +11,7 @@ import typer
 from onramp.cli.audit import audit_app
 from onramp.cli.keys import keys_app
 from onramp.cli.output import Refused
-from onramp.cli.running import dev, doctor, migrate, serve, work
+from onramp.cli.running import dev, doctor, migrate, routes, serve, work
 from onramp.cli.stored import events_app, sessions_app
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(serve)
 app.command()(work)
 app.command()(migrate)
 app.command()(doctor)
+app.command()(routes)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
 app.add_typer(keys_app, name="keys")

@@ -91,6 +91,27 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON doc
         raise Refused(f"onramp: not well: {failed}")
 
 
+def routes(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+    """Every route, and which role it lets in; made from the table that serves.
+
+    Example: [bold]onramp routes[/bold]
+    """
+    from kit.auth import COLUMNS, may_enter
+    from onramp.app import routes as route_table
+
+    table = route_table(settings())
+    if as_json:
+        print_json(
+            [
+                {"method": r.method, "path": r.path, "who": [name for name in COLUMNS if may_enter(r.who, name)]}
+                for r in table
+            ]
+        )
+        return
+    rows = [(f"{r.method} {r.path}", *("x" if may_enter(r.who, name) else "" for name in COLUMNS)) for r in table]
+    print_table(("route", *COLUMNS), rows)
+
+
 def dev(
     port: Annotated[int, typer.Option(help="Where the API listens; 0 takes a free port.")] = 3001,
     data: Annotated[Path | None, typer.Option(help="Keep database and chain here between runs.")] = None,

@@ -1,0 +1,90 @@
+"""Each route against each role: what the route table says is what the running service does."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from kit.auth import COLUMNS, KEY_ROLES, MAY, may_enter
+from kit.database import Database
+from kit.http.routes import Route
+from kit.ids import RandomIds
+from kit.keyring import DEVELOPMENT, KeyRing
+from onramp.api_keys import service
+from onramp.api_keys.service import Author
+from onramp.app import routes
+from onramp.settings import load
+
+TABLE = routes(load())
+STRANGERS = {
+    "nobody": None,
+    "an unknown key": "Bearer ork_" + "a" * 52,
+    "a token that nobody signed": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIweCJ9.",
+    "no bearer": "Basic YTpi",
+}
+
+
+async def keys_of(database: Database) -> dict[str, str]:
+    secrets = {role: service.new_secret() for role in KEY_ROLES}
+    author = Author("machine", datetime.now(UTC), is_production=False)
+    async with database.write() as connection:
+        for role, secret in secrets.items():
+            await service.create(
+                connection, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT]),
+                role=role, name=role, person=role,
+            )  # fmt: skip
+    return {role: f"Bearer {secret}" for role, secret in secrets.items()}
+
+
+async def knock(service: Any, route: Route, credential: str | None) -> int:
+    path = re.sub(r"{[^}]+}", "nothing_of_that_name", route.path)
+    headers = {"Authorization": credential} if credential is not None else {}
+    async with service.http.request(route.method, service.api + path, headers=headers) as answer:
+        return int(answer.status)
+
+
+async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(service: Any) -> None:
+    credentials = await keys_of(service.database)
+    wrong = []
+    for route in TABLE:
+        for role, credential in credentials.items():
+            status = await knock(service, route, credential)
+            expected = status not in {401, 403} if may_enter(route.who, role) else status == 403
+            if not expected or status == 500:
+                wrong.append((route.method, route.path, role, status))
+        for stranger, credential in STRANGERS.items():
+            status = await knock(service, route, credential)
+            expected = status not in {401, 403} if may_enter(route.who, "nobody") else status == 401
+            if not expected or status == 500:
+                wrong.append((route.method, route.path, stranger, status))
+    assert wrong == []
+
+
+def test_the_roles_are_ordered_and_an_admin_moves_no_money() -> None:
+    assert MAY["approver"] < MAY["operator"] < MAY["viewer"]
+    assert MAY["admin"] == {"admin"}
+    assert "admin" not in MAY["operator"]
+    assert all("wallet" not in roles for who, roles in MAY.items() if who != "wallet")
+
+
+@pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.path}")
+def test_what_the_interface_promises_to_few_is_open_to_no_more(route: Route) -> None:
+    if route.path.startswith("/api/v1/admin/"):
+        assert route.who == ("approver" if route.path.endswith("/confirm") else "admin")
+    elif route.path.startswith("/api/v1/treasury/"):
+        last = route.path.rsplit("/", 1)[1]
+        if route.method == "GET":
+            assert route.who == "viewer"
+        elif last in {"approve", "reject", "retry", "settle", "resume"}:
+            assert route.who == "approver"
+        else:
+            assert route.who in {"operator", "approver"}
+
+
+async def test_the_documentation_shows_the_table_that_serves(service: Any) -> None:
+    async with service.http.get(f"{service.api}/docs") as answer:
+        text = await answer.text()
+    for route in TABLE:
+        cells = "".join(f"<td>{'yes' if may_enter(route.who, name) else ''}</td>" for name in COLUMNS)
+        assert f"<tr><td><code>{route.method} {route.path}</code></td>{cells}</tr>" in text

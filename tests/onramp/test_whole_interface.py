@@ -1,0 +1,82 @@
+"""Everything the OpenAPI document allows, and much that it does not, asked of the running service by every role and by nobody."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import (
+    content_type_conformance,
+    not_a_server_error,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from schemathesis.generation import GenerationMode
+
+from kit.auth import KEY_ROLES
+from kit.ids import RandomIds
+from kit.keyring import DEVELOPMENT, KeyRing
+from onramp.api_keys import service as keys
+from onramp.api_keys.service import Author
+
+CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
+EXAMPLES = 60 if os.environ.get("PROVE") else 3
+STREAMS = ("/events",)
+
+
+async def credentials(service: Any) -> dict[str, str | None]:
+    secrets = {role: keys.new_secret() for role in KEY_ROLES}
+    author = Author("machine", datetime.now(UTC), is_production=False)
+    async with service.database.write() as connection:
+        for role, secret in secrets.items():
+            await keys.create(
+                connection, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT]),
+                role=role, name=role, person=role,
+            )  # fmt: skip
+    return {"nobody": None, **{role: f"Bearer {secret}" for role, secret in secrets.items()}}
+
+
+def asks(operation: Any, headers: dict[str, str]) -> Callable[[], None]:
+    @given(case=st.one_of(operation.as_strategy(mode) for mode in GenerationMode))
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, derandomize=not os.environ.get("PROVE"),
+        phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    def ask(case: Any) -> None:
+        answer = case.call(headers=headers)
+        case.validate_response(answer, checks=CHECKS)
+        # 503 is how an unwell part is said, where the document allows it; the nodes of this service do not answer.
+        if answer.status_code != 503:
+            case.validate_response(answer, checks=[not_a_server_error])
+
+    return ask
+
+
+def ask_everything(api: str, who: str, credential: str | None) -> list[str]:
+    """What went wrong, a line each. Blocking: hypothesis drives it, in a thread beside the service's loop."""
+    schema = schemathesis.openapi.from_url(f"{api}/openapi.json")
+    wrong: list[str] = []
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if operation.path.endswith(STREAMS):
+            continue  # an open stream is asked by tests of its own
+        try:
+            asks(operation, {"Authorization": credential} if credential else {})()
+        except BaseExceptionGroup as errors:
+            wrong += [f"{who}: {operation.label}: {error}" for error in errors.exceptions]
+        except Exception as error:  # noqa: BLE001 - each is reported, with all the others
+            wrong.append(f"{who}: {operation.label}: {type(error).__name__}: {error}")
+    return wrong
+
+
+@pytest.mark.parametrize("who", ["nobody", *KEY_ROLES])
+async def test_no_question_gets_an_answer_that_is_not_documented(start: Any, who: str) -> None:
+    service = await start(RATE_LIMIT_CREATE="", RATE_LIMIT_READ="", RATE_LIMIT_AUTH="")
+    known = await credentials(service)
+    wrong = await asyncio.to_thread(ask_everything, service.api, who, known[who])
+    assert not wrong, "\n".join(wrong)[:6000]

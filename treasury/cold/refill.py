@@ -1,0 +1,111 @@
+"""From the cold wallet back to the hot one: prepared here, signed by the owners, never by us.
+
+What is handed out is the Transaction Builder file that the Safe's own interface imports, a sheet with the hashes that a
+signer compares with the Ledger's screen, and, once signatures are collected, the call that anybody with gas may send.
+The file has no checksum of its own: the hashes on the sheet are what a signer compares.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chain.erc20 import encode_transfer
+from chain.safe import SafeState
+from chain.types import ZERO_ADDRESS, Address, to_hex
+from kit.money import format_units
+from treasury.cold.identity import ColdPin
+from treasury.cold.safetx import SafeTransaction
+from treasury.cold.signatures import Checked, check
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """One transfer out of the Safe; `amount` in base units, `token` the zero address for the gas token."""
+
+    pin: ColdPin
+    transaction: SafeTransaction
+    asset: str
+    token: Address
+    to: Address
+    amount: int
+    decimals: int
+
+    def file(self, now: datetime) -> dict[str, Any]:
+        """The Transaction Builder's JSON (safe-global/safe-react-apps, version 1.0)."""
+        native = self.token == ZERO_ADDRESS
+        call: dict[str, Any] = {
+            "to": self.transaction.to,
+            "value": str(self.transaction.value),
+            "data": None if native else to_hex(self.transaction.data),
+            "contractMethod": None,
+            "contractInputsValues": None,
+        }
+        return {
+            "version": "1.0",
+            "chainId": str(self.pin.chain_id),
+            "createdAt": int(now.timestamp() * 1000),
+            "meta": {
+                "name": f"Refill {self.shown} {self.asset}",
+                "description": f"From the cold wallet to the hot wallet {self.to}",
+                "txBuilderVersion": "1.16.5",
+                "createdFromSafeAddress": self.pin.address,
+                "createdFromOwnerAddress": "",
+            },
+            "transactions": [call],
+        }
+
+    @property
+    def shown(self) -> str:
+        """The amount for people."""
+        return format_units(self.amount, self.decimals)
+
+    def sheet(self) -> dict[str, str]:
+        """What each signer compares, by name; hashes as 0x and 64 hex digits."""
+        transaction = self.transaction
+        return {
+            "safe": self.pin.address,
+            "chainId": str(self.pin.chain_id),
+            "nonce": str(transaction.nonce),
+            "transfer": f"{self.shown} {self.asset} to {self.to}",
+            "to": transaction.to,
+            "value": str(transaction.value),
+            "data": to_hex(transaction.data),
+            "operation": "0 (call)",
+            "domainHash": to_hex(transaction.domain_hash),
+            "messageHash": to_hex(transaction.message_hash),
+            "safeTxHash": to_hex(transaction.safe_tx_hash),
+        }
+
+    def check(self, signatures: Sequence[str]) -> Checked:
+        """Who has signed, offline: owners and threshold are the pinned ones."""
+        return check(signatures, self.transaction.safe_tx_hash, self.pin.owners, self.pin.threshold)
+
+    def execution(self, checked: Checked) -> dict[str, str]:
+        """The transaction that anybody with gas may send. Raises ValueError while signatures are missing."""
+        if checked.packed is None:
+            message = "not enough owners have signed"
+            raise ValueError(message)
+        return {"to": self.pin.address, "value": "0", "data": to_hex(self.transaction.execution(checked.packed))}
+
+
+def prepare(
+    pin: ColdPin, state: SafeState, *, asset: str, token: Address, to: Address, amount: int, decimals: int = 18
+) -> Refill:
+    """A transfer from the Safe, at the nonce it has now. Raises ValueError where the Safe tells none.
+
+    Another transaction of the Safe in between takes that nonce, and it has to be prepared and signed anew.
+    """
+    if state.nonce is None or amount <= 0:
+        message = "the Safe does not tell its nonce, or the amount is not above zero"
+        raise ValueError(message)
+    native = token == ZERO_ADDRESS
+    transaction = SafeTransaction(
+        pin.chain_id,
+        pin.address,
+        to if native else token,
+        amount if native else 0,
+        b"" if native else encode_transfer(to, amount),
+        state.nonce,
+    )
+    return Refill(pin, transaction, asset, token, to, amount, decimals)

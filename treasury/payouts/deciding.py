@@ -1,0 +1,127 @@
+"""What persons decide about payouts, each in the caller's open transaction; refusals are Problems with stable codes.
+
+`by` is the id of the key, `person` whose it is: two keys of one person are one person.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.confirm import ExpectedTransfer, Proven, prove
+from chain.pool import Pool
+from kit.problems import Problem, not_found
+from kit.store import compare_and_set
+from treasury import history
+from treasury.moving import MoveRefused
+from treasury.payouts import service
+from treasury.payouts.machine import Fact
+from treasury.payouts.table import Payout, payouts
+from treasury.status import Status
+
+_FAILED = (Status.REVERTED, Status.REJECTED)
+
+
+async def require(conn: AsyncConnection, payout_id: str) -> Payout:
+    """One payout. Raises Problem `not_found`."""
+    found = await service.get(conn, payout_id)
+    if found is None:
+        raise not_found("payout")
+    return found
+
+
+async def approve(
+    conn: AsyncConnection, payout_id: str, *, by: str, person: str, now: datetime, note: str = ""
+) -> Payout:
+    """A person lets a payout through that is above a limit of the policy. Raises Problem."""
+    payout = await require(conn, payout_id)
+    if payout.status is not Status.AWAITING_APPROVAL:
+        raise _impossible(payout, "only one that awaits approval can be approved")
+    await _move(conn, payout, Fact.APPROVED, by=by, now=now, note=note, approved_by=by, approved_person=person)
+    return await require(conn, payout_id)
+
+
+async def reject(conn: AsyncConnection, payout_id: str, *, by: str, now: datetime, note: str = "") -> Payout:
+    """A person says no before it has a nonce; the buyer is unpaid until `retry` or `settle`. Raises Problem."""
+    payout = await require(conn, payout_id)
+    if payout.transaction_id is not None:
+        raise _impossible(payout, "it has a nonce already and cannot be rejected any more")
+    await _move(conn, payout, Fact.REJECTED, by=by, now=now, note=note)
+    return await require(conn, payout_id)
+
+
+async def retry(
+    conn: AsyncConnection, payout_id: str, *, by: str, person: str, now: datetime, note: str = ""
+) -> Payout:
+    """Another attempt at one that failed or was rejected: the first person asks, the second lets it happen.
+
+    The sender still gives it no nonce before the chain has proved every earlier signature dead. Raises Problem.
+    """
+    payout = await require(conn, payout_id)
+    if payout.status not in _FAILED:
+        raise _impossible(payout, "only one that was reverted or rejected can be tried again")
+    if payout.retry_person is None:
+        await compare_and_set(
+            conn, payouts, payout_id, [payout.status], retry_by=by, retry_person=person, updated_at=now
+        )
+        said = "another attempt asked for; a second person has to ask for it too"
+        await history.record(
+            conn, payout_id, at=now, from_status=payout.status, to_status=payout.status, by=by, note=note or said
+        )
+        return await require(conn, payout_id)
+    if payout.retry_person == person:
+        raise Problem(409, "self_approval", "You asked for this attempt already; another person has to ask for it too.")
+    fresh = dict.fromkeys(("transaction_id", "tx_hash", "block_number", "retry_by", "retry_person"))
+    approved = {"approved_by": by, "approved_person": person}
+    await _move(conn, payout, Fact.RETRIED, by=by, now=now, note=note, **fresh, **approved)
+    return await require(conn, payout_id)
+
+
+async def settle(
+    conn: AsyncConnection,
+    payout_id: str,
+    *,
+    by: str,
+    now: datetime,
+    note: str = "",
+    proven: Proven | None = None,
+) -> Payout:
+    """Close one that was made good elsewhere: `final` with a proof from the chain, `cancelled` with a person's word.
+
+    `proven` is what `proof_elsewhere` answered; without it a note has to say how. Raises Problem.
+    """
+    payout = await require(conn, payout_id)
+    if payout.status not in _FAILED:
+        raise _impossible(payout, "only one that was reverted or rejected can be settled")
+    if proven is None:
+        if not note.strip():
+            raise Problem(422, "validation_failed", "Say in a note how the buyer was made good, or give the txHash.")
+        await _move(conn, payout, Fact.CLOSED, by=by, now=now, note=note)
+        return await require(conn, payout_id)
+    moved = proven.transfer
+    if (moved.token, moved.recipient, moved.amount) != (payout.token, payout.to, payout.amount):
+        raise Problem(409, "not_settled", "That transfer is not this payout's token, recipient and amount.")
+    said = f"made good by {moved.tx_hash}" + (f": {note}" if note else "")
+    # Its block is not the wallet's: what the wallet holds does not change by it.
+    await _move(conn, payout, Fact.SETTLED, by=by, now=now, note=said, tx_hash=moved.tx_hash, block_number=None)
+    return await require(conn, payout_id)
+
+
+async def proof_elsewhere(pool: Pool, payout: Payout, tx_hash: str) -> Proven:
+    """The agreed proof that `tx_hash` paid this buyer, from whatever address; no transaction may be open. Raises Problem."""
+    verdict = await prove(pool, tx_hash, ExpectedTransfer(payout.token, payout.to, payout.amount))
+    if isinstance(verdict, Proven):
+        return verdict
+    detail = getattr(verdict, "detail", "") or "the transaction failed"
+    raise Problem(409, "not_settled", f"The chain does not prove that this transaction paid the buyer: {detail}.")
+
+
+async def _move(conn: AsyncConnection, payout: Payout, fact: Fact, *, by: str, now: datetime, **values: Any) -> None:
+    try:
+        await service.move(conn, payout.id, fact, by=by, now=now, **{"reason": None, **values})
+    except MoveRefused as error:
+        raise _impossible(payout, str(error)) from error
+
+
+def _impossible(payout: Payout, why: str) -> Problem:
+    return Problem(409, "not_possible", f"{payout.id} is {payout.status}: {why}.")

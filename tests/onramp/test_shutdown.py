@@ -1,0 +1,86 @@
+"""Told to stop, the service finishes what it has begun, ends its streams, and is gone; told twice, no sooner and no worse."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from onramp.dev.anvil import free_port
+from onramp.sandbox.app import SANDBOX, SandboxConfig, make_sandbox
+from onramp.sandbox.faults import Fault
+from onramp.server import start_app
+from tests.onramp.conftest import SETTLEMENT
+
+BODY = {"walletAddress": "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", "sourceAmount": "20", "sourceCurrency": "usd"}
+
+
+@asynccontextmanager
+async def served(url: str, stripe: str, log: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """`onramp serve`, all workers included, in a process of its own. In observe mode nothing must be in stock."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": url,
+        "PORT": str(port),
+        "STRIPE_SECRET_KEY": "sk_test_x",
+        "STRIPE_API_BASE": stripe,
+        "STRIPE_WEBHOOK_SECRETS": "whsec_x",
+        "DELIVERY_MODE": "observe",
+        "DELIVERY_SENDERS": SETTLEMENT,
+        "MEZO_RPC_URLS": "a=http://127.0.0.1:9,b=http://127.0.0.1:19",
+    }
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "onramp", "serve", env=environment, stdout=output, stderr=output
+        )
+    api = f"http://127.0.0.1:{port}"
+    try:
+        async with aiohttp.ClientSession() as http:
+            for _ in range(300):
+                try:
+                    async with http.get(f"{api}/health") as answer:
+                        assert answer.status == 200
+                    break
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.1)
+        yield process, api
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_create_under_way_is_answered_and_streams_end(sqlite_url: str, tmp_path: Path) -> None:
+    sandbox_port = free_port()
+    stripe = f"http://127.0.0.1:{sandbox_port}"
+    app = make_sandbox(SandboxConfig("sk_test_x", "pk_test_x", None, ("whsec_x",), stripe))
+    runner, _ = await start_app(app, "127.0.0.1", sandbox_port)
+    log = tmp_path / "service.log"
+    async with served(sqlite_url, stripe, log) as (process, api), aiohttp.ClientSession() as http:
+
+        async def create() -> tuple[int, dict[str, Any]]:
+            async with http.post(f"{api}/api/v1/onramp/sessions", json=BODY) as answer:
+                return answer.status, await answer.json()
+
+        _, made = await create()
+        async with http.get(f"{api}/api/v1/onramp/sessions/{made['id']}/events") as stream:
+            await stream.content.readuntil(b"\n\n")
+            app[SANDBOX].faults.waiting.append(Fault(kind="slow", method="POST", seconds=1.5))  # type: ignore[arg-type]
+            slow = asyncio.create_task(create())
+            await asyncio.sleep(0.5)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
+            assert (await slow)[0] == 201, log.read_text()
+            async with asyncio.timeout(10):
+                await stream.content.read()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0, log.read_text()
+    assert len(app[SANDBOX].store.sessions) == 2
+    assert "Traceback" not in log.read_text()
+    await runner.cleanup()

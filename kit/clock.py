@@ -38,4 +38,4 @@ class SystemClock:
 def rfc3339(moment: datetime) -> str:
     """`2026-11-21T03:20:05.123Z`: the one way a time is written for the outside."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return utc.isoformat(timespec="milliseconds")[:-6] + "Z"

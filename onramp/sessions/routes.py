@@ -6,7 +6,7 @@ import orjson
 from aiohttp import web
 
 from kit.http import sse
-from kit.http.routes import Route, body_of, reply
+from kit.http.routes import Route, body_of, reply, reply_json
 from kit.problems import Problem, not_found
 from onramp.services import SERVICES
 from onramp.sessions import receipts, shapes
@@ -35,12 +35,12 @@ async def create(request: web.Request) -> web.StreamResponse:
         redirect_url=fact.redirect_url,
         publishable_key=services.settings.STRIPE_PUBLISHABLE_KEY,
     )
-    return reply(document, status=201, headers={"Location": f"/api/v1/onramp/sessions/{session.id}"})
+    return reply_json(document, status=201, headers={"Location": f"/api/v1/onramp/sessions/{session.id}"})
 
 
 async def read(request: web.Request) -> web.StreamResponse:
     """One session."""
-    return reply(shapes.answer(await _session(request), request.app[SERVICES].explorer))
+    return reply_json(shapes.document(await _session(request), request.app[SERVICES].explorer))
 
 
 async def events(request: web.Request) -> web.StreamResponse:
@@ -54,8 +54,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         async for item in services.live.follow(
             session.id, min(after, session.version - 1) if after > session.version else after
         ):
-            document = shapes.answer(item, services.explorer).model_dump(mode="json", by_alias=True)
-            yield str(item.version), "session", orjson.dumps(document)
+            yield str(item.version), "session", orjson.dumps(shapes.document(item, services.explorer))
 
     return await sse.stream(request, changes(), services.stopping)
 

@@ -113,48 +113,54 @@ def explorer_link(base: str | None, tx_hash: str | None) -> str | None:
     return f"{base}/tx/{tx_hash}" if base and tx_hash else None
 
 
+def document(session: Session, explorer: str | None) -> dict[str, Any]:
+    """A session as `SessionAnswer` describes it, without anything that belongs to the creator alone.
+
+    A plain dictionary: what we wrote ourselves needs no checking on its way out, and checking it cost as much as reading it.
+    """
+    return {
+        "id": session.id,
+        "walletAddress": session.wallet_address,
+        "sourceAmount": format_units(session.source_minor, FIAT_DECIMALS),
+        "sourceCurrency": session.source_currency,
+        "status": session.status,
+        "payment": {
+            "status": session.payment_status,
+            "stripeSessionId": session.stripe_session_id,
+            "destinationAmount": optional_units(session.delivered_units, USDC_DECIMALS),
+            "destinationCurrency": session.destination_currency,
+            "destinationNetwork": session.destination_network,
+            "updatedAt": moment(session.payment_updated_at),
+        },
+        "delivery": {
+            "status": session.delivery_status,
+            "reason": session.delivery_reason,
+            "mode": session.mode,
+            "expectedAmount": optional_units(session.expected_units, MUSD_DECIMALS),
+            "txHash": session.tx_hash,
+            "confirmations": session.confirmations,
+            "overdue": session.overdue,
+            "explorerUrl": explorer_link(explorer, session.tx_hash),
+            "updatedAt": moment(session.delivery_updated_at),
+        },
+        "redirectUrl": None,
+        "createdAt": moment(session.created_at),
+        "updatedAt": moment(session.updated_at),
+        "expiresAt": moment(session.expires_at),
+    }
+
+
 def answer(session: Session, explorer: str | None) -> SessionAnswer:
-    """Render without anything that belongs to the creator alone."""
-    # What we wrote ourselves needs no checking on its way out; checking it cost as much as reading it.
-    return SessionAnswer.model_construct(**_members(session, explorer))
+    """The same, checked."""
+    return SessionAnswer.model_validate(document(session, explorer))
 
 
 def created(
     session: Session, explorer: str | None, *, client_secret: str | None, redirect_url: str | None, publishable_key: str
-) -> CreatedSession:
-    """Render for the creator."""
-    members = _members(session, explorer) | {"redirect_url": redirect_url}
-    return CreatedSession.model_construct(**members, client_secret=client_secret, publishable_key=publishable_key)
-
-
-def _members(session: Session, explorer: str | None) -> dict[str, Any]:
-    return {
-        "id": session.id,
-        "wallet_address": session.wallet_address,
-        "source_amount": format_units(session.source_minor, FIAT_DECIMALS),
-        "source_currency": session.source_currency,
-        "status": session.status,
-        "payment": Payment.model_construct(
-            status=session.payment_status,
-            stripe_session_id=session.stripe_session_id,
-            destination_amount=optional_units(session.delivered_units, USDC_DECIMALS),
-            destination_currency=session.destination_currency,
-            destination_network=session.destination_network,
-            updated_at=moment(session.payment_updated_at),
-        ),
-        "delivery": Delivery.model_construct(
-            status=session.delivery_status,
-            reason=session.delivery_reason,
-            mode=session.mode,
-            expected_amount=optional_units(session.expected_units, MUSD_DECIMALS),
-            tx_hash=session.tx_hash,
-            confirmations=session.confirmations,
-            overdue=session.overdue,
-            explorer_url=explorer_link(explorer, session.tx_hash),
-            updated_at=moment(session.delivery_updated_at),
-        ),
-        "redirect_url": None,
-        "created_at": moment(session.created_at),
-        "updated_at": moment(session.updated_at),
-        "expires_at": moment(session.expires_at),
+) -> dict[str, Any]:
+    """As `CreatedSession` describes it, for the creator."""
+    return document(session, explorer) | {
+        "redirectUrl": redirect_url,
+        "clientSecret": client_secret,
+        "publishableKey": publishable_key,
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from onramp.sessions.shapes import CreatedSession, SessionAnswer
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 
 KEY = "a-key-of-enough-length"
@@ -25,6 +26,14 @@ async def test_a_purchase_is_made_and_its_secret_is_its_creators_alone(service: 
     assert "clientSecret" not in read
     assert read["redirectUrl"] is None
     assert read["status"] == "awaiting_payment"
+
+
+async def test_what_is_answered_is_what_the_document_describes(service: Service) -> None:
+    _, made = await service.create()
+    assert CreatedSession.model_validate(made).model_dump(mode="json", by_alias=True) == made
+    async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{made['id']}") as answer:
+        read = await answer.json()
+    assert SessionAnswer.model_validate(read).model_dump(mode="json", by_alias=True) == read
 
 
 async def test_the_same_key_and_body_give_the_same_answer(service: Service) -> None:

@@ -45,7 +45,7 @@ class Creator:
         self.rules = rules
         self.clock = clock
         self._intents = Intents(database, rules, clock, ids)
-        self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made)
+        self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made, writers=2)
 
     async def create(self, order: Order, *, ip: str | None = None) -> tuple[Session, port.StripeSession]:
         """The session and Stripe's own, for its creator's eyes. Raises Problem; the same key may always be tried again."""

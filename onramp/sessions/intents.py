@@ -34,7 +34,7 @@ class Intents:
         self._rules = rules
         self._clock = clock
         self._ids = ids
-        self._group: GroupCommit[Order, Session | None] = GroupCommit(self._write)
+        self._group: GroupCommit[Order, Session | None] = GroupCommit(self._write, writers=2)
 
     async def of(self, order: Order) -> Session:
         """The session of this order, new or made before under its key, leased to the caller while Stripe has not answered.

@@ -38,12 +38,14 @@ async def insert_new_alone(
     return [row[0] for row in await database.alone(text, _payload(table, names, dialect, rows))]
 
 
-async def update_matching(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Update each row that still has the `id` and `version` it was read with; the ids that were changed. The version goes up by one."""
+async def update_unchanged(database: Database, table: sa.Table, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Update each row that still has the `id` and `version` it was read with; the ids that were changed. The version goes up by one.
+
+    In a transaction of its own, in one round trip.
+    """
     names = tuple(rows[0])
-    dialect = connection.dialect
-    text = _update(table, names, _family(dialect))
-    return await _run(connection, text, _payload(table, names, dialect, rows))
+    text = _update(table, names, database.dialect)
+    return [row[0] for row in await database.alone(text, _payload(table, names, database.engine.dialect, rows))]
 
 
 async def _run(connection: AsyncConnection, text: str, payload: str) -> list[str]:

@@ -18,7 +18,7 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import format_units
 from kit.problems import Problem
-from kit.rows import update_matching
+from kit.rows import update_unchanged
 from onramp.sessions import service
 from onramp.sessions.apply import METADATA_FEE, METADATA_SESSION, METADATA_WALLET
 from onramp.sessions.intents import Intents
@@ -128,8 +128,7 @@ class Creator:
             }
             for session in made
         ]
-        async with self.database.write() as connection:
-            changed = set(await update_matching(connection, sessions, rows))
+        changed = set(await update_unchanged(self.database, sessions, rows))
         return [session.id in changed for session in made]
 
     async def find_or_make(self, session: Session) -> None:

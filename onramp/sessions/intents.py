@@ -13,7 +13,7 @@ from kit.database import Database
 from kit.group import GroupCommit
 from kit.ids import Ids
 from kit.problems import Problem
-from kit.store import insert_or_nothing
+from kit.rows import insert_new_alone
 from onramp.deliveries.cursor import known_head
 from onramp.sessions import inventory, service
 from onramp.sessions.model import Session, fresh
@@ -58,15 +58,15 @@ class Intents:
     async def _write(self, orders: Sequence[Order]) -> Sequence[Session | None]:
         """None for an order whose key is known already, or for which there is not enough in stock."""
         now = self._clock.now()
-        async with self._database.write() as connection:
+        async with self._database.read() as connection:
             stock = await inventory.stock(connection, self._rules, now)
             head = await known_head(connection, self._rules.chain_id)
-            rows = [
-                self._row(order, head, now) if inventory.enough(stock, order.minor, order.currency) else None
-                for order in orders
-            ]
-            wanted = [row for row in rows if row is not None]
-            stored = set(await insert_or_nothing(connection, sessions, wanted))
+        rows = [
+            self._row(order, head, now) if inventory.enough(stock, order.minor, order.currency) else None
+            for order in orders
+        ]
+        wanted = [row for row in rows if row is not None]
+        stored = set(await insert_new_alone(self._database, sessions, wanted)) if wanted else set()
         return [fresh(row) if row is not None and row["id"] in stored else None for row in rows]
 
     def _row(self, order: Order, head: int, now: datetime) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from kit.columns import Uint256, UtcDateTime
 from kit.database import metadata
 from kit.store import insert_or_nothing
 from treasury.payouts import service as payouts
+from treasury.sweeps import service as sweeps
 
 GAS_ASSET = "BTC"
 """Mezo's gas token, 18 decimals."""
@@ -63,5 +64,5 @@ async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available
     row = (await conn.execute(_NEWEST, {"wallet": wallet, "asset": asset})).first()
     block_number = None if row is None else row.block_number
     on_chain = 0 if row is None else row.amount
-    held = await payouts.held(conn, wallet, asset, block_number)
+    held = await payouts.held(conn, wallet, asset, block_number) + await sweeps.held(conn, wallet, asset, block_number)
     return Available(on_chain, held, max(0, on_chain - held), block_number)

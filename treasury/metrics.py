@@ -28,6 +28,12 @@ class TreasuryMetrics(Protocol):
     def payouts(self, by_status: Mapping[str, int]) -> None:
         """Payouts in each state."""
 
+    def sweeps(self, by_status: Mapping[str, int]) -> None:
+        """Sweeps in each state."""
+
+    def cold_wallet(self, proved: bool) -> None:
+        """Whether the cold wallet proved itself when it was last read."""
+
     def signed(self, seconds: float, outcome: str) -> None:
         """One signature asked for: `ok`, `refused` or `unavailable`."""
 
@@ -66,7 +72,12 @@ class PrometheusTreasuryMetrics:
         self._gas = Counter("treasury_gas_spent_total", "Gas token spent, in token units.", registry=registry)
         self._alarms = Counter("treasury_alarms_total", "Alarms raised.", ("kind",), registry=registry)
         self._stopped = Gauge("treasury_signing_stopped", "1 while an alarm stops all signing.", registry=registry)
+        self._sweeps = Gauge("treasury_sweeps", "Sweeps by status.", ("status",), registry=registry)
+        self._cold = Gauge(
+            "treasury_cold_wallet_verified", "1 while the cold wallet is the pinned Safe.", registry=registry
+        )
         self._seen: set[str] = set()
+        self._seen_sweeps: set[str] = set()
 
     def leading(self, yes: bool) -> None:
         """Whether this process leads the wallet."""
@@ -92,6 +103,16 @@ class PrometheusTreasuryMetrics:
         self._seen |= set(by_status)
         for status in self._seen:
             self._payouts.labels(status).set(by_status.get(status, 0))
+
+    def sweeps(self, by_status: Mapping[str, int]) -> None:
+        """Sweeps in each state; one that emptied shows zero."""
+        self._seen_sweeps |= set(by_status)
+        for status in self._seen_sweeps:
+            self._sweeps.labels(status).set(by_status.get(status, 0))
+
+    def cold_wallet(self, proved: bool) -> None:
+        """Whether the cold wallet proved itself when it was last read."""
+        self._cold.set(proved)
 
     def signed(self, seconds: float, outcome: str) -> None:
         """One signature asked for."""

@@ -21,6 +21,7 @@ from treasury.sender import Sender, SenderConfig
 from treasury.status import Status
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
+from treasury.sweeps.ordering import Orders, Planner
 from treasury.sweeps.table import NATIVE, Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import service as transactions
@@ -41,6 +42,7 @@ class Heard:
     def __init__(self) -> None:
         self.alarms: Counter[str] = Counter()
         self.is_stopped = False
+        self.cold_proved: bool | None = None
         self.gas_spent = 0
 
     def leading(self, yes: bool) -> None: ...
@@ -52,6 +54,11 @@ class Heard:
     def in_flight(self, count: int) -> None: ...
 
     def payouts(self, by_status: Mapping[str, int]) -> None: ...
+
+    def sweeps(self, by_status: Mapping[str, int]) -> None: ...
+
+    def cold_wallet(self, proved: bool) -> None:
+        self.cold_proved = proved
 
     def signed(self, seconds: float, outcome: str) -> None: ...
 
@@ -134,6 +141,7 @@ class World:
         self.cold = Cold(self.chain)
         self.pause = Pause()
         self.policy = Policy()
+        self.planner: Planner | None = None
 
     def sender(
         self,
@@ -156,7 +164,14 @@ class World:
             gate=self.pause,
             rules=self.policy,
             cold=self.cold,
+            orders=self.orders if self.planner is not None else None,
         )
+
+    @property
+    def orders(self) -> Orders:
+        """Orders to the planner of this test."""
+        assert self.planner is not None
+        return Orders(self.planner, self.cold, WALLET, self.ids)
 
     async def sweep(
         self, amount: int = 100 * MUSD, *, approved: bool = True, kind: Kind = Kind.SWEEP, token: str = TOKEN

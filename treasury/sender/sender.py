@@ -21,6 +21,9 @@ from treasury.sender.returning import Returning
 from treasury.sender.signing import Signing
 from treasury.sender.tracking import Tracking
 from treasury.signers.protocol import Signer
+from treasury.sweeps import service as sweeps
+from treasury.sweeps.ordering import Orders
+from treasury.sweeps.sweeper import Sweeper
 from treasury.transactions import service as transactions
 
 _STATUS_SECONDS = 15.0
@@ -52,6 +55,7 @@ class Sender:
         gate: Gate | None = None,
         rules: Rules | None = None,
         cold: ColdWallet | None = None,
+        orders: Orders | None = None,
     ) -> None:
         """Refuses a signer of another wallet. Nothing is asked before the first step."""
         if signer.address != config.wallet:
@@ -82,6 +86,7 @@ class Sender:
         self._adoption = Adoption(self._desk)
         self._tracking = Tracking(self._desk, self._adoption, Replacement(self._desk, signing))
         self._payment = Payment(self._desk, signing)
+        self._sweeper = Sweeper(clock, metrics, cold, orders)
         self._returning = Returning(self._desk, signing)
         self._explained = -_EXPLAINED_STEP
         self.interval = config.idle_seconds
@@ -124,6 +129,7 @@ class Sender:
             return True
         if not explained:
             return False
+        await self._sweeper.step(self._leader)
         signed = 0
         while (transaction := await self._payment.next(view)) is not None:
             signed += 1
@@ -137,10 +143,14 @@ class Sender:
         desk = self._desk
         async with desk.database.read() as conn:
             flying = await transactions.in_flight(conn, *desk.key)
-            counts = await payouts.count_by_status(conn) if desk.pace.due("counts", _STATUS_SECONDS) else None
+            due = desk.pace.due("counts", _STATUS_SECONDS)
+            counts = await payouts.count_by_status(conn) if due else None
+            swept = await sweeps.count_by_status(conn) if due else None
         self.interval = desk.config.busy_seconds if flying else desk.config.idle_seconds
         if counts is not None:
             desk.metrics.payouts(counts)
+        if swept is not None:
+            desk.metrics.sweeps(swept)
 
     async def _refresh(self, view: WalletView) -> None:
         desk, config = self._desk, self._desk.config

@@ -1,0 +1,175 @@
+"""Who signed a message: a key, a contract that answers for itself, one that is not deployed yet, or a bitcoin wallet.
+
+EIP-191 by an account with a key, which it stays when it delegates to code (EIP-7702); ERC-1271 by a deployed contract; ERC-6492
+by one that only its factory knows; BIP-137 by a bitcoin wallet. What contracts answer is asked of the nodes and must be agreed.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from chain import bitcoin
+from chain.errors import CallReverted
+from chain.pool import Pool
+from chain.types import Address, address_bytes, data_bytes, keccak, to_checksum, to_hex
+
+MAGIC_1271: Final = bytes.fromhex("1626ba7e")
+"""`isValidSignature(bytes32,bytes)`: its selector, and what it returns for yes."""
+SUFFIX_6492: Final = bytes.fromhex("6492" * 16)
+_WORD: Final = 32
+_KEY_SIGNATURE: Final = 65
+LONGEST: Final = 16 * 1024
+"""Bytes of a signature; a passkey's or a factory's calldata are the longest that are met."""
+
+How = Literal["key", "contract", "undeployed", "bitcoin"]
+
+
+class SignatureInvalid(Exception):
+    """The signature does not prove what is claimed; the text is a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Whose account it is on Mezo, and how that was shown."""
+
+    account: Address
+    how: How
+
+
+def account_claimed(text: str) -> Address:
+    """The account that a 0x or bitcoin address stands for. ValueError, in a sentence, for what is neither."""
+    return bitcoin.account_of(bitcoin.parse_address(text)) if bitcoin.looks_bitcoin(text) else to_checksum(text)
+
+
+def personal_hash(message: str) -> bytes:
+    """What `personal_sign` signs (EIP-191, version 0x45)."""
+    raw = message.encode()
+    return keccak(b"\x19Ethereum Signed Message:\n" + str(len(raw)).encode() + raw)
+
+
+async def verify(pool: Pool, claimed: str, message: str, signature: str) -> Signer:
+    """Who signed `message`, if it is `claimed`: SignatureInvalid says why not, ChainError that the nodes cannot say.
+
+    A key's and a bitcoin wallet's signature need no node.
+    """
+    try:
+        account = account_claimed(claimed)
+        if bitcoin.looks_bitcoin(claimed):
+            bitcoin.check(bitcoin.parse_address(claimed), message, signature)
+            return Signer(account, "bitcoin")
+        raw = data_bytes(signature)
+    except bitcoin.BitcoinError as error:
+        raise SignatureInvalid(str(error)) from error
+    except ValueError as error:
+        raise SignatureInvalid("The signature must be 0x and hexadecimal digits.") from error
+    if not 0 < len(raw) <= LONGEST:
+        raise SignatureInvalid("The signature is empty, or far longer than any wallet's.")
+    digest = personal_hash(message)
+    if len(raw) == _KEY_SIGNATURE and recover(digest, raw) == account:
+        return Signer(account, "key")
+    return Signer(account, await _ask_contract(pool, account, digest, raw))
+
+
+def recover(digest: bytes, signature: bytes) -> Address | None:
+    """The account whose key made r, s, v over `digest`; v is 27 or 28, or 0 or 1 as some hardware writes it."""
+    from coincurve import PublicKey
+
+    parity = signature[64] - 27 if signature[64] >= 27 else signature[64]
+    if parity not in {0, 1}:
+        return None
+    try:
+        key = PublicKey.from_signature_and_message(signature[:64] + bytes([parity]), digest, hasher=None)
+    except ValueError:
+        return None
+    return to_checksum("0x" + keccak(key.format(compressed=False)[1:])[12:].hex())
+
+
+async def _ask_contract(pool: Pool, account: Address, digest: bytes, signature: bytes) -> How:
+    """ERC-6492 is looked at first, as it demands: a contract may be deployed between signing and asking."""
+    wrapped = unwrap_6492(signature)
+    await pool.refresh()
+    at = hex(pool.agreed_head())
+    code = await pool.agree("eth_getCode", [account, at], key=data_bytes)
+    deployed = bool(data_bytes(code.value))
+    if deployed:
+        inner = signature if wrapped is None else wrapped[2]
+        if await _says_yes(pool, {"to": account, "data": to_hex(encode_1271(digest, inner))}, at):
+            return "contract"
+    if wrapped is not None:
+        factory, calldata, inner = wrapped
+        if await _says_yes(pool, {"data": to_hex(deployless(factory, calldata, account, digest, inner))}, at):
+            return "undeployed"
+    if deployed:
+        raise SignatureInvalid("The contract at this address does not accept the signature (ERC-1271).")
+    if wrapped is not None:
+        raise SignatureInvalid("The contract that the signature's factory makes does not accept it (ERC-6492).")
+    raise SignatureInvalid("Another key signed, or another message was signed; and no contract stands at this address.")
+
+
+async def _says_yes(pool: Pool, call: dict[str, str], at: str) -> bool:
+    try:
+        answer = await pool.agree("eth_call", [call, at], key=data_bytes)
+    except CallReverted:
+        return False
+    word = data_bytes(answer.value)
+    return len(word) == _WORD and word == MAGIC_1271.ljust(_WORD, b"\0")
+
+
+def encode_1271(digest: bytes, signature: bytes) -> bytes:
+    """Calldata of `isValidSignature(digest, signature)`."""
+    padded = signature.ljust(-(-len(signature) // _WORD) * _WORD, b"\0")
+    return MAGIC_1271 + digest + (2 * _WORD).to_bytes(_WORD, "big") + len(signature).to_bytes(_WORD, "big") + padded
+
+
+def unwrap_6492(signature: bytes) -> tuple[Address, bytes, bytes] | None:
+    """Factory, its calldata and the inner signature; None for a signature that is not wrapped. SignatureInvalid for a broken wrap."""
+    if not signature.endswith(SUFFIX_6492):
+        return None
+    body = signature[: -len(SUFFIX_6492)]
+    try:
+        if any(body[:12]):
+            raise ValueError
+        return to_checksum("0x" + body[12:_WORD].hex()), _dynamic(body, 1), _dynamic(body, 2)
+    except ValueError as error:
+        raise SignatureInvalid("The signature is wrapped as ERC-6492 asks, and its contents are not.") from error
+
+
+def _dynamic(body: bytes, place: int) -> bytes:
+    """The byte string whose offset stands in word `place`."""
+    start = int.from_bytes(body[place * _WORD : (place + 1) * _WORD], "big")
+    if start + _WORD > len(body):
+        raise ValueError
+    length = int.from_bytes(body[start : start + _WORD], "big")
+    found = body[start + _WORD : start + _WORD + length]
+    if len(found) != length:
+        raise ValueError
+    return found
+
+
+def deployless(factory: Address, calldata: bytes, account: Address, digest: bytes, signature: bytes) -> bytes:
+    """Code for an `eth_call` without a recipient: call the factory, ask the account it made, return its word.
+
+    Nothing is written to the chain. Where the account refuses by reverting, the word is zero, whatever it reverted with.
+    """
+    asked = encode_1271(digest, signature)
+    out = max(len(calldata), len(asked))
+
+    def program(size: int) -> bytes:
+        return b"".join(
+            (
+                _push(len(calldata)), _push(size), _push(0), b"\x39",  # CODECOPY the factory's calldata to 0
+                _push(0), _push(0), _push(len(calldata)), _push(0), _push(0), b"\x73", address_bytes(factory),
+                b"\x5a\xf1\x50",  # GAS CALL POP: a factory that has done it already may refuse
+                _push(len(asked)), _push(size + len(calldata)), _push(0), b"\x39",
+                _push(_WORD), _push(out), _push(len(asked)), _push(0), b"\x73", address_bytes(account),
+                b"\x5a\xfa",  # GAS STATICCALL: success on the stack
+                _push(out), b"\x51\x02",  # MLOAD MUL: the word, or zero where it failed
+                _push(0), b"\x52", _push(_WORD), _push(0), b"\xf3",  # MSTORE, RETURN
+            )
+        )  # fmt: skip
+
+    return program(len(program(0))) + calldata + asked
+
+
+def _push(number: int) -> bytes:
+    """PUSH3, of one width so that the program's length does not depend on what it holds."""
+    return b"\x62" + number.to_bytes(3, "big")

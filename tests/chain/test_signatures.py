@@ -1,0 +1,167 @@
+"""Signatures by keys, and by real contract wallets on the development chain: a deployed Safe, and one that is not yet."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from coincurve import PrivateKey
+from eth_abi.abi import encode
+from eth_account import Account
+from eth_account.messages import encode_defunct
+
+from chain.nodes import parse_nodes
+from chain.pool import Pool
+from chain.signatures import SUFFIX_6492, SignatureInvalid, personal_hash, verify
+from chain.types import ZERO_ADDRESS, keccak, to_checksum
+from onramp.dev import artifacts
+from onramp.dev.artifacts import call_data
+from onramp.dev.deploy import DevContracts
+from onramp.dev.devchain import CHAIN_ID, DevChain, running
+
+MESSAGE = "Log in to see your purchases."
+KEY = keccak(b"a wallet of the tests")
+OWNER = Account.from_key(KEY).address
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with running() as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def pool(chain: DevChain) -> AsyncIterator[Pool]:
+    made = Pool(parse_nodes(",".join(chain.rpc_urls), ""), chain_id=CHAIN_ID)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def no_pool() -> AsyncIterator[Pool]:
+    """Nodes that do not answer: whoever passes needed none."""
+    made = Pool(parse_nodes("a=http://127.0.0.1:9,b=http://127.0.0.1:19", ""), chain_id=CHAIN_ID)
+    yield made
+    await made.close()
+
+
+def by_key(message: str = MESSAGE, key: bytes = KEY) -> str:
+    return "0x" + bytes(Account.sign_message(encode_defunct(text=message), key).signature).hex()
+
+
+class Wallet:
+    """A Safe of one owner, by the canonical factory: known before it is deployed."""
+
+    def __init__(self, chain: DevChain, salt: int) -> None:
+        contracts = DevContracts(chain.anvil.url, CHAIN_ID)
+        known = contracts._known.safes["1.4.1"]
+        self.contracts, self.factory = contracts, known.proxy_factory
+        setup = call_data(
+            "setup(address[],uint256,address,bytes,address,address,uint256,address)",
+            (OWNER,), 1, ZERO_ADDRESS, b"", known.fallback_handlers[0], ZERO_ADDRESS, 0, ZERO_ADDRESS,
+        )  # fmt: skip
+        raw = bytes.fromhex(setup[2:])
+        self.make = call_data("createProxyWithNonce(address,bytes,uint256)", known.singletons[1], raw, salt)
+        creation = artifacts.safe("proxies/SafeProxy").creation + bytes.fromhex(known.singletons[1][2:]).rjust(
+            32, b"\0"
+        )
+        salted = keccak(keccak(raw) + salt.to_bytes(32, "big"))
+        where = keccak(b"\xff" + bytes.fromhex(self.factory[2:]) + salted + keccak(creation))[12:]
+        self.address = to_checksum("0x" + where.hex())
+
+    async def deploy(self) -> None:
+        await self.contracts._send("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", self.factory, self.make)
+
+    def sign(self, message: str = MESSAGE, key: bytes = KEY) -> bytes:
+        """As the owner of a Safe signs a message: EIP-712 SafeMessage, under the Safe's own domain."""
+        separator = keccak(
+            encode(
+                ["bytes32", "uint256", "address"],
+                [keccak(b"EIP712Domain(uint256 chainId,address verifyingContract)"), CHAIN_ID, self.address],
+            )
+        )
+        content = keccak(encode(["bytes32", "bytes32"], [keccak(b"SafeMessage(bytes message)"), keccak(personal_hash(message))]))  # fmt: skip
+        raw = PrivateKey(key).sign_recoverable(keccak(b"\x19\x01" + separator + content), hasher=None)
+        return raw[:64] + bytes([raw[64] + 27])
+
+    def wrapped(self, inner: bytes, factory: str | None = None) -> str:
+        body = encode(["address", "bytes", "bytes"], [factory or self.factory, bytes.fromhex(self.make[2:]), inner])
+        return "0x" + (body + SUFFIX_6492).hex()
+
+
+async def test_a_key_needs_no_node(no_pool: Pool) -> None:
+    assert (await verify(no_pool, OWNER.lower(), MESSAGE, by_key())).account == OWNER
+    low = bytes.fromhex(by_key()[2:])
+    ledger = "0x" + (low[:64] + bytes([low[64] - 27])).hex()
+    assert (await verify(no_pool, OWNER, MESSAGE, ledger)).how == "key"
+
+
+async def test_a_published_signature_is_accepted(no_pool: Pool) -> None:
+    # From web3.js' and eth-account's documentation: "Some data", signed by 0x2c7536E3605D9C16a7a3D7b1898e529396a65c23.
+    signature = (
+        "0xb91467e570a6466aa9e9876cbcd013baba02900b8979d43fe208a4a4f339f5fd"
+        "6007e74cd82e037b800186422fc2da167c747ef045e5d18a5f5d4300f8e1a0291c"
+    )
+    signer = await verify(no_pool, "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23", "Some data", signature)
+    assert signer.how == "key"
+
+
+async def test_a_key_that_delegates_to_code_stays_a_key(chain: DevChain, pool: Pool) -> None:
+    # EIP-7702's designator: 0xef0100 and an address.
+    await chain.rpc("anvil_setCode", OWNER, "0xef0100" + chain.deployment.safe[2:])
+    assert (await verify(pool, OWNER, MESSAGE, by_key())).how == "key"
+    await chain.rpc("anvil_setCode", OWNER, "0x")
+
+
+@pytest.mark.parametrize("signature", ["0x", "0x00", "zz", "0x" + "00" * 65, "0x" + "ff" * 65, "0x" + "11" * 64])
+async def test_what_nobody_signed_is_refused(pool: Pool, signature: str) -> None:
+    with pytest.raises(SignatureInvalid):
+        await verify(pool, OWNER, MESSAGE, signature)
+
+
+async def test_another_message_or_another_key_is_refused(pool: Pool) -> None:
+    for signature in (by_key("another"), by_key(key=keccak(b"another"))):
+        with pytest.raises(SignatureInvalid, match="Another key signed"):
+            await verify(pool, OWNER, MESSAGE, signature)
+
+
+async def test_a_deployed_safe_answers_for_itself(chain: DevChain, pool: Pool) -> None:
+    wallet = Wallet(chain, 7001)
+    await wallet.deploy()
+    signer = await verify(pool, wallet.address, MESSAGE, "0x" + wallet.sign().hex())
+    assert (signer.account, signer.how) == (wallet.address, "contract")
+    assert (await verify(pool, wallet.address, MESSAGE, wallet.wrapped(wallet.sign()))).how == "contract"
+    for wrong in (wallet.sign("another"), wallet.sign(key=keccak(b"another"))):
+        for text in ("0x" + wrong.hex(), wallet.wrapped(wrong)):
+            with pytest.raises(SignatureInvalid, match="ERC-1271"):
+                await verify(pool, wallet.address, MESSAGE, text)
+
+
+async def test_a_safe_that_is_not_deployed_yet_answers_through_its_factory(chain: DevChain, pool: Pool) -> None:
+    wallet, other = Wallet(chain, 7002), Wallet(chain, 7003)
+    signer = await verify(pool, wallet.address, MESSAGE, wallet.wrapped(wallet.sign()))
+    assert (signer.account, signer.how) == (wallet.address, "undeployed")
+    assert await chain.rpc("eth_getCode", wallet.address, "latest") == "0x"  # asked, not deployed
+    refused: list[tuple[str, Any]] = [
+        (wallet.address, wallet.wrapped(wallet.sign("another"))),
+        (wallet.address, wallet.wrapped(wallet.sign(key=keccak(b"another")))),
+        (wallet.address, wallet.wrapped(wallet.sign(), factory=ZERO_ADDRESS)),
+        (wallet.address, "0x" + wallet.sign().hex()),
+        (other.address, wallet.wrapped(wallet.sign())),
+        (OWNER, wallet.wrapped(wallet.sign())),
+        (wallet.address, "0x" + (b"\x11" * 96 + SUFFIX_6492).hex()),
+        (wallet.address, "0x" + SUFFIX_6492.hex()),
+    ]
+    for address, text in refused:
+        with pytest.raises(SignatureInvalid):
+            await verify(pool, address, MESSAGE, text)
+
+
+async def test_a_contract_that_reverts_with_the_magic_word_has_not_said_yes(chain: DevChain, pool: Pool) -> None:
+    at = to_checksum("0x" + "77" * 20)
+    # mstore(0, magic << 224); revert(0, 32)
+    await chain.rpc("anvil_setCode", at, "0x631626ba7e60e01b60005260206000fd")
+    wallet = Wallet(chain, 7004)
+    for text in ("0x11", wallet.wrapped(b"\x11")):
+        with pytest.raises(SignatureInvalid):
+            await verify(pool, at, MESSAGE, text)

@@ -80,14 +80,16 @@ async def replica(
 ) -> AsyncIterator[Core]:
     """One more process's worth of workers, on the same database."""
     settings = load(
-        DATABASE_URL=SecretStr(url),
-        STRIPE_SECRET_KEY=SecretStr("sk_test_api"),
-        STRIPE_API_BASE=service.stripe,
-        MEZO_RPC_URLS=SecretStr("a=http://127.0.0.1:9"),
-        CHAIN_AGREEMENT=1,
-        SETTLEMENT_ADDRESS=SETTLEMENT,
-        HOT_WALLET_ADDRESS=HOT_WALLET,
-        **overrides,
+        **{
+            "DATABASE_URL": SecretStr(url),
+            "STRIPE_SECRET_KEY": SecretStr("sk_test_api"),
+            "STRIPE_API_BASE": service.stripe,
+            "MEZO_RPC_URLS": SecretStr("a=http://127.0.0.1:9"),
+            "CHAIN_AGREEMENT": 1,
+            "SETTLEMENT_ADDRESS": SETTLEMENT,
+            "HOT_WALLET_ADDRESS": HOT_WALLET,
+            **overrides,
+        }
     )
     async with open_core(settings, clock) as core:
         runner = make_workers(core, workers)

@@ -50,12 +50,15 @@ from onramp.sessions.rules import SessionRules
 from onramp.settings import MAINNET, Settings, split
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
+from onramp.treasury_api import pausing
+from onramp.treasury_api import routes as treasury_routes
 from onramp.webhooks import routes as webhook_routes
 from onramp.webhooks.intake import BODY_LIMIT, Intake, WebhookMetrics
 from onramp.webhooks.worker import InboxWorker
 from treasury.cold.service import PoolColdWallet
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.onchain import PoolWalletChain
+from treasury.pause.service import StoredGate
 from treasury.sender import Sender, SenderConfig
 from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
@@ -242,6 +245,7 @@ def make_workers(
             metrics=PrometheusTreasuryMetrics(core.registry),
             checkpoint=checkpoint,
             cold=core.cold,
+            gate=StoredGate(),
         )
     if "audit" in only:
         made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))
@@ -260,6 +264,8 @@ def routes(settings: Settings) -> list[Route]:
         *key_routes.ROUTES,
         *invitation_routes.ROUTES,
         *audit_routes.ROUTES,
+        *treasury_routes.ROUTES,
+        *pausing.ROUTES,
         *operating.ROUTES,
     ]
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table
@@ -277,6 +283,7 @@ def _checks(core: Core, runner: Runner | None) -> dict[str, tuple[Check, bool]]:
         "stripe": (checks.stripe_check(core.stripe), True),
         "signer": (checks.signer_check(core.signer), True),
         "backlog": (checks.backlog_check(database, core.clock, runner), False),
+        "pause": (checks.pause_check(database), False),
     }
 
 
@@ -322,7 +329,7 @@ def make_app(
                     webhook_metrics,
                     (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
                 ),
-                quotes=Quotes(core.stripe, core.rules, core.clock),
+                quotes=Quotes(core.database, core.stripe, core.rules, core.clock),
                 health=Health(_checks(core, runner), core.clock),
                 explorer=deployment(settings.CHAIN_ID).explorer,
                 stopping=stopping,

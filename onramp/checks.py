@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from chain.pool import Pool
-from kit.clock import Clock
+from kit.clock import Clock, rfc3339
 from kit.database import Database
 from kit.worker import Runner
 from onramp import migrations
@@ -13,6 +13,7 @@ from onramp.stripe.port import StripeGateway
 from onramp.webhooks import service as inbox_service
 from treasury.cold.identity import Unverified
 from treasury.cold.service import PoolColdWallet
+from treasury.pause import service as pause
 from treasury.signers.protocol import Signer
 
 OLDEST_EVENT_SECONDS = 300.0
@@ -111,5 +112,20 @@ def backlog_check(database: Database, clock: Clock, runner: Runner | None) -> Ch
             raise NotWellError(message)
         idle = "" if runner is not None else ", workers run elsewhere"
         return f"{pending} events wait, {parked} parked{idle}"
+
+    return check
+
+
+def pause_check(database: Database) -> Check:
+    """Nobody has paused anything."""
+
+    async def check() -> str:
+        async with database.read() as connection:
+            paused = await pause.state(connection)
+        if paused.asked:
+            since = "; ".join(f"{one.scope} since {rfc3339(one.at)}" for one in paused.asked)
+            message = f"paused: {since}. Another approver resumes with `onramp treasury resume`"
+            raise NotWellError(message)
+        return "nothing is paused"
 
     return check

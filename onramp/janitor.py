@@ -13,6 +13,8 @@ from onramp.sessions import service as sessions_service
 from onramp.sessions.rules import CLIENT_KEY_LIFETIME
 from onramp.sessions.table import sessions
 from onramp.webhooks import service as inbox_service
+from treasury.pause import service as pause
+from treasury.pause.table import SCOPES
 
 log = get_logger(__name__)
 KEEP_EVENTS: Final = timedelta(days=90)
@@ -28,6 +30,7 @@ class StateMetrics:
             "onramp_deliveries", "Deliveries of paid sessions by status.", ("status",), registry=registry
         )
         self.overdue = Gauge("onramp_deliveries_overdue", "Paid, not confirmed, and late.", registry=registry)
+        self.paused = Gauge("treasury_paused", "1 while a person has stopped this.", ("scope",), registry=registry)
 
 
 class Janitor:
@@ -67,6 +70,7 @@ class Janitor:
             payments = (await connection.execute(by_payment)).fetchall()
             deliveries = (await connection.execute(by_delivery)).fetchall()
             overdue = (await connection.execute(late)).scalar_one()
+            paused = await pause.state(connection)
         self._metrics.sessions.clear()
         for status, count in payments:
             self._metrics.sessions.labels(status).set(count)
@@ -74,3 +78,5 @@ class Janitor:
         for status, count in deliveries:
             self._metrics.deliveries.labels(status).set(count)
         self._metrics.overdue.set(overdue)
+        for scope in SCOPES:
+            self._metrics.paused.labels(scope).set(paused.stops(scope))

@@ -10,6 +10,7 @@ import treasury.foreign.table
 import treasury.history
 import treasury.inventory
 import treasury.leader
+import treasury.pause.table
 import treasury.payouts.table
 import treasury.sweeps.table
 import treasury.transactions.table

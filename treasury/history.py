@@ -1,5 +1,6 @@
 """What happened to each payout and transaction, line by line; never changed, never deleted."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,3 +53,12 @@ async def of(conn: AsyncConnection, subject_id: str) -> list[HistoryEntry]:
     """Every line about one payout or transaction, oldest first."""
     rows = await conn.execute(sa.select(history).where(history.c.subject_id == subject_id).order_by(history.c.id))
     return [HistoryEntry(row["at"], row["from"], row["to"], row["by"], row["note"]) for row in rows.mappings()]
+
+
+async def of_many(conn: AsyncConnection, subject_ids: Collection[str]) -> dict[str, list[HistoryEntry]]:
+    """The same for several, in one question; each has a list, if an empty one."""
+    found: dict[str, list[HistoryEntry]] = {subject: [] for subject in subject_ids}
+    query = sa.select(history).where(history.c.subject_id.in_(list(found))).order_by(history.c.id)
+    for row in (await conn.execute(query)).mappings():
+        found[row["subject_id"]].append(HistoryEntry(row["at"], row["from"], row["to"], row["by"], row["note"]))
+    return found

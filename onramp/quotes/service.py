@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kit.clock import Clock
+from kit.database import Database
 from kit.money import format_units, parse_units
 from kit.problems import FieldError, invalid
 from onramp.quotes.shapes import Fees, QuoteAnswer, QuoteQuery
 from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, expected_musd
 from onramp.sessions.rules import SessionRules
 from onramp.stripe.port import StripeGateway
+from treasury.pause import service as pause
 
 KEEP: Final = timedelta(seconds=10)
 LARGEST: Final = 1_000
@@ -25,20 +27,23 @@ class _Kept:
 class Quotes:
     """Estimates, kept a few seconds: buyers who type share one question to Stripe."""
 
-    def __init__(self, stripe: StripeGateway, rules: SessionRules, clock: Clock) -> None:
+    def __init__(self, database: Database, stripe: StripeGateway, rules: SessionRules, clock: Clock) -> None:
         """The rules give limits, fee and destination."""
+        self._database = database
         self._stripe = stripe
         self._rules = rules
         self._clock = clock
         self._kept: dict[tuple[int, str], _Kept] = {}
 
     async def quote(self, query: QuoteQuery) -> QuoteAnswer:
-        """The estimate; raises Problem 422 outside the limits, and Stripe's own where it is unwell."""
+        """The estimate; raises Problem 503 `paused`, 422 outside the limits, and Stripe's own where it is unwell."""
         rules = self._rules
         minor = parse_units(query.source_amount, 2)
         if not rules.min_minor <= minor <= rules.max_minor:
             bounds = f"{format_units(rules.min_minor, 2)} and {format_units(rules.max_minor, 2)}"
             raise invalid([FieldError("/sourceAmount", f"must be between {bounds}")])
+        async with self._database.read() as connection:
+            await pause.require_sales(connection)
         key, now = (minor, query.source_currency), self._clock.now()
         kept = self._kept.get(key)
         if kept is not None and kept.until > now:

@@ -21,6 +21,7 @@ from onramp.sessions.orders import Order
 from onramp.sessions.refresh import intent
 from onramp.sessions.rules import CREATE_LEASE_SECONDS, SessionRules
 from onramp.sessions.table import sessions
+from treasury.pause import service as pause
 
 TRIES: Final = 3
 
@@ -39,7 +40,7 @@ class Intents:
     async def of(self, order: Order) -> Session:
         """The session of this order, new or made before under its key, leased to the caller while Stripe has not answered.
 
-        Raises Problem: 503 `inventory_low`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
+        Raises Problem: 503 `paused` or `inventory_low`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
         """
         for _ in range(TRIES):
             made = await self._group.submit(order)
@@ -51,14 +52,17 @@ class Intents:
                 )
                 if known is not None:
                     return await _replayed(connection, known, order)
+                await pause.require_sales(connection)
                 await inventory.require(connection, self._rules, order.minor, order.currency, self._clock.now())
             # What stood in the way a moment ago is gone: stock came in.
         raise in_progress()
 
     async def _write(self, orders: Sequence[Order]) -> Sequence[Session | None]:
-        """None for an order whose key is known already, or for which there is not enough in stock."""
+        """None for an order whose key is known already, or for which there is not enough in stock, and while sales are paused."""
         now = self._clock.now()
         async with self._database.read() as connection:
+            if (await pause.state(connection)).sales:
+                return [None] * len(orders)
             stock = await inventory.stock(connection, self._rules, now)
             head = await known_head(connection, self._rules.chain_id)
         rows = [
@@ -101,6 +105,7 @@ async def _replayed(connection: AsyncConnection, known: Session, order: Order) -
         )
     if known.stripe_session_id is not None or known.refusal_code is not None:
         return known
+    await pause.require_sales(connection)
     taken = await connection.execute(
         sa.update(sessions)
         .where(

@@ -1,0 +1,68 @@
+"""Pause and resume over HTTP."""
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.auth import principal_of
+from kit.clock import rfc3339
+from kit.http.routes import Route, body_of, reply
+from onramp.services import SERVICES
+from onramp.treasury_api import shapes
+from treasury.pause import service
+from treasury.pause.table import SCOPES, Scope
+
+
+def _scopes(order: shapes.PauseOrder) -> tuple[Scope, ...]:
+    return SCOPES if order.scope == "all" else (order.scope,)
+
+
+async def _answer(conn: AsyncConnection) -> shapes.PauseAnswer:
+    now, before = await service.state(conn), await service.happened(conn)
+    return shapes.PauseAnswer(
+        sales=now.sales,
+        payouts=now.payouts,
+        sweeps=now.sweeps,
+        paused=[shapes.ScopeAnswer(scope=one.scope, by=one.by, note=one.note, at=rfc3339(one.at)) for one in now.asked],
+        history=[
+            shapes.PauseLine(scope=scope, **line.model_dump())
+            for scope, entry in before
+            for line in shapes.lines([entry])
+        ],
+    )
+
+
+async def read(request: web.Request) -> web.StreamResponse:
+    """What is stopped, and what was."""
+    async with request.app[SERVICES].database.read() as conn:
+        return reply(await _answer(conn))
+
+
+async def pause(request: web.Request) -> web.StreamResponse:
+    """Stop at once; one person is enough."""
+    services, who, order = request.app[SERVICES], principal_of(request), body_of(request, shapes.PauseOrder)
+    async with services.database.write() as conn:
+        now = services.clock.now()
+        await service.pause(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)
+        answer = await _answer(conn)
+    return reply(answer)
+
+
+async def resume(request: web.Request) -> web.StreamResponse:
+    """Let go again; another person than the one who stopped it."""
+    services, who, order = request.app[SERVICES], principal_of(request), body_of(request, shapes.PauseOrder)
+    async with services.database.write() as conn:
+        now = services.clock.now()
+        await service.resume(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)
+        answer = await _answer(conn)
+    return reply(answer)
+
+
+BASE = "/api/v1/treasury"
+ROUTES = (
+    Route("GET", BASE + "/pause", read, "viewer", "What is paused, by whom, and what was.", "read_pause",
+          answer=shapes.PauseAnswer),
+    Route("POST", BASE + "/pause", pause, "operator", "Stop sales, payouts, sweeps, or all of them, at once.", "pause",
+          body=shapes.PauseOrder, body_optional=True, answer=shapes.PauseAnswer),
+    Route("POST", BASE + "/resume", resume, "approver", "Let go again what another person paused.", "resume",
+          body=shapes.PauseOrder, body_optional=True, answer=shapes.PauseAnswer, also={409: "`self_approval`."}),
+)  # fmt: skip

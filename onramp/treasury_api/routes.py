@@ -1,0 +1,98 @@
+"""What viewers see of the treasury."""
+
+from aiohttp import web
+
+from kit.http.routes import Route, query_of, reply
+from kit.problems import not_found
+from onramp.services import SERVICES
+from onramp.treasury_api import shapes
+from treasury import history, inventory
+from treasury.payouts import service as payouts
+from treasury.sweeps import service as sweeps
+from treasury.transactions import service as transactions
+
+LONGEST_ID = 64
+
+
+def _id(request: web.Request, what: str) -> str:
+    row_id = request.match_info["id"]
+    if len(row_id) > LONGEST_ID:
+        raise not_found(what)
+    return row_id
+
+
+async def list_balances(request: web.Request) -> web.StreamResponse:
+    """The hot wallet; no assets where this service pays nobody."""
+    services = request.app[SERVICES]
+    wallet = services.rules.hot_wallet
+    found = []
+    if wallet is not None:
+        async with services.database.read() as conn:
+            for asset in ("MUSD", inventory.GAS_ASSET):
+                found.append(shapes.balance(asset, await inventory.available(conn, wallet, asset)))
+    return reply(shapes.BalanceList(data=found, next_cursor=None))
+
+
+async def list_payouts(request: web.Request) -> web.StreamResponse:
+    """The newest first."""
+    query = query_of(request, shapes.PageQuery)
+    async with request.app[SERVICES].database.read_replica() as conn:
+        found = await payouts.page(conn, limit=query.limit + 1, status=query.status, before=query.before)
+        page = found[: query.limit]
+        told = await history.of_many(conn, [row.id for row in page])
+    data = [shapes.payout(row, told[row.id]) for row in page]
+    return reply(shapes.PayoutPage(data=data, next_cursor=shapes.next_cursor(found, query.limit)))
+
+
+async def read_payout(request: web.Request) -> web.StreamResponse:
+    """One payout with its history."""
+    async with request.app[SERVICES].database.read() as conn:
+        row = await payouts.get(conn, _id(request, "payout"))
+        if row is None:
+            raise not_found("payout")
+        return reply(shapes.payout(row, await history.of(conn, row.id)))
+
+
+async def list_sweeps(request: web.Request) -> web.StreamResponse:
+    """The newest first."""
+    query = query_of(request, shapes.PageQuery)
+    async with request.app[SERVICES].database.read_replica() as conn:
+        found = await sweeps.page(conn, limit=query.limit + 1, status=query.status, before=query.before)
+        page = found[: query.limit]
+        told = await history.of_many(conn, [row.id for row in page])
+    data = [shapes.sweep(row, told[row.id]) for row in page]
+    return reply(shapes.SweepPage(data=data, next_cursor=shapes.next_cursor(found, query.limit)))
+
+
+async def read_sweep(request: web.Request) -> web.StreamResponse:
+    """One sweep with its history."""
+    async with request.app[SERVICES].database.read() as conn:
+        row = await sweeps.require(conn, _id(request, "sweep"))
+        return reply(shapes.sweep(row, await history.of(conn, row.id)))
+
+
+async def read_transaction(request: web.Request) -> web.StreamResponse:
+    """One transaction with every signature made for it, and its history."""
+    async with request.app[SERVICES].database.read() as conn:
+        row = await transactions.get(conn, _id(request, "transaction"))
+        if row is None:
+            raise not_found("transaction")
+        return reply(shapes.transaction(row, await history.of(conn, row.id)))
+
+
+BASE = "/api/v1/treasury"
+ROUTES = (
+    Route("GET", BASE + "/balances", list_balances, "viewer", "What the hot wallet holds, and what of it is free.",
+          "balances", answer=shapes.BalanceList),
+    Route("GET", BASE + "/payouts", list_payouts, "viewer", "What buyers are owed, the newest first.", "list_payouts",
+          query=shapes.PageQuery, answer=shapes.PayoutPage),
+    Route("GET", BASE + "/payouts/{id}", read_payout, "viewer", "One payout with its history.", "read_payout",
+          answer=shapes.PayoutAnswer),
+    Route("GET", BASE + "/sweeps", list_sweeps, "viewer", "What goes to the cold wallet, the newest first.",
+          "list_sweeps", query=shapes.PageQuery, answer=shapes.SweepPage),
+    Route("GET", BASE + "/sweeps/{id}", read_sweep, "viewer", "One sweep with its history.", "read_sweep",
+          answer=shapes.SweepAnswer),
+    Route("GET", BASE + "/transactions/{id}", read_transaction, "viewer",
+          "One transaction: its nonce, every signature made for it, its history.", "read_transaction",
+          answer=shapes.TransactionAnswer),
+)  # fmt: skip

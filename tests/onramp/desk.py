@@ -1,0 +1,57 @@
+"""Operators at their desks: keys of persons, and what they ask over HTTP."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from kit.auth import Role
+from kit.database import Database
+from kit.ids import RandomIds
+from kit.keyring import DEVELOPMENT, KeyRing
+from onramp.api_keys import service as api_keys
+from onramp.api_keys.service import Author
+from tests.onramp.conftest import Service
+
+RING = KeyRing([DEVELOPMENT])
+BASE = "/api/v1/treasury"
+
+
+async def key(database: Database, role: Role, person: str) -> str:
+    """The secret of a new key of this person."""
+    secret = api_keys.new_secret()
+    author = Author("machine", datetime.now(UTC), is_production=False)
+    async with database.write() as connection:
+        await api_keys.create(
+            connection,
+            author,
+            key_id=RandomIds().new("key_"),
+            secret=secret,
+            ring=RING,
+            role=role,
+            name=f"{person} {role}",
+            person=person,
+        )
+    return secret
+
+
+class Desk:
+    """One person with one key."""
+
+    def __init__(self, service: Service, secret: str | None) -> None:
+        self._service = service
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        return await self._ask("GET", path)
+
+    async def post(self, path: str, body: Any = None) -> tuple[int, Any]:
+        return await self._ask("POST", path, **({} if body is None else {"json": body}))
+
+    async def _ask(self, method: str, path: str, **more: Any) -> tuple[int, Any]:
+        url = f"{self._service.api}{BASE}{path}"
+        async with self._service.http.request(method, url, headers=self._headers, **more) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+
+async def desk(service: Service, role: Role, person: str) -> Desk:
+    """A person at work."""
+    return Desk(service, await key(service.database, role, person))

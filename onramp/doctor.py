@@ -49,6 +49,13 @@ async def examine() -> list[Finding]:
     return found
 
 
+def _environment(settings: Settings) -> str:
+    weak = (
+        ", DATA_KEYS protects nothing: set a random key before anything real is stored" if settings.ring.is_weak else ""
+    )
+    return settings.ENVIRONMENT + weak
+
+
 def _settings(settings: Settings) -> Finding:
     warnings = []
     if not settings.STRIPE_SECRET_KEY.get_secret_value():
@@ -59,7 +66,7 @@ def _settings(settings: Settings) -> Finding:
         warnings += [
             f"{name} is not set" for name in ("SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS") if not getattr(settings, name)
         ]
-    return Finding("settings", ok=not warnings, detail="; ".join(warnings) or settings.ENVIRONMENT)
+    return Finding("settings", ok=not warnings, detail="; ".join(warnings) or _environment(settings))
 
 
 async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import Final
 
 from kit.auth import Principal
@@ -30,50 +30,47 @@ class Keeper:
         self._ring = ring
         self._keys = ring.all("api-keys")
         self._clock = clock
-        self._known: dict[str, tuple[Found, float]] = {}
-        self._used: dict[str, datetime] = {}
+        self._known: dict[str, tuple[Principal, float]] = {}
+        self._used: set[str] = set()
         self._asked: Gather[str, Found] = Gather(self._ask)
         self._task: asyncio.Task[None] | None = None
 
     async def resolve(self, token: str) -> Principal | None:
         """Who holds `token`; None where nobody does, or no longer. Problem 403 for a key that does not work yet.
 
-        The token is hashed under a key that the asker does not know and looked up by that hash, so that how long a refusal
-        takes says nothing about how close a guess was; a revoked key is refused in the time of one that never was.
+        A token that is not known to be good is hashed under a key that the asker does not know and looked up by that hash,
+        so that how long a refusal takes says nothing about how close a guess was; a revoked key is refused in the time of
+        one that never was.
         """
+        moment = self._clock.monotonic()
+        known = self._known.get(token)
+        if known is not None and known[1] > moment:
+            self._used.add(known[0].id)
+            return known[0]
         if not token.startswith(PREFIX):
             return None
-        candidates = [key.mac(token.encode()).hex() for key in self._keys]
-        found = await self._find(candidates)
+        found = await self._find([key.mac(token.encode()).hex() for key in self._keys])
         if found is None:
+            self._known.pop(token, None)
             return None
-        now = self._clock.now()
-        if found.active_from > now:
-            hours = int((found.active_from - now).total_seconds() // 3600) + 1
+        waits = found.active_from - self._clock.now()
+        if waits > timedelta(0):
             raise Problem(
                 403,
                 "key_not_active",
-                f"This key is new and works in {hours} h, or once an approver of another person confirms it.",
+                f"This key is new and works in {int(waits.total_seconds() // 3600) + 1} h, "
+                "or once an approver of another person confirms it.",
             )
-        self._used[found.principal.id] = now
+        if len(self._known) >= REMEMBER:
+            self._known.clear()
+        # Counted from before the question: what was true then is believed no longer than promised.
+        self._known[token] = (found.principal, moment + TRUST_SECONDS)
+        self._used.add(found.principal.id)
         return found.principal
 
     async def _find(self, candidates: Sequence[str]) -> Found | None:
-        moment = self._clock.monotonic()
-        for candidate in candidates:
-            known = self._known.get(candidate)
-            if known is not None and known[1] > moment:
-                return known[0]
         answers = await asyncio.gather(*(self._asked.get(candidate) for candidate in candidates))
-        for candidate, found in zip(candidates, answers, strict=True):
-            if found is not None:
-                if len(self._known) >= REMEMBER:
-                    self._known.clear()
-                # Counted from before the question: what was true then is believed no longer than promised.
-                self._known[candidate] = (found, moment + TRUST_SECONDS)
-                return found
-            self._known.pop(candidate, None)
-        return None
+        return next((found for found in answers if found is not None), None)
 
     async def _ask(self, candidates: Sequence[str]) -> dict[str, Found]:
         async with self._database.read() as connection:
@@ -105,11 +102,13 @@ class Keeper:
             await self._write()
 
     async def _write(self) -> None:
-        used, self._used = self._used, {}
+        used, self._used = self._used, set()
+        moment = self._clock.monotonic()
+        self._known = {token: known for token, known in self._known.items() if known[1] > moment}
         if not used:
             return
         try:
             async with self._database.write() as connection:
-                await service.touch(connection, used)
+                await service.touch(connection, used, self._clock.now())
         except Exception:  # noqa: BLE001 - a last use is worth less than the service
             log.warning("api_keys.last_use_not_written", keys=len(used))

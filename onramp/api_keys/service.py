@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -206,11 +206,11 @@ async def is_stored(connection: AsyncConnection, candidates: Sequence[str]) -> b
     return (await connection.execute(found)).first() is not None
 
 
-async def touch(connection: AsyncConnection, used: dict[str, datetime]) -> None:
-    """Remember when keys were last used; never goes back."""
-    for key_id, moment in used.items():
-        older = sa.or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < moment)
-        await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id, older).values(last_used_at=moment))
+async def touch(connection: AsyncConnection, used: Collection[str], now: datetime) -> None:
+    """Remember that these keys were used; never goes back. In one order, so that two processes do not wait for each other."""
+    for key_id in sorted(used):
+        older = sa.or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < now)
+        await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id, older).values(last_used_at=now))
 
 
 async def _one_at_a_time(connection: AsyncConnection) -> None:

@@ -75,6 +75,11 @@ def reading(session_ids: Sequence[str]) -> Callable[[], bytes]:
     return lambda: next(turn)
 
 
+def reading_with_key(session_id: str, secret: str) -> Callable[[], bytes]:
+    request = f"GET /closed/{session_id} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {secret}\r\n\r\n".encode()
+    return lambda: request
+
+
 @asynccontextmanager
 async def process(arguments: list[str], port: int, environment: dict[str, str]) -> AsyncIterator[psutil.Process]:
     """A server in a process of its own, until it listens."""
@@ -186,6 +191,19 @@ async def measure() -> list[tuple[str, ...]]:
             read = reading(await some_sessions(ours)), reading([f"ons_bare_{number}" for number in range(READ)])
             rows.append(await compare("session read", ">= 0.7x", loads(ours, read[0]), loads(bare, read[1])))
         async with AsyncExitStack() as servers:
+            port = free_port()
+            environment = service_environment(ours_url, port, stripe, rpc)
+            await servers.enter_async_context(process(["-m", "tests.bench.doors", str(port)], port, environment))
+            secret = await viewer_key(ours_url)
+            rows.append(
+                await compare(
+                    "session read with an API key, against one without",
+                    ">= 0.9x",
+                    loads(port, reading_with_key(session_id, secret)),
+                    loads(port, reading(session_id)),
+                )
+            )
+        async with AsyncExitStack() as servers:
             ours, bare, _, _ = await intake_on(
                 servers, "sqlite", f"sqlite+aiosqlite:///{folder}/ours.db", str(folder / "bare.db"), stripe, rpc
             )
@@ -228,6 +246,23 @@ async def some_sessions(port: int) -> list[str]:
             async with http.post(f"http://127.0.0.1:{port}/api/v1/onramp/sessions", json=body) as answer:
                 made.append((await answer.json())["id"])
     return made
+
+
+async def viewer_key(url: str) -> str:
+    """A viewer's key, in the database that is measured."""
+    from datetime import UTC, datetime
+
+    from kit.keyring import DEVELOPMENT, KeyRing
+    from onramp.api_keys import service
+
+    secret, database = service.new_secret(), connect(url)
+    async with database.write() as connection:
+        await service.create(
+            connection, service.Author("bench", datetime.now(UTC), is_production=False), key_id="key_bench",
+            secret=secret, ring=KeyRing([DEVELOPMENT]), role="viewer", name="bench", person="bench",
+        )  # fmt: skip
+    await database.close()
+    return secret
 
 
 def main() -> None:

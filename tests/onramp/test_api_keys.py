@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from kit.auth import Principal, Role
 from kit.clock import SystemClock
@@ -255,3 +256,45 @@ async def test_a_row_of_the_trail_names_the_request_that_made_it(service: Any) -
         made = await answer.json()
     _, page = await ask(service, "GET", f"/api/v1/treasury/audit?subject={made['id']}", admin)
     assert [entry["requestId"] for entry in page["data"]] == ["req_of_mine"]
+
+
+async def test_every_refusal_takes_the_same_way_through_the_database(database: Database) -> None:
+    revoked, was_good = await make(database, "approver", "ada")
+    _, good = await make(database, "approver", "eve")
+    rotated, out = await make(database, "approver", "otto")
+    author = Author("machine", datetime.now(UTC), is_production=False)
+    async with database.write() as connection:
+        await service.revoke(connection, author, revoked)
+        await service.rotate(
+            connection, author, rotated, secret=service.new_secret(), ring=RING, overlap=timedelta(seconds=-1)
+        )
+    near = good[:-1] + ("a" if good[-1] != "a" else "b")
+    asked: list[str] = []
+    sa.event.listen(
+        database.engine.sync_engine, "before_cursor_execute", lambda *arguments: asked.append(str(arguments[2]))
+    )
+    keeper, ways = Keeper(database, RING, SystemClock()), set()
+    for refused in (was_good, out, near, service.new_secret(), near, was_good):
+        asked.clear()
+        assert await keeper.resolve(refused) is None
+        ways.add(tuple(statement for statement in asked if statement.startswith("SELECT")))
+    assert len(ways) == 1
+    assert len(ways.pop()) == 1
+
+
+@pytest.mark.parametrize("weak", ["", "00" * 32, DEVELOPMENT.hex()])
+def test_production_takes_no_missing_and_no_weak_data_key(weak: str) -> None:
+    from onramp.settings import SettingsError, load
+
+    with pytest.raises(SettingsError) as refused:
+        load(ENVIRONMENT="production", DATA_KEYS=SecretStr(weak))
+    assert any("DATA_KEYS" in problem for problem in refused.value.problems)
+    assert not weak or weak not in str(refused.value)
+
+
+def test_a_data_key_that_is_none_stops_the_start() -> None:
+    from onramp.settings import SettingsError, load
+
+    with pytest.raises(SettingsError, match="DATA_KEYS") as refused:
+        load(DATA_KEYS=SecretStr(f"{'5a' * 32},hunter2"))
+    assert "hunter2" not in str(refused.value)

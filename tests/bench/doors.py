@@ -1,0 +1,26 @@
+"""The service with one more route: the session read again, for viewers alone, so that the door is all that differs."""
+
+import asyncio
+import sys
+from dataclasses import replace
+
+import uvloop
+
+from kit.http.routes import _wrap
+from onramp.app import make_app
+from onramp.server import start_app
+from onramp.sessions.routes import BASE, ROUTES
+from onramp.settings import load
+
+
+async def serve(port: int) -> None:
+    app = make_app(load(), workers=())
+    read = next(route for route in ROUTES if (route.method, route.path) == ("GET", BASE + "/{id}"))
+    closed = replace(read, path="/closed/{id}", who="viewer", name="closed")
+    app.router.add_route(closed.method, closed.path, _wrap(closed))
+    await start_app(app, "127.0.0.1", port)
+    await asyncio.Event().wait()
+
+
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner.run(serve(int(sys.argv[1])))

@@ -1,0 +1,61 @@
+"""One sender in a process of its own, on a real chain and database, that kills or freezes itself at a checkpoint."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from chain.nodes import parse_nodes
+from chain.pool import Pool
+from kit.clock import SystemClock
+from kit.database import connect
+from kit.ids import RandomIds
+from tests.treasury.fakes import CHAIN_ID, TOKEN, KeySigner, StripeWord
+from tests.treasury.world import Heard
+from treasury.cold.identity import ColdPin
+from treasury.cold.service import PoolColdWallet
+from treasury.onchain import PoolWalletChain
+from treasury.ports import Owed
+from treasury.sender import Sender, SenderConfig
+from treasury.signers.intent import SigningRules
+
+
+async def run(told: dict[str, Any]) -> None:
+    pool = Pool(parse_nodes(told["rpc"], ""), chain_id=CHAIN_ID)
+    # Its signatures differ each time, as a KMS's do: signing twice would show as two transactions.
+    signer = KeySigner(bytes.fromhex(told["key"]))
+    signer.rules = SigningRules(CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=told["safe"])
+    stripe = StripeWord()
+    stripe.says = {session: Owed(int(amount), to) for session, (amount, to) in told["owed"].items()}
+    pin = ColdPin(CHAIN_ID, told["safe"], tuple(told["owners"]), 3)
+
+    def checkpoint(name: str) -> None:
+        if name != told["at"]:
+            return
+        Path(told["mark"]).write_text(name)
+        os.kill(os.getpid(), signal.SIGKILL if told["act"] == "kill" else signal.SIGSTOP)
+        told["at"] = ""
+
+    sender = Sender(
+        config=SenderConfig(
+            CHAIN_ID, signer.address, TOKEN, lease_seconds=told["lease"], rebroadcast_seconds=0.5, scan_seconds=1.0
+        ),
+        database=connect(told["database"]),
+        chain=PoolWalletChain(pool, wallet=signer.address, token=TOKEN),
+        signer=signer,
+        proof=stripe,
+        clock=SystemClock(),
+        ids=RandomIds(),
+        metrics=Heard(),
+        checkpoint=checkpoint,
+        cold=PoolColdWallet(pool, pin, strangers=[signer.address]),
+    )
+    while True:
+        if not await sender.step():
+            await asyncio.sleep(0.1)
+
+
+asyncio.run(run(json.loads(sys.argv[1])))

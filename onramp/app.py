@@ -50,7 +50,7 @@ from onramp.sessions.rules import SessionRules
 from onramp.settings import MAINNET, Settings, split
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
-from onramp.treasury_api import pausing
+from onramp.treasury_api import pausing, payout_orders
 from onramp.treasury_api import routes as treasury_routes
 from onramp.webhooks import routes as webhook_routes
 from onramp.webhooks.intake import BODY_LIMIT, Intake, WebhookMetrics
@@ -59,6 +59,7 @@ from treasury.cold.service import PoolColdWallet
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.onchain import PoolWalletChain
 from treasury.pause.service import StoredGate
+from treasury.ports import NoRules
 from treasury.sender import Sender, SenderConfig
 from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
@@ -266,6 +267,7 @@ def routes(settings: Settings) -> list[Route]:
         *audit_routes.ROUTES,
         *treasury_routes.ROUTES,
         *pausing.ROUTES,
+        *payout_orders.ROUTES,
         *operating.ROUTES,
     ]
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table
@@ -333,6 +335,8 @@ def make_app(
                 health=Health(_checks(core, runner), core.clock),
                 explorer=deployment(settings.CHAIN_ID).explorer,
                 stopping=stopping,
+                treasury_rules=NoRules(),
+                orders=None,
             )
             app[SERVICES] = services
             keeper = Keeper(core.database, settings.ring, core.clock)

@@ -20,6 +20,8 @@ from onramp.sessions.refresh import Refresher
 from onramp.sessions.rules import SessionRules
 from onramp.settings import Settings
 from onramp.webhooks.intake import Intake
+from treasury.ports import Rules
+from treasury.sweeps.ordering import Orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class Services:
     health: Health
     explorer: str | None
     stopping: asyncio.Event
+    treasury_rules: Rules
+    orders: Orders | None
+    """Where sweeps come from; None where no cold wallet is pinned."""
 
 
 SERVICES = web.AppKey("services", Services)

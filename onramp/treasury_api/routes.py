@@ -12,9 +12,11 @@ from treasury.sweeps import service as sweeps
 from treasury.transactions import service as transactions
 
 LONGEST_ID = 64
+ASSETS = ("MUSD", inventory.GAS_ASSET)
 
 
-def _id(request: web.Request, what: str) -> str:
+def id_of(request: web.Request, what: str) -> str:
+    """The id in the path. Raises Problem `not_found` for one that cannot be ours."""
     row_id = request.match_info["id"]
     if len(row_id) > LONGEST_ID:
         raise not_found(what)
@@ -28,7 +30,7 @@ async def list_balances(request: web.Request) -> web.StreamResponse:
     found = []
     if wallet is not None:
         async with services.database.read() as conn:
-            for asset in ("MUSD", inventory.GAS_ASSET):
+            for asset in ASSETS:
                 found.append(shapes.balance(asset, await inventory.available(conn, wallet, asset)))
     return reply(shapes.BalanceList(data=found, next_cursor=None))
 
@@ -47,7 +49,7 @@ async def list_payouts(request: web.Request) -> web.StreamResponse:
 async def read_payout(request: web.Request) -> web.StreamResponse:
     """One payout with its history."""
     async with request.app[SERVICES].database.read() as conn:
-        row = await payouts.get(conn, _id(request, "payout"))
+        row = await payouts.get(conn, id_of(request, "payout"))
         if row is None:
             raise not_found("payout")
         return reply(shapes.payout(row, await history.of(conn, row.id)))
@@ -67,14 +69,14 @@ async def list_sweeps(request: web.Request) -> web.StreamResponse:
 async def read_sweep(request: web.Request) -> web.StreamResponse:
     """One sweep with its history."""
     async with request.app[SERVICES].database.read() as conn:
-        row = await sweeps.require(conn, _id(request, "sweep"))
+        row = await sweeps.require(conn, id_of(request, "sweep"))
         return reply(shapes.sweep(row, await history.of(conn, row.id)))
 
 
 async def read_transaction(request: web.Request) -> web.StreamResponse:
     """One transaction with every signature made for it, and its history."""
     async with request.app[SERVICES].database.read() as conn:
-        row = await transactions.get(conn, _id(request, "transaction"))
+        row = await transactions.get(conn, id_of(request, "transaction"))
         if row is None:
             raise not_found("transaction")
         return reply(shapes.transaction(row, await history.of(conn, row.id)))

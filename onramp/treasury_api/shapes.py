@@ -2,17 +2,19 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, RootModel, model_validator
 
 from kit.clock import rfc3339
 from kit.http.routes import Document
-from kit.money import format_units
+from kit.money import format_units, parse_units
+from kit.problems import Problem
 from treasury.history import HistoryEntry
 from treasury.inventory import Available
 from treasury.payouts.table import Payout
 from treasury.status import Status
+from treasury.sweeps.ordering import Plan
 from treasury.sweeps.table import Sweep
 from treasury.transactions.table import Transaction
 
@@ -20,6 +22,18 @@ DECIMALS: Final = 18
 """Of MUSD and of the gas token, BTC."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR: Final = re.compile(r"([0-9]{1,17})\.([a-z]{3}_[A-Za-z0-9]{1,60})", re.ASCII)
+
+
+EXCESS: Final = "excess"
+
+
+def _amount(text: str) -> str:
+    if text == EXCESS:
+        return text
+    if len(text) > 80 or not 0 < parse_units(text, DECIMALS) < 2**256:
+        message = "must be more than zero, as a plain decimal number such as 1500.00, or the word excess"
+        raise ValueError(message)
+    return text
 
 
 def _cursor(text: str) -> str:
@@ -300,3 +314,86 @@ class PauseAnswer(Document):
     sweeps: bool
     paused: list[ScopeAnswer]
     history: list[PauseLine]
+
+
+class SweepOrder(Note):
+    """What to bring to the cold wallet. `excess` is whatever the policy would take."""
+
+    asset: str = Field(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")
+    amount: Annotated[str, AfterValidator(_amount)] = Field(default=EXCESS, description="Decimal text, or `excess`.")
+    dry_run: bool = Field(default=False, description="Only the plan: nothing is written.")
+
+    @property
+    def units(self) -> int | None:
+        """Base units; None for whatever the policy would take."""
+        return None if self.amount == EXCESS else parse_units(self.amount, DECIMALS)
+
+
+class SettleOrder(Note):
+    """How a payout that failed was made good: by a transfer that the chain proves, or as a note says."""
+
+    tx_hash: str | None = Field(default=None, pattern="^0x[0-9a-fA-F]{64}$")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.tx_hash is None and not self.note.strip():
+            message = "give txHash, or say in a note how the buyer was made good"
+            raise ValueError(message)
+        return self
+
+
+class PlanAnswer(Document):
+    """What an order would do now, or, in `refusal` and `detail`, why it would be refused."""
+
+    asset: str
+    amount: str | None
+    to: str | None
+    reason: str | None
+    approval_needed: bool | None
+    policy_version: str | None
+    refusal: str | None = None
+    detail: str | None = None
+
+
+class OrderAnswer(RootModel[SweepAnswer | PlanAnswer]):
+    """The sweep that was made, or the plan of a dry run."""
+
+
+class PlanList(Document):
+    """A line for each asset."""
+
+    data: list[PlanAnswer]
+    next_cursor: str | None
+
+
+class SweepList(Document):
+    """The sweeps of one order."""
+
+    data: list[SweepAnswer]
+    next_cursor: str | None
+
+
+def plan(found: Plan, to: str) -> PlanAnswer:
+    """What would be swept."""
+    return PlanAnswer(
+        asset=found.asset,
+        amount=format_units(found.amount, DECIMALS),
+        to=to,
+        reason=found.purpose,
+        approval_needed=found.approval_needed,
+        policy_version=found.policy_version,
+    )
+
+
+def no_plan(asset: str, problem: Problem) -> PlanAnswer:
+    """Why nothing would be swept."""
+    return PlanAnswer(
+        asset=asset,
+        amount=None,
+        to=None,
+        reason=None,
+        approval_needed=None,
+        policy_version=None,
+        refusal=problem.code,
+        detail=problem.detail,
+    )

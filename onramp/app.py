@@ -35,6 +35,8 @@ from onramp.guard import Guard
 from onramp.health import Check, Health
 from onramp.invitations import routes as invitation_routes
 from onramp.janitor import Janitor, StateMetrics
+from onramp.login import routes as login_routes
+from onramp.login.tokens import Tokens
 from onramp.quotes import routes as quote_routes
 from onramp.quotes.service import Quotes
 from onramp.services import SERVICES, Services
@@ -194,10 +196,20 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         await database.close()
 
 
+def make_deliveries(core: Core, changed: Callable[[], None]) -> DeliveriesWorker:
+    """What reads the chain: a worker, and at once for a wallet that asks."""
+    wallet = [core.rules.hot_wallet] if core.rules.hot_wallet else []
+    senders = frozenset(core.settings.delivery_senders if core.rules.mode == "observe" else wallet)
+    return DeliveriesWorker(
+        core.database, core.pool, core.rules, senders, core.clock, DeliveryMetrics(core.registry), changed
+    )
+
+
 def make_workers(
     core: Core,
     only: Collection[str] = WORKERS,
     *,
+    deliveries: DeliveriesWorker | None = None,
     changed: Callable[[], None] = lambda: None,
     webhook_metrics: WebhookMetrics | None = None,
     checkpoint: Callable[[str], None] = lambda _: None,
@@ -229,11 +241,7 @@ def make_workers(
             core.database, core.stripe, core.creator, core.refresher, core.clock, owner, metrics, paid
         )
     if "deliveries" in only:
-        wallet = [core.rules.hot_wallet] if core.rules.hot_wallet else []
-        senders = frozenset(core.settings.delivery_senders if core.rules.mode == "observe" else wallet)
-        made["deliveries"] = DeliveriesWorker(
-            core.database, core.pool, core.rules, senders, core.clock, DeliveryMetrics(core.registry), changed
-        )
+        made["deliveries"] = deliveries or make_deliveries(core, changed)
     if "treasury" in only and core.signer is not None and core.rules.hot_wallet is not None:
         made["treasury"] = Sender(
             config=SenderConfig(chain_id=core.rules.chain_id, wallet=core.rules.hot_wallet, token=core.rules.token),
@@ -261,6 +269,7 @@ def routes(settings: Settings) -> list[Route]:
     table = [
         *session_routes.ROUTES,
         *quote_routes.ROUTES,
+        *login_routes.ROUTES,
         *webhook_routes.ROUTES,
         *key_routes.ROUTES,
         *invitation_routes.ROUTES,
@@ -302,8 +311,17 @@ def make_app(
             stopping = asyncio.Event()
             live = Live(core.database)
             webhook_metrics = WebhookMetrics(core.registry)
+            tokens = Tokens(core.database, settings.jwt_secrets, settings.CHAIN_ID, core.clock)
+            deliveries = make_deliveries(core, live.nudge)
             runner = (
-                make_workers(core, workers, changed=live.nudge, webhook_metrics=webhook_metrics, checkpoint=checkpoint)
+                make_workers(
+                    core,
+                    workers,
+                    deliveries=deliveries,
+                    changed=live.nudge,
+                    webhook_metrics=webhook_metrics,
+                    checkpoint=checkpoint,
+                )
                 if workers
                 else None
             )
@@ -332,6 +350,8 @@ def make_app(
                     (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
                 ),
                 quotes=Quotes(core.database, core.stripe, core.rules, core.clock),
+                tokens=tokens,
+                deliveries=deliveries,
                 health=Health(_checks(core, runner), core.clock),
                 explorer=deployment(settings.CHAIN_ID).explorer,
                 stopping=stopping,
@@ -340,7 +360,7 @@ def make_app(
             )
             app[SERVICES] = services
             keeper = Keeper(core.database, settings.ring, core.clock)
-            app[GUARD] = Guard(keeper.resolve, check_code=keeper.check_code)
+            app[GUARD] = Guard(keeper.resolve, tokens.resolve, check_code=keeper.check_code)
             furniture = Furniture(
                 origins=split(settings.ALLOWED_ORIGINS),
                 ids=core.ids,

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
+from onramp.login import service as login_service
 from onramp.sessions import service as sessions_service
 from onramp.sessions.rules import CLIENT_KEY_LIFETIME
 from onramp.sessions.table import sessions
@@ -52,8 +53,9 @@ class Janitor:
         if now - self._cleaned >= timedelta(hours=1):
             async with self._database.write() as connection:
                 keys = await sessions_service.forget_client_keys(connection, now - CLIENT_KEY_LIFETIME)
+                nonces = await login_service.forget_expired(connection, now)
                 events = await inbox_service.prune(connection, now - KEEP_EVENTS)
-            log.info("janitor.cleaned", client_keys=keys, events=events)
+            log.info("janitor.cleaned", client_keys=keys, events=events, nonces=nonces)
             self._cleaned = now
         await self._count()
         return False

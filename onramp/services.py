@@ -11,7 +11,9 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.group import Gather
 from kit.ids import Ids
+from onramp.deliveries.worker import DeliveriesWorker
 from onramp.health import Health
+from onramp.login.tokens import Tokens
 from onramp.quotes.service import Quotes
 from onramp.sessions.create import Creator
 from onramp.sessions.live import Live
@@ -42,6 +44,8 @@ class Services:
     intake: Intake
     quotes: Quotes
     health: Health
+    tokens: Tokens
+    deliveries: DeliveriesWorker
     explorer: str | None
     stopping: asyncio.Event
     treasury_rules: Rules

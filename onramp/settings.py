@@ -1,6 +1,7 @@
 """The environment, read once. Wrong or missing values stop the start with every problem listed, values never shown."""
 
 import ipaddress
+import secrets
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -114,7 +115,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
                 raise ValueError(message)
         return value
 
-    @field_validator("DATA_KEYS")
+    @field_validator("DATA_KEYS", "JWT_SECRETS")
     @classmethod
     def _are_keys(cls, value: SecretStr) -> SecretStr:
         for item in split(value.get_secret_value()):
@@ -148,6 +149,16 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     def ring(self) -> KeyRing:
         """What API keys, the audit trail and personal data stand on."""
         return KeyRing(self.data_keys)
+
+    @property
+    def jwt_secrets(self) -> tuple[bytes, ...]:
+        """What signs wallets' tokens: JWT_SECRETS; else a key of DATA_KEYS; else, in development, one that this start makes."""
+        given = tuple(parse_key(item) for item in split(self.JWT_SECRETS.get_secret_value()))
+        if given:
+            return given
+        if self.DATA_KEYS.get_secret_value():
+            return tuple(key.secret for key in self.ring.all("wallet-tokens"))
+        return (secrets.token_bytes(32),)
 
     @property
     def checkout_is_served(self) -> bool:
@@ -205,6 +216,8 @@ def _production_problems(settings: Settings) -> list[str]:
     }
     if any(is_weak(key) for key in settings.data_keys if settings.DATA_KEYS.get_secret_value()):
         problems.append("DATA_KEYS holds a development or typed key; `openssl rand -hex 32` makes one")
+    if settings.JWT_SECRETS.get_secret_value() and any(is_weak(key) for key in settings.jwt_secrets):
+        problems.append("JWT_SECRETS holds a typed key; `openssl rand -hex 32` makes one")
     if settings.DELIVERY_MODE == "payout":
         required |= {
             "SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS,

@@ -4,6 +4,7 @@ import kit.audit.table
 import onramp.api_keys.table
 import onramp.deliveries.table
 import onramp.invitations.table
+import onramp.login.table
 import onramp.sessions.table
 import onramp.webhooks.table
 import treasury.foreign.table

@@ -150,8 +150,17 @@ def dev_settings(
         COLD_SAFE_ADDRESS=chain.deployment.safe,
         COLD_SAFE_OWNERS=",".join(chain.deployment.safe_owners),
         COLD_SAFE_THRESHOLD=3,
+        JWT_SECRETS=SecretStr(_kept_secret(home / "jwt.secret")),
         ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port}",
     )
+
+
+def _kept_secret(path: Path) -> str:
+    """A random secret, made at the first start and kept with the data."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path.read_text()
 
 
 async def _serve(stack: AsyncExitStack, app: web.Application, port: int) -> None:

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from kit.auth import COLUMNS, KEY_ROLES, MAY, may_enter
+from kit.clock import SystemClock
 from kit.database import Database
 from kit.http.routes import Route
 from kit.ids import RandomIds
@@ -14,8 +16,10 @@ from kit.keyring import DEVELOPMENT, KeyRing
 from onramp.api_keys import service
 from onramp.api_keys.service import Author
 from onramp.app import routes
+from onramp.login.tokens import Tokens
 from onramp.settings import load
 
+JWT_SECRET = bytes(range(32))
 TABLE = routes(load())
 STRANGERS = {
     "nobody": None,
@@ -34,7 +38,9 @@ async def keys_of(database: Database) -> dict[str, str]:
                 connection, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT]),
                 role=role, name=role, person=role,
             )  # fmt: skip
-    return {role: f"Bearer {secret}" for role, secret in secrets.items()}
+    clock = SystemClock()
+    token, _ = await Tokens(database, [JWT_SECRET], 31611, clock).issue("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955")
+    return {role: f"Bearer {secret}" for role, secret in (secrets | {"wallet": token}).items()}
 
 
 async def knock(service: Any, route: Route, credential: str | None) -> int:
@@ -44,7 +50,10 @@ async def knock(service: Any, route: Route, credential: str | None) -> int:
         return int(answer.status)
 
 
-async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(service: Any) -> None:
+async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(start: Any) -> None:
+    service = await start(
+        JWT_SECRETS=SecretStr(JWT_SECRET.hex()), RATE_LIMIT_AUTH="", RATE_LIMIT_READ="", RATE_LIMIT_CREATE=""
+    )
     credentials = await keys_of(service.database)
     wrong = []
     for route in TABLE:

@@ -1,0 +1,58 @@
+"""The verbs of a login, each inside the caller's transaction."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.store import insert_or_nothing
+from onramp.login.table import login_nonces, wallet_logins
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a nonce was given out for."""
+
+    address: str
+    origin: str
+    expires_at: datetime
+
+
+async def remember(connection: AsyncConnection, nonce: str, waiting: Waiting) -> None:
+    """Store a nonce until its signature comes."""
+    await connection.execute(
+        sa.insert(login_nonces).values(
+            id=nonce, address=waiting.address, origin=waiting.origin, expires_at=waiting.expires_at
+        )
+    )
+
+
+async def burn(connection: AsyncConnection, nonce: str) -> Waiting | None:
+    """Take a nonce out of the world: of any number who try, one gets it. None where there is none."""
+    row = (
+        await connection.execute(sa.delete(login_nonces).where(login_nonces.c.id == nonce).returning(login_nonces))
+    ).one_or_none()
+    return None if row is None else Waiting(row.address, row.origin, row.expires_at)
+
+
+async def forget_expired(connection: AsyncConnection, now: datetime) -> int:
+    """Drop the nonces whose ten minutes are over."""
+    return (await connection.execute(sa.delete(login_nonces).where(login_nonces.c.expires_at < now))).rowcount
+
+
+async def versions(connection: AsyncConnection, addresses: Collection[str]) -> dict[str, int]:
+    """How often each of these wallets logged out."""
+    rows = await connection.execute(sa.select(wallet_logins).where(wallet_logins.c.id.in_(list(addresses))))
+    found = {row.id: row.version for row in rows}
+    return {address: found.get(address, 0) for address in addresses}
+
+
+async def log_out(connection: AsyncConnection, address: str) -> None:
+    """Refuse every token that this wallet has."""
+    if await insert_or_nothing(connection, wallet_logins, [{"id": address, "version": 1}]):
+        return
+    await connection.execute(
+        sa.update(wallet_logins).where(wallet_logins.c.id == address).values(version=wallet_logins.c.version + 1)
+    )

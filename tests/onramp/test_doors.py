@@ -56,7 +56,7 @@ async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(start: An
     )
     credentials = await keys_of(service.database)
     wrong = []
-    for route in TABLE:
+    for route in sorted(TABLE, key=lambda route: route.name == "logout"):  # it ends the wallet's token: last
         for role, credential in credentials.items():
             status = await knock(service, route, credential)
             expected = status not in {401, 403} if may_enter(route.who, role) else status == 403

@@ -33,6 +33,7 @@ def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
     loaded = settings()
 
     async def inner(database: Any) -> Any:
+        await _schema(database, is_production=loaded.is_production)
         author = Author(MACHINE, SystemClock().now(), is_production=loaded.is_production)
         async with database.write() as connection:
             return await work(connection, author, loaded.ring)
@@ -41,6 +42,18 @@ def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
         return with_database(inner)
     except Problem as problem:
         raise Refused(f"onramp: {problem.detail} Nothing was changed.") from problem
+
+
+async def _schema(database: Any, *, is_production: bool) -> None:
+    """As `serve` does: a database behind this version is brought up in development, and refused in production."""
+    from onramp import migrations
+
+    if await migrations.current(database) == migrations.newest():
+        return
+    if is_production:
+        message = "onramp: the database is behind this version. Run `onramp migrate` first; nothing was changed."
+        raise Refused(message)
+    await migrations.upgrade(database)
 
 
 def _show(document: Any, *, as_json: bool) -> None:
@@ -114,7 +127,10 @@ def list_keys(limit: Limit = 100, *, as_json: Json = False) -> None:
     """
     from onramp.api_keys import service, shapes
 
+    is_production = settings().is_production
+
     async def work(database: Any) -> Any:
+        await _schema(database, is_production=is_production)
         async with database.read() as connection:
             return await service.newest(connection, limit=limit + 1)
 

@@ -106,6 +106,13 @@ def test_what_cannot_be_done_is_said_without_a_traceback(
     assert "Traceback" not in refused.stderr
 
 
+def test_the_first_key_of_all_needs_no_other_command(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
+    made = onramp(url, "keys", "create", "--role", "admin", "--name", "first", "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(onramp(url, "keys", "list", "--json").stdout)["data"][0]["name"] == "first"
+
+
 async def test_development_keys_stay_the_same_on_the_same_data(tmp_path: Path) -> None:
     settings = load(DATABASE_URL=SecretStr(f"sqlite+aiosqlite:///{tmp_path / 'onramp.db'}"))
     first = await dev_api_keys(tmp_path, settings)

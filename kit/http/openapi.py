@@ -142,7 +142,7 @@ def _others(route: Route) -> dict[int, str]:
     if "{" in route.path:
         statuses |= {404}
     if route.who not in {"anyone", "stripe"}:
-        statuses |= {401} | ({403} if route.who not in {"metrics", "wallet"} else set())
+        statuses |= {401} | ({403} if route.who != "metrics" else set())
     return {**{status: _STANDARD[status] for status in statuses}, **route.also}
 
 

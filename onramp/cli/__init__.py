@@ -13,6 +13,8 @@ from onramp.cli.keys import keys_app
 from onramp.cli.output import Refused
 from onramp.cli.running import dev, doctor, migrate, routes, serve, work
 from onramp.cli.stored import events_app, sessions_app
+from onramp.cli.treasury import treasury_app
+from onramp.cli.treasury_orders import ORDERS
 
 app = typer.Typer(
     name="onramp",
@@ -32,6 +34,9 @@ app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
+app.add_typer(treasury_app, name="treasury")
+for order, does in ORDERS.items():
+    treasury_app.command(order)(does)
 
 
 def main() -> NoReturn:

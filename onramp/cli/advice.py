@@ -1,0 +1,68 @@
+"""What is wrong with a row of the treasury, and the next command to type. Pure: shapes of the HTTP answers in, words out."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+OVER: Final = frozenset({"final", "rejected", "cancelled", "reverted"})
+"""Nothing more happens by itself in these."""
+_HELD: Final[Mapping[str, tuple[str, str]]] = {
+    "insufficient": ("too little in the hot wallet", "onramp treasury balances"),
+    "fee_ceiling": (
+        "the chain asks a fee above fees.max_fee_gwei; it goes on when that falls",
+        "onramp treasury policy",
+    ),
+    "payment_mismatch": ("Stripe contradicts it: all signing stopped", "onramp sessions show {session}"),
+    "recipient_refused": ("this recipient cannot be paid", "onramp treasury reject {id}"),
+    "reference_spent": ("a transfer with its reference exists already", "onramp sessions show {session}"),
+    "screening": ("the recipient is listed", "onramp treasury reject {id}"),
+    "payouts_paused": ("payouts are paused", "onramp treasury resume"),
+    "sweeps_paused": ("sweeps are paused", "onramp treasury resume"),
+    "panic": ("the hot wallet is being emptied", "onramp treasury sweeps"),
+    "not_proved_dead": ("an earlier attempt may still be mined", "onramp treasury payouts {id} --watch"),
+    "cold_wallet_unverified": ("the cold wallet does not prove itself", "onramp doctor"),
+    "policy": ("the policy or the balance changed", "onramp treasury plan"),
+    "forged": ("the row is not what was approved: look at the trail", "onramp audit verify"),
+}
+_STATES: Final[Mapping[str, tuple[str, str]]] = {
+    "awaiting_approval": ("waits for another person", "onramp treasury approve {id}"),
+    "planned": ("its turn comes", "onramp treasury {room} {id} --watch"),
+    "approved": ("its turn comes", "onramp treasury {room} {id} --watch"),
+    "signed": ("on its way", "onramp treasury {room} {id} --watch"),
+    "broadcast": ("on its way", "onramp treasury {room} {id} --watch"),
+    "mined": ("being proved", "onramp treasury {room} {id} --watch"),
+}
+_UNPAID: Final = "the buyer is unpaid"
+
+
+def of_row(row: Mapping[str, Any]) -> tuple[str, str]:
+    """What is to be said of a payout or sweep, and the command that goes on with it; empty where it is well."""
+    status, payout = row["status"], row["id"].startswith("pay_")
+    names = {"id": row["id"], "session": row.get("sessionId", ""), "room": "payouts" if payout else "sweeps"}
+    if status == "held":
+        said, command = _HELD.get(row["reason"] or "", (str(row["reason"]), "onramp doctor"))
+    elif payout and status in {"reverted", "rejected"}:
+        waits = f"{_UNPAID}; {row['retryBy']} asked for another attempt" if row.get("retryBy") else _UNPAID
+        said, command = waits, "onramp treasury retry {id}"
+    elif status == "reverted":
+        said, command = "its transaction failed; nothing moved", "onramp treasury plan"
+    else:
+        said, command = _STATES.get(status, ("", ""))
+    return said, command.format(**names)
+
+
+def of_balance(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The same of one asset of the hot wallet."""
+    asset, available = row["asset"], Decimal(row["available"])
+    if row["blockNumber"] is None:
+        return "not read yet: does the worker `treasury` run?", "onramp doctor"
+    if row["floor"] is not None and available < Decimal(row["floor"]):
+        return "below its floor", f"onramp treasury refill --asset {asset} --amount {_up_to(row)}"
+    if row["ceiling"] is not None and available > Decimal(row["ceiling"]):
+        return "above its ceiling", f"onramp treasury sweep --asset {asset} --amount excess"
+    return "", ""
+
+
+def _up_to(row: Mapping[str, Any]) -> str:
+    wanted = Decimal(row["target"] or row["floor"]) - Decimal(row["available"])
+    return f"{wanted:f}"

@@ -1,0 +1,131 @@
+"""`onramp treasury` as a person types it, in a process of its own, against a real service."""
+
+import asyncio
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from onramp.cli import advice
+from tests.onramp.conftest import Service
+from tests.onramp.desk import key
+from tests.onramp.test_payout_orders import owed
+from treasury.payouts.machine import COMES_BACK, Fact, Reason
+from treasury.sweeps.machine import Reason as SweepReason
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def onramp(service: Service, secret: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ONRAMP_API_URL": service.api,
+        "ONRAMP_API_KEY": secret,
+        "COLUMNS": "200",
+    }
+    command = [str(ROOT / ".venv/bin/onramp"), "treasury", *arguments]
+    return await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, text=True, check=False, cwd="/tmp"
+    )
+
+
+async def test_an_approver_finds_what_waits_and_types_what_is_printed(service: Service) -> None:
+    payout_id = await owed(service, Fact.ASKED)
+    ada = await key(service.database, "approver", "ada")
+    listed = await onramp(service, ada, "payouts")
+    assert listed.returncode == 0, listed.stderr
+    assert payout_id in listed.stdout
+    assert f"onramp treasury approve {payout_id}" in listed.stdout
+    approved = await onramp(service, ada, "approve", payout_id, "--note", "I know this buyer", "--json")
+    assert (approved.returncode, json.loads(approved.stdout)["status"]) == (0, "approved")
+    again = await onramp(service, ada, "approve", payout_id)
+    assert (again.returncode, again.stdout, again.stderr.count("\n")) == (1, "", 1)
+    assert again.stderr.startswith("onramp: not_possible: ")
+    rejected = await onramp(service, ada, "reject", payout_id)
+    assert (rejected.returncode, f"onramp treasury retry {payout_id}" in rejected.stdout) == (0, True)
+    followed = await onramp(service, ada, "payouts", payout_id, "--watch")
+    assert followed.returncode == 1
+    assert "the buyer is unpaid: onramp treasury retry" in followed.stderr
+    assert [line.split()[1] for line in followed.stdout.splitlines()] == ["planned", "awaiting_approval", "approved", "rejected"]  # fmt: skip
+    settled = await onramp(service, ada, "settle", payout_id, "--note", "paid by bank", "--json")
+    assert json.loads(settled.stdout)["status"] == "cancelled"
+
+
+async def test_one_stops_everything_and_another_lets_it_go(service: Service) -> None:
+    otto, ada = await key(service.database, "operator", "otto"), await key(service.database, "approver", "ada")
+    stopped = await onramp(service, otto, "pause", "--note", "odd")
+    assert (stopped.returncode, stopped.stdout.count("PAUSED")) == (0, 3)
+    assert "onramp treasury resume" in stopped.stdout
+    shown = await onramp(service, otto, "balances")
+    assert "sales paused by key_" in shown.stdout
+    refused = await onramp(service, otto, "resume")
+    assert (refused.returncode, refused.stderr.startswith("onramp: forbidden: ")) == (1, True)
+    resumed = await onramp(service, ada, "resume", "--scope", "all", "--json")
+    assert (resumed.returncode, json.loads(resumed.stdout)["paused"]) == (0, [])
+
+
+async def test_json_is_what_the_routes_answer(service: Service) -> None:
+    payout_id = await owed(service)
+    vera = await key(service.database, "viewer", "vera")
+    asked = {
+        ("balances",): "/balances",
+        ("payouts",): "/payouts?limit=20",
+        ("payouts", payout_id): f"/payouts/{payout_id}",
+        ("sweeps",): "/sweeps?limit=20",
+    }
+    for command, path in asked.items():
+        said = await onramp(service, vera, *command, "--json")
+        headers = {"Authorization": f"Bearer {vera}"}
+        async with service.http.get(f"{service.api}/api/v1/treasury{path}", headers=headers) as answer:
+            assert json.loads(said.stdout) == await answer.json()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("approve", "ons_1"), 2),
+        (("approve",), 2),
+        (("retry", "swp_1"), 2),
+        (("settle", "pay_1"), 2),
+        (("pause", "--scope", "everything"), 2),
+        (("payouts", "--watch"), 2),
+        (("payouts", "--limit", "0"), 2),
+        (("payouts", "--status", "paid"), 1),
+        (("payouts", "pay_unknown"), 1),
+        (("transaction", "../../pause"), 1),
+    ],
+)
+async def test_what_cannot_be_done_is_said_in_a_line(service: Service, arguments: tuple[str, ...], status: int) -> None:
+    said = await onramp(service, await key(service.database, "approver", "ada"), *arguments)
+    assert (said.returncode, said.stdout) == (status, "")
+    assert "Traceback" not in said.stderr
+    assert status == 2 or said.stderr.count("\n") == 1
+
+
+async def test_without_a_key_and_without_a_service_it_says_so(service: Service) -> None:
+    keyless = await onramp(service, "", "pause")
+    assert (keyless.returncode, "ONRAMP_API_KEY" in keyless.stderr) == (1, True)
+    service.api = "http://127.0.0.1:9"
+    alone = await onramp(service, "ork_x", "balances")
+    assert (alone.returncode, "ONRAMP_API_URL" in alone.stderr) == (1, True)
+
+
+STALLS = {"waiting_for_second_node", "chain_paused", "reorg", "displaced", "mismatch"}
+"""Of what is signed already: no reasons to be held."""
+
+
+@pytest.mark.parametrize("reason", sorted((COMES_BACK | set(SweepReason) | {Reason.SCREENING}) - STALLS))
+def test_whatever_holds_a_row_has_a_next_command(reason: str) -> None:
+    said, command = advice.of_row({"id": "swp_1", "status": "held", "reason": reason, "sessionId": "ons_1"})
+    assert said != reason, "it is a sentence"
+    assert command.startswith("onramp ")
+
+
+def test_a_balance_out_of_bounds_says_by_how_much() -> None:
+    row = {"asset": "MUSD", "available": "400.00", "floor": "5000.00", "target": "15000.00", "ceiling": "20000.00", "blockNumber": 1}  # fmt: skip
+    assert advice.of_balance(row)[1] == "onramp treasury refill --asset MUSD --amount 14600.00"
+    assert advice.of_balance(row | {"available": "20000.01"})[1] == "onramp treasury sweep --asset MUSD --amount excess"
+    assert advice.of_balance(row | {"available": "20000.00"}) == ("", "")
+    assert "not read yet" in advice.of_balance(row | {"blockNumber": None})[0]

@@ -40,6 +40,7 @@ from onramp.login.tokens import Tokens
 from onramp.quotes import routes as quote_routes
 from onramp.quotes.service import Quotes
 from onramp.services import SERVICES, Services
+from onramp.sessions import history
 from onramp.sessions import routes as session_routes
 from onramp.sessions import service as session_service
 from onramp.sessions.create import Creator
@@ -268,6 +269,7 @@ def routes(settings: Settings) -> list[Route]:
     """The whole route table."""
     table = [
         *session_routes.ROUTES,
+        *history.ROUTES,
         *quote_routes.ROUTES,
         *login_routes.ROUTES,
         *webhook_routes.ROUTES,

@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from chain.confirm import Mismatch, Proven, Reverted, Waiting, prove
+from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove
 from chain.errors import ChainError
 from chain.pool import Pool
 from chain.transfers import TransferReader
@@ -145,15 +145,38 @@ class DeliveriesWorker:
         for session in waiting:
             await self._prove_one(session)
 
-    async def _prove_one(self, session: Session) -> None:
-        if session.tx_hash is None:
-            return
+    async def look(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
+        """Check one delivery of `owner` now, for whoever asks; (None, None) where that wallet has no such session. Raises ChainError."""
+        if await self._owned(session_id, owner) is None:
+            return None, None
+        await self._pool.refresh()
+        await self._match()
+        session = await self._owned(session_id, owner)
+        if session is None or session.tx_hash is None or session.delivery_status not in {"seen", "confirmed"}:
+            return session, None
+        if session.delivery_status == "seen":
+            outcome = await self._prove_one(session)
+        else:
+            outcome = await prove(self._pool, session.tx_hash, self._expected(session))
+        return await self._owned(session_id, owner), outcome
+
+    async def _owned(self, session_id: str, owner: str) -> Session | None:
+        async with self._database.read() as connection:
+            session = await sessions_service.get(connection, session_id)
+        return session if session is not None and session.wallet_address == owner else None
+
+    def _expected(self, session: Session) -> ExpectedTransfer:
         expected = service.expected_of(session, self._rules, self._senders)
         if session.mode == "observe" and session.received_units is not None:
             slack = expected.amount * self._rules.observe_tolerance_bps // 10_000
             if abs(session.received_units - expected.amount) <= slack:
                 expected = service.expected_of_amount(expected, session.received_units)
-        outcome = await prove(self._pool, session.tx_hash, expected)
+        return expected
+
+    async def _prove_one(self, session: Session) -> Verdict | None:
+        if session.tx_hash is None:
+            return None
+        outcome = await prove(self._pool, session.tx_hash, self._expected(session))
         now = self._clock.now()
         async with self._database.write() as connection:
             match outcome:
@@ -180,6 +203,7 @@ class DeliveriesWorker:
                             connection, session, now=now, delivery_reason=shown, delivery_updated_at=now
                         )
         self._changed()
+        return outcome
 
     def _confirmed(self, session: Session, now: datetime) -> None:
         self._metrics.outcomes.labels("confirmed").inc()

@@ -1,5 +1,6 @@
 """Sessions over HTTP: parse, call a verb, render."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import orjson
@@ -9,7 +10,7 @@ from kit.http import sse
 from kit.http.routes import Route, body_of, reply, reply_json
 from kit.problems import Problem, not_found
 from onramp.services import SERVICES
-from onramp.sessions import receipts, shapes
+from onramp.sessions import paper, receipts, shapes
 from onramp.sessions.model import Session
 from onramp.sessions.orders import check
 
@@ -74,20 +75,25 @@ async def receipt(request: web.Request) -> web.StreamResponse:
     """The receipt."""
     services = request.app[SERVICES]
     accept = request.headers.get("Accept", "*/*")
-    if "json" not in accept and "*" not in accept:
-        raise Problem(406, "not_acceptable", "The receipt is served as application/json.")
+    as_pdf = accept.startswith("application/pdf") or ("pdf" in accept and "json" not in accept)
+    if not as_pdf and "json" not in accept and "*" not in accept:
+        raise Problem(406, "not_acceptable", "The receipt is served as application/json or application/pdf.")
     session = await _session(request)
     settings = services.settings
     merchant = (settings.MERCHANT_NAME or None, settings.MERCHANT_ADDRESS or None, settings.SUPPORT_EMAIL or None)
-    return reply(
-        receipts.receipt(
-            session,
-            token=services.rules.token,
-            chain_id=services.rules.chain_id,
-            explorer=services.explorer,
-            merchant=merchant,
-        )
+    document = receipts.receipt(
+        session,
+        token=services.rules.token,
+        chain_id=services.rules.chain_id,
+        explorer=services.explorer,
+        merchant=merchant,
     )
+    if not as_pdf:
+        return reply(document)
+    # Setting a page takes some tens of milliseconds, which other requests need not wait for.
+    content = await asyncio.to_thread(paper.pdf, document, confirmed_by=session.agreed_by or [])
+    headers = {"Content-Disposition": f'attachment; filename="receipt-{session.id}.pdf"'}
+    return web.Response(body=content, content_type="application/pdf", headers=headers)
 
 
 BASE = "/api/v1/onramp/sessions"
@@ -149,6 +155,8 @@ ROUTES = (
         "The receipt.",
         "session_receipt",
         answer=receipts.Receipt,
-        also={406: "Only JSON is served."},
+        media=("application/json", "application/pdf"),
+        headers={"Accept": "`application/pdf` for the document that a person files."},
+        also={406: "JSON and PDF are served."},
     ),
 )

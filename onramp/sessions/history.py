@@ -1,0 +1,137 @@
+"""What a wallet sees of its own purchases: pages, the whole as CSV, and a look at the chain now."""
+
+import csv
+import io
+from dataclasses import replace
+from typing import Annotated, Final
+
+import sqlalchemy as sa
+from aiohttp import web
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.confirm import Proven
+from chain.errors import ChainError
+from kit.auth import principal_of
+from kit.http.routes import Document, Route, query_of, reply
+from kit.money import format_units
+from kit.problems import FieldError, Problem, invalid, not_found
+from onramp.services import SERVICES
+from onramp.sessions import receipts, service
+from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, Session, from_row
+from onramp.sessions.shapes import FIAT_DECIMALS, SessionAnswer, answer, explorer_link, moment
+from onramp.sessions.table import sessions
+
+CSV_ROWS: Final = 10_000
+COLUMNS: Final = (
+    "createdAt", "id", "status", "walletAddress", "sourceAmount", "sourceCurrency", "destinationAmount", "destinationCurrency",
+    "musdAmount", "txHash", "blockNumber", "paidAt", "confirmedAt", "explorerUrl",
+)  # fmt: skip
+
+
+class HistoryQuery(Document):
+    """A page of the history."""
+
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: Annotated[str, Field(max_length=40)] | None = None
+
+
+class History(Document):
+    """A wallet's own purchases, the newest first."""
+
+    data: list[SessionAnswer]
+    next_cursor: str | None
+
+
+async def of_wallet(
+    connection: AsyncConnection, wallet: str, limit: int, after: Session | None = None
+) -> list[Session]:
+    """A wallet's sessions, the newest first, older than `after` if given."""
+    statement = sa.select(sessions).where(sessions.c.wallet_address == wallet)
+    if after is not None:
+        statement = statement.where(
+            sa.or_(
+                sessions.c.created_at < after.created_at,
+                sa.and_(sessions.c.created_at == after.created_at, sessions.c.id < after.id),
+            )
+        )
+    newest = statement.order_by(sessions.c.created_at.desc(), sessions.c.id.desc()).limit(limit)
+    return [from_row(row) for row in await connection.execute(newest)]
+
+
+async def listing(request: web.Request) -> web.StreamResponse:
+    """One's own purchases: a page as JSON, or all of them as CSV."""
+    services = request.app[SERVICES]
+    wallet = principal_of(request).id
+    query = query_of(request, HistoryQuery)
+    if request.headers.get("Accept", "").startswith("text/csv"):
+        async with services.database.read_replica() as connection:
+            return _as_csv(await of_wallet(connection, wallet, CSV_ROWS), services.explorer)
+    async with services.database.read_replica() as connection:
+        after = None if query.cursor is None else await service.get(connection, query.cursor)
+        if query.cursor is not None and (after is None or after.wallet_address != wallet):
+            raise invalid([FieldError("/cursor", "is none that a page of yours ended with")])
+        found = await of_wallet(connection, wallet, query.limit + 1, after)
+    page = found[: query.limit]
+    return reply(
+        History.model_construct(
+            data=[answer(session, services.explorer) for session in page],
+            next_cursor=page[-1].id if len(found) > query.limit else None,
+        )
+    )
+
+
+async def verify(request: web.Request) -> web.StreamResponse:
+    """Look at the chain now."""
+    services = request.app[SERVICES]
+    try:
+        session, outcome = await services.deliveries.look(request.match_info["id"], owner=principal_of(request).id)
+    except ChainError as error:
+        raise Problem(
+            503,
+            "chain_unavailable",
+            "The nodes cannot say just now whether it arrived; what was known is kept. Try again in a moment.",
+            headers={"Retry-After": "5"},
+        ) from error
+    if session is None:
+        raise not_found("session")
+    if isinstance(outcome, Proven):
+        session = replace(session, confirmations=outcome.confirmations, agreed_by=list(outcome.agreed_by))
+    return reply(
+        receipts.proof(
+            session, token=services.rules.token, chain_id=services.rules.chain_id, explorer=services.explorer
+        )
+    )
+
+
+def _as_csv(found: list[Session], explorer: str | None) -> web.Response:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for session in found:
+        writer.writerow(
+            (
+                moment(session.created_at), session.id, session.status, session.wallet_address,
+                format_units(session.source_minor, FIAT_DECIMALS), session.source_currency,
+                _units(session.delivered_units, USDC_DECIMALS), session.destination_currency,
+                _units(session.received_units, MUSD_DECIMALS), session.tx_hash or "", session.block_number or "",
+                moment(session.paid_at) if session.paid_at else "",
+                moment(session.confirmed_at) if session.confirmed_at else "",
+                explorer_link(explorer, session.tx_hash) or "",
+            )
+        )  # fmt: skip
+    headers = {"Content-Disposition": 'attachment; filename="musd-purchases.csv"'}
+    return web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8", headers=headers)
+
+
+def _units(amount: int | None, decimals: int) -> str:
+    return "" if amount is None else format_units(amount, decimals)
+
+
+ROUTES = (
+    Route("GET", "/api/v1/onramp/sessions", listing, "wallet", "A wallet's own purchases, the newest first.", "list_sessions",
+          query=HistoryQuery, answer=History, media=("application/json", "text/csv"),
+          headers={"Accept": "`text/csv` for the whole history as a table."}),
+    Route("POST", "/api/v1/onramp/sessions/{id}/verify", verify, "wallet", "Check one's own delivery on the chain now.",
+          "verify_session", answer=receipts.Proof, also={503: "`chain_unavailable`."}),
+)  # fmt: skip

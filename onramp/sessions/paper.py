@@ -108,7 +108,7 @@ def _row(page: Any, label: str, value: str, *, mono: bool = False, strong: bool 
     page.cell(_LABEL, 6.2, label)
     page.set_text_color(*_INK)
     # 66 characters of a transaction's hash fit on one line at this size.
-    page.set_font("Courier" if mono else "Helvetica", "B" if strong else "", 8.6 if mono else 10)
+    page.set_font("Courier" if mono else "Helvetica", "B" if strong else "", 8.4 if mono else 10)
     page.multi_cell(_WIDTH - _LABEL, 6.2, _latin(value), align="L", link=link, new_x="LMARGIN", new_y="NEXT")
 
 

@@ -25,7 +25,7 @@ from kit.http.routes import GUARD, Route, add_routes
 from kit.ids import RandomIds
 from kit.logs import get_logger
 from kit.worker import Runner, Worker, WorkerMetrics
-from onramp import checks, migrations, operating
+from onramp import checks, governing, migrations, operating
 from onramp.api_keys import routes as key_routes
 from onramp.api_keys.keeper import Keeper
 from onramp.audit import routes as audit_routes
@@ -62,10 +62,13 @@ from treasury.cold.service import PoolColdWallet
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.onchain import PoolWalletChain
 from treasury.pause.service import StoredGate
+from treasury.policy.reading import PolicyError
+from treasury.policy.rules import ActivePolicy
 from treasury.ports import NoRules
 from treasury.sender import Sender, SenderConfig
 from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
+from treasury.sweeps.ordering import Orders
 
 log = get_logger(__name__)
 WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
@@ -244,6 +247,7 @@ def make_workers(
     if "deliveries" in only:
         made["deliveries"] = deliveries or make_deliveries(core, changed)
     if "treasury" in only and core.signer is not None and core.rules.hot_wallet is not None:
+        policy = governing.active_policy(core.settings, core.rules, core.rules.hot_wallet)
         made["treasury"] = Sender(
             config=SenderConfig(chain_id=core.rules.chain_id, wallet=core.rules.hot_wallet, token=core.rules.token),
             database=core.database,
@@ -256,6 +260,8 @@ def make_workers(
             checkpoint=checkpoint,
             cold=core.cold,
             gate=StoredGate(),
+            rules=policy,
+            orders=orders_of(core, policy),
         )
     if "audit" in only:
         made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))
@@ -263,6 +269,13 @@ def make_workers(
         made["janitor"] = Janitor(core.database, core.clock, StateMetrics(core.registry))
     runner = Runner(made.values(), core.clock, metrics)
     return runner
+
+
+def orders_of(core: Core, policy: ActivePolicy) -> Orders | None:
+    """Where sweeps come from; None without a cold wallet to sweep to."""
+    if core.cold is None or core.rules.hot_wallet is None:
+        return None
+    return Orders(policy, core.cold, core.rules.hot_wallet, core.ids)
 
 
 def routes(settings: Settings) -> list[Route]:
@@ -310,6 +323,7 @@ def make_app(
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with open_core(settings) as core:
             await _schema(core)
+            await govern(core)
             stopping = asyncio.Event()
             live = Live(core.database)
             webhook_metrics = WebhookMetrics(core.registry)
@@ -332,6 +346,8 @@ def make_app(
                 async with core.database.read() as connection:
                     return await session_service.get_many(connection, keys)
 
+            wallet = core.rules.hot_wallet
+            policy = None if wallet is None else governing.active_policy(settings, core.rules, wallet)
             services = Services(
                 settings=settings,
                 rules=core.rules,
@@ -357,8 +373,8 @@ def make_app(
                 health=Health(_checks(core, runner), core.clock),
                 explorer=deployment(settings.CHAIN_ID).explorer,
                 stopping=stopping,
-                treasury_rules=NoRules(),
-                orders=None,
+                treasury_rules=policy or NoRules(),
+                orders=None if policy is None else orders_of(core, policy),
             )
             app[SERVICES] = services
             keeper = Keeper(core.database, settings.ring, core.clock)
@@ -401,6 +417,15 @@ def make_app(
 
 
 FURNITURE = web.AppKey("furniture", Furniture)
+
+
+async def govern(core: Core) -> None:
+    """Propose the policy of the file and the environment, before anything may leave. Raises StartError."""
+    try:
+        await governing.propose(core.database, core.settings, core.rules, core.clock, core.ids)
+    except PolicyError as error:
+        message = "The treasury policy cannot be used; nothing was started:\n" + "\n".join(error.problems)
+        raise StartError(message) from error
 
 
 async def _schema(core: Core) -> None:

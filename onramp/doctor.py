@@ -4,13 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from chain.errors import ChainError
 from chain.pool import Pool
 from kit.logs import redact
 from kit.problems import Problem
-from onramp import checks, migrations
+from onramp import checks, governing, migrations
 from onramp.app import Core, open_core
 from onramp.settings import Settings, SettingsError, load
+from treasury.policy import service
+from treasury.policy.reading import PolicyError
+from treasury.policy.stored import digest
 from treasury.signers.protocol import SignerError
 
 LIMIT_SECONDS = 12.0
@@ -41,6 +46,7 @@ async def examine() -> list[Finding]:
             _nodes(core.pool),
             _finding("stripe", checks.stripe_check(core.stripe)),
             _finding("signer", _signer(core)),
+            _finding("treasury_policy", _policy(core)),
             _finding("cold_wallet", checks.cold_wallet_check(core.cold)),
         ]
         examined = await asyncio.gather(*parts)
@@ -54,6 +60,29 @@ def _environment(settings: Settings) -> str:
         ", DATA_KEYS protects nothing: set a random key before anything real is stored" if settings.ring.is_weak else ""
     )
     return settings.ENVIRONMENT + weak
+
+
+def _policy(core: Core) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        if core.rules.hot_wallet is None:
+            return "no hot wallet here: nothing is paid out"
+        try:
+            terms = governing.terms_of(core.settings, core.rules)
+        except PolicyError as error:
+            raise checks.NotWellError("; ".join(error.problems)) from error
+        scope = service.scope_of(core.rules.chain_id, core.rules.hot_wallet)
+        try:
+            async with core.database.read() as conn:
+                active = await service.active(conn, scope)
+        except (SQLAlchemyError, OSError):
+            return "the file is well-formed; the database does not say which version is active"
+        if active is None:
+            return "the file is well-formed; it becomes version 1 at the first start"
+        if active.digest == digest(terms):
+            return f"version {active.version} is active, and the same as file and environment"
+        return f"version {active.version} is active; file and environment propose another: `onramp treasury policy`"
+
+    return check
 
 
 def _settings(settings: Settings) -> Finding:

@@ -13,6 +13,7 @@ import treasury.inventory
 import treasury.leader
 import treasury.pause.table
 import treasury.payouts.table
+import treasury.policy.table
 import treasury.sweeps.table
 import treasury.transactions.table
 

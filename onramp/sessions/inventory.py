@@ -47,6 +47,18 @@ async def reserved(connection: AsyncConnection, now: datetime) -> int:
     return sum(ask(int(row.minor), row.source_currency) for row in rows)
 
 
+_PROCESSING = (
+    sa.select(sessions.c.source_currency, sa.func.sum(sessions.c.source_minor).label("minor"))
+    .where(sessions.c.payment_status == "fulfillment_processing", sessions.c.mode == "payout")
+    .group_by(sessions.c.source_currency)
+)
+
+
+async def processing(connection: AsyncConnection) -> int:
+    """MUSD, in base units, of buyers whose payment is under way: no sweep may take it."""
+    return sum(ask(int(row.minor), row.source_currency) for row in await connection.execute(_PROCESSING))
+
+
 async def stock(connection: AsyncConnection, rules: SessionRules, now: datetime) -> int | None:
     """MUSD, in base units, that nobody has been promised; None where this service does not deliver itself."""
     if rules.mode != "payout" or rules.hot_wallet is None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kit.database import Database, connect
-from onramp.app import Core, make_app, make_workers, open_core
+from onramp.app import Core, govern, make_app, make_workers, open_core
 from onramp.dev.anvil import free_port
 from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 from onramp.server import start_app
@@ -92,6 +92,7 @@ async def replica(
         }
     )
     async with open_core(settings, clock) as core:
+        await govern(core)
         runner = make_workers(core, workers)
         runner.start()
         yield core

@@ -16,7 +16,7 @@ from treasury.inventory import Available
 from treasury.payouts import service as payouts
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
-from treasury.ports import NoRules, Owed, PaymentProof, WalletChain, WalletView
+from treasury.ports import NoRules, Owed, PaymentProof, Rules, WalletChain, WalletView
 from treasury.sender import Sender, SenderConfig
 from treasury.status import Status
 from treasury.sweeps import service as sweeps
@@ -148,6 +148,7 @@ class World:
         checkpoint: Callable[[str], None] = lambda _: None,
         chain: WalletChain | None = None,
         proof: PaymentProof | None = None,
+        rules: Rules | None = None,
         **config: float,
     ) -> Sender:
         settings = {"lease_seconds": 0.0, **config}
@@ -162,7 +163,7 @@ class World:
             metrics=self.metrics,
             checkpoint=checkpoint,
             gate=self.pause,
-            rules=self.policy,
+            rules=rules or self.policy,
             cold=self.cold,
             orders=self.orders if self.planner is not None else None,
         )

@@ -1,0 +1,80 @@
+"""The policy file and the environment, proposed as the treasury's terms at a start."""
+
+from typing import Final
+
+from kit.clock import Clock
+from kit.database import Database
+from kit.ids import Ids
+from kit.logs import get_logger
+from kit.problems import Problem
+from onramp.sessions import inventory
+from onramp.sessions.rules import SessionRules
+from onramp.settings import Settings
+from treasury.cold.identity import ColdPin
+from treasury.policy import reading, service
+from treasury.policy.machine import State, Terms
+from treasury.policy.model import Policy
+from treasury.policy.reading import PolicyError
+from treasury.policy.rules import ActivePolicy
+from treasury.policy.table import Version
+
+log = get_logger(__name__)
+_TRIES: Final = 3
+
+
+def read_policy(settings: Settings, rules: SessionRules) -> Policy:
+    """TREASURY_POLICY; without a file, in development alone, what stands in `treasury.policy.reading`. Raises PolicyError."""
+    path = settings.TREASURY_POLICY
+    if path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PolicyError(["TREASURY_POLICY: the file cannot be read as UTF-8 text"]) from error
+    elif settings.is_production:
+        raise PolicyError(["TREASURY_POLICY: there is no such file, and production has no policy of its own"])
+    else:
+        text = reading.DEVELOPMENT
+    policy = reading.parse(text, musd=rules.token)
+    problems = reading.fit_session_max(policy, rules.max_minor)
+    if problems:
+        raise PolicyError(problems)
+    return policy
+
+
+def pin_of(settings: Settings) -> ColdPin | None:
+    """The cold wallet of the environment."""
+    return settings.cold_pin(settings.CHAIN_ID)
+
+
+def terms_of(settings: Settings, rules: SessionRules) -> Terms:
+    """What file and environment propose. Raises PolicyError."""
+    return Terms(read_policy(settings, rules), rules.token, pin_of(settings))
+
+
+async def propose(
+    database: Database, settings: Settings, rules: SessionRules, clock: Clock, ids: Ids
+) -> Version | None:
+    """Propose file and environment; what loosens waits for persons. None where this service pays nobody. Raises PolicyError."""
+    if rules.hot_wallet is None:
+        return None
+    terms = terms_of(settings, rules)
+    scope = service.scope_of(rules.chain_id, rules.hot_wallet)
+    for left in reversed(range(_TRIES)):
+        try:
+            async with database.write() as conn:
+                await service.apply_due(conn, scope, now=clock.now())
+                version = await service.propose(conn, terms, scope=scope, now=clock.now(), ids=ids)
+        except Problem:
+            # Another process starts with the same file in this moment.
+            if not left:
+                raise
+            continue
+        break
+    if version.status is not State.ACTIVE:
+        log.warning("treasury.policy_waits", version=version.version, loosens=list(version.loosens))
+    return version
+
+
+def active_policy(settings: Settings, rules: SessionRules, wallet: str) -> ActivePolicy:
+    """The active terms as sender, sweeper and orders ask them."""
+    return ActivePolicy(chain_id=rules.chain_id, wallet=wallet, cold=pin_of(settings), promised=inventory.processing)

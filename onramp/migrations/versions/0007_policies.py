@@ -1,0 +1,41 @@
+"""Versions of the treasury's policy."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from kit import columns
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_table(
+        "treasury_policies",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("scope", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("terms", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(length=66), nullable=False),
+        sa.Column("loosens", sa.Text(), server_default="", nullable=False),
+        sa.Column("active_key", sa.String(length=64), nullable=True),
+        sa.Column("proposed_by", sa.String(length=64), nullable=False),
+        sa.Column("proposed_person", sa.String(length=128), nullable=True),
+        sa.Column("approved_by", sa.String(length=64), nullable=True),
+        sa.Column("approved_person", sa.String(length=128), nullable=True),
+        sa.Column("applies_at", columns.UtcDateTime(), nullable=True),
+        sa.Column("created_at", columns.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", columns.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_treasury_policies")),
+        sa.UniqueConstraint("active_key", name=op.f("uq_treasury_policies_active_key")),
+        sa.UniqueConstraint("scope", "version", name=op.f("uq_treasury_policies_scope_version")),
+    )
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_table("treasury_policies")

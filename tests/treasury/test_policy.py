@@ -1,0 +1,277 @@
+"""The policy file, what loosens it, and what a sweep may be."""
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.database import Database
+from kit.problems import Problem
+from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.treasury.world import BUYER, World
+from treasury import inventory
+from treasury.cold.identity import ColdPin
+from treasury.policy import service
+from treasury.policy.machine import Loosening, State, Terms, Tightening, Unchanged, compare
+from treasury.policy.model import NATIVE_AS_TOKEN, AssetPolicy, SweepLimits
+from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, plan
+from treasury.policy.reading import DEVELOPMENT, PolicyError, fit_session_max, parse
+from treasury.policy.rules import ActivePolicy
+from treasury.policy.stored import dump, load
+from treasury.sweeps.ordering import Orders
+
+POLICY = parse(DEVELOPMENT, musd=TOKEN)
+PIN = ColdPin(CHAIN_ID, SAFE, (BUYER,), 1)
+TERMS = Terms(POLICY, TOKEN, PIN)
+SCOPE = service.scope_of(CHAIN_ID, WALLET)
+MUSD_RULES = POLICY.assets["MUSD"]
+
+
+def test_the_file_of_the_interface_means_what_it_says() -> None:
+    assert POLICY.payouts.max_per_day == 100_000 * MUSD
+    assert (MUSD_RULES.floor, MUSD_RULES.target, MUSD_RULES.ceiling) == (5000 * MUSD, 15_000 * MUSD, 20_000 * MUSD)
+    assert POLICY.assets["BTC"].floor == 10**15
+    assert POLICY.max_fee == 50 * 10**9
+    assert load(dump(TERMS)) == TERMS
+
+
+def test_every_problem_is_listed_with_its_line() -> None:
+    text = DEVELOPMENT.replace('"100"', "100").replace('floor = "5000"', 'floor = "-5"').replace("24", "0")
+    text = text.replace(
+        "[fees]", f'[assets.TWICE]\naddress = "{NATIVE_AS_TOKEN}"\ndecimals = 18\nfloor = "0"\n[fees]\ntip = 1'
+    )
+    with pytest.raises(PolicyError) as error:
+        parse(text.replace('ceiling = "20000"', 'ceiling = "15000"'), musd=TOKEN)
+    lines = [problem.partition(" must")[0].partition(" is ")[0] for problem in error.value.problems]
+    assert lines == [
+        "line 9: sweeps.min", "line 10: sweeps.approval_expires_hours", "line 13: assets.MUSD.floor",
+        "line 15: assets.MUSD.ceiling", "line 19: assets.TWICE.address", "line 23: fees.tip",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "[payouts", "payouts = 1", "[assets]\nMUSD = {}", "assets = {MUSD = {}}"])
+def test_nothing_is_left_to_a_default_in_silence(text: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        parse(text, musd=TOKEN)
+    assert error.value.problems
+    if "MUSD" in text:
+        assert any("assets.MUSD.floor is missing" in problem for problem in error.value.problems)
+
+
+def test_a_session_larger_than_a_payout_may_be_is_refused_at_the_start() -> None:
+    assert fit_session_max(POLICY, 10_000_00) == []
+    assert len(fit_session_max(POLICY, 10_000_01)) == 1
+    assert len(fit_session_max(POLICY, 20_000_01)) == 2
+
+
+amounts = st.integers(0, 60_000).map(lambda whole: whole * MUSD) | st.integers(0, 2**200)
+maybe = st.none() | amounts
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    floor = draw(amounts)
+    target = draw(st.none() | amounts.map(lambda more: floor + more))
+    ceiling = None if target is None else draw(st.none() | amounts.map(lambda more: target + more + 1))
+    limits = SweepLimits(draw(amounts), draw(maybe), draw(maybe), draw(maybe))
+    asset = AssetPolicy("MUSD", TOKEN, 18, floor, target, ceiling, limits)
+    holds = draw(st.lists(amounts, max_size=5))
+    return Snapshot(asset, draw(amounts), holds, draw(amounts), draw(amounts), None, draw(st.booleans()))
+
+
+@given(snapshots(), maybe)
+def test_no_plan_goes_below_the_floor_takes_what_is_promised_or_exceeds_a_limit(
+    seen: Snapshot, order: int | None
+) -> None:
+    verdict = plan(seen, order)
+    assert verdict == plan(replace(seen), order)
+    if not isinstance(verdict, Movement):
+        return
+    limits = seen.asset.sweeps
+    left = seen.on_chain - verdict.amount
+    assert verdict.amount > 0
+    assert left - sum(seen.holds) - seen.processing >= seen.asset.floor
+    assert limits.max_per_transaction is None or verdict.amount <= limits.max_per_transaction
+    assert limits.max_per_day is None or seen.swept + verdict.amount <= limits.max_per_day
+    assert limits.min is None or verdict.amount >= limits.min
+    assert not seen.first or verdict.amount == limits.min or verdict.amount < (limits.min or 0)
+    assert verdict.approval_needed == (verdict.amount > limits.approval_above)
+    assert order is None or verdict.amount == order or seen.first
+    # A plan is accepted again, as the last look before the signature asks for it.
+    assert isinstance(plan(seen, verdict.amount), Movement)
+
+
+@given(snapshots())
+def test_the_sweeper_acts_above_the_ceiling_alone(seen: Snapshot) -> None:
+    ceiling = seen.asset.ceiling
+    assert due(seen) == (ceiling is not None and seen.available > ceiling)
+
+
+def test_each_refusal_names_its_rule() -> None:
+    seen = Snapshot(MUSD_RULES, 30_000 * MUSD, [1000 * MUSD], 500 * MUSD, 95_000 * MUSD)
+
+    def said(order: int | None, **changes: object) -> str:
+        verdict = plan(replace(seen, **changes), order)  # type: ignore[arg-type]
+        return verdict.rule if isinstance(verdict, Refusal) else type(verdict).__name__
+
+    assert said(29_000 * MUSD) == "available"
+    assert said(24_000 * MUSD) == "assets.MUSD.floor"
+    assert said(99 * MUSD) == "sweeps.min"
+    assert said(20_001 * MUSD) == "sweeps.max_per_transaction"
+    assert said(5001 * MUSD) == "sweeps.max_per_day"
+    assert said(5000 * MUSD) == "Movement"
+    assert said(None, active="swp_1") == "one sweep at a time"
+    assert said(None, on_chain=15_000 * MUSD) == "Nothing"
+    excess, first = plan(seen, None), plan(replace(seen, first=True), None)
+    assert isinstance(excess, Movement)
+    assert isinstance(first, Movement)
+    assert (excess.amount, first.amount) == (5000 * MUSD, 100 * MUSD)
+    assert isinstance(plan(replace(seen, swept=100_000 * MUSD), None), Nothing)
+
+
+def test_a_plan_over_a_thousand_holds_takes_less_than_five_milliseconds() -> None:
+    seen = Snapshot(MUSD_RULES, 10**30, [MUSD + one for one in range(1000)])
+    took = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        assert isinstance(plan(seen, None), Movement)
+        took.append(time.perf_counter() - begun)
+    assert min(took) < 0.005
+
+
+def changed(**musd: int | None) -> Terms:
+    return replace(TERMS, policy=replace(POLICY, assets={**POLICY.assets, "MUSD": replace(MUSD_RULES, **musd)}))
+
+
+def test_only_what_takes_away_is_a_tightening() -> None:
+    assert compare(TERMS, load(dump(TERMS))) == Unchanged()
+    assert compare(TERMS, changed(floor=6000 * MUSD)) == Tightening()
+    assert compare(TERMS, changed(floor=1)) == Loosening(("assets.MUSD.floor",))
+    assert compare(TERMS, changed(floor=6000 * MUSD, ceiling=None)) == Loosening(("assets.MUSD.ceiling",))
+    assert compare(TERMS, replace(TERMS, cold=None)) == Tightening()
+    assert compare(TERMS, replace(TERMS, cold=replace(PIN, owners=(SAFE,)))) == Loosening(("COLD_SAFE",))
+    assert compare(TERMS, replace(TERMS, token=SAFE)) == Loosening(("MUSD_TOKEN_ADDRESS",))
+    more = replace(POLICY, payouts=replace(POLICY.payouts, max_per_day=1 << 200), max_fee=POLICY.max_fee + 1)
+    assert compare(TERMS, replace(TERMS, policy=more)) == Loosening(("payouts.max_per_day", "fees.max_fee_gwei"))
+
+
+@given(snapshots(), snapshots())
+def test_what_differs_is_a_loosening_one_way_at_least(one: Snapshot, other: Snapshot) -> None:
+    first, second = changed(floor=one.asset.floor, target=one.asset.target), changed(floor=other.asset.floor, target=other.asset.target)  # fmt: skip
+    there, back = compare(first, second), compare(second, first)
+    assert isinstance(there, Unchanged) == (first == second) == isinstance(back, Unchanged)
+    if first != second:
+        assert isinstance(there, Loosening) or isinstance(back, Loosening)
+
+
+async def proposed(
+    world: World, terms: Terms, person: str | None = None, *, production: bool = False
+) -> tuple[State, int]:
+    async with world.database.write() as conn:
+        made = await service.propose(
+            conn, terms, scope=SCOPE, now=world.clock.now(), ids=world.ids, by=person or "file", person=person, production=production
+        )  # fmt: skip
+    return made.status, made.version
+
+
+async def active(world: World) -> int:
+    async with world.database.write() as conn:
+        await service.apply_due(conn, SCOPE, now=world.clock.now())
+        return (await service.require_active(conn, SCOPE)).version
+
+
+async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world: World) -> None:
+    looser = changed(floor=1)
+    assert await proposed(world, TERMS) == (State.ACTIVE, 1)
+    assert await proposed(world, TERMS) == (State.ACTIVE, 1)
+    assert await proposed(world, changed(floor=6000 * MUSD)) == (State.ACTIVE, 2)
+    assert await proposed(world, looser) == (State.PROPOSED, 3)
+    assert await proposed(world, looser) == (State.PROPOSED, 3)
+    assert await proposed(world, looser, "anna") == (State.PROPOSED, 3)
+    assert await proposed(world, looser, "anna") == (State.PROPOSED, 3)
+    assert await active(world) == 2
+    async with world.database.write() as conn:
+        version = (await service.history(conn, SCOPE))[0]
+        with pytest.raises(Problem) as problem:
+            await service.approve(conn, version.id, by="key_2", person="anna", now=world.clock.now(), production=False)
+    assert problem.value.code == "self_approval"
+    assert await proposed(world, looser, "bert") == (State.ACTIVE, 3)
+    assert await active(world) == 3
+
+
+async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world: World) -> None:
+    await proposed(world, TERMS)
+    for refused in (True, False):
+        await proposed(world, changed(floor=1), "anna", production=True)
+        state, number = await proposed(world, changed(floor=1), "bert", production=True)
+        assert state is State.APPROVED
+        world.clock.seconds += timedelta(hours=23).total_seconds()
+        assert await active(world) == 1
+        if refused:
+            async with world.database.write() as conn:
+                version = (await service.history(conn, SCOPE))[0]
+                await service.reject(conn, version.id, by="key_carl", now=world.clock.now())
+        world.clock.seconds += timedelta(hours=2).total_seconds()
+        assert await active(world) == (1 if refused else number)
+
+
+async def governed(world: World) -> ActivePolicy:
+    await proposed(world, TERMS)
+    return ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)
+
+
+async def test_a_payout_above_a_limit_waits_and_the_day_counts_what_got_a_nonce(
+    world: World, database: Database
+) -> None:
+    rules = await governed(world)
+    sender = world.sender(rules=rules)
+    for number in range(10):
+        await world.owe(f"ons_{number}", 9999 * MUSD)
+    await world.cycles(sender, 22)
+    assert len(world.chain.transfers()) == 10
+    await world.owe("ons_last", 11 * MUSD)
+    await world.owe("ons_large", 10_001 * MUSD)
+    await world.cycles(sender, 4)
+    assert await world.status("ons_last") == "awaiting_approval"
+    assert await world.status("ons_large") == "awaiting_approval"
+    world.clock.seconds += 24 * 3600
+    await world.owe("ons_next_day", 11 * MUSD)
+    await world.cycles(sender, 4)
+    assert await world.status("ons_next_day") == "final"
+    assert len(world.chain.transfers()) == 11
+
+
+async def test_orders_go_through_the_active_policy(world: World) -> None:
+    rules = await governed(world)
+    world.chain.balance = 30_000 * MUSD
+    sender = world.sender(rules=rules)
+    await world.cycles(sender, 1)
+    orders = Orders(rules, world.cold, WALLET, world.ids)
+    verdict = await world.cold.verify()
+    async with world.database.write() as conn:
+        swept = await orders.sweep(conn, "MUSD", None, verdict, by="key_anna", person="anna", now=world.clock.now())
+    assert (swept.amount, swept.status) == (100 * MUSD, "approved")
+    await world.cycles(sender, 3)
+    assert (await world.swept(swept)).status == "final"
+    async with world.database.write() as conn:
+        for asset, amount, code in (("DOGE", 1, "policy_refused"), ("MUSD", 25_000 * MUSD, "policy_refused"),
+                                    ("MUSD", 10**30, "insufficient_available"), ("BTC", 10**18, "policy_refused")):  # fmt: skip
+            with pytest.raises(Problem) as problem:
+                await orders.plan(conn, asset, amount, now=world.clock.now())
+            assert problem.value.code == code
+        excess = await orders.plan(conn, "MUSD", None, now=world.clock.now())
+        assert (excess.amount, excess.approval_needed) == (14_900 * MUSD, True)
+        assert await inventory.available(conn, WALLET, "MUSD")
+
+
+async def test_an_approved_sweep_waits_where_the_policy_pins_another_cold_wallet(world: World) -> None:
+    await proposed(world, replace(TERMS, cold=None))
+    rules = ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)
+    sweep = await world.sweep()
+    await world.cycles(world.sender(rules=rules), 2)
+    held = await world.swept(sweep)
+    assert (held.status, held.reason) == ("held", "policy")
+    assert world.signer.requests == []

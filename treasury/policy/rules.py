@@ -1,0 +1,200 @@
+"""The active policy as the sender and the orders ask it. Implements `ports.Rules` and `sweeps.ordering.Planner`."""
+
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.types import Address, to_checksum
+from kit.money import format_units
+from kit.problems import Problem
+from treasury import inventory
+from treasury.cold.identity import ColdPin
+from treasury.payouts import service as payouts_service
+from treasury.payouts.table import Payout, payouts
+from treasury.policy import planner, service
+from treasury.policy.model import DECIMALS, GAS_ASSET, MUSD, AssetPolicy
+from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot
+from treasury.policy.table import Version
+from treasury.ports import WalletView
+from treasury.status import Status
+from treasury.sweeps import service as sweeps
+from treasury.sweeps.machine import Kind
+from treasury.sweeps.ordering import Plan
+from treasury.sweeps.table import Sweep
+from treasury.transactions.table import transactions
+
+DAY: Final = timedelta(days=1)
+Promised = Callable[[AsyncConnection], Awaitable[int]]
+"""MUSD, in base units, of buyers whose payment is under way."""
+
+
+async def _nothing(conn: AsyncConnection) -> int:
+    del conn
+    return 0
+
+
+class ActivePolicy:
+    """Asks the row each time: a change of the policy holds at once, in every process."""
+
+    def __init__(
+        self,
+        *,
+        chain_id: int,
+        wallet: Address,
+        cold: ColdPin | None,
+        promised: Promised = _nothing,
+        refused: Collection[Address] = (),
+    ) -> None:
+        """`cold` is the pin of this process's environment; where the active row pins another, nothing is swept."""
+        self._scope = service.scope_of(chain_id, wallet)
+        self._wallet = wallet
+        self._cold = cold
+        self._promised = promised
+        self._refused = frozenset(to_checksum(one) for one in refused)
+
+    async def payout_above(self, conn: AsyncConnection, payout: Payout, now: datetime) -> str | None:
+        """The first limit it is above, as a sentence."""
+        limits = (await self._active(conn)).terms.policy.payouts
+        for name in ("approval_above", "max_per_transaction"):
+            most = getattr(limits, name)
+            if payout.amount > most:
+                return f"payouts.{name}: it is above {format_units(most, DECIMALS)} MUSD"
+        if await self._paid(conn, payout, now - DAY) + payout.amount > limits.max_per_day:
+            most = limits.max_per_day
+            return f"payouts.max_per_day: the last 24 hours would take more than {format_units(most, DECIMALS)} MUSD"
+        return None
+
+    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
+        """The plan made anew, as if this sweep had not been proposed yet."""
+        active = await self._active(conn)
+        asset = active.terms.policy.assets.get(sweep.asset)
+        if asset is None or asset.token != sweep.token:
+            return f"assets.{sweep.asset}: the active policy does not list this token"
+        if active.terms.cold is None or active.terms.cold != self._cold or sweep.to != active.terms.cold.address:
+            return "COLD_SAFE: this is not the cold wallet that the active policy pins"
+        first = not await sweeps.arrived(conn, sweep.chain_id, sweep.to)
+        on_chain = {MUSD: view.token, GAS_ASSET: view.native}.get(asset.symbol)
+        if on_chain is None:
+            on_chain = (await inventory.available(conn, self._wallet, asset.symbol)).on_chain
+        snapshot = await self.snapshot(
+            conn, asset, first=first, now=now, besides=sweep, seen=(on_chain, view.block_number)
+        )
+        verdict = planner.plan(snapshot, sweep.amount)
+        if isinstance(verdict, Movement):
+            return None if verdict.amount == sweep.amount else verdict.purpose
+        return verdict.detail if isinstance(verdict, Refusal) else verdict.purpose
+
+    async def version(self, conn: AsyncConnection) -> str:
+        """The active version's number."""
+        return str((await self._active(conn)).version)
+
+    async def max_fee(self, conn: AsyncConnection) -> int | None:
+        """`fees.max_fee_gwei`, in wei."""
+        return (await self._active(conn)).terms.policy.max_fee
+
+    def listed(self, address: Address) -> bool:
+        """Whether the list of those not to be paid has it."""
+        return to_checksum(address) in self._refused
+
+    async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
+        """What would be swept. Raises Problem with the interface's code, its detail beginning with the rule."""
+        active = await self._active(conn)
+        rules = active.terms.policy.assets.get(asset)
+        if rules is None:
+            known = ", ".join(sorted(active.terms.policy.assets))
+            raise Problem(409, "policy_refused", f"assets: the policy lists {known}, not {asset[:16]}.")
+        if active.terms.cold is None or active.terms.cold != self._cold:
+            text = "COLD_SAFE: the environment and the active policy do not name the same cold wallet."
+            raise Problem(409, "policy_refused", text)
+        verdict = planner.plan(await self.snapshot(conn, rules, first=first, now=now), amount)
+        if isinstance(verdict, Refusal):
+            raise Problem(409, verdict.code, verdict.detail)
+        if isinstance(verdict, Nothing):
+            raise Problem(409, "policy_refused", f"nothing to sweep: {verdict.purpose}.")
+        return self._plan(active, rules, verdict)
+
+    async def panic(self, conn: AsyncConnection, *, now: datetime) -> list[Plan]:
+        """Everything of every asset that has a balance: tokens, then the gas token, which pays for them."""
+        active = await self._active(conn)
+        plans = []
+        for asset in sorted(active.terms.policy.assets.values(), key=lambda one: one.symbol == GAS_ASSET):
+            amount = (await inventory.available(conn, self._wallet, asset.symbol)).on_chain
+            if amount:
+                plans.append(self._plan(active, asset, Movement(amount, "panic: the hot wallet is emptied", True)))
+        del now
+        return plans
+
+    async def due(self, conn: AsyncConnection) -> list[str]:
+        """Those above their ceiling."""
+        listed = [asset for asset in await self.assets(conn) if asset.ceiling is not None]
+        return [asset.symbol for asset in listed if planner.due(await self.snapshot(conn, asset))]
+
+    async def every(self, conn: AsyncConnection) -> timedelta | None:
+        """`sweeps.every_minutes`; None for 0."""
+        minutes = (await self._active(conn)).terms.policy.every_minutes
+        return timedelta(minutes=minutes) if minutes else None
+
+    async def assets(self, conn: AsyncConnection) -> list[AssetPolicy]:
+        """What the active policy lists, for those who show it."""
+        return list((await self._active(conn)).terms.policy.assets.values())
+
+    async def snapshot(
+        self,
+        conn: AsyncConnection,
+        asset: AssetPolicy,
+        *,
+        first: bool = False,
+        now: datetime | None = None,
+        besides: Sweep | None = None,
+        seen: tuple[int, int | None] | None = None,
+    ) -> Snapshot:
+        """One asset as the rows say; `besides` is the sweep that is asked about, `seen` a balance and its block.
+
+        Without `now` nothing is counted as swept: whether the sweeper is due does not depend on it.
+        """
+        symbol, wallet = asset.symbol, self._wallet
+        if seen is None:
+            known = await inventory.available(conn, wallet, symbol)
+            seen = known.on_chain, known.block_number
+        on_chain, block = seen
+        holds = [
+            await payouts_service.held(conn, wallet, symbol, block),
+            await sweeps.held(conn, wallet, symbol, block),
+        ]
+        swept = 0 if now is None else await sweeps.swept_since(conn, wallet, symbol, now - DAY)
+        active = None
+        for other in await sweeps.active(conn, wallet, Kind.SWEEP):
+            if other.asset == symbol and (besides is None or other.id != besides.id):
+                active = other.id
+        if besides is not None:
+            holds[1] -= besides.amount if besides.status in {Status.APPROVED, Status.HELD} else 0
+            swept -= besides.amount if now is not None and besides.created_at >= now - DAY else 0
+        processing = await self._promised(conn) if symbol == MUSD else 0
+        return Snapshot(asset, on_chain, holds, processing, swept, active, first)
+
+    async def _paid(self, conn: AsyncConnection, payout: Payout, since: datetime) -> int:
+        """Base units of other payouts that were given a nonce since, and are not known to have failed."""
+        p, t = payouts.c, transactions.c
+        counted = p.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED])
+        query = sa.select(p.amount).join(transactions, t.id == p.transaction_id)
+        query = query.where(p.wallet == payout.wallet, p.asset == payout.asset, counted, t.created_at >= since)
+        # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
+        return sum((await conn.execute(query.where(p.id != payout.id))).scalars())
+
+    async def _active(self, conn: AsyncConnection) -> Version:
+        return await service.require_active(conn, self._scope)
+
+    @staticmethod
+    def _plan(active: Version, asset: AssetPolicy, movement: Movement) -> Plan:
+        return Plan(
+            asset=asset.symbol,
+            token=asset.token,
+            amount=movement.amount,
+            purpose=movement.purpose,
+            approval_needed=movement.approval_needed,
+            policy_version=str(active.version),
+            expires_after=timedelta(hours=active.terms.policy.approval_expires_hours),
+        )

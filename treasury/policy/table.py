@@ -1,0 +1,65 @@
+"""One row for each version of the terms; `active_key` is there for the one that counts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kit.columns import UtcDateTime
+from kit.database import metadata
+from treasury.policy.machine import State, Terms
+from treasury.policy.stored import load
+
+policies = sa.Table(
+    "treasury_policies",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("scope", sa.String(64), nullable=False),
+    sa.Column("version", sa.Integer(), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("terms", sa.Text(), nullable=False),
+    sa.Column("digest", sa.String(66), nullable=False),
+    sa.Column("loosens", sa.Text(), nullable=False, server_default=""),
+    sa.Column("active_key", sa.String(64), unique=True),
+    sa.Column("proposed_by", sa.String(64), nullable=False),
+    sa.Column("proposed_person", sa.String(128)),
+    sa.Column("approved_by", sa.String(64)),
+    sa.Column("approved_person", sa.String(128)),
+    sa.Column("applies_at", UtcDateTime()),
+    sa.Column("created_at", UtcDateTime(), nullable=False),
+    sa.Column("updated_at", UtcDateTime(), nullable=False),
+    sa.UniqueConstraint("scope", "version"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`loosens` names the rules that two persons must want; `applies_at` is when it may, once they do.
+
+    `proposed_person` None: the file proposed it, and no person has yet.
+    """
+
+    id: str
+    scope: str
+    version: int
+    status: State
+    terms: Terms
+    digest: str
+    loosens: tuple[str, ...]
+    active_key: str | None
+    proposed_by: str
+    proposed_person: str | None
+    approved_by: str | None
+    approved_person: str | None
+    applies_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def to_version(row: sa.Row[Any]) -> Version:
+    """A row as a value."""
+    fields = dict(row._mapping)
+    fields["status"], fields["terms"] = State(row.status), load(row.terms)
+    fields["loosens"] = tuple(row.loosens.split(",")) if row.loosens else ()
+    return Version(**fields)

@@ -124,13 +124,6 @@ def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
     """The hot wallet's signer, imported only when chosen; None where this process has no wallet."""
     if rules.hot_wallet is None:
         return None
-    if settings.HOT_WALLET_SIGNER != "local":
-        message = f"HOT_WALLET_SIGNER={settings.HOT_WALLET_SIGNER} is not available in this version; use local"
-        raise StartError(message)
-    if settings.HOT_WALLET_KEYSTORE is None or settings.HOT_WALLET_PASSWORD is None:
-        return None
-    from treasury.signers.local import LocalSigner
-
     limits = SigningRules(
         chain_id=rules.chain_id,
         wallet=rules.hot_wallet,
@@ -138,7 +131,30 @@ def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
         max_fee=MAX_FEE_WEI,
         cold=settings.COLD_SAFE_ADDRESS or None,
     )
-    return LocalSigner(settings.HOT_WALLET_KEYSTORE, settings.HOT_WALLET_PASSWORD.get_secret_value(), limits)
+    match settings.HOT_WALLET_SIGNER:
+        case "aws-kms":
+            from treasury.signers.aws import AwsKms
+            from treasury.signers.remote import RemoteSigner
+
+            return RemoteSigner(AwsKms(settings.AWS_KMS_KEY_ID), limits) if settings.AWS_KMS_KEY_ID else None
+        case "gcp-kms":
+            from treasury.signers.gcp import GcpKms
+            from treasury.signers.remote import RemoteSigner
+
+            if not settings.GCP_KMS_KEY_VERSION:
+                return None
+            keys = GcpKms(
+                settings.GCP_KMS_KEY_VERSION,
+                endpoint=settings.GCP_KMS_ENDPOINT,
+                require_hsm=settings.is_production,
+            )
+            return RemoteSigner(keys, limits)
+        case "local":
+            if settings.HOT_WALLET_KEYSTORE is None or settings.HOT_WALLET_PASSWORD is None:
+                return None
+            from treasury.signers.local import LocalSigner
+
+            return LocalSigner(settings.HOT_WALLET_KEYSTORE, settings.HOT_WALLET_PASSWORD.get_secret_value(), limits)
 
 
 def make_cold(settings: Settings, rules: SessionRules, pool: Pool) -> PoolColdWallet | None:
@@ -178,6 +194,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         clock=clock,
         registry=registry,
     )
+    signer = make_signer(settings, rules)
     try:
         yield Core(
             settings=settings,
@@ -191,10 +208,12 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             registry=registry,
             creator=Creator(database, stripe, rules, clock, ids),
             refresher=Refresher(database, stripe, rules, clock, ids),
-            signer=make_signer(settings, rules),
+            signer=signer,
             cold=make_cold(settings, rules, pool),
         )
     finally:
+        if signer is not None:
+            await signer.close()
         await pool.close()
         await http.close()
         await database.close()

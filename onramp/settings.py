@@ -227,6 +227,8 @@ def _production_problems(settings: Settings) -> list[str]:
             problems.append(
                 "HOT_WALLET_SIGNER=local keeps the key on this machine; production takes aws-kms or gcp-kms"
             )
+        if settings.GCP_KMS_ENDPOINT:
+            problems.append("GCP_KMS_ENDPOINT names a test server; production asks Google")
     problems += [f"{name} is required in production" for name, value in required.items() if not value]
     if settings.DATABASE_URL.get_secret_value().startswith("sqlite"):
         problems.append("DATABASE_URL: SQLite is for development; production takes Postgres")

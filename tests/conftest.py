@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -153,10 +154,17 @@ class DevStack:
 @pytest.fixture(scope="session")
 def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
     """The real command in a process of its own, as a person would start it."""
-    log = tmp_path_factory.mktemp("dev") / "dev.log"
+    with dev_process(tmp_path_factory.mktemp("dev")) as stack:
+        yield stack
+
+
+@contextmanager
+def dev_process(folder: Path, **variables: str) -> Iterator[DevStack]:
+    """`onramp dev` with `variables` in its environment; ended as by Ctrl-C."""
+    log = folder / "dev.log"
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     # A test makes more purchases a minute than a person does.
-    environment |= {"RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "LOG_FORMAT": "json"}
+    environment |= {"RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "LOG_FORMAT": "json"} | variables
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [str(ROOT / ".venv/bin/onramp"), "dev", "--port", "0"],

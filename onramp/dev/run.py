@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from pydantic import SecretStr
@@ -17,6 +17,7 @@ from onramp.cli.output import Refused
 from onramp.dev.anvil import free_port
 from onramp.dev.api_keys import dev_api_keys
 from onramp.dev.devchain import CHAIN_ID, DevChain
+from onramp.dev.keyservice import key_service
 from onramp.dev.rpc import DevChainError
 from onramp.dev.wallet import DevWallet, dev_wallet
 from onramp.sandbox.app import SandboxConfig, make_sandbox
@@ -92,6 +93,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             )
         )
         await _serve(stack, sandbox, sandbox_port)
+        signer = await stack.enter_async_context(key_service(load().HOT_WALLET_SIGNER, wallet))
         settings = dev_settings(
             home,
             port,
@@ -101,6 +103,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             secret_key=secret_key,
             publishable_key=publishable_key,
             webhook_secret=webhook_secret,
+            signer=signer,
         )
         keys = await dev_api_keys(home, settings)
         await _serve(stack, make_app(settings, workers=WORKERS), port)
@@ -125,6 +128,7 @@ def dev_settings(
     secret_key: str,
     publishable_key: str,
     webhook_secret: str,
+    signer: dict[str, Any],
 ) -> Settings:
     """Settings that join what was started; what else the environment says stays as it is."""
     return load(
@@ -143,7 +147,6 @@ def dev_settings(
         MUSD_TOKEN_ADDRESS=chain.deployment.musd,
         DELIVERY_MODE="payout",
         SETTLEMENT_ADDRESS=SETTLEMENT,
-        HOT_WALLET_SIGNER="local",
         HOT_WALLET_ADDRESS=wallet.address,
         HOT_WALLET_KEYSTORE=wallet.keystore,
         HOT_WALLET_PASSWORD=SecretStr(wallet.password),
@@ -152,6 +155,7 @@ def dev_settings(
         COLD_SAFE_THRESHOLD=3,
         JWT_SECRETS=SecretStr(_kept_secret(home / "jwt.secret")),
         ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port}",
+        **signer,
     )
 
 

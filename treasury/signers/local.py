@@ -47,6 +47,10 @@ class LocalSigner:
         signature = key.sign_msg_hash(signing_hash(intent))
         return assemble(intent, signature.r, signature.s, "local-" + secrets.token_hex(16))
 
+    async def close(self) -> None:
+        """Forget the key."""
+        self._key = None
+
     async def _opened(self) -> Any:
         async with self._opening:
             if self._key is None:

@@ -43,3 +43,6 @@ class Signer(Protocol):
 
     async def probe(self) -> None:
         """Prove that the key is there and is the pinned one, signing no transaction. Raises SignerError."""
+
+    async def close(self) -> None:
+        """Give back what was opened; nothing is asked of it afterwards."""

@@ -1,0 +1,41 @@
+"""A purchase with the hot wallet's key in a cloud: the real SDK in the real process, against the cloud's wire."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import dev_process
+
+BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
+
+
+async def json_of(http: aiohttp.ClientSession, method: str, url: str, **more: Any) -> Any:
+    async with http.request(method, url, **more) as answer:
+        assert answer.status < 300, (answer.status, await answer.text())
+        return await answer.json()
+
+
+@pytest.mark.parametrize(("signer", "prefix"), [("aws-kms", "aws-"), ("gcp-kms", "gcp-")])
+async def test_a_payout_is_signed_in_the_cloud(tmp_path: Path, signer: str, prefix: str) -> None:
+    with dev_process(tmp_path, HOT_WALLET_SIGNER=signer) as stack:
+        async with aiohttp.ClientSession() as http:
+            body = {"walletAddress": BUYER, "sourceAmount": "31.40", "sourceCurrency": "usd"}
+            made = await json_of(http, "POST", f"{stack.api}/api/v1/onramp/sessions", json=body)
+            stripe_id = made["payment"]["stripeSessionId"]
+            url = f"{stack.stripe}/sandbox/onramp_sessions/{stripe_id}/advance"
+            await json_of(http, "POST", url, json={"status": "fulfillment_complete"})
+            async with asyncio.timeout(30):
+                while (await json_of(http, "GET", f"{stack.api}/api/v1/onramp/sessions/{made['id']}"))[
+                    "status"
+                ] != "completed":
+                    await asyncio.sleep(0.2)
+            viewer = {"Authorization": f"Bearer {stack.viewer}"}
+            payouts = await json_of(http, "GET", f"{stack.api}/api/v1/treasury/payouts", headers=viewer)
+            (payout,) = payouts["data"]
+            assert payout["amount"] == "31.40"
+            url = f"{stack.api}/api/v1/treasury/transactions/{payout['transactionId']}"
+            (attempt,) = (await json_of(http, "GET", url, headers=viewer))["attempts"]
+            assert attempt["signerRequestId"].startswith(prefix)

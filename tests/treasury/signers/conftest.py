@@ -1,0 +1,138 @@
+"""The same key behind every signer: a keystore, AWS's wire, Google's wire, a hardware security module in software."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain.erc20 import reference_of
+from chain.types import to_checksum
+from onramp.dev.anvil import free_port
+from onramp.dev.kms import DevKey
+from onramp.dev.kms_aws import KEY_ID, FakeAwsKms
+from onramp.dev.kms_gcp import KEY_VERSION, FakeGcpKms
+from onramp.server import start_app
+from tests.treasury.fakes import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
+from treasury.signers.aws import AwsKms
+from treasury.signers.gcp import GcpKms
+from treasury.signers.intent import SigningRules, TransferIntent
+from treasury.signers.local import LocalSigner
+from treasury.signers.protocol import Signer
+from treasury.signers.remote import KeyService, RemoteSigner
+
+RULES = SigningRules(CHAIN_ID, WALLET, TOKEN, max_fee=10**10)
+INTENT = TransferIntent(
+    CHAIN_ID, WALLET, 7, TOKEN, to_checksum("0x" + "b0" * 20), 5 * MUSD, reference_of("ons_one"), 80_000, 10**9, 10**8
+)
+
+
+class Hurried:
+    """Waits are remembered and take no time."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        self.elapsed += seconds
+
+
+@dataclass(slots=True)
+class Rig:
+    """A signer, and the key behind it whose faults a test sets."""
+
+    signer: Signer
+    key: DevKey
+    keys: KeyService
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """As a deployment gives it to the SDK; nothing else tells it where to go."""
+
+    def set_up(url: str) -> None:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", url)
+        monkeypatch.setenv("AWS_REGION", "eu-west-1")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "development")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "development")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    return set_up
+
+
+@pytest.fixture
+async def aws(aws_environment: Callable[[str], None]) -> AsyncIterator[Rig]:
+    port, key = free_port(), DevKey(KEY)
+    runner, _ = await start_app(FakeAwsKms(key).app(), "127.0.0.1", port)
+    aws_environment(f"http://127.0.0.1:{port}")
+    keys = AwsKms(KEY_ID)
+    yield Rig(RemoteSigner(keys, RULES, Hurried()), key, keys)  # type: ignore[arg-type] # a clock of two hands
+    await keys.close()
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def gcp() -> AsyncIterator[Rig]:
+    key = DevKey(KEY)
+    server = FakeGcpKms(key)
+    keys = GcpKms(KEY_VERSION, endpoint=await server.start())
+    yield Rig(RemoteSigner(keys, RULES, Hurried()), key, keys)  # type: ignore[arg-type] # a clock of two hands
+    await keys.close()
+    await server.stop()
+
+
+@pytest.fixture(scope="session")
+def keystore(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from eth_account import Account
+
+    path = tmp_path_factory.mktemp("keys") / "hot.json"
+    path.write_text(json.dumps(Account.encrypt(KEY, "correct horse", kdf="pbkdf2", iterations=1000)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def hsm_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A fresh token of SoftHSM: the library's path and the token's PIN."""
+    library = next((path for path in Path("/usr/lib").rglob("libsofthsm2.so")), None)
+    if library is None or shutil.which("softhsm2-util") is None:
+        message = "SoftHSM is not installed (Debian's softhsm2)"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    home = tmp_path_factory.mktemp("hsm")
+    (home / "tokens").mkdir()
+    (home / "softhsm2.conf").write_text(f"directories.tokendir = {home / 'tokens'}\nobjectstore.backend = file\n")
+    before = os.environ.get("SOFTHSM2_CONF")
+    os.environ["SOFTHSM2_CONF"] = str(home / "softhsm2.conf")
+    command = ["softhsm2-util", "--init-token", "--free", "--label", "onramp", "--pin", "4711", "--so-pin", "4712"]
+    subprocess.run(command, check=True, capture_output=True)
+    yield str(library), "4711"
+    if before is None:
+        del os.environ["SOFTHSM2_CONF"]
+    else:
+        os.environ["SOFTHSM2_CONF"] = before
+
+
+@pytest.fixture
+def each_signer(request: pytest.FixtureRequest) -> Iterator[Signer]:
+    match request.param:
+        case "local":
+            yield LocalSigner(request.getfixturevalue("keystore"), "correct horse", RULES)
+        case "softhsm":
+            from tests.treasury.signers.softhsm import SoftHsm
+
+            keys: Any = SoftHsm(*request.getfixturevalue("hsm_token"))
+            yield RemoteSigner(keys, SigningRules(CHAIN_ID, keys.address, TOKEN, max_fee=10**10))
+            keys.end()
+        case name:
+            rig: Rig = request.getfixturevalue(name)
+            yield rig.signer

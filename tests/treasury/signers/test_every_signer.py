@@ -1,0 +1,75 @@
+"""What every signer keeps to, whatever holds the key."""
+
+from dataclasses import replace
+
+import pytest
+from eth_account import Account
+
+from chain.types import to_checksum
+from tests.treasury.signers.conftest import INTENT, RULES
+from treasury.signers.encoding import CURVE_ORDER
+from treasury.signers.intent import NativeTransferIntent, Purpose, SelfTransferIntent
+from treasury.signers.protocol import Signer, SignerRefused
+
+each = pytest.mark.parametrize("each_signer", ["local", "aws", "gcp", "softhsm"], indirect=True)
+
+
+@each
+async def test_what_is_signed_recovers_to_the_pinned_wallet_and_is_accepted_by_nodes(each_signer: Signer) -> None:
+    from eth_account.typed_transactions.typed_transaction import TypedTransaction
+    from hexbytes import HexBytes
+
+    intent = replace(INTENT, wallet=each_signer.address)
+    ids = set()
+    for nonce in range(12):
+        signed = await each_signer.sign(replace(intent, nonce=nonce))
+        fields = TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
+        assert Account.recover_transaction(signed.raw) == each_signer.address
+        assert fields["s"] <= CURVE_ORDER // 2
+        assert fields["v"] in {0, 1}
+        assert fields["nonce"] == nonce
+        ids.add(signed.request_id)
+    assert len(ids) == 12
+    assert all(len(name) > 8 for name in ids)
+
+
+@each
+async def test_the_key_is_there_and_is_the_pinned_one(each_signer: Signer) -> None:
+    await each_signer.probe()
+
+
+@each
+async def test_an_end_of_a_nonce_is_signed_and_moves_nothing(each_signer: Signer) -> None:
+    signed = await each_signer.sign(SelfTransferIntent(RULES.chain_id, each_signer.address, 3, 21_000, 10**9, 10**8))
+    assert Account.recover_transaction(signed.raw) == each_signer.address
+
+
+@each
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"chain_id": 1},
+        {"token": to_checksum("0x" + "cc" * 20)},
+        {"to": to_checksum("0x" + "00" * 20)},
+        {"amount": 0},
+        {"amount": 2**256},
+        {"nonce": -1},
+        {"gas_limit": 10**7},
+        {"max_fee": 10**12},
+        {"priority_fee": 2 * 10**9},
+        {"purpose": Purpose.SWEEP},
+        {"reference": b"short"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_what_breaks_a_rule_is_not_signed(each_signer: Signer, change: dict[str, object]) -> None:
+    intent = replace(INTENT, wallet=each_signer.address)
+    with pytest.raises(SignerRefused, match="Refused to sign"):
+        await each_signer.sign(replace(intent, **change))  # type: ignore[arg-type] # each by its own name
+
+
+@each
+async def test_the_gas_token_goes_nowhere_without_a_pinned_cold_wallet(each_signer: Signer) -> None:
+    intent = NativeTransferIntent(RULES.chain_id, each_signer.address, 0, INTENT.to, 1, 21_000, 10**9, 10**8)
+    with pytest.raises(SignerRefused, match="cold wallet"):
+        await each_signer.sign(intent)

@@ -1,0 +1,131 @@
+"""Google Cloud KMS, by the official async client (cloud.google.com/kms/docs/create-validate-signatures).
+
+The key version is the identity: EC_SIGN_SECP256K1_SHA256, at protection level HSM in production. Google asks its callers to prove data
+in transit by CRC32C both ways (cloud.google.com/kms/docs/data-integrity-guidelines); a reply that does not prove itself is thrown away.
+"""
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from treasury.signers.protocol import SignerError, SignerRefused, SignerUnavailable
+from treasury.signers.remote import ATTEMPT_SECONDS, KeySignature, SignerThrottled
+
+if TYPE_CHECKING:
+    from google.cloud.kms_v1 import KeyManagementServiceAsyncClient
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+REFUSED: Final = {
+    "PermissionDenied": "Google Cloud KMS does not let this identity use the hot wallet's key: it needs roles/cloudkms.signer and viewPublicKey.",
+    "Unauthenticated": "Google Cloud does not know the credentials of this service.",
+    "NotFound": "Google Cloud KMS knows no key version under GCP_KMS_KEY_VERSION.",
+    "FailedPrecondition": "The hot wallet's key version is not enabled in Google Cloud KMS.",
+    "InvalidArgument": "Google Cloud KMS does not understand GCP_KMS_KEY_VERSION, or its key is of another kind.",
+}
+_CORRUPT: Final = "A reply of Google Cloud KMS was changed on its way; it was thrown away."
+
+
+class GcpKms:
+    """Implements `KeyService`."""
+
+    def __init__(self, key_version: str, *, endpoint: str = "", require_hsm: bool = True) -> None:
+        """`key_version`: projects/.../cryptoKeyVersions/N. `endpoint`: another server's host and port; in clear on loopback alone."""
+        self._name = key_version
+        self._endpoint = endpoint
+        self._require_hsm = require_hsm
+        self._client: KeyManagementServiceAsyncClient | None = None
+
+    async def public_key(self) -> bytes:
+        """The public key as SPKI DER, out of the PEM that Google sends."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+        from google.cloud.kms_v1 import CryptoKeyVersion
+
+        answer = await self._call("get_public_key", {"name": self._name})
+        pem = answer.pem.encode()
+        if answer.name != self._name or answer.pem_crc32c != _crc32c(pem):
+            raise SignerUnavailable(_CORRUPT)
+        if answer.algorithm != CryptoKeyVersion.CryptoKeyVersionAlgorithm.EC_SIGN_SECP256K1_SHA256:
+            raise SignerRefused("The key version is not of the algorithm EC_SIGN_SECP256K1_SHA256.")
+        self._check_level(answer.protection_level)
+        try:
+            return load_pem_public_key(pem).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        except ValueError:
+            raise SignerRefused("The key service answered something that is no public key.") from None
+
+    async def sign(self, digest: bytes) -> KeySignature:
+        """Sign a digest as it is: KMS calls the field sha256, and hashes nothing."""
+        # Google's audit log keeps the reason given, so that a signature of ours can be told from one that is not.
+        request_id = "gcp-" + secrets.token_hex(16)
+        question = {"name": self._name, "digest": {"sha256": digest}, "digest_crc32c": _crc32c(digest)}
+        answer = await self._call("asymmetric_sign", question, (("x-goog-request-reason", request_id),))
+        proved = answer.verified_digest_crc32c and answer.name == self._name
+        if not proved or answer.signature_crc32c != _crc32c(answer.signature):
+            raise SignerUnavailable(_CORRUPT)
+        self._check_level(answer.protection_level)
+        return KeySignature(bytes(answer.signature), request_id)
+
+    async def probe(self) -> None:
+        """Google has no dry run: a key version that is not enabled does not show its public key either, and that was asked for."""
+
+    async def close(self) -> None:
+        """Close the channel."""
+        if self._client is not None:
+            await self._client.transport.close()  # type: ignore[no-untyped-call] # Google leaves it untyped
+            self._client = None
+
+    def _check_level(self, level: Any) -> None:
+        from google.cloud.kms_v1 import ProtectionLevel
+
+        if self._require_hsm and level != ProtectionLevel.HSM:
+            raise SignerRefused("The hot wallet's key is not kept in hardware (protection level HSM).")
+
+    async def _call(self, name: str, request: dict[str, Any], metadata: tuple[tuple[str, str], ...] = ()) -> Any:
+        from google.api_core.exceptions import GoogleAPICallError, RetryError
+        from google.auth.exceptions import GoogleAuthError
+
+        try:
+            if self._client is None:
+                self._client = _connect(self._endpoint)
+            method = getattr(self._client, name)
+            return await method(request=request, timeout=ATTEMPT_SECONDS, retry=None, metadata=metadata)
+        except GoogleAPICallError as error:
+            raise _meaning(type(error).__name__) from None
+        except (GoogleAuthError, RetryError, OSError) as error:
+            raise SignerUnavailable(f"Google Cloud KMS cannot be asked ({type(error).__name__}).") from None
+
+
+def _meaning(kind: str) -> SignerError:
+    if kind in {"ResourceExhausted", "TooManyRequests"}:
+        return SignerThrottled("Google Cloud KMS was asked too often.")
+    if kind in REFUSED:
+        return SignerRefused(REFUSED[kind])
+    if kind == "DeadlineExceeded":
+        return SignerUnavailable("Google Cloud KMS did not answer in time.")
+    return SignerUnavailable(f"Google Cloud KMS is unwell ({kind}).")
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether `endpoint` (host and port) is this machine, so that it may be spoken to in clear and without credentials."""
+    return urlsplit(f"//{endpoint}").hostname in LOOPBACK
+
+
+def _connect(endpoint: str) -> "KeyManagementServiceAsyncClient":
+    from google.cloud.kms_v1 import KeyManagementServiceAsyncClient
+
+    if not endpoint:
+        return KeyManagementServiceAsyncClient()
+    if not is_loopback(endpoint):
+        from google.api_core.client_options import ClientOptions
+
+        return KeyManagementServiceAsyncClient(client_options=ClientOptions(api_endpoint=endpoint))
+    from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceGrpcAsyncIOTransport
+    from grpc import aio
+
+    transport = KeyManagementServiceGrpcAsyncIOTransport(channel=aio.insecure_channel(endpoint))
+    return KeyManagementServiceAsyncClient(transport=transport)
+
+
+def _crc32c(data: bytes) -> int:
+    import google_crc32c
+
+    return int(google_crc32c.value(data))

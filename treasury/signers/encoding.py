@@ -1,15 +1,12 @@
 """From an intent to a type-2 transaction and back: one path for every signer, whatever holds the key."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chain.erc20 import encode_transfer, payout_calldata
 from chain.types import keccak, to_checksum
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent
 from treasury.signers.protocol import Signed, SignerRefused
-
-if TYPE_CHECKING:
-    from eth_account.typed_transactions.typed_transaction import TypedTransaction
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """The order n of secp256k1."""
@@ -26,31 +23,24 @@ def _call(intent: Intent) -> tuple[str, int, bytes]:
     return intent.token, 0, payout_calldata(intent.to, intent.amount, intent.reference)
 
 
-def _fields(intent: Intent) -> dict[str, Any]:
+def _unsigned(intent: Intent) -> list[Any]:
+    """The fields of an EIP-1559 transaction in their order (eips.ethereum.org/EIPS/eip-1559), without the signature."""
     to, value, data = _call(intent)
-    return {
-        "type": 2,
-        "chainId": intent.chain_id,
-        "nonce": intent.nonce,
-        "maxPriorityFeePerGas": intent.priority_fee,
-        "maxFeePerGas": intent.max_fee,
-        "gas": intent.gas_limit,
-        "to": to,
-        "value": value,
-        "data": data,
-        "accessList": [],
-    }
+    fees = (intent.priority_fee, intent.max_fee)
+    return [intent.chain_id, intent.nonce, *fees, intent.gas_limit, bytes.fromhex(to[2:]), value, data, []]
 
 
-def _typed(fields: dict[str, Any]) -> "TypedTransaction":
-    from eth_account.typed_transactions.typed_transaction import TypedTransaction
+def _encode(fields: list[Any]) -> bytes:
+    import rlp
 
-    return TypedTransaction.from_dict(fields)
+    # RLP knows bytes and lists alone: a number is its bytes, the highest first, without leading zeros.
+    items = [item.to_bytes((item.bit_length() + 7) // 8, "big") if isinstance(item, int) else item for item in fields]
+    return b"\x02" + bytes(rlp.encode(items, infer_serializer=False))
 
 
 def signing_hash(intent: Intent) -> bytes:
     """The 32 bytes that the key signs (EIP-1559)."""
-    return bytes(_typed(_fields(intent)).hash())
+    return keccak(_encode(_unsigned(intent)))
 
 
 def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
@@ -58,21 +48,29 @@ def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
 
     Raises SignerRefused where no parity recovers to the wallet: another key, another digest, or a corrupt reply.
     """
-    from eth_account import Account
-
     if not (0 < r < CURVE_ORDER and 0 < s < CURVE_ORDER):
         raise SignerRefused("The signer answered numbers that are no signature.")
     # Nodes refuse the upper half (EIP-2); flipping s flips the parity, so it is tried afterwards.
     low = min(s, CURVE_ORDER - s)
+    fields = _unsigned(intent)
+    digest, wallet = keccak(_encode(fields)), bytes.fromhex(intent.wallet[2:])
     for parity in (0, 1):
-        raw = _typed({**_fields(intent), "v": parity, "r": r, "s": low}).encode()
-        try:
-            recovered = Account.recover_transaction(raw)
-        except Exception:  # noqa: BLE001, S112 - a point that is not on the curve: libraries differ in what they raise
-            continue
-        if recovered == intent.wallet:
+        if _recovered(digest, r, low, parity) == wallet:
+            raw = _encode([*fields, parity, r, low])
             return Signed(raw=raw, hash="0x" + keccak(raw).hex(), request_id=request_id)
     raise SignerRefused("The signature does not belong to the hot wallet's pinned address; it was thrown away.")
+
+
+def _recovered(digest: bytes, r: int, s: int, parity: int) -> bytes | None:
+    """The last 20 bytes of the keccak of the key that made this signature; None where there is no such point on the curve."""
+    from coincurve import PublicKey
+
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([parity])
+    try:
+        key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
+    except Exception:  # noqa: BLE001 - coincurve raises a bare Exception
+        return None
+    return keccak(key.format(compressed=False)[1:])[-20:]
 
 
 def encode_signed(shown: Mapping[str, Any]) -> bytes:
@@ -86,4 +84,6 @@ def encode_signed(shown: Mapping[str, Any]) -> bytes:
         "data": shown["input"],
         "accessList": shown.get("accessList", []),
     }
-    return bytes(_typed({**fields, **listed, "v": int(parity, 16)}).encode())
+    from eth_account.typed_transactions.typed_transaction import TypedTransaction
+
+    return bytes(TypedTransaction.from_dict({**fields, **listed, "v": int(parity, 16)}).encode())

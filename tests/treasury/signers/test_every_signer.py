@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 
+from chain.erc20 import payout_calldata
 from chain.types import to_checksum
+from tests.treasury.fakes import KEY
 from tests.treasury.signers.conftest import INTENT, RULES
 from treasury.signers.encoding import CURVE_ORDER
 from treasury.signers.intent import NativeTransferIntent, Purpose, SelfTransferIntent
@@ -73,3 +75,27 @@ async def test_the_gas_token_goes_nowhere_without_a_pinned_cold_wallet(each_sign
     intent = NativeTransferIntent(RULES.chain_id, each_signer.address, 0, INTENT.to, 1, 21_000, 10**9, 10**8)
     with pytest.raises(SignerRefused, match="cold wallet"):
         await each_signer.sign(intent)
+
+
+@pytest.mark.parametrize("each_signer", ["local"], indirect=True)
+@pytest.mark.parametrize("nonce", [0, 1, 127, 128, 255, 256, 2**63])
+@pytest.mark.parametrize("amount", [1, 127, 128, 10**18, 2**256 - 1])
+async def test_the_bytes_are_those_of_eth_account(each_signer: Signer, nonce: int, amount: int) -> None:
+    intent = replace(INTENT, nonce=nonce, amount=amount)
+    theirs = Account.sign_transaction(
+        {
+            "type": 2,
+            "chainId": intent.chain_id,
+            "nonce": nonce,
+            "maxPriorityFeePerGas": intent.priority_fee,
+            "maxFeePerGas": intent.max_fee,
+            "gas": intent.gas_limit,
+            "to": intent.token,
+            "value": 0,
+            "data": payout_calldata(intent.to, amount, intent.reference or b""),
+        },
+        KEY,
+    )
+    signed = await each_signer.sign(intent)
+    assert signed.raw == bytes(theirs.raw_transaction)
+    assert signed.hash == "0x" + bytes(theirs.hash).hex()

@@ -21,7 +21,7 @@ from kit.clock import Clock, SystemClock
 from kit.database import Database, connect
 from kit.group import Gather
 from kit.http.middleware import Furniture, HttpMetrics
-from kit.http.routes import GUARD, Route, add_routes
+from kit.http.routes import GUARD, LIMITER, Route, add_routes
 from kit.ids import RandomIds
 from kit.logs import get_logger
 from kit.worker import Runner, Worker, WorkerMetrics
@@ -35,6 +35,9 @@ from onramp.guard import Guard
 from onramp.health import Check, Health
 from onramp.invitations import routes as invitation_routes
 from onramp.janitor import Janitor, StateMetrics
+from onramp.limits.counter import MemoryCounts, SharedCounts
+from onramp.limits.limiter import Limiter
+from onramp.limits.policy import Kind, Rate, parse_rate
 from onramp.login import routes as login_routes
 from onramp.login.tokens import Tokens
 from onramp.quotes import routes as quote_routes
@@ -219,6 +222,18 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         await database.close()
 
 
+def make_limiter(core: Core) -> Limiter:
+    """Who may ask how often; counted in Redis where there is one."""
+    settings, url = core.settings, core.settings.REDIS_URL.get_secret_value()
+    counts = SharedCounts(url, core.clock, core.registry) if url else MemoryCounts()
+    rates: dict[Kind, Rate | None] = {
+        "create": parse_rate(settings.RATE_LIMIT_CREATE),
+        "read": parse_rate(settings.RATE_LIMIT_READ),
+        "auth": parse_rate(settings.RATE_LIMIT_AUTH),
+    }
+    return Limiter(counts, rates, split(settings.TRUSTED_PROXIES), core.clock, core.registry)
+
+
 def make_deliveries(core: Core, changed: Callable[[], None]) -> DeliveriesWorker:
     """What reads the chain: a worker, and at once for a wallet that asks."""
     wallet = [core.rules.hot_wallet] if core.rules.hot_wallet else []
@@ -398,6 +413,8 @@ def make_app(
             app[SERVICES] = services
             keeper = Keeper(core.database, settings.ring, core.clock)
             app[GUARD] = Guard(keeper.resolve, tokens.resolve, check_code=keeper.check_code)
+            limiter = make_limiter(core)
+            app[LIMITER] = limiter
             furniture = Furniture(
                 origins=split(settings.ALLOWED_ORIGINS),
                 ids=core.ids,
@@ -415,6 +432,7 @@ def make_app(
             if runner is not None:
                 await runner.stop()
             await keeper.stop()
+            await limiter.close()
             await live.stop()
             await services.health.stop()
 

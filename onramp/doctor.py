@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
 from chain.errors import ChainError
 from chain.pool import Pool
+from kit.clock import SystemClock
 from kit.logs import redact
 from kit.problems import Problem
 from onramp import checks, governing, migrations
 from onramp.app import Core, open_core
+from onramp.limits.counter import SharedCounts
 from onramp.settings import Settings, SettingsError, load
 from treasury.policy import service
 from treasury.policy.reading import PolicyError
@@ -135,9 +138,22 @@ def _signer(core: Core) -> Callable[[], Awaitable[str]]:
 
 
 async def _redis(settings: Settings) -> Finding:
-    if settings.REDIS_URL.get_secret_value():
-        return Finding("redis", ok=True, detail="set, and not used by this version")
-    return Finding("redis", ok=True, detail="not configured")
+    url = settings.REDIS_URL.get_secret_value()
+    if not url:
+        return Finding("redis", ok=True, detail="not configured: limits are counted in each process")
+
+    async def check() -> str:
+        counts = SharedCounts(url, SystemClock(), CollectorRegistry())
+        try:
+            await counts.probe()
+        except Exception as error:
+            message = f"Redis does not answer ({type(error).__name__}): limits are counted in each process meanwhile"
+            raise checks.NotWellError(message) from error
+        finally:
+            await counts.close()
+        return "counts what replicas share"
+
+    return await _finding("redis", check)
 
 
 async def _nodes(pool: Pool) -> list[Finding]:

@@ -14,6 +14,7 @@ from chain.types import to_checksum
 from kit.database import normalise_url
 from kit.keyring import DEVELOPMENT, KeyRing, is_weak, parse_key
 from kit.money import parse_units
+from onramp.limits.policy import parse_rate
 from treasury.settings import TreasurySettings
 
 MAINNET = 31612
@@ -97,6 +98,12 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     @classmethod
     def _is_an_amount(cls, value: str) -> str:
         parse_units(value, 2)
+        return value
+
+    @field_validator("RATE_LIMIT_CREATE", "RATE_LIMIT_READ", "RATE_LIMIT_AUTH")
+    @classmethod
+    def _are_rates(cls, value: str) -> str:
+        parse_rate(value)
         return value
 
     @field_validator("TRUSTED_PROXIES")

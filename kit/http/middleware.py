@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as AiohttpHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from kit.http.routes import ROUTE, route_of
+from kit.http.routes import LIMIT_HEADERS, ROUTE, route_of
 from kit.ids import Ids
 from kit.logs import get_logger
 from kit.problems import Problem
@@ -139,13 +139,18 @@ class Furniture:
         headers["X-Request-Id"] = request.get(REQUEST_ID, "")
         for name, value in self._headers:
             headers.setdefault(name, value)
+        left = request.get(LIMIT_HEADERS)
+        if left is not None:
+            headers.update(left)
         origin = request.headers.get("Origin")
         if origin is None:
             return
         headers["Vary"] = "Origin"
         if origin in self._origins or "*" in self._origins:
             headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After, Location"
+            headers["Access-Control-Expose-Headers"] = (
+                "X-Request-Id, Retry-After, Location, RateLimit, RateLimit-Policy"
+            )
             if request.method == "OPTIONS":
                 headers["Access-Control-Allow-Methods"] = _METHODS
                 headers["Access-Control-Allow-Headers"] = _HEADERS

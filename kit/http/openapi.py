@@ -143,6 +143,8 @@ def _others(route: Route) -> dict[int, str]:
         statuses |= {404}
     if route.who not in {"anyone", "stripe"}:
         statuses |= {401} | ({403} if route.who != "metrics" else set())
+    if route.path.startswith("/api/v1/") and route.who != "stripe":
+        statuses |= {429}
     return {**{status: _STANDARD[status] for status in statuses}, **route.also}
 
 

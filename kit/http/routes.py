@@ -26,6 +26,18 @@ class Guard(Protocol):
 
 GUARD: web.AppKey[Guard] = web.AppKey("guard")
 
+
+class Limiter(Protocol):
+    """Decides who asked too often."""
+
+    async def check(self, request: web.Request, route: "Route") -> None:
+        """Raise Problem 429 for one request too many; leave LIMIT_HEADERS on the request."""
+
+
+LIMITER: web.AppKey[Limiter] = web.AppKey("limiter")
+LIMIT_HEADERS = web.RequestKey("limit_headers", dict[str, str])
+"""What the answer shall say of how much is left."""
+
 BODY = web.RequestKey("body", BaseModel)
 QUERY = web.RequestKey("query", BaseModel)
 KIB = 1024
@@ -189,6 +201,9 @@ def _wrap(route: Route) -> Handler:
         request[ROUTE] = route
         if route.who != "anyone":
             await request.app[GUARD].check(request, route.who)
+        limiter = request.app.get(LIMITER)
+        if limiter is not None:
+            await limiter.check(request, route)
         if route.query is not None:
             request[QUERY] = parse_query(request, route.query)
         if route.body is not None and not route.raw:

@@ -137,7 +137,8 @@ async def start(sqlite_url: str) -> AsyncIterator[Start]:
                     "PORT": port, "DATABASE_URL": SecretStr(overrides.pop("url", sqlite_url)), "STRIPE_SECRET_KEY": SecretStr("sk_test_api"),
                     "STRIPE_PUBLISHABLE_KEY": "pk_test_api", "STRIPE_WEBHOOK_SECRETS": SecretStr(",".join(SECRETS)),
                     "STRIPE_API_BASE": stripe, "MEZO_RPC_URLS": SecretStr("a=http://127.0.0.1:9,b=http://127.0.0.1:19"),
-                    "SETTLEMENT_ADDRESS": SETTLEMENT, "HOT_WALLET_ADDRESS": HOT_WALLET, **overrides,
+                    "SETTLEMENT_ADDRESS": SETTLEMENT, "HOT_WALLET_ADDRESS": HOT_WALLET,
+                    "RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "RATE_LIMIT_AUTH": "", **overrides,
                 }
             )  # fmt: skip
             runner, _ = await start_app(make_app(settings, workers=()), "127.0.0.1", port)

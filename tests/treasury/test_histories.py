@@ -1,0 +1,276 @@
+"""Random histories of payouts, sweeps and misfortunes: whatever happens, the treasury's invariants hold.
+
+The sender is the real one, on a real database, with a scripted chain and a clock that tests move. The invariants are
+those that the best senders share: I1 nonces dense, one operation each; I2 one transfer for each payout and sweep; I3
+every transaction on chain is one of our attempts; I5 nothing leaves `final` but by a reorganisation; I6 nothing is sent
+that is not stored; I7 sweeps leave the floor, and what is held and free sums to the balance; I8 sweeps go to the pinned
+Safe while it proves itself; I9 a pause stops signatures, but not a panic's; I10 no fee above the ceiling.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import traceback
+from collections import Counter
+from collections.abc import Coroutine
+from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime
+from multiprocessing import get_context
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.erc20 import split_payout_calldata
+from kit.database import Database
+from kit.problems import Problem
+from tests.treasury.fakes import MUSD, SAFE, TOKEN, WALLET, KeySigner
+from tests.treasury.inline import InlineDatabase
+from tests.treasury.world import Crash, Policy, World
+from treasury import inventory
+from treasury.history import history
+from treasury.payouts import deciding
+from treasury.ports import WalletView
+from treasury.sender import CHECKPOINTS, operations
+from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, TransferIntent
+from treasury.signers.protocol import Signed
+from treasury.status import Status
+from treasury.sweeps.machine import Kind
+from treasury.sweeps.table import Sweep
+from treasury.transactions.table import attempts, transactions
+
+PROVE = bool(os.environ.get("PROVE"))
+HISTORIES = int(os.environ.get("HISTORIES", "2000"))
+"""`make prove` with HISTORIES=100000 lives as many, longer ones, and others each time."""
+STEPS = 40 if PROVE else 12
+PROCESSES = 2
+FLOOR = 50 * MUSD
+CEILING = 50 * 10**9
+
+
+class Floor(Policy):
+    """Sweeps leave the floor."""
+
+    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
+        leaving = await operations.leaving(conn, WALLET, sweep.asset, view.block_number)
+        return "below the floor" if sweep.token == TOKEN and view.token - leaving - sweep.amount < FLOOR else None
+
+
+class Watched(KeySigner):
+    """Looks, at the moment of each signature, at what must be so then."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    async def sign(self, intent: Intent) -> Signed:
+        world = self._world
+        signed = await super().sign(intent)
+        assert intent.max_fee <= CEILING, "I10"
+        if isinstance(intent, TransferIntent | NativeTransferIntent) and intent.purpose is not Purpose.PAYOUT:
+            assert intent.to == SAFE, "I8: another destination"
+            assert not world.cold.reasons, "I8: the Safe does not prove itself"
+        if intent.purpose is Purpose.PAYOUT:
+            assert not world.pause.payouts, "I9"
+        if intent.purpose is Purpose.SWEEP:
+            assert not world.pause.sweeps, "I9"
+            if isinstance(intent, TransferIntent):
+                assert world.chain.balance - intent.amount >= FLOOR, "I7: below the floor"
+        return signed
+
+
+class Histories(RuleBasedStateMachine):
+    """One wallet's life."""
+
+    database: Database
+    loop: asyncio.AbstractEventLoop
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(self.database)
+        self.world.policy = Floor()
+        self.world.signer = Watched(self.world)
+        self.world.chain.balance = 200 * MUSD
+        self.run(self.world.forget())
+        self.sender = self.world.sender()
+        self.sessions: dict[str, bool] = {}
+        self.panicked = False
+
+    @rule(amount=st.integers(1, 60), paid=st.sampled_from([True, True, True, False]))
+    def owe(self, amount: int, paid: bool) -> None:
+        session = f"ons_{len(self.sessions)}"
+        self.sessions[session] = paid
+        self.world.clock.seconds += 1
+        self.run(self.world.owe(session, amount * MUSD, paid=paid))
+
+    @rule()
+    def the_buyer_did_pay_after_all(self) -> None:
+        for session, paid in self.sessions.items():
+            if not paid:
+                payout = self.run(self.world.payout(session))
+                self.run(self.world.owe(session, payout.amount))
+                self.sessions[session] = True
+
+    @rule(
+        amount=st.integers(1, 120), kind=st.sampled_from([Kind.SWEEP, Kind.SWEEP, Kind.PANIC]), approved=st.booleans()
+    )
+    def sweep(self, amount: int, kind: Kind, approved: bool) -> None:
+        try:
+            self.run(self.world.sweep(amount * MUSD, kind=kind, approved=approved))
+        except Problem as problem:
+            assert problem.code == "already_active"
+        else:
+            self.panicked |= kind is Kind.PANIC and approved
+
+    @rule(blocks=st.integers(1, 3))
+    def time_passes(self, blocks: int) -> None:
+        self.work()
+        self.world.clock.seconds += 15
+        self.world.chain.mine(blocks)
+        self.work()
+
+    def work(self) -> None:
+        for _ in range(4):
+            try:
+                if not self.run(self.sender.step()):
+                    return
+            except Crash:
+                self.sender = self.world.sender()
+
+    @rule(name=st.sampled_from(CHECKPOINTS))
+    def the_process_dies(self, name: str) -> None:
+        left = [name]
+
+        def checkpoint(reached: str) -> None:
+            if left == [reached]:
+                left.clear()
+                raise Crash(reached)
+
+        self.sender = self.world.sender(checkpoint)
+        self.work()
+
+    @rule()
+    def another_leads(self) -> None:
+        self.sender = self.world.sender()
+
+    @rule(payouts=st.booleans(), swept=st.booleans())
+    def people_pause_and_resume(self, payouts: bool, swept: bool) -> None:
+        self.world.pause.payouts, self.world.pause.sweeps = payouts, swept
+
+    @rule(drift=st.booleans())
+    def the_safe_drifts_or_is_well(self, drift: bool) -> None:
+        self.world.cold.reasons = ("It has modules.",) if drift else ()
+
+    @rule(gwei=st.sampled_from([1, 2, 5, 60]))
+    def fees_move(self, gwei: int) -> None:
+        chain = self.world.chain
+        chain.fee = chain.floor = gwei * 10**9
+        chain.pending.clear()  # nodes forget what offers too little, and may forget anything
+
+    @rule(deaf=st.booleans(), unreachable=st.booleans(), down=st.booleans(), silent=st.booleans())
+    def the_outside_is_unwell(self, deaf: bool, unreachable: bool, down: bool, silent: bool) -> None:
+        self.world.chain.deaf, self.world.chain.unreachable = deaf, unreachable
+        self.world.signer.down, self.world.stripe.down = down, silent
+
+    @rule(reverts=st.booleans())
+    def transactions_revert(self, reverts: bool) -> None:
+        self.world.chain.reverts = reverts
+
+    @precondition(lambda self: any(not mined.reverted for mined in self.world.chain.mined.values()))
+    @rule()
+    def the_newest_block_changes(self) -> None:
+        chain = self.world.chain
+        last = max(chain.mined.values(), key=lambda mined: mined.tx.nonce)
+        if last.reverted or chain.pending:
+            return
+        del chain.mined[last.tx.hash]
+        parts = split_payout_calldata(last.tx.data)
+        chain.nonce, chain.balance = last.tx.nonce, chain.balance + (parts[1] if parts else 0)
+        chain.forks[last.block.number] = "0x" + os.urandom(32).hex()
+
+    @rule(person=st.sampled_from(["anna", "bert"]))
+    def people_try_again(self, person: str) -> None:
+        for session in self.sessions:
+            payout = self.run(self.world.payout(session))
+            if payout.status in {Status.REVERTED, Status.REJECTED} and payout.retry_person != person:
+                self.run(self._retry(payout.id, person))
+
+    async def _retry(self, payout_id: str, person: str) -> None:
+        async with self.database.write() as conn:
+            await deciding.retry(conn, payout_id, by=f"key_{person}", person=person, now=self.world.clock.now())
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.run(self._everything_holds())
+
+    async def _everything_holds(self) -> None:
+        world, chain = self.world, self.world.chain
+        async with self.database.read() as conn:
+            tries = (await conn.execute(sa.select(attempts.c.hash, attempts.c.raw))).fetchall()
+            moves = (await conn.execute(sa.select(history.c["from"], history.c.to, history.c.note))).fetchall()
+            nonces = list((await conn.execute(sa.select(transactions.c.nonce))).scalars())
+            free = await inventory.available(conn, WALLET, "MUSD")
+        ours = [nonce for nonce in nonces if nonce is not None]
+        assert sorted(ours) == list(range(len(ours))), "I1"
+        assert sorted(mined.tx.nonce for mined in chain.mined.values()) == list(range(chain.nonce)), "I1"
+        carried = Counter(parts[2] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data)))
+        assert not carried or max(carried.values()) == 1, "I2"
+        assert set(chain.mined) <= {row.hash for row in tries}, "I3"
+        assert set(chain.received) <= {bytes(row.raw) for row in tries}, "I6"
+        assert all((to, "is now" in note) == ("broadcast", True) for frm, to, note in moves if frm == "final"), "I5"
+        assert free.available + free.held == free.on_chain or free.available == 0, "I7"
+        unpaid = {session for session, paid in self.sessions.items() if not paid}
+        for session in unpaid:
+            assert (await world.payout(session)).transaction_id is None, (
+                "a payout that Stripe does not confirm was signed"
+            )
+
+
+def _silence(_logger: Any, _method: str, _event: Any) -> Any:
+    """A thousand lives ring thousands of alarms."""
+    raise structlog.DropEvent
+
+
+def live(part: int, count: int) -> str:
+    """So many lives in this process; the shortest one that broke an invariant as text, or nothing."""
+    loop = asyncio.new_event_loop()
+    database = InlineDatabase()
+    structlog.configure(processors=[_silence], wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+    class Here(Histories):
+        pass
+
+    Here.database, Here.loop = database, loop
+    try:
+        run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis leaves it untyped
+            seed(part)(Here),
+            settings=settings(
+                max_examples=count,
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate, Phase.shrink],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    except BaseException:  # noqa: BLE001 - whatever it is, the other process has to hear of it
+        return traceback.format_exc()
+    finally:
+        loop.run_until_complete(database.close())
+        loop.close()
+    return ""
+
+
+def test_whatever_happens_the_invariants_hold() -> None:
+    first = secrets.randbelow(2**32) if PROVE else 1
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        told = list(pool.map(live, range(first, first + PROCESSES), [HISTORIES // PROCESSES] * PROCESSES))
+    assert not any(told), f"from seed {first}\n" + "\n".join(told)

@@ -166,7 +166,9 @@ class Sender:
                     block_number=view.block_number,
                     now=now,
                 )
+        desk.metrics.nonce(view.nonce)
+        if not desk.pace.due("balances", _STATUS_SECONDS / 3):
+            return
         async with desk.database.read() as conn:
             for asset in (config.asset, inventory.GAS_ASSET):
                 desk.metrics.balance(asset, await inventory.available(conn, config.wallet, asset))
-        desk.metrics.nonce(view.nonce)

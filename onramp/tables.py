@@ -11,6 +11,7 @@ import treasury.foreign.table
 import treasury.history
 import treasury.inventory
 import treasury.leader
+import treasury.ledger.table
 import treasury.pause.table
 import treasury.payouts.table
 import treasury.policy.table

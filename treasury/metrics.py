@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from treasury.inventory import Available
 
 _UNIT = 10**18
+_USDC_UNIT = 10**6
 
 
 class TreasuryMetrics(Protocol):
@@ -49,6 +50,12 @@ class TreasuryMetrics(Protocol):
     def stopped(self, yes: bool) -> None:
         """Whether all signing is stopped by an alarm."""
 
+    def ledger_difference(self, asset: str, amount: int) -> None:
+        """Gone from the chain without a row that says why."""
+
+    def receivable(self, usdc: int, age_seconds: float) -> None:
+        """USDC, in base units of 6 decimals, that Stripe owes or delivered unseen, and how long the oldest waits."""
+
 
 class PrometheusTreasuryMetrics:
     """The families named `treasury_...`."""
@@ -75,6 +82,13 @@ class PrometheusTreasuryMetrics:
         self._sweeps = Gauge("treasury_sweeps", "Sweeps by status.", ("status",), registry=registry)
         self._cold = Gauge(
             "treasury_cold_wallet_verified", "1 while the cold wallet is the pinned Safe.", registry=registry
+        )
+        self._difference = Gauge(
+            "treasury_ledger_difference", "Gone without a row, in token units.", ("asset",), registry=registry
+        )
+        self._receivable = Gauge("treasury_receivable_usdc", "USDC not yet seen to arrive.", registry=registry)
+        self._receivable_age = Gauge(
+            "treasury_receivable_age_seconds", "How long the oldest of it waits.", registry=registry
         )
         self._seen: set[str] = set()
         self._seen_sweeps: set[str] = set()
@@ -136,3 +150,12 @@ class PrometheusTreasuryMetrics:
     def stopped(self, yes: bool) -> None:
         """Whether all signing is stopped by an alarm."""
         self._stopped.set(yes)
+
+    def ledger_difference(self, asset: str, amount: int) -> None:
+        """Gone from the chain without a row that says why."""
+        self._difference.labels(asset).set(amount / _UNIT)
+
+    def receivable(self, usdc: int, age_seconds: float) -> None:
+        """USDC that Stripe owes or delivered unseen."""
+        self._receivable.set(usdc / _USDC_UNIT)
+        self._receivable_age.set(age_seconds)

@@ -1,4 +1,4 @@
-"""The one way a treasury row changes its status: ask the machine, compare and set, write history."""
+"""The one way a treasury row changes its status: ask the machine, compare and set, write history and ledger."""
 
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.store import compare_and_set
 from treasury import history
+from treasury.ledger.machine import account_of
+from treasury.ledger.service import follow
 from treasury.status import Moved, Moves, Refused, Same, Status, decide
 
 _TRIES = 5
@@ -45,5 +47,7 @@ async def apply(
             continue
         if isinstance(decision, Moved):
             await history.record(conn, row_id, at=now, from_status=state, to_status=decision.to, by=by, note=note)
+            if account_of(table.name, state) is not account_of(table.name, decision.to) or "amount" in values:
+                await follow(conn, table, row_id, decision.to, now=now, by=by)
         return decision
     raise MoveRefused(f"{row_id} is being changed by others")

@@ -92,6 +92,7 @@ async def apply(
             wallet=rules.hot_wallet,
             now=now,
             ids=ids,
+            usdc=delivered_units(fact),
         )
     log.info(
         "session.payment", session=session.id, status=values.get("payment_status", session.payment_status), owes=owes

@@ -11,6 +11,7 @@ from chain.types import to_checksum
 from kit.ids import Ids
 from kit.store import insert_or_nothing
 from treasury import history
+from treasury.ledger import service as ledger
 from treasury.moving import apply
 from treasury.payouts.machine import COMES_BACK, MOVES, STOPPED, Fact, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
@@ -34,12 +35,16 @@ async def owe(
     ids: Ids,
     asset: str = "MUSD",
     by: str = BY,
+    usdc: int | None = None,
 ) -> str:
-    """Owe a session's buyer `amount` base units, once: a second call answers the payout that exists, unchanged."""
+    """Owe a session's buyer `amount` base units, once: a second call answers the payout that exists, unchanged.
+
+    The amount is held from now on; `usdc` base units become receivable from Stripe.
+    """
     if amount <= 0:
         message = "a payout needs an amount above zero"
         raise ValueError(message)
-    row = {
+    row: dict[str, Any] = {
         "id": ids.new("pay_"),
         "session_id": session_id,
         "stripe_session_id": stripe_session_id,
@@ -55,6 +60,9 @@ async def owe(
     }
     for created in await insert_or_nothing(conn, payouts, [row], ["session_id"]):
         await history.record(conn, created, at=now, from_status=None, to_status=Status.PLANNED, by=by)
+        await ledger.follow(conn, payouts, created, Status.PLANNED, now=now, by=by)
+        if usdc:
+            await ledger.owe_usdc(conn, session_id, usdc, wallet=row["wallet"], now=now)
         return created
     existing = await by_session(conn, session_id)
     if existing is None:

@@ -16,6 +16,7 @@ from treasury.ports import Gate, NoRules, OpenGate, PaymentProof, Rules, WalletC
 from treasury.sender.adoption import Adoption
 from treasury.sender.desk import Alarms, Desk, Pace, SenderConfig, log
 from treasury.sender.payment import Payment
+from treasury.sender.reconciling import Reconciler
 from treasury.sender.replacement import Replacement
 from treasury.sender.returning import Returning
 from treasury.sender.signing import Signing
@@ -87,6 +88,7 @@ class Sender:
         self._tracking = Tracking(self._desk, self._adoption, Replacement(self._desk, signing))
         self._payment = Payment(self._desk, signing)
         self._sweeper = Sweeper(clock, metrics, cold, orders)
+        self._reconciler = Reconciler(self._desk)
         self._returning = Returning(self._desk, signing)
         self._explained = -_EXPLAINED_STEP
         self.interval = config.idle_seconds
@@ -128,6 +130,9 @@ class Sender:
             # The wallet changed under this view; what comes next is decided on a fresh one.
             return True
         if not explained:
+            return False
+        if not await self._reconciler.agrees(view):
+            desk.metrics.stopped(True)
             return False
         await self._sweeper.step(self._leader)
         signed = 0

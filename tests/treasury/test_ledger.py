@@ -1,0 +1,147 @@
+"""The ledger says where every coin is, only grows, and agrees with the chain or says so."""
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from kit.problems import Problem
+from tests.treasury.fakes import MUSD, TOKEN, WALLET
+from tests.treasury.world import World
+from treasury.ledger import service
+from treasury.ledger.machine import HOT, Account
+from treasury.ledger.table import ledger
+from treasury.payouts import service as payouts
+from treasury.payouts.machine import Fact
+from treasury.reconciliation import reconcile
+
+STOCK = 1_000_000 * MUSD
+
+
+async def book(world: World, asset: str = "MUSD") -> dict[Account, int]:
+    async with world.database.read() as conn:
+        found = await service.balances(conn, WALLET, asset)
+    assert sum(found.values()) == 0
+    return {account: amount for account, amount in found.items() if amount}
+
+
+async def kinds(world: World, subject: str) -> list[str]:
+    async with world.database.read() as conn:
+        return [row.kind for row in reversed(await service.page(conn, WALLET)) if row.subject == subject]
+
+
+async def test_a_payout_is_held_signed_and_settled_and_the_books_agree_with_the_chain(world: World) -> None:
+    sender = world.sender()
+    await world.cycles(sender, 1)
+    payout = await world.owe("ons_1")
+    assert await book(world) == {
+        Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK - 5 * MUSD, Account.HELD: 5 * MUSD
+    }  # fmt: skip
+    while await sender.step():
+        pass
+    assert (await book(world))[Account.IN_FLIGHT] == 5 * MUSD
+    await world.cycles(sender, 8)
+    found = await book(world)
+    assert found == {Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK - 5 * MUSD, Account.PAID_OUT: 5 * MUSD}
+    assert sum(found.get(account, 0) for account in HOT) == world.chain.balance
+    assert await kinds(world, payout) == ["hold", "sign", "settle"]
+    assert (await book(world, "BTC"))[Account.GAS] == 52_000 * world.chain.fee
+    assert world.metrics.differences["MUSD"] == 0
+
+
+async def test_a_reverted_payout_and_a_refused_one_give_their_hold_back(world: World) -> None:
+    world.chain.reverts = True
+    payout = await world.owe("ons_1")
+    await world.cycles(world.sender(), 8)
+    assert await kinds(world, payout) == ["hold", "sign", "revert"]
+    other = await world.owe("ons_2")
+    async with world.database.write() as conn:
+        await payouts.move(conn, other, Fact.REJECTED, now=world.clock.now(), by="key_anna")
+    assert await kinds(world, other) == ["hold", "release"]
+    assert await book(world) == {Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK}
+
+
+async def test_a_sweep_and_the_reorganisation_of_its_block(world: World) -> None:
+    sweep = await world.sweep()
+    sender = world.sender()
+    await world.cycles(sender, 3)
+    assert (await book(world))[Account.COLD] == 100 * MUSD
+    number = (await world.swept(sweep)).block_number
+    assert number is not None
+    world.chain.forks[number] = "0x" + "ab" * 32
+    await world.cycles(sender, 8)
+    assert await kinds(world, sweep.id) == ["hold", "sign", "settle", "counter", "settle"]
+    assert (await book(world))[Account.COLD] == 100 * MUSD
+
+
+async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_answers(world: World) -> None:
+    sender = world.sender()
+    await world.cycles(sender, 1)
+    world.chain.balance += 7 * MUSD
+    await world.cycles(sender, 6)
+    assert (await book(world))[Account.EXTERNAL_IN] == -STOCK - 7 * MUSD
+    assert world.metrics.alarms["ledger_difference"] == 0
+    world.chain.balance -= 3 * MUSD
+    await world.cycles(sender, 6)
+    assert (await book(world))[Account.SUSPENSE] == 3 * MUSD
+    assert (world.metrics.alarms["ledger_difference"], world.metrics.differences["MUSD"]) == (1, 3 * MUSD)
+    await world.owe("ons_1")
+    await world.cycles(sender, 6)
+    await world.cycles(world.sender(), 2)
+    assert world.signer.requests == []
+    assert world.metrics.is_stopped
+    async with world.database.write() as conn:
+        now = world.clock.now()
+        assert await service.answer(conn, WALLET, "MUSD", by="key_anna", note="found", now=now) == 3 * MUSD
+        assert await service.answer(conn, WALLET, "MUSD", by="key_anna", note="found", now=now) == 0
+    await world.cycles(sender, 4)
+    assert await world.status("ons_1") == "final"
+
+
+async def test_what_comes_back_pays_off_the_suspense_first(world: World) -> None:
+    async def look(balance: int, block: int) -> tuple[int, int]:
+        async with world.database.write() as conn:
+            found = await reconcile(conn, WALLET, "MUSD", balance, block, now=world.clock.now())
+        return found.change, found.suspense
+
+    assert await look(100, 1) == (100, 0)
+    assert await look(60, 2) == (-40, 40)
+    assert await look(90, 3) == (30, 10)
+    assert await look(120, 4) == (30, 0)
+    assert await look(120, 5) == (0, 0)
+    assert (await book(world))[Account.EXTERNAL_IN] == -120
+
+
+async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: World) -> None:
+    await world.owe("ons_1")
+    for statement in (sa.update(ledger).values(amount=1), sa.delete(ledger)):
+        with pytest.raises(DBAPIError, match="only grows"):
+            async with world.database.write() as conn:
+                await conn.execute(statement)
+    with pytest.raises(DBAPIError):
+        async with world.database.write() as conn:
+            await service.post(
+                conn, wallet=WALLET, asset="MUSD", kind="x", subject="x", source=Account.GAS, target=Account.GAS, amount=1, now=world.clock.now()
+            )  # fmt: skip
+    assert (await book(world))[Account.HELD] == 5 * MUSD
+
+
+async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: World) -> None:
+    async with world.database.write() as conn:
+        for number in (1, 2):
+            for _ in range(2):
+                await payouts.owe(
+                    conn, session_id=f"ons_{number}", stripe_session_id="cos_1", to=WALLET, amount=MUSD, token=TOKEN,
+                    wallet=WALLET, now=world.clock.now(), ids=world.ids, usdc=10_000_000,
+                )  # fmt: skip
+        assert [one[:2] for one in await service.receivable(conn, WALLET)] == [("ons_1", 10**7), ("ons_2", 10**7)]
+        now = world.clock.now()
+        for _ in range(2):
+            cleared = await service.settle_usdc(
+                conn, wallet=WALLET, tx_hash="0x01", by="key", now=now, amount=12 * 10**6
+            )
+            assert [(one.subject, one.amount) for one in cleared] == [("ons_1", 10**7), ("ons_2", 2 * 10**6)]
+        with pytest.raises(Problem):
+            await service.settle_usdc(conn, wallet=WALLET, tx_hash="0x02", by="key", now=now, amount=9 * 10**6)
+        await service.settle_usdc(conn, wallet=WALLET, tx_hash="0x03", by="key", now=now, session_id="ons_2")
+        assert await service.receivable(conn, WALLET) == []
+    assert await book(world, "USDC") == {Account.SOLD: -2 * 10**7, Account.SETTLED: 2 * 10**7}

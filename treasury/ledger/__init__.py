@@ -1,0 +1,1 @@
+"""Where every coin of the hot wallet is, and where it went: double entry, append-only, in integers."""

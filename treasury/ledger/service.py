@@ -1,0 +1,253 @@
+"""The verbs of the ledger, each in the caller's open transaction."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.problems import Problem
+from kit.store import insert_or_nothing
+from treasury.ledger.machine import HOT, Account, account_of, kind_of
+from treasury.ledger.table import Posting, ledger, to_posting
+from treasury.status import Status
+
+BY: Final = "treasury"
+USDC: Final = "USDC"
+
+
+async def post(
+    conn: AsyncConnection,
+    *,
+    wallet: str,
+    asset: str,
+    kind: str,
+    subject: str,
+    source: Account,
+    target: Account,
+    amount: int,
+    now: datetime,
+    sequence: int = 0,
+    block_number: int | None = None,
+    by: str = BY,
+    note: str = "",
+) -> bool:
+    """Move `amount` base units between two accounts; False where this was posted before."""
+    if amount <= 0:
+        message = "a posting needs an amount above zero"
+        raise ValueError(message)
+    row = {
+        "wallet": wallet,
+        "asset": asset,
+        "kind": kind,
+        "subject": subject,
+        "sequence": sequence,
+        "from_account": source,
+        "to_account": target,
+        "amount": amount,
+        "block_number": block_number,
+        "by": by,
+        "note": note,
+        "at": now,
+    }
+    return bool(await insert_or_nothing(conn, ledger, [row], ["subject", "asset", "sequence"]))
+
+
+async def follow(
+    conn: AsyncConnection, table: sa.Table, row_id: str, status: Status, *, now: datetime, by: str
+) -> None:
+    """Bring the amount of a payout or sweep to the account of its status, from wherever it stands."""
+    target = account_of(table.name, status)
+    if target is None:
+        return
+    c = table.c
+    row = (await conn.execute(sa.select(c.wallet, c.asset, c.amount, c.block_number).where(c.id == row_id))).one()
+    query = sa.select(ledger).where(ledger.c.subject == row_id, ledger.c.asset == row.asset)
+    found = (await conn.execute(query.order_by(ledger.c.sequence.desc()).limit(1))).first()
+    last = None if found is None else to_posting(found)
+    at, sequence = (Account.AVAILABLE, 0) if last is None else (last.to_account, last.sequence + 1)
+    steps = [(at, target, row.amount)]
+    if last is not None and last.amount != row.amount and at is not Account.AVAILABLE:
+        # A panic takes what there is when it is signed, which is not what was held for it.
+        steps = [(at, Account.AVAILABLE, last.amount), (Account.AVAILABLE, target, row.amount)]
+    for source, destination, amount in steps:
+        if source is not destination:
+            await post(
+                conn,
+                wallet=row.wallet,
+                asset=row.asset,
+                kind=kind_of(source, destination),
+                subject=row_id,
+                source=source,
+                target=destination,
+                amount=amount,
+                now=now,
+                sequence=sequence,
+                block_number=row.block_number,
+                by=by,
+            )
+            sequence += 1
+
+
+async def owe_usdc(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> bool:
+    """Stripe owes the settlement address so much USDC for this session; posted once, with its payout."""
+    return await post(
+        conn,
+        wallet=wallet,
+        asset=USDC,
+        kind="receivable",
+        subject=session_id,
+        source=Account.SOLD,
+        target=Account.RECEIVABLE,
+        amount=amount,
+        now=now,
+    )
+
+
+async def settle_usdc(
+    conn: AsyncConnection,
+    *,
+    wallet: str,
+    tx_hash: str,
+    by: str,
+    now: datetime,
+    session_id: str | None = None,
+    amount: int | None = None,
+) -> list[Posting]:
+    """Clear what is receivable: of one session, or the oldest first up to `amount`; in part where it does not suffice.
+
+    The same transaction again changes nothing and answers what it cleared. Raises Problem `insufficient_available`
+    where less is receivable than that.
+    """
+    if (session_id is None) == (amount is None):
+        message = "settle_usdc takes a session or an amount"
+        raise ValueError(message)
+    before = await _select(conn, ledger.c.kind == "settle_usdc", ledger.c.wallet == wallet, ledger.c.note == tx_hash)
+    if before:
+        return before
+    waiting = await receivable(conn, wallet)
+    if session_id is not None:
+        waiting = [one for one in waiting if one[0] == session_id]
+    left = sum(open_ for _, open_, _, _ in waiting) if amount is None else amount
+    if left <= 0 or left > sum(open_ for _, open_, _, _ in waiting):
+        raise Problem(409, "insufficient_available", "Less USDC than that is receivable; nothing was posted.")
+    for subject, open_, sequence, _ in waiting:
+        part = min(open_, left)
+        if part:
+            await post(
+                conn,
+                wallet=wallet,
+                asset=USDC,
+                kind="settle_usdc",
+                subject=subject,
+                source=Account.RECEIVABLE,
+                target=Account.SETTLED,
+                amount=part,
+                now=now,
+                sequence=sequence + 1,
+                by=by,
+                note=tx_hash,
+            )
+            left -= part
+    return await _select(conn, ledger.c.kind == "settle_usdc", ledger.c.wallet == wallet, ledger.c.note == tx_hash)
+
+
+async def receivable(conn: AsyncConnection, wallet: str) -> list[tuple[str, int, int, datetime]]:
+    """Sessions with USDC still to come, oldest first: id, base units, last sequence, since when."""
+    known: dict[str, tuple[int, int, datetime]] = {}
+    for row in await _select(conn, ledger.c.wallet == wallet, ledger.c.asset == USDC):
+        amount, _, since = known.get(row.subject, (0, 0, row.at))
+        sign = 1 if row.to_account is Account.RECEIVABLE else -1
+        known[row.subject] = (amount + sign * row.amount, row.sequence, since)
+    return [(subject, amount, last, since) for subject, (amount, last, since) in known.items() if amount]
+
+
+async def balances(conn: AsyncConnection, wallet: str, asset: str) -> dict[Account, int]:
+    """Each account's balance in base units; they sum to zero, always."""
+    c = ledger.c
+    total: Counter[Account] = Counter()
+    if conn.dialect.name == "postgresql":
+        query = sa.select(c.from_account, c.to_account, sa.func.sum(c.amount)).group_by(c.from_account, c.to_account)
+    else:  # Amounts are text on SQLite, and 256 bits do not fit its integers.
+        query = sa.select(c.from_account, c.to_account, c.amount)
+    for source, target, amount in await conn.execute(query.where(c.wallet == wallet, c.asset == asset)):
+        total[Account(source)] -= int(amount)
+        total[Account(target)] += int(amount)
+    return dict(total)
+
+
+async def hot_at(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
+    """What the wallet must hold at a block: all of its accounts, and what left them in later blocks."""
+    now = await balances(conn, wallet, asset)
+    c = ledger.c
+    later = sa.and_(c.wallet == wallet, c.asset == asset, c.block_number > block_number)
+    left = 0
+    for row in await _select(conn, later):
+        left += row.amount * ((row.from_account in HOT) - (row.to_account in HOT))
+    return sum(now.get(account, 0) for account in HOT) + left
+
+
+async def answer(conn: AsyncConnection, wallet: str, asset: str, *, by: str, note: str, now: datetime) -> int:
+    """A person knows where the difference went: it is written off, and signing may go on. Base units; 0: there was none."""
+    open_ = (await balances(conn, wallet, asset)).get(Account.SUSPENSE, 0)
+    if open_ > 0:
+        await adjust(
+            conn, wallet, asset, "answer", Account.SUSPENSE, Account.EXTERNAL_IN, open_, now=now, by=by, note=note
+        )
+    return open_
+
+
+async def adjust(
+    conn: AsyncConnection,
+    wallet: str,
+    asset: str,
+    kind: str,
+    source: Account,
+    target: Account,
+    amount: int,
+    *,
+    now: datetime,
+    block_number: int | None = None,
+    by: str = BY,
+    note: str = "",
+) -> None:
+    """Post what the chain or a person says of the wallet itself; the subject is the wallet."""
+    c = ledger.c
+    query = sa.select(sa.func.max(c.sequence)).where(c.subject == wallet, c.asset == asset)
+    last = (await conn.execute(query)).scalar()
+    await post(
+        conn,
+        wallet=wallet,
+        asset=asset,
+        kind=kind,
+        subject=wallet,
+        source=source,
+        target=target,
+        amount=amount,
+        now=now,
+        sequence=0 if last is None else last + 1,
+        block_number=block_number,
+        by=by,
+        note=note,
+    )
+
+
+async def opened(conn: AsyncConnection, wallet: str, asset: str) -> bool:
+    """Whether the chain's balance was ever taken over."""
+    c = ledger.c
+    query = sa.select(sa.literal(1)).where(c.wallet == wallet, c.asset == asset, c.kind == "opening").limit(1)
+    return (await conn.execute(query)).first() is not None
+
+
+async def page(conn: AsyncConnection, wallet: str, *, limit: int = 50, before: int | None = None) -> list[Posting]:
+    """Newest first; `before` is the id of the last one seen."""
+    query = sa.select(ledger).where(ledger.c.wallet == wallet).order_by(ledger.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(ledger.c.id < before)
+    return [to_posting(row) for row in (await conn.execute(query)).fetchall()]
+
+
+async def _select(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Posting]:
+    rows = await conn.execute(sa.select(ledger).where(*conditions).order_by(ledger.c.id))
+    return [to_posting(row) for row in rows.fetchall()]

@@ -1,0 +1,62 @@
+"""One row for each movement of one amount from one account to another: no row can be out of balance.
+
+Rows are only ever added; a trigger refuses anything else on both databases. `subject` is what moved (a payout, sweep,
+transaction or session, or a block), `sequence` counts its movements, so that a posting told twice is there once.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kit.columns import Uint256, UtcDateTime
+from kit.database import metadata
+from treasury.ledger.machine import Account
+
+ledger = sa.Table(
+    "treasury_ledger",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("wallet", sa.String(42), nullable=False),
+    sa.Column("asset", sa.String(16), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("subject", sa.String(80), nullable=False),
+    sa.Column("sequence", sa.Integer(), nullable=False),
+    sa.Column("from_account", sa.String(16), nullable=False),
+    sa.Column("to_account", sa.String(16), nullable=False),
+    sa.Column("amount", Uint256(), nullable=False),
+    sa.Column("block_number", sa.BigInteger()),
+    sa.Column("by", sa.String(64), nullable=False),
+    sa.Column("note", sa.Text(), nullable=False, server_default=""),
+    sa.Column("at", UtcDateTime(), nullable=False),
+    sa.UniqueConstraint("subject", "asset", "sequence"),
+    sa.CheckConstraint("from_account <> to_account", name="moves"),
+    sa.Index("ix_treasury_ledger_accounts", "wallet", "asset", "kind"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """`amount` base units of `asset` went from one account to another."""
+
+    id: int
+    wallet: str
+    asset: str
+    kind: str
+    subject: str
+    sequence: int
+    from_account: Account
+    to_account: Account
+    amount: int
+    block_number: int | None
+    by: str
+    note: str
+    at: datetime
+
+
+def to_posting(row: sa.Row[Any]) -> Posting:
+    """A row as a value."""
+    fields = dict(row._mapping)
+    fields["from_account"], fields["to_account"] = Account(row.from_account), Account(row.to_account)
+    return Posting(**fields)

@@ -1,0 +1,68 @@
+"""Ledger against chain, at one block: what came in is a top-up, what is gone without a row is a difference and an alarm."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from treasury.inventory import GAS_ASSET
+from treasury.ledger import service
+from treasury.ledger.machine import Account
+from treasury.ledger.table import ledger
+from treasury.status import Status
+from treasury.transactions import service as transactions
+from treasury.transactions.table import Transaction
+from treasury.transactions.table import transactions as transactions_table
+
+AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Base units. `change` is what this look found: above zero it came in, below it is gone; `suspense` is all that is unexplained."""
+
+    asset: str
+    on_chain: int
+    change: int
+    suspense: int
+
+
+async def reconcile(
+    conn: AsyncConnection, wallet: str, asset: str, on_chain: int, block_number: int, *, now: datetime
+) -> Difference:
+    """Post whatever the chain's balance at a block has more or less than the ledger says.
+
+    The first time it is the opening balance. What comes back pays off the suspense first. Only while no transaction of the
+    wallet is mined and not settled; otherwise its amount would count as gone.
+    """
+    change = on_chain - await service.hot_at(conn, wallet, asset, block_number)
+    suspense = (await service.balances(conn, wallet, asset)).get(Account.SUSPENSE, 0)
+    opening = not await service.opened(conn, wallet, asset)
+    steps: list[tuple[str, Account, Account, int]] = []
+    if change < 0:
+        steps = [("difference", Account.AVAILABLE, Account.SUSPENSE, -change)]
+    elif opening:
+        steps = [("opening", Account.EXTERNAL_IN, Account.AVAILABLE, change)]
+    else:
+        back = min(change, suspense)
+        steps = [
+            ("explained", Account.SUSPENSE, Account.AVAILABLE, back),
+            ("top_up", Account.EXTERNAL_IN, Account.AVAILABLE, change - back),
+        ]
+    for kind, source, target, amount in steps:
+        if amount:
+            await service.adjust(conn, wallet, asset, kind, source, target, amount, now=now, block_number=block_number)
+            suspense += amount * ((target is Account.SUSPENSE) - (source is Account.SUSPENSE))
+    return Difference(asset, on_chain, change, suspense)
+
+
+async def without_gas(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Transaction]:
+    """Transactions that the chain has decided, and whose cost is not posted yet."""
+    t = transactions_table.c
+    posted = sa.exists().where(ledger.c.subject == t.id, ledger.c.asset == GAS_ASSET)
+    over = t.status.in_([Status.FINAL, Status.REVERTED])
+    query = sa.select(t.id).where(t.chain_id == chain_id, t.wallet == wallet, over, t.nonce.is_not(None), ~posted)
+    ids = (await conn.execute(query.order_by(t.nonce).limit(AT_ONCE))).scalars().all()
+    return [one for one in [await transactions.get(conn, row_id) for row_id in ids] if one is not None]

@@ -1,0 +1,87 @@
+"""The leader compares ledger and chain, at the block of its own view, and stops signing where coins are gone."""
+
+from typing import Final
+
+from treasury.inventory import GAS_ASSET
+from treasury.ledger import service
+from treasury.ledger.machine import Account
+from treasury.ports import WalletView
+from treasury.reconciliation import AT_ONCE, Difference, reconcile, without_gas
+from treasury.sender.desk import Desk
+from treasury.transactions import service as transactions
+from treasury.transactions.table import Transaction
+
+SECONDS: Final = 60.0
+
+
+class Reconciler:
+    """Asked once a cycle by whoever leads; keeps its own pace."""
+
+    def __init__(self, desk: Desk) -> None:
+        """What is gone is read from the ledger at first, and while anything is."""
+        self._desk = desk
+        self._gone: int | None = None
+
+    async def agrees(self, view: WalletView) -> bool:
+        """Whether signing may go on: no token has left the wallet without a row. Gas that is off alarms, and stops nothing."""
+        desk, config = self._desk, self._desk.config
+        if desk.pace.due("reconcile", SECONDS) and not await self._look(view):
+            # Something is mined and not settled: look again at once when it is.
+            desk.pace.wait("reconcile", 0.0)
+        if self._gone != 0:
+            async with desk.database.read() as conn:
+                self._gone = (await service.balances(conn, config.wallet, config.asset)).get(Account.SUSPENSE, 0)
+        return self._gone <= 0
+
+    async def _look(self, view: WalletView) -> bool:
+        desk, config = self._desk, self._desk.config
+        async with desk.database.read() as conn:
+            flying = await transactions.in_flight(conn, *desk.key)
+            unpaid = await without_gas(conn, *desk.key)
+        if any(one.nonce is not None and one.nonce < view.nonce for one in flying):
+            return False
+        costs = {one.id: await self._cost(one) for one in unpaid}
+        async with desk.leader.write() as conn:
+            now = desk.clock.now()
+            for one in unpaid:
+                cost = costs[one.id]
+                if cost:
+                    await service.post(
+                        conn,
+                        wallet=config.wallet,
+                        asset=GAS_ASSET,
+                        kind="gas",
+                        subject=one.id,
+                        source=Account.AVAILABLE,
+                        target=Account.GAS,
+                        amount=cost,
+                        now=now,
+                        block_number=one.block_number,
+                    )
+            found = [await reconcile(conn, config.wallet, config.asset, view.token, view.block_number, now=now)]
+            if all(costs.values()) and len(unpaid) < AT_ONCE:
+                found.append(await reconcile(conn, config.wallet, GAS_ASSET, view.native, view.block_number, now=now))
+            waiting = await service.receivable(conn, config.wallet)
+        for difference in found:
+            self._tell(difference)
+        age = max(((now - since).total_seconds() for _, _, _, since in waiting), default=0.0)
+        desk.metrics.receivable(sum(amount for _, amount, _, _ in waiting), age)
+        return True
+
+    def _tell(self, difference: Difference) -> None:
+        desk = self._desk
+        if difference.asset == desk.config.asset:
+            self._gone = difference.suspense
+        desk.metrics.ledger_difference(difference.asset, difference.suspense)
+        if difference.suspense > 0:
+            desk.alarms.ring("ledger_difference", difference.asset, suspense=difference.suspense)
+        else:
+            desk.alarms.clear("ledger_difference", difference.asset)
+
+    async def _cost(self, transaction: Transaction) -> int | None:
+        """Of whichever attempt was mined."""
+        for attempt in transaction.attempts:
+            cost = await self._desk.chain.gas_spent(attempt.hash)
+            if cost is not None:
+                return cost
+        return None

@@ -45,19 +45,24 @@ async function problemOf(response) {
 export class Api {
   /** @param {string} base origin, "" for this one */
   constructor(base) {
+    this.auth = `${base.replace(/\/$/, "")}/api/v1/auth`;
     this.base = `${base.replace(/\/$/, "")}/api/v1/onramp`;
   }
 
   async #ask(path, options = {}) {
+    return (await this.#fetch(this.base + path, options)).json();
+  }
+
+  async #fetch(url, options) {
     let response;
     try {
-      response = await fetch(this.base + path, { cache: "no-store", credentials: "omit", ...options });
+      response = await fetch(url, { cache: "no-store", credentials: "omit", ...options });
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Problem(UNREACHED);
     }
     if (!response.ok) throw await problemOf(response);
-    return response.json();
+    return response;
   }
 
   quote(sourceAmount, sourceCurrency, signal) {
@@ -68,6 +73,31 @@ export class Api {
   create(body, key) {
     const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
     return this.#ask("/sessions", { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
+  async #post(url, body) {
+    const headers = { "Content-Type": "application/json" };
+    return (await this.#fetch(url, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  }
+
+  /** A message for this wallet to sign. */
+  nonce(address) {
+    return this.#post(`${this.auth}/nonce`, { address });
+  }
+
+  /** The signed message in, a token out. */
+  login(message, signature) {
+    return this.#post(`${this.auth}/login`, { message, signature });
+  }
+
+  /** The purchases of the wallet that logged in. */
+  history(token) {
+    return this.#ask("/sessions", { headers: { Authorization: `Bearer ${token}` } });
+  }
+
+  /** @returns {Promise<Blob>} the receipt as a person files it */
+  async receiptPdf(id) {
+    return (await this.#fetch(this.receiptUrl(id), { headers: { Accept: "application/pdf" } })).blob();
   }
 
   session(id) {

@@ -10,6 +10,7 @@ import { readConfig } from "./config.js";
 import { Compose } from "./compose.js";
 import { byId, copyButton, setText } from "./dom.js";
 import { Follower } from "./follow.js";
+import { History } from "./history.js";
 import { hush, notify, showProblem } from "./notice.js";
 import { PaymentPanel } from "./payment.js";
 import { showProof } from "./proof.js";
@@ -35,6 +36,7 @@ class Checkout {
     this.store = new PurchaseStore(tabStorage());
     this.compose = new Compose(config, this.api, (body) => this.begin(body));
     this.payment = new PaymentPanel(config, () => this.follower?.refresh());
+    this.history = new History(this.api, () => this.compose.provider ?? window.ethereum ?? null);
     this.follower = null;
     this.provedAt = null;
     byId("restart").addEventListener("click", () => this.restart());

@@ -277,12 +277,12 @@ class World:
         """A backup has no rows of later; here the rows that nobody may delete are taken with the table's guard."""
         async with self.database.write() as conn:
             if conn.dialect.name == "postgresql":
-                await conn.exec_driver_sql("TRUNCATE treasury_ledger")
+                await conn.execute(sa.text("TRUNCATE treasury_ledger"))
                 return
             guards = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'treasury_ledger'"
-            found = (await conn.exec_driver_sql(guards)).fetchall()
+            found = (await conn.execute(sa.text(guards))).fetchall()
             for name, _ in found:
-                await conn.exec_driver_sql(f"DROP TRIGGER {name}")
-            await conn.exec_driver_sql("DELETE FROM treasury_ledger")
+                await conn.execute(sa.text(f"DROP TRIGGER {name}"))
+            await conn.execute(sa.text("DELETE FROM treasury_ledger"))
             for _, text in found:
-                await conn.exec_driver_sql(text)
+                await conn.execute(sa.text(text))

@@ -20,6 +20,9 @@ class InlineConnection:
     async def execute(self, statement: Any, parameters: Any = None) -> sa.CursorResult[Any]:
         return self._connection.execute(statement, parameters)
 
+    async def exec_driver_sql(self, statement: str) -> sa.CursorResult[Any]:
+        return self._connection.exec_driver_sql(statement)
+
 
 class InlineDatabase(Database):
     """One connection; a transaction at a time, as SQLite has it anyway."""

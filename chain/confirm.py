@@ -124,7 +124,9 @@ async def agreed_receipt(pool: Pool, tx_hash: str) -> tuple[Receipt, tuple[str, 
 
 
 async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer) -> Verdict:
-    """Whether the expected transfer happened in `tx_hash`. Costs one receipt at each operator; never raises for nodes.
+    """Whether the expected transfer happened in `tx_hash`. Never raises for nodes.
+
+    Costs one receipt at each operator, a second one where the block's successor was only found on the way.
 
     Raises ValueError where `tx_hash` is no hash.
     """
@@ -136,6 +138,12 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer) -> Verdict
     beyond = _beyond(pool, agreed_by, needed)
     if len(beyond) < pool.agreement:
         await pool.refresh()
+        # Read again: the receipt at hand is older than the block that signs for it, and may be of a branch that is gone.
+        try:
+            receipt, agreed_by = await agreed_receipt(pool, tx_hash)
+        except NoAgreement as error:
+            return await _waiting(pool, error)
+        needed = receipt.block.number + 1
         beyond = _beyond(pool, agreed_by, needed)
     if len(beyond) < pool.agreement:
         reason: Reason = "chain_paused" if pool.stalled else "waiting_for_second_node"

@@ -4,6 +4,7 @@ The filter names the senders, not the buyers, so its cost does not know how many
 that no row of ours explains.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from chain.errors import NoAgreement, NodeError
 from chain.logs import read_logs
 from chain.pool import Pool
 from chain.types import Address, Transfer, to_checksum
+
+SLOWEST = 1.0
+"""Seconds that the union waits for one more node once as many have answered as must agree."""
 
 
 class TransferReader:
@@ -42,20 +46,27 @@ class TransferReader:
         return await read_logs(call, self._token, self._topics, frm, to)
 
     async def _union(self, frm: int, to: int) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
-        answered = 0
         await self._pool.refresh()
-        for node in self._pool.nodes:
-            if node.set_aside or not node.usable or not node.covers(to):
-                continue
-            try:
-                found.extend(await read_logs(node.call, self._token, self._topics, frm, to))
-            except NodeError:
-                continue
-            answered += 1
-        if not answered:
+        able = [node for node in self._pool.nodes if not node.set_aside and node.usable and node.covers(to)]
+        asked = [asyncio.create_task(read_logs(node.call, self._token, self._topics, frm, to)) for node in able]
+        pending = set(asked)
+        answered = 0
+        try:
+            while pending:
+                # Enough have spoken: a node that drips or hangs is not waited for, the overlap asks it again.
+                patience = SLOWEST if answered >= self._pool.agreement else None
+                done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    break
+                answered += sum(not isinstance(task.exception(), NodeError) for task in done)
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+        spoke = [task for task in asked if task not in pending and not isinstance(task.exception(), NodeError)]
+        if not spoke:
             raise NoAgreement("silence", detail=f"eth_getLogs: no node has reached block {to}.")
-        return found
+        return [log for task in spoke for log in task.result()]
 
     def _keep(self, logs: list[Mapping[str, Any]], frm: int, to: int) -> list[Transfer]:
         """What really is a transfer of the token, from a sender, in the range, each once; a node may send anything."""

@@ -93,7 +93,8 @@ class DeliveriesWorker:
         # What is read is stored window by window, so that a long backfill goes on where it was cut off.
         while start <= head:
             end = min(head, start + 1_999)
-            found: list[Transfer] = await self._reader.read(start, end) if self._senders else []
+            # Of everyone: one node that answers `[]` (pruned, or lying) must not hide a buyer's transfer.
+            found: list[Transfer] = await self._reader.read(start, end, everyone=True) if self._senders else []
             async with self._database.write() as connection:
                 await service.record(connection, found, chain_id, self._clock.now())
                 await cursor.advance(connection, chain_id, read_to=end, head=head, now=self._clock.now())

@@ -144,3 +144,14 @@ async def test_a_transaction_index_that_differs_is_no_difference(nodes: Any, poo
     shifted = receipt({**log(), "transactionIndex": "0x9"})
     tell(nodes, receipt(log()), {**shifted, "transactionIndex": "0x9"}, None)
     assert isinstance(await prove(pool, TX, EXPECTED), Proven)
+
+
+async def test_a_receipt_older_than_the_blocks_successor_is_read_again(nodes: Any, pool: Any) -> None:
+    gone = receipt(log(), block_hash="0x" + "99" * 32)
+    for node in nodes:  # each tells of the block that the reorg took, once
+        answers = iter([gone])
+        node.results["eth_getTransactionReceipt"] = lambda _params, told=answers: next(told, receipt(log()))
+        node.results["eth_blockNumber"] = hex(101)
+    proof = await prove(pool, TX, EXPECTED)
+    assert isinstance(proof, Proven)
+    assert proof.transfer.block.hash == receipt()["blockHash"]

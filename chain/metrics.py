@@ -15,6 +15,8 @@ CREDITS: Mapping[str, int] = {
 }
 """Hosted nodes bill by weight and none publishes a table for Mezo: an own estimate; other methods weigh 2."""
 
+DEFAULT_CREDITS = 2
+
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -85,7 +87,7 @@ class PrometheusMetrics:
         """One call ended."""
         self._requests.labels(node, method, outcome).inc()
         self._seconds.labels(node, method).observe(seconds)
-        self._credits.labels(node).inc(self._credits_by_method.get(method, 2))
+        self._credits.labels(node).inc(self._credits_by_method.get(method, DEFAULT_CREDITS))
         if outcome != "ok":
             self._errors.labels(node, outcome).inc()
 

@@ -16,6 +16,7 @@ import aiohttp
 from chain.errors import Malformed, NodeError, NodeTimeout, RateLimited, Unreachable, WrongChain
 from chain.metrics import ChainMetrics
 from chain.nodes import NodeConfig
+from chain.tally import Tally
 from chain.types import quantity
 from chain.wire import exchange
 from kit.clock import Clock
@@ -66,6 +67,7 @@ class Node:
         self.head: int | None = None
         self.set_aside = False
         self.last_error: str | None = None
+        self.tally = Tally()
         self._chain_id = chain_id
         self._session = session
         self._clock = clock
@@ -165,7 +167,9 @@ class Node:
             self._judge(error)
             raise
         finally:
-            self._metrics.request(self.name, method, outcome, self._clock.monotonic() - began)
+            seconds = self._clock.monotonic() - began
+            self.tally.note(method, outcome, seconds)
+            self._metrics.request(self.name, method, outcome, seconds)
         self._failures = 0
         return result
 

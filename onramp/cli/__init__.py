@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from onramp.cli.audit import audit_app
+from onramp.cli.chain import chain_app
 from onramp.cli.keys import keys_app
 from onramp.cli.output import Refused
 from onramp.cli.running import dev, doctor, migrate, routes, serve, work
@@ -32,6 +33,7 @@ app.command()(doctor)
 app.command()(routes)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
+app.add_typer(chain_app, name="chain")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 app.add_typer(treasury_app, name="treasury")

@@ -1,0 +1,216 @@
+"""Nodes that lie, before a real chain: one liar of three changes nothing, and no two of them make a falsehood true."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Waiting, prove
+from chain.erc20 import encode_transfer
+from chain.errors import NodeError
+from chain.pool import Pool
+from chain.transfers import TransferReader
+from chain.types import to_checksum
+from onramp.dev import devchain
+from onramp.dev.devchain import DevChain
+from tests.chain import lying
+from tests.chain.lying import Lie, LyingProxy
+
+SENDER = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"
+BUYER = to_checksum("0x" + "bb" * 20)
+OWED = 5 * 10**18
+RECEIPT = "eth_getTransactionReceipt"
+CHAIN_ID = 31611
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A chain on which the buyer was paid once what is owed, and once more, another amount."""
+
+    chain: DevChain
+    token: str
+    right: str
+    wrong: str
+
+    @property
+    def expected(self) -> ExpectedTransfer:
+        """What is owed."""
+        return ExpectedTransfer(self.token, BUYER, OWED, SENDER)
+
+
+@pytest.fixture(scope="module")
+def paid() -> Iterator[Paid]:
+    with devchain.running() as chain:
+        token = chain.deployment.musd
+
+        async def send(units: int) -> str:
+            call = {"from": SENDER, "to": token, "data": "0x" + encode_transfer(BUYER, units).hex()}
+            return str(await chain.rpc("eth_sendTransaction", call))
+
+        async def pay() -> tuple[str, str]:
+            await chain.mint(SENDER, 10 * OWED)
+            await chain.fund_gas(SENDER, 10**18)
+            await chain.rpc("anvil_impersonateAccount", SENDER)
+            right = await send(OWED)
+            wrong = await send(OWED + 1)
+            await chain.rpc("anvil_mine", "0x3")
+            return right, wrong
+
+        right, wrong = asyncio.run(pay())
+        yield Paid(chain, token, right, wrong)
+
+
+@pytest_asyncio.fixture
+async def proxies(paid: Paid) -> AsyncIterator[list[LyingProxy]]:
+    three = [LyingProxy(name, paid.chain.anvil.url) for name in ("a", "b", "c")]
+    for proxy in three:
+        await proxy.start()
+    yield three
+    for proxy in three:
+        await proxy.stop()
+
+
+@pytest_asyncio.fixture
+async def make_pool(proxies: list[LyingProxy]) -> AsyncIterator[Callable[[int], Pool]]:
+    made: list[Pool] = []
+
+    def make(agreement: int) -> Pool:
+        made.append(Pool([p.config for p in proxies], chain_id=CHAIN_ID, agreement=agreement, timeout=0.7))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        await pool.close()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A lie, on some methods. `silent`: whoever tells it has no part in the truth; `alike`: two liars cannot tell it apart."""
+
+    lie: Callable[[int], Lie]
+    methods: tuple[str, ...] = ()
+    silent: bool = True
+    alike: bool = False
+
+
+CASES = {
+    "stale-head": Case(lambda n: lying.stale_head(50 + n), ("eth_blockNumber",), silent=False),
+    "boasting-head": Case(lambda n: lying.stale_head(-1000 - n), ("eth_blockNumber",), silent=False),
+    "wrong-chain-id": Case(lambda n: lying.instead(hex(1 + n)), ("eth_chainId",)),
+    "no-log": Case(lambda n: lying.without_log(), (RECEIPT,), alike=True),
+    "reverted": Case(lambda n: lying.reverted(), (RECEIPT,), alike=True),
+    "amount": Case(lambda n: lying.with_amount(7 + n), (RECEIPT,)),
+    "recipient": Case(lambda n: lying.with_recipient(f"0x{n + 1:040x}"), (RECEIPT,)),
+    "token": Case(lambda n: lying.with_token(f"0x{n + 1:040x}"), (RECEIPT,)),
+    "block-hash": Case(lambda n: lying.with_block_hash(f"0x{n + 1:064x}"), (RECEIPT,)),
+    "null-receipt": Case(lambda n: lying.instead(None), (RECEIPT,)),
+    "receipt-no-object": Case(lambda n: lying.instead([1, "x"]), (RECEIPT,)),
+    "empty-logs": Case(lambda n: lying.instead([]), ("eth_getLogs",), silent=False),
+    "pruned": Case(lambda n: lying.refused(-32000, "missing trie node: pruned"), (RECEIPT,)),
+    "rpc-lockdown": Case(lambda n: lying.refused(-32000, "rejected by the transaction lockdown"), (RECEIPT,)),
+    "html": Case(lambda n: lying.html()),
+    "html-502": Case(lambda n: lying.html(502)),
+    "429": Case(lambda n: lying.too_many()),
+    "429-seconds": Case(lambda n: lying.too_many("30")),
+    "429-date": Case(lambda n: lying.too_many("Wed, 21 Oct 2099 07:28:00 GMT")),
+    "429-nonsense": Case(lambda n: lying.too_many("soon")),
+    "hang": Case(lambda n: lying.hang()),
+    "hang-receipt": Case(lambda n: lying.hang(), (RECEIPT,)),
+    "drip": Case(lambda n: lying.drip(), (RECEIPT,)),
+    "truncated": Case(lambda n: lying.truncated()),
+    "huge": Case(lambda n: lying.Huge(), (RECEIPT,)),
+    "reset": Case(lambda n: lying.reset()),
+    "other-id": Case(lambda n: lying.another_id()),
+}
+every_lie = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+def tell(case: Case, *liars: LyingProxy, colluding: bool = False) -> None:
+    for number, liar in enumerate(liars):
+        liar.always(case.lie(0 if colluding else number), *case.methods)
+
+
+@every_lie
+async def test_one_liar_of_three_changes_nothing(
+    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
+) -> None:
+    tell(case, proxies[0])
+    verdict = await prove(make_pool(2), paid.right, paid.expected)
+    assert isinstance(verdict, Proven), verdict
+    assert verdict.transfer.amount == OWED
+    assert verdict.transfer.recipient == BUYER
+    assert set(verdict.agreed_by) == ({"b", "c"} if case.silent else {"a", "b", "c"})
+
+
+@every_lie
+async def test_one_liar_of_three_does_not_hide_that_another_amount_came(
+    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
+) -> None:
+    tell(case, proxies[0])
+    assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
+
+
+@every_lie
+@pytest.mark.parametrize("colluding", [False, True], ids=["each-his-own", "colluding"])
+async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
+    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case, *, colluding: bool
+) -> None:
+    """Two that tell the very same lie are two opinions: against them stands CHAIN_AGREEMENT=3."""
+    tell(case, *proxies[:2], colluding=colluding)
+    verdict = await prove(make_pool(3 if colluding or case.alike else 2), paid.right, paid.expected)
+    assert isinstance(verdict, Proven | Waiting), verdict
+    if isinstance(verdict, Proven):
+        assert verdict.transfer.amount == OWED
+        assert verdict.transfer.recipient == BUYER
+        assert not case.silent
+
+
+async def test_two_forgers_of_three_cannot_make_a_false_transfer_true(
+    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]
+) -> None:
+    for liar in proxies[:2]:
+        liar.always(lying.with_amount(OWED), RECEIPT)
+    assert isinstance(await prove(make_pool(3), paid.wrong, paid.expected), Waiting)
+
+
+async def test_one_forger_of_three_cannot_make_a_false_transfer_true(
+    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]
+) -> None:
+    proxies[0].always(lying.with_amount(OWED), RECEIPT)
+    assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
+    proxies[1].always(lying.hang(), RECEIPT)
+    assert not isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Proven | Reverted)
+
+
+async def test_a_huge_body_is_cut_off(paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]) -> None:
+    huge = lying.Huge()
+    proxies[0].always(huge, RECEIPT)
+    pool = make_pool(2)
+    with pytest.raises(NodeError, match="larger than"):
+        await pool.nodes[0].call(RECEIPT, [paid.right], 10.0)
+    assert huge.sent < huge.SIZE // 2
+
+
+async def test_a_node_that_fails_now_and_then_is_overtaken_and_comes_back(
+    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]
+) -> None:
+    proxies[0].then(lying.with_amount(7), None, method=RECEIPT)
+    pool = make_pool(2)
+    assert isinstance(await prove(pool, paid.right, paid.expected), Proven)
+    assert pool.nodes[0].set_aside
+    again = await prove(pool, paid.right, paid.expected)
+    assert isinstance(again, Proven)
+    assert not pool.nodes[0].set_aside
+
+
+async def test_a_node_that_left_out_logs_does_not_hide_them_from_everyone(
+    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]
+) -> None:
+    proxies[0].always(lying.instead([]), "eth_getLogs")
+    pool = make_pool(2)
+    await pool.refresh()
+    head = pool.agreed_head()
+    found = await TransferReader(pool, paid.token, [SENDER]).read(0, head, everyone=True)
+    assert {transfer.tx_hash for transfer in found} == {paid.right, paid.wrong}

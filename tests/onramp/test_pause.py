@@ -3,15 +3,17 @@
 import asyncio
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from kit.audit.table import entries
 from kit.database import Database
 from kit.problems import Problem
-from tests.onramp.conftest import Service
+from tests.onramp.conftest import Service, Start
 from tests.onramp.desk import Desk, desk
 from treasury.pause import service as pause
 from treasury.pause.service import StoredGate
@@ -145,3 +147,17 @@ async def test_the_gate_follows_in_the_same_transaction(database: Database) -> N
         assert not state.asked
         again = await pause.pause(conn, ["payouts", "sweeps"], by="key_3", person="ada", note="", now=NOW)
         assert (again.sales, again.payouts, again.sweeps) == (True, True, True)
+
+
+async def test_an_api_whose_treasury_runs_elsewhere_is_ready_without_a_signer(start: Start, tmp_path: Path) -> None:
+    # A signer is configured, and would fail: this process runs no treasury and must not even ask for it.
+    service = await start(HOT_WALLET_KEYSTORE=tmp_path / "nowhere.json", HOT_WALLET_PASSWORD=SecretStr("x"))
+    until = time.monotonic() + 15
+    while True:
+        async with service.http.get(f"{service.api}/ready") as answer:
+            parts = {part["name"]: part for part in (await answer.json())["parts"]}
+        if parts["signer"]["detail"] != "not checked yet":
+            break
+        assert time.monotonic() < until
+        await asyncio.sleep(0.1)
+    assert (parts["signer"]["ok"], parts["signer"]["detail"]) == (True, "not needed in this process")

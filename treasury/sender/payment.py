@@ -110,6 +110,10 @@ class Payment:
         if transaction_id is None:
             return None
         desk.checkpoint("nonce_taken")
+        async with desk.database.read() as conn:
+            # A pause that came together with the nonce: nothing is signed, and the next cycle gives the nonce back.
+            if not await self._allowed(conn, ready):
+                return None
         signed = await self._signing.sign(intent)
         if signed is None:
             return None

@@ -56,7 +56,7 @@ from onramp.sessions.rules import SessionRules
 from onramp.settings import MAINNET, Settings, split
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
-from onramp.treasury_api import pausing, payout_orders
+from onramp.treasury_api import pausing, payout_orders, policy_orders, sweep_orders
 from onramp.treasury_api import routes as treasury_routes
 from onramp.webhooks import routes as webhook_routes
 from onramp.webhooks.intake import BODY_LIMIT, Intake, WebhookMetrics
@@ -67,7 +67,6 @@ from treasury.onchain import PoolWalletChain
 from treasury.pause.service import StoredGate
 from treasury.policy.reading import PolicyError
 from treasury.policy.rules import ActivePolicy
-from treasury.ports import NoRules
 from treasury.sender import Sender, SenderConfig
 from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
@@ -326,6 +325,8 @@ def routes(settings: Settings) -> list[Route]:
         *treasury_routes.ROUTES,
         *pausing.ROUTES,
         *payout_orders.ROUTES,
+        *sweep_orders.ROUTES,
+        *policy_orders.ROUTES,
         *operating.ROUTES,
     ]
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table
@@ -408,7 +409,7 @@ def make_app(
                 health=Health(_checks(core, runner, workers), core.clock),
                 explorer=deployment(settings.CHAIN_ID).explorer,
                 stopping=stopping,
-                treasury_rules=policy or NoRules(),
+                policy=policy,
                 orders=None if policy is None else orders_of(core, policy),
             )
             app[SERVICES] = services

@@ -22,7 +22,7 @@ from onramp.sessions.refresh import Refresher
 from onramp.sessions.rules import SessionRules
 from onramp.settings import Settings
 from onramp.webhooks.intake import Intake
-from treasury.ports import Rules
+from treasury.policy.rules import ActivePolicy
 from treasury.sweeps.ordering import Orders
 
 
@@ -48,7 +48,8 @@ class Services:
     deliveries: DeliveriesWorker
     explorer: str | None
     stopping: asyncio.Event
-    treasury_rules: Rules
+    policy: ActivePolicy | None
+    """What decides over the hot wallet; None where this service pays from none."""
     orders: Orders | None
     """Where sweeps come from; None where no cold wallet is pinned."""
 

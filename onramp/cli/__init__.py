@@ -16,6 +16,7 @@ from onramp.cli.running import dev, doctor, migrate, routes, serve, work
 from onramp.cli.stored import events_app, sessions_app
 from onramp.cli.treasury import treasury_app
 from onramp.cli.treasury_orders import ORDERS
+from onramp.cli.treasury_sweeping import SWEEPING
 
 app = typer.Typer(
     name="onramp",
@@ -37,7 +38,7 @@ app.add_typer(chain_app, name="chain")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 app.add_typer(treasury_app, name="treasury")
-for order, does in ORDERS.items():
+for order, does in {**ORDERS, **SWEEPING}.items():
     treasury_app.command(order)(does)
 
 

@@ -8,11 +8,11 @@ from onramp.services import SERVICES
 from onramp.treasury_api import shapes
 from treasury import history, inventory
 from treasury.payouts import service as payouts
+from treasury.policy.model import GAS_ASSET, AssetPolicy
 from treasury.sweeps import service as sweeps
 from treasury.transactions import service as transactions
 
 LONGEST_ID = 64
-ASSETS = ("MUSD", inventory.GAS_ASSET)
 
 
 def id_of(request: web.Request, what: str) -> str:
@@ -23,15 +23,20 @@ def id_of(request: web.Request, what: str) -> str:
     return row_id
 
 
+def gas_last(assets: list[AssetPolicy]) -> list[AssetPolicy]:
+    """What is paid out first, the gas token last."""
+    return sorted(assets, key=lambda asset: (asset.symbol == GAS_ASSET, asset.symbol))
+
+
 async def list_balances(request: web.Request) -> web.StreamResponse:
     """The hot wallet; no assets where this service pays nobody."""
     services = request.app[SERVICES]
-    wallet = services.rules.hot_wallet
+    wallet, policy = services.rules.hot_wallet, services.policy
     found = []
-    if wallet is not None:
+    if wallet is not None and policy is not None:
         async with services.database.read() as conn:
-            for asset in ASSETS:
-                found.append(shapes.balance(asset, await inventory.available(conn, wallet, asset)))
+            for asset in gas_last(await policy.assets(conn)):
+                found.append(shapes.balance(asset, await inventory.available(conn, wallet, asset.symbol)))
     return reply(shapes.BalanceList(data=found, next_cursor=None))
 
 

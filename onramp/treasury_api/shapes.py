@@ -13,6 +13,7 @@ from kit.problems import Problem
 from treasury.history import HistoryEntry
 from treasury.inventory import Available
 from treasury.payouts.table import Payout
+from treasury.policy.model import AssetPolicy
 from treasury.status import Status
 from treasury.sweeps.ordering import Plan
 from treasury.sweeps.table import Sweep
@@ -259,22 +260,20 @@ def transaction(row: Transaction, entries: list[HistoryEntry]) -> TransactionAns
     )
 
 
-def balance(
-    asset: str, found: Available, *, floor: int | None = None, target: int | None = None, ceiling: int | None = None
-) -> BalanceAnswer:
-    """One asset; the limits in base units, None where the policy names none."""
+def balance(asset: AssetPolicy, found: Available) -> BalanceAnswer:
+    """One asset, beside what the policy wants of it."""
 
     def units(amount: int | None) -> str | None:
-        return None if amount is None else format_units(amount, DECIMALS)
+        return None if amount is None else format_units(amount, asset.decimals)
 
     return BalanceAnswer(
-        asset=asset,
-        on_chain=format_units(found.on_chain, DECIMALS),
-        held=format_units(found.held, DECIMALS),
-        available=format_units(found.available, DECIMALS),
-        floor=units(floor),
-        target=units(target),
-        ceiling=units(ceiling),
+        asset=asset.symbol,
+        on_chain=format_units(found.on_chain, asset.decimals),
+        held=format_units(found.held, asset.decimals),
+        available=format_units(found.available, asset.decimals),
+        floor=units(asset.floor),
+        target=units(asset.target),
+        ceiling=units(asset.ceiling),
         block_number=found.block_number,
     )
 

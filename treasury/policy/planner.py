@@ -119,6 +119,8 @@ def _ordered(snapshot: Snapshot, amount: int) -> Movement | Refusal:
 def _first(snapshot: Snapshot, amount: int, purpose: str) -> Movement | Refusal:
     """The first sweep to a Safe is a small one: people see it arrive, and spend it back, before the rest follows."""
     asset, limits = snapshot.asset, snapshot.asset.sweeps
+    # Of what was asked for: a small first one out of a large order is the riskiest of all.
+    approval_needed = amount > limits.approval_above
     if snapshot.first:
         if limits.min is None:
             text = f"The first sweep to a Safe is min, and {asset.symbol} has none; sweep another asset first."
@@ -126,7 +128,7 @@ def _first(snapshot: Snapshot, amount: int, purpose: str) -> Movement | Refusal:
         if amount > limits.min:
             purpose = f"{purpose}; the first sweep to this Safe is min, the rest follows once it arrived"
             amount = limits.min
-    return Movement(amount, purpose, amount > limits.approval_above)
+    return Movement(amount, purpose, approval_needed)
 
 
 def _said(asset: AssetPolicy, amount: int) -> str:

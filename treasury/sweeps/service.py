@@ -134,10 +134,10 @@ async def approve(
     `policy_version` and `safe_identity` are those of this moment: an approval of what is no longer so is none.
     """
     sweep = await require(conn, sweep_id)
-    if sweep.status is not Status.AWAITING_APPROVAL:
-        raise Problem(409, "not_possible", f"{sweep_id} is {sweep.status}; only one awaiting approval can be approved.")
     if person == sweep.proposed_person:
         raise Problem(409, "self_approval", "Whoever proposed a sweep cannot approve it; ask another approver.")
+    if sweep.status is not Status.AWAITING_APPROVAL:
+        raise Problem(409, "not_possible", f"{sweep_id} is {sweep.status}; only one awaiting approval can be approved.")
     if sweep.expires_at is not None and sweep.expires_at <= now:
         raise Problem(409, "policy_refused", "It waited longer than approval_expires_hours; propose it again.")
     if sweep.policy_version != policy_version:

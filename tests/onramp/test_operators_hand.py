@@ -110,7 +110,7 @@ def test_a_sweep_is_proposed_by_one_approved_by_another_and_arrives_in_the_safe(
         ({"asset": "MUSD", "amount": "99.99"}, "policy_refused", "sweeps.min"),
         ({"asset": "MUSD", "amount": "20000.01"}, "policy_refused", "sweeps.max_per_transaction"),
         ({"asset": "MUSD", "amount": "10000000"}, "insufficient_available", "available"),
-        ({"asset": "MUSD", "amount": "99999"}, "policy_refused", "assets.MUSD.floor"),
+        ({"asset": "MUSD", "amount": "96000"}, "policy_refused", "assets.MUSD.floor"),
     ],
 )
 def test_what_the_policy_refuses_names_the_rule_and_moves_nothing(

@@ -122,7 +122,7 @@ def _first(snapshot: Snapshot, amount: int, purpose: str) -> Movement | Refusal:
     # Of what was asked for: a small first one out of a large order is the riskiest of all.
     approval_needed = amount > limits.approval_above
     if snapshot.first:
-        if limits.min is None:
+        if not limits.min:
             text = f"The first sweep to a Safe is min, and {asset.symbol} has none; sweep another asset first."
             return Refusal("policy_refused", "first sweep", text)
         if amount > limits.min:

@@ -76,6 +76,12 @@ class RangeTooLarge(NodeError):
     kind = "range_too_large"
 
 
+class OutOfBudget(NodeError):
+    """What was bought of this node is used up: for this second, or for this month."""
+
+    kind = "out_of_budget"
+
+
 class RateLimited(NodeError):
     """The node asks to be left alone for a while; `retry_after` in seconds where it said how long."""
 

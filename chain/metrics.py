@@ -38,6 +38,12 @@ class ChainMetrics(Protocol):
     def set_aside(self, node: str, *, aside: bool) -> None:
         """The node's word stops counting, or counts again."""
 
+    def budget(self, node: str, used: int, left: int | None) -> None:
+        """Credits of this month, and what is left where there is a limit."""
+
+    def paused(self, *, paused: bool) -> None:
+        """The chain itself stands still, or moves."""
+
 
 class NullMetrics:
     """Reports nowhere."""
@@ -55,6 +61,12 @@ class NullMetrics:
         """Nothing."""
 
     def set_aside(self, node: str, *, aside: bool) -> None:
+        """Nothing."""
+
+    def budget(self, node: str, used: int, left: int | None) -> None:
+        """Nothing."""
+
+    def paused(self, *, paused: bool) -> None:
         """Nothing."""
 
 
@@ -80,6 +92,11 @@ class PrometheusMetrics:
         self._lag = Gauge("chain_node_lag_blocks", "Blocks behind the best node.", node, registry=registry)
         self._dissent = Counter(
             "chain_node_dissents_total", "Answers that the others contradicted.", (*node, "method"), registry=registry
+        )
+        self._used = Gauge("chain_node_credits_used", "Estimated credits of this month.", node, registry=registry)
+        self._left = Gauge("chain_node_credits_left", "Credits left this month, of a limit.", node, registry=registry)
+        self._paused = Gauge(
+            "chain_paused", "1 while the chain makes no blocks or refuses transactions.", registry=registry
         )
         self._aside = Gauge("chain_node_set_aside", "1 while the node's word does not count.", node, registry=registry)
 
@@ -107,3 +124,13 @@ class PrometheusMetrics:
     def set_aside(self, node: str, *, aside: bool) -> None:
         """The node's word stops counting, or counts again."""
         self._aside.labels(node).set(aside)
+
+    def budget(self, node: str, used: int, left: int | None) -> None:
+        """Credits of this month."""
+        self._used.labels(node).set(used)
+        if left is not None:
+            self._left.labels(node).set(left)
+
+    def paused(self, *, paused: bool) -> None:
+        """The chain itself stands still, or moves."""
+        self._paused.set(paused)

@@ -7,16 +7,17 @@ another chain.
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import aiohttp
 
-from chain.errors import Malformed, NodeError, NodeTimeout, RateLimited, Unreachable, WrongChain
+from chain.budget import UNLIMITED, Budget, Plan
+from chain.errors import Malformed, NodeError, NodeTimeout, OutOfBudget, RateLimited, Unreachable, WrongChain
+from chain.latency import Latency
 from chain.metrics import ChainMetrics
 from chain.nodes import NodeConfig
-from chain.tally import Tally
 from chain.types import quantity
 from chain.wire import exchange
 from kit.clock import Clock
@@ -25,6 +26,13 @@ from kit.logs import get_logger
 log = get_logger(__name__)
 
 State = Literal["untested", "ok", "cooling", "rate_limited", "wrong_chain"]
+Health = Literal[
+    "alive", "lagging", "set aside", "cooling down", "unreachable", "wrong chain", "out of budget", "untested"
+]
+LAGGING_BLOCKS = 3
+"""Behind the best node by more than this: eleven seconds on Mezo."""
+UNREACHABLE_AFTER = 3
+"""Failures in a row after which a node does not merely rest."""
 
 _FIRST_REST = 0.5
 _LONGEST_REST = 10.0
@@ -43,6 +51,18 @@ class NodeStatus:
     head: int | None
     set_aside: bool
     last_error: str | None
+    health: Health
+    lag: int | None
+    """Blocks behind the best node."""
+    p50: float | None
+    """Seconds; the median of its newest answers."""
+    p95: float | None
+    requests: int
+    errors: Mapping[str, int]
+    """By kind, since the start."""
+    credits_used: int
+    """This month; an estimate."""
+    credits_left: int | None
 
 
 class Node:
@@ -58,16 +78,20 @@ class Node:
         metrics: ChainMetrics,
         calls: Counter[tuple[str, str]],
         timeout: float,
+        plan: Plan = UNLIMITED,
     ) -> None:
         """Nothing is sent before the first call."""
-        self._config = config
+        self.config = config
         self.name = config.name
         self.operator = config.operator
         self.spectrum = config.spectrum
         self.head: int | None = None
         self.set_aside = False
         self.last_error: str | None = None
-        self.tally = Tally()
+        self.budget = Budget(plan, clock)
+        self.latency = Latency()
+        self.errors: Counter[str] = Counter()
+        self._requests = 0
         self._chain_id = chain_id
         self._session = session
         self._clock = clock
@@ -111,19 +135,53 @@ class Node:
         """Serves another chain, as far as it was last asked."""
         return self._state == "wrong_chain"
 
-    def status(self) -> NodeStatus:
+    def health(self, best: int | None) -> Health:
+        """How it stands, in an operator's words; `best` is the newest block of any node."""
+        state = self.state
+        if state == "wrong_chain":
+            return "wrong chain"
+        if not self.budget.allows(vital=True):
+            return "out of budget"
+        if self._failures >= UNREACHABLE_AFTER and state != "rate_limited":
+            return "unreachable"
+        if state in {"cooling", "rate_limited"}:
+            return "cooling down"
+        if self.set_aside:
+            return "set aside"
+        if self.head is not None and best is not None and best - self.head > LAGGING_BLOCKS:
+            return "lagging"
+        return "alive" if state == "ok" else "untested"
+
+    def status(self, best: int | None = None) -> NodeStatus:
         """How it stands, for people."""
         return NodeStatus(
-            self.name, self.operator, self.spectrum, self.state, self.head, self.set_aside, self.last_error
+            self.name,
+            self.operator,
+            self.spectrum,
+            self.state,
+            self.head,
+            self.set_aside,
+            self.last_error,
+            self.health(best),
+            max(best - self.head, 0) if best is not None and self.head is not None else None,
+            self.latency.percentile(50),
+            self.latency.percentile(95),
+            self._requests,
+            dict(self.errors),
+            self.budget.used,
+            self.budget.left,
         )
 
     async def call(self, method: str, params: list[Any], timeout: float | None = None) -> Any:
         """The result of one call, after the chain id was proved. Raises NodeError within `timeout` seconds."""
         if self.limited:
             raise self._limited_error()
+        if not self.budget.allows(vital=True):
+            raise OutOfBudget(self.name, "has used the month's credits")
         limit = self._timeout if timeout is None else timeout
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
+        await self._token(limit)
         if not self._verified:
             try:
                 async with asyncio.timeout_at(deadline), self._verifying:
@@ -138,6 +196,15 @@ class Node:
         if method == "eth_blockNumber":
             self.head = self._quantity(result)
         return result
+
+    async def _token(self, limit: float) -> None:
+        """Wait for the plan's next request, if it comes within `limit` seconds."""
+        waited = 0.0
+        while wait := self.budget.wait():
+            waited += wait
+            if waited > limit:
+                raise OutOfBudget(self.name, "is asked as often a second as its plan allows")
+            await self._clock.sleep(wait)
 
     async def _verify(self, timeout: float) -> None:
         chain_id = self._quantity(await self._request("eth_chainId", [], timeout))
@@ -157,19 +224,21 @@ class Node:
 
     async def _request(self, method: str, params: list[Any], timeout: float) -> Any:
         self._calls[self.name, method] += 1
+        self._requests += 1
+        self.budget.spend(method)
         began = self._clock.monotonic()
         outcome = "cancelled"
         try:
-            result = await exchange(self._session(), self._config, next(self._ids), method, params, timeout)
+            result = await exchange(self._session(), self.config, next(self._ids), method, params, timeout)
             outcome = "ok"
+            self.latency.note(self._clock.monotonic() - began)
         except NodeError as error:
             outcome = error.kind
+            self.errors[error.kind] += 1
             self._judge(error)
             raise
         finally:
-            seconds = self._clock.monotonic() - began
-            self.tally.note(method, outcome, seconds)
-            self._metrics.request(self.name, method, outcome, seconds)
+            self._metrics.request(self.name, method, outcome, self._clock.monotonic() - began)
         self._failures = 0
         return result
 

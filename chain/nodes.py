@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63})=(https?://.+)")
@@ -82,4 +83,31 @@ def parse_nodes(mezo_urls: str, spectrum_urls: str = "") -> list[NodeConfig]:
             names[operator] += 1
             name = operator if names[operator] == 1 else f"{operator}#{names[operator]}"
             found.append(NodeConfig(name, operator, url, spectrum))
+    return found
+
+
+def read_nodes(path: Path) -> list[NodeConfig]:
+    """The node list of a file: lines `MEZO_RPC_URLS=...` and `SPECTRUM_RPC_URLS=...`. Raises OSError, ValueError without a URL in it."""
+    lists = {"MEZO_RPC_URLS": "", "SPECTRUM_RPC_URLS": ""}
+    for line in path.read_text().splitlines():
+        name, _, value = line.strip().partition("=")
+        if name in lists:
+            lists[name] = value.strip()
+    nodes = parse_nodes(lists["MEZO_RPC_URLS"], lists["SPECTRUM_RPC_URLS"])
+    if not nodes:
+        message = "the file of nodes names none"
+        raise ValueError(message)
+    return nodes
+
+
+def parse_ws(text: str) -> list[NodeConfig]:
+    """The nodes of `MEZO_WS_URLS`. Raises ValueError, naming an entry by its place."""
+    found = []
+    for place, entry in enumerate((part.strip() for part in text.split(",") if part.strip()), start=1):
+        name, named, url = entry.partition("=")
+        url = url if named and "://" not in name else entry
+        if not url.startswith(("ws://", "wss://")):
+            message = f"MEZO_WS_URLS, entry {place}: a node's URL starts with ws:// or wss://"
+            raise ValueError(message)
+        found.append(NodeConfig(f"ws{place}", f"ws{place}", url, spectrum=False))
     return found

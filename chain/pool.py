@@ -19,7 +19,9 @@ from typing import Any
 import aiohttp
 
 from chain.agreement import Agreed, Key, Question
-from chain.errors import CallReverted, NoAgreement, NodeError, NotEnoughOperators, RangeTooLarge, Unreachable
+from chain.budget import UNLIMITED, Plan
+from chain.errors import NoAgreement, NodeError, NotEnoughOperators, Unreachable
+from chain.hedge import UNKNOWN, first
 from chain.metrics import ChainMetrics, NullMetrics
 from chain.node import Node, NodeStatus
 from chain.nodes import NodeConfig, parse_nodes
@@ -59,10 +61,11 @@ class Pool:
         metrics: ChainMetrics | None = None,
         timeout: float = TIMEOUT,
         stall_after: float = STALL_AFTER,
+        plan: Plan = UNLIMITED,
     ) -> None:
         """Nothing is sent yet. A `session` given here is shared, and left open by `close`.
 
-        `timeout` in seconds for a call.
+        `timeout` in seconds for a call; `plan` holds for each private node.
         """
         self.chain_id = chain_id
         self.agreement = agreement
@@ -72,31 +75,43 @@ class Pool:
         self._given = session
         self._own: aiohttp.ClientSession | None = None
         self._stall_after = stall_after
-        configs = sorted(nodes, key=lambda config: not config.spectrum)
-        self._nodes = tuple(
-            Node(
-                config,
-                chain_id=chain_id,
-                session=self._session,
-                clock=self._clock,
-                metrics=self._metrics,
-                calls=self.calls,
-                timeout=timeout,
-            )
-            for config in configs
-        )
-        operators: dict[str, list[Node]] = {}
-        for node in self._nodes:
-            operators.setdefault(node.operator, []).append(node)
-        self._operators: Mapping[str, Sequence[Node]] = MappingProxyType(operators)
+        self._timeout = timeout
+        self._plan = plan
+        self._nodes: tuple[Node, ...] = ()
+        self._operators: Mapping[str, Sequence[Node]] = {}
+        self.locked = False
+        """The chain's emergency control refuses user transactions, as last looked up."""
+        self.reload(nodes)
         self._background: set[asyncio.Future[None]] = set()
-        self._probe = Probe(self._nodes, agreement, self._later, self._note_heads)
+        self._probe = Probe(lambda: self._nodes, agreement, self._later, self._note_heads)
         self._best = -1
         self._best_at = self._clock.monotonic()
 
     def __repr__(self) -> str:
         """Names alone."""
         return f"<Pool chain {self.chain_id}: {', '.join(node.name for node in self._nodes)}>"
+
+    def reload(self, nodes: Iterable[NodeConfig]) -> None:
+        """Take another list of nodes; one that is on both keeps its health, its head and its budget."""
+        known = {node.config: node for node in self._nodes}
+        configs = sorted(nodes, key=lambda config: not config.spectrum)
+        self._nodes = tuple(known.get(config) or self._made(config) for config in configs)
+        operators: dict[str, list[Node]] = {}
+        for node in self._nodes:
+            operators.setdefault(node.operator, []).append(node)
+        self._operators = MappingProxyType(operators)
+
+    def _made(self, config: NodeConfig) -> Node:
+        return Node(
+            config,
+            chain_id=self.chain_id,
+            session=self._session,
+            clock=self._clock,
+            metrics=self._metrics,
+            calls=self.calls,
+            timeout=self._timeout,
+            plan=self._plan if config.spectrum else UNLIMITED,
+        )
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -110,35 +125,25 @@ class Pool:
 
     def statuses(self) -> list[NodeStatus]:
         """How each node stands."""
-        return [node.status() for node in self._nodes]
+        # One that lies about its head must not make the honest ones look late.
+        best = max(self.heads().values(), default=None)
+        return [node.status(best) for node in self._nodes]
 
     async def any(
         self, method: str, params: list[Any], *, reached: int | None = None, timeout: float | None = None
     ) -> Any:
         """The first answer, in order of preference; with `reached`, of a node whose own head covers that block.
 
-        A null is passed over while another node may know more. Raises NodeError when no node answered.
+        A null is passed over while another node may know more, and a slow node is overtaken. Raises NodeError when no node answered.
         """
-        error: NodeError | None = None
-        unknown = False
         if reached is not None and not self._preferred(reached):
             await self.refresh()
-        for node in self._preferred(reached):
-            try:
-                result = await node.call(method, params, timeout)
-            except CallReverted:
-                raise
-            except NodeError as failure:
-                error = error if isinstance(error, RangeTooLarge) else failure
-                continue
-            if result is not None:
-                return result
-            unknown = True
-        if unknown:
-            return None
-        raise error or Unreachable(
-            "(none)", f"no node can answer {method}" + (f" up to block {reached}" if reached is not None else "")
-        )
+        nodes = self._preferred(reached)
+        if not nodes:
+            upto = f" up to block {reached}" if reached is not None else ""
+            raise Unreachable("(none)", f"no node can answer {method}{upto}")
+        answer = await first(nodes, lambda node: node.call(method, params, timeout))
+        return None if answer is UNKNOWN else answer
 
     async def agree(
         self,
@@ -213,6 +218,15 @@ class Pool:
         """
         return self._clock.monotonic() - self._best_at > self._stall_after
 
+    @property
+    def pause(self) -> str | None:
+        """Why the chain itself stands still, in words; None while it moves. A reason to wait, never to fail anything."""
+        if self.locked:
+            return "the chain refuses user transactions (lockdown)"
+        if self.stalled:
+            return f"no new block for {self._clock.monotonic() - self._best_at:.0f} s"
+        return None
+
     async def refresh(self) -> None:
         """Probe every node that is not resting: chain id where unproved, newest block.
 
@@ -231,7 +245,11 @@ class Pool:
             await self._own.close()
 
     def _preferred(self, reached: int | None) -> list[Node]:
-        able = [node for node in self._nodes if not node.limited and (reached is None or node.covers(reached))]
+        able = [
+            node
+            for node in self._nodes
+            if not node.limited and node.budget.allows(vital=False) and (reached is None or node.covers(reached))
+        ]
         ready = [node for node in able if node.usable and not node.set_aside]
         # Better a resting node than none; one set aside or on another chain answers nothing.
         return ready or [node for node in able if not node.set_aside and not node.wrong_chain]

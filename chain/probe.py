@@ -15,7 +15,11 @@ class Probe:
     """Shares one probe among its callers; each node takes note of its own head."""
 
     def __init__(
-        self, nodes: Sequence[Node], enough: int, later: Callable[[Awaitable[None]], None], done: Callable[[], None]
+        self,
+        nodes: Callable[[], Sequence[Node]],
+        enough: int,
+        later: Callable[[Awaitable[None]], None],
+        done: Callable[[], None],
     ) -> None:
         """After `enough` answers a slow node is left to end through `later`; `done` is called after each probe."""
         self._nodes = nodes
@@ -41,7 +45,7 @@ class Probe:
             await asyncio.gather(self._running, return_exceptions=True)
 
     async def _all(self) -> None:
-        tasks = {asyncio.create_task(_ask(node)) for node in self._nodes if node.usable}
+        tasks = {asyncio.create_task(_ask(node)) for node in self._nodes() if node.usable}
         pending = tasks
         try:
             while pending:

@@ -1,8 +1,11 @@
 """The settings this floor needs; `onramp.settings` composes them with the others'."""
 
+from pathlib import Path
+
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from chain.nodes import parse_nodes
+from chain.budget import Plan
+from chain.nodes import NodeConfig, parse_nodes, parse_ws, read_nodes
 from chain.types import to_checksum
 
 
@@ -15,6 +18,9 @@ class ChainSettings(BaseModel):
     )
     SPECTRUM_RPC_URLS: SecretStr = Field(default=SecretStr(""), description="private nodes, preferred")
     MEZO_WS_URLS: SecretStr = Field(default=SecretStr(""), description="optional wake-ups")
+    CHAIN_NODES_FILE: Path | None = Field(default=None, description="both lists, read anew when the file changes")
+    SPECTRUM_REQUESTS_PER_SECOND: int = Field(default=0, ge=0, description="of each private node; 0: no limit")
+    SPECTRUM_MONTHLY_CREDITS: int = Field(default=0, ge=0, description="of each private node; 0: no limit")
     CHAIN_AGREEMENT: int = Field(default=2, ge=1, description="how many operators must say the same before money moves")
     MUSD_TOKEN_ADDRESS: str = Field(default="", description="empty: from contracts/deployments")
 
@@ -24,7 +30,24 @@ class ChainSettings(BaseModel):
         parse_nodes(value.get_secret_value())
         return value
 
+    @field_validator("MEZO_WS_URLS")
+    @classmethod
+    def _wake_ups_can_be_read(cls, value: SecretStr) -> SecretStr:
+        parse_ws(value.get_secret_value())
+        return value
+
     @field_validator("MUSD_TOKEN_ADDRESS")
     @classmethod
     def _token_is_an_address(cls, value: str) -> str:
         return to_checksum(value) if value else value
+
+    @property
+    def plan(self) -> Plan:
+        """What was bought of each private node."""
+        return Plan(self.SPECTRUM_REQUESTS_PER_SECOND, self.SPECTRUM_MONTHLY_CREDITS)
+
+    def nodes(self) -> list[NodeConfig]:
+        """The nodes to begin with: those of the file, where there is one. Raises OSError, ValueError."""
+        if self.CHAIN_NODES_FILE is not None:
+            return read_nodes(self.CHAIN_NODES_FILE)
+        return parse_nodes(self.MEZO_RPC_URLS.get_secret_value(), self.SPECTRUM_RPC_URLS.get_secret_value())

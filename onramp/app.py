@@ -14,8 +14,10 @@ from prometheus_client import CollectorRegistry
 
 from chain.deployments import deployment
 from chain.metrics import PrometheusMetrics
-from chain.nodes import parse_nodes
+from chain.nodes import parse_ws
 from chain.pool import Pool
+from chain.wakeups import WakeUps
+from chain.watch import ChainWatch
 from kit.audit.worker import Sealer, SealMetrics
 from kit.clock import Clock, SystemClock
 from kit.database import Database, connect
@@ -90,6 +92,7 @@ class Core:
     database: Database
     http: aiohttp.ClientSession
     pool: Pool
+    watch: ChainWatch
     stripe: StripeGateway
     clock: Clock
     ids: RandomIds
@@ -179,14 +182,17 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         connector=aiohttp.TCPConnector(limit=200, limit_per_host=64, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
-    nodes = parse_nodes(settings.MEZO_RPC_URLS.get_secret_value(), settings.SPECTRUM_RPC_URLS.get_secret_value())
+    if problem := settings.agreement_problem():
+        log.warning("chain.agreement", problem=problem)
+    chain_metrics = PrometheusMetrics(registry)
     pool = Pool(
-        nodes,
+        settings.nodes(),
         chain_id=settings.CHAIN_ID,
         agreement=settings.CHAIN_AGREEMENT,
         session=http,
         clock=clock,
-        metrics=PrometheusMetrics(registry),
+        metrics=chain_metrics,
+        plan=settings.plan,
     )
     stripe = make_gateway(
         secret_key=settings.STRIPE_SECRET_KEY.get_secret_value(),
@@ -204,6 +210,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             database=database,
             http=http,
             pool=pool,
+            watch=ChainWatch(pool, database, chain_metrics, nodes_file=settings.CHAIN_NODES_FILE),
             stripe=stripe,
             clock=clock,
             ids=ids,
@@ -309,6 +316,26 @@ def orders_of(core: Core, policy: ActivePolicy) -> Orders | None:
     if core.cold is None or core.rules.hot_wallet is None:
         return None
     return Orders(policy, core.cold, core.rules.hot_wallet, core.ids)
+
+
+@asynccontextmanager
+async def beside(core: Core, runner: Runner | None) -> AsyncIterator[None]:
+    """What a process that stays up keeps going beside requests and workers: the watch over the nodes, and their wake-ups."""
+
+    def wake() -> None:
+        if runner is not None:
+            runner.wake("deliveries")
+            runner.wake("treasury")
+
+    ups = WakeUps(parse_ws(core.settings.MEZO_WS_URLS.get_secret_value()), core.http, wake)
+    core.watch.start()
+    if runner is not None:
+        ups.start()
+    try:
+        yield
+    finally:
+        await ups.stop()
+        await core.watch.stop()
 
 
 def routes(settings: Settings) -> list[Route]:

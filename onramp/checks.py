@@ -53,11 +53,12 @@ def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int
     async def check() -> str:
         await pool.refresh()
         head = pool.agreed_head()
+        paused = f", paused: {pool.pause}" if pool.pause else ""
         if watching:
-            return f"{len(pool.heads())} operators, agreed head {head}"
+            return f"{len(pool.heads())} operators, agreed head {head}{paused}"
         async with database.read() as connection:
             done = await cursor.known_head(connection, chain_id)
-        return f"{len(pool.heads())} operators, agreed head {head}, read up to {done}"
+        return f"{len(pool.heads())} operators, agreed head {head}, read up to {done}{paused}"
 
     return check
 

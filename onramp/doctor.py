@@ -94,6 +94,8 @@ def _settings(settings: Settings) -> Finding:
         warnings.append("STRIPE_SECRET_KEY is not set")
     if not settings.webhook_secrets:
         warnings.append("STRIPE_WEBHOOK_SECRETS is not set")
+    if problem := settings.agreement_problem():
+        warnings.append(problem)
     if settings.DELIVERY_MODE == "payout":
         warnings += [
             f"{name} is not set" for name in ("SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS") if not getattr(settings, name)
@@ -129,7 +131,12 @@ def _signer(core: Core) -> Callable[[], Awaitable[str]]:
         if core.rules.mode == "observe":
             return "not needed in observe mode"
         if core.signer is None:
-            message = "there is no hot wallet: set HOT_WALLET_ADDRESS, HOT_WALLET_KEYSTORE and HOT_WALLET_PASSWORD"
+            needed = {
+                "local": "HOT_WALLET_KEYSTORE and HOT_WALLET_PASSWORD",
+                "aws-kms": "AWS_KMS_KEY_ID",
+                "gcp-kms": "GCP_KMS_KEY_VERSION",
+            }
+            message = f"there is no hot wallet: set HOT_WALLET_ADDRESS, and {needed[core.settings.HOT_WALLET_SIGNER]}"
             raise checks.NotWellError(message)
         await core.signer.probe()
         return f"signs for {core.signer.address}"
@@ -161,18 +168,12 @@ async def _nodes(pool: Pool) -> list[Finding]:
         return [Finding("agreement", ok=False, detail="no nodes: set MEZO_RPC_URLS or SPECTRUM_RPC_URLS")]
     await pool.refresh()
     await asyncio.sleep(1.0)
-    heads = [status.head for status in pool.statuses() if status.head is not None]
-    best = max(heads, default=0)
     found = []
     for status in pool.statuses():
-        if status.head is None:
-            found.append(
-                Finding(f"node:{status.name}", ok=False, detail=f"{status.state}: {status.last_error or 'no answer'}")
-            )
-            continue
-        lag = best - status.head
-        detail = f"chain {pool.chain_id}, head {status.head}, {lag} behind"
-        found.append(Finding(f"node:{status.name}", ok=status.state == "ok" and lag <= BEHIND_BLOCKS, detail=detail))
+        told = status.last_error or "no answer" if status.head is None else f"head {status.head}, {status.lag} behind"
+        spent = "" if status.credits_left is None else f", {status.credits_left} credits left"
+        detail = f"{status.health}: chain {pool.chain_id}, {told}{spent}"
+        found.append(Finding(f"node:{status.name}", ok=status.health == "alive", detail=detail))
     try:
         head = pool.agreed_head()
         detail = f"{len(pool.heads())} of {len(pool.operators)} operators answer, {pool.agreement} must agree; agreed head {head}"

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from kit.logs import configure, get_logger
-from onramp.app import StartError, govern, make_app, make_workers, open_core
+from onramp.app import StartError, beside, govern, make_app, make_workers, open_core
 from onramp.settings import Settings
 
 log = get_logger(__name__)
@@ -85,10 +85,11 @@ def work_forever(settings: Settings, workers: Collection[str]) -> None:
         async with open_core(settings) as core:
             await govern(core)
             runner = make_workers(core, workers)
-            runner.start()
-            log.info("working", workers=sorted(workers))
-            await until_told()
-            log.info("stopping")
-            await runner.stop()
+            async with beside(core, runner):
+                runner.start()
+                log.info("working", workers=sorted(workers))
+                await until_told()
+                log.info("stopping")
+                await runner.stop()
 
     run_with_uvloop(work())

@@ -8,7 +8,6 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from chain.nodes import parse_nodes
 from chain.settings import ChainSettings
 from chain.types import to_checksum
 from kit.database import normalise_url
@@ -141,6 +140,13 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
         """Real money, strangers at the door."""
         return self.ENVIRONMENT == "production"
 
+    def agreement_problem(self) -> str | None:
+        """Why CHAIN_AGREEMENT does not protect money: a warning in development, refused in production on mainnet."""
+        operators = len({node.operator for node in self.nodes()})
+        if 2 <= self.CHAIN_AGREEMENT <= operators:
+            return None
+        return f"CHAIN_AGREEMENT is {self.CHAIN_AGREEMENT}: it must be at least 2 and at most the {operators} operators configured"
+
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
         """All webhook secrets that are valid now."""
@@ -243,12 +249,8 @@ def _production_problems(settings: Settings) -> list[str]:
         problems.append("STRIPE_API_BASE points at a sandbox; production talks to Stripe over https")
     if "*" in split(settings.ALLOWED_ORIGINS):
         problems.append("ALLOWED_ORIGINS: production takes exact origins, not *")
-    nodes = parse_nodes(settings.MEZO_RPC_URLS.get_secret_value(), settings.SPECTRUM_RPC_URLS.get_secret_value())
-    operators = {node.operator for node in nodes}
-    if settings.CHAIN_ID == MAINNET and not 2 <= settings.CHAIN_AGREEMENT <= len(operators):
-        problems.append(
-            f"CHAIN_AGREEMENT must be at least 2 and at most the {len(operators)} operators configured on 31612"
-        )
+    if settings.CHAIN_ID == MAINNET and (problem := settings.agreement_problem()):
+        problems.append(problem)
     return problems
 
 

@@ -1,5 +1,6 @@
 """Every table of every floor, imported so that they stand in the shared metadata together."""
 
+import chain.credits
 import kit.audit.table
 import onramp.api_keys.table
 import onramp.deliveries.table
@@ -18,4 +19,4 @@ import treasury.policy.table
 import treasury.sweeps.table
 import treasury.transactions.table
 
-__all__ = ["kit", "onramp", "treasury"]
+__all__ = ["chain", "kit", "onramp", "treasury"]

@@ -1,121 +1,92 @@
-"""Commands about the chain's nodes."""
+"""`onramp chain`: how each node stands, as an operator wants it at night."""
 
 import asyncio
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from onramp.cli.output import Refused, print_json, print_table, run, settings
 
-if TYPE_CHECKING:
-    from chain.pool import Pool
-
-chain_app = typer.Typer(no_args_is_help=True, help="The nodes that tell us of the chain.")
-
-_SAMPLES = 5
-_PAUSE = 0.3
-"""Seconds between samples: longer than the moment for which the pool shares one probe."""
+chain_app = typer.Typer(name="chain", help="The nodes that tell us of the chain.", no_args_is_help=True)
+LOOKS: Final = 5
+"""Questions to each node before its times are shown."""
+EVERY_SECONDS: Final = 2.0
 
 
-@chain_app.callback()
-def _group() -> None:
-    """Keep `status` a command of its own while it is the only one."""
-
-
-@chain_app.command("status")
+@chain_app.command()
 def status(
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Ask each node a few times, and show how it stands; exit 1 while too few operators answer.
+    """Ask every node, and show how it stands; exit 1 where money would have to wait.
 
     Example: [bold]onramp chain status --watch[/bold]
     """
-    if watch and as_json:
-        raise typer.BadParameter("choose one: --watch is for people, --json is one document", param_hint="--watch")
-    run(_status(watch=watch, as_json=as_json))
+    if not run(_status(watch=watch, as_json=as_json)):
+        raise Refused("onramp: too few operators answer; deliveries and payouts wait, nothing is lost")
 
 
-async def _status(*, watch: bool, as_json: bool) -> None:
+async def _status(*, watch: bool, as_json: bool) -> bool:
     from rich.console import Console
 
-    from chain.pool import Pool, parse_nodes
-
-    loaded = settings()
-    nodes = parse_nodes(loaded.MEZO_RPC_URLS.get_secret_value(), loaded.SPECTRUM_RPC_URLS.get_secret_value())
-    if not nodes:
-        message = "onramp: no nodes are configured; set MEZO_RPC_URLS or SPECTRUM_RPC_URLS."
-        raise Refused(message)
-    pool = Pool(nodes, chain_id=loaded.CHAIN_ID, agreement=loaded.CHAIN_AGREEMENT)
-    try:
-        while True:
-            for _ in range(_SAMPLES):
-                await pool.refresh()
-                await asyncio.sleep(_PAUSE)
-            seen = _seen(pool)
-            if watch:
-                Console().clear()
-            if as_json:
-                print_json(seen)
-            else:
-                _print(seen)
-            if not watch:
-                break
-    finally:
-        await pool.close()
-    if seen["agreedHead"] is None:
-        message = f"onramp: {seen['detail']} Nothing is confirmed or sent meanwhile, and nothing is lost."
-        raise Refused(message)
-
-
-def _seen(pool: "Pool") -> dict[str, Any]:
     from chain.errors import NoAgreement
-    from chain.standing import standings
-    from onramp.doctor import BEHIND_BLOCKS
+    from onramp.app import open_core
 
-    head, detail = None, None
-    try:
-        head = pool.agreed_head()
-    except NoAgreement as error:
-        detail = str(error)
-    nodes = []
-    for standing in standings(pool, BEHIND_BLOCKS):
-        fields = asdict(standing)
-        fields["class"] = fields.pop("node_class")
-        fields["lastError"] = fields.pop("last_error")
-        nodes.append(fields)
-    return {
-        "chainId": pool.chain_id,
-        "agreement": pool.agreement,
-        "operators": len(pool.operators),
-        "agreedHead": head,
-        "detail": detail,
-        "nodes": nodes,
-    }
+    async with open_core(settings()) as core:
+        pool = core.pool
+        await core.watch.look()
+        for _ in range(LOOKS):
+            await pool.refresh()
+            await asyncio.sleep(0.3)
+        while True:
+            try:
+                head: int | None = pool.agreed_head()
+            except NoAgreement:
+                head = None
+            if as_json:
+                print_json(
+                    {"agreedHead": head, "paused": pool.pause, "nodes": [_document(one) for one in pool.statuses()]}
+                )
+            else:
+                if watch:
+                    Console().clear()
+                _show(pool, head)
+            if not watch:
+                return head is not None
+            await asyncio.sleep(EVERY_SECONDS)
+            await pool.refresh()
 
 
-def _milliseconds(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1000:.0f}"
+def _document(one: Any) -> dict[str, Any]:
+    from pydantic.alias_generators import to_camel
+
+    left_out = {"state", "set_aside"}
+    return {to_camel(name): value for name, value in asdict(one).items() if name not in left_out}
 
 
-def _print(seen: dict[str, Any]) -> None:
+def _show(pool: Any, head: int | None) -> None:
     rows = [
         (
-            node["name"],
-            node["class"],
-            node["health"].replace("_", " "),
-            node["head"],
-            node["lag"],
-            f"{_milliseconds(node['p50'])}/{_milliseconds(node['p95'])}",
-            ", ".join(f"{kind} {count}" for kind, count in sorted(node["errors"].items())),
-            node["credits"],
+            one.name,
+            "Spectrum" if one.spectrum else "public",
+            one.health,
+            "-" if one.head is None else str(one.head),
+            "-" if one.lag is None else str(one.lag),
+            f"{_ms(one.p50)} / {_ms(one.p95)}",
+            ", ".join(f"{kind} {count}" for kind, count in sorted(one.errors.items())) or "none",
+            f"{one.credits_used}" + ("" if one.credits_left is None else f" of {one.credits_used + one.credits_left}"),
         )
-        for node in seen["nodes"]
+        for one in pool.statuses()
     ]
-    print_table(
-        ("node", "class", "health", "head", "lag", "p50/p95 ms", "errors", "credits"),
-        rows,
-        title=f"chain {seen['chainId']}: {seen['agreement']} of {seen['operators']} operators must agree",
+    print_table(("node", "class", "state", "head", "lag", "p50 / p95 ms", "errors", "credits"), rows)
+    agreed = "no agreed head" if head is None else f"agreed head {head}"
+    typer.echo(
+        f"{agreed}; {pool.agreement} of {len(pool.operators)} operators must say the same"
+        + (f"; paused: {pool.pause}" if pool.pause else "")
     )
+
+
+def _ms(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.0f}"

@@ -1,57 +1,56 @@
-"""`onramp chain status` as a person runs it, against nodes that answer, and against none."""
+"""`onramp chain status` as an operator types it, with an operator's node down."""
 
-import asyncio
 import json
 import os
 import subprocess
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from pathlib import Path
 
-import pytest_asyncio
+import pytest
 
-from tests.chain.lying_node import SECRET, LyingNode
+from onramp.dev import devchain
+from onramp.dev.devchain import DevChain
 
-
-@pytest_asyncio.fixture
-async def two() -> AsyncIterator[list[LyingNode]]:
-    nodes = [LyingNode("alpha"), LyingNode("beta")]
-    for node in nodes:
-        await node.start()
-    yield nodes
-    for node in nodes:
-        await node.stop()
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def urls_of(nodes: list[LyingNode]) -> str:
-    return ",".join(f"{node.operator}={node.config.url}" for node in nodes)
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with devchain.running() as running:
+        yield running
 
 
-async def status(urls: str) -> "subprocess.CompletedProcess[str]":
-    environment = {"PATH": os.environ["PATH"], "MEZO_RPC_URLS": urls, "CHAIN_ID": "31611"}
-    command = [sys.executable, "-m", "onramp", "chain", "status", "--json"]
-    return await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, text=True, check=False
-    )
+def status(folder: Path, urls: str, *options: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "MEZO_RPC_URLS": urls,
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/x.db",
+    }
+    command = [str(ROOT / ".venv/bin/onramp"), "chain", "status", *options]
+    return subprocess.run(command, check=False, env=environment, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
-async def test_each_node_is_told_of_without_its_url(two: list[LyingNode]) -> None:
-    said = await status(urls_of(two))
-    assert said.returncode == 0, said.stderr
-    told = json.loads(said.stdout)
-    assert told["agreedHead"] == 100
-    assert [(node["name"], node["health"], node["lag"]) for node in told["nodes"]] == [
-        ("alpha", "alive", 0),
-        ("beta", "alive", 0),
-    ]
-    assert all(node["p50"] <= node["p95"] for node in told["nodes"])
-    assert SECRET not in said.stdout + said.stderr
+def test_each_node_is_shown_as_it_stands(chain: DevChain, tmp_path: Path) -> None:
+    urls = [*chain.rpc_urls[:2], "delta=http://127.0.0.1:9/secret-key"]
+    shown = status(tmp_path, ",".join(urls), "--json")
+    assert shown.returncode == 0, shown.stderr
+    document = json.loads(shown.stdout)
+    nodes = {node["name"]: node for node in document["nodes"]}
+    assert nodes["alpha"]["health"] == nodes["beta"]["health"] == "alive"
+    assert nodes["delta"]["health"] in {"unreachable", "cooling down"}
+    assert nodes["delta"]["errors"]["unreachable"] >= 1
+    assert nodes["alpha"]["p95"] > 0
+    assert document["agreedHead"] >= 1
+    assert document["paused"] is None
+    assert "secret-key" not in shown.stdout + shown.stderr
+    table = status(tmp_path, ",".join(urls))
+    assert table.returncode == 0
+    for word in ("alpha", "alive", "delta", "agreed head", "2 of 3"):
+        assert word in table.stdout
 
 
-async def test_one_node_alone_is_not_enough_and_it_says_so(two: list[LyingNode]) -> None:
-    urls = urls_of(two)
-    await two[1].stop()
-    said = await status(urls)
-    assert said.returncode == 1
-    assert next(node["health"] for node in json.loads(said.stdout)["nodes"]) == "alive"
-    assert "2 operators must tell their newest block, 1 did" in said.stderr
-    assert SECRET not in said.stdout + said.stderr
+def test_too_few_operators_is_exit_one_and_one_line(chain: DevChain, tmp_path: Path) -> None:
+    shown = status(tmp_path, f"{chain.rpc_urls[0]},delta=http://127.0.0.1:9/secret-key")
+    assert shown.returncode == 1
+    assert len(shown.stderr.strip().splitlines()) == 1
+    assert "nothing is lost" in shown.stderr

@@ -1,0 +1,100 @@
+"""What a hosted node lets us ask: so many requests a second, so many credits a month.
+
+Near the month's end of credits the node is kept for what money depends on; hints are asked of others. No provider publishes weights for
+Mezo's methods, so they are estimates (`chain.metrics.CREDITS`), and may be set.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from chain.metrics import CREDITS
+from kit.clock import Clock
+
+KEPT_PERCENT: Final = 10
+"""Of a month's credits, kept for agreement, broadcast and proof."""
+_DEFAULT_WEIGHT: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was bought; 0 is no limit."""
+
+    per_second: int = 0
+    monthly_credits: int = 0
+
+
+UNLIMITED: Final = Plan()
+
+
+class Budget:
+    """A token bucket and a month's count, for one node. The count is shared by processes through `chain.credits`."""
+
+    def __init__(self, plan: Plan, clock: Clock, weights: Mapping[str, int] = CREDITS) -> None:
+        """A full bucket; nothing spent as far as is known."""
+        self.plan = plan
+        self._clock = clock
+        self._weights = weights
+        self._tokens = float(plan.per_second)
+        self._at = clock.monotonic()
+        self._month = month_of(clock.now())
+        self._known = 0
+        self._unsaved = 0
+
+    @property
+    def used(self) -> int:
+        """Credits of this month, as far as is known here."""
+        self._turn()
+        return self._known + self._unsaved
+
+    @property
+    def left(self) -> int | None:
+        """Credits left this month; None where there is no limit."""
+        return max(0, self.plan.monthly_credits - self.used) if self.plan.monthly_credits else None
+
+    def allows(self, *, vital: bool) -> bool:
+        """Whether credits are left for this kind of call."""
+        left = self.left
+        if left is None:
+            return True
+        return left > (0 if vital else self.plan.monthly_credits * KEPT_PERCENT // 100)
+
+    def wait(self) -> float:
+        """Seconds until the bucket holds a token."""
+        if not self.plan.per_second:
+            return 0.0
+        now = self._clock.monotonic()
+        self._tokens = min(float(self.plan.per_second), self._tokens + (now - self._at) * self.plan.per_second)
+        self._at = now
+        return 0.0 if self._tokens >= 1 else (1 - self._tokens) / self.plan.per_second
+
+    def spend(self, method: str) -> None:
+        """Count one request, whatever comes of it: it is billed all the same."""
+        self._turn()
+        self._unsaved += self._weights.get(method, _DEFAULT_WEIGHT)
+        if self.plan.per_second:
+            self._tokens -= 1
+
+    def take_unsaved(self) -> tuple[str, int]:
+        """The month, and what was spent in it since this was last asked."""
+        self._turn()
+        unsaved, self._unsaved = self._unsaved, 0
+        self._known += unsaved
+        return self._month, unsaved
+
+    def learn(self, month: str, used: int) -> None:
+        """What all processes together have spent, by the database."""
+        self._turn()
+        if month == self._month:
+            self._known = used
+
+    def _turn(self) -> None:
+        month = month_of(self._clock.now())
+        if month != self._month:
+            self._month, self._known, self._unsaved = month, 0, 0
+
+
+def month_of(moment: datetime) -> str:
+    """`2026-11`: credits are counted by calendar month, UTC."""
+    return f"{moment:%Y-%m}"

@@ -1,0 +1,33 @@
+"""The month's credits of each node, counted by all processes together, over restarts."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.node import Node
+from kit.database import metadata
+from kit.store import insert_or_nothing
+
+SAVE_SECONDS: Final = 15.0
+
+chain_credits = sa.Table(
+    "chain_credits",
+    metadata,
+    sa.Column("id", sa.String(96), primary_key=True, comment="month and name of the node"),
+    sa.Column("used", sa.BigInteger(), nullable=False),
+)
+
+
+async def save(connection: AsyncConnection, nodes: Sequence[Node]) -> None:
+    """Add what this process spent since it was last saved, and learn what all have spent."""
+    for node in nodes:
+        month, spent = node.budget.take_unsaved()
+        key = f"{month} {node.name}"
+        if spent and not await insert_or_nothing(connection, chain_credits, [{"id": key, "used": spent}], ["id"]):
+            await connection.execute(
+                sa.update(chain_credits).where(chain_credits.c.id == key).values(used=chain_credits.c.used + spent)
+            )
+        used = await connection.scalar(sa.select(chain_credits.c.used).where(chain_credits.c.id == key))
+        node.budget.learn(month, int(used or 0))

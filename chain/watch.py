@@ -1,0 +1,108 @@
+"""What goes on beside the calls: credits are saved, the node list is read anew, the chain's own pause is looked up."""
+
+import asyncio
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Final
+
+from chain.credits import SAVE_SECONDS, save
+from chain.errors import ChainError
+from chain.metrics import ChainMetrics
+from chain.nodes import read_nodes
+from chain.pool import Pool
+from chain.types import keccak
+from kit.database import Database
+from kit.logs import get_logger
+
+log = get_logger(__name__)
+EVERY_SECONDS: Final = 5.0
+LOCKDOWN_EVERY: Final = 30.0
+MAINTENANCE: Final = "0x7b7c000000000000000000000000000000000013"
+"""Mezo's Maintenance precompile; `getTxLockdown()` says whether user transactions are refused (mezod, docs/emergency-controls.md)."""
+_GET_LOCKDOWN: Final = "0x" + keccak(b"getTxLockdown()")[:4].hex()
+_TRUE: Final = 1
+
+
+class ChainWatch:
+    """One for each process that has a pool."""
+
+    def __init__(
+        self, pool: Pool, database: Database, metrics: ChainMetrics, *, nodes_file: Path | None = None
+    ) -> None:
+        """`nodes_file`: see `read_nodes`."""
+        self._pool = pool
+        self._database = database
+        self._file = nodes_file
+        self._metrics = metrics
+        self._read_at: float | None = None
+        self._since_lockdown = LOCKDOWN_EVERY
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._loop(), name="chain watch")
+
+    async def stop(self) -> None:
+        """End, with the credits saved."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._guarded(self._save())
+
+    async def look(self) -> None:
+        """Everything at once, for who does not stay: the file, the lockdown, the month's credits."""
+        self._reload()
+        await self._guarded(self._look_up_lockdown())
+        await self._guarded(self._save())
+
+    async def _loop(self) -> None:
+        since_save = 0.0
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            self._reload()
+            self._since_lockdown += EVERY_SECONDS
+            if self._since_lockdown >= LOCKDOWN_EVERY:
+                self._since_lockdown = 0.0
+                await self._guarded(self._look_up_lockdown())
+            since_save += EVERY_SECONDS
+            if since_save >= SAVE_SECONDS:
+                since_save = 0.0
+                await self._guarded(self._save())
+            self._metrics.paused(paused=self._pool.pause is not None)
+            for node in self._pool.nodes:
+                self._metrics.budget(node.name, node.budget.used, node.budget.left)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except ChainError:
+            return  # a chain that cannot be asked is known to the pool already
+        except Exception as error:  # noqa: BLE001 - none of this may end the watch; the names say enough
+            log.warning("chain.watch_failed", kind=type(error).__name__)
+
+    async def _save(self) -> None:
+        limited = [node for node in self._pool.nodes if node.budget.plan.monthly_credits]
+        if limited:
+            async with self._database.write() as connection:
+                await save(connection, limited)
+
+    async def _look_up_lockdown(self) -> None:
+        answer = await self._pool.any("eth_call", [{"to": MAINTENANCE, "data": _GET_LOCKDOWN}, "latest"])
+        # A chain without the precompile answers nothing.
+        self._pool.locked = isinstance(answer, str) and len(answer) == 66 and int(answer, 16) == _TRUE
+
+    def _reload(self) -> None:
+        if self._file is None:
+            return
+        try:
+            changed = self._file.stat().st_mtime
+            if changed == self._read_at:
+                return
+            nodes = read_nodes(self._file)
+        except (OSError, ValueError) as error:
+            log.error("chain.nodes_file_not_read", kind=type(error).__name__)
+            return
+        first, self._read_at = self._read_at is None, changed
+        self._pool.reload(nodes)
+        if not first:
+            log.info("chain.nodes_reloaded", nodes=[node.name for node in nodes])

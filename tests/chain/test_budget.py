@@ -1,0 +1,169 @@
+"""What was bought of a node is kept to; what is slow is overtaken; another list of nodes is taken without a restart."""
+
+import asyncio
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from chain.budget import Plan
+from chain.credits import save
+from chain.errors import NoAgreement, OutOfBudget, Unreachable
+from chain.metrics import CREDITS, NullMetrics
+from chain.nodes import parse_ws, read_nodes
+from chain.watch import ChainWatch
+from kit.clock import SystemClock
+from kit.database import Database
+
+METHOD = "eth_getBalance"
+ARGS = ["0x" + "11" * 20, "0x64"]
+WEIGHT = CREDITS.get(METHOD, 2)
+
+
+def private(nodes: list[Any]) -> list[Any]:
+    """The first is Spectrum's, the others are public."""
+    return [replace(nodes[0].config, spectrum=True), *(node.config for node in nodes[1:])]
+
+
+def all_say(nodes: list[Any], value: str) -> None:
+    for node in nodes:
+        node.results[METHOD] = value
+
+
+async def test_near_its_end_the_month_is_kept_for_money(nodes: Any, make_pool: Any) -> None:
+    all_say(nodes, "0x5")
+    pool = make_pool(configs=private(nodes), plan=Plan(monthly_credits=100))
+    first = pool.nodes[0]
+    assert await pool.any(METHOD, ARGS) == "0x5"
+    before = first.budget.used
+    assert before == 1 + WEIGHT, "the chain id, and the question"
+    while first.budget.left > 10:
+        await pool.any(METHOD, ARGS)
+    used = first.budget.used
+    await pool.any(METHOD, ARGS)
+    assert first.budget.used == used, "a hint goes to others"
+    agreed = await pool.agree(METHOD, ARGS)
+    assert "a.test" in agreed.agreed_by, "money may use the rest"
+    while first.budget.left:
+        await pool.agree(METHOD, ARGS)
+    assert pool.statuses()[0].health == "out of budget"
+    assert (await pool.agree(METHOD, ARGS)).agreed_by == ("b.test", "c.test")
+
+
+async def test_no_node_is_asked_more_often_a_second_than_was_bought(nodes: Any, make_pool: Any) -> None:
+    all_say(nodes, "0x5")
+    pool = make_pool(configs=private(nodes)[:1], agreement=1, plan=Plan(per_second=5), clock=SystemClock())
+    await pool.any(METHOD, ARGS)
+    began = time.monotonic()
+    for _ in range(10):
+        await pool.agree(METHOD, ARGS)
+    assert time.monotonic() - began >= 1.0
+
+
+async def test_a_question_that_cannot_wait_so_long_is_refused(nodes: Any, make_pool: Any) -> None:
+    all_say(nodes, "0x5")
+    pool = make_pool(configs=private(nodes)[:1], agreement=1, plan=Plan(per_second=1), clock=SystemClock())
+    await pool.any(METHOD, ARGS)
+    with pytest.raises((OutOfBudget, NoAgreement)):
+        await asyncio.gather(*(pool.agree(METHOD, ARGS, timeout=0.2) for _ in range(3)))
+
+
+async def test_a_month_is_counted_by_all_processes_and_forgotten_by_the_next(
+    nodes: Any, make_pool: Any, database: Database
+) -> None:
+    all_say(nodes, "0x5")
+    one, other = (make_pool(configs=private(nodes), plan=Plan(monthly_credits=1000)) for _ in range(2))
+    for pool in (one, other):
+        for _ in range(3):
+            await pool.agree(METHOD, ARGS)
+    spent = one.nodes[0].budget.used + other.nodes[0].budget.used
+    for pool in (one, other, one):
+        async with database.write() as connection:
+            await save(connection, pool.nodes[:1])
+    assert one.nodes[0].budget.used == other.nodes[0].budget.used == spent
+    restarted = make_pool(configs=private(nodes), plan=Plan(monthly_credits=1000))
+    async with database.write() as connection:
+        await save(connection, restarted.nodes[:1])
+    assert restarted.nodes[0].budget.used == spent
+    restarted.nodes[0].budget._clock.seconds += 32 * 24 * 3600
+    assert restarted.nodes[0].budget.used == 0
+
+
+async def test_a_slow_node_is_overtaken_by_the_next(nodes: Any, make_pool: Any) -> None:
+    all_say(nodes, "0x5")
+    pool = make_pool(clock=SystemClock())
+    for _ in range(20):
+        await pool.any(METHOD, ARGS)
+
+    async def slowly(_request: web.Request, call: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(5)
+        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": "0x5"})
+
+    nodes[0].raw[METHOD] = slowly
+    began = time.monotonic()
+    assert await pool.any(METHOD, ARGS) == "0x5"
+    assert time.monotonic() - began < 2
+    assert pool.calls["b.test", METHOD] >= 1
+
+
+async def test_another_list_of_nodes_is_taken_and_what_was_known_is_kept(
+    nodes: Any, make_pool: Any, database: Database, tmp_path: Path
+) -> None:
+    all_say(nodes, "0x5")
+    file = tmp_path / "nodes"
+    urls = [f"{node.config.operator}={node.config.url}" for node in nodes]
+    file.write_text(f"MEZO_RPC_URLS={urls[0]},{urls[1]}\n")
+    pool = make_pool(configs=read_nodes(file))
+    watch = ChainWatch(pool, database, NullMetrics(), nodes_file=file)
+    await watch.look()
+    await pool.refresh()
+    kept = pool.nodes[0]
+    file.write_text(f"# a comment\nSPECTRUM_RPC_URLS={urls[2]}\nMEZO_RPC_URLS={urls[0]}\n")
+    later = file.stat().st_mtime + 5
+
+    os.utime(file, (later, later))
+    await watch.look()
+    assert [node.name for node in pool.nodes] == ["c.test", "a.test"]
+    assert pool.nodes[1] is kept
+    await asyncio.sleep(0.3)  # a probe of a moment ago would do for the pool
+    await pool.refresh()
+    assert set(pool.heads()) == {"a.test", "c.test"}
+    file.write_text("nothing here\n")
+    os.utime(file, (later + 5, later + 5))
+    await watch.look()
+    assert len(pool.nodes) == 2, "a file that cannot be read changes nothing"
+
+
+async def test_a_lockdown_and_a_halt_are_pauses_in_words(nodes: Any, make_pool: Any, database: Database) -> None:
+    pool = make_pool()
+    watch = ChainWatch(pool, database, NullMetrics())
+    assert pool.pause is None
+    for node in nodes:
+        node.results["eth_call"] = "0x" + "00" * 31 + "01"
+    await watch.look()
+    assert "lockdown" in (pool.pause or "")
+    for node in nodes:
+        node.results["eth_call"] = "0x"
+    await watch.look()
+    assert pool.pause is None
+    await pool.refresh()
+    pool._clock.seconds += 60
+    await pool.refresh()
+    assert "no new block" in (pool.pause or "")
+
+
+@pytest.mark.parametrize("url", ["http://a.test", "a.test", "wss:/x", "name=https://a"])
+def test_only_a_websocket_wakes(url: str) -> None:
+    with pytest.raises(ValueError, match="entry 1"):
+        parse_ws(url)
+
+
+async def test_a_pool_without_nodes_says_so(make_pool: Any) -> None:
+    pool = make_pool()
+    pool.reload([])
+    with pytest.raises(Unreachable):
+        await pool.any(METHOD, ARGS)

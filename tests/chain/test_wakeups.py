@@ -1,0 +1,71 @@
+"""Wake-ups from a real node's WebSocket, and from one that dies without a word."""
+
+import asyncio
+from collections.abc import Iterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from chain.nodes import NodeConfig, parse_ws
+from chain.wakeups import WakeUps
+from onramp.dev import devchain
+from onramp.dev.devchain import DevChain
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with devchain.running() as running:
+        yield running
+
+
+async def test_a_new_block_wakes(chain: DevChain) -> None:
+    woken: asyncio.Queue[None] = asyncio.Queue()
+    async with aiohttp.ClientSession() as session:
+        ups = WakeUps(parse_ws(chain.anvil.url.replace("http", "ws")), session, lambda: woken.put_nowait(None))
+        ups.start()
+        async with asyncio.timeout(10):
+            for _ in range(3):
+                await woken.get()
+        await ups.stop()
+
+
+async def test_a_subscription_that_says_nothing_is_made_anew() -> None:
+    opened = 0
+    again = asyncio.Event()
+
+    async def silent(request: web.Request) -> web.StreamResponse:
+        nonlocal opened
+        opened += 1
+        if opened == 2:
+            again.set()
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        asked = await socket.receive_json()
+        assert isinstance(asked["id"], int)
+        await socket.send_json({"jsonrpc": "2.0", "id": asked["id"], "result": "0x1"})
+        await socket.receive()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/", silent)
+    server = TestServer(app)
+    await server.start_server()
+    async with aiohttp.ClientSession() as session:
+        node = NodeConfig("ws1", "ws1", f"ws://127.0.0.1:{server.port}/")
+        ups = WakeUps([node], session, lambda: None, silence=0.3)
+        ups.start()
+        async with asyncio.timeout(10):
+            await again.wait()
+        await ups.stop()
+    await server.close()
+
+
+async def test_a_node_that_is_not_there_is_tried_again_and_stops_at_once() -> None:
+    async with aiohttp.ClientSession() as session:
+        ups = WakeUps(parse_ws("ws://127.0.0.1:9/a-key"), session, lambda: None)
+        ups.start()
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(1):
+            await ups.stop()

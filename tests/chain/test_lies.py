@@ -196,10 +196,11 @@ async def test_a_huge_body_is_cut_off(paid: Paid, proxies: list[LyingProxy], mak
 async def test_a_node_that_fails_now_and_then_is_overtaken_and_comes_back(
     paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]
 ) -> None:
-    proxies[0].then(lying.with_amount(7), None, method=RECEIPT)
+    proxies[0].always(lying.with_amount(7), RECEIPT)
     pool = make_pool(2)
     assert isinstance(await prove(pool, paid.right, paid.expected), Proven)
     assert pool.nodes[0].set_aside
+    proxies[0].honest()
     again = await prove(pool, paid.right, paid.expected)
     assert isinstance(again, Proven)
     assert not pool.nodes[0].set_aside

@@ -58,6 +58,7 @@ from onramp.sessions.rules import SessionRules
 from onramp.settings import MAINNET, Settings, split
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
+from onramp.treasury_api import ledger as ledger_routes
 from onramp.treasury_api import pausing, payout_orders, policy_orders, sweep_orders
 from onramp.treasury_api import routes as treasury_routes
 from onramp.webhooks import routes as webhook_routes
@@ -350,6 +351,7 @@ def routes(settings: Settings) -> list[Route]:
         *invitation_routes.ROUTES,
         *audit_routes.ROUTES,
         *treasury_routes.ROUTES,
+        *ledger_routes.ROUTES,
         *pausing.ROUTES,
         *payout_orders.ROUTES,
         *sweep_orders.ROUTES,

@@ -15,6 +15,7 @@ from onramp.cli.output import Refused
 from onramp.cli.running import dev, doctor, migrate, routes, serve, work
 from onramp.cli.stored import events_app, sessions_app
 from onramp.cli.treasury import treasury_app
+from onramp.cli.treasury_books import BOOKS
 from onramp.cli.treasury_orders import ORDERS
 from onramp.cli.treasury_sweeping import SWEEPING
 
@@ -38,7 +39,7 @@ app.add_typer(chain_app, name="chain")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 app.add_typer(treasury_app, name="treasury")
-for order, does in {**ORDERS, **SWEEPING}.items():
+for order, does in {**ORDERS, **SWEEPING, **BOOKS}.items():
     treasury_app.command(order)(does)
 
 

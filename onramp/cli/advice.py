@@ -66,3 +66,10 @@ def of_balance(row: Mapping[str, Any]) -> tuple[str, str]:
 def _up_to(row: Mapping[str, Any]) -> str:
     wanted = Decimal(row["target"] or row["floor"]) - Decimal(row["available"])
     return f"{wanted:f}"
+
+
+def of_accounts(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The same of one asset's accounts in the ledger."""
+    if Decimal(row["suspense"]):
+        return f"{row['suspense']} {row['asset']} is gone and no row says why", "onramp treasury reconcile"
+    return "", ""

@@ -115,7 +115,7 @@ async def test_a_sweep_and_a_transaction_are_shown(service: Service) -> None:
     assert transaction["history"][0]["note"] == "nonce 7 taken"
 
 
-VIEWS = ["/balances", "/payouts", "/payouts/pay_1", "/sweeps", "/sweeps/swp_1", "/transactions/txn_1"]
+VIEWS = ["/balances", "/payouts", "/payouts/pay_1", "/sweeps", "/sweeps/swp_1", "/transactions/txn_1", "/ledger"]
 
 
 @pytest.mark.parametrize("path", VIEWS)
@@ -124,7 +124,7 @@ async def test_nobody_sees_it_without_a_key(service: Service, path: str) -> None
     assert (status, problem["code"]) == (401, "unauthorized")
 
 
-@pytest.mark.parametrize("path", [*VIEWS[2:3], *VIEWS[4:], "/payouts/" + "x" * 100])
+@pytest.mark.parametrize("path", [*VIEWS[2:3], *VIEWS[4:6], "/payouts/" + "x" * 100])
 async def test_what_is_not_there_is_404(service: Service, path: str) -> None:
     status, problem = await (await desk(service, "viewer", "vera")).get(path)
     assert (status, problem["code"]) == (404, "not_found")

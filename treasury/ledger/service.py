@@ -15,6 +15,7 @@ from treasury.status import Status
 
 BY: Final = "treasury"
 USDC: Final = "USDC"
+USDC_DECIMALS: Final = 6
 
 
 async def post(

@@ -141,6 +141,13 @@ class ActivePolicy:
         """What the active policy lists, for those who show it."""
         return list((await self._active(conn)).terms.policy.assets.values())
 
+    async def decimals(self, conn: AsyncConnection) -> dict[str, int]:
+        """Decimals of each asset that this or an earlier version lists; what is paid out first, the gas token last."""
+        known: dict[str, int] = {}
+        for version in [*await service.history(conn, self._scope), await self._active(conn)]:
+            known |= {symbol: asset.decimals for symbol, asset in version.terms.policy.assets.items()}
+        return {symbol: known[symbol] for symbol in sorted(known, key=lambda one: (one == GAS_ASSET, one))}
+
     async def snapshot(
         self,
         conn: AsyncConnection,

@@ -1,0 +1,44 @@
+"""`onramp treasury` about the books: where every coin is, and what a person has to say where ledger and chain differ."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+import typer
+
+from onramp.cli import advice
+from onramp.cli.output import print_json, print_table
+from onramp.cli.remote import call
+from onramp.cli.stored import Json
+from onramp.cli.treasury import BASE, PageLimit, say_next
+
+LedgerCursor = Annotated[int, typer.Option(min=0, help="nextCursor of the page before.")]
+_WALLET = ("available", "held", "inFlight")
+_ELSEWHERE = ("cold", "paidOut", "gas", "suspense", "receivable", "settled")
+
+
+def ledger(limit: PageLimit = 20, cursor: LedgerCursor = 0, *, as_json: Json = False) -> None:
+    """Where every coin is, and its movements, the newest first. Every account and its counterparts sum to zero.
+
+    Example: [bold]onramp treasury ledger --limit 50[/bold]
+    """
+    asked = {name: value for name, value in (("limit", limit), ("cursor", cursor)) if value}
+    page: dict[str, Any] = call("GET", f"{BASE}/ledger?{urlencode(asked)}")
+    if as_json:
+        print_json(page)
+        return
+    names = ("asset", *_WALLET, *_ELSEWHERE)
+    rows = [[one[name] for name in names] for one in page["accounts"]]
+    print_table(names, rows, title="accounts", empty="This service pays from no wallet.")
+    moved = [
+        (row["at"][:19], f"{row['amount']} {row['asset']}", row["from"], row["to"], row["kind"], row["subject"])
+        for row in page["data"]
+    ]
+    print_table(("at", "amount", "from", "to", "kind", "subject"), moved, title="movements", empty="Nothing moved yet.")
+    say_next(*(advice.of_accounts(one) for one in page["accounts"]))
+    if page["nextCursor"]:
+        typer.echo(f"More: --cursor {page['nextCursor']}")
+
+
+BOOKS: Final[Mapping[str, Callable[..., None]]] = {"ledger": ledger}
+"""What `onramp treasury` does by these names."""

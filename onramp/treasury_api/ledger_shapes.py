@@ -1,0 +1,83 @@
+"""The ledger in the shapes of the outside: accounts on top, movements below, money in units of the asset."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from kit.clock import rfc3339
+from kit.http.routes import Document
+from kit.money import format_units
+from treasury.ledger.machine import Account
+from treasury.ledger.table import Posting
+
+
+class LedgerQuery(Document):
+    """A page of the ledger."""
+
+    limit: int = Field(default=50, ge=1, le=200)
+    cursor: int | None = Field(default=None, ge=1, le=2**62)
+
+
+class AccountsAnswer(Document):
+    """One asset's accounts. Together they are zero; `available`, `held` and `inFlight` together are the hot wallet."""
+
+    asset: str
+    available: str
+    held: str
+    in_flight: str
+    cold: str
+    paid_out: str
+    gas: str
+    external_in: str
+    suspense: str
+    receivable: str
+    sold: str
+    settled: str
+
+
+class PostingAnswer(Document):
+    """One amount that went from one account to another; `subject` is what moved it."""
+
+    id: int
+    asset: str
+    amount: str
+    kind: str
+    from_account: str = Field(alias="from")
+    to_account: str = Field(alias="to")
+    subject: str
+    block_number: int | None
+    by: str
+    note: str
+    at: str
+
+
+class LedgerPage(Document):
+    """Every account as it is now, and the newest movements first."""
+
+    accounts: list[AccountsAnswer]
+    data: list[PostingAnswer]
+    next_cursor: str | None
+
+
+def accounts(asset: str, found: Mapping[Account, int], decimals: int) -> AccountsAnswer:
+    """One asset."""
+    return AccountsAnswer(
+        asset=asset, **{account.value: format_units(found.get(account, 0), decimals) for account in Account}
+    )
+
+
+def posting(row: Posting, decimals: int) -> PostingAnswer:
+    """One movement."""
+    return PostingAnswer(
+        id=row.id,
+        asset=row.asset,
+        amount=format_units(row.amount, decimals),
+        kind=row.kind,
+        from_account=row.from_account,
+        to_account=row.to_account,
+        subject=row.subject,
+        block_number=row.block_number,
+        by=row.by,
+        note=row.note,
+        at=rfc3339(row.at),
+    )

@@ -48,17 +48,22 @@ def migrations_check(database: Database) -> Check:
 
 
 def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int) -> Check:
-    """Enough operators answer. A process without workers looks at what the workers wrote down, too."""
+    """Enough operators answer now. A process without workers looks at what the workers wrote down, too."""
 
     async def check() -> str:
         await pool.refresh()
+        # Heads are remembered after their nodes have gone; only who answers now counts.
+        answering = {node.operator for node in pool.nodes if node.state == "ok" and not node.set_aside}
+        if len(answering) < pool.agreement:
+            message = f"{len(answering)} of {len(pool.operators)} operators answer, {pool.agreement} must: deliveries wait"
+            raise NotWellError(message)
         head = pool.agreed_head()
-        paused = f", paused: {pool.pause}" if pool.pause else ""
+        told = f"{len(answering)} operators, agreed head {head}" + (f", paused: {pool.pause}" if pool.pause else "")
         if watching:
-            return f"{len(pool.heads())} operators, agreed head {head}{paused}"
+            return told
         async with database.read() as connection:
             done = await cursor.known_head(connection, chain_id)
-        return f"{len(pool.heads())} operators, agreed head {head}, read up to {done}{paused}"
+        return f"{told}, read up to {done}"
 
     return check
 

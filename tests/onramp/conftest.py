@@ -95,8 +95,10 @@ async def replica(
         await govern(core)
         runner = make_workers(core, workers)
         runner.start()
-        yield core
-        await runner.stop()
+        try:
+            yield core
+        finally:
+            await runner.stop()
 
 
 Start = Callable[..., Awaitable[Service]]

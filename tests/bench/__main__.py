@@ -209,6 +209,7 @@ async def measure() -> list[tuple[str, ...]]:
             rows.append(
                 await compare("webhook intake, SQLite FULL", ">= 8x", loads(ours, webhook), loads(bare, webhook))
             )
+        rows += await rpc.compare(chain, SECONDS, ROUNDS)
         for count in (10, 1_000, 100_000):
             calls = await chaincalls.calls_a_block(chain, folder, count)
             rows.append((f"RPC calls a block, {count:,} waiting", f"{max(calls.values()):.2f}", "", "", "<= 3 each"))

@@ -1,0 +1,73 @@
+"""One JSON-RPC call: through the pool, through aiohttp and orjson alone, and through web3's own provider."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import orjson
+
+from chain.nodes import NodeConfig
+from chain.pool import Pool
+from onramp.dev.devchain import DevChain
+
+CONNECTIONS = 32
+METHOD = "eth_getBalance"
+PARAMS = ["0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "latest"]
+
+
+async def rate(ask: Callable[[], Awaitable[object]], seconds: float) -> float:
+    """Calls a second, from so many askers side by side."""
+    until = time.perf_counter() + seconds
+    done = 0
+
+    async def asker() -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await ask()
+            done += 1
+
+    await asyncio.gather(*(asker() for _ in range(CONNECTIONS)))
+    return done / seconds
+
+
+async def compare(chain: DevChain, seconds: float, rounds: int) -> list[tuple[str, ...]]:
+    """The two rows of the table."""
+    from web3 import AsyncHTTPProvider, AsyncWeb3
+
+    url = chain.anvil.url
+    numbers = itertools.count(1)
+    web3 = AsyncWeb3(AsyncHTTPProvider(url))
+    async with aiohttp.ClientSession() as session:
+        pool = Pool([NodeConfig("node", "node", url)], chain_id=31611, agreement=1, session=session)
+
+        async def ours() -> object:
+            return await pool.any(METHOD, PARAMS)
+
+        async def bare() -> object:
+            body = orjson.dumps({"jsonrpc": "2.0", "id": next(numbers), "method": METHOD, "params": PARAMS})
+            async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
+                return orjson.loads(await answer.read())["result"]
+
+        async def plain() -> object:
+            return await web3.eth.get_balance(PARAMS[0])  # type: ignore[arg-type] # an address, checksummed
+
+        found: list[tuple[float, float, float]] = []
+        for ask in (ours, bare, plain):
+            await rate(ask, 0.5)
+        for _ in range(rounds):
+            found.append((await rate(ours, seconds), await rate(bare, seconds), await rate(plain, seconds)))
+        await pool.close()
+    await web3.provider.disconnect()
+    mine, raw, theirs = (sorted(column)[len(column) // 2] for column in zip(*found, strict=True))
+    return [
+        (
+            "RPC call by the pool, against bare aiohttp",
+            f"{mine:,.0f}/s",
+            f"{raw:,.0f}/s",
+            f"{mine / raw:.2f}x",
+            ">= 0.8x",
+        ),
+        ("RPC call by the pool, against web3", f"{mine:,.0f}/s", f"{theirs:,.0f}/s", f"{mine / theirs:.2f}x", ">= 3x"),
+    ]

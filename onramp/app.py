@@ -44,6 +44,7 @@ from onramp.login import routes as login_routes
 from onramp.login.tokens import Tokens
 from onramp.quotes import routes as quote_routes
 from onramp.quotes.service import Quotes
+from onramp.screening.listing import ListError, Screening, ScreeningMetrics
 from onramp.services import SERVICES, Services
 from onramp.sessions import history
 from onramp.sessions import routes as session_routes
@@ -100,6 +101,7 @@ class Core:
     registry: CollectorRegistry
     creator: Creator
     refresher: Refresher
+    screening: Screening
     signer: Signer | None
     cold: PoolColdWallet | None
 
@@ -203,6 +205,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         clock=clock,
         registry=registry,
     )
+    screening = Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry))
     signer = make_signer(settings, rules)
     try:
         yield Core(
@@ -216,8 +219,9 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             clock=clock,
             ids=ids,
             registry=registry,
-            creator=Creator(database, stripe, rules, clock, ids),
+            creator=Creator(database, stripe, rules, clock, ids, screening),
             refresher=Refresher(database, stripe, rules, clock, ids),
+            screening=screening,
             signer=signer,
             cold=make_cold(settings, rules, pool),
         )
@@ -288,7 +292,7 @@ def make_workers(
     if "deliveries" in only:
         made["deliveries"] = deliveries or make_deliveries(core, changed)
     if "treasury" in only and core.signer is not None and core.rules.hot_wallet is not None:
-        policy = governing.active_policy(core.settings, core.rules, core.rules.hot_wallet)
+        policy = governing.active_policy(core.settings, core.rules, core.rules.hot_wallet, core.screening)
         made["treasury"] = Sender(
             config=SenderConfig(chain_id=core.rules.chain_id, wallet=core.rules.hot_wallet, token=core.rules.token),
             database=core.database,
@@ -307,7 +311,7 @@ def make_workers(
     if "audit" in only:
         made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))
     if "janitor" in only:
-        made["janitor"] = Janitor(core.database, core.clock, StateMetrics(core.registry))
+        made["janitor"] = Janitor(core.database, core.clock, StateMetrics(core.registry), core.screening)
     runner = Runner(made.values(), core.clock, metrics)
     return runner
 
@@ -412,7 +416,7 @@ def make_app(
                     return await session_service.get_many(connection, keys)
 
             wallet = core.rules.hot_wallet
-            policy = None if wallet is None else governing.active_policy(settings, core.rules, wallet)
+            policy = None if wallet is None else governing.active_policy(settings, core.rules, wallet, core.screening)
             services = Services(
                 settings=settings,
                 rules=core.rules,
@@ -488,12 +492,30 @@ FURNITURE = web.AppKey("furniture", Furniture)
 
 
 async def govern(core: Core) -> None:
-    """Propose the policy of the file and the environment, before anything may leave. Raises StartError."""
+    """Read the list and propose the policy, before anything may leave. Raises StartError."""
+    screen(core)
     try:
         await governing.propose(core.database, core.settings, core.rules, core.clock, core.ids)
     except PolicyError as error:
         message = "The treasury policy cannot be used; nothing was started:\n" + "\n".join(error.problems)
         raise StartError(message) from error
+
+
+def screen(core: Core) -> None:
+    """Read SANCTIONS_LIST; production does not start without the list that it names. Raises StartError."""
+    if not core.settings.SANCTIONS_LIST:
+        log.warning("screening.off", detail="SANCTIONS_LIST is not set: nobody is screened")
+        return
+    try:
+        count = core.screening.load()
+    except ListError as error:
+        if core.settings.is_production:
+            message = f"SANCTIONS_LIST: {error}. Nothing was started: put the file in place, or take the variable away."
+            raise StartError(message) from error
+        core.screening.metrics.unreadable.set(1)
+        log.warning("screening.list_unreadable", reason=str(error), detail="nobody is screened until it can be read")
+        return
+    log.info("screening.list_read", addresses=count)
 
 
 async def _schema(core: Core) -> None:

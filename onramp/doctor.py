@@ -15,6 +15,7 @@ from kit.problems import Problem
 from onramp import checks, governing, migrations
 from onramp.app import Core, open_core
 from onramp.limits.counter import SharedCounts
+from onramp.screening.listing import ListError, Screening, ScreeningMetrics
 from onramp.settings import Settings, SettingsError, load
 from treasury.policy import service
 from treasury.policy.reading import PolicyError
@@ -62,7 +63,8 @@ def _environment(settings: Settings) -> str:
     weak = (
         ", DATA_KEYS protects nothing: set a random key before anything real is stored" if settings.ring.is_weak else ""
     )
-    return settings.ENVIRONMENT + weak
+    screened = "" if settings.SANCTIONS_LIST else ", SANCTIONS_LIST is not set: nobody is screened"
+    return settings.ENVIRONMENT + weak + screened
 
 
 def _policy(core: Core) -> Callable[[], Awaitable[str]]:
@@ -100,6 +102,10 @@ def _settings(settings: Settings) -> Finding:
         warnings += [
             f"{name} is not set" for name in ("SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS") if not getattr(settings, name)
         ]
+    try:
+        Screening(settings.SANCTIONS_LIST, SystemClock(), ScreeningMetrics(CollectorRegistry())).load()
+    except ListError as error:
+        warnings.append(f"SANCTIONS_LIST: {error}")
     return Finding("settings", ok=not warnings, detail="; ".join(warnings) or _environment(settings))
 
 

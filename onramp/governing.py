@@ -7,6 +7,7 @@ from kit.database import Database
 from kit.ids import Ids
 from kit.logs import get_logger
 from kit.problems import Problem
+from onramp.screening.listing import Screening
 from onramp.sessions import inventory
 from onramp.sessions.rules import SessionRules
 from onramp.settings import Settings
@@ -75,6 +76,12 @@ async def propose(
     return version
 
 
-def active_policy(settings: Settings, rules: SessionRules, wallet: str) -> ActivePolicy:
+def active_policy(settings: Settings, rules: SessionRules, wallet: str, screening: Screening) -> ActivePolicy:
     """The active terms as sender, sweeper and orders ask them."""
-    return ActivePolicy(chain_id=rules.chain_id, wallet=wallet, cold=pin_of(settings), promised=inventory.processing)
+    return ActivePolicy(
+        chain_id=rules.chain_id,
+        wallet=wallet,
+        cold=pin_of(settings),
+        promised=inventory.processing,
+        refused=screening,
+    )

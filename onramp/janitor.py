@@ -10,12 +10,14 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
 from onramp.login import service as login_service
+from onramp.screening.listing import Screening
 from onramp.sessions import service as sessions_service
 from onramp.sessions.rules import CLIENT_KEY_LIFETIME
 from onramp.sessions.table import sessions
 from onramp.webhooks import service as inbox_service
 from treasury.pause import service as pause
 from treasury.pause.table import SCOPES
+from treasury.payouts import service as payouts
 
 log = get_logger(__name__)
 KEEP_EVENTS: Final = timedelta(days=90)
@@ -40,8 +42,9 @@ class Janitor:
     name = "janitor"
     interval = 15.0
 
-    def __init__(self, database: Database, clock: Clock, metrics: StateMetrics) -> None:
-        """Nothing more is needed."""
+    def __init__(self, database: Database, clock: Clock, metrics: StateMetrics, screening: Screening) -> None:
+        """`screening` as the sender asks it."""
+        self._screening = screening
         self._database = database
         self._clock = clock
         self._metrics = metrics
@@ -57,8 +60,18 @@ class Janitor:
                 events = await inbox_service.prune(connection, now - KEEP_EVENTS)
             log.info("janitor.cleaned", client_keys=keys, events=events, nonces=nonces)
             self._cleaned = now
+        await self._unlist()
         await self._count()
         return False
+
+    async def _unlist(self) -> None:
+        async with self._database.read() as connection:
+            held = await payouts.screened(connection)
+        if all(payout.to in self._screening for payout in held):
+            return
+        async with self._database.write() as connection:
+            released = await payouts.unlist(connection, self._screening, now=self._clock.now())
+        log.warning("screening.payouts_released", payouts=released)
 
     async def _count(self) -> None:
         by_payment = sa.select(sessions.c.payment_status, sa.func.count()).group_by(sessions.c.payment_status)

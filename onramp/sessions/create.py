@@ -19,6 +19,7 @@ from kit.logs import get_logger
 from kit.money import format_units
 from kit.problems import Problem
 from kit.rows import update_unchanged
+from onramp.screening.listing import Screening
 from onramp.sessions import service
 from onramp.sessions.apply import METADATA_FEE, METADATA_SESSION, METADATA_WALLET
 from onramp.sessions.intents import Intents
@@ -37,14 +38,20 @@ class Creator:
     """The whole of create; also what the reconciler finishes intents with."""
 
     def __init__(
-        self, database: Database, stripe: port.StripeGateway, rules: SessionRules, clock: Clock, ids: Ids
+        self,
+        database: Database,
+        stripe: port.StripeGateway,
+        rules: SessionRules,
+        clock: Clock,
+        ids: Ids,
+        screening: Screening,
     ) -> None:
         """Everything create needs, chosen once."""
         self.database = database
         self.stripe = stripe
         self.rules = rules
         self.clock = clock
-        self._intents = Intents(database, rules, clock, ids)
+        self._intents = Intents(database, rules, clock, ids, screening)
         self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made, writers=2)
 
     async def create(self, order: Order, *, ip: str | None = None) -> tuple[Session, port.StripeSession]:

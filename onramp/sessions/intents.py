@@ -15,6 +15,8 @@ from kit.ids import Ids
 from kit.problems import Problem
 from kit.rows import insert_new_alone
 from onramp.deliveries.cursor import known_head
+from onramp.screening.door import require_unlisted
+from onramp.screening.listing import Screening
 from onramp.sessions import inventory, service
 from onramp.sessions.model import Session, fresh
 from onramp.sessions.orders import Order
@@ -29,19 +31,21 @@ TRIES: Final = 3
 class Intents:
     """Writes intents, those of buyers who come together in one transaction; finds the one that a client's key made before."""
 
-    def __init__(self, database: Database, rules: SessionRules, clock: Clock, ids: Ids) -> None:
+    def __init__(self, database: Database, rules: SessionRules, clock: Clock, ids: Ids, screening: Screening) -> None:
         """What an intent is made of."""
         self._database = database
         self._rules = rules
         self._clock = clock
         self._ids = ids
+        self._screening = screening
         self._group: GroupCommit[Order, Session | None] = GroupCommit(self._write, writers=2)
 
     async def of(self, order: Order) -> Session:
         """The session of this order, new or made before under its key, leased to the caller while Stripe has not answered.
 
-        Raises Problem: 503 `paused` or `inventory_low`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
+        Raises Problem: 403 `not_available`, 503 `paused` or `inventory_low`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
         """
+        await require_unlisted(self._database, self._screening, order.wallet, self._clock)
         for _ in range(TRIES):
             made = await self._group.submit(order)
             if made is not None:

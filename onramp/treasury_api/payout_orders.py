@@ -22,7 +22,13 @@ Verb = Callable[[AsyncConnection, Services, Principal, str], Awaitable[Payout]]
 
 
 def _facts(row: Payout) -> dict[str, Any]:
-    return {"status": row.status, "txHash": row.tx_hash, "retryBy": row.retry_by, "approvedBy": row.approved_by}
+    return {
+        "status": row.status,
+        "txHash": row.tx_hash,
+        "retryBy": row.retry_by,
+        "approvedBy": row.approved_by,
+        "clearedBy": row.cleared_by,
+    }
 
 
 async def _order(request: web.Request, action: str, verb: Verb) -> web.StreamResponse:
@@ -38,7 +44,7 @@ async def _order(request: web.Request, action: str, verb: Verb) -> web.StreamRes
 
 
 async def approve(request: web.Request) -> web.StreamResponse:
-    """Let one through that is above a limit."""
+    """Let one through that is above a limit, or held for screening."""
     note = body_of(request, shapes.Note).note
 
     async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:

@@ -14,6 +14,8 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
 from tests.treasury.world import BUYER, World
 from treasury import inventory
 from treasury.cold.identity import ColdPin
+from treasury.payouts import deciding
+from treasury.payouts import service as payouts
 from treasury.policy import service
 from treasury.policy.machine import Loosening, State, Terms, Tightening, Unchanged, compare
 from treasury.policy.model import NATIVE_AS_TOKEN, AssetPolicy, SweepLimits
@@ -21,6 +23,7 @@ from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, p
 from treasury.policy.reading import DEVELOPMENT, PolicyError, fit_session_max, parse
 from treasury.policy.rules import ActivePolicy
 from treasury.policy.stored import dump, load
+from treasury.status import Status
 from treasury.sweeps.ordering import Orders
 
 POLICY = parse(DEVELOPMENT, musd=TOKEN)
@@ -280,3 +283,32 @@ async def test_an_approved_sweep_waits_where_the_policy_pins_another_cold_wallet
     held = await world.swept(sweep)
     assert (held.status, held.reason) == ("held", "policy")
     assert world.signer.requests == []
+
+
+async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: World) -> None:
+    """The sender with the real policy: what one payout was cleared for helps no other to the same recipient."""
+    refused = {BUYER}
+    async with world.database.write() as conn:
+        await service.propose(conn, TERMS, scope=SCOPE, now=world.clock.now(), ids=world.ids)
+    policy = ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN, refused=refused)
+    sender = world.sender(rules=policy)
+    for session in ("ons_one", "ons_two"):
+        await world.owe(session)
+        world.clock.seconds += 1
+    await world.cycles(sender, 3)
+    assert {(await world.payout(session)).reason for session in ("ons_one", "ons_two")} == {"screening"}
+    assert world.signer.requests == []
+    async with world.database.write() as conn:
+        one = await world.payout("ons_one")
+        await deciding.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
+        with pytest.raises(Problem):
+            await deciding.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
+    await world.owe("ons_three")
+    await world.cycles(sender)
+    assert await world.status("ons_one") is Status.FINAL
+    assert [(await world.payout(session)).reason for session in ("ons_two", "ons_three")] == ["screening"] * 2
+    refused.clear()
+    async with world.database.write() as conn:
+        assert await payouts.unlist(conn, refused, now=world.clock.now()) == 2
+    await world.cycles(sender, 8)
+    assert await world.status("ons_three") is Status.FINAL

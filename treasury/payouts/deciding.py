@@ -15,7 +15,7 @@ from kit.store import compare_and_set
 from treasury import history
 from treasury.moving import MoveRefused
 from treasury.payouts import service
-from treasury.payouts.machine import Fact
+from treasury.payouts.machine import Fact, Reason
 from treasury.payouts.table import Payout, payouts
 from treasury.status import Status
 
@@ -33,10 +33,16 @@ async def require(conn: AsyncConnection, payout_id: str) -> Payout:
 async def approve(
     conn: AsyncConnection, payout_id: str, *, by: str, person: str, now: datetime, note: str = ""
 ) -> Payout:
-    """A person lets a payout through that is above a limit of the policy. Raises Problem."""
+    """A person lets a payout through that is above a limit of the policy, or whose recipient is listed. Raises Problem.
+
+    The two are decided apart: who approved an amount has not cleared a recipient, nor the other way round.
+    """
     payout = await require(conn, payout_id)
+    if payout.status is Status.HELD and payout.reason == Reason.SCREENING:
+        await _move(conn, payout, Fact.CLEARED, by=by, now=now, note=note, cleared_by=by)
+        return await require(conn, payout_id)
     if payout.status is not Status.AWAITING_APPROVAL:
-        raise _impossible(payout, "only one that awaits approval can be approved")
+        raise _impossible(payout, "only one that awaits approval, or is held for screening, can be approved")
     await _move(conn, payout, Fact.APPROVED, by=by, now=now, note=note, approved_by=by, approved_person=person)
     return await require(conn, payout_id)
 
@@ -71,7 +77,7 @@ async def retry(
         return await require(conn, payout_id)
     if payout.retry_person == person:
         raise Problem(409, "self_approval", "You asked for this attempt already; another person has to ask for it too.")
-    fresh = dict.fromkeys(("transaction_id", "tx_hash", "block_number", "retry_by", "retry_person"))
+    fresh = dict.fromkeys(("transaction_id", "tx_hash", "block_number", "retry_by", "retry_person", "cleared_by"))
     approved = {"approved_by": by, "approved_person": person}
     await _move(conn, payout, Fact.RETRIED, by=by, now=now, note=note, **fresh, **approved)
     return await require(conn, payout_id)

@@ -62,6 +62,10 @@ class Fact(StrEnum):
     """A person has to approve it."""
     APPROVED = "approved"
     """A person has."""
+    CLEARED = "cleared"
+    """A person lets it through although its recipient is listed."""
+    UNLISTED = "unlisted"
+    """Its recipient is not on the list any more."""
     REJECTED = "rejected"
     """A person said no; the buyer is unpaid."""
     RETRIED = "retried"
@@ -88,6 +92,8 @@ MOVES: Moves = {
     Fact.HELD: dict.fromkeys(_BEFORE_SIGNED, S.HELD),
     Fact.ASKED: dict.fromkeys(_BEFORE_SIGNED, S.AWAITING_APPROVAL),
     Fact.APPROVED: {S.AWAITING_APPROVAL: S.APPROVED},
+    Fact.CLEARED: {S.HELD: S.APPROVED},
+    Fact.UNLISTED: {S.HELD: S.APPROVED},
     Fact.REJECTED: dict.fromkeys((*_BEFORE_SIGNED, S.AWAITING_APPROVAL), S.REJECTED),
     Fact.RETRIED: dict.fromkeys((S.REVERTED, S.REJECTED), S.APPROVED),
     Fact.SETTLED: dict.fromkeys((S.REVERTED, S.REJECTED), S.FINAL),

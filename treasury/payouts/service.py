@@ -1,5 +1,6 @@
 """The verbs of payouts, each in the caller's open transaction."""
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Any, Final
 
@@ -140,6 +141,24 @@ async def stopped(conn: AsyncConnection, wallet: str) -> list[Payout]:
     c = payouts.c
     query = sa.select(payouts).where(c.wallet == wallet, c.status == Status.HELD, c.reason.in_(list(STOPPED)))
     return [to_payout(row) for row in (await conn.execute(query.order_by(c.created_at, c.id))).fetchall()]
+
+
+async def screened(conn: AsyncConnection) -> list[Payout]:
+    """Those held because their recipient was listed, oldest first."""
+    c = payouts.c
+    query = sa.select(payouts).where(c.status == Status.HELD, c.reason == Reason.SCREENING)
+    return [to_payout(row) for row in (await conn.execute(query.order_by(c.created_at, c.id))).fetchall()]
+
+
+async def unlist(conn: AsyncConnection, listed: Container[str], *, now: datetime) -> int:
+    """Let those queue again whose recipient is not `listed` any more; how many."""
+    count = 0
+    for payout in await screened(conn):
+        if payout.to not in listed:
+            note = "the recipient is not listed any more"
+            await move(conn, payout.id, Fact.UNLISTED, now=now, note=note, reason=None)
+            count += 1
+    return count
 
 
 _NEVER: Final = 2**62

@@ -31,6 +31,7 @@ payouts = sa.Table(
     sa.Column("approved_person", sa.String(128)),
     sa.Column("retry_by", sa.String(64)),
     sa.Column("retry_person", sa.String(128)),
+    sa.Column("cleared_by", sa.String(64), comment="who let it through although its recipient is listed"),
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
     sa.Index("ix_treasury_payouts_queue", "wallet", "status", "created_at", "id"),
@@ -41,7 +42,8 @@ payouts = sa.Table(
 class Payout:
     """What one buyer is owed; `tx_hash` once bytes are stored, `block_number` once mined.
 
-    `retry_by` asked for another attempt and waits for a second person to ask for it too.
+    `retry_by` asked for another attempt and waits for a second person to ask for it too; `cleared_by` let it through
+    although its recipient is listed.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Payout:
     approved_person: str | None
     retry_by: str | None
     retry_person: str | None
+    cleared_by: str | None
     created_at: datetime
     updated_at: datetime
 

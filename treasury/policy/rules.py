@@ -1,6 +1,6 @@
 """The active policy as the sender and the orders ask it. Implements `ports.Rules` and `sweeps.ordering.Planner`."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Container
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -46,17 +46,26 @@ class ActivePolicy:
         wallet: Address,
         cold: ColdPin | None,
         promised: Promised = _nothing,
-        refused: Collection[Address] = (),
+        refused: Container[str] = (),
     ) -> None:
-        """`cold` is the pin of this process's environment; where the active row pins another, nothing is swept."""
+        """`cold` is the pin of this process's environment; where the active row pins another, nothing is swept.
+
+        `refused` is asked for each payout anew, with an EIP-55 address.
+        """
         self._scope = service.scope_of(chain_id, wallet)
         self._wallet = wallet
         self._cold = cold
         self._promised = promised
-        self._refused = frozenset(to_checksum(one) for one in refused)
+        self._refused = refused
+        self._cleared: Address | None = None
 
     async def payout_above(self, conn: AsyncConnection, payout: Payout, now: datetime) -> str | None:
-        """The first limit it is above, as a sentence."""
+        """The first limit it is above, as a sentence.
+
+        The sender asks this about a payout right before it asks whether its recipient is `listed`: a payout that a person
+        cleared is remembered for that one question, so that the next payout to the same recipient is held again.
+        """
+        self._cleared = payout.to if payout.cleared_by is not None else None
         limits = (await self._active(conn)).terms.policy.payouts
         for name in ("approval_above", "max_per_transaction"):
             most = getattr(limits, name)
@@ -96,8 +105,9 @@ class ActivePolicy:
         return (await self._active(conn)).terms.policy.max_fee
 
     def listed(self, address: Address) -> bool:
-        """Whether the list of those not to be paid has it."""
-        return to_checksum(address) in self._refused
+        """Whether the list of those not to be paid has it, and no person cleared the payout that is being decided."""
+        recipient = to_checksum(address)
+        return recipient in self._refused and recipient != self._cleared
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
         """What would be swept. Raises Problem with the interface's code, its detail beginning with the rule."""

@@ -1,0 +1,22 @@
+"""Who let a payout through although its recipient is listed."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column(
+        "treasury_payouts",
+        sa.Column("cleared_by", sa.String(length=64), nullable=True, comment="who let it through although its recipient is listed"),
+    )  # fmt: skip
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_column("treasury_payouts", "cleared_by")

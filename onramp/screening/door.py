@@ -1,0 +1,21 @@
+"""The first door: a purchase for a listed wallet does not begin."""
+
+from kit.audit import service as trail
+from kit.clock import Clock
+from kit.database import Database
+from kit.problems import Problem
+from onramp.screening.listing import Screening
+
+ACTION = "session.screened"
+BUYER = "buyer"
+"""The actor: whoever asked at the open door."""
+
+
+async def require_unlisted(database: Database, screening: Screening, wallet: str, clock: Clock) -> None:
+    """Refuse a listed wallet with a sentence that tells nothing; the trail alone says why. Raises Problem 403 `not_available`."""
+    if wallet not in screening:
+        return
+    async with database.write() as connection:
+        await trail.record(connection, BUYER, ACTION, wallet, None, {"code": "not_available"}, at=clock.now())
+    screening.metrics.refused.inc()
+    raise Problem(403, "not_available", "This purchase is not available. Nothing was stored and nothing was charged.")

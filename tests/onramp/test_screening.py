@@ -1,0 +1,206 @@
+"""Screening: both doors ask the list, the list follows its file, and what it refuses is told to nobody but the trail."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from kit.audit.table import entries
+from kit.database import Database
+from kit.ids import RandomIds
+from onramp.janitor import Janitor, StateMetrics
+from onramp.screening.listing import LOOK_EVERY, ListError, Screening, ScreeningMetrics, parse
+from onramp.sessions.table import sessions
+from tests.onramp.conftest import HOT_WALLET, Service, Start
+from tests.onramp.desk import desk
+from treasury.payouts import service as payouts
+from treasury.payouts.machine import Fact, Reason
+
+BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
+OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
+TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
+NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
+
+
+class Turned:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(NOW.timestamp() + self.seconds, UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "list.txt"
+    write(path, f"# of the treasury department\n\n{OTHER.lower()}  # a comment\n")
+    return path
+
+
+def write(path: Path, text: str, at: float = NOW.timestamp() - 60) -> None:
+    """As a whole, the way a deployment replaces it."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    os.utime(new, (at, at))
+    new.replace(path)
+
+
+def sample(registry: CollectorRegistry, name: str) -> float | None:
+    return registry.get_sample_value(f"onramp_screening_{name}")
+
+
+def test_the_list_is_read_again_when_it_changes_and_says_how_old_it_is(file: Path) -> None:
+    clock, registry = Turned(), CollectorRegistry()
+    listed = Screening(str(file), clock, ScreeningMetrics(registry))
+    assert listed.load() == 1
+    assert (OTHER in listed, OTHER.upper().replace("X", "x", 1) in listed, BUYER in listed) == (True, True, False)
+    assert (sample(registry, "list_age_seconds"), sample(registry, "list_addresses")) == (60, 1)
+    write(file, BUYER, at=NOW.timestamp())
+    clock.seconds += LOOK_EVERY
+    assert (OTHER in listed, BUYER in listed) == (False, True)
+    assert sample(registry, "list_age_seconds") == LOOK_EVERY
+
+
+@pytest.mark.parametrize("broken", ["", "# nobody\n", "0x12\n", f"{BUYER}\nhttps://example.org\n", None])
+def test_a_list_that_becomes_unreadable_keeps_its_last_good_state_with_an_alarm(file: Path, broken: str | None) -> None:
+    clock, registry = Turned(), CollectorRegistry()
+    listed = Screening(str(file), clock, ScreeningMetrics(registry))
+    listed.load()
+    with capture_logs() as said:
+        for _ in range(3):
+            if broken is None:
+                file.unlink(missing_ok=True)
+            else:
+                write(file, broken, at=NOW.timestamp())
+            clock.seconds += LOOK_EVERY
+            assert OTHER in listed
+    assert sample(registry, "list_unreadable") == 1
+    assert {(line["event"], line["log_level"]) for line in said} == {("screening.list_unreadable", "critical")}
+    assert BUYER not in str(said)
+    write(file, BUYER, at=NOW.timestamp() + 1)
+    clock.seconds += LOOK_EVERY
+    assert (BUYER in listed, OTHER in listed, sample(registry, "list_unreadable")) == (True, False, 0)
+
+
+@given(st.binary(max_size=200))
+def test_no_file_makes_the_reader_fail_or_list_what_is_no_address(data: bytes) -> None:
+    try:
+        found = parse(data)
+    except ListError as error:
+        assert str(error)
+        return
+    assert found
+    assert all(len(one) == 42 and one.startswith("0x") and one == one.lower() for one in found)
+
+
+async def trail(database: Database) -> list[tuple[str, str, str]]:
+    async with database.read() as connection:
+        rows = await connection.execute(sa.select(entries))
+        return [(row.actor, row.action, row.subject) for row in rows]
+
+
+async def test_a_listed_wallet_is_refused_with_a_neutral_sentence_and_nothing_is_stored(
+    start: Start, file: Path
+) -> None:
+    service = await start(SANCTIONS_LIST=str(file))
+    for wallet in (OTHER, OTHER.lower()):
+        status, problem = await service.create("a-key-of-enough-length", walletAddress=wallet)
+        assert (status, problem["code"]) == (403, "not_available")
+        words = str(problem).lower()
+        assert not any(word in words for word in ("sanction", "screen", "list", OTHER.lower()))
+    assert (await service.stored(), len(service.sandbox.store.sessions)) == (0, 0)
+    assert await trail(service.database) == [("buyer", "session.screened", OTHER)] * 2
+    assert (await service.create())[0] == 201
+    async with service.http.get(f"{service.api}/metrics") as answer:
+        text = await answer.text()
+    assert "onramp_screening_refused_total 2.0" in text
+    assert "onramp_screening_list_age_seconds" in text
+
+
+async def owed(database: Database, session: str = "ons_1") -> str:
+    """A payout to BUYER, held for screening."""
+    async with database.write() as conn:
+        payout_id = await payouts.owe(
+            conn, session_id=session, stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
+            wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
+        )  # fmt: skip
+        await payouts.move(conn, payout_id, Fact.HELD, now=NOW, reason=Reason.SCREENING)
+    return payout_id
+
+
+async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(database: Database, file: Path) -> None:
+    write(file, BUYER)
+    clock, registry = Turned(), CollectorRegistry()
+    listed = Screening(str(file), clock, ScreeningMetrics(registry))
+    janitor = Janitor(database, clock, StateMetrics(registry), listed)
+    payout_id = await owed(database)
+
+    async def found() -> Any:
+        await janitor.step()
+        async with database.read() as conn:
+            payout = await payouts.get(conn, payout_id)
+        assert payout is not None
+        return payout.status, payout.reason
+
+    assert await found() == ("held", "screening")
+    write(file, OTHER, at=NOW.timestamp())
+    clock.seconds += LOOK_EVERY
+    assert await found() == ("approved", None)
+
+
+async def test_an_approver_lets_one_payout_through(service: Service) -> None:
+    payout_id = await owed(service.database)
+    ada = await desk(service, "approver", "ada")
+    assert (await (await desk(service, "operator", "otto")).post(f"/payouts/{payout_id}/approve"))[0] == 403
+    status, shown = await ada.post(f"/payouts/{payout_id}/approve", {"note": "another person of that name"})
+    assert (status, shown["status"], shown["reason"]) == (200, "approved", None)
+    assert shown["history"][-1]["note"] == "another person of that name"
+    assert ("treasury.payout_approve", payout_id) in [
+        (action, subject) for _, action, subject in await trail(service.database)
+    ]
+
+
+async def test_a_buyer_sees_that_a_payout_is_being_screened(service: Service) -> None:
+    from onramp.deliveries import service as deliveries
+
+    _, made = await service.create()
+    await owed(service.database, made["id"])
+    paid = sa.update(sessions).values(payment_status="fulfillment_complete", expected_units=10**18)
+    async with service.database.write() as conn:
+        await conn.execute(paid.where(sessions.c.id == made["id"]))
+        assert [(one.id, reason) for one, reason in await deliveries.waiting_reasons(conn, 9)] == [
+            (made["id"], "screening")
+        ]
+
+
+def test_production_does_not_start_without_the_list_that_it_names(tmp_path: Path, file: Path) -> None:
+    from types import SimpleNamespace
+
+    from onramp.app import StartError, screen
+
+    def start(path: Path, *, production: bool) -> None:
+        listed = Screening(str(path), Turned(), ScreeningMetrics(CollectorRegistry()))
+        settings = SimpleNamespace(SANCTIONS_LIST=str(path), is_production=production)
+        screen(SimpleNamespace(settings=settings, screening=listed))  # type: ignore[arg-type] # what it asks of a core
+
+    start(file, production=True)
+    start(tmp_path / "none", production=False)
+    with pytest.raises(StartError, match="SANCTIONS_LIST"):
+        start(tmp_path / "none", production=True)
+    with pytest.raises(StartError, match="SANCTIONS_LIST"):
+        start(tmp_path, production=True)

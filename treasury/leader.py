@@ -26,6 +26,12 @@ leaders = sa.Table(
 )
 
 
+async def hold_still(conn: AsyncConnection, chain_id: int, wallet: str) -> None:
+    """Let no leader of this wallet write before the caller's transaction ends; it goes on where it was."""
+    mine = leaders.c.id == f"{chain_id}:{wallet}"
+    await conn.execute(sa.update(leaders).where(mine).values(token=leaders.c.token))
+
+
 class LeadershipLost(Exception):
     """Another process leads this wallet now; what was about to be written was not."""
 

@@ -1,5 +1,6 @@
 """Ledger against chain, at one block: what came in is a top-up, what is gone without a row is a difference and an alarm."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -7,10 +8,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from treasury.foreign import service as foreign
 from treasury.inventory import GAS_ASSET
 from treasury.ledger import service
 from treasury.ledger.machine import Account
 from treasury.ledger.table import ledger
+from treasury.ports import WalletChain, WalletView
 from treasury.status import Status
 from treasury.transactions import service as transactions
 from treasury.transactions.table import Transaction
@@ -66,3 +69,62 @@ async def without_gas(conn: AsyncConnection, chain_id: int, wallet: str) -> list
     query = sa.select(t.id).where(t.chain_id == chain_id, t.wallet == wallet, over, t.nonce.is_not(None), ~posted)
     ids = (await conn.execute(query.order_by(t.nonce).limit(AT_ONCE))).scalars().all()
     return [one for one in [await transactions.get(conn, row_id) for row_id in ids] if one is not None]
+
+
+async def costs_of(chain: WalletChain, decided: Sequence[Transaction]) -> dict[str, int | None]:
+    """Wei that each cost, of whichever attempt was mined; None where no node says."""
+    found: dict[str, int | None] = {}
+    for transaction in decided:
+        found[transaction.id] = None
+        for attempt in transaction.attempts:
+            cost = await chain.gas_spent(attempt.hash)
+            if cost is not None:
+                found[transaction.id] = cost
+                break
+    return found
+
+
+async def unsettled(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> bool:
+    """Whether a transaction of ours is mined at this view and not settled: its amount would count as gone."""
+    flying = await transactions.in_flight(conn, chain_id, wallet)
+    return any(one.nonce is not None and one.nonce < view.nonce for one in flying)
+
+
+async def unknown_nonces(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> int:
+    """How many transactions the chain counts that no row knows of; what they moved would count as gone."""
+    ours = await transactions.highest_nonce(conn, chain_id, wallet)
+    others = await foreign.highest_nonce(conn, chain_id, wallet)
+    known = max((nonce for nonce in (ours, others) if nonce is not None), default=-1)
+    return max(0, view.nonce - known - 1)
+
+
+async def compare(
+    conn: AsyncConnection,
+    wallet: str,
+    asset: str,
+    view: WalletView,
+    decided: Sequence[Transaction],
+    costs: Mapping[str, int | None],
+    *,
+    now: datetime,
+) -> list[Difference]:
+    """Post what `decided` cost, then compare the token and, where every cost is known, the gas token."""
+    for one in decided:
+        cost = costs[one.id]
+        if cost:
+            await service.post(
+                conn,
+                wallet=wallet,
+                asset=GAS_ASSET,
+                kind="gas",
+                subject=one.id,
+                source=Account.AVAILABLE,
+                target=Account.GAS,
+                amount=cost,
+                now=now,
+                block_number=one.block_number,
+            )
+    found = [await reconcile(conn, wallet, asset, view.token, view.block_number, now=now)]
+    if all(costs.values()) and len(decided) < AT_ONCE:
+        found.append(await reconcile(conn, wallet, GAS_ASSET, view.native, view.block_number, now=now))
+    return found

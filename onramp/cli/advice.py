@@ -73,3 +73,17 @@ def of_accounts(row: Mapping[str, Any]) -> tuple[str, str]:
     if Decimal(row["suspense"]):
         return f"{row['suspense']} {row['asset']} is gone and no row says why", "onramp treasury reconcile"
     return "", ""
+
+
+def of_reconciliation(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same of each thing that ledger and chain do not agree on."""
+    gone = [
+        (f"{row['suspense']} {row['asset']} is gone and no row says why", f"onramp treasury answer {row['asset']}")
+        for row in found["data"]
+        if Decimal(row["suspense"]) > 0
+    ]
+    odd = [
+        (f"nonce {row['nonce']} was used by another hand", f"onramp treasury answer {row['id']}")
+        for row in found["unexplained"]
+    ]
+    return gone + odd

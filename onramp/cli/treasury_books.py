@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 import typer
 
 from onramp.cli import advice
-from onramp.cli.output import print_json, print_table
+from onramp.cli.output import Refused, print_json, print_table
 from onramp.cli.remote import call
 from onramp.cli.stored import Json
 from onramp.cli.treasury import BASE, PageLimit, say_next
+from onramp.cli.treasury_orders import Note
 
 LedgerCursor = Annotated[int, typer.Option(min=0, help="nextCursor of the page before.")]
 _WALLET = ("available", "held", "inFlight")
@@ -40,5 +41,28 @@ def ledger(limit: PageLimit = 20, cursor: LedgerCursor = 0, *, as_json: Json = F
         typer.echo(f"More: --cursor {page['nextCursor']}")
 
 
-BOOKS: Final[Mapping[str, Callable[..., None]]] = {"ledger": ledger}
+def reconcile(note: Note = "", *, as_json: Json = False) -> None:
+    """Compare ledger and chain now, at one block that the nodes agree on. Exit status 1 while anything is unexplained.
+
+    Example: [bold]onramp treasury reconcile[/bold]
+    """
+    found = call("POST", f"{BASE}/reconcile", {"note": note} if note else {})
+    steps = advice.of_reconciliation(found)
+    if as_json:
+        print_json(found)
+    else:
+        names = ("asset", "onChain", "change", "suspense")
+        print_table(
+            names, [[one[name] for name in names] for one in found["data"]], title=f"block {found['blockNumber']}"
+        )
+        odd = ("id", "nonce", "txHash", "to", "note")
+        if found["unexplained"]:
+            print_table(odd, [[one[name] for name in odd] for one in found["unexplained"]], title="no row explains")
+        say_next(*steps)
+    if not found["agrees"]:
+        said, command = steps[0]
+        raise Refused(f"onramp: ledger and chain differ: {said}: {command}")
+
+
+BOOKS: Final[Mapping[str, Callable[..., None]]] = {"ledger": ledger, "reconcile": reconcile}
 """What `onramp treasury` does by these names."""

@@ -1,13 +1,26 @@
-"""The ledger over HTTP."""
+"""The ledger over HTTP: shown, and compared with the chain when a person asks."""
+
+from typing import Any
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.http.routes import Route, query_of, reply
-from onramp.services import SERVICES
+from chain.errors import ChainError
+from kit.auth import Principal
+from kit.http.routes import Route, body_of, query_of, reply
+from kit.problems import Problem
+from onramp.services import SERVICES, Services
 from onramp.treasury_api import ledger_shapes as shapes
+from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE
+from onramp.treasury_api.shapes import Note
+from treasury import reconciliation
+from treasury.foreign import service as foreign
+from treasury.leader import hold_still
 from treasury.ledger import service
 from treasury.ledger.service import USDC, USDC_DECIMALS
+from treasury.onchain import PoolWalletChain
+from treasury.policy.model import DECIMALS, MUSD
 
 
 async def read(request: web.Request) -> web.StreamResponse:
@@ -33,7 +46,63 @@ async def read(request: web.Request) -> web.StreamResponse:
     )
 
 
+def wallet_of(services: Services) -> tuple[int, str]:
+    """Chain and hot wallet. Raises Problem where this service pays from none."""
+    if services.rules.hot_wallet is None:
+        raise Problem(409, "not_possible", "This service pays from no wallet: DELIVERY_MODE is observe.")
+    return services.rules.chain_id, services.rules.hot_wallet
+
+
+async def reconcile(request: web.Request) -> web.StreamResponse:
+    """Read the chain, then post and answer what differs; the chain is asked before the transaction is opened."""
+    body_of(request, Note)
+    services = request.app[SERVICES]
+    key = wallet_of(services)
+    wallet = key[1]
+    chain = PoolWalletChain(services.pool, wallet=wallet, token=services.rules.token)
+    try:
+        view = await chain.view()
+    except ChainError as error:
+        text = f"The nodes do not agree on the wallet, so nothing was compared: {error}"
+        raise Problem(503, "chain_unavailable", text) from error
+    async with services.database.read() as conn:
+        decided = await reconciliation.without_gas(conn, *key)
+    costs = await reconciliation.costs_of(chain, decided)
+
+    async def work(
+        conn: AsyncConnection, services: Services, who: Principal
+    ) -> tuple[shapes.Reconciliation, list[Told]]:
+        del who
+        # The leader compares, too; what it settles in between would count twice.
+        await hold_still(conn, *key)
+        if await reconciliation.unsettled(conn, *key, view):
+            raise Problem(409, "not_possible", "A transaction is mined and not proved yet; try again in a moment.")
+        unknown = await reconciliation.unknown_nonces(conn, *key, view)
+        if unknown:
+            text = f"The chain counts {unknown} transactions of the wallet that are still looked for; try again in a minute."
+            raise Problem(409, "not_possible", text)
+        now, due = services.clock.now(), await reconciliation.without_gas(conn, *key)
+        known = {one.id: costs.get(one.id) for one in due}
+        found = await reconciliation.compare(conn, wallet, MUSD, view, due, known, now=now)
+        rows = await foreign.open_rows(conn, *key)
+        answer = shapes.Reconciliation(
+            agrees=not rows and not any(one.suspense > 0 for one in found),
+            block_number=view.block_number,
+            data=[shapes.difference(one, DECIMALS) for one in found],
+            unexplained=[shapes.unexplained(row) for row in rows],
+        )
+        facts: dict[str, Any] = {"agrees": answer.agrees, "blockNumber": view.block_number}
+        return answer, [Told(wallet, None, facts | {one.asset: str(one.suspense) for one in found})]
+
+    return reply(await carry_out(request, "reconcile", wallet, work))
+
+
 ROUTES = (
     Route("GET", BASE + "/ledger", read, "viewer", "Where every coin is, and its movements, the newest first.",
           "ledger", query=shapes.LedgerQuery, answer=shapes.LedgerPage),
+    Route("POST", BASE + "/reconcile", reconcile, "operator",
+          "Compare ledger and chain now, at one agreed block; a difference goes to suspense.", "reconcile",
+          body=Note, body_optional=True, answer=shapes.Reconciliation,
+          also={409: "`not_possible`: a transaction is not settled or not known yet.",
+                503: "`chain_unavailable`: the nodes do not agree."}),
 )  # fmt: skip

@@ -7,8 +7,10 @@ from pydantic import Field
 from kit.clock import rfc3339
 from kit.http.routes import Document
 from kit.money import format_units
+from treasury.foreign.table import Foreign
 from treasury.ledger.machine import Account
 from treasury.ledger.table import Posting
+from treasury.reconciliation import Difference
 
 
 class LedgerQuery(Document):
@@ -80,4 +82,58 @@ def posting(row: Posting, decimals: int) -> PostingAnswer:
         by=row.by,
         note=row.note,
         at=rfc3339(row.at),
+    )
+
+
+class DifferenceAnswer(Document):
+    """One asset. `change` is what this look found: above zero it came in, below it is gone; `suspense`: all that is unexplained."""
+
+    asset: str
+    on_chain: str
+    change: str
+    suspense: str
+
+
+class ForeignAnswer(Document):
+    """A nonce of the hot wallet that no row explains; `txHash` is null while its transaction is not found."""
+
+    id: str
+    nonce: int
+    tx_hash: str | None
+    to: str | None
+    note: str
+    noticed_at: str
+    answered_by: str | None
+
+
+class Reconciliation(Document):
+    """Ledger against chain at one block. `agrees` is false while anything is unexplained."""
+
+    agrees: bool
+    block_number: int
+    data: list[DifferenceAnswer]
+    unexplained: list[ForeignAnswer]
+    next_cursor: str | None = None
+
+
+def difference(found: Difference, decimals: int) -> DifferenceAnswer:
+    """One asset."""
+    return DifferenceAnswer(
+        asset=found.asset,
+        on_chain=format_units(found.on_chain, decimals),
+        change=format_units(found.change, decimals),
+        suspense=format_units(found.suspense, decimals),
+    )
+
+
+def unexplained(row: Foreign) -> ForeignAnswer:
+    """One nonce."""
+    return ForeignAnswer(
+        id=row.id,
+        nonce=row.nonce,
+        tx_hash=row.tx_hash,
+        to=row.to,
+        note=row.note,
+        noticed_at=rfc3339(row.noticed_at),
+        answered_by=row.answered_by,
     )

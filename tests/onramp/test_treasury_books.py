@@ -1,7 +1,6 @@
 """The ledger over HTTP and at the terminal: where every coin is, and what a person says of a difference."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -22,10 +21,9 @@ async def book(service: Service, *, musd: int = 5 * MUSD, block: int = 1) -> Non
         await reconcile(conn, HOT_WALLET, "MUSD", musd, block, now=NOW)
 
 
-async def accounts(service: Service) -> dict[str, Any]:
-    status, page = await (await desk(service, "viewer", "vera")).get("/ledger")
-    assert status == 200
-    return {one["asset"]: one for one in page["accounts"]}
+async def postings(service: Service) -> list[str]:
+    async with service.database.read() as conn:
+        return [row.kind for row in await ledger.page(conn, HOT_WALLET)]
 
 
 async def test_accounts_stand_on_top_and_movements_below_them_page_by_page(service: Service) -> None:
@@ -65,3 +63,11 @@ async def test_the_terminal_says_what_is_gone_and_what_to_type(service: Service)
     assert "More: --cursor" in said.stdout
     shown = json.loads((await onramp(service, vera, "ledger", "--json")).stdout)
     assert shown["accounts"][0]["suspense"] == "3.00"
+
+
+async def test_without_the_chain_nothing_is_compared(service: Service) -> None:
+    otto, vera = await desk(service, "operator", "otto"), await desk(service, "viewer", "vera")
+    assert (await vera.post("/reconcile"))[0] == 403
+    status, problem = await otto.post("/reconcile")
+    assert (status, problem["code"]) == (503, "chain_unavailable")
+    assert await postings(service) == []

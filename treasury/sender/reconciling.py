@@ -2,14 +2,11 @@
 
 from typing import Final
 
-from treasury.inventory import GAS_ASSET
 from treasury.ledger import service
 from treasury.ledger.machine import Account
 from treasury.ports import WalletView
-from treasury.reconciliation import AT_ONCE, Difference, reconcile, without_gas
+from treasury.reconciliation import Difference, compare, costs_of, unsettled, without_gas
 from treasury.sender.desk import Desk
-from treasury.transactions import service as transactions
-from treasury.transactions.table import Transaction
 
 SECONDS: Final = 60.0
 
@@ -36,31 +33,13 @@ class Reconciler:
     async def _look(self, view: WalletView) -> bool:
         desk, config = self._desk, self._desk.config
         async with desk.database.read() as conn:
-            flying = await transactions.in_flight(conn, *desk.key)
-            unpaid = await without_gas(conn, *desk.key)
-        if any(one.nonce is not None and one.nonce < view.nonce for one in flying):
-            return False
-        costs = {one.id: await self._cost(one) for one in unpaid}
+            if await unsettled(conn, *desk.key, view):
+                return False
+            decided = await without_gas(conn, *desk.key)
+        costs = await costs_of(desk.chain, decided)
         async with desk.leader.write() as conn:
             now = desk.clock.now()
-            for one in unpaid:
-                cost = costs[one.id]
-                if cost:
-                    await service.post(
-                        conn,
-                        wallet=config.wallet,
-                        asset=GAS_ASSET,
-                        kind="gas",
-                        subject=one.id,
-                        source=Account.AVAILABLE,
-                        target=Account.GAS,
-                        amount=cost,
-                        now=now,
-                        block_number=one.block_number,
-                    )
-            found = [await reconcile(conn, config.wallet, config.asset, view.token, view.block_number, now=now)]
-            if all(costs.values()) and len(unpaid) < AT_ONCE:
-                found.append(await reconcile(conn, config.wallet, GAS_ASSET, view.native, view.block_number, now=now))
+            found = await compare(conn, config.wallet, config.asset, view, decided, costs, now=now)
             waiting = await service.receivable(conn, config.wallet)
         for difference in found:
             self._tell(difference)
@@ -77,11 +56,3 @@ class Reconciler:
             desk.alarms.ring("ledger_difference", difference.asset, suspense=difference.suspense)
         else:
             desk.alarms.clear("ledger_difference", difference.asset)
-
-    async def _cost(self, transaction: Transaction) -> int | None:
-        """Of whichever attempt was mined."""
-        for attempt in transaction.attempts:
-            cost = await self._desk.chain.gas_spent(attempt.hash)
-            if cost is not None:
-                return cost
-        return None

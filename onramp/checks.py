@@ -55,7 +55,9 @@ def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int
         # Heads are remembered after their nodes have gone; only who answers now counts.
         answering = {node.operator for node in pool.nodes if node.state == "ok" and not node.set_aside}
         if len(answering) < pool.agreement:
-            message = f"{len(answering)} of {len(pool.operators)} operators answer, {pool.agreement} must: deliveries wait"
+            message = (
+                f"{len(answering)} of {len(pool.operators)} operators answer, {pool.agreement} must: deliveries wait"
+            )
             raise NotWellError(message)
         head = pool.agreed_head()
         told = f"{len(answering)} operators, agreed head {head}" + (f", paused: {pool.pause}" if pool.pause else "")

@@ -142,21 +142,23 @@ class Question:
                 self._vote.cast(word.node.operator, word.opinion)
 
     def _readmitting(self, pending: set[asyncio.Task[_Said | _Silent]]) -> bytes | None:
-        """The winner once those set aside who say what the leading trusted voice says are counted with it.
+        """The winner once those set aside are heard as well: first who says what the leading trusted voice says, then all.
 
-        Without this, an operator that was set aside and another that then falls silent would stop everything for good.
+        Without this, an operator that was set aside, for being late once, and another that then falls silent or lies
+        would stop everything for good. What no trusted voice says never wins.
         """
-        leading = self._vote.leading()
-        if pending or leading is None:
+        if pending:
             return None
-        full = Vote(self._vote.needed, dict(self._vote.voices))
-        for word in self._aside:
-            if word.opinion == leading:
+        leading = self._vote.leading()
+        for heard in ([word for word in self._aside if word.opinion == leading], self._aside):
+            full = Vote(self._vote.needed, dict(self._vote.voices))
+            for word in heard:
                 full.cast(word.node.operator, word.opinion)
-        winner = full.winner()
-        if winner is not None:
-            self._vote = full
-        return winner
+            winner = full.winner()
+            if winner is not None and winner in self._vote.voices.values():
+                self._vote = full
+                return winner
+        return None
 
     def _judge(self, winner: bytes) -> None:
         for word in self._said:

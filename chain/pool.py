@@ -184,19 +184,18 @@ class Pool:
 
         Without those set aside or on another chain.
         """
-        heads: dict[str, int] = {}
-        for node in self._nodes:
-            if node.head is not None and not node.set_aside and not node.wrong_chain:
-                heads[node.operator] = max(node.head, heads.get(node.operator, -1))
-        return heads
+        return self._heads(node for node in self._nodes if not node.set_aside)
 
     def agreed_head(self, k: int | None = None) -> int:
         """The highest block that at least `k` operators have reached: one that boasts moves nothing.
 
+        Those set aside are counted: their word alone moves nothing either, and were they not, one that was set aside
+        and another that falls silent would stop all reading, and with it the questions that let the first come back.
         Raises NoAgreement.
         """
         needed = self.agreement if k is None else k
-        heads = sorted(self.heads().values(), reverse=True)
+        told = self._heads(self._nodes)
+        heads = sorted(told.values(), reverse=True)
         if needed < 1 or len(self._operators) < needed:
             raise NotEnoughOperators(
                 "silence",
@@ -205,7 +204,7 @@ class Pool:
         if len(heads) < needed:
             raise NoAgreement(
                 "silence",
-                opinions=tuple(self.heads()),
+                opinions=tuple(told),
                 detail=f"{needed} operators must tell their newest block, {len(heads)} did.",
             )
         return heads[needed - 1]
@@ -253,6 +252,13 @@ class Pool:
         ready = [node for node in able if node.usable and not node.set_aside]
         # Better a resting node than none; one set aside or on another chain answers nothing.
         return ready or [node for node in able if not node.set_aside and not node.wrong_chain]
+
+    def _heads(self, nodes: Iterable[Node]) -> dict[str, int]:
+        heads: dict[str, int] = {}
+        for node in nodes:
+            if node.head is not None and not node.wrong_chain:
+                heads[node.operator] = max(node.head, heads.get(node.operator, -1))
+        return heads
 
     def _note_heads(self) -> None:
         heads = [node.head for node in self._nodes if node.head is not None and not node.wrong_chain]

@@ -199,6 +199,8 @@ class DeliveriesWorker:
                     await service.move(connection, session, "awaiting", now, tx_hash=None, delivery_reason=None)
                 case Waiting(reason):
                     shown = reason if reason in {"waiting_for_second_node", "chain_paused"} else None
+                    # Until it is proved again, that its block was taken back is what a person has to know.
+                    shown = "reorg" if session.delivery_reason == "reorg" else shown
                     if shown != session.delivery_reason:
                         await sessions_service.change(
                             connection, session, now=now, delivery_reason=shown, delivery_updated_at=now

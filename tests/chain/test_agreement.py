@@ -132,6 +132,38 @@ async def test_a_liar_that_recovered_counts_when_another_dies(nodes: Any, pool: 
     assert set((await pool.agree(METHOD, ARGS)).agreed_by) == {"a.test", "c.test"}
 
 
+async def test_one_set_aside_is_heard_where_those_trusted_are_split(nodes: Any, pool: Any) -> None:
+    say(nodes, "0x5", "0x5", "0x1")
+    await pool.agree(METHOD, ARGS)
+    assert pool.nodes[2].set_aside
+    say(nodes, "0x9", "0x5", "0x5")  # the third was late once, the first lies for good
+    assert set((await pool.agree(METHOD, ARGS)).agreed_by) == {"b.test", "c.test"}
+    assert [node.set_aside for node in pool.nodes] == [True, False, False]
+
+
+async def test_two_set_aside_cannot_win_against_the_trusted(nodes: Any, make_pool: Any) -> None:
+    pool = make_pool()
+    for node in pool.nodes[:2]:
+        node.set_aside = True
+    say(nodes, "0x9", "0x9", "0x5")
+    with pytest.raises(NoAgreement):
+        await pool.agree(METHOD, ARGS)
+
+
+@pytest.mark.parametrize("fate", ["dead", "stale"])
+async def test_the_head_goes_on_when_one_is_set_aside_and_another_fails(nodes: Any, pool: Any, fate: str) -> None:
+    say(nodes, "0x5", "0x5", "0x1")
+    await pool.agree(METHOD, ARGS)
+    if fate == "dead":
+        await nodes[0].stop()
+    else:
+        nodes[0].results["eth_blockNumber"] = hex(50)
+    for node in nodes[1:]:
+        node.results["eth_blockNumber"] = hex(101)
+    await pool.refresh()
+    assert pool.agreed_head() == 101
+
+
 async def test_one_honest_node_and_a_liar_set_aside_agree_on_nothing(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
     await pool.agree(METHOD, ARGS)

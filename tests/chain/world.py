@@ -1,0 +1,142 @@
+"""A model of a chain and of those who tell of it: blocks with or without the transfer, branches that are taken back,
+honest operators that lag, and liars.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import aiohttp
+
+from tests.chain.receipts import OTHER_TOKEN, STRANGER, log, receipt
+from tests.chain.scripted import Late, Raw
+
+START = 90
+REALITIES: dict[str, Callable[[int, str], Any]] = {
+    "paid": lambda block, block_hash: receipt(log(block=block), block=block, block_hash=block_hash),
+    "less": lambda block, block_hash: receipt(log(4, block=block), block=block, block_hash=block_hash),
+    "reverted": lambda block, block_hash: receipt(status=0, block=block, block_hash=block_hash),
+}
+OTHER_HASH = "0x" + "99" * 32
+FORGED: dict[str, Callable[[int], Any]] = {
+    "as it should be": lambda block: receipt(log(block=block), block=block),
+    "no log": lambda block: receipt(block=block),
+    "less": lambda block: receipt(log(4, block=block), block=block),
+    "recipient": lambda block: receipt(log(recipient=STRANGER, block=block), block=block),
+    "token": lambda block: receipt(log(token=OTHER_TOKEN, block=block), block=block),
+    "another block": lambda block: receipt(log(block=block), block=block, block_hash=OTHER_HASH),
+    "an old block": lambda block: receipt(log(block=block - 9), block=block - 9),
+    "reverted": lambda block: receipt(status=0, block=block),
+}
+SICK: dict[str, Callable[[], Any]] = {
+    "html": lambda: Raw(b"<html>busy</html>"),
+    "truncated": lambda: Raw(b'{"jsonrpc":"2.0","id":1,"result":{"blockHash":"0x'),
+    "another id": lambda: Raw(b'{"jsonrpc":"2.0","id":999999,"result":"0x1"}'),
+    "429": lambda: Raw(429),
+    "502": lambda: Raw(502),
+    "reset": lambda: Raw(aiohttp.ClientPayloadError()),
+    "hang": lambda: Raw(b"", after=1000.0),
+    "error": lambda: Raw(b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"invalid nonce"}}'),
+}
+WORDS = ("truth", "null", *FORGED, *SICK)
+HEADS = ("truth", "stale", "boast", "wrong chain")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of one branch, with what became of the transaction in it, if it is there."""
+
+    number: int
+    hash: str
+    holds: str | None = None
+
+
+@dataclass
+class Mood:
+    """How an operator tells what it knows: `lag` blocks behind, `late` seconds, and, of a liar, which words it twists."""
+
+    lag: int = 0
+    late: float = 0.0
+    word: str = "truth"
+    head: str = "truth"
+
+
+@dataclass
+class World:
+    """The chain as it is, as each operator has it, and what honest ones have told of."""
+
+    operators: tuple[str, ...]
+    chain: list[Block] = field(default_factory=list)
+    moods: dict[str, Mood] = field(default_factory=dict)
+    told: set[tuple[str, str]] = field(default_factory=set)
+    """What honest operators have in their own branch, as (block hash, what became of the transaction)."""
+    _branches: int = 0
+    _has: dict[str, list[Block]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """A few blocks, everyone in step."""
+        self.chain = [self._block(START + place) for place in range(3)]
+        self.moods = {name: Mood() for name in self.operators}
+        self.sync()
+
+    def grow(self, holds: str | None = None) -> None:
+        """One more block."""
+        self.chain.append(self._block(self.chain[-1].number + 1, holds))
+        self.sync()
+
+    def reorg(self, depth: int, holds: tuple[str | None, ...]) -> None:
+        """Take the last blocks back, and put as many others in their place: who lags may stay on the branch that is gone."""
+        del self.chain[-min(depth, len(self.chain) - 1) :]
+        for content in holds[:depth]:
+            self.chain.append(self._block(self.chain[-1].number + 1, None if self.mined else content))
+        self.sync()
+
+    @property
+    def mined(self) -> Block | None:
+        """The block that holds the transaction, in the chain as it is."""
+        return next((block for block in self.chain if block.holds), None)
+
+    def sync(self) -> None:
+        """Everyone but those who lag takes over the chain as it is."""
+        for name in self.operators:
+            mood = self.moods[name]
+            if mood.lag == 0 or name not in self._has:
+                self._has[name] = list(self.chain)
+            if mood.word == "truth":
+                self.told |= {(block.hash, block.holds) for block in self._has[name] if block.holds}
+
+    def speak(self, host: str, method: str, params: list[Any]) -> Any:
+        """What an operator answers."""
+        mood, has = self.moods[host], self._has[host]
+        del params
+        if method == "eth_chainId":
+            return hex(1 if mood.head == "wrong chain" else 31611)
+        if mood.word in SICK:
+            return SICK[mood.word]()
+        if method == "eth_blockNumber":
+            head = has[-1].number + {"stale": -30, "boast": 10**6}.get(mood.head, 0)
+            return Late(hex(head), mood.late)
+        return Late(self._receipt(mood, has), mood.late)
+
+    def _receipt(self, mood: Mood, has: list[Block]) -> Any:
+        block = next((one for one in has if one.holds), None)
+        if mood.word == "null":
+            return None
+        if mood.word in FORGED:
+            return _forged(mood.word, block.number if block else has[-1].number - 1)
+        return None if block is None or block.holds is None else _real(block.holds, block.number, block.hash)
+
+    def _block(self, number: int, holds: str | None = None) -> Block:
+        self._branches += 1
+        return Block(number, f"0x{self._branches:064x}", holds)
+
+
+@cache
+def _real(holds: str, number: int, block_hash: str) -> Any:
+    return REALITIES[holds](number, block_hash)
+
+
+@cache
+def _forged(word: str, number: int) -> Any:
+    return FORGED[word](number)

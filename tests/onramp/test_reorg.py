@@ -1,0 +1,102 @@
+"""The chain takes a confirmed delivery's block back: an alarm, the delivery waits again and says why, and is confirmed by itself."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from eth_account import Account
+
+from chain.erc20 import encode_transfer
+from onramp.app import Core
+from onramp.dev import devchain
+from onramp.dev.devchain import CHAIN_ID, DevChain
+from tests.onramp.conftest import Ahead, Start, replica
+from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, settings, until, wallet
+
+# The sixth account of anvil's public test mnemonic.
+SENDER_KEY = "0x8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba"
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with devchain.running() as running:
+        yield running
+
+
+async def signed(chain: DevChain, to: str, amount: int) -> str:
+    """A transfer whose bytes can be sent again after the chain has forgotten it."""
+    await chain.mint(SENDER, amount)
+    await chain.fund_gas(SENDER, UNIT)
+    fields = {
+        "chainId": CHAIN_ID,
+        "type": 2,
+        "nonce": int(await chain.rpc("eth_getTransactionCount", SENDER, "latest"), 16),
+        "to": chain.deployment.musd,
+        "data": encode_transfer(to, amount),
+        "gas": 200_000,
+        "value": 0,
+        "maxFeePerGas": 10**10,
+        "maxPriorityFeePerGas": 10**6,
+    }
+    return "0x" + bytes(Account.from_key(SENDER_KEY).sign_transaction(fields).raw_transaction).hex()
+
+
+def reorged(core: Core) -> float:
+    return core.registry.get_sample_value("onramp_delivery_outcomes_total", {"outcome": "reorged"}) or 0.0
+
+
+async def depth_of(chain: DevChain, block: int) -> int:
+    """How many blocks must go for this one to go."""
+    return int(await chain.rpc("eth_blockNumber"), 16) - block + 1
+
+
+async def test_a_delivery_whose_block_is_gone_is_seen_again_with_an_alarm_and_confirmed_when_it_is_back(
+    start: Start, sqlite_url: str, chain: DevChain
+) -> None:
+    service, clock, buyer = await start(**settings(chain)), Ahead(), wallet(21)
+    async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as core:
+        await asyncio.sleep(1.5)  # a first look at the chain, so that the session knows from which block on it counts
+        _, made = await service.create(walletAddress=buyer)
+        pay(service, clock, made, "3.00")
+        raw = await signed(chain, buyer, 3 * UNIT)
+        tx_hash = await chain.rpc("eth_sendRawTransaction", raw)
+        before = await until(service, made["id"], "confirmed")
+        assert before["txHash"] == tx_hash
+
+        await chain.rpc("anvil_reorg", await depth_of(chain, before["blockNumber"]), [])
+        assert await chain.rpc("eth_getTransactionReceipt", tx_hash) is None
+        gone = await until(service, made["id"], "seen")
+        for _ in range(15):
+            assert (gone["status"], gone["reason"]) == ("seen", "reorg")
+            await asyncio.sleep(0.2)
+            gone = await delivery(service, made["id"])
+        assert reorged(core) == 1
+
+        await chain.rpc("eth_sendRawTransaction", raw)
+        after = await until(service, made["id"], "confirmed")
+        assert after["txHash"] == tx_hash
+        assert after["blockHash"] == (await chain.rpc("eth_getTransactionReceipt", tx_hash))["blockHash"]
+        assert after["blockHash"] != before["blockHash"]
+        assert after["reason"] is None
+
+
+async def test_a_delivery_that_only_moved_to_another_block_is_proved_there(
+    start: Start, sqlite_url: str, chain: DevChain
+) -> None:
+    service, clock, buyer = await start(**settings(chain)), Ahead(), wallet(22)
+    async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as core:
+        await asyncio.sleep(1.5)
+        _, made = await service.create(walletAddress=buyer)
+        pay(service, clock, made, "4.00")
+        raw = await signed(chain, buyer, 4 * UNIT)
+        await chain.rpc("eth_sendRawTransaction", raw)
+        before = await until(service, made["id"], "confirmed")
+        await chain.rpc("anvil_reorg", await depth_of(chain, before["blockNumber"]), [[raw, 0]])
+        truth = (await chain.rpc("eth_getTransactionReceipt", before["txHash"]))["blockHash"]
+        assert truth != before["blockHash"]
+        async with asyncio.timeout(15):
+            while (after := await delivery(service, made["id"]))["blockHash"] != truth:
+                await asyncio.sleep(0.1)
+        after = await until(service, made["id"], "confirmed")
+        assert after["blockHash"] == truth
+        assert reorged(core) == 1

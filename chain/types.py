@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from eth_hash.auto import keccak as _keccak
@@ -53,7 +54,13 @@ def to_checksum(text: str) -> Address:
 
     Raises ValueError for what is no address, or has mixed case with a wrong checksum.
     """
-    if not isinstance(text, str) or not _ADDRESS.fullmatch(text):
+    return _checksum(text if isinstance(text, str) else "")
+
+
+@lru_cache(maxsize=4096)
+def _checksum(text: str) -> Address:
+    # Remembered: the same few addresses stand in every log and receipt, and the hash is the dearest part of reading them.
+    if not _ADDRESS.fullmatch(text):
         message = "not an address: 0x and 40 hexadecimal digits are expected"
         raise ValueError(message)
     digits = text[2:].lower()

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from chain.settings import ChainSettings
 from chain.types import to_checksum
 from kit.database import normalise_url
 from kit.keyring import DEVELOPMENT, KeyRing, is_weak, parse_key
 from kit.money import parse_units
+from onramp import secret_files
 from onramp.limits.policy import parse_rate
 from treasury.settings import TreasurySettings
 
@@ -264,13 +265,22 @@ class SettingsError(Exception):
 
 
 def load(**overrides: Any) -> Settings:
-    """Read the environment; SettingsError lists everything that is wrong with it."""
+    """Read the environment, and the files that it names; SettingsError lists everything that is wrong with them."""
+    names = [name for name in secret_names() if name not in overrides]
+    files, problems = secret_files.read(names, EnvSettingsSource(Settings).env_vars)
     try:
-        return Settings(**overrides)
+        settings = Settings(**dict[str, Any](files, **overrides))
     except ValidationError as error:
-        problems = []
         for item in error.errors(include_url=False, include_input=False, include_context=False):
             name = ".".join(str(part) for part in item["loc"])
             text = item["msg"].removeprefix("Value error, ")
             problems += [f"{name}: {text}"] if name else text.split("; ")
         raise SettingsError(problems) from error
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def secret_names() -> list[str]:
+    """The variables that hold secrets; each may come from the file that its name with `_FILE` names."""
+    return [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)]

@@ -200,8 +200,7 @@ class DeliveriesWorker:
                 case Waiting(reason):
                     shown = reason if reason in {"waiting_for_second_node", "chain_paused"} else None
                     # Until it is proved again, that its block was taken back is what a person has to know.
-                    shown = "reorg" if session.delivery_reason == "reorg" else shown
-                    if shown != session.delivery_reason:
+                    if session.delivery_reason not in {shown, "reorg"}:
                         await sessions_service.change(
                             connection, session, now=now, delivery_reason=shown, delivery_updated_at=now
                         )

@@ -59,8 +59,8 @@ from onramp.sessions.rules import SessionRules
 from onramp.settings import MAINNET, Settings, split
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
+from onramp.treasury_api import book_orders, pausing, payout_orders, policy_orders, sweep_orders
 from onramp.treasury_api import ledger as ledger_routes
-from onramp.treasury_api import pausing, payout_orders, policy_orders, sweep_orders
 from onramp.treasury_api import routes as treasury_routes
 from onramp.webhooks import routes as webhook_routes
 from onramp.webhooks.intake import BODY_LIMIT, Intake, WebhookMetrics
@@ -356,6 +356,7 @@ def routes(settings: Settings) -> list[Route]:
         *audit_routes.ROUTES,
         *treasury_routes.ROUTES,
         *ledger_routes.ROUTES,
+        *book_orders.ROUTES,
         *pausing.ROUTES,
         *payout_orders.ROUTES,
         *sweep_orders.ROUTES,

@@ -8,6 +8,7 @@ import onramp.invitations.table
 import onramp.login.table
 import onramp.sessions.table
 import onramp.webhooks.table
+import treasury.answers.table
 import treasury.foreign.table
 import treasury.history
 import treasury.inventory

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 import typer
 
 from onramp.cli import advice
-from onramp.cli.output import Refused, print_json, print_table
-from onramp.cli.remote import call
+from onramp.cli.output import Refused, print_json, print_pairs, print_table
+from onramp.cli.remote import Otp, call
 from onramp.cli.stored import Json
 from onramp.cli.treasury import BASE, PageLimit, say_next
 from onramp.cli.treasury_orders import Note
@@ -64,5 +64,57 @@ def reconcile(note: Note = "", *, as_json: Json = False) -> None:
         raise Refused(f"onramp: ledger and chain differ: {said}: {command}")
 
 
-BOOKS: Final[Mapping[str, Callable[..., None]]] = {"ledger": ledger, "reconcile": reconcile}
+def settle_usdc(
+    tx_hash: Annotated[str, typer.Option(help="Where the USDC arrived, on the network that Stripe delivers to.")],
+    session_id: Annotated[str, typer.Option(help="ons_...: all that this purchase still has to bring.")] = "",
+    amount: Annotated[str, typer.Option(help="USDC; the oldest purchases first.")] = "",
+    note: Note = "",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Clear USDC that you have seen arrive from Stripe. The same transaction again changes nothing.
+
+    Example: [bold]onramp treasury settle-usdc --tx-hash 0x5f2c... --session-id ons_4k...[/bold]
+    """
+    if bool(session_id) == bool(amount):
+        raise typer.BadParameter("give --session-id or --amount, and not both")
+    asked = {"txHash": tx_hash, "sessionId": session_id, "amount": amount, "note": note}
+    found = call("POST", f"{BASE}/settle-usdc", {name: value for name, value in asked.items() if value})
+    if as_json:
+        print_json(found)
+        return
+    rows = [(row["subject"], row["amount"], row["by"], row["at"][:19]) for row in found["data"]]
+    print_table(("session", "USDC", "by", "at"), rows)
+    typer.echo(f"Still receivable: {found['receivable']} USDC")
+
+
+def answer(
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="An asset such as MUSD, or fgn_...")],
+    note: Annotated[str, typer.Option(help="Where it went; kept in ledger and audit trail.")],
+    otp: Otp = "",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Close an alarm about lost coins or a transaction of another hand, and let signing go on; two persons type this.
+
+    Example: [bold]onramp treasury answer MUSD --note "Ada moved it by hand on Friday"[/bold]
+    """
+    made = call("POST", f"{BASE}/answer", {"subject": subject, "note": note}, otp=otp)
+    if as_json:
+        print_json(made)
+        return
+    names = ("status", "amount", "askedBy", "answeredBy", "note")
+    print_pairs([(name, made[name]) for name in names if made[name] is not None], title=made["subject"])
+    if made["status"] == "asked":
+        say_next(("Another approver closes it with", f"onramp treasury answer {subject} --note ..."))
+    else:
+        say_next(("See whether all agrees now", "onramp treasury reconcile"))
+
+
+BOOKS: Final[Mapping[str, Callable[..., None]]] = {
+    "ledger": ledger,
+    "reconcile": reconcile,
+    "settle-usdc": settle_usdc,
+    "answer": answer,
+}
 """What `onramp treasury` does by these names."""

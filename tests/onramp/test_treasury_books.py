@@ -3,12 +3,17 @@
 import json
 
 import pytest
+import sqlalchemy as sa
 
+from kit.audit.table import entries
+from kit.ids import RandomIds
 from tests.onramp.conftest import HOT_WALLET, Service
 from tests.onramp.desk import desk, key
 from tests.onramp.test_payout_orders import NOW, owed
 from tests.onramp.test_treasury_cli import onramp
+from treasury.foreign import service as foreign
 from treasury.ledger import service as ledger
+from treasury.ledger.machine import Account
 from treasury.reconciliation import reconcile
 
 MUSD = 10**18
@@ -71,3 +76,104 @@ async def test_without_the_chain_nothing_is_compared(service: Service) -> None:
     status, problem = await otto.post("/reconcile")
     assert (status, problem["code"]) == (503, "chain_unavailable")
     assert await postings(service) == []
+
+
+HASH = "0x" + "Ab" * 32
+
+
+async def test_usdc_that_arrived_is_cleared_once_by_session_or_the_oldest_first(service: Service) -> None:
+    async with service.database.write() as conn:
+        for number in (1, 2, 3):
+            await ledger.owe_usdc(conn, f"ons_{number}", number * USDC, wallet=HOT_WALLET, now=NOW)
+    otto = await desk(service, "operator", "otto")
+    order = {"txHash": HASH, "sessionId": "ons_2", "note": "seen on etherscan"}
+    status, found = await otto.post("/settle-usdc", order)
+    assert (status, found["receivable"]) == (200, "4.00")
+    assert [(row["subject"], row["amount"], row["note"]) for row in found["data"]] == [("ons_2", "2.00", HASH.lower())]
+    assert (await otto.post("/settle-usdc", order))[1] == found
+    assert await acts(service) == ["treasury.settle_usdc"]
+    status, problem = await otto.post("/settle-usdc", {"txHash": HASH, "sessionId": "ons_1"})
+    assert (status, problem["code"]) == (409, "not_possible")
+    status, found = await otto.post("/settle-usdc", {"txHash": "0x" + "cd" * 32, "amount": "1.5"})
+    assert [(row["subject"], row["amount"]) for row in found["data"]] == [("ons_1", "1.00"), ("ons_3", "0.50")]
+    status, problem = await otto.post("/settle-usdc", {"txHash": "0x" + "ef" * 32, "amount": "2.500001"})
+    assert (status, problem["code"]) == (409, "insufficient_available")
+    secret = await key(service.database, "operator", "otto")
+    typed = await onramp(service, secret, "settle-usdc", "--tx-hash", "0x" + "12" * 32, "--amount", "2.5")
+    assert (typed.returncode, "Still receivable: 0.00 USDC" in typed.stdout) == (0, True), typed.stderr
+    assert (await onramp(service, secret, "settle-usdc", "--tx-hash", HASH)).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"txHash": "0x12"},
+        {"amount": "1", "sessionId": "ons_1"},
+        {"sessionId": None},
+        {"sessionId": "pay_1"},
+        {"sessionId": None, "amount": "0"},
+        {"sessionId": None, "amount": "1.0000001"},
+        {"sessionId": None, "amount": "-1"},
+    ],
+)
+async def test_an_impossible_settlement_is_422(service: Service, change: dict[str, str | None]) -> None:
+    body = {"txHash": HASH, "sessionId": "ons_1"} | change
+    body = {name: value for name, value in body.items() if value is not None}
+    otto = await desk(service, "operator", "otto")
+    assert (await otto.post("/settle-usdc", body))[0] == 422
+    assert (await (await desk(service, "viewer", "vera")).post("/settle-usdc", body))[0] == 403
+
+
+async def acts(service: Service) -> list[str]:
+    async with service.database.read() as conn:
+        return list(
+            (
+                await conn.execute(
+                    sa.select(entries.c.action).where(entries.c.action.like("treasury.%")).order_by(entries.c.id)
+                )
+            ).scalars()
+        )
+
+
+async def test_coins_that_are_gone_are_written_off_when_two_persons_say_where_they_went(service: Service) -> None:
+    ada, eve = await desk(service, "approver", "ada"), await desk(service, "approver", "eve")
+    ada_too, otto = await desk(service, "approver", "ada"), await desk(service, "operator", "otto")
+    order = {"subject": "MUSD", "note": "Ada moved it by hand"}
+    assert (await otto.post("/answer", order))[0] == 403
+    status, problem = await ada.post("/answer", order)
+    assert (status, problem["code"]) == (409, "not_possible")
+    await book(service)
+    await book(service, musd=4 * MUSD, block=2)
+    status, said = await ada.post("/answer", order)
+    assert (status, said["status"], said["amount"], said["answeredBy"]) == (200, "asked", "1.00", None)
+    assert (await ada_too.post("/answer", order))[1]["code"] == "self_approval"
+    # More is gone than Ada spoke of: her word is none on it.
+    await book(service, musd=2 * MUSD, block=3)
+    status, said = await eve.post("/answer", order)
+    assert (said["status"], said["amount"]) == ("asked", "3.00")
+    assert (await postings(service))[0] == "difference"
+    status, said = await ada.post("/answer", {**order, "note": "all three"})
+    assert (status, said["status"]) == (200, "answered")
+    async with service.database.read() as conn:
+        assert (await ledger.balances(conn, HOT_WALLET, "MUSD"))[Account.SUSPENSE] == 0
+        newest = (await ledger.page(conn, HOT_WALLET, limit=1))[0]
+    assert (newest.kind, newest.by, newest.note) == ("answer", said["answeredBy"], "Ada moved it by hand; all three")
+    assert (await eve.post("/answer", order))[1]["code"] == "not_possible"
+    refused = "treasury.answer_refused"
+    assert await acts(service) == [refused, "treasury.answer", refused, "treasury.answer", "treasury.answer", refused]
+
+
+async def test_a_transaction_of_another_hand_is_taken_on_by_two_persons(service: Service) -> None:
+    async with service.database.write() as conn:
+        await foreign.notice(conn, 31611, HOT_WALLET, 3, now=NOW, ids=RandomIds(), note="another hand")
+        (row,) = await foreign.open_rows(conn, 31611, HOT_WALLET)
+    ada, eve = await key(service.database, "approver", "ada"), await key(service.database, "approver", "eve")
+    first = await onramp(service, ada, "answer", row.id, "--note", "our old sender")
+    assert (first.returncode, "Another approver closes it" in first.stdout) == (0, True), first.stderr
+    second = await onramp(service, eve, "answer", row.id, "--note", "our old sender")
+    assert (second.returncode, "onramp treasury reconcile" in second.stdout) == (0, True), second.stderr
+    async with service.database.read() as conn:
+        assert await foreign.open_rows(conn, 31611, HOT_WALLET) == []
+    assert (await onramp(service, ada, "answer", row.id, "--note", "x")).stderr.startswith("onramp: not_possible: ")
+    assert (await onramp(service, ada, "answer", "fgn_x", "--note", "x")).stderr.startswith("onramp: not_found: ")
+    assert (await onramp(service, ada, "answer", row.id)).returncode == 2

@@ -38,6 +38,12 @@ async def open_rows(conn: AsyncConnection, chain_id: int, wallet: str) -> list[F
     return await _select(conn, _mine(chain_id, wallet), c.payout_id.is_(None), c.answered_at.is_(None))
 
 
+async def get(conn: AsyncConnection, chain_id: int, wallet: str, foreign_id: str) -> Foreign | None:
+    """One of this wallet's."""
+    found = await _select(conn, _mine(chain_id, wallet), foreign.c.id == foreign_id)
+    return found[0] if found else None
+
+
 async def unmatched(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Foreign]:
     """Those that carry a reference and belong to no payout yet, answered by a person or not."""
     c = foreign.c

@@ -1,0 +1,1 @@
+"""What persons say of coins and transactions that no row explains."""

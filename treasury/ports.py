@@ -115,6 +115,9 @@ class Rules(Protocol):
     def listed(self, address: Address) -> bool:
         """Whether nobody may pay this address."""
 
+    async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
+        """Let an approved policy count whose time has come; its version. Raises Problem where another process just did."""
+
 
 class NoRules:
     """No limits: what the sender itself demands is all."""
@@ -143,6 +146,11 @@ class NoRules:
         """Nobody is."""
         del address
         return False
+
+    async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
+        """There is none."""
+        del conn, now
+        return None
 
 
 class WalletChain(Protocol):

@@ -171,7 +171,7 @@ async def test_a_sender_killed_at_any_step_of_a_sweep_sweeps_once(
     chain: DevChain, tmp_path: Path, sqlite_template: Path
 ) -> None:
     # Around the signature it matters most; `make prove` dies at the others too.
-    names = ("nonce_taken", "signed", "stored", "broadcast")
+    names = ("signed", "stored", "broadcast")
     await killed_at(names, chain, tmp_path, lambda name: on_sqlite(tmp_path / name, sqlite_template))
 
 

@@ -223,6 +223,22 @@ async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world:
         assert await active(world) == (1 if refused else number)
 
 
+async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: World) -> None:
+    await proposed(world, TERMS)
+    await proposed(world, changed(floor=1), "anna", production=True)
+    _, number = await proposed(world, changed(floor=1), "bert", production=True)
+    sender = world.sender(rules=ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN))
+    day = timedelta(hours=24).total_seconds()
+    started = world.clock.seconds
+    for after in (0.0, day - 20, day - 5, day + 10, day + 25):
+        world.clock.seconds = started + after
+        await sender.step()
+        async with world.database.read() as conn:
+            counts = (await service.require_active(conn, SCOPE)).version
+        assert counts == 1 or after >= day
+    assert counts == number
+
+
 async def governed(world: World) -> ActivePolicy:
     await proposed(world, TERMS)
     return ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)

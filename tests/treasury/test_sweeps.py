@@ -6,11 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from kit.problems import Problem
-from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
-from tests.treasury.test_crash import dies_at
+from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
+from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
 from tests.treasury.world import BUYER, Crash, World
 from treasury import history
-from treasury.sender import CHECKPOINTS
+from treasury.signers.intent import TransferIntent
 from treasury.status import Status
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
@@ -24,6 +24,12 @@ async def refused(world: World, sweep: Sweep, **changes: object) -> str:
         with pytest.raises(Problem) as problem:
             await sweeps.approve(conn, sweep.id, **{**facts, **changes})  # type: ignore[arg-type]
     return problem.value.code
+
+
+async def approve(world: World, sweep: Sweep) -> None:
+    facts = {"policy_version": "1", "safe_identity": world.cold.identity, "now": world.clock.now()}
+    async with world.database.write() as conn:
+        await sweeps.approve(conn, sweep.id, by="key_bert", person="bert", **facts)  # type: ignore[arg-type]
 
 
 async def test_an_approved_sweep_arrives_in_the_safe(world: World) -> None:
@@ -191,11 +197,7 @@ async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_un
     panic = await world.sweep(1, kind=Kind.PANIC, approved=False)
     await world.cycles(sender, 2)
     assert (await world.swept(panic)).transaction_id is None
-    async with world.database.write() as conn:
-        await sweeps.approve(
-            conn, panic.id, by="key_bert", person="bert", policy_version="1", safe_identity=world.cold.identity,
-            now=world.clock.now(),
-        )  # fmt: skip
+    await approve(world, panic)
     await world.cycles(sender)
     assert await world.status("ons_flying") is Status.FINAL
     assert (await world.payout("ons_waiting")).reason == "payouts_paused"
@@ -205,6 +207,44 @@ async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_un
     assert (await world.swept(waiting)).status is Status.CANCELLED
 
 
+async def test_a_panic_runs_while_coins_are_gone_and_nothing_else_does(world: World) -> None:
+    world.chain.balance = 500 * MUSD
+    sender = world.sender()
+    await world.cycles(sender, 1)
+    world.chain.balance -= 100 * MUSD
+    await world.cycles(sender, 6)
+    waiting = await world.sweep(10 * MUSD)
+    await world.owe("ons_waiting")
+    await world.cycles(sender, 2)
+    assert (world.metrics.alarms["ledger_difference"], world.signer.requests) == (1, [])
+    panic = await world.sweep(1, kind=Kind.PANIC, approved=False)
+    await world.cycles(sender, 2)
+    assert world.signer.requests == []
+    await approve(world, panic)
+    await world.cycles(sender)
+    done = await world.swept(panic)
+    assert (done.status, done.amount, world.chain.balance) == (Status.FINAL, 400 * MUSD, 0)
+    assert (await world.swept(waiting)).status is Status.CANCELLED
+    assert (await world.payout("ons_waiting")).transaction_id is None
+    assert len(world.signer.requests) == 1
+
+
+async def test_a_panic_runs_though_another_hand_used_the_key(world: World) -> None:
+    sender = world.sender()
+    await world.cycles(sender, 1)
+    world.chain.balance -= 100 * MUSD
+    stolen = TransferIntent(CHAIN_ID, WALLET, 0, TOKEN, BUYER, 100 * MUSD, None, 80_000, 10**9, 1)
+    world.chain.accept((await KeySigner().sign(stolen)).raw)
+    world.chain.mine()
+    await world.owe("ons_waiting")
+    await world.cycles(sender, 6)
+    assert (world.metrics.alarms["foreign_transaction"], world.signer.requests) == (1, [])
+    panic = await world.sweep(1, kind=Kind.PANIC)
+    await world.cycles(sender)
+    assert ((await world.swept(panic)).status, world.chain.balance) == (Status.FINAL, 0)
+    assert len(world.signer.requests) == 1
+
+
 async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world: World) -> None:
     panic = await world.sweep(1, kind=Kind.PANIC)
     world.cold.reasons = ("Its owners changed.",)
@@ -212,7 +252,7 @@ async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world:
     assert ((await world.swept(panic)).reason, world.signer.requests) == ("cold_wallet_unverified", [])
 
 
-@pytest.mark.parametrize("name", CHECKPOINTS)
+@pytest.mark.parametrize("name", AROUND_THE_SIGNATURE)
 async def test_death_at_a_checkpoint_sweeps_once(world: World, name: str) -> None:
     sweep = await world.sweep()
     with pytest.raises(Crash):

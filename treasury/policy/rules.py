@@ -109,6 +109,11 @@ class ActivePolicy:
         recipient = to_checksum(address)
         return recipient in self._refused and recipient != self._cleared
 
+    async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
+        """The number of the version that counts from now on; None where none was due. Raises Problem."""
+        applied = await service.apply_due(conn, self._scope, now=now)
+        return None if applied is None else str(applied.version)
+
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
         """What would be swept. Raises Problem with the interface's code, its detail beginning with the rule."""
         active = await self._active(conn)

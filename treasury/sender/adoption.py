@@ -6,6 +6,7 @@ from the chain. Each payout carries its session's hash behind its calldata, so i
 adopted as its payment; the rest stop all signing until a payout that explains them is written, or a person answers.
 """
 
+from enum import Enum, auto
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,6 +37,16 @@ async def next_nonce(desk: Desk, conn: AsyncConnection) -> int:
     return 1 + max(-1 if ours is None else ours, -1 if others is None else others)
 
 
+class Explained(Enum):
+    """How much is known of the wallet's transactions."""
+
+    NO = auto()
+    """The chain counts some that nothing is known of: no nonce is safe."""
+    NONCES = auto()
+    """Each is written down, one waits for a person's answer: nothing but a panic is signed."""
+    ALL = auto()
+
+
 class Adoption:
     """Explains the wallet's transactions, one after the other."""
 
@@ -44,8 +55,8 @@ class Adoption:
         self._desk = desk
         self._scans = 0
 
-    async def explain(self, view: WalletView) -> bool:
-        """Whether every transaction up to the agreed count is explained; signing is allowed only then."""
+    async def explain(self, view: WalletView) -> Explained:
+        """Whether every transaction up to the agreed count is explained."""
         await self._match_late_payouts()
         missing = await self._missing(view)
         if missing and self._desk.pace.due("scan", self._desk.config.scan_seconds):
@@ -64,7 +75,9 @@ class Adoption:
             self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
         for row in rows:
             self._desk.alarms.ring("foreign_transaction", row.id, nonce=row.nonce, tx_hash=row.tx_hash, note=row.note)
-        return not missing and not rows
+        if missing:
+            return Explained.NO
+        return Explained.NONCES if rows else Explained.ALL
 
     async def find(self, nonces: list[int], view: WalletView) -> dict[int, OwnTransaction]:
         """Search the chain, newest blocks first, for the wallet's transactions with these nonces."""

@@ -37,14 +37,19 @@ class Payment:
         self._paying = Paying(desk)
         self._sweeping = Sweeping(desk)
 
-    async def next(self, view: WalletView) -> Transaction | None:
-        """Sign for the operation whose turn it is; None where there is none, or something spoke against it."""
+    async def next(self, view: WalletView, *, stopped: bool = False) -> Transaction | None:
+        """Sign for the operation whose turn it is; None where there is none, or something spoke against it.
+
+        `stopped`: coins are gone, or spent by another hand; only a panic is signed, as that is what it is for.
+        """
         desk, config = self._desk, self._desk.config
         async with desk.database.read() as conn:
             nonce = await next_nonce(desk, conn)
             panics = await sweeps.active(conn, config.wallet, Kind.PANIC)
             allowed = await desk.gate.payouts_allowed(conn)
         armed = any(sweep.approval is not None for sweep in panics)
+        if stopped and not armed:
+            return None
         if armed:
             await stop_payouts(desk, Reason.PANIC, "the hot wallet is being emptied to the cold wallet")
         elif not allowed:

@@ -7,13 +7,14 @@ from chain.errors import ChainError
 from kit.clock import Clock
 from kit.database import Database
 from kit.ids import Ids
+from kit.problems import Problem
 from treasury import inventory
 from treasury.cold.service import ColdWallet
 from treasury.leader import Leader, LeadershipLost
 from treasury.metrics import TreasuryMetrics
 from treasury.payouts import service as payouts
 from treasury.ports import Gate, NoRules, OpenGate, PaymentProof, Rules, WalletChain, WalletView
-from treasury.sender.adoption import Adoption
+from treasury.sender.adoption import Adoption, Explained
 from treasury.sender.desk import Alarms, Desk, Pace, SenderConfig, log
 from treasury.sender.payment import Payment
 from treasury.sender.reconciling import Reconciler
@@ -114,6 +115,7 @@ class Sender:
 
     async def _cycle(self) -> bool:
         desk = self._desk
+        await self._policy()
         view = await desk.chain.view()
         await self._refresh(view)
         moved = await self._returning.give_back(view)
@@ -121,28 +123,44 @@ class Sender:
         moved |= await self._tracking.follow(view)
         self.interval = desk.config.idle_seconds
         explained = await self._adoption.explain(view)
-        desk.metrics.stopped(not explained)
-        if explained and view.block_number >= self._explained + _EXPLAINED_STEP:
+        stopped = explained is not Explained.ALL
+        desk.metrics.stopped(stopped)
+        if not stopped and view.block_number >= self._explained + _EXPLAINED_STEP:
             async with self._leader.write() as conn:
                 await self._leader.set_explained_block(conn, view.block_number)
             self._explained = view.block_number
         if moved:
             # The wallet changed under this view; what comes next is decided on a fresh one.
             return True
-        if not explained:
+        if explained is Explained.NO:
             return False
-        if not await self._reconciler.agrees(view):
+        if not stopped and not await self._reconciler.agrees(view):
+            stopped = True
             desk.metrics.stopped(True)
-            return False
-        await self._sweeper.step(self._leader)
+        if not stopped:
+            await self._sweeper.step(self._leader)
         signed = 0
-        while (transaction := await self._payment.next(view)) is not None:
+        while (transaction := await self._payment.next(view, stopped=stopped)) is not None:
             signed += 1
             # In order, and none behind one that no node has: Mezo's nodes refuse a nonce that leaves a gap.
             if not await self._tracking.rebroadcast(transaction):
                 break
         await self._rest()
         return signed > 0
+
+    async def _policy(self) -> None:
+        """Terms whose day of waiting is over count from now on, not from the next start."""
+        desk = self._desk
+        if not desk.pace.due("policy", _STATUS_SECONDS):
+            return
+        try:
+            async with self._leader.write() as conn:
+                applied = await desk.rules.apply_due(conn, desk.clock.now())
+        except Problem as problem:
+            log.info("treasury.policy_not_applied", reason=str(problem))
+        else:
+            if applied is not None:
+                log.warning("treasury.policy_applied", version=applied)
 
     async def _rest(self) -> None:
         desk = self._desk

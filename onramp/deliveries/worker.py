@@ -10,7 +10,6 @@ from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict,
 from chain.errors import ChainError
 from chain.pool import Pool
 from chain.transfers import TransferReader
-from chain.types import Transfer
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
@@ -22,6 +21,8 @@ from onramp.sessions.rules import SessionRules
 log = get_logger(__name__)
 OVERLAP: Final = 20
 """Blocks read again behind the cursor: a node may have answered for a block it had not indexed yet."""
+HOLD: Final = 2_000
+"""Blocks, two hours, that a transfer told by too few operators keeps the cursor from moving past it."""
 WATCH_BACK: Final = 64
 BATCH: Final = 200
 
@@ -90,14 +91,17 @@ class DeliveriesWorker:
         async with self._database.read() as connection:
             done = await cursor.read_to(connection, chain_id)
         start = head if done is None else max(0, min(done + 1, head + 1) - OVERLAP)
+        held = head
         # What is read is stored window by window, so that a long backfill goes on where it was cut off.
         while start <= head:
             end = min(head, start + 1_999)
-            # Of everyone: one node that answers `[]` (pruned, or lying) must not hide a buyer's transfer.
-            found: list[Transfer] = await self._reader.read(start, end, everyone=True) if self._senders else []
+            reading = await self._reader.read_agreed(start, end)
+            if reading.doubted_from is not None:
+                held = min(held, reading.doubted_from - 1)
+            read_to = max(done or 0, min(end, held), end - HOLD)
             async with self._database.write() as connection:
-                await service.record(connection, found, chain_id, self._clock.now())
-                await cursor.advance(connection, chain_id, read_to=end, head=head, now=self._clock.now())
+                await service.record(connection, reading.transfers, chain_id, self._clock.now())
+                await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=self._clock.now())
             start = end + 1
 
     async def _match(self) -> None:

@@ -206,12 +206,30 @@ async def test_a_node_that_fails_now_and_then_is_overtaken_and_comes_back(
     assert not pool.nodes[0].set_aside
 
 
-async def test_a_node_that_left_out_logs_does_not_hide_them_from_everyone(
-    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]
+FORGED_LOGS = {
+    "empty": lying.instead([]),
+    "amount": lying.bent(lambda logs: [{**log, "data": "0x" + "0" * 63 + "7"} for log in logs]),
+    "another-log": lying.bent(lambda logs: [*logs, *({**log, "logIndex": "0x63"} for log in logs)]),
+    "another-transaction": lying.bent(
+        lambda logs: [*logs, *({**log, "transactionHash": "0x" + "ab" * 32} for log in logs)]
+    ),
+    "another-block": lying.bent(lambda logs: [{**log, "blockHash": "0x" + "cd" * 32} for log in logs]),
+    "no-list": lying.instead("0x"),
+}
+
+
+@pytest.mark.parametrize("lie", FORGED_LOGS.values(), ids=FORGED_LOGS)
+@pytest.mark.parametrize("pruned", [False, True], ids=["", "and-one-pruned"])
+async def test_transfers_are_read_as_they_were_whatever_one_node_tells(
+    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool], lie: Lie, *, pruned: bool
 ) -> None:
-    proxies[0].always(lying.instead([]), "eth_getLogs")
+    proxies[0].always(lie, "eth_getLogs")
+    if pruned:
+        proxies[1].always(lying.instead([]), "eth_getLogs")
     pool = make_pool(2)
     await pool.refresh()
     head = pool.agreed_head()
-    found = await TransferReader(pool, paid.token, [SENDER]).read(0, head, everyone=True)
-    assert {transfer.tx_hash for transfer in found} == {paid.right, paid.wrong}
+    reading = await TransferReader(pool, paid.token, [SENDER]).read_agreed(0, head)
+    told = [(transfer.tx_hash, transfer.recipient, transfer.amount) for transfer in reading.transfers]
+    assert told == [(paid.right, BUYER, OWED), (paid.wrong, BUYER, OWED + 1)]
+    assert (reading.doubted_from is None) == (lie is not FORGED_LOGS["another-transaction"])

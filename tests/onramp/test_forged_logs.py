@@ -1,0 +1,130 @@
+"""One operator of three invents what eth_getLogs tells: nobody's delivery is taken for another's, and none is hidden."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from chain.erc20 import topic_of
+from onramp.dev import devchain
+from onramp.dev.devchain import DevChain
+from tests.chain import lying
+from tests.chain.lying import LyingProxy
+from tests.onramp.conftest import Ahead, Start, replica
+from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
+
+LOGS = "eth_getLogs"
+STRANGER = wallet(99)
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with devchain.running() as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def operators(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
+    three = [LyingProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")]
+    for proxy in three:
+        await proxy.start()
+    yield three
+    for proxy in three:
+        await proxy.stop()
+
+
+def before(chain: DevChain, operators: list[LyingProxy]) -> dict[str, Any]:
+    urls = ",".join(f"{proxy.name}={proxy.config.url}" for proxy in operators)
+    return settings(chain, MEZO_RPC_URLS=SecretStr(urls))
+
+
+def paying(recipient: str) -> lying.Lie:
+    """Every transfer went to one."""
+    return lying.bent(lambda logs: [{**log, "topics": [*log["topics"][:2], topic_of(recipient)]} for log in logs])
+
+
+def inventing(chain: DevChain, recipient: str, amount: int) -> lying.Lie:
+    """A transfer that never was, beside those that were."""
+
+    async def tell(asked: lying.Asked) -> Any:
+        block = int(asked.call["params"][0]["toBlock"], 16)
+        invented = {
+            "address": chain.deployment.musd,
+            "topics": [asked.call["params"][0]["topics"][0], topic_of(SENDER), topic_of(recipient)],
+            "data": "0x" + amount.to_bytes(32, "big").hex(),
+            "transactionHash": f"0x{block:064x}",
+            "logIndex": "0x0",
+            "blockNumber": hex(block),
+            "blockHash": "0x" + "cd" * 32,
+        }
+        return await lying.bent(lambda logs: [invented, *logs])(asked)
+
+    return tell
+
+
+async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
+    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
+) -> None:
+    options = before(chain, operators)
+    service, clock, buyer = await start(**options), Ahead(), wallet(31)
+    operators[0].always(paying(STRANGER), LOGS)
+    async with replica(sqlite_url, service, clock, WORKERS, **options):
+        await asyncio.sleep(1.5)
+        _, made = await service.create(walletAddress=buyer)
+        pay(service, clock, made, "6.00")
+        tx_hash = await send(chain, SENDER, buyer, 6 * UNIT)
+        proof = await until(service, made["id"], "confirmed")
+    assert proof["txHash"] == tx_hash
+
+
+async def test_somebody_elses_transfer_told_as_the_buyers_is_no_mismatch(
+    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
+) -> None:
+    options = before(chain, operators)
+    service, clock, buyer = await start(**options), Ahead(), wallet(32)
+    operators[0].always(paying(buyer), LOGS)
+    async with replica(sqlite_url, service, clock, WORKERS, **options):
+        await asyncio.sleep(1.5)
+        _, made = await service.create(walletAddress=buyer)
+        pay(service, clock, made, "8.00")
+        await send(chain, SENDER, STRANGER, 8 * UNIT)
+        for _ in range(20):
+            assert (await delivery(service, made["id"]))["status"] == "awaiting"
+            await asyncio.sleep(0.2)
+        tx_hash = await send(chain, SENDER, buyer, 8 * UNIT)
+        proof = await until(service, made["id"], "confirmed")
+    assert proof["txHash"] == tx_hash
+
+
+async def test_an_invented_transfer_does_not_stand_before_the_true_one(
+    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
+) -> None:
+    options = before(chain, operators)
+    service, clock, buyer = await start(**options), Ahead(), wallet(33)
+    operators[0].always(inventing(chain, buyer, 9 * UNIT), LOGS)
+    async with replica(sqlite_url, service, clock, WORKERS, **options):
+        await asyncio.sleep(1.5)
+        _, made = await service.create(walletAddress=buyer)
+        pay(service, clock, made, "9.00")
+        await asyncio.sleep(2)
+        tx_hash = await send(chain, SENDER, buyer, 9 * UNIT)
+        proof = await until(service, made["id"], "confirmed")
+    assert proof["txHash"] == tx_hash
+
+
+async def test_a_transfer_only_one_honest_operator_tells_is_found_by_its_receipt(
+    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
+) -> None:
+    options = before(chain, operators)
+    service, clock, buyer = await start(**options), Ahead(), wallet(34)
+    for pruned in operators[:2]:
+        pruned.always(lying.instead([]), LOGS)
+    async with replica(sqlite_url, service, clock, WORKERS, **options):
+        await asyncio.sleep(1.5)
+        _, made = await service.create(walletAddress=buyer)
+        pay(service, clock, made, "2.00")
+        await send(chain, SENDER, buyer, 2 * UNIT)
+        await until(service, made["id"], "confirmed")

@@ -5,6 +5,7 @@ import asyncio
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from kit import store
 from kit.database import Database, metadata, normalise_url
@@ -29,6 +30,11 @@ async def test_the_migrations_make_the_tables_that_the_code_describes(database: 
             lambda sync: compare_metadata(MigrationContext.configure(sync, opts=options), metadata)
         )
     assert differences == []
+
+
+def test_the_history_is_one_line_and_the_last_file_is_its_head() -> None:
+    script = ScriptDirectory.from_config(migrations.config())
+    assert script.get_heads() == [migrations.newest()]
 
 
 async def test_migrating_again_and_from_several_places_changes_nothing(database: Database) -> None:

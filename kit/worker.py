@@ -55,6 +55,10 @@ class Runner:
         self._wakes = {worker.name: asyncio.Event() for worker in self._workers}
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        for worker in self._workers:
+            # Shown from the start: a worker that never had anything to do has no backlog.
+            metrics.backlog.labels(worker.name).set(0)
+            metrics.age.labels(worker.name).set(0)
         self.last_success: dict[str, float] = {}
 
     def start(self) -> None:

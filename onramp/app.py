@@ -26,6 +26,7 @@ from kit.http.middleware import Furniture, HttpMetrics
 from kit.http.routes import GUARD, LIMITER, Route, add_routes
 from kit.ids import RandomIds
 from kit.logs import get_logger
+from kit.pool_metrics import PoolMetrics
 from kit.worker import Runner, Worker, WorkerMetrics
 from onramp import checks, governing, migrations, operating
 from onramp.api_keys import routes as key_routes
@@ -181,6 +182,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
     database = connect(
         settings.DATABASE_URL.get_secret_value(), replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None
     )
+    PoolMetrics(database, registry)
     http = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=200, limit_per_host=64, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -311,7 +313,7 @@ def make_workers(
     if "audit" in only:
         made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))
     if "janitor" in only:
-        made["janitor"] = Janitor(core.database, core.clock, StateMetrics(core.registry), core.screening)
+        made["janitor"] = Janitor(core.database, core.clock, StateMetrics(core.registry), core.screening, metrics)
     runner = Runner(made.values(), core.clock, metrics)
     return runner
 

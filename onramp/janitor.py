@@ -1,14 +1,16 @@
 """The janitor: forget what need not be remembered, and count what is there."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Gauge
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
+from kit.worker import WorkerMetrics
 from onramp.login import service as login_service
 from onramp.screening.listing import Screening
 from onramp.sessions import service as sessions_service
@@ -18,6 +20,8 @@ from onramp.webhooks import service as inbox_service
 from treasury.pause import service as pause
 from treasury.pause.table import SCOPES
 from treasury.payouts import service as payouts
+from treasury.payouts.table import payouts as payouts_table
+from treasury.status import IN_FLIGHT, Status
 
 log = get_logger(__name__)
 KEEP_EVENTS: Final = timedelta(days=90)
@@ -42,12 +46,15 @@ class Janitor:
     name = "janitor"
     interval = 15.0
 
-    def __init__(self, database: Database, clock: Clock, metrics: StateMetrics, screening: Screening) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, metrics: StateMetrics, screening: Screening, workers: WorkerMetrics
+    ) -> None:
         """`screening` as the sender asks it."""
         self._screening = screening
         self._database = database
         self._clock = clock
         self._metrics = metrics
+        self._workers = workers
         self._cleaned = clock.now() - timedelta(days=1)
 
     async def step(self) -> bool:
@@ -86,6 +93,7 @@ class Janitor:
             deliveries = (await connection.execute(by_delivery)).fetchall()
             overdue = (await connection.execute(late)).scalar_one()
             paused = await pause.state(connection)
+            backlogs = await self._backlogs(connection)
         self._metrics.sessions.clear()
         for status, count in payments:
             self._metrics.sessions.labels(status).set(count)
@@ -93,5 +101,26 @@ class Janitor:
         for status, count in deliveries:
             self._metrics.deliveries.labels(status).set(count)
         self._metrics.overdue.set(overdue)
+        for worker, (count, oldest) in backlogs.items():
+            self._workers.backlog.labels(worker).set(count)
+            age = 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
+            self._workers.age.labels(worker).set(max(0.0, age))
         for scope in SCOPES:
             self._metrics.paused.labels(scope).set(paused.stops(scope))
+
+    @staticmethod
+    async def _backlogs(connection: AsyncConnection) -> dict[str, tuple[int, datetime | None]]:
+        """Of those that work along the chain: how many wait, and since when the oldest does."""
+        p = payouts_table.c
+        paid = sa.and_(
+            sessions.c.payment_status == "fulfillment_complete", sessions.c.delivery_status.in_(["awaiting", "seen"])
+        )
+        waiting = {
+            "treasury": (p.created_at, p.status.in_([Status.PLANNED, Status.APPROVED, *IN_FLIGHT])),
+            "deliveries": (sessions.c.updated_at, paid),
+        }
+        found = {}
+        for worker, (since, due) in waiting.items():
+            count, oldest = (await connection.execute(sa.select(sa.func.count(), sa.func.min(since)).where(due))).one()
+            found[worker] = (count, oldest)
+        return found

@@ -6,6 +6,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from treasury.inventory import Available
+from treasury.policy.model import AssetPolicy
 
 _UNIT = 10**18
 _USDC_UNIT = 10**6
@@ -19,6 +20,9 @@ class TreasuryMetrics(Protocol):
 
     def balance(self, asset: str, available: Available) -> None:
         """What is on chain, held and available."""
+
+    def limits(self, asset: AssetPolicy) -> None:
+        """What the policy wants of an asset's balance."""
 
     def nonce(self, nonce: int) -> None:
         """The agreed number of transactions of the wallet."""
@@ -103,6 +107,13 @@ class PrometheusTreasuryMetrics:
         self._balance.labels(asset, "held").set(available.held / _UNIT)
         self._balance.labels(asset, "available").set(available.available / _UNIT)
         self._block.labels(asset).set(available.block_number or 0)
+
+    def limits(self, asset: AssetPolicy) -> None:
+        """Floor, target and ceiling beside the balance; one that the policy does not set is not shown."""
+        for kind in ("floor", "target", "ceiling"):
+            wanted: int | None = getattr(asset, kind)
+            if wanted is not None:
+                self._balance.labels(asset.symbol, kind).set(wanted / 10**asset.decimals)
 
     def nonce(self, nonce: int) -> None:
         """The agreed number of transactions of the wallet."""

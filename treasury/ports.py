@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.confirm import Verdict
 from chain.types import Address
 from treasury.payouts.table import Payout
+from treasury.policy.model import AssetPolicy
 from treasury.sweeps.table import Sweep
 
 
@@ -112,6 +113,9 @@ class Rules(Protocol):
     async def max_fee(self, conn: AsyncConnection) -> int | None:
         """The ceiling in wei for each unit of gas; None: the sender's own."""
 
+    async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
+        """What the active policy lists, with floors and ceilings."""
+
     def listed(self, address: Address) -> bool:
         """Whether nobody may pay this address."""
 
@@ -141,6 +145,11 @@ class NoRules:
         """The sender's own."""
         del conn
         return None
+
+    async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
+        """Nothing is listed."""
+        del conn
+        return ()
 
     def listed(self, address: Address) -> bool:
         """Nobody is."""

@@ -6,13 +6,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from onramp.dev.machine import ROOT
 from tests.conftest import DevStack
+from tests.onramp.typed import typed
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"
@@ -21,10 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 def onramp(stack: DevStack, key: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {"PATH": os.environ["PATH"], "ONRAMP_API_URL": stack.api, "ONRAMP_API_KEY": key, "COLUMNS": "200"}
-    command = [str(Path(ROOT) / ".venv/bin/onramp"), "treasury", *arguments]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=120, cwd="/tmp"
-    )
+    return typed(environment, "treasury", *arguments)
 
 
 def asked(stack: DevStack, key: str, *arguments: str) -> Any:

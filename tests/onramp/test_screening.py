@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from kit.audit.table import entries
 from kit.database import Database
 from kit.ids import RandomIds
+from kit.worker import WorkerMetrics
 from onramp.janitor import Janitor, StateMetrics
 from onramp.screening.listing import LOOK_EVERY, ListError, Screening, ScreeningMetrics, parse
 from onramp.sessions.table import sessions
@@ -147,7 +148,7 @@ async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(databas
     write(file, BUYER)
     clock, registry = Turned(), CollectorRegistry()
     listed = Screening(str(file), clock, ScreeningMetrics(registry))
-    janitor = Janitor(database, clock, StateMetrics(registry), listed)
+    janitor = Janitor(database, clock, StateMetrics(registry), listed, WorkerMetrics(registry))
     payout_id = await owed(database)
 
     async def found() -> Any:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +11,9 @@ from onramp.cli import advice
 from tests.onramp.conftest import Service
 from tests.onramp.desk import key
 from tests.onramp.test_payout_orders import owed
+from tests.onramp.typed import typed
 from treasury.payouts.machine import COMES_BACK, Fact, Reason
 from treasury.sweeps.machine import Reason as SweepReason
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 async def onramp(service: Service, secret: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -25,10 +23,7 @@ async def onramp(service: Service, secret: str, *arguments: str) -> "subprocess.
         "ONRAMP_API_KEY": secret,
         "COLUMNS": "200",
     }
-    command = [str(ROOT / ".venv/bin/onramp"), "treasury", *arguments]
-    return await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, text=True, check=False, cwd="/tmp"
-    )
+    return await asyncio.to_thread(typed, environment, "treasury", *arguments)
 
 
 async def test_an_approver_finds_what_waits_and_types_what_is_printed(service: Service) -> None:

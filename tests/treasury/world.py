@@ -16,6 +16,7 @@ from treasury.inventory import Available
 from treasury.payouts import service as payouts
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
+from treasury.policy.model import AssetPolicy
 from treasury.ports import NoRules, Owed, PaymentProof, Rules, WalletChain, WalletView
 from treasury.sender import Sender, SenderConfig
 from treasury.status import Status
@@ -49,6 +50,8 @@ class Heard:
     def leading(self, yes: bool) -> None: ...
 
     def balance(self, asset: str, available: Available) -> None: ...
+
+    def limits(self, asset: AssetPolicy) -> None: ...
 
     def nonce(self, nonce: int) -> None: ...
 

@@ -195,3 +195,5 @@ class Sender:
         async with desk.database.read() as conn:
             for asset in (config.asset, inventory.GAS_ASSET):
                 desk.metrics.balance(asset, await inventory.available(conn, config.wallet, asset))
+            for listed in await desk.rules.assets(conn):
+                desk.metrics.limits(listed)

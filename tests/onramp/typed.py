@@ -1,0 +1,41 @@
+"""`onramp` as a person types it, each command in a process of its own, forked from one that has imported everything already.
+
+Starting Python and importing takes a second a command on a busy machine, and a test types dozens.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    ["tests.onramp.typed", "onramp.cli", "onramp.settings", "aiohttp", "rich.console", "rich.table"]
+)
+
+
+def typed(environment: dict[str, str], *arguments: str, seconds: float = 120) -> "subprocess.CompletedProcess[str]":
+    """Exit status and what was printed; nothing of this process's environment is seen."""
+    with tempfile.TemporaryDirectory() as folder:
+        child = _FORKS.Process(target=_run, args=(folder, environment, arguments), daemon=True)
+        child.start()
+        child.join(seconds)
+        if child.exitcode is None:
+            child.kill()
+            raise subprocess.TimeoutExpired(list(arguments), seconds)
+        said = [(Path(folder) / name).read_text(encoding="utf-8") for name in ("stdout", "stderr")]
+        return subprocess.CompletedProcess(list(arguments), child.exitcode, *said)
+
+
+def _run(folder: str, environment: dict[str, str], arguments: tuple[str, ...]) -> None:
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(Path(folder) / name, os.O_WRONLY | os.O_CREAT, 0o600), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir("/tmp")
+    sys.argv = ["onramp", *arguments]
+    from onramp.cli import main
+
+    main()

@@ -221,7 +221,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             clock=clock,
             ids=ids,
             registry=registry,
-            creator=Creator(database, stripe, rules, clock, ids, screening),
+            creator=Creator(database, stripe, rules, clock, ids, screening, settings.ring),
             refresher=Refresher(database, stripe, rules, clock, ids),
             screening=screening,
             signer=signer,
@@ -313,7 +313,14 @@ def make_workers(
     if "audit" in only:
         made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))
     if "janitor" in only:
-        made["janitor"] = Janitor(core.database, core.clock, StateMetrics(core.registry), core.screening, metrics)
+        made["janitor"] = Janitor(
+            core.database,
+            core.clock,
+            StateMetrics(core.registry),
+            core.screening,
+            metrics,
+            timedelta(days=core.settings.PRIVACY_RETENTION_DAYS),
+        )
     runner = Runner(made.values(), core.clock, metrics)
     return runner
 

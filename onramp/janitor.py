@@ -12,6 +12,7 @@ from kit.database import Database
 from kit.logs import get_logger
 from kit.worker import WorkerMetrics
 from onramp.login import service as login_service
+from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
 from onramp.sessions import service as sessions_service
 from onramp.sessions.rules import CLIENT_KEY_LIFETIME
@@ -47,9 +48,16 @@ class Janitor:
     interval = 15.0
 
     def __init__(
-        self, database: Database, clock: Clock, metrics: StateMetrics, screening: Screening, workers: WorkerMetrics
+        self,
+        database: Database,
+        clock: Clock,
+        metrics: StateMetrics,
+        screening: Screening,
+        workers: WorkerMetrics,
+        keep_contacts: timedelta,
     ) -> None:
-        """`screening` as the sender asks it."""
+        """`screening` as the sender asks it; contacts are kept for `keep_contacts`."""
+        self._keep_contacts = keep_contacts
         self._screening = screening
         self._database = database
         self._clock = clock
@@ -65,7 +73,8 @@ class Janitor:
                 keys = await sessions_service.forget_client_keys(connection, now - CLIENT_KEY_LIFETIME)
                 nonces = await login_service.forget_expired(connection, now)
                 events = await inbox_service.prune(connection, now - KEEP_EVENTS)
-            log.info("janitor.cleaned", client_keys=keys, events=events, nonces=nonces)
+                contacts = await privacy.prune(connection, now - self._keep_contacts, by=self.name, now=now)
+            log.info("janitor.cleaned", client_keys=keys, events=events, nonces=nonces, contacts=contacts)
             self._cleaned = now
         await self._unlist()
         await self._count()

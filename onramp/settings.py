@@ -65,6 +65,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     RATE_LIMIT_READ: str = "600/minute"
     RATE_LIMIT_AUTH: str = "20/minute"
     SANCTIONS_LIST: str = ""
+    PRIVACY_RETENTION_DAYS: int = Field(default=90, ge=1, le=3650)
     ONRAMP_API_KEY: SecretStr = SecretStr("")
     ONRAMP_API_URL: str = ""
     CHECKOUT_PAGE: bool | None = None

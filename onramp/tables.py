@@ -6,6 +6,7 @@ import onramp.api_keys.table
 import onramp.deliveries.table
 import onramp.invitations.table
 import onramp.login.table
+import onramp.privacy.table
 import onramp.sessions.table
 import onramp.webhooks.table
 import treasury.answers.table

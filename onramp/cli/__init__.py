@@ -12,6 +12,7 @@ from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
 from onramp.cli.keys import keys_app
 from onramp.cli.output import Refused
+from onramp.cli.privacy import privacy_app
 from onramp.cli.running import dev, doctor, migrate, routes, serve, work
 from onramp.cli.stored import events_app, sessions_app
 from onramp.cli.treasury import treasury_app
@@ -38,6 +39,7 @@ app.add_typer(events_app, name="events")
 app.add_typer(chain_app, name="chain")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
+app.add_typer(privacy_app, name="privacy")
 app.add_typer(treasury_app, name="treasury")
 for order, does in {**ORDERS, **SWEEPING, **BOOKS}.items():
     treasury_app.command(order)(does)

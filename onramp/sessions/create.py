@@ -15,10 +15,13 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.group import GroupCommit
 from kit.ids import Ids
+from kit.keyring import KeyRing
 from kit.logs import get_logger
 from kit.money import format_units
 from kit.problems import Problem
 from kit.rows import update_unchanged
+from kit.sealed import SealError
+from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
 from onramp.sessions import service
 from onramp.sessions.apply import METADATA_FEE, METADATA_SESSION, METADATA_WALLET
@@ -45,13 +48,15 @@ class Creator:
         clock: Clock,
         ids: Ids,
         screening: Screening,
+        ring: KeyRing,
     ) -> None:
         """Everything create needs, chosen once."""
         self.database = database
         self.stripe = stripe
         self.rules = rules
         self.clock = clock
-        self._intents = Intents(database, rules, clock, ids, screening)
+        self._ring = ring
+        self._intents = Intents(database, rules, clock, ids, screening, ring)
         self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made, writers=2)
 
     async def create(self, order: Order, *, ip: str | None = None) -> tuple[Session, port.StripeSession]:
@@ -138,7 +143,23 @@ class Creator:
         changed = set(await update_unchanged(self.database, sessions, rows))
         return [session.id in changed for session in made]
 
-    async def find_or_make(self, session: Session) -> None:
+    async def finish_broken_off(self, session: Session) -> None:
+        """Finish an intent whose request went away, to the letter; the caller holds the intent's lease. Raises Problem."""
+        email = await self._email_of(session) if session.has_email else None
+        if session.has_email and email is None:
+            await self._find_or_make(session)
+        else:
+            await self.finish(session, email=email)
+
+    async def _email_of(self, session: Session) -> str | None:
+        try:
+            async with self.database.read() as connection:
+                return await privacy.email_of(connection, self._ring, session.id)
+        except SealError as error:
+            log.warning("session.contact_not_opened", session=session.id, reason=str(error))
+            return None
+
+    async def _find_or_make(self, session: Session) -> None:
         """Finish an intent whose request cannot be repeated to the letter: look for what it made, else make it anew."""
         fact = await self._lookup(session) or await self._make_anew(session, self.command(session, None, None))
         await self._settle(session, self.command(session, None, None), fact)

@@ -12,9 +12,11 @@ from kit.columns import db_now
 from kit.database import Database
 from kit.group import GroupCommit
 from kit.ids import Ids
+from kit.keyring import KeyRing
 from kit.problems import Problem
 from kit.rows import insert_new_alone
 from onramp.deliveries.cursor import known_head
+from onramp.privacy import service as privacy
 from onramp.screening.door import require_unlisted
 from onramp.screening.listing import Screening
 from onramp.sessions import inventory, service
@@ -31,13 +33,16 @@ TRIES: Final = 3
 class Intents:
     """Writes intents, those of buyers who come together in one transaction; finds the one that a client's key made before."""
 
-    def __init__(self, database: Database, rules: SessionRules, clock: Clock, ids: Ids, screening: Screening) -> None:
+    def __init__(
+        self, database: Database, rules: SessionRules, clock: Clock, ids: Ids, screening: Screening, ring: KeyRing
+    ) -> None:
         """What an intent is made of."""
         self._database = database
         self._rules = rules
         self._clock = clock
         self._ids = ids
         self._screening = screening
+        self._ring = ring
         self._group: GroupCommit[Order, Session | None] = GroupCommit(self._write, writers=2)
 
     async def of(self, order: Order) -> Session:
@@ -75,6 +80,15 @@ class Intents:
         ]
         wanted = [row for row in rows if row is not None]
         stored = set(await insert_new_alone(self._database, sessions, wanted)) if wanted else set()
+        # Before Stripe is asked, so that a create that breaks off can be finished to the letter.
+        given = [
+            (row["id"], order.email)
+            for row, order in zip(rows, orders, strict=True)
+            if row is not None and row["id"] in stored and order.email is not None
+        ]
+        if given:
+            async with self._database.write() as connection:
+                await privacy.keep(connection, self._ring, given, now)
         return [fresh(row) if row is not None and row["id"] in stored else None for row in rows]
 
     def _row(self, order: Order, head: int, now: datetime) -> dict[str, Any]:

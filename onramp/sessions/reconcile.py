@@ -87,12 +87,7 @@ class ReconcileWorker:
             )
         for row in rows:
             try:
-                # The e-mail was not kept, so a session made with one is looked up, and made anew without it only if absent.
-                session = from_row(row)
-                if session.has_email:
-                    await self._creator.find_or_make(session)
-                else:
-                    await self._creator.finish(session, email=None)
+                await self._creator.finish_broken_off(from_row(row))
                 log.info("reconcile.create_finished", session=row.id)
             except Problem as error:
                 log.warning("reconcile.create_not_finished", session=row.id, code=error.code)

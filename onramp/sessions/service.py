@@ -118,7 +118,7 @@ async def forget_client_keys(connection: AsyncConnection, before: datetime) -> i
     """A client's key is replayed for 24 h; afterwards the same key may make a new session."""
     result = await connection.execute(
         sa.update(sessions)
-        .where(sessions.c.created_at < before, sessions.c.idempotency_hash.is_not(None))
-        .values(idempotency_hash=None)
+        .where(sessions.c.created_at < before, sessions.c.body_hash.is_not(None))
+        .values(idempotency_hash=None, body_hash=None)
     )
     return result.rowcount

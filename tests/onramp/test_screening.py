@@ -1,7 +1,7 @@
 """Screening: both doors ask the list, the list follows its file, and what it refuses is told to nobody but the trail."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,8 @@ async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(databas
     write(file, BUYER)
     clock, registry = Turned(), CollectorRegistry()
     listed = Screening(str(file), clock, ScreeningMetrics(registry))
-    janitor = Janitor(database, clock, StateMetrics(registry), listed, WorkerMetrics(registry))
+    kept = timedelta(days=90)
+    janitor = Janitor(database, clock, StateMetrics(registry), listed, WorkerMetrics(registry), kept)
     payout_id = await owed(database)
 
     async def found() -> Any:

@@ -1,0 +1,150 @@
+"""`onramp privacy`: what is kept about people, straight on the database, with DATA_KEYS to read it."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from onramp.cli.output import Refused, print_json, settings
+from onramp.cli.stored import Json, with_database
+
+privacy_app = typer.Typer(help="Personal data: show, erase, prune, encrypt anew.", no_args_is_help=True)
+Wallet = Annotated[str, typer.Option("--wallet", help="The wallet's 0x address.")]
+
+
+def _wallet(text: str) -> str:
+    from chain.types import to_checksum
+
+    try:
+        return to_checksum(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--wallet") from error
+
+
+@privacy_app.command("export")
+def export_wallet(wallet: Wallet) -> None:
+    """Everything kept about one wallet, as JSON; it holds personal data in the clear.
+
+    Example: [bold]onramp privacy export --wallet 0x14dC... > dossier.json[/bold]
+    """
+    from kit.audit import service as trail
+    from kit.clock import SystemClock
+    from kit.sealed import SealError
+    from onramp.privacy.dossier import dossier
+
+    account, ring = _wallet(wallet), settings().ring
+
+    async def work(database: Any) -> dict[str, Any]:
+        async with database.write() as connection:
+            found = await dossier(connection, ring, account)
+            shown = {"contacts": len(found["contacts"])}
+            await trail.record(
+                connection, trail.MACHINE, "privacy.export", account, None, shown, at=SystemClock().now()
+            )
+            return found
+
+    try:
+        print_json(with_database(work))
+    except SealError as error:
+        raise Refused(f"onramp: a contact cannot be opened: {error}; nothing was shown.") from error
+
+
+@privacy_app.command("find")
+def find_wallets(*, as_json: Json = False) -> None:
+    """The wallets that were bought for with an e-mail address, which is asked for, or read from standard input.
+
+    Example: [bold]onramp privacy find < address.txt[/bold]
+    """
+    from onramp.privacy import service
+
+    ring = settings().ring
+    # Not an argument: those stand in the shell's history, and in every list of processes.
+    email = typer.prompt("E-mail", err=True)
+
+    async def work(database: Any) -> list[str]:
+        async with database.read() as connection:
+            return await service.wallets_of(connection, ring, email)
+
+    found = with_database(work)
+    if as_json:
+        print_json({"data": found, "nextCursor": None})
+        return
+    for wallet in found:
+        typer.echo(wallet)
+    if not found:
+        typer.echo("No wallet is known under this address.")
+
+
+@privacy_app.command("erase")
+def erase_wallet(wallet: Wallet) -> None:
+    """Delete the contacts of one wallet; money rows and the audit trail stay.
+
+    Example: [bold]onramp privacy erase --wallet 0x14dC...[/bold]
+    """
+    from kit.audit.service import MACHINE
+    from kit.clock import SystemClock
+    from onramp.privacy import service
+
+    account = _wallet(wallet)
+
+    async def work(database: Any) -> int:
+        async with database.write() as connection:
+            return await service.erase(connection, account, by=MACHINE, now=SystemClock().now())
+
+    count = with_database(work)
+    typer.echo(f"{count} contacts of {account} are deleted. Purchases, payouts and the audit trail are kept.")
+
+
+@privacy_app.command("prune")
+def prune() -> None:
+    """Delete contacts older than PRIVACY_RETENTION_DAYS; the worker `janitor` does that daily.
+
+    Example: [bold]onramp privacy prune[/bold]
+    """
+    from kit.audit.service import MACHINE
+    from kit.clock import SystemClock
+    from onramp.privacy import service
+
+    days = settings().PRIVACY_RETENTION_DAYS
+
+    async def work(database: Any) -> int:
+        now = SystemClock().now()
+        async with database.write() as connection:
+            return await service.prune(connection, now - timedelta(days=days), by=MACHINE, now=now)
+
+    typer.echo(f"{with_database(work)} contacts older than {days} days are deleted.")
+
+
+@privacy_app.command("rekey")
+def rekey() -> None:
+    """Encrypt every contact under the first key of DATA_KEYS; harmless to repeat.
+
+    Example: [bold]onramp privacy rekey[/bold]
+    """
+    from kit.audit import service as trail
+    from kit.clock import SystemClock
+    from kit.sealed import SealError
+    from onramp.privacy import service
+
+    ring = settings().ring
+
+    async def work(database: Any) -> int:
+        done, last = 0, ""
+        while True:
+            async with database.write() as connection:
+                following, changed = await service.rekey(connection, ring, after=last, limit=200)
+                if changed:
+                    after = {"contacts": changed, "key": ring.first(service.PURPOSE).id}
+                    now = SystemClock().now()
+                    await trail.record(connection, trail.MACHINE, "privacy.rekey", "contacts", None, after, at=now)
+            done += changed
+            if following is None:
+                return done
+            last = following
+
+    try:
+        count = with_database(work)
+    except SealError as error:
+        raise Refused(f"onramp: {error}. Put that key back into DATA_KEYS, behind the first, and repeat.") from error
+    typer.echo(f"{count} contacts are encrypted anew; all of them stand under the first key of DATA_KEYS.")
+    typer.echo("API keys and second factors made under an older key still need that key in DATA_KEYS.")

@@ -1,0 +1,56 @@
+"""Everything that is kept about one wallet, as a document for the person whose it is."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.audit.table import entries
+from kit.clock import rfc3339
+from kit.keyring import KeyRing
+from onramp.login.table import login_nonces, wallet_logins
+from onramp.privacy import service
+from onramp.sessions.table import sessions
+from onramp.webhooks.table import inbox
+from treasury.payouts.table import payouts
+
+
+async def dossier(connection: AsyncConnection, ring: KeyRing, wallet: str) -> dict[str, Any]:
+    """All rows that are about a wallet (EIP-55), contacts in the clear. Raises SealError.
+
+    Keys are the columns' names; amounts are base units as text.
+    """
+    bought = await _rows(connection, sa.select(sessions).where(sessions.c.wallet_address == wallet))
+    paid = await _rows(connection, sa.select(payouts).where(payouts.c.to_address == wallet))
+    at_stripe = [row["stripe_session_id"] for row in bought if row["stripe_session_id"]]
+    subjects = [wallet, *(row["id"] for row in (*bought, *paid))]
+    told = sa.select(inbox).where(inbox.c.stripe_session_id.in_(at_stripe))
+    return {
+        "wallet": wallet,
+        "contacts": [
+            {"sessionId": one.session_id, "email": one.email, "createdAt": rfc3339(one.created_at)}
+            for one in await service.of_wallet(connection, ring, wallet)
+        ],
+        "sessions": bought,
+        "payouts": paid,
+        "events": await _rows(connection, told),
+        "logins": await _rows(connection, sa.select(wallet_logins).where(wallet_logins.c.id == wallet)),
+        "nonces": await _rows(
+            connection, sa.select(login_nonces).where(sa.func.lower(login_nonces.c.address) == wallet.lower())
+        ),
+        "trail": await _rows(connection, sa.select(entries).where(entries.c.subject.in_(subjects))),
+    }
+
+
+async def _rows(connection: AsyncConnection, query: "sa.Select[Any]") -> list[dict[str, Any]]:
+    return [
+        {str(name): _plain(value) for name, value in row._mapping.items()} for row in await connection.execute(query)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    is_large = isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53
+    return str(value) if is_large else value

@@ -1,0 +1,222 @@
+"""Personal data: kept encrypted, used to finish a purchase to the letter, shown and erased for its person, and written nowhere else."""
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+
+import onramp.tables  # noqa: F401 - every table, for the search through all of them
+from kit import logs
+from kit.audit import chain
+from kit.audit.table import entries
+from kit.audit.worker import Sealer, SealMetrics
+from kit.clock import SystemClock
+from kit.database import Database, connect, metadata
+from kit.keyring import DEVELOPMENT, KeyRing
+from kit.sealed import SealError
+from kit.worker import WorkerMetrics
+from onramp.janitor import Janitor, StateMetrics
+from onramp.privacy import service as privacy
+from onramp.privacy.dossier import dossier
+from onramp.privacy.table import contacts
+from onramp.screening.listing import Screening, ScreeningMetrics
+from onramp.sessions.table import sessions
+from tests.onramp.conftest import Ahead, Service, Start, replica
+
+ROOT = Path(__file__).resolve().parents[2]
+BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
+OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
+MARKER = "marker-7f3a91"
+EMAIL = f"{MARKER}@privacy.example"
+KEY = "a-key-of-enough-length"
+OLD, NEW = bytes(range(32)), bytes(range(1, 33))
+
+
+async def every_cell(database: Database) -> str:
+    """All that is stored, in every column of every table."""
+    found = []
+    async with database.read() as connection:
+        for table in metadata.sorted_tables:
+            found += [str(dict(row._mapping)) for row in await connection.execute(sa.select(table))]
+    return "\n".join(found)
+
+
+async def test_no_email_is_in_any_column_log_line_metric_or_answer(
+    start: Start, sqlite_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "list").write_text(OTHER)
+    said = io.StringIO()
+    service = await start(SANCTIONS_LIST=str(tmp_path / "list"))
+    logs.configure("debug", "json", said)
+    try:
+        answers: list[Any] = [await service.create(KEY, email=EMAIL), await service.create(KEY, email=EMAIL)]
+        answers.append(await service.create(KEY, email="other-" + EMAIL))
+        answers.append(await service.create(walletAddress=OTHER, email=EMAIL))
+        answers.append(await service.create(email=MARKER))
+        await service.fault("error", count=3)
+        answers.append(await service.create(email=EMAIL))
+        await service.fault("500_before", count=9)
+        answers.append(await service.create(email=EMAIL))
+        assert [status for status, _ in answers][:5] == [201, 201, 409, 403, 422]
+        assert {status for status, _ in answers[5:]} <= {502, 503}
+        for path in (f"/api/v1/onramp/sessions/{answers[0][1]['id']}", "/metrics", "/ready"):
+            async with service.http.get(service.api + path) as answer:
+                answers.append(await answer.text())
+        stored = await every_cell(service.database)
+        async with replica(sqlite_url, service, Ahead(), workers=("janitor", "audit", "reconcile")):
+            await asyncio.sleep(0.5)
+    finally:
+        logs.configure("warning", "text")
+    for text in (said.getvalue(), stored, str(answers)):
+        assert MARKER not in text
+    assert "session" in said.getvalue() or "request" in said.getvalue(), "something was logged"
+    assert answers[0][1]["id"] in stored
+    assert "v1." in stored, "it is kept, and sealed"
+
+
+@pytest.mark.parametrize("known_to_stripe", [False, True])
+async def test_a_create_that_broke_off_is_finished_to_the_letter(
+    service: Service, sqlite_url: str, known_to_stripe: bool
+) -> None:
+    if known_to_stripe:
+        # The process ended between Stripe's answer and its storing: the row is what the intent left.
+        assert (await service.create(KEY, email=EMAIL))[0] == 201
+        lost = {"stripe_session_id": None, "payment_status": "created"}
+        async with service.database.write() as connection:
+            await connection.execute(sa.update(sessions).values(**lost))
+    else:
+        await service.fault("reset", count=50)
+        assert (await service.create(KEY, email=EMAIL))[0] == 503
+        service.sandbox.faults.waiting.clear()
+    back = datetime.now(UTC) - timedelta(minutes=3)
+    async with service.database.write() as connection:
+        await connection.execute(sa.update(sessions).values(created_at=back, asked_at=back))
+    async with replica(sqlite_url, service, Ahead(), workers=("reconcile",)):
+        for _ in range(100):
+            async with service.database.read() as connection:
+                row = (await connection.execute(sa.select(sessions))).one()
+            if row.stripe_session_id is not None:
+                break
+            await asyncio.sleep(0.05)
+    (made,) = service.sandbox.store.sessions
+    assert (row.stripe_session_id, row.payment_status) == (made["id"], "initialized")
+    assert made["kyc_details_provided"] is True, "Stripe was told the e-mail"
+    assert row.stripe_key_generation == 0, "under the key of the first try"
+
+
+async def bought(database: Database, ring: KeyRing, **emails: str) -> None:
+    """A session with a contact for each; wallets by the session's name."""
+    now = datetime.now(UTC)
+    for name, email in emails.items():
+        values = {
+            "id": f"ons_{name}", "version": 1, "wallet_address": OTHER if name.startswith("other") else BUYER,
+            "source_minor": 10_000, "source_currency": "usd", "mode": "payout", "fee_bps": 0, "locked_address": OTHER,
+            "destination_currency": "usdc", "destination_network": "ethereum", "from_block": 0, "has_email": True,
+            "payment_status": "initialized", "payment_updated_at": now, "delivery_status": "awaiting", "body_hash": "b" * 64,
+            "delivery_updated_at": now, "created_at": now, "updated_at": now, "expires_at": now, "asked_at": now,
+        }  # fmt: skip
+        async with database.write() as connection:
+            await connection.execute(sa.insert(sessions).values(**values))
+            await privacy.keep(connection, ring, [(f"ons_{name}", email)], now)
+
+
+async def kept(database: Database, ring: KeyRing) -> dict[str, str | None]:
+    async with database.read() as connection:
+        ids = (await connection.execute(sa.select(contacts.c.session_id).order_by(contacts.c.session_id))).scalars()
+        return {one: await privacy.email_of(connection, ring, one) for one in ids.all()}
+
+
+async def trail(database: Database) -> list[tuple[str, str, Any]]:
+    async with database.read() as connection:
+        return [(row.action, row.subject, row.after) for row in await connection.execute(sa.select(entries))]
+
+
+async def test_one_wallet_is_erased_and_its_money_and_the_trail_stay(database: Database) -> None:
+    ring = KeyRing([OLD])
+    await bought(database, ring, one=EMAIL, two=EMAIL, other="b@example.org")
+    async with database.write() as connection:
+        assert await privacy.erase(connection, BUYER, by="machine", now=datetime.now(UTC)) == 2
+    assert await kept(database, ring) == {"ons_other": "b@example.org"}
+    async with database.read() as connection:
+        rows = (await connection.execute(sa.select(sessions).order_by(sessions.c.id))).fetchall()
+        found = await dossier(connection, ring, BUYER)
+    assert [(row.id, row.body_hash) for row in rows] == [("ons_one", None), ("ons_other", "b" * 64), ("ons_two", None)]
+    assert (found["contacts"], len(found["sessions"])) == ([], 2)
+    assert await trail(database) == [("privacy.erase", BUYER, {"contacts": 2})]
+    await Sealer(database, ring, SystemClock(), SealMetrics(CollectorRegistry())).step()
+    async with database.read() as connection:
+        verdict = await chain.verify(connection, ring, [])
+    assert (verdict.broken, verdict.head.number) == (None, 1)
+
+
+async def test_contacts_are_found_by_their_address_and_encrypted_anew_under_the_first_key(database: Database) -> None:
+    await bought(database, KeyRing([OLD]), one=EMAIL, two="Two@Example.org", other=EMAIL.upper())
+    ring = KeyRing([NEW, OLD])
+    async with database.read() as connection:
+        assert await privacy.wallets_of(connection, ring, f" {EMAIL.title()}\n") == sorted([BUYER, OTHER])
+        assert await privacy.wallets_of(connection, ring, "nobody@example.org") == []
+    done, last = 0, ""
+    while last is not None:
+        async with database.write() as connection:
+            following, changed = await privacy.rekey(connection, ring, after=last or "", limit=2)
+        done, last = done + changed, following  # type: ignore[assignment] # None ends it
+    assert done == 3
+    assert await kept(database, KeyRing([NEW])) == {
+        "ons_one": EMAIL, "ons_other": EMAIL.upper(), "ons_two": "Two@Example.org",
+    }  # fmt: skip
+    async with database.read() as connection:
+        assert await privacy.wallets_of(connection, KeyRing([NEW]), EMAIL) == sorted([BUYER, OTHER])
+        with pytest.raises(SealError) as refused:
+            await privacy.of_wallet(connection, KeyRing([OLD]), BUYER)
+    assert MARKER not in str(refused.value)
+
+
+async def test_the_janitor_deletes_what_is_older_than_the_retention(database: Database) -> None:
+    ring, clock, registry = KeyRing([OLD]), Ahead(), CollectorRegistry()
+    await bought(database, ring, one=EMAIL, two=EMAIL)
+    async with database.write() as connection:
+        past = datetime.now(UTC) - timedelta(days=31)
+        await connection.execute(sa.update(contacts).where(contacts.c.session_id == "ons_one").values(created_at=past))
+    nobody = Screening("", clock, ScreeningMetrics(registry))
+    workers, retention = WorkerMetrics(registry), timedelta(days=30)
+    await Janitor(database, clock, StateMetrics(registry), nobody, workers, retention).step()
+    assert await kept(database, ring) == {"ons_two": EMAIL}
+    ((action, subject, after),) = await trail(database)
+    assert (action, subject, after["contacts"]) == ("privacy.prune", "contacts", 1)
+
+
+def test_the_commands_do_what_they_say(sqlite_url: str) -> None:
+    async def fill() -> None:
+        database = connect(sqlite_url)
+        await bought(database, KeyRing([DEVELOPMENT]), one=EMAIL)
+        await database.close()
+
+    asyncio.run(fill())
+
+    def run(*arguments: str, typed: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+        environment = {"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, **variables}
+        command = [str(ROOT / ".venv/bin/onramp"), "privacy", *arguments]
+        return subprocess.run(command, env=environment, input=typed, capture_output=True, text=True, check=False)
+
+    assert run("find", "--json", typed=f"{EMAIL}\n").stdout.count(BUYER) == 1
+    lost = run("rekey", DATA_KEYS=NEW.hex())
+    assert (lost.returncode, lost.stderr.count("\n"), MARKER in lost.stderr) == (1, 1, False)
+    given = run("export", "--wallet", BUYER.lower())
+    assert given.returncode == 0, given.stderr
+    shown = json.loads(given.stdout)
+    assert (shown["wallet"], shown["contacts"][0]["email"], shown["sessions"][0]["id"]) == (BUYER, EMAIL, "ons_one")
+    assert run("prune").stdout.startswith("0 contacts older than 90 days")
+    assert run("rekey").stdout.startswith("0 contacts")
+    assert run("erase", "--wallet", "0x12").returncode == 2
+    assert run("erase", "--wallet", BUYER).stdout.startswith("1 contacts of")
+    again = json.loads(run("export", "--wallet", BUYER).stdout)
+    assert again["contacts"] == []
+    assert [row["action"] for row in again["trail"]] == ["privacy.export", "privacy.erase"]

@@ -9,8 +9,9 @@ from typing import Any
 from aiohttp import web
 
 from kit.logs import configure, get_logger
-from onramp.app import StartError, beside, govern, make_app, make_workers, open_core
+from onramp.app import Core, StartError, beside, govern, make_app, make_workers, open_core
 from onramp.settings import Settings
+from treasury.signers.protocol import SignerError
 
 log = get_logger(__name__)
 SHUTDOWN_SECONDS = 15.0
@@ -77,12 +78,29 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
     run_with_uvloop(serve())
 
 
-def work_forever(settings: Settings, workers: Collection[str]) -> None:
-    """Run workers alone until told to stop."""
+async def _needs_signer(core: Core) -> None:
+    """Raises StartError where the treasury, asked for by name, could never sign: it would pay nobody and look well."""
+    if core.rules.hot_wallet is None:
+        message = "The treasury pays from no wallet here: DELIVERY_MODE is observe. Nothing was started."
+        raise StartError(message)
+    if core.signer is None:
+        message = f"The treasury has no signer: HOT_WALLET_SIGNER is {core.settings.HOT_WALLET_SIGNER}, and its settings are empty. Nothing was started."
+        raise StartError(message)
+    try:
+        await core.signer.probe()
+    except SignerError as error:
+        message = f"The treasury's signer cannot be used: {error} Nothing was started."
+        raise StartError(message) from error
+
+
+def work_forever(settings: Settings, workers: Collection[str], *, named: bool = False) -> None:
+    """Run workers alone until told to stop. A treasury that was `named` and cannot sign stops the start with StartError."""
     set_up_logs(settings)
 
     async def work() -> None:
         async with open_core(settings) as core:
+            if named and "treasury" in workers:
+                await _needs_signer(core)
             await govern(core)
             runner = make_workers(core, workers)
             async with beside(core, runner):

@@ -30,11 +30,11 @@ def work(
         str, typer.Option(help="Comma-separated: inbox, reconcile, deliveries, treasury, audit, janitor.")
     ] = "",
 ) -> None:
-    """Run the workers alone.
+    """Run the workers alone. The treasury, asked for by name, does not start without a signer that works.
 
     Example: [bold]onramp work --only treasury,deliveries[/bold]
     """
-    from onramp.app import WORKERS
+    from onramp.app import WORKERS, StartError
     from onramp.server import work_forever
 
     chosen = tuple(name.strip() for name in only.split(",") if name.strip()) or WORKERS
@@ -43,7 +43,10 @@ def work(
         raise typer.BadParameter(
             f"there is no worker {', '.join(sorted(unknown))}; there are {', '.join(WORKERS)}", param_hint="--only"
         )
-    work_forever(settings(), chosen)
+    try:
+        work_forever(settings(), chosen, named=bool(only))
+    except StartError as error:
+        raise Refused(f"onramp: {error}") from error
 
 
 def migrate() -> None:

@@ -20,12 +20,20 @@ pytestmark = pytest.mark.skipif(
 
 
 def onramp(stack: DevStack, key: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {"PATH": os.environ["PATH"], "ONRAMP_API_URL": stack.api, "ONRAMP_API_KEY": key, "COLUMNS": "200"}
+    return onramp_at(stack.api, key, *arguments)
+
+
+def onramp_at(api: str, key: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {"PATH": os.environ["PATH"], "ONRAMP_API_URL": api, "ONRAMP_API_KEY": key, "COLUMNS": "200"}
     return typed(environment, "treasury", *arguments)
 
 
 def asked(stack: DevStack, key: str, *arguments: str) -> Any:
-    said = onramp(stack, key, *arguments, "--json")
+    return asked_at(stack.api, key, *arguments)
+
+
+def asked_at(api: str, key: str, *arguments: str) -> Any:
+    said = onramp_at(api, key, *arguments, "--json")
     assert said.returncode == 0, said.stderr
     return json.loads(said.stdout)
 

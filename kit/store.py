@@ -1,6 +1,7 @@
 """The few ways a row may change: compare-and-set, claim by lease, insert or nothing."""
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -80,7 +81,13 @@ async def insert_or_nothing(
         return []
     if len(rows) > 1:
         return await insert_new(connection, table, rows, conflict)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing(index_elements=conflict).returning(table.c.id)
+    statement = _insert_or_nothing(connection.dialect.name, table, None if conflict is None else tuple(conflict))
     result = await connection.execute(statement, rows[0])
     return [row.id for row in result]
+
+
+@cache
+def _insert_or_nothing(dialect: str, table: sa.Table, conflict: tuple[str, ...] | None) -> Any:
+    # Written once for each table: building the text cost more than its run.
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    return insert.on_conflict_do_nothing(index_elements=conflict).returning(table.c.id)

@@ -34,6 +34,9 @@ class HistoryEntry:
     note: str
 
 
+_INSERT = sa.insert(history)
+
+
 async def record(
     conn: AsyncConnection,
     subject_id: str,
@@ -46,7 +49,7 @@ async def record(
 ) -> None:
     """Write one line, in the transaction that makes the change."""
     values = {"subject_id": subject_id, "at": at, "from": from_status, "to": to_status, "by": by, "note": note}
-    await conn.execute(sa.insert(history).values(values))
+    await conn.execute(_INSERT, values)
 
 
 async def of(conn: AsyncConnection, subject_id: str) -> list[HistoryEntry]:

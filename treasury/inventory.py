@@ -38,6 +38,12 @@ class Available:
     block_number: int | None
 
 
+# Written once: the sender writes it in each cycle, and each purchase asks.
+_RENEW = sa.update(balances).where(
+    balances.c.id == sa.bindparam("key"), balances.c.block_number <= sa.bindparam("as_of", type_=sa.BigInteger())
+)
+
+
 async def refresh(
     conn: AsyncConnection, *, chain_id: int, wallet: str, asset: str, amount: int, block_number: int, now: datetime
 ) -> None:
@@ -47,8 +53,7 @@ async def refresh(
     row = {"id": key, "chain_id": chain_id, "wallet": wallet, "asset": asset, **values}
     if await insert_or_nothing(conn, balances, [row], ["id"]):
         return
-    newer = sa.and_(balances.c.id == key, balances.c.block_number <= block_number)
-    await conn.execute(sa.update(balances).where(newer).values(values))
+    await conn.execute(_RENEW, {"key": key, "as_of": block_number, **values})
 
 
 _NEWEST = (

@@ -46,6 +46,12 @@ class Leader:
         self._owner = owner
         self._seconds = seconds
         self._token: int | None = None
+        # Written once: it begins every transaction of the leader.
+        self._renew = (
+            sa.update(leaders)
+            .where(leaders.c.id == self._key, leaders.c.owner == owner, leaders.c.token == sa.bindparam("mine"))
+            .values(lease_until=db_now(seconds))
+        )
 
     @property
     def token(self) -> int | None:
@@ -72,8 +78,7 @@ class Leader:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only the leader can commit; it renews the lease. Raises LeadershipLost."""
         async with self._database.write() as conn:
-            mine = sa.and_(leaders.c.id == self._key, leaders.c.owner == self._owner, leaders.c.token == self._token)
-            renewed = await conn.execute(sa.update(leaders).where(mine).values(lease_until=db_now(self._seconds)))
+            renewed = await conn.execute(self._renew, {"mine": self._token})
             if renewed.rowcount != 1:
                 self._token = None
                 raise LeadershipLost

@@ -2,9 +2,11 @@
 
 The sender is the real one, on a real database, with a scripted chain and a clock that tests move. The invariants are
 those that the best senders share: I1 nonces dense, one operation each; I2 one transfer for each payout and sweep; I3
-every transaction on chain is one of our attempts; I5 nothing leaves `final` but by a reorganisation; I6 nothing is sent
-that is not stored; I7 sweeps leave the floor, and what is held and free sums to the balance; I8 sweeps go to the pinned
-Safe while it proves itself; I9 a pause stops signatures, but not a panic's; I10 no fee above the ceiling.
+every transaction on chain is one of our attempts; I4 the ledger's hot wallet is the chain's balance but for what is
+mined and not settled yet, at every step; I5 nothing leaves `final` but by a reorganisation; I6 nothing is sent
+that is not stored; I7 sweeps leave the floor, and what is held and free sums to the balance, at every step; I8 sweeps go to the pinned
+Safe while it proves itself; I9 a pause stops signatures, but not a panic's; I10 no fee above the ceiling. And once all is well again, whatever is owed
+arrives, and ledger and chain agree.
 """
 
 import asyncio
@@ -23,7 +25,14 @@ import sqlalchemy as sa
 import structlog
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.erc20 import split_payout_calldata
@@ -34,14 +43,17 @@ from tests.treasury.inline import InlineDatabase
 from tests.treasury.world import Crash, Policy, World
 from treasury import inventory
 from treasury.history import history
+from treasury.ledger import service as ledger
+from treasury.ledger.machine import HOT, Account
 from treasury.payouts import deciding
+from treasury.payouts.table import payouts
 from treasury.ports import WalletView
 from treasury.sender import CHECKPOINTS, operations
 from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.status import Status
 from treasury.sweeps.machine import Kind
-from treasury.sweeps.table import Sweep
+from treasury.sweeps.table import Sweep, sweeps
 from treasury.transactions.table import attempts, transactions
 
 PROVE = bool(os.environ.get("PROVE"))
@@ -50,6 +62,14 @@ HISTORIES = int(os.environ.get("HISTORIES", "2000"))
 STEPS = 40 if PROVE else 8
 PROCESSES = 2
 FLOOR = 50 * MUSD
+STOCK = 1_000 * MUSD
+_ENOUGH = 60
+_PAYOUTS = sa.select(payouts.c.id, payouts.c.status, payouts.c.reason, payouts.c.amount, payouts.c.tx_hash)
+_SWEEPS = sa.select(sweeps.c.id, sweeps.c.status, sweeps.c.reason, sweeps.c.amount, sweeps.c.tx_hash)
+_SIGNED = {Status.SIGNED, Status.BROADCAST, Status.MINED}
+_QUEUED = {Status.APPROVED, Status.HELD}
+_HELD = (_QUEUED | {Status.PLANNED, Status.AWAITING_APPROVAL}, _QUEUED)
+_FLYING = (_SIGNED, _SIGNED)
 CEILING = 50 * 10**9
 
 
@@ -105,7 +125,8 @@ class Histories(RuleBasedStateMachine):
         self.run(self.world.forget())
         self.sender = self.world.sender()
         self.sessions: dict[str, bool] = {}
-        self.panicked = False
+        self.panicked = self.healed = False
+        self.came_in = 0
 
     @rule(amount=st.integers(1, 60), paid=st.sampled_from([True] * 7 + [False]))
     def owe(self, amount: int, paid: bool) -> None:
@@ -204,6 +225,86 @@ class Histories(RuleBasedStateMachine):
     async def _retry(self, payout_id: str, person: str) -> None:
         async with self.database.write() as conn:
             await deciding.retry(conn, payout_id, by=f"key_{person}", person=person, now=self.world.clock.now())
+
+    @precondition(lambda self: not self.healed)
+    @rule()
+    def all_is_well_again(self) -> None:
+        world, chain = self.world, self.world.chain
+        self.healed = True
+        self.people_and_the_safe_change_back()
+        for _ in range(_ENOUGH):
+            self.top_up(max(0, STOCK - chain.balance))
+            self.people_try_again("anna")
+            self.people_try_again("bert")
+            self.work()
+            if self.run(self._all_arrived()):
+                break
+            self.world.clock.seconds += 15
+            chain.mine(2)
+        else:
+            raise AssertionError("liveness: " + self.run(self._what_waits()))
+        world.clock.seconds += 90
+        chain.mine(2)
+        self.work()
+        self.run(self._agrees())
+
+    def top_up(self, amount: int) -> None:
+        self.world.chain.balance += amount
+        self.came_in += amount
+
+    def people_and_the_safe_change_back(self) -> None:
+        world, chain = self.world, self.world.chain
+        world.pause.payouts = world.pause.sweeps = False
+        world.cold.reasons = ()
+        chain.reverts = chain.deaf = chain.unreachable = world.signer.down = world.stripe.down = False
+        chain.fee = chain.floor = 10**9
+        self.the_buyer_did_pay_after_all()
+
+    async def _rows(self) -> tuple[list[Any], list[Any]]:
+        async with self.database.read() as conn:
+            owed = (await conn.execute(_PAYOUTS)).fetchall()
+            return list(owed), list((await conn.execute(_SWEEPS)).fetchall())
+
+    async def _all_arrived(self) -> bool:
+        owed, swept = await self._rows()
+        over = {Status.FINAL, Status.CANCELLED, Status.REVERTED, Status.AWAITING_APPROVAL}
+        return all(row.status == Status.FINAL for row in owed) and all(row.status in over for row in swept)
+
+    async def _what_waits(self) -> str:
+        owed, swept = await self._rows()
+        return repr([tuple(row) for row in [*owed, *swept] if row.status != Status.FINAL])
+
+    async def _agrees(self) -> None:
+        async with self.database.read() as conn:
+            book = await ledger.balances(conn, WALLET, "MUSD")
+        assert sum(book[account] for account in HOT if account in book) == self.world.chain.balance, "I4: at the end"
+        assert not book.get(Account.SUSPENSE, 0), "I4: coins without a row"
+
+    @invariant()
+    def the_books_are_right(self) -> None:
+        if hasattr(self, "world"):
+            self.run(self._the_books_are_right())
+
+    async def _the_books_are_right(self) -> None:
+        chain = self.world.chain
+        async with self.database.read() as conn:
+            book = Counter(await ledger.balances(conn, WALLET, "MUSD"))
+            opened = await ledger.opened(conn, WALLET, "MUSD")
+        owed, swept = await self._rows()
+        for account, places in ((Account.HELD, _HELD), (Account.IN_FLIGHT, _FLYING)):
+            rows = sum(row.amount for row, table in [*((r, 0) for r in owed), *((r, 1) for r in swept)] if row.status in places[table])  # fmt: skip
+            assert book[account] == rows, f"I7: {account}"
+        assert sum(book.values()) == 0, "I7: the books are out of balance"
+        if not opened:
+            return
+        final = {row.tx_hash: row.amount for row in [*owed, *swept] if row.status == Status.FINAL}
+        left = {tx.hash: parts[1] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data))}
+        known = chain.balance + sum(amount for tx_hash, amount in left.items() if tx_hash not in final)
+        known -= sum(amount for tx_hash, amount in final.items() if tx_hash not in left)
+        unseen = self.came_in + 200 * MUSD + book[Account.EXTERNAL_IN]
+        assert sum(book[account] for account in HOT) + unseen == known, "I4: the ledger is not the chain"
+        assert unseen >= 0, "I4: more came in than did"
+        assert book[Account.SUSPENSE] == 0, "I4: coins without a row"
 
     def teardown(self) -> None:
         if hasattr(self, "world"):

@@ -11,6 +11,13 @@ from kit.store import insert_or_nothing
 from treasury import history
 from treasury.foreign.table import Foreign, foreign, to_foreign
 
+# Written once: the sender asks in each cycle, and building the text cost more than its run.
+_HERE = sa.and_(foreign.c.chain_id == sa.bindparam("chain_id"), foreign.c.wallet == sa.bindparam("wallet"))
+_HIGHEST = sa.select(sa.func.max(foreign.c.nonce)).where(_HERE)
+_UNEXPLAINED = sa.select(foreign).where(_HERE, foreign.c.payout_id.is_(None)).order_by(foreign.c.nonce)
+_OPEN = _UNEXPLAINED.where(foreign.c.answered_at.is_(None))
+_UNMATCHED = _UNEXPLAINED.where(foreign.c.reference.is_not(None))
+
 
 async def notice(
     conn: AsyncConnection, chain_id: int, wallet: str, nonce: int, *, now: datetime, ids: Ids, note: str, **known: Any
@@ -34,20 +41,19 @@ async def notice(
 
 async def open_rows(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Foreign]:
     """Those that neither a payout nor a person explains yet, lowest nonce first."""
-    c = foreign.c
-    return await _select(conn, _mine(chain_id, wallet), c.payout_id.is_(None), c.answered_at.is_(None))
+    return await _select(conn, _OPEN, chain_id, wallet)
 
 
 async def get(conn: AsyncConnection, chain_id: int, wallet: str, foreign_id: str) -> Foreign | None:
     """One of this wallet's."""
-    found = await _select(conn, _mine(chain_id, wallet), foreign.c.id == foreign_id)
-    return found[0] if found else None
+    query = sa.select(foreign).where(_mine(chain_id, wallet), foreign.c.id == foreign_id)
+    row = (await conn.execute(query)).first()
+    return None if row is None else to_foreign(row)
 
 
 async def unmatched(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Foreign]:
     """Those that carry a reference and belong to no payout yet, answered by a person or not."""
-    c = foreign.c
-    return await _select(conn, _mine(chain_id, wallet), c.payout_id.is_(None), c.reference.is_not(None))
+    return await _select(conn, _UNMATCHED, chain_id, wallet)
 
 
 async def carries(conn: AsyncConnection, reference: str) -> bool:
@@ -81,8 +87,7 @@ async def answer(conn: AsyncConnection, foreign_id: str, *, by: str, note: str, 
 
 async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:
     """The highest nonce written down here."""
-    query = sa.select(sa.func.max(foreign.c.nonce)).where(_mine(chain_id, wallet))
-    highest: int | None = (await conn.execute(query)).scalar_one()
+    highest: int | None = (await conn.execute(_HIGHEST, {"chain_id": chain_id, "wallet": wallet})).scalar_one()
     return highest
 
 
@@ -90,6 +95,6 @@ def _mine(chain_id: int, wallet: str) -> sa.ColumnElement[bool]:
     return sa.and_(foreign.c.chain_id == chain_id, foreign.c.wallet == wallet)
 
 
-async def _select(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Foreign]:
-    rows = await conn.execute(sa.select(foreign).where(*conditions).order_by(foreign.c.nonce))
+async def _select(conn: AsyncConnection, query: sa.Select[Any], chain_id: int, wallet: str) -> list[Foreign]:
+    rows = await conn.execute(query, {"chain_id": chain_id, "wallet": wallet})
     return [to_foreign(row) for row in rows.fetchall()]

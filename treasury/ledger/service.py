@@ -164,15 +164,21 @@ async def receivable(conn: AsyncConnection, wallet: str) -> list[tuple[str, int,
     return [(subject, amount, last, since) for subject, (amount, last, since) in known.items() if amount]
 
 
+_OF_ASSET = sa.and_(ledger.c.wallet == sa.bindparam("wallet"), ledger.c.asset == sa.bindparam("asset"))
+_MOVEMENTS = sa.select(ledger.c.from_account, ledger.c.to_account, ledger.c.amount).where(_OF_ASSET)
+_SUMS = (
+    sa.select(ledger.c.from_account, ledger.c.to_account, sa.func.sum(ledger.c.amount))
+    .where(_OF_ASSET)
+    .group_by(ledger.c.from_account, ledger.c.to_account)
+)
+
+
 async def balances(conn: AsyncConnection, wallet: str, asset: str) -> dict[Account, int]:
     """Each account's balance in base units; they sum to zero, always."""
-    c = ledger.c
     total: Counter[Account] = Counter()
-    if conn.dialect.name == "postgresql":
-        query = sa.select(c.from_account, c.to_account, sa.func.sum(c.amount)).group_by(c.from_account, c.to_account)
-    else:  # Amounts are text on SQLite, and 256 bits do not fit its integers.
-        query = sa.select(c.from_account, c.to_account, c.amount)
-    for source, target, amount in await conn.execute(query.where(c.wallet == wallet, c.asset == asset)):
+    # Amounts are text on SQLite, and 256 bits do not fit its integers.
+    query = _SUMS if conn.dialect.name == "postgresql" else _MOVEMENTS
+    for source, target, amount in await conn.execute(query, {"wallet": wallet, "asset": asset}):
         total[Account(source)] -= int(amount)
         total[Account(target)] += int(amount)
     return dict(total)

@@ -112,16 +112,28 @@ async def page(
     return [to_payout(row) for row in (await conn.execute(query)).fetchall()]
 
 
+_OF_WALLET = sa.select(payouts).where(payouts.c.wallet == sa.bindparam("wallet"))
+# Written once: the sender asks in each cycle, and building the text cost more than its run.
+_HEAD = (
+    _OF_WALLET.where(
+        payouts.c.token == sa.bindparam("token"),
+        payouts.c.transaction_id.is_(None),
+        sa.or_(
+            payouts.c.status.in_([Status.PLANNED, Status.APPROVED]),
+            sa.and_(payouts.c.status == Status.HELD, payouts.c.reason.in_(list(COMES_BACK))),
+        ),
+    )
+    .order_by(sa.case((payouts.c.reason == Reason.PAYMENT_MISMATCH, 0), else_=1), payouts.c.created_at, payouts.c.id)
+    .limit(1)
+)
+_STOPPED = _OF_WALLET.where(payouts.c.status == Status.HELD, payouts.c.reason.in_(list(STOPPED))).order_by(
+    payouts.c.created_at, payouts.c.id
+)
+
+
 async def head(conn: AsyncConnection, wallet: str, token: str) -> Payout | None:
     """Whose turn it is: one that Stripe contradicted comes before all, else the oldest."""
-    c = payouts.c
-    waiting = sa.or_(
-        c.status.in_([Status.PLANNED, Status.APPROVED]),
-        sa.and_(c.status == Status.HELD, c.reason.in_(list(COMES_BACK))),
-    )
-    contradicted = sa.case((c.reason == Reason.PAYMENT_MISMATCH, 0), else_=1)
-    query = sa.select(payouts).where(c.wallet == wallet, c.token == token, c.transaction_id.is_(None), waiting)
-    row = (await conn.execute(query.order_by(contradicted, c.created_at, c.id).limit(1))).first()
+    row = (await conn.execute(_HEAD, {"wallet": wallet, "token": token})).first()
     return None if row is None else to_payout(row)
 
 
@@ -138,9 +150,7 @@ async def unsigned(conn: AsyncConnection, wallet: str, *, besides: Reason) -> li
 
 async def stopped(conn: AsyncConnection, wallet: str) -> list[Payout]:
     """Those held together with all others, oldest first."""
-    c = payouts.c
-    query = sa.select(payouts).where(c.wallet == wallet, c.status == Status.HELD, c.reason.in_(list(STOPPED)))
-    return [to_payout(row) for row in (await conn.execute(query.order_by(c.created_at, c.id))).fetchall()]
+    return [to_payout(row) for row in (await conn.execute(_STOPPED, {"wallet": wallet})).fetchall()]
 
 
 async def screened(conn: AsyncConnection) -> list[Payout]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import sqlalchemy as sa
@@ -230,20 +230,31 @@ async def page(
     return [to_sweep(row) for row in (await conn.execute(query)).fetchall()]
 
 
+# Written once: the sender asks in each cycle, and building the text cost more than its run.
+_OF_KIND = sa.select(sweeps).where(sweeps.c.wallet == sa.bindparam("wallet"), sweeps.c.kind == sa.bindparam("kind"))
+_ACTIVE = _OF_KIND.where(sweeps.c.active_key.is_not(None)).order_by(sweeps.c.created_at, sweeps.c.id)
+_HEAD = (
+    _OF_KIND.where(
+        sweeps.c.transaction_id.is_(None),
+        sa.or_(
+            sweeps.c.status == Status.APPROVED,
+            sa.and_(sweeps.c.status == Status.HELD, sweeps.c.reason.in_(list(COMES_BACK))),
+        ),
+    )
+    .order_by(sa.case((sweeps.c.token == NATIVE, 1), else_=0), sweeps.c.created_at, sweeps.c.id)
+    .limit(1)
+)
+
+
 async def head(conn: AsyncConnection, wallet: str, kind: Kind) -> Sweep | None:
     """Whose turn it is among those without a nonce: tokens before the gas token, which pays for them; then the oldest."""
-    c = sweeps.c
-    waiting = sa.or_(c.status == Status.APPROVED, sa.and_(c.status == Status.HELD, c.reason.in_(list(COMES_BACK))))
-    gas_last = sa.case((c.token == NATIVE, 1), else_=0)
-    query = sa.select(sweeps).where(c.wallet == wallet, c.kind == kind, c.transaction_id.is_(None), waiting)
-    row = (await conn.execute(query.order_by(gas_last, c.created_at, c.id).limit(1))).first()
+    row = (await conn.execute(_HEAD, {"wallet": wallet, "kind": kind})).first()
     return None if row is None else to_sweep(row)
 
 
 async def active(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
     """Those that may still move money, oldest first."""
-    query = sa.select(sweeps).where(sweeps.c.wallet == wallet, sweeps.c.kind == kind, sweeps.c.active_key.is_not(None))
-    rows = await conn.execute(query.order_by(sweeps.c.created_at, sweeps.c.id))
+    rows = await conn.execute(_ACTIVE, {"wallet": wallet, "kind": kind})
     return [to_sweep(row) for row in rows.fetchall()]
 
 
@@ -261,12 +272,22 @@ async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: dat
     return await _sum(conn, c.wallet == wallet, c.asset == asset, counted, c.created_at >= since)
 
 
+_NEVER: Final = 2**62
+_SPOKEN_FOR = sa.select(sweeps.c.amount).where(
+    sweeps.c.wallet == sa.bindparam("wallet"),
+    sweeps.c.asset == sa.bindparam("asset"),
+    sa.or_(
+        sweeps.c.status.in_([Status.APPROVED, Status.HELD, *IN_FLIGHT]),
+        sa.and_(sweeps.c.status == Status.FINAL, sweeps.c.block_number > sa.bindparam("block")),
+    ),
+)
+
+
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
     """Base units that approved or signed sweeps will take, and what left in blocks after `block_number`."""
-    c = sweeps.c
-    spoken = c.status.in_([Status.APPROVED, Status.HELD, *IN_FLIGHT])
-    later = sa.false() if block_number is None else sa.and_(c.status == Status.FINAL, c.block_number > block_number)
-    return await _sum(conn, c.wallet == wallet, c.asset == asset, sa.or_(spoken, later))
+    known = {"wallet": wallet, "asset": asset, "block": _NEVER if block_number is None else block_number}
+    # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
+    return sum((await conn.execute(_SPOKEN_FOR, known)).scalars())
 
 
 async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:

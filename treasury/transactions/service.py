@@ -1,6 +1,6 @@
 """The verbs of transactions, each in the caller's open transaction."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,19 @@ from treasury.transactions.machine import MOVES, Fact
 from treasury.transactions.table import Attempt, Transaction, attempts, to_attempt, to_transaction, transactions
 
 BY = "treasury"
+# Written once: the sender asks in each cycle, and building the text cost more than its run.
+_HERE = sa.and_(transactions.c.chain_id == sa.bindparam("chain_id"), transactions.c.wallet == sa.bindparam("wallet"))
+_HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
+_MINE = sa.select(transactions).where(_HERE).order_by(transactions.c.nonce)
+_IN_STATUS = _MINE.where(transactions.c.status.in_(sa.bindparam("statuses", expanding=True)))
+_FINAL_SINCE = _MINE.where(
+    transactions.c.status == Status.FINAL, transactions.c.block_number >= sa.bindparam("block", type_=sa.BigInteger())
+)
+_ATTEMPTS = (
+    sa.select(attempts)
+    .where(attempts.c.transaction_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(attempts.c.signed_at, attempts.c.id)
+)
 
 
 async def move(
@@ -172,8 +185,8 @@ async def in_status(
     conn: AsyncConnection, chain_id: int, wallet: str, statuses: Collection[Status]
 ) -> list[Transaction]:
     """The wallet's transactions in some states, lowest nonce first."""
-    c = transactions.c
-    return await _select(conn, sa.and_(c.chain_id == chain_id, c.wallet == wallet, c.status.in_(list(statuses))))
+    known = {"chain_id": chain_id, "wallet": wallet, "statuses": list(statuses)}
+    return await _with_attempts(conn, (await conn.execute(_IN_STATUS, known)).fetchall())
 
 
 async def in_flight(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Transaction]:
@@ -183,16 +196,13 @@ async def in_flight(conn: AsyncConnection, chain_id: int, wallet: str) -> list[T
 
 async def final_since(conn: AsyncConnection, chain_id: int, wallet: str, block_number: int) -> list[Transaction]:
     """Final ones in blocks from `block_number` on: young enough to look at again."""
-    c = transactions.c
-    mine = sa.and_(c.chain_id == chain_id, c.wallet == wallet)
-    return await _select(conn, sa.and_(mine, c.status == Status.FINAL, c.block_number >= block_number))
+    known = {"chain_id": chain_id, "wallet": wallet, "block": block_number}
+    return await _with_attempts(conn, (await conn.execute(_FINAL_SINCE, known)).fetchall())
 
 
 async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:
     """The highest nonce any of our rows holds."""
-    c = transactions.c
-    query = sa.select(sa.func.max(c.nonce)).where(c.chain_id == chain_id, c.wallet == wallet)
-    highest: int | None = (await conn.execute(query)).scalar_one()
+    highest: int | None = (await conn.execute(_HIGHEST, {"chain_id": chain_id, "wallet": wallet})).scalar_one()
     return highest
 
 
@@ -211,11 +221,14 @@ async def carries(conn: AsyncConnection, reference: str) -> bool:
 
 
 async def _select(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> list[Transaction]:
-    rows = (await conn.execute(sa.select(transactions).where(condition).order_by(transactions.c.nonce))).fetchall()
+    query = sa.select(transactions).where(condition).order_by(transactions.c.nonce)
+    return await _with_attempts(conn, (await conn.execute(query)).fetchall())
+
+
+async def _with_attempts(conn: AsyncConnection, rows: Sequence[sa.Row[Any]]) -> list[Transaction]:
     if not rows:
         return []
-    query = sa.select(attempts).where(attempts.c.transaction_id.in_([row.id for row in rows]))
     tries: dict[str, list[Attempt]] = {}
-    for row in (await conn.execute(query.order_by(attempts.c.signed_at, attempts.c.id))).fetchall():
+    for row in (await conn.execute(_ATTEMPTS, {"ids": [row.id for row in rows]})).fetchall():
         tries.setdefault(row.transaction_id, []).append(to_attempt(row))
     return [to_transaction(row, tuple(tries.get(row.id, ()))) for row in rows]

@@ -1,5 +1,6 @@
 """`onramp dev`: everything on this machine, ready to buy MUSD with a test card."""
 
+import asyncio
 import secrets
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
@@ -29,6 +31,7 @@ GAS: Final = 10**18
 HOST: Final = "127.0.0.1"
 SETTLEMENT: Final = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 """Where the sandbox's USDC would go: one of the well-known development accounts."""
+START_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
         )
         keys = await dev_api_keys(home, settings)
         await _serve(stack, make_app(settings, workers=WORKERS), port)
+        await _open_for_sale(api, keys["viewer"])
         yield Stack(
             api=api,
             checkout=f"{api}/checkout",
@@ -157,6 +161,24 @@ def dev_settings(
         ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port}",
         **signer,
     )
+
+
+async def _open_for_sale(api: str, viewer: str) -> None:
+    """Until the treasury has seen what it holds, each purchase is refused as out of stock."""
+    async with aiohttp.ClientSession(base_url=api, headers={"Authorization": f"Bearer {viewer}"}) as http:
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await _has_looked(http):
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            message = f"The treasury did not see its balance within {START_SECONDS} s. What it met stands in the lines above."
+            raise DevChainError(message) from error
+
+
+async def _has_looked(http: aiohttp.ClientSession) -> bool:
+    async with http.get("/api/v1/treasury/balances") as answer:
+        rows = (await answer.json())["data"]
+        return bool(rows) and all(row["blockNumber"] is not None for row in rows)
 
 
 def _kept_secret(path: Path) -> str:

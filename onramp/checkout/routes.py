@@ -22,6 +22,8 @@ STRIPE_SCRIPTS: Final = (
 """The only places Stripe allows its scripts to be loaded from (docs.stripe.com/crypto/onramp/embedded)."""
 DEVELOPMENT_WALLET: Final = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 """The eighth of the well-known development accounts; nobody's money."""
+DEVELOPMENT_SCRIPT: Final = "development.js"
+"""Signs with keys that everybody knows, so that one can log in without a wallet; production has no such file."""
 _STRIPE_POLICY: Final = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'self' 'unsafe-inline'; "
     "script-src 'self' https://js.stripe.com https://*.js.stripe.com https://crypto-js.stripe.com; "
@@ -85,7 +87,8 @@ async def file(request: web.Request) -> web.StreamResponse:
     name = request.match_info["file"]
     files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
     path = files.get(name)
-    if path is None or name == "index.html":
+    is_kept_back = name == DEVELOPMENT_SCRIPT and request.app[SERVICES].settings.is_production
+    if path is None or name == "index.html" or is_kept_back:
         raise not_found("file")
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return web.Response(body=path.read_bytes(), content_type=kind, headers={"Cache-Control": "no-cache"})

@@ -1,39 +1,72 @@
-"""Log in on the checkout page with a wallet's key, see one's own purchases alone, and save the receipt."""
+"""Log in on the checkout page, see one's own purchases alone, and file the receipt: with an Ethereum key, and as a Mezo Passport user."""
 
 import asyncio
+import re
+import secrets
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from coincurve import PrivateKey
 from eth_account import Account
 from eth_account.messages import encode_defunct
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import Page, async_playwright, expect
 
-from tests.browser.test_checkout import CHROMIUM, IN_CI
+from chain.bitcoin import account_of, hash_of, message_hash, parse_address
+from tests.browser.test_checkout import CHROMIUM, DESKTOP, IN_CI, PHONE, shoot
 
-KEY = "0x" + "5a" * 31 + "01"
-WALLET = Account.from_key(KEY).address
 OTHER = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
-PROVIDER = """
+DEVELOPMENT_BITCOIN = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"  # of the key 1, in BIP-173
+ETHEREUM = """
 window.ethereum = { request: async ({ method, params }) =>
-  method === "eth_requestAccounts" ? [WALLET] : window.signByKey(params[0]) };
-""".replace("WALLET", f'"{WALLET.lower()}"')
+  method === "eth_requestAccounts" ? ["%s"] : window.signByKey(params[0]) };
+"""
+PASSPORT = """
+{
+  const provider = { requestAccounts: async () => ["%s"], signMessage: (text, kind) => window.signByBitcoin(text, kind) };
+  const detail = { info: { uuid: "passport", name: "Mezo Passport" }, provider };
+  const announce = () => window.dispatchEvent(new CustomEvent("onramp:announceBitcoinWallet", { detail }));
+  window.addEventListener("onramp:requestBitcoinWallet", announce);
+}
+"""
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and not IN_CI, reason="no chromium on this machine: the checkout page is not tested"
 )
+Open = Callable[..., Awaitable[Page]]
 
 
-def sign(message: str) -> str:
-    signed = Account.sign_message(encode_defunct(hexstr=message), KEY)
-    return "0x" + bytes(signed.signature).hex()
+@pytest.fixture
+async def opened(dev_stack: Any) -> AsyncIterator[Open]:
+    """Opens the page with a script of the wallet's; at the end nothing of it may have failed, or broken its policy."""
+    faults: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+        async def open_page(script: str = "", viewport: Any = DESKTOP, **functions: Any) -> Page:
+            page = await (await browser.new_context(viewport=viewport)).new_page()
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
+            for name, function in functions.items():
+                await page.expose_function(name, function)
+            if script:
+                await page.add_init_script(script)
+            await page.goto(dev_stack.checkout)
+            return page
+
+        yield open_page
+        await browser.close()
+    assert faults == []
 
 
 async def begin(api: str, wallet: str) -> str:
+    """A purchase for this wallet that waits for its payment; its id."""
     body = {"walletAddress": wallet, "sourceAmount": "25", "sourceCurrency": "usd"}
     async with aiohttp.ClientSession() as http:
-        for _ in range(100):
+        for _ in range(300):
             async with http.post(f"{api}/api/v1/onramp/sessions", json=body) as answer:
                 made = await answer.json(content_type=None)
             if answer.status != 503:  # the hot wallet's stock is not read yet
@@ -44,24 +77,128 @@ async def begin(api: str, wallet: str) -> str:
     return found
 
 
-async def test_a_wallet_sees_its_own_purchases_and_saves_the_receipt(dev_stack: Any, tmp_path: Path) -> None:
-    mine, other = await begin(dev_stack.api, WALLET), await begin(dev_stack.api, OTHER)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await browser.new_page()
-        await page.expose_function("signByKey", sign)
-        await page.add_init_script(PROVIDER)
-        await page.goto(dev_stack.checkout)
-        await page.get_by_test_id("login").click()
-        own = page.get_by_test_id("own-purchase")
-        await expect(own).to_have_count(1)
-        assert await own.get_attribute("data-id") == mine != other
-        async with page.expect_download() as started:
-            await page.get_by_test_id("save-pdf").click()
-        download = await started.value
-        await download.save_as(tmp_path / "receipt.pdf")
-        assert download.suggested_filename == f"receipt-{mine}.pdf"
-        assert (tmp_path / "receipt.pdf").read_bytes().startswith(b"%PDF-")
-        room = await page.evaluate("document.documentElement.clientWidth - document.documentElement.scrollWidth")
-        assert room >= 0
-        await browser.close()
+async def save(page: Page, test_id: str, path: Path) -> str:
+    """Click what saves a file, and keep it; the name that it was given."""
+    async with page.expect_download() as started:
+        await page.get_by_test_id(test_id).first.click()
+    download = await started.value
+    await download.save_as(path)
+    return download.suggested_filename
+
+
+def text_of(pdf: bytes) -> str:
+    """What is written in a PDF whose pages are deflated."""
+    assert pdf.startswith(b"%PDF-")
+    found = []
+    for part in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL):
+        try:
+            found.append(zlib.decompress(part).decode("latin-1"))
+        except zlib.error:
+            continue
+    return "".join(found)
+
+
+async def own(page: Page) -> list[str | None]:
+    return [await one.get_attribute("data-id") for one in await page.get_by_test_id("own-purchase").all()]
+
+
+async def test_with_a_key_one_sees_ones_own_purchases_alone_and_files_the_receipt(
+    opened: Open, dev_stack: Any, tmp_path: Path
+) -> None:
+    key = secrets.token_bytes(32)
+    wallet = Account.from_key(key).address
+    mine, other = await begin(dev_stack.api, wallet), await begin(dev_stack.api, OTHER)
+
+    def sign(message: str) -> str:
+        return "0x" + bytes(Account.sign_message(encode_defunct(hexstr=message), key).signature).hex()
+
+    page = await opened(ETHEREUM % wallet.lower(), signByKey=sign)
+    await page.get_by_test_id("wallet-injected").click()
+    await expect(page.get_by_test_id("wallet-address")).to_have_value(wallet.lower())
+    await page.get_by_test_id("login").click()
+    await expect(page.get_by_test_id("own-purchase")).to_have_count(1)
+    assert await own(page) == [mine] != [other]
+    await expect(page.locator("#history")).to_have_attribute("data-account", wallet)
+    await shoot(page, "login-ethereum")
+    assert await save(page, "save-pdf", tmp_path / "receipt.pdf") == f"receipt-{mine}.pdf"
+    written = text_of((tmp_path / "receipt.pdf").read_bytes())
+    assert mine in written and wallet in written
+    assert await save(page, "save-csv", tmp_path / "all.csv") == "musd-purchases.csv"
+    table = (tmp_path / "all.csv").read_text()
+    assert mine in table and other not in table
+    stored = await page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])")
+    assert "eyJ" not in stored, "a token is in this page's memory alone"
+    await page.get_by_test_id("logout").click()
+    await expect(page.get_by_test_id("own-purchase")).to_have_count(0)
+    await expect(page.get_by_test_id("history-note")).to_contain_text("logged out")
+
+
+async def test_a_wallet_that_declines_is_not_logged_in(opened: Open) -> None:
+    script = "window.ethereum = { request: async ({ method }) => { if (method === 'eth_requestAccounts') return ['%s']; throw { code: 4001 }; } };"
+    page = await opened(script % OTHER.lower())
+    await expect(page.get_by_test_id("wallet-injected")).to_be_visible()
+    await page.get_by_test_id("login").click()
+    await page.get_by_test_id("login-injected").click()
+    await expect(page.get_by_test_id("history-note")).to_have_text("You declined the request in your wallet.")
+    await expect(page.get_by_test_id("logout")).to_be_hidden()
+
+
+async def test_without_a_wallet_of_ones_own_the_development_wallet_logs_in(opened: Open, dev_stack: Any) -> None:
+    page = await opened(viewport=PHONE)
+    await page.get_by_test_id("wallet-development").click()
+    address = await page.get_by_test_id("wallet-address").input_value()
+    mine = await begin(dev_stack.api, address)
+    await page.get_by_test_id("login").click()
+    await expect(page.locator(f'[data-id="{mine}"]')).to_be_visible()
+    await expect(page.locator("#history")).to_have_attribute("data-account", address)
+    await shoot(page, "login-development-phone")
+
+
+async def test_with_a_bitcoin_test_key_one_is_a_passport_user(opened: Open, dev_stack: Any, tmp_path: Path) -> None:
+    account = account_of(parse_address(DEVELOPMENT_BITCOIN))
+    mine, other = await begin(dev_stack.api, account), await begin(dev_stack.api, OTHER)
+    page = await opened()
+    await page.get_by_test_id("wallet-development-bitcoin").click()
+    await expect(page.get_by_test_id("wallet-address")).to_have_value(account)
+    await page.get_by_test_id("login").click()
+    await expect(page.locator(f'[data-id="{mine}"]')).to_be_visible()
+    assert other not in await own(page)
+    await expect(page.locator("#history")).to_have_attribute("data-account", account)
+    await shoot(page, "login-bitcoin")
+    named = await save(page, "save-pdf", tmp_path / "receipt.pdf")
+    assert account in text_of((tmp_path / "receipt.pdf").read_bytes()) and named.startswith("receipt-ons_")
+
+
+async def test_a_passport_wallet_that_a_page_hands_over_logs_in_with_its_own_signature(
+    opened: Open, dev_stack: Any
+) -> None:
+    key = PrivateKey()
+    address = nested(hash_of(key.public_key.format(), "p2sh-p2wpkh"))
+    account = account_of(parse_address(address))
+    mine = await begin(dev_stack.api, account)
+
+    def sign(text: str, kind: str) -> str:
+        assert kind == "ecdsa", "BIP-322 is not what Passport checks"
+        assert f"with your Bitcoin account:\n{address}" in text
+        raw = key.sign_recoverable(message_hash(text), hasher=None)
+        return "0x" + (bytes([35 + raw[64]]) + raw[:64]).hex()
+
+    page = await opened(PASSPORT % address, signByBitcoin=sign)
+    await expect(page.get_by_test_id("wallet-passport")).to_be_visible()
+    await page.get_by_test_id("login").click()
+    await page.get_by_test_id("login-passport").click()
+    await expect(page.get_by_test_id("own-purchase")).to_have_count(1)
+    assert await own(page) == [mine]
+
+
+def nested(script_hash: bytes) -> str:
+    """The 3... address of a script's hash."""
+    from hashlib import sha256
+
+    raw = b"\x05" + script_hash
+    raw += sha256(sha256(raw).digest()).digest()[:4]
+    number, text = int.from_bytes(raw, "big"), ""
+    while number:
+        number, digit = divmod(number, 58)
+        text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"[digit] + text
+    return text

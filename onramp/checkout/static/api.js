@@ -90,9 +90,27 @@ export class Api {
     return this.#post(`${this.auth}/login`, { message, signature });
   }
 
-  /** The purchases of the wallet that logged in. */
-  history(token) {
-    return this.#ask("/sessions", { headers: { Authorization: `Bearer ${token}` } });
+  /** Ends every token of the wallet that logged in. */
+  async logout(token) {
+    await this.#fetch(`${this.auth}/logout`, { method: "POST", headers: { Authorization: `Bearer ${token}` } });
+  }
+
+  /** A page of the purchases of the wallet that logged in, the newest first; `cursor` of the page before. */
+  history(token, cursor = null) {
+    const query = cursor ? `?${new URLSearchParams({ cursor })}` : "";
+    return this.#ask(`/sessions${query}`, { headers: { Authorization: `Bearer ${token}` } });
+  }
+
+  /** @returns {Promise<Blob>} all of them as a table */
+  async historyCsv(token) {
+    const headers = { Authorization: `Bearer ${token}`, Accept: "text/csv" };
+    return (await this.#fetch(`${this.base}/sessions`, { headers })).blob();
+  }
+
+  /** Looks at the chain now; the proof as it stands. */
+  verify(id, token) {
+    const options = { method: "POST", headers: { Authorization: `Bearer ${token}` } };
+    return this.#ask(`/sessions/${encodeURIComponent(id)}/verify`, options);
   }
 
   /** @returns {Promise<Blob>} the receipt as a person files it */

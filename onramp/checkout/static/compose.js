@@ -18,13 +18,14 @@ export class Compose {
   /**
    * @param {import("./config.js").Config} config
    * @param {import("./api.js").Api} api
+   * @param {import("./login.js").Login} login
    * @param {(body: {walletAddress: string, sourceAmount: string, sourceCurrency: string}) => void} onSubmit
    */
-  constructor(config, api, onSubmit) {
+  constructor(config, api, login, onSubmit) {
     this.config = config;
     this.input = byId("amount");
     this.quotes = new Quotes(api, config.currency, (problem) => this.#quoted(problem));
-    this.wallet = new WalletView(config, showRecipient);
+    this.wallet = new WalletView(config, login, showRecipient);
     this.input.addEventListener("input", () => {
       const cleaned = typed(this.input.value);
       if (cleaned !== this.input.value) this.input.value = cleaned;

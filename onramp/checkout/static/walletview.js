@@ -2,16 +2,25 @@
  * The "deliver to" part of the form: wallets that can be connected, and the address field they fill.
  */
 
+import { Problem } from "./api.js";
+import { discoverBitcoin } from "./bitcoin.js";
 import { byId, el, icon, setText } from "./dom.js";
 import { markField } from "./notice.js";
-import { connect, discover, explained, looksLikeAddress } from "./wallet.js";
+import { discover, explained, looksLikeAddress } from "./wallet.js";
 
 export class WalletView {
-  #provider = null;
+  #chosen = null;
+  #found = [];
+  #login;
   #onChange;
 
-  /** @param {import("./config.js").Config} config @param {(address: string|null) => void} onChange */
-  constructor(config, onChange) {
+  /**
+   * @param {import("./config.js").Config} config
+   * @param {import("./login.js").Login} login
+   * @param {(address: string|null) => void} onChange
+   */
+  constructor(config, login, onChange) {
+    this.#login = login;
     this.#onChange = onChange;
     this.input = byId("wallet");
     this.input.addEventListener("input", () => this.#typed());
@@ -21,13 +30,24 @@ export class WalletView {
       event.preventDefault();
       byId("compose").requestSubmit();
     });
-    if (config.developmentWallet) this.#offerDevelopment(config.developmentWallet);
     discover((wallet) => this.#offer(wallet));
+    discoverBitcoin((wallet) => this.#offer(wallet));
+    if (config.developmentWallet) this.#offerDevelopment();
   }
 
-  /** The wallet the buyer connected, to which MUSD can be added later; null for a pasted address. */
+  /** The wallet the buyer connected; null for a pasted address. */
+  get chosen() {
+    return this.#chosen;
+  }
+
+  /** Its provider, to which MUSD can be added later; null for a pasted address, and for a wallet that lists no tokens. */
   get provider() {
-    return this.#provider;
+    return this.#chosen?.provider ?? null;
+  }
+
+  /** Every wallet that was found in this browser. */
+  get found() {
+    return [...this.#found];
   }
 
   get address() {
@@ -46,55 +66,55 @@ export class WalletView {
     return this.address;
   }
 
-  fill(address, provider = null, chosen = null) {
+  fill(address, wallet = null) {
     this.input.value = address;
-    this.#choose(provider, chosen);
+    this.#choose(wallet);
     markField("wallet", null);
     this.#onChange(this.address);
   }
 
   #typed() {
     this.input.value = this.input.value.replace(/\s+/g, "");
-    this.#choose(null, null);
+    this.#choose(null);
     if (this.address) markField("wallet", null);
     this.#onChange(this.address);
   }
 
-  #choose(provider, chosen) {
-    this.#provider = provider;
-    for (const button of byId("wallets").children) button.setAttribute("aria-pressed", String(button === chosen));
+  #choose(wallet) {
+    this.#chosen = wallet;
+    for (const button of byId("wallets").children) button.setAttribute("aria-pressed", String(button.dataset.wallet === wallet?.id));
   }
 
-  #offer({ name, icon: picture, provider, id }) {
+  #offer(wallet) {
+    this.#found.push(wallet);
+    const { id, name, icon: picture } = wallet;
+    const symbol = () => icon(wallet.development ? "flask" : "wallet");
     const image = picture ? el("img", { src: picture, alt: "", width: "20", height: "20" }) : null;
-    image?.addEventListener("error", () => image.replaceWith(icon("wallet")));
+    image?.addEventListener("error", () => image.replaceWith(symbol()));
     const label = el("span", {}, name);
-    const attributes = { type: "button", class: "wallet", "aria-pressed": "false", "data-testid": `wallet-${id}` };
-    const button = el("button", attributes, image ?? icon("wallet"), label);
-    button.addEventListener("click", async () => {
-      button.disabled = true;
-      setText(label, `Open ${name}…`);
-      try {
-        this.fill(await connect(provider), provider, button);
-      } catch (error) {
-        markField("wallet", explained(error));
-      } finally {
-        button.disabled = false;
-        setText(label, name);
-      }
-    });
-    this.#add(button);
-  }
-
-  #offerDevelopment(address) {
-    const attributes = { type: "button", class: "wallet", "aria-pressed": "false", "data-testid": "wallet-development" };
-    const button = el("button", attributes, icon("flask"), el("span", {}, "Use the development wallet"));
-    button.addEventListener("click", () => this.fill(address, null, button));
-    this.#add(button);
-  }
-
-  #add(button) {
+    const attributes = { type: "button", class: "wallet", "aria-pressed": "false", "data-wallet": id, "data-testid": `wallet-${id}` };
+    const button = el("button", attributes, image ?? symbol(), label);
+    button.addEventListener("click", () => this.#connect(wallet, button, label));
     byId("wallets").append(button);
     byId("wallets").hidden = false;
+  }
+
+  /** A bitcoin wallet logs in at once: only its signature says which account on Mezo is its own. */
+  async #connect(wallet, button, label) {
+    button.disabled = true;
+    setText(label, `Open ${wallet.name}…`);
+    try {
+      this.fill(wallet.bitcoin ? await this.#login.with(wallet) : await wallet.address(), wallet);
+    } catch (error) {
+      markField("wallet", error instanceof Problem ? error.message : explained(error));
+    } finally {
+      button.disabled = false;
+      setText(label, wallet.name);
+    }
+  }
+
+  async #offerDevelopment() {
+    const { developmentWallets } = await import("./development.js");
+    for (const wallet of developmentWallets) this.#offer(wallet);
   }
 }

@@ -171,7 +171,9 @@ async def _open_for_sale(api: str, viewer: str) -> None:
                 while not await _has_looked(http):
                     await asyncio.sleep(0.05)
         except TimeoutError as error:
-            message = f"The treasury did not see its balance within {START_SECONDS} s. What it met stands in the lines above."
+            message = (
+                f"The treasury did not see its balance within {START_SECONDS} s. What it met stands in the lines above."
+            )
             raise DevChainError(message) from error
 
 

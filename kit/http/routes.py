@@ -168,7 +168,8 @@ async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *
     try:
         value = json.loads(raw)
     except json.MalformedJson as error:
-        raise Problem(400, "malformed_json", f"{str(error).capitalize()}.") from error
+        said = str(error)
+        raise Problem(400, "malformed_json", f"{said[0].upper()}{said[1:]}.") from error
     if not isinstance(value, dict):
         raise Problem(400, "malformed_json", "The body must be a JSON object.")
     try:

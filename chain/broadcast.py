@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chain.errors import AlreadyKnown, NodeError, Unknown
-from chain.pool import Pool
+from chain.pool import Answer, Pool
 from chain.types import keccak, to_hex
 
 
@@ -28,28 +28,41 @@ class BroadcastResult:
         return any(issubclass(said, kind) for said in self.errors)
 
 
-async def broadcast(pool: Pool, raw: bytes) -> BroadcastResult:
-    """Send the same bytes to every node at once. Never raises for what a node does; may be repeated without harm.
+async def broadcast(pool: Pool, raw: bytes, *, in_order: bool = False) -> BroadcastResult:
+    """Send the same bytes to every node. Never raises for what a node does; may be repeated without harm.
 
-    A node that answers with another hash than the bytes have is counted as an error: it did something else, or lies.
+    `in_order`, for one of several nonces under way: to one node first, to the others once it has the bytes. A node of Mezo
+    takes no nonce but the next one (`invalid nonce; got 5, expected 4`), and nodes hear of each other's transactions in any
+    order; the one that is asked first each time has them in theirs. A node that answers with another hash than the bytes
+    have is counted as an error: it did something else, or lies.
     """
     tx_hash = to_hex(keccak(raw))
     accepted: list[str] = []
     known: list[str] = []
     errors: dict[type[NodeError], list[str]] = {}
     details: list[str] = []
-    for answer in await pool.everywhere("eth_sendRawTransaction", [to_hex(raw)]):
-        error = answer.error
+
+    def took(answer: Answer) -> bool:
+        return isinstance(_refusal(answer, tx_hash), AlreadyKnown | None)
+
+    answers = await pool.everywhere("eth_sendRawTransaction", [to_hex(raw)], until=took if in_order else None)
+    for answer in answers:
+        error = _refusal(answer, tx_hash)
         if error is None:
-            if isinstance(answer.result, str) and answer.result.lower() == tx_hash:
-                accepted.append(answer.node)
-                continue
-            error = Unknown(answer.node, "took the transaction and named another hash for it")
-        if isinstance(error, AlreadyKnown):
+            accepted.append(answer.node)
+        elif isinstance(error, AlreadyKnown):
             known.append(answer.node)
-            continue
-        errors.setdefault(type(error), []).append(answer.node)
-        details.append(str(error))
+        else:
+            errors.setdefault(type(error), []).append(answer.node)
+            details.append(str(error))
     return BroadcastResult(
         tx_hash, tuple(accepted), tuple(known), {kind: tuple(names) for kind, names in errors.items()}, tuple(details)
     )
+
+
+def _refusal(answer: Answer, tx_hash: str) -> NodeError | None:
+    if answer.error is not None:
+        return answer.error
+    if isinstance(answer.result, str) and answer.result.lower() == tx_hash:
+        return None
+    return Unknown(answer.node, "took the transaction and named another hash for it")

@@ -11,7 +11,7 @@ honest nodes that are one block apart, and the slower one would be taken for a l
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -168,8 +168,19 @@ class Pool:
         question = Question(method, params, needed, key, self._metrics, timeout)
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
 
-    async def everywhere(self, method: str, params: list[Any], *, timeout: float | None = None) -> list[Answer]:
-        """Every node's answer, resting nodes and those set aside included; never raises for what a node does."""
+    async def everywhere(
+        self,
+        method: str,
+        params: list[Any],
+        *,
+        timeout: float | None = None,
+        until: Callable[[Answer], bool] | None = None,
+    ) -> list[Answer]:
+        """Every node's answer, resting nodes and those set aside included; never raises for what a node does.
+
+        With `until`, one after another is asked, the usable ones in the order of preference, until it is true of an
+        answer; then all others at once.
+        """
 
         async def ask(node: Node) -> Answer:
             try:
@@ -177,7 +188,11 @@ class Pool:
             except NodeError as error:
                 return Answer(node.name, error=error)
 
-        return list(await asyncio.gather(*(ask(node) for node in self._nodes)))
+        waiting = sorted(self._nodes, key=lambda node: not node.usable)
+        answers: list[Answer] = []
+        while until is not None and waiting and not (answers and until(answers[-1])):
+            answers.append(await ask(waiting.pop(0)))
+        return answers + list(await asyncio.gather(*(ask(node) for node in waiting)))
 
     def heads(self) -> dict[str, int]:
         """The newest block each operator has told of, by what was last asked.

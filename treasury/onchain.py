@@ -110,9 +110,9 @@ class PoolWalletChain:
             return None
         return str(agreed.key)
 
-    async def broadcast(self, raw: bytes) -> BroadcastReport:
+    async def broadcast(self, raw: bytes, *, in_order: bool = False) -> BroadcastReport:
         """To every node; `already known` counts as reached."""
-        result = await broadcast(self._pool, raw)
+        result = await broadcast(self._pool, raw, in_order=in_order)
         return BroadcastReport(len(result.accepted_by) + len(result.already_known_by), result.details)
 
 

@@ -201,5 +201,8 @@ class WalletChain(Protocol):
     async def block_hash(self, number: int) -> str | None:
         """The agreed hash of a block; None where there is no agreed one."""
 
-    async def broadcast(self, raw: bytes) -> BroadcastReport:
-        """Hand the bytes to every node; silence of all is a report that reached nobody, not an error."""
+    async def broadcast(self, raw: bytes, *, in_order: bool = False) -> BroadcastReport:
+        """Hand the bytes to every node, `in_order` to one before the others.
+
+        Silence of all is a report that reached nobody, not an error.
+        """

@@ -142,3 +142,23 @@ async def test_a_broadcast_never_raises_for_nodes(nodes: Any, pool: Any) -> None
     assert not result.known
     assert result.errors == {Unknown: ("a.test",), Unreachable: ("b.test",), InsufficientFunds: ("c.test",)}
     assert not result.says(NodeTimeout)
+
+
+async def test_in_order_one_node_has_the_bytes_before_the_others_see_them(nodes: Any, pool: Any) -> None:
+    before: list[list[int]] = []
+
+    def take(_: Any) -> str:
+        before.append([node.seen["eth_sendRawTransaction"] for node in nodes])
+        return RAW_HASH
+
+    everyone(nodes, eth_sendRawTransaction=take)
+    nodes[0].errors["eth_sendRawTransaction"] = {"code": -32000, "message": "invalid nonce; got 5, expected 4"}
+    assert (await broadcast(pool, RAW, in_order=True)).accepted_by == ("b.test", "c.test")
+    assert before == [[1, 1, 0], [1, 1, 1]]
+
+
+async def test_in_order_a_node_that_has_them_already_is_one_that_took_them(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_sendRawTransaction=RAW_HASH)
+    nodes[0].errors["eth_sendRawTransaction"] = {"code": 19, "message": "tx already in mempool"}
+    result = await broadcast(pool, RAW, in_order=True)
+    assert (result.already_known_by, result.accepted_by) == (("a.test",), ("b.test", "c.test"))

@@ -220,7 +220,7 @@ class FakeChain:
     async def block_hash(self, number: int) -> str | None:
         return self.block(number).hash
 
-    async def broadcast(self, raw: bytes) -> BroadcastReport:
+    async def broadcast(self, raw: bytes, *, in_order: bool = False) -> BroadcastReport:
         self.received.append(raw)
         if self.deaf:
             return BroadcastReport(0, ("Node one: no answer",))

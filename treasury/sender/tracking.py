@@ -100,7 +100,7 @@ class Tracking:
 
     async def _broadcast(self, transaction: Transaction, attempt: Attempt, raw: bytes) -> bool:
         desk = self._desk
-        report = await desk.chain.broadcast(raw)
+        report = await desk.chain.broadcast(raw, in_order=desk.config.max_in_flight > 1)
         desk.metrics.broadcast("reached" if report.reached else "unreached")
         desk.checkpoint("broadcast")
         now = desk.clock.now()

@@ -5,7 +5,8 @@ lies: the receipt must be the same at enough operators, and each of them must ha
 H is signed for in the header of H+1.
 """
 
-from collections.abc import Collection, Hashable, Mapping
+import asyncio
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -121,6 +122,18 @@ async def agreed_receipt(pool: Pool, tx_hash: str) -> tuple[Receipt, tuple[str, 
     agreed: Agreed = await pool.agree("eth_getTransactionReceipt", [wanted], key=key)
     assert isinstance(agreed.key, Receipt)
     return agreed.key, agreed.agreed_by
+
+
+async def agreed_receipts(pool: Pool, tx_hashes: Sequence[str]) -> list[Receipt | None]:
+    """The receipt of each that enough operators tell alike; None where they do not."""
+
+    async def one(tx_hash: str) -> Receipt | None:
+        try:
+            return (await agreed_receipt(pool, tx_hash))[0]
+        except NoAgreement:
+            return None
+
+    return await asyncio.gather(*(one(tx_hash) for tx_hash in tx_hashes))
 
 
 async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer) -> Verdict:

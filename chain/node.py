@@ -14,6 +14,7 @@ from typing import Any, Literal
 import aiohttp
 
 from chain.budget import UNLIMITED, Budget, Plan
+from chain.coverage import Retention, Window
 from chain.errors import Malformed, NodeError, NodeTimeout, OutOfBudget, RateLimited, Unreachable, WrongChain
 from chain.latency import Latency
 from chain.metrics import ChainMetrics
@@ -63,6 +64,10 @@ class NodeStatus:
     credits_used: int
     """This month; an estimate."""
     credits_left: int | None
+    holds_from: int | None
+    """The earliest block it has shown; None where it was not asked."""
+    pruned_to: int | None
+    """The newest block it was asked for and did not have."""
 
 
 class Node:
@@ -90,6 +95,8 @@ class Node:
         self.last_error: str | None = None
         self.budget = Budget(plan, clock)
         self.latency = Latency()
+        self.window = Window()
+        self.retention = Retention(clock)
         self.errors: Counter[str] = Counter()
         self._requests = 0
         self._chain_id = chain_id
@@ -170,6 +177,8 @@ class Node:
             dict(self.errors),
             self.budget.used,
             self.budget.left,
+            self.retention.holds_from,
+            self.retention.pruned_to,
         )
 
     async def call(self, method: str, params: list[Any], timeout: float | None = None) -> Any:
@@ -220,6 +229,7 @@ class Node:
             log.info("chain.node_up", node=self.name, before=self._state)
         self._verified = True
         self._state = "ok"
+        self.retention.forget()
         self._metrics.health(self.name, up=True)
 
     async def _request(self, method: str, params: list[Any], timeout: float) -> Any:

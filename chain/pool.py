@@ -129,19 +129,14 @@ class Pool:
         best = max(self.heads().values(), default=None)
         return [node.status(best) for node in self._nodes]
 
-    async def any(
-        self, method: str, params: list[Any], *, reached: int | None = None, timeout: float | None = None
-    ) -> Any:
-        """The first answer, in order of preference; with `reached`, of a node whose own head covers that block.
+    async def any(self, method: str, params: list[Any], *, timeout: float | None = None) -> Any:
+        """The first answer, in order of preference.
 
         A null is passed over while another node may know more, and a slow node is overtaken. Raises NodeError when no node answered.
         """
-        if reached is not None and not self._preferred(reached):
-            await self.refresh()
-        nodes = self._preferred(reached)
+        nodes = self._preferred()
         if not nodes:
-            upto = f" up to block {reached}" if reached is not None else ""
-            raise Unreachable("(none)", f"no node can answer {method}{upto}")
+            raise Unreachable("(none)", f"no node can answer {method}")
         answer = await first(nodes, lambda node: node.call(method, params, timeout))
         return None if answer is UNKNOWN else answer
 
@@ -258,12 +253,8 @@ class Pool:
         if self._own is not None:
             await self._own.close()
 
-    def _preferred(self, reached: int | None) -> list[Node]:
-        able = [
-            node
-            for node in self._nodes
-            if not node.limited and node.budget.allows(vital=False) and (reached is None or node.covers(reached))
-        ]
+    def _preferred(self) -> list[Node]:
+        able = [node for node in self._nodes if not node.limited and node.budget.allows(vital=False)]
         ready = [node for node in able if node.usable and not node.set_aside]
         # Better a resting node than none; one set aside or on another chain answers nothing.
         return ready or [node for node in able if not node.set_aside and not node.wrong_chain]

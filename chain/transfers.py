@@ -5,14 +5,15 @@ that no row of ours explains.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
-from chain.confirm import agreed_receipt, transfers_of
+from chain.confirm import agreed_receipts, transfers_of
+from chain.coverage import FIRST_WINDOW
 from chain.erc20 import TRANSFER_TOPIC, decode_transfer_log, topic_of
 from chain.errors import NoAgreement, NodeError
-from chain.logs import read_logs
+from chain.logs import Told, read_logs
+from chain.node import Node
 from chain.pool import Pool
 from chain.types import Address, Transfer, to_checksum
 
@@ -25,10 +26,15 @@ _RECEIPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Transfers that may be relied upon; `doubted_from`: the first block of which one operator tells more than is known yet."""
+    """Transfers that may be relied upon.
+
+    `covered_from`: from there on enough operators have shown that they hold the range; before it, what is missing here may
+    still have happened. `doubted_from`: the first block, from there on, of which one operator tells more than is known yet.
+    """
 
     transfers: tuple[Transfer, ...]
     doubted_from: int | None
+    covered_from: int
 
 
 class TransferReader:
@@ -41,28 +47,28 @@ class TransferReader:
         self._senders = frozenset(to_checksum(sender) for sender in senders)
         self._topics = [TRANSFER_TOPIC, sorted(topic_of(sender) for sender in self._senders)]
 
-    async def read(self, frm: int, to: int, *, everyone: bool = False) -> list[Transfer]:
-        """The transfers of blocks `frm` to `to`, both included, oldest first: a hint, to be proved one by one.
-
-        One request to the first node whose own head covers `to`. What a node leaves out is not noticed, so ask again
-        with some overlap; or `everyone`: the union of all nodes that cover the range. Raises NodeError, NoAgreement.
-        """
-        if not self._senders or frm > to:
-            return []
-        if everyone:
-            return [*self._kept(await self._told(frm, to), frm, to)]
-        return [*self._kept([("", log) for log in await self._first(frm, to)], frm, to)]
+    @property
+    def window(self) -> int:
+        """Blocks that as many operators as must agree give at once, as far as they have been asked."""
+        best: dict[str, int] = {}
+        for node in self._pool.nodes:
+            if node.usable and not node.set_aside:
+                best[node.operator] = max(node.window.blocks, best.get(node.operator, 0))
+        sizes = sorted(best.values(), reverse=True)
+        return sizes[self._pool.agreement - 1] if len(sizes) >= self._pool.agreement else FIRST_WINDOW
 
     async def read_agreed(self, frm: int, to: int) -> Reading:
         """The transfers of a range that enough operators tell alike, or whose receipt they agree on.
 
         One operator can neither hide a transfer by an empty answer, nor have one believed that was not, or was of
-        somebody else. Costs one eth_getLogs at each operator, and a receipt for each transaction that not enough of
-        them tell of, up to 20. Raises NodeError, NoAgreement.
+        somebody else. Costs one eth_getLogs at each operator for each of its windows, the block at the range's start
+        where an empty answer is not believed yet, and a receipt for each transaction that not enough of them tell of,
+        up to 20, asked together. Raises NoAgreement where nobody answered.
         """
         if not self._senders or frm > to:
-            return Reading((), None)
-        kept = self._kept(await self._told(frm, to), frm, to)
+            return Reading((), None, frm)
+        told = await self._told(frm, to)
+        kept = self._kept(told, frm, to)
         found = {transfer: None for transfer, voices in kept.items() if len(voices) >= self._pool.agreement}
         known = {(transfer.tx_hash, transfer.log_index) for transfer in found}
         doubted: dict[str, int] = {}
@@ -70,57 +76,63 @@ class TransferReader:
             if (transfer.tx_hash, transfer.log_index) not in known:
                 doubted[transfer.tx_hash] = min(transfer.block.number, doubted.get(transfer.tx_hash, to))
         # The newest first: whoever invents transfers without end must not keep a buyer of now waiting behind them.
-        for tx_hash in list(reversed(doubted))[:_RECEIPTS]:
-            try:
-                receipt, _ = await agreed_receipt(self._pool, tx_hash)
-            except NoAgreement:
+        asked = list(reversed(doubted))[:_RECEIPTS]
+        for tx_hash, receipt in zip(asked, await agreed_receipts(self._pool, asked), strict=True):
+            if receipt is None:
                 continue
             del doubted[tx_hash]
             found |= dict.fromkeys(t for t in transfers_of(receipt) if self._matters(t, frm, to))
         transfers = sorted(found, key=lambda transfer: (transfer.block.number, transfer.log_index))
-        return Reading(tuple(transfers), min(doubted.values(), default=None))
+        covered_from = self._covered_from(told, to)
+        doubts = [block for block in doubted.values() if block >= covered_from]
+        return Reading(tuple(transfers), min(doubts, default=None), covered_from)
 
-    async def _first(self, frm: int, to: int) -> list[Mapping[str, Any]]:
-        async def call(method: str, params: list[Any]) -> Any:
-            return await self._pool.any(method, params, reached=to)
-
-        return await read_logs(call, self._token, self._topics, frm, to)
-
-    async def _told(self, frm: int, to: int) -> list[tuple[str, Mapping[str, Any]]]:
-        """Each log with the operator that tells it."""
+    async def _told(self, frm: int, to: int) -> list[tuple[str, Told]]:
+        """What each node tells, with its operator."""
         await self._pool.refresh()
         able = [node for node in self._pool.nodes if not node.set_aside and node.usable and node.covers(to)]
-        asked = [asyncio.create_task(read_logs(node.call, self._token, self._topics, frm, to)) for node in able]
+        asked = {asyncio.create_task(self._ask(node, frm, to)): node for node in able}
         pending = set(asked)
-        answered = 0
+        spoke: list[tuple[str, Told]] = []
         try:
             while pending:
                 # Enough have spoken: a node that drips or hangs is not waited for, the overlap asks it again.
-                patience = SLOWEST if answered >= self._pool.agreement else None
+                patience = SLOWEST if self._covered_from(spoke, to) == frm else None
                 done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
                     break
-                answered += sum(not isinstance(task.exception(), NodeError) for task in done)
+                for task in done:
+                    told = task.result()
+                    if told is not None:
+                        spoke.append((asked[task].operator, told))
         finally:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
-        spoke = [
-            (node.operator, task)
-            for node, task in zip(able, asked, strict=True)
-            if task not in pending and not isinstance(task.exception(), NodeError)
-        ]
         if not spoke:
-            raise NoAgreement("silence", detail=f"eth_getLogs: no node has reached block {to}.")
-        return [(operator, log) for operator, task in spoke for log in task.result()]
+            raise NoAgreement("silence", detail=f"eth_getLogs: no node that has reached block {to} answered.")
+        return spoke
 
-    def _kept(self, logs: list[tuple[str, Mapping[str, Any]]], frm: int, to: int) -> dict[Transfer, set[str]]:
+    async def _ask(self, node: Node, frm: int, to: int) -> Told | None:
+        try:
+            return await read_logs(node, self._token, self._topics, frm, to)
+        except NodeError:
+            return None  # the node has taken note of it
+
+    def _covered_from(self, told: list[tuple[str, Told]], to: int) -> int:
+        first: dict[str, int] = {}
+        for operator, one in told:
+            first[operator] = min(one.covered_from, first.get(operator, to + 1))
+        ranked = sorted(first.values())
+        return ranked[self._pool.agreement - 1] if len(ranked) >= self._pool.agreement else to + 1
+
+    def _kept(self, told: list[tuple[str, Told]], frm: int, to: int) -> dict[Transfer, set[str]]:
         """What really is a transfer of the token, from a sender, in the range, oldest first, with who tells it.
 
         A node may send anything.
         """
         voices: dict[Transfer, set[str]] = {}
-        for operator, log in logs:
+        for operator, log in ((operator, log) for operator, one in told for log in one.logs):
             transfer = decode_transfer_log(log)
             if transfer is not None and self._matters(transfer, frm, to):
                 voices.setdefault(transfer, set()).add(operator)

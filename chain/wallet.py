@@ -159,30 +159,35 @@ async def _median(pool: Pool, method: str) -> int:
 async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int) -> list[OutgoingTx]:
     """The wallet's own transactions that moved any token in these blocks, lowest nonce first. Raises NoAgreement.
 
-    An empty answer of one node proves nothing, so the logs of every node that covers the range are taken together, from
-    at least as many operators as must agree; each transaction is then read with agreement. Transactions that left no
+    An empty answer of one node proves nothing, so the logs of every node that has reached the range's end are taken
+    together, and as many operators as must agree have to show that they hold the range; each transaction is then read
+    with agreement. Transactions that left no
     Transfer event (a plain BTC payment, a revert) are not found here: compare the nonces with the wallet's.
     """
     topics = [TRANSFER_TOPIC, topic_of(address)]
     told_by: dict[str, set[str]] = {}
-    answered: set[str] = set()
+    covering: set[str] = set()
     await pool.refresh()
     for node in pool.nodes:
         if node.set_aside or not node.usable or not node.covers(to_block):
             continue
         try:
-            logs = await read_logs(node.call, None, topics, from_block, to_block)
+            told = await read_logs(node, None, topics, from_block, to_block)
         except NodeError:
             continue
-        answered.add(node.operator)
-        for entry in logs:
+        if told.covered_from <= from_block:
+            covering.add(node.operator)
+        for entry in told.logs:
             try:
                 told_by.setdefault(hash32(entry["transactionHash"]), set()).add(node.operator)
             except (KeyError, ValueError):
                 log.warning("chain.log_not_well_formed", node=node.name)
-    if len(answered) < pool.agreement:
-        detail = f"eth_getLogs up to block {to_block}: {len(answered)} of {pool.agreement} operators answered."
-        raise NoAgreement("silence", opinions=tuple(answered), detail=detail)
+    if len(covering) < pool.agreement:
+        detail = (
+            f"Blocks {from_block} to {to_block}: {len(covering)} operators have shown that they hold them, "
+            f"{pool.agreement} must; others do not answer or have pruned them. A node with history helps."
+        )
+        raise NoAgreement("silence", opinions=tuple(sorted(covering)), detail=detail)
     mine: list[OutgoingTx] = []
     for tx_hash, operators in sorted(told_by.items()):
         try:

@@ -32,6 +32,7 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
     from rich.console import Console
 
     from chain.errors import NoAgreement
+    from chain.logs import look_back
     from onramp.app import open_core
 
     async with open_core(settings()) as core:
@@ -40,6 +41,7 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
         for _ in range(LOOKS):
             await pool.refresh()
             await asyncio.sleep(0.3)
+        await asyncio.gather(*(look_back(node) for node in pool.nodes))
         while True:
             try:
                 head: int | None = pool.agreed_head()
@@ -71,16 +73,17 @@ def _show(pool: Any, head: int | None) -> None:
         (
             one.name,
             "Spectrum" if one.spectrum else "public",
-            one.health,
+            one.health + ("" if one.pruned_to is None else f", pruned to {one.pruned_to} or later"),
             "-" if one.head is None else str(one.head),
             "-" if one.lag is None else str(one.lag),
+            "-" if one.holds_from is None else f"from {one.holds_from}",
             f"{_ms(one.p50)} / {_ms(one.p95)}",
             ", ".join(f"{kind} {count}" for kind, count in sorted(one.errors.items())) or "none",
             f"{one.credits_used}" + ("" if one.credits_left is None else f" of {one.credits_used + one.credits_left}"),
         )
         for one in pool.statuses()
     ]
-    print_table(("node", "class", "state", "head", "lag", "p50 / p95 ms", "errors", "credits"), rows)
+    print_table(("node", "class", "state", "head", "lag", "history", "p50 / p95 ms", "errors", "credits"), rows)
     agreed = "no agreed head" if head is None else f"agreed head {head}"
     typer.echo(
         f"{agreed}; {pool.agreement} of {len(pool.operators)} operators must say the same"

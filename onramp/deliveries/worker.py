@@ -9,20 +9,16 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove
 from chain.errors import ChainError
 from chain.pool import Pool
-from chain.transfers import TransferReader
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import cursor, service
+from onramp.deliveries import service
+from onramp.deliveries.reading import BlockReader
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
 from onramp.sessions.rules import SessionRules
 
 log = get_logger(__name__)
-OVERLAP: Final = 20
-"""Blocks read again behind the cursor: a node may have answered for a block it had not indexed yet."""
-HOLD: Final = 2_000
-"""Blocks, two hours, that a transfer told by too few operators keeps the cursor from moving past it."""
 WATCH_BACK: Final = 64
 BATCH: Final = 200
 
@@ -67,7 +63,7 @@ class DeliveriesWorker:
         self._clock = clock
         self._metrics = metrics
         self._changed = changed
-        self._reader = TransferReader(pool, rules.token, sorted(senders))
+        self._blocks = BlockReader(database, pool, rules, senders, clock)
         self._head = -1
 
     async def step(self) -> bool:
@@ -76,7 +72,7 @@ class DeliveriesWorker:
             await self._pool.refresh()
             head = self._pool.agreed_head()
             if head > self._head:
-                await self._read(head)
+                await self._blocks.read(head)
                 await self._recheck(head)
                 self._head = head
             await self._match()
@@ -85,24 +81,6 @@ class DeliveriesWorker:
             log.warning("deliveries.chain_unwell", reason=str(error))
         await self._mark_waiting()
         return False
-
-    async def _read(self, head: int) -> None:
-        chain_id = self._rules.chain_id
-        async with self._database.read() as connection:
-            done = await cursor.read_to(connection, chain_id)
-        start = head if done is None else max(0, min(done + 1, head + 1) - OVERLAP)
-        held = head
-        # What is read is stored window by window, so that a long backfill goes on where it was cut off.
-        while start <= head:
-            end = min(head, start + 1_999)
-            reading = await self._reader.read_agreed(start, end)
-            if reading.doubted_from is not None:
-                held = min(held, reading.doubted_from - 1)
-            read_to = max(done or 0, min(end, held), end - HOLD)
-            async with self._database.write() as connection:
-                await service.record(connection, reading.transfers, chain_id, self._clock.now())
-                await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=self._clock.now())
-            start = end + 1
 
     async def _match(self) -> None:
         now = self._clock.now()

@@ -12,6 +12,16 @@ from chain.nodes import NodeConfig
 
 SECRET = "k3y-that-must-never-be-seen"
 
+
+class Refusal(Exception):
+    """What a function in `results` raises to answer with an error."""
+
+    def __init__(self, code: int, message: str) -> None:
+        """Say which."""
+        super().__init__(message)
+        self.error = {"code": code, "message": message}
+
+
 Handler = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 
 
@@ -21,7 +31,11 @@ class LyingNode:
     def __init__(self, operator: str) -> None:
         """Say who runs it; nothing listens before `start`."""
         self.operator = operator
-        self.results: dict[str, Any] = {"eth_chainId": hex(31611), "eth_blockNumber": hex(100)}
+        self.results: dict[str, Any] = {
+            "eth_chainId": hex(31611),
+            "eth_blockNumber": hex(100),
+            "eth_getBlockByNumber": lambda params: {"number": params[0], "hash": "0x" + "34" * 32},
+        }
         self.errors: dict[str, dict[str, Any]] = {}
         self.raw: dict[str, Handler] = {}
         self.seen: Counter[str] = Counter()
@@ -56,5 +70,8 @@ class LyingNode:
             answer["error"] = self.errors[method]
         else:
             result = self.results.get(method)
-            answer["result"] = result(params) if callable(result) else result
+            try:
+                answer["result"] = result(params) if callable(result) else result
+            except Refusal as refusal:
+                answer["error"] = refusal.error
         return web.json_response(answer)

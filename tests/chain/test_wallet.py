@@ -7,10 +7,9 @@ import pytest
 from chain.broadcast import broadcast
 from chain.erc20 import payout_calldata
 from chain.errors import InsufficientFunds, NoAgreement, NodeTimeout, NonceTooLow, Unknown, Unreachable
-from chain.transfers import TransferReader
 from chain.types import keccak
 from chain.wallet import fees, outgoing, read_wallet
-from tests.chain.receipts import BLOCK_HASH, BUYER, OTHER_TOKEN, STRANGER, TOKEN, TX, WALLET, log
+from tests.chain.receipts import BLOCK_HASH, BUYER, STRANGER, TOKEN, TX, WALLET, log
 
 RAW = b"\x02signed"
 RAW_HASH = "0x" + keccak(RAW).hex()
@@ -85,40 +84,6 @@ async def test_too_few_nodes_that_cover_the_range_prove_nothing(nodes: Any, pool
     with pytest.raises(NoAgreement):
         await outgoing(pool, WALLET, 0, 150)
     assert nodes[1].seen["eth_getLogs"] == 0
-
-
-async def test_transfers_are_read_with_one_request_for_all(nodes: Any, pool: Any) -> None:
-    everyone(nodes, eth_getLogs=[log(index=1), log(index=0), log(token=OTHER_TOKEN), log(sender=STRANGER), {"x": 1}])
-    reader = TransferReader(pool, TOKEN, [WALLET])
-    found = await reader.read(99, 100)
-    assert [transfer.log_index for transfer in found] == [0, 1]
-    assert sum(node.seen["eth_getLogs"] for node in nodes) == 1
-
-
-async def test_no_node_is_asked_above_its_own_head(nodes: Any, pool: Any) -> None:
-    everyone(nodes, eth_getLogs=[])
-    nodes[1].results["eth_blockNumber"] = hex(103)
-    await TransferReader(pool, TOKEN, [WALLET]).read(101, 103)
-    assert [node.seen["eth_getLogs"] for node in nodes] == [0, 1, 0]
-
-
-async def test_above_every_head_nothing_is_concluded(nodes: Any, pool: Any) -> None:
-    with pytest.raises(Unreachable):
-        await TransferReader(pool, TOKEN, [WALLET]).read(101, 500)
-    assert all(node.seen["eth_getLogs"] == 0 for node in nodes)
-
-
-async def test_long_ranges_are_cut_into_windows(nodes: Any, pool: Any) -> None:
-    everyone(nodes, eth_getLogs=[], eth_blockNumber=hex(10_000))
-    await TransferReader(pool, TOKEN, [WALLET]).read(1, 5_000)
-    spans = [(int(p[0]["fromBlock"], 16), int(p[0]["toBlock"], 16)) for m, p in nodes[0].asked if m == "eth_getLogs"]
-    assert spans == [(1, 2000), (2001, 4000), (4001, 5000)]
-
-
-async def test_everyone_is_the_union(nodes: Any, pool: Any) -> None:
-    everyone(nodes, eth_getLogs=[])
-    nodes[2].results["eth_getLogs"] = [log()]
-    assert len(await TransferReader(pool, TOKEN, [WALLET]).read(99, 100, everyone=True)) == 1
 
 
 async def test_a_broadcast_tells_apart_who_said_what(nodes: Any, pool: Any) -> None:

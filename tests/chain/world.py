@@ -134,6 +134,8 @@ class World:
                 if mood.word == "null":
                     return None
                 number = int(params[0], 16)
+                if number < START:
+                    return {"number": hex(number), "hash": f"0x{number:064x}"}
                 block = next((one for one in has if one.number == number), None)
                 return block and {"number": hex(number), "hash": OTHER_HASH if mood.word in FORGED else block.hash}
             case _:

@@ -40,12 +40,13 @@ def test_each_node_is_shown_as_it_stands(chain: DevChain, tmp_path: Path) -> Non
     assert nodes["delta"]["health"] in {"unreachable", "cooling down"}
     assert nodes["delta"]["errors"]["unreachable"] >= 1
     assert nodes["alpha"]["p95"] > 0
+    assert (nodes["alpha"]["holdsFrom"], nodes["delta"]["holdsFrom"]) == (1, None)
     assert document["agreedHead"] >= 1
     assert document["paused"] is None
     assert "secret-key" not in shown.stdout + shown.stderr
     table = status(tmp_path, ",".join(urls))
     assert table.returncode == 0
-    for word in ("alpha", "alive", "delta", "agreed head", "2 of 3"):
+    for word in ("alpha", "alive", "from 1", "delta", "agreed head", "2 of 3"):
         assert word in table.stdout
 
 

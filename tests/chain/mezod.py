@@ -1,0 +1,55 @@
+"""How mezod answers about its past: `[]` and null for what it lacks, an error for what is too much."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chain.lying_node import Refusal
+from tests.chain.receipts import log
+
+
+@dataclass
+class Mezod:
+    """One node's store: blocks from `holds_from` to `head`, and a transfer in each of `paid`."""
+
+    head: int = 100
+    holds_from: int = 1
+    paid: set[int] = field(default_factory=set)
+    most_blocks: int = 10_000
+    most_logs: int = 10_000
+    cuts_off: bool = False
+    """Says nothing of what is beyond `most_logs`, as some gateways do."""
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
+
+    def results(self) -> dict[str, Any]:
+        """What a scripted node needs."""
+        answers: dict[str, Callable[[list[Any]], Any]] = {
+            "eth_blockNumber": lambda params: hex(self.head),
+            "eth_getLogs": lambda params: self.logs(int(params[0]["fromBlock"], 16), int(params[0]["toBlock"], 16)),
+            "eth_getBlockByNumber": lambda params: self.block(int(params[0], 16)),
+        }
+        return dict(answers)
+
+    def logs(self, start: int, end: int) -> list[dict[str, Any]]:
+        """eth_getLogs."""
+        self.asked.append((start, end))
+        if end - start + 1 > self.most_blocks:
+            raise Refusal(-32000, f"maximum [from, to] blocks distance: {self.most_blocks}")
+        if max(start, 1) < self.holds_from or end > self.head:
+            return []
+        found = [transfer(block) for block in sorted(self.paid) if start <= block <= end]
+        if len(found) > self.most_logs and not self.cuts_off:
+            raise Refusal(-32000, f"query returned more than {self.most_logs} results")
+        return found[: self.most_logs]
+
+    def block(self, number: int) -> dict[str, Any] | None:
+        """eth_getBlockByNumber, which takes 0 for the newest."""
+        self.shown.append(number)
+        number = number or self.head
+        return {"number": hex(number)} if self.holds_from <= number <= self.head else None
+
+
+def transfer(block: int) -> dict[str, Any]:
+    """The one transfer of a block, as a log."""
+    return log(block, block=block, tx_hash=f"0x{block:064x}")

@@ -1,0 +1,158 @@
+"""How far the chain has been read, kept in a real database while nodes prune, come and go."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+import sqlalchemy as sa
+
+from chain.nodes import NodeConfig
+from chain.pool import Pool
+from kit.database import Database
+from onramp.app import session_rules
+from onramp.deliveries import cursor
+from onramp.deliveries.reading import HOLD, OVERLAP, RETRY_SECONDS, BlockReader
+from onramp.deliveries.table import transfers
+from onramp.settings import load
+from tests.chain.conftest import HandClock
+from tests.chain.mezod import Mezod
+from tests.chain.receipts import TOKEN, WALLET
+from tests.chain.scripted import Raw, ScriptedSession
+
+CHAIN = 31611
+LONG = 60_000
+
+
+class Operators:
+    """Three nodes, the pool over them, and a reader that has just been started."""
+
+    def __init__(self, database: Database) -> None:
+        """In step at block 1,000."""
+        self.stores = {f"n{place}.test": Mezod(1_000) for place in range(3)}
+        self.down: set[str] = set()
+        self.clock = HandClock()
+        self.database = database
+        session: Any = ScriptedSession(self._speak)
+        configs = [NodeConfig(host, host, f"http://{host}/") for host in self.stores]
+        self.pool = Pool(configs, chain_id=CHAIN, session=session, clock=self.clock)
+        self.restart()
+
+    def _speak(self, host: str, method: str, params: list[Any]) -> Any:
+        if host in self.down and method == "eth_getLogs":
+            return Raw(502)
+        if method == "eth_chainId":
+            return hex(CHAIN)
+        answer = self.stores[host].results().get(method)
+        return answer(params) if answer else None
+
+    def restart(self) -> None:
+        """Another process."""
+        rules = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
+        self.reader = BlockReader(self.database, self.pool, rules, frozenset({WALLET}), self.clock)
+
+    def grow(self, blocks: int, *paid: int) -> None:
+        """More blocks, at everyone's."""
+        for store in self.stores.values():
+            store.head += blocks
+            store.paid |= set(paid)
+            store.asked.clear()
+
+    @property
+    def asked(self) -> list[list[tuple[int, int]]]:
+        """What each was asked for since blocks were last added."""
+        return [store.asked for store in self.stores.values()]
+
+    async def look(self, seconds: float = 3.6) -> int:
+        """One look; the block up to which all is known."""
+        self.clock.seconds += seconds
+        self.pool._probe._at = None
+        await self.pool.refresh()
+        done = await self.reader.read(self.pool.agreed_head())
+        async with self.database.read() as connection:
+            assert await cursor.read_to(connection, CHAIN) == done
+        return done
+
+    async def found(self) -> list[int]:
+        """The blocks of the transfers in the database."""
+        async with self.database.read() as connection:
+            return [row.block_number for row in await connection.execute(sa.select(transfers).order_by("block_number"))]
+
+
+@pytest_asyncio.fixture
+async def operators(database: Database) -> AsyncIterator[Operators]:
+    three = Operators(database)
+    yield three
+    await three.pool.close()
+
+
+async def test_each_block_is_read_once_with_some_overlap(operators: Operators) -> None:
+    assert await operators.look() == 1_000
+    for _ in range(5):
+        operators.grow(1)
+        head = operators.stores["n0.test"].head
+        assert await operators.look() == head
+        assert operators.asked == [[(head - OVERLAP, head)]] * 3
+
+
+async def test_what_came_in_days_of_downtime_is_read_in_few_questions(operators: Operators) -> None:
+    await operators.look()
+    paid = set(range(1_001, LONG, 7_001))
+    operators.grow(LONG, *paid)
+    operators.restart()
+    assert await operators.look() == 1_000 + LONG
+    assert set(await operators.found()) == paid
+    assert all(len(asked) <= 10 for asked in operators.asked)
+
+
+async def test_the_cursor_waits_before_blocks_too_few_hold_and_goes_on_once_one_with_history_is_there(
+    operators: Operators,
+) -> None:
+    await operators.look()
+    operators.grow(LONG, 5_000, LONG)
+    pruned = [operators.stores["n0.test"], operators.stores["n1.test"]]
+    for store in pruned:
+        store.holds_from = LONG - 1_000
+    operators.restart()
+    assert await operators.look() == 1_000
+    assert await operators.found() == [LONG], "what came after the gap is not kept waiting"
+    for _ in range(5):
+        operators.grow(1)
+        head = operators.stores["n0.test"].head
+        operators.grow(0, head)
+        assert await operators.look() == 1_000
+        assert operators.asked == [[(head - OVERLAP, head)]] * 3, "the gap is not asked for with every block"
+    assert (await operators.found())[0] == LONG
+    pruned[0].holds_from = 1
+    operators.grow(1)
+    assert await operators.look(RETRY_SECONDS) == operators.stores["n0.test"].head
+    assert (await operators.found())[:2] == [5_000, LONG]
+
+
+async def test_while_operators_are_silent_the_cursor_stays_and_nothing_is_skipped(operators: Operators) -> None:
+    await operators.look()
+    operators.down = {"n0.test", "n1.test"}
+    operators.grow(30, 1_010)
+    assert await operators.look() == 1_000
+    operators.down.clear()
+    operators.grow(30, 1_050)
+    assert await operators.look(60) == 1_060
+    assert await operators.found() == [1_010, 1_050]
+
+
+async def test_the_first_block_ever_looked_at_is_not_skipped_either(operators: Operators) -> None:
+    operators.down = {"n0.test", "n1.test"}
+    operators.grow(0, 1_000)
+    assert await operators.look() == 999
+    operators.down.clear()
+    operators.grow(5)
+    assert await operators.look(60) == 1_005
+    assert await operators.found() == [1_000]
+
+
+async def test_a_transfer_only_one_tells_holds_the_cursor_and_not_for_ever(operators: Operators) -> None:
+    await operators.look()
+    operators.grow(5)
+    operators.stores["n0.test"].paid = {1_002}
+    assert await operators.look() == 1_001
+    operators.grow(HOLD)
+    assert await operators.look() == 1_005

@@ -94,7 +94,7 @@ async def hot() -> AsyncIterator[Hot]:
     base = f"http://127.0.0.1:{port}"
     pool = Pool(parse_nodes(f"a={base},b={base}/?b,c={base}/?c"), chain_id=31611)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(pool.heads()) < 3:
                 await asyncio.sleep(0.3)
                 await pool.refresh()

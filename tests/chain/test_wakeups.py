@@ -25,7 +25,7 @@ async def test_a_new_block_wakes(chain: DevChain) -> None:
     async with aiohttp.ClientSession() as session:
         ups = WakeUps(parse_ws(chain.anvil.url.replace("http", "ws")), session, lambda: woken.put_nowait(None))
         ups.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for _ in range(3):
                 await woken.get()
         await ups.stop()
@@ -56,7 +56,7 @@ async def test_a_subscription_that_says_nothing_is_made_anew() -> None:
         node = NodeConfig("ws1", "ws1", f"ws://127.0.0.1:{server.port}/")
         ups = WakeUps([node], session, lambda: None, silence=0.3)
         ups.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await again.wait()
         await ups.stop()
     await server.close()

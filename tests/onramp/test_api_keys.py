@@ -199,7 +199,7 @@ async def test_a_rotation_is_no_way_around_the_wait(database: Database) -> None:
 async def test_the_last_use_is_written_down(service: Any) -> None:
     key_id, admin = await make(service.database, "admin", "amir")
     await ask(service, "GET", KEYS, admin)
-    until = time.monotonic() + 8
+    until = time.monotonic() + 60
     while (await ask(service, "GET", f"{KEYS}/{key_id}", admin))[1]["lastUsedAt"] is None:
         assert time.monotonic() < until
         await asyncio.sleep(0.3)

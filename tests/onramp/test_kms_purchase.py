@@ -27,7 +27,7 @@ async def test_a_payout_is_signed_in_the_cloud(tmp_path: Path, signer: str, pref
             stripe_id = made["payment"]["stripeSessionId"]
             url = f"{stack.stripe}/sandbox/onramp_sessions/{stripe_id}/advance"
             await json_of(http, "POST", url, json={"status": "fulfillment_complete"})
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while (await json_of(http, "GET", f"{stack.api}/api/v1/onramp/sessions/{made['id']}"))[
                     "status"
                 ] != "completed":

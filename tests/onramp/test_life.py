@@ -154,7 +154,7 @@ async def test_a_stream_tells_each_change_and_resumes(start: Start, sqlite_url: 
 async def event(stream: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     while True:
-        line = (await asyncio.wait_for(stream.content.readline(), 10)).decode().rstrip("\n")
+        line = (await asyncio.wait_for(stream.content.readline(), 60)).decode().rstrip("\n")
         if not line and "data" in found:
             return found
         name, _, value = line.partition(": ")

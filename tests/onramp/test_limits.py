@@ -152,7 +152,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         [str(binary), "--port", "0", "--unixsocket", str(folder / "s"), "--save", "", "--dir", str(tmp_path)],
         stdout=subprocess.DEVNULL,
     )
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not (folder / "s").exists():
         assert process.poll() is None and time.monotonic() < until, "redis-server did not start"
         time.sleep(0.02)

@@ -48,7 +48,7 @@ async def shop(start: Start, url: str, chain: DevChain, tmp_path: Path) -> Async
     service = await start(**settings)
     service.sandbox.sender.endpoint.url = f"{service.api}/api/v1/webhooks/stripe"
     async with replica(url, service, Ahead(), WORKERS, **settings):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await service.create(sourceAmount="1"))[0] != 201:
                 await asyncio.sleep(0.3)
         yield service, wallet
@@ -107,7 +107,7 @@ async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
         chain.proxies[0].down = chain.proxies[1].down = True
         await asyncio.sleep(1)
         made = await buy(service, 20)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (found := await readiness(service))[0] != 503:
                 await asyncio.sleep(0.3)
         assert "chain" in found[1]
@@ -120,7 +120,7 @@ async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
             proxy.honest()
         assert len(await completed(service, made)) >= 2
         assert await chain.balance(wallet.address) == before - 5 * UNIT
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await readiness(service))[0] != 200:
                 await asyncio.sleep(0.3)
 

@@ -102,7 +102,7 @@ def test_a_sweep_is_proposed_by_one_approved_by_another_and_arrives_in_the_safe(
     assert final["approvedBy"] != final["proposedBy"]
     nonce = asked(stack, stack.viewer, "transaction", final["transactionId"])
     assert (nonce["status"], [one["hash"] for one in nonce["attempts"]]) == ("final", [final["txHash"]])
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while (now := ready(stack))["onChain"] != f"{float(before['onChain']) - 100:.2f}":
         assert time.monotonic() < until, now
         time.sleep(0.5)

@@ -94,7 +94,7 @@ async def test_a_delivery_that_only_moved_to_another_block_is_proved_there(
         await chain.rpc("anvil_reorg", await depth_of(chain, before["blockNumber"]), [[raw, 0]])
         truth = (await chain.rpc("eth_getTransactionReceipt", before["txHash"]))["blockHash"]
         assert truth != before["blockHash"]
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while (after := await delivery(service, made["id"]))["blockHash"] != truth:
                 await asyncio.sleep(0.1)
         after = await until(service, made["id"], "confirmed")

@@ -73,7 +73,7 @@ class Sandbox:
         return await self.control(f"onramp_sessions/{session['id']}/advance", status=status, **more)
 
     async def deliveries(self, session: dict[str, Any], count: int) -> list[dict[str, Any]]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 shown = (await self.get(f"/sandbox/onramp_sessions/{session['id']}")).body["deliveries"]
                 if len(shown) >= count:
@@ -97,7 +97,7 @@ class Shop:
         return web.Response(status=status, headers={"Location": "/away"} if 300 <= status < 400 else {})
 
     async def wait(self, count: int) -> list[dict[str, Any]]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.received) < count:
                 await asyncio.sleep(0.01)
         return self.events

@@ -48,6 +48,50 @@ async def update_unchanged(database: Database, table: sa.Table, rows: Sequence[d
     return [row[0] for row in await database.alone(text, _payload(table, names, database.engine.dialect, rows))]
 
 
+async def keep_new(
+    connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str]
+) -> None:
+    """`insert_new` for who does not want to know which went in."""
+    names = tuple(rows[0])
+    family = _family(connection.dialect)
+    if family == "sqlite":
+        marks = ", ".join("?" * len(names))
+        text = (
+            f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) "  # noqa: S608 - names of our own tables
+            f"ON CONFLICT ({', '.join(conflict)}) DO NOTHING"
+        )
+        await connection.exec_driver_sql(text, _values(table, names, connection.dialect, rows))
+    else:
+        await _run(
+            connection, _insert(table, names, tuple(conflict), family), _payload(table, names, connection.dialect, rows)
+        )
+
+
+async def change_unchanged(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
+    """`update_unchanged` in the caller's transaction; how many were changed."""
+    names = tuple(rows[0])
+    dialect = connection.dialect
+    if _family(dialect) == "postgresql":
+        return len(await _run(connection, _update(table, names, "postgresql"), _payload(table, names, dialect, rows)))
+    changed = [name for name in names if name not in {"id", "version"}]
+    text = (
+        f"UPDATE {table.name} SET version = version + 1, {', '.join(f'{name} = ?' for name in changed)} "  # noqa: S608 - names of our own tables
+        "WHERE id = ? AND version = ?"
+    )
+    values = _values(table, (*changed, "id", "version"), dialect, rows)
+    return (await connection.exec_driver_sql(text, values)).rowcount
+
+
+async def fill_empty(
+    connection: AsyncConnection, table: sa.Table, column: str, values: Sequence[tuple[str, str]]
+) -> int:
+    """Give each row of these (id, text) its text where `column` is still null; how many rows were given theirs."""
+    if _family(connection.dialect) == "postgresql":
+        return len(await _run(connection, _fill(table, column), orjson.dumps(values).decode()))
+    text = f"UPDATE {table.name} SET {column} = ? WHERE id = ? AND {column} IS NULL"  # noqa: S608 - the same
+    return (await connection.exec_driver_sql(text, [(value, row_id) for row_id, value in values])).rowcount
+
+
 async def _run(connection: AsyncConnection, text: str, payload: str) -> list[str]:
     result = await connection.exec_driver_sql(text, (payload,))
     return [row[0] for row in result]
@@ -58,12 +102,29 @@ def _family(dialect: Dialect) -> Literal["sqlite", "postgresql"]:
 
 
 def _payload(table: sa.Table, names: tuple[str, ...], dialect: Dialect, rows: Sequence[dict[str, Any]]) -> str:
-    binds = _binds(table, names, dialect)
-    values = [
-        [row[name] if bind is None else bind(row[name]) for name, bind in zip(names, binds, strict=True)]
-        for row in rows
+    return orjson.dumps(_values(table, names, dialect, rows), default=str).decode()
+
+
+def _values(
+    table: sa.Table, names: tuple[str, ...], dialect: Dialect, rows: Sequence[dict[str, Any]]
+) -> list[tuple[Any, ...]]:
+    columns = [
+        _column([row[name] for row in rows], bind)
+        for name, bind in zip(names, _binds(table, names, dialect), strict=True)
     ]
-    return orjson.dumps(values, default=str).decode()
+    return list(zip(*columns, strict=True))
+
+
+def _column(values: list[Any], bind: Bind) -> list[Any]:
+    if bind is None:
+        return values
+    bound, last, made = [], object(), None
+    for value in values:
+        # The same moment, of all rows, is written out once.
+        if value is not last:
+            last, made = value, bind(value)
+        bound.append(made)
+    return bound
 
 
 @lru_cache(maxsize=64)
@@ -90,6 +151,16 @@ def _update(table: sa.Table, names: tuple[str, ...], family: Literal["sqlite", "
         f"UPDATE {table.name} SET version = {table.name}.version + 1, {changes} "  # noqa: S608 - names of our own tables
         f"FROM (SELECT {cells} FROM {_source(family)}) AS given "
         f"WHERE {table.name}.id = given.new_id AND {table.name}.version = given.new_version RETURNING {table.name}.id"
+    )
+
+
+@lru_cache(maxsize=64)
+def _fill(table: sa.Table, column: str) -> str:
+    row_id, value = _cells(table, ("id", column), "postgresql")
+    return (
+        f"UPDATE {table.name} SET {column} = given.value "  # noqa: S608 - names of our own tables
+        f"FROM (SELECT {row_id} AS row_id, {value} AS value FROM {_source('postgresql')}) AS given "
+        f"WHERE {table.name}.id = given.row_id AND {table.name}.{column} IS NULL RETURNING {table.name}.id"
     )
 
 

@@ -17,12 +17,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 from sqlalchemy.engine import make_url
 
 from kit.database import Database, connect
 from onramp import migrations
 
+# A busy machine is no failure: hypothesis would call a test flaky whose one run took longer than 200 ms.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 90
 """For a busy machine; on a quiet one the whole stack is up in a few."""

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.store import insert_or_nothing
 from onramp.deliveries.table import cursors
 
 _HEAD = sa.select(cursors.c.head).where(cursors.c.id == sa.bindparam("chain"))
@@ -25,11 +25,12 @@ async def read_to(connection: AsyncConnection, chain_id: int) -> int | None:
 
 async def advance(connection: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
     """Move forward, never back; two readers do no harm."""
-    await insert_or_nothing(
-        connection, cursors, [{"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}], ["id"]
-    )
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(cursors)
+    values = {"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}
+    moved = {name: insert.excluded[name] for name in ("read_to", "head", "updated_at")}
     await connection.execute(
-        sa.update(cursors)
-        .where(cursors.c.id == str(chain_id), cursors.c.read_to <= read_to)
-        .values(read_to=read_to, head=head, updated_at=now)
+        insert.on_conflict_do_update(
+            index_elements=["id"], set_=moved, where=cursors.c.read_to <= insert.excluded.read_to
+        ),
+        values,
     )

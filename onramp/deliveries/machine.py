@@ -1,6 +1,13 @@
-"""The states of a delivery, and the moves the chain's answer allows."""
+"""The states of a delivery, the moves the chain's answer allows, and which transfer is whose."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
+
+from onramp.sessions.model import BASIS_POINTS
 
 MOVES: Final[dict[str, frozenset[str]]] = {
     "seen": frozenset({"awaiting", "confirmed", "mismatch"}),
@@ -15,3 +22,76 @@ back to `awaiting` when the transaction is gone; a `mismatch` is left when the t
 def may_follow(new: str) -> frozenset[str]:
     """The states that `new` may be reached from."""
     return MOVES[new]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A transfer that no session has claimed; units of the token."""
+
+    id: str
+    recipient: str
+    units: int
+    sender: str
+    tx_hash: str
+    log_index: int
+    block_number: int
+    block_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A paid session that no transfer has reached; `units` are owed, for blocks above `from_block` only."""
+
+    id: str
+    version: int
+    wallet: str
+    units: int
+    from_block: int
+    paid_at: datetime
+    observes: bool
+    """Somebody else delivers; where not, the service itself pays, and no transfer but that one counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """This transfer belongs to this session."""
+
+    owed: Owed
+    arrived: Arrived
+
+
+def fits(owed: Owed, units: int, tolerance_bps: int) -> bool:
+    """These units are what is owed, give or take the tolerance."""
+    return abs(units - owed.units) <= owed.units * tolerance_bps // BASIS_POINTS
+
+
+def match(owed: Iterable[Owed], arrived: Iterable[Arrived], tolerance_bps: int) -> list[Match]:
+    """Which transfer is whose, each of them once: the first paid chooses first.
+
+    A transfer of the right amount before all others; else the oldest, unless that is what another session of the wallet waits for.
+    """
+    by_wallet: dict[str, list[Arrived]] = {}
+    for one in sorted(arrived, key=attrgetter("block_number", "log_index")):
+        by_wallet.setdefault(one.recipient, []).append(one)
+    found: list[Match] = []
+    for wallet, group in groupby(sorted(owed, key=attrgetter("wallet", "paid_at", "id")), key=attrgetter("wallet")):
+        waiting, free = list(group), by_wallet.get(wallet, [])
+        for session in [one for one in waiting if one.observes]:
+            chosen = _choose(session, waiting, free, tolerance_bps)
+            if chosen is not None:
+                found.append(Match(session, chosen))
+                free.remove(chosen)
+                waiting.remove(session)
+    return found
+
+
+def _choose(session: Owed, waiting: Sequence[Owed], free: Sequence[Arrived], tolerance_bps: int) -> Arrived | None:
+    since = [one for one in free if one.block_number > session.from_block]
+    for one in since:
+        if fits(session, one.units, tolerance_bps):
+            return one
+    if not since:
+        return None
+    oldest = since[0]
+    others = any(fits(one, oldest.units, tolerance_bps) for one in waiting if one is not session)
+    return None if others else oldest

@@ -1,13 +1,15 @@
 """New blocks, read once for everyone, and how far they have been read: the cursor stands before whatever is not known for certain."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from chain.pool import Pool
 from chain.transfers import TransferReader
+from chain.types import Transfer
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import cursor, service
+from onramp.deliveries import cursor
 from onramp.sessions.rules import SessionRules
 
 log = get_logger(__name__)
@@ -19,6 +21,13 @@ RETRY_SECONDS: Final = 60.0
 """Between two looks at blocks that too few operators hold."""
 
 
+class Keep(Protocol):
+    """Stores transfers, and how far the chain was read, in one transaction."""
+
+    async def __call__(self, found: Sequence[Transfer], *, read_to: int, head: int) -> None:
+        """Durable when it returns."""
+
+
 class BlockReader:
     """Reads each block's transfers into the database.
 
@@ -27,9 +36,10 @@ class BlockReader:
     """
 
     def __init__(
-        self, database: Database, pool: Pool, rules: SessionRules, senders: frozenset[str], clock: Clock
+        self, database: Database, pool: Pool, rules: SessionRules, senders: frozenset[str], clock: Clock, keep: Keep
     ) -> None:
-        """Nothing is asked yet."""
+        """Nothing is asked yet; `keep` stores what was read."""
+        self._keep = keep
         self._database = database
         self._chain_id = rules.chain_id
         self._clock = clock
@@ -64,10 +74,7 @@ class BlockReader:
                 done = max(done, known)
             elif reading.covered_from <= end:
                 self._beyond = known
-            async with self._database.write() as connection:
-                moment = self._clock.now()
-                await service.record(connection, reading.transfers, self._chain_id, moment)
-                await cursor.advance(connection, self._chain_id, read_to=done, head=head, now=moment)
+            await self._keep(reading.transfers, read_to=done, head=head)
             start = end + 1
         if last_missing is not None:
             log.warning("deliveries.blocks_not_covered", first=gap, last=last_missing, read_to=done)

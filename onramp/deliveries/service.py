@@ -1,26 +1,104 @@
 """The verbs of a delivery, each inside the caller's transaction."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer
 from chain.types import Transfer
-from kit.store import insert_or_nothing
-from onramp.deliveries.machine import may_follow
+from kit.columns import UtcDateTime
+from kit.rows import change_unchanged, fill_empty, keep_new
+from onramp.deliveries.machine import Arrived, Match, Owed, may_follow
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
-from onramp.sessions.model import BASIS_POINTS, Session, from_row
+from onramp.sessions.model import Session, from_row
 from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
 from treasury.payouts.table import payouts
 
 PAID = sessions.c.payment_status == "fulfillment_complete"
 OWED = sa.and_(PAID, sessions.c.expected_units.is_not(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A session of which the payout's hash is news."""
+
+    session_id: str
+    version: int
+    status: str
+    reason: str | None
+    updated_at: datetime
+    tx_hash: str
+
+
+def _unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Through a function, so that SQLite starts from what is new, which is little, and not from all sessions that wait."""
+    return sa.func.coalesce(column, "", type_=sa.String())
+
+
+_OWED_FIELDS: Final = 7
+_WAITS: Final = (
+    sessions.c.expected_units.is_not(None),
+    _unindexed(sessions.c.payment_status) == "fulfillment_complete",
+)
+_PAIRS: Final = (
+    sa.select(
+        sessions.c.id,
+        sessions.c.version,
+        sessions.c.wallet_address,
+        sessions.c.expected_units,
+        sessions.c.from_block,
+        sa.func.coalesce(sessions.c.paid_at, sessions.c.created_at, type_=UtcDateTime()),
+        sessions.c.mode == "observe",
+        *(
+            transfers.c[name]
+            for name in ("id", "recipient", "units", "sender", "tx_hash", "log_index", "block_number", "block_hash")
+        ),
+    )
+    .join(transfers, transfers.c.recipient == sessions.c.wallet_address)
+    .where(transfers.c.session_id.is_(None), *_WAITS)
+    .limit(sa.bindparam("limit"))
+)
+_newest = transfers.alias()
+_NEW_PAIRS: Final = _PAIRS.where(
+    transfers.c.recipient.in_(
+        sa.select(_newest.c.recipient).where(_newest.c.session_id.is_(None), _newest.c.seen_at > sa.bindparam("moment"))
+    ),
+    _unindexed(sessions.c.delivery_status) == "awaiting",
+)
+_ALL_PAIRS: Final = _PAIRS.where(sessions.c.delivery_status == "awaiting")
+_SENT: Final = (
+    sa.select(
+        sessions.c.id,
+        sessions.c.version,
+        sessions.c.delivery_status,
+        sessions.c.delivery_reason,
+        sessions.c.delivery_updated_at,
+        payouts.c.tx_hash,
+    )
+    .join(payouts, payouts.c.session_id == sessions.c.id)
+    .where(
+        *_WAITS,
+        sessions.c.mode == "payout",
+        payouts.c.tx_hash.is_not(None),
+        sa.or_(sessions.c.tx_hash.is_(None), sessions.c.tx_hash != payouts.c.tx_hash),
+    )
+    .limit(sa.bindparam("limit"))
+)
+_UNDER_WAY: Final = _SENT.where(
+    payouts.c.wallet == sa.bindparam("wallet"),
+    payouts.c.status.in_(["broadcast", "mined"]),
+    _unindexed(sessions.c.delivery_status).in_(["awaiting", "seen"]),
+)
+_EVER_SENT: Final = _SENT.where(
+    payouts.c.status.in_(["broadcast", "mined", "final"]),
+    sessions.c.delivery_status.in_(["awaiting", "seen"]),
+)
 
 
 async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime) -> None:
@@ -41,84 +119,80 @@ async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_i
         }
         for item in found
     ]
-    for start in range(0, len(rows), 500):
-        await insert_or_nothing(connection, transfers, rows[start : start + 500], ["id"])
+    for start in range(0, len(rows), 1_000):
+        await keep_new(connection, transfers, rows[start : start + 1_000], ["id"])
 
 
-async def claim_observed(connection: AsyncConnection, session: Session, tolerance_bps: int) -> sa.Row[Any] | None:
-    """Observe mode: the unclaimed transfer for this session, an exact amount first; each is claimed by one session."""
-    expected = session.expected_units or 0
-    statement = (
-        sa.select(transfers)
-        .where(
-            transfers.c.session_id.is_(None),
-            transfers.c.recipient == session.wallet_address,
-            transfers.c.block_number > session.from_block,
-        )
-        .order_by(transfers.c.block_number, transfers.c.log_index)
-        .limit(200)
-    )
-    rows = (await connection.execute(statement)).fetchall()
-    slack = expected * tolerance_bps // BASIS_POINTS
-    fitting = [row for row in rows if abs(row.units - expected) <= slack]
-    chosen = fitting[0] if fitting else None
-    if chosen is None and rows and not await _fits_another(connection, session, rows[0].units, tolerance_bps):
-        chosen = rows[0]
-    if chosen is None:
-        return None
-    claimed = await connection.execute(
-        sa.update(transfers)
-        .where(transfers.c.id == chosen.id, transfers.c.session_id.is_(None))
-        .values(session_id=session.id)
-    )
-    return chosen if claimed.rowcount == 1 else None
+async def matchable(
+    connection: AsyncConnection, moment: datetime | None, limit: int
+) -> tuple[list[Owed], list[Arrived]]:
+    """What wallets are owed, and what they have received that no session has claimed, all of it.
+
+    Of wallets that received something first seen after `moment`, at the cost of what they received; without it, of all
+    that wait, at the cost of going through them.
+    """
+    if moment is None:
+        rows = await connection.execute(_ALL_PAIRS, {"limit": limit})
+    else:
+        rows = await connection.execute(_NEW_PAIRS, {"moment": moment, "limit": limit})
+    owed: dict[str, Owed] = {}
+    arrived: dict[str, Arrived] = {}
+    for row in rows:
+        if row[0] not in owed:
+            owed[row[0]] = Owed(*row[:_OWED_FIELDS])
+        if row[_OWED_FIELDS] not in arrived:
+            arrived[row[_OWED_FIELDS]] = Arrived(*row[_OWED_FIELDS:])
+    return list(owed.values()), list(arrived.values())
 
 
-async def _fits_another(connection: AsyncConnection, session: Session, units: int, tolerance_bps: int) -> bool:
-    statement = sa.select(sessions.c.expected_units).where(
-        OWED,
-        sessions.c.wallet_address == session.wallet_address,
-        sessions.c.id != session.id,
-        sessions.c.delivery_status == "awaiting",
-    )
-    return any(
-        abs(row.expected_units - units) <= row.expected_units * tolerance_bps // BASIS_POINTS
-        for row in await connection.execute(statement)
-    )
+async def claim(connection: AsyncConnection, matches: Sequence[Match], now: datetime) -> bool:
+    """Give every session its transfer. False: another was quicker with one of them, and the caller has to roll all of it back."""
+    rows = [
+        {
+            "id": one.owed.id,
+            "version": one.owed.version,
+            "delivery_status": "seen",
+            "delivery_reason": "waiting_for_second_node",
+            "delivery_updated_at": now,
+            "updated_at": now,
+            "tx_hash": one.arrived.tx_hash,
+            "log_index": one.arrived.log_index,
+            "block_number": one.arrived.block_number,
+            "block_hash": one.arrived.block_hash,
+            "sender": one.arrived.sender,
+            "received_units": one.arrived.units,
+        }
+        for one in matches
+    ]
+    pairs = [(one.arrived.id, one.owed.id) for one in matches]
+    filled = await fill_empty(connection, transfers, "session_id", pairs)
+    return filled == len(matches) and await change_unchanged(connection, sessions, rows) == filled
 
 
-async def observable(connection: AsyncConnection, limit: int) -> list[Session]:
-    """Observe mode: paid sessions for which an unclaimed transfer to their wallet is there, the first paid first."""
-    waiting = sa.exists().where(
-        transfers.c.session_id.is_(None),
-        transfers.c.recipient == sessions.c.wallet_address,
-        transfers.c.block_number > sessions.c.from_block,
-    )
-    statement = (
-        sa.select(sessions)
-        .where(OWED, sessions.c.mode == "observe", sessions.c.delivery_status == "awaiting", waiting)
-        .order_by(sessions.c.paid_at)
-        .limit(limit)
-    )
-    return [from_row(row) for row in await connection.execute(statement)]
+async def sent(connection: AsyncConnection, wallet: str | None, limit: int) -> list[Sent]:
+    """Payout mode: sessions whose payout has left, or left under another hash than known, with that hash.
+
+    With `wallet`, of its payouts that are under way only: the cost is theirs, however many sessions wait.
+    """
+    statement = _EVER_SENT if wallet is None else _UNDER_WAY
+    return [Sent(*row) for row in await connection.execute(statement, {"wallet": wallet, "limit": limit})]
 
 
-async def sent(connection: AsyncConnection, limit: int) -> list[tuple[Session, str]]:
-    """Payout mode: sessions whose payout has left, or left under another hash than known, with that hash."""
-    statement = (
-        sa.select(sessions, payouts.c.tx_hash.label("payout_hash"))
-        .join(payouts, payouts.c.session_id == sessions.c.id)
-        .where(
-            OWED,
-            sessions.c.mode == "payout",
-            sessions.c.delivery_status.in_(["awaiting", "seen"]),
-            payouts.c.tx_hash.is_not(None),
-            payouts.c.status.in_(["broadcast", "mined", "final"]),
-            sa.or_(sessions.c.tx_hash.is_(None), sessions.c.tx_hash != payouts.c.tx_hash),
-        )
-        .limit(limit)
-    )
-    return [(from_row(row), row.payout_hash) for row in await connection.execute(statement)]
+async def take_sent(connection: AsyncConnection, found: Sequence[Sent], now: datetime) -> int:
+    """Let each session know its payout's hash; how many were still as they were read."""
+    rows = [
+        {
+            "id": one.session_id,
+            "version": one.version,
+            "delivery_status": "seen",
+            "delivery_reason": None if one.status == "awaiting" else one.reason,
+            "delivery_updated_at": now if one.status == "awaiting" else one.updated_at,
+            "updated_at": now,
+            "tx_hash": one.tx_hash,
+        }
+        for one in found
+    ]
+    return await change_unchanged(connection, sessions, rows)
 
 
 async def to_prove(connection: AsyncConnection, limit: int) -> list[Session]:
@@ -136,7 +210,7 @@ async def confirmed_since(connection: AsyncConnection, block: int, limit: int) -
     """Deliveries confirmed in a block above `block`: young enough that the chain could still take them back."""
     statement = (
         sa.select(sessions)
-        .where(sessions.c.delivery_status == "confirmed", sessions.c.block_number > block)
+        .where(_unindexed(sessions.c.delivery_status) == "confirmed", sessions.c.block_number > block)
         .order_by(sessions.c.block_number.desc())
         .limit(limit)
     )
@@ -159,7 +233,7 @@ async def overdue(connection: AsyncConnection, paid_before: datetime, limit: int
         .where(
             PAID,
             sessions.c.paid_at < paid_before,
-            sessions.c.delivery_status != "confirmed",
+            sessions.c.delivery_status.in_(["awaiting", "seen", "mismatch"]),
             sessions.c.overdue.is_(False),
         )
         .limit(limit)

@@ -20,10 +20,23 @@ transfers = sa.Table(
     sa.Column("block_hash", sa.String(66), nullable=False),
     sa.Column("session_id", sa.String(40), sa.ForeignKey("sessions.id"), comment="the one session that claimed it"),
     sa.Column("seen_at", UtcDateTime(), nullable=False),
-    sa.UniqueConstraint("session_id"),
+    # Of rows that have one only: as a constraint it was the index that SQLite looked up everything unclaimed in, one by one.
+    sa.Index(
+        "uq_transfers_session_id",
+        "session_id",
+        unique=True,
+        sqlite_where=sa.text("session_id IS NOT NULL"),
+        postgresql_where=sa.text("session_id IS NOT NULL"),
+    ),
     sa.Index(
         "ix_transfers_unclaimed",
         "recipient",
+        sqlite_where=sa.text("session_id IS NULL"),
+        postgresql_where=sa.text("session_id IS NULL"),
+    ),
+    sa.Index(
+        "ix_transfers_unclaimed_seen",
+        "seen_at",
         sqlite_where=sa.text("session_id IS NULL"),
         postgresql_where=sa.text("session_id IS NULL"),
     ),

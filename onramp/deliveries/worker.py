@@ -13,6 +13,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
 from onramp.deliveries import service
+from onramp.deliveries.matcher import SWEEP_SHARE, Matcher
 from onramp.deliveries.reading import BlockReader
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
@@ -21,6 +22,7 @@ from onramp.sessions.rules import SessionRules
 log = get_logger(__name__)
 WATCH_BACK: Final = 64
 BATCH: Final = 200
+MARK_SECONDS: Final = 1.0
 
 
 class DeliveryMetrics:
@@ -63,7 +65,9 @@ class DeliveriesWorker:
         self._clock = clock
         self._metrics = metrics
         self._changed = changed
-        self._blocks = BlockReader(database, pool, rules, senders, clock)
+        self._matcher = Matcher(database, rules, clock)
+        self._blocks = BlockReader(database, pool, rules, senders, clock, self._matcher.record)
+        self._mark_at = float("-inf")
         self._head = -1
 
     async def step(self) -> bool:
@@ -83,44 +87,8 @@ class DeliveriesWorker:
         return False
 
     async def _match(self) -> None:
-        now = self._clock.now()
-        async with self._database.read() as connection:
-            observable = await service.observable(connection, BATCH) if self._rules.mode == "observe" else []
-            sent = await service.sent(connection, BATCH) if self._rules.mode == "payout" else []
-        for session in observable:
-            await self._claim(session, now)
-        for session, tx_hash in sent:
-            async with self._database.write() as connection:
-                if session.delivery_status == "awaiting":
-                    await service.move(connection, session, "seen", now, tx_hash=tx_hash, delivery_reason=None)
-                else:
-                    await sessions_service.change(connection, session, now=now, tx_hash=tx_hash)
-        if observable or sent:
+        if await self._matcher.step():
             self._changed()
-
-    async def _claim(self, session: Session, now: datetime) -> None:
-        try:
-            async with self._database.write() as connection:
-                row = await service.claim_observed(connection, session, self._rules.observe_tolerance_bps)
-                if row is None:
-                    return
-                moved = await service.move(
-                    connection,
-                    session,
-                    "seen",
-                    now,
-                    tx_hash=row.tx_hash,
-                    log_index=row.log_index,
-                    block_number=row.block_number,
-                    block_hash=row.block_hash,
-                    sender=row.sender,
-                    received_units=row.units,
-                    delivery_reason="waiting_for_second_node",
-                )
-                if not moved:
-                    raise _LostError
-        except _LostError:
-            log.info("deliveries.claim_lost", session=session.id)
 
     async def _prove(self) -> None:
         async with self._database.read() as connection:
@@ -215,19 +183,25 @@ class DeliveriesWorker:
                 )
 
     async def _mark_waiting(self) -> None:
+        """Say of those who wait that they wait long, and what for; as seldom as it takes long to go through them."""
+        began = self._clock.monotonic()
+        if began < self._mark_at:
+            return
         now = self._clock.now()
-        async with self._database.write() as connection:
-            for session in await service.overdue(connection, now - self._rules.overdue_after, BATCH):
-                log.critical("delivery.overdue", session=session.id, reason=session.delivery_reason)
-                await sessions_service.change(connection, session, now=now, overdue=True, delivery_updated_at=now)
-            for session, reason in await service.waiting_reasons(connection, BATCH):
-                await sessions_service.change(
-                    connection, session, now=now, delivery_reason=reason, delivery_updated_at=now
-                )
-
-
-class _LostError(Exception):
-    """The session changed meanwhile: the claim is rolled back with it."""
+        async with self._database.read() as connection:
+            overdue = await service.overdue(connection, now - self._rules.overdue_after, BATCH)
+            waiting = await service.waiting_reasons(connection, BATCH)
+        if overdue or waiting:
+            async with self._database.write() as connection:
+                for session in overdue:
+                    log.critical("delivery.overdue", session=session.id, reason=session.delivery_reason)
+                    await sessions_service.change(connection, session, now=now, overdue=True, delivery_updated_at=now)
+                for session, reason in waiting:
+                    await sessions_service.change(
+                        connection, session, now=now, delivery_reason=reason, delivery_updated_at=now
+                    )
+        ended = self._clock.monotonic()
+        self._mark_at = ended + max(MARK_SECONDS, SWEEP_SHARE * (ended - began))
 
 
 def _block_hash(block: object) -> str | None:

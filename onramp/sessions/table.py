@@ -61,5 +61,6 @@ sessions = sa.Table(
     sa.UniqueConstraint("stripe_session_id"),
     sa.Index("ix_sessions_payment_asked", "payment_status", "asked_at"),
     sa.Index("ix_sessions_delivery", "delivery_status", "payment_status"),
+    sa.Index("ix_sessions_block", "block_number"),
     sa.Index("ix_sessions_wallet_created", "wallet_address", "created_at", "id"),
 )

@@ -27,7 +27,7 @@ from kit.database import connect
 from onramp import migrations
 from onramp.dev.anvil import free_port
 from onramp.dev.devchain import DevChain
-from tests.bench import chaincalls, load
+from tests.bench import chaincalls, load, truth
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
@@ -213,6 +213,7 @@ async def measure() -> list[tuple[str, ...]]:
         for count in (10, 1_000, 100_000):
             calls = await chaincalls.calls_a_block(chain, folder, count)
             rows.append((f"RPC calls a block, {count:,} waiting", f"{max(calls.values()):.2f}", "", "", "<= 3 each"))
+        rows += await truth.matching(folder, bare_url)
         rows.append(("memory of the API at rest", f"{memory:.0f} MB", "", "", "< 150 MB"))
         rows.append(("start to listening", f"{ready:.2f} s", "", "", "< 3 s"))
     return rows

@@ -20,8 +20,8 @@ class InlineConnection:
     async def execute(self, statement: Any, parameters: Any = None) -> sa.CursorResult[Any]:
         return self._connection.execute(statement, parameters)
 
-    async def exec_driver_sql(self, statement: str) -> sa.CursorResult[Any]:
-        return self._connection.exec_driver_sql(statement)
+    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> sa.CursorResult[Any]:
+        return self._connection.exec_driver_sql(statement, parameters)
 
 
 class InlineDatabase(Database):

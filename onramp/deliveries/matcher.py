@@ -1,0 +1,88 @@
+"""Matching what arrived with who waits: each look costs what is new, a sweep now and then what waits."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from chain.types import Transfer
+from kit.clock import Clock
+from kit.database import Database
+from kit.logs import get_logger
+from onramp.deliveries import cursor, service
+from onramp.deliveries.machine import Match, match
+from onramp.sessions.rules import SessionRules
+
+log = get_logger(__name__)
+FRESH: Final = timedelta(minutes=10)
+"""A transfer seen this recently is looked at each time: the session it is for may become paid at any moment."""
+LIMIT: Final = 10_000
+GROUP: Final = 500
+SWEEP_SECONDS: Final = 15.0
+SWEEP_SHARE: Final = 50
+"""Between two sweeps at least so many times as long as one takes."""
+
+
+class Matcher:
+    """Keeps what was seen, and tells sessions of it."""
+
+    def __init__(self, database: Database, rules: SessionRules, clock: Clock) -> None:
+        """Its first look is a sweep."""
+        self._database = database
+        self._rules = rules
+        self._clock = clock
+        self._sweep_at = float("-inf")
+        self._recorded: dict[tuple[str, int], str] = {}
+
+    async def record(self, found: Sequence[Transfer], *, read_to: int, head: int) -> None:
+        """Keep these transfers, and how far the chain was read."""
+        told = {(one.tx_hash, one.log_index): one.block.hash for one in found}
+        # Each block is read many times over; what this process has just written need not be written again.
+        news = [one for one in found if self._recorded.get((one.tx_hash, one.log_index)) != one.block.hash]
+        now, chain_id = self._clock.now(), self._rules.chain_id
+        async with self._database.write() as connection:
+            await service.record(connection, news, chain_id, now)
+            await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=now)
+        self._recorded = told
+
+    async def step(self) -> bool:
+        """Match; True where a session changed."""
+        began = self._clock.monotonic()
+        sweep = began >= self._sweep_at
+        changed = await (self._observe(sweep=sweep) if self._rules.mode == "observe" else self._payout(sweep=sweep))
+        if sweep:
+            ended = self._clock.monotonic()
+            self._sweep_at = ended + max(SWEEP_SECONDS, SWEEP_SHARE * (ended - began))
+        return changed
+
+    async def _observe(self, *, sweep: bool) -> bool:
+        since = None if sweep else self._clock.now() - FRESH
+        async with self._database.read() as connection:
+            owed, arrived = await service.matchable(connection, since, LIMIT)
+        found = match(owed, arrived, self._rules.observe_tolerance_bps)
+        for start in range(0, len(found), GROUP):
+            await self._claim(found[start : start + GROUP])
+        return bool(found)
+
+    async def _claim(self, group: Sequence[Match]) -> None:
+        try:
+            async with self._database.write() as connection:
+                if not await service.claim(connection, group, self._clock.now()):
+                    raise _LostError
+        except _LostError:
+            if len(group) == 1:
+                log.info("deliveries.claim_lost", session=group[0].owed.id)
+                return
+            for one in group:
+                await self._claim([one])
+
+    async def _payout(self, *, sweep: bool) -> bool:
+        async with self._database.read() as connection:
+            found = await service.sent(connection, None if sweep else self._rules.hot_wallet, LIMIT)
+        for start in range(0, len(found), GROUP):
+            async with self._database.write() as connection:
+                await service.take_sent(connection, found[start : start + GROUP], self._clock.now())
+        return bool(found)
+
+
+class _LostError(Exception):
+    """Another was quicker: nothing of the group is kept."""

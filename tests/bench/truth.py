@@ -1,0 +1,137 @@
+"""How long a block takes: matching it with all who wait, on both databases."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from chain.types import BlockRef, Transfer, to_checksum
+from kit.clock import SystemClock
+from kit.database import Database, connect
+from kit.rows import insert_new
+from onramp import migrations
+from onramp.app import session_rules
+from onramp.deliveries.matcher import Matcher
+from onramp.deliveries.table import cursors, transfers
+from onramp.sessions.refresh import intent
+from onramp.sessions.rules import SessionRules
+from onramp.sessions.table import sessions
+from onramp.settings import load
+from treasury.payouts.table import payouts
+
+LOGS = 200
+BLOCKS = 15
+UNIT = 10**18
+HOT_WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
+
+
+def rules_of(mode: str) -> SessionRules:
+    """The rules of one mode, with the address of everything pinned."""
+    return session_rules(
+        load(
+            DELIVERY_MODE=mode, DELIVERY_SENDERS=HOT_WALLET, HOT_WALLET_ADDRESS=HOT_WALLET,
+            SETTLEMENT_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN,
+        )
+    )  # fmt: skip
+
+
+def wallet_of(number: int) -> str:
+    """The buyer of this number."""
+    return to_checksum(f"0x{number + 1:040x}")
+
+
+def hash_of(number: int) -> str:
+    """The transaction that pays this buyer."""
+    return f"0x{number + 1:064x}"
+
+
+async def waiting(database: Database, rules: SessionRules, count: int) -> None:
+    """So many paid sessions, of the last hours, whose MUSD has not come; in payout mode each with its payout in the queue."""
+    now = SystemClock().now()
+    made = now - timedelta(seconds=1)
+    async with database.write() as connection:
+        for table in (transfers, cursors, payouts, sessions):
+            await connection.execute(sa.delete(table))
+        for start in range(0, count, 2_000):
+            numbers = range(start, min(count, start + 2_000))
+            rows = [
+                intent(
+                    session_id=f"ons_{number}", wallet=wallet_of(number), minor=100, currency="usd",
+                    locked=wallet_of(number), fee_bps=0, rules=rules, made=made, now=now,
+                )
+                | {"payment_status": "fulfillment_complete", "paid_at": now - timedelta(seconds=number), "delivered_units": 10**6, "expected_units": UNIT}
+                for number in numbers
+            ]  # fmt: skip
+            await insert_new(connection, sessions, rows)
+            if rules.mode == "payout":
+                owed = [
+                    {
+                        "id": f"pay_{number}", "session_id": f"ons_{number}", "stripe_session_id": f"cos_{number}",
+                        "wallet": HOT_WALLET, "asset": "MUSD", "token": TOKEN, "to_address": wallet_of(number), "amount": UNIT,
+                        "reference": hash_of(number), "status": "queued", "created_at": now, "updated_at": now,
+                    }
+                    for number in numbers
+                ]  # fmt: skip
+                await insert_new(connection, payouts, owed)
+    if database.dialect == "postgresql":
+        async with database.write() as connection:
+            await connection.execute(sa.text("ANALYZE"))
+
+
+async def sent(database: Database, numbers: Sequence[int]) -> None:
+    """Their payouts have left the hot wallet."""
+    async with database.write() as connection:
+        for number in numbers:
+            await connection.execute(
+                sa.update(payouts)
+                .where(payouts.c.id == f"pay_{number}")
+                .values(status="broadcast", tx_hash=hash_of(number))
+            )
+
+
+async def milliseconds(database: Database, mode: str, count: int) -> float:
+    """The median time in which a block with 200 transfers, to buyers who wait, is kept and matched."""
+    rules = rules_of(mode)
+    await waiting(database, rules, count)
+    matcher = Matcher(database, rules, SystemClock())
+    await matcher.step()
+    spent = []
+    for block in range(BLOCKS):
+        numbers = [block * LOGS + place for place in range(LOGS)]
+        found = [
+            Transfer(TOKEN, HOT_WALLET, wallet_of(number), UNIT, hash_of(number), place, BlockRef(block + 1, hash_of(10**9 + block)))
+            for place, number in enumerate(numbers)
+        ]  # fmt: skip
+        if mode == "payout":
+            await sent(database, numbers)
+        began = time.perf_counter()
+        await matcher.record(found, read_to=block + 1, head=block + 1)
+        await matcher.step()
+        spent.append((time.perf_counter() - began) * 1000)
+        await asyncio.sleep(0)
+    async with database.read() as connection:
+        seen = sa.select(sa.func.count()).where(sessions.c.delivery_status == "seen")
+        assert (await connection.execute(seen)).scalar_one() == BLOCKS * LOGS
+    print(min(spent))
+    return statistics.median(spent)
+
+
+async def matching(folder: Path, postgres_url: str) -> list[tuple[str, ...]]:
+    """The rows of the table, on a fresh SQLite file in the folder and in this Postgres database."""
+    rows: list[tuple[str, ...]] = []
+    for name, url in (("SQLite", f"sqlite+aiosqlite:///{folder}/matching.db"), ("Postgres", postgres_url)):
+        database = connect(url)
+        await migrations.upgrade(database)
+        for mode in ("observe", "payout"):
+            few, many = [await milliseconds(database, mode, count) for count in (10_000, 100_000)]
+            rows += [
+                (f"200 logs matched, 10,000 wait, {mode}, {name}", f"{few:.1f} ms", "", "", "<= 10 ms"),
+                ("the same, 100,000 wait, against 10,000", f"{many:.1f} ms", f"{few:.1f} ms", f"{many / few:.2f}x", "<= 2x"),
+            ]  # fmt: skip
+        await database.close()
+    return rows

@@ -1,0 +1,151 @@
+"""Which transfer is whose: each once, the right amount first, and at the cost of what is new."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from chain.types import BlockRef, Transfer
+from kit.clock import SystemClock
+from kit.database import Database, connect
+from onramp.app import session_rules
+from onramp.deliveries import service
+from onramp.deliveries.machine import Arrived, Owed, match
+from onramp.deliveries.matcher import Matcher
+from onramp.deliveries.table import transfers
+from onramp.sessions.refresh import intent
+from onramp.sessions.rules import SessionRules
+from onramp.sessions.table import sessions
+from onramp.settings import load
+from tests.chain.receipts import TOKEN, WALLET
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+BUYER, OTHER = "0x" + "b0" * 20, "0x" + "0b" * 20
+RULES = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
+
+
+def owed(number: int, units: int, **more: Any) -> Owed:
+    paid = NOON + timedelta(seconds=number)
+    return replace(Owed(f"ons_{number}", 1, BUYER, units, 0, paid, observes=True), **more)
+
+
+def arrived(number: int, units: int, **more: Any) -> Arrived:
+    return replace(Arrived(f"t{number}", BUYER, units, WALLET, f"0x{number:064x}", 0, number, "0x00"), **more)
+
+
+def pairs(sessions: list[Owed], found: list[Arrived], tolerance_bps: int = 0) -> dict[str, str]:
+    return {one.owed.id: one.arrived.id for one in match(sessions, found, tolerance_bps)}
+
+
+def test_the_right_amount_comes_before_an_older_transfer() -> None:
+    assert pairs([owed(1, 5)], [arrived(1, 4), arrived(2, 5)]) == {"ons_1": "t2"}
+
+
+def test_the_first_paid_chooses_first_and_each_transfer_serves_once() -> None:
+    assert pairs([owed(2, 5), owed(1, 5)], [arrived(9, 5)]) == {"ons_1": "t9"}
+    assert pairs([owed(2, 5), owed(1, 5)], [arrived(9, 5), arrived(8, 5)]) == {"ons_1": "t8", "ons_2": "t9"}
+
+
+def test_another_amount_is_taken_unless_another_session_of_the_wallet_waits_for_it() -> None:
+    assert pairs([owed(1, 5)], [arrived(1, 4)]) == {"ons_1": "t1"}
+    assert pairs([owed(1, 5), owed(2, 4)], [arrived(1, 4)]) == {"ons_2": "t1"}
+    assert pairs([owed(1, 5), owed(2, 4, observes=False)], [arrived(1, 4)]) == {}
+
+
+def test_only_the_wallets_own_and_only_above_the_block_the_session_was_made_at() -> None:
+    assert pairs([owed(1, 5)], [arrived(1, 5, recipient=OTHER)]) == {}
+    assert pairs([owed(1, 5, from_block=7)], [arrived(7, 5), arrived(8, 5)]) == {"ons_1": "t8"}
+
+
+def test_the_tolerance_is_of_what_is_owed() -> None:
+    assert pairs([owed(1, 10_000), owed(2, 20_000)], [arrived(1, 20_099), arrived(2, 9_900)], 100) == {
+        "ons_1": "t2",
+        "ons_2": "t1",
+    }
+
+
+async def paid(database: Database, *found: tuple[str, str, int], rules: SessionRules = RULES) -> None:
+    now = SystemClock().now()
+    rows = [
+        intent(
+            session_id=session, wallet=wallet, minor=100, currency="usd", locked=wallet, fee_bps=0, rules=rules,
+            made=now - timedelta(seconds=1), now=now,
+        ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": units}
+        for session, wallet, units in found
+    ]  # fmt: skip
+    async with database.write() as connection:
+        await connection.execute(sa.insert(sessions), rows)
+
+
+def transfer(number: int, recipient: str, units: int, block_hash: str = "0x" + "aa" * 32) -> Transfer:
+    return Transfer(TOKEN, WALLET, recipient, units, f"0x{number:064x}", 0, BlockRef(number, block_hash))
+
+
+async def seen(database: Database) -> dict[str, str]:
+    async with database.read() as connection:
+        rows = await connection.execute(sa.select(sessions).where(sessions.c.delivery_status == "seen"))
+        found = {row.id: row.tx_hash for row in rows}
+        claims = await connection.execute(sa.select(transfers).where(transfers.c.session_id.is_not(None)))
+        assert {row.session_id: row.tx_hash for row in claims} == found
+    return found
+
+
+async def test_what_arrives_is_told_to_who_waits_for_it_on_both_databases(database: Database) -> None:
+    matcher = Matcher(database, RULES, SystemClock())
+    await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
+    assert not await matcher.step()
+    await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7)], read_to=2, head=2)
+    assert await matcher.step()
+    assert await seen(database) == {"ons_1": f"0x{1:064x}", "ons_2": f"0x{2:064x}"}
+    assert not await matcher.step()
+
+
+async def test_a_transfer_that_came_before_the_payment_was_known_waits_for_it(database: Database) -> None:
+    matcher = Matcher(database, RULES, SystemClock())
+    await matcher.step()
+    await matcher.record([transfer(1, BUYER, 5)], read_to=1, head=1)
+    assert not await matcher.step()
+    await paid(database, ("ons_1", BUYER, 5))
+    assert await matcher.step()
+    assert await seen(database) == {"ons_1": f"0x{1:064x}"}
+
+
+async def test_a_sweep_finds_what_was_seen_long_ago(database: Database) -> None:
+    await Matcher(database, RULES, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
+    async with database.write() as connection:
+        await connection.execute(sa.update(transfers).values(seen_at=NOON - timedelta(days=9)))
+    await paid(database, ("ons_1", BUYER, 5))
+    assert await Matcher(database, RULES, SystemClock()).step()
+    assert await seen(database) == {"ons_1": f"0x{1:064x}"}
+
+
+async def test_where_another_was_quicker_with_one_the_rest_is_claimed_all_the_same(database: Database) -> None:
+    class Overtaken(Matcher):
+        async def _claim(self, group: Any) -> None:
+            async with database.write() as connection:
+                await connection.execute(sa.update(sessions).where(sessions.c.id == "ons_1").values(version=2))
+            await super()._claim(group)
+
+    matcher = Overtaken(database, RULES, SystemClock())
+    await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
+    await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7)], read_to=2, head=2)
+    assert await matcher.step()
+    assert await seen(database) == {"ons_2": f"0x{2:064x}"}
+
+
+STATEMENTS = ("_NEW_PAIRS", "_UNDER_WAY")
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_a_look_starts_from_what_is_new_and_not_from_who_waits(sqlite_url: str, name: str) -> None:
+    database = connect(sqlite_url)
+    statement = getattr(service, name).params(wallet=WALLET, limit=1, moment=NOON)
+    async with database.read() as connection:
+        compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+        nothing = (None,) * str(compiled).count("?")
+        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", nothing)).fetchall()
+    await database.close()
+    steps = [row[3] for row in plan]
+    assert not [step for step in steps if step.startswith("SCAN") or "ix_sessions_delivery" in step], steps

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from chain.bitcoin import looks_bitcoin
 from chain.errors import ChainError
-from chain.signatures import SignatureInvalid, verify
+from chain.signatures import SignatureInvalid, account_claimed, verify
 from kit.auth import principal_of
 from kit.clock import rfc3339
 from kit.http.routes import Route, body_of, reply
@@ -72,19 +72,19 @@ async def login(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     body = body_of(request, shapes.Login)
     named = nonce_in(body.message)
-    waiting = None
-    if named is not None:
-        async with services.database.write() as connection:
-            waiting = await service.burn(connection, named)
+    read = _read(body.message)
+    burnt = None if named is None else await service.burn(services.database, named, _account(read))
     now = services.clock.now()
     try:
-        message = parse(body.message)
-        if waiting is None or message.nonce != named or waiting.expires_at < now:
+        if isinstance(read, MessageError):
+            raise read
+        if burnt is None or read.nonce != named or burnt.waiting.expires_at < now:
             raise MessageError("This nonce is unknown, used or expired: ask for a new message.")
-        if message.address != waiting.address:
+        waiting = burnt.waiting
+        if read.address != waiting.address:
             raise MessageError("The message is for another address than its nonce was given to.")
-        check(message, origin=waiting.origin, chain_id=services.settings.CHAIN_ID, now=now, lifetime=NONCE_LIFETIME)
-        signer = await verify(services.pool, message.address, body.message, body.signature)
+        check(read, origin=waiting.origin, chain_id=services.settings.CHAIN_ID, now=now, lifetime=NONCE_LIFETIME)
+        signer = await verify(services.pool, read.address, body.message, body.signature)
     except (MessageError, SignatureInvalid) as error:
         raise refused(str(error)) from error
     except ChainError as error:
@@ -94,8 +94,23 @@ async def login(request: web.Request) -> web.StreamResponse:
             "The nodes cannot say just now whether this wallet's contract accepts the signature. Ask for a new message in a moment.",
             headers={"Retry-After": "5"},
         ) from error
-    token, until = await services.tokens.issue(signer.account)
+    token, until = services.tokens.sign(signer.account, burnt.version)
     return reply(shapes.LoginAnswer(token=token, expires_at=rfc3339(until), address=signer.account))
+
+
+def _read(text: str) -> Message | MessageError:
+    try:
+        return parse(text)
+    except MessageError as error:
+        return error
+
+
+def _account(read: Message | MessageError) -> str:
+    """The account whose logouts count, if the signature holds; empty where it cannot."""
+    try:
+        return "" if isinstance(read, MessageError) else account_claimed(read.address)
+    except ValueError:
+        return ""
 
 
 async def logout(request: web.Request) -> web.StreamResponse:

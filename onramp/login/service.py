@@ -1,12 +1,15 @@
-"""The verbs of a login, each inside the caller's transaction."""
+"""The verbs of a login: each inside the caller's transaction, but for the one that is a transaction of its own."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.columns import UtcDateTime
+from kit.database import Database
 from kit.store import insert_or_nothing
 from onramp.login.table import login_nonces, wallet_logins
 
@@ -20,6 +23,22 @@ class Waiting:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Burnt:
+    """A nonce that is gone, and how often the account it is used for logged out."""
+
+    waiting: Waiting
+    version: int
+
+
+_MOMENT: Final = UtcDateTime()
+_DELETE: Final = (
+    "DELETE FROM login_nonces WHERE id = {} RETURNING address, origin, expires_at, "
+    "(SELECT version FROM wallet_logins WHERE id = {})"
+)
+_BURN: Final = {"postgresql": _DELETE.format("$1", "$2"), "sqlite": _DELETE.format("?", "?")}
+
+
 async def remember(connection: AsyncConnection, nonce: str, waiting: Waiting) -> None:
     """Store a nonce until its signature comes."""
     await connection.execute(
@@ -29,12 +48,18 @@ async def remember(connection: AsyncConnection, nonce: str, waiting: Waiting) ->
     )
 
 
-async def burn(connection: AsyncConnection, nonce: str) -> Waiting | None:
-    """Take a nonce out of the world: of any number who try, one gets it. None where there is none."""
-    row = (
-        await connection.execute(sa.delete(login_nonces).where(login_nonces.c.id == nonce).returning(login_nonces))
-    ).one_or_none()
-    return None if row is None else Waiting(row.address, row.origin, row.expires_at)
+async def burn(database: Database, nonce: str, account: str) -> Burnt | None:
+    """Take a nonce out of the world: of any number who try, one gets it. None where there is none.
+
+    One statement, which is its own transaction: a login asks the database once.
+    """
+    rows = await database.alone(_BURN[database.dialect], nonce, account)
+    if not rows:
+        return None
+    address, origin, expires_at, version = rows[0]
+    moment = _MOMENT.process_result_value(expires_at, database.engine.dialect)
+    assert moment is not None
+    return Burnt(Waiting(address, origin, moment), version or 0)
 
 
 async def forget_expired(connection: AsyncConnection, now: datetime) -> int:

@@ -32,12 +32,16 @@ class Tokens:
 
     async def issue(self, address: str) -> tuple[str, datetime]:
         """A token for a wallet that has just proved itself, and when it ends."""
+        async with self._database.read() as connection:
+            version = (await service.versions(connection, [address]))[address]
+        return self.sign(address, version)
+
+    def sign(self, address: str, version: int) -> tuple[str, datetime]:
+        """The same, for who knows how often the wallet logged out. Where it logs out meanwhile, the token opens nothing."""
         import jwt
 
         now = self._clock.now().replace(microsecond=0)
         until = now + LIFETIME
-        async with self._database.read() as connection:
-            version = (await service.versions(connection, [address]))[address]
         claims = {"iss": _ISSUER, "aud": self._audience, "sub": address, "iat": now, "exp": until, "ver": version}
         return jwt.encode(claims, self._secrets[0], algorithm=_ALGORITHM), until
 

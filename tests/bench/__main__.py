@@ -27,7 +27,7 @@ from kit.database import connect
 from onramp import migrations
 from onramp.dev.anvil import free_port
 from onramp.dev.devchain import DevChain
-from tests.bench import chaincalls, load, truth
+from tests.bench import chaincalls, doors_rows, load, truth
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
@@ -189,19 +189,17 @@ async def measure() -> list[tuple[str, ...]]:
             known = await some_sessions(ours)
             read = reading(known), reading([f"ons_bare_{number}" for number in range(READ)])
             rows.append(await compare("session read", ">= 0.7x", loads(ours, read[0]), loads(bare, read[1])))
-        async with AsyncExitStack() as servers:
-            port = free_port()
-            environment = service_environment(ours_url, port, stripe, rpc)
-            await servers.enter_async_context(process(["-m", "tests.bench.doors", str(port)], port, environment))
-            secret = await viewer_key(ours_url)
-            rows.append(
-                await compare(
-                    "session read with an API key, against one without",
-                    ">= 0.9x",
-                    loads(port, reading(known, "/closed", secret)),
-                    loads(port, reading(known)),
-                )
-            )
+        rows += await doors_rows.rows(
+            url=ours_url,
+            bare_url=bare_url,
+            environment=service_environment(ours_url, free_port(), stripe, rpc),
+            known=known,
+            seconds=SECONDS,
+            rounds=ROUNDS,
+            process=process,
+            compare=compare,
+            reading=reading,
+        )
         async with AsyncExitStack() as servers:
             ours, bare, _, _ = await intake_on(
                 servers, "sqlite", f"sqlite+aiosqlite:///{folder}/ours.db", str(folder / "bare.db"), stripe, rpc
@@ -247,23 +245,6 @@ async def some_sessions(port: int) -> list[str]:
             async with http.post(f"http://127.0.0.1:{port}/api/v1/onramp/sessions", json=body) as answer:
                 made.append((await answer.json())["id"])
     return made
-
-
-async def viewer_key(url: str) -> str:
-    """A viewer's key, in the database that is measured."""
-    from datetime import UTC, datetime
-
-    from kit.keyring import DEVELOPMENT, KeyRing
-    from onramp.api_keys import service
-
-    secret, database = service.new_secret(), connect(url)
-    async with database.write() as connection:
-        await service.create(
-            connection, service.Author("bench", datetime.now(UTC), is_production=False), key_id="key_bench",
-            secret=secret, ring=KeyRing([DEVELOPMENT]), role="viewer", name="bench", person="bench",
-        )  # fmt: skip
-    await database.close()
-    return secret
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The service with one more route: the session read again, for viewers alone, so that the door is all that differs."""
+"""The service with two more routes: the session read again, for viewers and for wallets alone, so that the door is all that differs."""
 
 import asyncio
 import sys
@@ -6,18 +6,21 @@ from dataclasses import replace
 
 import uvloop
 
-from kit.http.routes import _wrap
+from kit.http.routes import Who, _wrap
 from onramp.app import make_app
 from onramp.server import start_app
 from onramp.sessions.routes import BASE, ROUTES
 from onramp.settings import load
 
+CLOSED: dict[Who, str] = {"viewer": "/closed", "wallet": "/mine"}
+
 
 async def serve(port: int) -> None:
     app = make_app(load(), workers=())
     read = next(route for route in ROUTES if (route.method, route.path) == ("GET", BASE + "/{id}"))
-    closed = replace(read, path="/closed/{id}", who="viewer", name="closed")
-    app.router.add_route(closed.method, closed.path, _wrap(closed))
+    for who, base in CLOSED.items():
+        closed = replace(read, path=base + "/{id}", who=who, name="closed_" + who)
+        app.router.add_route(closed.method, closed.path, _wrap(closed))
     await start_app(app, "127.0.0.1", port)
     await asyncio.Event().wait()
 

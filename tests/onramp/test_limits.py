@@ -23,6 +23,7 @@ from onramp.limits.counter import MOST_CLIENTS, MemoryCounts, SharedCounts
 from onramp.limits.policy import Rate, client_address, kind_of, parse_rate
 from onramp.login.tokens import Tokens
 from onramp.settings import SettingsError, load
+from tests.bench.doors_rows import redis
 
 SECRET = bytes(range(32))
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
@@ -172,6 +173,16 @@ async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> No
     for replica in replicas:
         await replica.probe()
         await replica.close()
+
+
+async def test_a_check_costs_one_round_trip() -> None:
+    async with redis() as (path, trips):
+        counts = SharedCounts(f"redis+unix://{path}", SystemClock(), CollectorRegistry())
+        await counts.hit("key", 1, 60)  # connects, and loads the script
+        before = len(trips)
+        assert [await counts.hit("key", 1, 60) for _ in range(10)] == list(range(2, 12))
+        assert len(trips) - before == 10
+        await counts.close()
 
 
 async def test_two_services_with_one_redis_are_one_door(start: Any, redis_url: str) -> None:

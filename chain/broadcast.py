@@ -1,9 +1,11 @@
 """Sending signed bytes to every node. What a node says about it is never proof: only receipts are."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chain.errors import AlreadyKnown, NodeError, Unknown
+from chain.errors import AlreadyKnown, NodeError, NodeTimeout, NonceTooLow, Unknown, Unreachable
+from chain.node import Node
 from chain.pool import Answer, Pool
 from chain.types import keccak, to_hex
 
@@ -37,15 +39,48 @@ async def broadcast(pool: Pool, raw: bytes, *, in_order: bool = False) -> Broadc
     have is counted as an error: it did something else, or lies.
     """
     tx_hash = to_hex(keccak(raw))
-    accepted: list[str] = []
-    known: list[str] = []
-    errors: dict[type[NodeError], list[str]] = {}
-    details: list[str] = []
 
     def took(answer: Answer) -> bool:
         return isinstance(_refusal(answer, tx_hash), AlreadyKnown | None)
 
     answers = await pool.everywhere("eth_sendRawTransaction", [to_hex(raw)], until=took if in_order else None)
+    return _result(tx_hash, answers)
+
+
+async def broadcast_in_order(pool: Pool, raws: Sequence[bytes]) -> list[BroadcastResult]:
+    """Send one wallet's transactions, lowest nonce first: all of them to one node, then to each other node in the same order.
+
+    For the reason given at `broadcast`, in fewer round trips: the other nodes are fed side by side, and one that does not answer
+    is left out for the rest. What no node took holds back what follows, unless a node says that its nonce has passed.
+    """
+    hashes = [to_hex(keccak(raw)) for raw in raws]
+    told: list[dict[str, Answer]] = [{} for _ in raws]
+
+    async def feed(node: Node) -> bool:
+        for raw, tx_hash, answers in zip(raws, hashes, told, strict=True):
+            answers[node.name] = answer = await pool.ask(node, "eth_sendRawTransaction", [to_hex(raw)])
+            silent = isinstance(answer.error, Unreachable | NodeTimeout)
+            if silent or not any(_passes(one, tx_hash) for one in answers.values()):
+                return False
+        return True
+
+    others = sorted(pool.nodes, key=lambda node: not node.usable)
+    while others and not await feed(others.pop(0)):
+        """The next node leads."""
+    await asyncio.gather(*(feed(node) for node in others))
+    return [_result(tx_hash, answers.values()) for tx_hash, answers in zip(hashes, told, strict=True)]
+
+
+def _passes(answer: Answer, tx_hash: str) -> bool:
+    """Whether the next nonce may follow, by what this node said."""
+    return isinstance(_refusal(answer, tx_hash), AlreadyKnown | NonceTooLow | None)
+
+
+def _result(tx_hash: str, answers: Iterable[Answer]) -> BroadcastResult:
+    accepted: list[str] = []
+    known: list[str] = []
+    errors: dict[type[NodeError], list[str]] = {}
+    details: list[str] = []
     for answer in answers:
         error = _refusal(answer, tx_hash)
         if error is None:

@@ -177,17 +177,18 @@ class Pool:
         answer; then all others at once.
         """
 
-        async def ask(node: Node) -> Answer:
-            try:
-                return Answer(node.name, result=await node.call(method, params, timeout))
-            except NodeError as error:
-                return Answer(node.name, error=error)
-
         waiting = sorted(self._nodes, key=lambda node: not node.usable)
         answers: list[Answer] = []
         while until is not None and waiting and not (answers and until(answers[-1])):
-            answers.append(await ask(waiting.pop(0)))
-        return answers + list(await asyncio.gather(*(ask(node) for node in waiting)))
+            answers.append(await self.ask(waiting.pop(0), method, params, timeout))
+        return answers + list(await asyncio.gather(*(self.ask(node, method, params, timeout) for node in waiting)))
+
+    async def ask(self, node: Node, method: str, params: list[Any], timeout: float | None = None) -> Answer:
+        """One node's answer; never raises for what it does."""
+        try:
+            return Answer(node.name, result=await node.call(method, params, timeout))
+        except NodeError as error:
+            return Answer(node.name, error=error)
 
     def heads(self) -> dict[str, int]:
         """The newest block each operator has told of, by what was last asked.

@@ -296,7 +296,12 @@ def make_workers(
     if "treasury" in only and core.signer is not None and core.rules.hot_wallet is not None:
         policy = governing.active_policy(core.settings, core.rules, core.rules.hot_wallet, core.screening)
         made["treasury"] = Sender(
-            config=SenderConfig(chain_id=core.rules.chain_id, wallet=core.rules.hot_wallet, token=core.rules.token),
+            config=SenderConfig(
+                chain_id=core.rules.chain_id,
+                wallet=core.rules.hot_wallet,
+                token=core.rules.token,
+                max_in_flight=core.settings.HOT_WALLET_PIPELINE,
+            ),
             database=core.database,
             chain=PoolWalletChain(core.pool, wallet=core.rules.hot_wallet, token=core.rules.token),
             signer=core.signer,

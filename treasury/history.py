@@ -1,6 +1,6 @@
 """What happened to each payout and transaction, line by line; never changed, never deleted."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +50,33 @@ async def record(
     """Write one line, in the transaction that makes the change."""
     values = {"subject_id": subject_id, "at": at, "from": from_status, "to": to_status, "by": by, "note": note}
     await conn.execute(_INSERT, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of many lines written together."""
+
+    subject_id: str
+    from_status: str | None
+    to_status: str
+    note: str
+
+
+async def record_all(conn: AsyncConnection, lines: Sequence[Line], *, at: datetime, by: str) -> None:
+    """The same for many."""
+    if lines:
+        rows = [
+            {
+                "subject_id": one.subject_id,
+                "at": at,
+                "from": one.from_status,
+                "to": one.to_status,
+                "by": by,
+                "note": one.note,
+            }
+            for one in lines
+        ]
+        await conn.execute(_INSERT, rows)
 
 
 async def of(conn: AsyncConnection, subject_id: str) -> list[HistoryEntry]:

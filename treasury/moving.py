@@ -1,5 +1,7 @@
 """The one way a treasury row changes its status: ask the machine, compare and set, write history and ledger."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.store import compare_and_set
 from treasury import history
+from treasury.history import Line
 from treasury.ledger.machine import account_of
-from treasury.ledger.service import follow
+from treasury.ledger.service import follow, follow_all
 from treasury.status import Moved, Moves, Refused, Same, Status, decide
 
 _TRIES = 5
@@ -51,3 +54,61 @@ async def apply(
                 await follow(conn, table, row_id, decision.to, now=now, by=by)
         return decision
     raise MoveRefused(f"{row_id} is being changed by others")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of many that learn the same fact: what is set with it, and what its history says."""
+
+    row_id: str
+    note: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def apply_all(
+    conn: AsyncConnection,
+    table: sa.Table,
+    moves: Moves,
+    changes: Sequence[Change],
+    fact: str,
+    *,
+    now: datetime,
+    by: str,
+) -> None:
+    """`apply` for many rows, in as many statements as for one; each sets the same columns. Raises MoveRefused."""
+    found = await conn.execute(sa.select(table.c.id, table.c.status).where(table.c.id.in_([c.row_id for c in changes])))
+    states = {row.id: Status(row.status) for row in found}
+    late: list[Change] = []
+    for state in dict.fromkeys(states.values()):
+        decision = decide(moves, state, fact)
+        if isinstance(decision, Refused):
+            raise MoveRefused(f"{next(row for row in states if states[row] is state)}: {decision.reason}")
+        alike = [change for change in changes if states.get(change.row_id) is state]
+        done = await _set_all(conn, table, state, alike, {"status": decision.to, "updated_at": now})
+        late += [change for change in alike if change.row_id not in done]
+        if isinstance(decision, Moved):
+            lines = [Line(one.row_id, state, decision.to, one.note) for one in alike if one.row_id in done]
+            await history.record_all(conn, lines, at=now, by=by)
+            if account_of(table.name, state) is not account_of(table.name, decision.to):
+                await follow_all(conn, table, sorted(done), decision.to, now=now, by=by)
+    for change in [*late, *(change for change in changes if change.row_id not in states)]:
+        # Another changed it in between, or it is gone: asked again, alone.
+        await apply(conn, table, moves, change.row_id, fact, now=now, by=by, note=change.note, **change.values)
+
+
+async def _set_all(
+    conn: AsyncConnection, table: sa.Table, state: Status, changes: Sequence[Change], common: dict[str, Any]
+) -> set[str]:
+    """Compare and set, row by row in one statement; the ids of those that were still in `state`."""
+    values = dict(common)
+    for name in changes[0].values:
+        column = table.c[name]
+        said = {change.row_id: change.values[name] for change in changes}
+        alike = len(set(said.values())) == 1
+        values[name] = (
+            changes[0].values[name]
+            if alike
+            else sa.case({row: sa.literal(value, column.type) for row, value in said.items()}, value=table.c.id)
+        )
+    mine = sa.and_(table.c.id.in_([change.row_id for change in changes]), table.c.status == state)
+    return set((await conn.execute(sa.update(table).where(mine).values(values).returning(table.c.id))).scalars())

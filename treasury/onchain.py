@@ -1,9 +1,9 @@
 """The chain as the sender of one wallet sees it, on the pool of nodes."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
-from chain.broadcast import broadcast
+from chain.broadcast import BroadcastResult, broadcast, broadcast_in_order
 from chain.confirm import ExpectedTransfer, Verdict, prove, prove_native
 from chain.errors import NoAgreement, NodeError
 from chain.pool import Pool
@@ -112,8 +112,15 @@ class PoolWalletChain:
 
     async def broadcast(self, raw: bytes, *, in_order: bool = False) -> BroadcastReport:
         """To every node; `already known` counts as reached."""
-        result = await broadcast(self._pool, raw, in_order=in_order)
-        return BroadcastReport(len(result.accepted_by) + len(result.already_known_by), result.details)
+        return _report(await broadcast(self._pool, raw, in_order=in_order))
+
+    async def broadcast_in_order(self, raws: Sequence[bytes]) -> list[BroadcastReport]:
+        """To one node first, then to the others, lowest nonce first at each."""
+        return [_report(result) for result in await broadcast_in_order(self._pool, raws)]
+
+
+def _report(result: BroadcastResult) -> BroadcastReport:
+    return BroadcastReport(len(result.accepted_by) + len(result.already_known_by), result.details)
 
 
 def _bytes_of(fields: Any, tx_hash: str) -> bytes | None:

@@ -101,8 +101,10 @@ class OpenGate:
 class Rules(Protocol):
     """What the policy says of an operation at the moment it would be signed; each answer is a sentence for people."""
 
-    async def payout_above(self, conn: AsyncConnection, payout: Payout, now: datetime) -> str | None:
-        """Which limit the payout is above, so that a person must approve it; None for none."""
+    async def payouts_above(
+        self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
+    ) -> Sequence[str | None]:
+        """For each, which limit it is above where those before it are paid, so that a person must approve it; None for none."""
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         """Why this sweep would not be planned now; None where it would."""
@@ -116,8 +118,8 @@ class Rules(Protocol):
     async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
         """What the active policy lists, with floors and ceilings."""
 
-    def listed(self, address: Address) -> bool:
-        """Whether nobody may pay this address."""
+    def listed(self, payout: Payout) -> bool:
+        """Whether nobody may pay its recipient, and no person let it through all the same."""
 
     async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
         """Let an approved policy count whose time has come; its version. Raises Problem where another process just did."""
@@ -126,10 +128,12 @@ class Rules(Protocol):
 class NoRules:
     """No limits: what the sender itself demands is all."""
 
-    async def payout_above(self, conn: AsyncConnection, payout: Payout, now: datetime) -> str | None:
+    async def payouts_above(
+        self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
+    ) -> Sequence[str | None]:
         """None is ever too much."""
-        del conn, payout, now
-        return None
+        del conn, now
+        return [None] * len(payouts)
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         """None is ever wrong."""
@@ -151,9 +155,9 @@ class NoRules:
         del conn
         return ()
 
-    def listed(self, address: Address) -> bool:
+    def listed(self, payout: Payout) -> bool:
         """Nobody is."""
-        del address
+        del payout
         return False
 
     async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
@@ -206,3 +210,6 @@ class WalletChain(Protocol):
 
         Silence of all is a report that reached nobody, not an error.
         """
+
+    async def broadcast_in_order(self, raws: Sequence[bytes]) -> list[BroadcastReport]:
+        """The same for several nonces, the lowest first at each node; what nobody took holds back what follows."""

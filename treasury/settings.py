@@ -21,6 +21,9 @@ class TreasurySettings(BaseModel):
     )
     HOT_WALLET_KEYSTORE: Path | None = Field(default=None, description="`local`: an encrypted keystore file.")
     HOT_WALLET_PASSWORD: SecretStr | None = Field(default=None, description="`local`: opens the keystore.")
+    HOT_WALLET_PIPELINE: int = Field(
+        default=1, ge=1, le=16, description="How many transactions may be signed before the first of them is mined."
+    )
     COLD_SAFE_ADDRESS: str = Field(default="", description="The Safe that sweeps go to.")
     COLD_SAFE_OWNERS: str = Field(default="", description="Exactly its owners, comma-separated.")
     COLD_SAFE_THRESHOLD: int = Field(default=3, ge=1, description="Exactly its threshold.")

@@ -1,6 +1,7 @@
 """Stand-ins that pass for the real outside: a chain of one wallet that really decodes and checks what it is sent."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -228,3 +229,10 @@ class FakeChain:
         tx_hash = "0x" + keccak(raw).hex()
         known = tx_hash in self.mined or tx_hash in {tx.hash for tx in self.pending.values()}
         return BroadcastReport(2) if known else BroadcastReport(0, ("Node one: invalid nonce",))
+
+    async def broadcast_in_order(self, raws: Sequence[bytes]) -> list[BroadcastReport]:
+        reports: list[BroadcastReport] = []
+        for raw in raws:
+            stopped = reports and not reports[-1].reached
+            reports.append(BroadcastReport(0, ("held back",)) if stopped else await self.broadcast(raw))
+        return reports

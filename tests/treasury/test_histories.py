@@ -116,14 +116,15 @@ class Histories(RuleBasedStateMachine):
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(depth=st.sampled_from([1, 1, 4]))
+    def begin(self, depth: int) -> None:
         self.world = World(self.database)
         self.world.policy = Floor()
         self.world.signer = Watched(self.world)
         self.world.chain.balance = 200 * MUSD
         self.run(self.world.forget())
-        self.sender = self.world.sender()
+        self.world.chain.room = self.depth = depth
+        self.sender = self.world.sender(max_in_flight=depth)
         self.sessions: dict[str, bool] = {}
         self.panicked = self.healed = False
         self.came_in = 0
@@ -170,7 +171,7 @@ class Histories(RuleBasedStateMachine):
                 if not self.run(self.sender.step()):
                     return
             except Crash:
-                self.sender = self.world.sender()
+                self.sender = self.world.sender(max_in_flight=self.depth)
 
     @rule(name=st.sampled_from(CHECKPOINTS))
     def the_process_dies(self, name: str) -> None:
@@ -181,7 +182,7 @@ class Histories(RuleBasedStateMachine):
                 left.clear()
                 raise Crash(reached)
 
-        self.sender = self.world.sender(checkpoint)
+        self.sender = self.world.sender(checkpoint, max_in_flight=self.depth)
         self.work()
 
     @rule(payouts=_SELDOM, swept=_SELDOM, drift=_SELDOM, reverts=_SELDOM)

@@ -1,7 +1,7 @@
 """A sender with a fake chain, Stripe's word and a clock around it, and the questions that tests ask of it."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -123,8 +123,8 @@ class Policy(NoRules):
         self.active = "1"
         self.list: set[str] = set()
 
-    async def payout_above(self, conn: AsyncConnection, payout: Payout, now: datetime) -> str | None:
-        return "payouts.approval_above" if payout.amount > self.approval_above else None
+    async def payouts_above(self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime) -> list[str | None]:
+        return ["payouts.approval_above" if one.amount > self.approval_above else None for one in payouts]
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         return self.objection
@@ -132,8 +132,8 @@ class Policy(NoRules):
     async def version(self, conn: AsyncConnection) -> str:
         return self.active
 
-    def listed(self, address: str) -> bool:
-        return address in self.list
+    def listed(self, payout: Payout) -> bool:
+        return payout.to in self.list
 
 
 class World:

@@ -1,5 +1,6 @@
 """The verbs of unexplained transactions, each in the caller's open transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -56,10 +57,12 @@ async def unmatched(conn: AsyncConnection, chain_id: int, wallet: str) -> list[F
     return await _select(conn, _UNMATCHED, chain_id, wallet)
 
 
-async def carries(conn: AsyncConnection, reference: str) -> bool:
-    """Whether a transaction on chain that was not ours to make carries this reference."""
-    query = sa.select(sa.literal(1)).where(foreign.c.reference == reference).limit(1)
-    return (await conn.execute(query)).first() is not None
+_CARRIED = sa.select(foreign.c.reference).where(foreign.c.reference.in_(sa.bindparam("references", expanding=True)))
+
+
+async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
+    """Which of these a transaction on chain carries that was not ours to make."""
+    return set((await conn.execute(_CARRIED, {"references": list(references)})).scalars())
 
 
 async def matched(conn: AsyncConnection, foreign_id: str, payout_id: str) -> None:

@@ -1,8 +1,10 @@
 """The verbs of the ledger, each in the caller's open transaction."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,36 +61,58 @@ async def follow(
     conn: AsyncConnection, table: sa.Table, row_id: str, status: Status, *, now: datetime, by: str
 ) -> None:
     """Bring the amount of a payout or sweep to the account of its status, from wherever it stands."""
+    await follow_all(conn, table, [row_id], status, now=now, by=by)
+
+
+_LASTS = sa.select(ledger).where(ledger.c.subject.in_(sa.bindparam("ids", expanding=True))).order_by(ledger.c.sequence)
+
+
+async def follow_all(
+    conn: AsyncConnection, table: sa.Table, row_ids: Sequence[str], status: Status, *, now: datetime, by: str
+) -> None:
+    """The same for many rows that came to one status together."""
     target = account_of(table.name, status)
-    if target is None:
+    if target is None or not row_ids:
         return
+    rows = (await conn.execute(_standing(table), {"ids": list(row_ids)})).fetchall()
+    known = [to_posting(row) for row in (await conn.execute(_LASTS, {"ids": list(row_ids)})).fetchall()]
+    lasts = {(posting.subject, posting.asset): posting for posting in known}
+    postings = []
+    for row in rows:
+        last = lasts.get((row.id, row.asset))
+        at, sequence = (Account.AVAILABLE, 0) if last is None else (last.to_account, last.sequence + 1)
+        steps = [(at, target, row.amount)]
+        if last is not None and last.amount != row.amount and at is not Account.AVAILABLE:
+            # A panic takes what there is when it is signed, which is not what was held for it.
+            steps = [(at, Account.AVAILABLE, last.amount), (Account.AVAILABLE, target, row.amount)]
+        for source, destination, amount in steps:
+            if source is not destination:
+                postings.append(
+                    {
+                        "wallet": row.wallet,
+                        "asset": row.asset,
+                        "kind": kind_of(source, destination),
+                        "subject": row.id,
+                        "sequence": sequence,
+                        "from_account": source,
+                        "to_account": destination,
+                        "amount": amount,
+                        "block_number": row.block_number,
+                        "by": by,
+                        "note": "",
+                        "at": now,
+                    }
+                )
+                sequence += 1
+    await insert_or_nothing(conn, ledger, postings, ["subject", "asset", "sequence"])
+
+
+@cache
+def _standing(table: sa.Table) -> Any:
+    # Written once for each table: building the text cost more than its run.
     c = table.c
-    row = (await conn.execute(sa.select(c.wallet, c.asset, c.amount, c.block_number).where(c.id == row_id))).one()
-    query = sa.select(ledger).where(ledger.c.subject == row_id, ledger.c.asset == row.asset)
-    found = (await conn.execute(query.order_by(ledger.c.sequence.desc()).limit(1))).first()
-    last = None if found is None else to_posting(found)
-    at, sequence = (Account.AVAILABLE, 0) if last is None else (last.to_account, last.sequence + 1)
-    steps = [(at, target, row.amount)]
-    if last is not None and last.amount != row.amount and at is not Account.AVAILABLE:
-        # A panic takes what there is when it is signed, which is not what was held for it.
-        steps = [(at, Account.AVAILABLE, last.amount), (Account.AVAILABLE, target, row.amount)]
-    for source, destination, amount in steps:
-        if source is not destination:
-            await post(
-                conn,
-                wallet=row.wallet,
-                asset=row.asset,
-                kind=kind_of(source, destination),
-                subject=row_id,
-                source=source,
-                target=destination,
-                amount=amount,
-                now=now,
-                sequence=sequence,
-                block_number=row.block_number,
-                by=by,
-            )
-            sequence += 1
+    query = sa.select(c.id, c.wallet, c.asset, c.amount, c.block_number)
+    return query.where(c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 async def owe_usdc(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> bool:

@@ -1,6 +1,6 @@
 """The verbs of payouts, each in the caller's open transaction."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -89,6 +89,14 @@ async def get(conn: AsyncConnection, payout_id: str) -> Payout | None:
     return await _one(conn, payouts.c.id == payout_id)
 
 
+_BY_ID = sa.select(payouts).where(payouts.c.id.in_(sa.bindparam("ids", expanding=True)))
+
+
+async def get_all(conn: AsyncConnection, payout_ids: Sequence[str]) -> list[Payout]:
+    """These, in any order."""
+    return [to_payout(row) for row in (await conn.execute(_BY_ID, {"ids": list(payout_ids)})).fetchall()]
+
+
 async def by_session(conn: AsyncConnection, session_id: str) -> Payout | None:
     """The payout of a session."""
     return await _one(conn, payouts.c.session_id == session_id)
@@ -124,7 +132,7 @@ _HEAD = (
         ),
     )
     .order_by(sa.case((payouts.c.reason == Reason.PAYMENT_MISMATCH, 0), else_=1), payouts.c.created_at, payouts.c.id)
-    .limit(1)
+    .limit(sa.bindparam("most", type_=sa.Integer()))
 )
 _STOPPED = _OF_WALLET.where(payouts.c.status == Status.HELD, payouts.c.reason.in_(list(STOPPED))).order_by(
     payouts.c.created_at, payouts.c.id
@@ -133,8 +141,13 @@ _STOPPED = _OF_WALLET.where(payouts.c.status == Status.HELD, payouts.c.reason.in
 
 async def head(conn: AsyncConnection, wallet: str, token: str) -> Payout | None:
     """Whose turn it is: one that Stripe contradicted comes before all, else the oldest."""
-    row = (await conn.execute(_HEAD, {"wallet": wallet, "token": token})).first()
-    return None if row is None else to_payout(row)
+    return next(iter(await heads(conn, wallet, token, 1)), None)
+
+
+async def heads(conn: AsyncConnection, wallet: str, token: str, most: int) -> list[Payout]:
+    """The first of the queue, in their order."""
+    known = {"wallet": wallet, "token": token, "most": most}
+    return [to_payout(row) for row in (await conn.execute(_HEAD, known)).fetchall()]
 
 
 async def unsigned(conn: AsyncConnection, wallet: str, *, besides: Reason) -> list[Payout]:
@@ -193,23 +206,26 @@ async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int
     return sum((await conn.execute(_HELD, known)).scalars())
 
 
+_LEAVING = sa.select(payouts.c.amount).where(
+    payouts.c.wallet == sa.bindparam("wallet"),
+    payouts.c.asset == sa.bindparam("asset"),
+    sa.or_(
+        payouts.c.status.in_(list(IN_FLIGHT)),
+        sa.and_(payouts.c.status == Status.APPROVED, payouts.c.transaction_id.is_not(None)),
+        sa.and_(payouts.c.status == Status.FINAL, payouts.c.block_number > sa.bindparam("block")),
+    ),
+)
+
+
 async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
-    """Base units that signed transactions take out of a balance read at `block_number`."""
-    c = payouts.c
-    flying = c.status.in_(list(IN_FLIGHT))
-    later = sa.and_(c.status == Status.FINAL, c.block_number > block_number)
-    return await _sum(conn, c.wallet == wallet, c.asset == asset, sa.or_(flying, later))
+    """Base units that transactions with a nonce take out of a balance read at `block_number`."""
+    return sum((await conn.execute(_LEAVING, {"wallet": wallet, "asset": asset, "block": block_number})).scalars())
 
 
 async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
     """How many payouts are in each state."""
     rows = await conn.execute(sa.select(payouts.c.status, sa.func.count()).group_by(payouts.c.status))
     return {row[0]: row[1] for row in rows}
-
-
-async def _sum(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> int:
-    # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
-    return sum((await conn.execute(sa.select(payouts.c.amount).where(*conditions))).scalars())
 
 
 async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Payout | None:

@@ -1,6 +1,6 @@
 """The active policy as the sender and the orders ask it. Implements `ports.Rules` and `sweeps.ordering.Planner`."""
 
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,9 +13,10 @@ from kit.problems import Problem
 from treasury import inventory
 from treasury.cold.identity import ColdPin
 from treasury.payouts import service as payouts_service
-from treasury.payouts.table import Payout, payouts
+from treasury.payouts.table import Payout
+from treasury.payouts.table import payouts as payouts_table
 from treasury.policy import planner, service
-from treasury.policy.model import DECIMALS, GAS_ASSET, MUSD, AssetPolicy
+from treasury.policy.model import DECIMALS, GAS_ASSET, MUSD, AssetPolicy, PayoutLimits
 from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot
 from treasury.policy.table import Version
 from treasury.ports import WalletView
@@ -29,6 +30,32 @@ from treasury.transactions.table import transactions
 DAY: Final = timedelta(days=1)
 Promised = Callable[[AsyncConnection], Awaitable[int]]
 """MUSD, in base units, of buyers whose payment is under way."""
+
+
+# Written once: the sender asks before each signature.
+_PAID: Final = (
+    sa.select(payouts_table.c.amount)
+    .join(transactions, transactions.c.id == payouts_table.c.transaction_id)
+    .where(
+        payouts_table.c.wallet == sa.bindparam("wallet"),
+        payouts_table.c.asset == sa.bindparam("asset"),
+        payouts_table.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
+        payouts_table.c.id.not_in(sa.bindparam("besides", expanding=True)),
+        transactions.c.created_at >= sa.bindparam("since"),
+    )
+)
+
+
+def _above(limits: PayoutLimits, amount: int, paid: int) -> str | None:
+    """`paid`: in the last 24 hours, with this one."""
+    for name in ("approval_above", "max_per_transaction"):
+        most = getattr(limits, name)
+        if amount > most:
+            return f"payouts.{name}: it is above {format_units(most, DECIMALS)} MUSD"
+    if paid > limits.max_per_day:
+        most = limits.max_per_day
+        return f"payouts.max_per_day: the last 24 hours would take more than {format_units(most, DECIMALS)} MUSD"
+    return None
 
 
 async def _nothing(conn: AsyncConnection) -> int:
@@ -57,24 +84,15 @@ class ActivePolicy:
         self._cold = cold
         self._promised = promised
         self._refused = refused
-        self._cleared: Address | None = None
 
-    async def payout_above(self, conn: AsyncConnection, payout: Payout, now: datetime) -> str | None:
-        """The first limit it is above, as a sentence.
-
-        The sender asks this about a payout right before it asks whether its recipient is `listed`: a payout that a person
-        cleared is remembered for that one question, so that the next payout to the same recipient is held again.
-        """
-        self._cleared = payout.to if payout.cleared_by is not None else None
+    async def payouts_above(self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime) -> list[str | None]:
+        """The first limit that each is above, as a sentence; the day counts those before it as paid."""
         limits = (await self._active(conn)).terms.policy.payouts
-        for name in ("approval_above", "max_per_transaction"):
-            most = getattr(limits, name)
-            if payout.amount > most:
-                return f"payouts.{name}: it is above {format_units(most, DECIMALS)} MUSD"
-        if await self._paid(conn, payout, now - DAY) + payout.amount > limits.max_per_day:
-            most = limits.max_per_day
-            return f"payouts.max_per_day: the last 24 hours would take more than {format_units(most, DECIMALS)} MUSD"
-        return None
+        paid, found = await self._paid(conn, payouts, now - DAY), list[str | None]()
+        for payout in payouts:
+            paid += payout.amount
+            found.append(_above(limits, payout.amount, paid))
+        return found
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         """The plan made anew, as if this sweep had not been proposed yet."""
@@ -104,10 +122,9 @@ class ActivePolicy:
         """`fees.max_fee_gwei`, in wei."""
         return (await self._active(conn)).terms.policy.max_fee
 
-    def listed(self, address: Address) -> bool:
-        """Whether the list of those not to be paid has it, and no person cleared the payout that is being decided."""
-        recipient = to_checksum(address)
-        return recipient in self._refused and recipient != self._cleared
+    def listed(self, payout: Payout) -> bool:
+        """Whether the list of those not to be paid has its recipient, and no person cleared it."""
+        return payout.cleared_by is None and to_checksum(payout.to) in self._refused
 
     async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
         """The number of the version that counts from now on; None where none was due. Raises Problem."""
@@ -197,14 +214,13 @@ class ActivePolicy:
         processing = await self._promised(conn) if symbol == MUSD else 0
         return Snapshot(asset, on_chain, holds, processing, swept, active, first)
 
-    async def _paid(self, conn: AsyncConnection, payout: Payout, since: datetime) -> int:
+    async def _paid(self, conn: AsyncConnection, besides: Sequence[Payout], since: datetime) -> int:
         """Base units of other payouts that were given a nonce since, and are not known to have failed."""
-        p, t = payouts.c, transactions.c
-        counted = p.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED])
-        query = sa.select(p.amount).join(transactions, t.id == p.transaction_id)
-        query = query.where(p.wallet == payout.wallet, p.asset == payout.asset, counted, t.created_at >= since)
+        if not besides:
+            return 0
+        known = {"wallet": besides[0].wallet, "asset": besides[0].asset, "since": since}
         # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
-        return sum((await conn.execute(query.where(p.id != payout.id))).scalars())
+        return sum((await conn.execute(_PAID, {**known, "besides": [payout.id for payout in besides]})).scalars())
 
     async def _active(self, conn: AsyncConnection) -> Version:
         return await service.require_active(conn, self._scope)

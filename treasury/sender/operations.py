@@ -1,12 +1,13 @@
 """Payouts and sweeps as the sender sees them: what a transaction is for, told apart by the id alone."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from treasury.moving import apply
+from treasury.moving import Change, apply, apply_all
 from treasury.payouts import service as payouts
 from treasury.payouts.machine import MOVES as PAYOUT_MOVES
 from treasury.payouts.table import Payout
@@ -44,6 +45,16 @@ async def move(
     return await apply(conn, *room, operation_id, fact, now=now, by=by, note=note, **values)
 
 
+async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: str, *, now: datetime) -> None:
+    """Tell a fact to what many transactions are for. Raises MoveRefused."""
+    owed = [change for change in changes if kind_of(change.row_id) == "payout"]
+    if owed:
+        await apply_all(conn, payouts_table, PAYOUT_MOVES, owed, fact, now=now, by=BY)
+    for change in changes:
+        if kind_of(change.row_id) != "payout":
+            await move(conn, change.row_id, fact, now=now, note=change.note, **change.values)
+
+
 async def set_reason(conn: AsyncConnection, operation_id: str, reason: str | None) -> None:
     """Why it waits, without a change of status."""
     room = _room(operation_id)
@@ -58,6 +69,18 @@ async def get(conn: AsyncConnection, operation_id: str) -> Operation | None:
     if kind == "sweep":
         return await sweeps.get(conn, operation_id)
     return await payouts.get(conn, operation_id) if kind == "payout" else None
+
+
+async def get_all(conn: AsyncConnection, operation_ids: Sequence[str]) -> dict[str, Operation]:
+    """These payouts and sweeps, by id."""
+    found: dict[str, Operation] = {}
+    owed = [one for one in operation_ids if kind_of(one) == "payout"]
+    if owed:
+        found |= {payout.id: payout for payout in await payouts.get_all(conn, owed)}
+    for one in operation_ids:
+        if kind_of(one) == "sweep" and (sweep := await sweeps.get(conn, one)) is not None:
+            found[one] = sweep
+    return found
 
 
 async def by_reference(conn: AsyncConnection, reference: str) -> Operation | None:

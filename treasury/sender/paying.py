@@ -1,5 +1,8 @@
 """What can speak against a payout, asked before it gets a nonce; the last of them is Stripe, asked by the treasury itself."""
 
+import asyncio
+from collections.abc import Sequence
+
 from chain.confirm import Reverted, Waiting
 from chain.types import ZERO_ADDRESS
 from treasury.foreign import service as foreign
@@ -16,54 +19,62 @@ from treasury.transactions.table import Transaction
 
 
 class Paying:
-    """Decides about the payout whose turn it is."""
+    """Decides about the payouts whose turn it is."""
 
     def __init__(self, desk: Desk) -> None:
         """Nothing is remembered here."""
         self._desk = desk
 
-    async def ready(self, payout: Payout, view: WalletView) -> Ready | None:
-        """The payout as it is to be signed, or None: it is held, or waits for a word of a person, Stripe or the chain."""
-        desk, config = self._desk, self._desk.config
-        contradicted = payout.reason == Reason.PAYMENT_MISMATCH
-        if contradicted and not desk.pace.due(f"proof:{payout.id}", config.proof_seconds):
-            return None
-        fees = await desk.chain.fees()
-        if not contradicted and await self._objected(payout, view, fees):
-            return None
-        owed = await self._owed(payout)
-        if owed is None:
-            return None
-        return Ready(payout, owed.amount, config.gas_limit, fees)
+    async def ready(self, queue: Sequence[Payout], view: WalletView, ahead: int = 0) -> list[Ready]:
+        """The first of the queue as they are to be signed, up to one that is held, or waits for a person, Stripe or the chain.
 
-    async def _objected(self, payout: Payout, view: WalletView, fees: FeeQuote) -> bool:
-        """The checks that need nobody's word but ours and the chain's."""
+        `ahead`: how many nonces are given out before them, whose gas is not paid yet.
+        """
         desk, config = self._desk, self._desk.config
+        contradicted = queue[0].reason == Reason.PAYMENT_MISMATCH
+        if contradicted and not desk.pace.due(f"proof:{queue[0].id}", config.proof_seconds):
+            return []
+        fees = await desk.chain.fees()
+        asked = queue[:1] if contradicted else await self._unobjected(queue, view, fees, ahead)
+        return [Ready(payout, payout.amount, config.gas_limit, fees) for payout in await self._owed(asked)]
+
+    async def _unobjected(
+        self, queue: Sequence[Payout], view: WalletView, fees: FeeQuote, ahead: int
+    ) -> Sequence[Payout]:
+        """Those before the first that a check speaks against, which needs nobody's word but ours and the chain's."""
+        desk, config = self._desk, self._desk.config
+        references = [payout.reference for payout in queue]
         async with desk.database.read() as conn:
-            spent = await foreign.carries(conn, payout.reference) or await transactions.carries(conn, payout.reference)
+            spent = await foreign.carried(conn, references) | await transactions.carried(conn, references)
             leaving = await operations.leaving(conn, config.wallet, config.asset, view.block_number)
-            before = await transactions.of_operation(conn, payout.id)
-            above = await desk.rules.payout_above(conn, payout, desk.clock.now())
+            before = await transactions.of_operations(conn, [payout.id for payout in queue])
+            above = await desk.rules.payouts_above(conn, queue, desk.clock.now())
             ceiling = await desk.rules.max_fee(conn) or config.max_fee
-        if spent:
-            return await self._hold(payout, Reason.REFERENCE_SPENT, "a transfer with its reference exists already")
-        if payout.to in {ZERO_ADDRESS, config.token, config.wallet}:
-            return await self._hold(payout, Reason.RECIPIENT_REFUSED, f"{payout.to} cannot be paid")
-        if desk.rules.listed(payout.to):
-            return await self._hold(payout, Reason.SCREENING, "the recipient is on the list of those not to be paid")
-        if above is not None and payout.approved_by is None:
-            return await self._ask(payout, above)
-        for transaction in before:
-            # Two persons asked for another attempt; each signature ever given for it must be dead, on the chain's word.
-            if not await self._dead(transaction, view):
-                return await self._hold(payout, Reason.NOT_PROVED_DEAD, "an earlier attempt may still be mined")
-        if fees.max_fee > ceiling:
-            return await self._hold(payout, Reason.FEE_CEILING, f"the chain asks {fees.max_fee} wei, above {ceiling}")
-        if payout.amount > view.token - leaving:
-            return await self._hold(payout, Reason.INSUFFICIENT, "the hot wallet holds too little")
-        if config.gas_limit * fees.max_fee > view.native:
-            return await self._hold(payout, Reason.INSUFFICIENT, "the hot wallet holds too little for gas")
-        return False
+        for place, (payout, rule) in enumerate(zip(queue, above, strict=True)):
+            leaving += payout.amount
+            gas = (ahead + place + 1) * config.gas_limit * fees.max_fee
+            tried = [one for one in before if one.operation_id == payout.id]
+            if payout.reference in spent:
+                await hold(desk, payout, Reason.REFERENCE_SPENT, "a transfer with its reference exists already")
+            elif payout.to in {ZERO_ADDRESS, config.token, config.wallet}:
+                await hold(desk, payout, Reason.RECIPIENT_REFUSED, f"{payout.to} cannot be paid")
+            elif desk.rules.listed(payout):
+                await hold(desk, payout, Reason.SCREENING, "the recipient is on the list of those not to be paid")
+            elif rule is not None and payout.approved_by is None:
+                await self._ask(payout, rule)
+            elif not all([await self._dead(one, view) for one in tried]):
+                # Two persons asked for another attempt; each signature ever given for it must be dead, on the chain's word.
+                await hold(desk, payout, Reason.NOT_PROVED_DEAD, "an earlier attempt may still be mined")
+            elif fees.max_fee > ceiling:
+                await hold(desk, payout, Reason.FEE_CEILING, f"the chain asks {fees.max_fee} wei, above {ceiling}")
+            elif leaving > view.token:
+                await hold(desk, payout, Reason.INSUFFICIENT, "the hot wallet holds too little")
+            elif gas > view.native:
+                await hold(desk, payout, Reason.INSUFFICIENT, "the hot wallet holds too little for gas")
+            else:
+                continue
+            return queue[:place]
+        return queue
 
     async def _dead(self, transaction: Transaction, view: WalletView) -> bool:
         """Its nonce is spent (None: it was lost to another), and each of its hashes is reverted, or unknown to all."""
@@ -78,41 +89,52 @@ class Paying:
                 return False
         return True
 
-    async def _hold(self, payout: Payout, reason: Reason, note: str) -> bool:
-        await hold(self._desk, payout, reason, note)
-        return True
-
-    async def _ask(self, payout: Payout, rule: str) -> bool:
+    async def _ask(self, payout: Payout, rule: str) -> None:
         """Above a limit: a person decides, others are paid meanwhile."""
         desk = self._desk
         async with desk.leader.write() as conn:
             now = desk.clock.now()
             await payouts.move(conn, payout.id, Fact.ASKED, now=now, note=rule, reason=Reason.AWAITING_APPROVAL)
         desk.alarms.ring("payout_awaiting_approval", payout.id, rule=rule)
-        return True
 
-    async def _owed(self, payout: Payout) -> Owed | None:
-        """Stripe's own word; None where there is none now, or where it contradicts the row."""
-        desk = self._desk
+    async def _owed(self, queue: Sequence[Payout]) -> list[Payout]:
+        """Those before the first that Stripe says nothing of just now; none where it contradicts one of the rows."""
+        words = await asyncio.gather(*(self._word(payout) for payout in queue))
+        good: list[Payout] = []
+        silent = contradicted = False
+        for payout, word in zip(queue, words, strict=True):
+            if isinstance(word, ProofUnavailable):
+                log.warning("treasury.proof_unavailable", payout=payout.id)
+                self._desk.pace.wait("signer", self._desk.config.scan_seconds)
+                silent = True
+            elif word is None or (word.to, word.amount) != (payout.to, payout.amount):
+                await self._contradicted(payout, word)
+                contradicted = True
+            elif payout.reason == Reason.PAYMENT_MISMATCH:
+                await self._agreed_again(payout)
+            elif not silent:
+                good.append(payout)
+        return [] if contradicted else good
+
+    async def _word(self, payout: Payout) -> Owed | ProofUnavailable | None:
         try:
-            owed = await desk.proof.owed(payout.session_id, payout.stripe_session_id)
-        except ProofUnavailable:
-            log.warning("treasury.proof_unavailable", payout=payout.id)
-            desk.pace.wait("signer", desk.config.scan_seconds)
-            return None
-        if owed is None or (owed.to, owed.amount) != (payout.to, payout.amount):
-            note = "Stripe knows no such payment" if owed is None else "Stripe says another amount or wallet"
-            await hold(desk, payout, Reason.PAYMENT_MISMATCH, note)
-            desk.pace.wait(f"proof:{payout.id}", desk.config.proof_seconds)
-            desk.metrics.stopped(True)
-            return None
-        if payout.reason == Reason.PAYMENT_MISMATCH:
-            # It agrees now; the other checks have not been made for it in this cycle, so it queues again.
-            async with desk.leader.write() as conn:
-                await payouts.move(conn, payout.id, Fact.TAKEN, now=desk.clock.now(), note="Stripe agrees", reason=None)
-            desk.alarms.clear(f"payout_{Reason.PAYMENT_MISMATCH}", payout.id)
-            return None
-        return owed
+            return await self._desk.proof.owed(payout.session_id, payout.stripe_session_id)
+        except ProofUnavailable as silence:
+            return silence
+
+    async def _contradicted(self, payout: Payout, word: Owed | None) -> None:
+        desk = self._desk
+        note = "Stripe knows no such payment" if word is None else "Stripe says another amount or wallet"
+        await hold(desk, payout, Reason.PAYMENT_MISMATCH, note)
+        desk.pace.wait(f"proof:{payout.id}", desk.config.proof_seconds)
+        desk.metrics.stopped(True)
+
+    async def _agreed_again(self, payout: Payout) -> None:
+        """The other checks have not been made for it in this cycle, so it queues again."""
+        desk = self._desk
+        async with desk.leader.write() as conn:
+            await payouts.move(conn, payout.id, Fact.TAKEN, now=desk.clock.now(), note="Stripe agrees", reason=None)
+        desk.alarms.clear(f"payout_{Reason.PAYMENT_MISMATCH}", payout.id)
 
 
 def is_contradicted(payout: Payout | None) -> bool:

@@ -139,14 +139,11 @@ class Sender:
             desk.metrics.stopped(True)
         if not stopped:
             await self._sweeper.step(self._leader)
-        signed = 0
-        while (transaction := await self._payment.next(view, stopped=stopped)) is not None:
-            signed += 1
-            # In order, and none behind one that no node has: Mezo's nodes refuse a nonce that leaves a gap.
-            if not await self._tracking.rebroadcast(transaction):
-                break
+        signed = await self._payment.next(view, stopped=stopped)
+        if signed:
+            await self._tracking.rebroadcast(signed)
         await self._rest()
-        return signed > 0
+        return bool(signed)
 
     async def _policy(self) -> None:
         """Terms whose day of waiting is over count from now on, not from the next start."""

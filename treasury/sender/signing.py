@@ -1,5 +1,8 @@
 """Asking the signer, and slowing down where it fails."""
 
+import asyncio
+from collections.abc import Sequence
+
 from treasury.sender.desk import Desk
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed, SignerError, SignerUnavailable
@@ -17,6 +20,28 @@ class Signing:
 
     async def sign(self, intent: Intent) -> Signed | None:
         """Bytes, or None; then the next cycle gives the nonce back, as nothing can be on its way."""
+        return (await self.sign_all([intent]))[0]
+
+    async def sign_all(self, intents: Sequence[Intent]) -> list[Signed | None]:
+        """The same for several, asked for side by side."""
+        desk = self._desk
+        answers = await asyncio.gather(*(self._ask(intent) for intent in intents))
+        failed = False
+        for intent, answer in zip(intents, answers, strict=True):
+            if isinstance(answer, SignerError):
+                outcome = "unavailable" if isinstance(answer, SignerUnavailable) else "refused"
+                desk.alarms.ring(f"signer_{outcome}", intent.wallet, detail=str(answer))
+                failed = True
+        if failed:
+            self._failures += 1
+            desk.pace.wait("signer", min(_MINUTE, 2.0**self._failures))
+        else:
+            self._failures = 0
+            for outcome in ("unavailable", "refused"):
+                desk.alarms.clear(f"signer_{outcome}", intents[0].wallet)
+        return [None if isinstance(answer, SignerError) else answer for answer in answers]
+
+    async def _ask(self, intent: Intent) -> Signed | SignerError:
         desk = self._desk
         started = desk.clock.monotonic()
         try:
@@ -24,12 +49,6 @@ class Signing:
         except SignerError as error:
             outcome = "unavailable" if isinstance(error, SignerUnavailable) else "refused"
             desk.metrics.signed(desk.clock.monotonic() - started, outcome)
-            self._failures += 1
-            desk.pace.wait("signer", min(_MINUTE, 2.0**self._failures))
-            desk.alarms.ring(f"signer_{outcome}", intent.wallet, detail=str(error))
-            return None
-        self._failures = 0
-        for outcome in ("unavailable", "refused"):
-            desk.alarms.clear(f"signer_{outcome}", intent.wallet)
+            return error
         desk.metrics.signed(desk.clock.monotonic() - started, "ok")
         return signed

@@ -19,8 +19,8 @@ class Sweeping:
         """Nothing is remembered here."""
         self._desk = desk
 
-    async def ready(self, sweep: Sweep, view: WalletView) -> Ready | None:
-        """The sweep as it is to be signed, or None: it is held, or over."""
+    async def ready(self, sweep: Sweep, view: WalletView, ahead: int = 0) -> list[Ready]:
+        """The sweep as it is to be signed, or nothing: it is held, or over; `ahead`: nonces whose gas is not paid yet."""
         desk, config = self._desk, self._desk.config
         panic = sweep.kind is Kind.PANIC
         cold = desk.cold
@@ -42,8 +42,8 @@ class Sweeping:
         if fees.max_fee > ceiling:
             return await self._hold(sweep, Reason.FEE_CEILING, f"the chain asks {fees.max_fee} wei, above {ceiling}")
         if not await self._proved(sweep, view):
-            return None
-        return await self._funded(sweep, view, fees)
+            return []
+        return await self._funded(sweep, view, fees, ahead)
 
     async def _proved(self, sweep: Sweep, view: WalletView) -> bool:
         """The Safe is the pinned one, and the one that was approved, not more than ten blocks ago."""
@@ -61,7 +61,7 @@ class Sweeping:
         desk.alarms.clear(f"sweep_{Reason.COLD_WALLET_UNVERIFIED}", sweep.id)
         return True
 
-    async def _funded(self, sweep: Sweep, view: WalletView, fees: FeeQuote) -> Ready | None:
+    async def _funded(self, sweep: Sweep, view: WalletView, fees: FeeQuote, ahead: int) -> list[Ready]:
         """Amount and gas: a panic takes all there is, anything else exactly what was approved."""
         desk, config = self._desk, self._desk.config
         native, panic = sweep.token == NATIVE, sweep.kind is Kind.PANIC
@@ -72,7 +72,7 @@ class Sweeping:
             known = sweep.token == config.token
             balance = view.token if known else await desk.chain.balance_of(sweep.token, view.block_number)
             gas = config.gas_limit if known else await desk.chain.estimate(sweep.token, 0, encode_transfer(sweep.to, 1))
-        cost = gas * fees.max_fee
+        cost = (gas + ahead * config.gas_limit) * fees.max_fee
         async with desk.database.read() as conn:
             leaving = await operations.leaving(conn, config.wallet, sweep.asset, view.block_number)
             objection = None if panic else await desk.rules.sweep_objection(conn, sweep, view, desk.clock.now())
@@ -84,13 +84,13 @@ class Sweeping:
             return await self._hold(sweep, Reason.POLICY, objection)
         if amount > most or cost > view.native:
             return await self._hold(sweep, Reason.INSUFFICIENT, "the hot wallet holds too little for it and its gas")
-        return Ready(sweep, amount, gas, fees, panic=panic)
+        return [Ready(sweep, amount, gas, fees, panic=panic)]
 
-    async def _hold(self, sweep: Sweep, reason: Reason, note: str, *, alarm: bool = True) -> Ready | None:
+    async def _hold(self, sweep: Sweep, reason: Reason, note: str, *, alarm: bool = True) -> list[Ready]:
         await hold(self._desk, sweep, reason, note, alarm=alarm)
-        return None
+        return []
 
-    async def _cancel(self, sweep: Sweep, note: str) -> Ready | None:
+    async def _cancel(self, sweep: Sweep, note: str) -> list[Ready]:
         async with self._desk.leader.write() as conn:
             await sweeps.cancel(conn, sweep.id, now=self._desk.clock.now(), note=note)
-        return None
+        return []

@@ -3,10 +3,13 @@
 Nothing is failed that the chain has not proved. `already known` and `nonce too low` are no news: receipts are.
 """
 
+import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
+from treasury.moving import Change
 from treasury.payouts.machine import Fact as OperationFact
 from treasury.payouts.machine import Reason
 from treasury.ports import WalletView
@@ -37,43 +40,69 @@ class Tracking:
         self._replacement = replacement
         self._next_check: dict[str, int] = {}
         self._taken: dict[str, int] = {}
+        self._looked: dict[str, tuple[tuple[int, int], Waiting]] = {}
 
     async def follow(self, view: WalletView) -> bool:
         """Look at every transaction in flight, lowest nonce first; True where one moved."""
         async with self._desk.database.read() as conn:
             flying = await transactions.in_flight(conn, *self._desk.key)
         self._desk.metrics.in_flight(len(flying))
-        moved = False
-        for transaction in flying:
-            moved |= await self._settle(transaction, view)
-        self._taken = {row.id: self._taken[row.id] for row in flying if row.id in self._taken}
-        return moved
-
-    async def _settle(self, transaction: Transaction, view: WalletView) -> bool:
-        waiting: Reason | None = None
-        for attempt in transaction.attempts:
-            verdict = await self._prove(transaction, attempt)
-            if isinstance(verdict, Proven):
-                await self._mined(transaction, attempt, verdict)
-                return True
-            if isinstance(verdict, Reverted):
-                await self._reverted(transaction, attempt, verdict)
-                return True
-            if isinstance(verdict, Mismatch):
+        # Asked side by side: a deep pipeline costs one round trip, not one for each nonce.
+        looks = await asyncio.gather(*(self._look(transaction, view) for transaction in flying))
+        moved, waiting, proven = False, list[Transaction](), list[tuple[Transaction, Attempt, Proven]]()
+        for transaction, (attempt, verdict) in zip(flying, looks, strict=True):
+            if attempt is None:
+                waiting.append(transaction)
+                await self._wait(transaction, _WAITS.get(verdict.reason) if isinstance(verdict, Waiting) else None)
+            elif isinstance(verdict, Mismatch):
                 await self._wait(transaction, Reason.MISMATCH)
                 self._desk.alarms.ring("transfer_mismatch", transaction.id, tx_hash=attempt.hash, detail=verdict.detail)
-                return False
-            if isinstance(verdict, Waiting):
-                waiting = waiting or _WAITS.get(verdict.reason)
-        await self._wait(transaction, waiting)
-        await self.rebroadcast(transaction)
+            elif isinstance(verdict, Reverted):
+                await self._reverted(transaction, attempt, verdict)
+                moved = True
+            elif isinstance(verdict, Proven):
+                proven.append((transaction, attempt, verdict))
+        if proven:
+            await self._mined(proven)
+            moved = True
+        await self.rebroadcast(waiting)
+        for transaction in waiting:
+            moved |= await self._unmined(transaction, view)
+        self._taken = {row.id: self._taken[row.id] for row in flying if row.id in self._taken}
+        self._looked = {row.id: self._looked[row.id] for row in waiting if row.id in self._looked}
+        return moved
+
+    async def _look(self, transaction: Transaction, view: WalletView) -> tuple[Attempt | None, Verdict]:
+        """The attempt that the chain has spoken about; None, and why it waits, where it said nothing of any."""
+        known, asked = self._looked.get(transaction.id), (view.block_number, len(transaction.attempts))
+        if known is not None and known[0] == asked and self._desk.pace.waits(f"look:{transaction.id}"):
+            # Nothing is proved without another block behind it.
+            return None, known[1]
+        self._desk.pace.wait(f"look:{transaction.id}", self._desk.config.busy_seconds)
+        waiting = Waiting("not_mined")
+        for attempt in transaction.attempts:
+            verdict = await self._prove(transaction, attempt)
+            if not isinstance(verdict, Waiting):
+                return attempt, verdict
+            if waiting.reason not in _WAITS:
+                waiting = verdict
+        self._looked[transaction.id] = (asked, waiting)
+        return None, waiting
+
+    async def _unmined(self, transaction: Transaction, view: WalletView) -> bool:
+        """Offer more for what the chain does not take, and ask who took its nonce where that has passed."""
         if transaction.nonce is not None and view.nonce <= transaction.nonce:
             return await self._replacement.offer(transaction, view)
         if transaction.nonce is not None:
             key = f"taken:{transaction.id}"
+            if transaction.id not in self._taken:
+                self._taken[transaction.id] = 0
+                if self._looked[transaction.id][1].reason != "not_mined":
+                    # Most likely it took its nonce itself, a moment ago.
+                    self._desk.pace.wait(key, self._desk.config.scan_seconds)
             if self._desk.pace.due(key, self._desk.config.scan_seconds):
                 await self._adoption.explain_taken(transaction.nonce, view)
-                self._taken[transaction.id] = self._taken.get(transaction.id, 0) + 1
+                self._taken[transaction.id] += 1
                 if self._taken[transaction.id] >= self._desk.config.scans_before_unseen:
                     self._desk.alarms.ring("nonce_taken", transaction.id, nonce=transaction.nonce)
         return False
@@ -86,34 +115,44 @@ class Tracking:
             return await prove(attempt.hash, transaction.to, transaction.amount)
         return await chain.prove_token(transaction.token, attempt.hash, transaction.to, transaction.amount)
 
-    async def rebroadcast(self, transaction: Transaction) -> bool:
-        """Hand the stored bytes to every node, unless that was done a moment ago; True where a node has them now."""
-        reached = False
-        pause = timedelta(seconds=self._desk.config.rebroadcast_seconds)
-        for attempt in transaction.attempts:
-            if attempt.raw is None:
-                continue
-            if attempt.broadcast_at is not None and self._desk.clock.now() - attempt.broadcast_at < pause:
-                continue
-            reached |= await self._broadcast(transaction, attempt, attempt.raw)
-        return reached
+    async def rebroadcast(self, signed: Sequence[Transaction]) -> None:
+        """Hand the stored bytes to every node, lowest nonce first, but for what was handed out a moment ago."""
+        pause, now = timedelta(seconds=self._desk.config.rebroadcast_seconds), self._desk.clock.now()
+        due = [
+            (transaction, attempt, attempt.raw)
+            for transaction in signed
+            for attempt in transaction.attempts
+            if attempt.raw is not None and (attempt.broadcast_at is None or now - attempt.broadcast_at >= pause)
+        ]
+        if due:
+            await self._broadcast(due)
 
-    async def _broadcast(self, transaction: Transaction, attempt: Attempt, raw: bytes) -> bool:
+    async def _broadcast(self, due: Sequence[tuple[Transaction, Attempt, bytes]]) -> None:
         desk = self._desk
-        report = await desk.chain.broadcast(raw, in_order=desk.config.max_in_flight > 1)
-        desk.metrics.broadcast("reached" if report.reached else "unreached")
-        desk.checkpoint("broadcast")
+        raws = [raw for _, _, raw in due]
+        if len({transaction.id for transaction, _, _ in due}) == len(due) > 1:
+            reports = await desk.chain.broadcast_in_order(raws)
+        else:
+            reports = [await desk.chain.broadcast(raw, in_order=desk.config.max_in_flight > 1) for raw in raws]
+        for report in reports:
+            desk.metrics.broadcast("reached" if report.reached else "unreached")
+            desk.checkpoint("broadcast")
         now = desk.clock.now()
         async with desk.leader.write() as conn:
-            await transactions.count_broadcast(conn, attempt.id, now)
-            if report.reached and transaction.status is Status.SIGNED:
-                await transactions.move(conn, transaction.id, Fact.BROADCAST, now=now, note=attempt.hash)
-                await operations.move(
-                    conn, transaction.operation_id, OperationFact.BROADCAST, now=now, note=attempt.hash
-                )
-        if not report.reached:
-            log.warning("treasury.broadcast_unreached", transaction=transaction.id, refusals=list(report.refusals))
-        return report.reached > 0
+            await transactions.count_broadcasts(conn, [attempt.id for _, attempt, _ in due], now)
+            reached = {
+                transaction.id: (transaction, attempt.hash)
+                for (transaction, attempt, _), report in zip(due, reports, strict=True)
+                if report.reached and transaction.status is Status.SIGNED
+            }
+            if reached:
+                told = [Change(one.id, tx_hash) for one, tx_hash in reached.values()]
+                await transactions.move_all(conn, told, Fact.BROADCAST, now=now)
+                told = [Change(one.operation_id, tx_hash) for one, tx_hash in reached.values()]
+                await operations.move_all(conn, told, OperationFact.BROADCAST, now=now)
+        for (transaction, _, _), report in zip(due, reports, strict=True):
+            if not report.reached:
+                log.warning("treasury.broadcast_unreached", transaction=transaction.id, refusals=list(report.refusals))
 
     async def _wait(self, transaction: Transaction, reason: Reason | None) -> None:
         if transaction.stall == reason:
@@ -122,27 +161,38 @@ class Tracking:
             await transactions.set_stall(conn, transaction.id, reason)
             await operations.set_reason(conn, transaction.operation_id, reason)
 
-    async def _mined(self, transaction: Transaction, attempt: Attempt, proven: Proven) -> None:
-        """First where it is, then that it is final: two writes, as a reader of the history expects."""
-        desk, block = self._desk, proven.transfer.block
-        if transaction.block_hash not in {None, block.hash}:
-            desk.alarms.ring("block_changed", transaction.id, was=transaction.block_hash, now=block.hash)
-        note = f"block {block.number}, agreed by {', '.join(proven.agreed_by)}"
+    async def _mined(self, found: Sequence[tuple[Transaction, Attempt, Proven]]) -> None:
+        """First where they are, then that they are final: two writes, as a reader of the history expects."""
+        desk = self._desk
+        seen, shown, told = [], [], []
+        for transaction, attempt, proven in found:
+            block = proven.transfer.block
+            if transaction.block_hash not in {None, block.hash}:
+                desk.alarms.ring("block_changed", transaction.id, was=transaction.block_hash, now=block.hash)
+            note = f"block {block.number}, agreed by {', '.join(proven.agreed_by)}"
+            where = {"block_number": block.number, "block_hash": block.hash, "stall": None}
+            seen.append(Change(transaction.id, note, where))
+            paid = {"block_number": block.number, "tx_hash": attempt.hash, "reason": None}
+            shown.append(Change(transaction.operation_id, note, paid))
+            told.append((transaction.id, transaction.operation_id, note))
         async with desk.leader.write() as conn:
             now = desk.clock.now()
-            where: dict[str, Any] = {"block_number": block.number, "block_hash": block.hash, "stall": None}
-            await transactions.move(conn, transaction.id, Fact.SEEN, now=now, note=note, **where)
-            shown: dict[str, Any] = {"block_number": block.number, "tx_hash": attempt.hash, "reason": None}
-            await operations.move(conn, transaction.operation_id, OperationFact.SEEN, now=now, note=note, **shown)
-        desk.checkpoint("mined")
+            await transactions.move_all(conn, seen, Fact.SEEN, now=now)
+            await operations.move_all(conn, shown, OperationFact.SEEN, now=now)
+        for _ in found:
+            desk.checkpoint("mined")
         async with desk.leader.write() as conn:
             now = desk.clock.now()
-            await transactions.move(conn, transaction.id, Fact.PROVEN, now=now, note=note)
-            await operations.move(conn, transaction.operation_id, OperationFact.PROVEN, now=now, note=note)
-        desk.checkpoint("final")
-        self._next_check[transaction.id] = block.number + 1
-        log.info("treasury.final", operation=transaction.operation_id, tx_hash=attempt.hash, block=block.number)
-        await self._count_gas(attempt.hash)
+            await transactions.move_all(conn, [Change(row, note) for row, _, note in told], Fact.PROVEN, now=now)
+            over = [Change(operation, note) for _, operation, note in told]
+            await operations.move_all(conn, over, OperationFact.PROVEN, now=now)
+        for transaction, attempt, proven in found:
+            desk.checkpoint("final")
+            number = proven.transfer.block.number
+            self._next_check[transaction.id] = number + 1
+            log.info("treasury.final", operation=transaction.operation_id, tx_hash=attempt.hash, block=number)
+        for _, attempt, _ in found:
+            await self._count_gas(attempt.hash)
 
     async def _reverted(self, transaction: Transaction, attempt: Attempt, reverted: Reverted) -> None:
         desk, now = self._desk, self._desk.clock.now()

@@ -290,11 +290,20 @@ async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int
     return sum((await conn.execute(_SPOKEN_FOR, known)).scalars())
 
 
+_LEAVING = sa.select(sweeps.c.amount).where(
+    sweeps.c.wallet == sa.bindparam("wallet"),
+    sweeps.c.asset == sa.bindparam("asset"),
+    sa.or_(
+        sweeps.c.status.in_(list(IN_FLIGHT)),
+        sa.and_(sweeps.c.status == Status.APPROVED, sweeps.c.transaction_id.is_not(None)),
+        sa.and_(sweeps.c.status == Status.FINAL, sweeps.c.block_number > sa.bindparam("block")),
+    ),
+)
+
+
 async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
-    """Base units that signed sweeps take out of a balance read at `block_number`."""
-    c = sweeps.c
-    later = sa.and_(c.status == Status.FINAL, c.block_number > block_number)
-    return await _sum(conn, c.wallet == wallet, c.asset == asset, sa.or_(c.status.in_(list(IN_FLIGHT)), later))
+    """Base units that sweeps with a nonce take out of a balance read at `block_number`."""
+    return sum((await conn.execute(_LEAVING, {"wallet": wallet, "asset": asset, "block": block_number})).scalars())
 
 
 async def count_by_status(conn: AsyncConnection) -> dict[str, int]:

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.types import ZERO_ADDRESS
 from kit.ids import Ids
 from treasury import history
-from treasury.moving import apply
+from treasury.history import Line
+from treasury.moving import Change, apply, apply_all
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.status import IN_FLIGHT, Moved, Same, Status
@@ -25,6 +26,16 @@ _MINE = sa.select(transactions).where(_HERE).order_by(transactions.c.nonce)
 _IN_STATUS = _MINE.where(transactions.c.status.in_(sa.bindparam("statuses", expanding=True)))
 _FINAL_SINCE = _MINE.where(
     transactions.c.status == Status.FINAL, transactions.c.block_number >= sa.bindparam("block", type_=sa.BigInteger())
+)
+_INSERT = sa.insert(transactions)
+_INSERT_ATTEMPTS = sa.insert(attempts)
+_BY_ID = sa.select(transactions).where(transactions.c.id.in_(sa.bindparam("ids", expanding=True)))
+_OF_OPERATIONS = sa.select(transactions).where(
+    transactions.c.operation_id.in_(sa.bindparam("operations", expanding=True))
+)
+_CARRIED = sa.select(transactions.c.reference).where(
+    transactions.c.reference.in_(sa.bindparam("references", expanding=True)),
+    transactions.c.status.not_in([Status.CANCELLED, Status.REVERTED]),
 )
 _ATTEMPTS = (
     sa.select(attempts)
@@ -47,9 +58,21 @@ async def move(
     return await apply(conn, transactions, MOVES, transaction_id, fact, now=now, by=by, note=note, **values)
 
 
+async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: Fact, *, now: datetime) -> None:
+    """Tell a fact to many. Raises MoveRefused."""
+    await apply_all(conn, transactions, MOVES, changes, fact, now=now, by=BY)
+
+
 async def take_nonce(conn: AsyncConnection, intent: Intent, operation_id: str, *, now: datetime, ids: Ids) -> str:
     """Store an intent with its nonce; the unique key raises IntegrityError where the nonce is held already."""
-    return await _insert(conn, intent, operation_id, Status.APPROVED, adopted=False, now=now, ids=ids)
+    return (await take_nonces(conn, [(intent, operation_id)], now=now, ids=ids))[0]
+
+
+async def take_nonces(
+    conn: AsyncConnection, wanted: Sequence[tuple[Intent, str]], *, now: datetime, ids: Ids
+) -> list[str]:
+    """The same for many intents, each with the operation it carries out; the new ids in this order."""
+    return await _insert(conn, wanted, Status.APPROVED, adopted=False, now=now, ids=ids)
 
 
 async def adopt(
@@ -63,40 +86,42 @@ async def adopt(
     ids: Ids,
 ) -> str:
     """Take over a transaction found on chain as the one that carries out `operation_id`."""
-    row_id = await _insert(conn, intent, operation_id, Status.BROADCAST, adopted=True, now=now, ids=ids)
+    (row_id,) = await _insert(conn, [(intent, operation_id)], Status.BROADCAST, adopted=True, now=now, ids=ids)
     await add_attempt(conn, row_id, Signed(raw=raw or b"", hash=tx_hash, request_id=""), intent=None, now=now, ids=ids)
     return row_id
 
 
 async def _insert(
     conn: AsyncConnection,
-    intent: Intent,
-    operation_id: str,
+    wanted: Sequence[tuple[Intent, str]],
     status: Status,
     *,
     adopted: bool,
     now: datetime,
     ids: Ids,
-) -> str:
-    row_id = ids.new("txn_")
-    await conn.execute(
-        sa.insert(transactions).values(
-            id=row_id,
-            chain_id=intent.chain_id,
-            wallet=intent.wallet,
-            nonce=intent.nonce,
-            status=status,
-            operation_id=operation_id,
+) -> list[str]:
+    rows = [
+        {
+            "id": ids.new("txn_"),
+            "chain_id": intent.chain_id,
+            "wallet": intent.wallet,
+            "nonce": intent.nonce,
+            "status": status,
+            "operation_id": operation_id,
+            "reference": None,
             **_moved(intent),
-            gas_limit=intent.gas_limit or None,
-            adopted=adopted,
-            created_at=now,
-            updated_at=now,
-        )
-    )
-    note = f"nonce {intent.nonce} found on chain" if adopted else f"nonce {intent.nonce} taken"
-    await history.record(conn, row_id, at=now, from_status=None, to_status=status, by=BY, note=note)
-    return row_id
+            "gas_limit": intent.gas_limit or None,
+            "adopted": adopted,
+            "created_at": now,
+            "updated_at": now,
+        }
+        for intent, operation_id in wanted
+    ]
+    await conn.execute(_INSERT, rows)
+    how = "found on chain" if adopted else "taken"
+    lines = [Line(str(row["id"]), None, status, f"nonce {row['nonce']} {how}") for row in rows]
+    await history.record_all(conn, lines, at=now, by=BY)
+    return [str(row["id"]) for row in rows]
 
 
 def _moved(intent: Intent) -> dict[str, Any]:
@@ -120,27 +145,35 @@ async def add_attempt(
     ids: Ids,
 ) -> str:
     """Store signed bytes; empty bytes mean that only the hash is known."""
-    row_id = ids.new("att_")
-    await conn.execute(
-        sa.insert(attempts).values(
-            id=row_id,
-            transaction_id=transaction_id,
-            hash=signed.hash,
-            raw=signed.raw or None,
-            max_fee=intent.max_fee if intent else None,
-            priority_fee=intent.priority_fee if intent else None,
-            signer_request_id=signed.request_id or None,
-            signed_at=now,
-            broadcasts=0,
-        )
-    )
-    return row_id
+    return (await add_attempts(conn, [(transaction_id, signed, intent)], now=now, ids=ids))[0]
 
 
-async def count_broadcast(conn: AsyncConnection, attempt_id: str, now: datetime) -> None:
-    """One more time that the bytes were handed to the nodes."""
+async def add_attempts(
+    conn: AsyncConnection, made: Sequence[tuple[str, Signed, Intent | None]], *, now: datetime, ids: Ids
+) -> list[str]:
+    """The same for many transactions; the new ids in this order."""
+    rows = [
+        {
+            "id": ids.new("att_"),
+            "transaction_id": transaction_id,
+            "hash": signed.hash,
+            "raw": signed.raw or None,
+            "max_fee": intent.max_fee if intent else None,
+            "priority_fee": intent.priority_fee if intent else None,
+            "signer_request_id": signed.request_id or None,
+            "signed_at": now,
+            "broadcasts": 0,
+        }
+        for transaction_id, signed, intent in made
+    ]
+    await conn.execute(_INSERT_ATTEMPTS, rows)
+    return [str(row["id"]) for row in rows]
+
+
+async def count_broadcasts(conn: AsyncConnection, attempt_ids: Sequence[str], now: datetime) -> None:
+    """One more time that the bytes of these were handed to the nodes."""
     values = {"broadcasts": attempts.c.broadcasts + 1, "broadcast_at": now}
-    await conn.execute(sa.update(attempts).where(attempts.c.id == attempt_id).values(values))
+    await conn.execute(sa.update(attempts).where(attempts.c.id.in_(attempt_ids)).values(values))
 
 
 async def set_stall(conn: AsyncConnection, transaction_id: str, stall: str | None) -> None:
@@ -175,10 +208,16 @@ async def by_nonce(conn: AsyncConnection, chain_id: int, wallet: str, nonce: int
     return found[0] if found else None
 
 
-async def of_operation(conn: AsyncConnection, operation_id: str) -> list[Transaction]:
-    """Those with signed bytes that were made for a payout or sweep."""
-    found = await _select(conn, transactions.c.operation_id == operation_id)
-    return [transaction for transaction in found if transaction.attempts]
+async def get_all(conn: AsyncConnection, transaction_ids: Sequence[str]) -> list[Transaction]:
+    """These, lowest nonce first."""
+    query = _BY_ID.order_by(transactions.c.nonce)
+    return await _with_attempts(conn, (await conn.execute(query, {"ids": list(transaction_ids)})).fetchall())
+
+
+async def of_operations(conn: AsyncConnection, operation_ids: Sequence[str]) -> list[Transaction]:
+    """Those with signed bytes that were made for these payouts or sweeps."""
+    rows = (await conn.execute(_OF_OPERATIONS, {"operations": list(operation_ids)})).fetchall()
+    return [transaction for transaction in await _with_attempts(conn, rows) if transaction.attempts]
 
 
 async def in_status(
@@ -212,12 +251,9 @@ async def knows_hash(conn: AsyncConnection, tx_hash: str) -> bool:
     return (await conn.execute(query)).first() is not None
 
 
-async def carries(conn: AsyncConnection, reference: str) -> bool:
-    """Whether a transaction of ours that may still be mined, or was, carries this reference."""
-    c = transactions.c
-    dead = [Status.CANCELLED, Status.REVERTED]
-    query = sa.select(sa.literal(1)).where(c.reference == reference, c.status.not_in(dead)).limit(1)
-    return (await conn.execute(query)).first() is not None
+async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
+    """Which of these a transaction of ours carries that may still be mined, or was."""
+    return set((await conn.execute(_CARRIED, {"references": list(references)})).scalars())
 
 
 async def _select(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> list[Transaction]:

@@ -1,0 +1,119 @@
+"""Nonce, signature, stored bytes: in this order for each operation, and for several of them side by side.
+
+A key service takes a tenth of a second for a signature, however many are asked for. So several nonces are given out in one
+transaction and signed for at once. Bytes are stored in nonce order, and those behind a signature that failed are dropped
+unseen: nobody has them, and the next cycle gives their nonces back.
+"""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from treasury.foreign import service as foreign
+from treasury.moving import Change
+from treasury.payouts.machine import Fact
+from treasury.sender import operations
+from treasury.sender.adoption import next_nonce
+from treasury.sender.desk import Desk
+from treasury.sender.holding import Ready
+from treasury.sender.intents import movement
+from treasury.sender.signing import Signing
+from treasury.signers.intent import Intent
+from treasury.signers.protocol import Signed
+from treasury.transactions import service as transactions
+from treasury.transactions.machine import Fact as TransactionFact
+from treasury.transactions.table import Transaction
+
+Taken = tuple[Ready, Intent, str]
+"""An operation, what is to be signed for it, and the transaction that holds its nonce."""
+
+
+class Pipeline:
+    """Carries out what nothing speaks against."""
+
+    def __init__(self, desk: Desk, signing: Signing) -> None:
+        """Nothing is remembered here."""
+        self._desk = desk
+        self._signing = signing
+
+    async def carry_out(self, ready: Sequence[Ready], nonce: int) -> list[Transaction]:
+        """All payouts, or one sweep: the first gets `nonce`. What is stored now, lowest nonce first."""
+        desk = self._desk
+        taken = await self._take(ready, nonce)
+        for _ in taken:
+            desk.checkpoint("nonce_taken")
+        async with desk.database.read() as conn:
+            # A pause that came together with the nonce: nothing is signed, and the next cycle gives the nonce back.
+            if not taken or not await self._allowed(conn, ready[0]):
+                return []
+        answers = await self._signing.sign_all([intent for _, intent, _ in taken])
+        signed: list[tuple[Taken, Signed]] = []
+        for one, answer in zip(taken, answers, strict=True):
+            if answer is None:
+                break
+            desk.checkpoint("signed")
+            signed.append((one, answer))
+        stored = await self._store(signed) if signed else []
+        for _ in stored:
+            desk.checkpoint("stored")
+        return stored
+
+    async def _take(self, ready: Sequence[Ready], nonce: int) -> list[Taken]:
+        """Nonces and intents in one transaction, up to a row that changed since it was checked; none where a pause came."""
+        desk, now = self._desk, self._desk.clock.now()
+        references = [one.operation.reference for one in ready]
+        async with desk.leader.write() as conn:
+            if not await self._allowed(conn, ready[0]) or await next_nonce(desk, conn) != nonce:
+                return []
+            current = await operations.get_all(conn, [one.operation.id for one in ready])
+            spent = await foreign.carried(conn, references) | await transactions.carried(conn, references)
+
+            def unchanged(one: Ready) -> bool:
+                return current.get(one.operation.id) == one.operation and one.operation.reference not in spent
+
+            good = list(takewhile(unchanged, ready))
+            if not good:
+                return []
+            intents = [
+                movement(desk.config, one.operation, nonce + place, one.amount, one.gas_limit, one.fees)
+                for place, one in enumerate(good)
+            ]
+            wanted = [(intent, one.operation.id) for one, intent in zip(good, intents, strict=True)]
+            rows = await transactions.take_nonces(conn, wanted, now=now, ids=desk.ids)
+            taken = list(zip(good, intents, rows, strict=True))
+            await operations.move_all(conn, [_took(one) for one in taken], Fact.TAKEN, now=now)
+        for one in good:
+            if one.operation.reason is not None:
+                kind = operations.kind_of(one.operation.id)
+                desk.alarms.clear(f"{kind}_{one.operation.reason}", one.operation.id)
+        return taken
+
+    async def _allowed(self, conn: AsyncConnection, ready: Ready) -> bool:
+        if ready.panic:
+            return True
+        gate = self._desk.gate
+        payout = operations.kind_of(ready.operation.id) == "payout"
+        return await gate.payouts_allowed(conn) if payout else await gate.sweeps_allowed(conn)
+
+    async def _store(self, signed: Sequence[tuple[Taken, Signed]]) -> list[Transaction]:
+        desk, now = self._desk, self._desk.clock.now()
+        rows = [row for (_, _, row), _ in signed]
+        async with desk.leader.write() as conn:
+            made = [(row, bytes_, intent) for (_, intent, row), bytes_ in signed]
+            await transactions.add_attempts(conn, made, now=now, ids=desk.ids)
+            stored = [Change(row, bytes_.hash) for (_, _, row), bytes_ in signed]
+            await transactions.move_all(conn, stored, TransactionFact.STORED, now=now)
+            told = [
+                Change(ready.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}) for (ready, _, _), bytes_ in signed
+            ]
+            await operations.move_all(conn, told, Fact.SIGNED, now=now)
+            return await transactions.get_all(conn, rows)
+
+
+def _took(taken: Taken) -> Change:
+    ready, intent, row = taken
+    amount: dict[str, Any] = {"amount": ready.amount} if ready.panic else {}
+    values = {"transaction_id": row, "reason": None, **amount}
+    return Change(ready.operation.id, f"nonce {intent.nonce} taken", values)

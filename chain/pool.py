@@ -176,7 +176,6 @@ class Pool:
         With `until`, one after another is asked, the usable ones in the order of preference, until it is true of an
         answer; then all others at once.
         """
-
         waiting = sorted(self._nodes, key=lambda node: not node.usable)
         answers: list[Answer] = []
         while until is not None and waiting and not (answers and until(answers[-1])):

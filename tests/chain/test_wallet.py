@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chain.broadcast import broadcast
+from chain.broadcast import broadcast, broadcast_in_order
 from chain.erc20 import payout_calldata
 from chain.errors import InsufficientFunds, NoAgreement, NodeTimeout, NonceTooLow, Unknown, Unreachable
 from chain.types import keccak
@@ -127,3 +127,49 @@ async def test_in_order_a_node_that_has_them_already_is_one_that_took_them(nodes
     nodes[0].errors["eth_sendRawTransaction"] = {"code": 19, "message": "tx already in mempool"}
     result = await broadcast(pool, RAW, in_order=True)
     assert (result.already_known_by, result.accepted_by) == (("a.test",), ("b.test", "c.test"))
+
+
+SEVERAL = [bytes([2, number]) for number in range(4)]
+
+
+def hash_of(params: Any) -> str:
+    return "0x" + keccak(bytes.fromhex(params[0][2:])).hex()
+
+
+async def test_several_go_to_one_node_and_then_to_each_other_in_their_order(nodes: Any, pool: Any) -> None:
+    seen: list[list[str]] = [[], [], []]
+
+    def take(known: list[str]) -> Any:
+        def answer(params: Any) -> str:
+            known.append(params[0])
+            return hash_of(params)
+
+        return answer
+
+    for node, known in zip(nodes, seen, strict=True):
+        node.results["eth_sendRawTransaction"] = take(known)
+    results = await broadcast_in_order(pool, SEVERAL)
+    assert [result.accepted_by for result in results] == [("a.test", "b.test", "c.test")] * 4
+    assert seen == [["0x" + raw.hex() for raw in SEVERAL]] * 3
+
+
+async def test_another_node_leads_where_the_first_does_not_answer(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_sendRawTransaction=hash_of)
+    await nodes[0].stop()
+    results = await broadcast_in_order(pool, SEVERAL)
+    assert [result.accepted_by for result in results] == [("b.test", "c.test")] * 4
+
+
+async def test_what_nobody_takes_holds_back_what_follows(nodes: Any, pool: Any) -> None:
+    for node in nodes:
+        node.errors["eth_sendRawTransaction"] = {"code": -32000, "message": "insufficient funds for gas"}
+    results = await broadcast_in_order(pool, SEVERAL)
+    assert [result.known for result in results] == [False] * 4
+    assert [node.seen["eth_sendRawTransaction"] for node in nodes] == [1, 1, 1]
+
+
+async def test_one_that_is_mined_already_holds_back_nothing(nodes: Any, pool: Any) -> None:
+    for node in nodes:
+        node.errors["eth_sendRawTransaction"] = {"code": -32000, "message": "nonce too low"}
+    await broadcast_in_order(pool, SEVERAL)
+    assert [node.seen["eth_sendRawTransaction"] for node in nodes] == [4, 4, 4]

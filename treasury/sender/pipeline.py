@@ -82,7 +82,7 @@ class Pipeline:
             ]
             wanted = [(intent, one.operation.id) for one, intent in zip(good, intents, strict=True)]
             rows = await transactions.take_nonces(conn, wanted, now=now, ids=desk.ids)
-            taken = list(zip(good, intents, rows, strict=True))
+            taken: list[Taken] = list(zip(good, intents, rows, strict=True))
             await operations.move_all(conn, [_took(one) for one in taken], Fact.TAKEN, now=now)
         for one in good:
             if one.operation.reason is not None:

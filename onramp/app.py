@@ -72,6 +72,7 @@ from treasury.onchain import PoolWalletChain
 from treasury.pause.service import StoredGate
 from treasury.policy.reading import PolicyError
 from treasury.policy.rules import ActivePolicy
+from treasury.rotation import left_behind
 from treasury.sender import Sender, SenderConfig
 from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
@@ -509,11 +510,26 @@ FURNITURE = web.AppKey("furniture", Furniture)
 async def govern(core: Core) -> None:
     """Read the list and propose the policy, before anything may leave. Raises StartError."""
     screen(core)
+    await _nothing_left_behind(core)
     try:
         await governing.propose(core.database, core.settings, core.rules, core.clock, core.ids)
     except PolicyError as error:
         message = "The treasury policy cannot be used; nothing was started:\n" + "\n".join(error.problems)
         raise StartError(message) from error
+
+
+async def _nothing_left_behind(core: Core) -> None:
+    if core.rules.hot_wallet is None:
+        return
+    async with core.database.read() as connection:
+        rows = await left_behind(connection, core.rules.hot_wallet)
+    if rows:
+        shown = "".join(f"\n  {row_id} of {wallet}: {status}" for row_id, wallet, status in rows[:20])
+        message = (
+            f"HOT_WALLET_ADDRESS is {core.rules.hot_wallet}, and {len(rows)} payouts and sweeps of another hot wallet have not ended; "
+            f"nobody would follow them. Nothing was started: start with that wallet's key until they have.{shown}"
+        )
+        raise StartError(message)
 
 
 def screen(core: Core) -> None:

@@ -72,7 +72,8 @@ async def retry(request: web.Request) -> web.StreamResponse:
     async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
         await pause.require(conn, "payouts")
         now = services.clock.now()
-        return await deciding.retry(conn, payout_id, by=who.id, person=who.person, now=now, note=note)
+        wallet = services.rules.hot_wallet
+        return await deciding.retry(conn, payout_id, wallet=wallet, by=who.id, person=who.person, now=now, note=note)
 
     return await _order(request, "retry", verb)
 

@@ -7,7 +7,7 @@ import pytest
 from chain.confirm import Proven
 from chain.types import BlockRef, Transfer, to_checksum
 from kit.problems import Problem
-from tests.treasury.fakes import MUSD, TOKEN
+from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import BUYER, World
 from treasury.payouts import deciding
 from treasury.payouts.table import Payout
@@ -19,6 +19,8 @@ ELSE = to_checksum("0x" + "e1" * 20)
 
 async def decide(world: World, verb: Callable[..., Awaitable[Payout]], session: str, **facts: object) -> Payout:
     payout = await world.payout(session)
+    if verb is deciding.retry:
+        facts.setdefault("wallet", WALLET)
     async with world.database.write() as conn:
         return await verb(conn, payout.id, by=f"key_of_{facts.get('person', 'anna')}", now=world.clock.now(), **facts)
 
@@ -125,3 +127,9 @@ async def test_a_recipient_on_the_list_is_held(world: World) -> None:
     await world.owe("ons_one")
     await world.cycles(world.sender(), 2)
     assert ((await world.payout("ons_one")).reason, world.signer.requests) == ("screening", [])
+
+
+async def test_what_another_hot_wallet_owed_is_settled_and_never_tried_by_this_one(world: World) -> None:
+    await failed(world)
+    assert await refused(world, deciding.retry, "ons_one", person="anna", wallet=ELSE) == "not_possible"
+    assert (await decide(world, deciding.settle, "ons_one", note="paid from the Safe")).status is Status.CANCELLED

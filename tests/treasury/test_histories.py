@@ -225,7 +225,8 @@ class Histories(RuleBasedStateMachine):
 
     async def _retry(self, payout_id: str, person: str) -> None:
         async with self.database.write() as conn:
-            await deciding.retry(conn, payout_id, by=f"key_{person}", person=person, now=self.world.clock.now())
+            now = self.world.clock.now()
+            await deciding.retry(conn, payout_id, wallet=WALLET, by=f"key_{person}", person=person, now=now)
 
     @precondition(lambda self: not self.healed)
     @rule()

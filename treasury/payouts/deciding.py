@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer, Proven, prove
 from chain.pool import Pool
+from chain.types import Address
 from kit.problems import Problem, not_found
 from kit.store import compare_and_set
 from treasury import history
@@ -57,15 +58,27 @@ async def reject(conn: AsyncConnection, payout_id: str, *, by: str, now: datetim
 
 
 async def retry(
-    conn: AsyncConnection, payout_id: str, *, by: str, person: str, now: datetime, note: str = ""
+    conn: AsyncConnection,
+    payout_id: str,
+    *,
+    wallet: Address | None,
+    by: str,
+    person: str,
+    now: datetime,
+    note: str = "",
 ) -> Payout:
     """Another attempt at one that failed or was rejected: the first person asks, the second lets it happen.
 
-    The sender still gives it no nonce before the chain has proved every earlier signature dead. Raises Problem.
+    The sender still gives it no nonce before the chain has proved every earlier signature dead. `wallet` is the one that
+    pays now: what another one signed for is not looked for in its past, so its payouts are settled. Raises Problem.
     """
     payout = await require(conn, payout_id)
     if payout.status not in _FAILED:
         raise _impossible(payout, "only one that was reverted or rejected can be tried again")
+    if payout.wallet != wallet:
+        raise _impossible(
+            payout, f"it was owed by the hot wallet {payout.wallet}, which pays no more: pay it, and settle it"
+        )
     if payout.retry_person is None:
         await compare_and_set(
             conn, payouts, payout_id, [payout.status], retry_by=by, retry_person=person, updated_at=now

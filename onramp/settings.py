@@ -240,13 +240,13 @@ def _production_problems(settings: Settings) -> list[str]:
         }
         if settings.HOT_WALLET_SIGNER == "local":
             problems.append(
-                "HOT_WALLET_SIGNER=local keeps the key on this machine; production takes aws-kms or gcp-kms"
+                "HOT_WALLET_SIGNER=local keeps the key on this machine, and production takes aws-kms or gcp-kms"
             )
         if settings.GCP_KMS_ENDPOINT:
             problems.append("GCP_KMS_ENDPOINT names a test server; production asks Google")
     problems += [f"{name} is required in production" for name, value in required.items() if not value]
     if settings.DATABASE_URL.get_secret_value().startswith("sqlite"):
-        problems.append("DATABASE_URL: SQLite is for development; production takes Postgres")
+        problems.append("DATABASE_URL: SQLite is for development, and production takes Postgres")
     if not settings.STRIPE_API_BASE.startswith("https://"):
         problems.append("STRIPE_API_BASE points at a sandbox; production talks to Stripe over https")
     if "*" in split(settings.ALLOWED_ORIGINS):

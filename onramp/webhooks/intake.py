@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -16,6 +17,12 @@ from onramp.webhooks import service
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
 
 BODY_LIMIT = 1024 * KIB
+
+
+@lru_cache(maxsize=64)
+def _moment(seconds: int) -> datetime:
+    # Events of one second share the moment, and it is written out once for all rows of a group.
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 class WebhookMetrics:
@@ -59,9 +66,9 @@ class Intake:
             # With no secret anything could be verified; the door stays shut.
             raise Problem(503, "webhooks_not_configured", "STRIPE_WEBHOOK_SECRETS is not set; the event was not taken.")
         raw = await read_body(request, BODY_LIMIT)
-        now = self._clock.now()
         try:
-            verify(raw, request.headers.get("Stripe-Signature"), self._secrets, int(now.timestamp()))
+            now = int(self._clock.now().timestamp())
+            verify(raw, request.headers.get("Stripe-Signature"), self._secrets, now)
             parsed = parse_event(raw)
         except SignatureInvalid as error:
             self._outcomes["refused"].inc()
@@ -75,8 +82,7 @@ class Intake:
             stripe_session_id=parsed.session_id,
             session_status=(parsed.session_status or "")[:40] or None,
             body_sha256=hashlib.sha256(raw).hexdigest(),
-            created_at=datetime.fromtimestamp(parsed.created, UTC),
-            received_at=now,
+            created_at=_moment(parsed.created),
         )
         is_new = await self._group.submit(event)
         outcome = "duplicate" if not is_new else "ignored" if event.ignored else "stored"
@@ -86,7 +92,7 @@ class Intake:
         return outcome
 
     async def _store(self, events: Sequence[service.Event]) -> Sequence[bool]:
-        new = await service.store(self._database, events)
+        new = await service.store(self._database, events, self._clock.now())
         # The same id twice in one group: the first is the new one.
         outcomes = []
         for event in events:

@@ -31,7 +31,6 @@ class Event(NamedTuple):
     session_status: str | None
     body_sha256: str
     created_at: datetime
-    received_at: datetime
 
     @property
     def ignored(self) -> str | None:
@@ -53,7 +52,7 @@ class Claimed:
     received_at: datetime
 
 
-async def store(database: Database, events: Sequence[Event]) -> set[str]:
+async def store(database: Database, events: Sequence[Event], received_at: datetime) -> set[str]:
     """Insert what is new, all in one statement and transaction; the ids that were. A duplicate is nothing, not an error."""
     unique: dict[str, Event] = {}
     for event in events:
@@ -66,10 +65,10 @@ async def store(database: Database, events: Sequence[Event]) -> set[str]:
             "session_status": event.session_status,
             "body_sha256": event.body_sha256,
             "created_at": event.created_at,
-            "received_at": event.received_at,
+            "received_at": received_at,
             "state": "ignored" if event.ignored else "pending",
             "reason": event.ignored,
-            "due_at": event.received_at,
+            "due_at": received_at,
         }
         for event in unique.values()
     ]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import queue
+import re
 import secrets
 import shutil
 import signal
@@ -28,6 +29,10 @@ from onramp import migrations
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 ROOT = Path(__file__).resolve().parents[1]
+SECRET = re.compile(
+    r"(sk|rk)_(test|live)_\w{12}|whsec_\w{12}|cos_\w+_secret_\w|\b(ork|oin)_[a-z2-7]{52}|\beyJ[\w-]{20,}\.eyJ[\w-]{20,}\."
+)
+"""What looks like a secret that was made, and not like one that a test typed."""
 START_SECONDS = 90
 """For a busy machine; on a quiet one the whole stack is up in a few."""
 
@@ -203,7 +208,8 @@ def dev_process(folder: Path, **variables: str) -> Iterator[DevStack]:
             text=True,
         )
     try:
-        yield DevStack(**_printed(process, log), log=log)
+        stack = DevStack(**_printed(process, log), log=log)
+        yield stack
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -213,6 +219,12 @@ def dev_process(folder: Path, **variables: str) -> Iterator[DevStack]:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+    # Whatever all the tests of this session did with it.
+    written = log.read_text()
+    assert not any(key in written for key in (stack.viewer, stack.operator, stack.approver, stack.admin)), (
+        "a key is in the log"
+    )
+    assert SECRET.search(written) is None, "a secret is in the log"
 
 
 def _printed(process: "subprocess.Popen[str]", log: Path) -> dict[str, str]:
@@ -239,6 +251,16 @@ def _printed(process: "subprocess.Popen[str]", log: Path) -> dict[str, str]:
         if colon and name in wanted:
             found[name] = value
     return found
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A test fails whose logs hold a secret, whatever it was about."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined] # pluggy's result
+    if report.passed and report.when == "call" and any(SECRET.search(text) for _, text in report.sections):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: what it wrote holds something that looks like a secret"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -22,8 +22,10 @@ class Worker(Protocol):
     """One kind of work."""
 
     name: str
-    interval: float
-    """Seconds to rest when nothing was due; a wake-up ends the rest early."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds to rest when nothing was due; a wake-up ends the rest early."""
 
     async def step(self) -> bool:
         """Do what is due, once; True where more may be due at once."""

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from chain.deployments import deployment
 from chain.metrics import PrometheusMetrics
 from chain.nodes import parse_ws
+from chain.pace import Pace
 from chain.pool import Pool
 from chain.wakeups import WakeUps
 from chain.watch import ChainWatch
@@ -96,6 +97,7 @@ class Core:
     database: Database
     http: aiohttp.ClientSession
     pool: Pool
+    pace: Pace
     watch: ChainWatch
     stripe: StripeGateway
     clock: Clock
@@ -217,6 +219,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             database=database,
             http=http,
             pool=pool,
+            pace=Pace(clock),
             watch=ChainWatch(pool, database, chain_metrics, nodes_file=settings.CHAIN_NODES_FILE),
             stripe=stripe,
             clock=clock,
@@ -253,7 +256,14 @@ def make_deliveries(core: Core, changed: Callable[[], None]) -> DeliveriesWorker
     wallet = [core.rules.hot_wallet] if core.rules.hot_wallet else []
     senders = frozenset(core.settings.delivery_senders if core.rules.mode == "observe" else wallet)
     return DeliveriesWorker(
-        core.database, core.pool, core.rules, senders, core.clock, DeliveryMetrics(core.registry), changed
+        core.database,
+        core.pool,
+        core.rules,
+        senders,
+        core.clock,
+        DeliveryMetrics(core.registry),
+        changed,
+        core.pace,
     )
 
 
@@ -343,6 +353,7 @@ async def beside(core: Core, runner: Runner | None) -> AsyncIterator[None]:
     """What a process that stays up keeps going beside requests and workers: the watch over the nodes, and their wake-ups."""
 
     def wake() -> None:
+        core.pace.told()
         if runner is not None:
             runner.wake("deliveries")
             runner.wake("treasury")

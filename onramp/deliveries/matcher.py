@@ -44,6 +44,10 @@ class Matcher:
             await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=now)
         self._recorded = told
 
+    def block_of(self, tx_hash: str, log_index: int | None) -> str | None:
+        """The hash of the block that enough operators just told this transfer to be in; None where it was not read."""
+        return None if log_index is None else self._recorded.get((tx_hash, log_index))
+
     async def step(self) -> bool:
         """Match; True where a session changed."""
         began = self._clock.monotonic()

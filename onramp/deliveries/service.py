@@ -195,11 +195,14 @@ async def take_sent(connection: AsyncConnection, found: Sequence[Sent], now: dat
     return await change_unchanged(connection, sessions, rows)
 
 
-async def to_prove(connection: AsyncConnection, limit: int) -> list[Session]:
-    """Deliveries that were seen and are not proved yet, the longest waiting first."""
+async def to_prove(connection: AsyncConnection, head: int, limit: int) -> list[Session]:
+    """Deliveries that were seen, in a block below `head` or in none yet, and are not proved; the longest waiting first."""
     statement = (
         sa.select(sessions)
-        .where(sessions.c.delivery_status == "seen")
+        .where(
+            sessions.c.delivery_status == "seen",
+            sa.or_(sessions.c.block_number.is_(None), sessions.c.block_number < head),
+        )
         .order_by(sessions.c.delivery_updated_at)
         .limit(limit)
     )

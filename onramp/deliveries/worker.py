@@ -1,5 +1,6 @@
 """The deliveries worker: once a block, for all sessions together, ask the chain what has arrived."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -8,19 +9,25 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove
 from chain.errors import ChainError
+from chain.pace import Pace
 from chain.pool import Pool
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
 from onramp.deliveries import service
 from onramp.deliveries.matcher import SWEEP_SHARE, Matcher
-from onramp.deliveries.reading import BlockReader
+from onramp.deliveries.reading import OVERLAP, BlockReader
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
 from onramp.sessions.rules import SessionRules
 
 log = get_logger(__name__)
 WATCH_BACK: Final = 64
+RECHECK_EVERY: Final = 4
+"""Blocks between two questions for the hash of a block that is not read again any more."""
+SIDE_BY_SIDE: Final = 16
+ASK_AGAIN_SECONDS: Final = 5.0
+SHORTEST_REST: Final = 0.05
 BATCH: Final = 200
 MARK_SECONDS: Final = 1.0
 
@@ -45,7 +52,6 @@ class DeliveriesWorker:
     """Reads new blocks, matches, proves; the number of questions a block does not know how many buyers wait."""
 
     name = "deliveries"
-    interval = 1.0
 
     def __init__(
         self,
@@ -56,8 +62,12 @@ class DeliveriesWorker:
         clock: Clock,
         metrics: DeliveryMetrics,
         changed: Callable[[], None],
+        pace: Pace | None = None,
     ) -> None:
-        """`senders`: the hot wallet, or in observe mode the known senders; `changed` wakes the live event streams."""
+        """`senders`: the hot wallet, or in observe mode the known senders; `changed` wakes the live event streams.
+
+        `pace` is told from outside where somebody tells of new blocks.
+        """
         self._database = database
         self._pool = pool
         self._rules = rules
@@ -67,18 +77,21 @@ class DeliveriesWorker:
         self._changed = changed
         self._matcher = Matcher(database, rules, clock)
         self._blocks = BlockReader(database, pool, rules, senders, clock, self._matcher.record)
+        self._pace = pace or Pace(clock)
+        self._asked: dict[str, tuple[str | None, int, float]] = {}
         self._mark_at = float("-inf")
         self._head = -1
 
+    @property
+    def interval(self) -> float:
+        """Seconds until the next block is looked for."""
+        return max(SHORTEST_REST, self._pace.rest)
+
     async def step(self) -> bool:
-        """One look at the chain and at what waits for it."""
+        """One look at what waits; at the chain, too, when a block is due."""
         try:
-            await self._pool.refresh()
-            head = self._pool.agreed_head()
-            if head > self._head:
-                await self._blocks.read(head)
-                await self._recheck(head)
-                self._head = head
+            if self._pace.due:
+                await self._look()
             await self._match()
             await self._prove()
         except ChainError as error:
@@ -86,15 +99,46 @@ class DeliveriesWorker:
         await self._mark_waiting()
         return False
 
+    async def _look(self) -> None:
+        head = None
+        try:
+            await self._pool.refresh()
+            head = self._pool.agreed_head()
+        finally:
+            self._pace.looked(head)
+        if head > self._head:
+            # Who was seen before this block may be proved by it, and has waited longest.
+            await self._prove()
+            await self._blocks.read(head)
+            await self._recheck(head)
+            self._head = head
+
     async def _match(self) -> None:
         if await self._matcher.step():
             self._changed()
 
     async def _prove(self) -> None:
-        async with self._database.read() as connection:
-            waiting = await service.to_prove(connection, BATCH)
-        for session in waiting:
-            await self._prove_one(session)
+        """Ask for what was seen, each once a block: before the next one nothing new is known of it."""
+        head = self._pool.agreed_head()
+        while True:
+            async with self._database.read() as connection:
+                waiting = await service.to_prove(connection, head, BATCH)
+            due = [session for session in waiting if self._is_due(session, head)][:SIDE_BY_SIDE]
+            if not due:
+                break
+            outcomes = await asyncio.gather(
+                *(prove(self._pool, session.tx_hash or "", self._expected(session)) for session in due)
+            )
+            for session, outcome in zip(due, outcomes, strict=True):
+                self._asked[session.id] = (session.tx_hash, head, self._clock.monotonic())
+                await self._settle(session, outcome)
+        self._asked = {session.id: self._asked[session.id] for session in waiting if session.id in self._asked}
+
+    def _is_due(self, session: Session, head: int) -> bool:
+        tx_hash, at, moment = self._asked.get(session.id, (None, -1, 0.0))
+        return session.tx_hash is not None and (
+            (tx_hash, at) != (session.tx_hash, head) or self._clock.monotonic() - moment >= ASK_AGAIN_SECONDS
+        )
 
     async def look(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
         """Check one delivery of `owner` now, for whoever asks; (None, None) where that wallet has no such session. Raises ChainError."""
@@ -128,6 +172,10 @@ class DeliveriesWorker:
         if session.tx_hash is None:
             return None
         outcome = await prove(self._pool, session.tx_hash, self._expected(session))
+        await self._settle(session, outcome)
+        return outcome
+
+    async def _settle(self, session: Session, outcome: Verdict) -> None:
         now = self._clock.now()
         async with self._database.write() as connection:
             match outcome:
@@ -155,7 +203,6 @@ class DeliveriesWorker:
                             connection, session, now=now, delivery_reason=shown, delivery_updated_at=now
                         )
         self._changed()
-        return outcome
 
     def _confirmed(self, session: Session, now: datetime) -> None:
         self._metrics.outcomes.labels("confirmed").inc()
@@ -167,10 +214,13 @@ class DeliveriesWorker:
         """A block hash that changed under a confirmed delivery is a rollback of the chain itself: alarm, and prove again."""
         async with self._database.read() as connection:
             young = await service.confirmed_since(connection, head - WATCH_BACK, BATCH)
-        # A block's hash holds all its ancestors: while the newest of them stands, all stand, for one question a block.
+        # A block's hash holds all its ancestors: while the newest of them stands, all stand, for one question at the most.
         for session in young:
-            if session.block_number is None:
+            if session.block_number is None or session.tx_hash is None:
                 continue
+            told = self._matcher.block_of(session.tx_hash, session.log_index)
+            if told == session.block_hash or (session.block_number < head - OVERLAP and head % RECHECK_EVERY):
+                return
             agreed = await self._pool.agree("eth_getBlockByNumber", [hex(session.block_number), False], key=_block_hash)
             found = _block_hash(agreed.value)
             if found is None or found == session.block_hash:

@@ -3,9 +3,10 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -50,24 +51,30 @@ def hash_of(number: int) -> str:
     return f"0x{number + 1:064x}"
 
 
+def paid_rows(
+    rules: SessionRules, numbers: Iterable[int], to: Callable[[int], str] = wallet_of
+) -> list[dict[str, Any]]:
+    """Paid sessions, one second apart, whose MUSD has not come."""
+    now = SystemClock().now()
+    return [
+        intent(
+            session_id=f"ons_{number}", wallet=to(number), minor=100, currency="usd", locked=to(number), fee_bps=0,
+            rules=rules, made=now - timedelta(seconds=1), now=now,
+        )
+        | {"payment_status": "fulfillment_complete", "paid_at": now - timedelta(seconds=number), "delivered_units": 10**6, "expected_units": UNIT}
+        for number in numbers
+    ]  # fmt: skip
+
+
 async def waiting(database: Database, rules: SessionRules, count: int) -> None:
     """So many paid sessions, of the last hours, whose MUSD has not come; in payout mode each with its payout in the queue."""
     now = SystemClock().now()
-    made = now - timedelta(seconds=1)
     async with database.write() as connection:
         for table in (transfers, cursors, payouts, sessions):
             await connection.execute(sa.delete(table))
         for start in range(0, count, 2_000):
             numbers = range(start, min(count, start + 2_000))
-            rows = [
-                intent(
-                    session_id=f"ons_{number}", wallet=wallet_of(number), minor=100, currency="usd",
-                    locked=wallet_of(number), fee_bps=0, rules=rules, made=made, now=now,
-                )
-                | {"payment_status": "fulfillment_complete", "paid_at": now - timedelta(seconds=number), "delivered_units": 10**6, "expected_units": UNIT}
-                for number in numbers
-            ]  # fmt: skip
-            await insert_new(connection, sessions, rows)
+            await insert_new(connection, sessions, paid_rows(rules, numbers))
             if rules.mode == "payout":
                 owed = [
                     {

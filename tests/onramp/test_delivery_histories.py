@@ -72,7 +72,7 @@ async def live(history: History, database: Database) -> None:
 
     async def look() -> bool:
         """One step; whether the delivery is as the chain has it."""
-        skip(BLOCK_SECONDS)
+        skip(max(BLOCK_SECONDS, worker.interval))
         world.sync()
         await worker.step()
         async with database.read() as connection:

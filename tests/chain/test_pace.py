@@ -1,0 +1,98 @@
+"""Looking at the pace of the blocks: soon after each, seldom for nothing, and hardly at all while the chain stands still."""
+
+import random
+from datetime import UTC, datetime
+
+import pytest
+
+from chain.pace import FIRST, LONGEST, Pace
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.at, UTC)
+
+    def monotonic(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+def follow(pace: Pace, clock: Hand, arrivals: list[float], *, told: bool = False) -> tuple[list[float], int]:
+    """Look whenever it is due until all blocks were seen: how late each was, and how many looks it took."""
+    late, looks, known = [], 0, 0
+    hints = [*arrivals] if told else []
+    while known < len(arrivals):
+        rest = pace.rest
+        if hints and hints[0] <= clock.at + rest:
+            clock.at = max(clock.at, hints.pop(0))
+            pace.told()
+        else:
+            clock.at += rest
+        assert pace.due
+        head = sum(1 for moment in arrivals if moment <= clock.at)
+        looks += 1
+        late += [clock.at - moment for moment in arrivals[known:head]]
+        known = max(known, head)
+        pace.looked(head)
+    return late, looks
+
+
+def blocks(number: int, between: float, jitter: float, seed: int) -> list[float]:
+    chance = random.Random(seed)
+    moments, at = [], 5.0
+    for _ in range(number):
+        at += between * chance.uniform(1 - jitter, 1 + jitter)
+        moments.append(at)
+    return moments
+
+
+@pytest.mark.parametrize(
+    ("between", "jitter", "late", "looks"), [(1.0, 0.1, 0.3, 2.0), (3.6, 0.03, 0.3, 2.1), (3.6, 0.1, 0.45, 2.3)]
+)
+def test_a_block_is_found_soon_and_with_few_looks(between: float, jitter: float, late: float, looks: float) -> None:
+    found: list[float] = []
+    for seed in range(5):
+        clock = Hand()
+        spent, count = follow(Pace(clock), clock, blocks(500, between, jitter, seed))
+        found += spent[20:]
+        assert count / 500 < looks
+    assert sorted(found)[int(len(found) * 0.99)] < late
+
+
+def test_where_it_is_told_one_look_a_block_is_enough() -> None:
+    clock = Hand()
+    late, looks = follow(Pace(clock), clock, blocks(500, 3.6, 0.1, 1), told=True)
+    assert max(late[20:]) < 0.01
+    assert looks / 500 < 1.3
+
+
+def test_a_chain_that_stands_still_is_looked_at_less_and_less_often_but_always() -> None:
+    clock = Hand()
+    pace = Pace(clock)
+    arrivals = blocks(50, 1.0, 0.1, 1)
+    follow(pace, clock, arrivals)
+    looks = 0
+    while clock.at < arrivals[-1] + 600:
+        clock.at += pace.rest
+        pace.looked(50)
+        looks += 1
+        assert 0 < pace.rest < LONGEST + 0.001
+    assert looks < 250
+    late, _ = follow(pace, clock, [*arrivals, clock.at + 0.1])
+    assert max(late[50:]) < LONGEST + 0.001
+
+
+def test_while_nobody_knows_a_head_it_asks_each_second() -> None:
+    clock = Hand()
+    pace = Pace(clock)
+    assert pace.due
+    pace.looked(None)
+    assert not pace.due
+    assert pace.rest == FIRST

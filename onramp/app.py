@@ -58,7 +58,7 @@ from onramp.sessions.proof import StripePaymentProof
 from onramp.sessions.reconcile import ReconcileWorker
 from onramp.sessions.refresh import Refresher
 from onramp.sessions.rules import SessionRules
-from onramp.settings import MAINNET, Settings, split
+from onramp.settings import MAINNET, Settings, networks, split
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
 from onramp.treasury_api import book_orders, pausing, payout_orders, policy_orders, sweep_orders
@@ -113,6 +113,7 @@ class Core:
 def session_rules(settings: Settings) -> SessionRules:
     """The rules of a session, out of the settings."""
     low, high = settings.minor_limits
+    day, month = settings.wallet_limits
     token = settings.MUSD_TOKEN_ADDRESS or deployment(settings.CHAIN_ID).musd
     return SessionRules(
         mode=settings.DELIVERY_MODE,
@@ -129,6 +130,8 @@ def session_rules(settings: Settings) -> SessionRules:
         overdue_after=timedelta(minutes=settings.DELIVERY_OVERDUE_MINUTES),
         observe_tolerance_bps=settings.OBSERVE_TOLERANCE_BPS,
         require_livemode=settings.CHAIN_ID == MAINNET,
+        wallet_day_minor=day,
+        wallet_month_minor=month,
     )
 
 
@@ -248,7 +251,7 @@ def make_limiter(core: Core) -> Limiter:
         "read": parse_rate(settings.RATE_LIMIT_READ),
         "auth": parse_rate(settings.RATE_LIMIT_AUTH),
     }
-    return Limiter(counts, rates, split(settings.TRUSTED_PROXIES), core.clock, core.registry)
+    return Limiter(counts, rates, networks(settings.TRUSTED_PROXIES), core.clock, core.registry)
 
 
 def make_deliveries(core: Core, changed: Callable[[], None]) -> DeliveriesWorker:
@@ -462,6 +465,8 @@ def make_app(
                     core.clock,
                     webhook_metrics,
                     (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
+                    allowed=networks(settings.STRIPE_WEBHOOK_ADDRESSES),
+                    trusted=networks(settings.TRUSTED_PROXIES),
                 ),
                 quotes=Quotes(core.database, core.stripe, core.rules, core.clock),
                 tokens=tokens,

@@ -1,6 +1,10 @@
 """The policy file and the environment, proposed as the treasury's terms at a start."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.clock import Clock
 from kit.database import Database
@@ -8,10 +12,11 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from kit.problems import Problem
 from onramp.screening.listing import Screening
-from onramp.sessions import inventory
+from onramp.sessions import allowance, inventory
 from onramp.sessions.rules import SessionRules
 from onramp.settings import Settings
 from treasury.cold.identity import ColdPin
+from treasury.payouts.table import Payout
 from treasury.policy import reading, service
 from treasury.policy.machine import State, Terms
 from treasury.policy.model import Policy
@@ -78,10 +83,15 @@ async def propose(
 
 def active_policy(settings: Settings, rules: SessionRules, wallet: str, screening: Screening) -> ActivePolicy:
     """The active terms as sender, sweeper and orders ask them."""
+
+    async def above(conn: AsyncConnection, queue: Sequence[Payout], now: datetime) -> Sequence[str | None]:
+        return await allowance.payouts_above(conn, rules, queue, now)
+
     return ActivePolicy(
         chain_id=rules.chain_id,
         wallet=wallet,
         cold=pin_of(settings),
         promised=inventory.processing,
         refused=screening,
+        above=above,
     )

@@ -11,6 +11,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
 from kit.worker import WorkerMetrics
+from onramp.api_keys import service as keys_service
 from onramp.login import service as login_service
 from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
@@ -73,8 +74,16 @@ class Janitor:
                 keys = await sessions_service.forget_client_keys(connection, now - CLIENT_KEY_LIFETIME)
                 nonces = await login_service.forget_expired(connection, now)
                 events = await inbox_service.prune(connection, now - KEEP_EVENTS)
+                secrets = await keys_service.prune(connection, now)
                 contacts = await privacy.prune(connection, now - self._keep_contacts, by=self.name, now=now)
-            log.info("janitor.cleaned", client_keys=keys, events=events, nonces=nonces, contacts=contacts)
+            log.info(
+                "janitor.cleaned",
+                client_keys=keys,
+                events=events,
+                nonces=nonces,
+                key_secrets=secrets,
+                contacts=contacts,
+            )
             self._cleaned = now
         await self._unlist()
         await self._count()

@@ -36,6 +36,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     STRIPE_SECRET_KEY: SecretStr = SecretStr("")
     STRIPE_PUBLISHABLE_KEY: str = ""
     STRIPE_WEBHOOK_SECRETS: SecretStr = SecretStr("")
+    STRIPE_WEBHOOK_ADDRESSES: str = ""
     STRIPE_API_BASE: str = "https://api.stripe.com"
     STRIPE_VERSION: str = ""
     STRIPE_DESTINATION_CURRENCY: str = "usdc"
@@ -47,6 +48,8 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     PAYOUT_FEE_BPS: int = Field(default=0, ge=0, lt=10_000)
     SESSION_MIN_AMOUNT: str = "1"
     SESSION_MAX_AMOUNT: str = "10000"
+    WALLET_DAILY_LIMIT: str = ""
+    WALLET_MONTHLY_LIMIT: str = ""
     SESSION_TTL_MINUTES: int = Field(default=1440, gt=0)
     DELIVERY_OVERDUE_MINUTES: int = Field(default=15, gt=0)
     AWS_KMS_KEY_ID: str = ""
@@ -101,17 +104,23 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
         parse_units(value, 2)
         return value
 
+    @field_validator("WALLET_DAILY_LIMIT", "WALLET_MONTHLY_LIMIT")
+    @classmethod
+    def _is_an_amount_or_none(cls, value: str) -> str:
+        if value:
+            parse_units(value, 2)
+        return value
+
     @field_validator("RATE_LIMIT_CREATE", "RATE_LIMIT_READ", "RATE_LIMIT_AUTH")
     @classmethod
     def _are_rates(cls, value: str) -> str:
         parse_rate(value)
         return value
 
-    @field_validator("TRUSTED_PROXIES")
+    @field_validator("TRUSTED_PROXIES", "STRIPE_WEBHOOK_ADDRESSES")
     @classmethod
     def _are_networks(cls, value: str) -> str:
-        for item in split(value):
-            ipaddress.ip_network(item)
+        networks(value)
         return value
 
     @field_validator("ALLOWED_ORIGINS")
@@ -186,9 +195,22 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
         return tuple(split(self.DELIVERY_SENDERS))
 
     @property
+    def wallet_limits(self) -> tuple[int | None, int | None]:
+        """What one wallet may buy in a day and in a month, in hundredths of the source currency; None: no limit."""
+        day, month = (
+            parse_units(text, 2) if text else None for text in (self.WALLET_DAILY_LIMIT, self.WALLET_MONTHLY_LIMIT)
+        )
+        return day, month
+
+    @property
     def minor_limits(self) -> tuple[int, int]:
         """The smallest and largest purchase, in hundredths of the source currency."""
         return parse_units(self.SESSION_MIN_AMOUNT, 2), parse_units(self.SESSION_MAX_AMOUNT, 2)
+
+
+def networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """The networks of a comma-separated value; a single address is a network of its own."""
+    return [ipaddress.ip_network(item) for item in split(text)]
 
 
 def split(text: str) -> list[str]:

@@ -33,6 +33,9 @@ class Limiter(Protocol):
     async def check(self, request: web.Request, route: "Route") -> None:
         """Raise Problem 429 for one request too many; leave LIMIT_HEADERS on the request."""
 
+    async def refused(self, request: web.Request) -> None:
+        """Count one whom the guard let not pass; Problem 429 in place of its refusal where it is one too many."""
+
 
 LIMITER: web.AppKey[Limiter] = web.AppKey("limiter")
 LIMIT_HEADERS = web.RequestKey("limit_headers", dict[str, str])
@@ -200,9 +203,14 @@ def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
 def _wrap(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         request[ROUTE] = route
-        if route.who != "anyone":
-            await request.app[GUARD].check(request, route.who)
         limiter = request.app.get(LIMITER)
+        if route.who != "anyone":
+            try:
+                await request.app[GUARD].check(request, route.who)
+            except Problem:
+                if limiter is not None:
+                    await limiter.refused(request)
+                raise
         if limiter is not None:
             await limiter.check(request, route)
         if route.query is not None:

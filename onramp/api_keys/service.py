@@ -200,10 +200,15 @@ async def resolve(connection: AsyncConnection, candidates: Sequence[str], now: d
     }
 
 
-async def is_stored(connection: AsyncConnection, candidates: Sequence[str]) -> bool:
-    """Whether one of these hashes was ever a secret's, revoked ones included."""
-    found = sa.select(api_key_secrets.c.id).where(api_key_secrets.c.id.in_(list(candidates))).limit(1)
+async def was_made(connection: AsyncConnection, by: str, role: Role) -> bool:
+    """Whether this author ever made a key of this role, revoked ones included."""
+    found = sa.select(api_keys.c.id).where(api_keys.c.created_by == by, api_keys.c.role == role).limit(1)
     return (await connection.execute(found)).first() is not None
+
+
+async def prune(connection: AsyncConnection, now: datetime) -> int:
+    """Drop the hashes of secrets whose overlap is over; how many. A key's newest secret has no end and stays."""
+    return (await connection.execute(sa.delete(api_key_secrets).where(api_key_secrets.c.expires_at < now))).rowcount
 
 
 async def touch(connection: AsyncConnection, used: Collection[str], now: datetime) -> None:

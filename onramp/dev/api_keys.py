@@ -15,6 +15,8 @@ from onramp.settings import Settings
 
 PERSONS: Final[dict[Role, str]] = {"viewer": "vera", "operator": "otto", "approver": "ada", "admin": "amir"}
 
+MAKER: Final = "dev"
+
 
 async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
     """Role -> secret; kept with the development data, and put into its database where they are not there yet."""
@@ -32,11 +34,13 @@ async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
                 stored = service.hashes(settings.ring, secrets[role])
                 if await service.resolve(connection, stored, now):
                     continue
-                if await service.is_stored(connection, stored):  # it was revoked; another takes its place
+                if await service.was_made(
+                    connection, MAKER, role
+                ):  # it was revoked or rotated; another takes its place
                     secrets[role] = service.new_secret()
                 await service.create(
                     connection,
-                    Author("dev", now, is_production=False),
+                    Author(MAKER, now, is_production=False),
                     key_id=RandomIds().new("key_"),
                     secret=secrets[role],
                     ring=settings.ring,

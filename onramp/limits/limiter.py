@@ -1,6 +1,5 @@
 """Holds each client to the rate of the route it asks for."""
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,7 +11,7 @@ from kit.clock import Clock
 from kit.http.routes import LIMIT_HEADERS, Route
 from kit.problems import Problem
 from onramp.limits.counter import Counts
-from onramp.limits.policy import Kind, Rate, client_address, headers, kind_of
+from onramp.limits.policy import Kind, Network, Rate, client_address, headers, kind_of
 
 
 class Limiter:
@@ -22,14 +21,14 @@ class Limiter:
         self,
         counts: Counts,
         rates: dict[Kind, Rate | None],
-        trusted: Sequence[str],
+        trusted: Sequence[Network],
         clock: Clock,
         registry: CollectorRegistry,
     ) -> None:
         """`trusted`: networks of proxies whose X-Forwarded-For is believed."""
         self._counts = counts
         self._rates: Final = rates
-        self._trusted = [ipaddress.ip_network(item) for item in trusted]
+        self._trusted = tuple(trusted)
         self._clock = clock
         self._kinds: dict[str, Kind | None] = {}
         self._refused = Counter("onramp_rate_limited_total", "Requests refused for their number.", ("kind",), registry=registry)  # fmt: skip
@@ -42,9 +41,21 @@ class Limiter:
             return
         principal = request.get(PRINCIPAL)
         who = principal.id if principal is not None else self.client(request)
+        await self._count(request, f"{route.name}:{who}", kind, rate)
+
+    async def refused(self, request: web.Request) -> None:
+        """Count a credential that was refused, by address and over all routes: whoever tries many is not answered for long.
+
+        A right credential is counted as itself, so it works on from the same address. Problem 429 for one too many.
+        """
+        rate = self._rates["read"]
+        if rate is not None:
+            await self._count(request, f"refused:{self.client(request)}", "refused", rate)
+
+    async def _count(self, request: web.Request, key: str, kind: Kind, rate: Rate) -> None:
         now = self._clock.now().timestamp()
         window = int(now // rate.seconds)
-        count = await self._counts.hit(f"{route.name}:{who}", window, rate.seconds)
+        count = await self._counts.hit(key, window, rate.seconds)
         reset = max(1, int((window + 1) * rate.seconds - now) + 1)
         request[LIMIT_HEADERS] = headers(kind, rate, max(0, rate.amount - count), reset)
         if count > rate.amount:

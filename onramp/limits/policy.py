@@ -9,7 +9,8 @@ import limits
 
 from kit.http.routes import Route
 
-Kind = Literal["create", "read", "auth"]
+Kind = Literal["create", "read", "auth", "refused"]
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _V6_CLIENT: Final = 64
 """A household has this many bits of IPv6 in common; counting single addresses would count nobody."""
@@ -43,18 +44,21 @@ def kind_of(route: Route) -> Kind | None:
     return "create" if route.name == "create_session" else "read"
 
 
-def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The right-most address of X-Forwarded-For that is no trusted proxy; the header counts only where the peer is one.
-
-    IPv6 is counted by its /64.
-    """
+def client_ip(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> Ip | None:
+    """The right-most address of X-Forwarded-For that is no trusted proxy; the header counts only where the peer is one."""
     hops = [item.strip() for value in forwarded for item in value.split(",")]
     found = _address(peer or "")
-    while found is not None and hops and _is_trusted(found, trusted):
+    while found is not None and hops and is_within(found, trusted):
         before = _address(hops.pop())
         if before is None:
             break  # what no proxy of ours could have written tells nothing
         found = before
+    return found
+
+
+def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
+    """The same as the text that is counted by; IPv6 by its /64."""
+    found = client_ip(peer, forwarded, trusted)
     if found is None:
         return "unknown"
     if found.version == 4:
@@ -62,7 +66,7 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
     return str(ipaddress.ip_network((found, _V6_CLIENT), strict=False))
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(text: str) -> Ip | None:
     if text.startswith("[") and "]" in text:
         text = text[1 : text.index("]")]
     elif text.count(":") == 1:  # an IPv4 address with its port
@@ -74,8 +78,9 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def _is_trusted(address: ipaddress.IPv4Address | ipaddress.IPv6Address, trusted: Sequence[Network]) -> bool:
-    return any(address.version == network.version and address in network for network in trusted)
+def is_within(address: Ip, networks: Sequence[Network]) -> bool:
+    """Whether one of the networks has it."""
+    return any(address.version == network.version and address in network for network in networks)
 
 
 def headers(kind: Kind, rate: Rate, left: int, reset: int) -> dict[str, str]:

@@ -19,7 +19,7 @@ from onramp.deliveries.cursor import known_head
 from onramp.privacy import service as privacy
 from onramp.screening.door import require_unlisted
 from onramp.screening.listing import Screening
-from onramp.sessions import inventory, service
+from onramp.sessions import allowance, inventory, service
 from onramp.sessions.model import Session, fresh
 from onramp.sessions.orders import Order
 from onramp.sessions.refresh import intent
@@ -48,9 +48,11 @@ class Intents:
     async def of(self, order: Order) -> Session:
         """The session of this order, new or made before under its key, leased to the caller while Stripe has not answered.
 
-        Raises Problem: 403 `not_available`, 503 `paused` or `inventory_low`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
+        Raises Problem: 403 `not_available`, 422 `wallet_limit`, 503 `paused` or `inventory_low`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
         """
         await require_unlisted(self._database, self._screening, order.wallet, self._clock)
+        if allowance.limits(self._rules):
+            await self._require_allowance(order)
         for _ in range(TRIES):
             made = await self._group.submit(order)
             if made is not None:
@@ -65,6 +67,13 @@ class Intents:
                 await inventory.require(connection, self._rules, order.minor, order.currency, self._clock.now())
             # What stood in the way a moment ago is gone: stock came in.
         raise in_progress()
+
+    async def _require_allowance(self, order: Order) -> None:
+        """A purchase that was begun already is only told again, whatever was bought since."""
+        async with self._database.read() as connection:
+            if order.key_hash and await service.by_client_key(connection, order.wallet, order.key_hash) is not None:
+                return
+            await allowance.require(connection, self._rules, order.wallet, order.minor, self._clock.now())
 
     async def _write(self, orders: Sequence[Order]) -> Sequence[Session | None]:
         """None for an order whose key is known already, or for which there is not enough in stock, and while sales are paused."""

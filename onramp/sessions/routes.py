@@ -113,6 +113,7 @@ ROUTES = (
         headers={"Idempotency-Key": "At least 16 characters; the same key and body give the same answer for 24 h."},
         also={
             403: "`not_available`: this purchase cannot be made.",
+            422: "What a field says is impossible; `wallet_limit`; or Stripe's own refusal, by its code.",
             409: "`idempotency_key_reused`, or `idempotency_in_progress` with Retry-After.",
             502: "`stripe_echo_mismatch`: nothing was handed out.",
             503: "`stripe_unavailable`, `inventory_low` or `paused`.",

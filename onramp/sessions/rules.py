@@ -31,3 +31,6 @@ class SessionRules:
     observe_tolerance_bps: int
     require_livemode: bool
     """Chain 31612 pays real money out, so only live payments count there."""
+    wallet_day_minor: int | None = None
+    wallet_month_minor: int | None = None
+    """What one wallet may buy in any 24 hours and in any 30 days, in hundredths of the source currency."""

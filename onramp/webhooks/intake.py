@@ -13,6 +13,7 @@ from kit.database import Database
 from kit.group import GroupCommit
 from kit.http.routes import KIB, read_body
 from kit.problems import Problem
+from onramp.limits.policy import Network, client_ip, is_within
 from onramp.webhooks import service
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
 
@@ -49,8 +50,16 @@ class Intake:
         clock: Clock,
         metrics: WebhookMetrics,
         wake: Callable[[], None],
+        *,
+        allowed: Sequence[Network] = (),
+        trusted: Sequence[Network] = (),
     ) -> None:
-        """`secrets`: all that are valid now (rotation); `wake` tells the inbox worker that there is something."""
+        """`secrets`: all that are valid now (rotation); `wake` tells the inbox worker that there is something.
+
+        `allowed`: the networks that events come from, none: any; `trusted`: proxies whose X-Forwarded-For is believed.
+        """
+        self._allowed = tuple(allowed)
+        self._trusted = tuple(trusted)
         self._database = database
         self._secrets = tuple(secrets)
         self._clock = clock
@@ -61,7 +70,9 @@ class Intake:
         self._outcomes = {name: metrics.events.labels(name) for name in ("stored", "duplicate", "ignored", "refused")}
 
     async def receive(self, request: web.Request) -> str:
-        """Take one delivery in; `stored`, `duplicate` or `ignored`. Raises Problem 400 for what is not Stripe's."""
+        """Take one delivery in; `stored`, `duplicate` or `ignored`. Raises Problem 400 or 403 for what is not Stripe's."""
+        if self._allowed:
+            self._require_allowed(request)
         if not self._secrets:
             # With no secret anything could be verified; the door stays shut.
             raise Problem(503, "webhooks_not_configured", "STRIPE_WEBHOOK_SECRETS is not set; the event was not taken.")
@@ -90,6 +101,12 @@ class Intake:
         if outcome == "stored":
             self._wake()
         return outcome
+
+    def _require_allowed(self, request: web.Request) -> None:
+        address = client_ip(request.remote, request.headers.getall("X-Forwarded-For", ()), self._trusted)
+        if address is None or not is_within(address, self._allowed):
+            self._outcomes["refused"].inc()
+            raise Problem(403, "address_not_allowed", "Events are not taken from this address.")
 
     async def _store(self, events: Sequence[service.Event]) -> Sequence[bool]:
         new = await service.store(self._database, events, self._clock.now())

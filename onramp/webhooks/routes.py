@@ -44,6 +44,9 @@ ROUTES = (
         raw=True,
         limit=BODY_LIMIT,
         timeout=None,
-        also={400: "Unsigned, stale, from the future, or malformed."},
+        also={
+            400: "Unsigned, stale, from the future, or malformed.",
+            403: "`address_not_allowed`: not one of STRIPE_WEBHOOK_ADDRESSES.",
+        },
     ),
 )

@@ -126,6 +126,25 @@ async def test_the_secret_is_stored_nowhere(database: Database) -> None:
     assert secret.removeprefix("ork_") not in str(rows)
 
 
+async def test_a_secret_past_its_overlap_is_dropped_and_the_others_work_on(database: Database) -> None:
+    author, fresh, last = (
+        Author("machine", datetime.now(UTC), is_production=False),
+        service.new_secret(),
+        service.new_secret(),
+    )
+    key_id, first = await make(database, "viewer", "vera")
+    async with database.write() as connection:
+        for secret in (fresh, last):
+            await service.rotate(connection, author, key_id, secret=secret, ring=RING, overlap=timedelta(hours=1))
+        past = sa.update(api_key_secrets).where(api_key_secrets.c.id == service.hashes(RING, first)[0])
+        await connection.execute(past.values(expires_at=author.now - timedelta(seconds=1)))
+    async with database.write() as connection:
+        assert await service.prune(connection, author.now) == 1
+        assert await service.prune(connection, author.now) == 0
+    keeper = Keeper(database, RING, SystemClock())
+    assert [await keeper.resolve(secret) is not None for secret in (first, fresh, last)] == [False, True, True]
+
+
 async def test_a_row_forged_without_the_server_key_opens_nothing(database: Database) -> None:
     key_id, _ = await make(database, "viewer", "vera")
     forged, now = service.new_secret(), datetime.now(UTC)

@@ -109,6 +109,25 @@ async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_prox
         assert [await status(service, "/api/v1/onramp/sessions/unknown", headers) for _ in range(3)] == [404, 404, 429]
 
 
+async def test_refused_credentials_are_counted_by_address_over_all_routes_and_a_right_one_works_on(start: Any) -> None:
+    service = await start(RATE_LIMIT_READ="3/hour", TRUSTED_PROXIES="127.0.0.0/8", JWT_SECRETS=SecretStr(SECRET.hex()))
+    token, _ = await Tokens(service.database, [SECRET], 31611, SystemClock()).issue(
+        "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
+    )
+    here = {"X-Forwarded-For": "198.51.100.9"}
+    tries = [
+        ("/api/v1/treasury/audit", {"Authorization": "Bearer ork_" + "a" * 52}),  # no key of ours
+        ("/api/v1/admin/keys", {"Authorization": f"Bearer {token}"}),  # known, and not allowed
+        ("/api/v1/onramp/sessions", {}),
+        ("/api/v1/treasury/payouts", {"Authorization": "Bearer ork_" + "b" * 52}),
+    ]
+    assert [await status(service, path, headers | here) for path, headers in tries] == [401, 403, 401, 429]
+    assert await status(service, "/api/v1/onramp/sessions", {"Authorization": f"Bearer {token}"} | here) == 200
+    assert await status(service, "/api/v1/admin/keys", {"X-Forwarded-For": "198.51.100.10"}) == 401
+    async with service.http.get(f"{service.api}/metrics") as answer:
+        assert 'onramp_rate_limited_total{kind="refused"} 1.0' in await answer.text()
+
+
 async def status(service: Any, path: str, headers: dict[str, str]) -> int:
     async with service.http.get(service.api + path, headers=headers) as answer:
         return int(answer.status)

@@ -10,9 +10,10 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
+from onramp.settings import SettingsError, load
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
 from onramp.webhooks.table import inbox
-from tests.onramp.conftest import SECRETS, Service
+from tests.onramp.conftest import SECRETS, Service, Start
 
 
 def event(number: int = 1, kind: str = "crypto.onramp_session.updated", status: str = "requires_payment") -> bytes:
@@ -54,6 +55,35 @@ async def test_a_signed_event_is_stored_once_however_often_it_comes(service: Ser
 
 async def test_the_second_secret_of_a_rotation_is_good(service: Service) -> None:
     assert (await send(service, event(), signed(event(), SECRETS[1])))[0] == 200
+
+
+async def test_events_are_taken_from_listed_addresses_alone(start: Start) -> None:
+    service = await start(STRIPE_WEBHOOK_ADDRESSES="3.18.12.63, 2001:db8::/32", TRUSTED_PROXIES="127.0.0.0/8")
+    url, body = f"{service.api}/api/v1/webhooks/stripe", event()
+    found = []
+    for forwarded in (
+        "3.18.12.63",
+        "2001:db8::7",
+        "6.6.6.6, 3.18.12.63",
+        "3.18.12.63, 6.6.6.6",
+        "3.18.12.64",
+        "nonsense",
+        "",
+    ):
+        headers = {"Stripe-Signature": signed(body), "X-Forwarded-For": forwarded}
+        async with service.http.post(url, data=body, headers=headers) as answer:
+            found.append((answer.status, (await answer.json(content_type=None)).get("code")))
+    assert found == [(200, None)] * 3 + [(403, "address_not_allowed")] * 4
+    assert len(await rows(service)) == 1
+    with pytest.raises(SettingsError, match="STRIPE_WEBHOOK_ADDRESSES"):
+        load(STRIPE_WEBHOOK_ADDRESSES="stripe.com")
+
+
+async def test_without_our_proxy_a_header_makes_nobody_stripe(start: Start) -> None:
+    service = await start(STRIPE_WEBHOOK_ADDRESSES="3.18.12.63")
+    headers = {"Stripe-Signature": signed(event()), "X-Forwarded-For": "3.18.12.63"}
+    async with service.http.post(f"{service.api}/api/v1/webhooks/stripe", data=event(), headers=headers) as answer:
+        assert answer.status == 403
 
 
 async def test_an_event_of_another_type_is_stored_as_ignored(service: Service) -> None:

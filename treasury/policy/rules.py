@@ -30,6 +30,8 @@ from treasury.transactions.table import transactions
 DAY: Final = timedelta(days=1)
 Promised = Callable[[AsyncConnection], Awaitable[int]]
 """MUSD, in base units, of buyers whose payment is under way."""
+Above = Callable[[AsyncConnection, Sequence[Payout], datetime], Awaitable[Sequence[str | None]]]
+"""For each payout, those before it counted as paid: a limit beside the policy's that it is above, as a sentence."""
 
 
 # Written once: the sender asks before each signature.
@@ -58,6 +60,11 @@ def _above(limits: PayoutLimits, amount: int, paid: int) -> str | None:
     return None
 
 
+async def _none_above(conn: AsyncConnection, queue: Sequence[Payout], now: datetime) -> Sequence[str | None]:
+    del conn, now
+    return [None] * len(queue)
+
+
 async def _nothing(conn: AsyncConnection) -> int:
     del conn
     return 0
@@ -74,16 +81,18 @@ class ActivePolicy:
         cold: ColdPin | None,
         promised: Promised = _nothing,
         refused: Container[str] = (),
+        above: Above = _none_above,
     ) -> None:
         """`cold` is the pin of this process's environment; where the active row pins another, nothing is swept.
 
-        `refused` is asked for each payout anew, with an EIP-55 address.
+        `refused` is asked for each payout anew, with an EIP-55 address; `above` says what else speaks for asking a person.
         """
         self._scope = service.scope_of(chain_id, wallet)
         self._wallet = wallet
         self._cold = cold
         self._promised = promised
         self._refused = refused
+        self._above = above
 
     async def payouts_above(self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime) -> list[str | None]:
         """The first limit that each is above, as a sentence; the day counts those before it as paid."""
@@ -92,7 +101,8 @@ class ActivePolicy:
         for payout in payouts:
             paid += payout.amount
             found.append(_above(limits, payout.amount, paid))
-        return found
+        others = await self._above(conn, payouts, now)
+        return [rule or other for rule, other in zip(found, others, strict=True)]
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         """The plan made anew, as if this sweep had not been proposed yet."""

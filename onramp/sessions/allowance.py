@@ -1,0 +1,85 @@
+"""How much one wallet may buy in a day and in a month: asked when a purchase begins, and of the treasury before it pays."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.money import format_units
+from kit.problems import Problem
+from onramp.sessions.inventory import UNITS_PER_MINOR
+from onramp.sessions.model import MUSD_DECIMALS
+from onramp.sessions.rules import RESERVE_FOR, SessionRules
+from onramp.sessions.table import sessions
+from treasury.payouts.table import Payout, payouts
+from treasury.status import Status
+
+DAY: Final = timedelta(days=1)
+MONTH: Final = timedelta(days=30)
+_FAILED: Final = (Status.REJECTED, Status.CANCELLED, Status.REVERTED)
+
+
+def limits(rules: SessionRules) -> list[tuple[str, timedelta, int]]:
+    """(setting, window, hundredths) of each limit that is set. A euro counts as a dollar, as in SESSION_MAX_AMOUNT."""
+    known = (
+        ("WALLET_DAILY_LIMIT", DAY, rules.wallet_day_minor),
+        ("WALLET_MONTHLY_LIMIT", MONTH, rules.wallet_month_minor),
+    )
+    return [(name, window, most) for name, window, most in known if most is not None]
+
+
+async def require(connection: AsyncConnection, rules: SessionRules, wallet: str, minor: int, now: datetime) -> None:
+    """Raise 422 `wallet_limit` where this wallet (EIP-55) would buy too much.
+
+    Counted is what was paid, and what stands at the payment page: a session that nobody pays takes nothing from anyone. What
+    slips through by it waits for a person before it is paid out. The sentence tells nobody what the wallet bought.
+    """
+    for _, window, most in limits(rules):
+        counted = sa.or_(
+            sessions.c.payment_status.in_(["fulfillment_processing", "fulfillment_complete"]),
+            sa.and_(sessions.c.payment_status == "requires_payment", sessions.c.payment_updated_at > now - RESERVE_FOR),
+        )
+        query = sa.select(sa.func.coalesce(sa.func.sum(sessions.c.source_minor), 0)).where(
+            sessions.c.wallet_address == wallet, sessions.c.created_at > now - window, counted
+        )
+        if int((await connection.execute(query)).scalar_one()) + minor > most:
+            raise Problem(
+                422,
+                "wallet_limit",
+                f"One wallet may buy {format_units(most, 2)} in {_words(window)}, and this would be more. Nothing was charged; "
+                "try a smaller amount, or later.",
+            )
+
+
+async def payouts_above(
+    connection: AsyncConnection, rules: SessionRules, queue: Sequence[Payout], now: datetime
+) -> list[str | None]:
+    """For each payout, those before it counted as paid: the limit that its recipient would be above, as a sentence."""
+    found: list[str | None] = [None] * len(queue)
+    for name, window, most in limits(rules):
+        paid = await _paid(connection, queue, now - window)
+        for place, payout in enumerate(queue):
+            paid[payout.to] = paid.get(payout.to, 0) + payout.amount
+            if paid[payout.to] > most * UNITS_PER_MINOR and found[place] is None:
+                units = format_units(most * UNITS_PER_MINOR, MUSD_DECIMALS)
+                found[place] = f"{name}: its recipient would get more than {units} MUSD in {_words(window)}"
+    return found
+
+
+async def _paid(connection: AsyncConnection, queue: Sequence[Payout], since: datetime) -> dict[str, int]:
+    """Base units that each recipient of the queue was given a nonce for since, this queue left out."""
+    p = payouts.c
+    query = sa.select(p.to_address, p.amount).where(
+        p.to_address.in_({payout.to for payout in queue}), p.id.not_in([payout.id for payout in queue]),
+        p.transaction_id.is_not(None), p.status.not_in(_FAILED), p.created_at > since,
+    )  # fmt: skip
+    found: dict[str, int] = {}
+    for row in await connection.execute(query):
+        found[row.to_address] = found.get(row.to_address, 0) + row.amount
+    return found
+
+
+def _words(window: timedelta) -> str:
+    return "24 hours" if window == DAY else f"{window.days} days"

@@ -1,0 +1,121 @@
+"""What one wallet may buy in a day and in a month: at the door, and once more before it is paid out."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+
+from kit.clock import SystemClock
+from kit.database import Database
+from kit.ids import RandomIds
+from onramp.app import session_rules
+from onramp.governing import active_policy
+from onramp.screening.listing import Screening, ScreeningMetrics
+from onramp.sessions import allowance
+from onramp.sessions.table import sessions
+from onramp.settings import SettingsError, load
+from tests.onramp.conftest import HOT_WALLET, Service, Start
+from treasury.payouts import service as payouts
+from treasury.payouts.machine import Fact
+from treasury.payouts.table import Payout
+from treasury.payouts.table import payouts as payouts_table
+
+BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
+OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
+TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
+NOW = datetime.now(UTC)
+UNIT = 10**18
+
+
+async def mark(service: Service, session: dict[str, Any], status: str, age: timedelta = timedelta(0)) -> None:
+    """As if the buyer had gone so far, so long ago."""
+    values = {"payment_status": status, "created_at": NOW - age, "payment_updated_at": NOW - age}
+    async with service.database.write() as connection:
+        await connection.execute(sa.update(sessions).where(sessions.c.id == session["id"]).values(**values))
+
+
+async def test_a_wallet_buys_up_to_its_day_and_its_month_and_no_more(start: Start) -> None:
+    service = await start(WALLET_DAILY_LIMIT="100", WALLET_MONTHLY_LIMIT="150.50")
+    _, begun = await service.create(sourceAmount="100")
+    status, again = await service.create(sourceAmount="100")
+    assert status == 201, "what nobody pays takes nothing"
+    await mark(service, begun, "fulfillment_complete")
+    status, problem = await service.create(sourceAmount="1")
+    assert (status, problem["code"]) == (422, "wallet_limit")
+    assert "100.00 in 24 hours" in problem["detail"]
+    assert (await service.create(walletAddress=OTHER, sourceAmount="100"))[0] == 201
+    await mark(service, begun, "fulfillment_complete", timedelta(hours=25))
+    status, problem = await service.create(sourceAmount="51")
+    assert (status, problem["code"], "150.50 in 30 days" in problem["detail"]) == (422, "wallet_limit", True)
+    assert (await service.create(sourceAmount="50.50"))[0] == 201
+    await mark(service, again, "requires_payment")
+    assert (await service.create(sourceAmount="1"))[0] == 422, "another stands at the payment page"
+    await mark(service, again, "requires_payment", timedelta(minutes=31))
+    assert (await service.create(sourceAmount="50"))[0] == 201, "and has left it"
+
+
+async def test_a_purchase_that_was_begun_is_told_again_whatever_was_bought_since(start: Start) -> None:
+    service = await start(WALLET_DAILY_LIMIT="100")
+    key = "a-key-of-enough-length"
+    _, begun = await service.create(key, sourceAmount="100")
+    await mark(service, begun, "fulfillment_complete")
+    status, again = await service.create(key, sourceAmount="100")
+    assert (status, again["id"]) == (201, begun["id"])
+    assert (await service.create("another-key-of-enough-length", sourceAmount="100"))[0] == 422
+
+
+async def owed(database: Database, number: int, amount: int, to: str = BUYER, age: timedelta = timedelta(0)) -> Payout:
+    async with database.write() as conn:
+        payout_id = await payouts.owe(
+            conn, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=to, amount=amount, token=TOKEN,
+            wallet=HOT_WALLET, now=NOW - age, ids=RandomIds(),
+        )  # fmt: skip
+        found = await payouts.get(conn, payout_id)
+    assert found is not None
+    return found
+
+
+async def pay(database: Database, payout: Payout) -> None:
+    """As if it had been given a nonce."""
+    async with database.write() as conn:
+        given = sa.update(payouts_table).where(payouts_table.c.id == payout.id)
+        await conn.execute(given.values(transaction_id="txn_" + payout.id))
+
+
+async def test_a_payout_above_what_its_recipient_may_get_waits_for_a_person(database: Database) -> None:
+    rules = replace(
+        session_rules(load(SETTLEMENT_ADDRESS=OTHER, HOT_WALLET_ADDRESS=HOT_WALLET)), wallet_day_minor=10_000
+    )
+    await pay(database, await owed(database, 1, 60 * UNIT))
+    await pay(database, await owed(database, 2, 90 * UNIT, age=timedelta(hours=25)))
+    rejected = await owed(database, 3, 90 * UNIT)
+    async with database.write() as conn:
+        await payouts.move(conn, rejected.id, Fact.REJECTED, now=NOW, reason=None)
+    queue = [await owed(database, 4, 40 * UNIT), await owed(database, 5, 1), await owed(database, 6, 100 * UNIT, OTHER)]
+    async with database.read() as conn:
+        found = await allowance.payouts_above(conn, rules, queue, NOW)
+        monthly = await allowance.payouts_above(conn, replace(rules, wallet_month_minor=19_000), queue[:1], NOW)
+        free = await allowance.payouts_above(conn, replace(rules, wallet_day_minor=None), queue, NOW)
+    assert found == [None, "WALLET_DAILY_LIMIT: its recipient would get more than 100.00 MUSD in 24 hours", None]
+    assert monthly == [None] and free == [None] * 3
+    async with database.read() as conn:
+        monthly = await allowance.payouts_above(conn, replace(rules, wallet_month_minor=18_999), queue[:1], NOW)
+    assert monthly[0] is not None and monthly[0].startswith("WALLET_MONTHLY_LIMIT")
+
+
+async def test_the_sender_is_told_with_the_rules_of_the_policy(service: Service) -> None:
+    settings = load(SETTLEMENT_ADDRESS=OTHER, HOT_WALLET_ADDRESS=HOT_WALLET, WALLET_DAILY_LIMIT="100")
+    clock, metrics = SystemClock(), ScreeningMetrics(CollectorRegistry())
+    policy = active_policy(settings, session_rules(settings), HOT_WALLET, Screening("", clock, metrics))
+    queue = [await owed(service.database, 1, 20_000 * UNIT), await owed(service.database, 2, 101 * UNIT, OTHER)]
+    async with service.database.read() as conn:
+        found = await policy.payouts_above(conn, queue, NOW)
+    assert [(said or "").partition(":")[0] for said in found] == ["payouts.approval_above", "WALLET_DAILY_LIMIT"]
+
+
+def test_a_limit_that_is_no_amount_stops_the_start() -> None:
+    with pytest.raises(SettingsError, match="WALLET_DAILY_LIMIT"):
+        load(WALLET_DAILY_LIMIT="much")

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from chain.batch import Gathering
 from chain.errors import CallReverted, Malformed, NoAgreement, NodeError
 from chain.metrics import ChainMetrics
 from chain.node import Node
@@ -67,15 +68,23 @@ class Question:
     """One question on its way through the operators."""
 
     def __init__(
-        self, method: str, params: list[Any], needed: int, key: Key | None, metrics: ChainMetrics, timeout: float | None
+        self,
+        method: str,
+        params: list[Any],
+        needed: int,
+        key: Key | None,
+        metrics: ChainMetrics,
+        timeout: float | None,
+        via: Gathering | None = None,
     ) -> None:
-        """Nothing is asked before `ask`."""
+        """Nothing is asked before `ask`; `via`: together with others of the same moment."""
         self._method = method
         self._params = params
         self._vote = Vote(needed)
         self._key = key or canonical
         self._metrics = metrics
         self._timeout = timeout
+        self._via = via
         self._said: list[_Said] = []
         self._aside: list[_Said] = []
         self._silent: list[_Silent] = []
@@ -116,7 +125,7 @@ class Question:
         unknown, last = False, None
         for node in nodes:
             try:
-                value = await node.call(self._method, self._params, self._timeout)
+                value = await self._call(node)
                 if value is None:
                     unknown = True
                     continue
@@ -129,6 +138,11 @@ class Question:
             except (ValueError, KeyError, TypeError, AttributeError, IndexError):
                 last = Malformed(node.name, f"{self._method}: the answer is not well formed")
         return _Silent(nodes[0].operator, unknown, last)
+
+    async def _call(self, node: Node) -> Any:
+        if self._via is None:
+            return await node.call(self._method, self._params, self._timeout)
+        return await self._via.call(node, self._method, self._params, self._timeout)
 
     def _hear(self, done: set[asyncio.Task[_Said | _Silent]]) -> None:
         for task in done:

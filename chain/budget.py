@@ -15,6 +15,7 @@ from kit.clock import Clock
 KEPT_PERCENT: Final = 10
 """Of a month's credits, kept for agreement, broadcast and proof."""
 _DEFAULT_WEIGHT: Final = 2
+_DUST: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,16 @@ class Budget:
             return True
         return left > (0 if vital else self.plan.monthly_credits * KEPT_PERCENT // 100)
 
-    def wait(self) -> float:
-        """Seconds until the bucket holds a token."""
+    def wait(self, questions: int = 1) -> float:
+        """Seconds until the bucket holds a token for each of so many, which must not be more than it can hold."""
         if not self.plan.per_second:
             return 0.0
         now = self._clock.monotonic()
         self._tokens = min(float(self.plan.per_second), self._tokens + (now - self._at) * self.plan.per_second)
         self._at = now
-        return 0.0 if self._tokens >= 1 else (1 - self._tokens) / self.plan.per_second
+        missing = questions - self._tokens
+        # Less than that is what floating point loses, and would be waited for for ever.
+        return missing / self.plan.per_second if missing > _DUST else 0.0
 
     def spend(self, method: str) -> None:
         """Count one request, whatever comes of it: it is billed all the same."""

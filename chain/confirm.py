@@ -10,6 +10,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from chain.batch import Gathering
 from chain.erc20 import TRANSFER_TOPIC, decode_transfer_log
 from chain.errors import NoAgreement
 from chain.pool import Agreed, Pool
@@ -109,7 +110,7 @@ def parse_receipt(raw: Mapping[str, Any], tx_hash: str) -> Receipt:
     return Receipt(tx_hash, block, status == 1, tuple(sorted(logs, key=lambda log: log[3])))
 
 
-async def agreed_receipt(pool: Pool, tx_hash: str) -> tuple[Receipt, tuple[str, ...]]:
+async def agreed_receipt(pool: Pool, tx_hash: str, via: Gathering | None = None) -> tuple[Receipt, tuple[str, ...]]:
     """The receipt that enough operators tell alike, and who they are; their heads are not looked at.
 
     Raises NoAgreement.
@@ -119,24 +120,34 @@ async def agreed_receipt(pool: Pool, tx_hash: str) -> tuple[Receipt, tuple[str, 
     def key(raw: Any) -> Hashable:
         return parse_receipt(raw, wanted)
 
-    agreed: Agreed = await pool.agree("eth_getTransactionReceipt", [wanted], key=key)
+    agreed: Agreed = await pool.agree("eth_getTransactionReceipt", [wanted], key=key, via=via)
     assert isinstance(agreed.key, Receipt)
     return agreed.key, agreed.agreed_by
 
 
 async def agreed_receipts(pool: Pool, tx_hashes: Sequence[str]) -> list[Receipt | None]:
     """The receipt of each that enough operators tell alike; None where they do not."""
+    via = pool.gathering()
 
     async def one(tx_hash: str) -> Receipt | None:
         try:
-            return (await agreed_receipt(pool, tx_hash))[0]
+            return (await agreed_receipt(pool, tx_hash, via))[0]
         except NoAgreement:
             return None
 
     return await asyncio.gather(*(one(tx_hash) for tx_hash in tx_hashes))
 
 
-async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer) -> Verdict:
+async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -> list[Verdict]:
+    """`prove` of each transaction, in few requests. Never raises for nodes.
+
+    Raises ValueError where a hash is none.
+    """
+    via = pool.gathering()
+    return await asyncio.gather(*(prove(pool, tx_hash, expected, via) for tx_hash, expected in owed))
+
+
+async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, via: Gathering | None = None) -> Verdict:
     """Whether the expected transfer happened in `tx_hash`. Never raises for nodes.
 
     Costs one receipt at each operator, a second one where the block's successor was only found on the way.
@@ -144,7 +155,7 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer) -> Verdict
     Raises ValueError where `tx_hash` is no hash.
     """
     try:
-        receipt, agreed_by = await agreed_receipt(pool, tx_hash)
+        receipt, agreed_by = await agreed_receipt(pool, tx_hash, via)
     except NoAgreement as error:
         return await _waiting(pool, error)
     needed = receipt.block.number + 1
@@ -153,7 +164,7 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer) -> Verdict
         await pool.refresh()
         # Read again: the receipt at hand is older than the block that signs for it, and may be of a branch that is gone.
         try:
-            receipt, agreed_by = await agreed_receipt(pool, tx_hash)
+            receipt, agreed_by = await agreed_receipt(pool, tx_hash, via)
         except NoAgreement as error:
             return await _waiting(pool, error)
         needed = receipt.block.number + 1

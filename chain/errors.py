@@ -76,6 +76,12 @@ class RangeTooLarge(NodeError):
     kind = "range_too_large"
 
 
+class BatchRefused(NodeError):
+    """The node takes no batch, or none of that size; each question by itself may be asked."""
+
+    kind = "batch_refused"
+
+
 class OutOfBudget(NodeError):
     """What was bought of this node is used up: for this second, or for this month."""
 

@@ -7,67 +7,40 @@ another chain.
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import aiohttp
 
+from chain.batch import BatchSize
 from chain.budget import UNLIMITED, Budget, Plan
 from chain.coverage import Retention, Window
-from chain.errors import Malformed, NodeError, NodeTimeout, OutOfBudget, RateLimited, Unreachable, WrongChain
+from chain.errors import (
+    BatchRefused,
+    Malformed,
+    NodeError,
+    NodeTimeout,
+    OutOfBudget,
+    RateLimited,
+    Unreachable,
+    WrongChain,
+)
 from chain.latency import Latency
 from chain.metrics import ChainMetrics
 from chain.nodes import NodeConfig
 from chain.types import quantity
-from chain.wire import exchange
+from chain.wire import exchange, exchange_many
 from kit.clock import Clock
 from kit.logs import get_logger
 
 log = get_logger(__name__)
 
 State = Literal["untested", "ok", "cooling", "rate_limited", "wrong_chain"]
-Health = Literal[
-    "alive", "lagging", "set aside", "cooling down", "unreachable", "wrong chain", "out of budget", "untested"
-]
-LAGGING_BLOCKS = 3
-"""Behind the best node by more than this: eleven seconds on Mezo."""
-UNREACHABLE_AFTER = 3
-"""Failures in a row after which a node does not merely rest."""
 
 _FIRST_REST = 0.5
 _LONGEST_REST = 10.0
 _RATE_REST = 2.0
 _WRONG_CHAIN_REST = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """How a node stands, for people: names and numbers, no URL."""
-
-    name: str
-    operator: str
-    spectrum: bool
-    state: State
-    head: int | None
-    set_aside: bool
-    last_error: str | None
-    health: Health
-    lag: int | None
-    """Blocks behind the best node."""
-    p50: float | None
-    """Seconds; the median of its newest answers."""
-    p95: float | None
-    requests: int
-    errors: Mapping[str, int]
-    """By kind, since the start."""
-    credits_used: int
-    """This month; an estimate."""
-    credits_left: int | None
-    holds_from: int | None
-    """The earliest block it has shown; None where it was not asked."""
-    pruned_to: int | None
-    """The newest block it was asked for and did not have."""
 
 
 class Node:
@@ -97,8 +70,11 @@ class Node:
         self.latency = Latency()
         self.window = Window()
         self.retention = Retention(clock)
+        self.batches = BatchSize(clock)
         self.errors: Counter[str] = Counter()
-        self._requests = 0
+        self.requests = 0
+        self.failures = 0
+        """In a row."""
         self._chain_id = chain_id
         self._session = session
         self._clock = clock
@@ -110,7 +86,6 @@ class Node:
         self._verifying = asyncio.Lock()
         self._state: State = "untested"
         self._rest_until = 0.0
-        self._failures = 0
 
     def __repr__(self) -> str:
         """The name alone."""
@@ -142,47 +117,44 @@ class Node:
         """Serves another chain, as far as it was last asked."""
         return self._state == "wrong_chain"
 
-    def health(self, best: int | None) -> Health:
-        """How it stands, in an operator's words; `best` is the newest block of any node."""
-        state = self.state
-        if state == "wrong_chain":
-            return "wrong chain"
-        if not self.budget.allows(vital=True):
-            return "out of budget"
-        if self._failures >= UNREACHABLE_AFTER and state != "rate_limited":
-            return "unreachable"
-        if state in {"cooling", "rate_limited"}:
-            return "cooling down"
-        if self.set_aside:
-            return "set aside"
-        if self.head is not None and best is not None and best - self.head > LAGGING_BLOCKS:
-            return "lagging"
-        return "alive" if state == "ok" else "untested"
-
-    def status(self, best: int | None = None) -> NodeStatus:
-        """How it stands, for people."""
-        return NodeStatus(
-            self.name,
-            self.operator,
-            self.spectrum,
-            self.state,
-            self.head,
-            self.set_aside,
-            self.last_error,
-            self.health(best),
-            max(best - self.head, 0) if best is not None and self.head is not None else None,
-            self.latency.percentile(50),
-            self.latency.percentile(95),
-            self._requests,
-            dict(self.errors),
-            self.budget.used,
-            self.budget.left,
-            self.retention.holds_from,
-            self.retention.pruned_to,
-        )
+    @property
+    def most_at_once(self) -> int:
+        """Questions it takes in one request, and that its plan allows in a second."""
+        plan = self.budget.plan.per_second
+        return min(self.batches.size, plan) if plan else self.batches.size
 
     async def call(self, method: str, params: list[Any], timeout: float | None = None) -> Any:
         """The result of one call, after the chain id was proved. Raises NodeError within `timeout` seconds."""
+        left = await self._ready(timeout)
+        result = await self._request(method, params, left)
+        if method == "eth_blockNumber":
+            self.head = self._quantity(result)
+        return result
+
+    async def call_many(self, calls: Sequence[tuple[str, list[Any]]], timeout: float | None = None) -> list[Any]:
+        """The result of each call, or its NodeError: in few requests, or one by one of a node that takes no batches."""
+        if 1 < len(calls) <= self.most_at_once:
+            try:
+                return await self._batch(calls, await self._ready(timeout, len(calls)))
+            except BatchRefused as error:
+                self.batches.refused(len(calls))
+                log.info("chain.batch_refused", node=self.name, questions=len(calls), detail=error.detail)
+            except NodeError as error:
+                return [error] * len(calls)
+        if 1 < self.most_at_once < len(calls):
+            parts = [calls[start : start + self.most_at_once] for start in range(0, len(calls), self.most_at_once)]
+            return [answer for part in parts for answer in await self.call_many(part, timeout)]
+
+        async def alone(method: str, params: list[Any]) -> Any:
+            try:
+                return await self.call(method, params, timeout)
+            except NodeError as error:
+                return error
+
+        return await asyncio.gather(*(alone(*call) for call in calls))
+
+    async def _ready(self, timeout: float | None, questions: int = 1) -> float:
+        """Wait until it may be asked; the seconds that are left. Raises NodeError."""
         if self.limited:
             raise self._limited_error()
         if not self.budget.allows(vital=True):
@@ -190,7 +162,7 @@ class Node:
         limit = self._timeout if timeout is None else timeout
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
-        await self._token(limit)
+        await self._token(limit, questions)
         if not self._verified:
             try:
                 async with asyncio.timeout_at(deadline), self._verifying:
@@ -201,15 +173,12 @@ class Node:
                 timed_out = True
             if timed_out:
                 raise NodeTimeout(self.name, f"no answer within {limit:g} s")
-        result = await self._request(method, params, max(deadline - loop.time(), 0.001))
-        if method == "eth_blockNumber":
-            self.head = self._quantity(result)
-        return result
+        return max(deadline - loop.time(), 0.001)
 
-    async def _token(self, limit: float) -> None:
-        """Wait for the plan's next request, if it comes within `limit` seconds."""
+    async def _token(self, limit: float, questions: int) -> None:
+        """Wait until the plan allows so many, if that is within `limit` seconds."""
         waited = 0.0
-        while wait := self.budget.wait():
+        while wait := self.budget.wait(questions):
             waited += wait
             if waited > limit:
                 raise OutOfBudget(self.name, "is asked as often a second as its plan allows")
@@ -234,7 +203,7 @@ class Node:
 
     async def _request(self, method: str, params: list[Any], timeout: float) -> Any:
         self._calls[self.name, method] += 1
-        self._requests += 1
+        self.requests += 1
         self.budget.spend(method)
         began = self._clock.monotonic()
         outcome = "cancelled"
@@ -249,8 +218,38 @@ class Node:
             raise
         finally:
             self._metrics.request(self.name, method, outcome, self._clock.monotonic() - began)
-        self._failures = 0
+        self.failures = 0
         return result
+
+    async def _batch(self, calls: Sequence[tuple[str, list[Any]]], timeout: float) -> list[Any]:
+        for method, _ in calls:
+            self._calls[self.name, method] += 1
+            self.budget.spend(method)
+        self.requests += len(calls)
+        first_id = next(self._ids)
+        self._ids = itertools.count(first_id + len(calls))
+        began = self._clock.monotonic()
+        outcomes: list[str] = ["cancelled"] * len(calls)
+        try:
+            results = await exchange_many(self._session(), self.config, first_id, calls, timeout)
+            outcomes = [one.kind if isinstance(one, NodeError) else "ok" for one in results]
+        except NodeError as error:
+            outcomes = [error.kind] * len(calls)
+            self._judge(error)
+            raise
+        finally:
+            for (method, _), outcome in zip(calls, outcomes, strict=True):
+                self._metrics.request(self.name, method, outcome, self._clock.monotonic() - began)
+            self.errors.update(kind for kind in outcomes if kind not in {"ok", "cancelled"})
+        errors = [one for one in results if isinstance(one, NodeError)]
+        self.failures = 0 if len(errors) < len(results) else self.failures
+        # What rests a node rests it once, however many of its answers show it.
+        for kind in (RateLimited, Malformed):
+            shown = next((one for one in errors if isinstance(one, kind)), None)
+            if shown is not None:
+                self._judge(shown)
+                break
+        return results
 
     def _judge(self, error: NodeError) -> None:
         """Let an error rest the node where the node is at fault, not the question.
@@ -259,15 +258,15 @@ class Node:
         to be called could otherwise make every node look dead.
         """
         if isinstance(error, RateLimited):
-            self._failures += 1
+            self.failures += 1
             wait = (
-                error.retry_after if error.retry_after is not None else _RATE_REST * min(2 ** (self._failures - 1), 32)
+                error.retry_after if error.retry_after is not None else _RATE_REST * min(2 ** (self.failures - 1), 32)
             )
             self._rest("rate_limited", wait, error)
         elif isinstance(error, Unreachable | NodeTimeout) and error.code is None:
-            self._failures += 1
+            self.failures += 1
             self._verified = False
-            self._rest("cooling", min(_FIRST_REST * 2 ** min(self._failures - 1, 10), _LONGEST_REST), error)
+            self._rest("cooling", min(_FIRST_REST * 2 ** min(self.failures - 1, 10), _LONGEST_REST), error)
 
     def _rest(self, state: State, seconds: float, error: NodeError) -> None:
         if self._state != state:

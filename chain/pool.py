@@ -19,11 +19,13 @@ from typing import Any
 import aiohttp
 
 from chain.agreement import Agreed, Key, Question
+from chain.batch import Gathering
 from chain.budget import UNLIMITED, Plan
 from chain.errors import NoAgreement, NodeError, NotEnoughOperators, Unreachable
+from chain.health import NodeStatus, status_of
 from chain.hedge import UNKNOWN, first
 from chain.metrics import ChainMetrics, NullMetrics
-from chain.node import Node, NodeStatus
+from chain.node import Node
 from chain.nodes import NodeConfig, parse_nodes
 from chain.probe import Probe
 from kit.clock import Clock, SystemClock
@@ -127,7 +129,7 @@ class Pool:
         """How each node stands."""
         # One that lies about its head must not make the honest ones look late.
         best = max(self.heads().values(), default=None)
-        return [node.status(best) for node in self._nodes]
+        return [status_of(node, best) for node in self._nodes]
 
     async def any(self, method: str, params: list[Any], *, timeout: float | None = None) -> Any:
         """The first answer, in order of preference.
@@ -148,9 +150,11 @@ class Pool:
         k: int | None = None,
         key: Key | None = None,
         timeout: float | None = None,
+        via: Gathering | None = None,
     ) -> Agreed:
         """What at least `k` operators say, compared by `key`, and more of them than say otherwise.
 
+        `via` sends it together with what else is asked through the same `gathering` in this moment.
         Raises NoAgreement, NotEnoughOperators, and CallReverted where it is agreed that the contract refuses.
         """
         needed = self.agreement if k is None else k
@@ -160,8 +164,12 @@ class Pool:
                 detail=f"{method}: {needed} operators must say the same, and {len(self._operators)} are configured.",
             )
         usable = {name: [node for node in nodes if node.usable] for name, nodes in self._operators.items()}
-        question = Question(method, params, needed, key, self._metrics, timeout)
+        question = Question(method, params, needed, key, self._metrics, timeout, via)
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
+
+    def gathering(self) -> Gathering:
+        """For who has many questions: asked concurrently through this, they travel in few requests."""
+        return Gathering(self._later)
 
     async def everywhere(
         self,

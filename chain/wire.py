@@ -5,6 +5,7 @@ key.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,7 +14,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from chain.errors import Malformed, NodeError, NodeTimeout, RateLimited, Unreachable, classify
+from chain.errors import BatchRefused, Malformed, NodeError, NodeTimeout, RateLimited, Unreachable, classify
 from chain.nodes import NodeConfig
 from kit.logs import redact
 
@@ -24,6 +25,8 @@ _OK = 200
 _REDIRECTS = range(300, 400)
 _TOO_MANY_REQUESTS = 429
 _LONGEST_WAIT = 3600.0
+_REFUSED = frozenset({400, 405, 413, 415, 422, 501})
+"""HTTP statuses of those who take no batch, or none so large, and do not say so in JSON."""
 _STALE = ("ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError")
 
 
@@ -91,17 +94,28 @@ def _rpc_error(config: NodeConfig, error: Any) -> NodeError:
     )
 
 
-def _read(config: NodeConfig, reply: _Reply, request_id: int) -> Any | NodeError:
+def _http_error(config: NodeConfig, reply: _Reply) -> NodeError | None:
     if reply.status == _TOO_MANY_REQUESTS:
         limited = RateLimited(config.name, "too many requests", code=_TOO_MANY_REQUESTS)
         limited.retry_after = _seconds(reply.retry_after)
         return limited
     if reply.status in _REDIRECTS:
         return Unreachable(config.name, f"answers with a redirect (HTTP {reply.status}), which is not followed")
+    return None
+
+
+def _loads(body: bytes) -> Any:
     try:
-        answer = orjson.loads(reply.body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
-        answer = None
+        return None
+
+
+def _read(config: NodeConfig, reply: _Reply, request_id: int) -> Any | NodeError:
+    failed = _http_error(config, reply)
+    if failed is not None:
+        return failed
+    answer = _loads(reply.body)
     if not isinstance(answer, dict):
         if reply.status != _OK:
             return Unreachable(config.name, f"HTTP {reply.status} without a JSON-RPC answer")
@@ -116,6 +130,48 @@ def _read(config: NodeConfig, reply: _Reply, request_id: int) -> Any | NodeError
     return answer["result"]
 
 
+def _read_many(config: NodeConfig, reply: _Reply, first_id: int, count: int) -> list[Any | NodeError] | NodeError:
+    failed = _http_error(config, reply)
+    if failed is not None:
+        return failed
+    answer = _loads(reply.body)
+    if not isinstance(answer, list):
+        return _no_array(config, reply, answer)
+    told: dict[int, list[dict[str, Any]]] = {}
+    for item in answer:
+        if isinstance(item, dict) and type(item.get("id")) is int:
+            told.setdefault(item["id"], []).append(item)
+    # geth answers a batch that is too large with one error, under the first question's id or under none.
+    if len(answer) == 1 and count > 1 and isinstance(answer[0], dict) and answer[0].get("error") is not None:
+        return _no_array(config, reply, answer[0])
+    return [_item(config, told.get(number, [])) for number in range(first_id, first_id + count)]
+
+
+def _no_array(config: NodeConfig, reply: _Reply, answer: Any) -> NodeError:
+    """One object for many questions: an error about the batch as such, or a server that does not know batches."""
+    if isinstance(answer, dict):
+        error = _rpc_error(config, answer["error"]) if answer.get("error") is not None else None
+        if isinstance(error, RateLimited | NodeTimeout):
+            return error
+        return BatchRefused(config.name, "answers a batch with one object" if error is None else error.detail)
+    if reply.status in _REFUSED:
+        return BatchRefused(config.name, f"HTTP {reply.status} to a batch")
+    if reply.status != _OK:
+        return Unreachable(config.name, f"HTTP {reply.status} without a JSON-RPC answer")
+    return Malformed(config.name, "the answer is no JSON-RPC")
+
+
+def _item(config: NodeConfig, told: list[dict[str, Any]]) -> Any | NodeError:
+    if len(told) != 1:
+        return Malformed(
+            config.name, "a batch was answered in part" if not told else "one question has several answers"
+        )
+    (item,) = told
+    if item.get("error") is not None:
+        return _rpc_error(config, item["error"])
+    return item["result"] if "result" in item else Malformed(config.name, "an answer without a result")
+
+
 async def exchange(
     session: aiohttp.ClientSession, config: NodeConfig, request_id: int, method: str, params: list[Any], timeout: float
 ) -> Any:
@@ -123,7 +179,41 @@ async def exchange(
 
     The deadline of `timeout` seconds covers a repeat on a connection gone stale.
     """
-    body = orjson.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+    body = orjson.dumps(_call(request_id, method, params))
+    reply = await _posted(session, config, body, timeout)
+    outcome = reply if isinstance(reply, NodeError) else _read(config, reply, request_id)
+    if isinstance(outcome, NodeError):
+        raise outcome
+    return outcome
+
+
+async def exchange_many(
+    session: aiohttp.ClientSession,
+    config: NodeConfig,
+    first_id: int,
+    calls: Sequence[tuple[str, list[Any]]],
+    timeout: float,
+) -> list[Any]:
+    """The result of each call, or its NodeError, in the order asked whatever the order answered.
+
+    The ids are counted up from `first_id`. Raises NodeError where the exchange failed as a whole, BatchRefused where the
+    node takes no such batch.
+    """
+    body = orjson.dumps([_call(first_id + place, *call) for place, call in enumerate(calls)])
+    reply = await _posted(session, config, body, timeout)
+    outcome = reply if isinstance(reply, NodeError) else _read_many(config, reply, first_id, len(calls))
+    if isinstance(outcome, NodeError):
+        raise outcome
+    return outcome
+
+
+def _call(request_id: int, method: str, params: list[Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+
+
+async def _posted(
+    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float
+) -> _Reply | NodeError:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     reply = await _post(session, config, body, timeout)
@@ -131,7 +221,4 @@ async def exchange(
     # the bytes are the same, and "already known" is a success.
     if isinstance(reply, Unreachable) and any(f"({name})" in reply.detail for name in _STALE):
         reply = await _post(session, config, body, max(deadline - loop.time(), 0.001))
-    outcome = reply if isinstance(reply, NodeError) else _read(config, reply, request_id)
-    if isinstance(outcome, NodeError):
-        raise outcome
-    return outcome
+    return reply

@@ -8,7 +8,7 @@ from chain.types import Transfer
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import cursor, service
+from onramp.deliveries import cursor, seen, service
 from onramp.deliveries.machine import Match, match
 from onramp.sessions.rules import SessionRules
 
@@ -40,7 +40,7 @@ class Matcher:
         news = [one for one in found if self._recorded.get((one.tx_hash, one.log_index)) != one.block.hash]
         now, chain_id = self._clock.now(), self._rules.chain_id
         async with self._database.write() as connection:
-            await service.record(connection, news, chain_id, now)
+            await seen.record(connection, news, chain_id, now)
             await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=now)
         self._recorded = told
 

@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer
-from chain.types import Transfer
 from kit.columns import UtcDateTime
-from kit.rows import change_unchanged, fill_empty, keep_new
+from kit.rows import change_unchanged, fill_empty
 from onramp.deliveries.machine import Arrived, Match, Owed, may_follow
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
@@ -101,28 +100,6 @@ _EVER_SENT: Final = _SENT.where(
 )
 
 
-async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime) -> None:
-    """Keep transfers that were seen; one seen again is nothing new."""
-    rows = [
-        {
-            "id": f"{chain_id}:{item.tx_hash}:{item.log_index}",
-            "chain_id": chain_id,
-            "token": item.token,
-            "sender": item.sender,
-            "recipient": item.recipient,
-            "units": item.amount,
-            "tx_hash": item.tx_hash,
-            "log_index": item.log_index,
-            "block_number": item.block.number,
-            "block_hash": item.block.hash,
-            "seen_at": now,
-        }
-        for item in found
-    ]
-    for start in range(0, len(rows), 1_000):
-        await keep_new(connection, transfers, rows[start : start + 1_000], ["id"])
-
-
 async def matchable(
     connection: AsyncConnection, moment: datetime | None, limit: int
 ) -> tuple[list[Owed], list[Arrived]]:
@@ -195,17 +172,24 @@ async def take_sent(connection: AsyncConnection, found: Sequence[Sent], now: dat
     return await change_unchanged(connection, sessions, rows)
 
 
-async def to_prove(connection: AsyncConnection, head: int, limit: int) -> list[Session]:
-    """Deliveries that were seen, in a block below `head` or in none yet, and are not proved; the longest waiting first."""
+async def to_prove(connection: AsyncConnection, head: int, limit: int, after: Session | None = None) -> list[Session]:
+    """Deliveries that were seen, in a block below `head` or in none yet, and are not proved; the longest waiting first.
+
+    From behind `after` on, as it was read.
+    """
     statement = (
         sa.select(sessions)
         .where(
             sessions.c.delivery_status == "seen",
             sa.or_(sessions.c.block_number.is_(None), sessions.c.block_number < head),
         )
-        .order_by(sessions.c.delivery_updated_at)
+        .order_by(sessions.c.delivery_updated_at, sessions.c.id)
         .limit(limit)
     )
+    if after is not None:
+        moment = after.delivery_updated_at
+        later = sa.and_(sessions.c.delivery_updated_at == moment, sessions.c.id > after.id)
+        statement = statement.where(sa.or_(sessions.c.delivery_updated_at > moment, later))
     return [from_row(row) for row in await connection.execute(statement)]
 
 

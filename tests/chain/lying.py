@@ -31,6 +31,8 @@ class Asked:
 
 
 Lie = Callable[[Asked], Awaitable[web.StreamResponse]]
+BatchLie = Callable[[list[dict[str, Any]]], Any]
+"""Makes of the answers to a batch what is sent instead."""
 
 
 class LyingProxy:
@@ -40,6 +42,8 @@ class LyingProxy:
         """Stand before the node at `target`; nothing listens before `start`."""
         self.name = name
         self.calls: Counter[str] = Counter()
+        self.requests = 0
+        self.batch: BatchLie | None = None
         self._target = target
         self._always: dict[str, Lie] = {}
         self._next: defaultdict[str, deque[Lie | None]] = defaultdict(deque)
@@ -66,6 +70,7 @@ class LyingProxy:
         """Forget every lie."""
         self._always.clear()
         self._next.clear()
+        self.batch = None
 
     async def start(self) -> None:
         """Listen."""
@@ -79,7 +84,27 @@ class LyingProxy:
             await self._session.close()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        call = orjson.loads(await request.read())
+        self.requests += 1
+        asked = orjson.loads(await request.read())
+        if not isinstance(asked, list):
+            return await self._answer(request, asked)
+        answers = []
+        for call in asked:
+            answer = await self._answer(request, call)
+            if (
+                not isinstance(answer, web.Response)
+                or answer.status != 200
+                or answer.content_type != "application/json"
+            ):
+                return answer  # nobody answers a part of a batch with a page, or by hanging up
+            assert isinstance(answer.body, bytes)
+            try:
+                answers.append(orjson.loads(answer.body))
+            except orjson.JSONDecodeError:
+                return answer
+        return web.json_response(answers if self.batch is None else self.batch(answers))
+
+    async def _answer(self, request: web.Request, call: dict[str, Any]) -> web.StreamResponse:
         method = call["method"]
         self.calls[method] += 1
 
@@ -263,3 +288,29 @@ def reset() -> Lie:
         return web.Response()
 
     return tell
+
+
+BATCHES: dict[str, BatchLie] = {
+    "half": lambda answers: answers[: len(answers) // 2],
+    "out-of-order": lambda answers: list(reversed(answers)),
+    "swapped": lambda answers: [
+        {**one, "id": other["id"]} for one, other in zip(answers, [*answers[1:], answers[0]], strict=True)
+    ],
+    "twice-the-first": lambda answers: [answers[0], *answers],
+    "all-one-id": lambda answers: [{**one, "id": answers[0]["id"]} for one in answers],
+    "ids-as-text": lambda answers: [{**one, "id": str(one["id"])} for one in answers],
+    "no-ids": lambda answers: [{"jsonrpc": "2.0", "result": one.get("result")} for one in answers],
+    "nulls": lambda answers: [None] * len(answers),
+    "first-alone": lambda answers: answers[0],
+    "text": lambda answers: "sorry",
+    "empty": lambda answers: [],
+    "error": lambda answers: {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": -32600, "message": "batch requests are not supported"},
+    },
+    "too-large": lambda answers: [
+        {"jsonrpc": "2.0", "id": answers[0]["id"], "error": {"code": -32600, "message": "batch too large"}}
+    ],
+}
+"""What is done to batches. Those that keep question and answer together, or refuse, tell the truth in the end."""

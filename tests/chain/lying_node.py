@@ -40,6 +40,9 @@ class LyingNode:
         self.raw: dict[str, Handler] = {}
         self.seen: Counter[str] = Counter()
         self.asked: list[tuple[str, list[Any]]] = []
+        self.batches: list[int] = []
+        self.batch: Callable[[list[dict[str, Any]]], web.StreamResponse] | None = None
+        """Instead of the answers to a batch."""
         app = web.Application(client_max_size=1 << 20)
         app.router.add_route("*", "/{tail:.*}", self._answer)
         self.server = TestServer(app)
@@ -60,11 +63,22 @@ class LyingNode:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         call = orjson.loads(await request.read())
+        if isinstance(call, list):
+            self.batches.append(len(call))
+            answers = [self._said(one) for one in call]
+            return web.json_response(answers) if self.batch is None else self.batch(answers)
+        if call["method"] in self.raw:
+            self._note(call)
+            return await self.raw[call["method"]](request, call)
+        return web.json_response(self._said(call))
+
+    def _note(self, call: dict[str, Any]) -> None:
+        self.seen[call["method"]] += 1
+        self.asked.append((call["method"], call["params"]))
+
+    def _said(self, call: dict[str, Any]) -> dict[str, Any]:
+        self._note(call)
         method, params = call["method"], call["params"]
-        self.seen[method] += 1
-        self.asked.append((method, params))
-        if method in self.raw:
-            return await self.raw[method](request, call)
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": call["id"]}
         if method in self.errors:
             answer["error"] = self.errors[method]
@@ -74,4 +88,4 @@ class LyingNode:
                 answer["result"] = result(params) if callable(result) else result
             except Refusal as refusal:
                 answer["error"] = refusal.error
-        return web.json_response(answer)
+        return answer

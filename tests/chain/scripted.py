@@ -6,6 +6,7 @@ real; the loop jumps to the next timer when nothing else is left to do, so a han
 
 import asyncio
 import selectors
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -69,17 +70,22 @@ class ScriptedSession:
     def __init__(self, speak: Callable[[str, str, list[Any]], Any]) -> None:
         """Nothing is sent yet."""
         self._speak = speak
+        self.requests: Counter[str] = Counter()
 
     def post(self, url: str, *, data: bytes, timeout: aiohttp.ClientTimeout, **_: Any) -> _Response:
         """One exchange."""
-        call = orjson.loads(data)
+        self.requests[url.split("/")[2]] += 1
+        asked = orjson.loads(data)
         patience = timeout.total or 0.0
-        said = self._speak(url.split("/")[2], call["method"], call["params"])
-        if isinstance(said, Raw):
-            return _Response(said.body, said.after, patience)
-        after = said.after if isinstance(said, Late) else 0.0
-        result = said.result if isinstance(said, Late) else said
-        return _Response(orjson.dumps({"jsonrpc": "2.0", "id": call["id"], "result": result}), after, patience)
+        answers, after = [], 0.0
+        for call in asked if isinstance(asked, list) else [asked]:
+            said = self._speak(url.split("/")[2], call["method"], call["params"])
+            if isinstance(said, Raw):
+                return _Response(said.body, said.after, patience)
+            if isinstance(said, Late):
+                said, after = said.result, max(after, said.after)
+            answers.append({"jsonrpc": "2.0", "id": call["id"], "result": said})
+        return _Response(orjson.dumps(answers if isinstance(asked, list) else answers[0]), after, patience)
 
 
 class _Jumping(selectors.DefaultSelector):

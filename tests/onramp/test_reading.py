@@ -11,6 +11,7 @@ from chain.pool import Pool
 from kit.database import Database
 from onramp.app import session_rules
 from onramp.deliveries import cursor
+from onramp.deliveries.matcher import Matcher
 from onramp.deliveries.reading import HOLD, OVERLAP, RETRY_SECONDS, BlockReader
 from onramp.deliveries.table import transfers
 from onramp.settings import load
@@ -48,7 +49,8 @@ class Operators:
     def restart(self) -> None:
         """Another process."""
         rules = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
-        self.reader = BlockReader(self.database, self.pool, rules, frozenset({WALLET}), self.clock)
+        keep = Matcher(self.database, rules, self.clock).record
+        self.reader = BlockReader(self.database, self.pool, rules, frozenset({WALLET}), self.clock, keep)
 
     def grow(self, blocks: int, *paid: int) -> None:
         """More blocks, at everyone's."""

@@ -1,0 +1,91 @@
+"""Many questions in one request: how many a node takes at once, and the questions of one moment gathered node by node."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Protocol
+
+from chain.errors import NodeError
+from kit.clock import Clock
+
+LARGEST: Final = 100
+"""Questions in one request; go-ethereum's server, which mezod uses, takes a thousand, hosted gateways fewer."""
+REMEMBERED: Final = 3600.0
+"""Seconds before a node that took no batch is tried again."""
+
+
+class BatchSize:
+    """How many questions one node takes at once."""
+
+    def __init__(self, clock: Clock) -> None:
+        """As many as most take."""
+        self._clock = clock
+        self._size = LARGEST
+        self._until = 0.0
+
+    @property
+    def size(self) -> int:
+        """So many; 1 where it takes no batches."""
+        return self._size if self._clock.monotonic() < self._until else LARGEST
+
+    def refused(self, asked: int) -> None:
+        """So many were too many, or a batch as such."""
+        self._size, self._until = max(asked // 5, 1), self._clock.monotonic() + REMEMBERED
+
+
+class Asked(Protocol):
+    """A node, as far as it is asked here."""
+
+    @property
+    def usable(self) -> bool:
+        """May be asked now."""
+        ...
+
+    @property
+    def most_at_once(self) -> int:
+        """Questions it takes in one request."""
+        ...
+
+    async def call_many(self, calls: Sequence[tuple[str, list[Any]]], timeout: float | None = None) -> list[Any]:
+        """The result of each, or its NodeError."""
+        ...
+
+
+class Gathering:
+    """Collects what is asked of each node in the same moment, and asks it together. Each asker sees only its own answer."""
+
+    def __init__(self, later: Callable[[Awaitable[None]], None]) -> None:
+        """`later` runs what sends."""
+        self._later = later
+        self._waiting: dict[Asked, list[tuple[tuple[str, list[Any]], asyncio.Future[Any]]]] = {}
+
+    async def call(self, node: Asked, method: str, params: list[Any], timeout: float | None = None) -> Any:
+        """The result of one call. Raises NodeError."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.get(node)
+        if waiting is None:
+            waiting = self._waiting[node] = []
+            self._later(self._send(node, timeout))
+        waiting.append(((method, params), future))
+        return await future
+
+    async def _send(self, node: Asked, timeout: float | None) -> None:
+        # Whoever is about to ask in this moment has asked once everybody else had a turn.
+        await asyncio.sleep(0)
+        waiting = self._waiting.pop(node)
+        failed: NodeError | None = None
+        try:
+            while part := [one for one in waiting if not one[1].done()][: node.most_at_once]:
+                # A node that hangs costs one deadline, not one for each part.
+                answers = [failed] * len(part) if failed else await node.call_many([call for call, _ in part], timeout)
+                for (_, future), answer in zip(part, answers, strict=True):
+                    if future.done():
+                        continue
+                    if isinstance(answer, NodeError):
+                        future.set_exception(answer)
+                    else:
+                        future.set_result(answer)
+                if isinstance(answers[-1], NodeError) and not node.usable:
+                    failed = answers[-1]
+        finally:
+            for _, future in waiting:
+                future.cancel()

@@ -1,0 +1,85 @@
+"""How a node stands, for people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from chain.node import Node, State
+
+Health = Literal[
+    "alive", "lagging", "set aside", "cooling down", "unreachable", "wrong chain", "out of budget", "untested"
+]
+LAGGING_BLOCKS = 3
+"""Behind the best node by more than this: eleven seconds on Mezo."""
+UNREACHABLE_AFTER = 3
+"""Failures in a row after which a node does not merely rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """How a node stands, for people: names and numbers, no URL."""
+
+    name: str
+    operator: str
+    spectrum: bool
+    state: State
+    head: int | None
+    set_aside: bool
+    last_error: str | None
+    health: Health
+    lag: int | None
+    """Blocks behind the best node."""
+    p50: float | None
+    """Seconds; the median of its newest answers."""
+    p95: float | None
+    requests: int
+    errors: Mapping[str, int]
+    """By kind, since the start."""
+    credits_used: int
+    """This month; an estimate."""
+    credits_left: int | None
+    holds_from: int | None
+    """The earliest block it has shown; None where it was not asked."""
+    pruned_to: int | None
+    """The newest block it was asked for and did not have."""
+
+
+def health_of(node: Node, best: int | None) -> Health:
+    """In an operator's words; `best` is the newest block of any node."""
+    state = node.state
+    if state == "wrong_chain":
+        return "wrong chain"
+    if not node.budget.allows(vital=True):
+        return "out of budget"
+    if node.failures >= UNREACHABLE_AFTER and state != "rate_limited":
+        return "unreachable"
+    if state in {"cooling", "rate_limited"}:
+        return "cooling down"
+    if node.set_aside:
+        return "set aside"
+    if node.head is not None and best is not None and best - node.head > LAGGING_BLOCKS:
+        return "lagging"
+    return "alive" if state == "ok" else "untested"
+
+
+def status_of(node: Node, best: int | None) -> NodeStatus:
+    """Everything, beside the `best` head of any node."""
+    return NodeStatus(
+        node.name,
+        node.operator,
+        node.spectrum,
+        node.state,
+        node.head,
+        node.set_aside,
+        node.last_error,
+        health_of(node, best),
+        max(best - node.head, 0) if best is not None and node.head is not None else None,
+        node.latency.percentile(50),
+        node.latency.percentile(95),
+        node.requests,
+        dict(node.errors),
+        node.budget.used,
+        node.budget.left,
+        node.retention.holds_from,
+        node.retention.pruned_to,
+    )

@@ -1,0 +1,74 @@
+"""The transfers that were seen, each inside the caller's transaction: kept, followed into another block, forgotten."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.types import BlockRef, Transfer
+from kit.rows import keep_new
+from onramp.deliveries.table import transfers
+from onramp.sessions.table import sessions
+
+_KNOWN: Final = sa.select(transfers.c.id, transfers.c.block_hash).where(
+    transfers.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+
+
+async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime) -> None:
+    """Keep transfers that were seen; one seen again is nothing new, unless it is in another block now."""
+    rows = [
+        {
+            "id": f"{chain_id}:{item.tx_hash}:{item.log_index}",
+            "chain_id": chain_id,
+            "token": item.token,
+            "sender": item.sender,
+            "recipient": item.recipient,
+            "units": item.amount,
+            "tx_hash": item.tx_hash,
+            "log_index": item.log_index,
+            "block_number": item.block.number,
+            "block_hash": item.block.hash,
+            "seen_at": now,
+        }
+        for item in found
+    ]
+    for start in range(0, len(rows), 1_000):
+        part = {row["id"]: row for row in rows[start : start + 1_000]}
+        known = (await connection.execute(_KNOWN, {"ids": list(part)})).fetchall()
+        for one in known:
+            if one.block_hash != part[one.id]["block_hash"]:
+                await _follow(connection, part[one.id])
+        await keep_new(connection, transfers, list(part.values()), ["id"])
+
+
+async def _follow(connection: AsyncConnection, row: dict[str, Any]) -> None:
+    """Take over the block that a known transfer is in now: the chain took the old one back.
+
+    Not under a confirmed delivery: that its block changed is found by the recheck, with an alarm. What a claim rests on otherwise stays
+    as well; the proof will tell whether it still holds.
+    """
+    confirmed = sa.select(sessions.c.id).where(sessions.c.delivery_status == "confirmed")
+    one = sa.update(transfers).where(transfers.c.id == row["id"])
+    await connection.execute(one.where(transfers.c.session_id.is_(None)).values(row))
+    await connection.execute(
+        one.where(transfers.c.session_id.is_not(None), transfers.c.session_id.not_in(confirmed)).values(
+            block_number=row["block_number"], block_hash=row["block_hash"]
+        )
+    )
+
+
+async def release(connection: AsyncConnection, session_id: str) -> None:
+    """Observe mode: forget the transfer that a session had claimed, for the chain no longer holds it; it is read again if it comes back."""
+    await connection.execute(sa.delete(transfers).where(transfers.c.session_id == session_id))
+
+
+async def prove_claim(connection: AsyncConnection, session_id: str, block: BlockRef) -> None:
+    """Observe mode: the claimed transfer was proved in this block."""
+    await connection.execute(
+        sa.update(transfers)
+        .where(transfers.c.session_id == session_id)
+        .values(block_number=block.number, block_hash=block.hash)
+    )

@@ -38,7 +38,7 @@ async def test_a_node_of_another_chain_is_never_used(nodes: Any, pool: Any) -> N
     assert await pool.any("eth_gasPrice", []) == "0x7"
     assert pool.statuses()[0].state == "wrong_chain"
     answers = await pool.everywhere("eth_sendRawTransaction", ["0x00"])
-    assert isinstance(answers[0].error, WrongChain)
+    assert isinstance({one.node: one.error for one in answers}["a.test"], WrongChain)
     assert set(nodes[0].seen) == {"eth_chainId"}
 
 
@@ -109,7 +109,7 @@ async def test_429_leaves_the_node_alone_as_long_as_it_asks(nodes: Any, pool: An
     pool._clock.seconds += 6
     await pool.any("eth_gasPrice", [])
     answers = await pool.everywhere("eth_gasPrice", [])
-    assert isinstance(answers[0].error, RateLimited)
+    assert isinstance({one.node: one.error for one in answers}["a.test"], RateLimited)
     assert nodes[0].seen["eth_gasPrice"] == 1
     pool._clock.seconds += 2
     await pool.any("eth_gasPrice", [])

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from treasury.inventory import Available
 from treasury.policy.model import AssetPolicy
+from treasury.status import Status
 
 _UNIT = 10**18
 _USDC_UNIT = 10**6
@@ -94,8 +95,9 @@ class PrometheusTreasuryMetrics:
         self._receivable_age = Gauge(
             "treasury_receivable_age_seconds", "How long the oldest of it waits.", registry=registry
         )
-        self._seen: set[str] = set()
-        self._seen_sweeps: set[str] = set()
+        # Every state from the start: an alarm on one that was never reached must not find nothing.
+        self.payouts({})
+        self.sweeps({})
 
     def leading(self, yes: bool) -> None:
         """Whether this process leads the wallet."""
@@ -124,15 +126,13 @@ class PrometheusTreasuryMetrics:
         self._in_flight.set(count)
 
     def payouts(self, by_status: Mapping[str, int]) -> None:
-        """Payouts in each state; one that emptied shows zero."""
-        self._seen |= set(by_status)
-        for status in self._seen:
+        """Payouts in each state; an empty one shows zero."""
+        for status in Status:
             self._payouts.labels(status).set(by_status.get(status, 0))
 
     def sweeps(self, by_status: Mapping[str, int]) -> None:
-        """Sweeps in each state; one that emptied shows zero."""
-        self._seen_sweeps |= set(by_status)
-        for status in self._seen_sweeps:
+        """Sweeps in each state; an empty one shows zero."""
+        for status in Status:
             self._sweeps.labels(status).set(by_status.get(status, 0))
 
     def cold_wallet(self, proved: bool) -> None:

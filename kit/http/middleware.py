@@ -39,7 +39,7 @@ class HttpMetrics:
         self.seconds = Histogram(
             "onramp_http_request_duration_seconds",
             "Time to answer.",
-            ("method", "route"),
+            labels,
             registry=registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
@@ -50,7 +50,7 @@ class HttpMetrics:
         key = (method, route, status)
         found = self._children.get(key)
         if found is None:
-            found = (self.count.labels(method, route, str(status)), self.seconds.labels(method, route))
+            found = (self.count.labels(method, route, str(status)), self.seconds.labels(method, route, str(status)))
             self._children[key] = found
         found[0].inc()
         found[1].observe(seconds)

@@ -1,33 +1,63 @@
 """Every family that dashboards and alarms rely on is shown by a running service, named as the interface says."""
 
+import asyncio
 import time
 import urllib.request
 
+import aiohttp
 import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
 
+from chain.metrics import PrometheusMetrics
 from onramp.dev.machine import ROOT
 from tests.conftest import DevStack
+from treasury.metrics import PrometheusTreasuryMetrics
+from treasury.status import Status
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"
 )
-FAMILIES = {
-    "requests by route and status": ("onramp_http_requests_total", "onramp_http_request_duration_seconds"),
-    "sessions": ("onramp_sessions",),
-    "webhooks": ("onramp_webhook_events_total", "onramp_webhook_event_age_seconds"),
-    "deliveries": ("onramp_deliveries", "onramp_delivery_duration_seconds", "onramp_deliveries_overdue"),
-    "nodes": (
-        "chain_rpc_requests_total", "chain_rpc_errors_total", "chain_rpc_duration_seconds", "chain_node_head_block",
-        "chain_node_lag_blocks", "chain_node_up", "chain_rpc_credits_total",
-    ),
-    "money on its way": (
-        "treasury_payouts", "treasury_sweeps", "treasury_transactions_in_flight", "treasury_nonce",
-        "treasury_gas_spent_total", "treasury_signer_seconds", "treasury_signer_errors_total",
-    ),
-    "money": ("treasury_balance", "treasury_ledger_difference", "treasury_receivable_age_seconds"),
-    "workers": ("onramp_worker_backlog", "onramp_worker_backlog_age_seconds"),
-    "database": ("onramp_database_pool_connections", "onramp_database_pool_size"),
-}  # fmt: skip
+FAMILIES: dict[str, tuple[str, ...]] = {
+    # requests: duration and count by route and status
+    "onramp_http_requests_total": ("method", "route", "status"),
+    "onramp_http_request_duration_seconds": ("method", "route", "status"),
+    "onramp_sessions": ("status",),
+    # webhook events by outcome, and their age when handled
+    "onramp_webhook_events_total": ("outcome",),
+    "onramp_webhook_event_age_seconds": (),
+    # deliveries by status, time from paid to confirmed, overdue count
+    "onramp_deliveries": ("status",),
+    "onramp_delivery_duration_seconds": (),
+    "onramp_deliveries_overdue": (),
+    # RPC by node, named, never by URL
+    "chain_rpc_requests_total": ("method", "node", "outcome"),
+    "chain_rpc_errors_total": ("kind", "node"),
+    "chain_rpc_duration_seconds": ("method", "node"),
+    "chain_rpc_credits_total": ("node",),
+    "chain_node_head_block": ("node",),
+    "chain_node_lag_blocks": ("node",),
+    "chain_node_up": ("node",),
+    # money on its way
+    "treasury_payouts": ("status",),
+    "treasury_sweeps": ("status",),
+    "treasury_transactions_in_flight": (),
+    "treasury_nonce": (),
+    "treasury_gas_spent_total": (),
+    "treasury_signer_seconds": (),
+    "treasury_signer_errors_total": ("outcome",),
+    # balances on chain, held, available, floor and ceiling by asset; the ledger's difference
+    "treasury_balance": ("asset", "kind"),
+    "treasury_ledger_difference": ("asset",),
+    "treasury_receivable_age_seconds": (),
+    # backlog and age of every worker; the database's pool
+    "onramp_worker_backlog": ("worker",),
+    "onramp_worker_backlog_age_seconds": ("worker",),
+    "onramp_database_pool_connections": ("state",),
+    "onramp_database_pool_size": (),
+}
+ONLY_WHEN_IT_FAILS = {"chain_rpc_errors_total", "treasury_signer_errors_total"}
+"""Their labels are known with their first error; here they are read where the families are declared."""
 SAMPLES = (
     *(f'treasury_balance{{asset="MUSD",kind="{kind}"}}' for kind in ("on_chain", "held", "available", "floor", "target", "ceiling")),
     'treasury_balance{asset="BTC",kind="floor"}',
@@ -51,10 +81,61 @@ def test_a_running_service_shows_every_family_and_the_money_by_asset(dev_stack: 
         assert time.monotonic() < until, missing
         time.sleep(0.5)
     kinds = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
-    wanted = {name.removesuffix("_total") for names in FAMILIES.values() for name in names}
-    assert wanted - {kind.removesuffix("_total") for kind in kinds} == set()
+    assert {name.removesuffix("_total") for name in FAMILIES} <= {kind.removesuffix("_total") for kind in kinds}
     strangers = {kind for kind in kinds if not kind.startswith(("onramp_", "chain_", "treasury_"))}
     assert strangers == set()
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert float(values['treasury_balance{asset="MUSD",kind="ceiling"}']) == 20_000
     assert float(values['treasury_balance{asset="BTC",kind="floor"}']) == 0.001
+
+
+async def bought(stack: DevStack) -> None:
+    """One purchase, to its end, so that everything that counts one has counted."""
+    body = {"walletAddress": "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", "sourceAmount": "3", "sourceCurrency": "usd"}
+    async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+        while True:
+            async with http.post(f"{stack.api}/api/v1/onramp/sessions", json=body) as answer:
+                made = await answer.json(content_type=None)
+            if answer.status != 503:  # the hot wallet's balance is not read yet
+                break
+            await asyncio.sleep(0.2)
+        stripe_id = made["payment"]["stripeSessionId"]
+        url = f"{stack.stripe}/sandbox/onramp_sessions/{stripe_id}/advance"
+        async with http.post(url, json={"status": "fulfillment_complete"}) as answer:
+            assert answer.status == 200
+        while made["status"] != "completed":
+            await asyncio.sleep(0.2)
+            async with http.get(f"{stack.api}/api/v1/onramp/sessions/{made['id']}") as answer:
+                made = await answer.json()
+
+
+def labels_of(text: str) -> dict[str, set[tuple[str, ...]]]:
+    """Family -> the label names of its samples, `le` and `quantile` left out; counters by their whole name."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for family in text_string_to_metric_families(text):
+        name = family.name + ("_total" if family.type == "counter" else "")
+        for sample in family.samples:
+            if not sample.name.endswith("_created"):
+                found.setdefault(name, set()).add(tuple(sorted(set(sample.labels) - {"le", "quantile"})))
+    return found
+
+
+async def test_after_a_purchase_each_family_has_samples_with_its_labels_and_no_others(dev_stack: DevStack) -> None:
+    await bought(dev_stack)
+    until = time.monotonic() + 60
+    wanted = {name: {labels} for name, labels in FAMILIES.items() if name not in ONLY_WHEN_IT_FAILS}
+    while (found := labels_of(await asyncio.to_thread(shown, dev_stack))) and not wanted.items() <= found.items():
+        assert time.monotonic() < until, {name: found.get(name) for name in wanted if found.get(name) != wanted[name]}
+        await asyncio.sleep(0.5)
+    text = await asyncio.to_thread(shown, dev_stack)
+    assert 'onramp_http_requests_total{method="POST",route="/api/v1/onramp/sessions",status="201"}' in text
+    assert all(f'treasury_payouts{{status="{status}"}}' in text for status in Status)
+    assert "127.0.0.1" not in text, "nodes are named, never by URL"
+
+
+def test_errors_are_counted_by_node_and_kind_and_by_outcome() -> None:
+    registry = CollectorRegistry()
+    PrometheusMetrics(registry).request("alpha", "eth_call", "timeout", 1.0)
+    PrometheusTreasuryMetrics(registry).signed(1.0, "unavailable")
+    assert registry.get_sample_value("chain_rpc_errors_total", {"node": "alpha", "kind": "timeout"}) == 1
+    assert registry.get_sample_value("treasury_signer_errors_total", {"outcome": "unavailable"}) == 1

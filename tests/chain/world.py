@@ -108,6 +108,9 @@ class World:
             if mood.word == "truth":
                 self.told |= {(block.hash, block.holds) for block in self._has[name] if block.holds}
 
+    async def play(self) -> None:
+        """Make it so; nothing to do here, the model is all there is."""
+
     def speak(self, host: str, method: str, params: list[Any]) -> Any:
         """What an operator answers."""
         mood, has = self.moods[host], self._has[host]

@@ -1,0 +1,104 @@
+"""One random history of lies, lived by the real deliveries worker: on a model of a chain, or on a real one.
+
+Never a false `confirmed`, never a false `mismatch`; and once the chain holds the transfer, confirmed within three blocks.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import cache
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+
+from chain.pool import Pool
+from kit.database import Database
+from onramp.app import session_rules
+from onramp.deliveries.table import cursors, transfers
+from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.sessions.refresh import intent
+from onramp.sessions.rules import SessionRules
+from onramp.sessions.table import sessions
+from onramp.settings import load
+from tests.chain.scripted import LoopClock
+from tests.chain.test_histories import BLOCK_SECONDS, LONGEST_REST, WITHIN, History, happen
+from tests.chain.world import Mood, World
+
+OWED = 5
+
+
+@cache
+def rules_of(token: str, sender: str) -> SessionRules:
+    """Observe mode: this sender's transfers of this token count."""
+    return session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=sender, MUSD_TOKEN_ADDRESS=token))
+
+
+async def purchase(database: Database, rules: SessionRules, buyer: str, from_block: int) -> None:
+    """One, paid, and nothing else in the world."""
+    now = LoopClock().now()
+    row = intent(
+        session_id="ons_1", wallet=buyer, minor=100, currency="usd", locked=buyer, fee_bps=0, rules=rules,
+        made=now - timedelta(seconds=1), now=now,
+    ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": OWED, "from_block": from_block}  # fmt: skip
+    async with database.write() as connection:
+        for table in (transfers, cursors, sessions):
+            await connection.execute(sa.delete(table))
+        await connection.execute(sa.insert(sessions), [row])
+
+
+async def live(
+    history: History,
+    world: World,
+    pool: Pool,
+    database: Database,
+    wait: Callable[[float], Awaitable[None]],
+    *,
+    token: str,
+    sender: str,
+    buyer: str,
+    from_block: int,
+) -> None:
+    """One history to its end; `wait` lets seconds pass."""
+    rules = rules_of(token, sender)
+    await purchase(database, rules, buyer, from_block)
+    worker = DeliveriesWorker(
+        database, pool, rules, frozenset({sender}), LoopClock(), DeliveryMetrics(CollectorRegistry()), lambda: None
+    )
+
+    async def look() -> bool:
+        """One step; whether the delivery is as the chain has it."""
+        await wait(max(BLOCK_SECONDS, worker.interval))
+        world.sync()
+        await world.play()
+        await worker.step()
+        async with database.read() as connection:
+            row = (await connection.execute(sa.select(sessions))).one()
+        if row.delivery_status == "confirmed":
+            assert history.really == "paid", history
+            assert (row.block_hash, "paid") in world.told, history
+            assert row.received_units == OWED, history
+        assert row.delivery_status != "mismatch" or history.really == "less", history
+        mined = world.mined
+        if history.really != "paid" or mined is None:
+            return history.really != "paid"
+        return bool(row.delivery_status == "confirmed" and row.block_hash == mined.hash)
+
+    async def settle() -> bool:
+        for _ in range(WITHIN + 1):
+            if await look():
+                return True
+            world.grow()
+        return False
+
+    await look()
+    for turn in history.turns:
+        happen(world, turn, history)
+        await look()
+    for name, mood in world.moods.items():
+        world.moods[name] = mood if mood.word != "truth" or mood.head != "truth" else Mood()
+    world.grow(None if world.mined else history.really)
+    if history.operators - history.liars >= max(history.agreement, history.liars + 1):
+        assert await settle(), ("while they lie on", history)
+    world.moods = {name: Mood() for name in world.operators}
+    world.sync()
+    await wait(LONGEST_REST)
+    assert await settle(), ("when all tell the truth", history)

@@ -86,8 +86,7 @@ async def costs_of(chain: WalletChain, decided: Sequence[Transaction]) -> dict[s
 
 async def unsettled(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> bool:
     """Whether a transaction of ours is mined at this view and not settled: its amount would count as gone."""
-    flying = await transactions.in_flight(conn, chain_id, wallet)
-    return any(one.nonce is not None and one.nonce < view.nonce for one in flying)
+    return await transactions.any_in_flight(conn, chain_id, wallet, below=view.nonce)
 
 
 async def unknown_nonces(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> int:

@@ -17,6 +17,7 @@ from treasury.ports import Gate, NoRules, OpenGate, PaymentProof, Rules, WalletC
 from treasury.sender.adoption import Adoption, Explained
 from treasury.sender.desk import Alarms, Desk, Pace, SenderConfig, log
 from treasury.sender.payment import Payment
+from treasury.sender.rechecking import Rechecking
 from treasury.sender.reconciling import Reconciler
 from treasury.sender.replacement import Replacement
 from treasury.sender.returning import Returning
@@ -87,6 +88,7 @@ class Sender:
         signing = Signing(self._desk)
         self._adoption = Adoption(self._desk)
         self._tracking = Tracking(self._desk, self._adoption, Replacement(self._desk, signing))
+        self._rechecking = Rechecking(self._desk)
         self._payment = Payment(self._desk, signing)
         self._sweeper = Sweeper(clock, metrics, cold, orders)
         self._reconciler = Reconciler(self._desk)
@@ -119,7 +121,7 @@ class Sender:
         view = await desk.chain.view()
         await self._refresh(view)
         moved = await self._returning.give_back(view)
-        moved |= await self._tracking.recheck(view)
+        moved |= await self._rechecking.recheck(view)
         moved |= await self._tracking.follow(view)
         self.interval = desk.config.idle_seconds
         explained = await self._adoption.explain(view)
@@ -162,7 +164,7 @@ class Sender:
     async def _rest(self) -> None:
         desk = self._desk
         async with desk.database.read() as conn:
-            flying = await transactions.in_flight(conn, *desk.key)
+            flying = await transactions.any_in_flight(conn, *desk.key)
             due = desk.pace.due("counts", _STATUS_SECONDS)
             counts = await payouts.count_by_status(conn) if due else None
             swept = await sweeps.count_by_status(conn) if due else None

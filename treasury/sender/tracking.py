@@ -31,14 +31,13 @@ _WAITS = {
 
 
 class Tracking:
-    """Follows what is signed until it is final, and what is final while it is young."""
+    """Follows what is signed until it is final."""
 
     def __init__(self, desk: Desk, adoption: Adoption, replacement: Replacement) -> None:
         """`adoption` answers who took a nonce that was ours; `replacement` offers more where the fee was too low."""
         self._desk = desk
         self._adoption = adoption
         self._replacement = replacement
-        self._next_check: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._looked: dict[str, tuple[tuple[int, int], Waiting]] = {}
 
@@ -189,7 +188,6 @@ class Tracking:
         for transaction, attempt, proven in found:
             desk.checkpoint("final")
             number = proven.transfer.block.number
-            self._next_check[transaction.id] = number + 1
             log.info("treasury.final", operation=transaction.operation_id, tx_hash=attempt.hash, block=number)
         for _, attempt, _ in found:
             await self._count_gas(attempt.hash)
@@ -216,37 +214,3 @@ class Tracking:
         spent = await self._desk.chain.gas_spent(tx_hash)
         if spent is not None:
             self._desk.metrics.gas(spent)
-
-    async def recheck(self, view: WalletView) -> bool:
-        """Compare young final ones with the chain again, at depths 1, 2, 4 and so on; True where one came back.
-
-        Mezo's blocks are final, so another hash at a block we believed is an alarm, not routine. The same bytes go out
-        again; while they are in flight no new nonce is taken.
-        """
-        desk = self._desk
-        async with desk.database.read() as conn:
-            young = await transactions.final_since(conn, *desk.key, view.block_number - desk.config.recheck_blocks)
-        self._next_check = {row.id: self._next_check.get(row.id, 0) for row in young}
-        moved = False
-        for transaction in young:
-            number = transaction.block_number
-            if number is None or view.block_number < max(self._next_check[transaction.id], number + 1):
-                continue
-            agreed = await desk.chain.block_hash(number)
-            if agreed is None:
-                continue
-            self._next_check[transaction.id] = number + 2 * (view.block_number - number)
-            if agreed != transaction.block_hash:
-                await self._reorged(transaction, agreed)
-                moved = True
-        return moved
-
-    async def _reorged(self, transaction: Transaction, agreed: str) -> None:
-        desk, now = self._desk, self._desk.clock.now()
-        note = f"block {transaction.block_number} is now {agreed}"
-        where: dict[str, Any] = {"block_number": None, "block_hash": None, "stall": Reason.REORG}
-        shown: dict[str, Any] = {"block_number": None, "reason": Reason.REORG}
-        async with desk.leader.write() as conn:
-            await transactions.move(conn, transaction.id, Fact.REORGED, now=now, note=note, **where)
-            await operations.move(conn, transaction.operation_id, OperationFact.REORGED, now=now, note=note, **shown)
-        desk.alarms.ring("reorg", transaction.id, was=transaction.block_hash, now=agreed)

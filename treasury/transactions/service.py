@@ -24,8 +24,25 @@ _HERE = sa.and_(transactions.c.chain_id == sa.bindparam("chain_id"), transaction
 _HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
 _MINE = sa.select(transactions).where(_HERE).order_by(transactions.c.nonce)
 _IN_STATUS = _MINE.where(transactions.c.status.in_(sa.bindparam("statuses", expanding=True)))
-_FINAL_SINCE = _MINE.where(
-    transactions.c.status == Status.FINAL, transactions.c.block_number >= sa.bindparam("block", type_=sa.BigInteger())
+_FINAL_BLOCKS = (
+    sa.select(transactions.c.block_number, transactions.c.block_hash)
+    .where(
+        _HERE,
+        transactions.c.status == Status.FINAL,
+        transactions.c.block_number >= sa.bindparam("block", type_=sa.BigInteger()),
+    )
+    .distinct()
+    .order_by(transactions.c.block_number)
+)
+_NO_NONCE = 2**62
+_ANY_IN_FLIGHT = (
+    sa.select(sa.literal(1))
+    .where(
+        _HERE,
+        transactions.c.status.in_(list(IN_FLIGHT)),
+        transactions.c.nonce < sa.bindparam("below", type_=sa.BigInteger()),
+    )
+    .limit(1)
 )
 _INSERT = sa.insert(transactions)
 _INSERT_ATTEMPTS = sa.insert(attempts)
@@ -233,10 +250,25 @@ async def in_flight(conn: AsyncConnection, chain_id: int, wallet: str) -> list[T
     return await in_status(conn, chain_id, wallet, IN_FLIGHT)
 
 
-async def final_since(conn: AsyncConnection, chain_id: int, wallet: str, block_number: int) -> list[Transaction]:
-    """Final ones in blocks from `block_number` on: young enough to look at again."""
-    known = {"chain_id": chain_id, "wallet": wallet, "block": block_number}
-    return await _with_attempts(conn, (await conn.execute(_FINAL_SINCE, known)).fetchall())
+async def final_blocks(conn: AsyncConnection, chain_id: int, wallet: str, since: int) -> list[tuple[int, str]]:
+    """Number and hash of each block from `since` on in which one of them is final: young enough to look at again."""
+    known = {"chain_id": chain_id, "wallet": wallet, "block": since}
+    return [(row[0], row[1]) for row in await conn.execute(_FINAL_BLOCKS, known) if row[1] is not None]
+
+
+async def final_in(
+    conn: AsyncConnection, chain_id: int, wallet: str, number: int, block_hash: str
+) -> list[Transaction]:
+    """Those that are final in one block."""
+    t = transactions.c
+    here = sa.and_(t.chain_id == chain_id, t.wallet == wallet, t.block_number == number, t.block_hash == block_hash)
+    return await _select(conn, sa.and_(here, t.status == Status.FINAL))
+
+
+async def any_in_flight(conn: AsyncConnection, chain_id: int, wallet: str, below: int | None = None) -> bool:
+    """Whether one is signed and not final yet, of a nonce under `below` where given."""
+    known = {"chain_id": chain_id, "wallet": wallet, "below": _NO_NONCE if below is None else below}
+    return (await conn.execute(_ANY_IN_FLIGHT, known)).first() is not None
 
 
 async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:

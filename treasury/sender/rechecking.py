@@ -1,0 +1,59 @@
+"""What is final is looked at again while it is young: the one way back is another block where it was."""
+
+from typing import Any
+
+from treasury.payouts.machine import Fact as OperationFact
+from treasury.payouts.machine import Reason
+from treasury.ports import WalletView
+from treasury.sender import operations
+from treasury.sender.desk import Desk
+from treasury.transactions import service as transactions
+from treasury.transactions.machine import Fact
+from treasury.transactions.table import Transaction
+
+
+class Rechecking:
+    """Compares blocks, not transactions: a block with many payouts costs one question."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Nothing was looked at yet; a restart looks once more."""
+        self._desk = desk
+        self._next_check: dict[tuple[int, str], int] = {}
+
+    async def recheck(self, view: WalletView) -> bool:
+        """Compare the blocks of young final ones with the chain's, at depths 1, 2, 4 and so on; True where one came back.
+
+        Mezo's blocks are final, so another hash at a block we believed is an alarm, not routine. The same bytes go out
+        again; while they are in flight no new nonce is taken.
+        """
+        desk = self._desk
+        since = view.block_number - desk.config.recheck_blocks
+        async with desk.database.read() as conn:
+            blocks = await transactions.final_blocks(conn, *desk.key, since)
+        self._next_check = {block: self._next_check.get(block, block[0] + 1) for block in blocks}
+        moved = False
+        for block, due in list(self._next_check.items()):
+            number, known = block
+            if view.block_number < due:
+                continue
+            agreed = await desk.chain.block_hash(number)
+            if agreed is None:
+                continue
+            self._next_check[block] = number + 2 * (view.block_number - number)
+            if agreed != known:
+                async with desk.database.read() as conn:
+                    gone = await transactions.final_in(conn, *desk.key, number, known)
+                for transaction in gone:
+                    await self._reorged(transaction, agreed)
+                moved = True
+        return moved
+
+    async def _reorged(self, transaction: Transaction, agreed: str) -> None:
+        desk, now = self._desk, self._desk.clock.now()
+        note = f"block {transaction.block_number} is now {agreed}"
+        where: dict[str, Any] = {"block_number": None, "block_hash": None, "stall": Reason.REORG}
+        shown: dict[str, Any] = {"block_number": None, "reason": Reason.REORG}
+        async with desk.leader.write() as conn:
+            await transactions.move(conn, transaction.id, Fact.REORGED, now=now, note=note, **where)
+            await operations.move(conn, transaction.operation_id, OperationFact.REORGED, now=now, note=note, **shown)
+        desk.alarms.ring("reorg", transaction.id, was=transaction.block_hash, now=agreed)

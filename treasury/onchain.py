@@ -21,11 +21,15 @@ class PoolWalletChain:
         self._pool = pool
         self._wallet = to_checksum(wallet)
         self._token = to_checksum(token)
+        self._seen: WalletView | None = None
 
     async def view(self) -> WalletView:
-        """Nonce and balances at one agreed block."""
-        state = await read_wallet(self._pool, self._wallet, self._token)
-        return WalletView(state.nonce_latest, state.balance_token, state.balance_native, state.block_number)
+        """Nonce and balances at one agreed block; asked once a block, as a block says one thing."""
+        await self._pool.refresh()
+        if self._seen is None or self._seen.block_number != self._pool.agreed_head():
+            state = await read_wallet(self._pool, self._wallet, self._token)
+            self._seen = WalletView(state.nonce_latest, state.balance_token, state.balance_native, state.block_number)
+        return self._seen
 
     async def fees(self) -> FeeQuote:
         """Twice the base fee and a tip."""

@@ -35,13 +35,22 @@ async def run(told: dict[str, Any]) -> None:
     def checkpoint(name: str) -> None:
         if name != told["at"]:
             return
+        if told["after"]:
+            told["after"] -= 1
+            return
         Path(told["mark"]).write_text(name)
         os.kill(os.getpid(), signal.SIGKILL if told["act"] == "kill" else signal.SIGSTOP)
         told["at"] = ""
 
     sender = Sender(
         config=SenderConfig(
-            CHAIN_ID, signer.address, TOKEN, lease_seconds=told["lease"], rebroadcast_seconds=0.5, scan_seconds=1.0
+            CHAIN_ID,
+            signer.address,
+            TOKEN,
+            lease_seconds=told["lease"],
+            rebroadcast_seconds=0.5,
+            scan_seconds=1.0,
+            max_in_flight=told["depth"],
         ),
         database=connect(told["database"]),
         chain=PoolWalletChain(pool, wallet=signer.address, token=TOKEN),

@@ -196,13 +196,18 @@ _HELD = sa.select(payouts.c.amount).where(
 )
 
 
+_HELD_SUM = _HELD.with_only_columns(sa.func.sum(payouts.c.amount))
+
+
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
     """Base units that are spoken for: every payout not settled, and those final after `block_number`.
 
     A balance read at a block does not know what left the wallet in later blocks, so these still count.
     """
     known = {"wallet": wallet, "asset": asset, "block": _NEVER if block_number is None else block_number}
-    # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
+    if conn.dialect.name == "postgresql":
+        return int((await conn.execute(_HELD_SUM, known)).scalar() or 0)
+    # Amounts are text on SQLite, and 256 bits do not fit its integers.
     return sum((await conn.execute(_HELD, known)).scalars())
 
 

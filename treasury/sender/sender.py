@@ -94,6 +94,7 @@ class Sender:
         self._reconciler = Reconciler(self._desk)
         self._returning = Returning(self._desk, signing)
         self._explained = -_EXPLAINED_STEP
+        self._quiet = 0
         self.interval = config.idle_seconds
 
     async def step(self) -> bool:
@@ -131,6 +132,7 @@ class Sender:
             async with self._leader.write() as conn:
                 await self._leader.set_explained_block(conn, view.block_number)
             self._explained = view.block_number
+        self._quiet = 0 if moved else self._quiet + 1
         if moved:
             # The wallet changed under this view; what comes next is decided on a fresh one.
             return True
@@ -143,6 +145,8 @@ class Sender:
             await self._sweeper.step(self._leader)
         signed = await self._payment.next(view, stopped=stopped)
         if signed:
+            self._quiet = 0
+            self._tracking.expect(signed, view)
             await self._tracking.rebroadcast(signed)
         await self._rest()
         return bool(signed)
@@ -168,11 +172,16 @@ class Sender:
             due = desk.pace.due("counts", _STATUS_SECONDS)
             counts = await payouts.count_by_status(conn) if due else None
             swept = await sweeps.count_by_status(conn) if due else None
-        self.interval = desk.config.busy_seconds if flying else desk.config.idle_seconds
+        self.interval = self._pause() if flying else desk.config.idle_seconds
         if counts is not None:
             desk.metrics.payouts(counts)
         if swept is not None:
             desk.metrics.sweeps(swept)
+
+    def _pause(self) -> float:
+        """A pipeline that waits for room looks again soon, and then less often; a single transaction has time."""
+        config = self._desk.config
+        return config.busy_seconds if config.max_in_flight == 1 else min(config.busy_seconds, 0.1 * 2**self._quiet)
 
     async def _refresh(self, view: WalletView) -> None:
         desk, config = self._desk, self._desk.config

@@ -24,6 +24,7 @@ from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
 from treasury.transactions.table import Attempt, Transaction
 
+_NOTHING: tuple[None, Verdict] = (None, Waiting("not_mined"))
 _WAITS = {
     "waiting_for_second_node": Reason.WAITING_FOR_SECOND_NODE,
     "chain_paused": Reason.CHAIN_PAUSED,
@@ -40,6 +41,7 @@ class Tracking:
         self._replacement = replacement
         self._taken: dict[str, int] = {}
         self._looked: dict[str, tuple[tuple[int, int], Waiting]] = {}
+        self._unmined_at: dict[str, int] = {}
 
     async def follow(self, view: WalletView) -> bool:
         """Look at every transaction in flight, lowest nonce first; True where one moved."""
@@ -47,12 +49,20 @@ class Tracking:
             flying = await transactions.in_flight(conn, *self._desk.key)
         self._desk.metrics.in_flight(len(flying))
         # Asked side by side: a deep pipeline costs one round trip, not one for each nonce.
-        looks = await asyncio.gather(*(self._look(transaction, view) for transaction in flying))
+        asked = [one for one in flying if self._may_be_proved(one, view)]
+        unmined = [one for one in flying if one.nonce is not None and one.nonce >= view.nonce]
+        asked += unmined[:1]
+        said = await asyncio.gather(*(self._look(transaction, view) for transaction in asked))
+        looks = {transaction.id: look for transaction, look in zip(asked, said, strict=True)}
         moved, waiting, proven = False, list[Transaction](), list[tuple[Transaction, Attempt, Proven]]()
-        for transaction, (attempt, verdict) in zip(flying, looks, strict=True):
+        for transaction in flying:
+            # What waits behind the first that is not mined, waits for what that one waits for.
+            instead = unmined[0].id if transaction in unmined else ""
+            attempt, verdict = looks.get(transaction.id) or (None, looks.get(instead, _NOTHING)[1])
             if attempt is None:
                 waiting.append(transaction)
-                await self._wait(transaction, _WAITS.get(verdict.reason) if isinstance(verdict, Waiting) else None)
+                if transaction.id in looks or instead:
+                    await self._wait(transaction, _WAITS.get(verdict.reason) if isinstance(verdict, Waiting) else None)
             elif isinstance(verdict, Mismatch):
                 await self._wait(transaction, Reason.MISMATCH)
                 self._desk.alarms.ring("transfer_mismatch", transaction.id, tx_hash=attempt.hash, detail=verdict.detail)
@@ -69,7 +79,21 @@ class Tracking:
             moved |= await self._unmined(transaction, view)
         self._taken = {row.id: self._taken[row.id] for row in flying if row.id in self._taken}
         self._looked = {row.id: self._looked[row.id] for row in waiting if row.id in self._looked}
+        self._unmined_at = {row.id: self._unmined_at[row.id] for row in waiting if row.id in self._unmined_at}
         return moved
+
+    def _may_be_proved(self, transaction: Transaction, view: WalletView) -> bool:
+        """Whether its nonce has passed, and a block may stand behind the one in which it did."""
+        if transaction.nonce is None:
+            return True
+        if transaction.nonce >= view.nonce:
+            self._unmined_at[transaction.id] = view.block_number
+            return False
+        return view.block_number > self._unmined_at.get(transaction.id, -1) + 1
+
+    def expect(self, signed: Sequence[Transaction], view: WalletView) -> None:
+        """None of these was mined at this view."""
+        self._unmined_at |= dict.fromkeys((transaction.id for transaction in signed), view.block_number)
 
     async def _look(self, transaction: Transaction, view: WalletView) -> tuple[Attempt | None, Verdict]:
         """The attempt that the chain has spoken about; None, and why it waits, where it said nothing of any."""
@@ -96,7 +120,7 @@ class Tracking:
             key = f"taken:{transaction.id}"
             if transaction.id not in self._taken:
                 self._taken[transaction.id] = 0
-                if self._looked[transaction.id][1].reason != "not_mined":
+                if transaction.id not in self._looked or self._looked[transaction.id][1].reason != "not_mined":
                     # Most likely it took its nonce itself, a moment ago.
                     self._desk.pace.wait(key, self._desk.config.scan_seconds)
             if self._desk.pace.due(key, self._desk.config.scan_seconds):

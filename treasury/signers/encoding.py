@@ -1,6 +1,7 @@
 """From an intent to a type-2 transaction and back: one path for every signer, whatever holds the key."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from chain.erc20 import encode_transfer, payout_calldata
@@ -38,8 +39,9 @@ def _encode(fields: list[Any]) -> bytes:
     return b"\x02" + bytes(rlp.encode(items, infer_serializer=False))
 
 
+@lru_cache(maxsize=64)
 def signing_hash(intent: Intent) -> bytes:
-    """The 32 bytes that the key signs (EIP-1559)."""
+    """The 32 bytes that the key signs (EIP-1559); asked for twice, before the signature and when it is checked."""
     return keccak(_encode(_unsigned(intent)))
 
 
@@ -53,7 +55,7 @@ def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
     # Nodes refuse the upper half (EIP-2); flipping s flips the parity, so it is tried afterwards.
     low = min(s, CURVE_ORDER - s)
     fields = _unsigned(intent)
-    digest, wallet = keccak(_encode(fields)), bytes.fromhex(intent.wallet[2:])
+    digest, wallet = signing_hash(intent), bytes.fromhex(intent.wallet[2:])
     for parity in (0, 1):
         if _recovered(digest, r, low, parity) == wallet:
             raw = _encode([*fields, parity, r, low])

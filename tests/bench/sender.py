@@ -1,0 +1,174 @@
+"""A sender in a process of its own, so that its CPU time is its own: ours on its real parts, or a plain web3.py loop."""
+
+import asyncio
+import json
+import secrets
+import sys
+import time
+from typing import Any
+
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from chain.erc20 import encode_transfer
+from chain.nodes import NodeConfig
+from chain.pool import Pool
+from chain.types import keccak, to_checksum
+from kit.clock import SystemClock
+from kit.database import Database, connect
+from kit.ids import RandomIds
+from onramp.dev.kms_aws import KEY_ID
+from treasury.metrics import PrometheusTreasuryMetrics
+from treasury.onchain import PoolWalletChain
+from treasury.pause.service import StoredGate
+from treasury.payouts import service as payouts
+from treasury.policy import reading, service
+from treasury.policy.machine import Terms
+from treasury.policy.rules import ActivePolicy
+from treasury.ports import Owed
+from treasury.sender import Sender, SenderConfig
+from treasury.signers.aws import AwsKms
+from treasury.signers.encoding import CURVE_ORDER
+from treasury.signers.intent import SigningRules
+from treasury.signers.remote import RemoteSigner
+
+CHAIN_ID = 31611
+TOKEN = to_checksum("0x118917a40faf1cd7a13db0ef56c86de7973ac503")
+AMOUNT = 10**15
+GAS = 80_000
+
+
+def buyer() -> str:
+    """Someone new for each payout, as buyers are."""
+    return to_checksum("0x" + keccak(secrets.token_bytes(32))[12:].hex())
+
+
+class Counting(AwsKms):
+    """The real client; the CPU time of its threads is the signature's own, and told apart."""
+
+    cpu = 0.0
+
+    def _blocking(self, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        started = time.thread_time()
+        try:
+            return super()._blocking(name, parameters)
+        finally:
+            self.cpu += time.thread_time() - started
+
+
+class Stripe:
+    """Says at once what the rows say: Stripe's own time is not what is measured here."""
+
+    def __init__(self) -> None:
+        self.says: dict[str, Owed] = {}
+
+    async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
+        del stripe_session_id
+        return self.says.get(session_id)
+
+
+async def owe(database: Database, wallet: str, stripe: Stripe, count: int) -> None:
+    clock, ids = SystemClock(), RandomIds()
+    async with database.write() as conn:
+        for _ in range(count):
+            session = "ons_" + secrets.token_hex(12)
+            stripe.says[session] = owed = Owed(AMOUNT, buyer())
+            await payouts.owe(
+                conn, session_id=session, stripe_session_id="cos_" + session, to=owed.to, amount=AMOUNT, token=TOKEN,
+                wallet=wallet, now=clock.now(), ids=ids,
+            )  # fmt: skip
+
+
+async def ours(told: dict[str, Any]) -> dict[str, float]:
+    """Three operators must agree on all that is read, the policy and the pause are rows, and Postgres or SQLite holds it all."""
+    wallet, count, final = to_checksum(told["wallet"]), told["count"], [0]
+    pool = Pool([NodeConfig(name, name, told["rpc"]) for name in ("alpha", "beta", "gamma")], chain_id=CHAIN_ID)
+    database, ids, clock = connect(told["database"]), RandomIds(), SystemClock()
+    keys, stripe = Counting(KEY_ID), Stripe()
+
+    def checkpoint(name: str) -> None:
+        final[0] += name == "final"
+
+    terms = Terms(reading.parse(reading.DEVELOPMENT, musd=TOKEN), TOKEN, None)
+    async with database.write() as conn:
+        await service.propose(conn, terms, scope=service.scope_of(CHAIN_ID, wallet), now=clock.now(), ids=ids)
+    sender = Sender(
+        config=SenderConfig(CHAIN_ID, wallet, TOKEN, max_in_flight=told["depth"]),
+        database=database,
+        chain=PoolWalletChain(pool, wallet=wallet, token=TOKEN),
+        signer=RemoteSigner(keys, SigningRules(CHAIN_ID, wallet, TOKEN, 50 * 10**9)),
+        proof=stripe,
+        clock=clock,
+        ids=ids,
+        metrics=PrometheusTreasuryMetrics(CollectorRegistry()),
+        checkpoint=checkpoint,
+        gate=StoredGate(),
+        rules=ActivePolicy(chain_id=CHAIN_ID, wallet=wallet, cold=None),
+    )
+
+    async def until(many: int) -> None:
+        while final[0] < many:
+            if not await sender.step():
+                await asyncio.sleep(sender.interval)
+
+    warm = told["depth"]
+    await owe(database, wallet, stripe, warm)
+    await until(warm)
+    await owe(database, wallet, stripe, count)
+    began, cpu, signing = time.perf_counter(), time.process_time(), keys.cpu
+    await until(warm + count)
+    seconds, cpu, signing = time.perf_counter() - began, time.process_time() - cpu, keys.cpu - signing
+    await sender.stop()
+    await keys.close()
+    await pool.close()
+    await database.close()
+    return {"rate": count / seconds, "cpu": (cpu - signing) / count}
+
+
+def plain(told: dict[str, Any]) -> dict[str, float]:
+    """Build, have it signed by the same key service, send, wait for the receipt; the next."""
+    import boto3
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+    from eth_account import Account
+    from eth_account.typed_transactions.typed_transaction import TypedTransaction
+    from web3 import HTTPProvider, Web3
+
+    web3, kms, wallet = Web3(HTTPProvider(told["rpc"])), boto3.client("kms"), to_checksum(told["wallet"])
+
+    def pay() -> float:
+        tx: dict[str, Any] = {
+            "type": 2, "chainId": CHAIN_ID, "nonce": web3.eth.get_transaction_count(wallet), "to": TOKEN, "value": 0,
+            "gas": GAS, "data": "0x" + encode_transfer(buyer(), AMOUNT).hex(), "maxFeePerGas": web3.eth.gas_price * 2,
+            "maxPriorityFeePerGas": 1,
+        }  # fmt: skip
+        digest = bytes(TypedTransaction.from_dict(tx).hash())
+        before = time.thread_time()
+        answer = kms.sign(KeyId=KEY_ID, Message=digest, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256")
+        signing = time.thread_time() - before
+        r, s = decode_dss_signature(answer["Signature"])
+        s = min(s, CURVE_ORDER - s)
+        v = next(v for v in (0, 1) if Account._recover_hash(digest, vrs=(v, r, s)) == wallet)
+        raw = TypedTransaction.from_dict({**tx, "v": v, "r": r, "s": s}).encode()
+        web3.eth.wait_for_transaction_receipt(web3.eth.send_raw_transaction(raw))
+        return signing
+
+    pay()
+    began, cpu, signing, count = time.perf_counter(), time.process_time(), 0.0, told["count"]
+    for _ in range(count):
+        signing += pay()
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return {"rate": count / seconds, "cpu": (cpu - signing) / count}
+
+
+def main() -> None:
+    """Pay, and print what it took as JSON."""
+    told = json.loads(sys.argv[1])
+    if told["kind"] == "plain":
+        found = plain(told)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            found = runner.run(ours(told))
+    print(json.dumps(found))
+
+
+main()

@@ -1,0 +1,158 @@
+"""One wallet on the real chain with what it owes, and sender processes that die or freeze on the way."""
+
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chain.erc20 import TRANSFER_TOPIC, topic_of
+from chain.nodes import parse_nodes
+from chain.pool import Pool
+from chain.types import keccak, to_checksum
+from kit.clock import SystemClock
+from kit.database import connect
+from kit.ids import RandomIds
+from onramp.dev.devchain import CHAIN_ID, DevChain
+from tests.treasury.fakes import MUSD, TOKEN, address_of
+from treasury.cold.identity import ColdPin, Verified
+from treasury.cold.service import PoolColdWallet
+from treasury.ledger import service as ledger
+from treasury.ledger.machine import HOT, Account
+from treasury.payouts import service as payouts
+from treasury.status import Status
+from treasury.sweeps import service as sweeps
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 60.0
+STOCK = 100 * MUSD
+SWEPT = 40 * MUSD
+PAID = 5 * MUSD
+
+
+class Case:
+    """One wallet that owes so many payouts, and an approved sweep where asked for, in a database of its own."""
+
+    def __init__(self, chain: DevChain, home: Path, url: str, *, owed: int = 0, sweep: bool = True) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self.chain = chain
+        self.home = home
+        self.url = url
+        self.depth = 1
+        self.key = keccak(str(home).encode())
+        self.wallet = address_of(self.key)
+        self.owed = {f"ons_{number}": (str(PAID), self._someone(number)) for number in range(owed)}
+        self.sweep = sweep
+
+    def _someone(self, number: int) -> str:
+        return to_checksum("0x" + keccak(f"buyer {number}".encode() + self.key)[12:].hex())
+
+    @property
+    def buyers(self) -> list[str]:
+        return [to for _, to in self.owed.values()]
+
+    async def begin(self, lock: asyncio.Lock) -> None:
+        async with lock:
+            await self.chain.mint(self.wallet, STOCK)
+            await self.chain.fund_gas(self.wallet, 10**18)
+        now, ids = SystemClock().now(), RandomIds()
+        identity = await self._identity() if self.sweep else ""
+        database = connect(self.url)
+        async with database.write() as conn:
+            if self.sweep:
+                to = self.chain.deployment.safe
+                await sweeps.propose(
+                    conn, sweeps.Proposal("MUSD", TOKEN, SWEPT, to, "none", identity), chain_id=CHAIN_ID, wallet=self.wallet,
+                    purpose="a test", by="key_anna", person="anna", approval_needed=False, expires_after=timedelta(hours=1),
+                    now=now, ids=ids,
+                )  # fmt: skip
+            for session, (amount, buyer) in self.owed.items():
+                await payouts.owe(
+                    conn, session_id=session, stripe_session_id="cos_" + session, to=buyer, amount=int(amount), token=TOKEN,
+                    wallet=self.wallet, now=now, ids=ids,
+                )  # fmt: skip
+        await database.close()
+
+    async def _identity(self) -> str:
+        safe = self.chain.deployment
+        pool = Pool(parse_nodes(",".join(self.chain.rpc_urls), ""), chain_id=CHAIN_ID)
+        pin = ColdPin(CHAIN_ID, safe.safe, safe.safe_owners, 3)
+        verdict = await PoolColdWallet(pool, pin, strangers=[self.wallet]).verify()
+        await pool.close()
+        assert isinstance(verdict, Verified)
+        return verdict.identity
+
+    @asynccontextmanager
+    async def process(
+        self, at: str = "", act: str = "kill", after: int = 0
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A sender; at the checkpoint `at`, once it was passed `after` times, it kills or freezes itself."""
+        told = {
+            "rpc": ",".join(self.chain.rpc_urls), "key": self.key.hex(), "safe": self.chain.deployment.safe,
+            "owners": self.chain.deployment.safe_owners, "owed": self.owed, "at": at, "act": act, "after": after, "lease": 2.0,
+            "database": self.url, "mark": str(self.home / "mark"), "depth": self.depth,
+        }  # fmt: skip
+        with (self.home / "log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.crash.sender", json.dumps(told), cwd=ROOT, stdout=log, stderr=log
+            )
+            try:
+                yield process
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+
+    async def done(self) -> None:
+        """Until everything asked for is final."""
+        database = connect(self.url)
+        try:
+            async with asyncio.timeout(SECONDS):
+                while True:
+                    async with database.read() as conn:
+                        states = [row.status for row in await sweeps.page(conn)]
+                        states += [row.status for row in await payouts.page(conn)]
+                    if set(states) == {Status.FINAL}:
+                        return
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            pytest.fail(f"not final in {SECONDS:.0f} s: {(self.home / 'log').read_text()[-3000:]}")
+        finally:
+            await database.close()
+
+    async def transfers(self, to: str) -> int:
+        query = {
+            "address": TOKEN, "fromBlock": "0x0", "toBlock": "latest",
+            "topics": [TRANSFER_TOPIC, topic_of(self.wallet), topic_of(to)],
+        }  # fmt: skip
+        return len(await self.chain.rpc("eth_getLogs", query))
+
+    async def once(self) -> None:
+        """Exactly one Transfer for all that was asked for, no nonce used beside them, and the ledger says what the chain says."""
+        assert [await self.transfers(buyer) for buyer in self.buyers] == [1] * len(self.owed)
+        if self.sweep:
+            assert await self.transfers(self.chain.deployment.safe) == 1
+        assert (
+            int(await self.chain.rpc("eth_getTransactionCount", self.wallet, "latest"), 16)
+            == len(self.owed) + self.sweep
+        )
+        database = connect(self.url)
+        async with database.read() as conn:
+            book = await ledger.balances(conn, self.wallet, "MUSD")
+        await database.close()
+        paid, swept = len(self.owed) * PAID, SWEPT * self.sweep
+        assert await self.chain.balance(self.wallet) == STOCK - paid - swept
+        assert sum(book.get(account, 0) for account in HOT) == STOCK - paid - swept
+        assert (book.get(Account.PAID_OUT, 0), book.get(Account.COLD, 0)) == (paid, swept)
+        assert book.get(Account.SUSPENSE, 0) == 0
+
+
+def on_sqlite(home: Path, template: Path) -> str:
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(template, home / "test.db")
+    return f"sqlite+aiosqlite:///{home / 'test.db'}"

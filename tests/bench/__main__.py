@@ -28,6 +28,7 @@ from onramp import migrations
 from onramp.dev.anvil import free_port
 from onramp.dev.devchain import DevChain
 from tests.bench import chaincalls, doors_rows, latency, load, treasury, truth
+from tests.bench import rpc as rpc_calls
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
@@ -207,7 +208,7 @@ async def measure() -> list[tuple[str, ...]]:
             rows.append(
                 await compare("webhook intake, SQLite FULL", ">= 8x", loads(ours, webhook), loads(bare, webhook))
             )
-        rows += await rpc.compare(chain, SECONDS, ROUNDS)
+        rows += await rpc_calls.compare(chain, SECONDS, ROUNDS)
         for count in (10, 1_000, 100_000):
             calls = await chaincalls.calls_a_block(chain, folder, count)
             rows.append((f"RPC calls a block, {count:,} waiting", f"{max(calls.values()):.2f}", "", "", "<= 3 each"))

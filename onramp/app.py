@@ -47,6 +47,7 @@ from onramp.login.tokens import Tokens
 from onramp.quotes import routes as quote_routes
 from onramp.quotes.service import Quotes
 from onramp.screening.listing import ListError, Screening, ScreeningMetrics
+from onramp.screening.oracle import Oracle
 from onramp.services import SERVICES, Services
 from onramp.sessions import history
 from onramp.sessions import routes as session_routes
@@ -213,7 +214,8 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         clock=clock,
         registry=registry,
     )
-    screening = Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry))
+    oracle = Oracle(pool, settings.SANCTIONS_ORACLE, clock) if settings.SANCTIONS_ORACLE else None
+    screening = Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry), oracle)
     signer = make_signer(settings, rules)
     try:
         yield Core(
@@ -551,7 +553,8 @@ async def _nothing_left_behind(core: Core) -> None:
 def screen(core: Core) -> None:
     """Read SANCTIONS_LIST; production does not start without the list that it names. Raises StartError."""
     if not core.settings.SANCTIONS_LIST:
-        log.warning("screening.off", detail="SANCTIONS_LIST is not set: nobody is screened")
+        if not core.settings.SANCTIONS_ORACLE:
+            log.warning("screening.off", detail="SANCTIONS_LIST is not set: nobody is screened")
         return
     try:
         count = core.screening.load()

@@ -63,7 +63,8 @@ def _environment(settings: Settings) -> str:
     weak = (
         ", DATA_KEYS protects nothing: set a random key before anything real is stored" if settings.ring.is_weak else ""
     )
-    screened = "" if settings.SANCTIONS_LIST else ", SANCTIONS_LIST is not set: nobody is screened"
+    is_screened = settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE
+    screened = "" if is_screened else ", SANCTIONS_LIST is not set: nobody is screened"
     return settings.ENVIRONMENT + weak + screened
 
 

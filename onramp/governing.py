@@ -93,5 +93,6 @@ def active_policy(settings: Settings, rules: SessionRules, wallet: str, screenin
         cold=pin_of(settings),
         promised=inventory.processing,
         refused=screening,
+        ask=screening.ask,
         above=above,
     )

@@ -92,6 +92,9 @@ class Janitor:
     async def _unlist(self) -> None:
         async with self._database.read() as connection:
             held = await payouts.screened(connection)
+        # One who was listed by the oracle stays so until it says otherwise: silence lets nobody go.
+        if not held or await self._screening.ask([payout.to for payout in held], anew=True):
+            return
         if all(payout.to in self._screening for payout in held):
             return
         async with self._database.write() as connection:

@@ -68,6 +68,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     RATE_LIMIT_READ: str = "600/minute"
     RATE_LIMIT_AUTH: str = "20/minute"
     SANCTIONS_LIST: str = ""
+    SANCTIONS_ORACLE: str = ""
     PRIVACY_RETENTION_DAYS: int = Field(default=90, ge=1, le=3650)
     ONRAMP_API_KEY: SecretStr = SecretStr("")
     ONRAMP_API_URL: str = ""
@@ -88,7 +89,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
                 raise ValueError(message) from error
         return value
 
-    @field_validator("SETTLEMENT_ADDRESS")
+    @field_validator("SETTLEMENT_ADDRESS", "SANCTIONS_ORACLE")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
         return to_checksum(value) if value else value

@@ -1,6 +1,6 @@
 """What the treasury needs from outside: Stripe's word on a payment, and the chain as several nodes agree on it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -121,6 +121,9 @@ class Rules(Protocol):
     def listed(self, payout: Payout) -> bool:
         """Whether nobody may pay its recipient, and no person let it through all the same."""
 
+    async def unscreened(self, payouts: Sequence[Payout]) -> Collection[str]:
+        """Ids of those of whose recipient nothing can be said just now; asked before `listed`. Nodes may be asked."""
+
     async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
         """Let an approved policy count whose time has come; its version. Raises Problem where another process just did."""
 
@@ -159,6 +162,11 @@ class NoRules:
         """Nobody is."""
         del payout
         return False
+
+    async def unscreened(self, payouts: Sequence[Payout]) -> Collection[str]:
+        """There is nobody to ask."""
+        del payouts
+        return ()
 
     async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
         """There is none."""

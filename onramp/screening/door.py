@@ -12,8 +12,19 @@ BUYER = "buyer"
 
 
 async def require_unlisted(database: Database, screening: Screening, wallet: str, clock: Clock) -> None:
-    """Refuse a listed wallet with a sentence that tells nothing; the trail alone says why. Raises Problem 403 `not_available`."""
+    """Refuse a listed wallet with a sentence that tells nothing; the trail alone says why.
+
+    Raises Problem 403 `not_available`, 503 `screening_unavailable` where the oracle cannot be asked.
+    """
+    unknown = await screening.ask([wallet])
     if wallet not in screening:
+        if unknown:
+            raise Problem(
+                503,
+                "screening_unavailable",
+                "This purchase cannot be checked just now. Nothing was stored and nothing was charged; try again in a moment.",
+                headers={"Retry-After": "5"},
+            )
         return
     async with database.write() as connection:
         await trail.record(connection, BUYER, ACTION, wallet, None, {"code": "not_available"}, at=clock.now())

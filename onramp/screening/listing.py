@@ -1,6 +1,7 @@
 """The list of addresses that may not be paid: a file, read again when it changes, its last good state kept when it cannot be read."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from kit.clock import Clock
 from kit.logs import get_logger
+from onramp.screening.oracle import Oracle
 
 log = get_logger(__name__)
 LOOK_EVERY: Final = 2.0
@@ -50,8 +52,9 @@ class ScreeningMetrics:
 class Screening:
     """`address in screening`: whether nobody may sell to or pay this address. Any case of letters is the same address."""
 
-    def __init__(self, path: str, clock: Clock, metrics: ScreeningMetrics) -> None:
-        """`path` empty: nobody is listed. Nothing is read yet."""
+    def __init__(self, path: str, clock: Clock, metrics: ScreeningMetrics, oracle: Oracle | None = None) -> None:
+        """`path` empty: nobody is listed, but by the oracle. Nothing is read yet."""
+        self._oracle = oracle
         self._path = Path(path) if path else None
         self._clock = clock
         self.metrics = metrics
@@ -63,7 +66,16 @@ class Screening:
         metrics.addresses.set_function(lambda: len(self._current()))
 
     def __contains__(self, address: object) -> bool:
-        return isinstance(address, str) and address.lower() in self._current()
+        if not isinstance(address, str):
+            return False
+        return address.lower() in self._current() or (self._oracle is not None and address in self._oracle)
+
+    async def ask(self, addresses: Collection[str], *, anew: bool = False) -> set[str]:
+        """Ask the oracle, where there is one, before `in` is asked; those of whom nothing can be said now.
+
+        Its answers are kept for a minute, unless they are wanted `anew`. No transaction may be open: nodes are asked.
+        """
+        return set() if self._oracle is None else await self._oracle.ask(addresses, anew=anew)
 
     def load(self) -> int:
         """Read the file now; how many addresses it holds. Raises ListError, and then what was read before stays in use."""

@@ -1,6 +1,6 @@
 """The active policy as the sender and the orders ask it. Implements `ports.Rules` and `sweeps.ordering.Planner`."""
 
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -30,6 +30,8 @@ from treasury.transactions.table import transactions
 DAY: Final = timedelta(days=1)
 Promised = Callable[[AsyncConnection], Awaitable[int]]
 """MUSD, in base units, of buyers whose payment is under way."""
+Ask = Callable[[Sequence[Address]], Awaitable[Collection[Address]]]
+"""Ask of these recipients (EIP-55) what has to be asked over the network; those of whom nothing can be said just now."""
 Above = Callable[[AsyncConnection, Sequence[Payout], datetime], Awaitable[Sequence[str | None]]]
 """For each payout, those before it counted as paid: a limit beside the policy's that it is above, as a sentence."""
 
@@ -60,6 +62,11 @@ def _above(limits: PayoutLimits, amount: int, paid: int) -> str | None:
     return None
 
 
+async def _all_known(addresses: Sequence[Address]) -> Collection[Address]:
+    del addresses
+    return ()
+
+
 async def _none_above(conn: AsyncConnection, queue: Sequence[Payout], now: datetime) -> Sequence[str | None]:
     del conn, now
     return [None] * len(queue)
@@ -81,17 +88,19 @@ class ActivePolicy:
         cold: ColdPin | None,
         promised: Promised = _nothing,
         refused: Container[str] = (),
+        ask: Ask = _all_known,
         above: Above = _none_above,
     ) -> None:
         """`cold` is the pin of this process's environment; where the active row pins another, nothing is swept.
 
-        `refused` is asked for each payout anew, with an EIP-55 address; `above` says what else speaks for asking a person.
+        `refused` is asked for each payout anew, with an EIP-55 address, after `ask` was; `above` says what else speaks for asking a person.
         """
         self._scope = service.scope_of(chain_id, wallet)
         self._wallet = wallet
         self._cold = cold
         self._promised = promised
         self._refused = refused
+        self._ask = ask
         self._above = above
 
     async def payouts_above(self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime) -> list[str | None]:
@@ -135,6 +144,11 @@ class ActivePolicy:
     def listed(self, payout: Payout) -> bool:
         """Whether the list of those not to be paid has its recipient, and no person cleared it."""
         return payout.cleared_by is None and to_checksum(payout.to) in self._refused
+
+    async def unscreened(self, payouts: Sequence[Payout]) -> set[str]:
+        """Ids of those of whose recipient nothing can be said just now, a person's word apart. Nodes may be asked."""
+        unknown = await self._ask([to_checksum(payout.to) for payout in payouts if payout.cleared_by is None])
+        return {payout.id for payout in payouts if payout.cleared_by is None and to_checksum(payout.to) in unknown}
 
     async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
         """The number of the version that counts from now on; None where none was due. Raises Problem."""

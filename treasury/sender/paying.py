@@ -44,6 +44,7 @@ class Paying:
         """Those before the first that a check speaks against, which needs nobody's word but ours and the chain's."""
         desk, config = self._desk, self._desk.config
         references = [payout.reference for payout in queue]
+        unscreened = await desk.rules.unscreened(queue)
         async with desk.database.read() as conn:
             spent = await foreign.carried(conn, references) | await transactions.carried(conn, references)
             leaving = await operations.leaving(conn, config.wallet, config.asset, view.block_number)
@@ -60,6 +61,9 @@ class Paying:
                 await hold(desk, payout, Reason.RECIPIENT_REFUSED, f"{payout.to} cannot be paid")
             elif desk.rules.listed(payout):
                 await hold(desk, payout, Reason.SCREENING, "the recipient is on the list of those not to be paid")
+            elif payout.id in unscreened:
+                log.warning("treasury.screening_unavailable", payout=payout.id)
+                desk.pace.wait("signer", config.scan_seconds)
             elif rule is not None and payout.approved_by is None:
                 await self._ask(payout, rule)
             elif not all([await self._dead(one, view) for one in tried]):

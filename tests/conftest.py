@@ -192,15 +192,15 @@ def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
 
 
 @contextmanager
-def dev_process(folder: Path, **variables: str) -> Iterator[DevStack]:
-    """`onramp dev` with `variables` in its environment; ended as by Ctrl-C."""
+def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> Iterator[DevStack]:
+    """`onramp dev` with `variables` in its environment; ended as by Ctrl-C. `data` is kept for the next one."""
     log = folder / "dev.log"
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     # A test makes more purchases a minute than a person does.
     environment |= {"RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "LOG_FORMAT": "json"} | variables
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [str(ROOT / ".venv/bin/onramp"), "dev", "--port", "0"],
+            [str(ROOT / ".venv/bin/onramp"), "dev", "--port", "0", *(["--data", str(data)] if data else [])],
             stdout=subprocess.PIPE,
             stderr=stderr,
             env=environment,

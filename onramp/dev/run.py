@@ -20,6 +20,7 @@ from onramp.dev.anvil import free_port
 from onramp.dev.api_keys import dev_api_keys
 from onramp.dev.devchain import CHAIN_ID, DevChain
 from onramp.dev.keyservice import key_service
+from onramp.dev.machine import taken
 from onramp.dev.rpc import DevChainError
 from onramp.dev.wallet import DevWallet, dev_wallet
 from onramp.sandbox.app import SandboxConfig, make_sandbox
@@ -84,7 +85,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
         api = f"http://{HOST}:{port}"
         webhook_secret = "whsec_" + secrets.token_hex(16)
         secret_key, publishable_key = "sk_test_" + secrets.token_hex(12), "pk_test_" + secrets.token_hex(12)
-        sandbox_port = free_port()
+        sandbox_port = kept_port(home / "stripe.port") if data is not None else free_port()
         sandbox_url = f"http://{HOST}:{sandbox_port}"
         sandbox = make_sandbox(
             SandboxConfig(
@@ -93,6 +94,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
                 webhook_url=f"{api}/api/v1/webhooks/stripe",
                 webhook_secrets=(webhook_secret,),
                 base_url=sandbox_url,
+                kept=home / "stripe.db" if data is not None else None,
             )
         )
         await _serve(stack, sandbox, sandbox_port)
@@ -120,6 +122,14 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             stripe=sandbox_url,
             **keys,
         )
+
+
+def kept_port(file: Path) -> int:
+    """The port of the run before, as buyers' payment pages have it in their addresses; another where it is taken now."""
+    port = int(file.read_text()) if file.is_file() else free_port()
+    port = free_port() if taken(port) else port
+    file.write_text(str(port))
+    return port
 
 
 def dev_settings(

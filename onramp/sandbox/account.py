@@ -8,6 +8,7 @@ from typing import Any
 
 from onramp.sandbox.config import SandboxConfig
 from onramp.sandbox.faults import Faults
+from onramp.sandbox.kept import Kept
 from onramp.sandbox.keys import Keys
 from onramp.sandbox.params import Wanted
 from onramp.sandbox.session import Session, make
@@ -20,10 +21,13 @@ class Sandbox:
     """State, its changes, and the events they make."""
 
     def __init__(self, config: SandboxConfig) -> None:
-        """Empty at first."""
+        """With what was kept of an earlier run; empty where nothing was."""
         self.config = config
+        self._kept = Kept(config.kept)
         self.store = Store()
-        self.keys = Keys(config.key_seconds)
+        for session in self._kept.sessions():
+            self.store.add(session)
+        self.keys = Keys(config.key_seconds, self._kept)
         self.faults = Faults()
         self.sender = Sender(config)
         self.requests: Counter[str] = Counter()
@@ -36,6 +40,7 @@ class Sandbox:
         """A new session; its making sends no event."""
         session = make(wanted, self.config)
         self.store.add(session)
+        self._kept.session(session)
         return session
 
     def walk(
@@ -47,6 +52,7 @@ class Sandbox:
         for status in path(session["status"], target):
             step(session, status, edits, self.config)
             events.append(self.sender.record(session))
+        self._kept.session(session)
         self.sender.send(session, events, how)
 
     async def pause(self, seconds: float) -> None:
@@ -61,3 +67,4 @@ class Sandbox:
     async def close(self) -> None:
         """Stop sending events."""
         await self.sender.close()
+        self._kept.close()

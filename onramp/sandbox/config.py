@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Final, Literal
 
 SANDBOX_RETRIES: Final = (1800.0, 7200.0, 28800.0)
@@ -51,6 +52,8 @@ class SandboxConfig:
     """How long a buyer waits on the hosted page between payment and delivery."""
     key_seconds: float = 24 * 3600.0
     """How long an idempotency key is remembered; not scaled."""
+    kept: Path | None = None
+    """A file for sessions and keys, so that a restart finds them; None: they are gone with the process."""
 
     @property
     def secret_keys(self) -> frozenset[str]:

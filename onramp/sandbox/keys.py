@@ -2,10 +2,13 @@
 
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from onramp.sandbox.errors import StripeError, bad
 from onramp.sandbox.form import parse
+
+if TYPE_CHECKING:
+    from onramp.sandbox.kept import Kept
 
 LONGEST: Final = 255
 
@@ -26,10 +29,11 @@ class Stored:
 class Keys:
     """What is remembered of POSTs, for a day."""
 
-    def __init__(self, seconds: float) -> None:
-        """`seconds` until a key is forgotten."""
+    def __init__(self, seconds: float, kept: "Kept") -> None:
+        """`seconds` until a key is forgotten; what is `kept` of an earlier run is known already."""
         self._seconds = seconds
-        self._stored: dict[str, Stored] = {}
+        self._kept = kept
+        self._stored: dict[str, Stored] = kept.keys()
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -60,6 +64,7 @@ class Keys:
         stored = self._stored[key]
         # A copy: what orjson returns keeps the whole buffer it was written into, 8 KB for a body of one.
         stored.status, stored.body, stored.request_id = status, bytes(memoryview(body)), request_id
+        self._kept.key(key, stored)
 
     def forget(self, key: str) -> None:
         """What failed its validation, and so never began, is not remembered."""

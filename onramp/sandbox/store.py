@@ -1,4 +1,4 @@
-"""The account's sessions and events: in memory, gone with the process, oldest first."""
+"""The account's sessions and events: in memory, oldest first."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final

@@ -144,3 +144,15 @@ async def test_keys_are_forgotten_after_their_time(start):
 
 async def test_a_key_too_long_is_refused(sandbox):
     assert (await sandbox.post(None, **{"Idempotency-Key": "k" * 256})).status == 400
+
+
+async def test_a_restart_from_a_file_knows_sessions_and_keys(start, tmp_path):
+    before = await start(kept=tmp_path / "stripe.db")
+    order, headers = {"source_amount": "100"}, {"Idempotency-Key": "the-same-key"}
+    made = (await before.post(order, **headers)).body
+    await before.advance(made, "fulfillment_complete")
+    after = await start(kept=tmp_path / "stripe.db")
+    assert (await after.get(f"{SESSIONS}/{made['id']}")).body == (await before.get(f"{SESSIONS}/{made['id']}")).body
+    again = await after.post(order, **headers)
+    assert (again.body["id"], len(after.account.store.sessions)) == (made["id"], 1)
+    assert again.headers["Idempotent-Replayed"] == "true"

@@ -1,0 +1,63 @@
+"""Sessions and idempotency keys in a file, for a sandbox that is to be found again after a restart, as Stripe is."""
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from onramp.sandbox.keys import Stored
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sessions (place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS keys (
+    key TEXT PRIMARY KEY, path TEXT NOT NULL, params BLOB NOT NULL, made REAL NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL,
+    request_id TEXT NOT NULL);
+"""
+
+
+class Kept:
+    """Each change is on disk before it is answered. Without a file nothing is kept."""
+
+    def __init__(self, file: Path | None) -> None:
+        """Open the file, or make it."""
+        self._file = None if file is None else sqlite3.connect(file, isolation_level=None)
+        if self._file is not None:
+            self._file.executescript(_SCHEMA)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Every session, oldest first."""
+        if self._file is None:
+            return []
+        return [orjson.loads(body) for (body,) in self._file.execute("SELECT body FROM sessions ORDER BY place")]
+
+    def session(self, session: dict[str, Any]) -> None:
+        """Write down a session as it is now."""
+        if self._file is not None:
+            self._file.execute(
+                "INSERT INTO sessions (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                (session["id"], orjson.dumps(session)),
+            )
+
+    def keys(self) -> dict[str, Stored]:
+        """Every finished request by its key, oldest first; their ages go on."""
+        if self._file is None:
+            return {}
+        rows = self._file.execute("SELECT key, path, params, made, status, body, request_id FROM keys ORDER BY made")
+        shift = time.monotonic() - time.time()
+        return {key: Stored(path, params, made + shift, *outcome) for key, path, params, made, *outcome in rows}
+
+    def key(self, key: str, stored: Stored) -> None:
+        """Write down the outcome of a request."""
+        if self._file is not None:
+            made = stored.made + time.time() - time.monotonic()
+            self._file.execute(
+                "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (key, stored.path, stored.params, made, stored.status, stored.body, stored.request_id),
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()

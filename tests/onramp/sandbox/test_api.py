@@ -148,7 +148,7 @@ async def test_a_key_too_long_is_refused(sandbox):
 
 async def test_a_restart_from_a_file_knows_sessions_and_keys(start, tmp_path):
     before = await start(kept=tmp_path / "stripe.db")
-    order, headers = {"source_amount": "100"}, {"Idempotency-Key": "the-same-key"}
+    order, headers = {"source_amount": "100", "source_currency": "usd"}, {"Idempotency-Key": "the-same-key"}
     made = (await before.post(order, **headers)).body
     await before.advance(made, "fulfillment_complete")
     after = await start(kept=tmp_path / "stripe.db")

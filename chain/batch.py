@@ -86,6 +86,10 @@ class Gathering:
                         future.set_result(answer)
                 if isinstance(answers[-1], NodeError) and not node.usable:
                     failed = answers[-1]
+        except Exception as error:  # noqa: BLE001 - a fault of ours: whoever asked has to hear of it, or would wait for ever
+            for _, future in waiting:
+                if not future.done():
+                    future.set_exception(error)
         finally:
             for _, future in waiting:
                 future.cancel()

@@ -3,10 +3,12 @@
 All reads of a wallet are pinned to one block number that enough operators have reached, so that they fit each other.
 """
 
+import asyncio
 import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from chain.batch import Gathering
 from chain.erc20 import TRANSFER_TOPIC, encode_balance_of, topic_of
 from chain.errors import NoAgreement, NodeError
 from chain.logs import read_logs
@@ -71,9 +73,13 @@ async def read_wallet(pool: Pool, address: Address, token: Address) -> WalletSta
     await pool.refresh()
     number = pool.agreed_head()
     at = hex(number)
-    nonce = await pool.agree("eth_getTransactionCount", [address, at], key=quantity)
-    native = await pool.agree("eth_getBalance", [address, at], key=quantity)
-    held = await pool.agree("eth_call", [{"to": token, "data": to_hex(encode_balance_of(address))}, at], key=_word)
+    balance = {"to": token, "data": to_hex(encode_balance_of(address))}
+    via = pool.gathering()
+    nonce, native, held = await asyncio.gather(
+        pool.agree("eth_getTransactionCount", [address, at], key=quantity, via=via),
+        pool.agree("eth_getBalance", [address, at], key=quantity, via=via),
+        pool.agree("eth_call", [balance, at], key=_word, via=via),
+    )
     return WalletState(to_checksum(address), quantity(nonce.value), _word(held.value), quantity(native.value), number)
 
 
@@ -160,9 +166,9 @@ async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int)
     """The wallet's own transactions that moved any token in these blocks, lowest nonce first. Raises NoAgreement.
 
     An empty answer of one node proves nothing, so the logs of every node that has reached the range's end are taken
-    together, and as many operators as must agree have to show that they hold the range; each transaction is then read
-    with agreement. Transactions that left no
-    Transfer event (a plain BTC payment, a revert) are not found here: compare the nonces with the wallet's.
+    together, and as many operators as must agree have to show that they hold the range; the transactions are then read
+    with agreement, many in one request. Those that left no Transfer event (a plain BTC payment, a revert) are not found
+    here: compare the nonces with the wallet's.
     """
     topics = [TRANSFER_TOPIC, topic_of(address)]
     told_by: dict[str, set[str]] = {}
@@ -188,22 +194,24 @@ async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int)
             f"{pool.agreement} must; others do not answer or have pruned them. A node with history helps."
         )
         raise NoAgreement("silence", opinions=tuple(sorted(covering)), detail=detail)
-    mine: list[OutgoingTx] = []
-    for tx_hash, operators in sorted(told_by.items()):
+    via = pool.gathering()
+
+    async def read(tx_hash: str, operators: set[str]) -> OutgoingTx | None:
         try:
-            tx = await _transaction(pool, tx_hash)
+            return await _transaction(pool, tx_hash, via)
         except NoAgreement:
             # One node alone may have made it up, and must not stop the others from being heard.
             if len(operators) >= pool.agreement:
                 raise
             log.warning("chain.log_of_unknown_transaction", operators=sorted(operators), tx_hash=tx_hash)
-            continue
-        if tx.sender == to_checksum(address):
-            mine.append(tx)
+            return None
+
+    found = await asyncio.gather(*(read(tx_hash, operators) for tx_hash, operators in sorted(told_by.items())))
+    mine = [tx for tx in found if tx is not None and tx.sender == to_checksum(address)]
     return sorted(mine, key=lambda tx: tx.nonce)
 
 
-async def _transaction(pool: Pool, tx_hash: str) -> OutgoingTx:
+async def _transaction(pool: Pool, tx_hash: str, via: Gathering) -> OutgoingTx:
     def parse(raw: Any) -> OutgoingTx:
         if hash32(raw["hash"]) != tx_hash:
             message = "another transaction"
@@ -218,6 +226,6 @@ async def _transaction(pool: Pool, tx_hash: str) -> OutgoingTx:
             block=BlockRef(quantity(raw["blockNumber"]), hash32(raw["blockHash"])),
         )
 
-    agreed = await pool.agree("eth_getTransactionByHash", [tx_hash], key=parse)
+    agreed = await pool.agree("eth_getTransactionByHash", [tx_hash], key=parse, via=via)
     assert isinstance(agreed.key, OutgoingTx)
     return agreed.key

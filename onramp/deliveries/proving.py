@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove_many
@@ -38,6 +38,11 @@ class DeliveryMetrics:
             "From paid to confirmed.",
             registry=registry,
             buckets=(1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3600),
+        )
+        self.unread = Gauge(
+            "onramp_delivery_unread_blocks",
+            "Blocks behind the agreed head of which not everything is known for certain.",
+            registry=registry,
         )
 
 

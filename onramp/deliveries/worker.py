@@ -99,7 +99,7 @@ class DeliveriesWorker:
             self._rechecked_head = head
 
     async def _read(self, head: int) -> None:
-        await self._blocks.read(head)
+        self._metrics.unread.set(head - await self._blocks.read(head))
         self._read_head = head
 
     async def _match(self) -> None:

@@ -149,6 +149,23 @@ async def test_who_stops_waiting_leaves_the_others_their_answers(nodes: Any, poo
     assert nodes[0].batches == [4]
 
 
+class Broken:
+    """No node, but a fault of ours."""
+
+    usable = True
+    most_at_once = 5
+
+    async def call_many(self, calls: Any, timeout: float | None = None) -> list[Any]:
+        raise KeyError(len(calls))
+
+
+async def test_a_fault_of_ours_is_heard_by_all_who_asked(pool: Any) -> None:
+    via = pool.gathering()
+    node = Broken()
+    answers = await asyncio.gather(*(via.call(node, *one) for one in questions(7)), return_exceptions=True)
+    assert [type(one) for one in answers] == [KeyError] * 7
+
+
 @dataclass(frozen=True)
 class Paid:
     """Transfers on a real node: all as owed but the last."""

@@ -29,6 +29,12 @@ async def test_a_wallet_is_read_at_one_agreed_block(nodes: Any, pool: Any) -> No
     assert {params[-1] for method, params in nodes[0].asked if method in {"eth_getBalance", "eth_call"}} == {"0x64"}
 
 
+async def test_reading_a_wallet_costs_each_node_one_request_beside_its_head(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getTransactionCount="0x7", eth_getBalance="0x64", eth_call="0x" + "00" * 32)
+    await read_wallet(pool, WALLET, TOKEN)
+    assert [node.batches for node in nodes] == [[3], [3], [3]]
+
+
 async def test_a_liar_about_the_nonce_is_outvoted(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getTransactionCount="0x7", eth_getBalance="0x64", eth_call="0x" + "00" * 32)
     nodes[0].results["eth_getTransactionCount"] = "0x1"

@@ -41,6 +41,7 @@ class Chain:
         self.recipients: dict[str, str] = {}
         self.reverted: set[str] = set()
         self.unindexed: set[str] = set()
+        self.pruned_to = 0
         self.failing: set[str] = set()
         """Methods that every node answers with an error."""
 
@@ -72,7 +73,9 @@ class Chain:
                 ]
             case "eth_getBlockByNumber":
                 number = int(params[0], 16)
-                return {"number": params[0], "hash": self.hash(number)} if number <= self.head else None
+                return (
+                    {"number": params[0], "hash": self.hash(number)} if self.pruned_to < number <= self.head else None
+                )
             case _:
                 return self._receipt(params[0])
 
@@ -107,7 +110,8 @@ class Shop:
         configs = [NodeConfig(host, host, f"http://{host}/") for host in self.hosts]
         self.pool = Pool(configs, chain_id=31611, session=self.session, clock=self.clock)
         self.rules = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
-        metrics = DeliveryMetrics(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        metrics = DeliveryMetrics(self.registry)
         self.worker = DeliveriesWorker(
             database, self.pool, self.rules, frozenset({WALLET}), self.clock, metrics, lambda: None
         )
@@ -265,6 +269,18 @@ async def test_a_question_that_fails_does_not_stop_the_others(shop: Shop, failin
     assert (row.delivery_status, row.delivery_reason) == ("seen", "reorg"), (
         "and the blocks missed are looked at after all"
     )
+
+
+async def test_blocks_that_nobody_holds_any_more_are_counted_and_keep_no_new_buyer_waiting(shop: Shop) -> None:
+    await shop.step(0)
+    await shop.purchase()
+    assert shop.registry.get_sample_value("onramp_delivery_unread_blocks") == 0
+    shop.chain.pruned_to = 5_000
+    shop.chain.paid[TX] = 5_950
+    await shop.step(5_900)
+    row = await shop.step()
+    assert (row.delivery_status, row.tx_hash) == ("confirmed", TX)
+    assert shop.registry.get_sample_value("onramp_delivery_unread_blocks") == 5_901
 
 
 async def many(shop: Shop, count: int) -> None:

@@ -14,7 +14,7 @@ _LEARN: Final = 0.2
 _WIDE: Final = 1.5
 """A block is looked for so many mean deviations before it is expected, but not more than `_EARLY` seconds."""
 _SLOWER: Final = 1.5
-_EARLY: Final = 0.2
+_EARLY: Final = 0.1
 _LATE: Final = 0.5
 
 

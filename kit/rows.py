@@ -50,21 +50,19 @@ async def update_unchanged(database: Database, table: sa.Table, rows: Sequence[d
 
 async def keep_new(
     connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str]
-) -> None:
-    """`insert_new` for who does not want to know which went in."""
+) -> int:
+    """`insert_new` for who wants to know only how many went in."""
     names = tuple(rows[0])
     family = _family(connection.dialect)
-    if family == "sqlite":
-        marks = ", ".join("?" * len(names))
-        text = (
-            f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) "  # noqa: S608 - names of our own tables
-            f"ON CONFLICT ({', '.join(conflict)}) DO NOTHING"
-        )
-        await connection.exec_driver_sql(text, _values(table, names, connection.dialect, rows))
-    else:
-        await _run(
-            connection, _insert(table, names, tuple(conflict), family), _payload(table, names, connection.dialect, rows)
-        )
+    if family == "postgresql":
+        text = _insert(table, names, tuple(conflict), family)
+        return len(await _run(connection, text, _payload(table, names, connection.dialect, rows)))
+    marks = ", ".join("?" * len(names))
+    text = (
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) "  # noqa: S608 - names of our own tables
+        f"ON CONFLICT ({', '.join(conflict)}) DO NOTHING"
+    )
+    return (await connection.exec_driver_sql(text, _values(table, names, connection.dialect, rows))).rowcount
 
 
 async def change_unchanged(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:

@@ -36,8 +36,10 @@ class Matcher:
     async def record(self, found: Sequence[Transfer], *, read_to: int, head: int) -> None:
         """Keep these transfers, and how far the chain was read."""
         told = {(one.tx_hash, one.log_index): one.block.hash for one in found}
-        # Each block is read many times over; what this process has just written need not be written again.
-        news = [one for one in found if self._recorded.get((one.tx_hash, one.log_index)) != one.block.hash]
+        # Each block is read many times over; what this process has just written need not be written again, but for now and
+        # then: a claim may have been released meanwhile, and its transfer forgotten.
+        written = {} if self._clock.monotonic() >= self._sweep_at else self._recorded
+        news = [one for one in found if written.get((one.tx_hash, one.log_index)) != one.block.hash]
         now, chain_id = self._clock.now(), self._rules.chain_id
         async with self._database.write() as connection:
             await seen.record(connection, news, chain_id, now)

@@ -37,11 +37,12 @@ async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_i
     ]
     for start in range(0, len(rows), 1_000):
         part = {row["id"]: row for row in rows[start : start + 1_000]}
+        if await keep_new(connection, transfers, list(part.values()), ["id"]) == len(part):
+            continue
         known = (await connection.execute(_KNOWN, {"ids": list(part)})).fetchall()
         for one in known:
             if one.block_hash != part[one.id]["block_hash"]:
                 await _follow(connection, part[one.id])
-        await keep_new(connection, transfers, list(part.values()), ["id"])
 
 
 async def _follow(connection: AsyncConnection, row: dict[str, Any]) -> None:

@@ -40,7 +40,6 @@ transfers = sa.Table(
         sqlite_where=sa.text("session_id IS NULL"),
         postgresql_where=sa.text("session_id IS NULL"),
     ),
-    sa.Index("ix_transfers_tx_hash", "tx_hash"),
 )
 
 cursors = sa.Table(

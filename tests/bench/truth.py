@@ -54,14 +54,14 @@ def hash_of(number: int) -> str:
 def paid_rows(
     rules: SessionRules, numbers: Iterable[int], to: Callable[[int], str] = wallet_of
 ) -> list[dict[str, Any]]:
-    """Paid sessions, one second apart, whose MUSD has not come."""
+    """Paid sessions, a millisecond apart, whose MUSD has not come."""
     now = SystemClock().now()
     return [
         intent(
             session_id=f"ons_{number}", wallet=to(number), minor=100, currency="usd", locked=to(number), fee_bps=0,
             rules=rules, made=now - timedelta(seconds=1), now=now,
         )
-        | {"payment_status": "fulfillment_complete", "paid_at": now - timedelta(seconds=number), "delivered_units": 10**6, "expected_units": UNIT}
+        | {"payment_status": "fulfillment_complete", "paid_at": now - timedelta(milliseconds=number), "delivered_units": 10**6, "expected_units": UNIT}
         for number in numbers
     ]  # fmt: skip
 

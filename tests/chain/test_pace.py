@@ -54,7 +54,7 @@ def blocks(number: int, between: float, jitter: float, seed: int) -> list[float]
 
 
 @pytest.mark.parametrize(
-    ("between", "jitter", "late", "looks"), [(1.0, 0.1, 0.3, 2.0), (3.6, 0.03, 0.3, 2.1), (3.6, 0.1, 0.45, 2.3)]
+    ("between", "jitter", "late", "looks"), [(1.0, 0.1, 0.3, 1.8), (3.6, 0.03, 0.3, 1.9), (3.6, 0.1, 1.0, 1.8)]
 )
 def test_a_block_is_found_soon_and_with_few_looks(between: float, jitter: float, late: float, looks: float) -> None:
     found: list[float] = []

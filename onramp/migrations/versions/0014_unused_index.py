@@ -1,0 +1,18 @@
+"""Nobody looks transfers up by their hash alone; the index made each block dearer."""
+
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.drop_index("ix_transfers_tx_hash", table_name="transfers")
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.create_index("ix_transfers_tx_hash", "transfers", ["tx_hash"])

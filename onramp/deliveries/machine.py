@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
@@ -70,12 +69,16 @@ def match(owed: Iterable[Owed], arrived: Iterable[Arrived], tolerance_bps: int) 
 
     A transfer of the right amount before all others; else the oldest, unless that is what another session of the wallet waits for.
     """
-    by_wallet: dict[str, list[Arrived]] = {}
-    for one in sorted(arrived, key=attrgetter("block_number", "log_index")):
-        by_wallet.setdefault(one.recipient, []).append(one)
+    of_wallet: dict[str, list[Owed]] = {}
+    for session in owed:
+        of_wallet.setdefault(session.wallet, []).append(session)
+    received: dict[str, list[Arrived]] = {}
+    for transfer in arrived:
+        received.setdefault(transfer.recipient, []).append(transfer)
     found: list[Match] = []
-    for wallet, group in groupby(sorted(owed, key=attrgetter("wallet", "paid_at", "id")), key=attrgetter("wallet")):
-        waiting, free = list(group), by_wallet.get(wallet, [])
+    for wallet, free in received.items():
+        waiting = sorted(of_wallet.get(wallet, []), key=attrgetter("paid_at", "id"))
+        free.sort(key=attrgetter("block_number", "log_index"))
         for session in [one for one in waiting if one.observes]:
             chosen = _choose(session, waiting, free, tolerance_bps)
             if chosen is not None:

@@ -44,6 +44,7 @@ class Case:
         self.home = home
         self.url = url
         self.depth = 1
+        self.rpc = ",".join(chain.rpc_urls)
         self.key = keccak(str(home).encode())
         self.wallet = address_of(self.key)
         self.owed = {f"ons_{number}": (str(PAID), self._someone(number)) for number in range(owed)}
@@ -93,7 +94,7 @@ class Case:
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         """A sender; at the checkpoint `at`, once it was passed `after` times, it kills or freezes itself."""
         told = {
-            "rpc": ",".join(self.chain.rpc_urls), "key": self.key.hex(), "safe": self.chain.deployment.safe,
+            "rpc": self.rpc, "key": self.key.hex(), "safe": self.chain.deployment.safe,
             "owners": self.chain.deployment.safe_owners, "owed": self.owed, "at": at, "act": act, "after": after, "lease": 2.0,
             "database": self.url, "mark": str(self.home / "mark"), "depth": self.depth,
         }  # fmt: skip

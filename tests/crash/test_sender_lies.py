@@ -1,0 +1,203 @@
+"""The sender on a real chain whose nodes are what Mezo's are at their worst: they refuse, forget, hide, lag and reorganise."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
+
+from chain.erc20 import TRANSFER_TOPIC, topic_of
+from chain.pool import Pool
+from chain.types import keccak, to_checksum
+from kit.database import Database
+from onramp.dev.devchain import CHAIN_ID, DevChain, running
+from tests.chain.lying import Asked, Lie, LyingProxy, instead, refused, stale_head
+from tests.treasury.fakes import MUSD, TOKEN, WALLET
+from tests.treasury.world import Crash, World
+from treasury.ledger import service as ledger
+from treasury.ledger.machine import HOT, Account
+from treasury.onchain import PoolWalletChain
+from treasury.status import Status
+
+COUNT = 6
+PAID = 5 * MUSD
+STOCK = 100 * MUSD
+SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+async def doors(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
+    made = [LyingProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")]
+    for door in made:
+        await door.start()
+    yield made
+    for door in made:
+        await door.stop()
+
+
+def exact_nonce(chain: DevChain, wallet: str) -> Lie:
+    """As mezod: the next nonce alone is taken, and what it has already is an error (app/ante/evm/eth.go)."""
+
+    async def tell(asked: Asked) -> web.StreamResponse:
+        raw = HexBytes(asked.call["params"][0])
+        nonce = TypedTransaction.from_bytes(raw).as_dict()["nonce"]
+        expected = int(await chain.rpc("eth_getTransactionCount", wallet, "pending"), 16)
+        known = await chain.rpc("eth_getTransactionByHash", "0x" + keccak(bytes(raw)).hex()) is not None
+        if not known and nonce == expected:
+            return web.json_response(await asked.truth())
+        message = "tx already in mempool" if known else f"invalid nonce; got {nonce}, expected {expected}"
+        return await refused(-32000, message)(asked)
+
+    return tell
+
+
+def forgets(share: int) -> Lie:
+    """Says that it has the bytes already, and has thrown them away: each `share`-th time they really arrive."""
+    count = [0]
+
+    async def tell(asked: Asked) -> web.StreamResponse:
+        count[0] += 1
+        if count[0] % share == 0:
+            return web.json_response(await asked.truth())
+        return await refused(19, "tx already in mempool")(asked)
+
+    return tell
+
+
+def lost() -> Lie:
+    """The node has it, and the answer is lost."""
+
+    async def tell(asked: Asked) -> web.StreamResponse:
+        await asked.truth()
+        if asked.request.transport is not None:
+            asked.request.transport.abort()
+        return web.Response()
+
+    return tell
+
+
+@pytest.fixture
+async def world(chain: DevChain, doors: list[LyingProxy], database: Database) -> AsyncIterator[World]:
+    clean = await chain.rpc("evm_snapshot")
+    await chain.mint(WALLET, STOCK)
+    await chain.fund_gas(WALLET, 10**18)
+    yield World(database)
+    await chain.rpc("evm_revert", clean)
+
+
+async def owed(world: World) -> list[str]:
+    """Sessions with a buyer each."""
+    for number in range(COUNT):
+        await world.owe(f"ons_{number}", PAID, to=buyer(number))
+        world.clock.seconds += 1
+    return [f"ons_{number}" for number in range(COUNT)]
+
+
+def buyer(number: int) -> str:
+    return to_checksum("0x" + keccak(b"buyer" + bytes([number]))[12:].hex())
+
+
+async def live(world: World, doors: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
+    """Cycles of senders, the next of which begins where the one before died, until all is final."""
+    pool = Pool([door.config for door in doors], chain_id=CHAIN_ID, timeout=2.0)
+    view = PoolWalletChain(pool, wallet=WALLET, token=TOKEN)
+
+    def checkpoint(name: str) -> None:
+        if deaths and deaths[0] == name:
+            deaths.pop(0)
+            raise Crash(name)
+
+    def sender() -> Any:
+        return world.sender(checkpoint, chain=view, max_in_flight=4, lookback_blocks=1_000)
+
+    now = sender()
+    try:
+        async with asyncio.timeout(SECONDS):
+            while {await world.status(f"ons_{number}") for number in range(COUNT)} != {Status.FINAL}:
+                try:
+                    await now.step()
+                except Crash:
+                    now = sender()
+                if between is not None:
+                    await between()
+                world.clock.seconds += 5
+                await asyncio.sleep(0.2)
+            world.clock.seconds += 90
+            for _ in range(10):
+                await now.step()
+                await asyncio.sleep(0.3)
+    finally:
+        await pool.close()
+
+
+async def paid_once(world: World, chain: DevChain) -> None:
+    """One Transfer to each buyer, as many nonces as payouts, and the ledger says what the chain says."""
+    for number in range(COUNT):
+        query = {"address": TOKEN, "fromBlock": "0x0", "toBlock": "latest", "topics": [TRANSFER_TOPIC, topic_of(WALLET), topic_of(buyer(number))]}  # fmt: skip
+        (log,) = await chain.rpc("eth_getLogs", query)
+        assert log["transactionHash"] == (await world.payout(f"ons_{number}")).tx_hash
+    assert int(await chain.rpc("eth_getTransactionCount", WALLET, "latest"), 16) == COUNT
+    async with world.database.read() as conn:
+        book = await ledger.balances(conn, WALLET, "MUSD")
+    assert sum(book.get(account, 0) for account in HOT) == await chain.balance(WALLET) == STOCK - COUNT * PAID
+    assert (book[Account.PAID_OUT], book.get(Account.SUSPENSE, 0)) == (COUNT * PAID, 0)
+
+
+LIES: dict[str, dict[str, Lie]] = {
+    "one node shows no receipt": {"eth_getTransactionReceipt": instead(None)},
+    "one node hides every log": {"eth_getLogs": instead([])},
+    "one node lags": {"eth_blockNumber": stale_head(40)},
+    "one node forgets what it says it has": {"eth_sendRawTransaction": forgets(10**9)},
+}
+
+
+@pytest.mark.parametrize("lie", [pytest.param(name, marks=pytest.mark.prove) for name in LIES])
+async def test_one_liar_among_three_costs_nobody_anything(
+    world: World, chain: DevChain, doors: list[LyingProxy], lie: str
+) -> None:
+    await owed(world)
+    for method, told in LIES[lie].items():
+        doors[0].always(told, method)
+    await live(world, doors, ["stored"])
+    await paid_once(world, chain)
+
+
+async def test_everything_at_once_and_a_sender_that_dies(
+    world: World, chain: DevChain, doors: list[LyingProxy]
+) -> None:
+    """The exact nonce at every node, answers lost, bytes forgotten, receipts and logs hidden, a node that lags, and deaths."""
+    await owed(world)
+    alpha, beta, gamma = doors
+    for door in doors:
+        door.always(exact_nonce(chain, WALLET), "eth_sendRawTransaction")
+        door.always(instead([]), "eth_getLogs")
+    alpha.always(instead(None), "eth_getTransactionReceipt")
+    beta.then(lost(), lost(), forgets(2), method="eth_sendRawTransaction")
+    gamma.then(forgets(2), forgets(2), lost(), method="eth_sendRawTransaction")
+    gamma.then(*[stale_head(10)] * 5, method="eth_blockNumber")
+    await live(world, doors, ["nonce_taken", "signed", "stored", "broadcast", "mined"])
+    await paid_once(world, chain)
+
+
+async def test_blocks_that_are_taken_back_while_it_pays(world: World, chain: DevChain, doors: list[LyingProxy]) -> None:
+    """The same bytes go out again, and no other signature is asked for."""
+    await owed(world)
+    reorgs = [0]
+
+    async def between() -> None:
+        if reorgs[0] < 3 and await world.status("ons_0") is Status.FINAL:
+            reorgs[0] += 1
+            await chain.rpc("anvil_reorg", 3, [])
+
+    await live(world, doors, ["stored", "mined"], between)
+    assert reorgs[0] >= 1
+    await paid_once(world, chain)

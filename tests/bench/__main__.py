@@ -28,7 +28,7 @@ from kit.logs import configure
 from onramp import migrations
 from onramp.dev.anvil import free_port
 from onramp.dev.devchain import DevChain
-from tests.bench import chaincalls, doors_rows, latency, load, treasury, truth
+from tests.bench import chaincalls, doors_rows, latency, load, peers, treasury, truth
 from tests.bench import rpc as rpc_calls
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -215,6 +215,7 @@ async def measure() -> list[tuple[str, ...]]:
             rows.append((f"RPC calls a block, {count:,} waiting", f"{max(calls.values()):.2f}", "", "", "<= 3 each"))
         rows += await truth.matching(folder, bare_url)
         rows += await latency.compare(chain, folder)
+        rows += await peers.rows(chain, folder)
         rows += await treasury.rows(chain, ours_url)
         rows.append(("memory of the API at rest", f"{memory:.0f} MB", "", "", "< 150 MB"))
         rows.append(("start to listening", f"{ready:.2f} s", "", "", "< 3 s"))

@@ -1,0 +1,121 @@
+"""Twice paid: a sender that broadcasts and then saves, and ours, killed at each step and cut off from each answer in the same way."""
+
+import asyncio
+import json
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from chain.types import keccak, to_checksum
+from kit.database import connect
+from onramp import migrations
+from onramp.dev.devchain import DevChain
+from tests.chain.lying import Asked, Lie, LyingProxy
+from tests.crash.case import PAID, STOCK, Case
+from tests.treasury.fakes import address_of
+
+Row = tuple[str, ...]
+KILLS = ("claimed", "nonce_taken", "signed", "broadcast", "stored", "mined", "final")
+LOST = "reply lost"
+SECONDS = 60
+AT_ONCE = 3
+
+
+async def rows(chain: DevChain, folder: Path) -> list[Row]:
+    """How many Transfers there were above the one that each payout is owed."""
+    template = folder / "template.db"
+    database = connect(f"sqlite+aiosqlite:///{template}")
+    await migrations.upgrade(database)
+    await database.close()
+    all_ = (*KILLS, LOST)
+    gate, minting = asyncio.Semaphore(AT_ONCE), asyncio.Lock()  # the node gives its own accounts one nonce at a time
+
+    async def some(work: Callable[[str, asyncio.Lock], Awaitable[int]], at: str) -> int:
+        async with gate:
+            return await work(at, minting)
+
+    def save(at: str, lock: asyncio.Lock) -> Awaitable[int]:
+        return saving(chain, folder / f"saved-{at}.db", at, lock)
+
+    def ours_(at: str, lock: asyncio.Lock) -> Awaitable[int]:
+        return ours(chain, folder / f"ours-{at}", template, at, lock)
+
+    theirs = await asyncio.gather(*(some(save, at) for at in all_))
+    mine = await asyncio.gather(*(some(ours_, at) for at in all_))
+    return [
+        (
+            f"paid twice in {len(theirs)} misfortunes, against broadcast-then-save",
+            str(sum(mine)),
+            str(sum(theirs)),
+            "",
+            "0",
+        )
+    ]
+
+
+def lost() -> Lie:
+    """The node has the transaction, and nobody hears of it."""
+
+    async def tell(asked: Asked) -> web.StreamResponse:
+        await asked.truth()
+        if asked.request.transport is not None:
+            asked.request.transport.abort()
+        return web.Response()
+
+    return tell
+
+
+@asynccontextmanager
+async def nodes(chain: DevChain, at: str, count: int) -> AsyncIterator[list[LyingProxy]]:
+    """Front doors of the node; each loses its first answer to a broadcast where that is the misfortune."""
+    async with AsyncExitStack() as stack:
+        doors = [LyingProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")[:count]]
+        for door in doors:
+            await door.start()
+            stack.push_async_callback(door.stop)
+            if at == LOST:
+                door.then(lost(), method="eth_sendRawTransaction")
+        yield doors
+
+
+async def saving(chain: DevChain, file: Path, at: str, lock: asyncio.Lock) -> int:
+    """One payout through one misfortune."""
+    key = keccak(str(file).encode())
+    to = to_checksum("0x" + keccak(b"buyer" + key)[12:].hex())
+    async with lock:
+        await chain.mint(address_of(key), STOCK)
+        await chain.fund_gas(address_of(key), 10**18)
+    with sqlite3.connect(file) as made:
+        made.execute("CREATE TABLE payouts (id INTEGER PRIMARY KEY, recipient, amount, hash, status)")
+        made.execute("INSERT INTO payouts (recipient, amount, status) VALUES (?, ?, 'queued')", (to, str(PAID)))
+    made.close()
+    async with nodes(chain, at, 1) as (door,):
+        for kill in [at, ""] if at in KILLS else [""]:
+            told = {"rpc": door.config.url, "key": "0x" + key.hex(), "database": str(file), "at": kill}
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.bench.saver", json.dumps(told), env={"PATH": os.environ["PATH"]}
+            )
+            await asyncio.wait_for(process.wait(), SECONDS)
+    return await chain.balance(to) // PAID - 1
+
+
+async def ours(chain: DevChain, home: Path, template: Path, at: str, lock: asyncio.Lock) -> int:
+    """The same payout through the same misfortune."""
+    home.mkdir()
+    shutil.copy(template, home / "test.db")
+    case = Case(chain, home, f"sqlite+aiosqlite:///{home / 'test.db'}", owed=1, sweep=False)
+    await case.begin(lock)
+    async with nodes(chain, at, 3) as doors:
+        case.rpc = ",".join(f"{door.name}={door.config.url}" for door in doors)
+        if at in KILLS:
+            async with case.process(at=at) as process:
+                await asyncio.wait_for(process.wait(), SECONDS)
+        async with case.process():
+            await case.done()
+    return await chain.balance(case.buyers[0]) // PAID - 1

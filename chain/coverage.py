@@ -35,6 +35,7 @@ class Window:
         self.blocks = FIRST_WINDOW
         self.most_logs = MOST_LOGS
         self._too_large: int | None = None
+        self._costly = False
         self._worked = 0
 
     def worked(self, asked: int) -> None:
@@ -45,16 +46,18 @@ class Window:
         if self._too_large is not None:
             self._worked += 1
             if self._worked < _PATIENCE:
-                # Close in on the limit, and stop where little is left to win: each try beyond it costs a request.
+                # Close in on the limit, and stop where little is left to win: each try beyond it costs a request,
+                # or, where the node is slow to refuse, all that was read of the range.
                 gap = self._too_large - self.blocks
-                larger = self.blocks + gap // 2 if gap > self.blocks // 8 + 1 else self.blocks
+                worth = gap > self.blocks // 8 + 1 and not self._costly
+                larger = self.blocks + gap // 2 if worth else self.blocks
             else:
                 self._too_large = None
         self.blocks = max(self.blocks, min(larger, LARGEST_WINDOW))
 
     def refused(self, asked: int, most_logs: int | None = None) -> None:
         """So many blocks were too many, or held more than `most_logs` logs."""
-        self._too_large, self._worked = asked, 0
+        self._too_large, self._worked, self._costly = asked, 0, False
         self.blocks = max(min(asked, self.blocks) // 2, 1)
         if most_logs:
             self.most_logs = min(most_logs, self.most_logs)
@@ -62,7 +65,7 @@ class Window:
     def slow(self, asked: int) -> None:
         """So many blocks took too long."""
         if asked > SMALLEST_SLOW:
-            self._too_large, self._worked = asked, 0
+            self._too_large, self._worked, self._costly = asked, 0, True
             self.blocks = max(min(asked, self.blocks) // 2, SMALLEST_SLOW)
 
 

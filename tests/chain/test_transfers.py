@@ -1,11 +1,13 @@
 """Reading transfers from nodes that limit, cut off, prune and lag: what is believed, and what it costs."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from chain.coverage import ASK_AGAIN, LARGEST_WINDOW, PROVED_SECONDS
-from chain.errors import NoAgreement, RangeTooLarge
+from chain.errors import NoAgreement, NodeTimeout, RangeTooLarge
 from chain.logs import MOST_REQUESTS, NEAR, read_logs
 from chain.transfers import TransferReader
 from chain.wallet import outgoing
@@ -281,6 +283,32 @@ async def test_a_node_that_says_it_ran_out_of_time_is_asked_for_less(
     nodes[0].results["eth_getLogs"] = slow
     assert await every(reader, 1, 4_000) == ([], True)
     assert 300 <= pool.nodes[0].window.blocks <= 600
+
+
+async def test_a_node_that_takes_too_long_is_asked_for_less_the_next_time(
+    three: list[Mezod], nodes: Any, make_pool: Any
+) -> None:
+    async def slow(request: web.Request, call: dict[str, Any]) -> web.StreamResponse:
+        query = call["params"][0]
+        first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)
+        if last - first >= 600:
+            await asyncio.sleep(60)
+        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": three[0].logs(first, last)})
+
+    three[0].head = 4_000
+    nodes[0].raw["eth_getLogs"] = slow
+    pool = make_pool(timeout=0.5)
+    await pool.refresh()
+    node, failed = pool.nodes[0], 0
+    while failed < 9:
+        try:
+            told = await read_logs(node, TOKEN, [], 1, 2_000)
+            break
+        except NodeTimeout:
+            failed += 1
+            pool._clock.seconds += 60
+    assert (failed, told.covered_from) == (2, 1)
+    assert three[0].asked[0] == (1, 500)
 
 
 async def test_too_few_who_hold_a_wallets_past_prove_nothing(three: list[Mezod], pool: Any) -> None:

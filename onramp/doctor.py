@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from chain.errors import ChainError
 from chain.pool import Pool
 from kit.clock import SystemClock
+from kit.keyring import is_weak
 from kit.logs import redact
 from kit.problems import Problem
 from onramp import checks, governing, migrations
@@ -24,6 +25,7 @@ from treasury.signers.protocol import SignerError
 
 LIMIT_SECONDS = 12.0
 BEHIND_BLOCKS = 20
+SHORT_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,21 @@ async def examine() -> list[Finding]:
 
 
 def _environment(settings: Settings) -> str:
-    weak = (
-        ", DATA_KEYS protects nothing: set a random key before anything real is stored" if settings.ring.is_weak else ""
-    )
     is_screened = settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE
     screened = "" if is_screened else ", SANCTIONS_LIST is not set: nobody is screened"
-    return settings.ENVIRONMENT + weak + screened
+    return settings.ENVIRONMENT + "".join(f", {warning}" for warning in _weak(settings)) + screened
+
+
+def _weak(settings: Settings) -> list[str]:
+    """Secrets that somebody can guess; the first two are refused in production."""
+    found = []
+    if settings.ring.is_weak:
+        found.append("DATA_KEYS protects nothing: set a random key before anything real is stored")
+    if settings.JWT_SECRETS.get_secret_value() and any(is_weak(key) for key in settings.jwt_secrets):
+        found.append("JWT_SECRETS holds a typed key: `openssl rand -hex 32` makes one")
+    if 0 < len(settings.METRICS_TOKEN.get_secret_value()) < SHORT_TOKEN:
+        found.append(f"METRICS_TOKEN is shorter than {SHORT_TOKEN} characters")
+    return found
 
 
 def _policy(core: Core) -> Callable[[], Awaitable[str]]:

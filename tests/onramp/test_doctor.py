@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from onramp.dev.anvil import free_port
 from onramp.dev.devchain import DevChain, running
 from onramp.dev.run import SETTLEMENT
 from onramp.dev.wallet import dev_wallet
+from onramp.doctor import _environment
 from onramp.sandbox.app import SandboxConfig, make_sandbox
 from onramp.server import start_app
+from onramp.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -128,3 +131,12 @@ async def test_a_wrong_chain_is_named_and_too_few_cannot_agree(environment: dict
     assert {name for name, ok in checks.items() if not ok} == {"node:beta", "node:gamma", "agreement", "cold_wallet"}, (
         said
     )
+
+
+def test_it_warns_of_secrets_that_can_be_guessed_and_of_no_others() -> None:
+    strong = {"DATA_KEYS": SecretStr("0123456789abcdef" * 4), "JWT_SECRETS": SecretStr("fedcba9876543210" * 4)}
+    warned = _environment(load(JWT_SECRETS=SecretStr("11" * 32), METRICS_TOKEN=SecretStr("short")))
+    assert all(name in warned for name in ("DATA_KEYS", "JWT_SECRETS", "METRICS_TOKEN"))
+    assert "1111" not in warned and "short," not in warned
+    good = _environment(load(**strong, METRICS_TOKEN=SecretStr("a-token-of-enough-length")))
+    assert not any(name in good for name in ("DATA_KEYS", "JWT_SECRETS", "METRICS_TOKEN"))

@@ -16,6 +16,8 @@ from onramp.api_keys import second_factor, service
 from onramp.api_keys.keeper import TRUST_SECONDS
 from onramp.api_keys.service import Author
 from onramp.api_keys.table import api_keys
+from tests.onramp.test_payout_orders import owed
+from treasury.payouts.machine import Fact
 
 RING = KeyRing([DEVELOPMENT])
 KEYS = "/api/v1/admin/keys"
@@ -35,7 +37,7 @@ async def make(database: Database, role: Any = "admin") -> tuple[str, str]:
 async def ask(
     service: Any, method: str, path: str, secret: str, *, otp: str | None = None, **more: Any
 ) -> tuple[int, Any]:
-    headers = {"Authorization": f"Bearer {secret}"} | ({"X-OTP": otp} if otp is not None else {})
+    headers = ({"Authorization": f"Bearer {secret}"} if secret else {}) | ({"X-OTP": otp} if otp is not None else {})
     async with service.http.request(method, service.api + path, headers=headers, **more) as answer:
         return answer.status, await answer.json(content_type=None)
 
@@ -79,6 +81,40 @@ async def test_an_enrolled_key_orders_with_codes_and_reads_without(service: Any)
     assert (status, refused["code"]) == (401, "otp_invalid"), "a code works once"
     assert (await ask(service, "POST", f"{ME}/otp", admin))[1]["code"] == "otp_enrolled", "a thief cannot replace it"
     assert (await ask(service, "POST", f"{ME}/otp/confirm", admin, json={"code": "123456"}))[0] == 409
+
+
+async def test_one_is_invited_enrols_and_approves_with_a_code(service: Any) -> None:
+    _, admin = await make(service.database)
+    order = {"role": "approver", "name": "eve's laptop", "person": "eve"}
+    status, made = await ask(service, "POST", "/api/v1/admin/invitations", admin, json=order)
+    assert status == 201
+    token = made["link"].partition("#")[2]
+    status, key = await ask(service, "POST", "/api/v1/invitations/accept", "", json={"token": token})
+    assert (status, key["person"]) == (201, "eve")
+    eve = key["secret"]
+    _, begun = await ask(service, "POST", f"{ME}/otp", eve)
+    totp = pyotp.parse_uri(begun["uri"])
+    assert (await ask(service, "POST", f"{ME}/otp/confirm", eve, json={"code": at(totp, -1)}))[0] == 200
+    payout = f"/api/v1/treasury/payouts/{await owed(service, Fact.ASKED)}"
+    until = time.monotonic() + 60
+    while (answer := await ask(service, "GET", payout, eve))[1].get("status") != "awaiting_approval":
+        assert time.monotonic() < until, answer
+    await asyncio.sleep(TRUST_SECONDS + 0.1)  # what was known of the key before it enrolled
+    status, refused = await ask(service, "POST", f"{payout}/approve", eve)
+    assert (status, refused["code"]) == (401, "otp_required")
+    status, refused = await ask(service, "POST", f"{payout}/approve", eve, otp=wrong(totp))
+    assert (status, refused["code"]) == (401, "otp_invalid")
+    status, shown = await ask(service, "POST", f"{payout}/approve", eve, otp=at(totp))
+    assert (status, shown["status"], shown["approvedBy"]) == (200, "approved", key["id"])
+    _, audit = await ask(service, "GET", "/api/v1/treasury/audit", admin)
+    actions = {(entry["action"], entry["actor"]) for entry in audit["data"]}
+    assert {
+        ("key.create", made["id"]),
+        ("key.otp_activate", key["id"]),
+        ("treasury.payout_approve", key["id"]),
+    } <= actions
+    status, refused = await ask(service, "POST", "/api/v1/treasury/resume", eve)
+    assert (status, refused["code"]) == (401, "otp_required")
 
 
 async def reset(database: Database, key_id: str) -> None:

@@ -1,0 +1,68 @@
+"""What browsers are told with every answer: no sniffing, no framing, no cookies, TLS from production, Stripe's hosts and no others."""
+
+import re
+from typing import Any
+
+from aiohttp import ClientSession, web
+from prometheus_client import CollectorRegistry
+
+from kit.http.middleware import Furniture, HttpMetrics
+from kit.ids import RandomIds
+from onramp.app import routes
+from onramp.checkout.routes import _policy
+from onramp.dev.anvil import free_port
+from onramp.server import start_app
+from onramp.settings import load
+
+STRIPES = ("stripe.com", "link.com")
+"""docs.stripe.com/crypto/onramp/embedded, and Link, whose wallet the form offers."""
+
+
+async def test_every_answer_forbids_sniffing_and_framing_and_sets_no_cookie(service: Any) -> None:
+    for route in routes(load()):
+        path = re.sub(r"{[^}]+}", "nothing_of_that_name", route.path)
+        async with service.http.request(route.method, service.api + path) as answer:
+            headers = answer.headers
+            assert headers["X-Content-Type-Options"] == "nosniff", path
+            assert headers["X-Frame-Options"] == "DENY", path
+            assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
+            assert headers["Referrer-Policy"] == "no-referrer", path
+            assert "Set-Cookie" not in headers, path
+
+
+async def test_pages_that_are_not_the_checkout_load_nothing_from_elsewhere(service: Any) -> None:
+    for path in ("/docs", "/invitation"):
+        async with service.http.get(service.api + path) as answer:
+            policy = answer.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'")
+        assert set(re.findall(r"'[a-z-]+'|https?:[^ ;]+", policy)) <= {"'none'", "'self'"}
+
+
+def test_the_checkout_page_loads_from_itself_and_from_stripe_alone() -> None:
+    policy = dict(part.strip().split(" ", 1) for part in _policy(load()).split(";"))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert "'unsafe-inline'" not in policy["script-src"] and "'unsafe-eval'" not in str(policy)
+    sources = {source for name, listed in policy.items() for source in listed.split() if name != "style-src"}
+    hosts = {source for source in sources if "://" in source}
+    assert sources - hosts <= {"'none'", "'self'", "data:"}
+    assert all(host.startswith("https://") and host.endswith(STRIPES) for host in hosts)
+    assert {"https://js.stripe.com", "https://crypto-js.stripe.com"} <= hosts
+
+
+async def test_production_keeps_browsers_on_tls() -> None:
+    async def hello(request: web.Request) -> web.Response:
+        del request
+        return web.Response(text="hello")
+
+    found = []
+    for https in (True, False):
+        furniture = Furniture(origins=(), ids=RandomIds(), metrics=HttpMetrics(CollectorRegistry()), https=https)
+        app = web.Application()
+        app.on_response_prepare.append(furniture.on_prepare)
+        app.router.add_get("/", hello)
+        port = free_port()
+        runner, _ = await start_app(app, "127.0.0.1", port)
+        async with ClientSession() as http, http.get(f"http://127.0.0.1:{port}/") as answer:
+            found.append(answer.headers.get("Strict-Transport-Security"))
+        await runner.cleanup()
+    assert found == ["max-age=31536000; includeSubDomains", None]

@@ -481,7 +481,9 @@ def make_app(
             )
             app[SERVICES] = services
             keeper = Keeper(core.database, settings.ring, core.clock)
-            app[GUARD] = Guard(keeper.resolve, tokens.resolve, check_code=keeper.check_code)
+            app[GUARD] = Guard(
+                keeper.resolve, tokens.resolve, check_code=keeper.check_code, refused=keeper.note_refused
+            )
             limiter = make_limiter(core)
             app[LIMITER] = limiter
             furniture = Furniture(

@@ -11,15 +11,19 @@ Resolve = Callable[[str], Awaitable[Principal | None]]
 """Who a bearer token stands for; None where it stands for nobody. May raise a Problem that says more."""
 CheckCode = Callable[[Principal, str], Awaitable[None]]
 """Take a code of an enrolled key, or raise Problem 401; an empty text is no code."""
+Refused = Callable[[Principal, Who, str], Awaitable[None]]
+"""Write down who tried an order that is not theirs: the role it asks for, and its path."""
+ORDERS: frozenset[Who] = frozenset({"operator", "approver", "admin"})
 
 
 class Guard:
     """Asks each room in turn. Stripe proves itself by its signature, in the handler."""
 
-    def __init__(self, *rooms: Resolve, check_code: CheckCode) -> None:
+    def __init__(self, *rooms: Resolve, check_code: CheckCode, refused: Refused) -> None:
         """`rooms`: how each kind of token is resolved."""
         self._rooms = rooms
         self._check_code = check_code
+        self._refused = refused
 
     async def check(self, request: web.Request, who: Who) -> None:
         """Raise 401 for nobody we know, 403 for whoever may not; leave the Principal on the request."""
@@ -30,6 +34,8 @@ class Guard:
         if principal is None:
             raise unauthorized()
         if principal.role not in MAY[who]:
+            if who in ORDERS and request.method != "GET" and principal.role != "wallet":
+                await self._refused(principal, who, request.path)
             raise forbidden(principal.role, who)
         if takes_code(who, request.method) and principal.second_factor:
             await self._check_code(principal, request.headers.get("X-OTP", ""))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from kit.audit import service as audit
 from kit.auth import Principal
 from kit.clock import Clock
 from kit.database import Database
@@ -19,6 +20,8 @@ log = get_logger(__name__)
 TRUST_SECONDS: Final = 2.0
 REMEMBER: Final = 1024
 TOUCH_SECONDS: Final = 5.0
+REFUSED_SECONDS: Final = 60.0
+LONGEST_SUBJECT: Final = 80
 
 
 class Keeper:
@@ -32,6 +35,7 @@ class Keeper:
         self._clock = clock
         self._known: dict[str, tuple[Principal, float]] = {}
         self._used: set[str] = set()
+        self._refused: dict[tuple[str, str], float] = {}
         self._asked: Gather[str, Found] = Gather(self._ask)
         self._task: asyncio.Task[None] | None = None
 
@@ -84,6 +88,19 @@ class Keeper:
             outcome = await second_factor.use(connection, principal.id, code, self._ring, self._clock.now())
         if outcome != "accepted":
             raise second_factor.refusal(outcome)
+
+    async def note_refused(self, principal: Principal, needed: str, path: str) -> None:
+        """Whoever tries what only another role may do is found in the trail; the same again within a minute is one row."""
+        moment, what = self._clock.monotonic(), (principal.id, path)
+        if self._refused.get(what, float("-inf")) > moment - REFUSED_SECONDS:
+            return
+        if len(self._refused) >= REMEMBER:
+            self._refused.clear()
+        self._refused[what] = moment
+        async with self._database.write() as connection:
+            facts = {"code": "forbidden", "role": principal.role, "needs": needed}
+            subject = path[:LONGEST_SUBJECT]
+            await audit.record(connection, principal.id, "api.refused", subject, None, facts, at=self._clock.now())
 
     def start(self) -> None:
         """Begin to write down last uses."""

@@ -49,17 +49,24 @@ async def start_app(app: web.Application, host: str, port: int) -> tuple[web.App
         app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=False, lingering_time=2.0
     )
     try:
-        await runner.setup()
-        site = web.TCPSite(runner, host, port, backlog=1024)
-        await site.start()
-    except OSError as error:
-        await runner.cleanup()
-        message = f"Cannot listen on {host}:{port}: {error.strerror or error}. Is another process there? Set PORT."
-        raise StartError(message) from error
+        await _open(runner)
+        try:
+            await web.TCPSite(runner, host, port, backlog=1024).start()
+        except OSError as error:
+            message = f"Cannot listen on {host}:{port}: {error.strerror or error}. Is another process there? Set PORT."
+            raise StartError(message) from error
     except BaseException:
         await runner.cleanup()
         raise
     return runner, int(runner.addresses[0][1])
+
+
+async def _open(runner: web.AppRunner) -> None:
+    try:
+        await runner.setup()
+    except ConnectionError as error:  # the one part that a start cannot do without
+        message = f"The database does not answer ({type(error).__name__}); nothing was started. Is DATABASE_URL right?"
+        raise StartError(message) from error
 
 
 def serve_forever(settings: Settings, workers: Collection[str]) -> None:

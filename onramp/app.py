@@ -62,7 +62,7 @@ from onramp.sessions.rules import SessionRules
 from onramp.settings import MAINNET, Settings, networks, split
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
-from onramp.treasury_api import book_orders, pausing, payout_orders, policy_orders, sweep_orders
+from onramp.treasury_api import book_orders, pausing, payout_orders, policy_orders, refills, sweep_orders
 from onramp.treasury_api import ledger as ledger_routes
 from onramp.treasury_api import routes as treasury_routes
 from onramp.webhooks import routes as webhook_routes
@@ -391,6 +391,7 @@ def routes(settings: Settings) -> list[Route]:
         *pausing.ROUTES,
         *payout_orders.ROUTES,
         *sweep_orders.ROUTES,
+        *refills.ROUTES,
         *policy_orders.ROUTES,
         *operating.ROUTES,
     ]

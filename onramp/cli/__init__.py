@@ -18,6 +18,7 @@ from onramp.cli.stored import events_app, sessions_app
 from onramp.cli.treasury import treasury_app
 from onramp.cli.treasury_books import BOOKS
 from onramp.cli.treasury_orders import ORDERS
+from onramp.cli.treasury_refill import REFILLS
 from onramp.cli.treasury_sweeping import SWEEPING
 
 app = typer.Typer(
@@ -41,7 +42,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(treasury_app, name="treasury")
-for order, does in {**ORDERS, **SWEEPING, **BOOKS}.items():
+for order, does in {**ORDERS, **SWEEPING, **BOOKS, **REFILLS}.items():
     treasury_app.command(order)(does)
 
 

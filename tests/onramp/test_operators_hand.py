@@ -6,6 +6,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +107,69 @@ def test_a_sweep_is_proposed_by_one_approved_by_another_and_arrives_in_the_safe(
     while (now := ready(stack))["onChain"] != f"{float(before['onChain']) - 100:.2f}":
         assert time.monotonic() < until, now
         time.sleep(0.5)
+
+
+def test_what_was_swept_comes_back_by_three_owners_signatures(dev_stack: DevStack, tmp_path: Path) -> None:
+    """The file and the sheet, three of the five keys, and anybody with gas."""
+    from onramp.dev.deploy import _owner_keys
+    from tests.treasury.safes import SENDER, sign
+
+    stack = dev_stack
+    before = float(ready(stack)["onChain"])
+    safe = asked(stack, stack.viewer, "plan")["data"][0]["to"] or asked(stack, stack.viewer, "sweeps")["data"][0]["to"]
+    assert musd(stack, safe) >= 7 * 10**18, "the sweep of the test before"
+    shown = onramp(stack, stack.viewer, "refill", "--amount", "7.00", "--out", str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    assert "onramp treasury refill-check" in shown.stdout
+    (sheet,) = tmp_path.glob("*.sheet.json")
+    (builder,) = set(tmp_path.glob("refill-*.json")) - {sheet}
+    assert json.loads(builder.read_text())["meta"]["createdFromSafeAddress"] == safe
+    digest = bytes.fromhex(json.loads(sheet.read_text())["sheet"]["safeTxHash"][2:])
+    signatures = [sign("0x" + key.hex(), digest) for key in _owner_keys()[:3]]
+    few = onramp(stack, "", "refill-check", str(sheet), *signatures[:2])
+    assert (few.returncode, few.stderr) == (1, "onramp: too few owners have signed; nothing can be sent yet.\n")
+    assert "2 of 3 owners have signed." in few.stdout
+    enough = asked(stack, "", "refill-check", str(sheet), *signatures)
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "eth_sendTransaction",
+        "params": [{"from": SENDER, "to": enough["to"], "data": enough["data"]}],
+    }
+    assert "result" in post(stack.rpc, body)[1]
+    until = time.monotonic() + 60
+    while float(ready(stack)["onChain"]) != before + 7:
+        assert time.monotonic() < until
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--asset", "DOGE", "--amount", "1"), "onramp: policy_refused: "),
+        (("--amount", "0"), "onramp: validation"),
+        (("--amount", "excess"), "onramp: validation"),
+        (("--amount", "1.0000000000000000001"), "onramp: policy_refused: amount"),
+    ],
+)
+def test_a_refill_of_nothing_is_not_prepared(
+    dev_stack: DevStack, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    ready(dev_stack)
+    refused = onramp(dev_stack, dev_stack.viewer, "refill", *arguments, "--out", str(tmp_path))
+    assert (refused.returncode, refused.stderr[: len(said)]) == (1, said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sheet_that_was_changed_is_refused(dev_stack: DevStack, tmp_path: Path) -> None:
+    ready(dev_stack)
+    onramp(dev_stack, dev_stack.viewer, "refill", "--amount", "7.00", "--out", str(tmp_path))
+    (sheet,) = tmp_path.glob("*.sheet.json")
+    said = json.loads(sheet.read_text())
+    said["sheet"]["to"] = "0x" + "66" * 20
+    sheet.write_text(json.dumps(said))
+    refused = onramp(dev_stack, "", "refill-check", str(sheet), "0x" + "11" * 65)
+    assert "was changed" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ class ColdWallet(Protocol):
     def pin(self) -> ColdPin:
         """What it must be."""
 
+    async def read(self) -> SafeState:
+        """What the chain says of it now, its nonce with it. Raises ChainError."""
+
     async def verify(self) -> Verified | Unverified:
         """Read it now, and compare. Never raises for what nodes do: what cannot be read is not verified."""
 

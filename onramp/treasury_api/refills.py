@@ -1,0 +1,84 @@
+"""The way back over HTTP: what the cold wallet's owners have to sign for the hot wallet to be filled. We sign none of it."""
+
+from typing import Annotated, Any, Final
+
+from aiohttp import web
+from pydantic import AfterValidator, Field
+
+from chain.errors import ChainError
+from kit.http.routes import Document, Route, query_of, reply
+from kit.money import parse_units
+from kit.problems import Problem
+from onramp.services import SERVICES
+from onramp.treasury_api.routes import BASE
+from treasury.cold.refill import prepare
+from treasury.sweeps.ordering import proven
+
+_MOST_PLACES: Final = 36
+
+
+def _decimal(text: str) -> str:
+    if len(text) > 80 or not 0 < parse_units(text, _MOST_PLACES) < 2**256:
+        message = "must be more than zero, as a plain decimal number such as 1500.00"
+        raise ValueError(message)
+    return text
+
+
+class RefillQuery(Document):
+    """What the hot wallet is to get."""
+
+    asset: str = Field(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")
+    amount: Annotated[str, AfterValidator(_decimal)] = Field(description="Decimal text.")
+
+
+class RefillAnswer(Document):
+    """`file` is what the Safe's Transaction Builder imports, `sheet` what each signer compares with the Ledger's screen."""
+
+    file: dict[str, Any]
+    sheet: dict[str, str]
+    owners: list[str]
+    threshold: int
+
+
+async def read_refill(request: web.Request) -> web.StreamResponse:
+    """Prepare a transfer out of the cold wallet, at the nonce it has now; nothing is written and nothing signed."""
+    services, query = request.app[SERVICES], query_of(request, RefillQuery)
+    wallet = services.rules.hot_wallet
+    if services.orders is None or services.policy is None or wallet is None:
+        raise Problem(409, "cold_wallet_unverified", "No cold wallet is pinned, so there is nothing to refill from.")
+    async with services.database.read() as conn:
+        assets = {one.symbol: one for one in await services.policy.assets(conn)}
+    asset = assets.get(query.asset)
+    if asset is None:
+        raise Problem(
+            409, "policy_refused", f"assets: the policy lists {', '.join(sorted(assets))}, not {query.asset}."
+        )
+    try:
+        amount = parse_units(query.amount, asset.decimals)
+    except ValueError:
+        detail = f"amount: {asset.symbol} has {asset.decimals} decimals."
+        raise Problem(409, "policy_refused", detail) from None
+    cold = services.orders.cold
+    proven(await cold.verify())
+    try:
+        state = await cold.read()
+        refill = prepare(
+            cold.pin, state, asset=asset.symbol, token=asset.token, to=wallet, amount=amount, decimals=asset.decimals
+        )
+    except (ChainError, ValueError) as error:
+        raise Problem(409, "cold_wallet_unverified", "The cold wallet's nonce could not be read; try again.") from error
+    return reply(
+        RefillAnswer(
+            file=refill.file(services.clock.now()),
+            sheet=refill.sheet(),
+            owners=list(cold.pin.owners),
+            threshold=cold.pin.threshold,
+        )
+    )
+
+
+ROUTES = (
+    Route("GET", BASE + "/refill", read_refill, "viewer", "Prepare what the cold wallet's owners sign for a refill.",
+          "refill", query=RefillQuery, answer=RefillAnswer,
+          also={409: "`cold_wallet_unverified`, or `policy_refused` for an asset that the policy does not list."}),
+)  # fmt: skip

@@ -36,6 +36,17 @@ class ChainSettings(BaseModel):
         parse_ws(value.get_secret_value())
         return value
 
+    @field_validator("CHAIN_NODES_FILE")
+    @classmethod
+    def _file_can_be_read(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                read_nodes(value)
+            except OSError as error:
+                message = f"{value} cannot be read: {error.strerror}"
+                raise ValueError(message) from error
+        return value
+
     @field_validator("MUSD_TOKEN_ADDRESS")
     @classmethod
     def _token_is_an_address(cls, value: str) -> str:

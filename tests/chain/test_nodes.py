@@ -1,5 +1,6 @@
 """Reading the list of nodes, the deployments, the settings; web3 and Prometheus on top of the pool."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,3 +100,11 @@ async def test_metrics_name_nodes_and_never_urls(nodes: Any, make_pool: Any) -> 
     assert 'chain_rpc_requests_total{method="eth_blockNumber",node="a.test",outcome="ok"} 1.0' in text
     assert 'chain_node_set_aside{node="a.test"} 1.0' in text
     assert 'chain_node_dissents_total{method="eth_getBalance",node="a.test"} 1.0' in text
+
+
+def test_a_file_of_nodes_that_cannot_be_read_is_named_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"nodes cannot be read: No such file"):
+        ChainSettings(CHAIN_NODES_FILE=tmp_path / "nodes")
+    (tmp_path / "nodes").write_text("# nothing\n")
+    with pytest.raises(ValidationError, match="names none"):
+        ChainSettings(CHAIN_NODES_FILE=tmp_path / "nodes")

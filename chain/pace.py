@@ -10,6 +10,8 @@ AGAIN: Final = 0.26
 """Between two looks for a block that is due. A pool answers out of its memory for a quarter of a second."""
 LONGEST: Final = 5.0
 """Mezo takes 3.6 s for a block: an estimate gone wrong costs one block at most."""
+SLOWEST: Final = 2.0
+"""Between two looks at a chain that makes no blocks, or that nobody tells of."""
 _LEARN: Final = 0.2
 _WIDE: Final = 1.5
 """A block is looked for so many mean deviations before it is expected, but not more than `_EARLY` seconds."""
@@ -87,4 +89,4 @@ class Pace:
             return FIRST
         # Often while it may come at any moment; when it is long overdue the chain may be halted.
         late = (now - self._head_at) / self._between
-        return AGAIN if late < _SLOWER else min(AGAIN * late, LONGEST)
+        return AGAIN if late < _SLOWER else min(AGAIN * late, SLOWEST)

@@ -494,19 +494,20 @@ def make_app(
                 https=settings.is_production,
             )
             app[FURNITURE] = furniture
-            services.health.start()
-            live.start()
-            keeper.start()
-            if runner is not None:
-                runner.start()
-            yield
-            stopping.set()
-            if runner is not None:
-                await runner.stop()
-            await keeper.stop()
-            await limiter.close()
-            await live.stop()
-            await services.health.stop()
+            async with beside(core, runner):
+                services.health.start()
+                live.start()
+                keeper.start()
+                if runner is not None:
+                    runner.start()
+                yield
+                stopping.set()
+                if runner is not None:
+                    await runner.stop()
+                await keeper.stop()
+                await limiter.close()
+                await live.stop()
+                await services.health.stop()
 
     @web.middleware
     async def furniture(request: web.Request, handler: Callable[[web.Request], object]) -> web.StreamResponse:

@@ -83,7 +83,8 @@ class Matcher:
 
     async def _payout(self, *, sweep: bool) -> bool:
         async with self._database.read() as connection:
-            found = await service.sent(connection, None if sweep else self._rules.hot_wallet, LIMIT)
+            wallet = None if sweep else self._rules.hot_wallet
+            found = await service.sent(connection, wallet, self._clock.now() - FRESH, LIMIT)
         for start in range(0, len(found), GROUP):
             async with self._database.write() as connection:
                 await service.take_sent(connection, found[start : start + GROUP], self._clock.now())

@@ -89,11 +89,13 @@ _SENT: Final = (
     )
     .limit(sa.bindparam("limit"))
 )
-_UNDER_WAY: Final = _SENT.where(
+_OF_WALLET: Final = _SENT.where(
     payouts.c.wallet == sa.bindparam("wallet"),
-    payouts.c.status.in_(["broadcast", "mined"]),
     _unindexed(sessions.c.delivery_status).in_(["awaiting", "seen"]),
 )
+_UNDER_WAY: Final = _OF_WALLET.where(payouts.c.status.in_(["broadcast", "mined"]))
+# Ended before anyone here looked, as after an outage of the nodes.
+_JUST_ENDED: Final = _OF_WALLET.where(payouts.c.status == "final", payouts.c.created_at > sa.bindparam("since"))
 _EVER_SENT: Final = _SENT.where(
     payouts.c.status.in_(["broadcast", "mined", "final"]),
     sessions.c.delivery_status.in_(["awaiting", "seen"]),
@@ -146,13 +148,14 @@ async def claim(connection: AsyncConnection, matches: Sequence[Match], now: date
     return filled == len(matches) and await change_unchanged(connection, sessions, rows) == filled
 
 
-async def sent(connection: AsyncConnection, wallet: str | None, limit: int) -> list[Sent]:
+async def sent(connection: AsyncConnection, wallet: str | None, since: datetime, limit: int) -> list[Sent]:
     """Payout mode: sessions whose payout has left, or left under another hash than known, with that hash.
 
-    With `wallet`, of its payouts that are under way only: the cost is theirs, however many sessions wait.
+    With `wallet`, of its payouts that are under way, and of those owed after `since`, only: the cost is theirs, however many sessions wait.
     """
-    statement = _EVER_SENT if wallet is None else _UNDER_WAY
-    return [Sent(*row) for row in await connection.execute(statement, {"wallet": wallet, "limit": limit})]
+    statements = (_EVER_SENT,) if wallet is None else (_UNDER_WAY, _JUST_ENDED)
+    given = {"wallet": wallet, "since": since, "limit": limit}
+    return [Sent(*row) for statement in statements for row in await connection.execute(statement, given)]
 
 
 async def take_sent(connection: AsyncConnection, found: Sequence[Sent], now: datetime) -> int:

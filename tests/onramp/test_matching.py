@@ -20,6 +20,7 @@ from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
 from onramp.settings import load
 from tests.chain.receipts import TOKEN, WALLET
+from treasury.payouts.table import payouts
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BUYER, OTHER = "0x" + "b0" * 20, "0x" + "0b" * 20
@@ -135,13 +136,35 @@ async def test_where_another_was_quicker_with_one_the_rest_is_claimed_all_the_sa
     assert await seen(database) == {"ons_2": f"0x{2:064x}"}
 
 
-STATEMENTS = ("_NEW_PAIRS", "_UNDER_WAY")
+@pytest.mark.parametrize("status", ["broadcast", "mined", "final"])
+async def test_a_payouts_hash_is_known_at_the_next_look_even_if_it_ended_before(
+    database: Database, status: str
+) -> None:
+    rules = session_rules(load(DELIVERY_MODE="payout", HOT_WALLET_ADDRESS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
+    matcher, now = Matcher(database, rules, SystemClock()), SystemClock().now()
+    assert not await matcher.step()
+    await paid(database, ("ons_1", BUYER, 5), rules=rules)
+    row = {
+        "id": "pay_1", "session_id": "ons_1", "stripe_session_id": "cos_1", "wallet": rules.hot_wallet, "asset": "MUSD",
+        "token": TOKEN, "to_address": BUYER, "amount": 5, "reference": "0x01", "status": status, "tx_hash": f"0x{1:064x}",
+        "created_at": now, "updated_at": now,
+    }  # fmt: skip
+    async with database.write() as connection:
+        await connection.execute(sa.insert(payouts), [row])
+    assert await matcher.step()
+    assert not await matcher.step()
+    async with database.read() as connection:
+        found = (await connection.execute(sa.select(sessions))).one()
+    assert (found.delivery_status, found.tx_hash) == ("seen", f"0x{1:064x}")
+
+
+STATEMENTS = ("_NEW_PAIRS", "_UNDER_WAY", "_JUST_ENDED")
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
 async def test_a_look_starts_from_what_is_new_and_not_from_who_waits(sqlite_url: str, name: str) -> None:
     database = connect(sqlite_url)
-    statement = getattr(service, name).params(wallet=WALLET, limit=1, moment=NOON)
+    statement = getattr(service, name).params(wallet=WALLET, limit=1, moment=NOON, since=NOON)
     async with database.read() as connection:
         compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
         nothing = (None,) * str(compiled).count("?")

@@ -176,6 +176,14 @@ async def test_only_our_tokens_open_and_an_old_secret_still_verifies(service_: A
         assert (await post(service_, ME, token=token))[0] == 200
 
 
+async def test_a_token_of_ours_is_what_pyjwt_would_have_made(service_: Any) -> None:
+    message = await ask(service_)
+    token = (await login(service_, message, sign(message)))[1]["token"]
+    made = jwt.decode(token, bytes.fromhex(SECRET), algorithms=["HS256"], audience="onramp:31611", issuer="onramp")
+    assert jwt.encode(made, bytes.fromhex(SECRET), "HS256", sort_headers=True) == token
+    assert (made["sub"], made["ver"], made["exp"] - made["iat"]) == (EOA, 0, 3600)
+
+
 async def test_a_wallet_is_no_operator(service_: Any) -> None:
     token = jwt.encode(claims(), bytes.fromhex(SECRET), "HS256")
     async with service_.http.get(

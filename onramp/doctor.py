@@ -14,7 +14,7 @@ from kit.keyring import is_weak
 from kit.logs import redact
 from kit.problems import Problem
 from onramp import checks, governing, migrations
-from onramp.app import Core, open_core
+from onramp.core import Core, open_core
 from onramp.limits.counter import SharedCounts
 from onramp.screening.listing import ListError, Screening, ScreeningMetrics
 from onramp.settings import Settings, SettingsError, load

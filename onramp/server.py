@@ -9,8 +9,10 @@ from typing import Any
 from aiohttp import web
 
 from kit.logs import configure, get_logger
-from onramp.app import Core, StartError, beside, govern, make_app, make_workers, open_core
+from onramp.app import beside, make_app, make_workers
+from onramp.core import Core, StartError, open_core
 from onramp.settings import Settings
+from onramp.starting import govern
 from treasury.signers.protocol import SignerError
 
 log = get_logger(__name__)

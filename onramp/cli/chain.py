@@ -33,7 +33,7 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
 
     from chain.errors import NoAgreement
     from chain.logs import look_back
-    from onramp.app import open_core
+    from onramp.core import open_core
 
     async with open_core(settings()) as core:
         pool = core.pool

@@ -34,7 +34,8 @@ def work(
 
     Example: [bold]onramp work --only treasury,deliveries[/bold]
     """
-    from onramp.app import WORKERS, StartError
+    from onramp.app import WORKERS
+    from onramp.core import StartError
     from onramp.server import work_forever
 
     chosen = tuple(name.strip() for name in only.split(",") if name.strip()) or WORKERS

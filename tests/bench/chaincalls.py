@@ -13,7 +13,7 @@ from kit.database import connect
 from kit.rows import insert_new
 from kit.worker import Runner, WorkerMetrics
 from onramp import migrations
-from onramp.app import session_rules
+from onramp.core import session_rules
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.dev.devchain import DevChain
 from onramp.sessions.table import sessions

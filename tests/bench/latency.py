@@ -22,7 +22,7 @@ from kit.clock import SystemClock
 from kit.database import Database, connect
 from kit.worker import Runner, WorkerMetrics
 from onramp import migrations
-from onramp.app import session_rules
+from onramp.core import session_rules
 from onramp.deliveries.table import cursors, transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.dev.devchain import DevChain

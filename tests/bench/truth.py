@@ -15,7 +15,7 @@ from kit.clock import SystemClock
 from kit.database import Database, connect
 from kit.rows import insert_new
 from onramp import migrations
-from onramp.app import session_rules
+from onramp.core import session_rules
 from onramp.deliveries.matcher import Matcher
 from onramp.deliveries.table import cursors, transfers
 from onramp.sessions.refresh import intent

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from chain.pool import Pool
 from kit.database import Database
-from onramp.app import session_rules
+from onramp.core import session_rules
 from onramp.deliveries.table import cursors, transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.sessions.refresh import intent

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from kit.clock import SystemClock
 from kit.database import Database
 from kit.ids import RandomIds
-from onramp.app import session_rules
+from onramp.core import session_rules
 from onramp.governing import active_policy
 from onramp.screening.listing import Screening, ScreeningMetrics
 from onramp.sessions import allowance

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from chain.types import BlockRef, Transfer
 from kit.clock import SystemClock
 from kit.database import Database, connect
-from onramp.app import session_rules
+from onramp.core import session_rules
 from onramp.deliveries import service
 from onramp.deliveries.machine import Arrived, Owed, match
 from onramp.deliveries.matcher import Matcher

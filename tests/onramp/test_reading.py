@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from chain.nodes import NodeConfig
 from chain.pool import Pool
 from kit.database import Database
-from onramp.app import session_rules
+from onramp.core import session_rules
 from onramp.deliveries import cursor
 from onramp.deliveries.matcher import Matcher
 from onramp.deliveries.reading import HOLD, OVERLAP, RETRY_SECONDS, BlockReader

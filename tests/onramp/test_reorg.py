@@ -7,7 +7,7 @@ import pytest
 from eth_account import Account
 
 from chain.erc20 import encode_transfer
-from onramp.app import Core
+from onramp.core import Core
 from onramp.dev import devchain
 from onramp.dev.devchain import CHAIN_ID, DevChain
 from tests.onramp.conftest import Ahead, Start, replica

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from onramp.app import StartError
+from onramp.core import StartError
 from tests.onramp.conftest import HOT_WALLET, Ahead, Start, replica
 from treasury.payouts.table import payouts
 from treasury.status import Status

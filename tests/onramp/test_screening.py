@@ -193,7 +193,8 @@ async def test_a_buyer_sees_that_a_payout_is_being_screened(service: Service) ->
 def test_production_does_not_start_without_the_list_that_it_names(tmp_path: Path, file: Path) -> None:
     from types import SimpleNamespace
 
-    from onramp.app import StartError, screen
+    from onramp.core import StartError
+    from onramp.starting import screen
 
     def start(path: Path, *, production: bool) -> None:
         listed = Screening(str(path), Turned(), ScreeningMetrics(CollectorRegistry()))

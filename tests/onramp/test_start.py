@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from onramp.app import StartError, make_app
+from onramp.app import make_app
+from onramp.core import StartError
 from onramp.dev.anvil import free_port
 from onramp.server import start_app
 from onramp.settings import load

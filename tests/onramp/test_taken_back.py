@@ -13,7 +13,7 @@ from chain.nodes import NodeConfig
 from chain.pool import Pool
 from chain.types import BlockRef, Transfer, to_checksum
 from kit.database import Database
-from onramp.app import session_rules
+from onramp.core import session_rules
 from onramp.deliveries import seen
 from onramp.deliveries.proving import BATCH, GONE_AFTER
 from onramp.deliveries.table import transfers

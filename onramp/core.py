@@ -1,0 +1,193 @@
+"""What the API and the workers share, chosen by the settings: the real database, nodes, gateway, signer."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from chain.deployments import deployment
+from chain.metrics import PrometheusMetrics
+from chain.pace import Pace
+from chain.pool import Pool
+from chain.watch import ChainWatch
+from kit.clock import Clock, SystemClock
+from kit.database import Database, connect
+from kit.ids import RandomIds
+from kit.logs import get_logger
+from kit.pool_metrics import PoolMetrics
+from onramp.screening.listing import Screening, ScreeningMetrics
+from onramp.screening.oracle import Oracle
+from onramp.sessions.create import Creator
+from onramp.sessions.refresh import Refresher
+from onramp.sessions.rules import SessionRules
+from onramp.settings import MAINNET, Settings
+from onramp.stripe.gateway import make_gateway
+from onramp.stripe.port import StripeGateway
+from treasury.cold.service import PoolColdWallet
+from treasury.signers.intent import SigningRules
+from treasury.signers.protocol import Signer
+
+log = get_logger(__name__)
+MAX_FEE_WEI = 50 * 10**9
+
+
+class StartError(Exception):
+    """The service cannot start as it is set up; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What the API and the workers share."""
+
+    settings: Settings
+    rules: SessionRules
+    database: Database
+    http: aiohttp.ClientSession
+    pool: Pool
+    pace: Pace
+    watch: ChainWatch
+    stripe: StripeGateway
+    clock: Clock
+    ids: RandomIds
+    registry: CollectorRegistry
+    creator: Creator
+    refresher: Refresher
+    screening: Screening
+    signer: Signer | None
+    cold: PoolColdWallet | None
+
+
+def session_rules(settings: Settings) -> SessionRules:
+    """The rules of a session, out of the settings."""
+    low, high = settings.minor_limits
+    day, month = settings.wallet_limits
+    token = settings.MUSD_TOKEN_ADDRESS or deployment(settings.CHAIN_ID).musd
+    return SessionRules(
+        mode=settings.DELIVERY_MODE,
+        chain_id=settings.CHAIN_ID,
+        token=token,
+        hot_wallet=settings.HOT_WALLET_ADDRESS if settings.DELIVERY_MODE == "payout" else None,
+        settlement_address=settings.SETTLEMENT_ADDRESS or None,
+        destination_currency=settings.STRIPE_DESTINATION_CURRENCY,
+        destination_network=settings.STRIPE_DESTINATION_NETWORK,
+        fee_bps=settings.PAYOUT_FEE_BPS,
+        min_minor=low,
+        max_minor=high,
+        ttl=timedelta(minutes=settings.SESSION_TTL_MINUTES),
+        overdue_after=timedelta(minutes=settings.DELIVERY_OVERDUE_MINUTES),
+        observe_tolerance_bps=settings.OBSERVE_TOLERANCE_BPS,
+        require_livemode=settings.CHAIN_ID == MAINNET,
+        wallet_day_minor=day,
+        wallet_month_minor=month,
+    )
+
+
+def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
+    """The hot wallet's signer, imported only when chosen; None where this process has no wallet."""
+    if rules.hot_wallet is None:
+        return None
+    limits = SigningRules(
+        chain_id=rules.chain_id,
+        wallet=rules.hot_wallet,
+        token=rules.token,
+        max_fee=MAX_FEE_WEI,
+        cold=settings.COLD_SAFE_ADDRESS or None,
+    )
+    match settings.HOT_WALLET_SIGNER:
+        case "aws-kms":
+            from treasury.signers.aws import AwsKms
+            from treasury.signers.remote import RemoteSigner
+
+            return RemoteSigner(AwsKms(settings.AWS_KMS_KEY_ID), limits) if settings.AWS_KMS_KEY_ID else None
+        case "gcp-kms":
+            from treasury.signers.gcp import GcpKms
+            from treasury.signers.remote import RemoteSigner
+
+            if not settings.GCP_KMS_KEY_VERSION:
+                return None
+            keys = GcpKms(
+                settings.GCP_KMS_KEY_VERSION,
+                endpoint=settings.GCP_KMS_ENDPOINT,
+                require_hsm=settings.is_production,
+            )
+            return RemoteSigner(keys, limits)
+        case "local":
+            if settings.HOT_WALLET_KEYSTORE is None or settings.HOT_WALLET_PASSWORD is None:
+                return None
+            from treasury.signers.local import LocalSigner
+
+            return LocalSigner(settings.HOT_WALLET_KEYSTORE, settings.HOT_WALLET_PASSWORD.get_secret_value(), limits)
+
+
+def make_cold(settings: Settings, rules: SessionRules, pool: Pool) -> PoolColdWallet | None:
+    """The cold wallet, if one is pinned. The hot wallet must not be among its owners."""
+    pin = settings.cold_pin(settings.CHAIN_ID)
+    return None if pin is None else PoolColdWallet(pool, pin, strangers=[rules.hot_wallet] if rules.hot_wallet else [])
+
+
+@asynccontextmanager
+async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Core]:
+    """Open everything that the service shares, and close it in the opposite order."""
+    clock = clock or SystemClock()
+    ids = RandomIds()
+    registry = CollectorRegistry()
+    rules = session_rules(settings)
+    database = connect(
+        settings.DATABASE_URL.get_secret_value(), replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None
+    )
+    PoolMetrics(database, registry)
+    http = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=200, limit_per_host=64, ttl_dns_cache=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+    if problem := settings.agreement_problem():
+        log.warning("chain.agreement", problem=problem)
+    chain_metrics = PrometheusMetrics(registry)
+    pool = Pool(
+        settings.nodes(),
+        chain_id=settings.CHAIN_ID,
+        agreement=settings.CHAIN_AGREEMENT,
+        session=http,
+        clock=clock,
+        metrics=chain_metrics,
+        plan=settings.plan,
+    )
+    stripe = make_gateway(
+        secret_key=settings.STRIPE_SECRET_KEY.get_secret_value(),
+        api_base=settings.STRIPE_API_BASE,
+        stripe_version=settings.STRIPE_VERSION or None,
+        http=http,
+        clock=clock,
+        registry=registry,
+    )
+    oracle = Oracle(pool, settings.SANCTIONS_ORACLE, clock) if settings.SANCTIONS_ORACLE else None
+    screening = Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry), oracle)
+    signer = make_signer(settings, rules)
+    try:
+        yield Core(
+            settings=settings,
+            rules=rules,
+            database=database,
+            http=http,
+            pool=pool,
+            pace=Pace(clock),
+            watch=ChainWatch(pool, database, chain_metrics, nodes_file=settings.CHAIN_NODES_FILE),
+            stripe=stripe,
+            clock=clock,
+            ids=ids,
+            registry=registry,
+            creator=Creator(database, stripe, rules, clock, ids, screening, settings.ring),
+            refresher=Refresher(database, stripe, rules, clock, ids),
+            screening=screening,
+            signer=signer,
+            cold=make_cold(settings, rules, pool),
+        )
+    finally:
+        if signer is not None:
+            await signer.close()
+        await pool.close()
+        await http.close()
+        await database.close()

@@ -1,0 +1,63 @@
+"""What has to hold before anything starts, and what is proposed with a start."""
+
+from kit.logs import get_logger
+from onramp import governing, migrations
+from onramp.core import Core, StartError
+from onramp.screening.listing import ListError
+from treasury.policy.reading import PolicyError
+from treasury.rotation import left_behind
+
+log = get_logger(__name__)
+
+
+async def govern(core: Core) -> None:
+    """Read the list and propose the policy, before anything may leave. Raises StartError."""
+    screen(core)
+    await _nothing_left_behind(core)
+    try:
+        await governing.propose(core.database, core.settings, core.rules, core.clock, core.ids)
+    except PolicyError as error:
+        message = "The treasury policy cannot be used; nothing was started:\n" + "\n".join(error.problems)
+        raise StartError(message) from error
+
+
+async def _nothing_left_behind(core: Core) -> None:
+    if core.rules.hot_wallet is None:
+        return
+    async with core.database.read() as connection:
+        rows = await left_behind(connection, core.rules.hot_wallet)
+    if rows:
+        shown = "".join(f"\n  {row_id} of {wallet}: {status}" for row_id, wallet, status in rows[:20])
+        message = (
+            f"HOT_WALLET_ADDRESS is {core.rules.hot_wallet}, and {len(rows)} payouts and sweeps of another hot wallet have not ended; "
+            f"nobody would follow them. Nothing was started: start with that wallet's key until they have.{shown}"
+        )
+        raise StartError(message)
+
+
+def screen(core: Core) -> None:
+    """Read SANCTIONS_LIST; production does not start without the list that it names. Raises StartError."""
+    if not core.settings.SANCTIONS_LIST:
+        if not core.settings.SANCTIONS_ORACLE:
+            log.warning("screening.off", detail="SANCTIONS_LIST is not set: nobody is screened")
+        return
+    try:
+        count = core.screening.load()
+    except ListError as error:
+        if core.settings.is_production:
+            message = f"SANCTIONS_LIST: {error}. Nothing was started: put the file in place, or take the variable away."
+            raise StartError(message) from error
+        core.screening.metrics.unreadable.set(1)
+        log.warning("screening.list_unreadable", reason=str(error), detail="nobody is screened until it can be read")
+        return
+    log.info("screening.list_read", addresses=count)
+
+
+async def bring_up_to_date(core: Core) -> None:
+    """In development the database is brought up to date; in production that is a step of the deployment."""
+    if core.settings.is_production:
+        if await migrations.current(core.database) != migrations.newest():
+            message = "The database is behind this version. Run `onramp migrate` first; nothing was changed."
+            raise StartError(message)
+        return
+    await migrations.upgrade(core.database)

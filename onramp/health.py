@@ -68,7 +68,10 @@ class Health:
 
     async def measure(self) -> None:
         """Ask every part once, side by side."""
-        await asyncio.gather(*(self._ask(name) for name in self._checks))
+        # Cancelled, `gather` would return with the first that ends, and the database be closed under the questions of the others.
+        async with asyncio.TaskGroup() as group:
+            for name in self._checks:
+                group.create_task(self._ask(name))
 
     async def _ask(self, name: str) -> None:
         check, vital = self._checks[name]

@@ -41,7 +41,7 @@ run: setup ## Run everything on this machine; buy MUSD with a test card.
 
 test: setup lint ## The whole test suite.
 	@echo "test: SQLite, Postgres and an EVM node are real; what cannot run here is listed at the end"
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 prove: setup ## The long campaigns: crashes on both databases, random histories.
 	@PROVE=1 $(BIN)/python -m pytest -m "prove or not prove" $(ARGS)

@@ -38,21 +38,27 @@ START_SECONDS = 90
 
 
 LONGEST = (
-    "tests/treasury/test_histories.py",
     "tests/crash/test_crash.py",
     "tests/treasury/test_onchain.py",
-    "tests/onramp/test_storm.py",
-    "tests/chain/test_histories.py",
-    "tests/treasury/test_sender.py",
-    "tests/onramp/test_keys_cli.py",
-    "tests/treasury/test_crash.py",
-    "tests/browser/test_checkout.py",
-    "tests/treasury/test_sweeps.py",
-    "tests/onramp/test_whole_interface.py",
+    "tests/treasury/test_histories.py",
     "tests/onramp/test_doctor.py",
+    "tests/chain/test_histories.py",
+    "tests/onramp/test_whole_interface.py",
+    "tests/treasury/test_sweeps.py",
+    "tests/browser/test_checkout.py",
     "tests/onramp/test_nodes_away.py",
+    "tests/onramp/test_no_secret_leaks.py",
+    "tests/treasury/test_crash.py",
+    "tests/onramp/test_dev_data.py",
+    "tests/onramp/test_delivery_histories.py",
+    "tests/onramp/test_storm.py",
+    "tests/treasury/test_sender.py",
+    "tests/onramp/test_real_histories.py",
+    "tests/crash/test_sender_lies.py",
+    "tests/onramp/test_keys_cli.py",
+    "tests/crash/test_sender_process.py",
 )
-"""Begun first: two workers share the files, and one that takes minutes and begins last would be waited for alone."""
+"""Begun first: a few workers share the files, and one that takes minutes and begins last would be waited for alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

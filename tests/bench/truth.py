@@ -124,7 +124,6 @@ async def milliseconds(database: Database, mode: str, count: int) -> float:
     async with database.read() as connection:
         seen = sa.select(sa.func.count()).where(sessions.c.delivery_status == "seen")
         assert (await connection.execute(seen)).scalar_one() == BLOCKS * LOGS
-    print(min(spent))
     return statistics.median(spent)
 
 

@@ -17,7 +17,7 @@ from onramp import checks, governing, migrations
 from onramp.core import Core, open_core
 from onramp.limits.counter import SharedCounts
 from onramp.screening.listing import ListError, Screening, ScreeningMetrics
-from onramp.settings import Settings, SettingsError, load
+from onramp.settings import SHORT_TOKEN, Settings, SettingsError, load
 from treasury.policy import service
 from treasury.policy.reading import PolicyError
 from treasury.policy.stored import digest
@@ -25,7 +25,6 @@ from treasury.signers.protocol import SignerError
 
 LIMIT_SECONDS = 12.0
 BEHIND_BLOCKS = 20
-SHORT_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def _environment(settings: Settings) -> str:
 
 
 def _weak(settings: Settings) -> list[str]:
-    """Secrets that somebody can guess; the first two are refused in production."""
+    """Secrets that somebody can guess; production refuses them."""
     found = []
     if settings.ring.is_weak:
         found.append("DATA_KEYS protects nothing: set a random key before anything real is stored")

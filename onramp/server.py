@@ -41,7 +41,7 @@ async def until_told() -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):
+        with contextlib.suppress(NotImplementedError):  # Windows, for development: its loops take no signals
             loop.add_signal_handler(number, told.set)
     await told.wait()
 

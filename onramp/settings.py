@@ -18,6 +18,8 @@ from onramp.limits.policy import parse_rate
 from treasury.settings import TreasurySettings
 
 MAINNET = 31612
+SHORT_TOKEN = 16
+"""Characters; whoever reads the metrics knows how much money is where."""
 SETTLEMENT_NETWORKS = frozenset({"ethereum", "base", "polygon", "avalanche", "optimism"})
 """EVM networks on which Stripe delivers USDC (docs.stripe.com/crypto/onramp/standalone-onramp-guide, and its 2026 previews)."""
 
@@ -256,6 +258,8 @@ def _production_problems(settings: Settings) -> list[str]:
         problems.append("DATA_KEYS holds a development or typed key; `openssl rand -hex 32` makes one")
     if settings.JWT_SECRETS.get_secret_value() and any(is_weak(key) for key in settings.jwt_secrets):
         problems.append("JWT_SECRETS holds a typed key; `openssl rand -hex 32` makes one")
+    if 0 < len(settings.METRICS_TOKEN.get_secret_value()) < SHORT_TOKEN:
+        problems.append(f"METRICS_TOKEN is shorter than {SHORT_TOKEN} characters")
     if settings.DELIVERY_MODE == "payout":
         required |= {
             "SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS,

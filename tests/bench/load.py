@@ -73,7 +73,7 @@ async def run(port: int, make: MakeRequest, seconds: float) -> Result:
         done: asyncio.Future[None] = loop.create_future()
         await loop.create_connection(
             lambda done=done: _Connection(make, result, started + seconds, done), "127.0.0.1", port
-        )  # type: ignore[misc]
+        )  # type: ignore[misc] # a default in a lambda has no type
         waiting.append(done)
     await asyncio.wait_for(asyncio.gather(*waiting), seconds + 30)
     result.seconds = time.perf_counter() - started

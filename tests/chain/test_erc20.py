@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from eth_abi import encode  # type: ignore[attr-defined]
+from eth_abi import encode  # type: ignore[attr-defined] # theirs to export
 from hypothesis import given
 from hypothesis import strategies as st
 

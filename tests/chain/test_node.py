@@ -126,7 +126,7 @@ async def test_one_connection_serves_many_calls(nodes: Any, pool: Any) -> None:
     ports: set[Any] = set()
 
     async def note(request: web.Request, call: dict[str, Any]) -> web.Response:
-        ports.add(request.transport.get_extra_info("peername"))  # type: ignore[union-attr]
+        ports.add(request.transport.get_extra_info("peername"))  # type: ignore[union-attr] # there while it is answered
         return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": "0x1"})
 
     nodes[0].raw["eth_gasPrice"] = note
@@ -140,7 +140,7 @@ async def test_a_stale_connection_is_repeated_once(nodes: Any, pool: Any) -> Non
 
     async def drop(request: web.Request, _call: dict[str, Any]) -> web.Response:
         del nodes[0].raw["eth_gasPrice"]
-        request.transport.close()  # type: ignore[union-attr]
+        request.transport.close()  # type: ignore[union-attr] # there while it is answered
         return web.Response()
 
     nodes[0].raw["eth_gasPrice"] = drop

@@ -17,7 +17,7 @@ from onramp.dev.wallet import dev_wallet
 from onramp.doctor import _environment
 from onramp.sandbox.app import SandboxConfig, make_sandbox
 from onramp.server import start_app
-from onramp.settings import load
+from onramp.settings import SettingsError, load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -140,3 +140,12 @@ def test_it_warns_of_secrets_that_can_be_guessed_and_of_no_others() -> None:
     assert "1111" not in warned and "short," not in warned
     good = _environment(load(**strong, METRICS_TOKEN=SecretStr("a-token-of-enough-length")))
     assert not any(name in good for name in ("DATA_KEYS", "JWT_SECRETS", "METRICS_TOKEN"))
+
+
+def test_production_refuses_secrets_that_can_be_guessed() -> None:
+    guessable = {"JWT_SECRETS": "11" * 32, "DATA_KEYS": "22" * 32, "METRICS_TOKEN": "guess-me"}
+    with pytest.raises(SettingsError) as refused:
+        load(ENVIRONMENT="production", **{name: SecretStr(value) for name, value in guessable.items()})
+    for name, value in guessable.items():
+        assert any(line.startswith(name) and "required" not in line for line in str(refused.value).split("; "))
+        assert value not in str(refused.value)

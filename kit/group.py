@@ -16,23 +16,20 @@ Write = Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]]
 class GroupCommit(Generic[Item, Outcome]):
     """Collects items while a write is under way, and writes all that came meanwhile at once."""
 
-    def __init__(self, write: "Write[Item, Outcome]", *, largest: int = 128, writers: int = 1) -> None:
+    def __init__(self, write: "Write[Item, Outcome]", *, largest: int = 128) -> None:
         """`write` stores items in one transaction and answers one outcome for each, in order; it must be all or nothing."""
         self._write = write
         self._largest = largest
         self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
-        self._free = writers
-        self._tasks: set[asyncio.Task[None]] = set()
+        # One writer: two halve the groups, and a group costs the same however few are in it (measured: a fifth more for each item).
+        self._writer: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Outcome:
         """Store one item; returns when it is durable, raises what its own write raised."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._free:
-            self._free -= 1
-            task = asyncio.create_task(self._drain())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._drain())
         return await future
 
     async def _drain(self) -> None:
@@ -43,7 +40,7 @@ class GroupCommit(Generic[Item, Outcome]):
                 batch, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
                 await self._commit(batch)
         finally:
-            self._free += 1
+            self._writer = None
 
     async def _commit(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
         try:
@@ -75,14 +72,14 @@ class Gather(Generic[Item, Outcome]):
     A read joins only a query that starts after it was asked, so nobody reads what was true before the question.
     """
 
-    def __init__(self, read: Callable[[Sequence[Item]], Awaitable[dict[Item, Outcome]]], *, readers: int = 1) -> None:
+    def __init__(self, read: Callable[[Sequence[Item]], Awaitable[dict[Item, Outcome]]]) -> None:
         """`read` answers what it finds of the keys."""
 
         async def write(keys: Sequence[Item]) -> Sequence[Outcome | None]:
             found = await read(list(dict.fromkeys(keys)))
             return [found.get(key) for key in keys]
 
-        self._group: GroupCommit[Item, Outcome | None] = GroupCommit(write, writers=readers)
+        self._group: GroupCommit[Item, Outcome | None] = GroupCommit(write)
 
     async def get(self, key: Item) -> Outcome | None:
         """What is stored under `key`, or None."""

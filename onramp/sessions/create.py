@@ -57,7 +57,7 @@ class Creator:
         self.clock = clock
         self._ring = ring
         self._intents = Intents(database, rules, clock, ids, screening, ring)
-        self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made, writers=2)
+        self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made)
 
     async def create(self, order: Order, *, ip: str | None = None) -> tuple[Session, port.StripeSession]:
         """The session and Stripe's own, for its creator's eyes. Raises Problem; the same key may always be tried again."""

@@ -43,7 +43,7 @@ class Intents:
         self._ids = ids
         self._screening = screening
         self._ring = ring
-        self._group: GroupCommit[Order, Session | None] = GroupCommit(self._write, writers=2)
+        self._group: GroupCommit[Order, Session | None] = GroupCommit(self._write)
 
     async def of(self, order: Order) -> Session:
         """The session of this order, new or made before under its key, leased to the caller while Stripe has not answered.

@@ -2,12 +2,11 @@
 
 import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
-
-from onramp.sandbox.keys import Stored
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, body BLOB NOT NULL);
@@ -15,6 +14,19 @@ CREATE TABLE IF NOT EXISTS keys (
     key TEXT PRIMARY KEY, path TEXT NOT NULL, params BLOB NOT NULL, made REAL NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL,
     request_id TEXT NOT NULL);
 """
+
+
+@dataclass(slots=True)
+class Stored:
+    """The first run under a key; `status` None while it is under way."""
+
+    path: str
+    params: bytes
+    """As sent; another spelling of the same parameters is the same request."""
+    made: float
+    status: int | None = None
+    body: bytes = b""
+    request_id: str = ""
 
 
 class Kept:

@@ -1,35 +1,19 @@
 """Idempotency keys: the first outcome is kept and given again, a stored failure included."""
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from onramp.sandbox.errors import StripeError, bad
 from onramp.sandbox.form import parse
-
-if TYPE_CHECKING:
-    from onramp.sandbox.kept import Kept
+from onramp.sandbox.kept import Kept, Stored
 
 LONGEST: Final = 255
-
-
-@dataclass(slots=True)
-class Stored:
-    """The first run under a key; `status` None while it is under way."""
-
-    path: str
-    params: bytes
-    """As sent; another spelling of the same parameters is the same request."""
-    made: float
-    status: int | None = None
-    body: bytes = b""
-    request_id: str = ""
 
 
 class Keys:
     """What is remembered of POSTs, for a day."""
 
-    def __init__(self, seconds: float, kept: "Kept") -> None:
+    def __init__(self, seconds: float, kept: Kept) -> None:
         """`seconds` until a key is forgotten; what is `kept` of an earlier run is known already."""
         self._seconds = seconds
         self._kept = kept

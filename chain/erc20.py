@@ -4,10 +4,11 @@ A payout's calldata is `transfer(to, amount)` followed by 32 bytes of ours. Soli
 arguments it knows, so the token does not care, and the chain itself carries our idempotency key.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from chain.types import Address, BlockRef, Transfer, address_bytes, data_bytes, hash32, keccak, quantity, to_checksum
+from chain.types import Address, BlockRef, Transfer, address_bytes, capitals, keccak, to_checksum
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """keccak256 of `Transfer(address,address,uint256)`."""
@@ -17,7 +18,6 @@ _BALANCE_OF = bytes.fromhex("70a08231")
 _WORD = 32
 _ARGUMENTS_END = 4 + 2 * _WORD
 _PAYOUT_LENGTH = _ARGUMENTS_END + _WORD
-_TOPICS = 3
 
 
 def _word(value: int) -> bytes:
@@ -66,25 +66,34 @@ def topic_of(address: Address) -> str:
     return "0x" + address_bytes(address).rjust(_WORD, b"\0").hex()
 
 
+_HASH = "0x[0-9a-fA-F]{64}"
+_INDEXED = "0x0{24}([0-9a-fA-F]{40})"
+_NUMBER = "0x([0-9a-fA-F]{1,64})"
+# Everything at once: field by field, reading a block's logs cost more than matching them.
+_LOG = re.compile(
+    f"(0x[0-9a-fA-F]{{40}}) {TRANSFER_TOPIC} {_INDEXED} {_INDEXED} 0x([0-9a-fA-F]{{64}}) "
+    f"({_HASH}) {_NUMBER} {_NUMBER} ({_HASH})"
+)
+"""Dirty upper bytes of a topic would name no address; data of another length is another event with the same name (ERC-721)."""
+
+
 def decode_transfer_log(log: Mapping[str, Any]) -> Transfer | None:
     """The Transfer a log tells of; None where it is another event, is marked as removed, or is not well formed."""
     try:
-        topics = [hash32(topic) for topic in log["topics"]]
-        if len(topics) != _TOPICS or topics[0] != TRANSFER_TOPIC or log.get("removed") is True:
-            return None
-        amount = data_bytes(log["data"])
-        # Dirty upper bytes would name no address; a data part of another length is another event with the same name
-        # (ERC-721).
-        if len(amount) != _WORD or any(int(topic[2:26], 16) for topic in topics[1:]):
-            return None
-        return Transfer(
-            token=to_checksum(log["address"].lower()),
-            sender=to_checksum("0x" + topics[1][26:]),
-            recipient=to_checksum("0x" + topics[2][26:]),
-            amount=int.from_bytes(amount, "big"),
-            tx_hash=hash32(log["transactionHash"]),
-            log_index=quantity(log["logIndex"]),
-            block=BlockRef(quantity(log["blockNumber"]), hash32(log["blockHash"])),
-        )
+        event, *indexed = log["topics"]
+        at = (log["transactionHash"], log["logIndex"], log["blockNumber"], log["blockHash"])
+        found = _LOG.fullmatch(" ".join((log["address"], event.lower(), *indexed, log["data"], *at)))
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+    if found is None or log.get("removed") is True:
+        return None
+    token, sender, recipient, amount, tx_hash, log_index, number, block_hash = found.groups()
+    return Transfer(
+        token=capitals(token[2:]),
+        sender=capitals(sender),
+        recipient=capitals(recipient),
+        amount=int(amount, 16),
+        tx_hash=tx_hash.lower(),
+        log_index=int(log_index, 16),
+        block=BlockRef(int(number, 16), block_hash.lower()),
+    )

@@ -5,8 +5,9 @@ that no row of ours explains.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from chain.confirm import agreed_receipts, transfers_of
 from chain.coverage import FIRST_WINDOW
@@ -132,9 +133,15 @@ class TransferReader:
         A node may send anything.
         """
         voices: dict[Transfer, set[str]] = {}
-        for operator, log in ((operator, log) for operator, one in told for log in one.logs):
-            transfer = decode_transfer_log(log)
-            if transfer is not None and self._matters(transfer, frm, to):
+        read: list[tuple[list[Mapping[str, Any]], list[Transfer]]] = []
+        for operator, one in told:
+            # Who tells the very same is not read a second time.
+            transfers = next((alike for logs, alike in read if logs == one.logs), None)
+            if transfers is None:
+                decoded = (decode_transfer_log(log) for log in one.logs)
+                transfers = [item for item in decoded if item is not None and self._matters(item, frm, to)]
+                read.append((one.logs, transfers))
+            for transfer in transfers:
                 voices.setdefault(transfer, set()).add(operator)
         return dict(sorted(voices.items(), key=lambda item: (item[0].block.number, item[0].log_index)))
 

@@ -54,22 +54,24 @@ def to_checksum(text: str) -> Address:
 
     Raises ValueError for what is no address, or has mixed case with a wrong checksum.
     """
-    return _checksum(text if isinstance(text, str) else "")
-
-
-@lru_cache(maxsize=4096)
-def _checksum(text: str) -> Address:
-    # Remembered: the same few addresses stand in every log and receipt, and the hash is the dearest part of reading them.
-    if not _ADDRESS.fullmatch(text):
+    if not isinstance(text, str) or not _ADDRESS.fullmatch(text):
         message = "not an address: 0x and 40 hexadecimal digits are expected"
         raise ValueError(message)
-    digits = text[2:].lower()
-    nibbles = keccak(digits.encode()).hex()
-    address = "0x" + "".join(d.upper() if n in "89abcdef" else d for d, n in zip(digits, nibbles, strict=False))
-    if text[2:] not in {digits, digits.upper()} and text != address:
+    digits = text[2:]
+    address = capitals(digits)
+    if text != address and digits not in {digits.lower(), digits.upper()}:
         message = "the address has a wrong checksum: at least one character is mistyped"
         raise ValueError(message)
     return address
+
+
+@lru_cache(maxsize=4096)
+def capitals(digits: str) -> Address:
+    """The address of these 40 hexadecimal digits, which the caller has made sure they are, whatever their case."""
+    # Remembered: the same few addresses stand in every log and receipt, and the hash is the dearest part of reading them.
+    digits = digits.lower()
+    nibbles = keccak(digits.encode()).hex()
+    return "0x" + "".join([d.upper() if n > "7" else d for d, n in zip(digits, nibbles, strict=False)])
 
 
 def is_address(text: str) -> bool:

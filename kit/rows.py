@@ -6,7 +6,7 @@ what an event cost. Both databases unpack JSON, and both keep the prepared state
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 import sqlalchemy as sa
@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.database import Database
 
+Family = Literal["sqlite", "postgresql"]
+FAMILIES: Final[tuple[Family, ...]] = ("sqlite", "postgresql")
 Bind = Callable[[Any], Any] | None
 
 
@@ -24,7 +26,7 @@ async def insert_new(
     """Insert the rows that meet no unique key (`conflict`: no row with these); the ids that went in. All rows have the same columns."""
     names = tuple(rows[0])
     dialect = connection.dialect
-    text = _insert(table, names, tuple(conflict or ()), _family(dialect))
+    text = _insert(table, names, tuple(conflict or ()), family_of(connection))
     return await _run(connection, text, _payload(table, names, dialect, rows))
 
 
@@ -53,7 +55,7 @@ async def keep_new(
 ) -> int:
     """`insert_new` for who wants to know only how many went in."""
     names = tuple(rows[0])
-    family = _family(connection.dialect)
+    family = family_of(connection)
     if family == "postgresql":
         text = _insert(table, names, tuple(conflict), family)
         return len(await _run(connection, text, _payload(table, names, connection.dialect, rows)))
@@ -69,7 +71,7 @@ async def change_unchanged(connection: AsyncConnection, table: sa.Table, rows: S
     """`update_unchanged` in the caller's transaction; how many were changed."""
     names = tuple(rows[0])
     dialect = connection.dialect
-    if _family(dialect) == "postgresql":
+    if family_of(connection) == "postgresql":
         return len(await _run(connection, _update(table, names, "postgresql"), _payload(table, names, dialect, rows)))
     changed = [name for name in names if name not in {"id", "version"}]
     text = (
@@ -84,10 +86,22 @@ async def fill_empty(
     connection: AsyncConnection, table: sa.Table, column: str, values: Sequence[tuple[str, str]]
 ) -> int:
     """Give each row of these (id, text) its text where `column` is still null; how many rows were given theirs."""
-    if _family(connection.dialect) == "postgresql":
+    if family_of(connection) == "postgresql":
         return len(await _run(connection, _fill(table, column), orjson.dumps(values).decode()))
     text = f"UPDATE {table.name} SET {column} = ? WHERE id = ? AND {column} IS NULL"  # noqa: S608 - the same
     return (await connection.exec_driver_sql(text, [(value, row_id) for row_id, value in values])).rowcount
+
+
+def listed(column: sa.ColumnElement[str], parameter: str, family: Family) -> sa.ColumnElement[bool]:
+    """The column is one of the texts in a JSON list, which is the one parameter of this name."""
+    given = sa.bindparam(parameter, type_=sa.Text())
+    if family == "sqlite":
+        return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
+    from sqlalchemy.dialects.postgresql import JSONB
+
+    # As an array: of a joined function Postgres thinks so ill that it would rather go through the whole table.
+    texts = sa.select(sa.func.jsonb_array_elements_text(sa.cast(given, JSONB))).scalar_subquery()
+    return column == sa.any_(sa.func.array(texts))
 
 
 async def _run(connection: AsyncConnection, text: str, payload: str) -> list[str]:
@@ -95,8 +109,9 @@ async def _run(connection: AsyncConnection, text: str, payload: str) -> list[str
     return [row[0] for row in result]
 
 
-def _family(dialect: Dialect) -> Literal["sqlite", "postgresql"]:
-    return "sqlite" if dialect.name == "sqlite" else "postgresql"
+def family_of(connection: AsyncConnection) -> Family:
+    """Which of the two databases this is."""
+    return "sqlite" if connection.dialect.name == "sqlite" else "postgresql"
 
 
 def _payload(table: sa.Table, names: tuple[str, ...], dialect: Dialect, rows: Sequence[dict[str, Any]]) -> str:
@@ -131,9 +146,7 @@ def _binds(table: sa.Table, names: tuple[str, ...], dialect: Dialect) -> tuple[B
 
 
 @lru_cache(maxsize=64)
-def _insert(
-    table: sa.Table, names: tuple[str, ...], conflict: tuple[str, ...], family: Literal["sqlite", "postgresql"]
-) -> str:
+def _insert(table: sa.Table, names: tuple[str, ...], conflict: tuple[str, ...], family: Family) -> str:
     target = f" ({', '.join(conflict)})" if conflict else ""
     return (
         f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(_cells(table, names, family))} "  # noqa: S608 - names of our own tables
@@ -142,7 +155,7 @@ def _insert(
 
 
 @lru_cache(maxsize=64)
-def _update(table: sa.Table, names: tuple[str, ...], family: Literal["sqlite", "postgresql"]) -> str:
+def _update(table: sa.Table, names: tuple[str, ...], family: Family) -> str:
     cells = ", ".join(f"{cell} AS new_{name}" for name, cell in zip(names, _cells(table, names, family), strict=True))
     changes = ", ".join(f"{name} = given.new_{name}" for name in names if name not in {"id", "version"})
     return (
@@ -162,13 +175,13 @@ def _fill(table: sa.Table, column: str) -> str:
     )
 
 
-def _source(family: Literal["sqlite", "postgresql"]) -> str:
+def _source(family: Family) -> str:
     return (
-        "json_each(?) AS item" if family == "sqlite" else "json_array_elements(CAST($1::text AS json)) AS item(value)"
+        "json_each(?) AS item" if family == "sqlite" else "jsonb_array_elements(CAST($1::text AS jsonb)) AS item(value)"
     )
 
 
-def _cells(table: sa.Table, names: tuple[str, ...], family: Literal["sqlite", "postgresql"]) -> list[str]:
+def _cells(table: sa.Table, names: tuple[str, ...], family: Family) -> list[str]:
     if family == "sqlite":
         return [f"json_extract(item.value, '$[{place}]')" for place in range(len(names))]
     from sqlalchemy.dialects import postgresql

@@ -9,7 +9,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
 from onramp.deliveries import cursor, seen, service
-from onramp.deliveries.machine import Match, match
+from onramp.deliveries.machine import Arrived, Match, match
 from onramp.sessions.rules import SessionRules
 
 log = get_logger(__name__)
@@ -32,19 +32,46 @@ class Matcher:
         self._clock = clock
         self._sweep_at = float("-inf")
         self._recorded: dict[tuple[str, int], str] = {}
+        self._claimed = False
 
     async def record(self, found: Sequence[Transfer], *, read_to: int, head: int) -> None:
         """Keep these transfers, and how far the chain was read."""
         told = {(one.tx_hash, one.log_index): one.block.hash for one in found}
         # Each block is read many times over; what this process has just written need not be written again, but for now and
         # then: a claim may have been released meanwhile, and its transfer forgotten.
-        written = {} if self._clock.monotonic() >= self._sweep_at else self._recorded
+        sweep = self._clock.monotonic() >= self._sweep_at
+        written = {} if sweep else self._recorded
         news = [one for one in found if written.get((one.tx_hash, one.log_index)) != one.block.hash]
-        now, chain_id = self._clock.now(), self._rules.chain_id
-        async with self._database.write() as connection:
-            await seen.record(connection, news, chain_id, now)
-            await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=now)
+        # In the middle of a backfill what comes later may fit better.
+        observed = self._rules.mode == "observe" and not sweep and read_to >= head and 0 < len(news) <= GROUP
+        if not (observed and await self._record_claimed(news, read_to=read_to, head=head)):
+            now, chain_id = self._clock.now(), self._rules.chain_id
+            async with self._database.write() as connection:
+                await seen.record(connection, news, chain_id, now)
+                await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=now)
         self._recorded = told
+
+    async def _record_claimed(self, news: Sequence[Transfer], *, read_to: int, head: int) -> bool:
+        """Keep transfers and match them in one transaction: one commit, and each row is written once.
+
+        False, and nothing kept, where one of them is known already or another was quicker with a session: rare, and `step` does it.
+        """
+        now, chain_id = self._clock.now(), self._rules.chain_id
+        try:
+            async with self._database.write() as connection:
+                owed, before = await service.matchable_of(connection, {one.recipient for one in news}, LIMIT)
+                new = {one.id: one for one in (_arrived(one, chain_id) for one in news)}
+                found = match(owed, [*before, *new.values()], self._rules.observe_tolerance_bps)
+                if found and not await service.claim(connection, found, now, given=new):
+                    raise _LostError
+                claims = {one.arrived.id: one.owed.id for one in found}
+                if not await seen.record_claimed(connection, news, chain_id, now, claims):
+                    raise _LostError
+                await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=now)
+        except _LostError:
+            return False
+        self._claimed |= bool(found)
+        return True
 
     def block_of(self, tx_hash: str, log_index: int | None) -> str | None:
         """The hash of the block that enough operators just told this transfer to be in; None where it was not read."""
@@ -55,6 +82,7 @@ class Matcher:
         began = self._clock.monotonic()
         sweep = began >= self._sweep_at
         changed = await (self._observe(sweep=sweep) if self._rules.mode == "observe" else self._payout(sweep=sweep))
+        changed, self._claimed = changed or self._claimed, False
         if sweep:
             ended = self._clock.monotonic()
             self._sweep_at = ended + max(SWEEP_SECONDS, SWEEP_SHARE * (ended - began))
@@ -89,6 +117,20 @@ class Matcher:
             async with self._database.write() as connection:
                 await service.take_sent(connection, found[start : start + GROUP], self._clock.now())
         return bool(found)
+
+
+def _arrived(one: Transfer, chain_id: int) -> Arrived:
+    block = one.block
+    return Arrived(
+        seen.id_of(chain_id, one),
+        one.recipient,
+        one.amount,
+        one.sender,
+        one.tx_hash,
+        one.log_index,
+        block.number,
+        block.hash,
+    )
 
 
 class _LostError(Exception):

@@ -1,6 +1,6 @@
 """The transfers that were seen, each inside the caller's transaction: kept, followed into another block, forgotten."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,11 +17,36 @@ _KNOWN: Final = sa.select(transfers.c.id, transfers.c.block_hash).where(
 )
 
 
+def id_of(chain_id: int, transfer: Transfer) -> str:
+    """The id under which it is kept."""
+    return f"{chain_id}:{transfer.tx_hash}:{transfer.log_index}"
+
+
+async def record_claimed(
+    connection: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime, claims: Mapping[str, str]
+) -> bool:
+    """Keep transfers, some with the session that claims them, by id. False: one of them is no news, and the caller has to roll back."""
+    rows = [row | {"session_id": claims.get(row["id"])} for row in _rows(found, chain_id, now)]
+    return await keep_new(connection, transfers, rows, ["id"]) == len(rows)
+
+
 async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime) -> None:
     """Keep transfers that were seen; one seen again is nothing new, unless it is in another block now."""
-    rows = [
+    rows = _rows(found, chain_id, now)
+    for start in range(0, len(rows), 1_000):
+        part = {row["id"]: row for row in rows[start : start + 1_000]}
+        if await keep_new(connection, transfers, list(part.values()), ["id"]) == len(part):
+            continue
+        known = (await connection.execute(_KNOWN, {"ids": list(part)})).fetchall()
+        for one in known:
+            if one.block_hash != part[one.id]["block_hash"]:
+                await _follow(connection, part[one.id])
+
+
+def _rows(found: Sequence[Transfer], chain_id: int, now: datetime) -> list[dict[str, Any]]:
+    return [
         {
-            "id": f"{chain_id}:{item.tx_hash}:{item.log_index}",
+            "id": id_of(chain_id, item),
             "chain_id": chain_id,
             "token": item.token,
             "sender": item.sender,
@@ -35,14 +60,6 @@ async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_i
         }
         for item in found
     ]
-    for start in range(0, len(rows), 1_000):
-        part = {row["id"]: row for row in rows[start : start + 1_000]}
-        if await keep_new(connection, transfers, list(part.values()), ["id"]) == len(part):
-            continue
-        known = (await connection.execute(_KNOWN, {"ids": list(part)})).fetchall()
-        for one in known:
-            if one.block_hash != part[one.id]["block_hash"]:
-                await _follow(connection, part[one.id])
 
 
 async def _follow(connection: AsyncConnection, row: dict[str, Any]) -> None:

@@ -1,16 +1,17 @@
 """The verbs of a delivery, each inside the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer
 from kit.columns import UtcDateTime
-from kit.rows import change_unchanged, fill_empty
+from kit.rows import FAMILIES, change_unchanged, family_of, fill_empty, listed
 from onramp.deliveries.machine import Arrived, Match, Owed, may_follow
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
@@ -45,24 +46,39 @@ _WAITS: Final = (
     sessions.c.expected_units.is_not(None),
     _unindexed(sessions.c.payment_status) == "fulfillment_complete",
 )
+_COLUMNS: Final = (
+    sessions.c.id,
+    sessions.c.version,
+    sessions.c.wallet_address,
+    sessions.c.expected_units,
+    sessions.c.from_block,
+    sa.func.coalesce(sessions.c.paid_at, sessions.c.created_at, type_=UtcDateTime()),
+    sessions.c.mode == "observe",
+    *(
+        transfers.c[name]
+        for name in ("id", "recipient", "units", "sender", "tx_hash", "log_index", "block_number", "block_hash")
+    ),
+)
 _PAIRS: Final = (
-    sa.select(
-        sessions.c.id,
-        sessions.c.version,
-        sessions.c.wallet_address,
-        sessions.c.expected_units,
-        sessions.c.from_block,
-        sa.func.coalesce(sessions.c.paid_at, sessions.c.created_at, type_=UtcDateTime()),
-        sessions.c.mode == "observe",
-        *(
-            transfers.c[name]
-            for name in ("id", "recipient", "units", "sender", "tx_hash", "log_index", "block_number", "block_hash")
-        ),
-    )
+    sa.select(*_COLUMNS)
     .join(transfers, transfers.c.recipient == sessions.c.wallet_address)
     .where(transfers.c.session_id.is_(None), *_WAITS)
     .limit(sa.bindparam("limit"))
 )
+_OF_WALLETS: Final = {
+    family: sa.select(*_COLUMNS)
+    .outerjoin(
+        transfers,
+        sa.and_(transfers.c.recipient == sessions.c.wallet_address, transfers.c.session_id.is_(None)),
+    )
+    .where(
+        listed(sessions.c.wallet_address, "wallets", family),
+        _unindexed(sessions.c.delivery_status) == "awaiting",
+        *_WAITS,
+    )
+    .limit(sa.bindparam("limit"))
+    for family in FAMILIES
+}
 _newest = transfers.alias()
 _NEW_PAIRS: Final = _PAIRS.where(
     transfers.c.recipient.in_(
@@ -114,18 +130,36 @@ async def matchable(
         rows = await connection.execute(_ALL_PAIRS, {"limit": limit})
     else:
         rows = await connection.execute(_NEW_PAIRS, {"moment": moment, "limit": limit})
+    return _sides(rows)
+
+
+async def matchable_of(
+    connection: AsyncConnection, wallets: Collection[str], limit: int
+) -> tuple[list[Owed], list[Arrived]]:
+    """What these wallets are owed, and what else they have received that no session has claimed."""
+    given = {"wallets": orjson.dumps(list(wallets)).decode(), "limit": limit}
+    return _sides(await connection.execute(_OF_WALLETS[family_of(connection)], given))
+
+
+def _sides(rows: Iterable[Sequence[Any]]) -> tuple[list[Owed], list[Arrived]]:
     owed: dict[str, Owed] = {}
     arrived: dict[str, Arrived] = {}
     for row in rows:
         if row[0] not in owed:
             owed[row[0]] = Owed(*row[:_OWED_FIELDS])
-        if row[_OWED_FIELDS] not in arrived:
-            arrived[row[_OWED_FIELDS]] = Arrived(*row[_OWED_FIELDS:])
+        transfer = row[_OWED_FIELDS]
+        if transfer is not None and transfer not in arrived:
+            arrived[transfer] = Arrived(*row[_OWED_FIELDS:])
     return list(owed.values()), list(arrived.values())
 
 
-async def claim(connection: AsyncConnection, matches: Sequence[Match], now: datetime) -> bool:
-    """Give every session its transfer. False: another was quicker with one of them, and the caller has to roll all of it back."""
+async def claim(
+    connection: AsyncConnection, matches: Sequence[Match], now: datetime, given: Collection[str] = ()
+) -> bool:
+    """Give every session its transfer; but for transfers in `given`, which the caller marks itself in the same transaction.
+
+    False: another was quicker with one of them, and the caller has to roll all of it back.
+    """
     rows = [
         {
             "id": one.owed.id,
@@ -143,9 +177,11 @@ async def claim(connection: AsyncConnection, matches: Sequence[Match], now: date
         }
         for one in matches
     ]
-    pairs = [(one.arrived.id, one.owed.id) for one in matches]
-    filled = await fill_empty(connection, transfers, "session_id", pairs)
-    return filled == len(matches) and await change_unchanged(connection, sessions, rows) == filled
+    # Sessions first, as everywhere: two who claim at once then wait for each other in one order.
+    if await change_unchanged(connection, sessions, rows) != len(matches):
+        return False
+    pairs = [(one.arrived.id, one.owed.id) for one in matches if one.arrived.id not in given]
+    return not pairs or await fill_empty(connection, transfers, "session_id", pairs) == len(pairs)
 
 
 async def sent(connection: AsyncConnection, wallet: str | None, since: datetime, limit: int) -> list[Sent]:

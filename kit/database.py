@@ -5,7 +5,6 @@ transaction that reads first and writes later fails at once when another wrote i
 transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.html).
 """
 
-import asyncio
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import AdaptedConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
@@ -82,19 +82,27 @@ class Database:
 
         The text is the driver's (`$1` on Postgres, `?` on SQLite); the rows are the driver's, too.
         """
-        # The pool's connection without SQLAlchemy's around it, which costs more than the statement (measured: 0.3 against 0.17 ms).
-        lent = await self.engine.raw_connection()
-        try:
-            driver = lent.driver_connection
-            assert driver is not None
-            if self.dialect == "sqlite":
-                rows: Sequence[Any] = await driver.execute_fetchall(statement, parameters)
-            else:
-                rows = await driver.fetch(statement, *parameters)
+        # The pool's connection without SQLAlchemy's around it, taken, used and given back in one greenlet: what stands around a
+        # statement costs more than the statement.
+        sqlite = self.dialect == "sqlite"
+
+        async def ask(driver: Any) -> Sequence[Any]:
+            rows: Sequence[Any] = await (
+                driver.execute_fetchall(statement, parameters) if sqlite else driver.fetch(statement, *parameters)
+            )
             return rows
-        finally:
-            # Given back even where the request is cancelled, or the pool would run dry.
-            await asyncio.shield(greenlet_spawn(lent.close))
+
+        def work() -> Sequence[Any]:
+            lent = self.engine.sync_engine.raw_connection()
+            try:
+                connection = lent.dbapi_connection
+                assert isinstance(connection, AdaptedConnection)
+                return connection.run_async(ask)
+            finally:
+                # Given back even where the request is cancelled, or the pool would run dry.
+                lent.close()
+
+        return await greenlet_spawn(work)
 
     @asynccontextmanager
     async def read_replica(self) -> AsyncIterator[AsyncConnection]:

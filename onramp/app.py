@@ -44,7 +44,7 @@ from onramp.sessions.model import Session
 from onramp.sessions.proof import StripePaymentProof
 from onramp.sessions.reconcile import ReconcileWorker
 from onramp.settings import Settings, networks, split
-from onramp.starting import bring_up_to_date, govern
+from onramp.starting import prepare
 from onramp.treasury_api import book_orders, pausing, payout_orders, policy_orders, refills, sweep_orders
 from onramp.treasury_api import ledger as ledger_routes
 from onramp.treasury_api import routes as treasury_routes
@@ -241,8 +241,7 @@ def make_app(
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with open_core(settings) as core:
-            await bring_up_to_date(core)
-            await govern(core)
+            await prepare(core)
             stopping = asyncio.Event()
             live = Live(core.database)
             webhook_metrics = WebhookMetrics(core.registry)

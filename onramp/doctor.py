@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy.exc import SQLAlchemyError
 
 from chain.errors import ChainError
 from chain.pool import Pool
 from kit.clock import SystemClock
+from kit.database import DATABASE_ERRORS, reason_of
 from kit.keyring import is_weak
 from kit.logs import redact
 from kit.problems import Problem
-from onramp import checks, governing, migrations
+from onramp import checks, governing
 from onramp.core import Core, open_core
 from onramp.limits.counter import SharedCounts
 from onramp.screening.listing import ListError, Screening, ScreeningMetrics
@@ -46,7 +46,7 @@ async def examine() -> list[Finding]:
     async with open_core(settings) as core:
         parts: list[Awaitable[Finding | list[Finding]]] = [
             _finding("database", checks.database_check(core.database)),
-            _finding("migrations", _migrations(core)),
+            _finding("migrations", checks.migrations_check(core.database)),
             _redis(settings),
             _nodes(core.pool),
             _finding("stripe", checks.stripe_check(core.stripe)),
@@ -90,7 +90,7 @@ def _policy(core: Core) -> Callable[[], Awaitable[str]]:
         try:
             async with core.database.read() as conn:
                 active = await service.active(conn, scope)
-        except (SQLAlchemyError, OSError):
+        except DATABASE_ERRORS:
             return "the file is well-formed; the database does not say which version is active"
         if active is None:
             return "the file is well-formed; it becomes version 1 at the first start"
@@ -128,19 +128,10 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s")
     except (Problem, ChainError, SignerError, checks.NotWellError) as error:
         return Finding(name, ok=False, detail=redact(str(error)))
+    except DATABASE_ERRORS as error:
+        return Finding(name, ok=False, detail=redact(reason_of(error)))
     except Exception as error:  # noqa: BLE001 - what a driver raises is the finding; its text may hold a URL, its name does not
         return Finding(name, ok=False, detail=redact(f"{type(error).__name__}: {error}".splitlines()[0])[:200])
-
-
-def _migrations(core: Core) -> Callable[[], Awaitable[str]]:
-    async def check() -> str:
-        found, wanted = await migrations.current(core.database), migrations.newest()
-        if found != wanted:
-            message = f"the database is at {found or 'nothing'}, this version wants {wanted}: run `onramp migrate`"
-            raise checks.NotWellError(message)
-        return f"at {wanted}"
-
-    return check
 
 
 def _signer(core: Core) -> Callable[[], Awaitable[str]]:

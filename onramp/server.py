@@ -13,7 +13,7 @@ from kit.logs import configure, get_logger
 from onramp.app import beside, make_app, make_workers
 from onramp.core import Core, StartError, open_core
 from onramp.settings import Settings
-from onramp.starting import govern
+from onramp.starting import prepare
 from treasury.signers.protocol import SignerError
 
 log = get_logger(__name__)
@@ -52,24 +52,16 @@ async def start_app(app: web.Application, host: str, port: int) -> tuple[web.App
         app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=False, lingering_time=2.0
     )
     try:
-        await _open(runner)
+        await runner.setup()
         try:
             await web.TCPSite(runner, host, port, backlog=1024).start()
         except OSError as error:
-            message = f"Cannot listen on {host}:{port}: {error.strerror or error}. Is another process there? Set PORT."
+            message = f"Cannot listen on {host}:{port}: {error.strerror or error}. Is another process there? Choose another PORT."
             raise StartError(message) from error
     except BaseException:
         await runner.cleanup()
         raise
     return runner, int(runner.addresses[0][1])
-
-
-async def _open(runner: web.AppRunner) -> None:
-    try:
-        await runner.setup()
-    except ConnectionError as error:  # the one part that a start cannot do without
-        message = f"The database does not answer ({type(error).__name__}); nothing was started. Is DATABASE_URL right?"
-        raise StartError(message) from error
 
 
 def spare_the_collector() -> None:
@@ -122,7 +114,7 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
         async with open_core(settings) as core:
             if named and "treasury" in workers:
                 await _needs_signer(core)
-            await govern(core)
+            await prepare(core)
             runner = make_workers(core, workers)
             async with beside(core, runner):
                 runner.start()

@@ -82,13 +82,17 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
 
     @field_validator("DATABASE_URL", "DATABASE_REPLICA_URL")
     @classmethod
-    def _database_is_spoken(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value():
-            try:
-                normalise_url(value.get_secret_value())
-            except Exception as error:
-                message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
-                raise ValueError(message) from error
+    def _database_can_be_opened(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value():
+            return value
+        try:
+            url, _ = normalise_url(value.get_secret_value())
+        except Exception as error:
+            message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
+            raise ValueError(message) from error
+        if url.drivername.startswith("sqlite") and not Path(url.database or "").absolute().parent.is_dir():
+            message = "names a SQLite file in a folder that does not exist"
+            raise ValueError(message)
         return value
 
     @field_validator("SETTLEMENT_ADDRESS", "SANCTIONS_ORACLE")

@@ -1,5 +1,6 @@
 """What has to hold before anything starts, and what is proposed with a start."""
 
+from kit.database import DATABASE_ERRORS, reason_of
 from kit.logs import get_logger
 from onramp import governing, migrations
 from onramp.core import Core, StartError
@@ -10,8 +11,9 @@ from treasury.rotation import left_behind
 log = get_logger(__name__)
 
 
-async def govern(core: Core) -> None:
-    """Read the list and propose the policy, before anything may leave. Raises StartError."""
+async def prepare(core: Core) -> None:
+    """Bring up the database, read the list and propose the policy, before anything may leave. Raises StartError."""
+    await _bring_up_to_date(core)
     screen(core)
     await _nothing_left_behind(core)
     try:
@@ -53,11 +55,12 @@ def screen(core: Core) -> None:
     log.info("screening.list_read", addresses=count)
 
 
-async def bring_up_to_date(core: Core) -> None:
-    """In development the database is brought up to date; in production that is a step of the deployment."""
-    if core.settings.is_production:
-        if await migrations.current(core.database) != migrations.newest():
-            message = "The database is behind this version. Run `onramp migrate` first; nothing was changed."
-            raise StartError(message)
-        return
-    await migrations.upgrade(core.database)
+async def _bring_up_to_date(core: Core) -> None:
+    """The database answers and fits this version, or nothing starts. Raises StartError."""
+    try:
+        fits = await migrations.ready(core.database, is_production=core.settings.is_production)
+    except DATABASE_ERRORS as error:
+        message = f"The database cannot be used: {reason_of(error)}. Nothing was started. Is DATABASE_URL right?"
+        raise StartError(message) from error
+    if not fits:
+        raise StartError(migrations.BEHIND)

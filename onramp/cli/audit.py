@@ -26,7 +26,7 @@ def verify_audit(
     *,
     as_json: Json = False,
 ) -> None:
-    """Walk the whole chain; exit 1 at the first row that was changed, added, or taken away.
+    """Walk the whole chain. Exit status 1 at the first row that was changed, added, or taken away.
 
     A chain that was cut at its end is whole in itself: only a head that was published earlier shows the cut. The log line
     audit.head and the metric onramp_audit_head_number publish each.

@@ -20,7 +20,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Ask every node, and show how it stands; exit 1 where money would have to wait.
+    """Ask every node, and show how it stands. Exit status 1 where money would have to wait.
 
     Example: [bold]onramp chain status --watch[/bold]
     """
@@ -83,7 +83,11 @@ def _show(pool: Any, head: int | None) -> None:
         )
         for one in pool.statuses()
     ]
-    print_table(("node", "class", "state", "head", "lag", "history", "p50 / p95 ms", "errors", "credits"), rows)
+    print_table(
+        ("node", "class", "state", "head", "lag", "history", "p50 / p95 ms", "errors", "credits"),
+        rows,
+        empty="No nodes: set MEZO_RPC_URLS or SPECTRUM_RPC_URLS.",
+    )
     agreed = "no agreed head" if head is None else f"agreed head {head}"
     typer.echo(
         f"{agreed}; {pool.agreement} of {len(pool.operators)} operators must say the same"

@@ -6,7 +6,7 @@ prefers. Admins elsewhere use `/api/v1/admin/keys`.
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
@@ -17,10 +17,9 @@ from onramp.cli.stored import Json, Limit, with_database
 
 keys_app = typer.Typer(help="API keys of operators, on this machine's database.", no_args_is_help=True)
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="key_...")]
-Role = Annotated[str, typer.Option(help="viewer, operator, approver or admin.")]
+Role = Annotated[Literal["viewer", "operator", "approver", "admin"], typer.Option(help="What it may do.")]
 Name = Annotated[str, typer.Option(help="What it is for.")]
 Person = Annotated[str, typer.Option(help="Whose it is; by default the name.")]
-_ROLES = ("viewer", "operator", "approver", "admin")
 
 
 def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
@@ -33,7 +32,6 @@ def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
     loaded = settings()
 
     async def inner(database: Any) -> Any:
-        await _schema(database, is_production=loaded.is_production)
         author = Author(MACHINE, SystemClock().now(), is_production=loaded.is_production)
         async with database.write() as connection:
             return await work(connection, author, loaded.ring)
@@ -42,18 +40,6 @@ def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
         return with_database(inner)
     except Problem as problem:
         raise Refused(f"onramp: {problem.detail} Nothing was changed.") from problem
-
-
-async def _schema(database: Any, *, is_production: bool) -> None:
-    """As `serve` does: a database behind this version is brought up in development, and refused in production."""
-    from onramp import migrations
-
-    if await migrations.current(database) == migrations.newest():
-        return
-    if is_production:
-        message = "onramp: the database is behind this version. Run `onramp migrate` first; nothing was changed."
-        raise Refused(message)
-    await migrations.upgrade(database)
 
 
 def _show(document: Any, *, as_json: bool) -> None:
@@ -71,16 +57,14 @@ def _show_answer(shape: dict[str, Any], *, as_json: bool) -> None:
         typer.echo("Keep it now: it is not shown again.")
 
 
-def _asked(role: str, name: str, person: str) -> Any:
+def _asked(role: Role, name: str, person: str) -> Any:
     """The options as the body of the HTTP route; wrong usage where that would be refused."""
     from pydantic import ValidationError
 
     from onramp.api_keys import shapes
 
-    if role not in _ROLES:
-        raise typer.BadParameter(f"there is no role {role!r}; there are {', '.join(_ROLES)}", param_hint="--role")
     try:
-        return shapes.CreateKey(role=cast("shapes.KeyRole", role), name=name, person=person or None)
+        return shapes.CreateKey(role=role, name=name, person=person or None)
     except ValidationError as error:
         message = "the name and the person take 1 to 80 printable characters each"
         raise typer.BadParameter(message) from error
@@ -127,10 +111,7 @@ def list_keys(limit: Limit = 100, *, as_json: Json = False) -> None:
     """
     from onramp.api_keys import service, shapes
 
-    is_production = settings().is_production
-
     async def work(database: Any) -> Any:
-        await _schema(database, is_production=is_production)
         async with database.read() as connection:
             return await service.newest(connection, limit=limit + 1)
 
@@ -262,7 +243,9 @@ def invite_person(
 
 @keys_app.command("accept")
 def accept_invitation(
-    link: Annotated[str, typer.Argument(help="The link, or what stands in it behind #.")], *, as_json: Json = False
+    link: Annotated[str, typer.Argument(metavar="LINK", help="The link, or what stands in it behind #.")],
+    *,
+    as_json: Json = False,
 ) -> None:
     """Take the key of an invitation, once.
 

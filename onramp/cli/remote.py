@@ -36,10 +36,19 @@ def call(
     headers = {"X-OTP": otp} if otp else {}
     if authorised:
         headers["Authorization"] = f"Bearer {key}"
-    return run(_ask(method, (base or api_base(loaded)) + path, body, headers))
+    where, named_by = (base, "the link") if base else (api_base(loaded), "ONRAMP_API_URL")
+    answered, document = run(_ask(method, where + path, body, headers))
+    if document is None:
+        raise Refused(f"onramp: the service at {where} does not answer. Is {named_by} right?")
+    if answered < 300:
+        return document
+    told = document if isinstance(document, dict) else {}
+    code, detail = told.get("code", f"http_{answered}"), told.get("detail", "The service refused.")
+    raise Refused(f"onramp: {code}: {detail}")
 
 
-async def _ask(method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Any:
+async def _ask(method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]) -> tuple[int, Any]:
+    """The answer's status and JSON; None where nothing speaks JSON there."""
     import aiohttp
 
     try:
@@ -47,14 +56,6 @@ async def _ask(method: str, url: str, body: dict[str, Any] | None, headers: dict
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as http,
             http.request(method, url, json=body, headers=headers, allow_redirects=False) as answer,
         ):
-            document = await answer.json(content_type=None)
-            if answer.status < 300:
-                return document
-    except (aiohttp.ClientError, ValueError, TimeoutError) as error:
-        message = (
-            f"onramp: the service at {url.split('/api/', maxsplit=1)[0]} does not answer. Is ONRAMP_API_URL right?"
-        )
-        raise Refused(message) from error
-    told = document if isinstance(document, dict) else {}
-    code, detail = told.get("code", f"http_{answer.status}"), told.get("detail", "The service refused.")
-    raise Refused(f"onramp: {code}: {detail}")
+            return answer.status, await answer.json(content_type=None)
+    except (aiohttp.ClientError, ValueError, TimeoutError):
+        return 0, None

@@ -1,11 +1,25 @@
 """Commands that run or check the service."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from onramp.cli.output import Refused, print_json, print_table, run, settings
+from onramp.cli.stored import with_database
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """A start that is refused says why in its own words."""
+    from onramp.core import StartError
+
+    try:
+        yield
+    except StartError as error:
+        raise Refused(f"onramp: {error}") from error
 
 
 def serve(
@@ -21,8 +35,8 @@ def serve(
     from onramp.app import WORKERS
     from onramp.server import serve_forever
 
-    loaded = settings()
-    serve_forever(loaded, WORKERS if workers else ())
+    with _starting():
+        serve_forever(settings(), WORKERS if workers else ())
 
 
 def work(
@@ -35,7 +49,6 @@ def work(
     Example: [bold]onramp work --only treasury,deliveries[/bold]
     """
     from onramp.app import WORKERS
-    from onramp.core import StartError
     from onramp.server import work_forever
 
     chosen = tuple(name.strip() for name in only.split(",") if name.strip()) or WORKERS
@@ -44,10 +57,8 @@ def work(
         raise typer.BadParameter(
             f"there is no worker {', '.join(sorted(unknown))}; there are {', '.join(WORKERS)}", param_hint="--only"
         )
-    try:
+    with _starting():
         work_forever(settings(), chosen, named=bool(only))
-    except StartError as error:
-        raise Refused(f"onramp: {error}") from error
 
 
 def migrate() -> None:
@@ -55,30 +66,16 @@ def migrate() -> None:
 
     Example: [bold]onramp migrate[/bold]
     """
-    from kit.database import connect
     from onramp import migrations
 
-    loaded = settings()
-
-    async def upgrade() -> tuple[str | None, str]:
-        database = connect(loaded.DATABASE_URL.get_secret_value())
-        try:
-            return await migrations.upgrade(database)
-        finally:
-            await database.close()
-
-    try:
-        before, after = run(upgrade())
-    except OSError as error:
-        message = "onramp: the database cannot be reached; nothing was changed."
-        raise Refused(message) from error
+    before, after = with_database(migrations.upgrade, as_it_is=True)
     typer.echo(
         f"The database is at {after}." if before == after else f"The database went from {before or 'empty'} to {after}."
     )
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
-    """Check settings, database, nodes, Stripe, signer; exit 1 where one fails.
+    """Check settings, database, nodes, Stripe, signer, policy and cold wallet. Exit status 1 where one fails.
 
     Example: [bold]onramp doctor --json[/bold]
     """
@@ -126,4 +123,5 @@ def dev(
     """
     from onramp.dev.run import run_dev
 
-    run_dev(port, data)
+    with _starting():
+        run_dev(port, data)

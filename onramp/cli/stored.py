@@ -1,11 +1,12 @@
 """Commands that look at what is stored."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, run, settings
+from onramp.sessions.machine import PaymentStatus
 
 sessions_app = typer.Typer(help="Look at purchases.", no_args_is_help=True)
 events_app = typer.Typer(help="Look at stored webhook events, and replay them.", no_args_is_help=True)
@@ -14,24 +15,26 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")]
 Result = TypeVar("Result")
 
 
-def with_database(work: Callable[[Any], Awaitable[Result]]) -> Result:
-    """Open the database of the environment, do `work`, close it."""
-    from kit.database import connect
+def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = False) -> Result:
+    """Open the database of the environment, do `work`, close it. As for `serve` it fits this version first, unless `as_it_is`."""
+    from kit.database import DATABASE_ERRORS, connect, reason_of
+    from onramp import migrations
 
     loaded = settings()
 
     async def inner() -> Result:
         database = connect(loaded.DATABASE_URL.get_secret_value())
         try:
+            if not as_it_is and not await migrations.ready(database, is_production=loaded.is_production):
+                raise Refused(f"onramp: {migrations.BEHIND}")
             return await work(database)
         finally:
             await database.close()
 
     try:
         return run(inner())
-    except OSError as error:
-        message = "onramp: the database cannot be reached."
-        raise Refused(message) from error
+    except DATABASE_ERRORS as error:
+        raise Refused(f"onramp: the database cannot be used: {reason_of(error)}. Is DATABASE_URL right?") from error
 
 
 def _event(row: Any) -> dict[str, object]:
@@ -54,7 +57,7 @@ def _event(row: Any) -> dict[str, object]:
 @sessions_app.command("list")
 def list_sessions(
     limit: Limit = 20,
-    status: Annotated[str, typer.Option(help="Only this payment status.")] = "",
+    status: Annotated[PaymentStatus | None, typer.Option(help="Only those whose payment stands so.")] = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +69,7 @@ def list_sessions(
 
     async def work(database: Any) -> list[Any]:
         async with database.read() as connection:
-            return await service.newest(connection, limit, status or None)
+            return await service.newest(connection, limit, status)
 
     found = with_database(work)
     if as_json:
@@ -111,7 +114,9 @@ def show_session(
 @events_app.command("list")
 def list_events(
     limit: Limit = 20,
-    state: Annotated[str, typer.Option(help="pending, handled, ignored or parked.")] = "",
+    state: Annotated[
+        Literal["pending", "handled", "ignored", "parked"] | None, typer.Option(help="Only those that stand so.")
+    ] = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -123,7 +128,7 @@ def list_events(
 
     async def work(database: Any) -> list[dict[str, object]]:
         async with database.read() as connection:
-            return [_event(row) for row in await service.newest(connection, limit, state or None)]
+            return [_event(row) for row in await service.newest(connection, limit, state)]
 
     found = with_database(work)
     if as_json:

@@ -116,7 +116,7 @@ def balances(*, as_json: Json = False) -> None:
 
 @treasury_app.command("payouts")
 def payouts(
-    payout_id: Annotated[str, typer.Argument(metavar="[ID]", help="pay_...; without it, the newest.")] = "",
+    payout_id: Annotated[str, typer.Argument(metavar="ID", help="pay_...; without it, the newest.")] = "",
     limit: PageLimit = 20,
     status: RowStatus = "",
     cursor: PageCursor = "",
@@ -133,7 +133,7 @@ def payouts(
 
 @treasury_app.command("sweeps")
 def sweeps(
-    sweep_id: Annotated[str, typer.Argument(metavar="[ID]", help="swp_...; without it, the newest.")] = "",
+    sweep_id: Annotated[str, typer.Argument(metavar="ID", help="swp_...; without it, the newest.")] = "",
     limit: PageLimit = 20,
     status: RowStatus = "",
     cursor: PageCursor = "",

@@ -1,7 +1,7 @@
 """`onramp treasury` where it changes something: each order is one request to the service, as the holder of ONRAMP_API_KEY."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -13,8 +13,7 @@ from onramp.cli.treasury import BASE, Watch, path_of, room_of, say_next, show_ro
 Id = Annotated[str, typer.Argument(metavar="ID", help="pay_... or swp_...")]
 PayoutId = Annotated[str, typer.Argument(metavar="ID", help="pay_...")]
 Note = Annotated[str, typer.Option(help="Why; kept in the history and the audit trail.")]
-Scope = Annotated[str, typer.Option(help="sales, payouts, sweeps or all; payouts stop sales, too.")]
-_SCOPES = ("sales", "payouts", "sweeps", "all")
+Scope = Annotated[Literal["sales", "payouts", "sweeps", "all"], typer.Option(help="What; payouts stop sales, too.")]
 
 
 def _noted(note: str) -> dict[str, Any]:
@@ -77,8 +76,6 @@ def settle(
 
 
 def _pausing(verb: str, scope: str, note: str, otp: str, *, as_json: bool) -> None:
-    if scope not in _SCOPES:
-        raise typer.BadParameter(f"there is no scope {scope!r}; there are {', '.join(_SCOPES)}", param_hint="--scope")
     state = call("POST", f"{BASE}/{verb}", {"scope": scope, **_noted(note)}, otp=otp)
     if as_json:
         print_json(state)

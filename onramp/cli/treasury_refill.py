@@ -17,7 +17,7 @@ from onramp.cli.treasury import BASE, say_next
 def refill(
     amount: Annotated[str, typer.Option(help="Decimal text.")],
     asset: Annotated[str, typer.Option(help="Such as MUSD; the policy lists them.")] = "MUSD",
-    out: Annotated[Path, typer.Option(help="Where the files go.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Where the files go; --json writes none.")] = Path(),
     *,
     as_json: Json = False,
 ) -> None:
@@ -50,8 +50,8 @@ def refill(
 
 
 def refill_check(
-    sheet: Annotated[Path, typer.Argument(help="The sheet that `refill` wrote.")],
-    signatures: Annotated[list[str], typer.Argument(metavar="SIGNATURE...", help="0x and 130 hex digits each.")],
+    sheet: Annotated[Path, typer.Argument(metavar="SHEET", help="The sheet that `refill` wrote.")],
+    signatures: Annotated[list[str], typer.Argument(metavar="SIGNATURE", help="0x and 130 hex digits each.")],
     *,
     as_json: Json = False,
 ) -> None:

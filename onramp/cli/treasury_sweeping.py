@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 
@@ -59,6 +60,8 @@ def sweep(
 
     Example: [bold]onramp treasury sweep --asset MUSD --amount 1500.00 --watch[/bold]
     """
+    if dry_run and watch:
+        raise typer.BadParameter("a plan is nothing to follow: leave --dry-run or --watch away")
     body = {"asset": asset, "amount": amount, "dryRun": dry_run} | ({"note": note} if note else {})
     answer = call("POST", f"{BASE}/sweeps", body)
     if dry_run:
@@ -97,8 +100,8 @@ def panic(
 
 
 def policy(
-    action: Annotated[str, typer.Argument(metavar="[ACTION]", help="apply, approve or reject; none: show it.")] = "",
-    version_id: Annotated[str, typer.Argument(metavar="[ID]", help="pol_..., to approve or reject.")] = "",
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="apply, approve or reject; none: show it.")] = "",
+    version_id: Annotated[str, typer.Argument(metavar="ID", help="pol_..., to approve or reject.")] = "",
     note: Note = "",
     otp: Otp = "",
     *,
@@ -112,7 +115,7 @@ def policy(
         raise typer.BadParameter("is nothing, apply, `approve ID` or `reject ID`", param_hint="ACTION")
     body = {"note": note} if note else {}
     if action:
-        where = f"/{version_id}/{action}" if version_id else "/apply"
+        where = f"/{quote(version_id, safe='')}/{action}" if version_id else "/apply"
         answer = call("POST", f"{BASE}/policy{where}", body, otp=otp)
         if as_json:
             print_json(answer)

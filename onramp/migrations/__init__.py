@@ -3,7 +3,6 @@
 A migration works with the version of the service that is still running: add first, fill in batches, take away later.
 """
 
-import asyncio
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 LOCK_ID: Final = 0x6F6E72616D70
 """One advisory lock for all who migrate: the letters of `onramp`."""
+BEHIND: Final = "The database is behind this version. Run `onramp migrate` first; nothing was changed."
 
 
 def config() -> "Config":
@@ -70,11 +70,9 @@ def _run(connection: sa.Connection) -> None:
     command.upgrade(made, "head")
 
 
-async def wait_until_current(database: Database, seconds: float = 0.0) -> bool:
-    """Whether the database is at the newest revision, waiting up to `seconds` for whoever brings it there."""
-    for _ in range(max(1, int(seconds * 2))):
-        if await current(database) == newest():
-            return True
-        if seconds:
-            await asyncio.sleep(0.5)
-    return False
+async def ready(database: Database, *, is_production: bool) -> bool:
+    """Whether the database fits this version: in development it is brought there, in production that is a step of the deployment."""
+    if not is_production:
+        await upgrade(database)
+        return True
+    return await current(database) == newest()

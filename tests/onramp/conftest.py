@@ -21,7 +21,7 @@ from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 from onramp.server import start_app
 from onramp.sessions.table import sessions
 from onramp.settings import load
-from onramp.starting import govern
+from onramp.starting import prepare
 from treasury import inventory
 
 HOT_WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -94,7 +94,7 @@ async def replica(
         }
     )
     async with open_core(settings, clock) as core:
-        await govern(core)
+        await prepare(core)
         runner = make_workers(core, workers)
         runner.start()
         try:

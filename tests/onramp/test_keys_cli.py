@@ -95,6 +95,8 @@ def test_a_key_is_made_listed_rotated_and_revoked_and_all_of_it_can_be_proved(sq
         (("keys", "revoke", "key_unknown"), 1),
         (("keys", "rotate", "key_unknown", "--overlap-minutes", "-1"), 2),
         (("audit", "verify", "--head", "5"), 2),
+        (("sessions", "list", "--status", "nonsense"), 2),
+        (("events", "list", "--state", "nonsense"), 2),
     ],
 )
 def test_what_cannot_be_done_is_said_without_a_traceback(

@@ -106,6 +106,9 @@ class Rules(Protocol):
     ) -> Sequence[str | None]:
         """For each, which limit it is above where those before it are paid, so that a person must approve it; None for none."""
 
+    async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
+        """Why nothing may go where this sweep or panic goes; None where the active policy pins it."""
+
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         """Why this sweep would not be planned now; None where it would."""
 
@@ -137,6 +140,11 @@ class NoRules:
         """None is ever too much."""
         del conn, now
         return [None] * len(payouts)
+
+    async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
+        """The sender's own pin is all."""
+        del conn, sweep
+        return None
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         """None is ever wrong."""

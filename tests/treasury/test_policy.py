@@ -24,6 +24,7 @@ from treasury.policy.reading import DEVELOPMENT, PolicyError, fit_session_max, p
 from treasury.policy.rules import ActivePolicy
 from treasury.policy.stored import dump, load
 from treasury.status import Status
+from treasury.sweeps.machine import Kind
 from treasury.sweeps.ordering import Orders
 
 POLICY = parse(DEVELOPMENT, musd=TOKEN)
@@ -291,10 +292,13 @@ async def test_orders_go_through_the_active_policy(world: World) -> None:
         assert await inventory.available(conn, WALLET, "MUSD")
 
 
-async def test_an_approved_sweep_waits_where_the_policy_pins_another_cold_wallet(world: World) -> None:
+@pytest.mark.parametrize("kind", list(Kind))
+async def test_neither_sweep_nor_panic_is_signed_where_the_policy_pins_another_cold_wallet(
+    world: World, kind: Kind
+) -> None:
     await proposed(world, replace(TERMS, cold=None))
     rules = ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)
-    sweep = await world.sweep()
+    sweep = await world.sweep(kind=kind)
     await world.cycles(world.sender(rules=rules), 2)
     held = await world.swept(sweep)
     assert (held.status, held.reason) == ("held", "policy")

@@ -113,14 +113,19 @@ class ActivePolicy:
         others = await self._above(conn, payouts, now)
         return [rule or other for rule, other in zip(found, others, strict=True)]
 
+    async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
+        """Another cold wallet takes two persons and, in production, a day: a panic is no way around them."""
+        cold = (await self._active(conn)).terms.cold
+        if cold is None or cold != self._cold or sweep.to != cold.address:
+            return "COLD_SAFE: this is not the cold wallet that the active policy pins"
+        return None
+
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         """The plan made anew, as if this sweep had not been proposed yet."""
         active = await self._active(conn)
         asset = active.terms.policy.assets.get(sweep.asset)
         if asset is None or asset.token != sweep.token:
             return f"assets.{sweep.asset}: the active policy does not list this token"
-        if active.terms.cold is None or active.terms.cold != self._cold or sweep.to != active.terms.cold.address:
-            return "COLD_SAFE: this is not the cold wallet that the active policy pins"
         first = not await sweeps.arrived(conn, sweep.chain_id, sweep.to)
         on_chain = {MUSD: view.token, GAS_ASSET: view.native}.get(asset.symbol)
         if on_chain is None:
@@ -162,9 +167,7 @@ class ActivePolicy:
         if rules is None:
             known = ", ".join(sorted(active.terms.policy.assets))
             raise Problem(409, "policy_refused", f"assets: the policy lists {known}, not {asset[:16]}.")
-        if active.terms.cold is None or active.terms.cold != self._cold:
-            text = "COLD_SAFE: the environment and the active policy do not name the same cold wallet."
-            raise Problem(409, "policy_refused", text)
+        self._require_pinned(active)
         verdict = planner.plan(await self.snapshot(conn, rules, first=first, now=now), amount)
         if isinstance(verdict, Refusal):
             raise Problem(409, verdict.code, verdict.detail)
@@ -173,8 +176,9 @@ class ActivePolicy:
         return self._plan(active, rules, verdict)
 
     async def panic(self, conn: AsyncConnection, *, now: datetime) -> list[Plan]:
-        """Everything of every asset that has a balance: tokens, then the gas token, which pays for them."""
+        """Everything of every asset that has a balance: tokens, then the gas token, which pays for them. Raises Problem."""
         active = await self._active(conn)
+        self._require_pinned(active)
         plans = []
         for asset in sorted(active.terms.policy.assets.values(), key=lambda one: one.symbol == GAS_ASSET):
             amount = (await inventory.available(conn, self._wallet, asset.symbol)).on_chain
@@ -248,6 +252,11 @@ class ActivePolicy:
 
     async def _active(self, conn: AsyncConnection) -> Version:
         return await service.require_active(conn, self._scope)
+
+    def _require_pinned(self, active: Version) -> None:
+        if active.terms.cold is None or active.terms.cold != self._cold:
+            text = "COLD_SAFE: the environment and the active policy do not name the same cold wallet."
+            raise Problem(409, "policy_refused", text)
 
     @staticmethod
     def _plan(active: Version, asset: AssetPolicy, movement: Movement) -> Plan:

@@ -32,12 +32,15 @@ class Sweeping:
             allowed = panic or await desk.gate.sweeps_allowed(conn)
             ceiling = await desk.rules.max_fee(conn) or config.max_fee
             version = await desk.rules.version(conn)
+            elsewhere = await desk.rules.destination_objection(conn, sweep)
         if sweep.expires_at is not None and sweep.expires_at <= desk.clock.now():
             return await self._cancel(sweep, "its approval is older than approval_expires_hours")
         if not allowed:
             return await self._hold(sweep, Reason.SWEEPS_PAUSED, "sweeps are paused", alarm=False)
         if not panic and sweep.policy_version != version:
             return await self._cancel(sweep, "the policy changed since it was approved")
+        if elsewhere is not None:
+            return await self._hold(sweep, Reason.POLICY, elsewhere)
         fees = await desk.chain.fees()
         if fees.max_fee > ceiling:
             return await self._hold(sweep, Reason.FEE_CEILING, f"the chain asks {fees.max_fee} wei, above {ceiling}")

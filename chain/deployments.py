@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from chain.types import Address, is_address, to_checksum
+from chain.types import Address, to_checksum
 
 _CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
 
@@ -39,14 +39,6 @@ class Deployment:
     explorer: str
     safes: Mapping[str, SafeContracts]
 
-    def transaction_url(self, tx_hash: str) -> str:
-        """The explorer's page of a transaction."""
-        return f"{self.explorer}/tx/{tx_hash}"
-
-    def address_url(self, address: Address) -> str:
-        """The explorer's page of an address."""
-        return f"{self.explorer}/address/{address}"
-
 
 @cache
 def deployment(chain_id: int) -> Deployment:
@@ -69,16 +61,6 @@ def deployment(chain_id: int) -> Deployment:
         for version, safe in data["safe"].items()
     }
     return Deployment(chain_id, data["name"], to_checksum(data["MUSD"]), data["explorer"].rstrip("/"), safes)
-
-
-def musd_address(chain_id: int, override: str = "") -> Address:
-    """The MUSD token: `override` (MUSD_TOKEN_ADDRESS) where given. Raises ValueError, LookupError."""
-    if override:
-        if not is_address(override):
-            message = "MUSD_TOKEN_ADDRESS is not an address, or its checksum is wrong."
-            raise ValueError(message)
-        return to_checksum(override)
-    return deployment(chain_id).musd
 
 
 @cache

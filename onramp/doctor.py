@@ -24,7 +24,6 @@ from treasury.policy.stored import digest
 from treasury.signers.protocol import SignerError
 
 LIMIT_SECONDS = 12.0
-BEHIND_BLOCKS = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class MemoryCounts:
     """Of this process alone. A plain table per window length: the library's own looks at every key at every hit."""
 
     def __init__(self) -> None:
+        """Nobody has asked yet."""
         self._windows: dict[int, tuple[int, dict[str, int]]] = {}
 
     async def hit(self, key: str, window: int, seconds: int) -> int:

@@ -7,8 +7,6 @@ from typing import Final, Literal
 
 SANDBOX_RETRIES: Final = (1800.0, 7200.0, 28800.0)
 """Stripe's seconds before each further attempt in test mode; three tries more over a few hours."""
-LIVE_RETRIES: Final = (60.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 43200.0, 43200.0, 43200.0, 43200.0)
-"""The same for live mode: exponential, given up after about three days."""
 
 
 @dataclass(frozen=True, slots=True)

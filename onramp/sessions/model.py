@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from onramp.sessions.machine import UNPAID
 from onramp.sessions.table import sessions
 
 MUSD_DECIMALS: Final = 18
@@ -109,8 +108,3 @@ def fresh(values: Mapping[str, Any]) -> Session:
 def expected_musd(delivered_units: int, fee_bps: int) -> int:
     """MUSD owed (18 decimals) for `delivered_units` of USDC (6 decimals): one for one, less the fee, rounded down."""
     return delivered_units * USDC_TO_MUSD * (BASIS_POINTS - fee_bps) // BASIS_POINTS
-
-
-def is_unpaid(session: Session) -> bool:
-    """Nobody has paid yet, as far as is known."""
-    return session.payment_status in UNPAID

@@ -159,7 +159,7 @@ async def test_a_safe_that_is_not_deployed_yet_answers_through_its_factory(chain
 
 async def test_a_contract_that_reverts_with_the_magic_word_has_not_said_yes(chain: DevChain, pool: Pool) -> None:
     at = to_checksum("0x" + "77" * 20)
-    # mstore(0, magic << 224); revert(0, 32)
+    # It stores the magic word at 0, and reverts with those 32 bytes.
     await chain.rpc("anvil_setCode", at, "0x631626ba7e60e01b60005260206000fd")
     wallet = Wallet(chain, 7004)
     for text in ("0x11", wallet.wrapped(b"\x11")):

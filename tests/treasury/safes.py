@@ -105,5 +105,5 @@ class Safes:
 
 def parrot(of: Address) -> bytes:
     """Runtime code that answers every call with what the contract `of` answers: right owners, right threshold."""
-    # calldatacopy(0, 0, size); staticcall(gas, of, 0, size, 0, 0); pop; returndatacopy(0, 0, size); return(0, size)
+    # CALLDATACOPY all of it, STATICCALL `of` with it, RETURNDATACOPY and RETURN what came.
     return bytes.fromhex("3660006000376000600036600073" + of[2:].lower() + "5afa503d600060003e3d6000f3")

@@ -61,9 +61,10 @@ class RealChain:
         for _ in range(200):
             try:
                 await self.rpc("eth_chainId")
-                return
             except aiohttp.ClientError:
                 await asyncio.sleep(0.05)
+            else:
+                return
         raise AssertionError("the node does not start")
 
     async def furnish(self) -> None:

@@ -22,7 +22,6 @@ from treasury.sweeps.table import NATIVE, Sweep, sweeps, to_sweep
 BY = "treasury"
 SWEEPER = "sweeper"
 """Who proposes on schedule: no person, so that any person may approve."""
-DONE = (Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED)
 
 
 @dataclass(frozen=True, slots=True)

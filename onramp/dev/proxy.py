@@ -46,6 +46,10 @@ class NodeProxy:
             raise RuntimeError(message)
         return f"http://127.0.0.1:{self._port}"
 
+    def honest(self) -> None:
+        """All switches off."""
+        self.down, self.delay, self.wrong_chain_id, self.behind = False, 0.0, None, 0
+
     async def start(self, target: str) -> None:
         """Listen, and forward to the node at `target`. Raises OSError where the port is taken."""
         self._target = target

@@ -1,11 +1,16 @@
-"""Another hot wallet takes over: what the one before has not finished would be followed, and paid, by nobody."""
+"""Another hot wallet takes over: what the one before has not finished would be followed, and paid, by nobody; what it still has is shown."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import Address
+from treasury.inventory import balances as read_balances
+from treasury.ledger import service as ledger
+from treasury.ledger.machine import HOT, Account
 from treasury.payouts.table import payouts
 from treasury.status import Status
 from treasury.sweeps.table import sweeps
@@ -26,4 +31,37 @@ async def left_behind(conn: AsyncConnection, wallet: Address) -> list[tuple[str,
         found += [
             (row.id, row.wallet, Status(row.status)) for row in await conn.execute(query.order_by(table.c.created_at))
         ]
+    return found
+
+
+_EARLIER: Final = (
+    sa.select(read_balances.c.wallet).where(read_balances.c.wallet != sa.bindparam("wallet")).distinct()
+    .order_by(read_balances.c.wallet)
+)  # fmt: skip
+_LEFT: Final = frozenset({*HOT, Account.SUSPENSE, Account.RECEIVABLE})
+"""What is not where it should end: coins of the wallet, coins that nobody finds, USDC that nobody saw arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """One asset's accounts, in base units, of a wallet that this service paid from before."""
+
+    wallet: Address
+    asset: str
+    accounts: Mapping[Account, int]
+
+
+async def earlier_wallets(conn: AsyncConnection, wallet: Address) -> list[Address]:
+    """Those that this service paid from before: each whose balance was ever read."""
+    return list((await conn.execute(_EARLIER, {"wallet": wallet})).scalars())
+
+
+async def left_over(conn: AsyncConnection, wallet: Address) -> list[Left]:
+    """What the ledger still has of earlier wallets. Nothing reads the chain for them any more."""
+    found = []
+    for earlier in await earlier_wallets(conn, wallet):
+        for asset in await ledger.assets(conn, earlier):
+            accounts = await ledger.balances(conn, earlier, asset)
+            if any(accounts.get(account) for account in _LEFT):
+                found.append(Left(earlier, asset, accounts))
     return found

@@ -1,6 +1,6 @@
 """What is wrong with a row of the treasury, and the next command to type. Pure: shapes of the HTTP answers in, words out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -73,6 +73,25 @@ def of_accounts(row: Mapping[str, Any]) -> tuple[str, str]:
     if Decimal(row["suspense"]):
         return f"{row['suspense']} {row['asset']} is gone and no row says why", "onramp treasury reconcile"
     return "", ""
+
+
+def of_earlier(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The same of what wallets still have that were paid from before."""
+    said = []
+    for row in rows:
+        wallet, asset = row["wallet"], row["asset"]
+        if Decimal(row["receivable"]):
+            text = f"{row['receivable']} {asset} of purchases that {wallet} paid was not seen to arrive"
+            said.append((text, "onramp treasury settle-usdc"))
+        # What is left of the gas token pays for no transaction any more; the table shows it.
+        elif asset != "BTC" and (left := sum(Decimal(row[name]) for name in ("available", "held", "inFlight"))):
+            text = f"{wallet} was left with {left:f} {asset}; with its key and HOT_WALLET_ADDRESS set to it"
+            said.append((text, "onramp treasury panic"))
+        if Decimal(row["suspense"]):
+            said.append(
+                (f"{row['suspense']} {asset} of {wallet} is gone and no row says why", "onramp treasury ledger")
+            )
+    return said
 
 
 def of_reconciliation(found: Mapping[str, Any]) -> list[tuple[str, str]]:

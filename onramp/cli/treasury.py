@@ -3,6 +3,7 @@
 An operator at three in the morning has a key and a terminal, and seldom the database; so reading, too, asks the service.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -109,9 +110,20 @@ def balances(*, as_json: Json = False) -> None:
     names = ("asset", "onChain", "held", "available", "floor", "target", "ceiling", "blockNumber")
     rows = [(*(row[name] for name in names), advice.of_balance(row)[0]) for row in page["data"]]
     print_table((*names, ""), rows, empty="This service pays from no wallet.")
-    say_next(*((f"{row['asset']} is {advice.of_balance(row)[0]}", advice.of_balance(row)[1]) for row in page["data"]))
+    print_earlier(page["earlier"])
+    say_next(
+        *((f"{row['asset']} is {advice.of_balance(row)[0]}", advice.of_balance(row)[1]) for row in page["data"]),
+        *advice.of_earlier(page["earlier"]),
+    )
     paused = call("GET", f"{BASE}/pause")["paused"]
     say_next(*((f"{one['scope']} paused by {one['by']} since {one['at']}", "onramp treasury resume") for one in paused))
+
+
+def print_earlier(rows: Sequence[Mapping[str, Any]]) -> None:
+    """What the ledger still has of wallets that were paid from before; nothing where that is nothing."""
+    names = ("wallet", "asset", "available", "held", "inFlight", "suspense", "receivable")
+    if rows:
+        print_table(names, [[one[name] for name in names] for one in rows], title="earlier wallets, by the ledger")
 
 
 @treasury_app.command("payouts")

@@ -10,7 +10,7 @@ from onramp.cli import advice
 from onramp.cli.output import Refused, print_json, print_pairs, print_table
 from onramp.cli.remote import Otp, call
 from onramp.cli.stored import Json
-from onramp.cli.treasury import BASE, PageLimit, say_next
+from onramp.cli.treasury import BASE, PageLimit, print_earlier, say_next
 from onramp.cli.treasury_orders import Note
 
 LedgerCursor = Annotated[int, typer.Option(min=0, help="nextCursor of the page before.")]
@@ -36,7 +36,8 @@ def ledger(limit: PageLimit = 20, cursor: LedgerCursor = 0, *, as_json: Json = F
         for row in page["data"]
     ]
     print_table(("at", "amount", "from", "to", "kind", "subject"), moved, title="movements", empty="Nothing moved yet.")
-    say_next(*(advice.of_accounts(one) for one in page["accounts"]))
+    print_earlier(page["earlier"])
+    say_next(*(advice.of_accounts(one) for one in page["accounts"]), *advice.of_earlier(page["earlier"]))
     if page["nextCursor"]:
         typer.echo(f"More: --cursor {page['nextCursor']}")
 
@@ -58,7 +59,8 @@ def reconcile(note: Note = "", *, as_json: Json = False) -> None:
         odd = ("id", "nonce", "txHash", "to", "note")
         if found["unexplained"]:
             print_table(odd, [[one[name] for name in odd] for one in found["unexplained"]], title="no row explains")
-        say_next(*steps)
+        print_earlier(found["earlier"])
+        say_next(*steps, *advice.of_earlier(found["earlier"]))
     if not found["agrees"]:
         said, command = steps[0]
         raise Refused(f"onramp: ledger and chain differ: {said}: {command}")

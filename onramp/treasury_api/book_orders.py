@@ -13,9 +13,10 @@ from kit.problems import Problem
 from onramp.services import SERVICES, Services
 from onramp.treasury_api import ledger_shapes as shapes
 from onramp.treasury_api.ledger import wallet_of
+from onramp.treasury_api.order_shapes import Note
 from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE
-from onramp.treasury_api.shapes import Note
+from treasury import rotation
 from treasury.answers import service as answers
 from treasury.ledger import service as ledger
 from treasury.ledger.service import USDC_DECIMALS
@@ -79,10 +80,11 @@ async def settle_usdc(request: web.Request) -> web.StreamResponse:
     tx_hash = order.tx_hash.lower()
 
     async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettledUsdc, list[Told]]:
-        before = await ledger.receivable(conn, wallet)
+        wallets = [wallet, *await rotation.earlier_wallets(conn, wallet)]
+        before = await ledger.receivable(conn, wallets)
         cleared = await ledger.settle_usdc(
             conn,
-            wallet=wallet,
+            wallets=wallets,
             tx_hash=tx_hash,
             by=who.id,
             now=services.clock.now(),
@@ -91,8 +93,8 @@ async def settle_usdc(request: web.Request) -> web.StreamResponse:
         )
         if order.session_id not in {None, *(row.subject for row in cleared)}:
             raise Problem(409, "not_possible", "That transaction cleared other sessions already; nothing was posted.")
-        after = await ledger.receivable(conn, wallet)
-        was, left = (sum(open_ for _, open_, _, _ in rows) for rows in (before, after))
+        after = await ledger.receivable(conn, wallets)
+        was, left = (sum(one.amount for one in rows) for rows in (before, after))
         answer = SettledUsdc(
             data=[shapes.posting(row, USDC_DECIMALS) for row in cleared], receivable=format_units(left, USDC_DECIMALS)
         )

@@ -11,10 +11,11 @@ from kit.http.routes import Route, body_of, query_of, reply
 from kit.problems import Problem
 from onramp.services import SERVICES, Services
 from onramp.treasury_api import ledger_shapes as shapes
+from onramp.treasury_api.earlier import decimals_of, earlier
+from onramp.treasury_api.order_shapes import Note
 from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE
-from onramp.treasury_api.shapes import Note
-from treasury import reconciliation
+from treasury import reconciliation, rotation
 from treasury.foreign import service as foreign
 from treasury.leader import hold_still
 from treasury.ledger import service
@@ -28,18 +29,22 @@ async def read(request: web.Request) -> web.StreamResponse:
     services, query = request.app[SERVICES], query_of(request, shapes.LedgerQuery)
     wallet, policy = services.rules.hot_wallet, services.policy
     if wallet is None or policy is None:
-        return reply(shapes.LedgerPage(accounts=[], data=[], next_cursor=None))
+        return reply(shapes.LedgerPage(accounts=[], earlier=[], data=[], next_cursor=None))
     async with services.database.read() as conn:
         decimals = {**await policy.decimals(conn), USDC: USDC_DECIMALS}
         held = [
-            shapes.accounts(asset, await service.balances(conn, wallet, asset), places)
+            shapes.accounts(wallet, asset, await service.balances(conn, wallet, asset), places)
             for asset, places in decimals.items()
         ]
-        found = await service.page(conn, wallet, limit=query.limit + 1, before=query.cursor)
+        left = await earlier(conn, services)
+        wallets = [wallet, *await rotation.earlier_wallets(conn, wallet)]
+        found = await service.page(conn, wallets, limit=query.limit + 1, before=query.cursor)
+        decimals |= await decimals_of(conn, services, wallets)
     page = found[: query.limit]
     return reply(
         shapes.LedgerPage(
             accounts=held,
+            earlier=left,
             data=[shapes.posting(row, decimals[row.asset]) for row in page],
             next_cursor=str(page[-1].id) if len(found) > query.limit else None,
         )
@@ -90,6 +95,7 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
             block_number=view.block_number,
             data=[shapes.difference(one, DECIMALS) for one in found],
             unexplained=[shapes.unexplained(row) for row in rows],
+            earlier=await earlier(conn, services),
         )
         facts: dict[str, Any] = {"agrees": answer.agrees, "blockNumber": view.block_number}
         return answer, [Told(wallet, None, facts | {one.asset: str(one.suspense) for one in found})]

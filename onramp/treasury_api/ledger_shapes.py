@@ -21,8 +21,9 @@ class LedgerQuery(Document):
 
 
 class AccountsAnswer(Document):
-    """One asset's accounts. Together they are zero; `available`, `held` and `inFlight` together are the hot wallet."""
+    """One asset's accounts. Together they are zero; `available`, `held` and `inFlight` together are what `wallet` holds."""
 
+    wallet: str
     asset: str
     available: str
     held: str
@@ -41,6 +42,7 @@ class PostingAnswer(Document):
     """One amount that went from one account to another; `subject` is what moved it."""
 
     id: int
+    wallet: str
     asset: str
     amount: str
     kind: str
@@ -54,17 +56,20 @@ class PostingAnswer(Document):
 
 
 class LedgerPage(Document):
-    """Every account as it is now, and the newest movements first."""
+    """Every account as it is now, and the newest movements first; `earlier`: wallets paid from before, with anything left."""
 
     accounts: list[AccountsAnswer]
+    earlier: list[AccountsAnswer]
     data: list[PostingAnswer]
     next_cursor: str | None
 
 
-def accounts(asset: str, found: Mapping[Account, int], decimals: int) -> AccountsAnswer:
+def accounts(wallet: str, asset: str, found: Mapping[Account, int], decimals: int) -> AccountsAnswer:
     """One asset."""
     return AccountsAnswer(
-        asset=asset, **{account.value: format_units(found.get(account, 0), decimals) for account in Account}
+        wallet=wallet,
+        asset=asset,
+        **{account.value: format_units(found.get(account, 0), decimals) for account in Account},
     )
 
 
@@ -72,6 +77,7 @@ def posting(row: Posting, decimals: int) -> PostingAnswer:
     """One movement."""
     return PostingAnswer(
         id=row.id,
+        wallet=row.wallet,
         asset=row.asset,
         amount=format_units(row.amount, decimals),
         kind=row.kind,
@@ -107,12 +113,16 @@ class ForeignAnswer(Document):
 
 
 class Reconciliation(Document):
-    """Ledger against chain at one block. `agrees` is false while anything is unexplained."""
+    """Ledger against chain at one block. `agrees` is false while anything is unexplained.
+
+    `earlier`: what the ledger still has of wallets paid from before, which are compared no more.
+    """
 
     agrees: bool
     block_number: int
     data: list[DifferenceAnswer]
     unexplained: list[ForeignAnswer]
+    earlier: list[AccountsAnswer]
     next_cursor: str | None = None
 
 

@@ -7,24 +7,26 @@ from kit.auth import principal_of
 from kit.clock import rfc3339
 from kit.http.routes import Route, body_of, reply
 from onramp.services import SERVICES
-from onramp.treasury_api import shapes
+from onramp.treasury_api import order_shapes, shapes
 from treasury.pause import service
 from treasury.pause.table import SCOPES, Scope
 
 
-def _scopes(order: shapes.PauseOrder) -> tuple[Scope, ...]:
+def _scopes(order: order_shapes.PauseOrder) -> tuple[Scope, ...]:
     return SCOPES if order.scope == "all" else (order.scope,)
 
 
-async def _answer(conn: AsyncConnection) -> shapes.PauseAnswer:
+async def _answer(conn: AsyncConnection) -> order_shapes.PauseAnswer:
     now, before = await service.state(conn), await service.happened(conn)
-    return shapes.PauseAnswer(
+    return order_shapes.PauseAnswer(
         sales=now.sales,
         payouts=now.payouts,
         sweeps=now.sweeps,
-        paused=[shapes.ScopeAnswer(scope=one.scope, by=one.by, note=one.note, at=rfc3339(one.at)) for one in now.asked],
+        paused=[
+            order_shapes.ScopeAnswer(scope=one.scope, by=one.by, note=one.note, at=rfc3339(one.at)) for one in now.asked
+        ],
         history=[
-            shapes.PauseLine(scope=scope, **line.model_dump())
+            order_shapes.PauseLine(scope=scope, **line.model_dump())
             for scope, entry in before
             for line in shapes.lines([entry])
         ],
@@ -39,7 +41,7 @@ async def read(request: web.Request) -> web.StreamResponse:
 
 async def pause(request: web.Request) -> web.StreamResponse:
     """Stop at once; one person is enough."""
-    services, who, order = request.app[SERVICES], principal_of(request), body_of(request, shapes.PauseOrder)
+    services, who, order = request.app[SERVICES], principal_of(request), body_of(request, order_shapes.PauseOrder)
     async with services.database.write() as conn:
         now = services.clock.now()
         await service.pause(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)
@@ -49,7 +51,7 @@ async def pause(request: web.Request) -> web.StreamResponse:
 
 async def resume(request: web.Request) -> web.StreamResponse:
     """Let go again; another person than the one who stopped it."""
-    services, who, order = request.app[SERVICES], principal_of(request), body_of(request, shapes.PauseOrder)
+    services, who, order = request.app[SERVICES], principal_of(request), body_of(request, order_shapes.PauseOrder)
     async with services.database.write() as conn:
         now = services.clock.now()
         await service.resume(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)
@@ -60,9 +62,9 @@ async def resume(request: web.Request) -> web.StreamResponse:
 BASE = "/api/v1/treasury"
 ROUTES = (
     Route("GET", BASE + "/pause", read, "viewer", "What is paused, by whom, and what was.", "read_pause",
-          answer=shapes.PauseAnswer),
+          answer=order_shapes.PauseAnswer),
     Route("POST", BASE + "/pause", pause, "operator", "Stop sales, payouts, sweeps, or all of them, at once.", "pause",
-          body=shapes.PauseOrder, body_optional=True, answer=shapes.PauseAnswer),
+          body=order_shapes.PauseOrder, body_optional=True, answer=order_shapes.PauseAnswer),
     Route("POST", BASE + "/resume", resume, "approver", "Let go again what another person paused.", "resume",
-          body=shapes.PauseOrder, body_optional=True, answer=shapes.PauseAnswer, also={409: "`self_approval`."}),
+          body=order_shapes.PauseOrder, body_optional=True, answer=order_shapes.PauseAnswer, also={409: "`self_approval`."}),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from kit.auth import Principal, principal_of
 from kit.http.routes import Route, body_of, reply
 from kit.problems import Problem
 from onramp.services import SERVICES, Services
-from onramp.treasury_api import shapes
+from onramp.treasury_api import order_shapes, shapes
 from onramp.treasury_api.ordering import Told, carry_out, refused
 from onramp.treasury_api.routes import BASE, id_of
 from treasury import history
@@ -45,7 +45,7 @@ async def _order(request: web.Request, action: str, verb: Verb) -> web.StreamRes
 
 async def approve(request: web.Request) -> web.StreamResponse:
     """Let one through that is above a limit, or held for screening."""
-    note = body_of(request, shapes.Note).note
+    note = body_of(request, order_shapes.Note).note
 
     async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
         await pause.require(conn, "payouts")
@@ -57,7 +57,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
 
 async def reject(request: web.Request) -> web.StreamResponse:
     """Say no; the buyer is unpaid until retry or settle."""
-    note = body_of(request, shapes.Note).note
+    note = body_of(request, order_shapes.Note).note
 
     async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
         return await deciding.reject(conn, payout_id, by=who.id, now=services.clock.now(), note=note)
@@ -67,7 +67,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
 
 async def retry(request: web.Request) -> web.StreamResponse:
     """Ask for another attempt, or, as the second person, let it happen."""
-    note = body_of(request, shapes.Note).note
+    note = body_of(request, order_shapes.Note).note
 
     async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
         await pause.require(conn, "payouts")
@@ -81,7 +81,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
 async def settle(request: web.Request) -> web.StreamResponse:
     """Close one that was made good elsewhere; the chain is asked before the transaction is opened."""
     services, who = request.app[SERVICES], principal_of(request)
-    order, payout_id = body_of(request, shapes.SettleOrder), id_of(request, "payout")
+    order, payout_id = body_of(request, order_shapes.SettleOrder), id_of(request, "payout")
     proven = None
     if order.tx_hash is not None:
         async with services.database.read() as conn:
@@ -102,14 +102,14 @@ async def settle(request: web.Request) -> web.StreamResponse:
 _CONFLICTS = {409: "`not_possible`: its state does not allow it; `paused`, `self_approval`."}
 ROUTES = (
     Route("POST", BASE + "/payouts/{id}/approve", approve, "approver", "Let a payout through that waits for a person.",
-          "approve_payout", body=shapes.Note, body_optional=True, answer=shapes.PayoutAnswer, also=_CONFLICTS),
+          "approve_payout", body=order_shapes.Note, body_optional=True, answer=shapes.PayoutAnswer, also=_CONFLICTS),
     Route("POST", BASE + "/payouts/{id}/reject", reject, "approver", "Refuse a payout that has no nonce yet.",
-          "reject_payout", body=shapes.Note, body_optional=True, answer=shapes.PayoutAnswer, also=_CONFLICTS),
+          "reject_payout", body=order_shapes.Note, body_optional=True, answer=shapes.PayoutAnswer, also=_CONFLICTS),
     Route("POST", BASE + "/payouts/{id}/retry", retry, "approver",
           "Another attempt at one that was reverted or rejected: two persons have to ask for it.", "retry_payout",
-          body=shapes.Note, body_optional=True, answer=shapes.PayoutAnswer, also=_CONFLICTS),
+          body=order_shapes.Note, body_optional=True, answer=shapes.PayoutAnswer, also=_CONFLICTS),
     Route("POST", BASE + "/payouts/{id}/settle", settle, "approver",
-          "Close one that was reverted or rejected and made good elsewhere.", "settle_payout", body=shapes.SettleOrder,
+          "Close one that was reverted or rejected and made good elsewhere.", "settle_payout", body=order_shapes.SettleOrder,
           answer=shapes.PayoutAnswer,
           also={409: "`not_possible`, or `not_settled`: the chain does not prove that transfer."}),
 )  # fmt: skip

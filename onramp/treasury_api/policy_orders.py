@@ -11,9 +11,9 @@ from kit.problems import Problem, not_found
 from onramp import governing
 from onramp.services import SERVICES, Services
 from onramp.treasury_api import policy_shapes as shapes
+from onramp.treasury_api.order_shapes import Note
 from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE, id_of
-from onramp.treasury_api.shapes import Note
 from treasury.policy import service
 from treasury.policy.machine import Terms
 from treasury.policy.reading import PolicyError

@@ -6,6 +6,7 @@ from kit.http.routes import Route, query_of, reply
 from kit.problems import not_found
 from onramp.services import SERVICES
 from onramp.treasury_api import shapes
+from onramp.treasury_api.earlier import earlier
 from treasury import history, inventory
 from treasury.payouts import service as payouts
 from treasury.policy.model import GAS_ASSET, AssetPolicy
@@ -32,12 +33,15 @@ async def list_balances(request: web.Request) -> web.StreamResponse:
     """The hot wallet; no assets where this service pays nobody."""
     services = request.app[SERVICES]
     wallet, policy = services.rules.hot_wallet, services.policy
-    found = []
-    if wallet is not None and policy is not None:
-        async with services.database.read() as conn:
-            for asset in gas_last(await policy.assets(conn)):
-                found.append(shapes.balance(asset, await inventory.available(conn, wallet, asset.symbol)))
-    return reply(shapes.BalanceList(data=found, next_cursor=None))
+    if wallet is None or policy is None:
+        return reply(shapes.BalanceList(data=[], earlier=[], next_cursor=None))
+    async with services.database.read() as conn:
+        found = [
+            shapes.balance(asset, await inventory.available(conn, wallet, asset.symbol))
+            for asset in gas_last(await policy.assets(conn))
+        ]
+        left = await earlier(conn, services)
+    return reply(shapes.BalanceList(data=found, earlier=left, next_cursor=None))
 
 
 async def list_payouts(request: web.Request) -> web.StreamResponse:

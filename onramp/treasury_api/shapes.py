@@ -2,20 +2,19 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, RootModel, model_validator
+from pydantic import AfterValidator, Field
 
 from kit.clock import rfc3339
 from kit.http.routes import Document
-from kit.money import format_units, parse_units
-from kit.problems import Problem
+from kit.money import format_units
+from onramp.treasury_api.ledger_shapes import AccountsAnswer
 from treasury.history import HistoryEntry
 from treasury.inventory import Available
 from treasury.payouts.table import Payout
 from treasury.policy.model import AssetPolicy
 from treasury.status import Status
-from treasury.sweeps.ordering import Plan
 from treasury.sweeps.table import Sweep
 from treasury.transactions.table import Transaction
 
@@ -23,18 +22,6 @@ DECIMALS: Final = 18
 """Of MUSD and of the gas token, BTC."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR: Final = re.compile(r"([0-9]{1,17})\.([a-z]{3}_[A-Za-z0-9]{1,60})", re.ASCII)
-
-
-EXCESS: Final = "excess"
-
-
-def _amount(text: str) -> str:
-    if text == EXCESS:
-        return text
-    if len(text) > 80 or not 0 < parse_units(text, DECIMALS) < 2**256:
-        message = "must be more than zero, as a plain decimal number such as 1500.00, or the word excess"
-        raise ValueError(message)
-    return text
 
 
 def _cursor(text: str) -> str:
@@ -174,9 +161,10 @@ class BalanceAnswer(Document):
 
 
 class BalanceList(Document):
-    """Every asset."""
+    """Every asset; `earlier`: what the ledger still has of wallets paid from before."""
 
     data: list[BalanceAnswer]
+    earlier: list[AccountsAnswer]
     next_cursor: str | None
 
 
@@ -275,124 +263,4 @@ def balance(asset: AssetPolicy, found: Available) -> BalanceAnswer:
         target=units(asset.target),
         ceiling=units(asset.ceiling),
         block_number=found.block_number,
-    )
-
-
-class Note(Document):
-    """An order that needs nothing but a word about it, if that."""
-
-    note: str = Field(default="", max_length=500, description="Why; kept in the history and the audit trail.")
-
-
-class PauseOrder(Note):
-    """What to stop. Payouts imply sales: nobody sells what is not delivered."""
-
-    scope: Literal["sales", "payouts", "sweeps", "all"] = "all"
-
-
-class PauseLine(Line):
-    """One pause or resumption of a scope."""
-
-    scope: str
-
-
-class ScopeAnswer(Document):
-    """One thing that was paused: by whom, when, why."""
-
-    scope: str
-    by: str
-    note: str
-    at: str
-
-
-class PauseAnswer(Document):
-    """What is stopped now. `sales` is true while payouts are paused, too; `paused` lists what was asked for."""
-
-    sales: bool
-    payouts: bool
-    sweeps: bool
-    paused: list[ScopeAnswer]
-    history: list[PauseLine]
-
-
-class SweepOrder(Note):
-    """What to bring to the cold wallet. `excess` is whatever the policy would take."""
-
-    asset: str = Field(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")
-    amount: Annotated[str, AfterValidator(_amount)] = Field(default=EXCESS, description="Decimal text, or `excess`.")
-    dry_run: bool = Field(default=False, description="Only the plan: nothing is written.")
-
-    @property
-    def units(self) -> int | None:
-        """Base units; None for whatever the policy would take."""
-        return None if self.amount == EXCESS else parse_units(self.amount, DECIMALS)
-
-
-class SettleOrder(Note):
-    """How a payout that failed was made good: by a transfer that the chain proves, or as a note says."""
-
-    tx_hash: str | None = Field(default=None, pattern="^0x[0-9a-fA-F]{64}$")
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
-        if self.tx_hash is None and not self.note.strip():
-            message = "give txHash, or say in a note how the buyer was made good"
-            raise ValueError(message)
-        return self
-
-
-class PlanAnswer(Document):
-    """What an order would do now, or, in `refusal` and `detail`, why it would be refused."""
-
-    asset: str
-    amount: str | None
-    to: str | None
-    reason: str | None
-    approval_needed: bool | None
-    policy_version: str | None
-    refusal: str | None = None
-    detail: str | None = None
-
-
-class OrderAnswer(RootModel[SweepAnswer | PlanAnswer]):
-    """The sweep that was made, or the plan of a dry run."""
-
-
-class PlanList(Document):
-    """A line for each asset."""
-
-    data: list[PlanAnswer]
-    next_cursor: str | None
-
-
-class SweepList(Document):
-    """The sweeps of one order."""
-
-    data: list[SweepAnswer]
-    next_cursor: str | None
-
-
-def plan(found: Plan, to: str) -> PlanAnswer:
-    """What would be swept."""
-    return PlanAnswer(
-        asset=found.asset,
-        amount=format_units(found.amount, DECIMALS),
-        to=to,
-        reason=found.purpose,
-        approval_needed=found.approval_needed,
-        policy_version=found.policy_version,
-    )
-
-
-def no_plan(asset: str, problem: Problem) -> PlanAnswer:
-    """Why nothing would be swept."""
-    return PlanAnswer(
-        asset=asset,
-        amount=None,
-        to=None,
-        reason=None,
-        approval_needed=None,
-        policy_version=None,
-        refusal=problem.code,
-        detail=problem.detail,
     )

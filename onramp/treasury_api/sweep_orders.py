@@ -10,7 +10,7 @@ from kit.auth import Principal, principal_of
 from kit.http.routes import Route, body_of, reply
 from kit.problems import Problem
 from onramp.services import SERVICES, Services
-from onramp.treasury_api import shapes
+from onramp.treasury_api import order_shapes, shapes
 from onramp.treasury_api.ordering import Told, carry_out, refused
 from onramp.treasury_api.routes import BASE, gas_last, id_of
 from treasury import history
@@ -70,22 +70,22 @@ async def read_plan(request: web.Request) -> web.StreamResponse:
             for asset in [one.symbol for one in gas_last(await services.policy.assets(conn))]:
                 try:
                     plan = await orders.plan(conn, asset, None, now=services.clock.now())
-                    found.append(shapes.plan(plan, orders.cold.pin.address))
+                    found.append(order_shapes.plan(plan, orders.cold.pin.address))
                 except Problem as problem:
-                    found.append(shapes.no_plan(asset, problem))
-    return reply(shapes.PlanList(data=found, next_cursor=None))
+                    found.append(order_shapes.no_plan(asset, problem))
+    return reply(order_shapes.PlanList(data=found, next_cursor=None))
 
 
 async def propose(request: web.Request) -> web.StreamResponse:
     """Propose a sweep, or, as a dry run, say what it would be."""
-    services, order = request.app[SERVICES], body_of(request, shapes.SweepOrder)
+    services, order = request.app[SERVICES], body_of(request, order_shapes.SweepOrder)
     asset = order.asset
     orders, verdict = await _verified(request, "sweep_propose", asset)
     if order.dry_run:
         async with services.database.read() as conn:
             await pause.require(conn, "sweeps")
             plan = await orders.plan(conn, asset, order.units, now=services.clock.now())
-        return reply(shapes.plan(plan, orders.cold.pin.address))
+        return reply(order_shapes.plan(plan, orders.cold.pin.address))
 
     async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[shapes.SweepAnswer, list[Told]]:
         await pause.require(conn, "sweeps")
@@ -99,13 +99,15 @@ async def propose(request: web.Request) -> web.StreamResponse:
 
 async def panic(request: web.Request) -> web.StreamResponse:
     """Propose to empty the hot wallet; each asset is approved like a sweep, even while all is paused."""
-    body_of(request, shapes.Note)
+    body_of(request, order_shapes.Note)
     orders, verdict = await _verified(request, "panic", "hot_wallet")
 
-    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[shapes.SweepList, list[Told]]:
+    async def work(
+        conn: AsyncConnection, services: Services, who: Principal
+    ) -> tuple[order_shapes.SweepList, list[Told]]:
         made = await orders.panic(conn, verdict, by=who.id, person=who.person, now=services.clock.now())
         data = [await _shown(conn, row) for row in made]
-        return shapes.SweepList(data=data, next_cursor=None), [Told(row.id, None, _facts(row)) for row in made]
+        return order_shapes.SweepList(data=data, next_cursor=None), [Told(row.id, None, _facts(row)) for row in made]
 
     return reply(await carry_out(request, "panic", "hot_wallet", work), status=201)
 
@@ -121,7 +123,7 @@ async def _order(request: web.Request, action: str, sweep_id: str, verb: Verb) -
 
 async def approve(request: web.Request) -> web.StreamResponse:
     """Another person's yes, to exactly what the row says."""
-    sweep_id, note = id_of(request, "sweep"), body_of(request, shapes.Note).note
+    sweep_id, note = id_of(request, "sweep"), body_of(request, order_shapes.Note).note
     async with request.app[SERVICES].database.read() as conn:
         await sweeps.require(conn, sweep_id)
     orders, verdict = await _verified(request, "sweep_approve", sweep_id)
@@ -138,7 +140,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
 
 async def reject(request: web.Request) -> web.StreamResponse:
     """Say no, before it has a nonce."""
-    note = body_of(request, shapes.Note).note
+    note = body_of(request, order_shapes.Note).note
 
     async def verb(conn: AsyncConnection, services: Services, who: Principal, sweep_id: str) -> Sweep:
         return await sweeps.reject(conn, sweep_id, by=who.id, now=services.clock.now(), note=note)
@@ -152,15 +154,15 @@ _CONFLICTS = {
 }
 ROUTES = (
     Route("GET", BASE + "/plan", read_plan, "viewer", "What a sweep of the excess would be now, for each asset.",
-          "plan", answer=shapes.PlanList),
+          "plan", answer=order_shapes.PlanList),
     Route("POST", BASE + "/sweeps", propose, "operator", "Propose a sweep; a dry run answers 200 with the plan.",
-          "propose_sweep", body=shapes.SweepOrder, answer=shapes.OrderAnswer, status=201,
+          "propose_sweep", body=order_shapes.SweepOrder, answer=order_shapes.OrderAnswer, status=201,
           also={200: "The plan of a dry run.", **_CONFLICTS}, alike=frozenset({200})),
     Route("POST", BASE + "/sweeps/{id}/approve", approve, "approver", "Approve what another person proposed.",
-          "approve_sweep", body=shapes.Note, body_optional=True, answer=shapes.SweepAnswer, also=_CONFLICTS),
+          "approve_sweep", body=order_shapes.Note, body_optional=True, answer=shapes.SweepAnswer, also=_CONFLICTS),
     Route("POST", BASE + "/sweeps/{id}/reject", reject, "approver", "Reject a sweep that has no nonce yet.",
-          "reject_sweep", body=shapes.Note, body_optional=True, answer=shapes.SweepAnswer, also=_CONFLICTS),
+          "reject_sweep", body=order_shapes.Note, body_optional=True, answer=shapes.SweepAnswer, also=_CONFLICTS),
     Route("POST", BASE + "/panic", panic, "operator",
           "Propose to empty the hot wallet into the cold one; approved by another person, even while all is paused.",
-          "panic", body=shapes.Note, body_optional=True, answer=shapes.SweepList, status=201, also=_CONFLICTS),
+          "panic", body=order_shapes.Note, body_optional=True, answer=order_shapes.SweepList, status=201, also=_CONFLICTS),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Another hot wallet in the settings: nothing starts while the one before has something to finish."""
+"""Another hot wallet in the settings: nothing starts while the one before has something to finish, and what it still has is shown."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,8 +7,13 @@ import pytest
 import sqlalchemy as sa
 
 from onramp.core import StartError
-from tests.onramp.conftest import HOT_WALLET, Ahead, Start, replica
+from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
+from tests.onramp.desk import desk, key
+from tests.onramp.test_treasury_cli import onramp
+from treasury import inventory
+from treasury.ledger import service as ledger
 from treasury.payouts.table import payouts
+from treasury.reconciliation import reconcile
 from treasury.status import Status
 
 BEFORE = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
@@ -41,3 +46,62 @@ async def test_nothing_starts_while_another_wallet_has_something_to_finish(start
         await connection.execute(sa.update(payouts).values(status=Status.FINAL))
     async with replica(sqlite_url, service, Ahead(), ()):
         pass
+
+
+async def before(service: Service, *, musd: int = 0, gas: int = 0, usdc: int = 0) -> None:
+    """A wallet that was paid from, and what the ledger has of it still."""
+    now = datetime.now(UTC)
+    async with service.database.write() as conn:
+        for asset, amount in (("MUSD", musd), ("BTC", gas)):
+            await inventory.refresh(
+                conn, chain_id=31611, wallet=BEFORE, asset=asset, amount=amount, block_number=1, now=now
+            )
+            await reconcile(conn, BEFORE, asset, amount, 1, now=now)
+        if usdc:
+            await ledger.owe_usdc(conn, "ons_before", usdc, wallet=BEFORE, now=now)
+
+
+async def test_what_an_earlier_wallet_still_has_is_shown_until_it_is_cleared(service: Service) -> None:
+    await before(service, musd=5 * 10**18, gas=7 * 10**12, usdc=2_500_000)
+    async with service.database.write() as conn:
+        await ledger.owe_usdc(conn, "ons_now", 1_000_000, wallet=HOT_WALLET, now=datetime.now(UTC))
+    vera, otto = await desk(service, "viewer", "vera"), await desk(service, "operator", "otto")
+    for path in ("/balances", "/ledger"):
+        status, page = await vera.get(path)
+        found = {row["asset"]: row for row in page["earlier"]}
+        assert (status, set(found)) == (200, {"MUSD", "BTC", "USDC"})
+        assert {row["wallet"] for row in page["earlier"]} == {BEFORE}
+        assert (found["MUSD"]["available"], found["BTC"]["available"]) == ("5.00", "0.000007")
+        assert found["USDC"]["receivable"] == "2.50"
+    assert {row["wallet"] for row in page["accounts"]} == {HOT_WALLET}
+    assert {row["subject"]: row["wallet"] for row in page["data"] if row["asset"] == "USDC"} == {
+        "ons_before": BEFORE,
+        "ons_now": HOT_WALLET,
+    }
+    status, cleared = await otto.post("/settle-usdc", {"txHash": "0x" + "ab" * 32, "amount": "3"})
+    assert (status, cleared["receivable"]) == (200, "0.50")
+    assert [(row["subject"], row["wallet"], row["amount"]) for row in cleared["data"]] == [
+        ("ons_before", BEFORE, "2.50"),
+        ("ons_now", HOT_WALLET, "0.50"),
+    ]
+    _, page = await vera.get("/ledger")
+    assert {row["asset"] for row in page["earlier"]} == {"MUSD", "BTC"}
+
+
+async def test_the_terminal_says_what_to_type_about_an_earlier_wallet(service: Service) -> None:
+    vera = await key(service.database, "viewer", "vera")
+    calm = await onramp(service, vera, "balances")
+    assert (calm.returncode, "earlier" in calm.stdout) == (0, False), calm.stderr
+    await before(service, musd=5 * 10**18, gas=7 * 10**12, usdc=2_500_000)
+    for command in ("balances", "ledger"):
+        said = (await onramp(service, vera, command)).stdout
+        assert "earlier wallets, by the ledger" in said
+        assert f"{BEFORE} was left with 5.00 MUSD; with its key and HOT_WALLET_ADDRESS set to it: onramp treasury panic" in said  # fmt: skip
+        assert f"2.50 USDC of purchases that {BEFORE} paid was not seen to arrive: onramp treasury settle-usdc" in said
+
+
+async def test_an_earlier_wallet_that_is_empty_is_not_spoken_of(service: Service) -> None:
+    await before(service)
+    vera = await desk(service, "viewer", "vera")
+    assert (await vera.get("/balances"))[1]["earlier"] == []
+    assert (await vera.get("/ledger"))[1]["earlier"] == []

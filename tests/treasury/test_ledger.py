@@ -26,7 +26,7 @@ async def book(world: World, asset: str = "MUSD") -> dict[Account, int]:
 
 async def kinds(world: World, subject: str) -> list[str]:
     async with world.database.read() as conn:
-        return [row.kind for row in reversed(await service.page(conn, WALLET)) if row.subject == subject]
+        return [row.kind for row in reversed(await service.page(conn, [WALLET])) if row.subject == subject]
 
 
 async def test_a_payout_is_held_signed_and_settled_and_the_books_agree_with_the_chain(world: World) -> None:
@@ -133,15 +133,16 @@ async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: World)
                     conn, session_id=f"ons_{number}", stripe_session_id="cos_1", to=WALLET, amount=MUSD, token=TOKEN,
                     wallet=WALLET, now=world.clock.now(), ids=world.ids, usdc=10_000_000,
                 )  # fmt: skip
-        assert [one[:2] for one in await service.receivable(conn, WALLET)] == [("ons_1", 10**7), ("ons_2", 10**7)]
+        waiting = await service.receivable(conn, [WALLET])
+        assert [(one.session_id, one.amount) for one in waiting] == [("ons_1", 10**7), ("ons_2", 10**7)]
         now = world.clock.now()
         for _ in range(2):
             cleared = await service.settle_usdc(
-                conn, wallet=WALLET, tx_hash="0x01", by="key", now=now, amount=12 * 10**6
+                conn, wallets=[WALLET], tx_hash="0x01", by="key", now=now, amount=12 * 10**6
             )
             assert [(one.subject, one.amount) for one in cleared] == [("ons_1", 10**7), ("ons_2", 2 * 10**6)]
         with pytest.raises(Problem):
-            await service.settle_usdc(conn, wallet=WALLET, tx_hash="0x02", by="key", now=now, amount=9 * 10**6)
-        await service.settle_usdc(conn, wallet=WALLET, tx_hash="0x03", by="key", now=now, session_id="ons_2")
-        assert await service.receivable(conn, WALLET) == []
+            await service.settle_usdc(conn, wallets=[WALLET], tx_hash="0x02", by="key", now=now, amount=9 * 10**6)
+        await service.settle_usdc(conn, wallets=[WALLET], tx_hash="0x03", by="key", now=now, session_id="ons_2")
+        assert await service.receivable(conn, [WALLET]) == []
     assert await book(world, "USDC") == {Account.SOLD: -2 * 10**7, Account.SETTLED: 2 * 10**7}

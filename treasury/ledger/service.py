@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -133,7 +134,7 @@ async def owe_usdc(conn: AsyncConnection, session_id: str, amount: int, *, walle
 async def settle_usdc(
     conn: AsyncConnection,
     *,
-    wallet: str,
+    wallets: Sequence[str],
     tx_hash: str,
     by: str,
     now: datetime,
@@ -148,44 +149,62 @@ async def settle_usdc(
     if (session_id is None) == (amount is None):
         message = "settle_usdc takes a session or an amount"
         raise ValueError(message)
-    before = await _select(conn, ledger.c.kind == "settle_usdc", ledger.c.wallet == wallet, ledger.c.note == tx_hash)
+    cleared = ledger.c.kind == "settle_usdc", ledger.c.wallet.in_(wallets), ledger.c.note == tx_hash
+    before = await _select(conn, *cleared)
     if before:
         return before
-    waiting = await receivable(conn, wallet)
+    waiting = await receivable(conn, wallets)
     if session_id is not None:
-        waiting = [one for one in waiting if one[0] == session_id]
-    left = sum(open_ for _, open_, _, _ in waiting) if amount is None else amount
-    if left <= 0 or left > sum(open_ for _, open_, _, _ in waiting):
+        waiting = [one for one in waiting if one.session_id == session_id]
+    left = sum(one.amount for one in waiting) if amount is None else amount
+    if left <= 0 or left > sum(one.amount for one in waiting):
         raise Problem(409, "insufficient_available", "Less USDC than that is receivable; nothing was posted.")
-    for subject, open_, sequence, _ in waiting:
-        part = min(open_, left)
+    for one in waiting:
+        part = min(one.amount, left)
         if part:
             await post(
                 conn,
-                wallet=wallet,
+                wallet=one.wallet,
                 asset=USDC,
                 kind="settle_usdc",
-                subject=subject,
+                subject=one.session_id,
                 source=Account.RECEIVABLE,
                 target=Account.SETTLED,
                 amount=part,
                 now=now,
-                sequence=sequence + 1,
+                sequence=one.sequence + 1,
                 by=by,
                 note=tx_hash,
             )
             left -= part
-    return await _select(conn, ledger.c.kind == "settle_usdc", ledger.c.wallet == wallet, ledger.c.note == tx_hash)
+    return await _select(conn, *cleared)
 
 
-async def receivable(conn: AsyncConnection, wallet: str) -> list[tuple[str, int, int, datetime]]:
-    """Sessions with USDC still to come, oldest first: id, base units, last sequence, since when."""
-    known: dict[str, tuple[int, int, datetime]] = {}
-    for row in await _select(conn, ledger.c.wallet == wallet, ledger.c.asset == USDC):
-        amount, _, since = known.get(row.subject, (0, 0, row.at))
-        sign = 1 if row.to_account is Account.RECEIVABLE else -1
-        known[row.subject] = (amount + sign * row.amount, row.sequence, since)
-    return [(subject, amount, last, since) for subject, (amount, last, since) in known.items() if amount]
+@dataclass(frozen=True, slots=True)
+class Receivable:
+    """USDC, in base units, that one session still has to bring; `wallet` paid its buyer, `sequence` is its last posting's."""
+
+    session_id: str
+    wallet: str
+    amount: int
+    sequence: int
+    since: datetime
+
+
+async def receivable(conn: AsyncConnection, wallets: Sequence[str]) -> list[Receivable]:
+    """Sessions with USDC still to come, oldest first. Stripe brings it to one address, whichever wallet paid the buyer."""
+    known: dict[str, Receivable] = {}
+    for row in await _select(conn, ledger.c.wallet.in_(wallets), ledger.c.asset == USDC):
+        before = known.get(row.subject)
+        amount = row.amount if row.to_account is Account.RECEIVABLE else -row.amount
+        known[row.subject] = Receivable(
+            row.subject,
+            row.wallet,
+            amount + (before.amount if before else 0),
+            row.sequence,
+            before.since if before else row.at,
+        )
+    return [one for one in known.values() if one.amount]
 
 
 _OF_ASSET = sa.and_(ledger.c.wallet == sa.bindparam("wallet"), ledger.c.asset == sa.bindparam("asset"))
@@ -264,6 +283,14 @@ async def adjust(
     )
 
 
+_ASSETS = sa.select(ledger.c.asset).where(ledger.c.wallet == sa.bindparam("wallet")).distinct().order_by(ledger.c.asset)
+
+
+async def assets(conn: AsyncConnection, wallet: str) -> list[str]:
+    """Of which anything was ever posted for this wallet."""
+    return list((await conn.execute(_ASSETS, {"wallet": wallet})).scalars())
+
+
 async def opened(conn: AsyncConnection, wallet: str, asset: str) -> bool:
     """Whether the chain's balance was ever taken over."""
     c = ledger.c
@@ -271,9 +298,11 @@ async def opened(conn: AsyncConnection, wallet: str, asset: str) -> bool:
     return (await conn.execute(query)).first() is not None
 
 
-async def page(conn: AsyncConnection, wallet: str, *, limit: int = 50, before: int | None = None) -> list[Posting]:
+async def page(
+    conn: AsyncConnection, wallets: Sequence[str], *, limit: int = 50, before: int | None = None
+) -> list[Posting]:
     """Newest first; `before` is the id of the last one seen."""
-    query = sa.select(ledger).where(ledger.c.wallet == wallet).order_by(ledger.c.id.desc()).limit(limit)
+    query = sa.select(ledger).where(ledger.c.wallet.in_(wallets)).order_by(ledger.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(ledger.c.id < before)
     return [to_posting(row) for row in (await conn.execute(query)).fetchall()]

@@ -6,6 +6,7 @@ from treasury.ledger import service
 from treasury.ledger.machine import Account
 from treasury.ports import WalletView
 from treasury.reconciliation import Difference, compare, costs_of, unsettled, without_gas
+from treasury.rotation import earlier_wallets
 from treasury.sender.desk import Desk
 
 SECONDS: Final = 60.0
@@ -40,11 +41,12 @@ class Reconciler:
         async with desk.leader.write() as conn:
             now = desk.clock.now()
             found = await compare(conn, config.wallet, config.asset, view, decided, costs, now=now)
-            waiting = await service.receivable(conn, config.wallet)
+            # Stripe owes what earlier wallets paid for, too, and nobody else tells how long.
+            waiting = await service.receivable(conn, [config.wallet, *await earlier_wallets(conn, config.wallet)])
         for difference in found:
             self._tell(difference)
-        age = max(((now - since).total_seconds() for _, _, _, since in waiting), default=0.0)
-        desk.metrics.receivable(sum(amount for _, amount, _, _ in waiting), age)
+        age = max(((now - one.since).total_seconds() for one in waiting), default=0.0)
+        desk.metrics.receivable(sum(one.amount for one in waiting), age)
         return True
 
     def _tell(self, difference: Difference) -> None:

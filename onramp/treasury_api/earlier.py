@@ -1,0 +1,29 @@
+"""Hot wallets that this service paid from before, as the ledger still knows them."""
+
+from collections.abc import Iterable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from onramp.services import Services
+from onramp.treasury_api import ledger_shapes as shapes
+from treasury import rotation
+from treasury.ledger.service import USDC, USDC_DECIMALS
+from treasury.policy import service as policies
+from treasury.policy.model import DECIMALS, GAS_ASSET, MUSD
+
+
+async def earlier(conn: AsyncConnection, services: Services) -> list[shapes.AccountsAnswer]:
+    """What the ledger still has of wallets that this service paid from before."""
+    wallet = services.rules.hot_wallet
+    left = [] if wallet is None else await rotation.left_over(conn, wallet)
+    decimals = await decimals_of(conn, services, [one.wallet for one in left])
+    return [shapes.accounts(one.wallet, one.asset, one.accounts, decimals[one.asset]) for one in left]
+
+
+async def decimals_of(conn: AsyncConnection, services: Services, wallets: Iterable[str]) -> dict[str, int]:
+    """Decimals of each asset that any policy of these wallets ever listed."""
+    found = {MUSD: DECIMALS, GAS_ASSET: DECIMALS, USDC: USDC_DECIMALS}
+    for wallet in dict.fromkeys(wallets):
+        for version in await policies.history(conn, policies.scope_of(services.rules.chain_id, wallet)):
+            found |= {symbol: asset.decimals for symbol, asset in version.terms.policy.assets.items()}
+    return found

@@ -1,0 +1,142 @@
+"""Orders to the treasury in the shapes of the outside, and what answers them."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, RootModel, model_validator
+
+from kit.http.routes import Document
+from kit.money import format_units, parse_units
+from kit.problems import Problem
+from onramp.treasury_api.shapes import DECIMALS, Line, SweepAnswer
+from treasury.sweeps.ordering import Plan
+
+EXCESS: Final = "excess"
+
+
+def _amount(text: str) -> str:
+    if text == EXCESS:
+        return text
+    if len(text) > 80 or not 0 < parse_units(text, DECIMALS) < 2**256:
+        message = "must be more than zero, as a plain decimal number such as 1500.00, or the word excess"
+        raise ValueError(message)
+    return text
+
+
+class Note(Document):
+    """An order that needs nothing but a word about it, if that."""
+
+    note: str = Field(default="", max_length=500, description="Why; kept in the history and the audit trail.")
+
+
+class PauseOrder(Note):
+    """What to stop. Payouts imply sales: nobody sells what is not delivered."""
+
+    scope: Literal["sales", "payouts", "sweeps", "all"] = "all"
+
+
+class PauseLine(Line):
+    """One pause or resumption of a scope."""
+
+    scope: str
+
+
+class ScopeAnswer(Document):
+    """One thing that was paused: by whom, when, why."""
+
+    scope: str
+    by: str
+    note: str
+    at: str
+
+
+class PauseAnswer(Document):
+    """What is stopped now. `sales` is true while payouts are paused, too; `paused` lists what was asked for."""
+
+    sales: bool
+    payouts: bool
+    sweeps: bool
+    paused: list[ScopeAnswer]
+    history: list[PauseLine]
+
+
+class SweepOrder(Note):
+    """What to bring to the cold wallet. `excess` is whatever the policy would take."""
+
+    asset: str = Field(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")
+    amount: Annotated[str, AfterValidator(_amount)] = Field(default=EXCESS, description="Decimal text, or `excess`.")
+    dry_run: bool = Field(default=False, description="Only the plan: nothing is written.")
+
+    @property
+    def units(self) -> int | None:
+        """Base units; None for whatever the policy would take."""
+        return None if self.amount == EXCESS else parse_units(self.amount, DECIMALS)
+
+
+class SettleOrder(Note):
+    """How a payout that failed was made good: by a transfer that the chain proves, or as a note says."""
+
+    tx_hash: str | None = Field(default=None, pattern="^0x[0-9a-fA-F]{64}$")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.tx_hash is None and not self.note.strip():
+            message = "give txHash, or say in a note how the buyer was made good"
+            raise ValueError(message)
+        return self
+
+
+class PlanAnswer(Document):
+    """What an order would do now, or, in `refusal` and `detail`, why it would be refused."""
+
+    asset: str
+    amount: str | None
+    to: str | None
+    reason: str | None
+    approval_needed: bool | None
+    policy_version: str | None
+    refusal: str | None = None
+    detail: str | None = None
+
+
+class OrderAnswer(RootModel[SweepAnswer | PlanAnswer]):
+    """The sweep that was made, or the plan of a dry run."""
+
+
+class PlanList(Document):
+    """A line for each asset."""
+
+    data: list[PlanAnswer]
+    next_cursor: str | None
+
+
+class SweepList(Document):
+    """The sweeps of one order."""
+
+    data: list[SweepAnswer]
+    next_cursor: str | None
+
+
+def plan(found: Plan, to: str) -> PlanAnswer:
+    """What would be swept."""
+    return PlanAnswer(
+        asset=found.asset,
+        amount=format_units(found.amount, DECIMALS),
+        to=to,
+        reason=found.purpose,
+        approval_needed=found.approval_needed,
+        policy_version=found.policy_version,
+    )
+
+
+def no_plan(asset: str, problem: Problem) -> PlanAnswer:
+    """Why nothing would be swept."""
+    return PlanAnswer(
+        asset=asset,
+        amount=None,
+        to=None,
+        reason=None,
+        approval_needed=None,
+        policy_version=None,
+        refusal=problem.code,
+        detail=problem.detail,
+    )

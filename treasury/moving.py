@@ -50,8 +50,9 @@ async def apply(
             continue
         if isinstance(decision, Moved):
             await history.record(conn, row_id, at=now, from_status=state, to_status=decision.to, by=by, note=note)
-            if account_of(table.name, state) is not account_of(table.name, decision.to) or "amount" in values:
-                await follow(conn, table, row_id, decision.to, now=now, by=by)
+        # A panic's amount is known only when it gets its nonce, and that may leave the status as it was.
+        if account_of(table.name, state) is not account_of(table.name, decision.to) or "amount" in values:
+            await follow(conn, table, row_id, decision.to, now=now, by=by)
         return decision
     raise MoveRefused(f"{row_id} is being changed by others")
 

@@ -10,6 +10,8 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
 from tests.treasury.world import BUYER, Crash, World
 from treasury import history
+from treasury.ledger import service as ledger
+from treasury.ledger.machine import HOT, Account
 from treasury.signers.intent import TransferIntent
 from treasury.status import Status
 from treasury.sweeps import service as sweeps
@@ -250,6 +252,17 @@ async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world:
     world.cold.reasons = ("Its owners changed.",)
     await world.cycles(world.sender(), 3)
     assert ((await world.swept(panic)).reason, world.signer.requests) == ("cold_wallet_unverified", [])
+
+
+async def test_the_ledger_holds_what_a_panic_takes_while_the_signer_is_away(world: World) -> None:
+    world.chain.balance = 200 * MUSD
+    panic = await world.sweep(1 * MUSD, kind=Kind.PANIC)
+    world.signer.down = True
+    await world.cycles(world.sender(), 2)
+    async with world.database.read() as conn:
+        book = await ledger.balances(conn, WALLET, "MUSD")
+    assert ((await world.swept(panic)).amount, book[Account.HELD]) == (200 * MUSD, 200 * MUSD)
+    assert sum(book[account] for account in HOT if account in book) == 200 * MUSD
 
 
 @pytest.mark.parametrize("name", AROUND_THE_SIGNATURE)

@@ -97,7 +97,7 @@ def erase_wallet(wallet: Wallet) -> None:
 
 @privacy_app.command("prune")
 def prune() -> None:
-    """Delete contacts older than PRIVACY_RETENTION_DAYS; the worker `janitor` does that daily.
+    """Delete contacts older than PRIVACY_RETENTION_DAYS; the worker `janitor` does that hourly.
 
     Example: [bold]onramp privacy prune[/bold]
     """

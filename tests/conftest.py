@@ -24,6 +24,8 @@ from sqlalchemy.engine import make_url
 
 from kit.database import Database, connect
 from onramp import migrations
+from onramp.dev.devchain import DevChain, running
+from tests.chain.lying import LyingProxy
 
 # A busy machine is no failure: hypothesis would call a test flaky whose one run took longer than 200 ms.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -164,6 +166,32 @@ def postgres_databases(postgres_server: str, postgres_template: str) -> Iterator
 def database_url(request: pytest.FixtureRequest) -> str:
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return url
+
+
+@pytest.fixture(scope="module")
+def module_chain() -> Iterator[DevChain]:
+    """A real EVM node behind three operators, for one module alone."""
+    with running() as chain:
+        yield chain
+
+
+@pytest.fixture
+def chain(module_chain: DevChain) -> Iterator[DevChain]:
+    """The module's chain, whose operators are honest again after each test."""
+    yield module_chain
+    for proxy in module_chain.proxies:
+        proxy.honest()
+
+
+@pytest.fixture
+async def operators(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
+    """Three operators of the chain that lie as they are told."""
+    three = [LyingProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")]
+    for proxy in three:
+        await proxy.start()
+    yield three
+    for proxy in three:
+        await proxy.stop()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import pytest_asyncio
 
 from chain.pool import Pool
+from tests.chain.lying import LyingProxy
 from tests.chain.lying_node import LyingNode
 
 
@@ -52,6 +53,20 @@ async def make_pool(nodes: list[LyingNode]) -> AsyncIterator[Callable[..., Pool]
         pool = Pool(configs, chain_id=31611, **options)
         made.append(pool)
         return pool
+
+    yield make
+    for pool in made:
+        await pool.close()
+
+
+@pytest_asyncio.fixture
+async def operator_pool(operators: list[LyingProxy]) -> AsyncIterator[Callable[..., Pool]]:
+    """Makes pools over the three operators of a real chain, and closes them."""
+    made: list[Pool] = []
+
+    def make(agreement: int, **options: Any) -> Pool:
+        made.append(Pool([one.config for one in operators], chain_id=31611, agreement=agreement, **options))
+        return made[-1]
 
     yield make
     for pool in made:

@@ -1,12 +1,11 @@
 """Many questions in one request: each is answered or is not, whatever comes back, and each is paid for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 
 from chain.batch import LARGEST, REMEMBERED
@@ -15,8 +14,7 @@ from chain.confirm import ExpectedTransfer, Mismatch, Proven, agreed_receipts, p
 from chain.erc20 import encode_transfer
 from chain.errors import Malformed, NodeError, RateLimited, Unreachable
 from chain.pool import Pool
-from onramp.dev import devchain
-from onramp.dev.devchain import CHAIN_ID, DevChain
+from onramp.dev.devchain import DevChain
 from tests.chain import lying
 from tests.chain.lying import BATCHES, LyingProxy
 from tests.chain.test_lies import BUYER, OWED, SENDER
@@ -175,47 +173,23 @@ class Paid:
 
 
 @pytest.fixture(scope="module")
-def paid() -> Iterator[Paid]:
-    with devchain.running() as chain:
-        token = chain.deployment.musd
+def paid(module_chain: DevChain) -> Paid:
+    chain, token = module_chain, module_chain.deployment.musd
 
-        async def pay() -> list[str]:
-            await chain.mint(SENDER, 100 * OWED)
-            await chain.fund_gas(SENDER, 10**18)
-            await chain.rpc("anvil_impersonateAccount", SENDER)
-            hashes = []
-            for number in range(MANY):
-                units = OWED + (number == MANY - 1)
-                call = {"from": SENDER, "to": token, "data": "0x" + encode_transfer(BUYER, units).hex()}
-                hashes.append(str(await chain.rpc("eth_sendTransaction", call)))
-            await chain.rpc("anvil_mine", "0x3")
-            return hashes
+    async def pay() -> list[str]:
+        await chain.mint(SENDER, 100 * OWED)
+        await chain.fund_gas(SENDER, 10**18)
+        await chain.rpc("anvil_impersonateAccount", SENDER)
+        hashes = []
+        for number in range(MANY):
+            units = OWED + (number == MANY - 1)
+            call = {"from": SENDER, "to": token, "data": "0x" + encode_transfer(BUYER, units).hex()}
+            hashes.append(str(await chain.rpc("eth_sendTransaction", call)))
+        await chain.rpc("anvil_mine", "0x3")
+        return hashes
 
-        expected = ExpectedTransfer(token, BUYER, OWED, SENDER)
-        yield Paid(chain, [(tx_hash, expected) for tx_hash in asyncio.run(pay())])
-
-
-@pytest_asyncio.fixture
-async def proxies(paid: Paid) -> AsyncIterator[list[LyingProxy]]:
-    three = [LyingProxy(name, paid.chain.anvil.url) for name in ("a", "b", "c")]
-    for proxy in three:
-        await proxy.start()
-    yield three
-    for proxy in three:
-        await proxy.stop()
-
-
-@pytest_asyncio.fixture
-async def real(proxies: list[LyingProxy]) -> AsyncIterator[Callable[[int], Pool]]:
-    made: list[Pool] = []
-
-    def make(agreement: int) -> Pool:
-        made.append(Pool([p.config for p in proxies], chain_id=CHAIN_ID, agreement=agreement))
-        return made[-1]
-
-    yield make
-    for pool in made:
-        await pool.close()
+    expected = ExpectedTransfer(token, BUYER, OWED, SENDER)
+    return Paid(chain, [(tx_hash, expected) for tx_hash in asyncio.run(pay())])
 
 
 def right(verdicts: list[Any]) -> bool:
@@ -223,22 +197,22 @@ def right(verdicts: list[Any]) -> bool:
 
 
 async def test_many_deliveries_are_proved_in_a_few_requests(
-    paid: Paid, proxies: list[LyingProxy], real: Callable[[int], Pool]
+    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool]
 ) -> None:
-    pool = real(2)
+    pool = operator_pool(2)
     await pool.refresh()
-    before = [proxy.requests for proxy in proxies]
+    before = [proxy.requests for proxy in operators]
     assert right(await prove_many(pool, paid.owed))
-    assert [proxy.requests - was for proxy, was in zip(proxies, before, strict=True)] == [1, 1, 1]
-    assert [proxy.calls[RECEIPT] for proxy in proxies] == [MANY] * 3
+    assert [proxy.requests - was for proxy, was in zip(operators, before, strict=True)] == [1, 1, 1]
+    assert [proxy.calls[RECEIPT] for proxy in operators] == [MANY] * 3
 
 
 @pytest.mark.parametrize("name", BATCHES)
 async def test_one_that_answers_batches_wrongly_changes_nothing(
-    paid: Paid, proxies: list[LyingProxy], real: Callable[[int], Pool], name: str
+    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool], name: str
 ) -> None:
-    proxies[0].batch = BATCHES[name]
-    pool = real(2)
+    operators[0].batch = BATCHES[name]
+    pool = operator_pool(2)
     await pool.refresh()
     assert right(await prove_many(pool, paid.owed))
     assert not any(node.set_aside for node in pool.nodes), "what does not fit is silence, no other opinion"
@@ -246,11 +220,11 @@ async def test_one_that_answers_batches_wrongly_changes_nothing(
 
 @pytest.mark.parametrize("name", BATCHES)
 async def test_where_all_answer_batches_wrongly_nothing_false_is_believed(
-    paid: Paid, proxies: list[LyingProxy], real: Callable[[int], Pool], name: str
+    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool], name: str
 ) -> None:
-    for proxy in proxies:
+    for proxy in operators:
         proxy.batch = BATCHES[name]
-    pool = real(2)
+    pool = operator_pool(2)
     await pool.refresh()
     receipts = await agreed_receipts(pool, [tx_hash for tx_hash, _ in paid.owed])
     for receipt, (tx_hash, _) in zip(receipts, paid.owed, strict=True):
@@ -262,20 +236,20 @@ async def test_where_all_answer_batches_wrongly_nothing_false_is_believed(
 
 
 async def test_one_that_forges_in_batches_is_set_aside(
-    paid: Paid, proxies: list[LyingProxy], real: Callable[[int], Pool]
+    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool]
 ) -> None:
-    proxies[0].always(lying.without_log(), RECEIPT)
-    pool = real(2)
+    operators[0].always(lying.without_log(), RECEIPT)
+    pool = operator_pool(2)
     await pool.refresh()
     assert right(await prove_many(pool, paid.owed))
     assert [node.set_aside for node in pool.nodes] == [True, False, False]
 
 
 async def test_one_that_hangs_holds_nobody_up(
-    paid: Paid, proxies: list[LyingProxy], real: Callable[[int], Pool]
+    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool]
 ) -> None:
-    pool = real(2)
+    pool = operator_pool(2)
     await pool.refresh()
-    proxies[0].always(lying.hang(), RECEIPT)
+    operators[0].always(lying.hang(), RECEIPT)
     async with asyncio.timeout(9):
         assert right(await prove_many(pool, paid.owed))

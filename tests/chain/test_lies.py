@@ -1,11 +1,11 @@
 """Nodes that lie, before a real chain: one liar of three changes nothing, and no two of them make a falsehood true."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
-import pytest_asyncio
 
 from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Waiting, prove
 from chain.erc20 import encode_transfer
@@ -13,7 +13,6 @@ from chain.errors import NodeError
 from chain.pool import Pool
 from chain.transfers import TransferReader
 from chain.types import to_checksum
-from onramp.dev import devchain
 from onramp.dev.devchain import DevChain
 from tests.chain import lying
 from tests.chain.lying import Lie, LyingProxy
@@ -41,48 +40,29 @@ class Paid:
 
 
 @pytest.fixture(scope="module")
-def paid() -> Iterator[Paid]:
-    with devchain.running() as chain:
-        token = chain.deployment.musd
+def paid(module_chain: DevChain) -> Paid:
+    chain, token = module_chain, module_chain.deployment.musd
 
-        async def send(units: int) -> str:
-            call = {"from": SENDER, "to": token, "data": "0x" + encode_transfer(BUYER, units).hex()}
-            return str(await chain.rpc("eth_sendTransaction", call))
+    async def send(units: int) -> str:
+        call = {"from": SENDER, "to": token, "data": "0x" + encode_transfer(BUYER, units).hex()}
+        return str(await chain.rpc("eth_sendTransaction", call))
 
-        async def pay() -> tuple[str, str]:
-            await chain.mint(SENDER, 10 * OWED)
-            await chain.fund_gas(SENDER, 10**18)
-            await chain.rpc("anvil_impersonateAccount", SENDER)
-            right = await send(OWED)
-            wrong = await send(OWED + 1)
-            await chain.rpc("anvil_mine", "0x3")
-            return right, wrong
+    async def pay() -> tuple[str, str]:
+        await chain.mint(SENDER, 10 * OWED)
+        await chain.fund_gas(SENDER, 10**18)
+        await chain.rpc("anvil_impersonateAccount", SENDER)
+        right = await send(OWED)
+        wrong = await send(OWED + 1)
+        await chain.rpc("anvil_mine", "0x3")
+        return right, wrong
 
-        right, wrong = asyncio.run(pay())
-        yield Paid(chain, token, right, wrong)
-
-
-@pytest_asyncio.fixture
-async def proxies(paid: Paid) -> AsyncIterator[list[LyingProxy]]:
-    three = [LyingProxy(name, paid.chain.anvil.url) for name in ("a", "b", "c")]
-    for proxy in three:
-        await proxy.start()
-    yield three
-    for proxy in three:
-        await proxy.stop()
+    right, wrong = asyncio.run(pay())
+    return Paid(chain, token, right, wrong)
 
 
-@pytest_asyncio.fixture
-async def make_pool(proxies: list[LyingProxy]) -> AsyncIterator[Callable[[int], Pool]]:
-    made: list[Pool] = []
-
-    def make(agreement: int) -> Pool:
-        made.append(Pool([p.config for p in proxies], chain_id=CHAIN_ID, agreement=agreement, timeout=0.7))
-        return made[-1]
-
-    yield make
-    for pool in made:
-        await pool.close()
+@pytest.fixture
+def make_pool(operator_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
+    return partial(operator_pool, timeout=0.7)
 
 
 @dataclass(frozen=True)
@@ -134,31 +114,31 @@ def tell(case: Case, *liars: LyingProxy, colluding: bool = False) -> None:
 
 @every_lie
 async def test_one_liar_of_three_changes_nothing(
-    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
+    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
 ) -> None:
-    tell(case, proxies[0])
+    tell(case, operators[0])
     verdict = await prove(make_pool(2), paid.right, paid.expected)
     assert isinstance(verdict, Proven), verdict
     assert verdict.transfer.amount == OWED
     assert verdict.transfer.recipient == BUYER
-    assert set(verdict.agreed_by) == ({"b", "c"} if case.silent else {"a", "b", "c"})
+    assert set(verdict.agreed_by) == ({"beta", "gamma"} if case.silent else {"alpha", "beta", "gamma"})
 
 
 @every_lie
 async def test_one_liar_of_three_does_not_hide_that_another_amount_came(
-    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
+    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
 ) -> None:
-    tell(case, proxies[0])
+    tell(case, operators[0])
     assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
 
 
 @every_lie
 @pytest.mark.parametrize("colluding", [False, True], ids=["each-his-own", "colluding"])
 async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
-    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case, *, colluding: bool
+    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case, *, colluding: bool
 ) -> None:
     """Two that tell the very same lie are two opinions: against them stands CHAIN_AGREEMENT=3."""
-    tell(case, *proxies[:2], colluding=colluding)
+    tell(case, *operators[:2], colluding=colluding)
     verdict = await prove(make_pool(3 if colluding or case.alike else 2), paid.right, paid.expected)
     assert isinstance(verdict, Proven | Waiting), verdict
     if isinstance(verdict, Proven):
@@ -168,25 +148,27 @@ async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
 
 
 async def test_two_forgers_of_three_cannot_make_a_false_transfer_true(
-    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]
+    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool]
 ) -> None:
-    for liar in proxies[:2]:
+    for liar in operators[:2]:
         liar.always(lying.with_amount(OWED), RECEIPT)
     assert isinstance(await prove(make_pool(3), paid.wrong, paid.expected), Waiting)
 
 
 async def test_one_forger_of_three_cannot_make_a_false_transfer_true(
-    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]
+    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool]
 ) -> None:
-    proxies[0].always(lying.with_amount(OWED), RECEIPT)
+    operators[0].always(lying.with_amount(OWED), RECEIPT)
     assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
-    proxies[1].always(lying.hang(), RECEIPT)
+    operators[1].always(lying.hang(), RECEIPT)
     assert not isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Proven | Reverted)
 
 
-async def test_a_huge_body_is_cut_off(paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]) -> None:
+async def test_a_huge_body_is_cut_off(
+    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool]
+) -> None:
     huge = lying.Huge()
-    proxies[0].always(huge, RECEIPT)
+    operators[0].always(huge, RECEIPT)
     pool = make_pool(2)
     with pytest.raises(NodeError, match="larger than"):
         await pool.nodes[0].call(RECEIPT, [paid.right], 10.0)
@@ -194,13 +176,13 @@ async def test_a_huge_body_is_cut_off(paid: Paid, proxies: list[LyingProxy], mak
 
 
 async def test_a_node_that_fails_now_and_then_is_overtaken_and_comes_back(
-    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool]
+    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool]
 ) -> None:
-    proxies[0].always(lying.with_amount(7), RECEIPT)
+    operators[0].always(lying.with_amount(7), RECEIPT)
     pool = make_pool(2)
     assert isinstance(await prove(pool, paid.right, paid.expected), Proven)
     assert pool.nodes[0].set_aside
-    proxies[0].honest()
+    operators[0].honest()
     again = await prove(pool, paid.right, paid.expected)
     assert isinstance(again, Proven)
     assert not pool.nodes[0].set_aside
@@ -221,11 +203,11 @@ FORGED_LOGS = {
 @pytest.mark.parametrize("lie", FORGED_LOGS.values(), ids=FORGED_LOGS)
 @pytest.mark.parametrize("pruned", [False, True], ids=["", "and-one-pruned"])
 async def test_transfers_are_read_as_they_were_whatever_one_node_tells(
-    paid: Paid, proxies: list[LyingProxy], make_pool: Callable[[int], Pool], lie: Lie, *, pruned: bool
+    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool], lie: Lie, *, pruned: bool
 ) -> None:
-    proxies[0].always(lie, "eth_getLogs")
+    operators[0].always(lie, "eth_getLogs")
     if pruned:
-        proxies[1].always(lying.instead([]), "eth_getLogs")
+        operators[1].always(lying.instead([]), "eth_getLogs")
     pool = make_pool(2)
     await pool.refresh()
     head = pool.agreed_head()

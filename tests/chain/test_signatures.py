@@ -1,6 +1,6 @@
 """Signatures by keys, and by real contract wallets on the development chain: a deployed Safe, and one that is not yet."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,17 +17,11 @@ from chain.types import ZERO_ADDRESS, keccak, to_checksum
 from onramp.dev import artifacts
 from onramp.dev.artifacts import call_data
 from onramp.dev.deploy import DevContracts
-from onramp.dev.devchain import CHAIN_ID, DevChain, running
+from onramp.dev.devchain import CHAIN_ID, DevChain
 
 MESSAGE = "Log in to see your purchases."
 KEY = keccak(b"a wallet of the tests")
 OWNER = Account.from_key(KEY).address
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
 
 
 @pytest_asyncio.fixture

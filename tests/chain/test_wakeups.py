@@ -1,23 +1,14 @@
 """Wake-ups from a real node's WebSocket, and from one that dies without a word."""
 
 import asyncio
-from collections.abc import Iterator
 
 import aiohttp
-import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chain.nodes import NodeConfig, parse_ws
 from chain.wakeups import WakeUps
-from onramp.dev import devchain
 from onramp.dev.devchain import DevChain
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with devchain.running() as running:
-        yield running
 
 
 async def test_a_new_block_wakes(chain: DevChain) -> None:

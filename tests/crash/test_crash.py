@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 
 from chain.erc20 import TRANSFER_TOPIC
 from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain, running
+from onramp.dev.devchain import DevChain
 from onramp.dev.run import SETTLEMENT
 from onramp.dev.wallet import DevWallet, dev_wallet
 from onramp.sandbox.app import SANDBOX, SandboxConfig, make_sandbox
@@ -24,12 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMITS = 16
 """More than a purchase has; where the process is not killed at all the purchase must simply complete."""
 AT_ONCE = 3
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
 
 
 class Case:

@@ -1,7 +1,7 @@
 """The sender on a real chain whose nodes are what Mezo's are at their worst: they refuse, forget, hide, lag and reorganise."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from chain.erc20 import TRANSFER_TOPIC, topic_of
 from chain.pool import Pool
 from chain.types import keccak, to_checksum
 from kit.database import Database
-from onramp.dev.devchain import CHAIN_ID, DevChain, running
+from onramp.dev.devchain import CHAIN_ID, DevChain
 from tests.chain.lying import Asked, Lie, LyingProxy, instead, refused, stale_head
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import Crash, World
@@ -26,22 +26,6 @@ COUNT = 6
 PAID = 5 * MUSD
 STOCK = 100 * MUSD
 SECONDS = 60.0
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-async def doors(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
-    made = [LyingProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")]
-    for door in made:
-        await door.start()
-    yield made
-    for door in made:
-        await door.stop()
 
 
 def exact_nonce(chain: DevChain, wallet: str) -> Lie:
@@ -86,7 +70,7 @@ def lost() -> Lie:
 
 
 @pytest.fixture
-async def world(chain: DevChain, doors: list[LyingProxy], database: Database) -> AsyncIterator[World]:
+async def world(chain: DevChain, operators: list[LyingProxy], database: Database) -> AsyncIterator[World]:
     clean = await chain.rpc("evm_snapshot")
     await chain.mint(WALLET, STOCK)
     await chain.fund_gas(WALLET, 10**18)
@@ -106,9 +90,9 @@ def buyer(number: int) -> str:
     return to_checksum("0x" + keccak(b"buyer" + bytes([number]))[12:].hex())
 
 
-async def live(world: World, doors: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
+async def live(world: World, operators: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
     """Cycles of senders, the next of which begins where the one before died, until all is final."""
-    pool = Pool([door.config for door in doors], chain_id=CHAIN_ID, timeout=2.0)
+    pool = Pool([door.config for door in operators], chain_id=CHAIN_ID, timeout=2.0)
     view = PoolWalletChain(pool, wallet=WALLET, token=TOKEN)
 
     def checkpoint(name: str) -> None:
@@ -162,33 +146,35 @@ LIES: dict[str, dict[str, Lie]] = {
 
 @pytest.mark.parametrize("lie", [pytest.param(name, marks=pytest.mark.prove) for name in LIES])
 async def test_one_liar_among_three_costs_nobody_anything(
-    world: World, chain: DevChain, doors: list[LyingProxy], lie: str
+    world: World, chain: DevChain, operators: list[LyingProxy], lie: str
 ) -> None:
     await owed(world)
     for method, told in LIES[lie].items():
-        doors[0].always(told, method)
-    await live(world, doors, ["stored"])
+        operators[0].always(told, method)
+    await live(world, operators, ["stored"])
     await paid_once(world, chain)
 
 
 async def test_everything_at_once_and_a_sender_that_dies(
-    world: World, chain: DevChain, doors: list[LyingProxy]
+    world: World, chain: DevChain, operators: list[LyingProxy]
 ) -> None:
     """The exact nonce at every node, answers lost, bytes forgotten, receipts and logs hidden, a node that lags, and deaths."""
     await owed(world)
-    alpha, beta, gamma = doors
-    for door in doors:
+    alpha, beta, gamma = operators
+    for door in operators:
         door.always(exact_nonce(chain, WALLET), "eth_sendRawTransaction")
         door.always(instead([]), "eth_getLogs")
     alpha.always(instead(None), "eth_getTransactionReceipt")
     beta.then(lost(), lost(), forgets(2), method="eth_sendRawTransaction")
     gamma.then(forgets(2), forgets(2), lost(), method="eth_sendRawTransaction")
     gamma.then(*[stale_head(10)] * 5, method="eth_blockNumber")
-    await live(world, doors, ["nonce_taken", "signed", "stored", "broadcast", "mined"])
+    await live(world, operators, ["nonce_taken", "signed", "stored", "broadcast", "mined"])
     await paid_once(world, chain)
 
 
-async def test_blocks_that_are_taken_back_while_it_pays(world: World, chain: DevChain, doors: list[LyingProxy]) -> None:
+async def test_blocks_that_are_taken_back_while_it_pays(
+    world: World, chain: DevChain, operators: list[LyingProxy]
+) -> None:
     """The same bytes go out again, and no other signature is asked for."""
     await owed(world)
     reorgs = [0]
@@ -198,6 +184,6 @@ async def test_blocks_that_are_taken_back_while_it_pays(world: World, chain: Dev
             reorgs[0] += 1
             await chain.rpc("anvil_reorg", 3, [])
 
-    await live(world, doors, ["stored", "mined"], between)
+    await live(world, operators, ["stored", "mined"], between)
     assert reorgs[0] >= 1
     await paid_once(world, chain)

@@ -4,12 +4,12 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-from onramp.dev.devchain import DevChain, running
+from onramp.dev.devchain import DevChain
 from tests.crash.case import SECONDS, Case, on_sqlite
 from treasury.sender import CHECKPOINTS
 
@@ -17,12 +17,6 @@ AT_ONCE = 3
 EACH = [(kind, name) for kind in ("payout", "sweep") for name in CHECKPOINTS]
 SOME = [("sweep", "signed"), ("payout", "stored"), ("sweep", "broadcast"), ("pipeline", "stored")]
 """Around the signature it matters most; `make prove` dies at the others too."""
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
 
 
 async def killed(deaths: Iterable[tuple[str, str]], chain: DevChain, home: Path, url_of: Callable[[Path], str]) -> None:

@@ -1,6 +1,6 @@
 """Sweeps that must not happen, over real HTTP before a real Safe: each is refused with its code, found in the trail, and moves nothing."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kit.audit.table import entries
-from onramp.dev.devchain import DevChain, running
+from onramp.dev.devchain import DevChain
 from onramp.dev.machine import ROOT
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import Desk, desk
@@ -26,12 +26,6 @@ pytestmark = pytest.mark.skipif(
 )
 ORDER = {"asset": "MUSD", "amount": "5000.01"}
 """Above sweeps.approval_above; the first one to a Safe is made small, and waits for a person all the same."""
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
 
 
 @dataclass(frozen=True, slots=True)

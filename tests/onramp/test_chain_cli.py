@@ -3,21 +3,11 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from onramp.dev import devchain
 from onramp.dev.devchain import DevChain
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with devchain.running() as running:
-        yield running
 
 
 def status(folder: Path, urls: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from chain.types import keccak, to_checksum
 from onramp.dev.anvil import Anvil, AnvilError, free_port
 from onramp.dev.artifacts import call_data
 from onramp.dev.deploy import deploy
-from onramp.dev.devchain import CHAIN_ID, DevChain, running
+from onramp.dev.devchain import CHAIN_ID, DevChain
 from onramp.dev.machine import ROOT
 from onramp.dev.rpc import Rpc, RpcError
 
@@ -27,12 +26,6 @@ pytestmark = pytest.mark.skipif(
 CANONICAL_MUSD = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
 BUYER = to_checksum("0x" + "bb" * 20)
 ONE = 10**18
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
 
 
 async def view(chain: DevChain, to: str, signature: str, returns: str, *values: Any) -> Any:

@@ -1,7 +1,7 @@
 """The three operators before the development node: each answers, and each can be made to misbehave."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -12,7 +12,7 @@ from chain.nodes import parse_nodes
 from chain.pool import Pool
 from chain.types import to_checksum
 from onramp.dev.artifacts import call_data
-from onramp.dev.devchain import CHAIN_ID, DevChain, running
+from onramp.dev.devchain import CHAIN_ID, DevChain
 from onramp.dev.machine import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -22,19 +22,6 @@ pytestmark = pytest.mark.skipif(
 CANONICAL_MUSD = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
 BUYER = to_checksum("0x" + "bb" * 20)
 ONE = 10**18
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-def chain(shared: DevChain) -> Iterator[DevChain]:
-    yield shared
-    for proxy in shared.proxies:
-        proxy.honest()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain, running
+from onramp.dev.devchain import DevChain
 from onramp.dev.run import SETTLEMENT
 from onramp.dev.wallet import dev_wallet
 from onramp.doctor import _environment
@@ -20,12 +20,6 @@ from onramp.server import start_app
 from onramp.settings import SettingsError, load
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
 
 
 @pytest.fixture

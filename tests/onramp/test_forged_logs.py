@@ -1,39 +1,19 @@
 """One operator of three invents what eth_getLogs tells: nobody's delivery is taken for another's, and none is hidden."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 
 from chain.erc20 import topic_of
-from onramp.dev import devchain
 from onramp.dev.devchain import DevChain
 from tests.chain import lying
 from tests.chain.lying import LyingProxy
-from tests.onramp.conftest import Ahead, Start, replica
+from tests.onramp.conftest import Ahead, Service, Start, replica
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
 
 LOGS = "eth_getLogs"
 STRANGER = wallet(99)
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with devchain.running() as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def operators(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
-    three = [LyingProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")]
-    for proxy in three:
-        await proxy.start()
-    yield three
-    for proxy in three:
-        await proxy.stop()
 
 
 def before(chain: DevChain, operators: list[LyingProxy]) -> dict[str, Any]:
@@ -65,6 +45,15 @@ def inventing(chain: DevChain, recipient: str, amount: int) -> lying.Lie:
     return tell
 
 
+async def bought(service: Service, clock: Ahead, buyer: str, amount: str) -> str:
+    """A purchase that waits for its transfer, begun once the worker has looked at the chain."""
+    await asyncio.sleep(1.5)
+    _, made = await service.create(walletAddress=buyer)
+    pay(service, clock, made, amount)
+    session: str = made["id"]
+    return session
+
+
 async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
     start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
 ) -> None:
@@ -72,11 +61,9 @@ async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
     service, clock, buyer = await start(**options), Ahead(), wallet(31)
     operators[0].always(paying(STRANGER), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
-        await asyncio.sleep(1.5)
-        _, made = await service.create(walletAddress=buyer)
-        pay(service, clock, made, "6.00")
+        session = await bought(service, clock, buyer, "6.00")
         tx_hash = await send(chain, SENDER, buyer, 6 * UNIT)
-        proof = await until(service, made["id"], "confirmed")
+        proof = await until(service, session, "confirmed")
     assert proof["txHash"] == tx_hash
 
 
@@ -87,15 +74,13 @@ async def test_somebody_elses_transfer_told_as_the_buyers_is_no_mismatch(
     service, clock, buyer = await start(**options), Ahead(), wallet(32)
     operators[0].always(paying(buyer), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
-        await asyncio.sleep(1.5)
-        _, made = await service.create(walletAddress=buyer)
-        pay(service, clock, made, "8.00")
+        session = await bought(service, clock, buyer, "8.00")
         await send(chain, SENDER, STRANGER, 8 * UNIT)
         for _ in range(20):
-            assert (await delivery(service, made["id"]))["status"] == "awaiting"
+            assert (await delivery(service, session))["status"] == "awaiting"
             await asyncio.sleep(0.2)
         tx_hash = await send(chain, SENDER, buyer, 8 * UNIT)
-        proof = await until(service, made["id"], "confirmed")
+        proof = await until(service, session, "confirmed")
     assert proof["txHash"] == tx_hash
 
 
@@ -106,12 +91,10 @@ async def test_an_invented_transfer_does_not_stand_before_the_true_one(
     service, clock, buyer = await start(**options), Ahead(), wallet(33)
     operators[0].always(inventing(chain, buyer, 9 * UNIT), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
-        await asyncio.sleep(1.5)
-        _, made = await service.create(walletAddress=buyer)
-        pay(service, clock, made, "9.00")
+        session = await bought(service, clock, buyer, "9.00")
         await asyncio.sleep(2)
         tx_hash = await send(chain, SENDER, buyer, 9 * UNIT)
-        proof = await until(service, made["id"], "confirmed")
+        proof = await until(service, session, "confirmed")
     assert proof["txHash"] == tx_hash
 
 
@@ -123,8 +106,6 @@ async def test_a_transfer_only_one_honest_operator_tells_is_found_by_its_receipt
     for pruned in operators[:2]:
         pruned.always(lying.instead([]), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
-        await asyncio.sleep(1.5)
-        _, made = await service.create(walletAddress=buyer)
-        pay(service, clock, made, "2.00")
+        session = await bought(service, clock, buyer, "2.00")
         await send(chain, SENDER, buyer, 2 * UNIT)
-        await until(service, made["id"], "confirmed")
+        await until(service, session, "confirmed")

@@ -1,57 +1,14 @@
 """Purchases while nodes are away, lie about the chain, or the chain itself stands still: they go on, or wait and say why."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from onramp.dev import devchain
 from onramp.dev.devchain import DevChain
-from onramp.dev.wallet import DevWallet, dev_wallet
-from tests.onramp.conftest import Ahead, Service, Start, replica
-
-WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "janitor")
-UNIT = 10**18
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[DevChain]:
-    with devchain.running() as running:
-        yield running
-
-
-@pytest.fixture
-def chain(shared: DevChain) -> Iterator[DevChain]:
-    yield shared
-    for proxy in shared.proxies:
-        proxy.honest()
-
-
-@asynccontextmanager
-async def shop(start: Start, url: str, chain: DevChain, tmp_path: Path) -> AsyncIterator[tuple[Service, DevWallet]]:
-    """The whole service in payout mode on the real chain: API and workers, events delivered."""
-    wallet = dev_wallet(tmp_path)
-    await chain.mint(wallet.address, 1_000 * UNIT)
-    await chain.fund_gas(wallet.address, UNIT)
-    settings: dict[str, Any] = {
-        "MEZO_RPC_URLS": SecretStr(",".join(chain.rpc_urls)),
-        "CHAIN_AGREEMENT": 2,
-        "MUSD_TOKEN_ADDRESS": chain.deployment.musd,
-        "HOT_WALLET_ADDRESS": wallet.address,
-        "HOT_WALLET_KEYSTORE": wallet.keystore,
-        "HOT_WALLET_PASSWORD": SecretStr(wallet.password),
-    }
-    service = await start(**settings)
-    service.sandbox.sender.endpoint.url = f"{service.api}/api/v1/webhooks/stripe"
-    async with replica(url, service, Ahead(), WORKERS, **settings):
-        async with asyncio.timeout(60):
-            while (await service.create(sourceAmount="1"))[0] != 201:
-                await asyncio.sleep(0.3)
-        yield service, wallet
+from tests.onramp.conftest import Service, Start
+from tests.onramp.shop import UNIT, shop
 
 
 async def buy(service: Service, number: int, amount: str = "5") -> dict[str, Any]:

@@ -1,15 +1,12 @@
 """Observe mode on a real chain: somebody else delivers, the service believes a known sender's transfer alone, and each one once."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from pydantic import SecretStr
 
 from chain.erc20 import encode_transfer
-from onramp.dev import devchain
 from onramp.dev.devchain import DevChain
 from tests.onramp.conftest import Ahead, Service, Start, replica
 
@@ -17,12 +14,6 @@ SENDER = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"
 STRANGER = "0x976EA74026E726554dB657fA54763abd0C3a0aa9"
 UNIT = 10**18
 WORKERS = ("inbox", "reconcile", "deliveries")
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with devchain.running() as running:
-        yield running
 
 
 async def send(chain: DevChain, sender: str, to: str, amount: int) -> str:

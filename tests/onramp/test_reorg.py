@@ -1,26 +1,17 @@
 """The chain takes a confirmed delivery's block back: an alarm, the delivery waits again and says why, and is confirmed by itself."""
 
 import asyncio
-from collections.abc import Iterator
 
-import pytest
 from eth_account import Account
 
 from chain.erc20 import encode_transfer
 from onramp.core import Core
-from onramp.dev import devchain
 from onramp.dev.devchain import CHAIN_ID, DevChain
 from tests.onramp.conftest import Ahead, Start, replica
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, settings, until, wallet
 
 # The sixth account of anvil's public test mnemonic.
 SENDER_KEY = "0x8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba"
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with devchain.running() as running:
-        yield running
 
 
 async def signed(chain: DevChain, to: str, amount: int) -> str:

@@ -1,7 +1,7 @@
 """The cold wallet proves itself: a true 3-of-5 Safe passes, and everything that only looks like it is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,26 +10,13 @@ from chain.nodes import parse_nodes
 from chain.pool import Pool
 from chain.types import to_checksum
 from onramp.dev.artifacts import call_data
-from onramp.dev.devchain import CHAIN_ID, DevChain, running
+from onramp.dev.devchain import CHAIN_ID, DevChain
 from tests.treasury.safes import Safes, parrot
 from treasury.cold.identity import ColdPin, Unverified, Verified, judge
 from treasury.cold.service import PoolColdWallet, pin_of
 
 HOT = to_checksum("0x" + "a0" * 20)
 ELSE = to_checksum("0x" + "e1" * 20)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-def chain(shared: DevChain) -> Iterator[DevChain]:
-    yield shared
-    for proxy in shared.proxies:
-        proxy.honest()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Money comes back from a real Safe by three owners' signatures on what we prepared, and by nothing less."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -12,19 +12,13 @@ from chain.pool import Pool
 from chain.types import keccak, to_checksum
 from onramp.dev.artifacts import call_data
 from onramp.dev.deploy import DeployError
-from onramp.dev.devchain import CHAIN_ID, DevChain, running
+from onramp.dev.devchain import CHAIN_ID, DevChain
 from tests.treasury.safes import Safes, sign
 from treasury.cold.refill import Refill, prepare
 from treasury.cold.service import PoolColdWallet
 
 HOT = to_checksum("0x" + "a0" * 20)
 MUSD = 10**18
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    with running() as started:
-        yield started
 
 
 @pytest.fixture

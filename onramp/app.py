@@ -1,33 +1,24 @@
-"""The one place where things are joined: what `onramp.core` chose becomes workers, and an API with its route table."""
+"""The API: what `onramp.core` chose and the workers beside it, joined with the route table."""
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
-from datetime import timedelta
 
 from aiohttp import web
 
 from chain.deployments import deployment
-from chain.nodes import parse_ws
-from chain.wakeups import WakeUps
-from kit.audit.worker import Sealer, SealMetrics
 from kit.group import Gather
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.http.routes import GUARD, LIMITER, Route, add_routes
-from kit.worker import Runner, Worker, WorkerMetrics
+from kit.worker import Runner
 from onramp import checks, governing, operating
 from onramp.api_keys import routes as key_routes
 from onramp.api_keys.keeper import Keeper
 from onramp.audit import routes as audit_routes
 from onramp.checkout import routes as checkout_routes
 from onramp.core import Core, open_core
-from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.guard import Guard
 from onramp.health import Check, Health
 from onramp.invitations import routes as invitation_routes
-from onramp.janitor import Janitor, StateMetrics
 from onramp.limits.counter import MemoryCounts, SharedCounts
 from onramp.limits.limiter import Limiter
 from onramp.limits.policy import Kind, Rate, parse_rate
@@ -41,24 +32,16 @@ from onramp.sessions import routes as session_routes
 from onramp.sessions import service as session_service
 from onramp.sessions.live import Live
 from onramp.sessions.model import Session
-from onramp.sessions.proof import StripePaymentProof
-from onramp.sessions.reconcile import ReconcileWorker
-from onramp.settings import Settings, networks, split
+from onramp.settings import Settings, networks
 from onramp.starting import prepare
 from onramp.treasury_api import book_orders, pausing, payout_orders, policy_orders, refills, sweep_orders
 from onramp.treasury_api import ledger as ledger_routes
 from onramp.treasury_api import routes as treasury_routes
 from onramp.webhooks import routes as webhook_routes
 from onramp.webhooks.intake import BODY_LIMIT, Intake, WebhookMetrics
-from onramp.webhooks.worker import InboxWorker
-from treasury.metrics import PrometheusTreasuryMetrics
-from treasury.onchain import PoolWalletChain
-from treasury.pause.service import StoredGate
-from treasury.policy.rules import ActivePolicy
-from treasury.sender import Sender, SenderConfig
-from treasury.sweeps.ordering import Orders
+from onramp.workers import WORKERS, beside, make_deliveries, make_workers, orders_of
 
-WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
+FURNITURE = web.AppKey("furniture", Furniture)
 
 
 def make_limiter(core: Core) -> Limiter:
@@ -71,124 +54,6 @@ def make_limiter(core: Core) -> Limiter:
         "auth": parse_rate(settings.RATE_LIMIT_AUTH),
     }
     return Limiter(counts, rates, networks(settings.TRUSTED_PROXIES), core.clock, core.registry)
-
-
-def make_deliveries(core: Core, changed: Callable[[], None]) -> DeliveriesWorker:
-    """What reads the chain: a worker, and at once for a wallet that asks."""
-    wallet = [core.rules.hot_wallet] if core.rules.hot_wallet else []
-    senders = frozenset(core.settings.delivery_senders if core.rules.mode == "observe" else wallet)
-    return DeliveriesWorker(
-        core.database,
-        core.pool,
-        core.rules,
-        senders,
-        core.clock,
-        DeliveryMetrics(core.registry),
-        changed,
-        core.pace,
-    )
-
-
-def make_workers(
-    core: Core,
-    only: Collection[str] = WORKERS,
-    *,
-    deliveries: DeliveriesWorker | None = None,
-    changed: Callable[[], None] = lambda: None,
-    webhook_metrics: WebhookMetrics | None = None,
-    checkpoint: Callable[[str], None] = lambda _: None,
-) -> Runner:
-    """The workers asked for. `changed` is told when a session moved; `checkpoint` when the sender passed a step."""
-    metrics = WorkerMetrics(core.registry)
-    # Unique among all processes that share the database: leases name it.
-    owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{core.ids.new('')[:8]}"
-    runner: Runner
-
-    def paid() -> None:
-        runner.wake("treasury")
-        runner.wake("deliveries")
-        changed()
-
-    made: dict[str, Worker] = {}
-    if "inbox" in only:
-        made["inbox"] = InboxWorker(
-            core.database,
-            core.refresher,
-            core.clock,
-            owner,
-            webhook_metrics or WebhookMetrics(core.registry),
-            metrics,
-            paid,
-        )
-    if "reconcile" in only:
-        made["reconcile"] = ReconcileWorker(
-            core.database, core.stripe, core.creator, core.refresher, core.clock, owner, metrics, paid
-        )
-    if "deliveries" in only:
-        made["deliveries"] = deliveries or make_deliveries(core, changed)
-    if "treasury" in only and core.signer is not None and core.rules.hot_wallet is not None:
-        policy = governing.active_policy(core.settings, core.rules, core.rules.hot_wallet, core.screening)
-        made["treasury"] = Sender(
-            config=SenderConfig(
-                chain_id=core.rules.chain_id,
-                wallet=core.rules.hot_wallet,
-                token=core.rules.token,
-                max_in_flight=core.settings.HOT_WALLET_PIPELINE,
-            ),
-            database=core.database,
-            chain=PoolWalletChain(core.pool, wallet=core.rules.hot_wallet, token=core.rules.token),
-            signer=core.signer,
-            proof=StripePaymentProof(core.database, core.stripe, core.rules),
-            clock=core.clock,
-            ids=core.ids,
-            metrics=PrometheusTreasuryMetrics(core.registry),
-            checkpoint=checkpoint,
-            cold=core.cold,
-            gate=StoredGate(),
-            rules=policy,
-            orders=orders_of(core, policy),
-        )
-    if "audit" in only:
-        made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))
-    if "janitor" in only:
-        made["janitor"] = Janitor(
-            core.database,
-            core.clock,
-            StateMetrics(core.registry),
-            core.screening,
-            metrics,
-            timedelta(days=core.settings.PRIVACY_RETENTION_DAYS),
-        )
-    runner = Runner(made.values(), core.clock, metrics)
-    return runner
-
-
-def orders_of(core: Core, policy: ActivePolicy) -> Orders | None:
-    """Where sweeps come from; None without a cold wallet to sweep to."""
-    if core.cold is None or core.rules.hot_wallet is None:
-        return None
-    return Orders(policy, core.cold, core.rules.hot_wallet, core.ids)
-
-
-@asynccontextmanager
-async def beside(core: Core, runner: Runner | None) -> AsyncIterator[None]:
-    """What a process that stays up keeps going beside requests and workers: the watch over the nodes, and their wake-ups."""
-
-    def wake() -> None:
-        core.pace.told()
-        if runner is not None:
-            runner.wake("deliveries")
-            runner.wake("treasury")
-
-    ups = WakeUps(parse_ws(core.settings.MEZO_WS_URLS.get_secret_value()), core.http, wake)
-    core.watch.start()
-    if runner is not None:
-        ups.start()
-    try:
-        yield
-    finally:
-        await ups.stop()
-        await core.watch.stop()
 
 
 def routes(settings: Settings) -> list[Route]:
@@ -260,7 +125,7 @@ def make_app(
                 else None
             )
 
-            async def read(keys: "Collection[str]") -> dict[str, Session]:
+            async def read(keys: Collection[str]) -> dict[str, Session]:
                 async with core.database.read() as connection:
                     return await session_service.get_many(connection, keys)
 
@@ -304,7 +169,7 @@ def make_app(
             limiter = make_limiter(core)
             app[LIMITER] = limiter
             furniture = Furniture(
-                origins=split(settings.ALLOWED_ORIGINS),
+                origins=settings.origins,
                 ids=core.ids,
                 metrics=HttpMetrics(core.registry),
                 https=settings.is_production,
@@ -340,6 +205,3 @@ def make_app(
     app.on_shutdown.append(close_streams)
     app.cleanup_ctx.append(run)
     return app
-
-
-FURNITURE = web.AppKey("furniture", Furniture)

@@ -18,12 +18,13 @@ from kit.database import Database, connect
 from kit.ids import RandomIds
 from kit.logs import get_logger
 from kit.pool_metrics import PoolMetrics
+from onramp.consistency import MAINNET
 from onramp.screening.listing import Screening, ScreeningMetrics
 from onramp.screening.oracle import Oracle
 from onramp.sessions.create import Creator
 from onramp.sessions.refresh import Refresher
 from onramp.sessions.rules import SessionRules
-from onramp.settings import MAINNET, Settings
+from onramp.settings import Settings
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
 from treasury.cold.service import PoolColdWallet

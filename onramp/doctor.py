@@ -10,14 +10,14 @@ from chain.errors import ChainError
 from chain.pool import Pool
 from kit.clock import SystemClock
 from kit.database import DATABASE_ERRORS, reason_of
-from kit.keyring import is_weak
 from kit.logs import redact
 from kit.problems import Problem
 from onramp import checks, governing
+from onramp.consistency import guessable
 from onramp.core import Core, open_core
 from onramp.limits.counter import SharedCounts
 from onramp.screening.listing import ListError, Screening, ScreeningMetrics
-from onramp.settings import SHORT_TOKEN, Settings, SettingsError, load
+from onramp.settings import Settings, SettingsError, load
 from treasury.policy import service
 from treasury.policy.reading import PolicyError
 from treasury.policy.stored import digest
@@ -60,21 +60,14 @@ async def examine() -> list[Finding]:
 
 
 def _environment(settings: Settings) -> str:
+    warnings = guessable(settings)
+    if not settings.DATA_KEYS.get_secret_value():
+        warnings.append(
+            "DATA_KEYS is not set, and a key that everybody knows protects nothing: set one before anything real is stored"
+        )
     is_screened = settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE
     screened = "" if is_screened else ", SANCTIONS_LIST is not set: nobody is screened"
-    return settings.ENVIRONMENT + "".join(f", {warning}" for warning in _weak(settings)) + screened
-
-
-def _weak(settings: Settings) -> list[str]:
-    """Secrets that somebody can guess; production refuses them."""
-    found = []
-    if settings.ring.is_weak:
-        found.append("DATA_KEYS protects nothing: set a random key before anything real is stored")
-    if settings.JWT_SECRETS.get_secret_value() and any(is_weak(key) for key in settings.jwt_secrets):
-        found.append("JWT_SECRETS holds a typed key: `openssl rand -hex 32` makes one")
-    if 0 < len(settings.METRICS_TOKEN.get_secret_value()) < SHORT_TOKEN:
-        found.append(f"METRICS_TOKEN is shorter than {SHORT_TOKEN} characters")
-    return found
+    return settings.ENVIRONMENT + "".join(f", {warning}" for warning in warnings) + screened
 
 
 def _policy(core: Core) -> Callable[[], Awaitable[str]]:

@@ -10,10 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from kit.logs import configure, get_logger
-from onramp.app import beside, make_app, make_workers
+from onramp.app import make_app
 from onramp.core import Core, StartError, open_core
 from onramp.settings import Settings
 from onramp.starting import prepare
+from onramp.workers import beside, make_workers
 from treasury.signers.protocol import SignerError
 
 log = get_logger(__name__)

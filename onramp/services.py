@@ -1,4 +1,4 @@
-"""What the running service is made of, chosen in `onramp.app` and nowhere else."""
+"""What the running service is made of, joined in `onramp.app` and nowhere else."""
 
 import asyncio
 from dataclasses import dataclass

@@ -11,17 +11,12 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from chain.settings import ChainSettings
 from chain.types import to_checksum
 from kit.database import normalise_url
-from kit.keyring import DEVELOPMENT, KeyRing, is_weak, parse_key
+from kit.keyring import DEVELOPMENT, KeyRing, parse_key
 from kit.money import parse_units
 from onramp import secret_files
+from onramp.consistency import problems_of
 from onramp.limits.policy import parse_rate
 from treasury.settings import TreasurySettings
-
-MAINNET = 31612
-SHORT_TOKEN = 16
-"""Characters; whoever reads the metrics knows how much money is where."""
-SETTLEMENT_NETWORKS = frozenset({"ethereum", "base", "polygon", "avalanche", "optimism"})
-"""EVM networks on which Stripe delivers USDC (docs.stripe.com/crypto/onramp/standalone-onramp-guide, and its 2026 previews)."""
 
 
 class Settings(BaseSettings, ChainSettings, TreasurySettings):
@@ -148,8 +143,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        problems = [*_money_problems(self), *(_production_problems(self) if self.is_production else ())]
-        if problems:
+        if problems := problems_of(self):
             raise ValueError("; ".join(problems))
         return self
 
@@ -197,6 +191,11 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
         return not self.is_production if self.CHECKOUT_PAGE is None else self.CHECKOUT_PAGE
 
     @property
+    def origins(self) -> list[str]:
+        """Of the dApp; `*`, any, in development alone."""
+        return split(self.ALLOWED_ORIGINS)
+
+    @property
     def delivery_senders(self) -> tuple[str, ...]:
         """Observe mode: whose transfers count."""
         return tuple(split(self.DELIVERY_SENDERS))
@@ -223,68 +222,6 @@ def networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
 def split(text: str) -> list[str]:
     """The items of a comma-separated value."""
     return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _money_problems(settings: Settings) -> list[str]:
-    problems = []
-    low, high = settings.minor_limits
-    if not 0 < low <= high:
-        problems.append("SESSION_MIN_AMOUNT must be above zero and not above SESSION_MAX_AMOUNT")
-    if settings.DELIVERY_MODE == "observe" and not settings.delivery_senders:
-        problems.append("DELIVERY_SENDERS is required in observe mode: only transfers from these addresses count")
-    if settings.DELIVERY_MODE == "payout":
-        if settings.STRIPE_DESTINATION_CURRENCY != "usdc":
-            problems.append("STRIPE_DESTINATION_CURRENCY must be usdc in payout mode: MUSD is paid one for one")
-        if settings.STRIPE_DESTINATION_NETWORK not in SETTLEMENT_NETWORKS:
-            problems.append(
-                f"STRIPE_DESTINATION_NETWORK must be one of {', '.join(sorted(SETTLEMENT_NETWORKS))} in payout mode"
-            )
-    try:
-        settings.cold_pin(settings.CHAIN_ID)
-    except ValueError as error:
-        problems.append(str(error))
-    secret = settings.STRIPE_SECRET_KEY.get_secret_value()
-    if settings.CHAIN_ID == MAINNET and secret.startswith(("sk_test_", "rk_test_")):
-        problems.append("STRIPE_SECRET_KEY is a test key, and CHAIN_ID 31612 pays real money")
-    return problems
-
-
-def _production_problems(settings: Settings) -> list[str]:
-    problems = []
-    required = {
-        "STRIPE_SECRET_KEY": settings.STRIPE_SECRET_KEY.get_secret_value(),
-        "STRIPE_PUBLISHABLE_KEY": settings.STRIPE_PUBLISHABLE_KEY,
-        "STRIPE_WEBHOOK_SECRETS": settings.STRIPE_WEBHOOK_SECRETS.get_secret_value(),
-        "METRICS_TOKEN": settings.METRICS_TOKEN.get_secret_value(),
-        "DATA_KEYS": settings.DATA_KEYS.get_secret_value(),
-    }
-    if any(is_weak(key) for key in settings.data_keys if settings.DATA_KEYS.get_secret_value()):
-        problems.append("DATA_KEYS holds a development or typed key; `openssl rand -hex 32` makes one")
-    if settings.JWT_SECRETS.get_secret_value() and any(is_weak(key) for key in settings.jwt_secrets):
-        problems.append("JWT_SECRETS holds a typed key; `openssl rand -hex 32` makes one")
-    if 0 < len(settings.METRICS_TOKEN.get_secret_value()) < SHORT_TOKEN:
-        problems.append(f"METRICS_TOKEN is shorter than {SHORT_TOKEN} characters")
-    if settings.DELIVERY_MODE == "payout":
-        required |= {
-            "SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS,
-            "HOT_WALLET_ADDRESS": settings.HOT_WALLET_ADDRESS or "",
-        }
-        if settings.HOT_WALLET_SIGNER == "local":
-            problems.append(
-                "HOT_WALLET_SIGNER=local keeps the key on this machine, and production takes aws-kms or gcp-kms"
-            )
-        if settings.GCP_KMS_ENDPOINT:
-            problems.append("GCP_KMS_ENDPOINT names a test server; production asks Google")
-    problems += [f"{name} is required in production" for name, value in required.items() if not value]
-    if settings.DATABASE_URL.get_secret_value().startswith("sqlite"):
-        problems.append("DATABASE_URL: SQLite is for development, and production takes Postgres")
-    if not settings.STRIPE_API_BASE.startswith("https://"):
-        problems.append("STRIPE_API_BASE points at a sandbox; production talks to Stripe over https")
-    if "*" in split(settings.ALLOWED_ORIGINS):
-        problems.append("ALLOWED_ORIGINS: production takes exact origins, not *")
-    if settings.CHAIN_ID == MAINNET and (problem := settings.agreement_problem()):
-        problems.append(problem)
-    return problems
 
 
 class SettingsError(Exception):

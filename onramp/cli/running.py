@@ -32,8 +32,8 @@ def serve(
 
     Example: [bold]onramp serve --no-workers[/bold]
     """
-    from onramp.app import WORKERS
     from onramp.server import serve_forever
+    from onramp.workers import WORKERS
 
     with _starting():
         serve_forever(settings(), WORKERS if workers else ())
@@ -48,8 +48,8 @@ def work(
 
     Example: [bold]onramp work --only treasury,deliveries[/bold]
     """
-    from onramp.app import WORKERS
     from onramp.server import work_forever
+    from onramp.workers import WORKERS
 
     chosen = tuple(name.strip() for name in only.split(",") if name.strip()) or WORKERS
     unknown = set(chosen) - set(WORKERS)

@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
-from onramp.app import WORKERS, make_app
+from onramp.app import make_app
 from onramp.cli.output import Refused
 from onramp.dev.anvil import free_port
 from onramp.dev.api_keys import dev_api_keys
@@ -26,6 +26,7 @@ from onramp.dev.wallet import DevWallet, dev_wallet
 from onramp.sandbox.app import SandboxConfig, make_sandbox
 from onramp.server import run_with_uvloop, set_up_logs, start_app, until_told
 from onramp.settings import Settings, load
+from onramp.workers import WORKERS
 
 STOCK: Final = 100_000 * 10**18
 GAS: Final = 10**18

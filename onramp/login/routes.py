@@ -17,7 +17,7 @@ from kit.problems import Problem
 from onramp.login import service, shapes
 from onramp.login.message import Message, MessageError, check, nonce_in, parse, render
 from onramp.services import SERVICES
-from onramp.settings import Settings, split
+from onramp.settings import Settings
 
 NONCE_LIFETIME: Final = timedelta(minutes=10)
 STATEMENT: Final = "Log in to see your MUSD purchases. This moves no money."
@@ -25,7 +25,7 @@ STATEMENT: Final = "Log in to see your MUSD purchases. This moves no money."
 
 def origin_of(given: str | None, settings: Settings) -> str:
     """The site that the message names: the page's own where it is allowed, else the first that is."""
-    allowed = split(settings.ALLOWED_ORIGINS)
+    allowed = settings.origins
     if given is not None and (given in allowed or ("*" in allowed and given.startswith(("http://", "https://")))):
         return given
     exact = [origin for origin in allowed if origin != "*"]

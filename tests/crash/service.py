@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 import kit.database
 from kit.database import Database
-from onramp.app import WORKERS
 from onramp.server import serve_forever
 from onramp.settings import load
+from onramp.workers import WORKERS
 
 TABLES = ("sessions", "webhook_events", "treasury_payouts", "treasury_transactions", "treasury_attempts")
 _touched: set[int] = set()

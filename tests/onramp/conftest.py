@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kit.database import Database, connect
-from onramp.app import make_app, make_workers
+from onramp.app import make_app
 from onramp.core import Core, open_core
 from onramp.dev.anvil import free_port
 from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
@@ -22,6 +22,7 @@ from onramp.server import start_app
 from onramp.sessions.table import sessions
 from onramp.settings import load
 from onramp.starting import prepare
+from onramp.workers import make_workers
 from treasury import inventory
 
 HOT_WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"

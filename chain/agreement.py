@@ -1,8 +1,8 @@
 """Asking every operator one question, and deciding what was said.
 
 A node that says otherwise than the agreed answer is set aside: its word counts for nothing on its own, but it goes on
-being asked, and comes back when it says what the others say. Errors and nulls are silence, which is never held against
-anyone: a null receipt means only that this node does not know.
+being asked, and comes back when it says what the others say of what it was set aside for. Errors and nulls are silence,
+which is never held against anyone: a null receipt means only that this node does not know.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from chain.batch import Gathering
+from chain.dissent import MOST_TRIES, REFUSED, Contested
 from chain.errors import CallReverted, Malformed, NoAgreement, NodeError
 from chain.metrics import ChainMetrics
 from chain.node import Node
@@ -171,16 +172,27 @@ class Question:
             winner = full.winner()
             if winner is not None and winner in self._vote.voices.values():
                 self._vote = full
+                for word in heard:
+                    word.node.dissent.hurry()
                 return winner
         return None
 
     def _judge(self, winner: bytes) -> None:
-        for word in self._said:
-            if word.opinion != winner:
-                _set_aside(word.node, self._method, self._metrics)
-        for word in self._aside:
+        for word in (*self._said, *self._aside):
             if word.opinion == winner:
-                _readmit(word.node, self._metrics)
+                if word.node.dissent.settle(self._method, self._params):
+                    readmit(word.node, self._metrics)
+            else:
+                self._set_aside(word)
+
+    def _set_aside(self, word: _Said) -> None:
+        node, known = word.node, word.node.set_aside
+        said = word.key if word.refusal is None else REFUSED
+        node.dissent.note(Contested(self._method, self._params, self._vote.needed, self._key, said))
+        self._metrics.dissent(node.name, self._method)
+        if not known:
+            self._metrics.set_aside(node.name, aside=True)
+            log.error("chain.node_set_aside", node=node.name, method=self._method)
 
     async def _hear_later(self, pending: set[asyncio.Task[_Said | _Silent]], winner: bytes) -> None:
         try:
@@ -216,15 +228,30 @@ class Question:
         )
 
 
-def _set_aside(node: Node, method: str, metrics: ChainMetrics) -> None:
-    metrics.dissent(node.name, method)
-    if not node.set_aside:
-        node.set_aside = True
-        metrics.set_aside(node.name, aside=True)
-        log.error("chain.node_set_aside", node=node.name, method=method)
-
-
-def _readmit(node: Node, metrics: ChainMetrics) -> None:
-    node.set_aside = False
+def readmit(node: Node, metrics: ChainMetrics) -> None:
+    """It has taken everything back: its word counts again."""
     metrics.set_aside(node.name, aside=False)
     log.warning("chain.node_readmitted", node=node.name)
+
+
+async def ask_again(node: Node, agree: Callable[..., Awaitable[Agreed]], via: Gathering, metrics: ChainMetrics) -> None:
+    """Put to everyone once more what this node was set aside for: `agree` lets it return where it takes it back."""
+
+    async def once_more(one: Contested) -> None:
+        given_up = one.tries > MOST_TRIES
+        try:
+            await agree(one.method, one.params, k=one.needed, key=one.key, via=via)
+        except CallReverted:
+            return
+        except NoAgreement as error:
+            if node.operator in error.opinions:
+                one.tries = 0
+                return
+            given_up = given_up or not error.opinions
+        # Unless it has just said it anew.
+        if given_up and node.dissent.said(one.method, one.params) is one:
+            node.dissent.settle(one.method, one.params)
+            if not node.set_aside:
+                readmit(node, metrics)
+
+    await asyncio.gather(*(once_more(one) for one in node.dissent.due()))

@@ -257,7 +257,9 @@ def transfers_of(receipt: Receipt) -> list[Transfer]:
 
 
 def _beyond(pool: Pool, operators: tuple[str, ...], block: int) -> dict[str, int]:
-    return {name: head for name, head in pool.heads().items() if name in operators and head >= block}
+    # Whose word was counted, his head is, too, set aside for something else or not.
+    heads = pool.heads(trusted=False)
+    return {name: head for name, head in heads.items() if name in operators and head >= block}
 
 
 async def _waiting(pool: Pool, error: NoAgreement) -> Waiting:

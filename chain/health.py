@@ -25,6 +25,8 @@ class NodeStatus:
     state: State
     head: int | None
     set_aside: bool
+    contradicts: tuple[str, ...]
+    """The methods in which it said otherwise than the others, and has not taken it back."""
     last_error: str | None
     health: Health
     lag: int | None
@@ -71,6 +73,7 @@ def status_of(node: Node, best: int | None) -> NodeStatus:
         node.state,
         node.head,
         node.set_aside,
+        node.dissent.methods,
         node.last_error,
         health_of(node, best),
         max(best - node.head, 0) if best is not None and node.head is not None else None,

@@ -15,6 +15,7 @@ import aiohttp
 from chain.batch import BatchSize
 from chain.budget import UNLIMITED, Budget, Plan
 from chain.coverage import Retention, Window
+from chain.dissent import Dissent
 from chain.errors import (
     BatchRefused,
     Malformed,
@@ -64,7 +65,7 @@ class Node:
         self.operator = config.operator
         self.spectrum = config.spectrum
         self.head: int | None = None
-        self.set_aside = False
+        self.dissent = Dissent(clock)
         self.last_error: str | None = None
         self.budget = Budget(plan, clock)
         self.latency = Latency()
@@ -97,6 +98,11 @@ class Node:
         if self._state in {"cooling", "rate_limited", "wrong_chain"} and self._clock.monotonic() >= self._rest_until:
             return "wrong_chain" if self._state == "wrong_chain" else "untested"
         return self._state
+
+    @property
+    def set_aside(self) -> bool:
+        """Said otherwise than the others, and has not taken all of it back."""
+        return bool(self.dissent)
 
     @property
     def usable(self) -> bool:

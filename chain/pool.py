@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from chain.agreement import Agreed, Key, Question
+from chain.agreement import Agreed, Key, Question, ask_again
 from chain.batch import Gathering
 from chain.budget import UNLIMITED, Plan
 from chain.errors import NoAgreement, NodeError, NotEnoughOperators, Unreachable
@@ -181,8 +181,7 @@ class Pool:
     ) -> list[Answer]:
         """Every node's answer, resting nodes and those set aside included; never raises for what a node does.
 
-        With `until`, one after another is asked, the usable ones in the order of preference, until it is true of an
-        answer; then all others at once.
+        With `until`, one after another, the usable ones as preferred, until it is true of an answer; then all others at once.
         """
         waiting = sorted(self._nodes, key=lambda node: not node.usable)
         answers: list[Answer] = []
@@ -197,12 +196,9 @@ class Pool:
         except NodeError as error:
             return Answer(node.name, error=error)
 
-    def heads(self) -> dict[str, int]:
-        """The newest block each operator has told of, by what was last asked.
-
-        Without those set aside or on another chain.
-        """
-        return self._heads(node for node in self._nodes if not node.set_aside)
+    def heads(self, *, trusted: bool = True) -> dict[str, int]:
+        """The newest block each operator has told of; without other chains, and where `trusted` without those set aside."""
+        return self._heads(node for node in self._nodes if not (trusted and node.set_aside))
 
     def agreed_head(self, k: int | None = None) -> int:
         """The highest block that at least `k` operators have reached: one that boasts moves nothing.
@@ -245,10 +241,7 @@ class Pool:
         return None
 
     async def refresh(self) -> None:
-        """Probe every node that is not resting: chain id where unproved, newest block.
-
-        Callers at the same moment share one probe.
-        """
+        """Probe every node that is not resting: chain id where unproved, newest block. Callers of one moment share a probe."""
         await self._probe.run()
 
     async def close(self) -> None:
@@ -285,6 +278,9 @@ class Pool:
             return
         if best > self._best:
             self._best, self._best_at = best, self._clock.monotonic()
+        for node in self._nodes:
+            if node.set_aside and node.usable:
+                self._later(ask_again(node, self.agree, self.gathering(), self._metrics))
 
     def _later(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

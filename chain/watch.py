@@ -1,22 +1,25 @@
-"""What goes on beside the calls: credits are saved, the node list is read anew, the chain's own pause is looked up."""
+"""What goes on beside the calls: credits are saved, the node list is read anew, the chain's own pause is looked up, operators are compared."""
 
 import asyncio
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Final
 
+from chain.comparison import Comparison, compare
 from chain.credits import SAVE_SECONDS, save
 from chain.errors import ChainError
 from chain.metrics import ChainMetrics
 from chain.nodes import read_nodes
 from chain.pool import Pool
-from chain.types import keccak
+from chain.types import Address, keccak
 from kit.database import Database
 from kit.logs import get_logger
 
 log = get_logger(__name__)
 EVERY_SECONDS: Final = 5.0
 LOCKDOWN_EVERY: Final = 30.0
+COMPARE_EVERY: Final = 60.0
+"""What money depends on is compared whenever it is asked for; this finds a liar where nobody buys."""
 MAINTENANCE: Final = "0x7b7c000000000000000000000000000000000013"
 """Mezo's Maintenance precompile; `getTxLockdown()` says whether user transactions are refused (mezod, docs/emergency-controls.md)."""
 _GET_LOCKDOWN: Final = "0x" + keccak(b"getTxLockdown()")[:4].hex()
@@ -27,13 +30,22 @@ class ChainWatch:
     """One for each process that has a pool."""
 
     def __init__(
-        self, pool: Pool, database: Database, metrics: ChainMetrics, *, nodes_file: Path | None = None
+        self,
+        pool: Pool,
+        database: Database,
+        metrics: ChainMetrics,
+        *,
+        nodes_file: Path | None = None,
+        token: Address | None = None,
+        wallet: Address | None = None,
     ) -> None:
-        """`nodes_file`: see `read_nodes`."""
+        """`nodes_file`: see `read_nodes`. `token` and `wallet`: what operators are compared about; without a token they are not."""
         self._pool = pool
         self._database = database
         self._file = nodes_file
         self._metrics = metrics
+        self._token = token
+        self._wallet = wallet
         self._read_at: float | None = None
         self._since_lockdown = LOCKDOWN_EVERY
         self._task: asyncio.Task[None] | None = None
@@ -55,8 +67,17 @@ class ChainWatch:
         await self._guarded(self._look_up_lockdown())
         await self._guarded(self._save())
 
+    async def compare(self) -> Comparison:
+        """Lay side by side what the operators say of one block. Who contradicts the others is set aside, and logged."""
+        if self._token is None:
+            return Comparison(None)
+        found = await compare(self._pool, self._token, self._wallet)
+        for one in found.contradictions:
+            log.error("chain.operators_differ", detail=str(one))
+        return found
+
     async def _loop(self) -> None:
-        since_save = 0.0
+        since_save = since_compared = 0.0
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             self._reload()
@@ -64,6 +85,10 @@ class ChainWatch:
             if self._since_lockdown >= LOCKDOWN_EVERY:
                 self._since_lockdown = 0.0
                 await self._guarded(self._look_up_lockdown())
+            since_compared += EVERY_SECONDS
+            if since_compared >= COMPARE_EVERY:
+                since_compared = 0.0
+                await self._guarded(self.compare())
             since_save += EVERY_SECONDS
             if since_save >= SAVE_SECONDS:
                 since_save = 0.0
@@ -72,7 +97,7 @@ class ChainWatch:
             for node in self._pool.nodes:
                 self._metrics.budget(node.name, node.budget.used, node.budget.left)
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: Awaitable[object]) -> None:
         try:
             await work
         except ChainError:

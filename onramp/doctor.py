@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from chain.errors import ChainError
-from chain.pool import Pool
 from kit.clock import SystemClock
 from kit.database import DATABASE_ERRORS, reason_of
 from kit.logs import redact
@@ -47,7 +46,7 @@ async def examine() -> list[Finding]:
             _finding("database", checks.database_check(core.database)),
             _finding("migrations", checks.migrations_check(core.database)),
             _redis(settings),
-            _nodes(core.pool),
+            _nodes(core),
             _finding("stripe", checks.stripe_check(core.stripe)),
             _finding("signer", _signer(core)),
             _finding("treasury_policy", _policy(core)),
@@ -163,21 +162,26 @@ async def _redis(settings: Settings) -> Finding:
     return await _finding("redis", check)
 
 
-async def _nodes(pool: Pool) -> list[Finding]:
+async def _nodes(core: Core) -> list[Finding]:
+    pool = core.pool
     if not pool.nodes:
         return [Finding("agreement", ok=False, detail="no nodes: set MEZO_RPC_URLS or SPECTRUM_RPC_URLS")]
     await pool.refresh()
     await asyncio.sleep(1.0)
+    compared = await core.watch.compare()
     found = []
     for status in pool.statuses():
         told = status.last_error or "no answer" if status.head is None else f"head {status.head}, {status.lag} behind"
         spent = "" if status.credits_left is None else f", {status.credits_left} credits left"
-        detail = f"{status.health}: chain {pool.chain_id}, {told}{spent}"
+        against = "".join(f"; {one}" for one in compared.contradictions if one.node == status.name)
+        detail = f"{status.health}: chain {pool.chain_id}, {told}{spent}{against}"
         found.append(Finding(f"node:{status.name}", ok=status.health == "alive", detail=detail))
     try:
         head = pool.agreed_head()
-        detail = f"{len(pool.heads())} of {len(pool.operators)} operators answer, {pool.agreement} must agree; agreed head {head}"
-        found.append(Finding("agreement", ok=True, detail=detail))
     except ChainError as error:
-        found.append(Finding("agreement", ok=False, detail=str(error)))
-    return found
+        return [*found, Finding("agreement", ok=False, detail=str(error))]
+    answering = f"{len(pool.heads())} of {len(pool.operators)} operators answer, {pool.agreement} must agree; agreed head {head}"
+    split = [str(one) for one in compared.contradictions if one.node is None]
+    same = [f"the same to enough of them: {', '.join(compared.agreed)}"] if compared.agreed else []
+    detail = "; ".join([answering, *split, *same])
+    return [*found, Finding("agreement", ok=compared.is_decided, detail=detail)]

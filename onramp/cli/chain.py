@@ -25,7 +25,7 @@ def status(
     Example: [bold]onramp chain status --watch[/bold]
     """
     if not run(_status(watch=watch, as_json=as_json)):
-        raise Refused("onramp: too few operators answer; deliveries and payouts wait, nothing is lost")
+        raise Refused("onramp: too few operators answer, or say the same; deliveries and payouts wait, nothing is lost")
 
 
 async def _status(*, watch: bool, as_json: bool) -> bool:
@@ -47,16 +47,25 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
                 head: int | None = pool.agreed_head()
             except NoAgreement:
                 head = None
+            compared = await core.watch.compare()
             if as_json:
+                nodes = [_document(one) for one in pool.statuses()]
+                differences = [str(one) for one in compared.contradictions]
                 print_json(
-                    {"agreedHead": head, "paused": pool.pause, "nodes": [_document(one) for one in pool.statuses()]}
+                    {
+                        "agreedHead": head,
+                        "paused": pool.pause,
+                        "compared": {"block": compared.block, "agreed": compared.agreed, "contradictions": differences},
+                        "nodes": nodes,
+                    }
                 )
             else:
                 if watch:
                     Console().clear()
                 _show(pool, head)
+                _show_compared(compared)
             if not watch:
-                return head is not None
+                return head is not None and compared.is_decided
             await asyncio.sleep(EVERY_SECONDS)
             await pool.refresh()
 
@@ -93,6 +102,13 @@ def _show(pool: Any, head: int | None) -> None:
         f"{agreed}; {pool.agreement} of {len(pool.operators)} operators must say the same"
         + (f"; paused: {pool.pause}" if pool.pause else "")
     )
+
+
+def _show_compared(compared: Any) -> None:
+    for one in compared.contradictions:
+        typer.echo(f"! {one}")
+    if compared.agreed:
+        typer.echo(f"agreed: {', '.join(compared.agreed)}")
 
 
 def _ms(seconds: float | None) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from chain.agreement import canonical
+from chain.dissent import Contested
 from chain.errors import CallReverted, NoAgreement, NodeError, NotEnoughOperators
 from chain.nodes import NodeConfig
 from chain.types import quantity
@@ -144,7 +146,7 @@ async def test_one_set_aside_is_heard_where_those_trusted_are_split(nodes: Any, 
 async def test_two_set_aside_cannot_win_against_the_trusted(nodes: Any, make_pool: Any) -> None:
     pool = make_pool()
     for node in pool.nodes[:2]:
-        node.set_aside = True
+        node.dissent.note(Contested("eth_getCode", ARGS, 2, canonical, b"0x"))
     say(nodes, "0x9", "0x9", "0x5")
     with pytest.raises(NoAgreement):
         await pool.agree(METHOD, ARGS)

@@ -1,11 +1,16 @@
 """`onramp chain status` as an operator types it, with an operator's node down."""
 
+import asyncio
 import json
 import os
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from onramp.dev.devchain import DevChain
+from tests.chain import lying
+from tests.chain.lying import LyingProxy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +43,38 @@ def test_each_node_is_shown_as_it_stands(chain: DevChain, tmp_path: Path) -> Non
     assert table.returncode == 0
     for word in ("alpha", "alive", "from 1", "delta", "agreed head", "2 of 3"):
         assert word in table.stdout
+
+
+@asynccontextmanager
+async def lying_about_blocks(chain: DevChain) -> AsyncIterator[str]:
+    """An operator that tells another hash of every block; where it is."""
+    liar = LyingProxy("liar", chain.anvil.url)
+    await liar.start()
+    liar.always(lying.bent(lambda block: {**block, "hash": "0x" + "cd" * 32}), "eth_getBlockByNumber")
+    yield f"liar={liar.config.url}"
+    await liar.stop()
+
+
+async def test_a_liar_is_named_with_what_it_says_and_what_the_others_say(chain: DevChain, tmp_path: Path) -> None:
+    async with lying_about_blocks(chain) as liar:
+        urls = ",".join([*chain.rpc_urls[:2], liar])
+        shown = await asyncio.to_thread(status, tmp_path, urls, "--json")
+        table = await asyncio.to_thread(status, tmp_path, urls)
+    assert shown.returncode == table.returncode == 0, shown.stderr
+    document = json.loads(shown.stdout)
+    (said,) = document["compared"]["contradictions"]
+    assert said.startswith(f"liar contradicts alpha, beta: block {document['compared']['block']} is 0x{'cd' * 32} with")
+    health = {node["name"]: node["health"] for node in document["nodes"]}
+    assert health == {"alpha": "alive", "beta": "alive", "liar": "set aside"}
+    assert "! liar contradicts alpha, beta: block" in table.stdout
+
+
+async def test_two_that_say_different_things_are_exit_one(chain: DevChain, tmp_path: Path) -> None:
+    async with lying_about_blocks(chain) as liar:
+        shown = await asyncio.to_thread(status, tmp_path, f"{chain.rpc_urls[0]},{liar}")
+    assert shown.returncode == 1
+    assert "alpha, liar do not agree on block" in shown.stdout
+    assert len(shown.stderr.strip().splitlines()) == 1
 
 
 def test_too_few_operators_is_exit_one_and_one_line(chain: DevChain, tmp_path: Path) -> None:

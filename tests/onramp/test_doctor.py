@@ -18,6 +18,8 @@ from onramp.doctor import _environment
 from onramp.sandbox.app import SandboxConfig, make_sandbox
 from onramp.server import start_app
 from onramp.settings import SettingsError, load
+from tests.chain import lying
+from tests.chain.lying import LyingProxy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -143,3 +145,20 @@ def test_production_refuses_secrets_that_can_be_guessed() -> None:
     for name, value in guessable.items():
         assert any(line.startswith(name) and "required" not in line for line in str(refused.value).split("; "))
         assert value not in str(refused.value)
+
+
+async def test_a_liar_is_named_and_the_others_agree(environment: dict[str, str], chain: DevChain) -> None:
+    """About one balance alone: everything else that it says is true."""
+    liar = LyingProxy("liar", chain.anvil.url)
+    await liar.start()
+    try:
+        liar.always(lying.instead("0x" + "0" * 63 + "7"), "eth_call")
+        urls = ",".join([*environment["MEZO_RPC_URLS"].split(",")[:2], f"liar={liar.config.url}"])
+        code, checks, said = await doctor(environment | {"MEZO_RPC_URLS": urls})
+    finally:
+        await liar.stop()
+    assert code == 1
+    assert not checks["node:liar"]
+    assert checks["agreement"]
+    assert "set aside" in said
+    assert "the MUSD that the hot wallet held" in said

@@ -77,8 +77,10 @@ class Question:
         metrics: ChainMetrics,
         timeout: float | None,
         via: Gathering | None = None,
+        grace: float = GRACE,
     ) -> None:
         """Nothing is asked before `ask`; `via`: together with others of the same moment."""
+        self._grace = grace
         self._method = method
         self._params = params
         self._vote = Vote(needed)
@@ -104,7 +106,7 @@ class Question:
                 self._hear(done)
                 winner = self._vote.winner(len(pending & counted)) or self._readmitting(pending)
             if winner is not None and pending:
-                done, pending = await asyncio.wait(pending, timeout=GRACE)
+                done, pending = await asyncio.wait(pending, timeout=self._grace)
                 self._hear(done)
         except BaseException:
             for task in pending:

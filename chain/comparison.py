@@ -17,6 +17,8 @@ from chain.pool import Agreed, Pool
 from chain.types import Address, data_bytes, hash32, keccak, quantity, to_hex
 from kit.money import format_units
 
+PATIENCE: Final = 3.0
+"""Seconds that who speaks last is waited for: here it is the liar that is looked for."""
 NEAR: Final = 64
 """Blocks: who is further behind than this lags, and what it says of so old a block compares nothing."""
 _DECIMALS: Final = 18
@@ -93,11 +95,11 @@ async def compare(pool: Pool, token: Address, wallet: Address | None) -> Compari
 async def _asked(pool: Pool, topic: _Topic, via: Gathering) -> tuple[Agreed | None, list[Contradiction]]:
     """What is agreed, None where nothing is, and who contradicts it."""
     try:
-        agreed = await pool.agree(topic.method, topic.params, key=topic.key, via=via)
+        agreed = await pool.agree(topic.method, topic.params, key=topic.key, via=via, grace=PATIENCE)
     except CallReverted:
         return None, []
     except NoAgreement as error:
-        split = Contradiction(None, topic.about, "", error.opinions, "")
+        split = Contradiction(None, topic.about, "", tuple(sorted(error.opinions)), "")
         return None, [split] if error.reason == "dissent" else []
     against = [(node.name, node.dissent.said(topic.method, topic.params)) for node in pool.nodes]
     return agreed, [

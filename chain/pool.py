@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from chain.agreement import Agreed, Key, Question, ask_again
+from chain.agreement import GRACE, Agreed, Key, Question, ask_again
 from chain.batch import Gathering
 from chain.budget import UNLIMITED, Plan
 from chain.errors import NoAgreement, NodeError, NotEnoughOperators, Unreachable
@@ -151,10 +151,12 @@ class Pool:
         key: Key | None = None,
         timeout: float | None = None,
         via: Gathering | None = None,
+        grace: float = GRACE,
     ) -> Agreed:
         """What at least `k` operators say, compared by `key`, and more of them than say otherwise.
 
-        `via` sends it together with what else is asked through the same `gathering` in this moment.
+        `via` sends it together with what else is asked through the same `gathering` in this moment; `grace`: seconds that a
+        decided vote waits for the others' words.
         Raises NoAgreement, NotEnoughOperators, and CallReverted where it is agreed that the contract refuses.
         """
         needed = self.agreement if k is None else k
@@ -164,7 +166,7 @@ class Pool:
                 detail=f"{method}: {needed} operators must say the same, and {len(self._operators)} are configured.",
             )
         usable = {name: [node for node in nodes if node.usable] for name, nodes in self._operators.items()}
-        question = Question(method, params, needed, key, self._metrics, timeout, via)
+        question = Question(method, params, needed, key, self._metrics, timeout, via, grace)
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
 
     def gathering(self) -> Gathering:

@@ -65,8 +65,9 @@ class SharedCounts:
         """How many there were, as all replicas count them."""
         if self._clock.monotonic() >= self._rest_until:
             try:
+                redis = self._redis()  # the driver's import at the first hit is not Redis' slowness
                 async with asyncio.timeout(REDIS_SECONDS):
-                    return int(await self._redis().incr(f"{key}:{seconds}:{window}", seconds))
+                    return int(await redis.incr(f"{key}:{seconds}:{window}", seconds))
             except Exception as error:  # noqa: BLE001 - whatever Redis' driver raises, people go on being served
                 self._rest_until = self._clock.monotonic() + REST_SECONDS
                 log.warning("limits.redis_away", error=type(error).__name__, seconds=REST_SECONDS)

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -173,9 +174,10 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
     )
     until = time.monotonic() + 60
-    while not (folder / "s").exists():
-        assert process.poll() is None and time.monotonic() < until, "redis-server did not start"
-        time.sleep(0.02)
+    with socket.socket(socket.AF_UNIX) as door:
+        while door.connect_ex(str(folder / "s")) != 0:
+            assert process.poll() is None and time.monotonic() < until, "redis-server did not start"
+            time.sleep(0.02)
     yield f"redis+unix://{folder / 's'}"
     process.terminate()
     process.wait(20)

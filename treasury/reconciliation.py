@@ -85,8 +85,12 @@ async def costs_of(chain: WalletChain, decided: Sequence[Transaction]) -> dict[s
 
 
 async def unsettled(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> bool:
-    """Whether a transaction of ours is mined at this view and not settled: its amount would count as gone."""
-    return await transactions.any_in_flight(conn, chain_id, wallet, below=view.nonce)
+    """Whether a transaction of ours is mined at this view and not settled: its amount would count as gone.
+
+    Or final here and not mined at this view: a reorganisation that nobody has noticed would count as a top-up.
+    """
+    in_flight = await transactions.any_in_flight(conn, chain_id, wallet, below=view.nonce)
+    return in_flight or await transactions.any_uncounted(conn, chain_id, wallet, view.nonce)
 
 
 async def unknown_nonces(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> int:

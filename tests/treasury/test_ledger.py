@@ -73,6 +73,26 @@ async def test_a_sweep_and_the_reorganisation_of_its_block(world: World) -> None
     assert (await book(world))[Account.COLD] == 100 * MUSD
 
 
+async def test_a_reorganisation_that_nobody_noticed_yet_is_no_top_up(world: World) -> None:
+    """A block looked at in depth 3 is not looked at again before depth 6, and the coins of the sweep are back in the wallet."""
+    sweep = await world.sweep()
+    sender = world.sender()
+    chain = world.chain
+    await world.cycles(sender, 2)
+    await sender.step()
+    (mined,) = chain.mined.values()
+    assert chain.head == mined.block.number + 3
+    del chain.mined[mined.tx.hash]
+    chain.nonce, chain.balance = 0, chain.balance + sweep.amount
+    chain.forks[mined.block.number] = "0x" + "ab" * 32
+    world.clock.seconds += 60
+    chain.mine(1)
+    await world.cycles(sender, 8)
+    assert await kinds(world, sweep.id) == ["hold", "sign", "settle", "counter", "settle"]
+    assert (await book(world))[Account.EXTERNAL_IN] == -STOCK
+    assert (world.metrics.alarms["reorg"], world.metrics.alarms["ledger_difference"]) == (1, 0)
+
+
 async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_answers(world: World) -> None:
     sender = world.sender()
     await world.cycles(sender, 1)

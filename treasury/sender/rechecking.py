@@ -23,18 +23,19 @@ class Rechecking:
     async def recheck(self, view: WalletView) -> bool:
         """Compare the blocks of young final ones with the chain's, at depths 1, 2, 4 and so on; True where one came back.
 
-        Mezo's blocks are final, so another hash at a block we believed is an alarm, not routine. The same bytes go out
+        Whatever its depth, a block is compared at once where the chain does not count the nonces that were in it. Mezo's
+        blocks are final, so another hash at a block we believed is an alarm, not routine. The same bytes go out
         again; while they are in flight no new nonce is taken.
         """
         desk = self._desk
         since = view.block_number - desk.config.recheck_blocks
         async with desk.database.read() as conn:
-            blocks = await transactions.final_blocks(conn, *desk.key, since)
+            blocks = await transactions.final_blocks(conn, *desk.key, since, view.nonce)
         self._next_check = {block: self._next_check.get(block, block[0] + 1) for block in blocks}
         moved = False
         for block, due in list(self._next_check.items()):
             number, known = block
-            if view.block_number < due:
+            if view.block_number < due and blocks[block] < view.nonce:
                 continue
             agreed = await desk.chain.block_hash(number)
             if agreed is None:

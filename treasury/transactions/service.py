@@ -24,16 +24,20 @@ _HERE = sa.and_(transactions.c.chain_id == sa.bindparam("chain_id"), transaction
 _HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
 _MINE = sa.select(transactions).where(_HERE).order_by(transactions.c.nonce)
 _IN_STATUS = _MINE.where(transactions.c.status.in_(sa.bindparam("statuses", expanding=True)))
+_UNCOUNTED = sa.and_(
+    transactions.c.status == Status.FINAL, transactions.c.nonce >= sa.bindparam("count", type_=sa.BigInteger())
+)
 _FINAL_BLOCKS = (
-    sa.select(transactions.c.block_number, transactions.c.block_hash)
+    sa.select(transactions.c.block_number, transactions.c.block_hash, sa.func.max(transactions.c.nonce))
     .where(
         _HERE,
         transactions.c.status == Status.FINAL,
-        transactions.c.block_number >= sa.bindparam("block", type_=sa.BigInteger()),
+        sa.or_(transactions.c.block_number >= sa.bindparam("block", type_=sa.BigInteger()), _UNCOUNTED),
     )
-    .distinct()
+    .group_by(transactions.c.block_number, transactions.c.block_hash)
     .order_by(transactions.c.block_number)
 )
+_ANY_UNCOUNTED = sa.select(sa.literal(1)).where(_HERE, _UNCOUNTED).limit(1)
 _NO_NONCE = 2**62
 _ANY_IN_FLIGHT = (
     sa.select(sa.literal(1))
@@ -250,10 +254,14 @@ async def in_flight(conn: AsyncConnection, chain_id: int, wallet: str) -> list[T
     return await in_status(conn, chain_id, wallet, IN_FLIGHT)
 
 
-async def final_blocks(conn: AsyncConnection, chain_id: int, wallet: str, since: int) -> list[tuple[int, str]]:
-    """Number and hash of each block from `since` on in which one of them is final: young enough to look at again."""
-    known = {"chain_id": chain_id, "wallet": wallet, "block": since}
-    return [(row[0], row[1]) for row in await conn.execute(_FINAL_BLOCKS, known) if row[1] is not None]
+async def final_blocks(
+    conn: AsyncConnection, chain_id: int, wallet: str, since: int, count: int
+) -> dict[tuple[int, str], int]:
+    """The blocks to look at again, by number and hash: each one from `since` on in which one of them is final, and, however
+    old, those of nonces that the chain, which counts `count` transactions of the wallet, does not count. The highest nonce in each."""
+    known = {"chain_id": chain_id, "wallet": wallet, "block": since, "count": count}
+    rows = await conn.execute(_FINAL_BLOCKS, known)
+    return {(number, block_hash): nonce for number, block_hash, nonce in rows if block_hash is not None}
 
 
 async def final_in(
@@ -269,6 +277,12 @@ async def any_in_flight(conn: AsyncConnection, chain_id: int, wallet: str, below
     """Whether one is signed and not final yet, of a nonce under `below` where given."""
     known = {"chain_id": chain_id, "wallet": wallet, "below": _NO_NONCE if below is None else below}
     return (await conn.execute(_ANY_IN_FLIGHT, known)).first() is not None
+
+
+async def any_uncounted(conn: AsyncConnection, chain_id: int, wallet: str, count: int) -> bool:
+    """Whether one is final here that the chain, which counts `count` transactions of the wallet, does not count."""
+    known = {"chain_id": chain_id, "wallet": wallet, "count": count}
+    return (await conn.execute(_ANY_UNCOUNTED, known)).first() is not None
 
 
 async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:

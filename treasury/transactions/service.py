@@ -258,7 +258,8 @@ async def final_blocks(
     conn: AsyncConnection, chain_id: int, wallet: str, since: int, count: int
 ) -> dict[tuple[int, str], int]:
     """The blocks to look at again, by number and hash: each one from `since` on in which one of them is final, and, however
-    old, those of nonces that the chain, which counts `count` transactions of the wallet, does not count. The highest nonce in each."""
+    old, those of nonces that the chain, which counts `count` transactions of the wallet, does not count. The highest nonce in each.
+    """
     known = {"chain_id": chain_id, "wallet": wallet, "block": since, "count": count}
     rows = await conn.execute(_FINAL_BLOCKS, known)
     return {(number, block_hash): nonce for number, block_hash, nonce in rows if block_hash is not None}

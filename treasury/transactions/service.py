@@ -257,8 +257,9 @@ async def in_flight(conn: AsyncConnection, chain_id: int, wallet: str) -> list[T
 async def final_blocks(
     conn: AsyncConnection, chain_id: int, wallet: str, since: int, count: int
 ) -> dict[tuple[int, str], int]:
-    """The blocks to look at again, by number and hash: each one from `since` on in which one of them is final, and, however
-    old, those of nonces that the chain, which counts `count` transactions of the wallet, does not count. The highest nonce in each.
+    """The blocks to look at again, by number and hash, and the highest nonce in each: those from `since` on in which one is final.
+
+    However old, also those of nonces that the chain, which counts `count` transactions of the wallet, does not count.
     """
     known = {"chain_id": chain_id, "wallet": wallet, "block": since, "count": count}
     rows = await conn.execute(_FINAL_BLOCKS, known)

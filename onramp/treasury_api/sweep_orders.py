@@ -16,6 +16,7 @@ from onramp.treasury_api.routes import BASE, gas_last, id_of
 from treasury import history
 from treasury.cold.identity import Verified
 from treasury.pause import service as pause
+from treasury.sweeps import deciding
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
 from treasury.sweeps.ordering import Orders, proven
@@ -143,7 +144,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
     note = body_of(request, order_shapes.Note).note
 
     async def verb(conn: AsyncConnection, services: Services, who: Principal, sweep_id: str) -> Sweep:
-        return await sweeps.reject(conn, sweep_id, by=who.id, now=services.clock.now(), note=note)
+        return await deciding.reject(conn, sweep_id, by=who.id, now=services.clock.now(), note=note)
 
     return await _order(request, "reject", id_of(request, "sweep"), verb)
 

@@ -1,31 +1,21 @@
-"""The policy file, what loosens it, and what a sweep may be."""
+"""The policy file, what loosens it, and what a sweep may be: all of it without a database."""
 
 import time
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.database import Database
-from kit.problems import Problem
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
-from tests.treasury.world import BUYER, World
-from treasury import inventory
+from tests.treasury.world import BUYER
 from treasury.cold.identity import ColdPin
-from treasury.payouts import deciding
-from treasury.payouts import service as payouts
 from treasury.policy import service
-from treasury.policy.machine import Loosening, State, Terms, Tightening, Unchanged, compare
+from treasury.policy.machine import Loosening, Terms, Tightening, Unchanged, compare
 from treasury.policy.model import NATIVE_AS_TOKEN, AssetPolicy, SweepLimits
 from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, plan
 from treasury.policy.reading import DEVELOPMENT, PolicyError, fit_session_max, parse
-from treasury.policy.rules import ActivePolicy
 from treasury.policy.stored import dump, load
-from treasury.status import Status
-from treasury.sweeps.machine import Kind
-from treasury.sweeps.ordering import Orders
 
 POLICY = parse(DEVELOPMENT, musd=TOKEN)
 PIN = ColdPin(CHAIN_ID, SAFE, (BUYER,), 1)
@@ -171,164 +161,3 @@ def test_what_differs_is_a_loosening_one_way_at_least(one: Snapshot, other: Snap
     assert isinstance(there, Unchanged) == (first == second) == isinstance(back, Unchanged)
     if first != second:
         assert isinstance(there, Loosening) or isinstance(back, Loosening)
-
-
-async def proposed(
-    world: World, terms: Terms, person: str | None = None, *, production: bool = False
-) -> tuple[State, int]:
-    async with world.database.write() as conn:
-        made = await service.propose(
-            conn, terms, scope=SCOPE, now=world.clock.now(), ids=world.ids, by=person or "file", person=person, production=production
-        )  # fmt: skip
-    return made.status, made.version
-
-
-async def active(world: World) -> int:
-    async with world.database.write() as conn:
-        await service.apply_due(conn, SCOPE, now=world.clock.now())
-        return (await service.require_active(conn, SCOPE)).version
-
-
-async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world: World) -> None:
-    looser = changed(floor=1)
-    assert await proposed(world, TERMS) == (State.ACTIVE, 1)
-    assert await proposed(world, TERMS) == (State.ACTIVE, 1)
-    assert await proposed(world, changed(floor=6000 * MUSD)) == (State.ACTIVE, 2)
-    assert await proposed(world, looser) == (State.PROPOSED, 3)
-    assert await proposed(world, looser) == (State.PROPOSED, 3)
-    assert await proposed(world, looser, "anna") == (State.PROPOSED, 3)
-    assert await proposed(world, looser, "anna") == (State.PROPOSED, 3)
-    assert await active(world) == 2
-    async with world.database.write() as conn:
-        version = (await service.history(conn, SCOPE))[0]
-        with pytest.raises(Problem) as problem:
-            await service.approve(conn, version.id, by="key_2", person="anna", now=world.clock.now(), production=False)
-    assert problem.value.code == "self_approval"
-    assert await proposed(world, looser, "bert") == (State.ACTIVE, 3)
-    assert await active(world) == 3
-
-
-async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world: World) -> None:
-    await proposed(world, TERMS)
-    for refused in (True, False):
-        await proposed(world, changed(floor=1), "anna", production=True)
-        state, number = await proposed(world, changed(floor=1), "bert", production=True)
-        assert state is State.APPROVED
-        world.clock.seconds += timedelta(hours=23).total_seconds()
-        assert await active(world) == 1
-        if refused:
-            async with world.database.write() as conn:
-                version = (await service.history(conn, SCOPE))[0]
-                await service.reject(conn, version.id, by="key_carl", now=world.clock.now())
-        world.clock.seconds += timedelta(hours=2).total_seconds()
-        assert await active(world) == (1 if refused else number)
-
-
-async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: World) -> None:
-    await proposed(world, TERMS)
-    await proposed(world, changed(floor=1), "anna", production=True)
-    _, number = await proposed(world, changed(floor=1), "bert", production=True)
-    sender = world.sender(rules=ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN))
-    day = timedelta(hours=24).total_seconds()
-    started = world.clock.seconds
-    for after in (0.0, day - 20, day - 5, day + 10, day + 25):
-        world.clock.seconds = started + after
-        await sender.step()
-        async with world.database.read() as conn:
-            counts = (await service.require_active(conn, SCOPE)).version
-        assert counts == 1 or after >= day
-    assert counts == number
-
-
-async def governed(world: World) -> ActivePolicy:
-    await proposed(world, TERMS)
-    return ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)
-
-
-async def test_a_payout_above_a_limit_waits_and_the_day_counts_what_got_a_nonce(
-    world: World, database: Database
-) -> None:
-    rules = await governed(world)
-    sender = world.sender(rules=rules)
-    for number in range(10):
-        await world.owe(f"ons_{number}", 9999 * MUSD)
-    await world.cycles(sender, 22)
-    assert len(world.chain.transfers()) == 10
-    await world.owe("ons_last", 11 * MUSD)
-    await world.owe("ons_large", 10_001 * MUSD)
-    await world.cycles(sender, 4)
-    assert await world.status("ons_last") == "awaiting_approval"
-    assert await world.status("ons_large") == "awaiting_approval"
-    world.clock.seconds += 24 * 3600
-    await world.owe("ons_next_day", 11 * MUSD)
-    await world.cycles(sender, 4)
-    assert await world.status("ons_next_day") == "final"
-    assert len(world.chain.transfers()) == 11
-
-
-async def test_orders_go_through_the_active_policy(world: World) -> None:
-    rules = await governed(world)
-    world.chain.balance = 30_000 * MUSD
-    sender = world.sender(rules=rules)
-    await world.cycles(sender, 1)
-    orders = Orders(rules, world.cold, WALLET, world.ids)
-    verdict = await world.cold.verify()
-    async with world.database.write() as conn:
-        swept = await orders.sweep(conn, "MUSD", None, verdict, by="key_anna", person="anna", now=world.clock.now())
-    assert (swept.amount, swept.status) == (100 * MUSD, "awaiting_approval"), "small, out of a large order"
-    async with world.database.write() as conn:
-        version, now = await rules.version(conn), world.clock.now()
-        await orders.approve(conn, swept.id, verdict, version, by="key_bert", person="bert", now=now)
-    await world.cycles(sender, 3)
-    assert (await world.swept(swept)).status == "final"
-    async with world.database.write() as conn:
-        for asset, amount, code in (("DOGE", 1, "policy_refused"), ("MUSD", 25_000 * MUSD, "policy_refused"),
-                                    ("MUSD", 10**30, "insufficient_available"), ("BTC", 10**18, "policy_refused")):  # fmt: skip
-            with pytest.raises(Problem) as problem:
-                await orders.plan(conn, asset, amount, now=world.clock.now())
-            assert problem.value.code == code
-        excess = await orders.plan(conn, "MUSD", None, now=world.clock.now())
-        assert (excess.amount, excess.approval_needed) == (14_900 * MUSD, True)
-        assert await inventory.available(conn, WALLET, "MUSD")
-
-
-@pytest.mark.parametrize("kind", list(Kind))
-async def test_neither_sweep_nor_panic_is_signed_where_the_policy_pins_another_cold_wallet(
-    world: World, kind: Kind
-) -> None:
-    await proposed(world, replace(TERMS, cold=None))
-    rules = ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)
-    sweep = await world.sweep(kind=kind)
-    await world.cycles(world.sender(rules=rules), 2)
-    held = await world.swept(sweep)
-    assert (held.status, held.reason) == ("held", "policy")
-    assert world.signer.requests == []
-
-
-async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: World) -> None:
-    """The sender with the real policy: what one payout was cleared for helps no other to the same recipient."""
-    refused = {BUYER}
-    async with world.database.write() as conn:
-        await service.propose(conn, TERMS, scope=SCOPE, now=world.clock.now(), ids=world.ids)
-    policy = ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN, refused=refused)
-    sender = world.sender(rules=policy)
-    for session in ("ons_one", "ons_two"):
-        await world.owe(session)
-        world.clock.seconds += 1
-    await world.cycles(sender, 3)
-    assert {(await world.payout(session)).reason for session in ("ons_one", "ons_two")} == {"screening"}
-    assert world.signer.requests == []
-    async with world.database.write() as conn:
-        one = await world.payout("ons_one")
-        await deciding.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
-        with pytest.raises(Problem):
-            await deciding.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
-    await world.owe("ons_three")
-    await world.cycles(sender)
-    assert await world.status("ons_one") is Status.FINAL
-    assert [(await world.payout(session)).reason for session in ("ons_two", "ons_three")] == ["screening"] * 2
-    refused.clear()
-    async with world.database.write() as conn:
-        assert await payouts.unlist(conn, refused, now=world.clock.now()) == 2
-    await world.cycles(sender, 8)
-    assert await world.status("ons_three") is Status.FINAL

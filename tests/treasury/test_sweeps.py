@@ -14,6 +14,7 @@ from treasury.ledger import service as ledger
 from treasury.ledger.machine import HOT, Account
 from treasury.signers.intent import TransferIntent
 from treasury.status import Status
+from treasury.sweeps import deciding
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
 from treasury.sweeps.table import NATIVE, Sweep
@@ -24,14 +25,14 @@ async def refused(world: World, sweep: Sweep, **changes: object) -> str:
     facts = {"by": "key_bert", "person": "bert", "policy_version": "1", "safe_identity": world.cold.identity, "now": world.clock.now()}  # fmt: skip
     async with world.database.write() as conn:
         with pytest.raises(Problem) as problem:
-            await sweeps.approve(conn, sweep.id, **{**facts, **changes})  # type: ignore[arg-type]
+            await deciding.approve(conn, sweep.id, **{**facts, **changes})  # type: ignore[arg-type]
     return problem.value.code
 
 
 async def approve(world: World, sweep: Sweep) -> None:
     facts = {"policy_version": "1", "safe_identity": world.cold.identity, "now": world.clock.now()}
     async with world.database.write() as conn:
-        await sweeps.approve(conn, sweep.id, by="key_bert", person="bert", **facts)  # type: ignore[arg-type]
+        await deciding.approve(conn, sweep.id, by="key_bert", person="bert", **facts)  # type: ignore[arg-type]
 
 
 async def test_an_approved_sweep_arrives_in_the_safe(world: World) -> None:
@@ -66,7 +67,7 @@ async def test_one_sweep_of_an_asset_at_a_time(world: World) -> None:
         await world.sweep()
     assert problem.value.code == "already_active"
     async with world.database.write() as conn:
-        await sweeps.reject(conn, first.id, by="key_bert", now=world.clock.now(), note="not today")
+        await deciding.reject(conn, first.id, by="key_bert", now=world.clock.now(), note="not today")
     assert (await world.swept(await world.sweep())).status is Status.APPROVED
 
 

@@ -20,6 +20,7 @@ from treasury.policy.model import AssetPolicy
 from treasury.ports import NoRules, Owed, PaymentProof, Rules, WalletChain, WalletView
 from treasury.sender import Sender, SenderConfig
 from treasury.status import Status
+from treasury.sweeps import deciding
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
 from treasury.sweeps.ordering import Orders, Planner
@@ -206,7 +207,7 @@ class World:
             )
             if not approved:
                 return made
-            return await sweeps.approve(
+            return await deciding.approve(
                 conn,
                 made.id,
                 by="key_bert",

@@ -10,7 +10,7 @@ from kit.ids import Ids
 from kit.problems import Problem
 from treasury.cold.identity import Unverified, Verified
 from treasury.cold.service import ColdWallet
-from treasury.sweeps import service
+from treasury.sweeps import deciding, service
 from treasury.sweeps.machine import Kind
 from treasury.sweeps.table import Sweep
 
@@ -110,7 +110,7 @@ class Orders:
     ) -> Sweep:
         """Another person's yes, bound to the policy and the Safe of this moment. Raises Problem."""
         identity = proven(verdict).identity
-        return await service.approve(
+        return await deciding.approve(
             conn,
             sweep_id,
             by=by,

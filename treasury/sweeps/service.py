@@ -14,7 +14,7 @@ from kit.ids import Ids
 from kit.problems import Problem, not_found
 from kit.store import insert_or_nothing
 from treasury import history
-from treasury.moving import MoveRefused, apply
+from treasury.moving import apply
 from treasury.status import IN_FLIGHT, Moved, Same, Status
 from treasury.sweeps.machine import COMES_BACK, MOVES, Fact, Kind
 from treasury.sweeps.table import NATIVE, Sweep, sweeps, to_sweep
@@ -117,48 +117,6 @@ async def propose(
     return await require(conn, row_id)
 
 
-async def approve(
-    conn: AsyncConnection,
-    sweep_id: str,
-    *,
-    by: str,
-    person: str,
-    policy_version: str,
-    safe_identity: str,
-    now: datetime,
-    note: str = "",
-) -> Sweep:
-    """Another person than the proposer says yes to exactly what the row says. Raises Problem.
-
-    `policy_version` and `safe_identity` are those of this moment: an approval of what is no longer so is none.
-    """
-    sweep = await require(conn, sweep_id)
-    if person == sweep.proposed_person:
-        raise Problem(409, "self_approval", "Whoever proposed a sweep cannot approve it; ask another approver.")
-    if sweep.status is not Status.AWAITING_APPROVAL:
-        raise Problem(409, "not_possible", f"{sweep_id} is {sweep.status}; only one awaiting approval can be approved.")
-    if sweep.expires_at is not None and sweep.expires_at <= now:
-        raise Problem(409, "policy_refused", "It waited longer than approval_expires_hours; propose it again.")
-    if sweep.policy_version != policy_version:
-        raise Problem(409, "policy_refused", "The policy changed since it was proposed; propose it again.")
-    if sweep.safe_identity != safe_identity:
-        raise Problem(
-            409, "cold_wallet_unverified", "The cold wallet changed since it was proposed; nothing was moved."
-        )
-    values = {"approved_by": by, "approved_person": person, "approval": proposal_of(sweep).digest()}
-    await _told(conn, sweep_id, Fact.APPROVED, now=now, by=by, note=note, **values)
-    return await require(conn, sweep_id)
-
-
-async def reject(conn: AsyncConnection, sweep_id: str, *, by: str, now: datetime, note: str = "") -> Sweep:
-    """A person says no, at any time before it has a nonce. Raises Problem."""
-    sweep = await require(conn, sweep_id)
-    if sweep.transaction_id is not None:
-        raise Problem(409, "not_possible", f"{sweep_id} has a nonce already and cannot be rejected any more.")
-    await _told(conn, sweep_id, Fact.REJECTED, now=now, by=by, note=note, active_key=None, reason=None)
-    return await require(conn, sweep_id)
-
-
 async def lapse(conn: AsyncConnection, *, now: datetime) -> list[str]:
     """Cancel what waited too long for an approval, or with one; the ids of those."""
     c = sweeps.c
@@ -189,13 +147,6 @@ async def move(
     if fact in {Fact.PROVEN, Fact.REVERTED}:
         values["active_key"] = None
     return await apply(conn, sweeps, MOVES, sweep_id, fact, now=now, by=by, note=note, **values)
-
-
-async def _told(conn: AsyncConnection, sweep_id: str, fact: Fact, **values: Any) -> None:
-    try:
-        await move(conn, sweep_id, fact, **values)
-    except MoveRefused as error:
-        raise Problem(409, "not_possible", f"That cannot be done any more: {error}.") from error
 
 
 async def require(conn: AsyncConnection, sweep_id: str) -> Sweep:

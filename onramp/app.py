@@ -47,7 +47,7 @@ FURNITURE = web.AppKey("furniture", Furniture)
 def make_limiter(core: Core) -> Limiter:
     """Who may ask how often; counted in Redis where there is one."""
     settings, url = core.settings, core.settings.REDIS_URL.get_secret_value()
-    counts = SharedCounts(url, core.clock, core.registry) if url else MemoryCounts()
+    counts = SharedCounts(url, core.clock, core.registry, settings.ring) if url else MemoryCounts()
     rates: dict[Kind, Rate | None] = {
         "create": parse_rate(settings.RATE_LIMIT_CREATE),
         "read": parse_rate(settings.RATE_LIMIT_READ),

@@ -28,6 +28,10 @@ def guessable(settings: "Settings") -> list[str]:
         found.append("JWT_SECRETS holds a typed key; `openssl rand -hex 32` makes one")
     if 0 < len(settings.METRICS_TOKEN.get_secret_value()) < SHORT_TOKEN:
         found.append(f"METRICS_TOKEN is shorter than {SHORT_TOKEN} characters")
+    if any(len(item.removeprefix("whsec_")) < SHORT_TOKEN for item in settings.webhook_secrets):
+        found.append(
+            f"STRIPE_WEBHOOK_SECRETS holds one shorter than {SHORT_TOKEN} characters; Stripe's are twice as long"
+        )
     return found
 
 

@@ -149,7 +149,7 @@ async def _redis(settings: Settings) -> Finding:
         return Finding("redis", ok=True, detail="not configured: limits are counted in each process")
 
     async def check() -> str:
-        counts = SharedCounts(url, SystemClock(), CollectorRegistry())
+        counts = SharedCounts(url, SystemClock(), CollectorRegistry(), settings.ring)
         try:
             await counts.probe()
         except Exception as error:

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 from prometheus_client import CollectorRegistry, Counter
 
 from kit.clock import Clock
+from kit.keyring import KeyRing
 from kit.logs import get_logger
 
 log = get_logger(__name__)
@@ -50,9 +51,10 @@ class MemoryCounts:
 class SharedCounts:
     """In Redis, one round trip a hit; in memory while Redis is away."""
 
-    def __init__(self, url: str, clock: Clock, registry: CollectorRegistry) -> None:
-        """`url`: redis:// or rediss://. Connects at the first hit."""
+    def __init__(self, url: str, clock: Clock, registry: CollectorRegistry, ring: KeyRing) -> None:
+        """`url`: redis:// or rediss://. Connects at the first hit. `ring`: hides from Redis, and its dumps, whose addresses are counted."""
         self._url = url
+        self._hidden = ring.first("limits")
         self._clock = clock
         self._memory = MemoryCounts()
         self._storage: Any = None
@@ -67,7 +69,8 @@ class SharedCounts:
             try:
                 redis = self._redis()  # the driver's import at the first hit is not Redis' slowness
                 async with asyncio.timeout(REDIS_SECONDS):
-                    return int(await redis.incr(f"{key}:{seconds}:{window}", seconds))
+                    name = f"{self._hidden.mac(key.encode()).hex()}:{seconds}:{window}"
+                    return int(await redis.incr(name, seconds))
             except Exception as error:  # noqa: BLE001 - whatever Redis' driver raises, people go on being served
                 self._rest_until = self._clock.monotonic() + REST_SECONDS
                 log.warning("limits.redis_away", error=type(error).__name__, seconds=REST_SECONDS)

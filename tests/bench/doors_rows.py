@@ -97,7 +97,7 @@ async def checks(rounds: int) -> list[tuple[str, ...]]:
         ("limit check in memory", f"{memory[0] * 1e6:.1f} µs", f"{memory[1] * 1e6:.2f} µs", "", "<= 20 µs"),
     ]  # fmt: skip
     async with redis() as (path, trips):
-        shared = SharedCounts(f"redis+unix://{path}", SystemClock(), CollectorRegistry())
+        shared = SharedCounts(f"redis+unix://{path}", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT]))
         plain = Redis(unix_socket_path=str(path))
         check = limit(shared)
 

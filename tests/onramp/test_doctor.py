@@ -131,15 +131,18 @@ async def test_a_wrong_chain_is_named_and_too_few_cannot_agree(environment: dict
 
 def test_it_warns_of_secrets_that_can_be_guessed_and_of_no_others() -> None:
     strong = {"DATA_KEYS": SecretStr("0123456789abcdef" * 4), "JWT_SECRETS": SecretStr("fedcba9876543210" * 4)}
-    warned = _environment(load(JWT_SECRETS=SecretStr("11" * 32), METRICS_TOKEN=SecretStr("short")))
-    assert all(name in warned for name in ("DATA_KEYS", "JWT_SECRETS", "METRICS_TOKEN"))
-    assert "1111" not in warned and "short," not in warned
+    names = ("DATA_KEYS", "JWT_SECRETS", "METRICS_TOKEN", "STRIPE_WEBHOOK_SECRETS")
+    guessable = {"STRIPE_WEBHOOK_SECRETS": SecretStr(f"whsec_{'3f' * 16},whsec_guessme")}
+    warned = _environment(load(JWT_SECRETS=SecretStr("11" * 32), METRICS_TOKEN=SecretStr("short"), **guessable))
+    assert all(name in warned for name in names)
+    assert "1111" not in warned and "short," not in warned and "guessme" not in warned
+    strong["STRIPE_WEBHOOK_SECRETS"] = SecretStr("whsec_" + "3f" * 16)
     good = _environment(load(**strong, METRICS_TOKEN=SecretStr("a-token-of-enough-length")))
-    assert not any(name in good for name in ("DATA_KEYS", "JWT_SECRETS", "METRICS_TOKEN"))
+    assert not any(name in good for name in names)
 
 
 def test_production_refuses_secrets_that_can_be_guessed() -> None:
-    guessable = {"JWT_SECRETS": "11" * 32, "DATA_KEYS": "22" * 32, "METRICS_TOKEN": "guess-me"}
+    guessable = {"JWT_SECRETS": "11" * 32, "DATA_KEYS": "22" * 32, "METRICS_TOKEN": "guess-me", "STRIPE_WEBHOOK_SECRETS": "whsec_me"}  # fmt: skip
     with pytest.raises(SettingsError) as refused:
         load(ENVIRONMENT="production", **{name: SecretStr(value) for name, value in guessable.items()})
     for name, value in guessable.items():

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import re
 import shutil
 import socket
 import subprocess
@@ -17,8 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from kit.clock import SystemClock
+from kit.keyring import DEVELOPMENT, KeyRing
 from onramp.app import routes
 from onramp.limits.counter import MOST_CLIENTS, MemoryCounts, SharedCounts
 from onramp.limits.policy import Rate, client_address, kind_of, parse_rate
@@ -97,6 +100,18 @@ async def test_one_too_many_is_refused_with_when_to_come_back_and_stripe_is_let_
         assert 'onramp_rate_limited_total{kind="create"} 1.0' in await answer.text()
 
 
+async def test_every_route_that_is_limited_says_what_is_left_whatever_it_answers(start: Any) -> None:
+    service = await start(RATE_LIMIT_CREATE="900/hour", RATE_LIMIT_READ="900/hour", RATE_LIMIT_AUTH="900/hour")
+    silent, loud = [], []
+    for route in routes(load()):
+        path = re.sub(r"{[^}]+}", "nothing_of_that_name", route.path)
+        async with service.http.request(route.method, service.api + path) as answer:
+            told = {"RateLimit", "RateLimit-Policy", "RateLimit-Remaining"} <= set(answer.headers)
+        if told is not (kind_of(route) is not None or (route.who not in {"anyone", "stripe"} and answer.status == 401)):
+            (loud if told else silent).append((route.method, route.path, answer.status))
+    assert (silent, loud) == ([], [])
+
+
 async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_proxy(start: Any) -> None:
     service = await start(RATE_LIMIT_READ="2/hour", TRUSTED_PROXIES="127.0.0.0/8", JWT_SECRETS=SecretStr(SECRET.hex()))
     tokens = Tokens(service.database, [SECRET], 31611, SystemClock())
@@ -148,7 +163,7 @@ async def test_a_redis_that_hangs_costs_a_moment_once_and_not_at_every_request()
 
     server = await asyncio.start_server(swallow, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    counts = SharedCounts(f"redis://127.0.0.1:{port}/0", SystemClock(), CollectorRegistry())
+    counts = SharedCounts(f"redis://127.0.0.1:{port}/0", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT]))
     started = time.perf_counter()
     assert [await counts.hit("key", 1, 60) for _ in range(50)] == list(range(1, 51))
     assert time.perf_counter() - started < 1.0
@@ -185,10 +200,15 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 
 async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> None:
-    replicas = [SharedCounts(redis_url, SystemClock(), CollectorRegistry()) for _ in range(2)]
+    replicas = [SharedCounts(redis_url, SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT])) for _ in range(2)]
     found = [await replicas[number % 2].hit("create:198.51.100.1", 7, 60) for number in range(10)]
     assert found == list(range(1, 11))
     assert await replicas[0].hit("create:198.51.100.1", 8, 60) == 1
+    # Whose addresses these are does not stand in Redis, nor in what it writes to disk.
+    async with Redis.from_url(redis_url.replace("redis+unix", "unix")) as plain:
+        names = [name async for name in plain.scan_iter()]
+    assert len(names) == 2
+    assert not any(b"198.51" in name or b"create" in name for name in names)
     together = await asyncio.gather(*(replica.hit("burst", 7, 60) for replica in replicas for _ in range(20)))
     assert sorted(together) == list(range(1, 41))
     for replica in replicas:
@@ -198,7 +218,7 @@ async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> No
 
 async def test_a_check_costs_one_round_trip() -> None:
     async with redis() as (path, trips):
-        counts = SharedCounts(f"redis+unix://{path}", SystemClock(), CollectorRegistry())
+        counts = SharedCounts(f"redis+unix://{path}", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT]))
         await counts.hit("key", 1, 60)  # connects, and loads the script
         before = len(trips)
         assert [await counts.hit("key", 1, 60) for _ in range(10)] == list(range(2, 12))

@@ -1,6 +1,7 @@
 """The second factor over real HTTP: enrolled by its holder, asked of orders, each code good once."""
 
 import asyncio
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ import pyotp
 import pytest
 import sqlalchemy as sa
 
+from kit.auth import MAY
 from kit.database import Database
 from kit.ids import RandomIds
 from kit.keyring import DEVELOPMENT, KeyRing
@@ -16,6 +18,8 @@ from onramp.api_keys import second_factor, service
 from onramp.api_keys.keeper import TRUST_SECONDS
 from onramp.api_keys.service import Author
 from onramp.api_keys.table import api_keys
+from onramp.app import routes
+from onramp.settings import load
 from tests.onramp.test_payout_orders import owed
 from treasury.payouts.machine import Fact
 
@@ -81,6 +85,26 @@ async def test_an_enrolled_key_orders_with_codes_and_reads_without(service: Any)
     assert (status, refused["code"]) == (401, "otp_invalid"), "a code works once"
     assert (await ask(service, "POST", f"{ME}/otp", admin))[1]["code"] == "otp_enrolled", "a thief cannot replace it"
     assert (await ask(service, "POST", f"{ME}/otp/confirm", admin, json={"code": "123456"}))[0] == 409
+
+
+@pytest.mark.parametrize("role", ["approver", "admin"])
+async def test_every_order_that_lets_money_go_or_people_in_asks_an_enrolled_key_for_a_code(
+    service: Any, role: Any
+) -> None:
+    """Derived from the route table: approve, resume and all the rest of theirs; reading asks for none."""
+    key_id, secret = await make(service.database, role)
+    _, begun = await ask(service, "POST", f"{ME}/otp", secret)
+    await ask(service, "POST", f"{ME}/otp/confirm", secret, json={"code": at(pyotp.parse_uri(begun["uri"]), -1)})
+    await asyncio.sleep(TRUST_SECONDS + 0.1)
+    asked = set()
+    for route in routes(load()):
+        if role in MAY.get(route.who, ()):
+            path = re.sub(r"{[^}]+}", key_id, route.path)
+            status, said = await ask(service, route.method, path, secret, json={} if route.body else None)
+            if said.get("code") == "otp_required":
+                asked.add((status, route.name))
+    assert asked == {(401, one.name) for one in routes(load()) if one.who == role and one.method != "GET"}
+    assert len(asked) >= {"approver": 9, "admin": 4}[role]
 
 
 async def test_one_is_invited_enrols_and_approves_with_a_code(service: Any) -> None:

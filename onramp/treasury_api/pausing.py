@@ -1,5 +1,7 @@
 """Pause and resume over HTTP."""
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -9,7 +11,7 @@ from kit.http.routes import Route, body_of, reply
 from onramp.services import SERVICES
 from onramp.treasury_api import order_shapes, shapes
 from treasury.pause import service
-from treasury.pause.table import SCOPES, Scope
+from treasury.pause.table import SCOPES, Pauses, Scope
 
 
 def _scopes(order: order_shapes.PauseOrder) -> tuple[Scope, ...]:
@@ -39,24 +41,23 @@ async def read(request: web.Request) -> web.StreamResponse:
         return reply(await _answer(conn))
 
 
-async def pause(request: web.Request) -> web.StreamResponse:
-    """Stop at once; one person is enough."""
+async def _ordered(request: web.Request, verb: Callable[..., Awaitable[Pauses]]) -> web.StreamResponse:
     services, who, order = request.app[SERVICES], principal_of(request), body_of(request, order_shapes.PauseOrder)
     async with services.database.write() as conn:
         now = services.clock.now()
-        await service.pause(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)
+        await verb(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)
         answer = await _answer(conn)
     return reply(answer)
+
+
+async def pause(request: web.Request) -> web.StreamResponse:
+    """Stop at once; one person is enough."""
+    return await _ordered(request, service.pause)
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
     """Let go again; another person than the one who stopped it."""
-    services, who, order = request.app[SERVICES], principal_of(request), body_of(request, order_shapes.PauseOrder)
-    async with services.database.write() as conn:
-        now = services.clock.now()
-        await service.resume(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)
-        answer = await _answer(conn)
-    return reply(answer)
+    return await _ordered(request, service.resume)
 
 
 BASE = "/api/v1/treasury"

@@ -1,6 +1,10 @@
 """What viewers see of the treasury."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from aiohttp import web
+from pydantic import BaseModel
 
 from kit.http.routes import Route, query_of, reply
 from kit.problems import not_found
@@ -44,15 +48,24 @@ async def list_balances(request: web.Request) -> web.StreamResponse:
     return reply(shapes.BalanceList(data=found, earlier=left, next_cursor=None))
 
 
-async def list_payouts(request: web.Request) -> web.StreamResponse:
-    """The newest first."""
+async def _page(
+    request: web.Request, read: Callable[..., Awaitable[list[Any]]], shape: Callable[..., BaseModel]
+) -> dict[str, Any]:
+    """The rows that the query asks for with their histories, the newest first, and where the next page begins."""
     query = query_of(request, shapes.PageQuery)
     async with request.app[SERVICES].database.read_replica() as conn:
-        found = await payouts.page(conn, limit=query.limit + 1, status=query.status, before=query.before)
+        found = await read(conn, limit=query.limit + 1, status=query.status, before=query.before)
         page = found[: query.limit]
         told = await history.of_many(conn, [row.id for row in page])
-    data = [shapes.payout(row, told[row.id]) for row in page]
-    return reply(shapes.PayoutPage(data=data, next_cursor=shapes.next_cursor(found, query.limit)))
+    return {
+        "data": [shape(row, told[row.id]) for row in page],
+        "next_cursor": shapes.next_cursor(found, query.limit),
+    }
+
+
+async def list_payouts(request: web.Request) -> web.StreamResponse:
+    """The newest first."""
+    return reply(shapes.PayoutPage(**await _page(request, payouts.page, shapes.payout)))
 
 
 async def read_payout(request: web.Request) -> web.StreamResponse:
@@ -66,13 +79,7 @@ async def read_payout(request: web.Request) -> web.StreamResponse:
 
 async def list_sweeps(request: web.Request) -> web.StreamResponse:
     """The newest first."""
-    query = query_of(request, shapes.PageQuery)
-    async with request.app[SERVICES].database.read_replica() as conn:
-        found = await sweeps.page(conn, limit=query.limit + 1, status=query.status, before=query.before)
-        page = found[: query.limit]
-        told = await history.of_many(conn, [row.id for row in page])
-    data = [shapes.sweep(row, told[row.id]) for row in page]
-    return reply(shapes.SweepPage(data=data, next_cursor=shapes.next_cursor(found, query.limit)))
+    return reply(shapes.SweepPage(**await _page(request, sweeps.page, shapes.sweep)))
 
 
 async def read_sweep(request: web.Request) -> web.StreamResponse:

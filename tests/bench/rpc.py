@@ -53,11 +53,11 @@ async def compare(chain: DevChain, seconds: float, rounds: int) -> list[tuple[st
         async def plain() -> object:
             return await web3.eth.get_balance(PARAMS[0])  # type: ignore[arg-type] # an address, checksummed
 
-        found: list[tuple[float, float, float]] = []
         for ask in (ours, bare, plain):
             await rate(ask, 0.5)
-        for _ in range(rounds):
-            found.append((await rate(ours, seconds), await rate(bare, seconds), await rate(plain, seconds)))
+        found = [
+            (await rate(ours, seconds), await rate(bare, seconds), await rate(plain, seconds)) for _ in range(rounds)
+        ]
         await pool.close()
     await web3.provider.disconnect()
     mine, raw, theirs = (sorted(column)[len(column) // 2] for column in zip(*found, strict=True))

@@ -71,7 +71,7 @@ class LocalSigner:
             if len(text) > _LARGEST_KEYSTORE:
                 raise ValueError
             key = PrivateKey(bytes(Account.decrypt(json.loads(text), self._password)))
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - whatever they raise may quote it
             raise SignerRefused("The hot wallet's keystore does not open: wrong password, or not a keystore.") from None
         if key.public_key.to_checksum_address() != self._rules.wallet:
             raise SignerRefused("The hot wallet's keystore holds another address than the pinned one.")

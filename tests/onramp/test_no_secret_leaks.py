@@ -5,220 +5,34 @@ secret may stand in the one answer that hands it out, and there it is taken out 
 """
 
 import asyncio
-import base64
 import json
 import os
 import secrets
-import signal
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import aiohttp
 import asyncpg
 import pyotp
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from chain.types import to_checksum
-from onramp.dev.anvil import free_port
 from onramp.dev.devchain import DevChain, running
 from onramp.dev.machine import ROOT
-from onramp.sandbox.app import SandboxConfig, make_sandbox
-from onramp.server import start_app
 from onramp.settings import secret_names
+from tests.onramp.ears import DEAD, PATIENCE, SETTLEMENT, Ears, World, mark, near, world
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"
 )
-ONRAMP = str(ROOT / ".venv/bin/onramp")
-SETTLEMENT = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
-DEAD = "http://127.0.0.1:9"
-PATIENCE = 60
-
-
-def mark(name: str) -> str:
-    return f"mk{name}{secrets.token_hex(8)}"
-
-
-def near(secret: str) -> str:
-    """Wrong by one character."""
-    return secret[:-1] + ("a" if secret[-1] != "a" else "b")
-
-
-@dataclass(slots=True)
-class Ears:
-    """Everything that was said, by place; and everything that must not have been."""
-
-    markers: dict[str, str] = field(default_factory=dict)
-    said: list[tuple[str, str]] = field(default_factory=list)
-
-    def secret(self, name: str, value: str) -> str:
-        assert len(value) >= 8, name
-        self.markers[name] = value
-        return value
-
-    def hear(self, place: str, text: str, *handed_out: str) -> None:
-        """`handed_out`: what may stand in this text, and in no other."""
-        for value in handed_out:
-            assert value in text, f"{place} was to hand something out"
-            text = text.replace(value, "")
-        self.said.append((place, text))
-
-    def found(self) -> list[str]:
-        """Which marker is where; never the marker itself."""
-        wrong = []
-        for name, value in self.markers.items():
-            forms = (value, value.encode().hex(), base64.b64encode(value.encode()).decode().rstrip("="))
-            wrong += [f"{name} in {place}" for place, text in self.said if any(form in text for form in forms)]
-        return sorted(set(wrong))
-
-
-@dataclass(slots=True)
-class World:
-    """A running service, and how to ask it."""
-
-    ears: Ears
-    api: str
-    stripe: str
-    http: aiohttp.ClientSession
-    environment: dict[str, str]
-    log: Path
-
-    async def ask(
-        self, method: str, path: str, bearer: str | None = None, *, gives: tuple[str, ...] = (), expect: int | None = None, **more: Any
-    ) -> tuple[int, Any]:  # fmt: skip
-        """`gives`: the fields of the answer that hand a secret out."""
-        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        headers |= more.pop("headers", {})
-        async with self.http.request(method, self.api + path, headers=headers, **more) as answer:
-            text, status = await answer.text(), answer.status
-            said = f"{text}\n{dict(answer.headers)}"
-        if expect is not None:
-            assert status == expect, (method, path, status, text[:300])
-        body = json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
-        handed = [body[name] for name in gives]
-        for name, value in zip(gives, handed, strict=True):
-            self.ears.secret(f"{name} of {path} {len(self.ears.markers)}", value)
-        self.ears.hear(f"the answer to {method} {path.split('?', maxsplit=1)[0]}", said, *handed)
-        return status, body
-
-    async def command(
-        self, *arguments: str, typed: str = "", gives: tuple[str, ...] = (), key: str = "", **variables: str
-    ) -> str:
-        """What `onramp` prints; `gives` as above, of a JSON document."""
-        environment = (
-            self.environment | {"ONRAMP_API_KEY": key, "ONRAMP_API_URL": self.api, "LOG_LEVEL": "info"} | variables
-        )
-        process = await asyncio.create_subprocess_exec(
-            ONRAMP, *arguments, env=environment, cwd=self.log.parent, stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = (data.decode() for data in await process.communicate(typed.encode()))
-        handed = [json.loads(out)[name] for name in gives] if gives else []
-        for name, value in zip(gives, handed, strict=True):
-            self.ears.secret(f"{name} of {' '.join(arguments[:2])}", value)
-        self.ears.hear(f"what onramp {' '.join(arguments[:2])} prints", out, *handed)
-        self.ears.hear(f"what onramp {' '.join(arguments[:2])} complains", err)
-        return out
 
 
 @pytest.fixture(scope="module")
 def chain() -> Iterator[DevChain]:
     with running() as started:
         yield started
-
-
-async def settings_of(ears: Ears, chain: DevChain, url: str, stripe: str, home: Path, style: str) -> dict[str, str]:
-    """The environment of a service each of whose secrets is a marker."""
-    key = bytes.fromhex(ears.secret("the hot wallet's key", secrets.token_hex(32)))
-    password = ears.secret("HOT_WALLET_PASSWORD", mark("password"))
-    keystore = home / "keystore.json"
-    keystore.write_text(json.dumps(Account.encrypt(key, password, kdf="pbkdf2", iterations=2000)))
-    wallet = to_checksum(Account.from_key(key).address)
-    await chain.mint(wallet, 1_000 * 10**18)
-    await chain.fund_gas(wallet, 10**18)
-    database = urlsplit(url)
-    named = {
-        name: ears.secret(name, mark(name.lower().replace("_", "")))
-        for name in ("DATABASE_URL", "DATABASE_REPLICA_URL")
-    }
-    given = {
-        "STRIPE_SECRET_KEY": "sk_test_" + ears.secret("STRIPE_SECRET_KEY", mark("stripe")),
-        "STRIPE_WEBHOOK_SECRETS": ",".join("whsec_" + ears.secret(f"STRIPE_WEBHOOK_SECRETS {n}", mark("hook")) for n in (1, 2)),
-        "DATA_KEYS": ",".join(ears.secret(f"DATA_KEYS {n}", secrets.token_hex(32)) for n in (1, 2)),
-        "JWT_SECRETS": ears.secret("JWT_SECRETS", secrets.token_hex(32)),
-        "METRICS_TOKEN": ears.secret("METRICS_TOKEN", mark("metrics")),
-        "REDIS_URL": f"redis://:{ears.secret('REDIS_URL', mark('redis'))}@127.0.0.1:9/0",
-        "SENTRY_DSN": f"http://{ears.secret('SENTRY_DSN', mark('sentry'))}@127.0.0.1:9/1",
-        "MEZO_WS_URLS": f"ws://127.0.0.1:9/{ears.secret('MEZO_WS_URLS', mark('ws'))}",
-        "HOT_WALLET_PASSWORD": password,
-        "ONRAMP_API_KEY": "ork_" + ears.secret("ONRAMP_API_KEY", mark("operator")),
-        "SPECTRUM_RPC_URLS": f"gamma={chain.proxies[2].url}/{ears.secret('SPECTRUM_RPC_URLS', mark('spectrum'))}/v1",
-        "MEZO_RPC_URLS": ",".join(
-            f"{proxy.name}={proxy.url}/rpc?key={ears.secret(f'MEZO_RPC_URLS {proxy.name}', mark('rpc'))}" for proxy in chain.proxies[:2]
-        ),
-    } | {
-        name: database._replace(netloc=f"{database.username}:{value}@{(database.netloc).rpartition('@')[2]}").geturl()
-        for name, value in named.items()
-    }  # fmt: skip
-    assert set(given) == set(secret_names()), "every secret of the settings is a marker"
-    return given | {
-        "PATH": os.environ["PATH"], "PORT": str(free_port()), "LOG_LEVEL": "debug", "LOG_FORMAT": style,
-        "STRIPE_PUBLISHABLE_KEY": "pk_test_public", "STRIPE_API_BASE": stripe, "SETTLEMENT_ADDRESS": SETTLEMENT,
-        "MUSD_TOKEN_ADDRESS": chain.deployment.musd, "HOT_WALLET_ADDRESS": wallet, "HOT_WALLET_KEYSTORE": str(keystore),
-        "COLD_SAFE_ADDRESS": chain.deployment.safe, "COLD_SAFE_OWNERS": ",".join(chain.deployment.safe_owners),
-        "RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "RATE_LIMIT_AUTH": "",
-    }  # fmt: skip
-
-
-@asynccontextmanager
-async def world(ears: Ears, chain: DevChain, url: str, home: Path, style: str) -> AsyncIterator[World]:
-    async with AsyncExitStack() as stack:
-        port = free_port()
-        stripe = f"http://127.0.0.1:{port}"
-        environment = await settings_of(ears, chain, url, stripe, home, style)
-        api = f"http://127.0.0.1:{environment['PORT']}"
-        sandbox = make_sandbox(
-            SandboxConfig(
-                secret_key=environment["STRIPE_SECRET_KEY"], publishable_key="pk_test_public", base_url=stripe,
-                webhook_url=f"{api}/api/v1/webhooks/stripe",
-                webhook_secrets=tuple(environment["STRIPE_WEBHOOK_SECRETS"].split(",")),
-            )
-        )  # fmt: skip
-        runner, _ = await start_app(sandbox, "127.0.0.1", port)
-        stack.push_async_callback(runner.cleanup)
-        log = home / "service.log"
-        with log.open("wb") as lines:
-            process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-                [ONRAMP, "serve"], env=environment, stdout=lines, stderr=lines, cwd=home
-            )
-        try:
-            http = await stack.enter_async_context(aiohttp.ClientSession())
-            made = World(ears, api, stripe, http, environment, log)
-            async with asyncio.timeout(PATIENCE):
-                while not await lives(made):
-                    assert process.poll() is None, log.read_text()[-3000:]
-                    await asyncio.sleep(0.1)
-            yield made
-        finally:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(process.wait, PATIENCE)
-        ears.hear("the log", log.read_text())
-
-
-async def lives(world: World) -> bool:
-    try:
-        async with world.http.get(world.api + "/health") as answer:
-            return answer.status == 200
-    except aiohttp.ClientError:
-        return False
 
 
 async def buy(world: World, wallet: str, email: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from chain.batch import Gathering
 from chain.erc20 import TRANSFER_TOPIC, decode_transfer_log
 from chain.errors import NoAgreement
+from chain.health import answering
 from chain.pool import Agreed, Pool
 from chain.types import ZERO_ADDRESS, Address, BlockRef, Transfer, data_bytes, hash32, quantity, to_checksum
 
@@ -170,8 +171,10 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, via: Gathe
         needed = receipt.block.number + 1
         beyond = _beyond(pool, agreed_by, needed)
     if len(beyond) < pool.agreement:
-        reason: Reason = "chain_paused" if pool.stalled else "waiting_for_second_node"
-        return Waiting(reason, f"block {receipt.block.number} has no successor at {pool.agreement} operators yet")
+        return Waiting(
+            waits_for(pool) or "waiting_for_second_node",
+            f"block {receipt.block.number} has no successor at {pool.agreement} operators yet",
+        )
     if not receipt.succeeded:
         return Reverted(receipt.block)
     found = find_transfer(receipt, expected)
@@ -262,10 +265,17 @@ def _beyond(pool: Pool, operators: tuple[str, ...], block: int) -> dict[str, int
     return {name: head for name, head in heads.items() if name in operators and head >= block}
 
 
+def waits_for(pool: Pool) -> Reason | None:
+    """Why nothing at all can be proved now; None where it can. Too few who answer see no new blocks, which is no halt of the chain."""
+    if len(answering(pool.nodes)) < pool.agreement:
+        return "waiting_for_second_node"
+    return "chain_paused" if pool.stalled else None
+
+
 async def _waiting(pool: Pool, error: NoAgreement) -> Waiting:
     await pool.refresh()  # nobody may have looked for a while, which is no halt of the chain
-    if pool.stalled:
-        return Waiting("chain_paused", str(error))
+    if reason := waits_for(pool):
+        return Waiting(reason, str(error))
     # A null means "unknown" to one node; enough of them, and no one who knows better, is as near to "not mined" as
     # nodes get.
     if not error.opinions and len(error.unknowns) >= pool.agreement:

@@ -1,6 +1,6 @@
 """How a node stands, for people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +44,14 @@ class NodeStatus:
     """The earliest block it has shown; None where it was not asked."""
     pruned_to: int | None
     """The newest block it was asked for and did not have."""
+
+
+def answering(nodes: Iterable[Node]) -> frozenset[str]:
+    """The operators that answer, as far as they were last asked, and whose word counts.
+
+    Heads are remembered after their nodes have gone, so they do not tell.
+    """
+    return frozenset(node.operator for node in nodes if node.state == "ok" and not node.set_aside)
 
 
 def health_of(node: Node, best: int | None) -> Health:

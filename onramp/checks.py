@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from chain.health import answering
 from chain.pool import Pool
 from kit.clock import Clock, rfc3339
 from kit.database import Database
@@ -52,15 +53,12 @@ def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int
 
     async def check() -> str:
         await pool.refresh()
-        # Heads are remembered after their nodes have gone; only who answers now counts.
-        answering = {node.operator for node in pool.nodes if node.state == "ok" and not node.set_aside}
-        if len(answering) < pool.agreement:
-            message = (
-                f"{len(answering)} of {len(pool.operators)} operators answer, {pool.agreement} must: deliveries wait"
-            )
+        there = len(answering(pool.nodes))
+        if there < pool.agreement:
+            message = f"{there} of {len(pool.operators)} operators answer, {pool.agreement} must: deliveries wait"
             raise NotWellError(message)
         head = pool.agreed_head()
-        told = f"{len(answering)} operators, agreed head {head}" + (f", paused: {pool.pause}" if pool.pause else "")
+        told = f"{there} operators, agreed head {head}" + (f", paused: {pool.pause}" if pool.pause else "")
         if watching:
             return told
         async with database.read() as connection:

@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove_many
+from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove_many, waits_for
 from chain.errors import ChainError
 from chain.pool import Pool
 from kit.clock import Clock
@@ -68,6 +68,10 @@ class Prover:
         self._metrics = metrics
         self._changed = changed
         self._asked: dict[str, tuple[str | None, int, float]] = {}
+
+    def waits_for(self) -> str | None:
+        """Why every delivery waits, by no fault of its own."""
+        return waits_for(self._pool) or ("chain_paused" if self._pool.pause else None)
 
     async def prove(self) -> None:
         """Ask for what was seen, each once a block: before the next one nothing new is known of it."""
@@ -148,7 +152,7 @@ class Prover:
                 case Waiting() if gone:
                     await self._release(connection, session, now)
                 case Waiting(reason):
-                    shown = reason if reason in {"waiting_for_second_node", "chain_paused"} else None
+                    shown = reason if reason != "not_mined" else self.waits_for()
                     # Until it is proved again, that its block was taken back is what a person has to know.
                     if session.delivery_reason not in {shown, "reorg"}:
                         await sessions_service.change(

@@ -47,6 +47,8 @@ class BlockReader:
         self._beyond: int | None = None
         """Up to where blocks after a gap were read; forgotten by a restart, which reads them again."""
         self._looked_at = 0.0
+        self.is_blind = False
+        """Too few operators have shown to hold even the newest block, when it was last read."""
 
     async def read(self, head: int) -> int:
         """Read up to `head`; the block up to which all is known. Raises ChainError."""
@@ -61,6 +63,7 @@ class BlockReader:
         else:
             start, self._beyond, self._looked_at = self._after(done, head), None, now
         held, last_missing = head, None
+        self.is_blind = True
         # What is read is stored window by window, so that a long backfill goes on where it was cut off.
         while start <= head:
             end = min(head, start + self._reader.window - 1)
@@ -74,6 +77,7 @@ class BlockReader:
                 done = max(done, known)
             elif reading.covered_from <= end:
                 self._beyond = known
+            self.is_blind = reading.covered_from > end
             await self._keep(reading.transfers, read_to=done, head=head)
             start = end + 1
         if last_missing is not None:

@@ -252,37 +252,6 @@ async def move(connection: AsyncConnection, session: Session, status: str, now: 
     )
 
 
-async def overdue(connection: AsyncConnection, paid_before: datetime, limit: int) -> list[Session]:
-    """Paid, not confirmed, and not yet called overdue."""
-    statement = (
-        sa.select(sessions)
-        .where(
-            PAID,
-            sessions.c.paid_at < paid_before,
-            sessions.c.delivery_status.in_(["awaiting", "seen", "mismatch"]),
-            sessions.c.overdue.is_(False),
-        )
-        .limit(limit)
-    )
-    return [from_row(row) for row in await connection.execute(statement)]
-
-
-async def waiting_reasons(connection: AsyncConnection, limit: int) -> list[tuple[Session, str | None]]:
-    """Payout mode: awaiting sessions whose payout waits for another reason than the one shown."""
-    reason = sa.case((payouts.c.status.in_(["held", "awaiting_approval"]), payouts.c.reason), else_=sa.null())
-    statement = (
-        sa.select(sessions, reason.label("payout_reason"))
-        .join(payouts, payouts.c.session_id == sessions.c.id)
-        .where(
-            OWED,
-            sessions.c.delivery_status == "awaiting",
-            sa.func.coalesce(sessions.c.delivery_reason, "") != sa.func.coalesce(reason, ""),
-        )
-        .limit(limit)
-    )
-    return [(from_row(row), row.payout_reason) for row in await connection.execute(statement)]
-
-
 def expected_of(session: Session, rules: SessionRules, senders: frozenset[str]) -> ExpectedTransfer:
     """What the chain must show for this session, to the unit."""
     return ExpectedTransfer(

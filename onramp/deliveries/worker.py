@@ -10,7 +10,7 @@ from chain.pool import Pool
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import service
+from onramp.deliveries import service, waiting
 from onramp.deliveries.matcher import SWEEP_SHARE, Matcher
 from onramp.deliveries.proving import BATCH, DeliveryMetrics, Prover, block_hash
 from onramp.deliveries.reading import OVERLAP, BlockReader
@@ -26,6 +26,8 @@ RECHECK_EVERY: Final = 4
 """Blocks between two questions for the hash of a block that is not read again any more."""
 SHORTEST_REST: Final = 0.05
 MARK_SECONDS: Final = 1.0
+WAITING: Final = 1_000
+"""Sessions told at once why they wait: when too few nodes are left it concerns everyone."""
 
 
 class DeliveriesWorker:
@@ -155,16 +157,19 @@ class DeliveriesWorker:
             return
         now = self._clock.now()
         async with self._database.read() as connection:
-            overdue = await service.overdue(connection, now - self._rules.overdue_after, BATCH)
-            waiting = await service.waiting_reasons(connection, BATCH)
-        if overdue or waiting:
+            overdue = await waiting.overdue(connection, now - self._rules.overdue_after, BATCH)
+            everyone = self._prover.waits_for()
+            # Where we pay ourselves, a payout needs no reading of blocks.
+            blind = self._rules.mode == "observe" and self._blocks.is_blind
+            awaiting = everyone or ("waiting_for_second_node" if blind else None)
+            unsaid = await waiting.reasons(connection, WAITING, everyone, awaiting)
+        if overdue or unsaid:
             async with self._database.write() as connection:
                 for session in overdue:
                     log.critical("delivery.overdue", session=session.id, reason=session.delivery_reason)
                     await sessions_service.change(connection, session, now=now, overdue=True, delivery_updated_at=now)
-                for session, reason in waiting:
-                    await sessions_service.change(
-                        connection, session, now=now, delivery_reason=reason, delivery_updated_at=now
-                    )
+                if unsaid:
+                    await waiting.say_why(connection, unsaid, now)
+            self._changed()
         ended = self._clock.monotonic()
         self._mark_at = ended + max(MARK_SECONDS, SWEEP_SHARE * (ended - began))

@@ -33,6 +33,14 @@ async def completed(service: Service, made: dict[str, Any], seconds: float = 25)
         return agreed
 
 
+async def said(service: Service, made: dict[str, Any], reason: str | None) -> dict[str, Any]:
+    """The session, once it says that it waits for this."""
+    async with asyncio.timeout(60):
+        while (found := await state(service, made))["delivery"]["reason"] != reason:
+            await asyncio.sleep(0.1)
+    return found
+
+
 async def readiness(service: Service) -> tuple[int, str]:
     async with service.http.get(f"{service.api}/ready") as answer:
         return answer.status, await answer.text()
@@ -68,8 +76,9 @@ async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
             while (found := await readiness(service))[0] != 503:
                 await asyncio.sleep(0.3)
         assert "chain" in found[1]
-        await asyncio.sleep(4)
-        waiting = await state(service, made)
+        waiting = await said(service, made, "waiting_for_second_node")
+        await asyncio.sleep(2)
+        assert (await state(service, made))["delivery"] == waiting["delivery"], "nothing comes and goes while it waits"
         assert waiting["status"] == "delivering"
         assert waiting["delivery"]["status"] in {"awaiting", "seen"}
         assert await chain.balance(wallet.address) == before, "no money moves on the word of one"
@@ -94,8 +103,6 @@ async def test_a_chain_that_makes_no_blocks_pauses_and_goes_on(
             while "no new block" not in (await readiness(service))[1]:
                 await asyncio.sleep(0.5)
         assert (await state(service, made))["status"] == "delivering"
-        async with asyncio.timeout(60):
-            while (await state(service, made))["delivery"]["reason"] != "chain_paused":
-                await asyncio.sleep(0.5)
+        await said(service, made, "chain_paused")
         await chain.rpc("evm_setIntervalMining", 1)
         await completed(service, made)

@@ -178,16 +178,14 @@ async def test_an_approver_lets_one_payout_through(service: Service) -> None:
 
 
 async def test_a_buyer_sees_that_a_payout_is_being_screened(service: Service) -> None:
-    from onramp.deliveries import service as deliveries
+    from onramp.deliveries import waiting
 
     _, made = await service.create()
     await owed(service.database, made["id"])
     paid = sa.update(sessions).values(payment_status="fulfillment_complete", expected_units=10**18)
     async with service.database.write() as conn:
         await conn.execute(paid.where(sessions.c.id == made["id"]))
-        assert [(one.id, reason) for one, reason in await deliveries.waiting_reasons(conn, 9)] == [
-            (made["id"], "screening")
-        ]
+        assert [(one.id, reason) for one, reason in await waiting.reasons(conn, 9)] == [(made["id"], "screening")]
 
 
 def test_production_does_not_start_without_the_list_that_it_names(tmp_path: Path, file: Path) -> None:

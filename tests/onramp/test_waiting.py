@@ -1,0 +1,99 @@
+"""Why a delivery waits is said, of those seen and of those of which nothing was seen yet, and unsaid when it is over."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from kit.clock import SystemClock
+from kit.database import Database
+from onramp.deliveries import waiting
+from onramp.dev.devchain import DevChain
+from onramp.sessions.table import sessions
+from tests.chain import lying
+from tests.chain.lying import LyingProxy
+from tests.onramp.conftest import Ahead, Start, replica
+from tests.onramp.test_matching import BUYER, OTHER, paid
+from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
+
+SECOND = "waiting_for_second_node"
+
+
+@asynccontextmanager
+async def operators(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
+    three = [LyingProxy(name, chain.anvil.url) for name in ("a", "b", "c")]
+    for one in three:
+        await one.start()
+    yield three
+    for one in three:
+        await one.stop()
+
+
+FAULTS = {
+    "away": (lying.reset(), ()),
+    "without-logs": (lying.refused(-32000, "failed to load state: pruned"), ("eth_getLogs", "eth_getBlockByNumber")),
+}
+
+
+@pytest.mark.parametrize(("fault", "methods"), FAULTS.values(), ids=FAULTS)
+async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
+    start: Start, sqlite_url: str, chain: DevChain, fault: lying.Lie, methods: tuple[str, ...]
+) -> None:
+    """Nothing was seen yet, and the buyer reads why: over HTTP, in the session and in its delivery."""
+    async with operators(chain) as three:
+        urls = ",".join(f"{one.name}={one.config.url}" for one in three)
+        known = settings(chain, MEZO_RPC_URLS=SecretStr(urls))
+        service, clock, buyer = await start(**known), Ahead(), wallet(90 + len(methods))
+        async with replica(sqlite_url, service, clock, WORKERS, **known):
+            await asyncio.sleep(1.5)
+            _, made = await service.create(walletAddress=buyer)
+            pay(service, clock, made, "5.00")
+            for one in three[:2]:
+                one.always(fault, *methods)
+            body: dict[str, Any] = {}
+            async with asyncio.timeout(60):
+                while body.get("delivery", {}).get("reason") != SECOND:
+                    await asyncio.sleep(0.1)
+                    async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{made['id']}") as answer:
+                        body = await answer.json()
+            assert (body["status"], body["delivery"]["status"]) == ("delivering", "awaiting")
+            tx_hash = await send(chain, SENDER, buyer, 5 * UNIT)
+            for one in three:
+                one.honest()
+            proof = await until(service, made["id"], "confirmed", 60)
+            assert proof["txHash"] == tx_hash
+            assert (await delivery(service, made["id"]))["reason"] is None
+
+
+async def shown(database: Database) -> dict[str, str | None]:
+    async with database.read() as connection:
+        return {row.id: row.delivery_reason for row in await connection.execute(sa.select(sessions))}
+
+
+async def mark(database: Database, everyone: str | None, awaiting: str | None) -> int:
+    async with database.write() as connection:
+        found = await waiting.reasons(connection, 100, everyone, awaiting)
+        if found:
+            await waiting.say_why(connection, found, SystemClock().now())
+    return len(found)
+
+
+async def test_each_is_told_what_it_waits_for_once_on_both_databases(database: Database) -> None:
+    await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7), ("ons_3", BUYER, 9))
+    async with database.write() as connection:
+        seen = sa.update(sessions).where(sessions.c.id != "ons_1").values(delivery_status="seen")
+        await connection.execute(seen)
+        known = sa.update(sessions).where(sessions.c.id == "ons_3").values(delivery_reason="reorg")
+        await connection.execute(known)
+    assert await mark(database, None, None) == 0
+    assert await mark(database, None, SECOND) == 1
+    assert await shown(database) == {"ons_1": SECOND, "ons_2": None, "ons_3": "reorg"}
+    assert await mark(database, "chain_paused", "chain_paused") == 2
+    assert await shown(database) == {"ons_1": "chain_paused", "ons_2": "chain_paused", "ons_3": "reorg"}
+    assert await mark(database, "chain_paused", "chain_paused") == 0
+    assert await mark(database, None, None) == 1
+    assert (await shown(database))["ons_1"] is None

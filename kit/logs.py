@@ -4,15 +4,17 @@ Redaction is the last step before rendering and looks at every string, nested on
 which slipped into an error message of a library is still not written.
 """
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+Hear = Callable[[Mapping[str, Any]], None]
 _SECRETS = (
     (re.compile(r"\b((?:sk|rk|pk)_(?:live|test)_)[A-Za-z0-9_]+"), r"\1[redacted]"),
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+"), "whsec_[redacted]"),
@@ -49,8 +51,31 @@ def _redaction(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
     return {key: _clean(value) for key, value in event.items()}
 
 
-def configure(level: str = "info", style: Literal["json", "text"] = "text", stream: TextIO | None = None) -> None:
-    """Set up structlog, and the standard library's loggers through it, once for the process."""
+class _Ear(logging.Handler):
+    """Hands on each error as the log says it."""
+
+    def __init__(self, hear: Hear, formatter: logging.Formatter) -> None:
+        super().__init__(logging.ERROR)
+        self._hear = hear
+        self.setFormatter(formatter)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # What carries errors away must not be told of its own failures.
+        if record.name.partition(".")[0] in {"sentry_sdk", "opentelemetry", "urllib3"}:
+            return
+        try:
+            self._hear(json.loads(self.format(record)))
+        except Exception:  # noqa: BLE001 - logging goes on whatever a listener does
+            self.handleError(record)
+
+
+def configure(
+    level: str = "info",
+    style: Literal["json", "text"] = "text",
+    stream: TextIO | None = None,
+    hear: Hear | None = None,
+) -> None:
+    """Set up structlog, and the standard library's loggers through it, once for the process. `hear` is told of errors, too."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -71,15 +96,17 @@ def configure(level: str = "info", style: Literal["json", "text"] = "text", stre
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         cache_logger_on_first_use=False,
     )
+
+    def formatter(last: Processor) -> logging.Formatter:
+        steps = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redaction, last]
+        return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=steps)
+
     handler = logging.StreamHandler(target)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redaction, renderer],
-        )
-    )
+    handler.setFormatter(formatter(renderer))
     root = logging.getLogger()
     root.handlers[:] = [handler]
+    if hear is not None:
+        root.addHandler(_Ear(hear, formatter(structlog.processors.JSONRenderer())))
     root.setLevel(level.upper())
     # These speak of every request at info level, with URLs; ours are logged by the middleware.
     for noisy in ("aiohttp.access", "stripe", "web3", "urllib3", "asyncio", "aiosqlite", "alembic", "sqlalchemy"):

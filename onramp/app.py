@@ -34,6 +34,7 @@ from onramp.sessions.live import Live
 from onramp.sessions.model import Session
 from onramp.settings import Settings, networks
 from onramp.starting import prepare
+from onramp.telemetry import TRACES, traced
 from onramp.treasury_api import book_orders, pausing, payout_orders, policy_orders, refills, sweep_orders
 from onramp.treasury_api import ledger as ledger_routes
 from onramp.treasury_api import routes as treasury_routes
@@ -175,6 +176,7 @@ def make_app(
                 https=settings.is_production,
             )
             app[FURNITURE] = furniture
+            app[TRACES] = core.traces
             async with beside(core, runner):
                 services.health.start()
                 live.start()
@@ -200,7 +202,7 @@ def make_app(
     async def close_streams(_app: web.Application) -> None:
         app[SERVICES].stopping.set()
 
-    app.middlewares.append(furniture)
+    app.middlewares.extend([traced, furniture] if settings.OTEL_EXPORTER_OTLP_ENDPOINT else [furniture])
     app.on_response_prepare.append(on_prepare)
     app.on_shutdown.append(close_streams)
     app.cleanup_ctx.append(run)

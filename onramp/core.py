@@ -27,6 +27,7 @@ from onramp.sessions.rules import SessionRules
 from onramp.settings import Settings
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
+from onramp.telemetry import Traces, make_traces
 from treasury.cold.service import PoolColdWallet
 from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
@@ -59,6 +60,7 @@ class Core:
     screening: Screening
     signer: Signer | None
     cold: PoolColdWallet | None
+    traces: Traces | None
 
 
 def session_rules(settings: Settings) -> SessionRules:
@@ -140,9 +142,11 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         settings.DATABASE_URL.get_secret_value(), replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None
     )
     PoolMetrics(database, registry)
+    traces = make_traces(settings)
     http = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=200, limit_per_host=64, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[] if traces is None else [traces.of_calls()],
     )
     if problem := settings.agreement_problem():
         log.warning("chain.agreement", problem=problem)
@@ -192,10 +196,13 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             screening=screening,
             signer=signer,
             cold=make_cold(settings, rules, pool),
+            traces=traces,
         )
     finally:
         if signer is not None:
             await signer.close()
         await pool.close()
         await http.close()
+        if traces is not None:
+            await traces.close()
         await database.close()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Iterator
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +14,7 @@ from onramp.app import make_app
 from onramp.core import Core, StartError, open_core
 from onramp.settings import Settings
 from onramp.starting import prepare
+from onramp.telemetry import make_errors
 from onramp.workers import beside, make_workers
 from treasury.signers.protocol import SignerError
 
@@ -32,9 +33,17 @@ def run_with_uvloop(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-def set_up_logs(settings: Settings) -> None:
-    """JSON in production, colours at a terminal."""
-    configure(settings.LOG_LEVEL, settings.LOG_FORMAT or ("json" if settings.is_production else "text"))
+@contextlib.contextmanager
+def logged(settings: Settings) -> Iterator[None]:
+    """Log as JSON in production, with colours at a terminal; errors go to Sentry, too, where it is set."""
+    errors = make_errors(settings)
+    style = settings.LOG_FORMAT or ("json" if settings.is_production else "text")
+    configure(settings.LOG_LEVEL, style, hear=None if errors is None else errors.tell)
+    try:
+        yield
+    finally:
+        if errors is not None:
+            errors.close()
 
 
 async def until_told() -> None:
@@ -77,7 +86,6 @@ def spare_the_collector() -> None:
 
 def serve_forever(settings: Settings, workers: Collection[str]) -> None:
     """Serve the API until told to stop."""
-    set_up_logs(settings)
 
     async def serve() -> None:
         runner, port = await start_app(make_app(settings, workers=workers), settings.HOST, settings.PORT)
@@ -89,7 +97,8 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
             log.info("stopping")
             await runner.cleanup()
 
-    run_with_uvloop(serve())
+    with logged(settings):
+        run_with_uvloop(serve())
 
 
 async def _needs_signer(core: Core) -> None:
@@ -109,7 +118,6 @@ async def _needs_signer(core: Core) -> None:
 
 def work_forever(settings: Settings, workers: Collection[str], *, named: bool = False) -> None:
     """Run workers alone until told to stop. A treasury that was `named` and cannot sign stops the start with StartError."""
-    set_up_logs(settings)
 
     async def work() -> None:
         async with open_core(settings) as core:
@@ -125,4 +133,5 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
                 log.info("stopping")
                 await runner.stop()
 
-    run_with_uvloop(work())
+    with logged(settings):
+        run_with_uvloop(work())

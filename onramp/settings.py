@@ -4,6 +4,7 @@ import ipaddress
 import secrets
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
@@ -132,6 +133,29 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
             if item != "*" and (not item.startswith(("http://", "https://")) or item.count("/") != 2):
                 message = "takes exact origins such as https://app.example, without a path"
                 raise ValueError(message)
+        return value
+
+    @field_validator("SENTRY_DSN")
+    @classmethod
+    def _is_a_dsn(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and not (
+            parts.scheme in {"http", "https"}
+            and parts.hostname
+            and parts.username
+            and parts.path.rpartition("/")[2].isdigit()
+        ):
+            message = "is not a DSN: https://key@host/project is expected"
+            raise ValueError(message)
+        return value
+
+    @field_validator("OTEL_EXPORTER_OTLP_ENDPOINT")
+    @classmethod
+    def _can_be_posted_to(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme in {"http", "https"} and parts.hostname):
+            message = "takes the base URL of a collector, such as http://collector:4318"
+            raise ValueError(message)
         return value
 
     @field_validator("DATA_KEYS", "JWT_SECRETS")

@@ -24,7 +24,7 @@ from onramp.dev.machine import taken
 from onramp.dev.rpc import DevChainError
 from onramp.dev.wallet import DevWallet, dev_wallet
 from onramp.sandbox.app import SandboxConfig, make_sandbox
-from onramp.server import run_with_uvloop, set_up_logs, start_app, until_told
+from onramp.server import logged, run_with_uvloop, start_app, until_told
 from onramp.settings import Settings, load
 from onramp.workers import WORKERS
 
@@ -209,7 +209,6 @@ async def _serve(stack: AsyncExitStack, app: web.Application, port: int) -> None
 
 def run_dev(port: int, data: Path | None) -> None:
     """Run until told to stop."""
-    set_up_logs(load(ENVIRONMENT="development"))
 
     async def run() -> None:
         try:
@@ -223,4 +222,5 @@ def run_dev(port: int, data: Path | None) -> None:
         except (DevChainError, OSError) as error:
             raise Refused(f"onramp: {error}") from error
 
-    run_with_uvloop(run())
+    with logged(load(ENVIRONMENT="development")):
+        run_with_uvloop(run())

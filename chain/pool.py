@@ -242,9 +242,10 @@ class Pool:
             return f"no new block for {self._clock.monotonic() - self._best_at:.0f} s"
         return None
 
-    async def refresh(self) -> None:
-        """Probe every node that is not resting: chain id where unproved, newest block. Callers of one moment share a probe."""
-        await self._probe.run()
+    async def refresh(self, *, anew: bool = False) -> None:
+        """Probe every node that is not resting: chain id where unproved, newest block. Callers of one moment share a
+        probe; one of a moment ago is enough, unless it has to be `anew`."""
+        await self._probe.run(anew=anew)
 
     async def close(self) -> None:
         """End what still listens, and the session where it is ours."""

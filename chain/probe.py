@@ -29,10 +29,10 @@ class Probe:
         self._running: asyncio.Task[None] | None = None
         self._at: float | None = None
 
-    async def run(self) -> None:
-        """Probe now, join the probe that runs, or be content with one of a moment ago."""
+    async def run(self, *, anew: bool = False) -> None:
+        """Probe now, join the probe that runs, or, unless it has to be `anew`, be content with one of a moment ago."""
         if self._running is None:
-            if self._at is not None and asyncio.get_running_loop().time() - self._at < _FRESH:
+            if not anew and self._at is not None and asyncio.get_running_loop().time() - self._at < _FRESH:
                 return
             self._running = asyncio.create_task(self._all())
         # Shielded: one caller that gives up must not take the answer from the others.

@@ -86,7 +86,8 @@ def recover(digest: bytes, signature: bytes) -> Address | None:
 async def _ask_contract(pool: Pool, account: Address, digest: bytes, signature: bytes) -> How:
     """ERC-6492 is looked at first, as it demands: a contract may be deployed between signing and asking."""
     wrapped = unwrap_6492(signature)
-    await pool.refresh()
+    # Anew: a wallet that was deployed in the newest block has no code at the head of a moment ago.
+    await pool.refresh(anew=True)
     at = hex(pool.agreed_head())
     code = await pool.agree("eth_getCode", [account, at], key=data_bytes)
     deployed = bool(data_bytes(code.value))

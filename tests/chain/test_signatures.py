@@ -131,6 +131,14 @@ async def test_a_deployed_safe_answers_for_itself(chain: DevChain, pool: Pool) -
                 await verify(pool, wallet.address, MESSAGE, text)
 
 
+async def test_a_safe_deployed_in_the_newest_block_answers(chain: DevChain, pool: Pool) -> None:
+    for salt in range(7010, 7013):
+        wallet = Wallet(chain, salt)
+        await pool.refresh()  # what was probed a moment ago ends before its block
+        await wallet.deploy()
+        assert (await verify(pool, wallet.address, MESSAGE, "0x" + wallet.sign().hex())).how == "contract"
+
+
 async def test_a_safe_that_is_not_deployed_yet_answers_through_its_factory(chain: DevChain, pool: Pool) -> None:
     wallet, other = Wallet(chain, 7002), Wallet(chain, 7003)
     signer = await verify(pool, wallet.address, MESSAGE, wallet.wrapped(wallet.sign()))

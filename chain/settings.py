@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from chain.budget import Plan
+from chain.deployments import deployment
 from chain.nodes import NodeConfig, parse_nodes, parse_ws, read_nodes
 from chain.types import to_checksum
 
@@ -23,6 +24,15 @@ class ChainSettings(BaseModel):
     SPECTRUM_MONTHLY_CREDITS: int = Field(default=0, ge=0, description="of each private node; 0: no limit")
     CHAIN_AGREEMENT: int = Field(default=2, ge=1, description="how many operators must say the same before money moves")
     MUSD_TOKEN_ADDRESS: str = Field(default="", description="empty: from contracts/deployments")
+
+    @field_validator("CHAIN_ID")
+    @classmethod
+    def _chain_is_known(cls, value: int) -> int:
+        try:
+            deployment(value)
+        except LookupError as error:
+            raise ValueError(str(error)) from error
+        return value
 
     @field_validator("MEZO_RPC_URLS", "SPECTRUM_RPC_URLS")
     @classmethod

@@ -132,6 +132,7 @@ def make_app(
 
             wallet = core.rules.hot_wallet
             policy = None if wallet is None else governing.active_policy(settings, core.rules, wallet, core.screening)
+            keeper = Keeper(core.database, settings.ring, core.clock)
             services = Services(
                 settings=settings,
                 rules=core.rules,
@@ -155,6 +156,7 @@ def make_app(
                 ),
                 quotes=Quotes(core.database, core.stripe, core.rules, core.clock),
                 tokens=tokens,
+                keys=keeper,
                 deliveries=deliveries,
                 health=Health(_checks(core, runner, workers), core.clock),
                 explorer=deployment(settings.CHAIN_ID).explorer,
@@ -163,7 +165,6 @@ def make_app(
                 orders=None if policy is None else orders_of(core, policy),
             )
             app[SERVICES] = services
-            keeper = Keeper(core.database, settings.ring, core.clock)
             app[GUARD] = Guard(
                 keeper.resolve, tokens.resolve, check_code=keeper.check_code, refused=keeper.note_refused
             )

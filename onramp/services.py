@@ -11,6 +11,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.group import Gather
 from kit.ids import Ids
+from onramp.api_keys.keeper import Keeper
 from onramp.deliveries.worker import DeliveriesWorker
 from onramp.health import Health
 from onramp.login.tokens import Tokens
@@ -45,6 +46,7 @@ class Services:
     quotes: Quotes
     health: Health
     tokens: Tokens
+    keys: Keeper
     deliveries: DeliveriesWorker
     explorer: str | None
     stopping: asyncio.Event

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from chain.settings import ChainSettings
-from chain.types import to_checksum
+from chain.types import ZERO_ADDRESS, to_checksum
 from kit.database import normalise_url
 from kit.keyring import DEVELOPMENT, KeyRing, parse_key
 from kit.money import parse_units
@@ -94,6 +94,9 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     @field_validator("SETTLEMENT_ADDRESS", "SANCTIONS_ORACLE")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
+        if value and to_checksum(value) == ZERO_ADDRESS:
+            message = "is the zero address: what is sent there is lost"
+            raise ValueError(message)
         return to_checksum(value) if value else value
 
     @field_validator("DELIVERY_SENDERS")

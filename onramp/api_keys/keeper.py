@@ -72,6 +72,10 @@ class Keeper:
         self._used.add(found.principal.id)
         return found.principal
 
+    def forget(self, key_id: str) -> None:
+        """Ask anew about this key: what was just changed here counts here at once, elsewhere after `TRUST_SECONDS`."""
+        self._known = {token: known for token, known in self._known.items() if known[0].id != key_id}
+
     async def _find(self, candidates: Sequence[str]) -> Found | None:
         answers = await asyncio.gather(*(self._asked.get(candidate) for candidate in candidates))
         return next((found for found in answers if found is not None), None)

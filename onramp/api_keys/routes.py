@@ -63,13 +63,17 @@ async def rotate(request: web.Request) -> web.StreamResponse:
             ring=services.settings.ring,
             overlap=timedelta(minutes=body.overlap_minutes),
         )
+    services.keys.forget(key.id)
     return reply(shapes.with_secret(key, secret))
 
 
 async def revoke(request: web.Request) -> web.StreamResponse:
-    """Refused everywhere within five seconds."""
-    async with request.app[SERVICES].database.write() as connection:
-        return reply(shapes.answer(await service.revoke(connection, _author(request), request.match_info["id"])))
+    """Refused here at once, and everywhere within five seconds."""
+    services = request.app[SERVICES]
+    async with services.database.write() as connection:
+        key = await service.revoke(connection, _author(request), request.match_info["id"])
+    services.keys.forget(key.id)
+    return reply(shapes.answer(key))
 
 
 async def confirm(request: web.Request) -> web.StreamResponse:
@@ -102,6 +106,7 @@ async def activate(request: web.Request) -> web.StreamResponse:
         outcome, key = await second_factor.activate(connection, author, author.id, code, services.settings.ring)
     if outcome != "accepted":
         raise second_factor.refusal(outcome)
+    services.keys.forget(key.id)
     return reply(shapes.answer(key))
 
 

@@ -7,6 +7,7 @@ import orjson
 from aiohttp import web
 
 from kit.http import sse
+from kit.http.accept import preferred
 from kit.http.routes import Route, body_of, reply, reply_json
 from kit.problems import Problem, not_found
 from onramp.services import SERVICES
@@ -74,9 +75,8 @@ async def delivery(request: web.Request) -> web.StreamResponse:
 async def receipt(request: web.Request) -> web.StreamResponse:
     """The receipt."""
     services = request.app[SERVICES]
-    accept = request.headers.get("Accept", "*/*")
-    as_pdf = accept.startswith("application/pdf") or ("pdf" in accept and "json" not in accept)
-    if not as_pdf and "json" not in accept and "*" not in accept:
+    wanted = preferred(request.headers.get("Accept", ""), ("application/json", "application/pdf"))
+    if wanted is None:
         raise Problem(406, "not_acceptable", "The receipt is served as application/json or application/pdf.")
     session = await _session(request)
     settings = services.settings
@@ -88,7 +88,7 @@ async def receipt(request: web.Request) -> web.StreamResponse:
         explorer=services.explorer,
         merchant=merchant,
     )
-    if not as_pdf:
+    if wanted == "application/json":
         return reply(document)
     # Setting a page takes some tens of milliseconds, which other requests need not wait for.
     content = await asyncio.to_thread(paper.pdf, document, confirmed_by=session.agreed_by or [])

@@ -15,7 +15,6 @@ from kit.database import Database
 from kit.ids import RandomIds
 from kit.keyring import DEVELOPMENT, KeyRing
 from onramp.api_keys import second_factor, service
-from onramp.api_keys.keeper import TRUST_SECONDS
 from onramp.api_keys.service import Author
 from onramp.api_keys.table import api_keys
 from onramp.app import routes
@@ -70,7 +69,6 @@ async def test_an_enrolled_key_orders_with_codes_and_reads_without(service: Any)
     first = at(totp, -1)
     status, key = await ask(service, "POST", f"{ME}/otp/confirm", admin, json={"code": first})
     assert (status, key["secondFactor"]) == (200, True)
-    await asyncio.sleep(TRUST_SECONDS + 0.1)
 
     assert (await ask(service, "GET", KEYS, admin))[0] == 200
     status, refused = await ask(service, "POST", KEYS, admin, json=body)
@@ -123,7 +121,6 @@ async def test_one_is_invited_enrols_and_approves_with_a_code(service: Any) -> N
     until = time.monotonic() + 60
     while (answer := await ask(service, "GET", payout, eve))[1].get("status") != "awaiting_approval":
         assert time.monotonic() < until, answer
-    await asyncio.sleep(TRUST_SECONDS + 0.1)  # what was known of the key before it enrolled
     status, refused = await ask(service, "POST", f"{payout}/approve", eve)
     assert (status, refused["code"]) == (401, "otp_required")
     status, refused = await ask(service, "POST", f"{payout}/approve", eve, otp=wrong(totp))

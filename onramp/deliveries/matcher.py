@@ -60,7 +60,7 @@ class Matcher:
         try:
             async with self._database.write() as connection:
                 owed, before = await service.matchable_of(connection, {one.recipient for one in news}, LIMIT)
-                new = {one.id: one for one in (_arrived(one, chain_id) for one in news)}
+                new = {one.id: one for one in (arrived_of(one, chain_id) for one in news)}
                 found = match(owed, [*before, *new.values()], self._rules.observe_tolerance_bps)
                 if found and not await service.claim(connection, found, now, given=new):
                     raise _LostError
@@ -119,7 +119,8 @@ class Matcher:
         return bool(found)
 
 
-def _arrived(one: Transfer, chain_id: int) -> Arrived:
+def arrived_of(one: Transfer, chain_id: int) -> Arrived:
+    """A transfer just read, as one that nobody has claimed."""
     block = one.block
     return Arrived(
         seen.id_of(chain_id, one),

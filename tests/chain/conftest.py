@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from chain.pool import Pool
+from chain.transfers import TransferReader
 from tests.chain.lying import LyingProxy
 from tests.chain.lying_node import LyingNode
+from tests.chain.mezod import Mezod
+from tests.chain.receipts import TOKEN, WALLET
 
 
 class HandClock:
@@ -77,3 +81,18 @@ async def operator_pool(operators: list[LyingProxy]) -> AsyncIterator[Callable[.
 async def pool(make_pool: Callable[..., Pool]) -> Pool:
     """A pool over the three nodes in which two must agree."""
     return make_pool()
+
+
+@pytest.fixture
+def three(nodes: Any) -> list[Mezod]:
+    """What each of the three nodes holds."""
+    stores = [Mezod() for _ in nodes]
+    for node, store in zip(nodes, stores, strict=True):
+        node.results.update(store.results())
+    return stores
+
+
+@pytest.fixture
+def reader(pool: Any) -> TransferReader:
+    """Reads what the wallet sent, from the three nodes."""
+    return TransferReader(pool, TOKEN, [WALLET])

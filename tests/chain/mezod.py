@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chain.transfers import TransferReader
 from tests.chain.lying_node import Refusal
 from tests.chain.receipts import log
 
@@ -53,3 +54,9 @@ class Mezod:
 def transfer(block: int) -> dict[str, Any]:
     """The one transfer of a block, as a log."""
     return log(block, block=block, tx_hash=f"0x{block:064x}")
+
+
+async def blocks(reader: TransferReader, frm: int, to: int) -> tuple[list[int], bool]:
+    """The blocks of which a transfer is told, and whether that is all."""
+    reading = await reader.read_agreed(frm, to)
+    return [transfer.block.number for transfer in reading.transfers], reading.covered_from == frm

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from onramp.dev import lag
 from onramp.dev.rpc import Rpc
-from tests.chain import lying
+from tests.chain import failing, lying
 from tests.chain.lying import Asked, Lie
 from tests.chain.receipts import BUYER, TOKEN, TX, WALLET
 from tests.chain.world import FORGED, OTHER_HASH, SICK, Block, Mood, World
@@ -21,13 +21,13 @@ from tests.chain.world import FORGED, OTHER_HASH, SICK, Block, Mood, World
 HURRY: Final = 0.05
 """Of a model's second."""
 SICK_LIES: Final[dict[str, Lie]] = {
-    "html": lying.html(),
-    "truncated": lying.truncated(),
+    "html": failing.html(),
+    "truncated": failing.truncated(),
     "another id": lying.another_id(),
-    "429": lying.too_many("1"),
-    "502": lying.html(502),
-    "reset": lying.reset(),
-    "hang": lying.hang(),
+    "429": failing.too_many("1"),
+    "502": failing.html(502),
+    "reset": failing.reset(),
+    "hang": failing.hang(),
     "error": lying.refused(-32000, "invalid nonce"),
 }
 assert set(SICK_LIES) == set(SICK)

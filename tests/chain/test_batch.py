@@ -15,8 +15,9 @@ from chain.erc20 import encode_transfer
 from chain.errors import Malformed, NodeError, RateLimited, Unreachable
 from chain.pool import Pool
 from onramp.dev.devchain import DevChain
-from tests.chain import lying
-from tests.chain.lying import BATCHES, LyingProxy
+from tests.chain import failing, lying
+from tests.chain.failing import BATCHES
+from tests.chain.lying import LyingProxy
 from tests.chain.test_lies import BUYER, OWED, SENDER
 
 RECEIPT = "eth_getTransactionReceipt"
@@ -250,6 +251,6 @@ async def test_one_that_hangs_holds_nobody_up(
 ) -> None:
     pool = operator_pool(2)
     await pool.refresh()
-    operators[0].always(lying.hang(), RECEIPT)
+    operators[0].always(failing.hang(), RECEIPT)
     async with asyncio.timeout(9):
         assert right(await prove_many(pool, paid.owed))

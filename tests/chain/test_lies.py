@@ -14,7 +14,7 @@ from chain.pool import Pool
 from chain.transfers import TransferReader
 from chain.types import to_checksum
 from onramp.dev.devchain import DevChain
-from tests.chain import lying
+from tests.chain import failing, lying
 from tests.chain.lying import Lie, LyingProxy
 
 SENDER = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"
@@ -90,18 +90,18 @@ CASES = {
     "empty-logs": Case(lambda n: lying.instead([]), ("eth_getLogs",), silent=False),
     "pruned": Case(lambda n: lying.refused(-32000, "missing trie node: pruned"), (RECEIPT,)),
     "rpc-lockdown": Case(lambda n: lying.refused(-32000, "rejected by the transaction lockdown"), (RECEIPT,)),
-    "html": Case(lambda n: lying.html()),
-    "html-502": Case(lambda n: lying.html(502)),
-    "429": Case(lambda n: lying.too_many()),
-    "429-seconds": Case(lambda n: lying.too_many("30")),
-    "429-date": Case(lambda n: lying.too_many("Wed, 21 Oct 2099 07:28:00 GMT")),
-    "429-nonsense": Case(lambda n: lying.too_many("soon")),
-    "hang": Case(lambda n: lying.hang()),
-    "hang-receipt": Case(lambda n: lying.hang(), (RECEIPT,)),
-    "drip": Case(lambda n: lying.drip(), (RECEIPT,)),
-    "truncated": Case(lambda n: lying.truncated()),
-    "huge": Case(lambda n: lying.Huge(), (RECEIPT,)),
-    "reset": Case(lambda n: lying.reset()),
+    "html": Case(lambda n: failing.html()),
+    "html-502": Case(lambda n: failing.html(502)),
+    "429": Case(lambda n: failing.too_many()),
+    "429-seconds": Case(lambda n: failing.too_many("30")),
+    "429-date": Case(lambda n: failing.too_many("Wed, 21 Oct 2099 07:28:00 GMT")),
+    "429-nonsense": Case(lambda n: failing.too_many("soon")),
+    "hang": Case(lambda n: failing.hang()),
+    "hang-receipt": Case(lambda n: failing.hang(), (RECEIPT,)),
+    "drip": Case(lambda n: failing.drip(), (RECEIPT,)),
+    "truncated": Case(lambda n: failing.truncated()),
+    "huge": Case(lambda n: failing.Huge(), (RECEIPT,)),
+    "reset": Case(lambda n: failing.reset()),
     "other-id": Case(lambda n: lying.another_id()),
 }
 every_lie = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -160,14 +160,14 @@ async def test_one_forger_of_three_cannot_make_a_false_transfer_true(
 ) -> None:
     operators[0].always(lying.with_amount(OWED), RECEIPT)
     assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
-    operators[1].always(lying.hang(), RECEIPT)
+    operators[1].always(failing.hang(), RECEIPT)
     assert not isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Proven | Reverted)
 
 
 async def test_a_huge_body_is_cut_off(
     paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool]
 ) -> None:
-    huge = lying.Huge()
+    huge = failing.Huge()
     operators[0].always(huge, RECEIPT)
     pool = make_pool(2)
     with pytest.raises(NodeError, match="larger than"):

@@ -1,58 +1,16 @@
 """Reading transfers from nodes that limit, cut off, prune and lag: what is believed, and what it costs."""
 
-import asyncio
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from chain.coverage import ASK_AGAIN, LARGEST_WINDOW, PROVED_SECONDS
-from chain.errors import NoAgreement, NodeTimeout, RangeTooLarge
-from chain.logs import MOST_REQUESTS, NEAR, read_logs
+from chain.coverage import ASK_AGAIN, PROVED_SECONDS
+from chain.errors import NoAgreement
+from chain.logs import NEAR
 from chain.transfers import TransferReader
 from chain.wallet import outgoing
-from tests.chain.lying_node import Refusal
-from tests.chain.mezod import Mezod
-from tests.chain.receipts import OTHER_TOKEN, STRANGER, TOKEN, WALLET, log
-
-LONG = 70_000
-"""Blocks: three days."""
-
-
-@pytest.fixture
-def three(nodes: Any) -> list[Mezod]:
-    stores = [Mezod() for _ in nodes]
-    for node, store in zip(nodes, stores, strict=True):
-        node.results.update(store.results())
-    return stores
-
-
-@pytest.fixture
-def reader(pool: Any) -> TransferReader:
-    return TransferReader(pool, TOKEN, [WALLET])
-
-
-async def blocks(reader: TransferReader, frm: int, to: int) -> tuple[list[int], bool]:
-    """The blocks of which a transfer is told, and whether that is all."""
-    reading = await reader.read_agreed(frm, to)
-    return [transfer.block.number for transfer in reading.transfers], reading.covered_from == frm
-
-
-async def every(reader: TransferReader, frm: int, to: int) -> tuple[list[int], bool]:
-    """The same of a long range, window by window; once more where the first was far too large for everyone."""
-    found: list[int] = []
-    whole = True
-    failed = 0
-    while frm <= to:
-        end = min(to, frm + reader.window - 1)
-        try:
-            more, covered = await blocks(reader, frm, end)
-        except NoAgreement:
-            failed += 1
-            assert failed == 1
-            continue
-        found, whole, frm = found + more, whole and covered, end + 1
-    return found, whole
+from tests.chain.mezod import Mezod, blocks
+from tests.chain.receipts import OTHER_TOKEN, STRANGER, WALLET, log
 
 
 async def test_only_transfers_of_the_token_from_the_senders_count_oldest_first(
@@ -207,108 +165,6 @@ async def test_from_the_first_block_on(three: list[Mezod], reader: TransferReade
     three[0].holds_from = three[1].holds_from = 2
     assert not (await blocks(reader, 0, 100))[1]
     assert [store.shown[0] for store in three[:2]] == [1, 1]
-
-
-async def test_a_long_backfill_takes_ever_larger_windows(three: list[Mezod], reader: TransferReader) -> None:
-    paid = set(range(1, LONG, 997))
-    for store in three:
-        store.head, store.paid = LONG, paid
-    assert await every(reader, 1, LONG) == (sorted(paid), True)
-    for store in three:
-        assert store.asked[0] == (1, 2_000)
-        assert all(last + 1 == first for (_, last), (first, _) in zip(store.asked, store.asked[1:], strict=False))
-        assert len(store.asked) <= 3 + LONG // LARGEST_WINDOW
-        assert max(last - first + 1 for first, last in store.asked) == LARGEST_WINDOW
-
-
-@pytest.mark.parametrize("limit", [1, 10, 100, 1_000, 1_024, 3_000, 5_000])
-async def test_a_nodes_own_limit_is_found_and_kept(
-    three: list[Mezod], pool: Any, reader: TransferReader, limit: int
-) -> None:
-    span = min(LONG, 60 * limit)
-    paid = set(range(1, span, 97))
-    for store in three:
-        store.head, store.paid, store.most_blocks = span, paid, limit
-    assert await every(reader, 1, span) == (sorted(paid), True)
-    refused = [one for one in three[0].asked if one[1] - one[0] + 1 > limit]
-    assert len(refused) <= 18, "it is not tried again with every window"
-    assert limit * 3 // 4 <= pool.nodes[0].window.blocks <= limit
-    three[0].asked.clear()
-    await blocks(reader, 1, limit)
-    assert all(last - first < limit for first, last in three[0].asked)
-
-
-@pytest.mark.parametrize("cuts_off", [False, True], ids=["says-so", "cuts-off"])
-async def test_more_logs_than_a_node_gives_at_once_are_all_read(
-    three: list[Mezod], pool: Any, reader: TransferReader, *, cuts_off: bool
-) -> None:
-    paid = set(range(400, 1_400))
-    for store in three:
-        store.head, store.paid, store.most_logs = 4_000, paid, 100
-    if cuts_off:
-        for store, node in zip(three, pool.nodes, strict=True):
-            store.cuts_off, node.window.most_logs = True, 100
-    assert await every(reader, 1, 4_000) == (sorted(paid), True)
-    # Seen once, its limit is known: exactly so many may have been more.
-    assert pool.nodes[0].window.most_logs == 100
-
-
-async def test_who_finds_everything_too_large_is_left_alone(
-    three: list[Mezod], pool: Any, nodes: Any, reader: TransferReader
-) -> None:
-    three[0].most_blocks = 0
-    assert await blocks(reader, 1, 100) == ([], True)
-    assert len(three[0].asked) <= MOST_REQUESTS
-    three[0].most_blocks = 1
-    three[0].head = 1_000
-    await pool.nodes[0].call("eth_blockNumber", [])
-    with pytest.raises(RangeTooLarge):
-        await read_logs(pool.nodes[0], TOKEN, [], 1, 1_000)
-    assert len(three[0].asked) <= 3 * MOST_REQUESTS
-
-
-async def test_a_node_that_says_it_ran_out_of_time_is_asked_for_less(
-    three: list[Mezod], pool: Any, nodes: Any, reader: TransferReader
-) -> None:
-    for store in three:
-        store.head = 4_000
-    honest = nodes[0].results["eth_getLogs"]
-
-    def slow(params: list[Any]) -> Any:
-        query = params[0]
-        if int(query["toBlock"], 16) - int(query["fromBlock"], 16) >= 600:
-            raise Refusal(-32000, "request timed out")
-        return honest(params)
-
-    nodes[0].results["eth_getLogs"] = slow
-    assert await every(reader, 1, 4_000) == ([], True)
-    assert 300 <= pool.nodes[0].window.blocks <= 600
-
-
-async def test_a_node_that_takes_too_long_is_asked_for_less_the_next_time(
-    three: list[Mezod], nodes: Any, make_pool: Any
-) -> None:
-    async def slow(request: web.Request, call: dict[str, Any]) -> web.StreamResponse:
-        query = call["params"][0]
-        first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)
-        if last - first >= 600:
-            await asyncio.sleep(60)
-        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": three[0].logs(first, last)})
-
-    three[0].head = 4_000
-    nodes[0].raw["eth_getLogs"] = slow
-    pool = make_pool(timeout=0.5)
-    await pool.refresh()
-    node, failed = pool.nodes[0], 0
-    while failed < 9:
-        try:
-            told = await read_logs(node, TOKEN, [], 1, 2_000)
-            break
-        except NodeTimeout:
-            failed += 1
-            pool._clock.seconds += 60
-    assert (failed, told.covered_from) == (2, 1)
-    assert three[0].asked[0] == (1, 500)
 
 
 async def test_too_few_who_hold_a_wallets_past_prove_nothing(three: list[Mezod], pool: Any) -> None:

@@ -14,7 +14,7 @@ from kit.database import Database
 from onramp.deliveries import waiting
 from onramp.dev.devchain import DevChain
 from onramp.sessions.table import sessions
-from tests.chain import lying
+from tests.chain import failing, lying
 from tests.chain.lying import LyingProxy
 from tests.onramp.conftest import Ahead, Start, replica
 from tests.onramp.test_matching import BUYER, OTHER, paid
@@ -34,7 +34,7 @@ async def operators(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
 
 
 FAULTS = {
-    "away": (lying.reset(), ()),
+    "away": (failing.reset(), ()),
     "without-logs": (lying.refused(-32000, "failed to load state: pruned"), ("eth_getLogs", "eth_getBlockByNumber")),
 }
 

@@ -33,7 +33,7 @@ from onramp.sessions import service as session_service
 from onramp.sessions.live import Live
 from onramp.sessions.model import Session
 from onramp.settings import Settings, networks
-from onramp.starting import prepare
+from onramp.starting import prepare, refuse_wrong_key
 from onramp.telemetry import TRACES, traced
 from onramp.treasury_api import book_orders, pausing, payout_orders, policy_orders, refills, sweep_orders
 from onramp.treasury_api import ledger as ledger_routes
@@ -107,6 +107,8 @@ def make_app(
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with open_core(settings) as core:
+            if "treasury" in workers:
+                await refuse_wrong_key(core)
             await prepare(core)
             stopping = asyncio.Event()
             live = Live(core.database)

@@ -13,7 +13,7 @@ from kit.logs import configure, get_logger
 from onramp.app import make_app
 from onramp.core import Core, StartError, open_core
 from onramp.settings import Settings
-from onramp.starting import prepare
+from onramp.starting import prepare, refuse_wrong_key
 from onramp.telemetry import make_errors
 from onramp.workers import beside, make_workers
 from treasury.signers.protocol import SignerError
@@ -121,8 +121,8 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
 
     async def work() -> None:
         async with open_core(settings) as core:
-            if named and "treasury" in workers:
-                await _needs_signer(core)
+            if "treasury" in workers:
+                await (_needs_signer(core) if named else refuse_wrong_key(core))
             await prepare(core)
             runner = make_workers(core, workers)
             async with beside(core, runner):

@@ -1,5 +1,8 @@
 """What has to hold before anything starts, and what is proposed with a start."""
 
+import asyncio
+from typing import Final
+
 from kit.database import DATABASE_ERRORS, reason_of
 from kit.logs import get_logger
 from onramp import governing, migrations
@@ -7,8 +10,10 @@ from onramp.core import Core, StartError
 from onramp.screening.listing import ListError
 from treasury.policy.reading import PolicyError
 from treasury.rotation import left_behind
+from treasury.signers.protocol import SignerError, WrongKey
 
 log = get_logger(__name__)
+_PROBE_SECONDS: Final = 10.0
 
 
 async def prepare(core: Core) -> None:
@@ -21,6 +26,23 @@ async def prepare(core: Core) -> None:
     except PolicyError as error:
         message = "The treasury policy cannot be used; nothing was started:\n" + "\n".join(error.problems)
         raise StartError(message) from error
+
+
+async def refuse_wrong_key(core: Core) -> None:
+    """Raises StartError where the signer holds another key than HOT_WALLET_ADDRESS names.
+
+    A signer that does not answer is waited for: webhooks are taken meanwhile.
+    """
+    if core.signer is None:
+        return
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            await core.signer.probe()
+    except WrongKey as error:
+        message = f"HOT_WALLET_ADDRESS and its signer do not fit: {error} Nothing was started."
+        raise StartError(message) from error
+    except (SignerError, TimeoutError) as error:
+        log.warning("signer.not_proved", reason=str(error) or "no answer in time", detail="payouts wait for it")
 
 
 async def _nothing_left_behind(core: Core) -> None:

@@ -133,3 +133,18 @@ def test_without_a_usable_signer_it_does_not_start_and_says_so_in_a_line(
     assert sum(line.startswith("onramp: ") for line in said.stderr.splitlines()) == 1
     assert "Traceback" not in said.stderr
     assert "working" not in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "work"])
+@pytest.mark.parametrize("wrong", ["address", "password"])
+def test_a_key_that_is_not_the_pinned_one_stops_the_start(place: Place, command: str, wrong: str) -> None:
+    given = {
+        "address": {"HOT_WALLET_ADDRESS": "0x976EA74026E726554dB657fA54763abd0C3a0aa9"},
+        "password": {"HOT_WALLET_PASSWORD": "wrong"},
+    }[wrong]
+    said = subprocess.run(
+        [ONRAMP, command], env=place.environment | place.signer | given, cwd=place.home, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (said.returncode, said.stderr.splitlines()[-1].startswith("onramp: HOT_WALLET_ADDRESS ")) == (1, True)
+    assert "Traceback" not in said.stderr

@@ -9,7 +9,7 @@ from typing import Any
 from chain.types import Address
 from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import Intent, SigningRules
-from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
+from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable, WrongKey
 
 _LARGEST_KEYSTORE = 64_000
 
@@ -72,7 +72,7 @@ class LocalSigner:
                 raise ValueError
             key = PrivateKey(bytes(Account.decrypt(json.loads(text), self._password)))
         except Exception:  # noqa: BLE001 - whatever they raise may quote it
-            raise SignerRefused("The hot wallet's keystore does not open: wrong password, or not a keystore.") from None
+            raise WrongKey("The hot wallet's keystore does not open: wrong password, or not a keystore.") from None
         if key.public_key.to_checksum_address() != self._rules.wallet:
-            raise SignerRefused("The hot wallet's keystore holds another address than the pinned one.")
+            raise WrongKey("The hot wallet's keystore holds another address than the pinned one.")
         return key

@@ -24,6 +24,10 @@ class SignerRefused(SignerError):
     """The intent breaks a rule, or the key is not the pinned one: asking again will not help."""
 
 
+class WrongKey(SignerRefused):
+    """The key is not the pinned wallet's, or cannot be opened with what was configured: no signature will ever come."""
+
+
 class SignerUnavailable(SignerError):
     """The signer did not answer, or not in time; asking again may help."""
 

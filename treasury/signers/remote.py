@@ -8,7 +8,7 @@ from kit.backoff import backoff
 from kit.clock import Clock, SystemClock
 from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import Intent, SigningRules
-from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
+from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable, WrongKey
 
 ATTEMPT_SECONDS: Final = 5.0
 DEADLINE_SECONDS: Final = 10.0
@@ -87,7 +87,7 @@ class RemoteSigner:
         if self._compared:
             return
         if address_of(await self._keys.public_key()) != self._rules.wallet:
-            raise SignerRefused("The key service holds another key than the hot wallet's pinned one.")
+            raise WrongKey("The key service holds another key than the hot wallet's pinned one.")
         self._compared = True
 
     async def _ask(self, digest: bytes) -> KeySignature:

@@ -243,8 +243,7 @@ class Pool:
         return None
 
     async def refresh(self, *, anew: bool = False) -> None:
-        """Probe every node that is not resting: chain id where unproved, newest block. Callers of one moment share a
-        probe; one of a moment ago is enough, unless it has to be `anew`."""
+        """Probe every node not at rest: chain id where unproved, newest block. A probe of a moment ago is enough unless `anew`."""
         await self._probe.run(anew=anew)
 
     async def close(self) -> None:

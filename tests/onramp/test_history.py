@@ -112,7 +112,13 @@ async def test_the_receipt_is_a_document(shop: Any) -> None:
             assert (answer.status, answer.content_type) == (200, "application/pdf")
         assert content.startswith(b"%PDF-") and content.rstrip().endswith(b"%%EOF")
         assert content.count(b"/Type /Page\n") == 1
-    for accept in ("", "*/*", "application/json", "application/json, application/pdf;q=0.1", "application/pdf;q=0.1, */*"):
+    for accept in (
+        "",
+        "*/*",
+        "application/json",
+        "application/json, application/pdf;q=0.1",
+        "application/pdf;q=0.1, */*",
+    ):
         async with shop.http.get(f"{shop.api}{BASE}/{mine}/receipt", headers={"Accept": accept}) as answer:
             assert answer.content_type == "application/json"
     for accept in ("application/json;q=0.5, application/pdf", "image/png, application/*;q=0.1, application/json;q=0"):

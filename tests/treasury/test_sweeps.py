@@ -310,3 +310,28 @@ async def test_a_panic_takes_the_tokens_first_and_then_the_gas_token(world: Worl
     assert (token.status, native.status) == (Status.FINAL, Status.FINAL)
     assert (world.chain.balance, world.chain.native) == (0, 30_000 * 10**9)
     assert (token.amount, native.amount) == (5 * MUSD, 10**18 - 30_000 * 10**9)
+
+
+async def test_a_panic_of_the_gas_token_waits_for_those_that_it_pays_for_whatever_is_approved_first(
+    world: World,
+) -> None:
+    token = await world.sweep(1, kind=Kind.PANIC, approved=False)
+    native = await world.sweep(1, kind=Kind.PANIC, token=NATIVE)
+    sender = world.sender()
+    await world.cycles(sender, 3)
+    assert ((await world.swept(native)).reason, world.signer.requests) == ("gas_last", [])
+    await approve(world, token)
+    await world.cycles(sender, 8)
+    assert [(await world.swept(one)).status for one in (token, native)] == [Status.FINAL, Status.FINAL]
+    assert world.chain.balance == 0
+
+
+async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(world: World) -> None:
+    token = await world.sweep(1, kind=Kind.PANIC, approved=False)
+    native = await world.sweep(1, kind=Kind.PANIC, token=NATIVE)
+    sender = world.sender()
+    await world.cycles(sender, 2)
+    async with world.database.write() as conn:
+        await deciding.reject(conn, token.id, by="key_bert", now=world.clock.now())
+    await world.cycles(sender, 8)
+    assert ((await world.swept(native)).status, len(world.signer.requests)) == (Status.FINAL, 1)

@@ -33,6 +33,7 @@ class Sweeping:
             ceiling = await desk.rules.max_fee(conn) or config.max_fee
             version = await desk.rules.version(conn)
             elsewhere = await desk.rules.destination_objection(conn, sweep)
+            panics = await sweeps.active(conn, config.wallet, Kind.PANIC) if panic and sweep.token == NATIVE else []
         if sweep.expires_at is not None and sweep.expires_at <= desk.clock.now():
             return await self._cancel(sweep, "its approval is older than approval_expires_hours")
         if not allowed:
@@ -41,6 +42,9 @@ class Sweeping:
             return await self._cancel(sweep, "the policy changed since it was approved")
         if elsewhere is not None:
             return await self._hold(sweep, Reason.POLICY, elsewhere)
+        if others := [one for one in panics if one.token != NATIVE and one.transaction_id is None]:
+            named = ", ".join(f"{one.id} ({one.asset}, {one.status})" for one in others)
+            return await self._hold(sweep, Reason.GAS_LAST, f"it pays for {named}", alarm=False)
         fees = await desk.chain.fees()
         if fees.max_fee > ceiling:
             return await self._hold(sweep, Reason.FEE_CEILING, f"the chain asks {fees.max_fee} wei, above {ceiling}")

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     """The policy or the balance changed since it was planned; it would be refused now."""
     FEE_CEILING = "fee_ceiling"
     INSUFFICIENT = "insufficient"
+    GAS_LAST = "gas_last"
+    """A panic of the gas token waits for those of the others, which it pays for, even until a person has approved them."""
     FORGED = "forged"
     """The row is not what was approved: a hand in the database."""
     WAITING_FOR_SECOND_NODE = "waiting_for_second_node"
@@ -36,7 +38,14 @@ class Reason(StrEnum):
 
 
 COMES_BACK = frozenset(
-    {Reason.COLD_WALLET_UNVERIFIED, Reason.SWEEPS_PAUSED, Reason.POLICY, Reason.FEE_CEILING, Reason.INSUFFICIENT}
+    {
+        Reason.COLD_WALLET_UNVERIFIED,
+        Reason.SWEEPS_PAUSED,
+        Reason.POLICY,
+        Reason.FEE_CEILING,
+        Reason.INSUFFICIENT,
+        Reason.GAS_LAST,
+    }
 )
 """Held for something that is looked at again without a person."""
 

@@ -8,7 +8,7 @@ import uvloop
 
 from kit.http.routes import Who, _wrap
 from onramp.app import make_app
-from onramp.server import start_app
+from onramp.server import spare_the_collector, start_app
 from onramp.sessions.routes import BASE, ROUTES
 from onramp.settings import load
 
@@ -22,6 +22,7 @@ async def serve(port: int) -> None:
         closed = replace(read, path=base + "/{id}", who=who, name="closed_" + who)
         app.router.add_route(closed.method, closed.path, _wrap(closed))
     await start_app(app, "127.0.0.1", port)
+    spare_the_collector()  # as `onramp serve` does
     await asyncio.Event().wait()
 
 

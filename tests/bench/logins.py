@@ -19,6 +19,7 @@ from coincurve import PrivateKey
 from chain.signatures import personal_hash
 from chain.types import keccak, to_checksum
 from onramp.app import make_app
+from onramp.server import spare_the_collector
 from onramp.settings import load
 from tests.bench import doors_bare
 
@@ -142,6 +143,7 @@ async def rows(
     """CPU of a login with a key; in turn, the medians."""
     os.environ.update(environment)
     async with _running(make_app(load(), workers=())) as mine, _running(await doors_bare.make(bare_url)) as theirs:
+        spare_the_collector()  # as `onramp serve` does; this process holds far more than a server
         work = await _in_turn(rounds, partial(_work, mine), partial(_work, theirs))
     http = await _in_turn(rounds, partial(_over_http, ours, port), partial(_over_http, bare, bare_port))
     empty = await _in_turn(rounds, partial(_empty, ours, port, "/health"), partial(_empty, bare, bare_port, "/empty"))

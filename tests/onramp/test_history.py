@@ -126,4 +126,4 @@ async def test_the_receipt_is_a_document(shop: Any) -> None:
             assert answer.content_type == "application/pdf"
     for accept in ("image/png", "application/pdf;q=0", "application/pdf;q=much"):
         async with shop.http.get(f"{shop.api}{BASE}/{mine}/receipt", headers={"Accept": accept}) as answer:
-            assert answer.status == 406
+            assert (answer.status, (await answer.json(content_type=None))["code"]) == (406, "not_acceptable")

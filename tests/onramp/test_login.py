@@ -16,8 +16,11 @@ from pydantic import SecretStr
 from chain.bitcoin import account_of, hash_of, message_hash, parse_address
 from chain.types import keccak
 from kit.database import Database
+from kit.problems import Problem
 from onramp.login import service
+from onramp.login.routes import origin_of
 from onramp.login.table import login_nonces
+from onramp.settings import load
 
 SITE = "https://shop.example"
 SECRET, OLD_SECRET = "11" * 16 + "0123456789abcdef" * 2, "22" * 16 + "0123456789abcdef" * 2
@@ -208,3 +211,20 @@ async def test_a_nonce_is_burnt_once_on_either_database_and_a_logout_raises_the_
             await service.log_out(connection, EOA)
         await service.remember(connection, "o" * 32, waiting)
     assert await service.burn(database, "o" * 32, EOA) == service.Burnt(waiting, 3)
+
+
+def test_a_message_names_an_allowed_site_and_production_names_no_other() -> None:
+    settings = load(ALLOWED_ORIGINS="https://app.example,https://other.example", PORT=3001)
+    assert origin_of("https://other.example", settings) == "https://other.example"
+    assert origin_of("https://evil.example", settings) == origin_of(None, settings) == "https://app.example"
+    nowhere = load(PORT=3001)
+    assert origin_of("https://evil.example", nowhere) == "http://127.0.0.1:3001", "our own page, in development alone"
+    with pytest.raises(Problem) as refused:
+        origin_of("https://evil.example", nowhere.model_copy(update={"ENVIRONMENT": "production"}))
+    assert (refused.value.status, refused.value.code) == (503, "login_unavailable")
+
+
+async def test_another_method_is_405_and_says_which(service_: Any) -> None:
+    async with service_.http.get(service_.api + "/api/v1/auth/login") as answer:
+        problem = await answer.json(content_type=None)
+        assert (answer.status, problem["code"], answer.headers["Allow"]) == (405, "method_not_allowed", "POST")

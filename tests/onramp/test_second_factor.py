@@ -59,6 +59,8 @@ async def test_an_enrolled_key_orders_with_codes_and_reads_without(service: Any)
     body = {"role": "viewer", "name": "wall"}
     assert (await ask(service, "POST", KEYS, admin, json=body))[0] == 201, "not enrolled, not asked"
 
+    status, refused = await ask(service, "POST", f"{ME}/otp/confirm", admin, json={"code": "123456"})
+    assert (status, refused["code"]) == (409, "otp_not_waiting")
     status, begun = await ask(service, "POST", f"{ME}/otp", admin)
     assert status == 201
     totp = pyotp.parse_uri(begun["uri"])

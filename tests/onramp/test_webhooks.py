@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from onramp.settings import SettingsError, load
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
@@ -169,3 +170,13 @@ def test_stripes_own_helper_signs_what_we_verify() -> None:
 def test_no_body_raises_anything_else(body: bytes) -> None:
     with pytest.raises(MalformedEvent):
         parse_event(body)
+
+
+async def test_without_a_secret_the_door_stays_shut(start: Start) -> None:
+    service = await start(STRIPE_WEBHOOK_SECRETS=SecretStr(""))
+    header = signed(event(), "")
+    async with service.http.post(
+        f"{service.api}/api/v1/webhooks/stripe", data=event(), headers={"Stripe-Signature": header}
+    ) as answer:
+        problem = await answer.json(content_type=None)
+    assert (answer.status, problem["code"]) == (503, "webhooks_not_configured")

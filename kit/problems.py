@@ -56,4 +56,6 @@ def not_found(what: str) -> Problem:
 
 def invalid(errors: Sequence[FieldError]) -> Problem:
     """A body or query that says something impossible; every field at fault is named."""
-    return Problem(422, "validation_failed", "; ".join(f"{e.pointer}: {e.detail}" for e in errors), errors=errors)
+    return Problem(
+        422, "validation_failed", "; ".join(f"{e.pointer or 'the body'}: {e.detail}" for e in errors), errors=errors
+    )

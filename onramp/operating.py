@@ -104,7 +104,7 @@ async def docs_style(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("GET", "/health", health, "anyone", "Does the process live?", "health", answer=Alive),
+    Route("GET", "/health", health, "anyone", "Does the process live?", "health", answer=Alive, head=True),
     Route(
         "GET",
         "/ready",
@@ -115,6 +115,7 @@ ROUTES = (
         answer=Readiness,
         also={503: "A vital part is unwell."},
         alike=frozenset({503}),
+        head=True,
     ),
     Route(
         "GET",
@@ -126,6 +127,7 @@ ROUTES = (
         answer=Readiness,
         also={503: "Unhealthy."},
         alike=frozenset({503}),
+        head=True,
     ),
     Route(
         "GET",

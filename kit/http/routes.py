@@ -90,6 +90,8 @@ class Route:
     limit: int = 64 * KIB
     timeout: float | None = 20.0
     """Seconds a request may take; None for streams, and where each thing that is waited for has a limit of its own."""
+    head: bool = False
+    """HEAD is answered as GET is, without the body: monitors of uptime ask so."""
 
 
 ROUTE = web.RequestKey("route", Route)
@@ -174,7 +176,7 @@ async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *
         said = str(error)
         raise Problem(400, "malformed_json", f"{said[0].upper()}{said[1:]}.") from error
     if not isinstance(value, dict):
-        raise Problem(400, "malformed_json", "The body must be a JSON object.")
+        raise invalid([FieldError("", "must be a JSON object")])
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -197,7 +199,10 @@ def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
     table = tuple(routes)
     app[ROUTE_TABLE] = table
     for route in table:
-        app.router.add_route(route.method, route.path, _wrap(route), name=route.name)
+        handler = _wrap(route)
+        app.router.add_route(route.method, route.path, handler, name=route.name)
+        if route.head:
+            app.router.add_route("HEAD", route.path, handler)
 
 
 def _wrap(route: Route) -> Handler:

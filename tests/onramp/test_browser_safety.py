@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry
 
@@ -66,3 +67,11 @@ async def test_production_keeps_browsers_on_tls() -> None:
             found.append(answer.headers.get("Strict-Transport-Security"))
         await runner.cleanup()
     assert found == ["max-age=31536000; includeSubDomains", None]
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/api/health"])
+async def test_a_monitor_may_ask_without_wanting_the_body(service: Any, path: str) -> None:
+    async with service.http.get(service.api + path) as answer:
+        told = answer.status
+    async with service.http.head(service.api + path) as answer:
+        assert (answer.status, await answer.read()) == (told, b"")

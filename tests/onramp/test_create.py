@@ -121,7 +121,8 @@ async def test_an_unknown_field_is_refused_by_name(service: Service) -> None:
 GOOD = b'{"walletAddress":"0x14dC79964da2C08b23698B3D3cc7Ca32193d9955","sourceAmount":"100","sourceCurrency":"usd"}'
 BAD_BODIES = {
     "not JSON": (b"{", "application/json", 400, "malformed_json"),
-    "a list": (b"[]", "application/json", 400, "malformed_json"),
+    "a list": (b"[]", "application/json", 422, "validation_failed"),
+    "null": (b"null", "application/json", 422, "validation_failed"),
     "deep": (b"[" * 10_000, "application/json", 400, "malformed_json"),
     "empty": (b"", "application/json", 400, "malformed_json"),
     "not UTF-8": (b"\xff\xfe", "application/json", 400, "malformed_json"),

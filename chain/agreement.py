@@ -35,6 +35,10 @@ Later ones are heard in the background.
 """
 
 
+LEAST = 0.001
+"""Seconds: what is left to an operator's other node where the first has used up the whole deadline."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """What the operators agree on: one node's result, the key it was compared by, and who says so."""
@@ -75,7 +79,7 @@ class Question:
         needed: int,
         key: Key | None,
         metrics: ChainMetrics,
-        timeout: float | None,
+        timeout: float,
         via: Gathering | None = None,
         grace: float = GRACE,
     ) -> None:
@@ -126,9 +130,10 @@ class Question:
     async def _opinion(self, nodes: Sequence[Node]) -> _Said | _Silent:
         """The word of one operator: its first node that has one."""
         unknown, last = False, None
+        deadline = asyncio.get_running_loop().time() + self._timeout
         for node in nodes:
             try:
-                value = await self._call(node)
+                value = await self._call(node, max(deadline - asyncio.get_running_loop().time(), LEAST))
                 if value is None:
                     unknown = True
                     continue
@@ -142,10 +147,10 @@ class Question:
                 last = Malformed(node.name, f"{self._method}: the answer is not well formed")
         return _Silent(nodes[0].operator, unknown, last)
 
-    async def _call(self, node: Node) -> Any:
+    async def _call(self, node: Node, left: float) -> Any:
         if self._via is None:
-            return await node.call(self._method, self._params, self._timeout)
-        return await self._via.call(node, self._method, self._params, self._timeout)
+            return await node.call(self._method, self._params, left)
+        return await self._via.call(node, self._method, self._params, left)
 
     def _hear(self, done: set[asyncio.Task[_Said | _Silent]]) -> None:
         for task in done:

@@ -54,6 +54,15 @@ def answering(nodes: Iterable[Node]) -> frozenset[str]:
     return frozenset(node.operator for node in nodes if node.state == "ok" and not node.set_aside)
 
 
+def heads_of(nodes: Iterable[Node]) -> dict[str, int]:
+    """The newest block that each operator has told of, without nodes on another chain."""
+    heads: dict[str, int] = {}
+    for node in nodes:
+        if node.head is not None and not node.wrong_chain:
+            heads[node.operator] = max(node.head, heads.get(node.operator, -1))
+    return heads
+
+
 def health_of(node: Node, best: int | None) -> Health:
     """In an operator's words; `best` is the newest block of any node."""
     state = node.state

@@ -18,11 +18,11 @@ from typing import Any
 
 import aiohttp
 
-from chain.agreement import GRACE, Agreed, Key, Question, ask_again
+from chain.agreement import GRACE, LEAST, Agreed, Key, Question, ask_again
 from chain.batch import Gathering
 from chain.budget import UNLIMITED, Plan
 from chain.errors import NoAgreement, NodeError, NotEnoughOperators, Unreachable
-from chain.health import NodeStatus, status_of
+from chain.health import NodeStatus, heads_of, status_of
 from chain.hedge import UNKNOWN, first
 from chain.metrics import ChainMetrics, NullMetrics
 from chain.node import Node
@@ -139,7 +139,9 @@ class Pool:
         nodes = self._preferred()
         if not nodes:
             raise Unreachable("(none)", f"no node can answer {method}")
-        answer = await first(nodes, lambda node: node.call(method, params, timeout))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self._timeout if timeout is None else timeout)
+        answer = await first(nodes, lambda node: node.call(method, params, max(deadline - loop.time(), LEAST)))
         return None if answer is UNKNOWN else answer
 
     async def agree(
@@ -166,7 +168,8 @@ class Pool:
                 detail=f"{method}: {needed} operators must say the same, and {len(self._operators)} are configured.",
             )
         usable = {name: [node for node in nodes if node.usable] for name, nodes in self._operators.items()}
-        question = Question(method, params, needed, key, self._metrics, timeout, via, grace)
+        limit = self._timeout if timeout is None else timeout
+        question = Question(method, params, needed, key, self._metrics, limit, via, grace)
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
 
     def gathering(self) -> Gathering:
@@ -200,7 +203,7 @@ class Pool:
 
     def heads(self, *, trusted: bool = True) -> dict[str, int]:
         """The newest block each operator has told of; without other chains, and where `trusted` without those set aside."""
-        return self._heads(node for node in self._nodes if not (trusted and node.set_aside))
+        return heads_of(node for node in self._nodes if not (trusted and node.set_aside))
 
     def agreed_head(self, k: int | None = None) -> int:
         """The highest block that at least `k` operators have reached: one that boasts moves nothing.
@@ -210,7 +213,7 @@ class Pool:
         Raises NoAgreement.
         """
         needed = self.agreement if k is None else k
-        told = self._heads(self._nodes)
+        told = heads_of(self._nodes)
         heads = sorted(told.values(), reverse=True)
         if needed < 1 or len(self._operators) < needed:
             raise NotEnoughOperators(
@@ -259,15 +262,11 @@ class Pool:
     def _preferred(self) -> list[Node]:
         able = [node for node in self._nodes if not node.limited and node.budget.allows(vital=False)]
         ready = [node for node in able if node.usable and not node.set_aside]
-        # Better a resting node than none; one set aside or on another chain answers nothing.
-        return ready or [node for node in able if not node.set_aside and not node.wrong_chain]
-
-    def _heads(self, nodes: Iterable[Node]) -> dict[str, int]:
-        heads: dict[str, int] = {}
-        for node in nodes:
-            if node.head is not None and not node.wrong_chain:
-                heads[node.operator] = max(node.head, heads.get(node.operator, -1))
-        return heads
+        # Whether one that failed has come back is for the probes to find out: callers ask it last. And better a resting
+        # node than none; one set aside or on another chain answers nothing.
+        return sorted(ready, key=lambda node: node.failures > 0) or [
+            node for node in able if not node.set_aside and not node.wrong_chain
+        ]
 
     def _note_heads(self) -> None:
         heads = [node.head for node in self._nodes if node.head is not None and not node.wrong_chain]

@@ -64,9 +64,9 @@ def truncated() -> Lie:
 
 
 class Huge:
-    """A body of 64 MB; `sent` counts what left before the client had enough."""
+    """A body of 100 MB; `sent` counts what left before the client had enough."""
 
-    SIZE = 64 * 1024 * 1024
+    SIZE = 100 * 1024 * 1024
 
     def __init__(self) -> None:
         """Nothing was sent."""

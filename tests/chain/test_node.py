@@ -112,6 +112,7 @@ async def test_429_leaves_the_node_alone_as_long_as_it_asks(nodes: Any, pool: An
     assert isinstance({one.node: one.error for one in answers}["a.test"], RateLimited)
     assert nodes[0].seen["eth_gasPrice"] == 1
     pool._clock.seconds += 2
+    await pool.refresh()
     await pool.any("eth_gasPrice", [])
     assert nodes[0].seen["eth_gasPrice"] == 2
 

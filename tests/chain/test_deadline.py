@@ -1,0 +1,65 @@
+"""A call has one deadline, however many nodes are tried; and callers do not find out whether a node has come back."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chain.errors import NoAgreement, NodeError
+from chain.nodes import NodeConfig
+from chain.pool import Pool
+from tests.chain.scripted import Late, LoopClock, Raw, ScriptedSession, VirtualLoop
+
+LIMIT = 10.0
+ARGS = ["0x" + "11" * 20, "0x64"]
+
+
+def pool_of(session: ScriptedSession, *names: str) -> Pool:
+    configs = [NodeConfig(name, name.partition("#")[0], f"http://{name.replace('#', '')}/") for name in names]
+    given: Any = session
+    return Pool(configs, chain_id=31611, session=given, clock=LoopClock(), timeout=LIMIT)
+
+
+def hang(_host: str, method: str, _params: list[Any]) -> Any:
+    return hex(31611) if method == "eth_chainId" else Late("0x5", 1_000.0)
+
+
+@pytest.mark.parametrize("policy", ["any", "agree"])
+def test_all_that_hang_cost_one_deadline(policy: str) -> None:
+    async def ask() -> float:
+        pool = pool_of(ScriptedSession(hang), "a", "a#2", "a#3", "b", "b#2")
+        began = asyncio.get_running_loop().time()
+        with pytest.raises((NodeError, NoAgreement)):
+            await getattr(pool, policy)("eth_getBalance", ARGS)
+        await pool.close()
+        return asyncio.get_running_loop().time() - began
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert LIMIT <= runner.run(ask()) < LIMIT + 0.1
+
+
+def test_a_node_that_failed_is_found_again_by_the_probes() -> None:
+    down, asked = {"a"}, list[tuple[str, str]]()
+
+    def speak(host: str, method: str, _params: list[Any]) -> Any:
+        asked.append((host, method))
+        if host in down:
+            return Raw(ConnectionResetError())
+        return {"eth_chainId": hex(31611), "eth_blockNumber": "0x64"}.get(method, "0x5")
+
+    async def live() -> None:
+        pool = pool_of(ScriptedSession(speak), "a", "b", "c")
+        await pool.refresh()
+        await asyncio.sleep(60)
+        down.clear()
+        asked.clear()
+        await pool.any("eth_getBalance", ARGS)
+        assert {host for host, _ in asked} == {"b"}, "the first in the order of preference, but for the one that failed"
+        await pool.refresh()
+        asked.clear()
+        await pool.any("eth_getBalance", ARGS)
+        assert {host for host, _ in asked} == {"a"}
+        await pool.close()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(live())

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import AdaptedConnection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
@@ -30,8 +31,27 @@ metadata = sa.MetaData(
 
 DATABASE_ERRORS: Final = (OSError, SQLAlchemyError)
 """What is raised where the database cannot be reached, or refuses."""
+_UNWELL: Final = frozenset({"08", "53", "57"})
+"""Classes of SQLSTATE: connection exception, insufficient resources, operator intervention (a server that starts or stops)."""
+_SQLITE_AWAY: Final = ("is locked", "unable to open", "disk")
+"""Of its messages, since its driver calls a wrong statement an operational error, too."""
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 15_000
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database cannot be reached or used now; False for a statement that is wrong, which is our fault.
+
+    While a connection is made the drivers' own errors come, later SQLAlchemy's around them.
+    """
+    if isinstance(error, DBAPIError):
+        busy = isinstance(error, OperationalError) and any(words in str(error.orig) for words in _SQLITE_AWAY)
+        return error.connection_invalidated or busy or _is_unwell(error.orig)
+    return isinstance(error, OSError | PoolTimeoutError) or _is_unwell(error)
+
+
+def _is_unwell(error: BaseException | None) -> bool:
+    return str(getattr(error, "sqlstate", None) or "")[:2] in _UNWELL
 
 
 def normalise_url(text: str) -> tuple[URL, dict[str, Any]]:

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as AiohttpHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from kit.database import is_away
 from kit.http.routes import LIMIT_HEADERS, ROUTE, route_of
 from kit.ids import Ids
 from kit.logs import get_logger
@@ -126,7 +127,16 @@ class Furniture:
                 headers={"Retry-After": "2"},
             )
             return problem_response(late, request_id)
-        except Exception:
+        except Exception as error:
+            if is_away(error):
+                log.error("http.database_away", method=request.method, reason=type(error).__name__)
+                away = Problem(
+                    503,
+                    "database_unavailable",
+                    "The service cannot reach its database right now. Try again in a moment, with the same key where you gave one.",
+                    headers={"Retry-After": "2"},
+                )
+                return problem_response(away, request_id)
             log.exception("http.unexpected", method=request.method, route=getattr(request.get(ROUTE), "path", None))
             broken = Problem(
                 500, "internal_error", "Something went wrong on our side. Nothing you sent was lost by trying again."

@@ -134,7 +134,7 @@ def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any])
 
 
 def _others(route: Route) -> dict[int, str]:
-    statuses = {503} if route.timeout is not None else set()
+    statuses = {503}
     if route.body is not None:
         statuses |= {400, 413} | (set() if route.raw else {415, 422})
     if route.query is not None:

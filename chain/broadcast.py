@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import Any
 
-from chain.errors import AlreadyKnown, NodeError, NodeTimeout, NonceTooLow, Unknown, Unreachable
+from chain.errors import AlreadyKnown, NodeError, NodeTimeout, NonceTooHigh, NonceTooLow, Unknown, Unreachable
 from chain.node import Node
 from chain.pool import Answer, Pool
 from chain.types import keccak, to_hex
@@ -50,18 +52,29 @@ async def broadcast(pool: Pool, raw: bytes, *, in_order: bool = False) -> Broadc
 async def broadcast_in_order(pool: Pool, raws: Sequence[bytes]) -> list[BroadcastResult]:
     """Send one wallet's transactions, lowest nonce first: all of them to one node, then to each other node in the same order.
 
-    For the reason given at `broadcast`, in fewer round trips: the other nodes are fed side by side, and one that does not answer
-    is left out for the rest. What no node took holds back what follows, unless a node says that its nonce has passed.
+    For the reason given at `broadcast`, in two requests to each node: the lowest nonce, then all others in one batch. The other nodes
+    are fed side by side, and one that does not answer is left out for the rest. A lowest one that no node took holds back what
+    follows, unless a node says that its nonce has passed.
     """
     hashes = [to_hex(keccak(raw)) for raw in raws]
+    calls: list[tuple[str, list[Any]]] = [("eth_sendRawTransaction", [to_hex(raw)]) for raw in raws]
     told: list[dict[str, Answer]] = [{} for _ in raws]
 
     async def feed(node: Node) -> bool:
-        for raw, tx_hash, answers in zip(raws, hashes, told, strict=True):
-            answers[node.name] = answer = await pool.ask(node, "eth_sendRawTransaction", [to_hex(raw)])
-            silent = isinstance(answer.error, Unreachable | NodeTimeout)
-            if silent or not any(_passes(one, tx_hash) for one in answers.values()):
-                return False
+        place = 0
+        for size in chain((1, len(raws)), repeat(1)):
+            if place == len(raws):
+                return True
+            for said in await node.call_many(calls[place : place + size]):
+                failed = isinstance(said, NodeError)
+                told[place][node.name] = Answer(node.name, None if failed else said, said if failed else None)
+                if size > 1 and isinstance(said, NonceTooHigh):
+                    # A server may take up a batch in any order: what came too early goes again, one by one.
+                    break
+                silent = isinstance(said, Unreachable | NodeTimeout)
+                if silent or not any(_passes(one, hashes[place]) for one in told[place].values()):
+                    return False
+                place += 1
         return True
 
     others = sorted(pool.nodes, key=lambda node: not node.usable)

@@ -7,7 +7,7 @@ H is signed for in the header of H+1.
 
 import asyncio
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from chain.batch import Gathering
@@ -44,11 +44,15 @@ class ExpectedTransfer:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """It happened, and enough operators say so; `confirmations` counts the transfer's own block as the first."""
+    """It happened, and enough operators say so; `confirmations` counts the transfer's own block as the first.
+
+    `cost`: wei that it took, by one node's word; None where that node does not say.
+    """
 
     transfer: Transfer
     confirmations: int
     agreed_by: tuple[str, ...]
+    cost: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +65,19 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The transaction succeeded and did something else; `detail` says what."""
+    """The transaction succeeded and did something else; `detail` says what, `cost` as in `Proven`."""
 
     detail: str
     block: BlockRef
+    cost: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """The transaction is in this block with status 0: it moved nothing but gas."""
+    """The transaction is in this block with status 0: it moved nothing but gas; `cost` as in `Proven`."""
 
     block: BlockRef
+    cost: int | None = field(default=None, compare=False)
 
 
 Verdict = Proven | Waiting | Mismatch | Reverted
@@ -81,13 +87,14 @@ Verdict = Proven | Waiting | Mismatch | Reverted
 class Receipt:
     """What matters of a receipt, in a form that is equal between nodes.
 
-    A transaction's index in its block is not in it.
+    A transaction's index in its block is not in it. `cost` in wei is not compared: it is the word of one node.
     """
 
     tx_hash: str
     block: BlockRef
     succeeded: bool
     logs: tuple[tuple[str, tuple[str, ...], bytes, int], ...]
+    cost: int | None = field(default=None, compare=False, repr=False)
 
 
 def parse_receipt(raw: Mapping[str, Any], tx_hash: str) -> Receipt:
@@ -108,7 +115,14 @@ def parse_receipt(raw: Mapping[str, Any], tx_hash: str) -> Receipt:
             raise ValueError(message)
         topics = tuple(hash32(topic) for topic in log["topics"])
         logs.append((to_checksum(log["address"].lower()), topics, data_bytes(log["data"]), quantity(log["logIndex"])))
-    return Receipt(tx_hash, block, status == 1, tuple(sorted(logs, key=lambda log: log[3])))
+    return Receipt(tx_hash, block, status == 1, tuple(sorted(logs, key=lambda log: log[3])), _cost(raw))
+
+
+def _cost(raw: Mapping[str, Any]) -> int | None:
+    try:
+        return quantity(raw["gasUsed"]) * quantity(raw["effectiveGasPrice"])
+    except (KeyError, ValueError):
+        return None
 
 
 async def agreed_receipt(pool: Pool, tx_hash: str, via: Gathering | None = None) -> tuple[Receipt, tuple[str, ...]]:
@@ -176,21 +190,23 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, via: Gathe
             f"block {receipt.block.number} has no successor at {pool.agreement} operators yet",
         )
     if not receipt.succeeded:
-        return Reverted(receipt.block)
+        return Reverted(receipt.block, receipt.cost)
     found = find_transfer(receipt, expected)
     if isinstance(found, str):
-        return Mismatch(found, receipt.block)
+        return Mismatch(found, receipt.block, receipt.cost)
     head = sorted(beyond.values(), reverse=True)[pool.agreement - 1]
-    return Proven(found, head - receipt.block.number + 1, agreed_by)
+    return Proven(found, head - receipt.block.number + 1, agreed_by, receipt.cost)
 
 
-async def prove_native(pool: Pool, tx_hash: str, *, sender: Address, to: Address, amount: int) -> Verdict:
+async def prove_native(
+    pool: Pool, tx_hash: str, *, sender: Address, to: Address, amount: int, via: Gathering | None = None
+) -> Verdict:
     """Whether `tx_hash` moved exactly `amount` wei of the gas token from `sender` to `to`; as `prove`, without a log.
 
     `transfer.token` of the proof is the zero address and its log index 0.
     """
     nobody = ExpectedTransfer(ZERO_ADDRESS, to, amount, sender)
-    verdict = await prove(pool, tx_hash, nobody)
+    verdict = await prove(pool, tx_hash, nobody, via)
     if not isinstance(verdict, Mismatch):
         return verdict
 
@@ -204,13 +220,13 @@ async def prove_native(pool: Pool, tx_hash: str, *, sender: Address, to: Address
         )
 
     try:
-        agreed = await pool.agree("eth_getTransactionByHash", [hash32(tx_hash)], key=fields)
+        agreed = await pool.agree("eth_getTransactionByHash", [hash32(tx_hash)], key=fields, via=via)
     except NoAgreement as error:
         return await _waiting(pool, error)
     if agreed.key != (hash32(tx_hash), to_checksum(sender), to_checksum(to), amount, verdict.block.hash):
         return Mismatch("the transaction moved another amount of the gas token, or to another", verdict.block)
     moved = Transfer(ZERO_ADDRESS, to_checksum(sender), to_checksum(to), amount, hash32(tx_hash), 0, verdict.block)
-    return Proven(moved, max(1, pool.agreed_head() - verdict.block.number + 1), agreed.agreed_by)
+    return Proven(moved, max(1, pool.agreed_head() - verdict.block.number + 1), agreed.agreed_by, verdict.cost)
 
 
 def find_transfer(receipt: Receipt, expected: ExpectedTransfer) -> Transfer | str:

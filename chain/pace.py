@@ -17,6 +17,8 @@ _WIDE: Final = 1.5
 """A block is looked for so many mean deviations before it is expected, but not more than `_EARLY` seconds."""
 _SLOWER: Final = 1.5
 _EARLY: Final = 0.1
+_SHORTEST: Final = 0.01
+"""Seconds between blocks, at the least: a node that mines what it is sent makes several at once."""
 _LATE: Final = 0.5
 
 
@@ -67,7 +69,7 @@ class Pace:
 
     def _came(self, now: float, blocks: int) -> float:
         """When the newest of so many new blocks came, as far as one can tell."""
-        seen = (now - self._head_at) / blocks
+        seen = max(_SHORTEST, (now - self._head_at) / blocks)
         if self._between is None or not self._between / 2 < seen < self._between * 2:
             self._between, self._spread = seen, seen / 8
             return now
@@ -81,7 +83,7 @@ class Pace:
             came = min(now, expected)
         off = (came - expected) / blocks
         self._spread += _LEARN * (abs(off) - self._spread)
-        self._between += _LEARN * off
+        self._between = max(_SHORTEST, self._between + _LEARN * off)
         return came
 
     def _again(self, now: float) -> float:

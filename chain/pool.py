@@ -183,23 +183,26 @@ class Pool:
         *,
         timeout: float | None = None,
         until: Callable[[Answer], bool] | None = None,
+        via: Gathering | None = None,
     ) -> list[Answer]:
         """Every node's answer, resting nodes and those set aside included; never raises for what a node does.
 
         With `until`, one after another, the usable ones as preferred, until it is true of an answer; then all others at once.
+        `via` as in `agree`.
         """
         waiting = sorted(self._nodes, key=lambda node: not node.usable)
         answers: list[Answer] = []
-        while until is not None and waiting and not (answers and until(answers[-1])):
-            answers.append(await self.ask(waiting.pop(0), method, params, timeout))
-        return answers + list(await asyncio.gather(*(self.ask(node, method, params, timeout) for node in waiting)))
 
-    async def ask(self, node: Node, method: str, params: list[Any], timeout: float | None = None) -> Answer:
-        """One node's answer; never raises for what it does."""
-        try:
-            return Answer(node.name, result=await node.call(method, params, timeout))
-        except NodeError as error:
-            return Answer(node.name, error=error)
+        async def ask(node: Node) -> Answer:
+            asked = node.call(method, params, timeout) if via is None else via.call(node, method, params, timeout)
+            try:
+                return Answer(node.name, result=await asked)
+            except NodeError as error:
+                return Answer(node.name, error=error)
+
+        while until is not None and waiting and not (answers and until(answers[-1])):
+            answers.append(await ask(waiting.pop(0)))
+        return answers + list(await asyncio.gather(*(ask(node) for node in waiting)))
 
     def heads(self, *, trusted: bool = True) -> dict[str, int]:
         """The newest block each operator has told of; without other chains, and where `trusted` without those set aside."""
@@ -230,10 +233,7 @@ class Pool:
 
     @property
     def stalled(self) -> bool:
-        """No agreed block came for long: the chain is halted, or we are cut off.
-
-        A reason to wait, never to fail anything.
-        """
+        """No agreed block came for long: the chain is halted, or we are cut off. A reason to wait, never to fail anything."""
         return self._clock.monotonic() - self._best_at > self._stall_after
 
     @property
@@ -248,6 +248,10 @@ class Pool:
     async def refresh(self, *, anew: bool = False) -> None:
         """Probe every node not at rest: chain id where unproved, newest block. A probe of a moment ago is enough unless `anew`."""
         await self._probe.run(anew=anew)
+
+    def expect_block(self) -> None:
+        """One may come at any moment: the next `refresh` is not content with what was told a moment ago."""
+        self._probe.forget()
 
     async def close(self) -> None:
         """End what still listens, and the session where it is ours."""

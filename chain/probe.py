@@ -38,6 +38,10 @@ class Probe:
         # Shielded: one caller that gives up must not take the answer from the others.
         await asyncio.shield(self._running)
 
+    def forget(self) -> None:
+        """The last answer is not good enough for whoever asks next."""
+        self._at = None
+
     async def close(self) -> None:
         """End a probe that still runs."""
         if self._running is not None:

@@ -108,7 +108,7 @@ async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, dat
     return middle + middle // 4
 
 
-async def is_unknown(pool: Pool, tx_hash: str) -> bool:
+async def is_unknown(pool: Pool, tx_hash: str, via: Gathering) -> bool:
     """Whether at least two operators say they know nothing of a transaction, and no node says it does.
 
     An operator that does not answer says nothing.
@@ -118,7 +118,7 @@ async def is_unknown(pool: Pool, tx_hash: str) -> bool:
     silent: set[str] = set()
     for method in ("eth_getTransactionByHash", "eth_getTransactionReceipt"):
         without: set[str] = set()
-        for answer in await pool.everywhere(method, [wanted]):
+        for answer in await pool.everywhere(method, [wanted], via=via):
             if answer.error is not None:
                 continue
             if answer.result is not None:
@@ -140,18 +140,21 @@ async def fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
     def base_of(block: Any) -> int:
         return quantity(block["baseFeePerGas"])
 
-    agreed = await pool.agree("eth_getBlockByNumber", [at, False], key=base_of)
-    base = base_of(agreed.value)
-    tip = await _median(pool, "eth_maxPriorityFeePerGas")
+    via = pool.gathering()
     # mezod's gas price is never under the floor that its mempool demands.
-    price = await _median(pool, "eth_gasPrice")
+    agreed, tip, price = await asyncio.gather(
+        pool.agree("eth_getBlockByNumber", [at, False], key=base_of, via=via),
+        _median(pool, "eth_maxPriorityFeePerGas", via),
+        _median(pool, "eth_gasPrice", via),
+    )
+    base = base_of(agreed.value)
     max_fee = min(max(2 * base + tip, price), ceiling)
     return Fees(max_fee, min(tip, max_fee), base)
 
 
-async def _median(pool: Pool, method: str) -> int:
+async def _median(pool: Pool, method: str, via: Gathering) -> int:
     said: list[int] = []
-    for answer in await pool.everywhere(method, []):
+    for answer in await pool.everywhere(method, [], via=via):
         try:
             if answer.error is None:
                 said.append(quantity(answer.result))

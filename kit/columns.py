@@ -1,9 +1,11 @@
 """Column types and clock expressions that mean the same on SQLite and Postgres."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -99,3 +101,45 @@ def _postgres(element: _DbNow, compiler: SQLCompiler, **options: Any) -> str:
 def _sqlite(element: _DbNow, compiler: SQLCompiler, **options: Any) -> str:
     (seconds,) = element.clauses
     return f"strftime('{_SQLITE_FORMAT}', 'now', {compiler.process(seconds, **options)} || ' seconds')"
+
+
+class _Texts(TypeDecorator[list[str]]):
+    """Many texts as one parameter: an array on Postgres, JSON on SQLite."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the type of the database at hand."""
+        return dialect.type_descriptor(sa.ARRAY(sa.String()) if dialect.name == "postgresql" else sa.Text())
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
+        """Write them as the database takes them."""
+        texts = list(value or ())
+        return texts if dialect.name == "postgresql" else orjson.dumps(texts).decode()
+
+
+class _Among(FunctionElement[bool]):
+    inherit_cache = True
+    type = sa.Boolean()
+    name = "among"
+
+
+def among(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
+    """Whether a text column holds one of the texts that are given as the parameter `name` when the statement runs.
+
+    One text of the statement for any number of them: `IN` with so many marks is written, and planned, anew for each number.
+    """
+    return _Among(column, sa.bindparam(name, type_=_Texts()))
+
+
+@compiles(_Among, "postgresql")
+def _postgres_among(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, texts = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({column} = ANY ({texts}))"
+
+
+@compiles(_Among, "sqlite")
+def _sqlite_among(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, texts = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({column} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - what the compiler wrote itself

@@ -82,6 +82,16 @@ async def change_unchanged(connection: AsyncConnection, table: sa.Table, rows: S
     return (await connection.exec_driver_sql(text, values)).rowcount
 
 
+async def change_where(
+    connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], column: str, was: str
+) -> set[str]:
+    """Give each row, named by its `id`, its values while `column` still holds `was`; the ids of those that were changed."""
+    names = tuple(rows[0])
+    text = _change(table, names, column, family_of(connection))
+    result = await connection.exec_driver_sql(text, (_payload(table, names, connection.dialect, rows), was))
+    return {row[0] for row in result}
+
+
 async def fill_empty(
     connection: AsyncConnection, table: sa.Table, column: str, values: Sequence[tuple[str, str]]
 ) -> int:
@@ -156,12 +166,27 @@ def _insert(table: sa.Table, names: tuple[str, ...], conflict: tuple[str, ...], 
 
 @lru_cache(maxsize=64)
 def _update(table: sa.Table, names: tuple[str, ...], family: Family) -> str:
+    changes = f"version = {table.name}.version + 1, {_changes(names)}"
+    same = f"{table.name}.version = given.new_version"
+    return _update_from(table, names, family, changes, same)
+
+
+@lru_cache(maxsize=64)
+def _change(table: sa.Table, names: tuple[str, ...], column: str, family: Family) -> str:
+    same = f"{table.name}.{column} = {'?' if family == 'sqlite' else '$2'}"
+    return _update_from(table, names, family, _changes(names), same)
+
+
+def _changes(names: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} = given.new_{name}" for name in names if name not in {"id", "version"})
+
+
+def _update_from(table: sa.Table, names: tuple[str, ...], family: Family, changes: str, same: str) -> str:
     cells = ", ".join(f"{cell} AS new_{name}" for name, cell in zip(names, _cells(table, names, family), strict=True))
-    changes = ", ".join(f"{name} = given.new_{name}" for name in names if name not in {"id", "version"})
     return (
-        f"UPDATE {table.name} SET version = {table.name}.version + 1, {changes} "  # noqa: S608 - names of our own tables
+        f"UPDATE {table.name} SET {changes} "  # noqa: S608 - names of our own tables
         f"FROM (SELECT {cells} FROM {_source(family)}) AS given "
-        f"WHERE {table.name}.id = given.new_id AND {table.name}.version = given.new_version RETURNING {table.name}.id"
+        f"WHERE {table.name}.id = given.new_id AND {same} RETURNING {table.name}.id"
     )
 
 

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import Uint256, UtcDateTime
 from kit.database import metadata
-from kit.store import insert_or_nothing
 from treasury.payouts import service as payouts
 from treasury.sweeps import service as sweeps
 
@@ -38,10 +40,13 @@ class Available:
     block_number: int | None
 
 
-# Written once: the sender writes it in each cycle, and each purchase asks.
-_RENEW = sa.update(balances).where(
-    balances.c.id == sa.bindparam("key"), balances.c.block_number <= sa.bindparam("as_of", type_=sa.BigInteger())
-)
+@cache
+def _write(dialect: str) -> Any:
+    # Written once: the sender writes it in each cycle.
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(balances)
+    newer = {name: insert.excluded[name] for name in ("amount", "block_number", "updated_at")}
+    not_older = balances.c.block_number <= insert.excluded.block_number
+    return insert.on_conflict_do_update(index_elements=["id"], set_=newer, where=not_older)
 
 
 async def refresh(
@@ -51,9 +56,7 @@ async def refresh(
     values = {"amount": amount, "block_number": block_number, "updated_at": now}
     key = f"{chain_id}:{wallet}:{asset}"
     row = {"id": key, "chain_id": chain_id, "wallet": wallet, "asset": asset, **values}
-    if await insert_or_nothing(conn, balances, [row], ["id"]):
-        return
-    await conn.execute(_RENEW, {"key": key, "as_of": block_number, **values})
+    await conn.execute(_write(conn.dialect.name), row)
 
 
 _NEWEST = (

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.columns import among
+from kit.rows import change_where
 from kit.store import compare_and_set
 from treasury import history
 from treasury.history import Line
@@ -77,7 +80,7 @@ async def apply_all(
     by: str,
 ) -> None:
     """`apply` for many rows, in as many statements as for one; each sets the same columns. Raises MoveRefused."""
-    found = await conn.execute(sa.select(table.c.id, table.c.status).where(table.c.id.in_([c.row_id for c in changes])))
+    found = await conn.execute(_states(table), {"ids": [change.row_id for change in changes]})
     states = {row.id: Status(row.status) for row in found}
     late: list[Change] = []
     for state in dict.fromkeys(states.values()):
@@ -85,7 +88,9 @@ async def apply_all(
         if isinstance(decision, Refused):
             raise MoveRefused(f"{next(row for row in states if states[row] is state)}: {decision.reason}")
         alike = [change for change in changes if states.get(change.row_id) is state]
-        done = await _set_all(conn, table, state, alike, {"status": decision.to, "updated_at": now})
+        common = {"status": decision.to, "updated_at": now}
+        rows = [{"id": change.row_id, **common, **change.values} for change in alike]
+        done = await change_where(conn, table, rows, "status", state)
         late += [change for change in alike if change.row_id not in done]
         if isinstance(decision, Moved):
             lines = [Line(one.row_id, state, decision.to, one.note) for one in alike if one.row_id in done]
@@ -97,19 +102,7 @@ async def apply_all(
         await apply(conn, table, moves, change.row_id, fact, now=now, by=by, note=change.note, **change.values)
 
 
-async def _set_all(
-    conn: AsyncConnection, table: sa.Table, state: Status, changes: Sequence[Change], common: dict[str, Any]
-) -> set[str]:
-    """Compare and set, row by row in one statement; the ids of those that were still in `state`."""
-    values = dict(common)
-    for name in changes[0].values:
-        column = table.c[name]
-        said = {change.row_id: change.values[name] for change in changes}
-        alike = len(set(said.values())) == 1
-        values[name] = (
-            changes[0].values[name]
-            if alike
-            else sa.case({row: sa.literal(value, column.type) for row, value in said.items()}, value=table.c.id)
-        )
-    mine = sa.and_(table.c.id.in_([change.row_id for change in changes]), table.c.status == state)
-    return set((await conn.execute(sa.update(table).where(mine).values(values).returning(table.c.id))).scalars())
+@cache
+def _states(table: sa.Table) -> Any:
+    # Written once for each table: building the text cost more than its run.
+    return sa.select(table.c.id, table.c.status).where(among(table.c.id, "ids"))

@@ -4,8 +4,8 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from chain.broadcast import BroadcastResult, broadcast, broadcast_in_order
-from chain.confirm import ExpectedTransfer, Verdict, prove, prove_native
-from chain.errors import NoAgreement, NodeError
+from chain.confirm import ExpectedTransfer, Verdict, agreed_receipts, prove, prove_native
+from chain.errors import NoAgreement
 from chain.pool import Pool
 from chain.types import Address, data_bytes, hash32, keccak, quantity, to_checksum, to_hex
 from chain.wallet import balance_of, estimate_gas, fees, is_unknown, outgoing, read_wallet
@@ -22,6 +22,9 @@ class PoolWalletChain:
         self._wallet = to_checksum(wallet)
         self._token = to_checksum(token)
         self._seen: WalletView | None = None
+        self._quote: tuple[int, FeeQuote] | None = None
+        # What is asked about a whole pipeline in one moment travels in one request to each node.
+        self._via = pool.gathering()
 
     async def view(self) -> WalletView:
         """Nonce and balances at one agreed block; asked once a block, as a block says one thing."""
@@ -32,9 +35,13 @@ class PoolWalletChain:
         return self._seen
 
     async def fees(self) -> FeeQuote:
-        """Twice the base fee and a tip."""
-        quote = await fees(self._pool)
-        return FeeQuote(quote.max_fee, quote.priority)
+        """Twice the base fee and a tip; asked once a block, as they change with the blocks."""
+        await self._pool.refresh()
+        block = self._pool.agreed_head()
+        if self._quote is None or self._quote[0] != block:
+            quote = await fees(self._pool)
+            self._quote = block, FeeQuote(quote.max_fee, quote.priority)
+        return self._quote[1]
 
     async def outgoing(self, from_block: int, to_block: int) -> list[OwnTransaction]:
         """The wallet's transactions that moved a token."""
@@ -69,19 +76,22 @@ class PoolWalletChain:
 
     async def prove(self, tx_hash: str, to: Address, amount: int) -> Verdict:
         """Exactly one Transfer of exactly this amount, from the wallet to `to`."""
-        return await prove(self._pool, tx_hash, ExpectedTransfer(self._token, to, amount, self._wallet))
+        return await prove(self._pool, tx_hash, ExpectedTransfer(self._token, to, amount, self._wallet), self._via)
 
     async def prove_token(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
         """The same for another token."""
-        return await prove(self._pool, tx_hash, ExpectedTransfer(to_checksum(token), to, amount, self._wallet))
+        expected = ExpectedTransfer(to_checksum(token), to, amount, self._wallet)
+        return await prove(self._pool, tx_hash, expected, self._via)
 
     async def prove_native(self, tx_hash: str, to: Address, amount: int) -> Verdict:
         """The gas token leaves no log: the receipt's success, and the agreed transaction's own words."""
-        return await prove_native(self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount)
+        return await prove_native(
+            self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount, via=self._via
+        )
 
     async def gone(self, tx_hash: str) -> bool:
         """Nobody knows of it, and two operators say so."""
-        return await is_unknown(self._pool, tx_hash)
+        return await is_unknown(self._pool, tx_hash, self._via)
 
     async def balance_of(self, token: Address, block_number: int) -> int:
         """At an agreed block."""
@@ -91,13 +101,11 @@ class PoolWalletChain:
         """The median of what the nodes say, and a quarter more."""
         return await estimate_gas(self._pool, self._wallet, to, value, data)
 
-    async def gas_spent(self, tx_hash: str) -> int | None:
-        """One node's word: it feeds a gauge, nothing else."""
-        try:
-            receipt = await self._pool.any("eth_getTransactionReceipt", [tx_hash])
-            return quantity(receipt["gasUsed"]) * quantity(receipt["effectiveGasPrice"])
-        except (NodeError, NoAgreement, KeyError, TypeError, ValueError):
-            return None
+    async def gas_spent(self, tx_hashes: Sequence[str]) -> dict[str, int | None]:
+        """One node's word, out of receipts that are agreed but for it: it stops nothing."""
+        receipts = await agreed_receipts(self._pool, tx_hashes)
+        costs = (None if receipt is None else receipt.cost for receipt in receipts)
+        return dict(zip(tx_hashes, costs, strict=True))
 
     async def block_hash(self, number: int) -> str | None:
         """What enough operators call the block."""
@@ -109,18 +117,22 @@ class PoolWalletChain:
             return hash32(raw["hash"])
 
         try:
-            agreed = await self._pool.agree("eth_getBlockByNumber", [hex(number), False], key=parse)
+            agreed = await self._pool.agree("eth_getBlockByNumber", [hex(number), False], key=parse, via=self._via)
         except NoAgreement:
             return None
         return str(agreed.key)
 
     async def broadcast(self, raw: bytes, *, in_order: bool = False) -> BroadcastReport:
         """To every node; `already known` counts as reached."""
-        return _report(await broadcast(self._pool, raw, in_order=in_order))
+        result = await broadcast(self._pool, raw, in_order=in_order)
+        self._pool.expect_block()
+        return _report(result)
 
     async def broadcast_in_order(self, raws: Sequence[bytes]) -> list[BroadcastReport]:
         """To one node first, then to the others, lowest nonce first at each."""
-        return [_report(result) for result in await broadcast_in_order(self._pool, raws)]
+        results = await broadcast_in_order(self._pool, raws)
+        self._pool.expect_block()
+        return [_report(result) for result in results]
 
 
 def _report(result: BroadcastResult) -> BroadcastReport:

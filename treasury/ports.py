@@ -1,6 +1,6 @@
 """What the treasury needs from outside: Stripe's word on a payment, and the chain as several nodes agree on it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -215,8 +215,8 @@ class WalletChain(Protocol):
     async def estimate(self, to: Address, value: int, data: bytes) -> int:
         """Gas that a call from the wallet takes now, with a margin."""
 
-    async def gas_spent(self, tx_hash: str) -> int | None:
-        """Wei that a mined transaction cost, for metrics; None where no node says."""
+    async def gas_spent(self, tx_hashes: Sequence[str]) -> Mapping[str, int | None]:
+        """Wei that each of these mined transactions cost; None where the nodes do not say."""
 
     async def block_hash(self, number: int) -> str | None:
         """The agreed hash of a block; None where there is no agreed one."""

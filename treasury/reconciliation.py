@@ -8,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.store import insert_or_nothing
 from treasury.foreign import service as foreign
 from treasury.inventory import GAS_ASSET
 from treasury.ledger import service
@@ -37,10 +38,12 @@ async def reconcile(
 ) -> Difference:
     """Post whatever the chain's balance at a block has more or less than the ledger says.
 
-    The first time it is the opening balance. What comes back pays off the suspense first. Only while no transaction of the
-    wallet is mined and not settled; otherwise its amount would count as gone.
+    The first time it is the opening balance. What comes back pays off the suspense first. Only where no transaction of the
+    wallet is mined up to that block and not settled; otherwise its amount would count as gone. Where another look was at a later
+    block this one has nothing to add: what it sees may be posted already, with that later block.
     """
-    change = on_chain - await service.hot_at(conn, wallet, asset, block_number)
+    outrun = await service.compared_after(conn, wallet, asset, block_number)
+    change = 0 if outrun else on_chain - await service.hot_at(conn, wallet, asset, block_number)
     suspense = (await service.balances(conn, wallet, asset)).get(Account.SUSPENSE, 0)
     opening = not await service.opened(conn, wallet, asset)
     steps: list[tuple[str, Account, Account, int]] = []
@@ -68,29 +71,34 @@ async def without_gas(conn: AsyncConnection, chain_id: int, wallet: str) -> list
     over = t.status.in_([Status.FINAL, Status.REVERTED])
     query = sa.select(t.id).where(t.chain_id == chain_id, t.wallet == wallet, over, t.nonce.is_not(None), ~posted)
     ids = (await conn.execute(query.order_by(t.nonce).limit(AT_ONCE))).scalars().all()
-    return [one for one in [await transactions.get(conn, row_id) for row_id in ids] if one is not None]
+    return await transactions.get_all(conn, ids)
 
 
 async def costs_of(chain: WalletChain, decided: Sequence[Transaction]) -> dict[str, int | None]:
     """Wei that each cost, of whichever attempt was mined; None where no node says."""
-    found: dict[str, int | None] = {}
-    for transaction in decided:
-        found[transaction.id] = None
-        for attempt in transaction.attempts:
-            cost = await chain.gas_spent(attempt.hash)
-            if cost is not None:
-                found[transaction.id] = cost
-                break
-    return found
+    told = await chain.gas_spent([attempt.hash for transaction in decided for attempt in transaction.attempts])
+    return {
+        transaction.id: next((told[one.hash] for one in transaction.attempts if told[one.hash] is not None), None)
+        for transaction in decided
+    }
 
 
 async def unsettled(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> bool:
     """Whether a transaction of ours is mined at this view and not settled: its amount would count as gone.
 
-    Or final here and not mined at this view: a reorganisation that nobody has noticed would count as a top-up.
+    Or final here in a block of this view, which does not count it: a reorganisation that nobody has noticed would count as a
+    top-up.
     """
     in_flight = await transactions.any_in_flight(conn, chain_id, wallet, below=view.nonce)
-    return in_flight or await transactions.any_uncounted(conn, chain_id, wallet, view.nonce)
+    return in_flight or await transactions.any_uncounted(conn, chain_id, wallet, view.nonce, view.block_number)
+
+
+async def overtaken(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> bool:
+    """Whether one that this view counts was mined in a later block than the view's: it was read on a branch that is gone."""
+    t = transactions_table.c
+    mine = sa.and_(t.chain_id == chain_id, t.wallet == wallet, t.nonce < view.nonce)
+    query = sa.select(sa.literal(1)).where(mine, t.block_number > view.block_number).limit(1)
+    return (await conn.execute(query)).first() is not None
 
 
 async def unknown_nonces(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> int:
@@ -99,6 +107,36 @@ async def unknown_nonces(conn: AsyncConnection, chain_id: int, wallet: str, view
     others = await foreign.highest_nonce(conn, chain_id, wallet)
     known = max((nonce for nonce in (ours, others) if nonce is not None), default=-1)
     return max(0, view.nonce - known - 1)
+
+
+async def post_costs(
+    conn: AsyncConnection,
+    wallet: str,
+    decided: Sequence[Transaction],
+    costs: Mapping[str, int | None],
+    *,
+    now: datetime,
+) -> None:
+    """Post what these cost, as far as it is known; once, however often it is told."""
+    rows = [
+        {
+            "wallet": wallet,
+            "asset": GAS_ASSET,
+            "kind": "gas",
+            "subject": one.id,
+            "sequence": 0,
+            "from_account": Account.AVAILABLE,
+            "to_account": Account.GAS,
+            "amount": costs[one.id],
+            "block_number": one.block_number,
+            "by": service.BY,
+            "note": "",
+            "at": now,
+        }
+        for one in decided
+        if costs[one.id]
+    ]
+    await insert_or_nothing(conn, ledger, rows, ["subject", "asset", "sequence"])
 
 
 async def compare(
@@ -112,21 +150,7 @@ async def compare(
     now: datetime,
 ) -> list[Difference]:
     """Post what `decided` cost, then compare the token and, where every cost is known, the gas token."""
-    for one in decided:
-        cost = costs[one.id]
-        if cost:
-            await service.post(
-                conn,
-                wallet=wallet,
-                asset=GAS_ASSET,
-                kind="gas",
-                subject=one.id,
-                source=Account.AVAILABLE,
-                target=Account.GAS,
-                amount=cost,
-                now=now,
-                block_number=one.block_number,
-            )
+    await post_costs(conn, wallet, decided, costs, now=now)
     found = [await reconcile(conn, wallet, asset, view.token, view.block_number, now=now)]
     if all(costs.values()) and len(decided) < AT_ONCE:
         found.append(await reconcile(conn, wallet, GAS_ASSET, view.native, view.block_number, now=now))

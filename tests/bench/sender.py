@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import secrets
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -17,7 +19,9 @@ from chain.types import keccak, to_checksum
 from kit.clock import SystemClock
 from kit.database import Database, connect
 from kit.ids import RandomIds
+from kit.logs import configure
 from onramp.dev.kms_aws import KEY_ID
+from onramp.server import spare_the_collector
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.onchain import PoolWalletChain
 from treasury.pause.service import StoredGate
@@ -115,6 +119,7 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
     await owe(database, wallet, stripe, warm)
     await until(warm)
     await owe(database, wallet, stripe, count)
+    spare_the_collector()  # as the service does once it is up
     began, cpu, signing = time.perf_counter(), time.process_time(), keys.cpu
     await until(warm + count)
     seconds, cpu, signing = time.perf_counter() - began, time.process_time() - cpu, keys.cpu - signing
@@ -163,11 +168,14 @@ def plain(told: dict[str, Any]) -> dict[str, float]:
 def main() -> None:
     """Pay, and print what it took as JSON."""
     told = json.loads(sys.argv[1])
-    if told["kind"] == "plain":
-        found = plain(told)
-    else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            found = runner.run(ours(told))
+    with Path(os.devnull).open("w") as nowhere:
+        # As in production, but for where the lines go.
+        configure("info", "json", nowhere)
+        if told["kind"] == "plain":
+            found = plain(told)
+        else:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                found = runner.run(ours(told))
     print(json.dumps(found))
 
 

@@ -215,6 +215,15 @@ async def test_probes_at_the_same_moment_are_one(nodes: Any, pool: Any) -> None:
     assert pool.calls["a.test", "eth_blockNumber"] == 1
 
 
+async def test_whoever_expects_a_block_is_not_content_with_what_was_told_a_moment_ago(nodes: Any, pool: Any) -> None:
+    await pool.refresh()
+    await pool.refresh()
+    assert nodes[0].seen["eth_blockNumber"] == 1
+    pool.expect_block()
+    await pool.refresh()
+    assert nodes[0].seen["eth_blockNumber"] == 2
+
+
 async def test_no_new_block_for_long_is_a_stall(nodes: Any, pool: Any) -> None:
     await pool.refresh()
     assert not pool.stalled

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chain.pace import FIRST, SLOWEST, Pace
+from chain.pace import FIRST, LONGEST, SLOWEST, Pace
 
 
 class Hand:
@@ -96,3 +96,14 @@ def test_while_nobody_knows_a_head_it_asks_each_second() -> None:
     pace.looked(None)
     assert not pace.due
     assert pace.rest == FIRST
+
+
+def test_blocks_that_come_together_do_not_end_it() -> None:
+    clock = Hand()
+    pace = Pace(clock)
+    for head in (1, 5, 6, 6):
+        pace.looked(head)
+        assert 0 < pace.rest <= LONGEST
+    clock.at += pace.rest
+    pace.looked(20)
+    assert 0 < pace.rest <= LONGEST

@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from chain.broadcast import broadcast, broadcast_in_order
 from chain.erc20 import payout_calldata
 from chain.errors import InsufficientFunds, NoAgreement, NodeTimeout, NonceTooLow, Unknown, Unreachable
-from chain.types import keccak
+from chain.types import keccak, to_hex
 from chain.wallet import fees, outgoing, read_wallet
+from tests.chain.lying_node import Refusal
 from tests.chain.receipts import BLOCK_HASH, BUYER, STRANGER, TOKEN, TX, WALLET, log
 
 RAW = b"\x02signed"
@@ -179,3 +181,49 @@ async def test_one_that_is_mined_already_holds_back_nothing(nodes: Any, pool: An
         node.errors["eth_sendRawTransaction"] = {"code": -32000, "message": "nonce too low"}
     await broadcast_in_order(pool, SEVERAL)
     assert [node.seen["eth_sendRawTransaction"] for node in nodes] == [4, 4, 4]
+
+
+async def test_several_cost_each_node_two_requests(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_sendRawTransaction=hash_of)
+    await broadcast_in_order(pool, SEVERAL)
+    assert [node.batches for node in nodes] == [[3], [3], [3]]
+    assert [node.seen["eth_sendRawTransaction"] for node in nodes] == [4, 4, 4]
+
+
+async def test_a_server_that_takes_up_a_batch_in_any_order_gets_the_rest_one_by_one(nodes: Any, pool: Any) -> None:
+    taken: list[str] = []
+    held = [2, 3]
+
+    def exact(params: Any) -> str:
+        """The next nonce alone is taken; these two came too early at first."""
+        at = [to_hex(raw) for raw in SEVERAL].index(params[0])
+        if at != len(taken) or at in held:
+            held.remove(at)
+            raise Refusal(-32000, f"invalid nonce; got {at}, expected 1")
+        taken.append(params[0])
+        return hash_of(params)
+
+    nodes[0].results["eth_sendRawTransaction"] = exact
+    for node in nodes[1:]:
+        node.results["eth_sendRawTransaction"] = hash_of
+    results = await broadcast_in_order(pool, SEVERAL)
+    assert taken == [to_hex(raw) for raw in SEVERAL]
+    assert [result.accepted_by for result in results] == [("a.test", "b.test", "c.test")] * 4
+
+
+async def test_a_node_that_takes_no_batches_is_fed_all_the_same(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_sendRawTransaction=hash_of)
+    nodes[0].batch = lambda _: web.Response(status=400)
+    results = await broadcast_in_order(pool, SEVERAL)
+    assert [result.accepted_by for result in results] == [("a.test", "b.test", "c.test")] * 4
+
+
+async def test_fees_cost_each_node_one_request_beside_its_head(nodes: Any, pool: Any) -> None:
+    everyone(
+        nodes,
+        eth_getBlockByNumber={"number": "0x64", "hash": BLOCK_HASH, "baseFeePerGas": "0x64"},
+        eth_maxPriorityFeePerGas="0xc",
+        eth_gasPrice="0x70",
+    )
+    await fees(pool)
+    assert [node.batches for node in nodes] == [[3], [3], [3]]

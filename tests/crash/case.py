@@ -110,7 +110,7 @@ class Case:
                     await process.wait()
 
     async def done(self) -> None:
-        """Until everything asked for is final."""
+        """Until everything asked for is final, and the books know what the wallet held before."""
         database = connect(self.url)
         try:
             async with asyncio.timeout(SECONDS):
@@ -118,7 +118,8 @@ class Case:
                     async with database.read() as conn:
                         states = [row.status for row in await sweeps.page(conn)]
                         states += [row.status for row in await payouts.page(conn)]
-                    if set(states) == {Status.FINAL}:
+                        opened = await ledger.opened(conn, self.wallet, "MUSD")
+                    if opened and set(states) == {Status.FINAL}:
                         return
                     await asyncio.sleep(0.2)
         except TimeoutError:

@@ -8,7 +8,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from kit import store
+from kit.columns import among
 from kit.database import Database, metadata, normalise_url
+from kit.rows import change_where
 from onramp import migrations
 from onramp.webhooks.table import inbox
 
@@ -53,6 +55,36 @@ async def test_one_of_many_compare_and_sets_wins(database: Database) -> None:
             )
 
     assert sum(await asyncio.gather(*(change(number) for number in range(20)))) == 1
+
+
+async def test_of_many_rows_only_those_still_in_their_state_are_changed_each_to_its_own_values(
+    database: Database,
+) -> None:
+    async with database.write() as connection:
+        await store.insert_or_nothing(connection, inbox, [_row(number) for number in range(3)], ["id"])
+        await store.compare_and_set(connection, inbox, "evt_1", ["pending"], column="state", state="handled")
+        later = _row(0)["due_at"]
+        news = [
+            {"id": f"evt_{number}", "state": "done", "reason": f"it's {number}" if number else None, "due_at": later}
+            for number in range(4)
+        ]
+        assert await change_where(connection, inbox, news, "state", "pending") == {"evt_0", "evt_2"}
+        found = (await connection.execute(sa.select(inbox).order_by(inbox.c.id))).fetchall()
+    assert [(row.state, row.reason) for row in found] == [("done", None), ("handled", None), ("done", "it's 2")]
+    assert [row.due_at == later for row in found] == [True, False, True]
+
+
+async def test_rows_among_any_number_of_texts_are_found_by_one_statement(database: Database) -> None:
+    query = sa.select(inbox.c.id).where(among(inbox.c.id, "ids")).order_by(inbox.c.id)
+    others = sa.select(inbox.c.id).where(sa.not_(among(inbox.c.id, "ids")), inbox.c.state == "pending")
+    async with database.write() as connection:
+        await store.insert_or_nothing(connection, inbox, [_row(number) for number in range(3)], ["id"])
+        for ids in ([], ["evt_2", "evt_0", "evt_9"], ["evt_1', '"]):
+            found = (await connection.execute(query, {"ids": ids})).scalars().all()
+            assert found == [one for one in ("evt_0", "evt_2") if one in ids]
+            assert set((await connection.execute(others, {"ids": ids})).scalars()) == {
+                "evt_0", "evt_1", "evt_2"
+            } - set(ids)  # fmt: skip
 
 
 async def test_each_due_row_is_claimed_once(database: Database) -> None:

@@ -186,12 +186,12 @@ class FakeChain:
         if self.head < found.block.number + 1:
             return Waiting("waiting_for_second_node")
         if found.reverted:
-            return Reverted(found.block)
+            return Reverted(found.block, 52_000 * self.fee)
         parts = split_payout_calldata(found.tx.data)
         if parts is None or parts[:2] != (to, amount):
             return Mismatch("another transfer", found.block)
         transfer = Transfer(TOKEN, WALLET, to, amount, tx_hash, 0, self.block(found.block.number))
-        return Proven(transfer, self.head - found.block.number + 1, ("one", "two"))
+        return Proven(transfer, self.head - found.block.number + 1, ("one", "two"), 52_000 * self.fee)
 
     async def prove_token(self, token: str, tx_hash: str, to: str, amount: int) -> Verdict:
         return await self.prove(tx_hash, to, amount)
@@ -215,8 +215,8 @@ class FakeChain:
     async def estimate(self, to: str, value: int, data: bytes) -> int:
         return 30_000
 
-    async def gas_spent(self, tx_hash: str) -> int | None:
-        return 52_000 * self.fee
+    async def gas_spent(self, tx_hashes: Sequence[str]) -> dict[str, int | None]:
+        return dict.fromkeys(tx_hashes, 52_000 * self.fee)
 
     async def block_hash(self, number: int) -> str | None:
         return self.block(number).hash

@@ -5,10 +5,11 @@ import itertools
 
 import pytest
 
-from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, FakeChain
 from tests.treasury.test_crash import dies_at
 from tests.treasury.world import BUYER, Crash, World
 from treasury.payouts import service as payouts
+from treasury.ports import OwnTransaction
 from treasury.signers.intent import Intent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed, SignerUnavailable
 from treasury.status import Status
@@ -113,6 +114,31 @@ async def test_a_pipeline_signs_ahead_in_order_and_no_further_than_its_depth(wor
     await world.cycles(sender, 10)
     assert [(await world.transaction(f"ons_{number}")).nonce for number in range(6)] == list(range(6))
     assert len(world.chain.transfers()) == 6
+
+
+async def test_what_is_mined_in_time_costs_no_search_and_no_question_who_has_forgotten_it(world: World) -> None:
+    class Counted(FakeChain):
+        asked = 0
+
+        async def gone(self, tx_hash: str) -> bool:
+            self.asked += 1
+            return await super().gone(tx_hash)
+
+        async def outgoing(self, from_block: int, to_block: int) -> list[OwnTransaction]:
+            self.asked += 1
+            return await super().outgoing(from_block, to_block)
+
+    world.chain = chain = Counted(room=10)
+    sender = world.sender(max_in_flight=2)
+    for number in range(6):
+        await world.owe(f"ons_{number}")
+    for _ in range(14):
+        while await sender.step():
+            pass
+        world.clock.seconds += 1
+        chain.mine(1)
+    assert [await world.status(f"ons_{number}") for number in range(6)] == [Status.FINAL] * 6
+    assert chain.asked == 0
 
 
 async def test_nothing_is_sent_behind_one_that_no_node_takes_and_nothing_more_is_signed(world: World) -> None:

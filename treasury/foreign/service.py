@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.columns import among
 from kit.ids import Ids
 from kit.store import insert_or_nothing
 from treasury import history
@@ -14,8 +15,9 @@ from treasury.foreign.table import Foreign, foreign, to_foreign
 
 # Written once: the sender asks in each cycle, and building the text cost more than its run.
 _HERE = sa.and_(foreign.c.chain_id == sa.bindparam("chain_id"), foreign.c.wallet == sa.bindparam("wallet"))
-_HIGHEST = sa.select(sa.func.max(foreign.c.nonce)).where(_HERE)
+HIGHEST = sa.select(sa.func.max(foreign.c.nonce)).where(_HERE)
 _UNEXPLAINED = sa.select(foreign).where(_HERE, foreign.c.payout_id.is_(None)).order_by(foreign.c.nonce)
+_ANY_UNEXPLAINED = sa.select(sa.literal(1)).where(_HERE, foreign.c.payout_id.is_(None)).limit(1)
 _OPEN = _UNEXPLAINED.where(foreign.c.answered_at.is_(None))
 _UNMATCHED = _UNEXPLAINED.where(foreign.c.reference.is_not(None))
 
@@ -45,6 +47,11 @@ async def open_rows(conn: AsyncConnection, chain_id: int, wallet: str) -> list[F
     return await _select(conn, _OPEN, chain_id, wallet)
 
 
+async def any_unexplained(conn: AsyncConnection, chain_id: int, wallet: str) -> bool:
+    """Whether one belongs to no payout, answered by a person or not."""
+    return (await conn.execute(_ANY_UNEXPLAINED, {"chain_id": chain_id, "wallet": wallet})).first() is not None
+
+
 async def get(conn: AsyncConnection, chain_id: int, wallet: str, foreign_id: str) -> Foreign | None:
     """One of this wallet's."""
     query = sa.select(foreign).where(_mine(chain_id, wallet), foreign.c.id == foreign_id)
@@ -57,7 +64,7 @@ async def unmatched(conn: AsyncConnection, chain_id: int, wallet: str) -> list[F
     return await _select(conn, _UNMATCHED, chain_id, wallet)
 
 
-_CARRIED = sa.select(foreign.c.reference).where(foreign.c.reference.in_(sa.bindparam("references", expanding=True)))
+_CARRIED = sa.select(foreign.c.reference).where(among(foreign.c.reference, "references"))
 
 
 async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
@@ -90,7 +97,7 @@ async def answer(conn: AsyncConnection, foreign_id: str, *, by: str, note: str, 
 
 async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:
     """The highest nonce written down here."""
-    highest: int | None = (await conn.execute(_HIGHEST, {"chain_id": chain_id, "wallet": wallet})).scalar_one()
+    highest: int | None = (await conn.execute(HIGHEST, {"chain_id": chain_id, "wallet": wallet})).scalar_one()
     return highest
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.columns import among
 from kit.problems import Problem
 from kit.store import insert_or_nothing
 from treasury.ledger.machine import HOT, Account, account_of, kind_of
@@ -65,7 +66,7 @@ async def follow(
     await follow_all(conn, table, [row_id], status, now=now, by=by)
 
 
-_LASTS = sa.select(ledger).where(ledger.c.subject.in_(sa.bindparam("ids", expanding=True))).order_by(ledger.c.sequence)
+_LASTS = sa.select(ledger).where(among(ledger.c.subject, "ids")).order_by(ledger.c.sequence)
 
 
 async def follow_all(
@@ -113,7 +114,7 @@ def _standing(table: sa.Table) -> Any:
     # Written once for each table: building the text cost more than its run.
     c = table.c
     query = sa.select(c.id, c.wallet, c.asset, c.amount, c.block_number)
-    return query.where(c.id.in_(sa.bindparam("ids", expanding=True)))
+    return query.where(among(c.id, "ids"))
 
 
 async def owe_usdc(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> bool:
@@ -296,6 +297,13 @@ async def opened(conn: AsyncConnection, wallet: str, asset: str) -> bool:
     c = ledger.c
     query = sa.select(sa.literal(1)).where(c.wallet == wallet, c.asset == asset, c.kind == "opening").limit(1)
     return (await conn.execute(query)).first() is not None
+
+
+async def compared_after(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> bool:
+    """Whether the chain's word at a later block was posted."""
+    c = ledger.c
+    later = sa.and_(c.subject == wallet, c.asset == asset, c.block_number > block_number)
+    return (await conn.execute(sa.select(sa.literal(1)).where(later).limit(1))).first() is not None
 
 
 async def page(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.erc20 import reference_of
 from chain.types import to_checksum
+from kit.columns import among
 from kit.ids import Ids
 from kit.store import insert_or_nothing
 from treasury import history
@@ -89,7 +90,7 @@ async def get(conn: AsyncConnection, payout_id: str) -> Payout | None:
     return await _one(conn, payouts.c.id == payout_id)
 
 
-_BY_ID = sa.select(payouts).where(payouts.c.id.in_(sa.bindparam("ids", expanding=True)))
+_BY_ID = sa.select(payouts).where(among(payouts.c.id, "ids"))
 
 
 async def get_all(conn: AsyncConnection, payout_ids: Sequence[str]) -> list[Payout]:

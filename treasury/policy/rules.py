@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import Address, to_checksum
+from kit.columns import among
 from kit.money import format_units
 from kit.problems import Problem
 from treasury import inventory
@@ -44,7 +45,7 @@ _PAID: Final = (
         payouts_table.c.wallet == sa.bindparam("wallet"),
         payouts_table.c.asset == sa.bindparam("asset"),
         payouts_table.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
-        payouts_table.c.id.not_in(sa.bindparam("besides", expanding=True)),
+        sa.not_(among(payouts_table.c.id, "besides")),
         transactions.c.created_at >= sa.bindparam("since"),
     )
 )

@@ -9,6 +9,7 @@ adopted as its payment; the rest stop all signing until a payout that explains t
 from enum import Enum, auto
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.erc20 import split_payout_calldata
@@ -26,15 +27,16 @@ from treasury.status import IN_FLIGHT
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
 
+_HIGHEST = sa.select(transactions.HIGHEST.scalar_subquery(), foreign.HIGHEST.scalar_subquery())
 _CHUNK = 20_000
 _OVERLAP = 20
 
 
 async def next_nonce(desk: Desk, conn: AsyncConnection) -> int:
     """One above every nonce we know to be used or taken."""
-    ours = await transactions.highest_nonce(conn, *desk.key)
-    others = await foreign.highest_nonce(conn, *desk.key)
-    return 1 + max(-1 if ours is None else ours, -1 if others is None else others)
+    chain_id, wallet = desk.key
+    highest = (await conn.execute(_HIGHEST, {"chain_id": chain_id, "wallet": wallet})).one()
+    return 1 + max(-1 if nonce is None else nonce for nonce in highest)
 
 
 class Explained(Enum):
@@ -57,6 +59,12 @@ class Adoption:
 
     async def explain(self, view: WalletView) -> Explained:
         """Whether every transaction up to the agreed count is explained."""
+        async with self._desk.database.read() as conn:
+            known = await next_nonce(self._desk, conn) >= view.nonce
+            known = known and not await foreign.any_unexplained(conn, *self._desk.key)
+        if known:
+            self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
+            return Explained.ALL
         await self._match_late_payouts()
         missing = await self._missing(view)
         if missing and self._desk.pace.due("scan", self._desk.config.scan_seconds):

@@ -1,9 +1,11 @@
 """Saying no before a nonce exists, and what is ready for one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from treasury.payouts import service as payouts
 from treasury.payouts.machine import Fact, Reason
+from treasury.payouts.table import Payout
 from treasury.ports import FeeQuote
 from treasury.sender import operations
 from treasury.sender.desk import Desk
@@ -40,10 +42,8 @@ async def stop_payouts(desk: Desk, reason: Reason, note: str) -> None:
         await hold(desk, payout, reason, note, alarm=False)
 
 
-async def release_payouts(desk: Desk) -> None:
+async def release_payouts(desk: Desk, stopped: Sequence[Payout]) -> None:
     """What was held with all others queues again, each at its old place."""
-    async with desk.database.read() as conn:
-        stopped = await payouts.stopped(conn, desk.config.wallet)
     for payout in stopped:
         async with desk.leader.write() as conn:
             note = f"no longer held for {payout.reason}"

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.columns import among
 from treasury.moving import Change, apply, apply_all
 from treasury.payouts import service as payouts
 from treasury.payouts.machine import MOVES as PAYOUT_MOVES
@@ -22,6 +23,11 @@ Operation = Payout | Sweep
 BY = "treasury"
 NO_OPERATION = "nop_"
 """Begins the operation id of a transaction that only spends a nonce."""
+
+_REASON = {
+    table: sa.update(table).where(among(table.c.id, "ids")).values(reason=sa.bindparam("why"))
+    for table in (payouts_table, sweeps_table)
+}
 
 
 def kind_of(operation_id: str) -> str:
@@ -55,12 +61,12 @@ async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: str, 
             await move(conn, change.row_id, fact, now=now, note=change.note, **change.values)
 
 
-async def set_reason(conn: AsyncConnection, operation_id: str, reason: str | None) -> None:
-    """Why it waits, without a change of status."""
-    room = _room(operation_id)
-    if room is not None:
-        table = room[0]
-        await conn.execute(sa.update(table).where(table.c.id == operation_id).values(reason=reason))
+async def set_reason(conn: AsyncConnection, operation_ids: Sequence[str], reason: str | None) -> None:
+    """Why these wait, without a change of status."""
+    for table, statement in _REASON.items():
+        ids = [one for one in operation_ids if (room := _room(one)) is not None and room[0] is table]
+        if ids:
+            await conn.execute(statement, {"ids": ids, "why": reason})
 
 
 async def get(conn: AsyncConnection, operation_id: str) -> Operation | None:

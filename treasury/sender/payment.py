@@ -39,6 +39,7 @@ class Payment:
             nonce = await next_nonce(desk, conn)
             panics = await sweeps.active(conn, config.wallet, Kind.PANIC)
             allowed = await desk.gate.payouts_allowed(conn)
+            stopped_ones = await payouts.stopped(conn, config.wallet)
         armed = any(sweep.approval is not None for sweep in panics)
         if stopped and not armed:
             return []
@@ -47,7 +48,7 @@ class Payment:
         elif not allowed:
             await stop_payouts(desk, Reason.PAYOUTS_PAUSED, "payouts are paused")
         else:
-            await release_payouts(desk)
+            await release_payouts(desk, stopped_ones)
         depth = 1 if armed else config.max_in_flight
         if desk.pace.waits("signer"):
             return []

@@ -1,5 +1,7 @@
 """What is final is looked at again while it is young: the one way back is another block where it was."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from treasury.payouts.machine import Fact as OperationFact
@@ -20,24 +22,23 @@ class Rechecking:
         self._desk = desk
         self._next_check: dict[tuple[int, str], int] = {}
 
-    async def recheck(self, view: WalletView) -> bool:
+    async def recheck(self, blocks: Mapping[tuple[int, str], int], view: WalletView) -> bool:
         """Compare the blocks of young final ones with the chain's, at depths 1, 2, 4 and so on; True where one came back.
 
+        `blocks`: what `final_blocks` told, each with the highest nonce in it.
         Whatever its depth, a block is compared at once where the chain does not count the nonces that were in it. Mezo's
         blocks are final, so another hash at a block we believed is an alarm, not routine. The same bytes go out
         again; while they are in flight no new nonce is taken.
         """
         desk = self._desk
-        since = view.block_number - desk.config.recheck_blocks
-        async with desk.database.read() as conn:
-            blocks = await transactions.final_blocks(conn, *desk.key, since, view.nonce)
         self._next_check = {block: self._next_check.get(block, block[0] + 1) for block in blocks}
         moved = False
-        for block, due in list(self._next_check.items()):
+        due = [
+            block for block, at in self._next_check.items() if view.block_number >= at or blocks[block] >= view.nonce
+        ]
+        told = await asyncio.gather(*(desk.chain.block_hash(number) for number, _ in due))
+        for block, agreed in zip(due, told, strict=True):
             number, known = block
-            if view.block_number < due and blocks[block] < view.nonce:
-                continue
-            agreed = await desk.chain.block_hash(number)
             if agreed is None:
                 continue
             self._next_check[block] = number + 2 * (view.block_number - number)

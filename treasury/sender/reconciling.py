@@ -1,11 +1,20 @@
-"""The leader compares ledger and chain, at the block of its own view, and stops signing where coins are gone."""
+"""The leader compares ledger and chain, at the block of one of its views, and stops signing where coins are gone."""
 
 from typing import Final
 
 from treasury.ledger import service
 from treasury.ledger.machine import Account
 from treasury.ports import WalletView
-from treasury.reconciliation import Difference, compare, costs_of, unsettled, without_gas
+from treasury.reconciliation import (
+    AT_ONCE,
+    Difference,
+    compare,
+    costs_of,
+    overtaken,
+    post_costs,
+    unsettled,
+    without_gas,
+)
 from treasury.rotation import earlier_wallets
 from treasury.sender.desk import Desk
 
@@ -19,13 +28,21 @@ class Reconciler:
         """What is gone is read from the ledger at first, and while anything is."""
         self._desk = desk
         self._gone: int | None = None
+        self._view: WalletView | None = None
+
+    def forget(self) -> None:
+        """A block was taken back: what was read of the wallet may be of a branch that is gone."""
+        self._view = None
 
     async def agrees(self, view: WalletView) -> bool:
         """Whether signing may go on: no token has left the wallet without a row. Gas that is off alarms, and stops nothing."""
         desk, config = self._desk, self._desk.config
-        if desk.pace.due("reconcile", SECONDS) and not await self._look(view):
-            # Something is mined and not settled: look again at once when it is.
-            desk.pace.wait("reconcile", 0.0)
+        if self._view is None and desk.pace.due("reconcile", SECONDS):
+            self._view = view
+        # Compared at the view that was taken then, once all that was mined up to it is settled: a pipeline that never
+        # rests has always something that is mined and not settled, but only for some blocks the same.
+        if self._view is not None and await self._look(self._view):
+            self._view = None
         if self._gone != 0:
             async with desk.database.read() as conn:
                 self._gone = (await service.balances(conn, config.wallet, config.asset)).get(Account.SUSPENSE, 0)
@@ -36,8 +53,16 @@ class Reconciler:
         async with desk.database.read() as conn:
             if await unsettled(conn, *desk.key, view):
                 return False
-            decided = await without_gas(conn, *desk.key)
-        costs = await costs_of(desk.chain, decided)
+            if await overtaken(conn, *desk.key, view):
+                return True  # nothing can be said of it; another view is taken a minute later
+        while True:
+            async with desk.database.read() as conn:
+                decided = await without_gas(conn, *desk.key)
+            costs = await costs_of(desk.chain, decided)
+            if len(decided) < AT_ONCE or not all(costs.values()):
+                break
+            async with desk.leader.write() as conn:
+                await post_costs(conn, config.wallet, decided, costs, now=desk.clock.now())
         async with desk.leader.write() as conn:
             now = desk.clock.now()
             found = await compare(conn, config.wallet, config.asset, view, decided, costs, now=now)

@@ -5,6 +5,10 @@ the moving floor. So there, another attempt is signed only after nobody has know
 the chain asks for more. Elsewhere a higher fee replaces what waits. All attempts have one nonce, so one can be mined.
 """
 
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.cold.identity import Verified
@@ -29,12 +33,31 @@ class Replacement:
         self._desk = desk
         self._signing = signing
         self._since: dict[str, int] = {}
+        self._gone: dict[str, bool] = {}
+
+    async def look(self, unmined: Sequence[Transaction]) -> None:
+        """Ask the nodes whether they have forgotten these, about all together; not before their bytes are due to go out again."""
+        desk, seconds = self._desk, self._desk.config.rebroadcast_seconds
+        self._gone.clear()
+        if desk.config.replaces:
+            return
+        before = desk.clock.now() - timedelta(seconds=seconds)
+        attempts = [
+            (one.id, attempt)
+            for one in unmined
+            if all(attempt.broadcast_at is None or attempt.broadcast_at <= before for attempt in one.attempts)
+            and desk.pace.due(f"gone:{one.id}", seconds)
+            for attempt in one.attempts
+        ]
+        told = await asyncio.gather(*(desk.chain.gone(attempt.hash) for _, attempt in attempts))
+        for (row, _), gone in zip(attempts, told, strict=True):
+            self._gone[row] = gone and self._gone.get(row, True)
 
     async def offer(self, transaction: Transaction, view: WalletView) -> bool:
         """Sign another attempt where it is time and allowed; True where one was stored."""
         desk, config = self._desk, self._desk.config
         paid = [(attempt.max_fee, attempt.priority_fee or 0) for attempt in transaction.attempts if attempt.max_fee]
-        if not paid or transaction.nonce is None or not await self._time(transaction, view):
+        if not paid or transaction.nonce is None or not self._time(transaction, view):
             return False
         fees = await desk.chain.fees()
         best = max(fee for fee, _ in paid)
@@ -49,23 +72,21 @@ class Replacement:
             return False
         if offer.max_fee > ceiling:
             async with desk.leader.write() as conn:
-                await transactions.set_stall(conn, transaction.id, Reason.FEE_CEILING)
-                await operations.set_reason(conn, transaction.operation_id, Reason.FEE_CEILING)
+                await transactions.set_stall(conn, [transaction.id], Reason.FEE_CEILING)
+                await operations.set_reason(conn, [transaction.operation_id], Reason.FEE_CEILING)
             desk.alarms.ring("fee_ceiling", transaction.id, asked=offer.max_fee, ceiling=ceiling)
             return False
         return await self._sign(transaction, transaction.nonce, offer)
 
-    async def _time(self, transaction: Transaction, view: WalletView) -> bool:
+    def _time(self, transaction: Transaction, view: WalletView) -> bool:
         """Whether it waited long enough: unknown to all in each look for some blocks, or, with replacement, just stuck."""
-        desk, config, key = self._desk, self._desk.config, transaction.id
+        config, key = self._desk.config, transaction.id
         if config.replaces:
             return view.block_number - self._since.setdefault(key, view.block_number) >= config.stuck_blocks
-        if not desk.pace.due(f"gone:{key}", config.rebroadcast_seconds):
-            return False
-        for attempt in transaction.attempts:
-            if not await desk.chain.gone(attempt.hash):
+        if not self._gone.get(key, False):
+            if key in self._gone:
                 self._since.pop(key, None)
-                return False
+            return False
         return view.block_number - self._since.setdefault(key, view.block_number) >= config.gone_blocks
 
     async def _allowed(self, conn: AsyncConnection, transaction: Transaction) -> bool:

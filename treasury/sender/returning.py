@@ -4,6 +4,8 @@ The newest can be given back. One with later nonces above it would stop them all
 by a transfer of nothing to ourselves, recorded as any other transaction. One that the chain has spent is lost.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.payouts.machine import Fact
@@ -14,7 +16,6 @@ from treasury.sender.desk import Desk, log
 from treasury.sender.intents import nothing
 from treasury.sender.operations import NO_OPERATION
 from treasury.sender.signing import Signing
-from treasury.status import Status
 from treasury.sweeps.table import NATIVE
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact as TransactionFact
@@ -32,11 +33,10 @@ class Returning:
         self._desk = desk
         self._signing = signing
 
-    async def give_back(self, view: WalletView) -> bool:
-        """Deal with every nonce that has no stored bytes; True where something moved."""
+    async def give_back(self, taken: Sequence[Transaction], view: WalletView) -> bool:
+        """Deal with every nonce that has no stored bytes, lowest first in `taken`; True where something moved."""
         desk = self._desk
         async with desk.database.read() as conn:
-            taken = await transactions.in_status(conn, *desk.key, [Status.APPROVED])
             newest = await next_nonce(desk, conn) - 1
         moved = False
         for transaction in reversed(taken):

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 
 from chain.errors import ChainError
+from chain.pace import Pace as Blocks
 from kit.clock import Clock
 from kit.database import Database
 from kit.ids import Ids
@@ -24,6 +25,7 @@ from treasury.sender.returning import Returning
 from treasury.sender.signing import Signing
 from treasury.sender.tracking import Tracking
 from treasury.signers.protocol import Signer
+from treasury.status import IN_FLIGHT, Status
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.ordering import Orders
 from treasury.sweeps.sweeper import Sweeper
@@ -32,6 +34,9 @@ from treasury.transactions import service as transactions
 _STATUS_SECONDS = 15.0
 _EXPLAINED_STEP = 20
 """Blocks between two notes of how far the wallet is explained; a note too old only lengthens a search."""
+
+_OPEN = (Status.APPROVED, *IN_FLIGHT)
+"""A nonce is given out, and the chain has not had its last word."""
 
 
 def _pass(_name: str) -> None:
@@ -94,7 +99,8 @@ class Sender:
         self._reconciler = Reconciler(self._desk)
         self._returning = Returning(self._desk, signing)
         self._explained = -_EXPLAINED_STEP
-        self._quiet = 0
+        self._blocks = Blocks(clock)
+        self._written: WalletView | None = None
         self.interval = config.idle_seconds
 
     async def step(self) -> bool:
@@ -120,11 +126,12 @@ class Sender:
         desk = self._desk
         await self._policy()
         view = await desk.chain.view()
+        self._blocks.looked(view.block_number)
         await self._refresh(view)
-        moved = await self._returning.give_back(view)
-        moved |= await self._rechecking.recheck(view)
-        moved |= await self._tracking.follow(view)
         self.interval = desk.config.idle_seconds
+        if await self._finish(view):
+            # The wallet changed under this view; what comes next is decided on a fresh one.
+            return True
         explained = await self._adoption.explain(view)
         stopped = explained is not Explained.ALL
         desk.metrics.stopped(stopped)
@@ -132,10 +139,6 @@ class Sender:
             async with self._leader.write() as conn:
                 await self._leader.set_explained_block(conn, view.block_number)
             self._explained = view.block_number
-        self._quiet = 0 if moved else self._quiet + 1
-        if moved:
-            # The wallet changed under this view; what comes next is decided on a fresh one.
-            return True
         if explained is Explained.NO:
             return False
         if not stopped and not await self._reconciler.agrees(view):
@@ -145,11 +148,25 @@ class Sender:
             await self._sweeper.step(self._leader)
         signed = await self._payment.next(view, stopped=stopped)
         if signed:
-            self._quiet = 0
             self._tracking.expect(signed, view)
             await self._tracking.rebroadcast(signed)
         await self._rest()
         return bool(signed)
+
+    async def _finish(self, view: WalletView) -> bool:
+        """Get on with what was begun; True where something moved. Our rows are read once for all who ask about them."""
+        desk = self._desk
+        async with desk.database.read() as conn:
+            open_ = await transactions.in_status(conn, *desk.key, _OPEN)
+            since = view.block_number - desk.config.recheck_blocks
+            blocks = await transactions.final_blocks(conn, *desk.key, since, view.nonce)
+        unsigned = [one for one in open_ if one.status is Status.APPROVED]
+        if unsigned and await self._returning.give_back(unsigned, view):
+            return True
+        if await self._rechecking.recheck(blocks, view):
+            self._reconciler.forget()
+            return True
+        return await self._tracking.follow([one for one in open_ if one.status in IN_FLIGHT], view)
 
     async def _policy(self) -> None:
         """Terms whose day of waiting is over count from now on, not from the next start."""
@@ -172,20 +189,18 @@ class Sender:
             due = desk.pace.due("counts", _STATUS_SECONDS)
             counts = await payouts.count_by_status(conn) if due else None
             swept = await sweeps.count_by_status(conn) if due else None
-        self.interval = self._pause() if flying else desk.config.idle_seconds
+        self.interval = min(desk.config.busy_seconds, self._blocks.rest) if flying else desk.config.idle_seconds
         if counts is not None:
             desk.metrics.payouts(counts)
         if swept is not None:
             desk.metrics.sweeps(swept)
 
-    def _pause(self) -> float:
-        """A pipeline that waits for room looks again soon, and then less often; a single transaction has time."""
-        config = self._desk.config
-        return config.busy_seconds if config.max_in_flight == 1 else min(config.busy_seconds, 0.1 * 2**self._quiet)
-
     async def _refresh(self, view: WalletView) -> None:
+        """Write the balances down where they may have changed, and renew the lease in time."""
         desk, config = self._desk, self._desk.config
-        now = desk.clock.now()
+        if view == self._written and not desk.pace.due("lease", config.lease_seconds / 3):
+            return
+        now, self._written = desk.clock.now(), view
         async with self._leader.write() as conn:
             for asset, amount in ((config.asset, view.token), (inventory.GAS_ASSET, view.native)):
                 await inventory.refresh(

@@ -43,10 +43,8 @@ class Tracking:
         self._looked: dict[str, tuple[tuple[int, int], Waiting]] = {}
         self._unmined_at: dict[str, int] = {}
 
-    async def follow(self, view: WalletView) -> bool:
+    async def follow(self, flying: Sequence[Transaction], view: WalletView) -> bool:
         """Look at every transaction in flight, lowest nonce first; True where one moved."""
-        async with self._desk.database.read() as conn:
-            flying = await transactions.in_flight(conn, *self._desk.key)
         self._desk.metrics.in_flight(len(flying))
         # Asked side by side: a deep pipeline costs one round trip, not one for each nonce.
         asked = [one for one in flying if self._may_be_proved(one, view)]
@@ -55,6 +53,7 @@ class Tracking:
         said = await asyncio.gather(*(self._look(transaction, view) for transaction in asked))
         looks = {transaction.id: look for transaction, look in zip(asked, said, strict=True)}
         moved, waiting, proven = False, list[Transaction](), list[tuple[Transaction, Attempt, Proven]]()
+        stalls: dict[Reason | None, list[Transaction]] = {}
         for transaction in flying:
             # What waits behind the first that is not mined, waits for what that one waits for.
             instead = unmined[0].id if transaction in unmined else ""
@@ -62,19 +61,23 @@ class Tracking:
             if attempt is None:
                 waiting.append(transaction)
                 if transaction.id in looks or instead:
-                    await self._wait(transaction, _WAITS.get(verdict.reason) if isinstance(verdict, Waiting) else None)
+                    reason = _WAITS.get(verdict.reason) if isinstance(verdict, Waiting) else None
+                    stalls.setdefault(reason, []).append(transaction)
             elif isinstance(verdict, Mismatch):
-                await self._wait(transaction, Reason.MISMATCH)
+                stalls.setdefault(Reason.MISMATCH, []).append(transaction)
                 self._desk.alarms.ring("transfer_mismatch", transaction.id, tx_hash=attempt.hash, detail=verdict.detail)
             elif isinstance(verdict, Reverted):
                 await self._reverted(transaction, attempt, verdict)
                 moved = True
             elif isinstance(verdict, Proven):
                 proven.append((transaction, attempt, verdict))
+        for reason, stalled in stalls.items():
+            await self._wait(stalled, reason)
         if proven:
             await self._mined(proven)
             moved = True
         await self.rebroadcast(waiting)
+        await self._replacement.look([one for one in unmined if one in waiting])
         for transaction in waiting:
             moved |= await self._unmined(transaction, view)
         self._taken = {row.id: self._taken[row.id] for row in flying if row.id in self._taken}
@@ -117,13 +120,15 @@ class Tracking:
         if transaction.nonce is not None and view.nonce <= transaction.nonce:
             return await self._replacement.offer(transaction, view)
         if transaction.nonce is not None:
-            key = f"taken:{transaction.id}"
-            if transaction.id not in self._taken:
+            key, known = f"taken:{transaction.id}", self._looked.get(transaction.id)
+            # Most likely it took its nonce itself, a moment ago, unless its receipt was asked for since.
+            doubtful = known is not None and known[0][0] == view.block_number and known[1].reason == "not_mined"
+            if self._taken.setdefault(transaction.id, -1) < 0:
                 self._taken[transaction.id] = 0
-                if transaction.id not in self._looked or self._looked[transaction.id][1].reason != "not_mined":
-                    # Most likely it took its nonce itself, a moment ago.
-                    self._desk.pace.wait(key, self._desk.config.scan_seconds)
-            if self._desk.pace.due(key, self._desk.config.scan_seconds):
+                self._desk.pace.wait(key, self._desk.config.scan_seconds)
+            if self._desk.pace.due(key, self._desk.config.scan_seconds) or (
+                doubtful and not self._taken[transaction.id]
+            ):
                 await self._adoption.explain_taken(transaction.nonce, view)
                 self._taken[transaction.id] += 1
                 if self._taken[transaction.id] >= self._desk.config.scans_before_unseen:
@@ -177,12 +182,12 @@ class Tracking:
             if not report.reached:
                 log.warning("treasury.broadcast_unreached", transaction=transaction.id, refusals=list(report.refusals))
 
-    async def _wait(self, transaction: Transaction, reason: Reason | None) -> None:
-        if transaction.stall == reason:
-            return
-        async with self._desk.leader.write() as conn:
-            await transactions.set_stall(conn, transaction.id, reason)
-            await operations.set_reason(conn, transaction.operation_id, reason)
+    async def _wait(self, stalled: Sequence[Transaction], reason: Reason | None) -> None:
+        news = [transaction for transaction in stalled if transaction.stall != reason]
+        if news:
+            async with self._desk.leader.write() as conn:
+                await transactions.set_stall(conn, [one.id for one in news], reason)
+                await operations.set_reason(conn, [one.operation_id for one in news], reason)
 
     async def _mined(self, found: Sequence[tuple[Transaction, Attempt, Proven]]) -> None:
         """First where they are, then that they are final: two writes, as a reader of the history expects."""
@@ -213,8 +218,7 @@ class Tracking:
             desk.checkpoint("final")
             number = proven.transfer.block.number
             log.info("treasury.final", operation=transaction.operation_id, tx_hash=attempt.hash, block=number)
-        for _, attempt, _ in found:
-            await self._count_gas(attempt.hash)
+            self._count_gas(proven.cost)
 
     async def _reverted(self, transaction: Transaction, attempt: Attempt, reverted: Reverted) -> None:
         desk, now = self._desk, self._desk.clock.now()
@@ -232,9 +236,8 @@ class Tracking:
         desk.alarms.ring(
             f"{kind_of(transaction.operation_id)}_reverted", transaction.operation_id, tx_hash=attempt.hash
         )
-        await self._count_gas(attempt.hash)
+        self._count_gas(reverted.cost)
 
-    async def _count_gas(self, tx_hash: str) -> None:
-        spent = await self._desk.chain.gas_spent(tx_hash)
+    def _count_gas(self, spent: int | None) -> None:
         if spent is not None:
             self._desk.metrics.gas(spent)

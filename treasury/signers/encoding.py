@@ -24,25 +24,49 @@ def _call(intent: Intent) -> tuple[str, int, bytes]:
     return intent.token, 0, payout_calldata(intent.to, intent.amount, intent.reference)
 
 
-def _unsigned(intent: Intent) -> list[Any]:
-    """The fields of an EIP-1559 transaction in their order (eips.ethereum.org/EIPS/eip-1559), without the signature."""
-    to, value, data = _call(intent)
-    fees = (intent.priority_fee, intent.max_fee)
-    return [intent.chain_id, intent.nonce, *fees, intent.gas_limit, bytes.fromhex(to[2:]), value, data, []]
+def _head(length: int, kind: int) -> bytes:
+    """What stands before so many bytes in RLP (Yellow Paper, appendix B); `kind`: 0x80 a string, 0xC0 a list."""
+    if length < 56:
+        return bytes([kind + length])
+    size = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes([kind + 55 + len(size)]) + size
 
 
-def _encode(fields: list[Any]) -> bytes:
-    import rlp
+def _string(item: int | bytes) -> bytes:
+    """One field in RLP, which knows bytes alone: a number is its bytes, the highest first, without leading zeros."""
+    data = item.to_bytes((item.bit_length() + 7) // 8, "big") if isinstance(item, int) else item
+    return data if len(data) == 1 and data[0] < 0x80 else _head(len(data), 0x80) + data
 
-    # RLP knows bytes and lists alone: a number is its bytes, the highest first, without leading zeros.
-    items = [item.to_bytes((item.bit_length() + 7) // 8, "big") if isinstance(item, int) else item for item in fields]
-    return b"\x02" + bytes(rlp.encode(items, infer_serializer=False))
+
+def _typed(fields: bytes) -> bytes:
+    """A type-2 transaction of these encoded fields, or what is signed for it."""
+    return b"\x02" + _head(len(fields), 0xC0) + fields
 
 
 @lru_cache(maxsize=64)
+def _unsigned(intent: Intent) -> tuple[bytes, bytes]:
+    """The encoded fields of an EIP-1559 transaction without the signature (eips.ethereum.org/EIPS/eip-1559), and the digest.
+
+    Kept, because they are asked for twice: before the signature, and when it is checked and put behind them.
+    """
+    to, value, data = _call(intent)
+    fees = (intent.priority_fee, intent.max_fee)
+    fields: tuple[int | bytes, ...] = (
+        intent.chain_id,
+        intent.nonce,
+        *fees,
+        intent.gas_limit,
+        bytes.fromhex(to[2:]),
+        value,
+        data,
+    )
+    encoded = b"".join(map(_string, fields)) + _head(0, 0xC0)  # the access list is empty
+    return encoded, keccak(_typed(encoded))
+
+
 def signing_hash(intent: Intent) -> bytes:
-    """The 32 bytes that the key signs (EIP-1559); asked for twice, before the signature and when it is checked."""
-    return keccak(_encode(_unsigned(intent)))
+    """The 32 bytes that the key signs (EIP-1559)."""
+    return _unsigned(intent)[1]
 
 
 def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
@@ -54,11 +78,10 @@ def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
         raise SignerRefused("The signer answered numbers that are no signature.")
     # Nodes refuse the upper half (EIP-2); flipping s flips the parity, so it is tried afterwards.
     low = min(s, CURVE_ORDER - s)
-    fields = _unsigned(intent)
-    digest, wallet = signing_hash(intent), bytes.fromhex(intent.wallet[2:])
+    (encoded, digest), wallet = _unsigned(intent), bytes.fromhex(intent.wallet[2:])
     for parity in (0, 1):
         if _recovered(digest, r, low, parity) == wallet:
-            raw = _encode([*fields, parity, r, low])
+            raw = _typed(encoded + b"".join(map(_string, (parity, r, low))))
             return Signed(raw=raw, hash="0x" + keccak(raw).hex(), request_id=request_id)
     raise SignerRefused("The signature does not belong to the hot wallet's pinned address; it was thrown away.")
 
@@ -72,7 +95,13 @@ def _recovered(digest: bytes, r: int, s: int, parity: int) -> bytes | None:
         key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
     except Exception:  # noqa: BLE001 - coincurve raises a bare Exception
         return None
-    return keccak(key.format(compressed=False)[1:])[-20:]
+    return _address(key.format(compressed=False)[1:])
+
+
+@lru_cache(maxsize=64)
+def _address(point: bytes) -> bytes:
+    # Remembered: the right one is the same each time.
+    return keccak(point)[-20:]
 
 
 def encode_signed(shown: Mapping[str, Any]) -> bytes:

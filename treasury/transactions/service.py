@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import ZERO_ADDRESS
+from kit.columns import among
 from kit.ids import Ids
 from treasury import history
 from treasury.history import Line
@@ -21,9 +22,9 @@ from treasury.transactions.table import Attempt, Transaction, attempts, to_attem
 BY = "treasury"
 # Written once: the sender asks in each cycle, and building the text cost more than its run.
 _HERE = sa.and_(transactions.c.chain_id == sa.bindparam("chain_id"), transactions.c.wallet == sa.bindparam("wallet"))
-_HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
+HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
 _MINE = sa.select(transactions).where(_HERE).order_by(transactions.c.nonce)
-_IN_STATUS = _MINE.where(transactions.c.status.in_(sa.bindparam("statuses", expanding=True)))
+_IN_STATUS = _MINE.where(among(transactions.c.status, "statuses"))
 _UNCOUNTED = sa.and_(
     transactions.c.status == Status.FINAL, transactions.c.nonce >= sa.bindparam("count", type_=sa.BigInteger())
 )
@@ -37,7 +38,11 @@ _FINAL_BLOCKS = (
     .group_by(transactions.c.block_number, transactions.c.block_hash)
     .order_by(transactions.c.block_number)
 )
-_ANY_UNCOUNTED = sa.select(sa.literal(1)).where(_HERE, _UNCOUNTED).limit(1)
+_ANY_UNCOUNTED = (
+    sa.select(sa.literal(1))
+    .where(_HERE, _UNCOUNTED, transactions.c.block_number <= sa.bindparam("block", type_=sa.BigInteger()))
+    .limit(1)
+)
 _NO_NONCE = 2**62
 _ANY_IN_FLIGHT = (
     sa.select(sa.literal(1))
@@ -50,18 +55,20 @@ _ANY_IN_FLIGHT = (
 )
 _INSERT = sa.insert(transactions)
 _INSERT_ATTEMPTS = sa.insert(attempts)
-_BY_ID = sa.select(transactions).where(transactions.c.id.in_(sa.bindparam("ids", expanding=True)))
-_OF_OPERATIONS = sa.select(transactions).where(
-    transactions.c.operation_id.in_(sa.bindparam("operations", expanding=True))
+_STALL = sa.update(transactions).where(among(transactions.c.id, "ids")).values(stall=sa.bindparam("why"))
+_COUNT = (
+    sa.update(attempts)
+    .where(among(attempts.c.id, "ids"))
+    .values(broadcasts=attempts.c.broadcasts + 1, broadcast_at=sa.bindparam("now"))
 )
+_BY_ID = sa.select(transactions).where(among(transactions.c.id, "ids"))
+_OF_OPERATIONS = sa.select(transactions).where(among(transactions.c.operation_id, "operations"))
 _CARRIED = sa.select(transactions.c.reference).where(
-    transactions.c.reference.in_(sa.bindparam("references", expanding=True)),
+    among(transactions.c.reference, "references"),
     transactions.c.status.not_in([Status.CANCELLED, Status.REVERTED]),
 )
 _ATTEMPTS = (
-    sa.select(attempts)
-    .where(attempts.c.transaction_id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(attempts.c.signed_at, attempts.c.id)
+    sa.select(attempts).where(among(attempts.c.transaction_id, "ids")).order_by(attempts.c.signed_at, attempts.c.id)
 )
 
 
@@ -193,13 +200,12 @@ async def add_attempts(
 
 async def count_broadcasts(conn: AsyncConnection, attempt_ids: Sequence[str], now: datetime) -> None:
     """One more time that the bytes of these were handed to the nodes."""
-    values = {"broadcasts": attempts.c.broadcasts + 1, "broadcast_at": now}
-    await conn.execute(sa.update(attempts).where(attempts.c.id.in_(attempt_ids)).values(values))
+    await conn.execute(_COUNT, {"ids": list(attempt_ids), "now": now})
 
 
-async def set_stall(conn: AsyncConnection, transaction_id: str, stall: str | None) -> None:
-    """Why it does not get on, or None; a reason, not a status."""
-    await conn.execute(sa.update(transactions).where(transactions.c.id == transaction_id).values(stall=stall))
+async def set_stall(conn: AsyncConnection, transaction_ids: Sequence[str], stall: str | None) -> None:
+    """Why these do not get on, or None; a reason, not a status."""
+    await conn.execute(_STALL, {"ids": list(transaction_ids), "why": stall})
 
 
 async def give_back(conn: AsyncConnection, transaction: Transaction, *, now: datetime) -> None:
@@ -281,15 +287,15 @@ async def any_in_flight(conn: AsyncConnection, chain_id: int, wallet: str, below
     return (await conn.execute(_ANY_IN_FLIGHT, known)).first() is not None
 
 
-async def any_uncounted(conn: AsyncConnection, chain_id: int, wallet: str, count: int) -> bool:
-    """Whether one is final here that the chain, which counts `count` transactions of the wallet, does not count."""
-    known = {"chain_id": chain_id, "wallet": wallet, "count": count}
+async def any_uncounted(conn: AsyncConnection, chain_id: int, wallet: str, count: int, block: int) -> bool:
+    """Whether one is final here in a block up to `block`, at which the chain, with a count of `count`, does not count it."""
+    known = {"chain_id": chain_id, "wallet": wallet, "count": count, "block": block}
     return (await conn.execute(_ANY_UNCOUNTED, known)).first() is not None
 
 
 async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:
     """The highest nonce any of our rows holds."""
-    highest: int | None = (await conn.execute(_HIGHEST, {"chain_id": chain_id, "wallet": wallet})).scalar_one()
+    highest: int | None = (await conn.execute(HIGHEST, {"chain_id": chain_id, "wallet": wallet})).scalar_one()
     return highest
 
 

@@ -1,0 +1,83 @@
+"""The leader compares ledger and chain while the pipeline never rests, at one block, and believes no view that was overtaken."""
+
+from tests.treasury.fakes import CHAIN_ID, MUSD, WALLET
+from tests.treasury.world import World
+from treasury import reconciliation
+from treasury.ledger import service
+from treasury.ledger.machine import Account
+from treasury.ports import WalletView
+from treasury.sender import Sender
+from treasury.status import Status
+
+
+async def rush(world: World, sender: Sender, rounds: int, first: int) -> None:
+    """A block each round, and in each of them something is mined that nobody can prove yet."""
+    for number in range(first, first + rounds):
+        await world.owe(f"ons_{number}", MUSD)
+        while await sender.step():
+            pass
+        world.clock.seconds += 4
+        world.chain.mine(1)
+        async with world.database.read() as conn:
+            assert await reconciliation.unsettled(conn, CHAIN_ID, WALLET, await world.chain.view())
+
+
+async def test_books_are_compared_under_a_pipeline_that_never_rests(world: World) -> None:
+    world.chain.room = 10
+    sender = world.sender(max_in_flight=4)
+    await rush(world, sender, 40, 0)
+    assert world.metrics.differences == {"MUSD": 0, "BTC": world.metrics.differences["BTC"]}
+    assert not world.metrics.is_stopped
+    async with world.database.read() as conn:
+        posted = [row.kind for row in await service.page(conn, [WALLET], limit=500) if row.subject == WALLET]
+    assert set(posted) <= {
+        "opening",
+        "top_up",
+    }  # the scripted chain takes no gas, which comes in again, as far as books know
+    world.chain.balance -= 3 * MUSD
+    before = len(world.signer.requests)
+    for number in range(100, 120):
+        await world.owe(f"ons_{number}", MUSD)
+        await world.cycles(sender, 1)
+    assert world.metrics.differences["MUSD"] == 3 * MUSD
+    assert world.metrics.alarms["ledger_difference"] == 1
+    assert len(world.signer.requests) < before + 20
+
+
+async def test_a_top_up_that_came_after_the_view_is_left_to_the_next_look(world: World) -> None:
+    world.chain.room = 10
+    sender = world.sender(max_in_flight=4)
+    await rush(world, sender, 3, 0)
+    world.clock.seconds += 60
+    await sender.step()
+    world.chain.balance += 7 * MUSD
+    await rush(world, sender, 40, 3)
+    await world.cycles(sender, 8)
+    async with world.database.read() as conn:
+        books = await service.balances(conn, WALLET, "MUSD")
+    assert books[Account.EXTERNAL_IN] == -(1_000_000 + 7) * MUSD
+    assert world.metrics.differences["MUSD"] == 0
+
+
+async def test_a_look_at_an_older_block_than_the_last_has_nothing_to_say(world: World) -> None:
+    async def look(balance: int, block: int) -> int:
+        async with world.database.write() as conn:
+            now = world.clock.now()
+            return (await reconciliation.reconcile(conn, WALLET, "MUSD", balance, block, now=now)).change
+
+    assert await look(100, 1) == 100
+    assert await look(130, 9) == 30
+    assert await look(130, 5) == 0  # the same thirty, seen at a block before the one they were posted with
+    assert await look(120, 10) == -10
+
+
+async def test_a_view_of_a_branch_that_is_gone_is_found_out(world: World) -> None:
+    await world.owe("ons_1")
+    await world.cycles(world.sender(), 8)
+    paid = await world.transaction("ons_1")
+    assert paid.status is Status.FINAL
+    assert paid.block_number is not None
+    async with world.database.read() as conn:
+        for block, untrue in ((paid.block_number - 1, True), (paid.block_number, False)):
+            view = WalletView(1, 0, 0, block)
+            assert await reconciliation.overtaken(conn, CHAIN_ID, WALLET, view) is untrue

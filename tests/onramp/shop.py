@@ -1,136 +1,41 @@
-"""Purchases that wait for transfers of a scripted chain, which a test takes back, moves or lets fail; the worker and the database are real."""
+"""The whole service in payout mode on a real chain: API and workers, events delivered, and something to sell."""
 
-from datetime import timedelta
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
-from chain.nodes import NodeConfig
-from chain.pool import Pool
-from kit.database import Database
-from onramp.core import session_rules
-from onramp.deliveries.table import transfers
-from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
-from onramp.sessions.refresh import intent
-from onramp.sessions.table import sessions
-from onramp.settings import load
-from tests.chain.conftest import HandClock
-from tests.chain.receipts import BUYER, TOKEN, WALLET, log
-from tests.chain.scripted import Raw, ScriptedSession
+from onramp.dev.devchain import DevChain
+from onramp.dev.wallet import DevWallet, dev_wallet
+from tests.onramp.conftest import Ahead, Service, Start, replica
 
-OTHER_TX = "0x" + "56" * 32
-OWED = 5
+WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "janitor")
+UNIT = 10**18
 
 
-class Chain:
-    """One chain as three operators tell it: `paid` says in which block a transaction is; a branch gives blocks their hashes."""
-
-    def __init__(self) -> None:
-        """A hundred blocks."""
-        self.head = 100
-        self.branch = 0
-        self.forked_at = 0
-        self.paid: dict[str, int] = {}
-        self.recipients: dict[str, str] = {}
-        self.reverted: set[str] = set()
-        self.unindexed: set[str] = set()
-        self.pruned_to = 0
-        self.failing: set[str] = set()
-        """Methods that every node answers with an error."""
-
-    def hash(self, number: int) -> str:
-        """A block's, in the branch that stands."""
-        return f"0x{self.branch if number >= self.forked_at else 0:032x}{number:032x}"
-
-    def reorg(self, depth: int) -> None:
-        """The last blocks are others now, and what was in them is gone."""
-        self.branch += 1
-        self.forked_at = self.head - depth + 1
-        self.paid = {tx: block for tx, block in self.paid.items() if block < self.forked_at}
-
-    def speak(self, host: str, method: str, params: list[Any]) -> Any:
-        """What any of them answers."""
-        if method in self.failing:
-            return Raw(b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}')
-        match method:
-            case "eth_chainId":
-                return hex(31611)
-            case "eth_blockNumber":
-                return hex(self.head)
-            case "eth_getLogs":
-                first, last = int(params[0]["fromBlock"], 16), int(params[0]["toBlock"], 16)
-                return [
-                    self._log(tx)
-                    for tx, block in self.paid.items()
-                    if first <= block <= last and tx not in self.reverted
-                ]
-            case "eth_getBlockByNumber":
-                number = int(params[0], 16)
-                return (
-                    {"number": params[0], "hash": self.hash(number)} if self.pruned_to < number <= self.head else None
-                )
-            case _:
-                return self._receipt(params[0])
-
-    def _log(self, tx_hash: str) -> dict[str, Any]:
-        block = self.paid[tx_hash]
-        recipient = self.recipients.get(tx_hash, BUYER)
-        return {**log(OWED, recipient=recipient, block=block, tx_hash=tx_hash), "blockHash": self.hash(block)}
-
-    def _receipt(self, tx_hash: str) -> dict[str, Any] | None:
-        if tx_hash not in self.paid or tx_hash in self.unindexed:
-            return None
-        block, failed = self.paid[tx_hash], tx_hash in self.reverted
-        return {
-            "transactionHash": tx_hash,
-            "blockHash": self.hash(block),
-            "blockNumber": hex(block),
-            "status": hex(not failed),
-            "logs": [] if failed else [self._log(tx_hash)],
-        }
-
-
-class Shop:
-    """The worker over that chain."""
-
-    def __init__(self, database: Database) -> None:
-        """Nobody has bought anything."""
-        self.chain = Chain()
-        self.clock = HandClock()
-        self.database = database
-        self.session: Any = ScriptedSession(self.chain.speak)
-        self.hosts = [f"n{place}.test" for place in range(3)]
-        configs = [NodeConfig(host, host, f"http://{host}/") for host in self.hosts]
-        self.pool = Pool(configs, chain_id=31611, session=self.session, clock=self.clock)
-        self.rules = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
-        self.registry = CollectorRegistry()
-        metrics = DeliveryMetrics(self.registry)
-        self.worker = DeliveriesWorker(
-            database, self.pool, self.rules, frozenset({WALLET}), self.clock, metrics, lambda: None
-        )
-
-    async def purchase(self, number: int = 1, wallet: str = BUYER) -> None:
-        """One more, paid."""
-        now = self.clock.now()
-        row = intent(
-            session_id=f"ons_{number}", wallet=wallet, minor=100, currency="usd", locked=wallet, fee_bps=0, rules=self.rules,
-            made=now - timedelta(seconds=1), now=now,
-        ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": OWED, "from_block": 50}  # fmt: skip
-        async with self.database.write() as connection:
-            await connection.execute(sa.insert(sessions), [row])
-
-    async def step(self, blocks: int = 1) -> Any:
-        """So many blocks later; the first session."""
-        self.chain.head += blocks
-        # Long enough for a node that failed to be asked again.
-        self.clock.seconds += 20
-        self.pool._probe._at = None
-        await self.worker.step()
-        async with self.database.read() as connection:
-            return (await connection.execute(sa.select(sessions).order_by("id"))).first()
-
-    async def seen(self) -> list[Any]:
-        """Every transfer that is kept."""
-        async with self.database.read() as connection:
-            return list(await connection.execute(sa.select(transfers).order_by("tx_hash")))
+@asynccontextmanager
+async def shop(
+    start: Start, url: str, chain: DevChain, home: Path, **more: Any
+) -> AsyncIterator[tuple[Service, DevWallet]]:
+    wallet = dev_wallet(home)
+    await chain.mint(wallet.address, 1_000 * UNIT)
+    await chain.fund_gas(wallet.address, UNIT)
+    settings: dict[str, Any] = {
+        "MEZO_RPC_URLS": SecretStr(",".join(chain.rpc_urls)),
+        "CHAIN_AGREEMENT": 2,
+        "MUSD_TOKEN_ADDRESS": chain.deployment.musd,
+        "HOT_WALLET_ADDRESS": wallet.address,
+        "HOT_WALLET_KEYSTORE": wallet.keystore,
+        "HOT_WALLET_PASSWORD": SecretStr(wallet.password),
+        **more,
+    }
+    service = await start(**settings)
+    service.sandbox.sender.endpoint.url = f"{service.api}/api/v1/webhooks/stripe"
+    async with replica(url, service, Ahead(), WORKERS, **settings):
+        async with asyncio.timeout(60):
+            while (await service.create(sourceAmount="1"))[0] != 201:
+                await asyncio.sleep(0.3)
+        yield service, wallet

@@ -14,7 +14,7 @@ from onramp.deliveries.proving import BATCH, GONE_AFTER
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
 from tests.chain.receipts import BUYER, TOKEN, TX, WALLET
-from tests.onramp.shop import OTHER_TX, Shop
+from tests.onramp.scripted_shop import OTHER_TX, Shop
 
 
 @pytest_asyncio.fixture

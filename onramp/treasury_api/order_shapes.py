@@ -6,8 +6,9 @@ from pydantic import AfterValidator, Field, RootModel, model_validator
 
 from kit.http.routes import Document
 from kit.money import format_units, parse_units
-from kit.problems import Problem
-from onramp.treasury_api.shapes import DECIMALS, Line, SweepAnswer
+from kit.problems import FieldError, Problem, invalid
+from onramp.treasury_api.shapes import Line, SweepAnswer
+from treasury.policy.reading import MOST_DECIMALS
 from treasury.sweeps.ordering import Plan
 
 EXCESS: Final = "excess"
@@ -16,7 +17,7 @@ EXCESS: Final = "excess"
 def _amount(text: str) -> str:
     if text == EXCESS:
         return text
-    if len(text) > 80 or not 0 < parse_units(text, DECIMALS) < 2**256:
+    if len(text) > 80 or not 0 < parse_units(text, MOST_DECIMALS) < 2**256:
         message = "must be more than zero, as a plain decimal number such as 1500.00, or the word excess"
         raise ValueError(message)
     return text
@@ -66,10 +67,12 @@ class SweepOrder(Note):
     amount: Annotated[str, AfterValidator(_amount)] = Field(default=EXCESS, description="Decimal text, or `excess`.")
     dry_run: bool = Field(default=False, description="Only the plan: nothing is written.")
 
-    @property
-    def units(self) -> int | None:
-        """Base units; None for whatever the policy would take."""
-        return None if self.amount == EXCESS else parse_units(self.amount, DECIMALS)
+    def units(self, decimals: int) -> int | None:
+        """Base units of an asset of so many decimals; None for whatever the policy would take. Raises Problem for finer ones."""
+        try:
+            return None if self.amount == EXCESS else parse_units(self.amount, decimals)
+        except ValueError as error:
+            raise invalid([FieldError("/amount", str(error))]) from error
 
 
 class SettleOrder(Note):
@@ -120,7 +123,7 @@ def plan(found: Plan, to: str) -> PlanAnswer:
     """What would be swept."""
     return PlanAnswer(
         asset=found.asset,
-        amount=format_units(found.amount, DECIMALS),
+        amount=format_units(found.amount, found.decimals),
         to=to,
         reason=found.purpose,
         approval_needed=found.approval_needed,

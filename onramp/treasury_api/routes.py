@@ -95,7 +95,9 @@ async def read_transaction(request: web.Request) -> web.StreamResponse:
         row = await transactions.get(conn, id_of(request, "transaction"))
         if row is None:
             raise not_found("transaction")
-        return reply(shapes.transaction(row, await history.of(conn, row.id)))
+        sweep = await sweeps.get(conn, row.operation_id)
+        decimals = shapes.DECIMALS if sweep is None else sweep.decimals
+        return reply(shapes.transaction(row, await history.of(conn, row.id), decimals))
 
 
 BASE = "/api/v1/treasury"

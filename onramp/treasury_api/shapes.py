@@ -203,7 +203,7 @@ def sweep(row: Sweep, entries: list[HistoryEntry]) -> SweepAnswer:
         id=row.id,
         kind=row.kind,
         asset=row.asset,
-        amount=format_units(row.amount, DECIMALS),
+        amount=format_units(row.amount, row.decimals),
         to=row.to,
         status=row.status,
         reason=row.reason or row.purpose,
@@ -219,8 +219,8 @@ def sweep(row: Sweep, entries: list[HistoryEntry]) -> SweepAnswer:
     )
 
 
-def transaction(row: Transaction, entries: list[HistoryEntry]) -> TransactionAnswer:
-    """One transaction with its signatures."""
+def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = DECIMALS) -> TransactionAnswer:
+    """One transaction with its signatures; `decimals` of what it moves."""
     return TransactionAnswer(
         id=row.id,
         wallet=row.wallet,
@@ -230,7 +230,7 @@ def transaction(row: Transaction, entries: list[HistoryEntry]) -> TransactionAns
         operation_id=row.operation_id,
         token=row.token,
         to=row.to,
-        amount=format_units(row.amount, DECIMALS),
+        amount=format_units(row.amount, decimals),
         attempts=[
             AttemptAnswer(
                 hash=one.hash,

@@ -77,6 +77,11 @@ async def read_plan(request: web.Request) -> web.StreamResponse:
     return reply(order_shapes.PlanList(data=found, next_cursor=None))
 
 
+async def _units(conn: AsyncConnection, services: Services, order: order_shapes.SweepOrder) -> int | None:
+    known = {} if services.policy is None else await services.policy.decimals(conn)
+    return order.units(known.get(order.asset, shapes.DECIMALS))
+
+
 async def propose(request: web.Request) -> web.StreamResponse:
     """Propose a sweep, or, as a dry run, say what it would be."""
     services, order = request.app[SERVICES], body_of(request, order_shapes.SweepOrder)
@@ -85,13 +90,14 @@ async def propose(request: web.Request) -> web.StreamResponse:
     if order.dry_run:
         async with services.database.read() as conn:
             await pause.require(conn, "sweeps")
-            plan = await orders.plan(conn, asset, order.units, now=services.clock.now())
+            plan = await orders.plan(conn, asset, await _units(conn, services, order), now=services.clock.now())
         return reply(order_shapes.plan(plan, orders.cold.pin.address))
 
     async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[shapes.SweepAnswer, list[Told]]:
         await pause.require(conn, "sweeps")
         now = services.clock.now()
-        made = await orders.sweep(conn, asset, order.units, verdict, by=who.id, person=who.person, now=now)
+        amount = await _units(conn, services, order)
+        made = await orders.sweep(conn, asset, amount, verdict, by=who.id, person=who.person, now=now)
         return await _shown(conn, made), [Told(made.id, None, _facts(made))]
 
     answer = await carry_out(request, "sweep_propose", asset, work)

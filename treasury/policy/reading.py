@@ -48,7 +48,7 @@ _SYMBOL: Final = re.compile(r"[A-Za-z0-9.]{1,16}", re.ASCII)
 _LIMITS: Final = ("approval_above", "max_per_transaction", "max_per_day")
 _SWEEP_LIMITS: Final = (*_LIMITS, "min")
 _GWEI_DECIMALS: Final = 9
-_MOST_DECIMALS: Final = 36
+MOST_DECIMALS: Final = 36
 
 
 class PolicyError(Exception):
@@ -181,7 +181,7 @@ class _Reader:
         if symbol in {MUSD, GAS_ASSET}:
             return (self._musd if symbol == MUSD else NATIVE), DECIMALS
         where = f"assets.{symbol}"
-        decimals = self._whole(where, table, "decimals", 0, _MOST_DECIMALS)
+        decimals = self._whole(where, table, "decimals", 0, MOST_DECIMALS)
         try:
             token = to_checksum(table.get("address", ""))
         except (ValueError, TypeError, AttributeError):

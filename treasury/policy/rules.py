@@ -269,4 +269,5 @@ class ActivePolicy:
             approval_needed=movement.approval_needed,
             policy_version=str(active.version),
             expires_after=timedelta(hours=active.terms.policy.approval_expires_hours),
+            decimals=asset.decimals,
         )

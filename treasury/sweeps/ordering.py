@@ -26,6 +26,7 @@ class Plan:
     approval_needed: bool
     policy_version: str
     expires_after: timedelta
+    decimals: int = 18
 
 
 class Planner(Protocol):
@@ -136,7 +137,9 @@ class Orders:
         pin = self.cold.pin
         return await service.propose(
             conn,
-            service.Proposal(plan.asset, plan.token, plan.amount, pin.address, plan.policy_version, identity, kind),
+            service.Proposal(
+                plan.asset, plan.token, plan.amount, pin.address, plan.policy_version, identity, kind, plan.decimals
+            ),
             chain_id=pin.chain_id,
             wallet=self.wallet,
             purpose=plan.purpose,

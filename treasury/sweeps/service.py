@@ -35,6 +35,8 @@ class Proposal:
     policy_version: str
     safe_identity: str
     kind: Kind = Kind.SWEEP
+    decimals: int = 18
+    """Only for showing the amount; an approval is bound to base units of a token."""
 
     def digest(self) -> str:
         """0x and 64 hex digits that change with anything in it; a panic takes whatever there is, so not its amount."""
@@ -81,6 +83,7 @@ async def propose(
         "token": proposal.token,
         "to_address": proposal.to,
         "amount": proposal.amount,
+        "decimals": proposal.decimals,
         "reference": "0x" + reference_of(row_id).hex(),
         "status": Status.PLANNED,
         "purpose": purpose,

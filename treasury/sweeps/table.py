@@ -1,4 +1,4 @@
-"""One row for each sweep; amounts in base units of `token`, which is the zero address for the gas token.
+"""One row for each sweep; amounts in base units of `token`, which is the zero address for the gas token; `decimals` are for people.
 
 `active_key` is there while the sweep may still move money, so that an asset has one at a time; `window_key` is that of
 a scheduled one, so that two triggers of one window make one sweep.
@@ -30,6 +30,7 @@ sweeps = sa.Table(
     sa.Column("token", sa.String(42), nullable=False),
     sa.Column("to_address", sa.String(42), nullable=False),
     sa.Column("amount", Uint256(), nullable=False),
+    sa.Column("decimals", sa.Integer(), nullable=False, server_default="18"),
     sa.Column("reference", sa.String(66), nullable=False, unique=True),
     sa.Column("status", sa.String(32), nullable=False, index=True),
     sa.Column("reason", sa.String(64)),
@@ -64,6 +65,7 @@ class Sweep:
     token: str
     to: str
     amount: int
+    decimals: int
     reference: str
     status: Status
     reason: str | None

@@ -83,10 +83,15 @@ async def read_wallet(pool: Pool, address: Address, token: Address) -> WalletSta
     return WalletState(to_checksum(address), quantity(nonce.value), _word(held.value), quantity(native.value), number)
 
 
+def _amount(value: Any) -> int:
+    # A mistyped address in a policy must not make honest nodes look as if they answered nonsense.
+    return 0 if value == "0x" else _word(value)
+
+
 async def balance_of(pool: Pool, address: Address, token: Address, block_number: int) -> int:
-    """Base units of a token at a block, as agreed. Raises NoAgreement."""
+    """Base units of a token at a block, as agreed; 0 where no contract stands at its address. Raises NoAgreement."""
     call = {"to": token, "data": to_hex(encode_balance_of(address))}
-    return _word((await pool.agree("eth_call", [call, hex(block_number)], key=_word)).value)
+    return _amount((await pool.agree("eth_call", [call, hex(block_number)], key=_amount)).value)
 
 
 async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, data: bytes) -> int:

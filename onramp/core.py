@@ -12,6 +12,7 @@ from chain.deployments import deployment
 from chain.metrics import PrometheusMetrics
 from chain.pace import Pace
 from chain.pool import Pool
+from chain.types import Address
 from chain.watch import ChainWatch
 from kit.clock import Clock, SystemClock
 from kit.database import Database, connect
@@ -19,6 +20,7 @@ from kit.ids import RandomIds
 from kit.logs import get_logger
 from kit.pool_metrics import PoolMetrics
 from onramp.consistency import MAINNET
+from onramp.governing import read_policy
 from onramp.screening.listing import Screening, ScreeningMetrics
 from onramp.screening.oracle import Oracle
 from onramp.sessions.create import Creator
@@ -29,8 +31,10 @@ from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
 from onramp.telemetry import Traces, make_traces
 from treasury.cold.service import PoolColdWallet
+from treasury.policy.reading import PolicyError
 from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
+from treasury.sweeps.table import NATIVE
 
 log = get_logger(__name__)
 MAX_FEE_WEI = 50 * 10**9
@@ -88,6 +92,15 @@ def session_rules(settings: Settings) -> SessionRules:
     )
 
 
+def _swept_besides(settings: Settings, rules: SessionRules) -> frozenset[Address]:
+    """The tokens that the policy file lists besides the one that is paid out; none of a file that stops the start."""
+    try:
+        policy = read_policy(settings, rules)
+    except PolicyError:
+        return frozenset()
+    return frozenset(asset.token for asset in policy.assets.values()) - {rules.token, NATIVE}
+
+
 def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
     """The hot wallet's signer, imported only when chosen; None where this process has no wallet."""
     if rules.hot_wallet is None:
@@ -98,6 +111,7 @@ def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
         token=rules.token,
         max_fee=MAX_FEE_WEI,
         cold=settings.COLD_SAFE_ADDRESS or None,
+        sweep_tokens=_swept_besides(settings, rules),
     )
     match settings.HOT_WALLET_SIGNER:
         case "aws-kms":

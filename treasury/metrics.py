@@ -14,12 +14,12 @@ _USDC_UNIT = 10**6
 
 
 class TreasuryMetrics(Protocol):
-    """Where the sender reports; amounts in base units of an asset with 18 decimals."""
+    """Where the sender reports; amounts in base units, of an asset with 18 decimals unless said."""
 
     def leading(self, yes: bool) -> None:
         """Whether this process leads the wallet."""
 
-    def balance(self, asset: str, available: Available) -> None:
+    def balance(self, asset: str, available: Available, decimals: int = 18) -> None:
         """What is on chain, held and available."""
 
     def limits(self, asset: AssetPolicy) -> None:
@@ -55,7 +55,7 @@ class TreasuryMetrics(Protocol):
     def stopped(self, yes: bool) -> None:
         """Whether all signing is stopped by an alarm."""
 
-    def ledger_difference(self, asset: str, amount: int) -> None:
+    def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
         """Gone from the chain without a row that says why."""
 
     def receivable(self, usdc: int, age_seconds: float) -> None:
@@ -103,11 +103,11 @@ class PrometheusTreasuryMetrics:
         """Whether this process leads the wallet."""
         self._leading.set(yes)
 
-    def balance(self, asset: str, available: Available) -> None:
+    def balance(self, asset: str, available: Available, decimals: int = 18) -> None:
         """What is on chain, held and available."""
-        self._balance.labels(asset, "on_chain").set(available.on_chain / _UNIT)
-        self._balance.labels(asset, "held").set(available.held / _UNIT)
-        self._balance.labels(asset, "available").set(available.available / _UNIT)
+        self._balance.labels(asset, "on_chain").set(available.on_chain / 10**decimals)
+        self._balance.labels(asset, "held").set(available.held / 10**decimals)
+        self._balance.labels(asset, "available").set(available.available / 10**decimals)
         self._block.labels(asset).set(available.block_number or 0)
 
     def limits(self, asset: AssetPolicy) -> None:
@@ -162,9 +162,9 @@ class PrometheusTreasuryMetrics:
         """Whether all signing is stopped by an alarm."""
         self._stopped.set(yes)
 
-    def ledger_difference(self, asset: str, amount: int) -> None:
+    def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
         """Gone from the chain without a row that says why."""
-        self._difference.labels(asset).set(amount / _UNIT)
+        self._difference.labels(asset).set(amount / 10**decimals)
 
     def receivable(self, usdc: int, age_seconds: float) -> None:
         """USDC that Stripe owes or delivered unseen."""

@@ -3,23 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.errors import ChainError
+from chain.types import Address
+from kit.logs import get_logger
 from kit.store import insert_or_nothing
 from treasury.foreign import service as foreign
 from treasury.inventory import GAS_ASSET
 from treasury.ledger import service
 from treasury.ledger.machine import Account
 from treasury.ledger.table import ledger
+from treasury.policy.model import AssetPolicy
 from treasury.ports import WalletChain, WalletView
 from treasury.status import Status
+from treasury.sweeps.table import NATIVE
 from treasury.transactions import service as transactions
 from treasury.transactions.table import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
+log = get_logger(__name__)
 AT_ONCE: Final = 50
 
 
@@ -139,6 +146,18 @@ async def post_costs(
     await insert_or_nothing(conn, ledger, rows, ["subject", "asset", "sequence"])
 
 
+async def others_at(chain: WalletChain, listed: Sequence[AssetPolicy], token: Address, block: int) -> dict[str, int]:
+    """What the wallet holds at a block of each listed token besides `token`, which is paid out; without those that nodes do not tell."""
+    found: dict[str, int] = {}
+    for asset in listed:
+        if asset.token not in {token, NATIVE}:
+            try:
+                found[asset.symbol] = await chain.balance_of(asset.token, block)
+            except ChainError as error:
+                log.warning("treasury.balance_unknown", asset=asset.symbol, reason=str(error))
+    return found
+
+
 async def compare(
     conn: AsyncConnection,
     wallet: str,
@@ -148,10 +167,12 @@ async def compare(
     costs: Mapping[str, int | None],
     *,
     now: datetime,
+    others: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Difference]:
-    """Post what `decided` cost, then compare the token and, where every cost is known, the gas token."""
+    """Post what `decided` cost, then compare the token, `others` at the same block, and, where every cost is known, the gas token."""
     await post_costs(conn, wallet, decided, costs, now=now)
-    found = [await reconcile(conn, wallet, asset, view.token, view.block_number, now=now)]
+    held = {asset: view.token, **others}
+    found = [await reconcile(conn, wallet, name, held[name], view.block_number, now=now) for name in held]
     if all(costs.values()) and len(decided) < AT_ONCE:
         found.append(await reconcile(conn, wallet, GAS_ASSET, view.native, view.block_number, now=now))
     return found

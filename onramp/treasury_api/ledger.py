@@ -72,7 +72,10 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
         raise Problem(503, "chain_unavailable", text) from error
     async with services.database.read() as conn:
         decided = await reconciliation.without_gas(conn, *key)
+        listed = [] if services.policy is None else await services.policy.assets(conn)
     costs = await reconciliation.costs_of(chain, decided)
+    others = await reconciliation.others_at(chain, listed, services.rules.token, view.block_number)
+    decimals = {asset.symbol: asset.decimals for asset in listed}
 
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
@@ -88,12 +91,12 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
             raise Problem(409, "not_possible", text)
         now, due = services.clock.now(), await reconciliation.without_gas(conn, *key)
         known = {one.id: costs.get(one.id) for one in due}
-        found = await reconciliation.compare(conn, wallet, MUSD, view, due, known, now=now)
+        found = await reconciliation.compare(conn, wallet, MUSD, view, due, known, now=now, others=others)
         rows = await foreign.open_rows(conn, *key)
         answer = shapes.Reconciliation(
             agrees=not rows and not any(one.suspense > 0 for one in found),
             block_number=view.block_number,
-            data=[shapes.difference(one, DECIMALS) for one in found],
+            data=[shapes.difference(one, decimals.get(one.asset, DECIMALS)) for one in found],
             unexplained=[shapes.unexplained(row) for row in rows],
             earlier=await earlier(conn, services),
         )

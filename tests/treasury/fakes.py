@@ -138,8 +138,12 @@ class FakeChain:
         if tx is not None:
             parts = split_payout_calldata(tx.data)
             amount, value = (parts[1] if parts else 0), (0 if tx.to == WALLET else self.values[tx.hash])
-            failed = self.reverts or amount > self.balance or value > self.native
-            self.balance -= 0 if failed else amount
+            held = self.balances[tx.to] if tx.to in self.balances else self.balance
+            failed = self.reverts or amount > held or value > self.native
+            if not failed and tx.to in self.balances:
+                self.balances[tx.to] -= amount
+            elif not failed:
+                self.balance -= amount
             self.native -= 0 if failed else value
             at = OwnTransaction(tx.hash, tx.nonce, tx.to, tx.data, self.head, tx.raw)
             self.mined[tx.hash] = Mined(at, self.block(self.head), failed)

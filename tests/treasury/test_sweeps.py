@@ -1,17 +1,20 @@
 """Sweeps: two persons, one Safe that proves itself, and the same exactly-once as payouts."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from chain.types import to_checksum
 from kit.problems import Problem
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
 from tests.treasury.world import BUYER, Crash, World
-from treasury import history
+from treasury import history, inventory
 from treasury.ledger import service as ledger
 from treasury.ledger.machine import HOT, Account
+from treasury.policy.model import AssetPolicy, SweepLimits
 from treasury.signers.intent import TransferIntent
 from treasury.status import Status
 from treasury.sweeps import deciding
@@ -335,3 +338,24 @@ async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(wor
         await deciding.reject(conn, token.id, by="key_bert", now=world.clock.now())
     await world.cycles(sender, 8)
     assert ((await world.swept(native)).status, len(world.signer.requests)) == (Status.FINAL, 1)
+
+
+async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booked(world: World) -> None:
+    other = to_checksum("0x" + "07" * 20)
+    world.policy.listing = [AssetPolicy("OTHER", other, 6, 0, None, None, SweepLimits(0, None, None, None))]
+    world.signer.rules = replace(world.signer.rules, sweep_tokens=frozenset({other}))
+    world.chain.balances[other] = 70 * 10**6
+    sender = world.sender()
+    await world.cycles(sender, 1)
+    async with world.database.read() as conn:
+        assert (await inventory.available(conn, WALLET, "OTHER")).available == 70 * 10**6
+    sweep = await world.sweep(50 * 10**6, token=other)
+    await world.cycles(sender, 8)
+    assert ((await world.swept(sweep)).status, world.chain.balances[other]) == (Status.FINAL, 20 * 10**6)
+    async with world.database.read() as conn:
+        book = await ledger.balances(conn, WALLET, "OTHER")
+        assert (await inventory.available(conn, WALLET, "OTHER")).available == 20 * 10**6
+    assert (book[Account.COLD], book[Account.AVAILABLE]) == (50 * 10**6, 20 * 10**6)
+    world.chain.balances[other] = 0
+    await world.cycles(sender, 6)
+    assert world.metrics.differences["OTHER"] == 20 * 10**6

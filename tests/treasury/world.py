@@ -50,7 +50,7 @@ class Heard:
 
     def leading(self, yes: bool) -> None: ...
 
-    def balance(self, asset: str, available: Available) -> None: ...
+    def balance(self, asset: str, available: Available, decimals: int = 18) -> None: ...
 
     def limits(self, asset: AssetPolicy) -> None: ...
 
@@ -78,7 +78,7 @@ class Heard:
     def stopped(self, yes: bool) -> None:
         self.is_stopped = yes
 
-    def ledger_difference(self, asset: str, amount: int) -> None:
+    def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
         self.differences[asset] = amount
 
     def receivable(self, usdc: int, age_seconds: float) -> None: ...
@@ -123,6 +123,10 @@ class Policy(NoRules):
         self.objection: str | None = None
         self.active = "1"
         self.list: set[str] = set()
+        self.listing: list[AssetPolicy] = []
+
+    async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
+        return self.listing
 
     async def payouts_above(self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime) -> list[str | None]:
         return ["payouts.approval_above" if one.amount > self.approval_above else None for one in payouts]
@@ -188,7 +192,7 @@ class World:
         self, amount: int = 100 * MUSD, *, approved: bool = True, kind: Kind = Kind.SWEEP, token: str = TOKEN
     ) -> Sweep:
         """A sweep that anna proposed and, unless told otherwise, bert approved."""
-        asset = "BTC" if token == NATIVE else "MUSD"
+        asset = {NATIVE: "BTC", TOKEN: "MUSD"}.get(token, "OTHER")
         proposal = sweeps.Proposal(asset, token, amount, SAFE, self.policy.active, self.cold.identity, kind)
         now = self.clock.now()
         async with self.database.write() as conn:

@@ -10,6 +10,7 @@ from treasury.reconciliation import (
     Difference,
     compare,
     costs_of,
+    others_at,
     overtaken,
     post_costs,
     unsettled,
@@ -35,7 +36,7 @@ class Reconciler:
         self._view = None
 
     async def agrees(self, view: WalletView) -> bool:
-        """Whether signing may go on: no token has left the wallet without a row. Gas that is off alarms, and stops nothing."""
+        """Whether signing may go on: nothing of the token that is paid out has left the wallet without a row. Any other asset alarms, and stops nothing."""
         desk, config = self._desk, self._desk.config
         if self._view is None and desk.pace.due("reconcile", SECONDS):
             self._view = view
@@ -63,22 +64,26 @@ class Reconciler:
                 break
             async with desk.leader.write() as conn:
                 await post_costs(conn, config.wallet, decided, costs, now=desk.clock.now())
+        async with desk.database.read() as conn:
+            listed = await desk.rules.assets(conn)
+        others = await others_at(desk.chain, listed, config.token, view.block_number)
         async with desk.leader.write() as conn:
             now = desk.clock.now()
-            found = await compare(conn, config.wallet, config.asset, view, decided, costs, now=now)
+            found = await compare(conn, config.wallet, config.asset, view, decided, costs, now=now, others=others)
             # Stripe owes what earlier wallets paid for, too, and nobody else tells how long.
             waiting = await service.receivable(conn, [config.wallet, *await earlier_wallets(conn, config.wallet)])
+        decimals = {asset.symbol: asset.decimals for asset in listed}
         for difference in found:
-            self._tell(difference)
+            self._tell(difference, decimals.get(difference.asset, 18))
         age = max(((now - one.since).total_seconds() for one in waiting), default=0.0)
         desk.metrics.receivable(sum(one.amount for one in waiting), age)
         return True
 
-    def _tell(self, difference: Difference) -> None:
+    def _tell(self, difference: Difference, decimals: int) -> None:
         desk = self._desk
         if difference.asset == desk.config.asset:
             self._gone = difference.suspense
-        desk.metrics.ledger_difference(difference.asset, difference.suspense)
+        desk.metrics.ledger_difference(difference.asset, difference.suspense, decimals)
         if difference.suspense > 0:
             desk.alarms.ring("ledger_difference", difference.asset, suspense=difference.suspense)
         else:

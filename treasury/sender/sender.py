@@ -1,7 +1,7 @@
 """The cycle: know the wallet, finish what was begun, explain what is unknown, and only then pay the next."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from chain.errors import ChainError
 from chain.pace import Pace as Blocks
@@ -15,6 +15,7 @@ from treasury.leader import Leader, LeadershipLost
 from treasury.metrics import TreasuryMetrics
 from treasury.payouts import service as payouts
 from treasury.ports import Gate, NoRules, OpenGate, PaymentProof, Rules, WalletChain, WalletView
+from treasury.reconciliation import others_at
 from treasury.sender.adoption import Adoption, Explained
 from treasury.sender.desk import Alarms, Desk, Pace, SenderConfig, log
 from treasury.sender.payment import Payment
@@ -200,9 +201,29 @@ class Sender:
         desk, config = self._desk, self._desk.config
         if view == self._written and not desk.pace.due("lease", config.lease_seconds / 3):
             return
-        now, self._written = desk.clock.now(), view
+        self._written = view
+        await self._write_down({config.asset: view.token, inventory.GAS_ASSET: view.native}, view)
+        desk.metrics.nonce(view.nonce)
+        if not desk.pace.due("balances", _STATUS_SECONDS / 3):
+            return
+        async with desk.database.read() as conn:
+            listed = await desk.rules.assets(conn)
+        others = await others_at(desk.chain, listed, config.token, view.block_number)
+        await self._write_down(others, view)
+        decimals = {asset.symbol: asset.decimals for asset in listed}
+        async with desk.database.read() as conn:
+            for asset in (config.asset, inventory.GAS_ASSET, *others):
+                held = await inventory.available(conn, config.wallet, asset)
+                desk.metrics.balance(asset, held, decimals.get(asset, 18))
+        for asset_policy in listed:
+            desk.metrics.limits(asset_policy)
+
+    async def _write_down(self, balances: Mapping[str, int], view: WalletView) -> None:
+        config, now = self._desk.config, self._desk.clock.now()
+        if not balances:
+            return
         async with self._leader.write() as conn:
-            for asset, amount in ((config.asset, view.token), (inventory.GAS_ASSET, view.native)):
+            for asset, amount in balances.items():
                 await inventory.refresh(
                     conn,
                     chain_id=config.chain_id,
@@ -212,11 +233,3 @@ class Sender:
                     block_number=view.block_number,
                     now=now,
                 )
-        desk.metrics.nonce(view.nonce)
-        if not desk.pace.due("balances", _STATUS_SECONDS / 3):
-            return
-        async with desk.database.read() as conn:
-            for asset in (config.asset, inventory.GAS_ASSET):
-                desk.metrics.balance(asset, await inventory.available(conn, config.wallet, asset))
-            for listed in await desk.rules.assets(conn):
-                desk.metrics.limits(listed)

@@ -92,27 +92,27 @@ def session_rules(settings: Settings) -> SessionRules:
     )
 
 
-def _swept_besides(settings: Settings, rules: SessionRules) -> frozenset[Address]:
-    """The tokens that the policy file lists besides the one that is paid out; none of a file that stops the start."""
+def signing_rules(settings: Settings, rules: SessionRules, wallet: Address) -> SigningRules:
+    """What every signature of the hot wallet keeps to; sweeps may move what the policy file lists, to the pinned Safe."""
     try:
-        policy = read_policy(settings, rules)
+        listed = [asset.token for asset in read_policy(settings, rules).assets.values()]
     except PolicyError:
-        return frozenset()
-    return frozenset(asset.token for asset in policy.assets.values()) - {rules.token, NATIVE}
+        listed = []  # such a file stops the start; until then nothing of it may be signed
+    return SigningRules(
+        chain_id=rules.chain_id,
+        wallet=wallet,
+        token=rules.token,
+        max_fee=MAX_FEE_WEI,
+        cold=settings.COLD_SAFE_ADDRESS or None,
+        sweep_tokens=frozenset(listed) - {rules.token, NATIVE},
+    )
 
 
 def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
     """The hot wallet's signer, imported only when chosen; None where this process has no wallet."""
     if rules.hot_wallet is None:
         return None
-    limits = SigningRules(
-        chain_id=rules.chain_id,
-        wallet=rules.hot_wallet,
-        token=rules.token,
-        max_fee=MAX_FEE_WEI,
-        cold=settings.COLD_SAFE_ADDRESS or None,
-        sweep_tokens=_swept_besides(settings, rules),
-    )
+    limits = signing_rules(settings, rules, rules.hot_wallet)
     match settings.HOT_WALLET_SIGNER:
         case "aws-kms":
             from treasury.signers.aws import AwsKms

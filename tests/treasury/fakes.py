@@ -138,7 +138,7 @@ class FakeChain:
         if tx is not None:
             parts = split_payout_calldata(tx.data)
             amount, value = (parts[1] if parts else 0), (0 if tx.to == WALLET else self.values[tx.hash])
-            held = self.balances[tx.to] if tx.to in self.balances else self.balance
+            held = self.balances.get(tx.to, self.balance)
             failed = self.reverts or amount > held or value > self.native
             if not failed and tx.to in self.balances:
                 self.balances[tx.to] -= amount

@@ -6,7 +6,7 @@ what an event cost. Both databases unpack JSON, and both keep the prepared state
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import orjson
 import sqlalchemy as sa
@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.database import Database
 
 Family = Literal["sqlite", "postgresql"]
-FAMILIES: Final[tuple[Family, ...]] = ("sqlite", "postgresql")
 Bind = Callable[[Any], Any] | None
 
 
@@ -26,7 +25,7 @@ async def insert_new(
     """Insert the rows that meet no unique key (`conflict`: no row with these); the ids that went in. All rows have the same columns."""
     names = tuple(rows[0])
     dialect = connection.dialect
-    text = _insert(table, names, tuple(conflict or ()), family_of(connection))
+    text = _insert(table, names, tuple(conflict or ()), _family(connection))
     return await _run(connection, text, _payload(table, names, dialect, rows))
 
 
@@ -55,7 +54,7 @@ async def keep_new(
 ) -> int:
     """`insert_new` for who wants to know only how many went in."""
     names = tuple(rows[0])
-    family = family_of(connection)
+    family = _family(connection)
     if family == "postgresql":
         text = _insert(table, names, tuple(conflict), family)
         return len(await _run(connection, text, _payload(table, names, connection.dialect, rows)))
@@ -71,7 +70,7 @@ async def change_unchanged(connection: AsyncConnection, table: sa.Table, rows: S
     """`update_unchanged` in the caller's transaction; how many were changed."""
     names = tuple(rows[0])
     dialect = connection.dialect
-    if family_of(connection) == "postgresql":
+    if _family(connection) == "postgresql":
         return len(await _run(connection, _update(table, names, "postgresql"), _payload(table, names, dialect, rows)))
     changed = [name for name in names if name not in {"id", "version"}]
     text = (
@@ -87,7 +86,7 @@ async def change_where(
 ) -> set[str]:
     """Give each row, named by its `id`, its values while `column` still holds `was`; the ids of those that were changed."""
     names = tuple(rows[0])
-    text = _change(table, names, column, family_of(connection))
+    text = _change(table, names, column, _family(connection))
     result = await connection.exec_driver_sql(text, (_payload(table, names, connection.dialect, rows), was))
     return {row[0] for row in result}
 
@@ -96,22 +95,10 @@ async def fill_empty(
     connection: AsyncConnection, table: sa.Table, column: str, values: Sequence[tuple[str, str]]
 ) -> int:
     """Give each row of these (id, text) its text where `column` is still null; how many rows were given theirs."""
-    if family_of(connection) == "postgresql":
+    if _family(connection) == "postgresql":
         return len(await _run(connection, _fill(table, column), orjson.dumps(values).decode()))
     text = f"UPDATE {table.name} SET {column} = ? WHERE id = ? AND {column} IS NULL"  # noqa: S608 - the same
     return (await connection.exec_driver_sql(text, [(value, row_id) for row_id, value in values])).rowcount
-
-
-def listed(column: sa.ColumnElement[str], parameter: str, family: Family) -> sa.ColumnElement[bool]:
-    """The column is one of the texts in a JSON list, which is the one parameter of this name."""
-    given = sa.bindparam(parameter, type_=sa.Text())
-    if family == "sqlite":
-        return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
-    from sqlalchemy.dialects.postgresql import JSONB
-
-    # As an array: of a joined function Postgres thinks so ill that it would rather go through the whole table.
-    texts = sa.select(sa.func.jsonb_array_elements_text(sa.cast(given, JSONB))).scalar_subquery()
-    return column == sa.any_(sa.func.array(texts))
 
 
 async def _run(connection: AsyncConnection, text: str, payload: str) -> list[str]:
@@ -119,8 +106,7 @@ async def _run(connection: AsyncConnection, text: str, payload: str) -> list[str
     return [row[0] for row in result]
 
 
-def family_of(connection: AsyncConnection) -> Family:
-    """Which of the two databases this is."""
+def _family(connection: AsyncConnection) -> Family:
     return "sqlite" if connection.dialect.name == "sqlite" else "postgresql"
 
 

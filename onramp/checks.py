@@ -10,6 +10,7 @@ from kit.worker import Runner
 from onramp import migrations
 from onramp.deliveries import cursor
 from onramp.health import Check
+from onramp.stripe.errors import StripeMisconfigured, StripeUnavailable
 from onramp.stripe.port import StripeGateway
 from onramp.webhooks import service as inbox_service
 from treasury.cold.identity import Unverified
@@ -69,10 +70,15 @@ def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int
 
 
 def stripe_check(stripe: StripeGateway) -> Check:
-    """The key works and Stripe answers."""
+    """The key works and Stripe answers. What is wrong is said to operators, not in the sentence for buyers."""
 
     async def check() -> str:
-        await stripe.ping()
+        try:
+            await stripe.ping()
+        except StripeMisconfigured as error:
+            raise NotWellError(error.operator) from error
+        except StripeUnavailable as error:
+            raise NotWellError(f"Stripe does not serve us: {error.cause or 'unwell'}") from error
         return "answers"
 
     return check

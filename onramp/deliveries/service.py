@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer
-from kit.columns import UtcDateTime
-from kit.rows import FAMILIES, change_unchanged, family_of, fill_empty, listed
+from kit.columns import UtcDateTime, among
+from kit.rows import change_unchanged, fill_empty
 from onramp.deliveries.machine import Arrived, Match, Owed, may_follow
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
@@ -65,20 +64,19 @@ _PAIRS: Final = (
     .where(transfers.c.session_id.is_(None), *_WAITS)
     .limit(sa.bindparam("limit"))
 )
-_OF_WALLETS: Final = {
-    family: sa.select(*_COLUMNS)
+_OF_WALLETS: Final = (
+    sa.select(*_COLUMNS)
     .outerjoin(
         transfers,
         sa.and_(transfers.c.recipient == sessions.c.wallet_address, transfers.c.session_id.is_(None)),
     )
     .where(
-        listed(sessions.c.wallet_address, "wallets", family),
+        among(sessions.c.wallet_address, "wallets"),
         _unindexed(sessions.c.delivery_status) == "awaiting",
         *_WAITS,
     )
     .limit(sa.bindparam("limit"))
-    for family in FAMILIES
-}
+)
 _newest = transfers.alias()
 _NEW_PAIRS: Final = _PAIRS.where(
     transfers.c.recipient.in_(
@@ -137,8 +135,8 @@ async def matchable_of(
     connection: AsyncConnection, wallets: Collection[str], limit: int
 ) -> tuple[list[Owed], list[Arrived]]:
     """What these wallets are owed, and what else they have received that no session has claimed."""
-    given = {"wallets": orjson.dumps(list(wallets)).decode(), "limit": limit}
-    return _sides(await connection.execute(_OF_WALLETS[family_of(connection)], given))
+    given = {"wallets": list(wallets), "limit": limit}
+    return _sides(await connection.execute(_OF_WALLETS, given))
 
 
 def _sides(rows: Iterable[Sequence[Any]]) -> tuple[list[Owed], list[Arrived]]:

@@ -106,6 +106,11 @@ async def test_one_broken_thing_is_named_alone(
     assert "Traceback" not in said
 
 
+async def test_a_key_that_stripe_refuses_is_named_by_its_variable(environment: dict[str, str]) -> None:
+    _, _, said = await doctor(environment | {"STRIPE_SECRET_KEY": "sk_test_hunter2"})
+    assert "check STRIPE_SECRET_KEY" in said
+
+
 async def test_a_dead_node_is_named_and_the_others_agree(environment: dict[str, str]) -> None:
     urls = environment["MEZO_RPC_URLS"].split(",")
     code, checks, said = await doctor(

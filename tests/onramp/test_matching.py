@@ -222,15 +222,13 @@ async def test_a_payouts_hash_is_known_at_the_next_look_even_if_it_ended_before(
     assert (found.delivery_status, found.tx_hash) == ("seen", f"0x{1:064x}")
 
 
-STATEMENTS = {name: getattr(service, name) for name in ("_NEW_PAIRS", "_UNDER_WAY", "_JUST_ENDED")} | {
-    "_OF_WALLETS": service._OF_WALLETS["sqlite"]
-}
+STATEMENTS = {name: getattr(service, name) for name in ("_NEW_PAIRS", "_UNDER_WAY", "_JUST_ENDED", "_OF_WALLETS")}
 
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
 async def test_a_look_starts_from_what_is_new_and_not_from_who_waits(sqlite_url: str, statement: Any) -> None:
     database = connect(sqlite_url)
-    statement = statement.params(wallet=WALLET, wallets="[]", limit=1, moment=NOON, since=NOON)
+    statement = statement.params(wallet=WALLET, wallets=[], limit=1, moment=NOON, since=NOON)
     async with database.read() as connection:
         compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
         nothing = (None,) * str(compiled).count("?")

@@ -99,7 +99,7 @@ async def test_letting_payouts_go_does_not_let_go_sales_that_another_stopped(ser
         ("/pause", {"note": "x" * 501}, 422),
         ("/resume", {"note": 5}, 422),
         ("/resume", {"force": True}, 422),
-        ("/pause", [], 400),
+        ("/pause", [], 422),
     ],
 )
 async def test_an_impossible_order_is_refused_and_nothing_stops(

@@ -21,7 +21,7 @@ def test_what_is_secret_is_found_by_its_type() -> None:
 VALUES = {
     "DATABASE_URL": "postgresql://u:p@db/x", "DATABASE_REPLICA_URL": "postgresql://u:p@replica/x", "DATA_KEYS": "ab" * 32,
     "JWT_SECRETS": "cd" * 32, "MEZO_RPC_URLS": "http://127.0.0.1:9", "SPECTRUM_RPC_URLS": "http://127.0.0.1:9/secret",
-    "MEZO_WS_URLS": "ws://127.0.0.1:9",
+    "MEZO_WS_URLS": "ws://127.0.0.1:9", "SENTRY_DSN": "https://key@sentry.test/7",
 }  # fmt: skip
 
 

@@ -124,6 +124,11 @@ class _Among(FunctionElement[bool]):
     type = sa.Boolean()
     name = "among"
 
+    def self_group(self, against: Any = None) -> Any:
+        """As it is: for SQLite, which has no booleans, `= 1` would be written behind it, and no index be used."""
+        del against
+        return self
+
 
 def among(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
     """Whether a text column holds one of the texts that are given as the parameter `name` when the statement runs.

@@ -211,9 +211,12 @@ async def measure() -> list[tuple[str, ...]]:
             )
         rows += await rpc_calls.compare(chain, SECONDS, ROUNDS)
         for count in (10, 100_000):
+            console.print(f"  RPC calls a block, {count:,} waiting: watching blocks for a minute or two")
             calls = await chaincalls.calls_a_block(chain, folder, count)
             rows.append((f"RPC calls a block, {count:,} waiting", f"{max(calls.values()):.2f}", "", "", "<= 3 each"))
+        console.print("  200 logs matched: filling the databases with waiting sessions")
         rows += await truth.matching(folder, bare_url)
+        console.print("  misfortunes: two senders through eight of them")
         rows += await peers.rows(chain, folder)
         rows += await treasury.rows(chain, ours_url)
         # Last: it mines by hand, and anvil cannot be told to go back to what it did before.

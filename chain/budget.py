@@ -39,7 +39,7 @@ class Budget:
         self._weights = weights
         self._tokens = float(plan.per_second)
         self._at = clock.monotonic()
-        self._month = month_of(clock.now())
+        self._month = _month_of(clock.now())
         self._known = 0
         self._unsaved = 0
 
@@ -84,20 +84,25 @@ class Budget:
         self._turn()
         unsaved, self._unsaved = self._unsaved, 0
         self._known += unsaved
-        return self._month, unsaved
+        return _named(self._month), unsaved
 
     def learn(self, month: str, used: int) -> None:
         """What all processes together have spent, by the database."""
         self._turn()
-        if month == self._month:
+        if month == _named(self._month):
             self._known = used
 
     def _turn(self) -> None:
-        month = month_of(self._clock.now())
+        month = _month_of(self._clock.now())
         if month != self._month:
             self._month, self._known, self._unsaved = month, 0, 0
 
 
-def month_of(moment: datetime) -> str:
-    """`2026-11`: credits are counted by calendar month, UTC."""
-    return f"{moment:%Y-%m}"
+def _month_of(moment: datetime) -> tuple[int, int]:
+    """Year and month, UTC: what credits are counted by. Not yet text, because every call asks."""
+    return moment.year, moment.month
+
+
+def _named(month: tuple[int, int]) -> str:
+    """`2026-11`, as the database has it."""
+    return "{:04d}-{:02d}".format(*month)

@@ -1,7 +1,8 @@
 """A hint from the first node that has one: the preferred first, the next when that fails or is slower than it uses to be."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from chain.errors import CallReverted, NodeError, RangeTooLarge
@@ -11,51 +12,85 @@ UNKNOWN: Final = object()
 """Every node that answered said null."""
 
 
-async def first(nodes: Sequence[Node], ask: Callable[[Node], Any]) -> Any:
+class _Race:
+    """The questions under way: each node is asked in a task of its own, and who is slow may be overtaken."""
+
+    def __init__(self, nodes: Sequence[Node], ask: Callable[[Node], Coroutine[Any, Any, Any]]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ask = ask
+        self._waiting = deque(nodes)
+        self._events: asyncio.Queue[asyncio.Task[Any] | None] = asyncio.Queue()
+        self._timer: asyncio.TimerHandle | None = None
+        self.running: set[asyncio.Task[Any]] = set()
+
+    def start(self) -> None:
+        """Ask the next node."""
+        node = self._waiting.popleft()
+        task = self._loop.create_task(self._ask(node))
+        task.add_done_callback(self._events.put_nowait)
+        self.running.add(task)
+        if self._timer is not None:
+            self._timer.cancel()
+        patience = node.latency.patience if self._waiting else None
+        self._timer = None if patience is None else self._loop.call_later(patience, self._slow, task)
+
+    def _slow(self, task: asyncio.Task[Any]) -> None:
+        if not task.done():
+            self._events.put_nowait(None)
+
+    async def event(self) -> asyncio.Task[Any] | None:
+        """A task that ended, or None: the one started last is slow."""
+        ended = await self._events.get()
+        if ended is not None:
+            self.running.remove(ended)
+        return ended
+
+    def may_start(self, *, slow: bool) -> bool:
+        """Whether another is to be asked: nobody is any more, or somebody is `slow` and the next has a question to spare."""
+        return bool(self._waiting) and (not self.running or (slow and self._waiting[0].budget.wait() == 0))
+
+    async def end(self) -> None:
+        """Nobody's answer is waited for any longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self.running:
+            task.cancel()
+        if self.running:
+            await asyncio.gather(*self.running, return_exceptions=True)
+
+
+async def first(nodes: Sequence[Node], ask: Callable[[Node], Coroutine[Any, Any, Any]]) -> Any:
     """The first answer that is not null, or UNKNOWN. Raises CallReverted at once, NodeError where none answered.
 
     A node that exceeds its own p95 is overtaken by the next one, and still wins if it is quicker after all. A second question is sent only
     where its node's budget has one to spare at once.
     """
-    waiting = list(nodes)
-    running: set[asyncio.Task[Any]] = set()
-    patience: float | None = None
+    if len(nodes) == 1:  # nobody could overtake it: no task, no timer
+        alone = await ask(nodes[0])
+        return UNKNOWN if alone is None else alone
+    race = _Race(nodes, ask)
     error: NodeError | None = None
     unknown = False
-
-    def start() -> None:
-        nonlocal patience
-        node = waiting.pop(0)
-        patience = node.latency.patience
-        running.add(asyncio.ensure_future(ask(node)))
-
-    start()
+    race.start()
     try:
-        while running:
-            done, running_now = await asyncio.wait(
-                running, timeout=patience if waiting else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            running = set(running_now)
-            for task in done:
+        while race.running:
+            ended = await race.event()
+            if ended is not None:
                 try:
-                    result = task.result()
+                    result = ended.result()
                 except CallReverted:
                     raise
                 except NodeError as failure:
                     # Of several failures the one that the caller can act on is told.
                     error = error if isinstance(error, RangeTooLarge) else failure
-                    continue
-                if result is not None:
-                    return result
-                unknown = True
-            if waiting and (not running or (not done and waiting[0].budget.wait() == 0)):
-                start()
-            elif not done:
-                patience = None
+                else:
+                    if result is not None:
+                        return result
+                    unknown = True
+            if race.may_start(slow=ended is None):
+                race.start()
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await race.end()
     if error is not None and not unknown:
         raise error
     return UNKNOWN

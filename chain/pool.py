@@ -246,7 +246,7 @@ class Pool:
         return None
 
     async def refresh(self, *, anew: bool = False) -> None:
-        """Probe every node not at rest: chain id where unproved, newest block. A probe of a moment ago is enough unless `anew`."""
+        """Probe every node not at rest: chain id where unproved, newest block. An earlier probe, a moment ago or still running, is enough unless `anew`."""
         await self._probe.run(anew=anew)
 
     def expect_block(self) -> None:

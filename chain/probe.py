@@ -30,7 +30,12 @@ class Probe:
         self._at: float | None = None
 
     async def run(self, *, anew: bool = False) -> None:
-        """Probe now, join the probe that runs, or, unless it has to be `anew`, be content with one of a moment ago."""
+        """Probe now, join the probe that runs, or be content with one of a moment ago.
+
+        `anew`: only a probe that began after this call will do.
+        """
+        if anew and self._running is not None:
+            await asyncio.shield(self._running)
         if self._running is None:
             if not anew and self._at is not None and asyncio.get_running_loop().time() - self._at < _FRESH:
                 return

@@ -111,7 +111,8 @@ async def read_safe(pool: Pool, address: Address, *, block_number: int | None = 
     """
     operators = max(2, pool.agreement)
     if block_number is None:
-        await pool.refresh()
+        # Whoever is to decide over money asks for the Safe as it is now, not as it was a block ago.
+        await pool.refresh(anew=True)
         block_number = pool.agreed_head(operators)
     read = _Reader(pool, to_checksum(address), block_number, operators)
     code = await read.code(to_checksum(address))

@@ -224,6 +224,14 @@ async def test_whoever_expects_a_block_is_not_content_with_what_was_told_a_momen
     assert nodes[0].seen["eth_blockNumber"] == 2
 
 
+async def test_a_probe_anew_began_after_it_was_asked_for(nodes: Any, pool: Any) -> None:
+    """Whoever decides over money does not join a probe whose answers may be those of the block before."""
+    await asyncio.gather(pool.refresh(), pool.refresh(anew=True), pool.refresh(anew=True))
+    assert nodes[0].seen["eth_blockNumber"] == 2
+    await pool.refresh(anew=True)
+    assert nodes[0].seen["eth_blockNumber"] == 3
+
+
 async def test_no_new_block_for_long_is_a_stall(nodes: Any, pool: Any) -> None:
     await pool.refresh()
     assert not pool.stalled

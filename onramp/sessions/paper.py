@@ -1,5 +1,13 @@
-"""The receipt on paper: one page that a person files, with everything needed to check it without us."""
+"""The receipt on paper: one page that a person files, with everything needed to check it without us.
 
+Set in Helvetica, which every PDF reader brings. It has the letters of western Europe alone: where a receipt needs others, such as
+a Polish, Turkish, Greek or Cyrillic name of the merchant, all of it is set in Open Sans, whose used letters are embedded.
+A letter that Open Sans does not have (Hebrew, Arabic, Chinese, Japanese, Korean, emoji) shows as U+FFFD, the mark for one that
+is missing: such a merchant gives its name in one of those scripts, too. The JSON receipt has every letter as it was given.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from onramp.sessions.receipts import Receipt
@@ -10,62 +18,55 @@ _LABEL: Final = 48.0
 _INK, _SOFT, _LINE = (24, 28, 38), (104, 110, 124), (214, 217, 224)
 
 
-def _latin(text: str) -> str:
-    """As the fonts that every PDF reader brings can show it."""
-    return text.encode("latin-1", "replace").decode("latin-1")
-
-
 def pdf(receipt: Receipt, *, confirmed_by: list[str]) -> bytes:
     """The document, A4. `confirmed_by`: the node operators that agreed."""
     from fpdf import FPDF
 
     page = FPDF(format="A4")
+    sheet = _Sheet(page, *_family(page, receipt.model_dump_json() + "".join(confirmed_by)))
     page.set_title(f"Receipt {receipt.session_id}")
     page.set_creator("Onramp")
     page.set_margins(_LEFT, 18, _LEFT)
     page.set_auto_page_break(auto=True, margin=18)
     page.add_page()
-    _head(page, receipt)
+    sheet.head(receipt)
     musd = "not delivered yet" if receipt.musd_amount is None else f"{receipt.musd_amount} MUSD"
     currency = receipt.source_currency.upper()
-    _section(page, "Purchase")
-    _row(page, "Amount ordered", f"{receipt.source_amount} {currency}")
+    sheet.section("Purchase")
+    sheet.row("Amount ordered", f"{receipt.source_amount} {currency}")
     if receipt.destination_amount is not None:
-        _row(
-            page,
-            "Delivered by Stripe",
+        sheet.row("Delivered by Stripe",
             f"{receipt.destination_amount} {receipt.destination_currency.upper()} on {receipt.destination_network}",
         )
     if receipt.payout_fee is not None:
-        _row(page, "Payout fee", f"{receipt.payout_fee} MUSD")
-    _row(page, "MUSD received", musd, strong=True)
-    _note(
-        page, "Card and network fees are charged by Stripe in addition; Stripe's own receipt states them and any tax."
+        sheet.row("Payout fee", f"{receipt.payout_fee} MUSD")
+    sheet.row("MUSD received", musd, strong=True)
+    sheet.note("Card and network fees are charged by Stripe in addition; Stripe's own receipt states them and any tax."
     )
-    _section(page, "Delivery")
-    _row(page, "To wallet", receipt.wallet_address, mono=True)
-    _row(page, "Token contract", receipt.token, mono=True)
-    _row(page, "Chain", f"Mezo, chain id {receipt.chain_id}")
-    _row(page, "Transaction", receipt.tx_hash or "none yet", mono=receipt.tx_hash is not None)
+    sheet.section("Delivery")
+    sheet.row("To wallet", receipt.wallet_address, mono=True)
+    sheet.row("Token contract", receipt.token, mono=True)
+    sheet.row("Chain", f"Mezo, chain id {receipt.chain_id}")
+    sheet.row("Transaction", receipt.tx_hash or "none yet", mono=receipt.tx_hash is not None)
     if receipt.block_number is not None:
-        _row(page, "Block", str(receipt.block_number))
+        sheet.row("Block", str(receipt.block_number))
     if confirmed_by:
-        _row(page, "Confirmed by nodes", ", ".join(confirmed_by))
+        sheet.row("Confirmed by nodes", ", ".join(confirmed_by))
     if receipt.explorer_url:
-        _row(page, "Look it up", receipt.explorer_url, link=receipt.explorer_url)
-    _section(page, "References")
-    _row(page, "Purchase number", receipt.session_id, mono=True)
+        sheet.row("Look it up", receipt.explorer_url, link=receipt.explorer_url)
+    sheet.section("References")
+    sheet.row("Purchase number", receipt.session_id, mono=True)
     if receipt.stripe_session_id:
-        _row(page, "Stripe session", receipt.stripe_session_id, mono=True)
+        sheet.row("Stripe session", receipt.stripe_session_id, mono=True)
     for label, time in (
         ("Ordered", receipt.created_at),
         ("Paid", receipt.paid_at),
         ("Delivered", receipt.confirmed_at),
     ):
         if time is not None:
-            _row(page, label, _readable(time))
+            sheet.row(label, _readable(time))
     if receipt.support_email:
-        _note(page, f"Questions about this purchase: {receipt.support_email}")
+        sheet.note(f"Questions about this purchase: {receipt.support_email}")
     return bytes(page.output())
 
 
@@ -73,47 +74,73 @@ def _readable(time: str) -> str:
     return f"{time[:10]} {time[11:19]} UTC"
 
 
-def _head(page: Any, receipt: Receipt) -> None:
-    page.set_text_color(*_INK)
-    page.set_font("Helvetica", "B", 20)
-    page.cell(_WIDTH / 2, 10, "Receipt")
-    page.set_font("Helvetica", "", 10)
-    page.set_text_color(*_SOFT)
-    state = {"completed": "Paid and delivered"}.get(receipt.status, receipt.status.replace("_", " ").capitalize())
-    page.cell(_WIDTH / 2, 10, state, align="R", new_x="LMARGIN", new_y="NEXT")
-    page.ln(2)
-    if receipt.merchant_name:
-        page.set_text_color(*_INK)
-        page.set_font("Helvetica", "B", 11)
-        page.multi_cell(_WIDTH, 5.5, _latin(receipt.merchant_name), new_x="LMARGIN", new_y="NEXT")
-    if receipt.merchant_address:
-        page.set_text_color(*_SOFT)
-        page.set_font("Helvetica", "", 10)
-        page.multi_cell(_WIDTH, 5, _latin(receipt.merchant_address), new_x="LMARGIN", new_y="NEXT")
+def _family(page: Any, text: str) -> tuple[str, dict[int, str]]:
+    """The family that shows this text, made known to the page; and what stands for each letter that it does not have."""
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        import ttf_opensans
+
+        files = Path(ttf_opensans.__file__).parent / "ttf"
+        page.add_font("OpenSans", "", files / "OpenSans-Regular.ttf")
+        page.add_font("OpenSans", "B", files / "OpenSans-Bold.ttf")
+        has = page.fonts["opensans"].cmap
+        return "OpenSans", {ord(letter): "\ufffd" for letter in text if ord(letter) not in has}
+    return "Helvetica", {}
 
 
-def _section(page: Any, title: str) -> None:
-    page.ln(6)
-    page.set_font("Helvetica", "B", 11)
-    page.set_text_color(*_INK)
-    page.cell(_WIDTH, 7, title, new_x="LMARGIN", new_y="NEXT")
-    page.set_draw_color(*_LINE)
-    page.line(_LEFT, page.get_y(), _LEFT + _WIDTH, page.get_y())
-    page.ln(1.5)
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """The page, and what stands on it from top to bottom."""
 
+    page: Any
+    family: str
+    instead: dict[int, str]
 
-def _row(page: Any, label: str, value: str, *, mono: bool = False, strong: bool = False, link: str = "") -> None:
-    page.set_font("Helvetica", "", 10)
-    page.set_text_color(*_SOFT)
-    page.cell(_LABEL, 6.2, label)
-    page.set_text_color(*_INK)
-    # 66 characters of a transaction's hash fit on one line at this size.
-    page.set_font("Courier" if mono else "Helvetica", "B" if strong else "", 8.4 if mono else 10)
-    page.multi_cell(_WIDTH - _LABEL, 6.2, _latin(value), align="L", link=link, new_x="LMARGIN", new_y="NEXT")
+    def head(self, receipt: Receipt) -> None:
+        """What this is, and whose."""
+        state = {"completed": "Paid and delivered"}.get(receipt.status, receipt.status.replace("_", " ").capitalize())
+        self._font("B", 20, _INK)
+        self.page.cell(_WIDTH / 2, 10, "Receipt")
+        self._font("", 10, _SOFT)
+        self.page.cell(_WIDTH / 2, 10, state, align="R", new_x="LMARGIN", new_y="NEXT")
+        self.page.ln(2)
+        if receipt.merchant_name:
+            self._font("B", 11, _INK)
+            self._lines(_WIDTH, 5.5, receipt.merchant_name)
+        if receipt.merchant_address:
+            self._font("", 10, _SOFT)
+            self._lines(_WIDTH, 5, receipt.merchant_address)
 
+    def section(self, title: str) -> None:
+        """A title over a line."""
+        self.page.ln(6)
+        self._font("B", 11, _INK)
+        self.page.cell(_WIDTH, 7, title, new_x="LMARGIN", new_y="NEXT")
+        self.page.set_draw_color(*_LINE)
+        self.page.line(_LEFT, self.page.get_y(), _LEFT + _WIDTH, self.page.get_y())
+        self.page.ln(1.5)
 
-def _note(page: Any, text: str) -> None:
-    page.ln(2)
-    page.set_font("Helvetica", "", 8.5)
-    page.set_text_color(*_SOFT)
-    page.multi_cell(_WIDTH, 4.5, _latin(text), new_x="LMARGIN", new_y="NEXT")
+    def row(self, label: str, value: str, *, mono: bool = False, strong: bool = False, link: str = "") -> None:
+        """A label, and its value beside it; `mono`: letters and digits to be compared with others, ASCII alone."""
+        self._font("", 10, _SOFT)
+        self.page.cell(_LABEL, 6.2, label)
+        self._font("B" if strong else "", 10, _INK)
+        if mono:
+            # 66 characters of a transaction's hash fit on one line at this size.
+            self.page.set_font("Courier", "", 8.4)
+        self._lines(_WIDTH - _LABEL, 6.2, value, link=link)
+
+    def note(self, text: str) -> None:
+        """A sentence in small print."""
+        self.page.ln(2)
+        self._font("", 8.5, _SOFT)
+        self._lines(_WIDTH, 4.5, text)
+
+    def _font(self, style: str, size: float, colour: tuple[int, int, int]) -> None:
+        self.page.set_font(self.family, style, size)
+        self.page.set_text_color(*colour)
+
+    def _lines(self, width: float, height: float, text: str, *, link: str = "") -> None:
+        shown = text.translate(self.instead)
+        self.page.multi_cell(width, height, shown, align="L", link=link, new_x="LMARGIN", new_y="NEXT")

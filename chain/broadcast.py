@@ -27,10 +27,6 @@ class BroadcastResult:
         """At least one node holds the bytes now."""
         return bool(self.accepted_by or self.already_known_by)
 
-    def says(self, kind: type[NodeError]) -> bool:
-        """At least one node answered with this kind of error."""
-        return any(issubclass(said, kind) for said in self.errors)
-
 
 async def broadcast(pool: Pool, raw: bytes, *, in_order: bool = False) -> BroadcastResult:
     """Send the same bytes to every node. Never raises for what a node does; may be repeated without harm.

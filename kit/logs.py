@@ -109,7 +109,17 @@ def configure(
         root.addHandler(_Ear(hear, formatter(structlog.processors.JSONRenderer())))
     root.setLevel(level.upper())
     # These speak of every request, statement and letter at info level, with URLs; ours are logged by the middleware.
-    for noisy in ("aiohttp.access", "stripe", "web3", "urllib3", "asyncio", "aiosqlite", "alembic", "sqlalchemy", "fontTools"):
+    for noisy in (
+        "aiohttp.access",
+        "stripe",
+        "web3",
+        "urllib3",
+        "asyncio",
+        "aiosqlite",
+        "alembic",
+        "sqlalchemy",
+        "fontTools",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -56,10 +56,15 @@ def find_wallets(*, as_json: Json = False) -> None:
     Example: [bold]onramp privacy find < address.txt[/bold]
     """
     from onramp.privacy import service
+    from onramp.sessions.shapes import email_address
 
     ring = settings().ring
     # Not an argument: those stand in the shell's history, and in every list of processes.
-    email = typer.prompt("E-mail", err=True)
+    try:
+        email = email_address(typer.prompt("E-mail", default="", show_default=False, err=True).strip())
+    except ValueError as error:
+        # Not repeated: what was typed may be personal all the same.
+        raise typer.BadParameter(f"{error}, such as ada@example.org: nobody was looked for.") from error
 
     async def work(database: Any) -> list[str]:
         async with database.read() as connection:

@@ -120,6 +120,9 @@ def check(message: Message, *, origin: str, chain_id: int, now: datetime, lifeti
         raise MessageError("The URI in the message belongs to another site.")
     if message.chain_id not in {None, chain_id}:
         raise MessageError(f"The message is for another chain than {chain_id}.")
+    if message.resources is not None:
+        # We resolve none, and a list of them may hand somebody else a right (EIP-5573) that the signer takes for a login.
+        raise MessageError("A login here takes no resources: ask for a new message, and sign it unchanged.")
     issued = _moment(message.issued_at)
     if issued > now + MAY_BE_AHEAD or (message.not_before is not None and _moment(message.not_before) > now):
         raise MessageError("The message is not valid yet.")

@@ -30,14 +30,11 @@ class Tokens:
         self._versions: Gather[str, int] = Gather(self._ask)
         self._known: dict[str, tuple[Principal, float]] = {}
 
-    async def issue(self, address: str) -> tuple[str, datetime]:
-        """A token for a wallet that has just proved itself, and when it ends."""
-        async with self._database.read() as connection:
-            version = (await service.versions(connection, [address]))[address]
-        return self.sign(address, version)
-
     def sign(self, address: str, version: int) -> tuple[str, datetime]:
-        """The same, for who knows how often the wallet logged out. Where it logs out meanwhile, the token opens nothing."""
+        """A token for a wallet that has just proved itself and logged out `version` times, and when it ends.
+
+        Where it logs out meanwhile, the token opens nothing.
+        """
         import jwt
 
         now = self._clock.now().replace(microsecond=0)

@@ -35,14 +35,14 @@ def pdf(receipt: Receipt, *, confirmed_by: list[str]) -> bytes:
     sheet.section("Purchase")
     sheet.row("Amount ordered", f"{receipt.source_amount} {currency}")
     if receipt.destination_amount is not None:
-        sheet.row("Delivered by Stripe",
+        sheet.row(
+            "Delivered by Stripe",
             f"{receipt.destination_amount} {receipt.destination_currency.upper()} on {receipt.destination_network}",
         )
     if receipt.payout_fee is not None:
         sheet.row("Payout fee", f"{receipt.payout_fee} MUSD")
     sheet.row("MUSD received", musd, strong=True)
-    sheet.note("Card and network fees are charged by Stripe in addition; Stripe's own receipt states them and any tax."
-    )
+    sheet.note("Card and network fees are charged by Stripe in addition; Stripe's own receipt states them and any tax.")
     sheet.section("Delivery")
     sheet.row("To wallet", receipt.wallet_address, mono=True)
     sheet.row("Token contract", receipt.token, mono=True)

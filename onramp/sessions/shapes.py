@@ -30,7 +30,8 @@ def _currency(text: str) -> str:
     return text.lower()
 
 
-def _email(text: str) -> str:
+def email_address(text: str) -> str:
+    """The text, or ValueError; whether anybody reads it is not asked."""
     if not 3 <= len(text) <= 254 or text.count("@") != 1 or text.startswith("@") or text.endswith("@"):
         message = "must be an e-mail address"
         raise ValueError(message)
@@ -47,7 +48,7 @@ class CreateSession(Document):
     wallet_address: str = Field(description="Where the MUSD shall go; a checksum is checked where letters are mixed.")
     source_amount: Amount = Field(description="What the buyer spends, before fees, as decimal text.")
     source_currency: Currency
-    email: Annotated[str, AfterValidator(_email)] | None = None
+    email: Annotated[str, AfterValidator(email_address)] | None = None
 
 
 class Payment(Document):

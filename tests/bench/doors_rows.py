@@ -54,7 +54,7 @@ async def wallet_token(url: str) -> str:
     """A token of a wallet that logged in."""
     database = connect(url)
     tokens = Tokens(database, [JWT_SECRET], 31611, SystemClock())
-    token, _ = await tokens.issue("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955")
+    token, _ = tokens.sign("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", 0)
     await database.close()
     return token
 

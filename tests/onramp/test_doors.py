@@ -39,7 +39,7 @@ async def keys_of(database: Database) -> dict[str, str]:
                 role=role, name=role, person=role,
             )  # fmt: skip
     clock = SystemClock()
-    token, _ = await Tokens(database, [JWT_SECRET], 31611, clock).issue("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955")
+    token, _ = Tokens(database, [JWT_SECRET], 31611, clock).sign("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", 0)
     return {role: f"Bearer {secret}" for role, secret in (secrets | {"wallet": token}).items()}
 
 

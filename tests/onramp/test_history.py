@@ -27,8 +27,8 @@ async def shop(start: Any) -> Any:
     )  # fmt: skip
 
 
-async def token(shop: Any, wallet: str) -> dict[str, str]:
-    text, _ = await Tokens(shop.database, [SECRET], 31611, SystemClock()).issue(wallet)
+def token(shop: Any, wallet: str) -> dict[str, str]:
+    text, _ = Tokens(shop.database, [SECRET], 31611, SystemClock()).sign(wallet, 0)
     return {"Authorization": f"Bearer {text}"}
 
 
@@ -57,7 +57,7 @@ async def test_pages_hold_ones_own_newest_first_each_once(shop: Any) -> None:
     same = datetime.now(UTC) - timedelta(hours=1)
     async with shop.database.write() as connection:  # made at one moment: the id decides
         await connection.execute(sa.update(sessions).where(sessions.c.id.in_(mine[:3])).values(created_at=same))
-    headers, seen, cursor = await token(shop, MINE), [], ""
+    headers, seen, cursor = token(shop, MINE), [], ""
     while True:
         status, page = await get(shop, f"{BASE}?limit=2{cursor}", headers)
         assert status == 200 and len(page["data"]) <= 2
@@ -66,7 +66,7 @@ async def test_pages_hold_ones_own_newest_first_each_once(shop: Any) -> None:
             break
         cursor = f"&cursor={page['nextCursor']}"
     assert seen == [mine[4], mine[3], *sorted(mine[:3], reverse=True)]
-    theirs = (await get(shop, BASE, await token(shop, OTHER)))[1]
+    theirs = (await get(shop, BASE, token(shop, OTHER)))[1]
     assert {session["id"] for session in theirs["data"]} == set(others)
     assert all(session["redirectUrl"] is None for session in theirs["data"])
     for foreign in (others[0], "ons_nothing"):
@@ -78,7 +78,7 @@ async def test_the_history_is_a_table_too(shop: Any) -> None:
     first, second = await bought(shop, count=2)
     await bought(shop, OTHER)
     await deliver(shop, first)
-    headers = await token(shop, MINE) | {"Accept": "text/csv"}
+    headers = token(shop, MINE) | {"Accept": "text/csv"}
     async with shop.http.get(shop.api + BASE, headers=headers) as answer:
         assert answer.content_type == "text/csv" and "attachment" in answer.headers["Content-Disposition"]
         rows = list(csv.DictReader(io.StringIO(await answer.text())))
@@ -89,7 +89,7 @@ async def test_the_history_is_a_table_too(shop: Any) -> None:
 
 async def test_a_wallet_verifies_its_own_and_cannot_learn_of_anothers(shop: Any) -> None:
     [mine], [foreign] = await bought(shop), await bought(shop, OTHER)
-    headers = await token(shop, MINE)
+    headers = token(shop, MINE)
     async with shop.http.post(f"{shop.api}{BASE}/{foreign}/verify", headers=headers) as answer:
         other = (answer.status, (await answer.json(content_type=None))["detail"])
     async with shop.http.post(f"{shop.api}{BASE}/ons_unknown/verify", headers=headers) as answer:

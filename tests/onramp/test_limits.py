@@ -117,7 +117,7 @@ async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_prox
     tokens = Tokens(service.database, [SECRET], 31611, SystemClock())
     found = {}
     for wallet in ("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", "0x90F79bf6EB2c4f870365E785982E1f101E93b906"):
-        headers = {"Authorization": f"Bearer {(await tokens.issue(wallet))[0]}"}
+        headers = {"Authorization": f"Bearer {tokens.sign(wallet, 0)[0]}"}
         found[wallet] = [await status(service, "/api/v1/onramp/sessions", headers) for _ in range(3)]
     assert list(found.values()) == [[200, 200, 429]] * 2
     for address in ("198.51.100.1", "198.51.100.2"):
@@ -127,9 +127,8 @@ async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_prox
 
 async def test_refused_credentials_are_counted_by_address_over_all_routes_and_a_right_one_works_on(start: Any) -> None:
     service = await start(RATE_LIMIT_READ="3/hour", TRUSTED_PROXIES="127.0.0.0/8", JWT_SECRETS=SecretStr(SECRET.hex()))
-    token, _ = await Tokens(service.database, [SECRET], 31611, SystemClock()).issue(
-        "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
-    )
+    wallet = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
+    token, _ = Tokens(service.database, [SECRET], 31611, SystemClock()).sign(wallet, 0)
     here = {"X-Forwarded-For": "198.51.100.9"}
     tries = [
         ("/api/v1/treasury/audit", {"Authorization": "Bearer ork_" + "a" * 52}),  # no key of ours

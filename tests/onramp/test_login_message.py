@@ -11,14 +11,14 @@ from onramp.login.message import Message, MessageError, check, nonce_in, parse, 
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TEN = timedelta(minutes=10)
-# The example of EIP-4361 itself, with this chain's id and a nonce and times of the tests.
+# The example of EIP-4361 itself, in two parts, with this chain's id and a nonce and times of the tests.
 EIP = (
     "example.com wants you to sign in with your Ethereum account:\n"
     "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2\n\n"
     "I accept the ExampleOrg Terms of Service: https://example.com/tos\n\n"
-    "URI: https://example.com/login\nVersion: 1\nChain ID: 31611\nNonce: 32891756abcd\nIssued At: 2026-11-21T12:00:00Z\n"
-    "Resources:\n- ipfs://bafybeiemxf5abjwjbikoz4mc3a3dla6ual3jsgpdr4cjr3oz3evfyavhwq/\n- https://example.com/my-web2-claim.json"
+    "URI: https://example.com/login\nVersion: 1\nChain ID: 31611\nNonce: 32891756abcd\nIssued At: 2026-11-21T12:00:00Z"
 )
+RESOURCES = "\nResources:\n- ipfs://bafybeiemxf5abjwjbikoz4mc3a3dla6ual3jsgpdr4cjr3oz3evfyavhwq/\n- https://example.com/my-web2-claim.json"
 BITCOIN = (
     "example.com wants you to sign in with your Bitcoin account:\nbc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\n\n\n"
     "URI: https://example.com\nVersion: 1\nNonce: 32891756abcd\nIssued At: 2026-11-21T12:00:00.000Z\n"
@@ -39,10 +39,18 @@ def test_either_form_is_read_and_renders_as_it_was(text: str) -> None:
 
 
 def test_the_examples_parts_are_where_they_belong() -> None:
-    message = parse(EIP)
+    message = parse(EIP + RESOURCES)
+    assert render(message) == EIP + RESOURCES
     assert (message.domain, message.chain_id, message.nonce) == ("example.com", 31611, "32891756abcd")
     assert message.resources is not None and len(message.resources) == 2
     assert parse(BITCOIN).chain_id is None
+
+
+@pytest.mark.parametrize("text", [EIP, BITCOIN])
+@pytest.mark.parametrize("resources", [RESOURCES, "\nResources:\n- urn:recap:eyJhdHQiOnt9fQ==", "\nResources:"])
+def test_a_login_takes_no_resources(text: str, resources: str) -> None:
+    with pytest.raises(MessageError, match="takes no resources: ask for a new message"):
+        accepted(text + resources)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +84,8 @@ def test_the_examples_parts_are_where_they_belong() -> None:
         ("I accept", "I\naccept"),
         ("I accept", "І accept"),  # a Cyrillic letter
         ("\n", "\r\n"),
-        ("claim.json", "claim.json\n"),
-        ("claim.json", "claim.json\nNonce: 99999999aaaa"),
+        ("12:00:00Z", "12:00:00Z\n"),
+        ("12:00:00Z", "12:00:00Z\nNonce: 99999999aaaa"),
         ("URI: https", "Nonce: 99999999aaaa\nURI: https"),
     ],
 )
@@ -96,7 +104,7 @@ def test_a_message_lives_ten_minutes() -> None:
 WORDS = st.text(alphabet=st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=30)
 MESSAGES = st.builds(
     replace,
-    st.sampled_from([parse(EIP), parse(BITCOIN)]),
+    st.sampled_from([parse(EIP + RESOURCES), parse(BITCOIN)]),
     domain=WORDS,
     uri=WORDS,
     nonce=st.from_regex(r"\A[A-Za-z0-9]{0,70}\Z"),
@@ -117,7 +125,11 @@ def test_no_text_breaks_the_parser_and_what_it_accepts_renders_to_the_same(text:
     assert render(message) == text
 
 
-@given(st.integers(min_value=0, max_value=len(EIP) - 1), st.characters(), st.sampled_from([EIP, BITCOIN]))
+@given(
+    st.integers(min_value=0, max_value=len(EIP + RESOURCES) - 1),
+    st.characters(),
+    st.sampled_from([EIP + RESOURCES, BITCOIN]),
+)
 def test_one_changed_character_is_refused_or_read_as_it_stands(place: int, letter: str, original: str) -> None:
     text = original[:place] + letter + original[place + 1 :]
     try:

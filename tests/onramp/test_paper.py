@@ -56,4 +56,6 @@ def test_a_western_receipt_embeds_nothing() -> None:
 
 
 def test_a_long_name_and_address_take_lines_of_their_own() -> None:
-    pdf(merchant_name="Przedsiębiorstwo Handlowo-Usługowe " * 8, merchant_address="ul. Świętokrzyska, " * 12 + "x" * 150)
+    pdf(
+        merchant_name="Przedsiębiorstwo Handlowo-Usługowe " * 8, merchant_address="ul. Świętokrzyska, " * 12 + "x" * 150
+    )

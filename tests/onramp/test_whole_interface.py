@@ -49,7 +49,7 @@ async def credentials(service: Any) -> dict[str, str | None]:
                 role=role, name=role, person=role,
             )  # fmt: skip
     tokens = Tokens(service.database, [JWT_SECRET], 31611, SystemClock())
-    secrets["wallet"], _ = await tokens.issue("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955")
+    secrets["wallet"], _ = tokens.sign("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", 0)
     return {"nobody": None, **{role: f"Bearer {secret}" for role, secret in secrets.items()}}
 
 

@@ -110,16 +110,8 @@ def configure(
     root.setLevel(level.upper())
     # These speak of every request, statement and letter at info level, with URLs; ours are logged by the middleware.
     for noisy in (
-        "aiohttp.access",
-        "stripe",
-        "web3",
-        "urllib3",
-        "asyncio",
-        "aiosqlite",
-        "alembic",
-        "sqlalchemy",
-        "fontTools",
-    ):
+        "aiohttp.access", "stripe", "web3", "urllib3", "asyncio", "aiosqlite", "alembic", "sqlalchemy", "fontTools",
+    ):  # fmt: skip
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any
 
-from chain.errors import AlreadyKnown, NodeError, NodeTimeout, NonceTooHigh, NonceTooLow, Unknown, Unreachable
+from chain.errors import AlreadyKnown, Lockdown, NodeError, NodeTimeout, NonceTooHigh, NonceTooLow, Unknown, Unreachable
 from chain.node import Node
 from chain.pool import Answer, Pool
 from chain.types import keccak, to_hex
@@ -42,7 +42,9 @@ async def broadcast(pool: Pool, raw: bytes, *, in_order: bool = False) -> Broadc
         return isinstance(_refusal(answer, tx_hash), AlreadyKnown | None)
 
     answers = await pool.everywhere("eth_sendRawTransaction", [to_hex(raw)], until=took if in_order else None)
-    return _result(tx_hash, answers)
+    result = _result(tx_hash, answers)
+    _note_lockdown(pool, result)
+    return result
 
 
 async def broadcast_in_order(pool: Pool, raws: Sequence[bytes]) -> list[BroadcastResult]:
@@ -77,7 +79,16 @@ async def broadcast_in_order(pool: Pool, raws: Sequence[bytes]) -> list[Broadcas
     while others and not await feed(others.pop(0)):
         """The next node leads."""
     await asyncio.gather(*(feed(node) for node in others))
-    return [_result(tx_hash, answers.values()) for tx_hash, answers in zip(hashes, told, strict=True)]
+    results = [_result(tx_hash, answers.values()) for tx_hash, answers in zip(hashes, told, strict=True)]
+    _note_lockdown(pool, results[0])
+    return results
+
+
+def _note_lockdown(pool: Pool, lowest: BroadcastResult) -> None:
+    """Take note of what the lowest nonce met: a lockdown, where enough operators say so and nobody took it."""
+    refused = {node.operator for node in pool.nodes if node.name in lowest.errors.get(Lockdown, ())}
+    if lowest.known or len(refused) >= pool.agreement:
+        pool.standing.refused(locked=not lowest.known)
 
 
 def _passes(answer: Answer, tx_hash: str) -> bool:

@@ -282,10 +282,10 @@ def _beyond(pool: Pool, operators: tuple[str, ...], block: int) -> dict[str, int
 
 
 def waits_for(pool: Pool) -> Reason | None:
-    """Why nothing at all can be proved now; None where it can. Too few who answer see no new blocks, which is no halt of the chain."""
+    """Why everything waits now; None where it does not. Too few who answer see no new blocks, which is no halt of the chain."""
     if len(answering(pool.nodes)) < pool.agreement:
         return "waiting_for_second_node"
-    return "chain_paused" if pool.stalled else None
+    return "chain_paused" if pool.pause else None
 
 
 async def _waiting(pool: Pool, error: NoAgreement) -> Waiting:

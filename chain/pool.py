@@ -27,6 +27,7 @@ from chain.hedge import UNKNOWN, first
 from chain.metrics import ChainMetrics, NullMetrics
 from chain.node import Node
 from chain.nodes import NodeConfig, parse_nodes
+from chain.pause import STALL_AFTER, Pause
 from chain.probe import Probe
 from kit.clock import Clock, SystemClock
 from kit.logs import get_logger
@@ -36,8 +37,6 @@ __all__ = ["Agreed", "Answer", "Node", "NodeConfig", "NodeStatus", "Pool", "pars
 log = get_logger(__name__)
 
 TIMEOUT = 10.0
-STALL_AFTER = 30.0
-"""Seconds without a new agreed block before the chain counts as halted; Mezo makes one every 3.6 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +75,14 @@ class Pool:
         self._metrics = metrics or NullMetrics()
         self._given = session
         self._own: aiohttp.ClientSession | None = None
-        self._stall_after = stall_after
         self._timeout = timeout
         self._plan = plan
         self._nodes: tuple[Node, ...] = ()
         self._operators: Mapping[str, Sequence[Node]] = {}
-        self.locked = False
-        """The chain's emergency control refuses user transactions, as last looked up."""
+        self.standing = Pause(self._clock, stall_after)
         self.reload(nodes)
         self._background: set[asyncio.Future[None]] = set()
         self._probe = Probe(lambda: self._nodes, agreement, self._later, self._note_heads)
-        self._best = -1
-        self._best_at = self._clock.monotonic()
 
     def __repr__(self) -> str:
         """Names alone."""
@@ -232,18 +227,9 @@ class Pool:
         return heads[needed - 1]
 
     @property
-    def stalled(self) -> bool:
-        """No agreed block came for long: the chain is halted, or we are cut off. A reason to wait, never to fail anything."""
-        return self._clock.monotonic() - self._best_at > self._stall_after
-
-    @property
     def pause(self) -> str | None:
         """Why the chain itself stands still, in words; None while it moves. A reason to wait, never to fail anything."""
-        if self.locked:
-            return "the chain refuses user transactions (lockdown)"
-        if self.stalled:
-            return f"no new block for {self._clock.monotonic() - self._best_at:.0f} s"
-        return None
+        return self.standing.words
 
     async def refresh(self, *, anew: bool = False) -> None:
         """Probe every node not at rest: chain id where unproved, newest block. An earlier probe, a moment ago or still running, is enough unless `anew`."""
@@ -281,8 +267,7 @@ class Pool:
             best = self.agreed_head()
         except NoAgreement:
             return
-        if best > self._best:
-            self._best, self._best_at = best, self._clock.monotonic()
+        self.standing.reached(best)
         for node in self._nodes:
             if node.set_aside and node.usable:
                 self._later(ask_again(node, self.agree, self.gathering(), self._metrics))

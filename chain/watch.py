@@ -7,11 +7,11 @@ from typing import Final
 
 from chain.comparison import Comparison, compare
 from chain.credits import SAVE_SECONDS, save
-from chain.errors import ChainError
+from chain.errors import CallReverted, ChainError
 from chain.metrics import ChainMetrics
 from chain.nodes import read_nodes
 from chain.pool import Pool
-from chain.types import Address, keccak
+from chain.types import Address, data_bytes, keccak
 from kit.database import Database
 from kit.logs import get_logger
 
@@ -23,7 +23,7 @@ COMPARE_EVERY: Final = 60.0
 MAINTENANCE: Final = "0x7b7c000000000000000000000000000000000013"
 """Mezo's Maintenance precompile; `getTxLockdown()` says whether user transactions are refused (mezod, docs/emergency-controls.md)."""
 _GET_LOCKDOWN: Final = "0x" + keccak(b"getTxLockdown()")[:4].hex()
-_TRUE: Final = 1
+_TRUE: Final = (1).to_bytes(32, "big")
 
 
 class ChainWatch:
@@ -79,10 +79,10 @@ class ChainWatch:
     async def _loop(self) -> None:
         since_save = since_compared = 0.0
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
             self._reload()
             self._since_lockdown += EVERY_SECONDS
-            if self._since_lockdown >= LOCKDOWN_EVERY:
+            # Its end is not to be missed: everybody waits for it.
+            if self._since_lockdown >= LOCKDOWN_EVERY or self._pool.standing.locked:
                 self._since_lockdown = 0.0
                 await self._guarded(self._look_up_lockdown())
             since_compared += EVERY_SECONDS
@@ -96,6 +96,7 @@ class ChainWatch:
             self._metrics.paused(paused=self._pool.pause is not None)
             for node in self._pool.nodes:
                 self._metrics.budget(node.name, node.budget.used, node.budget.left)
+            await asyncio.sleep(EVERY_SECONDS)
 
     async def _guarded(self, work: Awaitable[object]) -> None:
         try:
@@ -112,9 +113,13 @@ class ChainWatch:
                 await save(connection, limited)
 
     async def _look_up_lockdown(self) -> None:
-        answer = await self._pool.any("eth_call", [{"to": MAINTENANCE, "data": _GET_LOCKDOWN}, "latest"])
-        # A chain without the precompile answers nothing.
-        self._pool.locked = isinstance(answer, str) and len(answer) == 66 and int(answer, 16) == _TRUE
+        await self._pool.refresh()
+        asked = [{"to": MAINTENANCE, "data": _GET_LOCKDOWN}, hex(self._pool.agreed_head())]
+        try:
+            # A chain without the precompile answers nothing, an older one refuses the call.
+            self._pool.standing.locked = (await self._pool.agree("eth_call", asked, key=data_bytes)).key == _TRUE
+        except CallReverted:
+            self._pool.standing.locked = False
 
     def _reload(self) -> None:
         if self._file is None:

@@ -69,10 +69,6 @@ class Prover:
         self._changed = changed
         self._asked: dict[str, tuple[str | None, int, float]] = {}
 
-    def waits_for(self) -> str | None:
-        """Why every delivery waits, by no fault of its own."""
-        return waits_for(self._pool) or ("chain_paused" if self._pool.pause else None)
-
     async def prove(self) -> None:
         """Ask for what was seen, each once a block: before the next one nothing new is known of it."""
         head, last, known = self._pool.agreed_head(), None, dict(self._asked)
@@ -152,7 +148,7 @@ class Prover:
                 case Waiting() if gone:
                     await self._release(connection, session, now)
                 case Waiting(reason):
-                    shown = reason if reason != "not_mined" else self.waits_for()
+                    shown = reason if reason != "not_mined" else waits_for(self._pool)
                     # Until it is proved again, that its block was taken back is what a person has to know.
                     if session.delivery_reason not in {shown, "reorg"}:
                         await sessions_service.change(

@@ -33,13 +33,15 @@ async def reasons(
 ) -> list[tuple[Session, str | None]]:
     """Sessions that wait for another reason than the one shown.
 
-    Awaiting ones for what holds their payout, else for `awaiting`; those seen of which nothing is said, for `everyone`.
+    Awaiting ones for what holds their payout, else for `awaiting`, else for what keeps their payout in the queue; those seen of
+    which nothing is said, for `everyone`.
     """
     held = payouts.c.status.in_(["held", "awaiting_approval"])
+    unsent = payouts.c.status.in_(["planned", "approved", "signed"])
     reason = sa.case(
         (sessions.c.delivery_status == "seen", everyone),
         (held, payouts.c.reason),
-        else_=sa.literal(awaiting),
+        else_=sa.case((unsent, payouts.c.reason)) if awaiting is None else sa.literal(awaiting),
     )
     differs = sa.func.coalesce(sessions.c.delivery_reason, "") != sa.func.coalesce(reason, "")
     silent = sa.and_(sessions.c.delivery_status == "seen", sessions.c.delivery_reason.is_(None), differs)

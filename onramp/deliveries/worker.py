@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from chain.confirm import Verdict, prove
+from chain.confirm import Verdict, prove, waits_for
 from chain.errors import ChainError
 from chain.pace import Pace
 from chain.pool import Pool
@@ -158,7 +158,7 @@ class DeliveriesWorker:
         now = self._clock.now()
         async with self._database.read() as connection:
             overdue = await waiting.overdue(connection, now - self._rules.overdue_after, BATCH)
-            everyone = self._prover.waits_for()
+            everyone = waits_for(self._pool)
             # Where we pay ourselves, a payout needs no reading of blocks.
             blind = self._rules.mode == "observe" and self._blocks.is_blind
             awaiting = everyone or ("waiting_for_second_node" if blind else None)

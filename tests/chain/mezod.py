@@ -1,12 +1,22 @@
-"""How mezod answers about its past: `[]` and null for what it lacks, an error for what is too much."""
+"""How mezod answers about its past, `[]` and null for what it lacks, an error for what is too much; and in a lockdown."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from chain.transfers import TransferReader
+from chain.watch import MAINTENANCE
+from onramp.dev.devchain import DevChain
 from tests.chain.lying_node import Refusal
 from tests.chain.receipts import log
+
+LOCKDOWN = "transaction from 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 to 0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503 rejected by the transaction lockdown"
+"""What it says to eth_sendRawTransaction, with the code -32000."""
+
+
+async def set_lockdown(chain: DevChain, *, enabled: bool) -> None:
+    """Put the answer of `getTxLockdown()` where Mezo's Maintenance precompile stands: code that returns this one word."""
+    await chain.rpc("anvil_setCode", MAINTENANCE, f"0x60{int(enabled):02x}60005260206000f3")
 
 
 @dataclass

@@ -8,8 +8,10 @@ from aiohttp import web
 from chain.broadcast import broadcast, broadcast_in_order
 from chain.erc20 import payout_calldata
 from chain.errors import InsufficientFunds, NoAgreement, NodeTimeout, NonceTooLow, Unknown, Unreachable
+from chain.pause import REFUSED_SECONDS
 from chain.types import keccak, to_hex
 from chain.wallet import fees, outgoing, read_wallet
+from tests.chain import mezod
 from tests.chain.lying_node import Refusal
 from tests.chain.receipts import BLOCK_HASH, BUYER, STRANGER, TOKEN, TX, WALLET, log
 
@@ -115,6 +117,36 @@ async def test_a_broadcast_never_raises_for_nodes(nodes: Any, pool: Any) -> None
     assert not result.known
     assert result.errors == {Unknown: ("a.test",), Unreachable: ("b.test",), InsufficientFunds: ("c.test",)}
     assert NodeTimeout not in result.errors
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
+async def test_a_lockdown_is_what_enough_operators_refuse_for_and_ends_when_one_takes_it(
+    nodes: Any, pool: Any, *, several: bool
+) -> None:
+    async def send() -> str | None:
+        await (broadcast_in_order(pool, SEVERAL) if several else broadcast(pool, RAW))
+        return pool.pause
+
+    refusal = {"code": -32000, "message": mezod.LOCKDOWN}
+    for node in nodes:
+        node.results["eth_sendRawTransaction"] = lambda params: "0x" + keccak(bytes.fromhex(params[0][2:])).hex()
+    await pool.refresh()
+    nodes[0].errors["eth_sendRawTransaction"] = refusal
+    assert await send() is None, "others take it"
+    for node in nodes[1:]:
+        node.errors["eth_sendRawTransaction"] = {"code": -32000, "message": "insufficient funds for gas"}
+    assert await send() is None, "one says so"
+    nodes[1].errors["eth_sendRawTransaction"] = refusal
+    assert "lockdown" in (await send() or "")
+    nodes[2].errors.clear()
+    assert await send() is None
+    nodes[2].errors["eth_sendRawTransaction"] = refusal
+    assert await send()
+    pool._clock.seconds += REFUSED_SECONDS
+    await pool.refresh(anew=True)
+    nodes[0].results["eth_blockNumber"] = nodes[1].results["eth_blockNumber"] = hex(101)
+    await pool.refresh(anew=True)
+    assert pool.pause is None, "nobody says so any more"
 
 
 async def test_in_order_one_node_has_the_bytes_before_the_others_see_them(nodes: Any, pool: Any) -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from onramp.dev.devchain import DevChain
+from tests.chain import lying, mezod
+from tests.chain.lying import LyingProxy
 from tests.onramp.conftest import Service, Start
 from tests.onramp.shop import UNIT, shop
 
@@ -44,6 +47,11 @@ async def said(service: Service, made: dict[str, Any], reason: str | None) -> di
 async def readiness(service: Service) -> tuple[int, str]:
     async with service.http.get(f"{service.api}/ready") as answer:
         return answer.status, await answer.text()
+
+
+async def metrics(service: Service) -> str:
+    async with service.http.get(f"{service.api}/metrics") as answer:
+        return await answer.text()
 
 
 async def test_with_any_one_operator_away_purchases_go_on(
@@ -89,6 +97,75 @@ async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
         async with asyncio.timeout(60):
             while (await readiness(service))[0] != 200:
                 await asyncio.sleep(0.3)
+
+
+async def test_operators_that_tell_their_head_and_nothing_else_are_why_a_purchase_waits(
+    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy], tmp_path: Path
+) -> None:
+    """Each is up by its own word, so that readiness sees nothing: the session says it."""
+    urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in operators))
+    async with shop(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, _):
+        for number, (method, status) in enumerate(
+            {"eth_call": "awaiting", "eth_getTransactionReceipt": "seen"}.items()
+        ):
+            for one in operators[:2]:
+                one.always(lying.refused(-32603, "internal error"), method)
+            made = await buy(service, 40 + number)
+            waiting = await said(service, made, "waiting_for_second_node")
+            assert (waiting["status"], waiting["delivery"]["status"]) == ("delivering", status), method
+            await asyncio.sleep(2)
+            assert (await state(service, made))["delivery"] == waiting["delivery"], (
+                "nothing comes and goes while it waits"
+            )
+            for one in operators:
+                one.honest()
+            await completed(service, made)
+            assert (await state(service, made))["delivery"]["reason"] is None
+        for one in operators[:2]:
+            one.always(lying.refused(-32603, "internal error"), "eth_getLogs")
+        await completed(service, await buy(service, 42))  # a payout of ours needs receipts alone
+
+
+async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
+    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy], tmp_path: Path
+) -> None:
+    """Known from the precompile by every process; and where that cannot be asked, from what nodes say to a transaction."""
+    urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in operators))
+
+    def refuse() -> None:
+        for one in operators:
+            one.always(lying.refused(-32000, mezod.LOCKDOWN), "eth_sendRawTransaction")
+
+    async def waits_and_goes_on(service: Service, number: int) -> None:
+        made = await buy(service, number)
+        waiting = await said(service, made, "chain_paused")
+        assert (waiting["status"], waiting["delivery"]["status"]) == ("delivering", "awaiting")
+        await asyncio.sleep(1.5)
+        assert (await state(service, made))["delivery"] == waiting["delivery"], "nothing comes and goes while it waits"
+        for one in operators:
+            one.honest()
+        await mezod.set_lockdown(chain, enabled=False)
+        await completed(service, made)
+        assert (await state(service, made))["delivery"]["reason"] is None
+
+    async def told(service: Service, *, paused: bool) -> None:
+        async with asyncio.timeout(60):
+            while f"chain_paused {float(paused)}" not in await metrics(service):
+                await asyncio.sleep(0.2)
+            while (", paused: the chain refuses user transactions" in (found := await readiness(service))[1]) != paused:
+                await asyncio.sleep(0.2)
+        assert found[0] == 200
+
+    refuse()
+    await mezod.set_lockdown(chain, enabled=True)
+    async with shop(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, wallet):
+        before = await chain.balance(wallet.address)
+        await told(service, paused=True)
+        await waits_and_goes_on(service, 50)
+        await told(service, paused=False)
+        refuse()
+        await waits_and_goes_on(service, 51)
+        assert await chain.balance(wallet.address) == before - 2 * 5 * UNIT
 
 
 @pytest.mark.prove

@@ -9,6 +9,7 @@ from chain.types import keccak, to_checksum
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import World
 from treasury import history, inventory
+from treasury.payouts.machine import Reason
 from treasury.payouts.table import payouts as payouts_table
 from treasury.status import Status
 from treasury.transactions.table import transactions as transactions_table
@@ -160,6 +161,21 @@ async def test_stripe_that_agrees_again_lets_signing_go_on(world: World) -> None
     world.stripe.says["ons_one"] = Owed(5 * MUSD, payout_to)
     await world.cycles(sender, 6)
     assert await world.status("ons_one") is Status.FINAL
+
+
+async def test_a_chain_that_cannot_be_read_is_why_the_queue_waits_until_another_process_reads_it(world: World) -> None:
+    await world.owe("ons_one")
+    await world.owe("ons_two")
+    world.chain.unreachable = True
+    sender = world.sender()
+    assert not await sender.step()
+    told = [await world.payout(session) for session in ("ons_one", "ons_two")]
+    assert [(one.status, one.reason) for one in told] == [(Status.PLANNED, Reason.WAITING_FOR_SECOND_NODE)] * 2
+    await sender.stop()
+    world.chain.unreachable = False
+    await world.sender().step()
+    told = [await world.payout(session) for session in ("ons_one", "ons_two")]
+    assert sorted((one.status, one.reason) for one in told) == [(Status.BROADCAST, None), (Status.PLANNED, None)]
 
 
 async def test_stripe_unwell_only_waits(world: World) -> None:

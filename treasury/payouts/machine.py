@@ -8,7 +8,7 @@ S = Status
 
 
 class Reason(StrEnum):
-    """Why a payout is held, or waits though it is signed."""
+    """Why a payout is held, or waits in the queue or though it is signed."""
 
     INSUFFICIENT = "insufficient"
     """Too little available; it comes back by itself, the oldest first."""

@@ -1,7 +1,7 @@
 """The cycle: know the wallet, finish what was begun, explain what is unknown, and only then pay the next."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from chain.errors import ChainError
 from chain.pace import Pace as Blocks
@@ -102,6 +102,7 @@ class Sender:
         self._explained = -_EXPLAINED_STEP
         self._blocks = Blocks(clock)
         self._written: WalletView | None = None
+        self._blind: bool | None = None
         self.interval = config.idle_seconds
 
     async def step(self) -> bool:
@@ -110,14 +111,26 @@ class Sender:
         try:
             leads = await self._leader.hold()
             desk.metrics.leading(leads)
-            return leads and await self._cycle()
+            return leads and await self._seeing(self._cycle())
         except LeadershipLost:
             desk.metrics.leading(False)
             log.warning("treasury.leadership_lost", wallet=desk.config.wallet)
             return False
+
+    async def _seeing(self, cycle: Awaitable[bool]) -> bool:
+        """Its answer; False where the nodes do not tell what has to be known, and the queue says so until they do."""
+        desk = self._desk
+        try:
+            moved, blind = await cycle, False
         except ChainError as error:
             log.warning("treasury.chain_unwell", wallet=desk.config.wallet, reason=str(error))
-            return False
+            moved, blind = False, True
+        # Again in each blind cycle, as buyers join the queue; after a start nobody knows what was said before it.
+        if blind or self._blind is not False:
+            async with self._leader.write() as conn:
+                await payouts.blind(conn, desk.config.wallet, waiting=blind)
+            self._blind = blind
+        return moved
 
     async def stop(self) -> None:
         """Let another process lead at once, instead of after the lease."""

@@ -27,15 +27,15 @@ def _imports(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("floor", FLOORS)
-def test_each_floor_is_ours_and_not_a_library_of_that_name(floor):
-    assert Path(importlib.import_module(floor).__file__).resolve().is_relative_to(ROOT)
+def test_each_floor_is_ours_and_not_a_library_of_that_name(floor: str) -> None:
+    assert Path(importlib.import_module(floor).__file__ or "").resolve().is_relative_to(ROOT)
 
 
-def test_web3_is_imported_in_chain_alone():
+def test_web3_is_imported_in_chain_alone() -> None:
     assert [path for path in SOURCES if "web3" in _imports(path) and not path.is_relative_to(ROOT / "chain")] == []
 
 
-def test_the_environment_is_read_in_one_place():
+def test_the_environment_is_read_in_one_place() -> None:
     # What development starts, and the debug switch of the command line, pass an environment on; they decide nothing by it.
     allowed = {"onramp/dev/anvil.py", "onramp/dev/machine.py", "onramp/dev/keyservice.py", "onramp/cli/__init__.py"}
     readers = {
@@ -44,7 +44,7 @@ def test_the_environment_is_read_in_one_place():
     assert readers <= allowed
 
 
-def test_lock_files_and_configuration_name_no_registry():
+def test_lock_files_and_configuration_name_no_registry() -> None:
     for name in (
         "requirements.lock",
         "requirements-dev.lock",
@@ -63,7 +63,7 @@ def test_lock_files_and_configuration_name_no_registry():
         ), name
 
 
-def test_every_direct_dependency_says_what_it_is_for():
+def test_every_direct_dependency_says_what_it_is_for() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     project = tomllib.loads(text)
     for requirement in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]:
@@ -79,17 +79,17 @@ def _defaults() -> dict[str, str]:
     return found
 
 
-def test_the_readme_lists_every_variable_with_its_default():
+def test_the_readme_lists_every_variable_with_its_default() -> None:
     rows = re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*) \| \S", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert {name: default.strip().strip("`") for name, default in rows} == _defaults()
 
 
-def test_the_example_environment_lists_every_variable_with_a_sentence_and_its_default():
+def test_the_example_environment_lists_every_variable_with_a_sentence_and_its_default() -> None:
     rows = re.findall(r"^# [A-Z0-9].*\.\n# ([A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert dict(rows) == _defaults()
 
 
-def test_the_readme_maps_every_room():
+def test_the_readme_maps_every_room() -> None:
     text = (ROOT / "README.md").read_text()
     rooms = {path.parent.relative_to(ROOT).as_posix() + "/" for path in SOURCES if path.name == "__init__.py"}
     unmapped = {room for room in rooms if f"`{room}`" not in text} - {"kit/http/"}

@@ -58,7 +58,7 @@ def faults(source: str) -> list[str]:
     return found
 
 
-def test_no_float_comes_near_money():
+def test_no_float_comes_near_money() -> None:
     found = {}
     for path in SOURCES:
         name = path.relative_to(ROOT).as_posix()
@@ -79,12 +79,12 @@ def test_no_float_comes_near_money():
         "x = round(available.held)",
     ],
 )
-def test_each_way_of_making_one_is_found(planted: str):
+def test_each_way_of_making_one_is_found(planted: str) -> None:
     assert len(faults(planted)) == 1
 
 
 @pytest.mark.parametrize(
     "fine", ["x = amount // 2", "retry_after: float = 1.0", "path = root / name", "x = fee * 3 // 2"]
 )
-def test_whole_numbers_and_seconds_are_not(fine: str):
+def test_whole_numbers_and_seconds_are_not(fine: str) -> None:
     assert faults(fine) == []

@@ -37,13 +37,13 @@ def _title(room: Path) -> str:
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=_title)
-def test_a_room_with_a_table_has_verbs_and_says_what_it_is(room: Path):
+def test_a_room_with_a_table_has_verbs_and_says_what_it_is(room: Path) -> None:
     assert (room / "service.py").exists()
     assert ast.get_docstring(ast.parse((room / "__init__.py").read_text()))
 
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if (room / "machine.py").exists()], ids=_title)
-def test_a_machine_is_pure(room: Path):
+def test_a_machine_is_pure(room: Path) -> None:
     outside = _under(
         _modules(room / "machine.py"),
         "sqlalchemy",
@@ -62,7 +62,7 @@ def test_a_machine_is_pure(room: Path):
 
 
 @pytest.mark.parametrize("path", ROUTES, ids=_title)
-def test_routes_hold_no_sql_no_node_and_no_stripe(path: Path):
+def test_routes_hold_no_sql_no_node_and_no_stripe(path: Path) -> None:
     assert (
         _under(_modules(path), "sqlalchemy", "kit.store", "chain.pool", "chain.node", "stripe", "onramp.stripe")
         == set()
@@ -70,12 +70,12 @@ def test_routes_hold_no_sql_no_node_and_no_stripe(path: Path):
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=_title)
-def test_a_verb_works_in_its_callers_transaction(room: Path):
+def test_a_verb_works_in_its_callers_transaction(room: Path) -> None:
     # What opens a transaction cannot be composed with another verb; routes and workers open, verbs do not.
     assert not re.search(r"^from kit\.database import .*\bconnect\b", (room / "service.py").read_text(), re.MULTILINE)
 
 
-def test_decisions_are_numbered_without_a_gap_and_have_one_form():
+def test_decisions_are_numbered_without_a_gap_and_have_one_form() -> None:
     assert [path.name[:4] for path in DECISIONS] == [f"{number:04}" for number in range(1, len(DECISIONS) + 1)]
     for path in DECISIONS:
         assert re.findall(r"^#+ .*", path.read_text(), re.MULTILINE)[1:] == [

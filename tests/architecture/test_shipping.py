@@ -32,19 +32,19 @@ def _asked(requirements: list[str]) -> set[str]:
     return {_normal(name.group()) for name in names if name}
 
 
-def test_the_image_copies_what_is_there():
+def test_the_image_copies_what_is_there() -> None:
     sources = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
     assert sources
     for source in " ".join(sources).split():
         assert (ROOT / source).exists(), source
 
 
-def test_what_the_image_copies_is_let_into_the_build():
+def test_what_the_image_copies_is_let_into_the_build() -> None:
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert set(" ".join(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)).split()) == let_in
 
 
-def test_the_image_has_two_stages_no_root_hashes_and_a_health_check():
+def test_the_image_has_two_stages_no_root_hashes_and_a_health_check() -> None:
     assert len(re.findall(r"^FROM python:3\.11-slim", DOCKERFILE, re.MULTILINE)) == 2
     assert re.search(r"^USER [1-9]\d*:", DOCKERFILE, re.MULTILINE)
     assert "--require-hashes --requirement requirements.lock" in DOCKERFILE
@@ -52,9 +52,9 @@ def test_the_image_has_two_stages_no_root_hashes_and_a_health_check():
 
 
 @pytest.mark.parametrize("name", ["railway.json", "railway.worker.json"])
-def test_railway_migrates_first_and_starts_commands_that_exist(name: str):
+def test_railway_migrates_first_and_starts_commands_that_exist(name: str) -> None:
     deploy = json.loads((ROOT / name).read_text())["deploy"]
-    commands = typer.main.get_command(app).commands
+    commands = typer.main.get_group(app).commands
     assert deploy["preDeployCommand"] == ["onramp migrate"]
     for line in [*deploy["preDeployCommand"], deploy["startCommand"]]:
         program, command, *options = line.split()
@@ -65,12 +65,12 @@ def test_railway_migrates_first_and_starts_commands_that_exist(name: str):
         assert set(options) <= known
 
 
-def test_only_the_api_is_asked_whether_it_is_ready():
+def test_only_the_api_is_asked_whether_it_is_ready() -> None:
     assert json.loads((ROOT / "railway.json").read_text())["deploy"]["healthcheckPath"] == "/ready"
     assert "healthcheckPath" not in json.loads((ROOT / "railway.worker.json").read_text())["deploy"]
 
 
-def test_the_wheel_holds_every_package_and_every_file_that_runs():
+def test_the_wheel_holds_every_package_and_every_file_that_runs() -> None:
     packages = set(find_packages(str(ROOT), include=PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]))
     patterns = PROJECT["tool"]["setuptools"]["package-data"]
     missed = []
@@ -86,7 +86,7 @@ def test_the_wheel_holds_every_package_and_every_file_that_runs():
     assert missed == []
 
 
-def test_the_locks_hold_every_direct_dependency_and_the_two_agree():
+def test_the_locks_hold_every_direct_dependency_and_the_two_agree() -> None:
     runtime, dev = _locked("requirements.lock"), _locked("requirements-dev.lock")
     assert _asked(PROJECT["project"]["dependencies"]) <= runtime
     assert _asked(PROJECT["dependency-groups"]["dev"]) <= dev
@@ -99,13 +99,13 @@ def test_the_locks_hold_every_direct_dependency_and_the_two_agree():
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-setup.lock"])
-def test_everything_locked_carries_a_hash(name: str):
+def test_everything_locked_carries_a_hash(name: str) -> None:
     for entry in re.split(r"\n(?=[A-Za-z0-9])", (ROOT / name).read_text()):
         if "==" in entry.partition("\n")[0]:
             assert "--hash=sha256:" in entry, entry.partition("\n")[0]
 
 
-def test_ci_runs_the_readmes_command():
+def test_ci_runs_the_readmes_command() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert script.startswith("#!/usr/bin/env bash\n")
     assert "set -euo pipefail" in script

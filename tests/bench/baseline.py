@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import Any
 
 import aiohttp
 import asyncpg
@@ -98,7 +99,7 @@ async def sqlite_app(path: str) -> web.Application:
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
 
     @sa.event.listens_for(engine.sync_engine, "connect")
-    def pragmas(connection, _record):
+    def pragmas(connection: Any, _record: object) -> None:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000"):
             connection.execute(f"PRAGMA {pragma}")
 

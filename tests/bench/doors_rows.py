@@ -93,7 +93,7 @@ async def checks(rounds: int) -> list[tuple[str, ...]]:
         counts["read:127.0.0.1"] = counts.get("read:127.0.0.1", 0) + 1
 
     memory = await turns(rounds, limit(MemoryCounts()), dictionary, CHECKS)
-    found = [
+    found: list[tuple[str, ...]] = [
         ("limit check in memory", f"{memory[0] * 1e6:.1f} µs", f"{memory[1] * 1e6:.2f} µs", "", "<= 20 µs"),
     ]  # fmt: skip
     async with redis() as (path, trips):
@@ -104,7 +104,8 @@ async def checks(rounds: int) -> list[tuple[str, ...]]:
         async def incr() -> None:
             await plain.incr("bare")
 
-        await check(), await incr()
+        await check()
+        await incr()
         before = len(trips)
         for _ in range(SHARED_CHECKS):
             await check()

@@ -104,7 +104,8 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
         watching = asyncio.create_task(watch(database, run))
         for _ in range(5):
             await block(chain)
-        before, waiting = asked(chain), []
+        before = asked(chain)
+        waiting: list[str] = []
         for number in range(BLOCKS + 1):
             sent = [f"ons_{number * A_BLOCK + place}" for place in range(A_BLOCK)] if number < BLOCKS else []
             for one in sent:

@@ -5,6 +5,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
 
 CONNECTIONS = 32
 MakeRequest = Callable[[], bytes]
@@ -33,8 +35,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment] # uvloop's own class
-        transport.write(self._make())
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(self._make())
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -71,9 +73,7 @@ async def run(port: int, make: MakeRequest, seconds: float) -> Result:
     waiting = []
     for _ in range(CONNECTIONS):
         done: asyncio.Future[None] = loop.create_future()
-        await loop.create_connection(
-            lambda done=done: _Connection(make, result, started + seconds, done), "127.0.0.1", port
-        )  # type: ignore[misc] # a default in a lambda has no type
+        await loop.create_connection(partial(_Connection, make, result, started + seconds, done), "127.0.0.1", port)
         waiting.append(done)
     await asyncio.wait_for(asyncio.gather(*waiting), seconds + 30)
     result.seconds = time.perf_counter() - started

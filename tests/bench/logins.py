@@ -133,7 +133,8 @@ async def _spent(server: psutil.Process, requests: Sequence[bytes], port: int) -
         await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n")[0]))
     after = server.cpu_times()
     writer.close()
-    return (after.user + after.system - before.user - before.system) / len(requests)
+    spent: float = after.user + after.system - before.user - before.system
+    return spent / len(requests)
 
 
 async def rows(

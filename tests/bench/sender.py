@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from eth_utils.address import to_checksum_address
 from prometheus_client import CollectorRegistry
 
 from chain.erc20 import encode_transfer
@@ -142,7 +143,7 @@ def plain(told: dict[str, Any]) -> dict[str, float]:
 
     def pay() -> float:
         tx: dict[str, Any] = {
-            "type": 2, "chainId": CHAIN_ID, "nonce": web3.eth.get_transaction_count(wallet), "to": TOKEN, "value": 0,
+            "type": 2, "chainId": CHAIN_ID, "nonce": web3.eth.get_transaction_count(to_checksum_address(wallet)), "to": TOKEN, "value": 0,
             "gas": GAS, "data": "0x" + encode_transfer(buyer(), AMOUNT).hex(), "maxFeePerGas": web3.eth.gas_price * 2,
             "maxPriorityFeePerGas": 1,
         }  # fmt: skip

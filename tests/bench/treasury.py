@@ -139,7 +139,7 @@ def key_service_answers() -> Row:
         r, s = decode_dss_signature(next(turn))
         s = min(s, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 - s)
         digest = TypedTransaction.from_dict(unsigned).hash()
-        v = next(v for v in (0, 1) if Account._recover_hash(digest, vrs=(v, r, s)) == WALLET)  # type: ignore[arg-type] # bytes, as it wants them
+        v = next(v for v in (0, 1) if Account._recover_hash(digest, vrs=(v, r, s)) == WALLET)
         return TypedTransaction.from_dict({**unsigned, "v": v, "r": r, "s": s}).encode()
 
     mine, theirs = microseconds(ours, 300), microseconds(bare, 100)

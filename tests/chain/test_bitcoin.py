@@ -37,7 +37,9 @@ def signed(key: PrivateKey, message: str, first: int) -> str:
 
 
 @pytest.mark.parametrize(("address", "message", "signature"), PUBLISHED)
-def test_what_others_published_is_accepted_in_base64_and_in_hex_and_for_no_other_message(address, message, signature):
+def test_what_others_published_is_accepted_in_base64_and_in_hex_and_for_no_other_message(
+    address: str, message: str, signature: str
+) -> None:
     check(parse_address(address), message, signature)
     check(parse_address(address), message, "0x" + base64.b64decode(signature).hex())
     with pytest.raises(BitcoinError, match=r"Another bitcoin key|No key"):

@@ -45,10 +45,10 @@ def test_a_bad_entry_is_named_by_its_place_alone(entry: str) -> None:
 
 
 def test_the_settings_never_show_a_url() -> None:
-    settings = ChainSettings(MEZO_RPC_URLS=f"https://h.test/{SECRET}")  # type: ignore[arg-type] # text, as the environment gives it
+    settings = ChainSettings(MEZO_RPC_URLS=f"https://h.test/{SECRET}")
     assert SECRET not in repr(settings)
     with pytest.raises(ValidationError):
-        ChainSettings(MEZO_RPC_URLS="nonsense")  # type: ignore[arg-type] # text, as the environment gives it
+        ChainSettings(MEZO_RPC_URLS="nonsense")
     with pytest.raises(ValidationError):
         ChainSettings(MUSD_TOKEN_ADDRESS="0x12")
 

@@ -125,7 +125,8 @@ async def test_a_lockdown_is_what_enough_operators_refuse_for_and_ends_when_one_
 ) -> None:
     async def send() -> str | None:
         await (broadcast_in_order(pool, SEVERAL) if several else broadcast(pool, RAW))
-        return pool.pause
+        paused: str | None = pool.pause
+        return paused
 
     refusal = {"code": -32000, "message": mezod.LOCKDOWN}
     for node in nodes:

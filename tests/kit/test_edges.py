@@ -41,9 +41,8 @@ def test_what_is_no_plain_amount_is_refused(text: str) -> None:
     ],
 )
 def test_hostile_json_is_refused_and_the_process_lives(raw: bytes) -> None:
-    import eth_account  # raises the recursion limit, which is what made this deadly
+    import eth_account  # noqa: F401 - raises the recursion limit, which is what made this deadly
 
-    assert eth_account.Account
     assert sys.getrecursionlimit() >= 1000
     with pytest.raises(json.MalformedJson):
         json.loads(raw)

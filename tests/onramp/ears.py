@@ -90,7 +90,7 @@ class World:
             said = f"{text}\n{dict(answer.headers)}"
         if expect is not None:
             assert status == expect, (method, path, status, text[:300])
-        body = json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
+        body: Any = json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
         handed = [body[name] for name in gives]
         for name, value in zip(gives, handed, strict=True):
             self.ears.secret(f"{name} of {path} {len(self.ears.markers)}", value)

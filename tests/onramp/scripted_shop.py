@@ -1,7 +1,7 @@
 """Purchases that wait for transfers of a scripted chain, which a test takes back, moves or lets fail; the worker and the database are real."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
@@ -99,10 +99,10 @@ class Shop:
         self.chain = Chain()
         self.clock = HandClock()
         self.database = database
-        self.session: Any = ScriptedSession(self.chain.speak)
+        self.session = ScriptedSession(self.chain.speak)
         self.hosts = [f"n{place}.test" for place in range(3)]
         configs = [NodeConfig(host, host, f"http://{host}/") for host in self.hosts]
-        self.pool = Pool(configs, chain_id=31611, session=self.session, clock=self.clock)
+        self.pool = Pool(configs, chain_id=31611, session=cast("Any", self.session), clock=self.clock)
         self.rules = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
         self.registry = CollectorRegistry()
         metrics = DeliveryMetrics(self.registry)

@@ -62,8 +62,8 @@ async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(start: An
             expected = status not in {401, 403} if may_enter(route.who, role) else status == 403
             if not expected or status == 500:
                 wrong.append((route.method, route.path, role, status))
-        for stranger, credential in STRANGERS.items():
-            status = await knock(service, route, credential)
+        for stranger, shown in STRANGERS.items():
+            status = await knock(service, route, shown)
             expected = status not in {401, 403} if may_enter(route.who, "nobody") else status == 401
             if not expected or status == 500:
                 wrong.append((route.method, route.path, stranger, status))

@@ -61,7 +61,7 @@ class Wire:
         self.gateway, self.sandbox, self.clock = gateway, sandbox, clock
 
     def fault(self, kind: str, **values: Any) -> None:
-        self.sandbox.faults.waiting.append(Fault(kind=kind, **values))  # type: ignore[arg-type] # as JSON would give it
+        self.sandbox.faults.waiting.append(Fault(kind=kind, **values))
 
     async def create(self, key: str = "ons_1-0") -> str:
         return (await self.gateway.create_session(COMMAND, idempotency_key=key)).id

@@ -51,7 +51,7 @@ PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
         (None, ["198.51.100.1"], "unknown"),
     ],
 )
-def test_the_client_is_the_right_most_address_that_is_no_proxy_of_ours(peer, forwarded, client) -> None:
+def test_the_client_is_the_right_most_address_that_is_no_proxy_of_ours(peer: str, forwarded: Any, client: str) -> None:
     assert client_address(peer, forwarded, PROXIES) == client
 
 
@@ -102,7 +102,8 @@ async def test_one_too_many_is_refused_with_when_to_come_back_and_stripe_is_let_
 
 async def test_every_route_that_is_limited_says_what_is_left_whatever_it_answers(start: Any) -> None:
     service = await start(RATE_LIMIT_CREATE="900/hour", RATE_LIMIT_READ="900/hour", RATE_LIMIT_AUTH="900/hour")
-    silent, loud = [], []
+    silent: list[Any] = []
+    loud: list[Any] = []
     for route in routes(load()):
         path = re.sub(r"{[^}]+}", "nothing_of_that_name", route.path)
         async with service.http.request(route.method, service.api + path) as answer:

@@ -162,7 +162,7 @@ async def test_only_our_tokens_open_and_an_old_secret_still_verifies(service_: A
     good = [jwt.encode(claims(), bytes.fromhex(OLD_SECRET), "HS256")]
     bad = [
         jwt.encode(claims(), b"x" * 32, "HS256"),
-        jwt.encode(claims(), None, "none"),
+        jwt.encode(claims(), "", "none"),
         jwt.encode(claims(), secret + secret, "HS512"),
         jwt.encode(claims(exp=datetime.now(UTC) - timedelta(seconds=1)), secret, "HS256"),
         jwt.encode(claims(aud="onramp:31612"), secret, "HS256"),

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -38,7 +39,7 @@ def chain() -> Iterator[DevChain]:
 async def buy(world: World, wallet: str, email: str) -> None:
     """A whole purchase: asked for, paid, paid out, proved, filed."""
     body = {"walletAddress": wallet, "sourceAmount": "5", "sourceCurrency": "usd", "email": email}
-    again = {"headers": {"Idempotency-Key": "a-key-of-enough-length"}, "json": body}
+    again: dict[str, Any] = {"headers": {"Idempotency-Key": "a-key-of-enough-length"}, "json": body}
     async with asyncio.timeout(PATIENCE):
         while True:
             async with world.http.post(f"{world.api}/api/v1/onramp/sessions", **again) as answer:
@@ -88,8 +89,8 @@ async def operate(world: World) -> str:
         while (await world.ask("GET", "/api/v1/admin/keys", admin))[0] != 200:
             await asyncio.sleep(0.2)
     order = {"role": "approver", "name": "ada", "person": "ada"}
-    invitation = {"json": order, "expect": 201}
-    _, made = await world.ask("POST", "/api/v1/admin/invitations", admin, gives=("link",), **invitation)
+    invitations = "/api/v1/admin/invitations"
+    _, made = await world.ask("POST", invitations, admin, gives=("link",), json=order, expect=201)
     token = world.ears.secret("the invitation's token", urlsplit(made["link"]).fragment)
     await world.ask("GET", f"/invitation?token={token}")
     _, ada = await world.ask("POST", "/api/v1/invitations/accept", json={"token": token}, gives=("secret",), expect=201)
@@ -155,13 +156,14 @@ async def broken(world: World, admin: str, token: str, body: dict[str, str]) -> 
     """Tables that are not there: faults of the database in the middle of a request, with tracebacks."""
     plain = await asyncpg.connect(world.environment["DATABASE_URL"])
     try:
-        for table, method, path, bearer, more in (
+        asked: tuple[tuple[str, str, str, str | None, dict[str, Any]], ...] = (
             ("privacy_contacts", "POST", "/api/v1/onramp/sessions", None, {"json": body}),
             ("login_nonces", "POST", "/api/v1/auth/nonce", None, {"json": {"address": SETTLEMENT}}),
             ("invitations", "POST", "/api/v1/invitations/accept", None, {"json": {"token": admin}}),
             ("api_key_secrets", "GET", "/api/v1/admin/keys", near(admin), {}),
             ("sessions", "GET", "/api/v1/onramp/sessions", token, {}),
-        ):
+        )
+        for table, method, path, bearer, more in asked:
             await plain.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
             await world.ask(method, path, bearer, expect=500, **more)
             await plain.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
@@ -189,7 +191,7 @@ async def commands(world: World, admin: str, email: str) -> None:
         "DATABASE_URL": f"postgresql://u:{world.ears.markers['DATABASE_URL']}@127.0.0.1:9/x",
         "STRIPE_API_BASE": DEAD,
     }
-    works: list[tuple[tuple[str, ...], dict[str, str]]] = [
+    works: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         (("doctor", "--json"), {}),
         (("doctor", "--json"), away),
         (("serve",), nonsense),

@@ -167,4 +167,4 @@ async def test_every_refusal_reads_the_same(service: Any) -> None:
         refusal([("Authorization", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIweCJ9.")]),
         refusal([("Authorization", "Basic YTpi")]),
     )
-    assert answers == [answers[0]] * 5 and answers[0][0] == 401
+    assert list(answers) == [answers[0]] * 5 and answers[0][0] == 401

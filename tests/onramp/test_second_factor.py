@@ -45,6 +45,13 @@ async def ask(
         return answer.status, await answer.json(content_type=None)
 
 
+def totp_of(begun: dict[str, Any]) -> pyotp.TOTP:
+    """What an app reads from the picture."""
+    totp = pyotp.parse_uri(begun["uri"])
+    assert isinstance(totp, pyotp.TOTP)
+    return totp
+
+
 def at(totp: pyotp.TOTP, steps: int = 0) -> str:
     return totp.at(int(time.time()) + 30 * steps)
 
@@ -63,7 +70,7 @@ async def test_an_enrolled_key_orders_with_codes_and_reads_without(service: Any)
     assert (status, refused["code"]) == (409, "otp_not_waiting")
     status, begun = await ask(service, "POST", f"{ME}/otp", admin)
     assert status == 201
-    totp = pyotp.parse_uri(begun["uri"])
+    totp = totp_of(begun)
     assert (totp.issuer, totp.secret) == ("Onramp", begun["secret"])
     assert (await ask(service, "POST", KEYS, admin, json=body))[0] == 201, "it waits for its first code"
     status, refused = await ask(service, "POST", f"{ME}/otp/confirm", admin, json={"code": wrong(totp)})
@@ -94,7 +101,7 @@ async def test_every_order_that_lets_money_go_or_people_in_asks_an_enrolled_key_
     """Derived from the route table: approve, resume and all the rest of theirs; reading asks for none."""
     key_id, secret = await make(service.database, role)
     _, begun = await ask(service, "POST", f"{ME}/otp", secret)
-    await ask(service, "POST", f"{ME}/otp/confirm", secret, json={"code": at(pyotp.parse_uri(begun["uri"]), -1)})
+    await ask(service, "POST", f"{ME}/otp/confirm", secret, json={"code": at(totp_of(begun), -1)})
     asked = set()
     for route in routes(load()):
         if role in MAY.get(route.who, ()):
@@ -116,7 +123,7 @@ async def test_one_is_invited_enrols_and_approves_with_a_code(service: Any) -> N
     assert (status, key["person"]) == (201, "eve")
     eve = key["secret"]
     _, begun = await ask(service, "POST", f"{ME}/otp", eve)
-    totp = pyotp.parse_uri(begun["uri"])
+    totp = totp_of(begun)
     assert (await ask(service, "POST", f"{ME}/otp/confirm", eve, json={"code": at(totp, -1)}))[0] == 200
     payout = f"/api/v1/treasury/payouts/{await owed(service, Fact.ASKED)}"
     until = time.monotonic() + 60

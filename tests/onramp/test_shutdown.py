@@ -71,7 +71,7 @@ async def test_a_create_under_way_is_answered_and_streams_end(sqlite_url: str, t
         _, made = await create()
         async with http.get(f"{api}/api/v1/onramp/sessions/{made['id']}/events") as stream:
             await stream.content.readuntil(b"\n\n")
-            app[SANDBOX].faults.waiting.append(Fault(kind="slow", method="POST", seconds=1.5))  # type: ignore[arg-type]
+            app[SANDBOX].faults.waiting.append(Fault(kind="slow", method="POST", seconds=1.5))
             slow = asyncio.create_task(create())
             await asyncio.sleep(0.5)
             process.send_signal(signal.SIGTERM)

@@ -55,7 +55,7 @@ async def test_a_payout_is_shown_with_its_history(service: Service) -> None:
     vera = await desk(service, "viewer", "vera")
     status, shown = await vera.get(f"/payouts/{payout_id}")
     assert status == 200
-    wanted = {"id": payout_id, "sessionId": "ons_1", "asset": "MUSD", "amount": "99.50", "to": BUYER}
+    wanted: dict[str, Any] = {"id": payout_id, "sessionId": "ons_1", "asset": "MUSD", "amount": "99.50", "to": BUYER}
     wanted |= {"status": "planned", "reason": None, "approvedBy": None, "transactionId": None, "txHash": None}
     assert {name: shown[name] for name in wanted} == wanted
     line = {"at": "2026-11-21T03:00:00.000Z", "from": None, "to": "planned", "by": "treasury", "note": ""}
@@ -95,7 +95,7 @@ async def test_a_sweep_and_a_transaction_are_shown(service: Service) -> None:
         await transactions.add_attempt(conn, taken, signed, intent=intent, now=NOW, ids=IDS)
     vera = await desk(service, "viewer", "vera")
     status, sweep = await vera.get(f"/sweeps/{made.id}")
-    wanted = {"asset": "MUSD", "amount": "1500.00", "to": SAFE, "status": "awaiting_approval"}
+    wanted: dict[str, Any] = {"asset": "MUSD", "amount": "1500.00", "to": SAFE, "status": "awaiting_approval"}
     wanted |= {"reason": "excess over ceiling", "proposedBy": "key_1", "approvedBy": None, "txHash": None}
     assert (status, {name: sweep[name] for name in wanted}) == (200, wanted)
     assert [(line["from"], line["to"]) for line in sweep["history"]] == [(None, "planned"), ("planned", "awaiting_approval")]  # fmt: skip

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import schemathesis
@@ -76,7 +76,7 @@ async def things(service: Any) -> dict[str, str]:
 
 
 def asks(operation: Any, headers: dict[str, str], there: str | None) -> Callable[[], None]:
-    @given(case=st.one_of(operation.as_strategy(mode) for mode in GenerationMode), real=st.booleans())
+    @given(case=st.one_of([operation.as_strategy(mode) for mode in GenerationMode]), real=st.booleans())
     @settings(
         max_examples=EXAMPLES, deadline=None, database=None, derandomize=not os.environ.get("PROVE"),
         phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck),
@@ -97,7 +97,7 @@ def ask_everything(api: str, who: str, credential: str | None, known: dict[str, 
     """What went wrong, a line each. Blocking: hypothesis drives it, in a thread beside the service's loop."""
     schema = schemathesis.openapi.from_url(f"{api}/openapi.json")
     wrong: list[str] = []
-    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = [cast("Any", result).ok() for result in schema.get_all_operations()]
     served = {f"{route.method} {route.path}" for route in routes(load())}
     wrong += [
         f"not in the document: {label}" for label in sorted(served - LEFT_OUT - {one.label for one in operations})

@@ -66,6 +66,9 @@ class KeySigner:
         if self.down:
             raise SignerUnavailable("The signer is down.")
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
     async def sign(self, intent: Intent) -> Signed:
         self.requests.append(intent)
         await self.probe()
@@ -138,7 +141,7 @@ class FakeChain:
         if tx is not None:
             parts = split_payout_calldata(tx.data)
             amount, value = (parts[1] if parts else 0), (0 if tx.to == WALLET else self.values[tx.hash])
-            held = self.balances.get(tx.to, self.balance)
+            held = self.balance if tx.to is None else self.balances.get(tx.to, self.balance)
             failed = self.reverts or amount > held or value > self.native
             if not failed and tx.to in self.balances:
                 self.balances[tx.to] -= amount

@@ -351,7 +351,7 @@ def live(part: int, count: int) -> str:
 
     Here.database, Here.loop = database, loop
     try:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis leaves it untyped
+        run_state_machine_as_test(
             seed(part)(Here),
             settings=settings(
                 max_examples=count,

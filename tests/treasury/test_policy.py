@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -138,7 +139,7 @@ def test_a_plan_over_a_thousand_holds_takes_less_than_five_milliseconds() -> Non
     assert min(took) < 0.005
 
 
-def changed(**musd: int | None) -> Terms:
+def changed(**musd: Any) -> Terms:
     return replace(TERMS, policy=replace(POLICY, assets={**POLICY.assets, "MUSD": replace(MUSD_RULES, **musd)}))
 
 

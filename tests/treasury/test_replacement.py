@@ -9,6 +9,7 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, FakeChain
 from tests.treasury.test_crash import dies_at
 from tests.treasury.world import BUYER, Crash, World
 from treasury.payouts import service as payouts
+from treasury.payouts.machine import Fact as PayoutFact
 from treasury.ports import OwnTransaction
 from treasury.signers.intent import Intent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed, SignerUnavailable
@@ -235,8 +236,8 @@ async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(
         row = await transactions.take_nonce(conn, later, second, now=now, ids=world.ids)
         await transactions.add_attempt(conn, row, signed, intent=later, now=now, ids=world.ids)
         await transactions.move(conn, row, TransactionFact.STORED, now=now)
-        await payouts.move(conn, second, payouts.Fact.TAKEN, now=now, transaction_id=row)
-        await payouts.move(conn, second, payouts.Fact.SIGNED, now=now, tx_hash=signed.hash)
+        await payouts.move(conn, second, PayoutFact.TAKEN, now=now, transaction_id=row)
+        await payouts.move(conn, second, PayoutFact.SIGNED, now=now, tx_hash=signed.hash)
     world.signer.requests.clear()
     await world.cycles(world.sender(), 10)
     assert [type(request) for request in world.signer.requests] == [SelfTransferIntent, TransferIntent]

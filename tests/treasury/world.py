@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.safe import SafeState
 from chain.types import to_checksum
 from kit.database import Database
 from kit.ids import RandomIds
@@ -94,6 +95,10 @@ class Cold:
         self.behind = 0
         self.asked = 0
         self._chain = chain
+
+    async def read(self) -> SafeState:
+        message = "a sender sends by the verdict alone; what it was made of is for those who refill"
+        raise AssertionError(message)
 
     async def verify(self) -> Verified | Unverified:
         self.asked += 1

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
+from onramp.sandbox.app import SANDBOX, SandboxConfig, make_sandbox
+from onramp.sandbox.app import Sandbox as Account
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 KEY = "sk_test_1"
@@ -37,13 +38,14 @@ class Answer:
 
     @property
     def code(self) -> str | None:
-        return self.body["error"].get("code")
+        code: str | None = self.body["error"].get("code")
+        return code
 
 
 @dataclass(slots=True)
 class Sandbox:
     url: str
-    account: Sandbox
+    account: Account
     http: aiohttp.ClientSession
 
     async def call(self, method: str, path: str, *, key: str = KEY, **options: Any) -> Answer:
@@ -67,7 +69,8 @@ class Sandbox:
     async def create(self, **changes: str) -> dict[str, Any]:
         answer = await self.post(ORDER | changes)
         assert answer.status == 200, answer.body
-        return answer.body
+        session: dict[str, Any] = answer.body
+        return session
 
     async def advance(self, session: dict[str, Any], status: str, **more: Any) -> Answer:
         return await self.control(f"onramp_sessions/{session['id']}/advance", status=status, **more)
@@ -75,7 +78,8 @@ class Sandbox:
     async def deliveries(self, session: dict[str, Any], count: int) -> list[dict[str, Any]]:
         async with asyncio.timeout(60):
             while True:
-                shown = (await self.get(f"/sandbox/onramp_sessions/{session['id']}")).body["deliveries"]
+                found = await self.get(f"/sandbox/onramp_sessions/{session['id']}")
+                shown: list[dict[str, Any]] = found.body["deliveries"]
                 if len(shown) >= count:
                     return shown
                 await asyncio.sleep(0.01)

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.onramp.sandbox.conftest import Sandbox, Start
+
 SESSIONS = "/v1/crypto/onramp_sessions"
 WALLET = "0x" + "ab" * 20
 SHAPE = json.loads((Path(__file__).parent / "stripe-16.1.0a4.json").read_text())
 PAIR = {"destination_currency": "usdc", "destination_network": "ethereum"}
 
 
-async def test_the_session_has_exactly_the_fields_of_stripes_own_class(sandbox):
+async def test_the_session_has_exactly_the_fields_of_stripes_own_class(sandbox: Sandbox) -> None:
     session = await sandbox.create()
     await sandbox.advance(session, "fulfillment_complete")
     session = (await sandbox.get(f"{SESSIONS}/{session['id']}")).body
@@ -24,7 +26,7 @@ async def test_the_session_has_exactly_the_fields_of_stripes_own_class(sandbox):
     assert sorted(details["wallet_addresses"]) == SHAPE["wallet_addresses"]
 
 
-async def test_the_echo_of_an_order(sandbox):
+async def test_the_echo_of_an_order(sandbox: Sandbox) -> None:
     session = await sandbox.create()
     details = session["transaction_details"]
 
@@ -44,7 +46,7 @@ async def test_the_echo_of_an_order(sandbox):
     assert (details["source_amount"], details["destination_amount"]) == ("100.00", None)
 
 
-async def test_an_empty_order_is_a_bare_session_with_the_full_lists(sandbox):
+async def test_an_empty_order_is_a_bare_session_with_the_full_lists(sandbox: Sandbox) -> None:
     answer = await sandbox.post()
     details = answer.body["transaction_details"]
 
@@ -63,7 +65,9 @@ async def test_an_empty_order_is_a_bare_session_with_the_full_lists(sandbox):
         ("sol", "solana", "1.5", "1.500000000"),
     ],
 )
-async def test_a_destination_amount_is_echoed_to_the_assets_precision(sandbox, currency, network, asked, echoed):
+async def test_a_destination_amount_is_echoed_to_the_assets_precision(
+    sandbox: Sandbox, currency: str, network: str, asked: str, echoed: str
+) -> None:
     order = {"destination_currency": currency, "destination_network": network, "destination_amount": asked}
     assert (await sandbox.post(order)).body["transaction_details"]["destination_amount"] == echoed
 
@@ -136,7 +140,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("order", "code", "param"), REFUSED)
-async def test_an_impossible_order_is_refused_with_stripes_code(sandbox, order, code, param):
+async def test_an_impossible_order_is_refused_with_stripes_code(
+    sandbox: Sandbox, order: dict[str, str], code: str, param: str | None
+) -> None:
     answer = await sandbox.post(order)
 
     assert answer.status == 400
@@ -145,27 +151,27 @@ async def test_an_impossible_order_is_refused_with_stripes_code(sandbox, order, 
     assert len(sandbox.account.store.sessions) == 0
 
 
-async def test_an_account_without_a_business_name_cannot_sell(start):
+async def test_an_account_without_a_business_name_cannot_sell(start: Start) -> None:
     answer = await (await start(merchant_ready=False)).post()
     assert answer.code == "crypto_onramp_merchant_not_properly_setup"
 
 
-async def test_amounts_outside_the_accounts_limits_are_refused(start):
+async def test_amounts_outside_the_accounts_limits_are_refused(start: Start) -> None:
     sandbox = await start(minimum_amount=Decimal(5), maximum_amount=Decimal(10))
     codes = [(await sandbox.post({"source_amount": text, "source_currency": "usd"})).code for text in ("4.99", "10.01")]
     assert codes == ["crypto_onramp_amount_below_minimum", "crypto_onramp_amount_above_maximum"]
 
 
-async def test_a_json_body_is_refused(sandbox):
+async def test_a_json_body_is_refused(sandbox: Sandbox) -> None:
     assert (await sandbox.call("POST", SESSIONS, json={"source_currency": "usd"})).status == 400
 
 
-async def test_metadata_keys_may_be_digits(sandbox):
+async def test_metadata_keys_may_be_digits(sandbox: Sandbox) -> None:
     session = await sandbox.create(**{"metadata[0]": "a", "metadata[1]": "b"})
     assert session["metadata"] == {"session_id": "ons_1", "0": "a", "1": "b"}
 
 
-async def test_the_first_surface_ignores_flat_fields_without_a_word(start):
+async def test_the_first_surface_ignores_flat_fields_without_a_word(start: Start) -> None:
     sandbox = await start(flat_fields=False)
     details = (await sandbox.create())["transaction_details"]
 
@@ -175,7 +181,7 @@ async def test_the_first_surface_ignores_flat_fields_without_a_word(start):
     assert "destination_currencies" not in details
 
 
-async def test_the_first_surface_takes_nested_fields_by_their_old_names(start):
+async def test_the_first_surface_takes_nested_fields_by_their_old_names(start: Start) -> None:
     sandbox = await start(flat_fields=False)
     order = {
         "transaction_details[supported_destination_networks][]": "base",
@@ -189,14 +195,14 @@ async def test_the_first_surface_takes_nested_fields_by_their_old_names(start):
     assert wrong.body["error"]["param"] == "transaction_details[destination_currencies]"
 
 
-async def test_an_older_account_opts_in_to_the_second_surface_by_header(start):
+async def test_an_older_account_opts_in_to_the_second_surface_by_header(start: Start) -> None:
     sandbox = await start(flat_fields=False)
     version = {"Stripe-Version": "2026-03-25.dahlia;crypto_onramp_beta=v2"}
     answer = await sandbox.post({"source_amount": "5", "source_currency": "eur"}, **version)
     assert answer.body["transaction_details"]["source_amount"] == "5.00"
 
 
-async def test_an_account_without_the_entitlement_may_not_send_the_beta_header(start):
+async def test_an_account_without_the_entitlement_may_not_send_the_beta_header(start: Start) -> None:
     sandbox = await start(beta_entitled=False)
     answer = await sandbox.post(None, **{"Stripe-Version": "2026-03-25.dahlia;crypto_onramp_beta=v2"})
     assert answer.status == 400

@@ -1,28 +1,31 @@
 """The page's own calls: what the buyer may see, change and pay."""
 
 import asyncio
+from typing import Any
 
 import pytest
+
+from tests.onramp.sandbox.conftest import Answer, Sandbox, Shop
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 CARD = "4242 4242 4242 4242"
 
 
-def hash_of(session):
-    return session["redirect_url"].rpartition("=")[2]
+def hash_of(session: dict[str, Any]) -> str:
+    return str(session["redirect_url"]).rpartition("=")[2]
 
 
-async def ask(sandbox, what, session, **body):
+async def ask(sandbox: Sandbox, what: str, session: dict[str, Any], **body: Any) -> Answer:
     return await sandbox.call(
         "POST", f"/pay/{what}", json={"key": hash_of(session)} | body, headers={"Authorization": ""}
     )
 
 
-async def status_of(sandbox, session):
-    return (await sandbox.get(f"{SESSIONS}/{session['id']}")).body["status"]
+async def status_of(sandbox: Sandbox, session: dict[str, Any]) -> str:
+    return str((await sandbox.get(f"{SESSIONS}/{session['id']}")).body["status"])
 
 
-async def test_a_test_card_takes_the_session_to_its_end(sandbox, shop):
+async def test_a_test_card_takes_the_session_to_its_end(sandbox: Sandbox, shop: Shop) -> None:
     session = await sandbox.create()
     seen = await ask(sandbox, "state", session)
     paid = await ask(sandbox, "confirm", session, number=CARD)
@@ -36,28 +39,28 @@ async def test_a_test_card_takes_the_session_to_its_end(sandbox, shop):
 
 
 @pytest.mark.parametrize("number", ["4000 0000 0000 0002", "1234", ""])
-async def test_a_card_that_fails_leaves_the_session_at_the_payment(sandbox, number):
+async def test_a_card_that_fails_leaves_the_session_at_the_payment(sandbox: Sandbox, number: str) -> None:
     session = await sandbox.create()
     answer = await ask(sandbox, "confirm", session, number=number)
     assert answer.status == 402
     assert await status_of(sandbox, session) == "requires_payment"
 
 
-async def test_the_client_secret_lets_in_too_and_nothing_else_does(sandbox):
+async def test_the_client_secret_lets_in_too_and_nothing_else_does(sandbox: Sandbox) -> None:
     session = await sandbox.create()
     keys = [session["client_secret"], session["id"], session["id"] + "_secret_x", "", "nonsense"]
     statuses = [(await ask(sandbox, "state", session, key=key)).status for key in keys]
     assert statuses == [200, 404, 404, 404, 404]
 
 
-async def test_no_secret_is_told_to_the_page(sandbox):
+async def test_no_secret_is_told_to_the_page(sandbox: Sandbox) -> None:
     session = await sandbox.create()
     text = str((await ask(sandbox, "state", session)).body)
     assert "_secret_" not in text
     assert "sk_test" not in text
 
 
-async def test_the_amount_can_be_edited_and_is_what_is_paid(sandbox, shop):
+async def test_the_amount_can_be_edited_and_is_what_is_paid(sandbox: Sandbox, shop: Shop) -> None:
     session = await sandbox.create()
     seen = await ask(sandbox, "state", session, source_amount="25.50")
     await ask(sandbox, "confirm", session, source_amount="25.50", number=CARD)
@@ -79,13 +82,13 @@ async def test_the_amount_can_be_edited_and_is_what_is_paid(sandbox, shop):
         {"source_amount": 5},
     ],
 )
-async def test_what_is_locked_pinned_or_nonsense_is_refused(sandbox, edit):
+async def test_what_is_locked_pinned_or_nonsense_is_refused(sandbox: Sandbox, edit: dict[str, Any]) -> None:
     session = await sandbox.create()
     assert (await ask(sandbox, "confirm", session, number=CARD, **edit)).status == 400
     assert await status_of(sandbox, session) == "requires_payment"
 
 
-async def test_an_open_session_lets_the_buyer_choose_wallet_and_network(sandbox, shop):
+async def test_an_open_session_lets_the_buyer_choose_wallet_and_network(sandbox: Sandbox, shop: Shop) -> None:
     session = (await sandbox.post()).body
     missing = await ask(sandbox, "confirm", session, number=CARD)
     wallet = "0x" + "cd" * 20
@@ -98,14 +101,14 @@ async def test_an_open_session_lets_the_buyer_choose_wallet_and_network(sandbox,
     assert (details["wallet_address"], details["destination_network"]) == (wallet, "base")
 
 
-async def test_two_payments_at_once_are_one(sandbox, shop):
+async def test_two_payments_at_once_are_one(sandbox: Sandbox, shop: Shop) -> None:
     session = await sandbox.create()
     answers = await asyncio.gather(*(ask(sandbox, "confirm", session, number=CARD) for _ in range(5)))
     await shop.wait(3)
     assert sorted(answer.status for answer in answers) == [200, 400, 400, 400, 400]
 
 
-async def test_the_page_may_be_framed_and_loads_nothing_from_elsewhere(sandbox):
+async def test_the_page_may_be_framed_and_loads_nothing_from_elsewhere(sandbox: Sandbox) -> None:
     page = await sandbox.call("GET", "/pay")
     script = await sandbox.call("GET", "/sandbox/stripe-onramp.js")
 

@@ -2,10 +2,13 @@
 
 import os
 import shutil
+from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import FrameLocator, Page, async_playwright, expect
+
+from tests.onramp.sandbox.conftest import Sandbox, Serve
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SESSIONS = "/v1/crypto/onramp_sessions"
@@ -22,7 +25,7 @@ session.mount("#pay");
 
 
 @pytest.fixture
-async def page():
+async def page() -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = await browser.new_page(viewport={"width": 375, "height": 800})
@@ -34,14 +37,14 @@ async def page():
         assert faults == []
 
 
-async def pay(form, number):
+async def pay(form: Page | FrameLocator, number: str) -> None:
     await form.get_by_test_id("card-number").fill(number)
     await form.get_by_test_id("card-expiry").fill("12 / 34")
     await form.get_by_test_id("card-cvc").fill("123")
     await form.get_by_test_id("pay").click()
 
 
-async def test_a_person_edits_the_amount_is_declined_and_pays(page, sandbox):
+async def test_a_person_edits_the_amount_is_declined_and_pays(page: Page, sandbox: Sandbox) -> None:
     session = await sandbox.create()
     await page.goto(f"{sandbox.url}/pay?{session['redirect_url'].rpartition('?')[2]}")
     await expect(page.get_by_test_id("total")).to_have_text("$104.10")
@@ -59,7 +62,7 @@ async def test_a_person_edits_the_amount_is_declined_and_pays(page, sandbox):
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-async def test_an_open_session_offers_wallet_and_asset(page, sandbox):
+async def test_an_open_session_offers_wallet_and_asset(page: Page, sandbox: Sandbox) -> None:
     session = (await sandbox.post()).body
     await page.goto(f"{sandbox.url}/pay?{session['redirect_url'].rpartition('?')[2]}")
     await page.get_by_test_id("wallet-address").fill("0x" + "cd" * 20)
@@ -72,7 +75,9 @@ async def test_an_open_session_offers_wallet_and_asset(page, sandbox):
     ] == "base"
 
 
-async def test_the_script_frames_the_page_in_a_shop_and_tells_what_happens(page, sandbox, serve):
+async def test_the_script_frames_the_page_in_a_shop_and_tells_what_happens(
+    page: Page, sandbox: Sandbox, serve: Serve
+) -> None:
     session = await sandbox.create()
 
     async def shop_page(_request: web.Request) -> web.Response:
@@ -90,6 +95,6 @@ async def test_the_script_frames_the_page_in_a_shop_and_tells_what_happens(page,
     assert await page.evaluate("Number(document.querySelector('iframe').getAttribute('height')) < 620")
 
 
-async def test_an_address_that_names_no_payment_says_so(page, sandbox):
+async def test_an_address_that_names_no_payment_says_so(page: Page, sandbox: Sandbox) -> None:
     await page.goto(f"{sandbox.url}/pay?session_hash=nonsense")
     await expect(page.get_by_test_id("stage")).to_have_text("This payment cannot be shown")

@@ -5,10 +5,13 @@ import re
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 import stripe
+
+from tests.onramp.sandbox.conftest import Sandbox, Shop
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,18 +27,18 @@ ORDER = {
 }
 
 
-def client_of(url, http, **options):
+def client_of(url: str, http: aiohttp.ClientSession, **options: Any) -> stripe.StripeClient:
     return stripe.StripeClient(
         "sk_test_1", base_addresses={"api": url}, http_client=stripe.AIOHTTPClient(timeout=5, session=http), **options
     )
 
 
 @pytest.fixture
-def client(sandbox):
+def client(sandbox: Sandbox) -> stripe.StripeClient:
     return client_of(sandbox.url, sandbox.http)
 
 
-async def test_create_read_and_list(client, sandbox):
+async def test_create_read_and_list(client: stripe.StripeClient, sandbox: Sandbox) -> None:
     made = await client.raw_request_async("post", SESSIONS, idempotency_key="k1", **ORDER)
     again = await client.raw_request_async("post", SESSIONS, idempotency_key="k1", **ORDER)
     read = await client.raw_request_async("get", f"{SESSIONS}/{made.data['id']}")
@@ -48,7 +51,7 @@ async def test_create_read_and_list(client, sandbox):
     assert re.match("req_", made.headers["Request-Id"])
 
 
-async def test_its_errors_are_the_ones_the_client_knows(client, sandbox):
+async def test_its_errors_are_the_ones_the_client_knows(client: stripe.StripeClient, sandbox: Sandbox) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refused:
         await client.raw_request_async("post", SESSIONS, source_amount="5")
     assert refused.value.code == "crypto_onramp_missing_source_currency"
@@ -67,14 +70,14 @@ async def test_its_errors_are_the_ones_the_client_knows(client, sandbox):
         ).raw_request_async("get", SESSIONS)
 
 
-async def test_its_own_retry_ends_with_one_session(sandbox):
+async def test_its_own_retry_ends_with_one_session(sandbox: Sandbox) -> None:
     await sandbox.control("faults", kind="500_before")
     client = client_of(sandbox.url, sandbox.http, max_network_retries=1)
     await client.raw_request_async("post", SESSIONS, **ORDER)
     assert len(sandbox.account.store.sessions) == 1
 
 
-async def test_the_sandbox_runs_alone(shop):
+async def test_the_sandbox_runs_alone(shop: Shop) -> None:
     given = ["--port", "0", "--secret-key", "sk_test_1", "--webhook-url", shop.url, "--webhook-secret", "whsec_alone"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "onramp.sandbox", *given, cwd=ROOT, stdout=asyncio.subprocess.PIPE

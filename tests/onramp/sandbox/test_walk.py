@@ -7,11 +7,15 @@ import time
 import pytest
 import stripe
 
+from tests.onramp.sandbox.conftest import Sandbox, Shop, Start
+
 SESSIONS = "/v1/crypto/onramp_sessions"
 STEPS = ["requires_payment", "fulfillment_processing", "fulfillment_complete"]
 
 
-async def test_a_walk_passes_every_state_with_an_event_each_and_none_for_the_making(sandbox, shop):
+async def test_a_walk_passes_every_state_with_an_event_each_and_none_for_the_making(
+    sandbox: Sandbox, shop: Shop
+) -> None:
     session = await sandbox.create()
     answer = await sandbox.advance(session, "fulfillment_complete", destination_amount="99.50")
     events = await shop.wait(3)
@@ -26,7 +30,7 @@ async def test_a_walk_passes_every_state_with_an_event_each_and_none_for_the_mak
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("usd", "100.000000"), ("eur", "108.000000")])
-async def test_what_is_delivered_is_what_was_paid_fees_on_top(sandbox, currency, amount):
+async def test_what_is_delivered_is_what_was_paid_fees_on_top(sandbox: Sandbox, currency: str, amount: str) -> None:
     session = await sandbox.create(source_currency=currency)
     shown = (await sandbox.advance(session, "fulfillment_complete")).body["session"]
     assert shown["transaction_details"]["destination_amount"] == amount
@@ -43,7 +47,7 @@ async def test_what_is_delivered_is_what_was_paid_fees_on_top(sandbox, currency,
         ("requires_payment", "expired"),
     ],
 )
-async def test_an_illegal_move_is_refused_and_changes_nothing(sandbox, reached, target):
+async def test_an_illegal_move_is_refused_and_changes_nothing(sandbox: Sandbox, reached: str, target: str) -> None:
     session = await sandbox.create()
     await sandbox.advance(session, reached)
     answer = await sandbox.advance(session, target)
@@ -53,14 +57,14 @@ async def test_an_illegal_move_is_refused_and_changes_nothing(sandbox, reached, 
 
 
 @pytest.mark.parametrize("reached", ["initialized", "requires_payment", "fulfillment_processing"])
-async def test_what_is_not_over_can_be_rejected(sandbox, reached):
+async def test_what_is_not_over_can_be_rejected(sandbox: Sandbox, reached: str) -> None:
     session = await sandbox.create()
     if reached != "initialized":
         await sandbox.advance(session, reached)
     assert (await sandbox.advance(session, "rejected")).body["session"]["status"] == "rejected"
 
 
-async def test_a_buyers_edits_are_what_is_paid(sandbox):
+async def test_a_buyers_edits_are_what_is_paid(sandbox: Sandbox) -> None:
     session = (await sandbox.post({"source_amount": "100", "source_currency": "usd"})).body
     wallet = "0x" + "cd" * 20
     edits = {
@@ -77,13 +81,13 @@ async def test_a_buyers_edits_are_what_is_paid(sandbox):
     assert (details["wallet_address"], details["destination_network"]) == (wallet, "base")
 
 
-async def test_an_unknown_order_to_the_sandbox_is_refused(sandbox):
+async def test_an_unknown_order_to_the_sandbox_is_refused(sandbox: Sandbox) -> None:
     session = await sandbox.create()
     assert (await sandbox.advance(session, "rejected", colour="red")).status == 400
     assert (await sandbox.advance(session, "rejected", events="thrice")).status == 400
 
 
-async def test_every_attempt_is_signed_for_stripes_own_verifier(start, shop):
+async def test_every_attempt_is_signed_for_stripes_own_verifier(start: Start, shop: Shop) -> None:
     sandbox = await start(webhook_secrets=("whsec_old", "whsec_new"))
     await sandbox.advance(await sandbox.create(), "requires_payment")
     await shop.wait(1)
@@ -98,7 +102,7 @@ async def test_every_attempt_is_signed_for_stripes_own_verifier(start, shop):
         stripe.WebhookSignature.verify_header(body.decode(), header, "whsec_other", 300)
 
 
-async def test_a_refused_event_is_sent_again_the_same_with_a_new_signature(sandbox, shop):
+async def test_a_refused_event_is_sent_again_the_same_with_a_new_signature(sandbox: Sandbox, shop: Shop) -> None:
     shop.answers = [500, 302, 200]
     session = await sandbox.create()
     await sandbox.advance(session, "requires_payment")
@@ -113,7 +117,9 @@ async def test_a_refused_event_is_sent_again_the_same_with_a_new_signature(sandb
     assert len({header for _, header in shop.received}) == 3
 
 
-async def test_after_the_last_attempt_the_event_is_found_undelivered_and_can_be_sent_by_hand(sandbox, shop):
+async def test_after_the_last_attempt_the_event_is_found_undelivered_and_can_be_sent_by_hand(
+    sandbox: Sandbox, shop: Shop
+) -> None:
     shop.answers = [500] * 4
     session = await sandbox.create()
     await sandbox.advance(session, "requires_payment")
@@ -127,7 +133,7 @@ async def test_after_the_last_attempt_the_event_is_found_undelivered_and_can_be_
     assert (await sandbox.get(f"/v1/events/{event['id']}")).body["pending_webhooks"] == 0
 
 
-async def test_events_twice_late_and_none(sandbox, shop):
+async def test_events_twice_late_and_none(sandbox: Sandbox, shop: Shop) -> None:
     session = await sandbox.create()
     await sandbox.advance(session, "requires_payment", events="none")
     await sandbox.advance(session, "fulfillment_processing", events="twice")
@@ -142,7 +148,7 @@ async def test_events_twice_late_and_none(sandbox, shop):
     assert len((await sandbox.get("/v1/events")).body["data"]) == 3
 
 
-async def test_an_event_is_a_snapshot_of_its_moment(sandbox, shop):
+async def test_an_event_is_a_snapshot_of_its_moment(sandbox: Sandbox, shop: Shop) -> None:
     await sandbox.control("chaos", reverse=True)
     await sandbox.advance(await sandbox.create(), "fulfillment_complete")
     events = await shop.wait(3)
@@ -150,7 +156,7 @@ async def test_an_event_is_a_snapshot_of_its_moment(sandbox, shop):
     assert events[-1]["data"]["object"]["transaction_details"]["transaction_id"] is None
 
 
-async def test_twin_events_have_different_ids_and_the_same_object(sandbox, shop):
+async def test_twin_events_have_different_ids_and_the_same_object(sandbox: Sandbox, shop: Shop) -> None:
     await sandbox.control("chaos", twin=True)
     await sandbox.advance(await sandbox.create(), "requires_payment")
     one, two = await shop.wait(2)
@@ -158,7 +164,7 @@ async def test_twin_events_have_different_ids_and_the_same_object(sandbox, shop)
     assert one["data"] == two["data"]
 
 
-async def test_a_lost_event_is_never_sent(sandbox, shop):
+async def test_a_lost_event_is_never_sent(sandbox: Sandbox, shop: Shop) -> None:
     await sandbox.control("chaos", lose=2)
     session = await sandbox.create()
     await sandbox.advance(session, "fulfillment_complete")
@@ -167,7 +173,7 @@ async def test_a_lost_event_is_never_sent(sandbox, shop):
     assert len(shop.received) == 1
 
 
-async def test_stale_and_wrongly_signed_attempts_fail_verification(sandbox, shop):
+async def test_stale_and_wrongly_signed_attempts_fail_verification(sandbox: Sandbox, shop: Shop) -> None:
     await sandbox.control("chaos", stale=1)
     await sandbox.advance(await sandbox.create(), "requires_payment")
     await shop.wait(1)
@@ -180,20 +186,20 @@ async def test_stale_and_wrongly_signed_attempts_fail_verification(sandbox, shop
             stripe.WebhookSignature.verify_header(body.decode(), header, "whsec_first", 300)
 
 
-async def test_jitter_lets_events_overtake_each_other_and_loses_none(sandbox, shop):
+async def test_jitter_lets_events_overtake_each_other_and_loses_none(sandbox: Sandbox, shop: Shop) -> None:
     await sandbox.control("chaos", jitter=0.05, duplicate=True)
     for _ in range(5):
         await sandbox.advance(await sandbox.create(), "fulfillment_complete")
     assert len({event["id"] for event in await shop.wait(30)}) == 15
 
 
-async def test_the_older_event_name_by_switch(start, shop):
+async def test_the_older_event_name_by_switch(start: Start, shop: Shop) -> None:
     sandbox = await start(event_type="crypto.onramp_session_updated")
     await sandbox.advance(await sandbox.create(), "requires_payment")
     assert (await shop.wait(1))[0]["type"] == "crypto.onramp_session_updated"
 
 
-async def test_the_endpoint_can_be_moved_and_its_secret_rolled(sandbox, shop):
+async def test_the_endpoint_can_be_moved_and_its_secret_rolled(sandbox: Sandbox, shop: Shop) -> None:
     await sandbox.control("endpoint", url=None)
     session = await sandbox.create()
     await sandbox.advance(session, "requires_payment")
@@ -207,7 +213,7 @@ async def test_the_endpoint_can_be_moved_and_its_secret_rolled(sandbox, shop):
     assert stripe.WebhookSignature.verify_header(body.decode(), header, "whsec_second", 300)
 
 
-async def test_a_receiver_that_is_not_there_is_tried_until_the_schedule_ends(start):
+async def test_a_receiver_that_is_not_there_is_tried_until_the_schedule_ends(start: Start) -> None:
     sandbox = await start(webhook_url="http://127.0.0.1:9/hook", retries=(1.0,))
     session = await sandbox.create()
     await sandbox.advance(session, "requires_payment")

@@ -44,7 +44,7 @@ class SoftHsm:
         return self._spki
 
     async def sign(self, digest: bytes) -> KeySignature:
-        raw = bytes(self._private.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
+        raw = bytes(self.private.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
         r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
         return KeySignature(encode_dss_signature(r, s), "hsm-" + secrets.token_hex(8))
 

@@ -31,13 +31,20 @@ class ChainSettings(BaseModel):
         try:
             deployment(value)
         except LookupError as error:
-            raise ValueError(str(error)) from error
+            message = "is no chain that contracts/deployments describes: 31611 is Mezo testnet, 31612 Mezo mainnet"
+            raise ValueError(message) from error
         return value
 
-    @field_validator("MEZO_RPC_URLS", "SPECTRUM_RPC_URLS")
+    @field_validator("MEZO_RPC_URLS")
     @classmethod
-    def _nodes_can_be_read(cls, value: SecretStr) -> SecretStr:
+    def _public_nodes_can_be_read(cls, value: SecretStr) -> SecretStr:
         parse_nodes(value.get_secret_value())
+        return value
+
+    @field_validator("SPECTRUM_RPC_URLS")
+    @classmethod
+    def _private_nodes_can_be_read(cls, value: SecretStr) -> SecretStr:
+        parse_nodes("", value.get_secret_value())
         return value
 
     @field_validator("MEZO_WS_URLS")
@@ -53,7 +60,7 @@ class ChainSettings(BaseModel):
             try:
                 read_nodes(value)
             except OSError as error:
-                message = f"{value} cannot be read: {error.strerror}"
+                message = f"the file cannot be read ({error.strerror})"
                 raise ValueError(message) from error
         return value
 

@@ -10,7 +10,7 @@ from kit.group import Gather
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.http.routes import GUARD, LIMITER, Route, add_routes
 from kit.worker import Runner
-from onramp import checks, governing, operating
+from onramp import checks, governing, operating, values
 from onramp.api_keys import routes as key_routes
 from onramp.api_keys.keeper import Keeper
 from onramp.audit import routes as audit_routes
@@ -32,7 +32,7 @@ from onramp.sessions import routes as session_routes
 from onramp.sessions import service as session_service
 from onramp.sessions.live import Live
 from onramp.sessions.model import Session
-from onramp.settings import Settings, networks
+from onramp.settings import Settings
 from onramp.starting import prepare, refuse_wrong_key
 from onramp.telemetry import TRACES, traced
 from onramp.treasury_api import book_orders, pausing, payout_orders, policy_orders, refills, sweep_orders
@@ -54,7 +54,7 @@ def make_limiter(core: Core) -> Limiter:
         "read": parse_rate(settings.RATE_LIMIT_READ),
         "auth": parse_rate(settings.RATE_LIMIT_AUTH),
     }
-    return Limiter(counts, rates, networks(settings.TRUSTED_PROXIES), core.clock, core.registry)
+    return Limiter(counts, rates, values.networks(settings.TRUSTED_PROXIES), core.clock, core.registry)
 
 
 def routes(settings: Settings) -> list[Route]:
@@ -153,8 +153,8 @@ def make_app(
                     core.clock,
                     webhook_metrics,
                     (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
-                    allowed=networks(settings.STRIPE_WEBHOOK_ADDRESSES),
-                    trusted=networks(settings.TRUSTED_PROXIES),
+                    allowed=values.networks(settings.STRIPE_WEBHOOK_ADDRESSES),
+                    trusted=values.networks(settings.TRUSTED_PROXIES),
                 ),
                 quotes=Quotes(core.database, core.stripe, core.rules, core.clock),
                 tokens=tokens,

@@ -14,9 +14,11 @@ SETTLEMENT_NETWORKS: Final = frozenset({"ethereum", "base", "polygon", "avalanch
 """EVM networks on which Stripe delivers USDC (docs.stripe.com/crypto/onramp/standalone-onramp-guide, and its 2026 previews)."""
 
 
-def problems_of(settings: "Settings") -> list[str]:
-    """Why the service must not start with these, a sentence each."""
-    return [*_of_money(settings), *(_of_production(settings) if settings.is_production else ())]
+def problems_of(settings: "Settings", *, to_run: bool) -> list[str]:
+    """Why the service must not start with these, a sentence each; a command that does not sell (not `to_run`) needs less."""
+    if settings.is_production:
+        return [*_of_money(settings), *_of_production(settings)]
+    return [*_of_money(settings), *(_of_selling(settings) if to_run else ())]
 
 
 def guessable(settings: "Settings") -> list[str]:
@@ -53,9 +55,31 @@ def _of_money(settings: "Settings") -> list[str]:
         settings.cold_pin(settings.CHAIN_ID)
     except ValueError as error:
         problems.append(str(error))
+    try:
+        settings.nodes()
+    except (OSError, ValueError) as error:
+        problems.append(str(error))
     secret = settings.STRIPE_SECRET_KEY.get_secret_value()
     if settings.CHAIN_ID == MAINNET and secret.startswith(("sk_test_", "rk_test_")):
         problems.append("STRIPE_SECRET_KEY is a test key, and CHAIN_ID 31612 pays real money")
+    return problems
+
+
+def _of_selling(settings: "Settings") -> list[str]:
+    """In development nothing need be set to start; but whoever can sell must be able to deliver what is sold."""
+    if settings.DELIVERY_MODE != "payout" or not settings.STRIPE_SECRET_KEY.get_secret_value():
+        return []
+    needed = {
+        "SETTLEMENT_ADDRESS": (settings.SETTLEMENT_ADDRESS, "where Stripe delivers"),
+        "HOT_WALLET_ADDRESS": (settings.hot_wallet, "which wallet pays buyers"),
+    }
+    problems = [
+        f"{name} is missing: with DELIVERY_MODE payout and STRIPE_SECRET_KEY set it says {what}"
+        for name, (value, what) in needed.items()
+        if not value
+    ]
+    if settings.HOT_WALLET_KEYSTORE is not None and not settings.HOT_WALLET_PASSWORD.get_secret_value():
+        problems.append("HOT_WALLET_PASSWORD is missing: it opens HOT_WALLET_KEYSTORE")
     return problems
 
 
@@ -71,7 +95,7 @@ def _of_production(settings: "Settings") -> list[str]:
     if settings.DELIVERY_MODE == "payout":
         required |= {
             "SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS,
-            "HOT_WALLET_ADDRESS": settings.HOT_WALLET_ADDRESS or "",
+            "HOT_WALLET_ADDRESS": settings.HOT_WALLET_ADDRESS,
         }
         if settings.HOT_WALLET_SIGNER == "local":
             problems.append(

@@ -76,7 +76,7 @@ def session_rules(settings: Settings) -> SessionRules:
         mode=settings.DELIVERY_MODE,
         chain_id=settings.CHAIN_ID,
         token=token,
-        hot_wallet=settings.HOT_WALLET_ADDRESS if settings.DELIVERY_MODE == "payout" else None,
+        hot_wallet=settings.hot_wallet if settings.DELIVERY_MODE == "payout" else None,
         settlement_address=settings.SETTLEMENT_ADDRESS or None,
         destination_currency=settings.STRIPE_DESTINATION_CURRENCY,
         destination_network=settings.STRIPE_DESTINATION_NETWORK,
@@ -132,7 +132,7 @@ def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
             )
             return RemoteSigner(keys, limits)
         case "local":
-            if settings.HOT_WALLET_KEYSTORE is None or settings.HOT_WALLET_PASSWORD is None:
+            if settings.HOT_WALLET_KEYSTORE is None:
                 return None
             from treasury.signers.local import LocalSigner
 

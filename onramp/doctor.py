@@ -101,9 +101,8 @@ def _settings(settings: Settings) -> Finding:
     if problem := settings.agreement_problem():
         warnings.append(problem)
     if settings.DELIVERY_MODE == "payout":
-        warnings += [
-            f"{name} is not set" for name in ("SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS") if not getattr(settings, name)
-        ]
+        needed = {"SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS, "HOT_WALLET_ADDRESS": settings.hot_wallet}
+        warnings += [f"{name} is not set" for name, value in needed.items() if not value]
     try:
         Screening(settings.SANCTIONS_LIST, SystemClock(), ScreeningMetrics(CollectorRegistry())).load()
     except ListError as error:

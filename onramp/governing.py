@@ -29,15 +29,15 @@ _TRIES: Final = 3
 
 
 def read_policy(settings: Settings, rules: SessionRules) -> Policy:
-    """TREASURY_POLICY; without a file, in development alone, what stands in `treasury.policy.reading`. Raises PolicyError."""
+    """TREASURY_POLICY; where it is not set and there is no file, in development alone, what stands in `treasury.policy.reading`. Raises PolicyError."""
     path = settings.TREASURY_POLICY
     if path.is_file():
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyError(["TREASURY_POLICY: the file cannot be read as UTF-8 text"]) from error
-    elif settings.is_production:
-        raise PolicyError(["TREASURY_POLICY: there is no such file, and production has no policy of its own"])
+    elif settings.is_production or "TREASURY_POLICY" in settings.model_fields_set:
+        raise PolicyError(["TREASURY_POLICY: there is no such file"])
     else:
         text = reading.DEVELOPMENT
     policy = reading.parse(text, musd=rules.token)

@@ -60,7 +60,7 @@ async def _nothing_left_behind(core: Core) -> None:
 
 
 def screen(core: Core) -> None:
-    """Read SANCTIONS_LIST; production does not start without the list that it names. Raises StartError."""
+    """Read SANCTIONS_LIST; nothing starts without the list that it names. Raises StartError."""
     if not core.settings.SANCTIONS_LIST:
         if not core.settings.SANCTIONS_ORACLE:
             log.warning("screening.off", detail="SANCTIONS_LIST is not set: nobody is screened")
@@ -68,12 +68,8 @@ def screen(core: Core) -> None:
     try:
         count = core.screening.load()
     except ListError as error:
-        if core.settings.is_production:
-            message = f"SANCTIONS_LIST: {error}. Nothing was started: put the file in place, or take the variable away."
-            raise StartError(message) from error
-        core.screening.metrics.unreadable.set(1)
-        log.warning("screening.list_unreadable", reason=str(error), detail="nobody is screened until it can be read")
-        return
+        message = f"SANCTIONS_LIST: {error}. Nothing was started: put the file in place, or take the variable away."
+        raise StartError(message) from error
     log.info("screening.list_read", addresses=count)
 
 

@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from chain.types import to_checksum
+from chain.types import Address, to_checksum
 from treasury.cold.identity import ColdPin
 from treasury.cold.service import pin_of
+from treasury.signers.local import address_of
 
 
 class TreasurySettings(BaseModel):
@@ -16,11 +17,11 @@ class TreasurySettings(BaseModel):
     HOT_WALLET_SIGNER: Literal["local", "aws-kms", "gcp-kms"] = Field(
         default="local", description="What holds the hot wallet's key."
     )
-    HOT_WALLET_ADDRESS: str | None = Field(
-        default=None, description="Pinned: a signer that does not recover to it stops the start."
+    HOT_WALLET_ADDRESS: str = Field(
+        default="", description="Pinned: a signer that does not recover to it stops the start."
     )
     HOT_WALLET_KEYSTORE: Path | None = Field(default=None, description="`local`: an encrypted keystore file.")
-    HOT_WALLET_PASSWORD: SecretStr | None = Field(default=None, description="`local`: opens the keystore.")
+    HOT_WALLET_PASSWORD: SecretStr = Field(default=SecretStr(""), description="`local`: opens the keystore.")
     HOT_WALLET_PIPELINE: int = Field(
         default=1, ge=1, le=16, description="How many transactions may be signed before the first of them is mined."
     )
@@ -29,15 +30,27 @@ class TreasurySettings(BaseModel):
     COLD_SAFE_THRESHOLD: int = Field(default=3, ge=1, description="Exactly its threshold.")
     COLD_SAFE_GUARD: str = Field(default="", description="The one guard it may have; empty: it must have none.")
 
-    @field_validator("COLD_SAFE_ADDRESS", "COLD_SAFE_GUARD")
+    @field_validator("HOT_WALLET_KEYSTORE", mode="before")
     @classmethod
-    def _safe_is_an_address(cls, value: str) -> str:
+    def _empty_is_not_set(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("HOT_WALLET_ADDRESS", "COLD_SAFE_ADDRESS", "COLD_SAFE_GUARD")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
         return to_checksum(value) if value else value
 
     @field_validator("COLD_SAFE_OWNERS")
     @classmethod
     def _owners_are_addresses(cls, value: str) -> str:
         return ",".join(to_checksum(item.strip()) for item in value.split(",") if item.strip())
+
+    @property
+    def hot_wallet(self) -> Address | None:
+        """The pinned wallet; without a pin, the one that the keystore says it holds, which its key must then bear out."""
+        if self.HOT_WALLET_ADDRESS or self.HOT_WALLET_SIGNER != "local" or self.HOT_WALLET_KEYSTORE is None:
+            return self.HOT_WALLET_ADDRESS or None
+        return address_of(self.HOT_WALLET_KEYSTORE)
 
     def cold_pin(self, chain_id: int) -> ColdPin | None:
         """What the cold wallet must be; None where there is none. Raises ValueError where the values do not fit."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -22,12 +23,21 @@ class Refused(Exception):
         self.lines = lines
 
 
-def settings() -> "Settings":
-    """The environment, or every problem with it, a line each."""
-    from onramp.settings import SettingsError, load
+def settings(*, to_run: bool = False) -> "Settings":
+    """The environment, or every problem with it, a line each. `to_run`: for a service that is about to start."""
+    from onramp.settings import load
+
+    with settings_refused():
+        return load(to_run=to_run)
+
+
+@contextmanager
+def settings_refused() -> Iterator[None]:
+    """Settings that cannot be used are the command's refusal."""
+    from onramp.settings import SettingsError
 
     try:
-        return load()
+        yield
     except SettingsError as error:
         raise Refused(
             "onramp: the settings cannot be used:", *(f"  {problem}" for problem in error.problems)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onramp.cli.output import Refused, print_json, print_table, run, settings
+from onramp.cli.output import Refused, print_json, print_table, run, settings, settings_refused
 from onramp.cli.stored import with_database
 
 
@@ -36,7 +36,7 @@ def serve(
     from onramp.workers import WORKERS
 
     with _starting():
-        serve_forever(settings(), WORKERS if workers else ())
+        serve_forever(settings(to_run=True), WORKERS if workers else ())
 
 
 def work(
@@ -58,7 +58,7 @@ def work(
             f"there is no worker {', '.join(sorted(unknown))}; there are {', '.join(WORKERS)}", param_hint="--only"
         )
     with _starting():
-        work_forever(settings(), chosen, named=bool(only))
+        work_forever(settings(to_run=True), chosen, named=bool(only))
 
 
 def migrate() -> None:
@@ -123,5 +123,5 @@ def dev(
     """
     from onramp.dev.run import run_dev
 
-    with _starting():
+    with _starting(), settings_refused():
         run_dev(port, data)

@@ -30,6 +30,8 @@ def parse_rate(text: str) -> Rate | None:
         return None
     try:
         item = limits.parse(text)
+        if item.amount < 1:
+            raise ValueError(text)
     except ValueError as error:
         raise ValueError("is no rate: write it as 30/minute, or leave it empty for none") from error
     return Rate(item.amount, item.get_expiry())

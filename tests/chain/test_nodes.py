@@ -102,7 +102,7 @@ async def test_metrics_name_nodes_and_never_urls(nodes: Any, make_pool: Any) -> 
 
 
 def test_a_file_of_nodes_that_cannot_be_read_is_named_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match=r"nodes cannot be read: No such file"):
+    with pytest.raises(ValidationError, match=r"the file cannot be read \(No such file"):
         ChainSettings(CHAIN_NODES_FILE=tmp_path / "nodes")
     (tmp_path / "nodes").write_text("# nothing\n")
     with pytest.raises(ValidationError, match="names none"):

@@ -188,20 +188,18 @@ async def test_a_buyer_sees_that_a_payout_is_being_screened(service: Service) ->
         assert [(one.id, reason) for one, reason in await waiting.reasons(conn, 9)] == [(made["id"], "screening")]
 
 
-def test_production_does_not_start_without_the_list_that_it_names(tmp_path: Path, file: Path) -> None:
+def test_nothing_starts_without_the_list_that_it_names(tmp_path: Path, file: Path) -> None:
     from types import SimpleNamespace
 
     from onramp.core import StartError
     from onramp.starting import screen
 
-    def start(path: Path, *, production: bool) -> None:
+    def start(path: Path) -> None:
         listed = Screening(str(path), Turned(), ScreeningMetrics(CollectorRegistry()))
-        settings = SimpleNamespace(SANCTIONS_LIST=str(path), is_production=production)
+        settings = SimpleNamespace(SANCTIONS_LIST=str(path))
         screen(SimpleNamespace(settings=settings, screening=listed))  # type: ignore[arg-type] # what it asks of a core
 
-    start(file, production=True)
-    start(tmp_path / "none", production=False)
-    with pytest.raises(StartError, match="SANCTIONS_LIST"):
-        start(tmp_path / "none", production=True)
-    with pytest.raises(StartError, match="SANCTIONS_LIST"):
-        start(tmp_path, production=True)
+    start(file)
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(StartError, match="SANCTIONS_LIST"):
+            start(path)

@@ -21,7 +21,8 @@ def test_what_is_secret_is_found_by_its_type() -> None:
 VALUES = {
     "DATABASE_URL": "postgresql://u:p@db/x", "DATABASE_REPLICA_URL": "postgresql://u:p@replica/x", "DATA_KEYS": "ab" * 32,
     "JWT_SECRETS": "cd" * 32, "MEZO_RPC_URLS": "http://127.0.0.1:9", "SPECTRUM_RPC_URLS": "http://127.0.0.1:9/secret",
-    "MEZO_WS_URLS": "ws://127.0.0.1:9", "SENTRY_DSN": "https://key@sentry.test/7",
+    "MEZO_WS_URLS": "ws://127.0.0.1:9", "SENTRY_DSN": "https://key@sentry.test/7", "REDIS_URL": "redis://127.0.0.1:9/0",
+    "STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_WEBHOOK_SECRETS": "whsec_x",
 }  # fmt: skip
 
 
@@ -39,7 +40,7 @@ def test_each_secret_is_read_from_its_file(name: str, tmp_path: Path, monkeypatc
 def test_a_secret_twice_is_one_of_the_listed_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_text("marker-in-the-file")
     (tmp_path / "empty").write_text("\n")
-    monkeypatch.setenv("STRIPE_SECRET_KEY", "marker-in-the-variable")
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_marker")
     monkeypatch.setenv("STRIPE_SECRET_KEY_FILE", str(tmp_path / "secret"))
     monkeypatch.setenv("METRICS_TOKEN_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "empty"))

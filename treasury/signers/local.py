@@ -6,12 +6,20 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from chain.types import Address
+from chain.types import Address, to_checksum
 from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import Intent, SigningRules
-from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable, WrongKey
+from treasury.signers.protocol import Signed, SignerRefused, WrongKey
 
 _LARGEST_KEYSTORE = 64_000
+
+
+def address_of(keystore: Path) -> Address | None:
+    """The address that a keystore file shows without its password, as most writers of them have it do; None where it shows none."""
+    try:
+        return to_checksum("0x" + str(json.loads(keystore.read_bytes())["address"]).removeprefix("0x"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 class LocalSigner:
@@ -65,14 +73,16 @@ class LocalSigner:
         try:
             text = self._keystore.read_bytes()[: _LARGEST_KEYSTORE + 1]
         except OSError:
-            raise SignerUnavailable("The hot wallet's keystore file cannot be read.") from None
+            raise WrongKey("The file of HOT_WALLET_KEYSTORE cannot be read.") from None
         # What the libraries say may quote the file or the password, so nothing of it is passed on.
         try:
             if len(text) > _LARGEST_KEYSTORE:
                 raise ValueError
             key = PrivateKey(bytes(Account.decrypt(json.loads(text), self._password)))
         except Exception:  # noqa: BLE001 - whatever they raise may quote it
-            raise WrongKey("The hot wallet's keystore does not open: wrong password, or not a keystore.") from None
+            raise WrongKey(
+                "HOT_WALLET_KEYSTORE does not open: HOT_WALLET_PASSWORD is wrong, or it is no keystore."
+            ) from None
         if key.public_key.to_checksum_address() != self._rules.wallet:
             raise WrongKey("The hot wallet's keystore holds another address than the pinned one.")
         return key

@@ -148,11 +148,17 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def load(*, to_run: bool = False, **overrides: Any) -> Settings:
-    """Read the environment, and the files that it names; SettingsError lists everything that is wrong with them.
+def load(**overrides: Any) -> Settings:
+    """Read the environment, and the files that it names; SettingsError lists everything that is wrong with them."""
+    return _load(overrides, to_run=False)
 
-    `to_run`: for a service that is about to serve or work, which needs more than a command.
-    """
+
+def load_to_run() -> Settings:
+    """The same for a service that is about to serve or work, which needs more than a command. Raises SettingsError."""
+    return _load({}, to_run=True)
+
+
+def _load(overrides: dict[str, Any], *, to_run: bool) -> Settings:
     names = [name for name in secret_names() if name not in overrides]
     files, problems = secret_files.read(names, EnvSettingsSource(Settings).env_vars)
     given = dict[str, Any](files, **overrides)

@@ -25,10 +25,10 @@ class Refused(Exception):
 
 def settings(*, to_run: bool = False) -> "Settings":
     """The environment, or every problem with it, a line each. `to_run`: for a service that is about to start."""
-    from onramp.settings import load
+    from onramp.settings import load, load_to_run
 
     with settings_refused():
-        return load(to_run=to_run)
+        return load_to_run() if to_run else load()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from eth_hash.auto import keccak as _keccak
+from sha3 import keccak_256
 
 Address = str
 """Twenty bytes as text in EIP-55 capitals, `0x` in front."""
@@ -46,7 +46,8 @@ class Transfer:
 
 def keccak(data: bytes) -> bytes:
     """Keccak-256, the hash of Ethereum (not NIST's SHA3-256)."""
-    return bytes(_keccak(data))
+    digest: bytes = keccak_256(data).digest()
+    return digest
 
 
 def to_checksum(text: str) -> Address:

@@ -133,7 +133,7 @@ ROUTES = (
         "GET",
         "/metrics",
         metrics,
-        "anyone",
+        "metrics",
         "Prometheus metrics; METRICS_TOKEN where it is set.",
         "metrics",
         media=("text/plain",),

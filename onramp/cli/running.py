@@ -97,7 +97,7 @@ def routes(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON doc
 
     Example: [bold]onramp routes[/bold]
     """
-    from kit.auth import COLUMNS, may_enter
+    from kit.auth import COLUMNS, MAY, may_enter
     from onramp.app import routes as route_table
 
     table = route_table(settings())
@@ -109,8 +109,11 @@ def routes(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON doc
             ]
         )
         return
-    rows = [(f"{r.method} {r.path}", *("x" if may_enter(r.who, name) else "" for name in COLUMNS)) for r in table]
-    print_table(("route", *COLUMNS), rows)
+    rows = [
+        (f"{r.method} {r.path}", ", ".join(name for name in COLUMNS if name in MAY[r.who]) if r.who in MAY else r.who)
+        for r in table
+    ]
+    print_table(("route", "lets in"), rows)
 
 
 def dev(

@@ -1,11 +1,13 @@
 """Each route against each role: what the route table says is what the running service does."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from kit.auth import COLUMNS, KEY_ROLES, MAY, may_enter
 from kit.clock import SystemClock
@@ -16,6 +18,7 @@ from kit.keyring import DEVELOPMENT, KeyRing
 from onramp.api_keys import service
 from onramp.api_keys.service import Author
 from onramp.app import routes
+from onramp.cli import app
 from onramp.login.tokens import Tokens
 from onramp.settings import load
 
@@ -77,6 +80,27 @@ def test_the_roles_are_ordered_and_an_admin_moves_no_money() -> None:
     assert all("wallet" not in roles for who, roles in MAY.items() if who != "wallet")
 
 
+OPEN = {
+    "POST /api/v1/onramp/sessions", "GET /api/v1/onramp/sessions/{id}", "GET /api/v1/onramp/sessions/{id}/events",
+    "GET /api/v1/onramp/sessions/{id}/delivery", "GET /api/v1/onramp/sessions/{id}/receipt", "GET /api/v1/onramp/quotes",
+    "POST /api/v1/auth/nonce", "POST /api/v1/auth/login", "POST /api/v1/invitations/accept", "GET /invitation",
+    "GET /invitation/page.js",
+    "GET /health", "GET /ready", "GET /api/health", "GET /openapi.json", "GET /docs", "GET /docs/docs.css",
+    "GET /checkout", "GET /checkout/{file:.+}",
+}  # fmt: skip
+OF_WALLETS = {
+    "GET /api/v1/onramp/sessions", "POST /api/v1/onramp/sessions/{id}/verify", "POST /api/v1/auth/logout",
+}  # fmt: skip
+
+
+def test_to_strangers_is_open_what_stands_here_and_to_wallets_their_own() -> None:
+    of: dict[str, set[str]] = {}
+    for route in TABLE:
+        of.setdefault(route.who, set()).add(f"{route.method} {route.path}")
+    assert (of["anyone"], of["wallet"]) == (OPEN, OF_WALLETS)
+    assert of["stripe"] == {"POST /api/v1/webhooks/stripe"} and of["metrics"] == {"GET /metrics"}
+
+
 @pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.path}")
 def test_what_the_interface_promises_to_few_is_open_to_no_more(route: Route) -> None:
     if route.path.startswith("/api/v1/admin/"):
@@ -97,3 +121,13 @@ async def test_the_documentation_shows_the_table_that_serves(service: Any) -> No
     for route in TABLE:
         cells = "".join(f"<td>{'yes' if may_enter(route.who, name) else ''}</td>" for name in COLUMNS)
         assert f"<tr><td><code>{route.method} {route.path}</code></td>{cells}</tr>" in text
+
+
+def test_the_command_shows_the_table_that_serves() -> None:
+    shown = CliRunner().invoke(app, ["routes", "--json"])
+    assert json.loads(shown.stdout) == [
+        {"method": route.method, "path": route.path, "who": [name for name in COLUMNS if may_enter(route.who, name)]}
+        for route in TABLE
+    ]
+    for_people = CliRunner().invoke(app, ["routes"]).stdout
+    assert all(f"{route.method} {route.path}" in for_people for route in TABLE)

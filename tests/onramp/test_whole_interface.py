@@ -76,6 +76,8 @@ async def things(service: Any) -> dict[str, str]:
 
 
 def asks(operation: Any, headers: dict[str, str], there: str | None) -> Callable[[], None]:
+    is_closed = bool({"wallet", "operator"} & {name for need in operation.definition.raw["security"] for name in need})
+
     @given(case=st.one_of([operation.as_strategy(mode) for mode in GenerationMode]), real=st.booleans())
     @settings(
         max_examples=EXAMPLES, deadline=None, database=None, derandomize=not os.environ.get("PROVE"),
@@ -89,6 +91,8 @@ def asks(operation: Any, headers: dict[str, str], there: str | None) -> Callable
         # 503 is how an unwell part is said, where the document allows it; the nodes of this service do not answer.
         if answer.status_code != 503:
             case.validate_response(answer, checks=[not_a_server_error])
+        if is_closed and not headers:
+            assert answer.status_code == 401, "the document says that it is closed"
 
     return ask
 

@@ -66,18 +66,16 @@ def _of_money(settings: "Settings") -> list[str]:
 
 
 def _of_selling(settings: "Settings") -> list[str]:
-    """In development nothing need be set to start; but whoever can sell must be able to deliver what is sold."""
-    if settings.DELIVERY_MODE != "payout" or not settings.STRIPE_SECRET_KEY.get_secret_value():
+    """In development nothing need be set to start; but a shop that is set up in part would sell what it cannot deliver."""
+    secret = settings.STRIPE_SECRET_KEY.get_secret_value()
+    if settings.DELIVERY_MODE != "payout" or not (secret or settings.SETTLEMENT_ADDRESS):
         return []
     needed = {
-        "SETTLEMENT_ADDRESS": (settings.SETTLEMENT_ADDRESS, "where Stripe delivers"),
-        "HOT_WALLET_ADDRESS": (settings.hot_wallet, "which wallet pays buyers"),
+        "STRIPE_SECRET_KEY": (secret, "nothing can be sold without it"),
+        "SETTLEMENT_ADDRESS": (settings.SETTLEMENT_ADDRESS, "it says where Stripe delivers with DELIVERY_MODE payout"),
+        "HOT_WALLET_ADDRESS": (settings.hot_wallet, "it says who pays buyers, and no HOT_WALLET_KEYSTORE shows it"),
     }
-    problems = [
-        f"{name} is missing: with DELIVERY_MODE payout and STRIPE_SECRET_KEY set it says {what}"
-        for name, (value, what) in needed.items()
-        if not value
-    ]
+    problems = [f"{name} is missing: {what}" for name, (value, what) in needed.items() if not value]
     if settings.HOT_WALLET_KEYSTORE is not None and not settings.HOT_WALLET_PASSWORD.get_secret_value():
         problems.append("HOT_WALLET_PASSWORD is missing: it opens HOT_WALLET_KEYSTORE")
     return problems
@@ -91,6 +89,12 @@ def _of_production(settings: "Settings") -> list[str]:
         "STRIPE_WEBHOOK_SECRETS": settings.STRIPE_WEBHOOK_SECRETS.get_secret_value(),
         "METRICS_TOKEN": settings.METRICS_TOKEN.get_secret_value(),
         "DATA_KEYS": settings.DATA_KEYS.get_secret_value(),
+        "JWT_SECRETS": settings.JWT_SECRETS.get_secret_value(),
+        "MEZO_RPC_URLS or SPECTRUM_RPC_URLS": (
+            settings.MEZO_RPC_URLS.get_secret_value()
+            or settings.SPECTRUM_RPC_URLS.get_secret_value()
+            or settings.CHAIN_NODES_FILE
+        ),
     }
     if settings.DELIVERY_MODE == "payout":
         required |= {

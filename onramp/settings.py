@@ -102,7 +102,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
 
     @property
     def jwt_secrets(self) -> tuple[bytes, ...]:
-        """What signs wallets' tokens: JWT_SECRETS; else a key of DATA_KEYS; else, in development, one that this start makes."""
+        """What signs wallets' tokens: JWT_SECRETS; in development else a key of DATA_KEYS, or one that this start makes."""
         given = tuple(parse_key(item) for item in values.split(self.JWT_SECRETS.get_secret_value()))
         if given:
             return given

@@ -78,8 +78,8 @@ class Intake:
             raise Problem(503, "webhooks_not_configured", "STRIPE_WEBHOOK_SECRETS is not set; the event was not taken.")
         raw = await read_body(request, BODY_LIMIT)
         try:
-            now = int(self._clock.now().timestamp())
-            verify(raw, request.headers.get("Stripe-Signature"), self._secrets, now)
+            now = self._clock.now()
+            verify(raw, request.headers.get("Stripe-Signature"), self._secrets, int(now.timestamp()))
             parsed = parse_event(raw)
         except SignatureInvalid as error:
             self._outcomes["refused"].inc()
@@ -93,7 +93,7 @@ class Intake:
             stripe_session_id=parsed.session_id,
             session_status=(parsed.session_status or "")[:40] or None,
             body_sha256=hashlib.sha256(raw).hexdigest(),
-            created_at=_moment(parsed.created),
+            created_at=now if parsed.created is None else _moment(parsed.created),
         )
         is_new = await self._group.submit(event)
         outcome = "duplicate" if not is_new else "ignored" if event.ignored else "stored"

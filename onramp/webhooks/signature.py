@@ -16,6 +16,7 @@ TOLERANCE_SECONDS: Final = 300
 _USUAL = re.compile(r"t=([1-9][0-9]{0,11}),v1=([0-9a-f]{64})(?:,v0=[0-9a-f]{64})?", re.ASCII)
 _PAIR = re.compile(r"\s*([a-z0-9]{1,8})=([0-9a-zA-Z]{1,128})\s*", re.ASCII)
 _SIGNATURES: Final = 16
+_SESSION: Final = "crypto.onramp_session"
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
 
 
@@ -32,7 +33,7 @@ class StripeEvent(NamedTuple):
 
     id: str
     type: str
-    created: int
+    created: int | None
     livemode: bool
     session_id: str | None
     session_status: str | None
@@ -90,17 +91,20 @@ def _parse(header: str) -> tuple[int, list[bytes]]:
 
 
 def parse_event(raw: bytes) -> StripeEvent:
-    """Read ids, type, time and status; MalformedEvent for whatever is no snapshot event. The depth is bounded by the parser."""
+    """Read ids, type, time and status; MalformedEvent for whatever is no snapshot event. The depth is bounded by the parser.
+
+    What a hint can do without (`object`, `created`, the session's `status`) may be missing, but not be something else.
+    """
     try:
         event = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         message = "it is not JSON"
         raise MalformedEvent(message) from error
-    if not isinstance(event, dict) or event.get("object") != "event":
+    if not isinstance(event, dict) or event.get("object", "event") != "event":
         message = "it is no event object"
         raise MalformedEvent(message)
     created = event.get("created")
-    if isinstance(created, bool) or not isinstance(created, int) or not 0 <= created < 10**11:
+    if created is not None and (isinstance(created, bool) or not isinstance(created, int) or not 0 <= created < 10**11):
         message = "its `created` is no time"
         raise MalformedEvent(message)
     data = event.get("data")
@@ -108,7 +112,8 @@ def parse_event(raw: bytes) -> StripeEvent:
     if not isinstance(subject, dict):
         message = "it carries no object"
         raise MalformedEvent(message)
-    is_session = subject.get("object") == "crypto.onramp_session"
+    is_session = subject.get("object", _SESSION if "id" in subject else None) == _SESSION
+    status = subject.get("status") if is_session else None
     account = event.get("account")
     return StripeEvent(
         id=_identifier(event.get("id"), "id"),
@@ -116,7 +121,7 @@ def parse_event(raw: bytes) -> StripeEvent:
         created=created,
         livemode=event.get("livemode") is True,
         session_id=_identifier(subject.get("id"), "data.object.id") if is_session else None,
-        session_status=_text(subject.get("status"), "data.object.status") if is_session else None,
+        session_status=None if status is None else _text(status, "data.object.status"),
         account=account if isinstance(account, str) else None,
     )
 

@@ -55,14 +55,19 @@ def test_all_that_is_wrong_is_listed_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_shop_that_could_not_deliver_does_not_open(tmp_path: Path) -> None:
     """Commands that sell nothing need neither address."""
-    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/x.db", "STRIPE_SECRET_KEY": "sk_test_x"}  # fmt: skip
-    for command in ("serve", "work"):
-        refused = typed(environment, command)
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/x.db"}
+    sells, is_paid = {"STRIPE_SECRET_KEY": "sk_test_x"}, {"SETTLEMENT_ADDRESS": ADDRESS}
+    for command, given, missing in (
+        ("serve", sells, ["SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS"]),
+        ("work", sells | is_paid, ["HOT_WALLET_ADDRESS"]),
+        ("serve", is_paid | {"HOT_WALLET_ADDRESS": ADDRESS}, ["STRIPE_SECRET_KEY"]),
+    ):
+        refused = typed(environment | given, command)
         assert refused.returncode == 1
         first, *problems = refused.stderr.splitlines()
         assert first == "onramp: the settings cannot be used:"
-        assert [problem.split()[0] for problem in problems] == ["SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS"]
-    assert typed(environment, "migrate").returncode == 0
+        assert [problem.split()[0] for problem in problems] == missing
+    assert typed(environment | sells, "migrate").returncode == 0
 
 
 @pytest.mark.parametrize(("name", "value"), [("TREASURY_POLICY", "none.toml"), ("SANCTIONS_LIST", "none.txt"), ("HOT_WALLET_KEYSTORE", "none.json")])  # fmt: skip
@@ -70,7 +75,7 @@ def test_a_file_that_is_named_and_is_not_there_stops_the_start(tmp_path: Path, n
     refused = typed(
         {
             "PATH": os.environ["PATH"], "LOG_LEVEL": "error", "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/x.db", "PORT": "0",
-            "SETTLEMENT_ADDRESS": ADDRESS, "HOT_WALLET_ADDRESS": ADDRESS, "HOT_WALLET_PASSWORD": "x", name: str(tmp_path / value),
+            "HOT_WALLET_ADDRESS": ADDRESS, "HOT_WALLET_PASSWORD": "x", name: str(tmp_path / value),
         },
         "serve",
     )  # fmt: skip

@@ -87,6 +87,15 @@ async def test_without_our_proxy_a_header_makes_nobody_stripe(start: Start) -> N
         assert answer.status == 403
 
 
+async def test_a_hint_needs_an_id_a_type_and_a_session_alone(service: Service) -> None:
+    body = b'{"id":"evt_1","type":"crypto.onramp_session.updated","data":{"object":{"id":"cos_1"}}}'
+    assert (await send(service, body, signed(body)))[0] == 200
+    (row,) = await rows(service)
+    assert (row.stripe_session_id, row.session_status, row.state) == ("cos_1", None, "pending")
+    bare = b'{"id":"evt_2","type":"charge.succeeded","data":{"object":{}}}'
+    assert (await send(service, bare, signed(bare)))[0] == 200
+
+
 async def test_an_event_of_another_type_is_stored_as_ignored(service: Service) -> None:
     body = event(kind="charge.succeeded")
     assert (await send(service, body, signed(body)))[0] == 200

@@ -67,10 +67,14 @@ _NEWEST = (
 )
 
 
+async def on_chain_of(conn: AsyncConnection, wallet: str, asset: str) -> tuple[int, int | None]:
+    """Base units that the chain was last seen to count, and at which block; 0 and None before the first reading of it."""
+    row = (await conn.execute(_NEWEST, {"wallet": wallet, "asset": asset})).first()
+    return (0, None) if row is None else (row.amount, row.block_number)
+
+
 async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available:
     """What may still be promised. Before the first reading of the chain it is nothing, at block None."""
-    row = (await conn.execute(_NEWEST, {"wallet": wallet, "asset": asset})).first()
-    block_number = None if row is None else row.block_number
-    on_chain = 0 if row is None else row.amount
+    on_chain, block_number = await on_chain_of(conn, wallet, asset)
     held = await payouts.held(conn, wallet, asset, block_number) + await sweeps.held(conn, wallet, asset, block_number)
     return Available(on_chain, held, max(0, on_chain - held), block_number)

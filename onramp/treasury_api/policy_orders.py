@@ -5,17 +5,17 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.auth import Principal
+from kit.auth import Principal, principal_of
 from kit.http.routes import Route, body_of, reply
 from kit.problems import Problem, not_found
 from onramp import governing
 from onramp.services import SERVICES, Services
 from onramp.treasury_api import policy_shapes as shapes
 from onramp.treasury_api.order_shapes import Note
-from onramp.treasury_api.ordering import Told, carry_out
+from onramp.treasury_api.ordering import Told, carry_out, refused
 from onramp.treasury_api.routes import BASE, id_of
 from treasury.policy import service
-from treasury.policy.machine import Terms
+from treasury.policy.machine import State, Terms
 from treasury.policy.reading import PolicyError
 from treasury.policy.table import Version
 
@@ -89,7 +89,14 @@ async def approve(request: web.Request) -> web.StreamResponse:
         )
         return shapes.version(after), [Told(version_id, _facts(before), _facts(after))]
 
-    return reply(await carry_out(request, "policy_approve", version_id, work))
+    answer = await carry_out(request, "policy_approve", version_id, work)
+    if answer.status == State.SUPERSEDED:
+        # Closed, and that is kept: the refusal comes after the transaction that wrote it.
+        detail = "It was proposed too long ago, or beside another policy; propose it again."
+        problem = Problem(409, "policy_refused", detail)
+        await refused(request.app[SERVICES], principal_of(request), "policy_approve", version_id, problem)
+        raise problem
+    return reply(answer)
 
 
 async def reject(request: web.Request) -> web.StreamResponse:

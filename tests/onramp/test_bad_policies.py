@@ -87,13 +87,36 @@ async def test_whoever_wanted_it_first_is_not_the_second(office: Office) -> None
     assert (status, counts["status"]) == (200, "active")
 
 
-async def test_a_yes_that_comes_after_days_and_one_to_what_was_rejected(office: Office) -> None:
-    version = await office.loosened()
+async def age(office: Office, version: str) -> None:
+    """It was proposed three days ago."""
     async with office.service.database.write() as conn:
         since = (await conn.execute(sa.select(policies.c.created_at).where(policies.c.id == version))).scalar_one()
         old = sa.update(policies).where(policies.c.id == version).values(created_at=since - timedelta(hours=72))
         await conn.execute(old)
+
+
+async def test_a_yes_that_comes_after_days_closes_what_it_was_meant_for(office: Office) -> None:
+    version = await office.loosened()
+    await age(office, version)
     await office.refused(office.eve, f"/policy/{version}/approve", "policy_refused", "too long ago")
+    shown = (await office.eve.get("/policy"))[1]["versions"]
+    assert [(one["id"], one["status"]) for one in shown if one["version"] == 2] == [(version, "superseded")]
+    await office.refused(office.eve, f"/policy/{version}/approve", "not_possible", "superseded")
+    fresh = await office.loosened()
+    assert (await office.eve.post(f"/policy/{fresh}/approve"))[1]["status"] == "active"
+
+
+async def test_who_asks_for_it_again_after_days_is_the_first_person_anew(office: Office) -> None:
+    version = await office.loosened()
+    await age(office, version)
+    status, fresh = await office.eve.post("/policy/apply")
+    assert (status, fresh["status"], fresh["version"]) == (200, "proposed", 3)
+    await office.refused(office.eve, f"/policy/{fresh['id']}/approve", "self_approval")
+    assert (await office.ada.post(f"/policy/{fresh['id']}/approve"))[1]["status"] == "active"
+
+
+async def test_one_that_was_rejected_is_over(office: Office) -> None:
+    version = await office.loosened()
     assert (await office.eve.post(f"/policy/{version}/reject"))[1]["status"] == "rejected"
     await office.refused(office.eve, f"/policy/{version}/approve", "not_possible", "rejected")
     await office.refused(office.eve, f"/policy/{version}/reject", "not_possible", "rejected")

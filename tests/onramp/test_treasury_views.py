@@ -90,7 +90,7 @@ async def test_a_sweep_and_a_transaction_are_shown(service: Service) -> None:
             conn, proposal, chain_id=31611, wallet=HOT_WALLET, purpose="excess over ceiling", by="key_1",
             person="otto", approval_needed=True, expires_after=timedelta(hours=24), now=NOW, ids=IDS,
         )  # fmt: skip
-        taken = await transactions.take_nonce(conn, intent, payout_id, now=NOW, ids=IDS)
+        (taken,) = await transactions.take_nonces(conn, [(intent, payout_id)], now=NOW, ids=IDS)
         signed = Signed(raw=b"\x02", hash="0x" + "ab" * 32, request_id="request-1")
         await transactions.add_attempt(conn, taken, signed, intent=intent, now=NOW, ids=IDS)
     vera = await desk(service, "viewer", "vera")

@@ -233,7 +233,7 @@ async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(
     later = TransferIntent(CHAIN_ID, WALLET, 1, TOKEN, BUYER, MUSD, reference, 80_000, GWEI, 1)
     signed, now = await world.signer.sign(later), world.clock.now()
     async with world.database.write() as conn:
-        row = await transactions.take_nonce(conn, later, second, now=now, ids=world.ids)
+        (row,) = await transactions.take_nonces(conn, [(later, second)], now=now, ids=world.ids)
         await transactions.add_attempt(conn, row, signed, intent=later, now=now, ids=world.ids)
         await transactions.move(conn, row, TransactionFact.STORED, now=now)
         await payouts.move(conn, second, PayoutFact.TAKEN, now=now, transaction_id=row)

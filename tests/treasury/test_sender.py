@@ -57,6 +57,26 @@ async def test_rebroadcasts_keep_a_pace(world: World) -> None:
     assert len(world.chain.received) == 1
 
 
+async def test_a_full_pipeline_reads_no_rows_until_a_block_comes_or_a_second_is_over(world: World) -> None:
+    await world.owe("ons_one")
+    sender, statements = world.sender(lease_seconds=30.0), list[str]()
+
+    def hear(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    assert await sender.step()
+    assert not await sender.step(), "the lease is renewed once"
+    sa.event.listen(world.database.engine.sync_engine, "before_cursor_execute", hear)
+    assert not await sender.step()
+    assert statements == []
+    world.clock.seconds += 1
+    assert not await sender.step()
+    assert statements != []
+    world.chain.mine()
+    assert await sender.step()
+    assert await world.status("ons_one") is Status.FINAL
+
+
 async def test_the_oldest_is_paid_first_and_one_at_a_time(world: World) -> None:
     for name in ("ons_a", "ons_b", "ons_c"):
         await world.owe(name)

@@ -130,7 +130,7 @@ class ActivePolicy:
         first = not await sweeps.arrived(conn, sweep.chain_id, sweep.to)
         on_chain = {MUSD: view.token, GAS_ASSET: view.native}.get(asset.symbol)
         if on_chain is None:
-            on_chain = (await inventory.available(conn, self._wallet, asset.symbol)).on_chain
+            on_chain, _ = await inventory.on_chain_of(conn, self._wallet, asset.symbol)
         snapshot = await self.snapshot(
             conn, asset, first=first, now=now, besides=sweep, seen=(on_chain, view.block_number)
         )
@@ -182,7 +182,7 @@ class ActivePolicy:
         self._require_pinned(active)
         plans = []
         for asset in sorted(active.terms.policy.assets.values(), key=lambda one: one.symbol == GAS_ASSET):
-            amount = (await inventory.available(conn, self._wallet, asset.symbol)).on_chain
+            amount, _ = await inventory.on_chain_of(conn, self._wallet, asset.symbol)
             if amount:
                 plans.append(self._plan(active, asset, Movement(amount, "panic: the hot wallet is emptied", True)))
         del now
@@ -224,10 +224,7 @@ class ActivePolicy:
         Without `now` nothing is counted as swept: whether the sweeper is due does not depend on it.
         """
         symbol, wallet = asset.symbol, self._wallet
-        if seen is None:
-            known = await inventory.available(conn, wallet, symbol)
-            seen = known.on_chain, known.block_number
-        on_chain, block = seen
+        on_chain, block = seen or await inventory.on_chain_of(conn, wallet, symbol)
         holds = [
             await payouts_service.held(conn, wallet, symbol, block),
             await sweeps.held(conn, wallet, symbol, block),

@@ -76,7 +76,7 @@ async def propose(
         return current
     if loosens:
         for one in waiting:
-            if one.digest == digest(terms) and one.loosens == loosens:
+            if one.digest == digest(terms) and one.loosens == loosens and not _stale(one, now):
                 if person is None or one.status is State.APPROVED:
                     return one
                 return await approve(conn, one.id, by=by, person=person, now=now, production=production, again=True)
@@ -101,13 +101,19 @@ async def approve(
 ) -> Version:
     """A person wants these terms; the second one makes them count, at once or after the wait. Raises Problem.
 
-    `again`: the first person asked for the same once more, which is no approval and no offence.
+    A proposal that is too old, or was made beside another policy, is closed: the answer is `superseded`, and the caller says
+    no once that is written. `again`: the first person asked for the same once more, which is no approval and no offence.
     """
     row = await require(conn, version_id)
     if row.status is not State.PROPOSED:
         raise Problem(
             409, "not_possible", f"Version {row.version} is {row.status}; only a proposed one can be approved."
         )
+    current = await require_active(conn, row.scope)
+    verdict = compare(current.terms, row.terms)
+    if (isinstance(verdict, Loosening) and verdict.rules != row.loosens) or _stale(row, now):
+        await _close(conn, row, State.SUPERSEDED, by=by, now=now, note="it is not what was proposed any more")
+        return await require(conn, version_id)
     if row.proposed_person is None:
         await _set(conn, row, State.PROPOSED, by=by, now=now, note=note, proposed_by=by, proposed_person=person)
         return await require(conn, version_id)
@@ -115,13 +121,6 @@ async def approve(
         if again:
             return row
         raise Problem(409, "self_approval", "Whoever proposed a policy cannot approve it; ask another approver.")
-    current = await require_active(conn, row.scope)
-    verdict = compare(current.terms, row.terms)
-    if (isinstance(verdict, Loosening) and verdict.rules != row.loosens) or row.created_at + _FRESH <= now:
-        await _close(conn, row, State.SUPERSEDED, by=by, now=now, note="it is not what was proposed any more")
-        raise Problem(
-            409, "policy_refused", "It was proposed too long ago, or beside another policy; propose it again."
-        )
     applies_at = now + WAIT if production else now
     values = {"approved_by": by, "approved_person": person, "applies_at": applies_at}
     await _set(conn, row, State.APPROVED, by=by, now=now, note=note, **values)
@@ -161,6 +160,11 @@ async def require(conn: AsyncConnection, version_id: str) -> Version:
     if found is None:
         raise not_found("policy version")
     return found
+
+
+def _stale(row: Version, now: datetime) -> bool:
+    """Too old, and no second person wanted it in time."""
+    return row.status is State.PROPOSED and row.created_at + _FRESH <= now
 
 
 async def _insert(

@@ -103,6 +103,7 @@ class Sender:
         self._blocks = Blocks(clock)
         self._written: WalletView | None = None
         self._blind: bool | None = None
+        self._filled: WalletView | None = None
         self.interval = config.idle_seconds
 
     async def step(self) -> bool:
@@ -142,6 +143,10 @@ class Sender:
         view = await desk.chain.view()
         self._blocks.looked(view.block_number)
         await self._refresh(view)
+        if view == self._filled and not desk.pace.due("filled", desk.config.busy_seconds):
+            # No nonce is free, and nothing is proved without another block: polls for it cost no reading of our rows.
+            self.interval = min(desk.config.busy_seconds, self._blocks.rest)
+            return False
         self.interval = desk.config.idle_seconds
         if await self._finish(view):
             # The wallet changed under this view; what comes next is decided on a fresh one.
@@ -164,6 +169,9 @@ class Sender:
         if signed:
             self._tracking.expect(signed, view)
             await self._tracking.rebroadcast(signed)
+            last = signed[-1].nonce
+            self._filled = None if last is None or last + 1 - view.nonce < desk.config.max_in_flight else view
+            desk.pace.wait("filled", desk.config.busy_seconds)
         await self._rest()
         return bool(signed)
 

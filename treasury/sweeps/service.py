@@ -218,11 +218,19 @@ async def arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
     return (await conn.execute(query.limit(1))).first() is not None
 
 
+_SWEPT = sa.select(sweeps.c.amount).where(
+    sweeps.c.wallet == sa.bindparam("wallet"),
+    sweeps.c.asset == sa.bindparam("asset"),
+    sweeps.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
+    sweeps.c.kind == Kind.SWEEP,
+    sweeps.c.created_at >= sa.bindparam("since"),
+)
+
+
 async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: datetime) -> int:
     """Base units of sweeps of an asset made since, or still under way: what the rolling day counts. No panics."""
-    c = sweeps.c
-    counted = sa.and_(c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]), c.kind == Kind.SWEEP)
-    return await _sum(conn, c.wallet == wallet, c.asset == asset, counted, c.created_at >= since)
+    # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
+    return sum((await conn.execute(_SWEPT, {"wallet": wallet, "asset": asset, "since": since})).scalars())
 
 
 _NEVER: Final = 2**62
@@ -239,7 +247,6 @@ _SPOKEN_FOR = sa.select(sweeps.c.amount).where(
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
     """Base units that approved or signed sweeps will take, and what left in blocks after `block_number`."""
     known = {"wallet": wallet, "asset": asset, "block": _NEVER if block_number is None else block_number}
-    # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
     return sum((await conn.execute(_SPOKEN_FOR, known)).scalars())
 
 
@@ -263,11 +270,6 @@ async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
     """How many sweeps are in each state."""
     rows = await conn.execute(sa.select(sweeps.c.status, sa.func.count()).group_by(sweeps.c.status))
     return {row[0]: row[1] for row in rows}
-
-
-async def _sum(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> int:
-    # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
-    return sum((await conn.execute(sa.select(sweeps.c.amount).where(*conditions))).scalars())
 
 
 async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Sweep | None:

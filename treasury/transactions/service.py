@@ -91,15 +91,13 @@ async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: Fact,
     await apply_all(conn, transactions, MOVES, changes, fact, now=now, by=BY)
 
 
-async def take_nonce(conn: AsyncConnection, intent: Intent, operation_id: str, *, now: datetime, ids: Ids) -> str:
-    """Store an intent with its nonce; the unique key raises IntegrityError where the nonce is held already."""
-    return (await take_nonces(conn, [(intent, operation_id)], now=now, ids=ids))[0]
-
-
 async def take_nonces(
     conn: AsyncConnection, wanted: Sequence[tuple[Intent, str]], *, now: datetime, ids: Ids
 ) -> list[str]:
-    """The same for many intents, each with the operation it carries out; the new ids in this order."""
+    """Store intents with their nonces, each with the operation it carries out; the new ids in this order.
+
+    The unique key raises IntegrityError where one of these nonces is held already.
+    """
     return await _insert(conn, wanted, Status.APPROVED, adopted=False, now=now, ids=ids)
 
 

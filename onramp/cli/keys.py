@@ -241,6 +241,25 @@ def invite_person(
     typer.echo(f"It works once, until {made.expires_at}. Send it where only {made.person} reads it.")
 
 
+@keys_app.command("withdraw")
+def withdraw_invitation(
+    invitation_id: Annotated[str, typer.Argument(metavar="ID", help="inv_..., as the audit trail names it.")],
+) -> None:
+    """Close an invitation that nobody took, such as one that a stolen admin key made.
+
+    Example: [bold]onramp keys withdraw inv_4k...[/bold]
+    """
+    from onramp.invitations import service
+
+    async def work(connection: Any, author: Any, _ring: Any) -> Any:
+        return await service.withdraw(connection, author, invitation_id)
+
+    item = _ordered(work)
+    if item.key_id is not None:
+        raise Refused(f"onramp: it was taken, and its key works: `onramp keys revoke {item.key_id}` ends that.")
+    typer.echo(f"{item.id} is closed: its link yields no key.")
+
+
 @keys_app.command("accept")
 def accept_invitation(
     link: Annotated[str, typer.Argument(metavar="LINK", help="The link, or what stands in it behind #.")],

@@ -152,17 +152,23 @@ async def test_invited_enrolled_and_confirming_from_the_command_line(service: An
     status, out, err = await onramp(service, sqlite_url, "keys", "accept", json.loads(out)["link"], "--json")
     assert status == 0, err
     ada = json.loads(out)["secret"]
+    _, out, _ = await onramp(service, sqlite_url, "keys", "invite", "--role", "admin", "--name", "a thief", "--json")
+    unwanted = json.loads(out)
+    status, out, err = await onramp(service, sqlite_url, "keys", "withdraw", unwanted["id"])
+    assert (status, "yields no key" in out) == (0, True), err
+    status, _, err = await onramp(service, sqlite_url, "keys", "accept", unwanted["link"])
+    assert (status, "invitation_invalid" in err) == (1, True)
 
     _, begun = await ask(service, "POST", "/api/v1/keys/me/otp", ada)
     totp = pyotp.TOTP(begun["secret"])
-    code = totp.at(int(datetime.now(UTC).timestamp()) - 30)
-    status, _, err = await onramp(service, sqlite_url, "keys", "enrol", "--code", code, key=ada)
+    status, _, err = await onramp(service, sqlite_url, "keys", "enrol", "--code", totp.now(), key=ada)
     assert status == 0, err
     _, out, _ = await onramp(service, sqlite_url, "keys", "create", "--role", "operator", "--name", "otto", "--json")
     otto = json.loads(out)["id"]
     status, _, err = await onramp(service, sqlite_url, "keys", "confirm", otto, key=ada)
     assert (status, "otp_required" in err) == (1, True)
-    status, _, err = await onramp(service, sqlite_url, "keys", "confirm", otto, "--otp", totp.now(), key=ada)
+    following = totp.at(int(datetime.now(UTC).timestamp()) + 30)  # each code is good once
+    status, _, err = await onramp(service, sqlite_url, "keys", "confirm", otto, "--otp", following, key=ada)
     assert status == 0, err
     status, _, err = await onramp(service, sqlite_url, "keys", "confirm", otto)
     assert (status, "ONRAMP_API_KEY" in err) == (1, True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain import bitcoin
-from chain.bitcoin import BitcoinError, account_of, check, message_hash, parse_address
+from chain.bitcoin import BitcoinAddress, BitcoinError, account_of, check, hash_of, message_hash, parse_address
 
 NATIVE = "This msg was signed with a native SegWit v0 address, the signature header byte therefore is in the range 39-42 (according to BIP 137)."
 NESTED = "This message was signed with a P2SH-P2WPKH address, the signature header byte therefore is in the range 35-38 (according to BIP 137)."
@@ -73,6 +73,44 @@ def test_an_account_follows_from_its_address_as_on_mezo() -> None:
     address = parse_address("bc1q4mutsjmes2wa2zqw9fjszuav4aukuv2n3z0h0s")
     assert account_of(address) == "0x4543ba6E0D1cC63B9eDA1D1E61853A59Cf2ae22D"
     assert parse_address(address.text.upper()) == address
+
+
+# Published by Mezo with its own library, made there by asking the factory on chain (`predictAddress`): npm's
+# @mezo-org/orangekit-smart-account 1.0.0-beta.24-dev.13, src/lib/utils/predictOrangeKitAddress.test.ts.
+@pytest.mark.parametrize(
+    ("hashed", "account"),
+    [
+        ("00" * 20, "0xd84C120D84CC795F9b5649594B916A961C64f387"),
+        ("ff" * 20, "0x1Ae9407f0FA2f165cC28767750bBCd0219540c62"),
+        ("1234567890abcdef1234567890abcdef12345678", "0xc6Dc4b63f691de9ec6E495Fe3b1207C1CABa5370"),
+        ("00" * 19 + "ff", "0xF3cD2c9660B19F68d9F4CD99Be10C057ed3A766A"),
+    ],
+)
+def test_an_account_is_the_one_that_the_factory_on_chain_predicts(hashed: str, account: str) -> None:
+    kinds: tuple[bitcoin.Kind, ...] = ("p2pkh", "p2wpkh", "p2sh-p2wpkh")
+    for kind in kinds:
+        assert account_of(BitcoinAddress("", kind, bytes.fromhex(hashed))) == account
+    assert (
+        account_of(parse_address("mv4rnyY3Su5gjcDNzbMLKBQkBicCtHUtFB")) == "0x6083Bde64CCBF08470a1a0dAa9a0281B4951be7C"
+    )
+
+
+# The same package's src/lib/bitcoin/tests/data.ts.
+@pytest.mark.parametrize(
+    ("kind", "address", "key"),
+    [
+        ("p2wpkh", "bc1qr2gzwarzhv2r2r70v7522w67rt8n6azcklup4z", "0301c3a0b3e1a18d0e04a455e2fbed97d97352cfc35ad272cdc8dcb0fc8dee6707"),
+        ("p2wpkh", "tb1qhp6ug4hp3cc84spx3l8sddh8w5ffjujvjycqv5", "03470e65b45464f6945d7a4434cec1d1df61700f21bf0520f0171cfdab313eeaae"),
+        ("p2pkh", "15db8HU8AhNaZpX2efV5H5fvJcqmLEgxBB", "03d8d91c7e4eb085e2552aa925607f4b622d703df66ab415d916ad90dac1d44369"),
+        ("p2pkh", "17Nb9dw9yFUPfQTzbFjxk4PzfHqepF3BRF",
+         ("04811b8ba90b12d4db6066dd8cdadb71bda593d1164cd68e909b9a457b946da0fa"
+          "21750060c9305ccf847918a983301e355d4c3a5927ebb0361def785ef7587efb")),
+        ("p2sh-p2wpkh", "3PqcLLkJ2CDrCXpNbfdmkkPN8PUibE9EVG", "0385a365b47f35aff49fdf53cd0b31ab25dec1ef7a4ee3c9d3060ff298ba448d71"),
+        ("p2sh-p2wpkh", "2N1gqKvdCoFyCpUxsF6HuP2DunnEQRnfuuU", "03246de9b5fd955ceba6bcc90d85697b1a74ff8230eef6a1b1a1169ae53b80695d"),
+    ],
+)  # fmt: skip
+def test_an_address_is_the_one_that_follows_from_its_key(kind: bitcoin.Kind, address: str, key: str) -> None:
+    assert parse_address(address) == BitcoinAddress(address, kind, hash_of(bytes.fromhex(key), kind))
 
 
 def test_both_networks_write_the_same_key() -> None:

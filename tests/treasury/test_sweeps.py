@@ -359,3 +359,12 @@ async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booke
     world.chain.balances[other] = 0
     await world.cycles(sender, 6)
     assert world.metrics.differences["OTHER"] == 20 * 10**6
+    # A permit takes no nonce: that tokens are gone is the only sign of it. Payouts of another token stop, too.
+    signed = len(world.signer.requests)
+    await world.owe("ons_later")
+    await world.cycles(world.sender(), 3)
+    assert (world.metrics.is_stopped, len(world.signer.requests)) == (True, signed)
+    async with world.database.write() as conn:
+        await ledger.answer(conn, WALLET, "OTHER", by="key_anna", note="we know", now=world.clock.now())
+    await world.cycles(sender)
+    assert await world.status("ons_later") is Status.FINAL

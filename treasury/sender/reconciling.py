@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from treasury.inventory import GAS_ASSET
 from treasury.ledger import service
 from treasury.ledger.machine import Account
 from treasury.ports import WalletView
@@ -26,9 +27,9 @@ class Reconciler:
     """Asked once a cycle by whoever leads; keeps its own pace."""
 
     def __init__(self, desk: Desk) -> None:
-        """What is gone is read from the ledger at first, and while anything is."""
+        """Whether anything is gone is read from the ledger at first, and while it is so."""
         self._desk = desk
-        self._gone: int | None = None
+        self._gone: bool | None = None
         self._view: WalletView | None = None
 
     def forget(self) -> None:
@@ -36,7 +37,11 @@ class Reconciler:
         self._view = None
 
     async def agrees(self, view: WalletView) -> bool:
-        """Whether signing may go on: nothing of the token that is paid out has left the wallet without a row. Any other asset alarms, and stops nothing."""
+        """Whether signing may go on: of no token has anything left the wallet without a row.
+
+        A token leaves by a signature of the wallet alone, and not each takes a nonce: a permit (EIP-2612), which MUSD and others
+        take, is signed without a transaction. The gas token alarms, and stops nothing: what transactions cost is one node's word.
+        """
         desk, config = self._desk, self._desk.config
         if self._view is None and desk.pace.due("reconcile", SECONDS):
             self._view = view
@@ -44,10 +49,12 @@ class Reconciler:
         # rests has always something that is mined and not settled, but only for some blocks the same.
         if self._view is not None and await self._look(self._view):
             self._view = None
-        if self._gone != 0:
+        if self._gone is not False:
             async with desk.database.read() as conn:
-                self._gone = (await service.balances(conn, config.wallet, config.asset)).get(Account.SUSPENSE, 0)
-        return self._gone <= 0
+                tokens = [asset for asset in await service.assets(conn, config.wallet) if asset != GAS_ASSET]
+                books = [await service.balances(conn, config.wallet, asset) for asset in tokens]
+            self._gone = any(book.get(Account.SUSPENSE, 0) > 0 for book in books)
+        return not self._gone
 
     async def _look(self, view: WalletView) -> bool:
         desk, config = self._desk, self._desk.config
@@ -81,10 +88,9 @@ class Reconciler:
 
     def _tell(self, difference: Difference, decimals: int) -> None:
         desk = self._desk
-        if difference.asset == desk.config.asset:
-            self._gone = difference.suspense
         desk.metrics.ledger_difference(difference.asset, difference.suspense, decimals)
         if difference.suspense > 0:
+            self._gone = None
             desk.alarms.ring("ledger_difference", difference.asset, suspense=difference.suspense)
         else:
             desk.alarms.clear("ledger_difference", difference.asset)

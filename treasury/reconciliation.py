@@ -22,7 +22,7 @@ from treasury.policy.model import AssetPolicy
 from treasury.ports import WalletChain, WalletView
 from treasury.status import Status
 from treasury.sweeps.table import NATIVE
-from treasury.transactions import service as transactions
+from treasury.transactions import queries
 from treasury.transactions.table import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
@@ -78,7 +78,7 @@ async def without_gas(conn: AsyncConnection, chain_id: int, wallet: str) -> list
     over = t.status.in_([Status.FINAL, Status.REVERTED])
     query = sa.select(t.id).where(t.chain_id == chain_id, t.wallet == wallet, over, t.nonce.is_not(None), ~posted)
     ids = (await conn.execute(query.order_by(t.nonce).limit(AT_ONCE))).scalars().all()
-    return await transactions.get_all(conn, ids)
+    return await queries.get_all(conn, ids)
 
 
 async def costs_of(chain: WalletChain, decided: Sequence[Transaction]) -> dict[str, int | None]:
@@ -96,8 +96,8 @@ async def unsettled(conn: AsyncConnection, chain_id: int, wallet: str, view: Wal
     Or final here in a block of this view, which does not count it: a reorganisation that nobody has noticed would count as a
     top-up.
     """
-    in_flight = await transactions.any_in_flight(conn, chain_id, wallet, below=view.nonce)
-    return in_flight or await transactions.any_uncounted(conn, chain_id, wallet, view.nonce, view.block_number)
+    in_flight = await queries.any_in_flight(conn, chain_id, wallet, below=view.nonce)
+    return in_flight or await queries.any_uncounted(conn, chain_id, wallet, view.nonce, view.block_number)
 
 
 async def overtaken(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> bool:
@@ -110,7 +110,7 @@ async def overtaken(conn: AsyncConnection, chain_id: int, wallet: str, view: Wal
 
 async def unknown_nonces(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> int:
     """How many transactions the chain counts that no row knows of; what they moved would count as gone."""
-    ours = await transactions.highest_nonce(conn, chain_id, wallet)
+    ours = await queries.highest_nonce(conn, chain_id, wallet)
     others = await foreign.highest_nonce(conn, chain_id, wallet)
     known = max((nonce for nonce in (ours, others) if nonce is not None), default=-1)
     return max(0, view.nonce - known - 1)

@@ -18,8 +18,8 @@ from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE
 from treasury import rotation
 from treasury.answers import service as answers
-from treasury.ledger import service as ledger
-from treasury.ledger.service import USDC_DECIMALS
+from treasury.ledger import usdc
+from treasury.ledger.usdc import USDC_DECIMALS
 from treasury.policy.model import DECIMALS
 
 
@@ -81,8 +81,8 @@ async def settle_usdc(request: web.Request) -> web.StreamResponse:
 
     async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettledUsdc, list[Told]]:
         wallets = [wallet, *await rotation.earlier_wallets(conn, wallet)]
-        before = await ledger.receivable(conn, wallets)
-        cleared = await ledger.settle_usdc(
+        before = await usdc.receivable(conn, wallets)
+        cleared = await usdc.settle(
             conn,
             wallets=wallets,
             tx_hash=tx_hash,
@@ -93,7 +93,7 @@ async def settle_usdc(request: web.Request) -> web.StreamResponse:
         )
         if order.session_id not in {None, *(row.subject for row in cleared)}:
             raise Problem(409, "not_possible", "That transaction cleared other sessions already; nothing was posted.")
-        after = await ledger.receivable(conn, wallets)
+        after = await usdc.receivable(conn, wallets)
         was, left = (sum(one.amount for one in rows) for rows in (before, after))
         answer = SettledUsdc(
             data=[shapes.posting(row, USDC_DECIMALS) for row in cleared], receivable=format_units(left, USDC_DECIMALS)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from onramp.services import Services
 from onramp.treasury_api import ledger_shapes as shapes
 from treasury import rotation
-from treasury.ledger.service import USDC, USDC_DECIMALS
+from treasury.ledger.usdc import USDC, USDC_DECIMALS
 from treasury.policy import service as policies
 from treasury.policy.model import DECIMALS, GAS_ASSET, MUSD
 

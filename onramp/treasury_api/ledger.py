@@ -19,7 +19,7 @@ from treasury import reconciliation, rotation
 from treasury.foreign import service as foreign
 from treasury.leader import hold_still
 from treasury.ledger import service
-from treasury.ledger.service import USDC, USDC_DECIMALS
+from treasury.ledger.usdc import USDC, USDC_DECIMALS
 from treasury.onchain import PoolWalletChain
 from treasury.policy.model import DECIMALS, MUSD
 

@@ -15,7 +15,7 @@ from treasury import history, inventory
 from treasury.payouts import service as payouts
 from treasury.policy.model import GAS_ASSET, AssetPolicy
 from treasury.sweeps import service as sweeps
-from treasury.transactions import service as transactions
+from treasury.transactions import queries
 
 LONGEST_ID = 64
 
@@ -92,7 +92,7 @@ async def read_sweep(request: web.Request) -> web.StreamResponse:
 async def read_transaction(request: web.Request) -> web.StreamResponse:
     """One transaction with every signature made for it, and its history."""
     async with request.app[SERVICES].database.read() as conn:
-        row = await transactions.get(conn, id_of(request, "transaction"))
+        row = await queries.get(conn, id_of(request, "transaction"))
         if row is None:
             raise not_found("transaction")
         sweep = await sweeps.get(conn, row.operation_id)

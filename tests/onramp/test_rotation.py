@@ -11,7 +11,7 @@ from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
 from tests.onramp.desk import desk, key
 from tests.onramp.test_treasury_cli import onramp
 from treasury import inventory
-from treasury.ledger import service as ledger
+from treasury.ledger import usdc as usdc_books
 from treasury.payouts.table import payouts
 from treasury.reconciliation import reconcile
 from treasury.status import Status
@@ -58,13 +58,13 @@ async def before(service: Service, *, musd: int = 0, gas: int = 0, usdc: int = 0
             )
             await reconcile(conn, BEFORE, asset, amount, 1, now=now)
         if usdc:
-            await ledger.owe_usdc(conn, "ons_before", usdc, wallet=BEFORE, now=now)
+            await usdc_books.owe(conn, "ons_before", usdc, wallet=BEFORE, now=now)
 
 
 async def test_what_an_earlier_wallet_still_has_is_shown_until_it_is_cleared(service: Service) -> None:
     await before(service, musd=5 * 10**18, gas=7 * 10**12, usdc=2_500_000)
     async with service.database.write() as conn:
-        await ledger.owe_usdc(conn, "ons_now", 1_000_000, wallet=HOT_WALLET, now=datetime.now(UTC))
+        await usdc_books.owe(conn, "ons_now", 1_000_000, wallet=HOT_WALLET, now=datetime.now(UTC))
     vera, otto = await desk(service, "viewer", "vera"), await desk(service, "operator", "otto")
     for path in ("/balances", "/ledger"):
         status, page = await vera.get(path)

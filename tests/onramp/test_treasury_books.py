@@ -13,6 +13,7 @@ from tests.onramp.test_payout_orders import NOW, owed
 from tests.onramp.test_treasury_cli import onramp
 from treasury.foreign import service as foreign
 from treasury.ledger import service as ledger
+from treasury.ledger import usdc as usdc_books
 from treasury.ledger.machine import Account
 from treasury.reconciliation import reconcile
 
@@ -35,7 +36,7 @@ async def test_accounts_stand_on_top_and_movements_below_them_page_by_page(servi
     await book(service)
     payout_id = await owed(service)
     async with service.database.write() as conn:
-        await ledger.owe_usdc(conn, "ons_9", 2_500_000, wallet=HOT_WALLET, now=NOW)
+        await usdc_books.owe(conn, "ons_9", 2_500_000, wallet=HOT_WALLET, now=NOW)
     vera = await desk(service, "viewer", "vera")
     status, page = await vera.get("/ledger?limit=2")
     assert status == 200
@@ -84,7 +85,7 @@ HASH = "0x" + "Ab" * 32
 async def test_usdc_that_arrived_is_cleared_once_by_session_or_the_oldest_first(service: Service) -> None:
     async with service.database.write() as conn:
         for number in (1, 2, 3):
-            await ledger.owe_usdc(conn, f"ons_{number}", number * USDC, wallet=HOT_WALLET, now=NOW)
+            await usdc_books.owe(conn, f"ons_{number}", number * USDC, wallet=HOT_WALLET, now=NOW)
     otto = await desk(service, "operator", "otto")
     order = {"txHash": HASH, "sessionId": "ons_2", "note": "seen on etherscan"}
     status, found = await otto.post("/settle-usdc", order)

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from kit.problems import Problem
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import World
-from treasury.ledger import service
+from treasury.ledger import service, usdc
 from treasury.ledger.machine import HOT, Account
 from treasury.ledger.table import ledger
 from treasury.payouts import service as payouts
@@ -153,16 +153,14 @@ async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: World)
                     conn, session_id=f"ons_{number}", stripe_session_id="cos_1", to=WALLET, amount=MUSD, token=TOKEN,
                     wallet=WALLET, now=world.clock.now(), ids=world.ids, usdc=10_000_000,
                 )  # fmt: skip
-        waiting = await service.receivable(conn, [WALLET])
+        waiting = await usdc.receivable(conn, [WALLET])
         assert [(one.session_id, one.amount) for one in waiting] == [("ons_1", 10**7), ("ons_2", 10**7)]
         now = world.clock.now()
         for _ in range(2):
-            cleared = await service.settle_usdc(
-                conn, wallets=[WALLET], tx_hash="0x01", by="key", now=now, amount=12 * 10**6
-            )
+            cleared = await usdc.settle(conn, wallets=[WALLET], tx_hash="0x01", by="key", now=now, amount=12 * 10**6)
             assert [(one.subject, one.amount) for one in cleared] == [("ons_1", 10**7), ("ons_2", 2 * 10**6)]
         with pytest.raises(Problem):
-            await service.settle_usdc(conn, wallets=[WALLET], tx_hash="0x02", by="key", now=now, amount=9 * 10**6)
-        await service.settle_usdc(conn, wallets=[WALLET], tx_hash="0x03", by="key", now=now, session_id="ons_2")
-        assert await service.receivable(conn, [WALLET]) == []
+            await usdc.settle(conn, wallets=[WALLET], tx_hash="0x02", by="key", now=now, amount=9 * 10**6)
+        await usdc.settle(conn, wallets=[WALLET], tx_hash="0x03", by="key", now=now, session_id="ons_2")
+        assert await usdc.receivable(conn, [WALLET]) == []
     assert await book(world, "USDC") == {Account.SOLD: -2 * 10**7, Account.SETTLED: 2 * 10**7}

@@ -27,7 +27,7 @@ from treasury.sweeps.machine import Kind
 from treasury.sweeps.ordering import Orders, Planner
 from treasury.sweeps.table import NATIVE, Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
-from treasury.transactions import service as transactions
+from treasury.transactions import queries
 from treasury.transactions.table import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
@@ -258,7 +258,7 @@ class World:
         payout = await self.payout(session)
         assert payout.transaction_id is not None
         async with self.database.read() as conn:
-            found = await transactions.get(conn, payout.transaction_id)
+            found = await queries.get(conn, payout.transaction_id)
         assert found is not None
         return found
 

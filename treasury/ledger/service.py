@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -11,15 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import among
-from kit.problems import Problem
 from kit.store import insert_or_nothing
 from treasury.ledger.machine import HOT, Account, account_of, kind_of
 from treasury.ledger.table import Posting, ledger, to_posting
 from treasury.status import Status
 
 BY: Final = "treasury"
-USDC: Final = "USDC"
-USDC_DECIMALS: Final = 6
 
 
 async def post(
@@ -117,97 +113,6 @@ def _standing(table: sa.Table) -> Any:
     return query.where(among(c.id, "ids"))
 
 
-async def owe_usdc(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> bool:
-    """Stripe owes the settlement address so much USDC for this session; posted once, with its payout."""
-    return await post(
-        conn,
-        wallet=wallet,
-        asset=USDC,
-        kind="receivable",
-        subject=session_id,
-        source=Account.SOLD,
-        target=Account.RECEIVABLE,
-        amount=amount,
-        now=now,
-    )
-
-
-async def settle_usdc(
-    conn: AsyncConnection,
-    *,
-    wallets: Sequence[str],
-    tx_hash: str,
-    by: str,
-    now: datetime,
-    session_id: str | None = None,
-    amount: int | None = None,
-) -> list[Posting]:
-    """Clear what is receivable: of one session, or the oldest first up to `amount`; in part where it does not suffice.
-
-    The same transaction again changes nothing and answers what it cleared. Raises Problem `insufficient_available`
-    where less is receivable than that.
-    """
-    if (session_id is None) == (amount is None):
-        message = "settle_usdc takes a session or an amount"
-        raise ValueError(message)
-    cleared = ledger.c.kind == "settle_usdc", ledger.c.wallet.in_(wallets), ledger.c.note == tx_hash
-    before = await _select(conn, *cleared)
-    if before:
-        return before
-    waiting = await receivable(conn, wallets)
-    if session_id is not None:
-        waiting = [one for one in waiting if one.session_id == session_id]
-    left = sum(one.amount for one in waiting) if amount is None else amount
-    if left <= 0 or left > sum(one.amount for one in waiting):
-        raise Problem(409, "insufficient_available", "Less USDC than that is receivable; nothing was posted.")
-    for one in waiting:
-        part = min(one.amount, left)
-        if part:
-            await post(
-                conn,
-                wallet=one.wallet,
-                asset=USDC,
-                kind="settle_usdc",
-                subject=one.session_id,
-                source=Account.RECEIVABLE,
-                target=Account.SETTLED,
-                amount=part,
-                now=now,
-                sequence=one.sequence + 1,
-                by=by,
-                note=tx_hash,
-            )
-            left -= part
-    return await _select(conn, *cleared)
-
-
-@dataclass(frozen=True, slots=True)
-class Receivable:
-    """USDC, in base units, that one session still has to bring; `wallet` paid its buyer, `sequence` is its last posting's."""
-
-    session_id: str
-    wallet: str
-    amount: int
-    sequence: int
-    since: datetime
-
-
-async def receivable(conn: AsyncConnection, wallets: Sequence[str]) -> list[Receivable]:
-    """Sessions with USDC still to come, oldest first. Stripe brings it to one address, whichever wallet paid the buyer."""
-    known: dict[str, Receivable] = {}
-    for row in await _select(conn, ledger.c.wallet.in_(wallets), ledger.c.asset == USDC):
-        before = known.get(row.subject)
-        amount = row.amount if row.to_account is Account.RECEIVABLE else -row.amount
-        known[row.subject] = Receivable(
-            row.subject,
-            row.wallet,
-            amount + (before.amount if before else 0),
-            row.sequence,
-            before.since if before else row.at,
-        )
-    return [one for one in known.values() if one.amount]
-
-
 _OF_ASSET = sa.and_(ledger.c.wallet == sa.bindparam("wallet"), ledger.c.asset == sa.bindparam("asset"))
 _MOVEMENTS = sa.select(ledger.c.from_account, ledger.c.to_account, ledger.c.amount).where(_OF_ASSET)
 _SUMS = (
@@ -234,7 +139,7 @@ async def hot_at(conn: AsyncConnection, wallet: str, asset: str, block_number: i
     c = ledger.c
     later = sa.and_(c.wallet == wallet, c.asset == asset, c.block_number > block_number)
     left = 0
-    for row in await _select(conn, later):
+    for row in await select(conn, later):
         left += row.amount * ((row.from_account in HOT) - (row.to_account in HOT))
     return sum(now.get(account, 0) for account in HOT) + left
 
@@ -316,6 +221,7 @@ async def page(
     return [to_posting(row) for row in (await conn.execute(query)).fetchall()]
 
 
-async def _select(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Posting]:
+async def select(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Posting]:
+    """Those of which all of this holds, oldest first."""
     rows = await conn.execute(sa.select(ledger).where(*conditions).order_by(ledger.c.id))
     return [to_posting(row) for row in rows.fetchall()]

@@ -14,6 +14,7 @@ from kit.ids import Ids
 from kit.store import insert_or_nothing
 from treasury import history
 from treasury.ledger import service as ledger
+from treasury.ledger import usdc as usdc_books
 from treasury.moving import apply
 from treasury.payouts.machine import COMES_BACK, MOVES, STOPPED, Fact, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
@@ -64,7 +65,7 @@ async def owe(
         await history.record(conn, created, at=now, from_status=None, to_status=Status.PLANNED, by=by)
         await ledger.follow(conn, payouts, created, Status.PLANNED, now=now, by=by)
         if usdc:
-            await ledger.owe_usdc(conn, session_id, usdc, wallet=row["wallet"], now=now)
+            await usdc_books.owe(conn, session_id, usdc, wallet=row["wallet"], now=now)
         return created
     existing = await by_session(conn, session_id)
     if existing is None:

@@ -24,10 +24,11 @@ from treasury.sender.operations import Operation, kind_of
 from treasury.signers.intent import TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.status import IN_FLIGHT
+from treasury.transactions import queries
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
 
-_HIGHEST = sa.select(transactions.HIGHEST.scalar_subquery(), foreign.HIGHEST.scalar_subquery())
+_HIGHEST = sa.select(queries.HIGHEST.scalar_subquery(), foreign.HIGHEST.scalar_subquery())
 _CHUNK = 20_000
 _OVERLAP = 20
 
@@ -140,7 +141,7 @@ class Adoption:
     async def _explain_one(self, tx: OwnTransaction) -> None:
         desk = self._desk
         async with desk.leader.write() as conn:
-            if await transactions.knows_hash(conn, tx.hash):
+            if await queries.knows_hash(conn, tx.hash):
                 return
             parts = split_payout_calldata(tx.data)
             if parts is None:
@@ -221,7 +222,7 @@ class Adoption:
             0,
             0,
         )
-        holder = await transactions.by_nonce(conn, *desk.key, tx.nonce)
+        holder = await queries.by_nonce(conn, *desk.key, tx.nonce)
         if holder is not None and holder.operation_id == operation.id and holder.status in IN_FLIGHT:
             # Signed twice for the same payout at the same nonce: only one could be mined, and it is this one.
             signed = Signed(raw=tx.raw or b"", hash=tx.hash, request_id="")
@@ -242,7 +243,7 @@ class Adoption:
     async def _displace(self, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
         """Our own transaction at a nonce that another one took can never be mined; its buyer is unpaid."""
         desk, now = self._desk, self._desk.clock.now()
-        holder = await transactions.by_nonce(conn, *desk.key, nonce)
+        holder = await queries.by_nonce(conn, *desk.key, nonce)
         if holder is None or holder.status not in IN_FLIGHT:
             return
         note = f"nonce {nonce} was taken by {by_hash}"

@@ -14,7 +14,7 @@ from treasury.sender import operations
 from treasury.sender.desk import Desk, log
 from treasury.sender.holding import Ready, hold
 from treasury.status import Status
-from treasury.transactions import service as transactions
+from treasury.transactions import queries
 from treasury.transactions.table import Transaction
 
 
@@ -46,9 +46,9 @@ class Paying:
         references = [payout.reference for payout in queue]
         unscreened = await desk.rules.unscreened(queue)
         async with desk.database.read() as conn:
-            spent = await foreign.carried(conn, references) | await transactions.carried(conn, references)
+            spent = await foreign.carried(conn, references) | await queries.carried(conn, references)
             leaving = await operations.leaving(conn, config.wallet, config.asset, view.block_number)
-            before = await transactions.of_operations(conn, [payout.id for payout in queue])
+            before = await queries.of_operations(conn, [payout.id for payout in queue])
             above = await desk.rules.payouts_above(conn, queue, desk.clock.now())
             ceiling = await desk.rules.max_fee(conn) or config.max_fee
         for place, (payout, rule) in enumerate(zip(queue, above, strict=True)):

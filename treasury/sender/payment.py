@@ -14,7 +14,7 @@ from treasury.sender.sweeping import Sweeping
 from treasury.status import Status
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
-from treasury.transactions import service as transactions
+from treasury.transactions import queries
 from treasury.transactions.table import Transaction
 
 
@@ -69,7 +69,7 @@ class Payment:
     async def _stuck(self, view: WalletView) -> bool:
         """Whether a transaction below the next nonce has not reached any node: what is signed behind it would wait, too."""
         async with self._desk.database.read() as conn:
-            unsent = await transactions.in_status(conn, *self._desk.key, [Status.SIGNED])
+            unsent = await queries.in_status(conn, *self._desk.key, [Status.SIGNED])
         return any(one.nonce is not None and one.nonce >= view.nonce for one in unsent)
 
     async def _choose(self, view: WalletView, nonce: int, room: int, *, allowed: bool) -> list[Ready]:
@@ -100,7 +100,7 @@ class Payment:
         """Whatever is signed already ends first; sweeps that are not are over."""
         desk, config = self._desk, self._desk.config
         async with desk.database.read() as conn:
-            flying = await transactions.in_flight(conn, *desk.key)
+            flying = await queries.in_flight(conn, *desk.key)
             others = [one for one in await sweeps.active(conn, config.wallet, Kind.SWEEP) if one.transaction_id is None]
             sweep = await sweeps.head(conn, config.wallet, Kind.PANIC)
         for other in others:

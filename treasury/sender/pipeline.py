@@ -22,6 +22,7 @@ from treasury.sender.intents import movement
 from treasury.sender.signing import Signing
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
+from treasury.transactions import queries
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact as TransactionFact
 from treasury.transactions.table import Transaction
@@ -68,7 +69,7 @@ class Pipeline:
             if not await self._allowed(conn, ready[0]) or await next_nonce(desk, conn) != nonce:
                 return []
             current = await operations.get_all(conn, [one.operation.id for one in ready])
-            spent = await foreign.carried(conn, references) | await transactions.carried(conn, references)
+            spent = await foreign.carried(conn, references) | await queries.carried(conn, references)
 
             def unchanged(one: Ready) -> bool:
                 return current.get(one.operation.id) == one.operation and one.operation.reference not in spent
@@ -109,7 +110,7 @@ class Pipeline:
                 Change(ready.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}) for (ready, _, _), bytes_ in signed
             ]
             await operations.move_all(conn, told, Fact.SIGNED, now=now)
-            return await transactions.get_all(conn, rows)
+            return await queries.get_all(conn, rows)
 
 
 def _took(taken: Taken) -> Change:

@@ -9,6 +9,7 @@ from treasury.payouts.machine import Reason
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.desk import Desk
+from treasury.transactions import queries
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
 from treasury.transactions.table import Transaction
@@ -44,7 +45,7 @@ class Rechecking:
             self._next_check[block] = number + 2 * (view.block_number - number)
             if agreed != known:
                 async with desk.database.read() as conn:
-                    gone = await transactions.final_in(conn, *desk.key, number, known)
+                    gone = await queries.final_in(conn, *desk.key, number, known)
                 for transaction in gone:
                     await self._reorged(transaction, agreed)
                 moved = True

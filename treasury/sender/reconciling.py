@@ -3,7 +3,7 @@
 from typing import Final
 
 from treasury.inventory import GAS_ASSET
-from treasury.ledger import service
+from treasury.ledger import service, usdc
 from treasury.ledger.machine import Account
 from treasury.ports import WalletView
 from treasury.reconciliation import (
@@ -78,7 +78,7 @@ class Reconciler:
             now = desk.clock.now()
             found = await compare(conn, config.wallet, config.asset, view, decided, costs, now=now, others=others)
             # Stripe owes what earlier wallets paid for, too, and nobody else tells how long.
-            waiting = await service.receivable(conn, [config.wallet, *await earlier_wallets(conn, config.wallet)])
+            waiting = await usdc.receivable(conn, [config.wallet, *await earlier_wallets(conn, config.wallet)])
         decimals = {asset.symbol: asset.decimals for asset in listed}
         for difference in found:
             self._tell(difference, decimals.get(difference.asset, 18))

@@ -21,6 +21,7 @@ from treasury.sender.signing import Signing
 from treasury.status import IN_FLIGHT
 from treasury.sweeps.machine import Kind
 from treasury.sweeps.table import Sweep
+from treasury.transactions import queries
 from treasury.transactions import service as transactions
 from treasury.transactions.table import Transaction
 
@@ -109,7 +110,7 @@ class Replacement:
         if signed is None:
             return False
         async with desk.leader.write() as conn:
-            current = await transactions.get(conn, transaction.id)
+            current = await queries.get(conn, transaction.id)
             if current is None or current.status not in IN_FLIGHT or len(current.attempts) != len(transaction.attempts):
                 return False
             await transactions.add_attempt(

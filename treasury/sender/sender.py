@@ -30,7 +30,7 @@ from treasury.status import IN_FLIGHT, Status
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.ordering import Orders
 from treasury.sweeps.sweeper import Sweeper
-from treasury.transactions import service as transactions
+from treasury.transactions import queries
 
 _STATUS_SECONDS = 15.0
 _EXPLAINED_STEP = 20
@@ -179,9 +179,9 @@ class Sender:
         """Get on with what was begun; True where something moved. Our rows are read once for all who ask about them."""
         desk = self._desk
         async with desk.database.read() as conn:
-            open_ = await transactions.in_status(conn, *desk.key, _OPEN)
+            open_ = await queries.in_status(conn, *desk.key, _OPEN)
             since = view.block_number - desk.config.recheck_blocks
-            blocks = await transactions.final_blocks(conn, *desk.key, since, view.nonce)
+            blocks = await queries.final_blocks(conn, *desk.key, since, view.nonce)
         unsigned = [one for one in open_ if one.status is Status.APPROVED]
         if unsigned and await self._returning.give_back(unsigned, view):
             return True
@@ -207,7 +207,7 @@ class Sender:
     async def _rest(self) -> None:
         desk = self._desk
         async with desk.database.read() as conn:
-            flying = await transactions.any_in_flight(conn, *desk.key)
+            flying = await queries.any_in_flight(conn, *desk.key)
             due = desk.pace.due("counts", _STATUS_SECONDS)
             counts = await payouts.count_by_status(conn) if due else None
             swept = await sweeps.count_by_status(conn) if due else None

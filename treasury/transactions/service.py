@@ -1,6 +1,6 @@
 """The verbs of transactions, each in the caller's open transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,44 +15,12 @@ from treasury.history import Line
 from treasury.moving import Change, apply, apply_all
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed
-from treasury.status import IN_FLIGHT, Moved, Same, Status
+from treasury.status import Moved, Same, Status
 from treasury.transactions.machine import MOVES, Fact
-from treasury.transactions.table import Attempt, Transaction, attempts, to_attempt, to_transaction, transactions
+from treasury.transactions.table import Transaction, attempts, transactions
 
 BY = "treasury"
-# Written once: the sender asks in each cycle, and building the text cost more than its run.
-_HERE = sa.and_(transactions.c.chain_id == sa.bindparam("chain_id"), transactions.c.wallet == sa.bindparam("wallet"))
-HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
-_MINE = sa.select(transactions).where(_HERE).order_by(transactions.c.nonce)
-_IN_STATUS = _MINE.where(among(transactions.c.status, "statuses"))
-_UNCOUNTED = sa.and_(
-    transactions.c.status == Status.FINAL, transactions.c.nonce >= sa.bindparam("count", type_=sa.BigInteger())
-)
-_FINAL_BLOCKS = (
-    sa.select(transactions.c.block_number, transactions.c.block_hash, sa.func.max(transactions.c.nonce))
-    .where(
-        _HERE,
-        transactions.c.status == Status.FINAL,
-        sa.or_(transactions.c.block_number >= sa.bindparam("block", type_=sa.BigInteger()), _UNCOUNTED),
-    )
-    .group_by(transactions.c.block_number, transactions.c.block_hash)
-    .order_by(transactions.c.block_number)
-)
-_ANY_UNCOUNTED = (
-    sa.select(sa.literal(1))
-    .where(_HERE, _UNCOUNTED, transactions.c.block_number <= sa.bindparam("block", type_=sa.BigInteger()))
-    .limit(1)
-)
-_NO_NONCE = 2**62
-_ANY_IN_FLIGHT = (
-    sa.select(sa.literal(1))
-    .where(
-        _HERE,
-        transactions.c.status.in_(list(IN_FLIGHT)),
-        transactions.c.nonce < sa.bindparam("below", type_=sa.BigInteger()),
-    )
-    .limit(1)
-)
+# Written once: the sender writes in each cycle, and building the text cost more than its run.
 _INSERT = sa.insert(transactions)
 _INSERT_ATTEMPTS = sa.insert(attempts)
 _STALL = sa.update(transactions).where(among(transactions.c.id, "ids")).values(stall=sa.bindparam("why"))
@@ -60,15 +28,6 @@ _COUNT = (
     sa.update(attempts)
     .where(among(attempts.c.id, "ids"))
     .values(broadcasts=attempts.c.broadcasts + 1, broadcast_at=sa.bindparam("now"))
-)
-_BY_ID = sa.select(transactions).where(among(transactions.c.id, "ids"))
-_OF_OPERATIONS = sa.select(transactions).where(among(transactions.c.operation_id, "operations"))
-_CARRIED = sa.select(transactions.c.reference).where(
-    among(transactions.c.reference, "references"),
-    transactions.c.status.not_in([Status.CANCELLED, Status.REVERTED]),
-)
-_ATTEMPTS = (
-    sa.select(attempts).where(among(attempts.c.transaction_id, "ids")).order_by(attempts.c.signed_at, attempts.c.id)
 )
 
 
@@ -218,105 +177,3 @@ async def make_empty(conn: AsyncConnection, transaction_id: str, *, operation_id
     values = {"operation_id": operation_id, "token": token, "to_address": wallet, "amount": 0, "reference": None}
     unsigned = sa.and_(c.id == transaction_id, c.status == Status.APPROVED)
     await conn.execute(sa.update(transactions).where(unsigned).values(values))
-
-
-async def get(conn: AsyncConnection, transaction_id: str) -> Transaction | None:
-    """One transaction with its attempts."""
-    found = await _select(conn, transactions.c.id == transaction_id)
-    return found[0] if found else None
-
-
-async def by_nonce(conn: AsyncConnection, chain_id: int, wallet: str, nonce: int) -> Transaction | None:
-    """The transaction that holds a nonce."""
-    c = transactions.c
-    found = await _select(conn, sa.and_(c.chain_id == chain_id, c.wallet == wallet, c.nonce == nonce))
-    return found[0] if found else None
-
-
-async def get_all(conn: AsyncConnection, transaction_ids: Sequence[str]) -> list[Transaction]:
-    """These, lowest nonce first."""
-    query = _BY_ID.order_by(transactions.c.nonce)
-    return await _with_attempts(conn, (await conn.execute(query, {"ids": list(transaction_ids)})).fetchall())
-
-
-async def of_operations(conn: AsyncConnection, operation_ids: Sequence[str]) -> list[Transaction]:
-    """Those with signed bytes that were made for these payouts or sweeps."""
-    rows = (await conn.execute(_OF_OPERATIONS, {"operations": list(operation_ids)})).fetchall()
-    return [transaction for transaction in await _with_attempts(conn, rows) if transaction.attempts]
-
-
-async def in_status(
-    conn: AsyncConnection, chain_id: int, wallet: str, statuses: Collection[Status]
-) -> list[Transaction]:
-    """The wallet's transactions in some states, lowest nonce first."""
-    known = {"chain_id": chain_id, "wallet": wallet, "statuses": list(statuses)}
-    return await _with_attempts(conn, (await conn.execute(_IN_STATUS, known)).fetchall())
-
-
-async def in_flight(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Transaction]:
-    """Signed and not yet final, lowest nonce first."""
-    return await in_status(conn, chain_id, wallet, IN_FLIGHT)
-
-
-async def final_blocks(
-    conn: AsyncConnection, chain_id: int, wallet: str, since: int, count: int
-) -> dict[tuple[int, str], int]:
-    """The blocks to look at again, by number and hash, and the highest nonce in each: those from `since` on in which one is final.
-
-    However old, also those of nonces that the chain, which counts `count` transactions of the wallet, does not count.
-    """
-    known = {"chain_id": chain_id, "wallet": wallet, "block": since, "count": count}
-    rows = await conn.execute(_FINAL_BLOCKS, known)
-    return {(number, block_hash): nonce for number, block_hash, nonce in rows if block_hash is not None}
-
-
-async def final_in(
-    conn: AsyncConnection, chain_id: int, wallet: str, number: int, block_hash: str
-) -> list[Transaction]:
-    """Those that are final in one block."""
-    t = transactions.c
-    here = sa.and_(t.chain_id == chain_id, t.wallet == wallet, t.block_number == number, t.block_hash == block_hash)
-    return await _select(conn, sa.and_(here, t.status == Status.FINAL))
-
-
-async def any_in_flight(conn: AsyncConnection, chain_id: int, wallet: str, below: int | None = None) -> bool:
-    """Whether one is signed and not final yet, of a nonce under `below` where given."""
-    known = {"chain_id": chain_id, "wallet": wallet, "below": _NO_NONCE if below is None else below}
-    return (await conn.execute(_ANY_IN_FLIGHT, known)).first() is not None
-
-
-async def any_uncounted(conn: AsyncConnection, chain_id: int, wallet: str, count: int, block: int) -> bool:
-    """Whether one is final here in a block up to `block`, at which the chain, with a count of `count`, does not count it."""
-    known = {"chain_id": chain_id, "wallet": wallet, "count": count, "block": block}
-    return (await conn.execute(_ANY_UNCOUNTED, known)).first() is not None
-
-
-async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:
-    """The highest nonce any of our rows holds."""
-    highest: int | None = (await conn.execute(HIGHEST, {"chain_id": chain_id, "wallet": wallet})).scalar_one()
-    return highest
-
-
-async def knows_hash(conn: AsyncConnection, tx_hash: str) -> bool:
-    """Whether one of our attempts has this hash."""
-    query = sa.select(sa.literal(1)).where(attempts.c.hash == tx_hash)
-    return (await conn.execute(query)).first() is not None
-
-
-async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
-    """Which of these a transaction of ours carries that may still be mined, or was."""
-    return set((await conn.execute(_CARRIED, {"references": list(references)})).scalars())
-
-
-async def _select(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> list[Transaction]:
-    query = sa.select(transactions).where(condition).order_by(transactions.c.nonce)
-    return await _with_attempts(conn, (await conn.execute(query)).fetchall())
-
-
-async def _with_attempts(conn: AsyncConnection, rows: Sequence[sa.Row[Any]]) -> list[Transaction]:
-    if not rows:
-        return []
-    tries: dict[str, list[Attempt]] = {}
-    for row in (await conn.execute(_ATTEMPTS, {"ids": [row.id for row in rows]})).fetchall():
-        tries.setdefault(row.transaction_id, []).append(to_attempt(row))
-    return [to_transaction(row, tuple(tries.get(row.id, ()))) for row in rows]

@@ -6,9 +6,9 @@ transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.
 """
 
 import ssl as ssl_module
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
+T = TypeVar("T")
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -110,8 +111,6 @@ class Database:
 
         The text is the driver's (`$1` on Postgres, `?` on SQLite); the rows are the driver's, too.
         """
-        # The pool's connection without SQLAlchemy's around it, taken, used and given back in one greenlet: what stands around a
-        # statement costs more than the statement.
         sqlite = self.dialect == "sqlite"
 
         async def ask(driver: Any) -> Sequence[Any]:
@@ -120,17 +119,24 @@ class Database:
             )
             return rows
 
-        def work() -> Sequence[Any]:
+        return await self.on_driver(ask)
+
+    async def on_driver(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """What `work` makes of the driver's own connection, on which no transaction is open, before or after."""
+
+        # Without SQLAlchemy's around it, taken, used and given back in one greenlet: what stands around a statement costs more than
+        # the statement.
+        def lend() -> T:
             lent = self.engine.sync_engine.raw_connection()
             try:
                 connection = lent.dbapi_connection
                 assert isinstance(connection, AdaptedConnection)
-                return connection.run_async(ask)
+                return connection.run_async(work)
             finally:
                 # Given back even where the request is cancelled, or the pool would run dry.
                 lent.close()
 
-        return await greenlet_spawn(work)
+        return await greenlet_spawn(lend)
 
     @asynccontextmanager
     async def read_replica(self) -> AsyncIterator[AsyncConnection]:
@@ -148,7 +154,7 @@ class Database:
         """One transaction: committed at the end, rolled back when the block raises."""
         async with self.engine.connect() as connection:
             if self.dialect == "sqlite":
-                await connection.execution_options(onramp_begin="IMMEDIATE")
+                await connection.execution_options(onramp_writes=True)
             async with connection.begin():
                 yield connection
 
@@ -174,8 +180,9 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
     @sa.event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        mode = connection.get_execution_options().get("onramp_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        # Reading, each statement stands alone, as on Postgres.
+        if connection.get_execution_options().get("onramp_writes"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.database import Database
+from kit.together import Change
 
 Family = Literal["sqlite", "postgresql"]
 Bind = Callable[[Any], Any] | None
@@ -49,36 +50,49 @@ async def update_unchanged(database: Database, table: sa.Table, rows: Sequence[d
     return [row[0] for row in await database.alone(text, _payload(table, names, database.engine.dialect, rows))]
 
 
+def keeping(table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str], dialect: Dialect) -> Change:
+    """Insert the rows, none of which may be there already by these columns. All have the same columns."""
+    names = tuple(rows[0])
+    if dialect.name == "postgresql":
+        text = _insert(table, names, tuple(conflict), "postgresql")
+        return Change(text, _payload(table, names, dialect, rows), len(rows))
+    return Change(_insert_each(table, names, tuple(conflict)), _values(table, names, dialect, rows), len(rows))
+
+
 async def keep_new(
     connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str]
 ) -> int:
     """`insert_new` for who wants to know only how many went in."""
-    names = tuple(rows[0])
-    family = _family(connection)
-    if family == "postgresql":
-        text = _insert(table, names, tuple(conflict), family)
-        return len(await _run(connection, text, _payload(table, names, connection.dialect, rows)))
-    marks = ", ".join("?" * len(names))
-    text = (
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) "  # noqa: S608 - names of our own tables
-        f"ON CONFLICT ({', '.join(conflict)}) DO NOTHING"
-    )
-    return (await connection.exec_driver_sql(text, _values(table, names, connection.dialect, rows))).rowcount
+    return await make(connection, keeping(table, rows, conflict, connection.dialect))
 
 
-async def change_unchanged(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
-    """`update_unchanged` in the caller's transaction; how many were changed."""
+def raising(table: sa.Table, row: dict[str, Any], column: str, dialect: Dialect) -> Change:
+    """Insert the row, or give the one with its `id` these values, unless that is further in `column`."""
+    names = tuple(row)
+    moved = ", ".join(f"{name} = excluded.{name}" for name in names if name != "id")
+    instead = f"UPDATE SET {moved} WHERE {table.name}.{column} <= excluded.{column}"
+    if dialect.name == "postgresql":
+        text = _insert(table, names, ("id",), "postgresql", instead)
+        return Change(text, _payload(table, names, dialect, [row]), None)
+    return Change(_insert_each(table, names, ("id",), instead), _values(table, names, dialect, [row]), None)
+
+
+def changing(table: sa.Table, rows: Sequence[dict[str, Any]], dialect: Dialect) -> Change:
+    """Update the rows, each of which must still have the `id` and `version` it was read with. The version goes up by one."""
     names = tuple(rows[0])
-    dialect = connection.dialect
-    if _family(connection) == "postgresql":
-        return len(await _run(connection, _update(table, names, "postgresql"), _payload(table, names, dialect, rows)))
+    if dialect.name == "postgresql":
+        return Change(_update(table, names, "postgresql"), _payload(table, names, dialect, rows), len(rows))
     changed = [name for name in names if name not in {"id", "version"}]
     text = (
         f"UPDATE {table.name} SET version = version + 1, {', '.join(f'{name} = ?' for name in changed)} "  # noqa: S608 - names of our own tables
         "WHERE id = ? AND version = ?"
     )
-    values = _values(table, (*changed, "id", "version"), dialect, rows)
-    return (await connection.exec_driver_sql(text, values)).rowcount
+    return Change(text, _values(table, (*changed, "id", "version"), dialect, rows), len(rows))
+
+
+async def change_unchanged(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
+    """`update_unchanged` in the caller's transaction; how many were changed."""
+    return await make(connection, changing(table, rows, connection.dialect))
 
 
 async def change_where(
@@ -91,14 +105,19 @@ async def change_where(
     return {row[0] for row in result}
 
 
-async def fill_empty(
-    connection: AsyncConnection, table: sa.Table, column: str, values: Sequence[tuple[str, str]]
-) -> int:
-    """Give each row of these (id, text) its text where `column` is still null; how many rows were given theirs."""
+def filling(table: sa.Table, column: str, values: Sequence[tuple[str, str]], dialect: Dialect) -> Change:
+    """Give each row of these (id, text) its text; its `column` must still be null."""
+    if dialect.name == "postgresql":
+        return Change(_fill(table, column), orjson.dumps(values).decode(), len(values))
+    text = f"UPDATE {table.name} SET {column} = ? WHERE id = ? AND {column} IS NULL"  # noqa: S608 - names of our own tables
+    return Change(text, [(value, row_id) for row_id, value in values], len(values))
+
+
+async def make(connection: AsyncConnection, change: Change) -> int:
+    """A change in the caller's transaction, whatever it meets; how many rows it changed."""
     if _family(connection) == "postgresql":
-        return len(await _run(connection, _fill(table, column), orjson.dumps(values).decode()))
-    text = f"UPDATE {table.name} SET {column} = ? WHERE id = ? AND {column} IS NULL"  # noqa: S608 - the same
-    return (await connection.exec_driver_sql(text, [(value, row_id) for row_id, value in values])).rowcount
+        return len(await _run(connection, change.text, change.given))
+    return (await connection.exec_driver_sql(change.text, change.given)).rowcount
 
 
 async def _run(connection: AsyncConnection, text: str, payload: str) -> list[str]:
@@ -142,11 +161,20 @@ def _binds(table: sa.Table, names: tuple[str, ...], dialect: Dialect) -> tuple[B
 
 
 @lru_cache(maxsize=64)
-def _insert(table: sa.Table, names: tuple[str, ...], conflict: tuple[str, ...], family: Family) -> str:
+def _insert(
+    table: sa.Table, names: tuple[str, ...], conflict: tuple[str, ...], family: Family, instead: str = "NOTHING"
+) -> str:
     target = f" ({', '.join(conflict)})" if conflict else ""
     return (
         f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(_cells(table, names, family))} "  # noqa: S608 - names of our own tables
-        f"FROM {_source(family)} WHERE true ON CONFLICT{target} DO NOTHING RETURNING id"
+        f"FROM {_source(family)} WHERE true ON CONFLICT{target} DO {instead} RETURNING id"
+    )
+
+
+def _insert_each(table: sa.Table, names: tuple[str, ...], conflict: tuple[str, ...], instead: str = "NOTHING") -> str:
+    return (
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "  # noqa: S608 - names of our own tables
+        f"ON CONFLICT ({', '.join(conflict)}) DO {instead}"
     )
 
 

@@ -3,9 +3,11 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.rows import make, raising
+from kit.together import Change
 from onramp.deliveries.table import cursors
 
 _HEAD = sa.select(cursors.c.head).where(cursors.c.id == sa.bindparam("chain"))
@@ -25,12 +27,10 @@ async def read_to(connection: AsyncConnection, chain_id: int) -> int | None:
 
 async def advance(connection: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
     """Move forward, never back; two readers do no harm."""
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(cursors)
-    values = {"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}
-    moved = {name: insert.excluded[name] for name in ("read_to", "head", "updated_at")}
-    await connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["id"], set_=moved, where=cursors.c.read_to <= insert.excluded.read_to
-        ),
-        values,
-    )
+    await make(connection, advancing(chain_id, read_to=read_to, head=head, now=now, dialect=connection.dialect))
+
+
+def advancing(chain_id: int, *, read_to: int, head: int, now: datetime, dialect: Dialect) -> Change:
+    """The same for a transaction of several changes."""
+    row = {"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}
+    return raising(cursors, row, "read_to", dialect)

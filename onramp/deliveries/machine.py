@@ -1,10 +1,9 @@
 """The states of a delivery, the moves the chain's answer allows, and which transfer is whose."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from onramp.sessions.model import BASIS_POINTS
 
@@ -23,8 +22,8 @@ def may_follow(new: str) -> frozenset[str]:
     return MOVES[new]
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+# Named tuples, as some hundred of each are made for every block.
+class Arrived(NamedTuple):
     """A transfer that no session has claimed; units of the token."""
 
     id: str
@@ -37,8 +36,7 @@ class Arrived:
     block_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(NamedTuple):
     """A paid session that no transfer has reached; `units` are owed, for blocks above `from_block` only."""
 
     id: str
@@ -51,8 +49,7 @@ class Owed:
     """Somebody else delivers; where not, the service itself pays, and no transfer but that one counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """This transfer belongs to this session."""
 
     owed: Owed

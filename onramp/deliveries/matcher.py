@@ -8,6 +8,7 @@ from chain.types import Transfer
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
+from kit.together import together
 from onramp.deliveries import cursor, seen, service
 from onramp.deliveries.machine import Arrived, Match, match
 from onramp.sessions.rules import SessionRules
@@ -56,22 +57,21 @@ class Matcher:
 
         False, and nothing kept, where one of them is known already or another was quicker with a session: rare, and `step` does it.
         """
-        now, chain_id = self._clock.now(), self._rules.chain_id
-        try:
-            async with self._database.write() as connection:
-                owed, before = await service.matchable_of(connection, {one.recipient for one in news}, LIMIT)
-                new = {one.id: one for one in (arrived_of(one, chain_id) for one in news)}
-                found = match(owed, [*before, *new.values()], self._rules.observe_tolerance_bps)
-                if found and not await service.claim(connection, found, now, given=new):
-                    raise _LostError
-                claims = {one.arrived.id: one.owed.id for one in found}
-                if not await seen.record_claimed(connection, news, chain_id, now, claims):
-                    raise _LostError
-                await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=now)
-        except _LostError:
-            return False
-        self._claimed |= bool(found)
-        return True
+        now, chain_id, dialect = self._clock.now(), self._rules.chain_id, self._database.engine.dialect
+        # Read before the transaction, so that nobody waits for it meanwhile: what changes in between is found by the claim.
+        async with self._database.read() as connection:
+            owed, before = await service.matchable_of(connection, {one.recipient for one in news}, LIMIT)
+        new = {one.id: one for one in (arrived_of(one, chain_id) for one in news)}
+        found = match(owed, [*before, *new.values()], self._rules.observe_tolerance_bps)
+        claims = {one.arrived.id: one.owed.id for one in found}
+        changes = (
+            *service.claiming(found, now, dialect, given=new),
+            seen.recording(news, chain_id, now, claims, dialect),
+            cursor.advancing(chain_id, read_to=read_to, head=head, now=now, dialect=dialect),
+        )
+        kept = await together(self._database, changes)
+        self._claimed |= kept and bool(found)
+        return kept
 
     def block_of(self, tx_hash: str, log_index: int | None) -> str | None:
         """The hash of the block that enough operators just told this transfer to be in; None where it was not read."""
@@ -98,16 +98,14 @@ class Matcher:
         return bool(found)
 
     async def _claim(self, group: Sequence[Match]) -> None:
-        try:
-            async with self._database.write() as connection:
-                if not await service.claim(connection, group, self._clock.now()):
-                    raise _LostError
-        except _LostError:
-            if len(group) == 1:
-                log.info("deliveries.claim_lost", session=group[0].owed.id)
-                return
-            for one in group:
-                await self._claim([one])
+        changes = service.claiming(group, self._clock.now(), self._database.engine.dialect)
+        if await together(self._database, changes):
+            return
+        if len(group) == 1:
+            log.info("deliveries.claim_lost", session=group[0].owed.id)
+            return
+        for one in group:
+            await self._claim([one])
 
     async def _payout(self, *, sweep: bool) -> bool:
         async with self._database.read() as connection:
@@ -132,7 +130,3 @@ def arrived_of(one: Transfer, chain_id: int) -> Arrived:
         block.number,
         block.hash,
     )
-
-
-class _LostError(Exception):
-    """Another was quicker: nothing of the group is kept."""

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import BlockRef, Transfer
-from kit.rows import keep_new
+from kit.rows import keep_new, keeping
+from kit.together import Change
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
 
@@ -22,12 +24,14 @@ def id_of(chain_id: int, transfer: Transfer) -> str:
     return f"{chain_id}:{transfer.tx_hash}:{transfer.log_index}"
 
 
-async def record_claimed(
-    connection: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime, claims: Mapping[str, str]
-) -> bool:
-    """Keep transfers, some with the session that claims them, by id. False: one of them is no news, and the caller has to roll back."""
-    rows = [row | {"session_id": claims.get(row["id"])} for row in _rows(found, chain_id, now)]
-    return await keep_new(connection, transfers, rows, ["id"]) == len(rows)
+def recording(
+    found: Sequence[Transfer], chain_id: int, now: datetime, claims: Mapping[str, str], dialect: Dialect
+) -> Change:
+    """Keep transfers, all of them news, some with the session that claims them, by id."""
+    rows = _rows(found, chain_id, now)
+    for row in rows:
+        row["session_id"] = claims.get(row["id"])
+    return keeping(transfers, rows, ["id"], dialect)
 
 
 async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime) -> None:

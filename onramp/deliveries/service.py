@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer
 from kit.columns import UtcDateTime, among
-from kit.rows import change_unchanged, fill_empty
+from kit.rows import change_unchanged, changing, filling
+from kit.together import Change
 from onramp.deliveries.machine import Arrived, Match, Owed, may_follow
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
@@ -151,13 +153,8 @@ def _sides(rows: Iterable[Sequence[Any]]) -> tuple[list[Owed], list[Arrived]]:
     return list(owed.values()), list(arrived.values())
 
 
-async def claim(
-    connection: AsyncConnection, matches: Sequence[Match], now: datetime, given: Collection[str] = ()
-) -> bool:
-    """Give every session its transfer; but for transfers in `given`, which the caller marks itself in the same transaction.
-
-    False: another was quicker with one of them, and the caller has to roll all of it back.
-    """
+def claiming(matches: Sequence[Match], now: datetime, dialect: Dialect, given: Collection[str] = ()) -> list[Change]:
+    """Give every session its transfer, unless another was quicker with one of them; transfers in `given` are marked by the caller."""
     rows = [
         {
             "id": one.owed.id,
@@ -175,11 +172,10 @@ async def claim(
         }
         for one in matches
     ]
-    # Sessions first, as everywhere: two who claim at once then wait for each other in one order.
-    if await change_unchanged(connection, sessions, rows) != len(matches):
-        return False
     pairs = [(one.arrived.id, one.owed.id) for one in matches if one.arrived.id not in given]
-    return not pairs or await fill_empty(connection, transfers, "session_id", pairs) == len(pairs)
+    # Sessions first, as everywhere: two who claim at once then wait for each other in one order.
+    changes = [changing(sessions, rows, dialect)] if rows else []
+    return [*changes, filling(transfers, "session_id", pairs, dialect)] if pairs else changes
 
 
 async def sent(connection: AsyncConnection, wallet: str | None, since: datetime, limit: int) -> list[Sent]:

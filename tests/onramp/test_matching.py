@@ -1,6 +1,5 @@
 """Which transfer is whose: each once, the right amount first, and at the cost of what is new."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,11 +28,11 @@ RULES = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUS
 
 def owed(number: int, units: int, **more: Any) -> Owed:
     paid = NOON + timedelta(seconds=number)
-    return replace(Owed(f"ons_{number}", 1, BUYER, units, 0, paid, observes=True), **more)
+    return Owed(f"ons_{number}", 1, BUYER, units, 0, paid, observes=True)._replace(**more)
 
 
 def arrived(number: int, units: int, **more: Any) -> Arrived:
-    return replace(Arrived(f"t{number}", BUYER, units, WALLET, f"0x{number:064x}", 0, number, "0x00"), **more)
+    return Arrived(f"t{number}", BUYER, units, WALLET, f"0x{number:064x}", 0, number, "0x00")._replace(**more)
 
 
 def pairs(sessions: list[Owed], found: list[Arrived], tolerance_bps: int = 0) -> dict[str, str]:
@@ -189,7 +188,7 @@ async def test_a_new_block_is_kept_where_another_was_quicker_with_a_session(
 
     async def read_and_overtaken(*given: Any) -> Any:
         owed, arrived = await look(*given)
-        return [replace(one, version=one.version - (one.id == "ons_1")) for one in owed], arrived
+        return [one._replace(version=one.version - (one.id == "ons_1")) for one in owed], arrived
 
     monkeypatch.setattr(service, "matchable_of", read_and_overtaken)
     await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))

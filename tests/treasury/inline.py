@@ -1,13 +1,13 @@
 """SQLite in memory, in the test's own thread: the same SQL through the same verbs, without a hop for each statement."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kit.database import Database, metadata
+from kit.database import Database, T, metadata
 
 
 class InlineConnection:
@@ -24,6 +24,25 @@ class InlineConnection:
         return self._connection.exec_driver_sql(statement, parameters)
 
 
+class InlineDriver:
+    """As much of the driver's connection as `kit.together` uses."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def execute(self, text: str) -> Any:
+        return self._connection.execute(text)
+
+    async def executemany(self, text: str, rows: Any) -> Any:
+        return self._connection.executemany(text, rows)
+
+    async def commit(self) -> None:
+        self._connection.commit()
+
+    async def rollback(self) -> None:
+        self._connection.rollback()
+
+
 class InlineDatabase(Database):
     """One connection; a transaction at a time, as SQLite has it anyway."""
 
@@ -31,6 +50,7 @@ class InlineDatabase(Database):
         self.dialect = "sqlite"
         self._engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool, connect_args={"isolation_level": None})
         metadata.create_all(self._engine)
+        self.engine = cast("AsyncEngine", self._engine)
         self._connection = self._engine.connect()
         self._inline = cast("AsyncConnection", InlineConnection(self._connection))
 
@@ -50,6 +70,9 @@ class InlineDatabase(Database):
             cursor.execute("ROLLBACK")
             raise
         cursor.execute("COMMIT")
+
+    async def on_driver(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        return await work(InlineDriver(self._connection.connection.dbapi_connection))
 
     async def close(self) -> None:
         self._connection.close()

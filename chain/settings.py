@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
 from chain.budget import Plan
 from chain.deployments import deployment
@@ -35,16 +35,11 @@ class ChainSettings(BaseModel):
             raise ValueError(message) from error
         return value
 
-    @field_validator("MEZO_RPC_URLS")
+    @field_validator("MEZO_RPC_URLS", "SPECTRUM_RPC_URLS")
     @classmethod
-    def _public_nodes_can_be_read(cls, value: SecretStr) -> SecretStr:
-        parse_nodes(value.get_secret_value())
-        return value
-
-    @field_validator("SPECTRUM_RPC_URLS")
-    @classmethod
-    def _private_nodes_can_be_read(cls, value: SecretStr) -> SecretStr:
-        parse_nodes("", value.get_secret_value())
+    def _nodes_can_be_read(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        text = value.get_secret_value()
+        parse_nodes(*(("", text) if info.field_name == "SPECTRUM_RPC_URLS" else (text, "")))
         return value
 
     @field_validator("MEZO_WS_URLS")

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from chain.settings import ChainSettings
 from kit.keyring import DEVELOPMENT, KeyRing, parse_key
 from kit.money import parse_units
+from kit.plain import plain
 from onramp import secret_files, values
 from onramp.consistency import problems_of
 from treasury.settings import TreasurySettings
@@ -167,8 +168,7 @@ def _load(overrides: dict[str, Any], *, to_run: bool) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False, include_context=False):
-            name, text = str(item["loc"][0]), item["msg"].removeprefix("Value error, ")
-            text = text.replace("Input should be", "must be").partition(", unable to")[0]
+            name, text = str(item["loc"][0]), plain(item["msg"])
             wrong.add(name)
             problems.append(text if text.startswith(name) else f"{name}: {text}")
         # Whether the others fit together is looked at beside their defaults, so that nobody mends one and meets the next.

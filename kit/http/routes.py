@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from kit import json
+from kit.plain import plain
 from kit.problems import FieldError, Problem, invalid
 
 Who = Literal["anyone", "wallet", "stripe", "metrics", "viewer", "operator", "approver", "admin"]
@@ -134,8 +135,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
     found = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         pointer = "".join(f"/{part}" for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
-        found.append(FieldError(pointer or "/", message))
+        found.append(FieldError(pointer or "/", plain(item["msg"])))
     return found
 
 

@@ -4,10 +4,12 @@ Heavy parts are imported by the command that needs them, so that `--help` is ins
 """
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
+from kit.plain import plain
 from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
 from onramp.cli.keys import keys_app
@@ -21,9 +23,23 @@ from onramp.cli.treasury_orders import ORDERS
 from onramp.cli.treasury_refill import REFILLS
 from onramp.cli.treasury_sweeping import SWEEPING
 
+
+class PlainWords(TyperGroup):
+    """A wrong value of an option is refused in plain words."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = plain(error.message)
+            raise
+
+
 app = typer.Typer(
     name="onramp",
-    help="Sell MUSD for a card payment, and keep the money behind it safe.",
+    cls=PlainWords,
+    help="Sell MUSD for a card payment, and keep the money behind it safe.\n\nExample: [bold]onramp dev[/bold]",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -8,7 +8,10 @@ import typer
 from onramp.cli.output import Refused, print_json, settings
 from onramp.cli.stored import Json, with_database
 
-audit_app = typer.Typer(help="The audit trail: verify its chain, export it.", no_args_is_help=True)
+audit_app = typer.Typer(
+    help="The audit trail: verify its chain, export it.\n\nExample: [bold]onramp audit verify[/bold]",
+    no_args_is_help=True,
+)
 
 
 def _published(text: str) -> tuple[int, str]:

@@ -8,7 +8,11 @@ import typer
 
 from onramp.cli.output import Refused, print_json, print_table, run, settings
 
-chain_app = typer.Typer(name="chain", help="The nodes that tell us of the chain.", no_args_is_help=True)
+chain_app = typer.Typer(
+    name="chain",
+    help="The nodes that tell us of the chain.\n\nExample: [bold]onramp chain status[/bold]",
+    no_args_is_help=True,
+)
 LOOKS: Final = 5
 """Questions to each node before its times are shown."""
 EVERY_SECONDS: Final = 2.0

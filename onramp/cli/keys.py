@@ -15,7 +15,10 @@ from onramp.cli.output import Refused, print_json, print_pairs, print_table, set
 from onramp.cli.remote import Otp, api_base, call
 from onramp.cli.stored import Json, Limit, with_database
 
-keys_app = typer.Typer(help="API keys of operators, on this machine's database.", no_args_is_help=True)
+keys_app = typer.Typer(
+    help="API keys of operators, on this machine's database.\n\nExample: [bold]onramp keys list[/bold]",
+    no_args_is_help=True,
+)
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="key_...")]
 Role = Annotated[Literal["viewer", "operator", "approver", "admin"], typer.Option(help="What it may do.")]
 Name = Annotated[str, typer.Option(help="What it is for.")]

@@ -8,7 +8,10 @@ import typer
 from onramp.cli.output import Refused, print_json, settings
 from onramp.cli.stored import Json, with_database
 
-privacy_app = typer.Typer(help="Personal data: show, erase, prune, encrypt anew.", no_args_is_help=True)
+privacy_app = typer.Typer(
+    help="Personal data: show, erase, prune, encrypt anew.\n\nExample: [bold]onramp privacy find[/bold]",
+    no_args_is_help=True,
+)
 Wallet = Annotated[str, typer.Option("--wallet", help="The wallet's 0x address.")]
 
 

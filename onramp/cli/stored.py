@@ -8,8 +8,13 @@ import typer
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, run, settings
 from onramp.sessions.machine import PaymentStatus
 
-sessions_app = typer.Typer(help="Look at purchases.", no_args_is_help=True)
-events_app = typer.Typer(help="Look at stored webhook events, and replay them.", no_args_is_help=True)
+sessions_app = typer.Typer(
+    help="Look at purchases.\n\nExample: [bold]onramp sessions show 0x70997970...[/bold]", no_args_is_help=True
+)
+events_app = typer.Typer(
+    help="Look at stored webhook events, and replay them.\n\nExample: [bold]onramp events list --state parked[/bold]",
+    no_args_is_help=True,
+)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")]
 Result = TypeVar("Result")

@@ -14,7 +14,10 @@ from onramp.cli.output import Refused, print_json, print_pairs, print_table
 from onramp.cli.remote import call
 from onramp.cli.stored import Json
 
-treasury_app = typer.Typer(help="The operator's hand on the money. Needs ONRAMP_API_KEY.", no_args_is_help=True)
+treasury_app = typer.Typer(
+    help="The operator's hand on the money. Needs ONRAMP_API_KEY.\n\nExample: [bold]onramp treasury balances[/bold]",
+    no_args_is_help=True,
+)
 BASE = "/api/v1/treasury"
 Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it is over.")]
 PageLimit = Annotated[int, typer.Option(min=1, max=200, help="At most this many.")]

@@ -94,9 +94,9 @@ async def checks(rounds: int) -> list[tuple[str, ...]]:
     async def dictionary() -> None:
         counts["read:127.0.0.1"] = counts.get("read:127.0.0.1", 0) + 1
 
-    memory = await turns(rounds, limit(MemoryCounts()), dictionary, CHECKS)
+    memory = await turns(rounds, limit(MemoryCounts()), dictionary, CHECKS, time.process_time)
     found: list[tuple[str, ...]] = [
-        ("limit check in memory", f"{memory[0] * 1e6:.1f} µs", f"{memory[1] * 1e6:.2f} µs", "", "<= 20 µs"),
+        ("limit check in memory, CPU", f"{memory[0] * 1e6:.1f} µs", f"{memory[1] * 1e6:.2f} µs", "", "<= 20 µs"),
     ]  # fmt: skip
     async with redis() as (path, trips):
         shared = SharedCounts(f"redis+unix://{path}", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT]))
@@ -112,7 +112,7 @@ async def checks(rounds: int) -> list[tuple[str, ...]]:
         for _ in range(SHARED_CHECKS):
             await check()
         each = (len(trips) - before) / SHARED_CHECKS
-        costs = await turns(rounds, check, incr, SHARED_CHECKS)
+        costs = await turns(rounds, check, incr, SHARED_CHECKS, time.perf_counter)
         await shared.close()
         await plain.aclose()
     found.append(("limit check in Redis, round trips", f"{each:.2f}", "1.00", "", "1"))
@@ -132,17 +132,21 @@ def limit(counts: Counts) -> Callable[[], Awaitable[None]]:
 
 
 async def turns(
-    rounds: int, ours: Callable[[], Awaitable[None]], bare: Callable[[], Awaitable[None]], count: int
+    rounds: int,
+    ours: Callable[[], Awaitable[None]],
+    bare: Callable[[], Awaitable[None]],
+    count: int,
+    clock: Callable[[], float],
 ) -> tuple[float, float]:
-    """Seconds of one call of each, in turn; the medians."""
+    """Seconds of one call of each by this clock, in turn; the medians."""
     costs = []
     for _ in range(rounds):
         pair = []
         for call in (ours, bare):
-            started = time.perf_counter()
+            started = clock()
             for _ in range(count):
                 await call()
-            pair.append((time.perf_counter() - started) / count)
+            pair.append((clock() - started) / count)
         costs.append(pair)
     mine, theirs = (sorted(column)[len(column) // 2] for column in zip(*costs, strict=True))
     return mine, theirs

@@ -1,10 +1,12 @@
 """The policy at work: who applies it, when it counts, and what it holds back."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from chain.types import Address, to_checksum
 from kit.database import Database
 from kit.problems import Problem
 from tests.treasury.fakes import CHAIN_ID, MUSD, WALLET
@@ -112,6 +114,23 @@ async def test_a_payout_above_a_limit_waits_and_the_day_counts_what_got_a_nonce(
     await world.cycles(sender, 4)
     assert await world.status("ons_next_day") == "final"
     assert len(world.chain.transfers()) == 11
+
+
+async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_listed(world: World) -> None:
+    await proposed(world, TERMS)
+    unknown = {to_checksum(BUYER)}
+
+    async def ask(addresses: Sequence[Address]) -> Collection[Address]:
+        return unknown & set(addresses)
+
+    sender = world.sender(rules=ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN, ask=ask))
+    await world.owe("ons_one")
+    await world.cycles(sender, 4)
+    assert (await world.payout("ons_one")).transaction_id is None and world.chain.transfers() == []
+    unknown.clear()
+    world.clock.seconds += 60
+    await world.cycles(sender, 4)
+    assert await world.status("ons_one") == "final"
 
 
 async def test_orders_go_through_the_active_policy(world: World) -> None:

@@ -5,6 +5,7 @@ family. None of these says that a transaction failed: only an agreed receipt doe
 """
 
 import re
+from typing import Final
 
 
 class ChainError(Exception):
@@ -159,77 +160,68 @@ _NONCE_GOT = re.compile(r"invalid nonce; got (\d+), expected (\d+)")
 _SEQUENCE = re.compile(r"sequence mismatch, expected (\d+), got (\d+)")
 
 # First match wins, and what a contract says in its revert must not pass for the node's own words. Texts of mezod and
-# the Cosmos SDK, CometBFT, geth, erigon, nethermind, besu, anvil, and of hosted gateways.
-_TABLE: tuple[tuple[type[NodeError], re.Pattern[str]], ...] = tuple(
-    (kind, re.compile("|".join(texts)))
-    for kind, texts in (
-        (CallReverted, ("execution reverted", "vm execution error", "invalid opcode", "out of gas")),
-        (Lockdown, ("transaction lockdown", "chain lockdown")),
+# the Cosmos SDK, CometBFT, geth, erigon, nethermind, besu, reth, anvil, and of hosted gateways; a test has a message for each.
+WORDS: Final[tuple[tuple[type[NodeError], tuple[str, ...]], ...]] = (
+    (CallReverted, ("execution reverted", "vm execution error", "invalid opcode", "out of gas")),
+    (Lockdown, ("transaction lockdown",)),
+    (
+        AlreadyKnown,
         (
-            AlreadyKnown,
-            (
-                *(
-                    "already known",
-                    "alreadyknown",
-                    "known transaction",
-                    "already in mempool",
-                    "already exists in cache",
-                ),
-                *("already in cache", "already imported", "already in the pool"),
-            ),
+            *("already known", "alreadyknown", "known transaction", "already in mempool"),
+            *("already exists in cache", "already imported"),
         ),
+    ),
+    (
+        NonceTooLow,
         (
-            NonceTooLow,
-            (
-                *("nonce too low", "nonce is too low", "oldnonce", "invalid nonce", "invalid sequence"),
-                "incorrect account sequence",
-            ),
+            *("nonce too low", "nonce is too low", "oldnonce", "invalid nonce", "invalid sequence"),
+            "incorrect account sequence",
         ),
-        (NonceTooHigh, ("nonce too high", "nonce is too high", "nonce gap", "noncegap")),
+    ),
+    (NonceTooHigh, ("nonce too high", "noncegap")),
+    (
+        Underpriced,
         (
-            Underpriced,
-            (
-                *("underpriced", "insufficient fee", "less than block base fee", "below base fee", "feetoolow"),
-                *(r"lower than (?:the )?(?:tx )?base ?fee", "gas ?price too low", "minimum global fee"),
-                *(r"gas prices? (?:is )?(?:too low|lower)", r"fee ?cap (?:is )?(?:lower|less)"),
-            ),
+            *("underpriced", "insufficient fee", "less than block base fee", "feetoolow", "minimum global fee"),
+            *(r"lower than (?:the )?(?:tx )?base ?fee", r"gas prices? (?:is )?(?:too low|lower)"),
+            "gas price below",
         ),
-        (InsufficientFunds, ("insufficient funds", "insufficientfunds", "insufficient balance", "balance < tx cost")),
-        (WrongChain, ("invalid chain[ -]?id", "incorrect chain[ -]?id", "wrong chain[ -]?id", "chain id mismatch")),
+    ),
+    (InsufficientFunds, ("insufficient funds", "insufficientfunds", "insufficient balance", "balance < tx cost")),
+    (WrongChain, ("invalid chain[ -]?id", "incorrect chain[ -]?id", "wrong chain[ -]?id")),
+    (
+        RangeTooLarge,
         (
-            RangeTooLarge,
-            (
-                *("blocks distance", r"more than \d+ results", "block range", r"range (?:is )?too (?:large|wide)"),
-                *("max(?:imum)? results", "log response size", r"ranges? over \d+", "query exceeds"),
-                *(r"exceeds? (?:the )?(?:max(?:imum)? )?range", "too many (?:addresses|logs)"),
-            ),
+            *("blocks distance", r"more than \d+ results", "block range", r"range (?:is )?too (?:large|wide)"),
+            *("max results", "log response size", r"ranges? over \d+", r"limited to (?:a )?[\d,]+ (?:block )?range"),
+            "exceed max (?:addresses|topics)",
         ),
+    ),
+    (
+        RateLimited,
         (
-            RateLimited,
-            (
-                *("rate.?limit", "too many requests", "request limit", "quota", "out of credits"),
-                *("credits? (?:exceeded|exhausted)", "compute units", "capacity exceeded"),
-            ),
+            *("rate.?limit", "too many requests", "request limit", "quota exceeded"),
+            *("compute units", "capacity limit exceeded"),
         ),
+    ),
+    (
+        Pruned,
         (
-            Pruned,
-            (
-                *("prun", "missing trie node", "header not found", "unknown block", "block not found"),
-                *("historical state", "history .*not available", "version does not exist", "failed to load state"),
-                *("lowest height is", r"height \d+ is not available", "state .*(?:unavailable|not available)"),
-                *("must be less than or equal to the current", "blockoutofrange", "block out of range"),
-            ),
+            *("prun", "missing trie node", "header not found", "unknown block", "block not found"),
+            *("historical state", "version does not exist", "failed to load state", "lowest height is"),
+            *(r"height \d+ is not available", "must be less than or equal to the current", "blockoutofrange"),
         ),
-        (NodeTimeout, ("timeout", "timed out", "deadline exceeded", "context canceled")),
+    ),
+    (NodeTimeout, ("timeout", "timed out", "deadline exceeded", "context canceled")),
+    (
+        Unreachable,
         (
-            Unreachable,
-            (
-                *("bad gateway", "service unavailable", "no (?:healthy )?(?:upstream|backend)", "connection refused"),
-                "no available (?:node|server)",
-            ),
+            *("bad gateway", "service unavailable", "no (?:healthy )?(?:upstream|backend)", "connection refused"),
+            "no available server",
         ),
-    )
+    ),
 )
+_TABLE: Final = tuple((kind, re.compile("|".join(texts))) for kind, texts in WORDS)
 
 
 def classify(code: int | None, message: str) -> type[NodeError]:

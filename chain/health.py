@@ -72,7 +72,8 @@ def health_of(node: Node, best: int | None) -> Health:
         return "out of budget"
     if node.failures >= UNREACHABLE_AFTER and state != "rate_limited":
         return "unreachable"
-    if state in {"cooling", "rate_limited"}:
+    # Still so when its rest is over: until it is asked again nothing better is known of it.
+    if state in {"cooling", "rate_limited"} or node.failures:
         return "cooling down"
     if node.set_aside:
         return "set aside"

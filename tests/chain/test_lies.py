@@ -62,6 +62,13 @@ def paid(module_chain: DevChain) -> Paid:
 
 @pytest.fixture
 def make_pool(operator_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
+    """Honest nodes are slow on a busy machine, and that is no lie of theirs."""
+    return partial(operator_pool, timeout=30.0)
+
+
+@pytest.fixture
+def make_impatient(operator_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
+    """Where too few may be left to decide anything, who hangs is waited for to the end."""
     return partial(operator_pool, timeout=0.7)
 
 
@@ -117,11 +124,16 @@ async def test_one_liar_of_three_changes_nothing(
     paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
 ) -> None:
     tell(case, operators[0])
-    verdict = await prove(make_pool(2), paid.right, paid.expected)
-    assert isinstance(verdict, Proven), verdict
-    assert verdict.transfer.amount == OWED
-    assert verdict.transfer.recipient == BUYER
-    assert set(verdict.agreed_by) == ({"beta", "gamma"} if case.silent else {"alpha", "beta", "gamma"})
+    pool, everyone = make_pool(2), {"beta", "gamma"} if case.silent else {"alpha", "beta", "gamma"}
+    agreed_by: set[str] = set()
+    async with asyncio.timeout(60):
+        while agreed_by != everyone:  # a decided vote does not wait long for who is slow
+            verdict = await prove(pool, paid.right, paid.expected)
+            assert isinstance(verdict, Proven), verdict
+            assert verdict.transfer.amount == OWED
+            assert verdict.transfer.recipient == BUYER
+            agreed_by = set(verdict.agreed_by)
+            assert agreed_by <= everyone
 
 
 @every_lie
@@ -135,11 +147,11 @@ async def test_one_liar_of_three_does_not_hide_that_another_amount_came(
 @every_lie
 @pytest.mark.parametrize("colluding", [False, True], ids=["each-his-own", "colluding"])
 async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
-    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case, *, colluding: bool
+    paid: Paid, operators: list[LyingProxy], make_impatient: Callable[[int], Pool], case: Case, *, colluding: bool
 ) -> None:
     """Two that tell the very same lie are two opinions: against them stands CHAIN_AGREEMENT=3."""
     tell(case, *operators[:2], colluding=colluding)
-    verdict = await prove(make_pool(3 if colluding or case.alike else 2), paid.right, paid.expected)
+    verdict = await prove(make_impatient(3 if colluding or case.alike else 2), paid.right, paid.expected)
     assert isinstance(verdict, Proven | Waiting), verdict
     if isinstance(verdict, Proven):
         assert verdict.transfer.amount == OWED
@@ -148,20 +160,23 @@ async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
 
 
 async def test_two_forgers_of_three_cannot_make_a_false_transfer_true(
-    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool]
+    paid: Paid, operators: list[LyingProxy], make_impatient: Callable[[int], Pool]
 ) -> None:
     for liar in operators[:2]:
         liar.always(lying.with_amount(OWED), RECEIPT)
-    assert isinstance(await prove(make_pool(3), paid.wrong, paid.expected), Waiting)
+    assert isinstance(await prove(make_impatient(3), paid.wrong, paid.expected), Waiting)
 
 
 async def test_one_forger_of_three_cannot_make_a_false_transfer_true(
-    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool]
+    paid: Paid,
+    operators: list[LyingProxy],
+    make_pool: Callable[[int], Pool],
+    make_impatient: Callable[[int], Pool],
 ) -> None:
     operators[0].always(lying.with_amount(OWED), RECEIPT)
     assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
     operators[1].always(failing.hang(), RECEIPT)
-    assert not isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Proven | Reverted)
+    assert not isinstance(await prove(make_impatient(2), paid.wrong, paid.expected), Proven | Reverted)
 
 
 async def test_a_huge_body_is_cut_off(
@@ -180,12 +195,16 @@ async def test_a_node_that_fails_now_and_then_is_overtaken_and_comes_back(
 ) -> None:
     operators[0].always(lying.with_amount(7), RECEIPT)
     pool = make_pool(2)
-    assert isinstance(await prove(pool, paid.right, paid.expected), Proven)
-    assert pool.nodes[0].set_aside
+
+    async def proved_until(*, aside: bool) -> None:
+        assert isinstance(await prove(pool, paid.right, paid.expected), Proven)
+        async with asyncio.timeout(60):
+            while pool.nodes[0].set_aside != aside:  # a decided vote hears who is slow in the background
+                await asyncio.sleep(0.02)
+
+    await proved_until(aside=True)
     operators[0].honest()
-    again = await prove(pool, paid.right, paid.expected)
-    assert isinstance(again, Proven)
-    assert not pool.nodes[0].set_aside
+    await proved_until(aside=False)
 
 
 FORGED_LOGS = {

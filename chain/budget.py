@@ -4,18 +4,19 @@ Near the month's end of credits the node is kept for what money depends on; hint
 Mezo's methods, so they are estimates (`chain.metrics.CREDITS`), and may be set.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from chain.metrics import CREDITS
+from chain.metrics import CREDITS, OTHERS
 from kit.clock import Clock
 
 KEPT_PERCENT: Final = 10
 """Of a month's credits, kept for agreement, broadcast and proof."""
-_DEFAULT_WEIGHT: Final = 2
 _DUST: Final = 1e-6
+_WEIGHT: Final = re.compile(r"(?:[a-z]+_[A-Za-z0-9]+|\*)=\d{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,20 @@ class Plan:
 
     per_second: int = 0
     monthly_credits: int = 0
+    weights: Mapping[str, int] = field(default_factory=lambda: CREDITS)
+    """Credits of a call by its method, `OTHERS` among them."""
+
+
+def parse_weights(text: str) -> Mapping[str, int]:
+    """`eth_getLogs=10,*=1`: what differs from the estimates. Raises ValueError."""
+    weights = dict(CREDITS)
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        method, _, weight = entry.partition("=")
+        if not _WEIGHT.fullmatch(entry):
+            message = f"{entry!r} is no weight of a method, such as eth_getLogs=10; * stands for all methods that are not named"
+            raise ValueError(message)
+        weights[method] = int(weight)
+    return weights
 
 
 UNLIMITED: Final = Plan()
@@ -32,11 +47,10 @@ UNLIMITED: Final = Plan()
 class Budget:
     """A token bucket and a month's count, for one node. The count is shared by processes through `chain.credits`."""
 
-    def __init__(self, plan: Plan, clock: Clock, weights: Mapping[str, int] = CREDITS) -> None:
+    def __init__(self, plan: Plan, clock: Clock) -> None:
         """A full bucket; nothing spent as far as is known."""
         self.plan = plan
         self._clock = clock
-        self._weights = weights
         self._tokens = float(plan.per_second)
         self._at = clock.monotonic()
         self._month = _month_of(clock.now())
@@ -75,7 +89,7 @@ class Budget:
     def spend(self, method: str) -> None:
         """Count one request, whatever comes of it: it is billed all the same."""
         self._turn()
-        self._unsaved += self._weights.get(method, _DEFAULT_WEIGHT)
+        self._unsaved += self.plan.weights.get(method, self.plan.weights[OTHERS])
         if self.plan.per_second:
             self._tokens -= 1
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from chain.budget import Plan
+from chain.budget import Plan, parse_weights
 from chain.deployments import deployment
 from chain.nodes import NodeConfig, parse_nodes, parse_ws, read_nodes
 from chain.types import to_checksum
@@ -22,6 +22,9 @@ class ChainSettings(BaseModel):
     CHAIN_NODES_FILE: Path | None = Field(default=None, description="both lists, read anew when the file changes")
     SPECTRUM_REQUESTS_PER_SECOND: int = Field(default=0, ge=0, description="of each private node; 0: no limit")
     SPECTRUM_MONTHLY_CREDITS: int = Field(default=0, ge=0, description="of each private node; 0: no limit")
+    SPECTRUM_CREDIT_WEIGHTS: str = Field(
+        default="", description="method=credits, comma-separated; *=credits for all others"
+    )
     CHAIN_AGREEMENT: int = Field(default=2, ge=1, description="how many operators must say the same before money moves")
     MUSD_TOKEN_ADDRESS: str = Field(default="", description="empty: from contracts/deployments")
 
@@ -40,6 +43,12 @@ class ChainSettings(BaseModel):
     def _nodes_can_be_read(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         text = value.get_secret_value()
         parse_nodes(*(("", text) if info.field_name == "SPECTRUM_RPC_URLS" else (text, "")))
+        return value
+
+    @field_validator("SPECTRUM_CREDIT_WEIGHTS")
+    @classmethod
+    def _weights_can_be_read(cls, value: str) -> str:
+        parse_weights(value)
         return value
 
     @field_validator("MEZO_WS_URLS")
@@ -67,7 +76,8 @@ class ChainSettings(BaseModel):
     @property
     def plan(self) -> Plan:
         """What was bought of each private node."""
-        return Plan(self.SPECTRUM_REQUESTS_PER_SECOND, self.SPECTRUM_MONTHLY_CREDITS)
+        weights = parse_weights(self.SPECTRUM_CREDIT_WEIGHTS)
+        return Plan(self.SPECTRUM_REQUESTS_PER_SECOND, self.SPECTRUM_MONTHLY_CREDITS, weights)
 
     def nodes(self) -> list[NodeConfig]:
         """The nodes to begin with: those of the file, where there is one. Raises OSError, ValueError."""

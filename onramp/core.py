@@ -164,7 +164,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
     )
     if problem := settings.agreement_problem():
         log.warning("chain.agreement", problem=problem)
-    chain_metrics = PrometheusMetrics(registry)
+    chain_metrics = PrometheusMetrics(registry, settings.plan.weights)
     pool = Pool(
         settings.nodes(),
         chain_id=settings.CHAIN_ID,

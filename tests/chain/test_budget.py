@@ -13,15 +13,16 @@ from aiohttp import web
 from chain.budget import Plan
 from chain.credits import save
 from chain.errors import NoAgreement, OutOfBudget, Unreachable
-from chain.metrics import CREDITS, NullMetrics
+from chain.metrics import CREDITS, OTHERS, NullMetrics
 from chain.nodes import parse_ws, read_nodes
 from chain.watch import ChainWatch
 from kit.clock import SystemClock
 from kit.database import Database
+from onramp.settings import SettingsError, load
 
 METHOD = "eth_getBalance"
 ARGS = ["0x" + "11" * 20, "0x64"]
-WEIGHT = CREDITS.get(METHOD, 2)
+WEIGHT = CREDITS.get(METHOD, CREDITS[OTHERS])
 
 
 def private(nodes: list[Any]) -> list[Any]:
@@ -108,6 +109,41 @@ async def test_a_slow_node_is_overtaken_by_the_next(nodes: Any, make_pool: Any) 
     assert await pool.any(METHOD, ARGS) == "0x5"
     assert time.monotonic() - began < 2
     assert pool.calls["b.test", METHOD] >= 1
+
+
+async def test_no_question_is_sent_to_overtake_that_is_not_to_spare(nodes: Any, make_pool: Any) -> None:
+    all_say(nodes, "0x5")
+    pool = make_pool(configs=[replace(node.config, spectrum=True) for node in nodes], plan=Plan(per_second=100))
+    first, *others = pool.nodes
+    for _ in range(20):
+        await first.call(METHOD, ARGS)
+    for other in others:
+        while not other.budget.wait():
+            other.budget.spend(METHOD)
+
+    async def slowly(_request: web.Request, call: dict[str, Any]) -> web.Response:
+        await asyncio.sleep(1)
+        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": "0x6"})
+
+    nodes[0].raw[METHOD] = slowly
+    assert await pool.any(METHOD, ARGS) == "0x6"
+    assert {name for name, method in pool.calls if method == METHOD} == {first.name}
+
+
+async def test_what_a_call_costs_may_be_set(nodes: Any, make_pool: Any) -> None:
+    all_say(nodes, "0x5")
+    nodes[0].results["eth_getTransactionCount"] = "0x1"
+    plan = load(SPECTRUM_MONTHLY_CREDITS=1000, SPECTRUM_CREDIT_WEIGHTS=f"{METHOD}=70, *=3").plan
+    pool = make_pool(configs=private(nodes), plan=plan)
+    assert await pool.any(METHOD, ARGS) == "0x5"
+    await pool.nodes[0].call("eth_getTransactionCount", ARGS)
+    assert pool.nodes[0].budget.used == CREDITS["eth_chainId"] + 70 + 3
+
+
+@pytest.mark.parametrize("text", ["eth_call", "eth_call=", "eth_call=-1", "eth_call=1.5", "=5", "eth call=5", "**=1"])
+def test_a_weight_that_cannot_be_read_stops_the_start(text: str) -> None:
+    with pytest.raises(SettingsError, match="SPECTRUM_CREDIT_WEIGHTS: .* is no weight of a method"):
+        load(SPECTRUM_CREDIT_WEIGHTS=text)
 
 
 async def test_another_list_of_nodes_is_taken_and_what_was_known_is_kept(

@@ -190,3 +190,12 @@ async def test_no_part_of_the_url_is_ever_shown(
     assert not any(SECRET in text for text in shown)
     assert error.__cause__ is None
     assert "aiohttp" not in repr(error.__context__)
+
+
+async def test_a_node_that_failed_is_not_called_untested_when_its_rest_is_over(nodes: Any, pool: Any) -> None:
+    assert pool.statuses()[0].health == "untested"
+    await nodes[0].stop()
+    await pool.refresh()
+    for _ in range(2):
+        assert pool.statuses()[0].health == "cooling down"
+        pool._clock.seconds += 60

@@ -207,10 +207,9 @@ def test_the_commands_do_what_they_say(sqlite_url: str) -> None:
         return subprocess.run(command, env=environment, input=typed, capture_output=True, text=True, check=False)
 
     assert run("find", "--json", typed=f"{EMAIL}\n").stdout.count(BUYER) == 1
-    for text in ("", f"{MARKER}@"):
-        refused = run("find", "--json", typed=f"{text}\n")
-        assert (refused.returncode, refused.stdout.strip(), MARKER in refused.stderr) == (2, "", False)
-        assert "must be an e-mail address" in refused.stderr
+    refused = run("find", "--json", typed=f"{MARKER}@\n")
+    assert (refused.returncode, refused.stdout.strip(), MARKER in refused.stderr) == (2, "", False)
+    assert "must be an e-mail address" in refused.stderr
     lost = run("rekey", DATA_KEYS=NEW.hex())
     assert (lost.returncode, lost.stderr.count("\n"), MARKER in lost.stderr) == (1, 1, False)
     given = run("export", "--wallet", BUYER.lower())

@@ -45,6 +45,21 @@ class NodeStatus:
     pruned_to: int | None
     """The newest block it was asked for and did not have."""
 
+    @property
+    def kind(self) -> str:
+        """Who is asked first, and whom everybody may ask."""
+        return "Spectrum" if self.spectrum else "public"
+
+    @property
+    def milliseconds(self) -> str:
+        """p50 / p95."""
+        return " / ".join("-" if one is None else f"{one * 1000:.0f}" for one in (self.p50, self.p95))
+
+    @property
+    def went_wrong(self) -> str:
+        """Errors by kind, in words."""
+        return ", ".join(f"{kind} {count}" for kind, count in sorted(self.errors.items())) or "none"
+
 
 def answering(nodes: Iterable[Node]) -> frozenset[str]:
     """The operators that answer, as far as they were last asked, and whose word counts.

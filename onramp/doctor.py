@@ -171,9 +171,11 @@ async def _nodes(core: Core) -> list[Finding]:
     found = []
     for status in pool.statuses():
         told = status.last_error or "no answer" if status.head is None else f"head {status.head}, {status.lag} behind"
-        spent = "" if status.credits_left is None else f", {status.credits_left} credits left"
+        spent = f", {status.credits_used} credits used"
+        spent += "" if status.credits_left is None else f" and {status.credits_left} left"
+        quick = f", p50 / p95 {status.milliseconds} ms, errors: {status.went_wrong}"
         against = "".join(f"; {one}" for one in compared.contradictions if one.node == status.name)
-        detail = f"{status.health}: chain {pool.chain_id}, {told}{spent}{against}"
+        detail = f"{status.health}, {status.kind}: chain {pool.chain_id}, {told}{quick}{spent}{against}"
         found.append(Finding(f"node:{status.name}", ok=status.health == "alive", detail=detail))
     try:
         head = pool.agreed_head()

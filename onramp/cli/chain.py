@@ -85,13 +85,13 @@ def _show(pool: Any, head: int | None) -> None:
     rows = [
         (
             one.name,
-            "Spectrum" if one.spectrum else "public",
+            one.kind,
             one.health + ("" if one.pruned_to is None else f", pruned to {one.pruned_to} or later"),
             "-" if one.head is None else str(one.head),
             "-" if one.lag is None else str(one.lag),
             "-" if one.holds_from is None else f"from {one.holds_from}",
-            f"{_ms(one.p50)} / {_ms(one.p95)}",
-            ", ".join(f"{kind} {count}" for kind, count in sorted(one.errors.items())) or "none",
+            one.milliseconds,
+            one.went_wrong,
             f"{one.credits_used}" + ("" if one.credits_left is None else f" of {one.credits_used + one.credits_left}"),
         )
         for one in pool.statuses()
@@ -113,7 +113,3 @@ def _show_compared(compared: Any) -> None:
         typer.echo(f"! {one}")
     if compared.agreed:
         typer.echo(f"agreed: {', '.join(compared.agreed)}")
-
-
-def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.0f}"

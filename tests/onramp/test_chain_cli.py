@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from onramp.dev.devchain import DevChain
@@ -15,14 +15,40 @@ from tests.chain.lying import LyingProxy
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def status(folder: Path, urls: str, *options: str) -> subprocess.CompletedProcess[str]:
+@contextmanager
+def running(folder: Path, urls: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     environment = {
         "PATH": os.environ["PATH"],
         "MEZO_RPC_URLS": urls,
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/x.db",
     }
     command = [str(ROOT / ".venv/bin/onramp"), "chain", "status", *options]
-    return subprocess.run(command, check=False, env=environment, cwd=folder, capture_output=True, text=True, timeout=60)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, cwd=folder, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def status(folder: Path, urls: str, *options: str) -> subprocess.CompletedProcess[str]:
+    with running(folder, urls, *options) as process:
+        out, err = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def watched(folder: Path, urls: str) -> list[str]:
+    """The first two tables of `--watch`, which goes on until it is stopped."""
+    shown: list[list[str]] = [[], []]
+    with running(folder, urls, "--watch") as process:
+        assert process.stdout is not None
+        for table in shown:
+            for line in process.stdout:
+                table.append(line)
+                if "agreed head" in line:
+                    break
+        assert process.poll() is None
+    return ["".join(table) for table in shown]
 
 
 def test_each_node_is_shown_as_it_stands(chain: DevChain, tmp_path: Path) -> None:
@@ -39,10 +65,10 @@ def test_each_node_is_shown_as_it_stands(chain: DevChain, tmp_path: Path) -> Non
     assert document["agreedHead"] >= 1
     assert document["paused"] is None
     assert "secret-key" not in shown.stdout + shown.stderr
-    table = status(tmp_path, ",".join(urls))
-    assert table.returncode == 0
-    for word in ("alpha", "alive", "from 1", "delta", "agreed head", "2 of 3"):
-        assert word in table.stdout
+    first, second = watched(tmp_path, ",".join(urls))
+    for word in ("alpha", "public", "alive", "from 1", "delta", "unreachable", "agreed head", "2 of 3"):
+        assert word in first
+        assert word in second
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,10 @@ async def test_a_dead_node_is_named_and_the_others_agree(environment: dict[str, 
     assert code == 1
     assert {name for name, ok in checks.items() if not ok} == {"node:dead"}, said
     assert "hunter2" not in said
+    details = {check["name"]: check["detail"] for check in json.JSONDecoder().raw_decode(said)[0]["checks"]}
+    alive = r"alive, public: chain 31611, head \d+, \d behind, p50 / p95 \d+ / \d+ ms, errors: none, \d+ credits used"
+    assert re.fullmatch(alive, details["node:alpha"]), details
+    assert re.match(r"(cooling down|unreachable), public: .*errors: unreachable \d", details["node:dead"]), details
 
 
 async def test_a_wrong_chain_is_named_and_too_few_cannot_agree(environment: dict[str, str], chain: DevChain) -> None:

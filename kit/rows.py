@@ -166,7 +166,7 @@ def _insert(
 ) -> str:
     target = f" ({', '.join(conflict)})" if conflict else ""
     return (
-        f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(_cells(table, names, family))} "  # noqa: S608 - names of our own tables
+        f"INSERT INTO {table.name} ({_quoted(names)}) SELECT {', '.join(_cells(table, names, family))} "  # noqa: S608 - names of our own tables
         f"FROM {_source(family)} WHERE true ON CONFLICT{target} DO {instead} RETURNING id"
     )
 
@@ -212,6 +212,11 @@ def _fill(table: sa.Table, column: str) -> str:
         f"FROM (SELECT {row_id} AS row_id, {value} AS value FROM {_source('postgresql')}) AS given "
         f"WHERE {table.name}.id = given.row_id AND {table.name}.{column} IS NULL RETURNING {table.name}.id"
     )
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    """As both databases take names that are words of SQL, too."""
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _source(family: Family) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import UtcDateTime
 from kit.database import metadata
+from kit.rows import insert_new
 
 history = sa.Table(
     "treasury_history",
@@ -76,7 +77,7 @@ async def record_all(conn: AsyncConnection, lines: Sequence[Line], *, at: dateti
             }
             for one in lines
         ]
-        await conn.execute(_INSERT, rows)
+        await insert_new(conn, history, rows)
 
 
 async def of(conn: AsyncConnection, subject_id: str) -> list[HistoryEntry]:

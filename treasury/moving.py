@@ -62,11 +62,15 @@ async def apply(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row of many that learn the same fact: what is set with it, and what its history says."""
+    """One row of many that learn the same fact: what is set with it, and what its history says.
+
+    `was`: its status, where the caller has just read or written it; it is compared when the row is written, and otherwise read.
+    """
 
     row_id: str
     note: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    was: Status | None = None
 
 
 async def apply_all(
@@ -80,8 +84,10 @@ async def apply_all(
     by: str,
 ) -> None:
     """`apply` for many rows, in as many statements as for one; each sets the same columns. Raises MoveRefused."""
-    found = await conn.execute(_states(table), {"ids": [change.row_id for change in changes]})
-    states = {row.id: Status(row.status) for row in found}
+    states = {change.row_id: change.was for change in changes if change.was is not None}
+    unread = [change.row_id for change in changes if change.was is None]
+    if unread:
+        states |= {row.id: Status(row.status) for row in await conn.execute(_states(table), {"ids": unread})}
     late: list[Change] = []
     for state in dict.fromkeys(states.values()):
         decision = decide(moves, state, fact)

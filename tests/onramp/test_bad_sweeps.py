@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from kit.audit.table import entries
 from onramp.dev.devchain import DevChain
 from onramp.dev.machine import ROOT
+from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import Desk, desk
 from tests.onramp.test_bad_orders import rows
@@ -91,6 +92,18 @@ async def office(chain: DevChain, start: Start) -> AsyncIterator[Office]:
 )
 async def test_an_order_against_the_policy(office: Office, order: dict[str, str], code: str, said: str) -> None:
     await office.refused(office.otto, "/sweeps", order, code, said)
+
+
+async def test_what_a_buyer_is_promised_is_not_swept(office: Office) -> None:
+    """30,000 in stock, 5,000 the floor: 20,000 could go, were it not for the 10,000 of a payment under way."""
+    assert (await office.service.create(sourceAmount="10000"))[0] == 201
+    async with office.service.database.write() as conn:
+        await conn.execute(sa.update(sessions).values(payment_status="fulfillment_processing"))
+    order = {"asset": "MUSD", "amount": "20000"}
+    await office.refused(office.otto, "/sweeps", order, "policy_refused", "floor")
+    async with office.service.database.write() as conn:
+        await conn.execute(sa.update(sessions).values(payment_status="rejected"))
+    assert (await office.otto.post("/sweeps", order))[0] == 201
 
 
 async def test_an_order_that_names_a_destination_is_none(office: Office) -> None:

@@ -1,4 +1,4 @@
-"""A purchase with the hot wallet's key in a cloud: the real SDK in the real process, against the cloud's wire."""
+"""A purchase and a sweep with the hot wallet's key in a cloud: the real SDK in the real process, against the cloud's wire."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ async def json_of(http: aiohttp.ClientSession, method: str, url: str, **more: An
 
 
 @pytest.mark.parametrize(("signer", "prefix"), [("aws-kms", "aws-"), ("gcp-kms", "gcp-")])
-async def test_a_payout_is_signed_in_the_cloud(tmp_path: Path, signer: str, prefix: str) -> None:
+async def test_a_payout_and_a_sweep_are_signed_in_the_cloud(tmp_path: Path, signer: str, prefix: str) -> None:
     with dev_process(tmp_path, HOT_WALLET_SIGNER=signer) as stack:
         async with aiohttp.ClientSession() as http:
             body = {"walletAddress": BUYER, "sourceAmount": "31.40", "sourceCurrency": "usd"}
@@ -36,6 +36,17 @@ async def test_a_payout_is_signed_in_the_cloud(tmp_path: Path, signer: str, pref
             payouts = await json_of(http, "GET", f"{stack.api}/api/v1/treasury/payouts", headers=viewer)
             (payout,) = payouts["data"]
             assert payout["amount"] == "31.40"
-            url = f"{stack.api}/api/v1/treasury/transactions/{payout['transactionId']}"
-            (attempt,) = (await json_of(http, "GET", url, headers=viewer))["attempts"]
-            assert attempt["signerRequestId"].startswith(prefix)
+            orders = f"{stack.api}/api/v1/treasury/sweeps"
+            order = {"asset": "MUSD", "amount": "6000"}
+            operator, approver = ({"Authorization": f"Bearer {key}"} for key in (stack.operator, stack.approver))
+            sweep = await json_of(http, "POST", orders, json=order, headers=operator)
+            assert sweep["status"] == "awaiting_approval"
+            await json_of(http, "POST", f"{orders}/{sweep['id']}/approve", headers=approver)
+            async with asyncio.timeout(60):
+                while sweep["status"] != "final":
+                    await asyncio.sleep(0.2)
+                    sweep = await json_of(http, "GET", f"{orders}/{sweep['id']}", headers=viewer)
+            for moved in (payout, sweep):
+                url = f"{stack.api}/api/v1/treasury/transactions/{moved['transactionId']}"
+                (attempt,) = (await json_of(http, "GET", url, headers=viewer))["attempts"]
+                assert attempt["signerRequestId"].startswith(prefix)

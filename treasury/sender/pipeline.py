@@ -22,6 +22,7 @@ from treasury.sender.intents import movement
 from treasury.sender.signing import Signing
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
+from treasury.status import Status
 from treasury.transactions import queries
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact as TransactionFact
@@ -104,10 +105,11 @@ class Pipeline:
         async with desk.leader.write() as conn:
             made = [(row, bytes_, intent) for (_, intent, row), bytes_ in signed]
             await transactions.add_attempts(conn, made, now=now, ids=desk.ids)
-            stored = [Change(row, bytes_.hash) for (_, _, row), bytes_ in signed]
+            stored = [Change(row, bytes_.hash, was=Status.APPROVED) for (_, _, row), bytes_ in signed]
             await transactions.move_all(conn, stored, TransactionFact.STORED, now=now)
             told = [
-                Change(ready.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}) for (ready, _, _), bytes_ in signed
+                Change(ready.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}, was=Status.APPROVED)
+                for (ready, _, _), bytes_ in signed
             ]
             await operations.move_all(conn, told, Fact.SIGNED, now=now)
             return await queries.get_all(conn, rows)
@@ -117,4 +119,4 @@ def _took(taken: Taken) -> Change:
     ready, intent, row = taken
     amount: dict[str, Any] = {"amount": ready.amount} if ready.panic else {}
     values = {"transaction_id": row, "reason": None, **amount}
-    return Change(ready.operation.id, f"nonce {intent.nonce} taken", values)
+    return Change(ready.operation.id, f"nonce {intent.nonce} taken", values, was=ready.operation.status)

@@ -174,7 +174,7 @@ class Tracking:
                 if report.reached and transaction.status is Status.SIGNED
             }
             if reached:
-                told = [Change(one.id, tx_hash) for one, tx_hash in reached.values()]
+                told = [Change(one.id, tx_hash, was=one.status) for one, tx_hash in reached.values()]
                 await transactions.move_all(conn, told, Fact.BROADCAST, now=now)
                 told = [Change(one.operation_id, tx_hash) for one, tx_hash in reached.values()]
                 await operations.move_all(conn, told, OperationFact.BROADCAST, now=now)
@@ -190,7 +190,7 @@ class Tracking:
                 await operations.set_reason(conn, [one.operation_id for one in news], reason)
 
     async def _mined(self, found: Sequence[tuple[Transaction, Attempt, Proven]]) -> None:
-        """First where they are, then that they are final: two writes, as a reader of the history expects."""
+        """First where they are, then that they are final, as a reader of the history expects."""
         desk = self._desk
         seen, shown, told = [], [], []
         for transaction, attempt, proven in found:
@@ -199,7 +199,7 @@ class Tracking:
                 desk.alarms.ring("block_changed", transaction.id, was=transaction.block_hash, now=block.hash)
             note = f"block {block.number}, agreed by {', '.join(proven.agreed_by)}"
             where = {"block_number": block.number, "block_hash": block.hash, "stall": None}
-            seen.append(Change(transaction.id, note, where))
+            seen.append(Change(transaction.id, note, where, transaction.status))
             paid = {"block_number": block.number, "tx_hash": attempt.hash, "reason": None}
             shown.append(Change(transaction.operation_id, note, paid))
             told.append((transaction.id, transaction.operation_id, note))
@@ -207,12 +207,11 @@ class Tracking:
             now = desk.clock.now()
             await transactions.move_all(conn, seen, Fact.SEEN, now=now)
             await operations.move_all(conn, shown, OperationFact.SEEN, now=now)
-        for _ in found:
-            desk.checkpoint("mined")
-        async with desk.leader.write() as conn:
-            now = desk.clock.now()
-            await transactions.move_all(conn, [Change(row, note) for row, _, note in told], Fact.PROVEN, now=now)
-            over = [Change(operation, note) for _, operation, note in told]
+            for _ in found:
+                desk.checkpoint("mined")
+            over = [Change(row, note, was=Status.MINED) for row, _, note in told]
+            await transactions.move_all(conn, over, Fact.PROVEN, now=now)
+            over = [Change(operation, note, was=Status.MINED) for _, operation, note in told]
             await operations.move_all(conn, over, OperationFact.PROVEN, now=now)
         for transaction, attempt, proven in found:
             desk.checkpoint("final")

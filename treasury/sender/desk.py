@@ -17,7 +17,7 @@ from treasury.signers.protocol import Signer
 log = get_logger("treasury.sender")
 
 CHECKPOINTS = ("claimed", "checked", "nonce_taken", "signed", "stored", "broadcast", "mined", "final")
-"""The steps of a payout, each named the moment it was made; a crash test dies at each of them."""
+"""The steps of a payout, each named as it is made; a crash test dies at each of them."""
 
 GWEI = 10**9
 _REMEMBERED = 1_000

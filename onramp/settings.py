@@ -55,8 +55,8 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     DATA_KEYS: values.Keys = SecretStr("")
     ALLOWED_ORIGINS: values.Origins = ""
     METRICS_TOKEN: values.Token = SecretStr("")
-    MERCHANT_NAME: str = ""
-    MERCHANT_ADDRESS: str = ""
+    MERCHANT_NAME: values.Printed = ""
+    MERCHANT_ADDRESS: values.Printed = ""
     SUPPORT_EMAIL: values.Email = ""
     TRUSTED_PROXIES: values.Networks = ""
     RATE_LIMIT_CREATE: values.Rate = "30/minute"

@@ -172,6 +172,10 @@ _publishable_key = _matches(
 _version = _matches(r"\d{4}-\d\d-\d\d[ -~]*", "takes a version of Stripe's API, which begins with its date")
 _name = _matches(r"[a-z0-9_]+", "takes one of Stripe's names, in small letters")
 _email = _matches(r"[^\s@,<>]+@[^\s@,<>]+", "takes an e-mail address such as help@shop.example")
+_printed = _matches(
+    r"[^\x00-\x09\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+",
+    "takes text in UTF-8, of letters and line ends: receipts show it",
+)
 _token = _matches(r"[ -~]+", "takes ASCII characters alone: it travels in a header")
 
 Host = Annotated[str, AfterValidator(_host)]
@@ -193,6 +197,7 @@ Rate = Annotated[str, AfterValidator(_rate)]
 Networks = Annotated[str, AfterValidator(_networks)]
 Origins = Annotated[str, AfterValidator(_origins)]
 Email = Annotated[str, _where_set(_email)]
+Printed = Annotated[str, _where_set(_printed)]
 Token = Annotated[SecretStr, _hidden(_token)]
 Dsn = Annotated[SecretStr, _hidden(_dsn)]
 KeyVersion = Annotated[str, _where_set(_key_version)]

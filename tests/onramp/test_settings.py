@@ -24,7 +24,7 @@ WRONG = (
     ("HOT_WALLET_SIGNER", "marker"), ("HOT_WALLET_ADDRESS", "0xmarker"), ("GCP_KMS_KEY_VERSION", "marker"),
     ("GCP_KMS_ENDPOINT", "marker"), ("COLD_SAFE_ADDRESS", "0xmarker"), ("COLD_SAFE_OWNERS", "0xmarker"), ("COLD_SAFE_THRESHOLD", "0"),
     ("ALLOWED_ORIGINS", "https://"), ("ALLOWED_ORIGINS", "https://a.test/marker"), ("METRICS_TOKEN", "маркер"),
-    ("SUPPORT_EMAIL", "marker"), ("TRUSTED_PROXIES", "10.1.2.3/8"), ("RATE_LIMIT_CREATE", "0/minute"),
+    ("SUPPORT_EMAIL", "marker"), ("MERCHANT_NAME", "marker\udce9"), ("MERCHANT_ADDRESS", "marker\t1"), ("TRUSTED_PROXIES", "10.1.2.3/8"), ("RATE_LIMIT_CREATE", "0/minute"),
     ("SANCTIONS_ORACLE", "0xmarker"), ("LOG_LEVEL", "marker"), ("LOG_FORMAT", "marker"), ("ONRAMP_API_URL", "marker"),
 )  # fmt: skip
 

@@ -1,8 +1,6 @@
 """Why a delivery waits is said, of those seen and of those of which nothing was seen yet, and unsaid when it is over."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -23,16 +21,6 @@ from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send
 SECOND = "waiting_for_second_node"
 
 
-@asynccontextmanager
-async def operators(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
-    three = [LyingProxy(name, chain.anvil.url) for name in ("a", "b", "c")]
-    for one in three:
-        await one.start()
-    yield three
-    for one in three:
-        await one.stop()
-
-
 FAULTS = {
     "away": (failing.reset(), ()),
     "without-logs": (lying.refused(-32000, "failed to load state: pruned"), ("eth_getLogs", "eth_getBlockByNumber")),
@@ -41,32 +29,36 @@ FAULTS = {
 
 @pytest.mark.parametrize(("fault", "methods"), FAULTS.values(), ids=FAULTS)
 async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
-    start: Start, sqlite_url: str, chain: DevChain, fault: lying.Lie, methods: tuple[str, ...]
+    start: Start,
+    sqlite_url: str,
+    chain: DevChain,
+    operators: list[LyingProxy],
+    fault: lying.Lie,
+    methods: tuple[str, ...],
 ) -> None:
     """Nothing was seen yet, and the buyer reads why: over HTTP, in the session and in its delivery."""
-    async with operators(chain) as three:
-        urls = ",".join(f"{one.name}={one.config.url}" for one in three)
-        known = settings(chain, MEZO_RPC_URLS=SecretStr(urls))
-        service, clock, buyer = await start(**known), Ahead(), wallet(90 + len(methods))
-        async with replica(sqlite_url, service, clock, WORKERS, **known):
-            await asyncio.sleep(1.5)
-            _, made = await service.create(walletAddress=buyer)
-            pay(service, clock, made, "5.00")
-            for one in three[:2]:
-                one.always(fault, *methods)
-            body: dict[str, Any] = {}
-            async with asyncio.timeout(60):
-                while body.get("delivery", {}).get("reason") != SECOND:
-                    await asyncio.sleep(0.1)
-                    async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{made['id']}") as answer:
-                        body = await answer.json()
-            assert (body["status"], body["delivery"]["status"]) == ("delivering", "awaiting")
-            tx_hash = await send(chain, SENDER, buyer, 5 * UNIT)
-            for one in three:
-                one.honest()
-            proof = await until(service, made["id"], "confirmed", 60)
-            assert proof["txHash"] == tx_hash
-            assert (await delivery(service, made["id"]))["reason"] is None
+    urls = ",".join(f"{one.name}={one.config.url}" for one in operators)
+    known = settings(chain, MEZO_RPC_URLS=SecretStr(urls))
+    service, clock, buyer = await start(**known), Ahead(), wallet(90 + len(methods))
+    async with replica(sqlite_url, service, clock, WORKERS, **known):
+        await asyncio.sleep(1.5)
+        _, made = await service.create(walletAddress=buyer)
+        pay(service, clock, made, "5.00")
+        for one in operators[:2]:
+            one.always(fault, *methods)
+        body: dict[str, Any] = {}
+        async with asyncio.timeout(60):
+            while body.get("delivery", {}).get("reason") != SECOND:
+                await asyncio.sleep(0.1)
+                async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{made['id']}") as answer:
+                    body = await answer.json()
+        assert (body["status"], body["delivery"]["status"]) == ("delivering", "awaiting")
+        tx_hash = await send(chain, SENDER, buyer, 5 * UNIT)
+        for one in operators:
+            one.honest()
+        proof = await until(service, made["id"], "confirmed", 60)
+        assert proof["txHash"] == tx_hash
+        assert (await delivery(service, made["id"]))["reason"] is None
 
 
 async def shown(database: Database) -> dict[str, str | None]:

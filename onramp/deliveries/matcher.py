@@ -45,12 +45,22 @@ class Matcher:
         news = [one for one in found if written.get((one.tx_hash, one.log_index)) != one.block.hash]
         # In the middle of a backfill what comes later may fit better.
         observed = self._rules.mode == "observe" and not sweep and read_to >= head and 0 < len(news) <= GROUP
-        if not (observed and await self._record_claimed(news, read_to=read_to, head=head)):
+        record = self._record_claimed if observed else self._record_new
+        if not await record(news, read_to=read_to, head=head):
             now, chain_id = self._clock.now(), self._rules.chain_id
             async with self._database.write() as connection:
                 await seen.record(connection, news, chain_id, now)
                 await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=now)
         self._recorded = told
+
+    async def _record_new(self, news: Sequence[Transfer], *, read_to: int, head: int) -> bool:
+        """Keep transfers, where they are few and all of them are news: as in nearly every block, which has none. False: nothing was kept."""
+        if len(news) > GROUP:
+            return False
+        now, chain_id, dialect = self._clock.now(), self._rules.chain_id, self._database.engine.dialect
+        changes = [seen.recording(news, chain_id, now, {}, dialect)] if news else []
+        advanced = cursor.advancing(chain_id, read_to=read_to, head=head, now=now, dialect=dialect)
+        return await together(self._database, [*changes, advanced])
 
     async def _record_claimed(self, news: Sequence[Transfer], *, read_to: int, head: int) -> bool:
         """Keep transfers and match them in one transaction: one commit, and each row is written once.

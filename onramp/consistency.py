@@ -70,13 +70,15 @@ def _of_selling(settings: "Settings") -> list[str]:
     secret = settings.STRIPE_SECRET_KEY.get_secret_value()
     if settings.DELIVERY_MODE != "payout" or not (secret or settings.SETTLEMENT_ADDRESS):
         return []
-    needed = {
-        "STRIPE_SECRET_KEY": (secret, "nothing can be sold without it"),
-        "SETTLEMENT_ADDRESS": (settings.SETTLEMENT_ADDRESS, "it says where Stripe delivers with DELIVERY_MODE payout"),
-        "HOT_WALLET_ADDRESS": (settings.hot_wallet, "it says who pays buyers, and no HOT_WALLET_KEYSTORE shows it"),
-    }
-    problems = [f"{name} is missing: {what}" for name, (value, what) in needed.items() if not value]
-    if settings.HOT_WALLET_KEYSTORE is not None and not settings.HOT_WALLET_PASSWORD.get_secret_value():
+    problems = []
+    if not secret:
+        problems.append("STRIPE_SECRET_KEY is missing: nothing can be sold without it")
+    if not settings.SETTLEMENT_ADDRESS:
+        problems.append("SETTLEMENT_ADDRESS is missing: it says where Stripe delivers with DELIVERY_MODE payout")
+    has_keystore = settings.HOT_WALLET_KEYSTORE is not None
+    if settings.hot_wallet is None and (has_keystore or settings.CHAIN_ID == MAINNET):
+        problems.append("HOT_WALLET_ADDRESS is missing: it says who pays buyers, and no HOT_WALLET_KEYSTORE shows it")
+    if has_keystore and not settings.HOT_WALLET_PASSWORD.get_secret_value():
         problems.append("HOT_WALLET_PASSWORD is missing: it opens HOT_WALLET_KEYSTORE")
     return problems
 

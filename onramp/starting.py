@@ -47,6 +47,8 @@ async def refuse_wrong_key(core: Core) -> None:
 
 async def _nothing_left_behind(core: Core) -> None:
     if core.rules.hot_wallet is None:
+        if core.rules.mode == "payout":
+            log.warning("treasury.no_wallet", detail="HOT_WALLET_ADDRESS is not set: who has paid is not paid out")
         return
     async with core.database.read() as connection:
         rows = await left_behind(connection, core.rules.hot_wallet)

@@ -62,11 +62,12 @@ def test_all_that_is_wrong_is_listed_at_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_shop_that_could_not_deliver_does_not_open(tmp_path: Path) -> None:
     """Commands that sell nothing need neither address."""
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/x.db"}
-    sells, is_paid = {"STRIPE_SECRET_KEY": "sk_test_x"}, {"SETTLEMENT_ADDRESS": ADDRESS}
+    sells, is_paid = {"STRIPE_SECRET_KEY": "sk_live_x"}, {"SETTLEMENT_ADDRESS": ADDRESS}
+    keystore = {"HOT_WALLET_KEYSTORE": str(tmp_path / "none.json")}
     for command, given, missing in (
-        ("serve", sells, ["SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS"]),
-        ("work", sells | is_paid, ["HOT_WALLET_ADDRESS"]),
-        ("serve", is_paid | {"HOT_WALLET_ADDRESS": ADDRESS}, ["STRIPE_SECRET_KEY"]),
+        ("serve", sells, ["SETTLEMENT_ADDRESS"]),
+        ("work", sells | {"CHAIN_ID": "31612"}, ["SETTLEMENT_ADDRESS", "HOT_WALLET_ADDRESS"]),
+        ("serve", is_paid | keystore, ["STRIPE_SECRET_KEY", "HOT_WALLET_ADDRESS", "HOT_WALLET_PASSWORD"]),
     ):
         refused = typed(environment | given, command)
         assert refused.returncode == 1

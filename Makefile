@@ -43,7 +43,7 @@ test: setup lint ## The whole test suite.
 	@echo "test: SQLite, Postgres and an EVM node are real; what cannot run here is listed at the end"
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-prove: setup ## The long campaigns: crashes on both databases, random histories.
+prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: so many of each).
 	@PROVE=1 $(BIN)/python -m pytest -m "prove or not prove" $(ARGS)
 
 bench: setup ## Measure, each figure as a ratio against a bare baseline in the same run.

@@ -14,7 +14,7 @@ from tests.treasury.fakes import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
 from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash
 from treasury.signers.intent import SigningRules, TransferIntent
 from treasury.signers.local import LocalSigner
-from treasury.signers.protocol import SignerRefused, SignerUnavailable
+from treasury.signers.protocol import SignerRefused, WrongKey
 
 RULES = SigningRules(CHAIN_ID, WALLET, TOKEN, max_fee=10**10)
 INTENT = TransferIntent(
@@ -125,6 +125,6 @@ async def test_another_address_than_the_pinned_one_is_refused(keystore: Path) ->
         await LocalSigner(keystore, PASSWORD, rules).probe()
 
 
-async def test_a_missing_keystore_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(SignerUnavailable):
+async def test_a_missing_keystore_will_never_sign_and_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WrongKey, match="HOT_WALLET_KEYSTORE cannot be read"):
         await LocalSigner(tmp_path / "none.json", PASSWORD, RULES).probe()

@@ -10,23 +10,25 @@ import sqlalchemy as sa
 
 import kit.database
 from kit.database import Database
+from kit.together import Change, together
+from onramp.deliveries import matcher
 from onramp.server import serve_forever
 from onramp.settings import load
 from onramp.workers import WORKERS
 
-TABLES = ("sessions", "webhook_events", "treasury_payouts", "treasury_transactions", "treasury_attempts")
+TABLES = ("sessions", "transfers", "webhook_events", "treasury_payouts", "treasury_transactions", "treasury_attempts")
 _touched: set[int] = set()
 _left = int(sys.argv[1])
 
 
+def _matters(statement: str) -> bool:
+    words = statement.lstrip().split(None, 3)
+    return words[0].upper() in {"INSERT", "UPDATE", "DELETE"} and any(word.strip('"') in TABLES for word in words)
+
+
 @sa.event.listens_for(sa.Engine, "after_cursor_execute")
 def _executed(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-    words = statement.lstrip().split(None, 3)
-    if (
-        words
-        and words[0].upper() in {"INSERT", "UPDATE", "DELETE"}
-        and any(word.strip('"') in TABLES for word in words)
-    ):
+    if _matters(statement):
         _touched.add(id(connection))
 
 
@@ -48,11 +50,19 @@ class Dying(Database):
     """A statement that is its own transaction commits with it."""
 
     async def alone(self, statement: str, *parameters: Any) -> Sequence[Any]:
-        _count()
+        if _matters(statement):
+            _count()
         return await super().alone(statement, *parameters)
 
 
+async def _together(database: Database, changes: Sequence[Change]) -> bool:
+    if any(_matters(change.text) for change in changes):
+        _count()
+    return await together(database, changes)
+
+
 kit.database.Database = Dying  # type: ignore[misc] # `connect` makes what stands under this name
+matcher.together = _together  # type: ignore[attr-defined] # in the one place that uses it
 
 
 @sa.event.listens_for(sa.Engine, "rollback")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import platform
+import random
 import shutil
 import socket
 import tempfile
@@ -21,6 +22,9 @@ _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 3
 _TAIL_BYTES: Final = 2000
+_PORTS: Final = range(10_000, 32_000)
+"""Below those that systems choose from (Linux from 32768, others from 49152), as each connection out has one for a while."""
+_PORT_TRIES: Final = 100
 
 
 class AnvilError(DevChainError):
@@ -45,10 +49,14 @@ def binary() -> Path:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback that nobody uses now, and that no system gives to somebody else before it is used. Raises AnvilError."""
+    # Not `random` itself: whoever seeds that in two processes would get the same ports in both.
+    for port in random.SystemRandom().sample(_PORTS, _PORT_TRIES):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    message = f"No free port between {_PORTS.start} and {_PORTS.stop} was found on 127.0.0.1."
+    raise AnvilError(message)
 
 
 class Anvil:

@@ -1,7 +1,6 @@
 """The same code against a real EVM node with the real MUSD: what a scripted server cannot get wrong for us."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from chain.provider import web3_over
 from chain.transfers import TransferReader
 from chain.types import to_checksum
 from chain.wallet import Fees, fees, outgoing, read_wallet
+from onramp.dev.anvil import free_port
 
 MODULES = Path(__file__).resolve().parents[2] / "node_modules"
 ANVIL = next(iter(MODULES.glob("@foundry-rs/anvil-*/bin/anvil")), None)
@@ -85,9 +85,7 @@ class Hot:
 @pytest_asyncio.fixture
 async def hot() -> AsyncIterator[Hot]:
     """The wallet, with a thousand MUSD."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         str(ANVIL), "--port", str(port), "--chain-id", "31611", "--block-time", "1", "--silent"
     )

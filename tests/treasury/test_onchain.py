@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from subprocess import DEVNULL, Popen
@@ -15,6 +14,7 @@ from chain.nodes import parse_nodes
 from chain.pool import Pool
 from chain.types import keccak
 from kit.database import Database
+from onramp.dev.anvil import free_port
 from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
 from tests.treasury.world import BUYER, Crash, World
 from treasury.onchain import PoolWalletChain
@@ -28,9 +28,7 @@ TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 
 @pytest.fixture(scope="module")
 def rpc_url() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     binary = next(PARTS.glob("@foundry-rs/anvil-*/bin/anvil"))
     arguments = [str(binary), "--port", str(port), "--chain-id", str(CHAIN_ID), "--accounts", "1"]
     process = Popen(arguments, stdout=DEVNULL, stderr=DEVNULL)

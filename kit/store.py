@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import UtcDateTime, db_now
 from kit.rows import insert_new
+
+Query = TypeVar("Query", bound=sa.Select[Any])
 
 
 def lease_columns() -> tuple[sa.Column[Any], sa.Column[Any]]:
@@ -71,6 +73,14 @@ async def release(connection: AsyncConnection, table: sa.Table, row_id: str, own
         .values(lease_owner=None, lease_until=None, **values)
     )
     return result.rowcount == 1
+
+
+def newest_first(query: Query, at: sa.Column[Any], key: sa.Column[Any], before: str | None = None) -> Query:
+    """`query`, the newest first by `at` and then `key`; only what comes after the row `before` where given, nothing where none has that key."""
+    if before is not None:
+        mark = sa.select(at).where(key == before).scalar_subquery()
+        query = query.where(sa.or_(at < mark, sa.and_(at == mark, key < before)))
+    return query.order_by(at.desc(), key.desc())
 
 
 async def insert_or_nothing(

@@ -14,6 +14,7 @@ from kit.audit import service as trail
 from kit.auth import Principal, Role
 from kit.keyring import KeyRing
 from kit.problems import Problem, not_found
+from kit.store import newest_first
 from onramp.api_keys.table import api_key_secrets, api_keys
 
 PREFIX: Final = "ork_"
@@ -157,11 +158,7 @@ async def get(connection: AsyncConnection, key_id: str) -> ApiKey:
 
 async def newest(connection: AsyncConnection, *, limit: int, before: str | None = None) -> Sequence[ApiKey]:
     """Keys, the newest first; those older than key `before` where given."""
-    query = _keys().order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc()).limit(limit)
-    if before is not None:
-        mark = sa.select(api_keys.c.created_at).where(api_keys.c.id == before).scalar_subquery()
-        older = sa.or_(api_keys.c.created_at < mark, sa.and_(api_keys.c.created_at == mark, api_keys.c.id < before))
-        query = query.where(older)
+    query = newest_first(_keys(), api_keys.c.created_at, api_keys.c.id, before).limit(limit)
     return [_key(row) for row in await connection.execute(query)]
 
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import typer
 
-from onramp.cli.output import Refused, print_json, print_pairs, print_table, settings
+from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more, settings
 from onramp.cli.remote import Otp, api_base, call
-from onramp.cli.stored import Json, Limit, with_database
+from onramp.cli.stored import Cursor, Json, Limit, with_database
 
 keys_app = typer.Typer(
     help="API keys of operators, on this machine's database.\n\nExample: [bold]onramp keys list[/bold]",
@@ -107,7 +107,7 @@ def create_key(
 
 
 @keys_app.command("list")
-def list_keys(limit: Limit = 100, *, as_json: Json = False) -> None:
+def list_keys(limit: Limit = 100, cursor: Cursor = None, *, as_json: Json = False) -> None:
     """Keys with their last use, the newest first.
 
     Example: [bold]onramp keys list[/bold]
@@ -116,7 +116,7 @@ def list_keys(limit: Limit = 100, *, as_json: Json = False) -> None:
 
     async def work(database: Any) -> Any:
         async with database.read() as connection:
-            return await service.newest(connection, limit=limit + 1)
+            return await service.newest(connection, limit=limit + 1, before=cursor)
 
     page = shapes.listed(list(with_database(work)), limit).model_dump(mode="json", by_alias=True)
     if as_json:
@@ -137,6 +137,7 @@ def list_keys(limit: Limit = 100, *, as_json: Json = False) -> None:
         rows,
         empty="No keys yet. `onramp keys create --role admin --name ...` makes one.",
     )
+    say_more(page["nextCursor"])
 
 
 @keys_app.command("rotate")

@@ -8,6 +8,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,6 +127,12 @@ def _filled(items: Sequence[str], width: int) -> list[str]:
         else:
             lines.append(f"    {item}")
     return lines
+
+
+def say_more(cursor: str | None) -> None:
+    """How to ask for the next page; nothing where this was the last."""
+    if cursor is not None:
+        typer.echo(f"More: --cursor {cursor}")
 
 
 def print_pairs(pairs: Sequence[tuple[str, object]], *, title: str = "") -> None:

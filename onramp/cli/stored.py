@@ -1,11 +1,11 @@
 """Commands that look at what is stored."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from onramp.cli.output import Refused, print_json, print_pairs, print_table, run, settings
+from onramp.cli.output import Refused, print_json, print_pairs, print_table, run, say_more, settings
 from onramp.sessions.machine import PaymentStatus
 
 sessions_app = typer.Typer(
@@ -17,6 +17,7 @@ events_app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")]
+Cursor = Annotated[str | None, typer.Option(help="nextCursor of the page before.")]
 Result = TypeVar("Result")
 
 
@@ -42,6 +43,24 @@ def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = 
         raise Refused(f"onramp: the database cannot be used: {reason_of(error)}. Is DATABASE_URL right?") from error
 
 
+def _show_page(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    page: Sequence[Mapping[str, Any]],
+    *,
+    more: bool,
+    as_json: bool,
+    empty: str,
+) -> None:
+    """A page as JSON, or its `rows` as a table, with the cursor of the next where there is `more`."""
+    cursor = page[-1]["id"] if more else None
+    if as_json:
+        print_json({"data": page, "nextCursor": cursor})
+        return
+    print_table(columns, rows, empty=empty)
+    say_more(cursor)
+
+
 def _event(row: Any) -> dict[str, object]:
     from kit.clock import rfc3339
 
@@ -63,6 +82,7 @@ def _event(row: Any) -> dict[str, object]:
 def list_sessions(
     limit: Limit = 20,
     status: Annotated[PaymentStatus | None, typer.Option(help="Only those whose payment stands so.")] = None,
+    cursor: Cursor = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -74,19 +94,23 @@ def list_sessions(
 
     async def work(database: Any) -> list[Any]:
         async with database.read() as connection:
-            return await service.newest(connection, limit, status)
+            return await service.newest(connection, limit + 1, status, cursor)
 
     found = with_database(work)
-    if as_json:
-        data = [shapes.answer(item, None).model_dump(mode="json", by_alias=True) for item in found]
-        print_json({"data": data, "nextCursor": None})
-        return
-    rows = []
-    for item in found:
-        shape = shapes.answer(item, None)
-        amount = f"{shape.source_amount} {shape.source_currency}"
-        rows.append((item.id, item.status, item.payment_status, item.delivery_status, amount, item.wallet_address))
-    print_table(("session", "status", "payment", "delivery", "amount", "wallet"), rows, empty="No sessions yet.")
+    page = [shapes.answer(item, None).model_dump(mode="json", by_alias=True) for item in found[:limit]]
+    rows = [
+        (
+            item["id"],
+            item["status"],
+            item["payment"]["status"],
+            item["delivery"]["status"],
+            f"{item['sourceAmount']} {item['sourceCurrency']}",
+            item["walletAddress"],
+        )
+        for item in page
+    ]
+    columns = ("session", "status", "payment", "delivery", "amount", "wallet")
+    _show_page(columns, rows, page, more=len(found) > limit, as_json=as_json, empty="No sessions yet.")
 
 
 @sessions_app.command("show")
@@ -122,6 +146,7 @@ def list_events(
     state: Annotated[
         Literal["pending", "handled", "ignored", "parked"] | None, typer.Option(help="Only those that stand so.")
     ] = None,
+    cursor: Cursor = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -133,14 +158,13 @@ def list_events(
 
     async def work(database: Any) -> list[dict[str, object]]:
         async with database.read() as connection:
-            return [_event(row) for row in await service.newest(connection, limit, state)]
+            return [_event(row) for row in await service.newest(connection, limit + 1, state, cursor)]
 
     found = with_database(work)
-    if as_json:
-        print_json({"data": found, "nextCursor": None})
-        return
+    page = found[:limit]
     columns = ("id", "state", "sessionStatus", "stripeSessionId", "receivedAt", "reason")
-    print_table(columns, [[item[name] for name in columns] for item in found], empty="No events yet.")
+    rows = [[item[name] for name in columns] for item in page]
+    _show_page(columns, rows, page, more=len(found) > limit, as_json=as_json, empty="No events yet.")
 
 
 @events_app.command("replay")

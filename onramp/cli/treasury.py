@@ -10,9 +10,10 @@ from urllib.parse import quote, urlencode
 import typer
 
 from onramp.cli import advice
-from onramp.cli.output import Refused, print_json, print_pairs, print_table
+from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more
 from onramp.cli.remote import call
 from onramp.cli.stored import Json
+from treasury.status import Status
 
 treasury_app = typer.Typer(
     help="The operator's hand on the money. Needs ONRAMP_API_KEY.\n\nExample: [bold]onramp treasury balances[/bold]",
@@ -22,7 +23,7 @@ BASE = "/api/v1/treasury"
 Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it is over.")]
 PageLimit = Annotated[int, typer.Option(min=1, max=200, help="At most this many.")]
 PageCursor = Annotated[str, typer.Option(help="nextCursor of the page before.")]
-RowStatus = Annotated[str, typer.Option(help="Only those in this state, such as held.")]
+RowStatus = Annotated[Status | None, typer.Option(help="Only those in this state, such as held.")]
 _WATCH_SECONDS = 1.0
 
 
@@ -90,11 +91,10 @@ def _show_page(page: dict[str, Any], *, as_json: bool, empty: str) -> None:
     print_table(("id", "status", "amount", "to", "created", ""), rows, empty=empty)
     urgent = {"held", "awaiting_approval", "reverted", "rejected"}
     say_next(*((f"{row['id']} {said}", command) for row, said, command in told if row["status"] in urgent))
-    if page["nextCursor"]:
-        typer.echo(f"More: --cursor {page['nextCursor']}")
+    say_more(page["nextCursor"])
 
 
-def _page(room: str, limit: int, status: str, cursor: str) -> dict[str, Any]:
+def _page(room: str, limit: int, status: Status | None, cursor: str) -> dict[str, Any]:
     asked = {name: value for name, value in (("limit", limit), ("status", status), ("cursor", cursor)) if value}
     page: dict[str, Any] = call("GET", f"{BASE}/{room}?{urlencode(asked)}")
     return page
@@ -133,7 +133,7 @@ def print_earlier(rows: Sequence[Mapping[str, Any]]) -> None:
 def payouts(
     payout_id: Annotated[str, typer.Argument(metavar="ID", help="pay_...; without it, the newest.")] = "",
     limit: PageLimit = 20,
-    status: RowStatus = "",
+    status: RowStatus = None,
     cursor: PageCursor = "",
     *,
     watch: Watch = False,
@@ -150,7 +150,7 @@ def payouts(
 def sweeps(
     sweep_id: Annotated[str, typer.Argument(metavar="ID", help="swp_...; without it, the newest.")] = "",
     limit: PageLimit = 20,
-    status: RowStatus = "",
+    status: RowStatus = None,
     cursor: PageCursor = "",
     *,
     watch: Watch = False,
@@ -163,7 +163,9 @@ def sweeps(
     _room("sweeps", sweep_id, limit, status, cursor, watch=watch, as_json=as_json)
 
 
-def _room(room: str, row_id: str, limit: int, status: str, cursor: str, *, watch: bool, as_json: bool) -> None:
+def _room(
+    room: str, row_id: str, limit: int, status: Status | None, cursor: str, *, watch: bool, as_json: bool
+) -> None:
     if not row_id:
         if watch:
             raise typer.BadParameter("follows one: give its ID", param_hint="--watch")

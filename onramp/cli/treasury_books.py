@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import typer
 
 from onramp.cli import advice
-from onramp.cli.output import Refused, print_json, print_pairs, print_table
+from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more
 from onramp.cli.remote import Otp, call
 from onramp.cli.stored import Json
 from onramp.cli.treasury import BASE, PageLimit, print_earlier, say_next
@@ -38,8 +38,7 @@ def ledger(limit: PageLimit = 20, cursor: LedgerCursor = 0, *, as_json: Json = F
     print_table(("at", "amount", "from", "to", "kind", "subject"), moved, title="movements", empty="Nothing moved yet.")
     print_earlier(page["earlier"])
     say_next(*(advice.of_accounts(one) for one in page["accounts"]), *advice.of_earlier(page["earlier"]))
-    if page["nextCursor"]:
-        typer.echo(f"More: --cursor {page['nextCursor']}")
+    say_more(page["nextCursor"])
 
 
 def reconcile(note: Note = "", *, as_json: Json = False) -> None:

@@ -14,6 +14,7 @@ from kit.audit import service as trail
 from kit.auth import Role
 from kit.keyring import KeyRing
 from kit.problems import Problem, not_found
+from kit.store import newest_first
 from onramp.api_keys import service as keys
 from onramp.api_keys.service import ApiKey, Author
 from onramp.invitations.table import invitations
@@ -137,12 +138,7 @@ async def get(connection: AsyncConnection, invitation_id: str) -> Invitation:
 
 async def newest(connection: AsyncConnection, *, limit: int, before: str | None = None) -> Sequence[Invitation]:
     """Invitations, the newest first; those older than `before` where given."""
-    order = (invitations.c.created_at.desc(), invitations.c.id.desc())
-    query = sa.select(invitations).order_by(*order).limit(limit)
-    if before is not None:
-        mark = sa.select(invitations.c.created_at).where(invitations.c.id == before).scalar_subquery()
-        same = sa.and_(invitations.c.created_at == mark, invitations.c.id < before)
-        query = query.where(sa.or_(invitations.c.created_at < mark, same))
+    query = newest_first(sa.select(invitations), invitations.c.created_at, invitations.c.id, before).limit(limit)
     return [_invitation(row) for row in await connection.execute(query)]
 
 

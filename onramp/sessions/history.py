@@ -16,6 +16,7 @@ from kit.auth import principal_of
 from kit.http.routes import Document, Route, query_of, reply
 from kit.money import format_units
 from kit.problems import FieldError, Problem, invalid, not_found
+from kit.store import newest_first
 from onramp.services import SERVICES
 from onramp.sessions import receipts, service
 from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, Session, from_row
@@ -43,20 +44,11 @@ class History(Document):
     next_cursor: str | None
 
 
-async def of_wallet(
-    connection: AsyncConnection, wallet: str, limit: int, after: Session | None = None
-) -> list[Session]:
-    """A wallet's sessions, the newest first, older than `after` if given."""
-    statement = sa.select(sessions).where(sessions.c.wallet_address == wallet)
-    if after is not None:
-        statement = statement.where(
-            sa.or_(
-                sessions.c.created_at < after.created_at,
-                sa.and_(sessions.c.created_at == after.created_at, sessions.c.id < after.id),
-            )
-        )
-    newest = statement.order_by(sessions.c.created_at.desc(), sessions.c.id.desc()).limit(limit)
-    return [from_row(row) for row in await connection.execute(newest)]
+async def of_wallet(connection: AsyncConnection, wallet: str, limit: int, before: str | None = None) -> list[Session]:
+    """A wallet's sessions, the newest first; those older than the session `before` where given."""
+    own = sa.select(sessions).where(sessions.c.wallet_address == wallet)
+    query = newest_first(own, sessions.c.created_at, sessions.c.id, before).limit(limit)
+    return [from_row(row) for row in await connection.execute(query)]
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
@@ -68,10 +60,11 @@ async def listing(request: web.Request) -> web.StreamResponse:
         async with services.database.read_replica() as connection:
             return _as_csv(await of_wallet(connection, wallet, CSV_ROWS), services.explorer)
     async with services.database.read_replica() as connection:
-        after = None if query.cursor is None else await service.get(connection, query.cursor)
-        if query.cursor is not None and (after is None or after.wallet_address != wallet):
-            raise invalid([FieldError("/cursor", "is none that a page of yours ended with")])
-        found = await of_wallet(connection, wallet, query.limit + 1, after)
+        if query.cursor is not None:
+            last = await service.get(connection, query.cursor)
+            if last is None or last.wallet_address != wallet:
+                raise invalid([FieldError("/cursor", "is none that a page of yours ended with")])
+        found = await of_wallet(connection, wallet, query.limit + 1, query.cursor)
     page = found[: query.limit]
     return reply(
         History.model_construct(

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.store import insert_or_nothing
+from kit.store import insert_or_nothing, newest_first
 from onramp.sessions.machine import OPEN, UNPAID
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
@@ -57,12 +57,14 @@ async def find(connection: AsyncConnection, needle: str, limit: int = 50) -> lis
     return [from_row(row) for row in rows]
 
 
-async def newest(connection: AsyncConnection, limit: int, status: str | None = None) -> list[Session]:
-    """The newest sessions, of one payment status if given."""
-    statement = sa.select(sessions).order_by(sessions.c.created_at.desc(), sessions.c.id.desc()).limit(limit)
+async def newest(
+    connection: AsyncConnection, limit: int, status: str | None = None, before: str | None = None
+) -> list[Session]:
+    """The newest sessions, of one payment status if given; those older than the session `before` where given."""
+    query = newest_first(sa.select(sessions), sessions.c.created_at, sessions.c.id, before).limit(limit)
     if status is not None:
-        statement = statement.where(sessions.c.payment_status == status)
-    return [from_row(row) for row in await connection.execute(statement)]
+        query = query.where(sessions.c.payment_status == status)
+    return [from_row(row) for row in await connection.execute(query)]
 
 
 async def put(connection: AsyncConnection, values: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.columns import db_now
 from kit.database import Database
 from kit.rows import insert_new_alone
-from kit.store import claim, release
+from kit.store import claim, newest_first, release
 from onramp.webhooks.table import inbox
 
 LEASE_SECONDS: Final = 60.0
@@ -113,12 +113,14 @@ async def replay(connection: AsyncConnection, event_id: str) -> bool:
     return result.rowcount == 1
 
 
-async def newest(connection: AsyncConnection, limit: int, state: str | None = None) -> Sequence[sa.Row[Any]]:
-    """Stored events, newest first."""
-    statement = sa.select(inbox).order_by(inbox.c.received_at.desc(), inbox.c.id).limit(limit)
+async def newest(
+    connection: AsyncConnection, limit: int, state: str | None = None, before: str | None = None
+) -> Sequence[sa.Row[Any]]:
+    """Stored events, the newest first; those older than the event `before` where given."""
+    query = newest_first(sa.select(inbox), inbox.c.received_at, inbox.c.id, before).limit(limit)
     if state is not None:
-        statement = statement.where(inbox.c.state == state)
-    return (await connection.execute(statement)).fetchall()
+        query = query.where(inbox.c.state == state)
+    return (await connection.execute(query)).fetchall()
 
 
 async def of_session(connection: AsyncConnection, stripe_session_id: str) -> Sequence[sa.Row[Any]]:

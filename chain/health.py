@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from chain.node import Node, State
+from chain.node import Node
+from chain.rest import State
 
 Health = Literal[
     "alive", "lagging", "set aside", "cooling down", "unreachable", "wrong chain", "out of budget", "untested"
@@ -85,10 +86,10 @@ def health_of(node: Node, best: int | None) -> Health:
         return "wrong chain"
     if not node.budget.allows(vital=True):
         return "out of budget"
-    if node.failures >= UNREACHABLE_AFTER and state != "rate_limited":
+    if node.rest.failures >= UNREACHABLE_AFTER and state != "rate_limited":
         return "unreachable"
     # Still so when its rest is over: until it is asked again nothing better is known of it.
-    if state in {"cooling", "rate_limited"} or node.failures:
+    if state in {"cooling", "rate_limited"} or node.rest.failures:
         return "cooling down"
     if node.set_aside:
         return "set aside"
@@ -107,7 +108,7 @@ def status_of(node: Node, best: int | None) -> NodeStatus:
         node.head,
         node.set_aside,
         node.dissent.methods,
-        node.last_error,
+        node.rest.last_error,
         health_of(node, best),
         max(best - node.head, 0) if best is not None and node.head is not None else None,
         node.latency.percentile(50),

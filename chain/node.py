@@ -8,7 +8,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 
@@ -16,32 +16,17 @@ from chain.batch import BatchSize
 from chain.budget import UNLIMITED, Budget, Plan
 from chain.coverage import Retention, Window
 from chain.dissent import Dissent
-from chain.errors import (
-    BatchRefused,
-    Malformed,
-    NodeError,
-    NodeTimeout,
-    OutOfBudget,
-    RateLimited,
-    Unreachable,
-    WrongChain,
-)
+from chain.errors import BatchRefused, Malformed, NodeError, NodeTimeout, OutOfBudget, RateLimited, WrongChain
 from chain.latency import Latency
 from chain.metrics import ChainMetrics
 from chain.nodes import NodeConfig
+from chain.rest import Rest, State
 from chain.types import quantity
 from chain.wire import exchange, exchange_many
 from kit.clock import Clock
 from kit.logs import get_logger
 
 log = get_logger(__name__)
-
-State = Literal["untested", "ok", "cooling", "rate_limited", "wrong_chain"]
-
-_FIRST_REST = 0.5
-_LONGEST_REST = 10.0
-_RATE_REST = 2.0
-_WRONG_CHAIN_REST = 30.0
 
 
 class Node:
@@ -66,7 +51,7 @@ class Node:
         self.spectrum = config.spectrum
         self.head: int | None = None
         self.dissent = Dissent(clock)
-        self.last_error: str | None = None
+        self.rest = Rest(config.name, clock, metrics)
         self.budget = Budget(plan, clock)
         self.latency = Latency()
         self.window = Window()
@@ -74,8 +59,6 @@ class Node:
         self.batches = BatchSize(clock)
         self.errors: Counter[str] = Counter()
         self.requests = 0
-        self.failures = 0
-        """In a row."""
         self._chain_id = chain_id
         self._session = session
         self._clock = clock
@@ -83,10 +66,7 @@ class Node:
         self._calls = calls
         self._timeout = timeout
         self._ids = itertools.count(1)
-        self._verified = False
         self._verifying = asyncio.Lock()
-        self._state: State = "untested"
-        self._rest_until = 0.0
 
     def __repr__(self) -> str:
         """The name alone."""
@@ -95,9 +75,7 @@ class Node:
     @property
     def state(self) -> State:
         """How it stands; a rest that is over has brought it back to untested."""
-        if self._state in {"cooling", "rate_limited", "wrong_chain"} and self._clock.monotonic() >= self._rest_until:
-            return "wrong_chain" if self._state == "wrong_chain" else "untested"
-        return self._state
+        return self.rest.state
 
     @property
     def set_aside(self) -> bool:
@@ -107,7 +85,7 @@ class Node:
     @property
     def usable(self) -> bool:
         """May be asked now: it works, or its rest is over and a call will show."""
-        return self._clock.monotonic() >= self._rest_until
+        return self.rest.over
 
     def covers(self, block: int) -> bool:
         """Its own newest block, as last told, is `block` or later."""
@@ -116,12 +94,12 @@ class Node:
     @property
     def limited(self) -> bool:
         """Has asked for fewer requests and its wait is not over."""
-        return self._state == "rate_limited" and not self.usable
+        return self.rest.limited
 
     @property
     def wrong_chain(self) -> bool:
         """Serves another chain, as far as it was last asked."""
-        return self._state == "wrong_chain"
+        return self.rest.state == "wrong_chain"
 
     @property
     def most_at_once(self) -> int:
@@ -161,18 +139,20 @@ class Node:
 
     async def _ready(self, timeout: float | None, questions: int = 1) -> float:
         """Wait until it may be asked; the seconds that are left. Raises NodeError."""
-        if self.limited:
-            raise self._limited_error()
+        if self.rest.limited:
+            error = RateLimited(self.name, "is left alone because it asked for fewer requests")
+            error.retry_after = self.rest.left
+            raise error
         if not self.budget.allows(vital=True):
             raise OutOfBudget(self.name, "has used the month's credits")
         limit = self._timeout if timeout is None else timeout
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
         await self._token(limit, questions)
-        if not self._verified:
+        if not self.rest.proved:
             try:
                 async with asyncio.timeout_at(deadline), self._verifying:
-                    if not self._verified:
+                    if not self.rest.proved:
                         await self._verify(limit)
                 timed_out = False
             except TimeoutError:
@@ -193,19 +173,12 @@ class Node:
     async def _verify(self, timeout: float) -> None:
         chain_id = self._quantity(await self._request("eth_chainId", [], timeout))
         if chain_id != self._chain_id:
-            self._state = "wrong_chain"
-            self._rest_until = self._clock.monotonic() + _WRONG_CHAIN_REST
             self.head = None
             error = WrongChain(self.name, f"serves chain {chain_id}, not {self._chain_id}; it is not used")
-            self._remember(error)
-            log.error("chain.wrong_chain", node=self.name, expected=self._chain_id, found=chain_id)
+            self.rest.wrong_chain(error, chain_id, self._chain_id)
             raise error
-        if self._state != "ok":
-            log.info("chain.node_up", node=self.name, before=self._state)
-        self._verified = True
-        self._state = "ok"
+        self.rest.prove()
         self.retention.forget()
-        self._metrics.health(self.name, up=True)
 
     async def _request(self, method: str, params: list[Any], timeout: float) -> Any:
         self._calls[self.name, method] += 1
@@ -220,11 +193,11 @@ class Node:
         except NodeError as error:
             outcome = error.kind
             self.errors[error.kind] += 1
-            self._judge(error)
+            self.rest.judge(error)
             raise
         finally:
             self._metrics.request(self.name, method, outcome, self._clock.monotonic() - began)
-        self.failures = 0
+        self.rest.failures = 0
         return result
 
     async def _batch(self, calls: Sequence[tuple[str, list[Any]]], timeout: float) -> list[Any]:
@@ -241,58 +214,21 @@ class Node:
             outcomes = [one.kind if isinstance(one, NodeError) else "ok" for one in results]
         except NodeError as error:
             outcomes = [error.kind] * len(calls)
-            self._judge(error)
+            self.rest.judge(error)
             raise
         finally:
             for (method, _), outcome in zip(calls, outcomes, strict=True):
                 self._metrics.request(self.name, method, outcome, self._clock.monotonic() - began)
             self.errors.update(kind for kind in outcomes if kind not in {"ok", "cancelled"})
         errors = [one for one in results if isinstance(one, NodeError)]
-        self.failures = 0 if len(errors) < len(results) else self.failures
+        self.rest.failures = 0 if len(errors) < len(results) else self.rest.failures
         # What rests a node rests it once, however many of its answers show it.
         for kind in (RateLimited, Malformed):
             shown = next((one for one in errors if isinstance(one, kind)), None)
             if shown is not None:
-                self._judge(shown)
+                self.rest.judge(shown)
                 break
         return results
-
-    def _judge(self, error: NodeError) -> None:
-        """Let an error rest the node where the node is at fault, not the question.
-
-        An error inside a JSON-RPC answer (it carries a code) never counts as an outage: whoever can choose a contract
-        to be called could otherwise make every node look dead.
-        """
-        if isinstance(error, RateLimited):
-            self.failures += 1
-            wait = (
-                error.retry_after if error.retry_after is not None else _RATE_REST * min(2 ** (self.failures - 1), 32)
-            )
-            self._rest("rate_limited", wait, error)
-        elif isinstance(error, Unreachable | NodeTimeout) and error.code is None:
-            self.failures += 1
-            self._verified = False
-            self._rest("cooling", min(_FIRST_REST * 2 ** min(self.failures - 1, 10), _LONGEST_REST), error)
-
-    def _rest(self, state: State, seconds: float, error: NodeError) -> None:
-        if self._state != state:
-            log.warning(
-                "chain.node_down", node=self.name, state=state, kind=error.kind, detail=error.detail, seconds=seconds
-            )
-        self._state = state
-        self._rest_until = self._clock.monotonic() + seconds
-        # After the wait the chain id is asked again, and that brings the state back to ok.
-        self._verified = False
-        self._remember(error)
-
-    def _remember(self, error: NodeError) -> None:
-        self.last_error = str(error)
-        self._metrics.health(self.name, up=False)
-
-    def _limited_error(self) -> RateLimited:
-        error = RateLimited(self.name, "is left alone because it asked for fewer requests")
-        error.retry_after = max(self._rest_until - self._clock.monotonic(), 0.0)
-        return error
 
     def _quantity(self, value: Any) -> int:
         try:
@@ -300,5 +236,5 @@ class Node:
         except ValueError:
             pass
         error = Malformed(self.name, "a number was expected and something else came")
-        self._judge(error)
+        self.rest.judge(error)
         raise error

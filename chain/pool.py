@@ -254,7 +254,7 @@ class Pool:
         ready = [node for node in able if node.usable and not node.set_aside]
         # Whether one that failed has come back is for the probes to find out: callers ask it last. And better a resting
         # node than none; one set aside or on another chain answers nothing.
-        return sorted(ready, key=lambda node: node.failures > 0) or [
+        return sorted(ready, key=lambda node: node.rest.failures > 0) or [
             node for node in able if not node.set_aside and not node.wrong_chain
         ]
 

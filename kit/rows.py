@@ -196,22 +196,27 @@ def _changes(names: tuple[str, ...]) -> str:
 
 
 def _update_from(table: sa.Table, names: tuple[str, ...], family: Family, changes: str, same: str) -> str:
-    cells = ", ".join(f"{cell} AS new_{name}" for name, cell in zip(names, _cells(table, names, family), strict=True))
     return (
-        f"UPDATE {table.name} SET {changes} "  # noqa: S608 - names of our own tables
-        f"FROM (SELECT {cells} FROM {_source(family)}) AS given "
-        f"WHERE {table.name}.id = given.new_id AND {same} RETURNING {table.name}.id"
+        f"{_given(table, names, family)} UPDATE {table.name} SET {changes} FROM given "  # noqa: S608 - names of our own tables
+        f"WHERE {table.name}.id = given.new_id AND {same}{_by_key(table, family)} RETURNING {table.name}.id"
     )
+
+
+def _given(table: sa.Table, names: tuple[str, ...], family: Family) -> str:
+    cells = ", ".join(f"{cell} AS new_{name}" for name, cell in zip(names, _cells(table, names, family), strict=True))
+    return f"WITH given AS (SELECT {cells} FROM {_source(family)})"  # noqa: S608 - names of our own tables
+
+
+def _by_key(table: sa.Table, family: Family) -> str:
+    # Of unpacked JSON Postgres expects a hundred rows, and reads a table of up to some ten thousand from end to end to find them: 4 ms instead
+    # of 0.2. Of an array it expects ten, and asks the key.
+    return f" AND {table.name}.id = ANY (ARRAY (SELECT new_id FROM given))" if family == "postgresql" else ""  # noqa: S608 - names of our own tables
 
 
 @lru_cache(maxsize=64)
 def _fill(table: sa.Table, column: str) -> str:
-    row_id, value = _cells(table, ("id", column), "postgresql")
-    return (
-        f"UPDATE {table.name} SET {column} = given.value "  # noqa: S608 - names of our own tables
-        f"FROM (SELECT {row_id} AS row_id, {value} AS value FROM {_source('postgresql')}) AS given "
-        f"WHERE {table.name}.id = given.row_id AND {table.name}.{column} IS NULL RETURNING {table.name}.id"
-    )
+    same = f"{table.name}.{column} IS NULL"
+    return _update_from(table, ("id", column), "postgresql", f"{column} = given.new_{column}", same)
 
 
 def _quoted(names: tuple[str, ...]) -> str:

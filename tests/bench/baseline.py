@@ -23,9 +23,10 @@ async def pool_of(app: web.Application, dsn: str) -> asyncpg.Pool:
     async with pool.acquire() as connection:
         await connection.execute(SCHEMA)
         await connection.execute(
-            "INSERT INTO bare_sessions SELECT 'ons_bare_' || n, '0x', '100', 'initialized', NULL FROM generate_series(0, 199) AS n "
+            "INSERT INTO bare_sessions SELECT 'ons_bare_' || n, '0x', '100', 'initialized', NULL FROM generate_series(0, 9999) AS n "
             "ON CONFLICT DO NOTHING"
         )
+        await connection.execute("ANALYZE bare_sessions")
     return pool
 
 

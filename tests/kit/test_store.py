@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 
 from kit import store
 from kit.columns import among
-from kit.database import Database, metadata, normalise_url
+from kit.database import Database, connect, metadata, normalise_url
 from kit.rows import change_where
 from onramp import migrations
 from onramp.webhooks.table import inbox
@@ -72,6 +72,19 @@ async def test_of_many_rows_only_those_still_in_their_state_are_changed_each_to_
         found = (await connection.execute(sa.select(inbox).order_by(inbox.c.id))).fetchall()
     assert [(row.state, row.reason) for row in found] == [("done", None), ("handled", None), ("done", "it's 2")]
     assert [row.due_at == later for row in found] == [True, False, True]
+
+
+async def test_a_few_of_many_rows_are_changed_without_reading_the_others(postgres_url: str) -> None:
+    database = connect(postgres_url)
+    read = sa.text("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'webhook_events'")
+    async with database.write() as connection:
+        await store.insert_or_nothing(connection, inbox, [_row(number) for number in range(5_000)], ["id"])
+        await connection.execute(sa.text("ANALYZE webhook_events"))
+    async with database.write() as connection:
+        news = [{"id": f"evt_{number}", "state": "done"} for number in range(7)]
+        assert len(await change_where(connection, inbox, news, "state", "pending")) == 7
+        assert (await connection.execute(read)).scalar_one() == 0
+    await database.close()
 
 
 async def test_rows_among_any_number_of_texts_are_found_by_one_statement(database: Database) -> None:

@@ -9,12 +9,13 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 Hear = Callable[[Mapping[str, Any]], None]
+FLOORS: Final = ("kit", "chain", "treasury", "onramp")
 _SECRETS = (
     (re.compile(r"\b((?:sk|rk|pk)_(?:live|test)_)[A-Za-z0-9_]+"), r"\1[redacted]"),
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+"), "whsec_[redacted]"),
@@ -107,12 +108,11 @@ def configure(
     root.handlers[:] = [handler]
     if hear is not None:
         root.addHandler(_Ear(hear, formatter(structlog.processors.JSONRenderer())))
-    root.setLevel(level.upper())
-    # These speak of every request, statement and letter at info level, with URLs; ours are logged by the middleware.
-    for noisy in (
-        "aiohttp.access", "stripe", "web3", "urllib3", "asyncio", "aiosqlite", "alembic", "sqlalchemy", "fontTools",
-    ):  # fmt: skip
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Libraries speak of requests, statements and credentials below warning, whole and with URLs: Stripe's of each reply, Amazon's of the
+    # session token in what it signs. Only our own floors are ever heard so low.
+    root.setLevel(max(logging.WARNING, getattr(logging, level.upper())))
+    for floor in FLOORS:
+        logging.getLogger(floor).setLevel(level.upper())
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

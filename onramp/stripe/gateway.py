@@ -219,8 +219,11 @@ def make_gateway(
 ) -> OnrampGateway:
     """The gateway over the shared session; the SDK is imported here, so that commands that need no Stripe start quickly."""
     import stripe
+    from stripe import _util
 
     stripe.enable_telemetry = False
+    # With STRIPE_LOG=debug in the environment the SDK prints every reply to stderr, client secrets and all.
+    _util.STRIPE_LOG = None
 
     class Client(stripe.AIOHTTPClient):
         """Follows no redirect: a key must not travel to where a reply points."""

@@ -1,7 +1,6 @@
 """One node: bounds, odd bodies, rests, the chain id; and no trace of its URL anywhere."""
 
 import asyncio
-import logging
 import traceback
 from typing import Any
 
@@ -154,7 +153,6 @@ async def test_no_part_of_the_url_is_ever_shown(
     nodes: Any, pool: Any, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure("debug", "text")
-    logging.getLogger().setLevel(logging.DEBUG)
     node = nodes[0]
 
     async def hang(_request: web.Request, _call: dict[str, Any]) -> web.Response:

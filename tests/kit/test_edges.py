@@ -2,6 +2,7 @@
 
 import io
 import json as standard
+import logging
 import sys
 
 import pytest
@@ -46,6 +47,19 @@ def test_hostile_json_is_refused_and_the_process_lives(raw: bytes) -> None:
     assert sys.getrecursionlimit() >= 1000
     with pytest.raises(json.MalformedJson):
         json.loads(raw)
+
+
+def test_libraries_are_heard_from_warning_on_however_much_is_asked_of_ours() -> None:
+    stream = io.StringIO()
+    configure("debug", "json", stream)
+    try:
+        for name in ("botocore.auth", "onramp.some_room"):
+            logging.getLogger(name).debug("%s says a secret", name)
+            logging.getLogger(name).warning("%s warns", name)
+    finally:
+        configure("warning", "text")
+    said = [standard.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert said == ["botocore.auth warns", "onramp.some_room says a secret", "onramp.some_room warns"]
 
 
 SECRETS = (

@@ -90,6 +90,22 @@ async def wire() -> AsyncIterator[Wire]:
     await runner.cleanup()
 
 
+@pytest.fixture
+def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As STRIPE_LOG=debug leaves the SDK."""
+    monkeypatch.setattr("stripe._util.STRIPE_LOG", "debug")
+
+
+@pytest.mark.usefixtures("talkative")
+async def test_the_sdk_prints_no_reply_though_the_environment_asks_it_to(
+    wire: Wire, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = await wire.gateway.create_session(COMMAND, idempotency_key="ons_1-0")
+    said = capfd.readouterr()
+    assert made.client_secret
+    assert made.client_secret not in said.out + said.err
+
+
 async def test_what_is_asked_arrives_and_is_echoed(wire: Wire) -> None:
     made = await wire.gateway.create_session(COMMAND, idempotency_key="ons_1-0")
     assert made.status == "initialized"

@@ -12,6 +12,7 @@ from kit.database import Database
 from kit.logs import get_logger
 from kit.worker import WorkerMetrics
 from onramp.api_keys import service as keys_service
+from onramp.deliveries import waiting
 from onramp.login import service as login_service
 from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
@@ -108,11 +109,10 @@ class Janitor:
             .where(sessions.c.payment_status == "fulfillment_complete")
             .group_by(sessions.c.delivery_status)
         )
-        late = sa.select(sa.func.count()).where(sessions.c.overdue.is_(True))
         async with self._database.read_replica() as connection:
             payments = (await connection.execute(by_payment)).fetchall()
             deliveries = (await connection.execute(by_delivery)).fetchall()
-            overdue = (await connection.execute(late)).scalar_one()
+            overdue = await waiting.count_overdue(connection)
             paused = await pause.state(connection)
             backlogs = await self._backlogs(connection)
         self._metrics.sessions.clear()
@@ -136,12 +136,12 @@ class Janitor:
         paid = sa.and_(
             sessions.c.payment_status == "fulfillment_complete", sessions.c.delivery_status.in_(["awaiting", "seen"])
         )
-        waiting = {
+        queues = {
             "treasury": (p.created_at, p.status.in_([Status.PLANNED, Status.APPROVED, *IN_FLIGHT])),
             "deliveries": (sessions.c.updated_at, paid),
         }
         found = {}
-        for worker, (since, due) in waiting.items():
+        for worker, (since, due) in queues.items():
             count, oldest = (await connection.execute(sa.select(sa.func.count(), sa.func.min(since)).where(due))).one()
             found[worker] = (count, oldest)
         return found

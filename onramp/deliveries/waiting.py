@@ -12,20 +12,24 @@ from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
 from treasury.payouts.table import payouts
 
+# By the two columns of an index: most sessions of a long life are confirmed.
+_UNCONFIRMED = sa.and_(PAID, sessions.c.delivery_status.in_(["awaiting", "seen", "mismatch"]))
+
 
 async def overdue(connection: AsyncConnection, paid_before: datetime, limit: int) -> list[Session]:
     """Paid, not confirmed, and not yet called overdue."""
     statement = (
         sa.select(sessions)
-        .where(
-            PAID,
-            sessions.c.paid_at < paid_before,
-            sessions.c.delivery_status.in_(["awaiting", "seen", "mismatch"]),
-            sessions.c.overdue.is_(False),
-        )
+        .where(_UNCONFIRMED, sessions.c.paid_at < paid_before, sessions.c.overdue.is_(False))
         .limit(limit)
     )
     return [from_row(row) for row in await connection.execute(statement)]
+
+
+async def count_overdue(connection: AsyncConnection) -> int:
+    """How many are called overdue now."""
+    statement = sa.select(sa.func.count()).where(_UNCONFIRMED, sessions.c.overdue.is_(True))
+    return (await connection.execute(statement)).scalar_one()
 
 
 async def reasons(

@@ -1,20 +1,27 @@
 """Why a delivery waits is said, of those seen and of those of which nothing was seen yet, and unsaid when it is over."""
 
 import asyncio
+import io
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from kit import logs
 from kit.clock import SystemClock
 from kit.database import Database
 from onramp.deliveries import waiting
 from onramp.dev.devchain import DevChain
+from onramp.sessions import service as sessions_service
 from onramp.sessions.table import sessions
 from tests.chain import failing, lying
 from tests.chain.lying import LyingProxy
+from tests.chain.receipts import TX
 from tests.onramp.conftest import Ahead, Start, replica
+from tests.onramp.scripted_shop import Shop
 from tests.onramp.test_matching import BUYER, OTHER, paid
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
 
@@ -89,3 +96,46 @@ async def test_each_is_told_what_it_waits_for_once_on_both_databases(database: D
     assert await mark(database, "chain_paused", "chain_paused") == 0
     assert await mark(database, None, None) == 1
     assert (await shown(database))["ons_1"] is None
+
+
+@pytest.fixture
+def said() -> Iterator[io.StringIO]:
+    """What is logged as an error or worse."""
+    stream = io.StringIO()
+    logs.configure("error", "json", stream)
+    yield stream
+    logs.configure("warning", "text")
+
+
+async def test_what_is_paid_and_does_not_come_is_overdue_until_it_has_come(
+    database: Database, said: io.StringIO
+) -> None:
+    async def stands() -> tuple[str, bool, int]:
+        async with database.read() as connection:
+            session = await sessions_service.get(connection, "ons_1")
+            assert session is not None
+            return session.status, session.overdue, await waiting.count_overdue(connection)
+
+    shop = Shop(database)
+    await shop.step(0)
+    await shop.purchase()
+    await shop.purchase(2, OTHER)
+    shop.clock.seconds += shop.rules.overdue_after.total_seconds() - 60
+    await shop.step()
+    assert await stands() == ("delivering", False, 0)
+
+    shop.clock.seconds += 60
+    await shop.step()
+    assert await stands() == ("attention", True, 2)
+    await shop.step()
+    alarms = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert sorted((one["level"], one["event"], one["session"]) for one in alarms) == [
+        ("critical", "delivery.overdue", "ons_1"),
+        ("critical", "delivery.overdue", "ons_2"),
+    ]
+
+    shop.chain.paid[TX] = shop.chain.head + 1
+    await shop.step()
+    await shop.step()
+    assert await stands() == ("completed", False, 1)
+    await shop.pool.close()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import urllib.request
+from typing import Any
 
 import aiohttp
 import pytest
@@ -131,6 +132,61 @@ async def test_after_a_purchase_each_family_has_samples_with_its_labels_and_no_o
     assert 'onramp_http_requests_total{method="POST",route="/api/v1/onramp/sessions",status="201"}' in text
     assert all(f'treasury_payouts{{status="{status}"}}' in text for status in Status)
     assert "127.0.0.1" not in text, "nodes are named, never by URL"
+
+
+async def ask(http: aiohttp.ClientSession, stack: DevStack, path: str) -> Any:
+    async with http.get(
+        f"{stack.api}/api/v1/treasury/{path}", headers={"Authorization": f"Bearer {stack.viewer}"}
+    ) as answer:
+        return await answer.json()
+
+
+async def rpc(http: aiohttp.ClientSession, stack: DevStack, method: str, *params: object) -> Any:
+    call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    async with http.post(stack.rpc, json=call) as answer:
+        return (await answer.json())["result"]
+
+
+async def booked(http: aiohttp.ClientSession, stack: DevStack) -> dict[str, float]:
+    """What the metrics must come to, as the routes and the chain tell it."""
+    rows = {room: (await ask(http, stack, f"{room}?limit=200"))["data"] for room in ("payouts", "sweeps")}
+    final = [row for room in rows.values() for row in room if row["status"] == "final"]
+    receipts = [await rpc(http, stack, "eth_getTransactionReceipt", row["txHash"]) for row in final]
+    wallet = (await ask(http, stack, f"transactions/{final[0]['transactionId']}"))["wallet"]
+    spent = sum(int(one["gasUsed"], 16) * int(one["effectiveGasPrice"], 16) for one in receipts)
+    figures = {
+        "treasury_leader": 1.0,
+        "treasury_transactions_in_flight": 0.0,
+        "treasury_nonce": float(int(await rpc(http, stack, "eth_getTransactionCount", wallet, "latest"), 16)),
+        "treasury_gas_spent_total": spent / 10**18,
+        "onramp_deliveries_overdue": 0.0,
+        'onramp_deliveries{status="confirmed"}': float(len(rows["payouts"])),
+        'onramp_worker_backlog{worker="treasury"}': 0.0,
+    }
+    for room, found in rows.items():
+        for status in Status:
+            figures[f'treasury_{room}{{status="{status}"}}'] = float(sum(row["status"] == status for row in found))
+    for balance in (await ask(http, stack, "balances"))["data"]:
+        for kind, name in (("on_chain", "onChain"), ("held", "held"), ("available", "available")):
+            figures[f'treasury_balance{{asset="{balance["asset"]}",kind="{kind}"}}'] = float(balance[name])
+    return figures
+
+
+async def test_the_figures_are_those_of_the_books_and_the_chain(dev_stack: DevStack) -> None:
+    await bought(dev_stack)
+    until = time.monotonic() + 60
+    async with aiohttp.ClientSession() as http:
+        while True:
+            wanted = await booked(http, dev_stack)
+            lines = (await asyncio.to_thread(shown, dev_stack)).splitlines()
+            found = {
+                name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if name in wanted
+            }
+            if found == pytest.approx(wanted):
+                break
+            wrong = {name: (found.get(name), wanted[name]) for name in wanted if found.get(name) != wanted[name]}
+            assert time.monotonic() < until, wrong
+            await asyncio.sleep(0.5)
 
 
 def test_errors_are_counted_by_node_and_kind_and_by_outcome() -> None:

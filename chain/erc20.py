@@ -8,33 +8,26 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chain.types import Address, BlockRef, Transfer, address_bytes, capitals, keccak, to_checksum
+from chain.types import Address, BlockRef, Transfer, capitals, keccak, to_checksum, to_hex
+from chain.words import WORD, address_word, word
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """keccak256 of `Transfer(address,address,uint256)`."""
 
 _TRANSFER = bytes.fromhex("a9059cbb")
 _BALANCE_OF = bytes.fromhex("70a08231")
-_WORD = 32
-_ARGUMENTS_END = 4 + 2 * _WORD
-_PAYOUT_LENGTH = _ARGUMENTS_END + _WORD
-
-
-def _word(value: int) -> bytes:
-    if isinstance(value, bool) or not 0 <= value < 2**256:
-        message = "an amount is an unsigned 256-bit integer"
-        raise ValueError(message)
-    return value.to_bytes(_WORD, "big")
+_ARGUMENTS_END = 4 + 2 * WORD
+_PAYOUT_LENGTH = _ARGUMENTS_END + WORD
 
 
 def encode_transfer(to: Address, amount: int) -> bytes:
     """Calldata of `transfer(to, amount)`; `amount` in base units. Raises ValueError for a bad address or amount."""
-    return _TRANSFER + address_bytes(to).rjust(_WORD, b"\0") + _word(amount)
+    return _TRANSFER + address_word(to) + word(amount)
 
 
 def encode_balance_of(owner: Address) -> bytes:
     """Calldata of `balanceOf(owner)`."""
-    return _BALANCE_OF + address_bytes(owner).rjust(_WORD, b"\0")
+    return _BALANCE_OF + address_word(owner)
 
 
 def reference_of(session_id: str) -> bytes:
@@ -44,7 +37,7 @@ def reference_of(session_id: str) -> bytes:
 
 def payout_calldata(to: Address, amount: int, reference: bytes) -> bytes:
     """Calldata of a payout: the transfer, then the reference. Raises ValueError where the reference is not 32 bytes."""
-    if len(reference) != _WORD:
+    if len(reference) != WORD:
         message = "a payout's reference is 32 bytes"
         raise ValueError(message)
     return encode_transfer(to, amount) + reference
@@ -63,7 +56,7 @@ def split_payout_calldata(data: bytes) -> tuple[Address, int, bytes] | None:
 
 def topic_of(address: Address) -> str:
     """An address as an indexed topic."""
-    return "0x" + address_bytes(address).rjust(_WORD, b"\0").hex()
+    return to_hex(address_word(address))
 
 
 _HASH = "0x[0-9a-fA-F]{64}"

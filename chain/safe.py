@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from chain.errors import CallReverted
 from chain.pool import Pool
-from chain.types import Address, address_bytes, data_bytes, keccak, to_checksum, to_hex
+from chain.types import Address, data_bytes, keccak, to_checksum, to_hex
+from chain.words import WORD, address_word, number_in, word
 
 SENTINEL: Address = "0x" + "0" * 39 + "1"
 """Begins and ends the Safe's linked lists of owners and modules."""
@@ -18,7 +19,6 @@ SENTINEL: Address = "0x" + "0" * 39 + "1"
 SINGLETON_SLOT = 0
 GUARD_SLOT = int.from_bytes(keccak(b"guard_manager.guard.address"), "big")
 HANDLER_SLOT = int.from_bytes(keccak(b"fallback_manager.handler.address"), "big")
-_WORD = 32
 _MODULES_ASKED = 10
 _MOST_OWNERS = 100
 _T = TypeVar("_T")
@@ -45,29 +45,22 @@ class SafeState:
     nonce: int | None
 
 
-def _uint(data: bytes) -> int:
-    if len(data) != _WORD:
-        message = "not one 32-byte word"
-        raise ValueError(message)
-    return int.from_bytes(data, "big")
-
-
-def _address(word: bytes) -> Address:
-    if len(word) != _WORD or any(word[:12]):
+def _address(data: bytes) -> Address:
+    if len(data) != WORD or any(data[:12]):
         message = "not an address"
         raise ValueError(message)
-    return to_checksum("0x" + word[12:].hex())
+    return to_checksum("0x" + data[12:].hex())
 
 
 def _addresses(data: bytes, place: int) -> tuple[Address, ...]:
     """A dynamic array of addresses whose offset stands in word `place` of the answer."""
-    start = _uint(data[place * _WORD : (place + 1) * _WORD])
-    count = _uint(data[start : start + _WORD])
+    start = number_in(data[place * WORD : (place + 1) * WORD])
+    count = number_in(data[start : start + WORD])
     if count > _MOST_OWNERS:
         message = "an array of impossible length"
         raise ValueError(message)
-    first = start + _WORD
-    return tuple(_address(data[first + n * _WORD : first + (n + 1) * _WORD]) for n in range(count))
+    first = start + WORD
+    return tuple(_address(data[first + n * WORD : first + (n + 1) * WORD]) for n in range(count))
 
 
 def _selector(signature: str) -> bytes:
@@ -88,11 +81,11 @@ class _Reader:
         return data_bytes(agreed.value)
 
     async def slot(self, number: int) -> bytes:
-        def word(raw: Any) -> bytes:
-            return data_bytes(raw).rjust(_WORD, b"\0")
+        def content(raw: Any) -> bytes:
+            return data_bytes(raw).rjust(WORD, b"\0")
 
-        agreed = await self._pool.agree("eth_getStorageAt", [self._address, hex(number), self._at], k=self._k, key=word)
-        return word(agreed.value)
+        place = [self._address, hex(number), self._at]
+        return content((await self._pool.agree("eth_getStorageAt", place, k=self._k, key=content)).value)
 
     async def call(self, data: bytes, decode: Callable[[bytes], _T]) -> _T | None:
         """None where the operators agree on a refusal, or on an answer that no Safe gives."""
@@ -125,7 +118,7 @@ async def read_safe(pool: Pool, address: Address, *, block_number: int | None = 
         )
     singleton = _named(await read.slot(SINGLETON_SLOT))
     page = _selector("getModulesPaginated(address,uint256)")
-    page += address_bytes(SENTINEL).rjust(_WORD, b"\0") + _MODULES_ASKED.to_bytes(_WORD, "big")
+    page += address_word(SENTINEL) + word(_MODULES_ASKED)
     return SafeState(
         address=to_checksum(address),
         block_number=block_number,
@@ -133,14 +126,14 @@ async def read_safe(pool: Pool, address: Address, *, block_number: int | None = 
         singleton=singleton,
         singleton_has_code=singleton is not None and bool(await read.code(singleton)),
         owners=await read.call(_selector("getOwners()"), lambda data: _addresses(data, 0)),
-        threshold=await read.call(_selector("getThreshold()"), _uint),
+        threshold=await read.call(_selector("getThreshold()"), number_in),
         modules=await read.call(page, lambda data: _addresses(data, 0)),
         guard=_named(await read.slot(GUARD_SLOT)),
         fallback_handler=_named(await read.slot(HANDLER_SLOT)),
-        nonce=await read.call(_selector("nonce()"), _uint),
+        nonce=await read.call(_selector("nonce()"), number_in),
     )
 
 
-def _named(word: bytes) -> Address | None:
+def _named(content: bytes) -> Address | None:
     """The address in a storage word, whatever stands above it; None for zero."""
-    return to_checksum("0x" + word[12:].hex()) if any(word) else None
+    return to_checksum("0x" + content[12:].hex()) if any(content) else None

@@ -8,10 +8,10 @@ from typing import Final
 
 from chain.errors import CallReverted, ChainError
 from chain.pool import Pool
-from chain.types import Address, address_bytes, data_bytes, to_hex
+from chain.types import Address, data_bytes, to_hex
+from chain.words import WORD, address_word
 
 _IS_SANCTIONED: Final = bytes.fromhex("df592f7d")
-_WORD: Final = 32
 
 
 class NoOracle(ChainError):
@@ -22,13 +22,13 @@ async def is_sanctioned(pool: Pool, oracle: Address, address: Address) -> bool:
     """What the contract says at the newest agreed block, as enough operators tell it alike. Raises ChainError, NoOracle among them."""
     await pool.refresh()
     at = hex(pool.agreed_head())
-    call = {"to": oracle, "data": to_hex(_IS_SANCTIONED + address_bytes(address).rjust(_WORD, b"\0"))}
+    call = {"to": oracle, "data": to_hex(_IS_SANCTIONED + address_word(address))}
     try:
         answer = data_bytes((await pool.agree("eth_call", [call, at], key=data_bytes)).value)
     except CallReverted as error:
         message = "the sanctions oracle refuses to answer"
         raise NoOracle(message) from error
-    if len(answer) != _WORD or int.from_bytes(answer, "big") > 1:
+    if len(answer) != WORD or int.from_bytes(answer, "big") > 1:
         message = "there is no sanctions oracle at the address that is configured"
         raise NoOracle(message)
     return bool(answer[-1])

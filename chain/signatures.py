@@ -9,13 +9,14 @@ from typing import Final, Literal
 
 from chain import bitcoin
 from chain.errors import CallReverted
+from chain.keys import recover
 from chain.pool import Pool
 from chain.types import Address, address_bytes, data_bytes, keccak, to_checksum, to_hex
+from chain.words import WORD, word
 
 MAGIC_1271: Final = bytes.fromhex("1626ba7e")
 """`isValidSignature(bytes32,bytes)`: its selector, and what it returns for yes."""
 SUFFIX_6492: Final = bytes.fromhex("6492" * 16)
-_WORD: Final = 32
 _KEY_SIGNATURE: Final = 65
 LONGEST: Final = 16 * 1024
 """Bytes of a signature; a passkey's or a factory's calldata are the longest that are met."""
@@ -64,23 +65,17 @@ async def verify(pool: Pool, claimed: str, message: str, signature: str) -> Sign
     if not 0 < len(raw) <= LONGEST:
         raise SignatureInvalid("The signature is empty, or far longer than any wallet's.")
     digest = personal_hash(message)
-    if len(raw) == _KEY_SIGNATURE and recover(digest, raw) == account:
+    if _signer(digest, raw) == account:
         return Signer(account, "key")
     return Signer(account, await _ask_contract(pool, account, digest, raw))
 
 
-def recover(digest: bytes, signature: bytes) -> Address | None:
+def _signer(digest: bytes, signature: bytes) -> Address | None:
     """The account whose key made r, s, v over `digest`; v is 27 or 28, or 0 or 1 as some hardware writes it."""
-    from coincurve import PublicKey
-
+    if len(signature) != _KEY_SIGNATURE:
+        return None
     parity = signature[64] - 27 if signature[64] >= 27 else signature[64]
-    if parity not in {0, 1}:
-        return None
-    try:
-        key = PublicKey.from_signature_and_message(signature[:64] + bytes([parity]), digest, hasher=None)
-    except ValueError:
-        return None
-    return to_checksum("0x" + keccak(key.format(compressed=False)[1:])[12:].hex())
+    return recover(digest, signature[:64], parity) if parity in {0, 1} else None
 
 
 async def _ask_contract(pool: Pool, account: Address, digest: bytes, signature: bytes) -> How:
@@ -111,14 +106,13 @@ async def _says_yes(pool: Pool, call: dict[str, str], at: str) -> bool:
         answer = await pool.agree("eth_call", [call, at], key=data_bytes)
     except CallReverted:
         return False
-    word = data_bytes(answer.value)
-    return len(word) == _WORD and word == MAGIC_1271.ljust(_WORD, b"\0")
+    return data_bytes(answer.value) == MAGIC_1271.ljust(WORD, b"\0")
 
 
 def encode_1271(digest: bytes, signature: bytes) -> bytes:
     """Calldata of `isValidSignature(digest, signature)`."""
-    padded = signature.ljust(-(-len(signature) // _WORD) * _WORD, b"\0")
-    return MAGIC_1271 + digest + (2 * _WORD).to_bytes(_WORD, "big") + len(signature).to_bytes(_WORD, "big") + padded
+    padded = signature.ljust(-(-len(signature) // WORD) * WORD, b"\0")
+    return MAGIC_1271 + digest + word(2 * WORD) + word(len(signature)) + padded
 
 
 def unwrap_6492(signature: bytes) -> tuple[Address, bytes, bytes] | None:
@@ -129,18 +123,18 @@ def unwrap_6492(signature: bytes) -> tuple[Address, bytes, bytes] | None:
     try:
         if any(body[:12]):
             raise ValueError
-        return to_checksum("0x" + body[12:_WORD].hex()), _dynamic(body, 1), _dynamic(body, 2)
+        return to_checksum("0x" + body[12:WORD].hex()), _dynamic(body, 1), _dynamic(body, 2)
     except ValueError as error:
         raise SignatureInvalid("The signature is wrapped as ERC-6492 asks, and its contents are not.") from error
 
 
 def _dynamic(body: bytes, place: int) -> bytes:
     """The byte string whose offset stands in word `place`."""
-    start = int.from_bytes(body[place * _WORD : (place + 1) * _WORD], "big")
-    if start + _WORD > len(body):
+    start = int.from_bytes(body[place * WORD : (place + 1) * WORD], "big")
+    if start + WORD > len(body):
         raise ValueError
-    length = int.from_bytes(body[start : start + _WORD], "big")
-    found = body[start + _WORD : start + _WORD + length]
+    length = int.from_bytes(body[start : start + WORD], "big")
+    found = body[start + WORD : start + WORD + length]
     if len(found) != length:
         raise ValueError
     return found
@@ -161,10 +155,10 @@ def deployless(factory: Address, calldata: bytes, account: Address, digest: byte
                 _push(0), _push(0), _push(len(calldata)), _push(0), _push(0), b"\x73", address_bytes(factory),
                 b"\x5a\xf1\x50",  # GAS CALL POP: a factory that has done it already may refuse
                 _push(len(asked)), _push(size + len(calldata)), _push(0), b"\x39",
-                _push(_WORD), _push(out), _push(len(asked)), _push(0), b"\x73", address_bytes(account),
+                _push(WORD), _push(out), _push(len(asked)), _push(0), b"\x73", address_bytes(account),
                 b"\x5a\xfa",  # GAS STATICCALL: success on the stack
                 _push(out), b"\x51\x02",  # MLOAD MUL: the word, or zero where it failed
-                _push(0), b"\x52", _push(_WORD), _push(0), b"\xf3",  # MSTORE, RETURN
+                _push(0), b"\x52", _push(WORD), _push(0), b"\xf3",  # MSTORE, RETURN
             )
         )  # fmt: skip
 

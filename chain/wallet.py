@@ -14,6 +14,7 @@ from chain.errors import NoAgreement, NodeError
 from chain.logs import read_logs
 from chain.pool import Pool
 from chain.types import Address, BlockRef, data_bytes, hash32, quantity, to_checksum, to_hex
+from chain.words import number_in
 from kit.logs import get_logger
 
 log = get_logger(__name__)
@@ -23,8 +24,6 @@ DEFAULT_CEILING = 500 * GWEI
 
 The treasury's own ceiling is far lower.
 """
-
-_WORD = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,7 @@ class OutgoingTx:
 
 
 def _word(value: Any) -> int:
-    data = data_bytes(value)
-    if len(data) != _WORD:
-        message = "not one 32-byte word"
-        raise ValueError(message)
-    return int.from_bytes(data, "big")
+    return number_in(data_bytes(value))
 
 
 async def read_wallet(pool: Pool, address: Address, token: Address) -> WalletState:

@@ -8,6 +8,7 @@ from coincurve import PrivateKey
 from eth_abi.abi import decode, encode
 
 from chain.deployments import deployment
+from chain.keys import account_of
 from chain.types import ZERO_ADDRESS, Address, keccak, to_checksum
 from onramp.dev import artifacts
 from onramp.dev.artifacts import call_data
@@ -42,7 +43,7 @@ def _owner_keys() -> list[bytes]:
 
 
 def _address_of(key: bytes) -> Address:
-    return to_checksum("0x" + keccak(PrivateKey(key).public_key.format(compressed=False)[1:])[12:].hex())
+    return account_of(PrivateKey(key).public_key.format(compressed=False)[1:])
 
 
 class DevContracts:

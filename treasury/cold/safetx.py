@@ -7,21 +7,14 @@ contract speak of `safeTxHash`, which is keccak256(0x19 0x01 domain message).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain.types import ZERO_ADDRESS, Address, address_bytes, keccak
+from chain.types import ZERO_ADDRESS, Address, keccak
+from chain.words import address_word, word
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract)")
 _SAFE_TX_TYPE = keccak(
     b"SafeTx(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,"
     b"address gasToken,address refundReceiver,uint256 nonce)"
 )
-
-
-def _word(value: int) -> bytes:
-    return value.to_bytes(32, "big")
-
-
-def _address(value: Address) -> bytes:
-    return address_bytes(value).rjust(32, b"\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +31,16 @@ class SafeTransaction:
     @property
     def domain_hash(self) -> bytes:
         """Which Safe on which chain."""
-        return keccak(_DOMAIN_TYPE + _word(self.chain_id) + _address(self.safe))
+        return keccak(_DOMAIN_TYPE + word(self.chain_id) + address_word(self.safe))
 
     @property
     def message_hash(self) -> bytes:
         """What it does."""
-        nothing, nobody = _word(0), _address(ZERO_ADDRESS)
+        nothing, nobody = word(0), address_word(ZERO_ADDRESS)
         fields = (
             _SAFE_TX_TYPE,
-            _address(self.to),
-            _word(self.value),
+            address_word(self.to),
+            word(self.value),
             keccak(self.data),
             nothing,  # operation: call
             nothing,  # safeTxGas
@@ -55,7 +48,7 @@ class SafeTransaction:
             nothing,  # gasPrice
             nobody,  # gasToken
             nobody,  # refundReceiver
-            _word(self.nonce),
+            word(self.nonce),
         )
         return keccak(b"".join(fields))
 

@@ -7,7 +7,8 @@ put Ethereum's message prefix before it (`eth_sign`); others give 0 or 1, which 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain.types import Address, keccak, to_checksum
+from chain.keys import recover
+from chain.types import Address, keccak
 
 _LENGTH = 65
 _PREFIX = b"\x19Ethereum Signed Message:\n32"
@@ -62,7 +63,7 @@ def _read(raw: bytes, digest: bytes, owners: Sequence[Address]) -> tuple[Address
             return f"ends with {raw[64]}, which no owner's key gives (0, 1, 27, 28, 31 or 32)."
         if v != plain and add == 0:
             continue
-        signer = _recover(raw[:64], plain - 27, signed)
+        signer = recover(signed, raw[:64], plain - 27)
         if signer is None:
             continue
         if signer in owners:
@@ -70,13 +71,3 @@ def _read(raw: bytes, digest: bytes, owners: Sequence[Address]) -> tuple[Address
         signers.append(signer)
     who = signers[0] if signers else "nobody"
     return f"is of {who}, who is no owner, or is over another transaction."
-
-
-def _recover(rs: bytes, parity: int, digest: bytes) -> Address | None:
-    from coincurve import PublicKey
-
-    try:
-        public = PublicKey.from_signature_and_message(rs + bytes([parity]), digest, hasher=None)
-    except Exception:  # noqa: BLE001 - libraries differ in what they raise for numbers that are no signature
-        return None
-    return to_checksum("0x" + keccak(public.format(compressed=False)[1:])[12:].hex())

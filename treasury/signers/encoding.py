@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import Any
 
 from chain.erc20 import encode_transfer, payout_calldata
-from chain.types import keccak, to_checksum
+from chain.keys import recover
+from chain.types import keccak, to_checksum, to_hex
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent
 from treasury.signers.protocol import Signed, SignerRefused
 
@@ -78,30 +79,13 @@ def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
         raise SignerRefused("The signer answered numbers that are no signature.")
     # Nodes refuse the upper half (EIP-2); flipping s flips the parity, so it is tried afterwards.
     low = min(s, CURVE_ORDER - s)
-    (encoded, digest), wallet = _unsigned(intent), bytes.fromhex(intent.wallet[2:])
+    (encoded, digest), wallet = _unsigned(intent), to_checksum(intent.wallet)
+    signature = r.to_bytes(32, "big") + low.to_bytes(32, "big")
     for parity in (0, 1):
-        if _recovered(digest, r, low, parity) == wallet:
+        if recover(digest, signature, parity) == wallet:
             raw = _typed(encoded + b"".join(map(_string, (parity, r, low))))
-            return Signed(raw=raw, hash="0x" + keccak(raw).hex(), request_id=request_id)
+            return Signed(raw=raw, hash=to_hex(keccak(raw)), request_id=request_id)
     raise SignerRefused("The signature does not belong to the hot wallet's pinned address; it was thrown away.")
-
-
-def _recovered(digest: bytes, r: int, s: int, parity: int) -> bytes | None:
-    """The last 20 bytes of the keccak of the key that made this signature; None where there is no such point on the curve."""
-    from coincurve import PublicKey
-
-    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([parity])
-    try:
-        key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
-    except Exception:  # noqa: BLE001 - coincurve raises a bare Exception
-        return None
-    return _address(key.format(compressed=False)[1:])
-
-
-@lru_cache(maxsize=64)
-def _address(point: bytes) -> bytes:
-    # Remembered: the right one is the same each time.
-    return keccak(point)[-20:]
 
 
 def encode_signed(shown: Mapping[str, Any]) -> bytes:

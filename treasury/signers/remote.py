@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from chain.types import Address, keccak, to_checksum
+from chain.keys import account_of
+from chain.types import Address
 from kit.backoff import backoff
 from kit.clock import Clock, SystemClock
 from treasury.signers.encoding import assemble, signing_hash
@@ -114,7 +115,7 @@ def numbers(der: bytes) -> tuple[int, int]:
 
 
 def address_of(spki: bytes) -> Address:
-    """The address of a public key (keccak of x and y, its last 20 bytes); SignerRefused for another kind of key."""
+    """The address of a public key; SignerRefused for another kind of key."""
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -125,4 +126,4 @@ def address_of(spki: bytes) -> Address:
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256K1):
         raise SignerRefused("The key is not on the curve secp256k1, so it has no address.")
     point = key.public_numbers()
-    return to_checksum("0x" + keccak(point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big"))[-20:].hex())
+    return account_of(point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big"))

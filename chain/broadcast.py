@@ -76,8 +76,9 @@ async def broadcast_in_order(pool: Pool, raws: Sequence[bytes]) -> list[Broadcas
         return True
 
     others = sorted(pool.nodes, key=lambda node: not node.usable)
-    while others and not await feed(others.pop(0)):
-        """The next node leads."""
+    led = False
+    while others and not led:
+        led = await feed(others.pop(0))
     await asyncio.gather(*(feed(node) for node in others))
     results = [_result(tx_hash, answers.values()) for tx_hash, answers in zip(hashes, told, strict=True)]
     _note_lockdown(pool, results[0])

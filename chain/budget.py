@@ -1,7 +1,6 @@
 """What a hosted node lets us ask: so many requests a second, so many credits a month.
 
-Near the month's end of credits the node is kept for what money depends on; hints are asked of others. No provider publishes weights for
-Mezo's methods, so they are estimates (`chain.metrics.CREDITS`), and may be set.
+When the month's credits run low the node is kept for what money depends on, and hints are asked of others.
 """
 
 import re
@@ -10,9 +9,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from chain.metrics import CREDITS, OTHERS
 from kit.clock import Clock
 
+OTHERS: Final = "*"
+"""Stands for every method that has no weight of its own."""
+CREDITS: Final[Mapping[str, int]] = {
+    "eth_chainId": 1,
+    "eth_blockNumber": 1,
+    "eth_getLogs": 5,
+    "eth_call": 2,
+    "eth_estimateGas": 5,
+    "eth_sendRawTransaction": 5,
+    OTHERS: 2,
+}
+"""Credits of a call. No provider publishes weights for Mezo's methods, so these are estimates; SPECTRUM_CREDIT_WEIGHTS sets others."""
 KEPT_PERCENT: Final = 10
 """Of a month's credits, kept for agreement, broadcast and proof."""
 _DUST: Final = 1e-6

@@ -171,19 +171,14 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, via: Gathe
     """
     try:
         receipt, agreed_by = await agreed_receipt(pool, tx_hash, via)
+        beyond = _beyond(pool, agreed_by, receipt.block.number + 1)
+        if len(beyond) < pool.agreement:
+            await pool.refresh()
+            # Read again: the receipt at hand is older than the block that signs for it, and may be of a branch that is gone.
+            receipt, agreed_by = await agreed_receipt(pool, tx_hash, via)
+            beyond = _beyond(pool, agreed_by, receipt.block.number + 1)
     except NoAgreement as error:
         return await _waiting(pool, error)
-    needed = receipt.block.number + 1
-    beyond = _beyond(pool, agreed_by, needed)
-    if len(beyond) < pool.agreement:
-        await pool.refresh()
-        # Read again: the receipt at hand is older than the block that signs for it, and may be of a branch that is gone.
-        try:
-            receipt, agreed_by = await agreed_receipt(pool, tx_hash, via)
-        except NoAgreement as error:
-            return await _waiting(pool, error)
-        needed = receipt.block.number + 1
-        beyond = _beyond(pool, agreed_by, needed)
     if len(beyond) < pool.agreement:
         return Waiting(
             waits_for(pool) or "waiting_for_second_node",
@@ -205,8 +200,9 @@ async def prove_native(
 
     `transfer.token` of the proof is the zero address and its log index 0.
     """
-    nobody = ExpectedTransfer(ZERO_ADDRESS, to, amount, sender)
-    verdict = await prove(pool, tx_hash, nobody, via)
+    # No token logs under the zero address: a transaction that succeeded comes back as a mismatch, and its fields decide.
+    unlogged = ExpectedTransfer(ZERO_ADDRESS, to, amount, sender)
+    verdict = await prove(pool, tx_hash, unlogged, via)
     if not isinstance(verdict, Mismatch):
         return verdict
 
@@ -276,6 +272,7 @@ def transfers_of(receipt: Receipt) -> list[Transfer]:
 
 
 def _beyond(pool: Pool, operators: tuple[str, ...], block: int) -> dict[str, int]:
+    """The heads of those of these operators that have reached `block`."""
     # Whose word was counted, his head is, too, set aside for something else or not.
     heads = pool.heads(trusted=False)
     return {name: head for name, head in heads.items() if name in operators and head >= block}

@@ -1,21 +1,11 @@
 """What the nodes cost and how they do, by node name (never by URL)."""
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-OTHERS: Final = "*"
-CREDITS: Final[Mapping[str, int]] = {
-    "eth_chainId": 1,
-    "eth_blockNumber": 1,
-    "eth_getLogs": 5,
-    "eth_call": 2,
-    "eth_estimateGas": 5,
-    "eth_sendRawTransaction": 5,
-    OTHERS: 2,
-}
-"""Hosted nodes bill by weight and none publishes a table for Mezo: an own estimate, unless SPECTRUM_CREDIT_WEIGHTS says otherwise."""
+from chain.budget import CREDITS, OTHERS
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

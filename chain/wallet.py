@@ -5,6 +5,7 @@ All reads of a wallet are pinned to one block number that enough operators have 
 
 import asyncio
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,16 +40,15 @@ class WalletState:
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """What to offer, in wei for each unit of gas. `base_fee` lets the caller see a ceiling that is under the market."""
+    """What to offer, in wei for each unit of gas: the most that may be paid, and the tip within it."""
 
     max_fee: int
     priority: int
-    base_fee: int
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingTx:
-    """A transaction the wallet itself signed, as enough operators tell it."""
+    """A mined transaction, as enough operators tell it; `sender` signed it."""
 
     hash: str
     sender: Address
@@ -95,16 +95,7 @@ async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, dat
     A plain payment to a Safe's proxy takes more than 21,000, for it emits an event.
     """
     call = {"from": sender, "to": to, "value": hex(value), "data": to_hex(data)}
-    said: list[int] = []
-    for answer in await pool.everywhere("eth_estimateGas", [call]):
-        try:
-            if answer.error is None:
-                said.append(quantity(answer.result))
-        except ValueError:
-            continue
-    if not said:
-        raise NoAgreement("silence", detail="eth_estimateGas: no node answered.")
-    middle = statistics.median_high(said)
+    middle = statistics.median_high(await _said(pool, "eth_estimateGas", [call]))
     return middle + middle // 4
 
 
@@ -142,19 +133,20 @@ async def fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
 
     via = pool.gathering()
     # mezod's gas price is never under the floor that its mempool demands.
-    agreed, tip, price = await asyncio.gather(
+    agreed, tips, prices = await asyncio.gather(
         pool.agree("eth_getBlockByNumber", [at, False], key=base_of, via=via),
-        _median(pool, "eth_maxPriorityFeePerGas", via),
-        _median(pool, "eth_gasPrice", via),
+        _said(pool, "eth_maxPriorityFeePerGas", [], via),
+        _said(pool, "eth_gasPrice", [], via),
     )
-    base = base_of(agreed.value)
-    max_fee = min(max(2 * base + tip, price), ceiling)
-    return Fees(max_fee, min(tip, max_fee), base)
+    tip, price = statistics.median_low(tips), statistics.median_low(prices)
+    max_fee = min(max(2 * base_of(agreed.value) + tip, price), ceiling)
+    return Fees(max_fee, min(tip, max_fee))
 
 
-async def _median(pool: Pool, method: str, via: Gathering) -> int:
+async def _said(pool: Pool, method: str, params: list[Any], via: Gathering | None = None) -> list[int]:
+    """The number that each node says, of those that say one. Raises NoAgreement where none does."""
     said: list[int] = []
-    for answer in await pool.everywhere(method, [], via=via):
+    for answer in await pool.everywhere(method, params, via=via):
         try:
             if answer.error is None:
                 said.append(quantity(answer.result))
@@ -162,7 +154,7 @@ async def _median(pool: Pool, method: str, via: Gathering) -> int:
             continue
     if not said:
         raise NoAgreement("silence", detail=f"{method}: no node answered.")
-    return statistics.median_low(said)
+    return said
 
 
 async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int) -> list[OutgoingTx]:
@@ -201,7 +193,7 @@ async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int)
 
     async def read(tx_hash: str, operators: set[str]) -> OutgoingTx | None:
         try:
-            return await _transaction(pool, tx_hash, via)
+            return (await agreed_transaction(pool, tx_hash, via))[0]
         except NoAgreement:
             # One node alone may have made it up, and must not stop the others from being heard.
             if len(operators) >= pool.agreement:
@@ -214,7 +206,12 @@ async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int)
     return sorted(mine, key=lambda tx: tx.nonce)
 
 
-async def _transaction(pool: Pool, tx_hash: str, via: Gathering) -> OutgoingTx:
+async def agreed_transaction(
+    pool: Pool, tx_hash: str, via: Gathering | None = None
+) -> tuple[OutgoingTx, Mapping[str, Any]]:
+    """A mined transaction as enough operators tell it, and all that one of them shows of it. Raises NoAgreement."""
+    tx_hash = hash32(tx_hash)
+
     def parse(raw: Any) -> OutgoingTx:
         if hash32(raw["hash"]) != tx_hash:
             message = "another transaction"
@@ -231,4 +228,4 @@ async def _transaction(pool: Pool, tx_hash: str, via: Gathering) -> OutgoingTx:
 
     agreed = await pool.agree("eth_getTransactionByHash", [tx_hash], key=parse, via=via)
     assert isinstance(agreed.key, OutgoingTx)
-    return agreed.key
+    return agreed.key, agreed.value

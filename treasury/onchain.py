@@ -1,14 +1,14 @@
 """The chain as the sender of one wallet sees it, on the pool of nodes."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from chain.broadcast import BroadcastResult, broadcast, broadcast_in_order
 from chain.confirm import ExpectedTransfer, Verdict, agreed_receipts, prove, prove_native
 from chain.errors import NoAgreement
 from chain.pool import Pool
-from chain.types import Address, data_bytes, hash32, keccak, quantity, to_checksum, to_hex
-from chain.wallet import balance_of, estimate_gas, fees, is_unknown, outgoing, read_wallet
+from chain.types import Address, hash32, keccak, quantity, to_checksum, to_hex
+from chain.wallet import agreed_transaction, balance_of, estimate_gas, fees, is_unknown, outgoing, read_wallet
 from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView
 from treasury.signers.encoding import encode_signed
 
@@ -50,29 +50,15 @@ class PoolWalletChain:
 
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
         """One mined transaction, agreed; its bytes too where they can be put together again from its fields."""
-        wanted = hash32(tx_hash)
-
-        def parse(raw: Any) -> tuple[str, Address, int, Address | None, bytes, int, str]:
-            return (
-                hash32(raw["hash"]),
-                to_checksum(raw["from"].lower()),
-                quantity(raw["nonce"]),
-                to_checksum(raw["to"].lower()) if raw["to"] else None,
-                data_bytes(raw["input"]),
-                quantity(raw["blockNumber"]),
-                hash32(raw["blockHash"]),
-            )
-
         try:
-            agreed = await self._pool.agree("eth_getTransactionByHash", [wanted], key=parse)
+            tx, shown = await agreed_transaction(self._pool, tx_hash)
         except NoAgreement as silence:
             if silence.reason == "silence":
                 return None
             raise
-        found, sender, nonce, to, data, number, _ = parse(agreed.value)
-        if (found, sender) != (wanted, self._wallet):
+        if tx.sender != self._wallet:
             return None
-        return OwnTransaction(wanted, nonce, to, data, number, _bytes_of(agreed.value, wanted))
+        return OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number, _bytes_of(shown, tx.hash))
 
     async def prove(self, tx_hash: str, to: Address, amount: int) -> Verdict:
         """Exactly one Transfer of exactly this amount, from the wallet to `to`."""
@@ -139,7 +125,7 @@ def _report(result: BroadcastResult) -> BroadcastReport:
     return BroadcastReport(len(result.accepted_by) + len(result.already_known_by), result.details)
 
 
-def _bytes_of(fields: Any, tx_hash: str) -> bytes | None:
+def _bytes_of(fields: Mapping[str, Any], tx_hash: str) -> bytes | None:
     """The signed bytes of a type-2 transaction as a node shows it; None unless they hash to `tx_hash`."""
     try:
         raw = encode_signed(fields)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chain.budget import Plan
+from chain.budget import CREDITS, OTHERS, Plan
 from chain.credits import save
 from chain.errors import NoAgreement, OutOfBudget, Unreachable
-from chain.metrics import CREDITS, OTHERS, NullMetrics
+from chain.metrics import NullMetrics
 from chain.nodes import parse_ws, read_nodes
 from chain.watch import ChainWatch
 from kit.clock import SystemClock

@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from kit.http import docs as layout
 from kit.http import openapi
 from kit.http.routes import ROUTE_TABLE, Document, Route, reply
 from kit.problems import Problem
@@ -93,14 +94,14 @@ _DOCS_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'
 async def docs(request: web.Request) -> web.StreamResponse:
     """The same, for people."""
     return web.Response(
-        text=openapi.page(_document(request), request.app[ROUTE_TABLE]), content_type="text/html", headers=_DOCS_POLICY
+        text=layout.page(_document(request), request.app[ROUTE_TABLE]), content_type="text/html", headers=_DOCS_POLICY
     )
 
 
 async def docs_style(request: web.Request) -> web.StreamResponse:
     """The page's style."""
     del request
-    return web.Response(text=openapi.STYLE, content_type="text/css")
+    return web.Response(text=layout.STYLE, content_type="text/css")
 
 
 ROUTES = (

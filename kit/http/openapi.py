@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 document, made from the route table that serves: what is documented is what runs."""
 
-import html
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from kit.auth import COLUMNS, may_enter, takes_code
+from kit.auth import takes_code
 from kit.http.routes import Route, Who
 
 _SECURITY: dict[Who, list[dict[str, list[str]]]] = {
@@ -101,7 +100,13 @@ def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any])
     if route.query is not None:
         shape = schemas[schema_of[route.query]["$ref"].rsplit("/", 1)[1]]
         parameters += [
-            {"name": name, "in": "query", "required": name in shape.get("required", []), "schema": schema}
+            {
+                "name": name,
+                "in": "query",
+                "required": name in shape.get("required", []),
+                **({"description": schema["description"]} if "description" in schema else {}),
+                "schema": schema,
+            }
             for name, schema in shape.get("properties", {}).items()
         ]
     parameters += [
@@ -151,69 +156,3 @@ def _others(route: Route) -> dict[int, str]:
 def _problem(text: str, also: dict[str, Any]) -> dict[str, Any]:
     content = also | {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {"description": text, "content": content}
-
-
-def _doors(routes: Iterable[Route]) -> str:
-    """Who may what: a row for each route, a column for each role."""
-    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
-    rows = "".join(
-        f"<tr><td><code>{route.method} {html.escape(route.path)}</code></td>"
-        + "".join(f"<td>{'yes' if may_enter(route.who, name) else ''}</td>" for name in COLUMNS)
-        + "</tr>"
-        for route in routes
-    )
-    return f"<table><thead><tr><th>route</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def page(specification: dict[str, Any], routes: tuple[Route, ...]) -> str:
-    """The document laid out for people, as one page without scripts, with the table of routes and roles at its end."""
-    rows = []
-    for path, operations in specification["paths"].items():
-        for method, operation in operations.items():
-            answers = "".join(
-                f"<li><code>{status}</code> {html.escape(answer['description'])}</li>"
-                for status, answer in operation["responses"].items()
-            )
-            who = (
-                ", ".join(name for need in operation["security"] for name in (next(iter(need.values())) or need))
-                or "anyone"
-            )
-            body = (
-                operation.get("requestBody", {})
-                .get("content", {})
-                .get("application/json", {})
-                .get("schema", {})
-                .get("$ref", "")
-            )
-            takes = f"<p>Body: <a href='#{body.rsplit('/', 1)[1]}'>{body.rsplit('/', 1)[1]}</a></p>" if body else ""
-            parameters = "".join(
-                f"<li><code>{html.escape(p['name'])}</code> in {p['in']}{', required' if p['required'] else ''}</li>"
-                for p in operation.get("parameters", [])
-            )
-            rows.append(
-                f"<section><h2><b>{method.upper()}</b> <code>{html.escape(path)}</code></h2><p>{html.escape(operation['summary'])} "
-                f"<em>Who: {html.escape(who)}.</em></p>{takes}<ul>{parameters}</ul><ul>{answers}</ul></section>"
-            )
-    shapes = "".join(
-        f"<section id='{html.escape(name)}'><h2>{html.escape(name)}</h2><ul>"
-        + "".join(f"<li><code>{html.escape(field)}</code></li>" for field in shape.get("properties", {}))
-        + "</ul></section>"
-        for name, shape in sorted(specification["components"]["schemas"].items())
-    )
-    info = specification["info"]
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{html.escape(info['title'])}</title><link rel='stylesheet' href='/docs/docs.css'></head><body><main>"
-        f"<h1>{html.escape(info['title'])}</h1><p>{html.escape(info['description'])} "
-        f"The document itself: <a href='/openapi.json'>openapi.json</a>.</p>{''.join(rows)}<h1>Shapes</h1>{shapes}"
-        f"<h1>Who may what</h1>{_doors(routes)}</main></body></html>"
-    )
-
-
-STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
-section { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: .5rem 0; }
-table { border-collapse: collapse; font-size: .85rem; } td, th { padding: .15rem .5rem; text-align: left; }
-h2 { font-size: 1rem; margin: .25rem 0; } code { font-size: .95em; } ul { margin: .25rem 0; }
-"""

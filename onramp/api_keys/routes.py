@@ -122,7 +122,7 @@ ROUTES = (
           "rotate_key", body=shapes.RotateKey, body_optional=True, answer=shapes.NewKeyAnswer, also={409: "`key_revoked`."}),
     Route("POST", BASE + "/{id}/revoke", revoke, "admin", "Refuse this key, everywhere within five seconds.",
           "revoke_key", answer=shapes.KeyAnswer),
-    Route("DELETE", BASE + "/{id}", revoke, "admin", "The same.", "delete_key", answer=shapes.KeyAnswer),
+    Route("DELETE", BASE + "/{id}", revoke, "admin", "Revoke it, likewise.", "delete_key", answer=shapes.KeyAnswer),
     Route("POST", BASE + "/{id}/confirm", confirm, "approver",
           "Let a new key work at once: another person's approver says that it is meant.", "confirm_key",
           answer=shapes.KeyAnswer, also={409: "`self_approval` or `key_revoked`."}),

@@ -169,7 +169,8 @@ def dev_settings(
         COLD_SAFE_OWNERS=",".join(chain.deployment.safe_owners),
         COLD_SAFE_THRESHOLD=3,
         JWT_SECRETS=SecretStr(_kept_secret(home / "jwt.secret")),
-        ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port}",
+        # The checkout page's own, and those of a dApp that is developed beside it.
+        ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port},{load().ALLOWED_ORIGINS}".rstrip(","),
         **signer,
     )
 

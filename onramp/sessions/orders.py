@@ -36,11 +36,11 @@ def check(body: CreateSession, key: str | None, rules: SessionRules) -> Order:
     except ValueError as error:
         errors.append(FieldError("/walletAddress", str(error)))
     if wallet == ZERO_ADDRESS:
-        errors.append(FieldError("/walletAddress", "is the zero address: nobody could ever spend the MUSD"))
+        errors.append(FieldError("/walletAddress", "this is the zero address: nobody could ever spend the MUSD"))
     if wallet.lower() == rules.token.lower():
-        errors.append(FieldError("/walletAddress", "is the MUSD token itself, which refuses transfers to it"))
+        errors.append(FieldError("/walletAddress", "this is the MUSD token itself, which refuses transfers to it"))
     if rules.hot_wallet is not None and wallet.lower() == rules.hot_wallet.lower():
-        errors.append(FieldError("/walletAddress", "is the wallet that pays; it cannot buy from itself"))
+        errors.append(FieldError("/walletAddress", "this is the wallet that pays; it cannot buy from itself"))
     minor = parse_units(body.source_amount, 2)
     if not rules.min_minor <= minor <= rules.max_minor:
         bounds = f"{format_units(rules.min_minor, 2)} and {format_units(rules.max_minor, 2)}"

@@ -53,7 +53,7 @@ def pdf(receipt: Receipt, *, confirmed_by: list[str]) -> bytes:
     if confirmed_by:
         sheet.row("Confirmed by nodes", ", ".join(confirmed_by))
     if receipt.explorer_url:
-        sheet.row("Look it up", receipt.explorer_url, link=receipt.explorer_url)
+        sheet.row("Look it up", receipt.explorer_url, mono=True, link=receipt.explorer_url)
     sheet.section("References")
     sheet.row("Purchase number", receipt.session_id, mono=True)
     if receipt.stripe_session_id:

@@ -5,13 +5,13 @@ from pydantic import Field
 from kit.http.routes import Document
 from kit.money import format_units
 from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, Session
-from onramp.sessions.shapes import FIAT_DECIMALS, explorer_link, moment, optional_units
+from onramp.sessions.shapes import FIAT_DECIMALS, DeliveryStatus, Status, explorer_link, moment, optional_units
 
 
 class Proof(Document):
     """What the chain says of a delivery; null where it has not said it yet."""
 
-    status: str
+    status: DeliveryStatus
     reason: str | None
     token: str
     sender: str | None = Field(serialization_alias="from", validation_alias="sender")
@@ -32,7 +32,7 @@ class Receipt(Document):
     """What a person files."""
 
     session_id: str
-    status: str
+    status: Status
     merchant_name: str | None
     merchant_address: str | None
     support_email: str | None

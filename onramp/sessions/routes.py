@@ -134,7 +134,8 @@ ROUTES = (
         BASE + "/{id}/events",
         events,
         "anyone",
-        "A session, live: a `session` event at once and at each change.",
+        "A session, live: a `session` event at once and at each change, its data the SessionAnswer of that moment. The stream stays"
+        " open: close it when you have seen enough.",
         "session_events",
         media=("text/event-stream",),
         timeout=None,

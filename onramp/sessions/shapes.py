@@ -1,13 +1,14 @@
 """A session in the shape of the outside: camelCase, money as decimal text, addresses in EIP-55."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from kit.clock import rfc3339
 from kit.http.routes import Document
 from kit.money import format_units, parse_units
+from onramp.sessions.machine import PaymentStatus
 from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, Session
 
 FIAT_DECIMALS = 2
@@ -42,21 +43,36 @@ Amount = Annotated[str, AfterValidator(_amount)]
 Currency = Annotated[str, AfterValidator(_currency)]
 
 
+def _one_of(*words: str) -> WithJsonSchema:
+    """Documented as one of these words; what we wrote ourselves is not checked again."""
+    return WithJsonSchema({"type": "string", "enum": words})
+
+
+Status = Annotated[
+    str, _one_of("awaiting_payment", "processing", "delivering", "completed", "rejected", "expired", "attention")
+]
+PaidStatus = Annotated[str, _one_of(*get_args(PaymentStatus))]
+DeliveryStatus = Annotated[str, _one_of("awaiting", "seen", "confirmed", "mismatch")]
+Mode = Annotated[str, _one_of("payout", "observe")]
+
+
 class CreateSession(Document):
     """What a dApp asks for."""
 
     wallet_address: str = Field(description="Where the MUSD shall go; a checksum is checked where letters are mixed.")
     source_amount: Amount = Field(description="What the buyer spends, before fees, as decimal text.")
-    source_currency: Currency
-    email: Annotated[str, AfterValidator(email_address)] | None = None
+    source_currency: Currency = Field(description="`usd` or `eur`.")
+    email: Annotated[str, AfterValidator(email_address)] | None = Field(
+        default=None, description="The buyer's, stored encrypted and answered nowhere."
+    )
 
 
 class Payment(Document):
     """The payment axis, in Stripe's own words."""
 
-    status: str
+    status: PaidStatus
     stripe_session_id: str | None
-    destination_amount: str | None
+    destination_amount: str | None = Field(description="What Stripe delivered; null before.")
     destination_currency: str
     destination_network: str
     updated_at: str
@@ -65,10 +81,13 @@ class Payment(Document):
 class Delivery(Document):
     """The delivery axis: what the chain says."""
 
-    status: str
-    reason: str | None
-    mode: str
-    expected_amount: str | None
+    status: DeliveryStatus
+    reason: str | None = Field(
+        description="Why it waits: `waiting_for_second_node`, `chain_paused`, `payouts_paused`, `awaiting_approval`, `screening`,"
+        " `insufficient` or `reorg`; null where nothing holds it."
+    )
+    mode: Mode
+    expected_amount: str | None = Field(description="MUSD that the buyer is owed; null before the payment is complete.")
     tx_hash: str | None
     confirmations: int
     overdue: bool
@@ -83,10 +102,13 @@ class SessionAnswer(Document):
     wallet_address: str
     source_amount: str
     source_currency: str
-    status: str
+    status: Status = Field(
+        description="Where it stands, for people. `completed` is the end, `rejected` and `expired` almost: money that comes later is"
+        " honoured. `attention`: paid, and late or wrong; a person is told, and it may still complete."
+    )
     payment: Payment
     delivery: Delivery
-    redirect_url: str | None
+    redirect_url: str | None = Field(description="Stripe's own page for it; to the creator alone.")
     created_at: str
     updated_at: str
     expires_at: str
@@ -95,8 +117,8 @@ class SessionAnswer(Document):
 class CreatedSession(SessionAnswer):
     """What the creator alone gets, in the answer and in its replay."""
 
-    client_secret: str | None
-    publishable_key: str
+    client_secret: str | None = Field(description="For Stripe's component; nowhere else, and never stored.")
+    publishable_key: str = Field(description="For Stripe's component, too.")
 
 
 def optional_units(amount: int | None, decimals: int) -> str | None:

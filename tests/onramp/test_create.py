@@ -213,7 +213,12 @@ async def test_every_route_is_documented(service: Service) -> None:
     assert document["openapi"] == "3.1.0"
     assert {"/api/v1/onramp/sessions", "/api/v1/webhooks/stripe", "/ready", "/metrics"} <= set(document["paths"])
     async with service.http.get(f"{service.api}/docs") as answer:
-        assert answer.status == 200
+        page = await answer.text()
+    assert answer.status == 200
+    assert "<code>201</code> Done. <a href='#CreatedSession'>CreatedSession</a>" in page, "what a route answers"
+    assert "<code>status</code>: <code>awaiting_payment</code> | <code>processing</code>" in page, (
+        "what a field may say"
+    )
 
 
 async def test_metrics_ask_for_their_token(start: Start) -> None:

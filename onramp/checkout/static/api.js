@@ -15,10 +15,10 @@ export class Problem extends Error {
     this.retryAfter = retryAfter ?? null;
   }
 
-  /** The server's word on one field of the request ("/sourceAmount"), or null. */
+  /** The server's word on one field of the request ("/sourceAmount"), as a sentence, or null. */
   at(pointer) {
     const found = this.errors.find((error) => error.pointer === pointer || error.pointer === `#${pointer}`);
-    return found ? found.detail : null;
+    return found ? `${found.detail.charAt(0).toUpperCase()}${found.detail.slice(1)}.` : null;
   }
 }
 
@@ -115,7 +115,8 @@ export class Api {
 
   /** @returns {Promise<Blob>} the receipt as a person files it */
   async receiptPdf(id) {
-    return (await this.#fetch(this.receiptUrl(id), { headers: { Accept: "application/pdf" } })).blob();
+    const url = `${this.base}/sessions/${encodeURIComponent(id)}/receipt`;
+    return (await this.#fetch(url, { headers: { Accept: "application/pdf" } })).blob();
   }
 
   session(id) {
@@ -128,9 +129,5 @@ export class Api {
 
   eventsUrl(id) {
     return `${this.base}/sessions/${encodeURIComponent(id)}/events`;
-  }
-
-  receiptUrl(id) {
-    return `${this.base}/sessions/${encodeURIComponent(id)}/receipt`;
   }
 }

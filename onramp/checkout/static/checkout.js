@@ -127,8 +127,8 @@ class Checkout {
     if (this.provedAt === session.updatedAt && byId("proof").dataset.ready === "yes") return;
     try {
       const proof = await this.api.delivery(session.id);
-      const receiptUrl = this.api.receiptUrl(session.id);
-      showProof(proof, { config: this.config, receiptUrl, provider: this.compose.provider ?? window.ethereum ?? null, sessionId: session.id });
+      const provider = this.compose.provider ?? window.ethereum ?? null;
+      showProof(proof, { config: this.config, api: this.api, provider, sessionId: session.id });
       this.provedAt = session.updatedAt;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

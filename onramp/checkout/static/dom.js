@@ -80,3 +80,10 @@ async function toClipboard(text) {
 export function shortened(address) {
   return address.length > 14 ? `${address.slice(0, 6)}…${address.slice(-4)}` : address;
 }
+
+/** Hands the browser a file to keep. */
+export function saveFile(blob, name) {
+  const url = URL.createObjectURL(blob);
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

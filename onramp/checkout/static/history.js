@@ -3,7 +3,7 @@
  */
 
 import { Problem } from "./api.js";
-import { byId, el, icon, setText, shortened } from "./dom.js";
+import { byId, el, icon, saveFile, setText, shortened } from "./dom.js";
 import { priced } from "./money.js";
 import { explained } from "./wallet.js";
 
@@ -126,20 +126,14 @@ export class History {
   }
 
   async #saveReceipt(id) {
-    save(await this.api.receiptPdf(id), `receipt-${id}.pdf`);
+    saveFile(await this.api.receiptPdf(id), `receipt-${id}.pdf`);
   }
 
   async #saveTable() {
-    save(await this.api.historyCsv(this.login.token), "musd-purchases.csv");
+    saveFile(await this.api.historyCsv(this.login.token), "musd-purchases.csv");
   }
 
   #say(text) {
     setText(byId("history-note"), text);
   }
-}
-
-function save(blob, name) {
-  const url = URL.createObjectURL(blob);
-  el("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

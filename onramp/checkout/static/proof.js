@@ -2,7 +2,7 @@
  * The end of a purchase: what was delivered, and everything needed to check it without trusting this page.
  */
 
-import { byId, copyButton, el, icon, setText } from "./dom.js";
+import { byId, copyButton, el, icon, saveFile, setText } from "./dom.js";
 import { grouped } from "./money.js";
 import { watchMusd } from "./wallet.js";
 
@@ -17,10 +17,24 @@ function confirmations(count) {
 }
 
 function linkOut(url, label, symbol) {
-  const safe = /^https?:\/\//.test(url) || url.startsWith("/");
-  if (!safe) return null;
+  if (!/^https?:\/\//.test(url)) return null;
   const attributes = { class: "quiet-button", href: url, target: "_blank", rel: "noopener noreferrer" };
   return el("a", attributes, icon(symbol), label, el("span", { class: "visually-hidden" }, " (opens in a new tab)"));
+}
+
+/** The receipt needs the purchase's id alone, so that a buyer without a wallet in this browser can file it, too. */
+function receipt(api, sessionId) {
+  const label = el("span", { "aria-live": "polite" }, "Receipt (PDF)");
+  const button = el("button", { type: "button", class: "quiet-button", "data-testid": "proof-receipt" }, icon("sheet"), label);
+  button.addEventListener("click", async () => {
+    try {
+      saveFile(await api.receiptPdf(sessionId), `receipt-${sessionId}.pdf`);
+      setText(label, "Receipt (PDF)");
+    } catch {
+      setText(label, "No receipt just now; try again");
+    }
+  });
+  return button;
 }
 
 /** A button that asks the connected wallet to list MUSD; null for a pasted address. */
@@ -42,9 +56,9 @@ function addToWallet(provider, config) {
 /**
  * Shows the proof of a delivery, `GET /sessions/{id}/delivery`.
  * @param {object} proof
- * @param {{config: object, receiptUrl: string, provider: object|null, sessionId: string}} around
+ * @param {{config: object, api: import("./api.js").Api, provider: object|null, sessionId: string}} around
  */
-export function showProof(proof, { config, receiptUrl, provider, sessionId }) {
+export function showProof(proof, { config, api, provider, sessionId }) {
   setText(byId("proof-amount"), grouped(proof.amount));
   const agreed = (proof.agreedBy ?? []).join(", ");
   const nodes = proof.agreedBy?.length ?? 0;
@@ -62,7 +76,7 @@ export function showProof(proof, { config, receiptUrl, provider, sessionId }) {
   );
   const actions = [
     proof.explorerUrl ? linkOut(proof.explorerUrl, "View on explorer", "arrow") : null,
-    linkOut(receiptUrl, "Receipt (JSON)", "sheet"),
+    receipt(api, sessionId),
   ];
   const kept = byId("proof-actions").querySelector('[data-testid="watch-asset"]') ?? addToWallet(provider, config);
   byId("proof-actions").replaceChildren(...[...actions, kept].filter(Boolean));

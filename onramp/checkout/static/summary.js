@@ -48,7 +48,7 @@ export class Quotes {
     if (amount === null) {
       card.dataset.quote = "none";
       setText(byId("quote-musd"), "0.00");
-      byId("quote-rows").replaceChildren(row("Total to pay", "–", "total"));
+      byId("quote-rows").replaceChildren(row("Total", "–", "total"));
       return;
     }
     card.dataset.quote = card.dataset.quote === "ready" ? "updating" : "loading";
@@ -96,7 +96,7 @@ export class Quotes {
     if (isSome(fees.network)) rows.push(row("Network fee", priced(fees.network, currency)));
     if (isSome(fees.transaction)) rows.push(row("Card fee", priced(fees.transaction, currency)));
     if (isSome(fees.payout)) rows.push(row("Delivery fee, kept from MUSD", `${grouped(fees.payout)} MUSD`));
-    rows.push(row("Total to pay", priced(quote.total, currency), "total"));
+    rows.push(row("Total", priced(quote.total, currency), "total"));
     byId("quote-rows").replaceChildren(...rows);
   }
 }

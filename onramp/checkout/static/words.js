@@ -19,6 +19,10 @@ const REASONS = {
 const DELIVERING = "Your payment is complete. MUSD is being sent to your wallet and confirmed on Mezo, usually within a minute.";
 const SEEN = "Your transfer is on the chain and gathering confirmations.";
 
+const CARD = "Your card details go straight to Stripe. If a card is declined, simply try again or use another.";
+/** The buyer of MUSD would else wonder at what Stripe's own form says. */
+const USDC = "Stripe's form names USDC and our address: that pays for your MUSD, which goes to your own wallet.";
+
 function attention(session) {
   if (session.delivery.status === "mismatch") {
     return {
@@ -47,7 +51,7 @@ export function explain(session) {
       return {
         tone: "calm",
         title: "Pay by card",
-        detail: "Your card details go straight to Stripe. If a card is declined, simply try again or use another.",
+        detail: session.delivery.mode === "payout" ? `${CARD} ${USDC}` : CARD,
       };
     case "processing":
       return {

@@ -106,8 +106,8 @@ async def settle(world: World, real: RealChain, checkpoint: Any = lambda _: None
         await sender.step()
         world.clock.seconds += 15
         await real.rpc("anvil_mine", "0x2")
-        # The pool keeps what it knows of heads for a moment.
-        await asyncio.sleep(0.3)
+        # The pool would keep what it knows of heads for a moment.
+        real.pool.expect_block()
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ async def test_a_payout_that_the_token_reverts_is_reverted(world: World, chain: 
         await chain.rpc("anvil_setCode", TOKEN, "0x60006000fd")
         await chain.rpc("anvil_mine", "0x3")
         await chain.rpc("anvil_setCode", TOKEN, code)
-        await asyncio.sleep(0.3)
+        chain.pool.expect_block()
         await sender.step()
         assert await world.status("ons_one") is Status.REVERTED
         assert await chain.transfers() == []

@@ -25,6 +25,7 @@ class Live:
         """Nothing is read before somebody watches."""
         self._database = database
         self._watched: dict[str, set[asyncio.Event]] = {}
+        # What was last told to all who watch a session; one that comes later reads for itself, and speaks for nobody else.
         self._versions: dict[str, int] = {}
         self._nudge = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -57,7 +58,6 @@ class Live:
                 if session.version > sent:
                     sent = session.version
                     yield session
-                self._versions[session_id] = sent
                 await event.wait()
                 event.clear()
         finally:
@@ -90,6 +90,8 @@ class Live:
             async with self._database.read() as connection:
                 rows = (await connection.execute(statement)).fetchall()
             for row in rows:
-                if row.version > self._versions.get(row.id, 0):
-                    for event in self._watched.get(row.id, ()):
+                watchers = self._watched.get(row.id)
+                if watchers and row.version != self._versions.get(row.id):
+                    self._versions[row.id] = row.version
+                    for event in watchers:
                         event.set()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from onramp.sessions.live import Live
 from onramp.sessions.machine import OPEN, PAID, RANK, UNPAID, Moved, Refused, Same, expire, move
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import SETTLEMENT, Ahead, Service, Start, replica
@@ -149,6 +150,23 @@ async def test_a_stream_tells_each_change_and_resumes(start: Start, sqlite_url: 
     async with service.http.get(url, headers={"Last-Event-ID": second["id"]}) as stream:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(event(stream), 1.0)
+
+
+async def test_who_watches_later_does_not_take_a_change_from_who_watched_before(service: Service) -> None:
+    _, made = await service.create()
+    live = Live(service.database)
+    before, later = live.follow(made["id"], 0), live.follow(made["id"], 0)
+    await anext(before)
+    waits = asyncio.ensure_future(anext(before))
+    async with service.database.write() as connection:
+        await connection.execute(sa.update(sessions).values(version=sessions.c.version + 1))
+    changed = (await anext(later)).version
+    others = asyncio.ensure_future(anext(later))
+    await asyncio.sleep(0)  # both wait for what comes next
+    live.start()
+    assert (await asyncio.wait_for(waits, 60)).version == changed
+    others.cancel()
+    await live.stop()
 
 
 async def event(stream: Any) -> dict[str, str]:

@@ -35,7 +35,7 @@ class Principal:
     """The key's id, or the wallet's address."""
     role: Role
     person: str
-    """Two keys of one person are one person: proposer and approver must differ by it. A wallet is its own person."""
+    """As it is compared: two keys of one person are one person, and proposer and approver must differ by it. A wallet is its own."""
     second_factor: bool = False
     """Whether this key enrolled one."""
 
@@ -67,10 +67,10 @@ def forbidden(role: Role, who: Who) -> Problem:
 
 
 def bearer(request: web.Request) -> str | None:
-    """The bearer token, or None (RFC 6750, 2.1: the scheme in any case)."""
+    """The bearer token, or None (RFC 6750, 2.1: the scheme in any case, the token of ASCII letters)."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
-    return token if scheme.lower() == "bearer" and 0 < len(token) <= 4096 else None
+    return token if scheme.lower() == "bearer" and token.isascii() and 0 < len(token) <= 4096 else None
 
 
 COLUMNS: Final = ("nobody", "wallet", *KEY_ROLES)

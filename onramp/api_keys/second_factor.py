@@ -66,18 +66,17 @@ async def use(connection: AsyncConnection, key_id: str, code: str, ring: KeyRing
 
     The caller commits whatever the outcome: a wrong try must be remembered.
     """
-    row = await _row(connection, key_id)
-    if row.otp_locked_until is not None and row.otp_locked_until > now:
+    row = await _begin_try(connection, key_id, now)
+    if row is None:
         return "locked"
     step = _step_of(row, key_id, code, ring, now)
     if step is None:
-        await _count_failure(connection, key_id, now)
+        await _lock_where_many(connection, row, now)
         return "wrong"
-    unused = sa.or_(api_keys.c.otp_step.is_(None), api_keys.c.otp_step < step)
-    spent = await connection.execute(
-        sa.update(api_keys).where(api_keys.c.id == key_id, unused).values(otp_step=step, otp_failures=0)
-    )
-    return "accepted" if spent.rowcount == 1 else "used"
+    is_new = row.otp_step is None or row.otp_step < step
+    taken = {"otp_step": step, "otp_failures": 0} if is_new else {"otp_failures": row.otp_failures - 1}
+    await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(**taken))
+    return "accepted" if is_new else "used"
 
 
 def refusal(outcome: Outcome) -> Problem:
@@ -126,19 +125,26 @@ async def _row(connection: AsyncConnection, key_id: str) -> Any:
     return (await connection.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
 
 
-async def _count_failure(connection: AsyncConnection, key_id: str, now: datetime) -> None:
-    failures = (
-        await connection.execute(
-            sa.update(api_keys)
-            .where(api_keys.c.id == key_id)
-            .values(otp_failures=api_keys.c.otp_failures + 1)
-            .returning(api_keys.c.otp_failures)
-        )
-    ).scalar_one()
-    if failures < TRIES:
+async def _begin_try(connection: AsyncConnection, key_id: str, now: datetime) -> Any:
+    """The key's row, this try counted as a wrong one; None while it is locked.
+
+    The row is the caller's until it commits: of tries side by side each sees those before it, and no more than five are looked at.
+    """
+    is_open = sa.or_(api_keys.c.otp_locked_until.is_(None), api_keys.c.otp_locked_until <= now)
+    counted = (
+        sa.update(api_keys)
+        .where(api_keys.c.id == key_id, is_open)
+        .values(otp_failures=api_keys.c.otp_failures + 1)
+        .returning(api_keys)
+    )
+    return (await connection.execute(counted)).one_or_none()
+
+
+async def _lock_where_many(connection: AsyncConnection, row: Any, now: datetime) -> None:
+    if row.otp_failures < TRIES:
         return
     await connection.execute(
-        sa.update(api_keys).where(api_keys.c.id == key_id).values(otp_failures=0, otp_locked_until=now + LOCK)
+        sa.update(api_keys).where(api_keys.c.id == row.id).values(otp_failures=0, otp_locked_until=now + LOCK)
     )
-    log.warning("api_keys.second_factor_locked", key=key_id)
-    await trail.record(connection, key_id, "key.otp_locked", key_id, None, {"until": now + LOCK}, at=now)
+    log.warning("api_keys.second_factor_locked", key=row.id)
+    await trail.record(connection, row.id, "key.otp_locked", row.id, None, {"until": now + LOCK}, at=now)

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,6 +55,11 @@ class Author:
     is_production: bool
 
 
+def same_person(text: str) -> str:
+    """A person's name as it is compared: whoever is written `Ada` for one key and `ada` for another must not approve alone."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
 def new_secret() -> str:
     """256 random bits behind a prefix that scanners for leaked secrets can find."""
     return PREFIX + base64.b32encode(secrets.token_bytes(32)).decode().lower().rstrip("=")
@@ -101,6 +107,7 @@ async def rotate(
     In production the new secret of a key that may move money waits like a new key's: whoever rotates it learns it, and an
     admin must not come to move money that way.
     """
+    await _one_at_a_time(connection)
     key = await get(connection, key_id)
     if key.revoked_at is not None:
         raise Problem(409, "key_revoked", "This key is revoked. Create a new one.")
@@ -135,7 +142,7 @@ async def confirm(connection: AsyncConnection, author: Author, approver: Princip
     key = await get(connection, key_id)
     if key.revoked_at is not None:
         raise Problem(409, "key_revoked", "This key is revoked. Create a new one.")
-    if approver.person == key.person or approver.id == key_id:
+    if approver.person == same_person(key.person) or approver.id == key_id:
         raise Problem(409, "self_approval", "An approver of another person must confirm this key.")
     waiting = sa.and_(api_key_secrets.c.key_id == key_id, api_key_secrets.c.active_from > author.now)
     ended = await connection.execute(sa.update(api_key_secrets).where(waiting).values(active_from=author.now))
@@ -192,7 +199,9 @@ async def resolve(connection: AsyncConnection, candidates: Sequence[str], now: d
         )
     )
     return {
-        row.hash: Found(Principal(row.id, row.role, row.person, row.otp_enrolled_at is not None), row.active_from)
+        row.hash: Found(
+            Principal(row.id, row.role, same_person(row.person), row.otp_enrolled_at is not None), row.active_from
+        )
         for row in rows
     }
 
@@ -216,7 +225,10 @@ async def touch(connection: AsyncConnection, used: Collection[str], now: datetim
 
 
 async def _one_at_a_time(connection: AsyncConnection) -> None:
-    """Two creations side by side must not both count themselves among the first. SQLite's writers are alone anyway."""
+    """Of creations side by side not each may count itself among the first; of rotations, each must end the secret of the one before.
+
+    SQLite's writers are alone anyway.
+    """
     if connection.dialect.name == "postgresql":
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6B657973)))
 

@@ -111,6 +111,22 @@ async def test_every_wrong_credential_gets_the_same_answer(service: Any, value: 
         assert body["detail"] == "Send a valid credential as a bearer token."
 
 
+async def test_of_rotations_side_by_side_one_secret_is_left_without_an_end(database: Database) -> None:
+    key_id, _ = await make(database, "viewer", "vera")
+
+    async def rotate() -> None:
+        author = Author("machine", datetime.now(UTC), is_production=False)
+        async with database.write() as connection:
+            await service.rotate(
+                connection, author, key_id, secret=service.new_secret(), ring=RING, overlap=timedelta(0)
+            )
+
+    await asyncio.gather(*(rotate() for _ in range(4)))
+    async with database.read() as connection:
+        left = sa.select(api_key_secrets.c.id).where(api_key_secrets.c.expires_at.is_(None))
+        assert len((await connection.execute(left)).fetchall()) == 1
+
+
 async def test_an_unknown_key_is_404_and_nothing_is_changed(service: Any) -> None:
     _, admin = await make(service.database, "admin", "amir")
     for action in ("/rotate", "/revoke"):
@@ -168,7 +184,7 @@ async def test_a_key_made_under_an_older_server_key_still_works(database: Databa
 async def test_a_new_key_that_moves_money_waits_in_production(database: Database) -> None:
     _, ada = await make(database, "approver", "ada", production=True)
     _, otto = await make(database, "operator", "otto", production=True)
-    waiting, eve = await make(database, "approver", "eve", production=True)
+    waiting, eve = await make(database, "approver", "Eve", production=True)
     _, vera = await make(database, "viewer", "vera", production=True)
     keeper = Keeper(database, RING, SystemClock())
     for free in (ada, otto, vera):
@@ -179,15 +195,14 @@ async def test_a_new_key_that_moves_money_waits_in_production(database: Database
 
     author = Author("key_x", datetime.now(UTC), is_production=True)
     async with database.write() as connection:
-        for person in ("eve",):
-            with pytest.raises(Problem) as own:
-                await service.confirm(connection, author, Principal("key_y", "approver", person), waiting)
-            assert own.value.code == "self_approval"
+        with pytest.raises(Problem) as own:
+            await service.confirm(connection, author, Principal("key_y", "approver", "eve"), waiting)
+        assert own.value.code == "self_approval"
         confirmed = await service.confirm(connection, author, Principal("key_z", "approver", "ada"), waiting)
     assert confirmed.confirmed_by == "key_z"
     resolved = await Keeper(database, RING, SystemClock()).resolve(eve)
     assert resolved is not None
-    assert resolved.role == "approver"
+    assert (resolved.role, resolved.person) == ("approver", "eve"), "however a key has it written"
 
 
 async def test_the_wait_ends_by_itself_after_a_day(database: Database) -> None:

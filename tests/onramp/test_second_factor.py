@@ -192,6 +192,12 @@ async def test_five_wrong_codes_close_the_door_to_right_ones_for_five_minutes(da
     assert await use(database, key_id, totp.at(later), later) == "accepted"
 
 
+async def test_of_wrong_codes_that_come_side_by_side_five_are_looked_at(database: Database) -> None:
+    key_id, totp = await enrolled(database)
+    outcomes = await asyncio.gather(*(use(database, key_id, wrong(totp)) for _ in range(12)))
+    assert sorted(outcomes) == ["locked"] * 7 + ["wrong"] * 5
+
+
 async def test_the_secret_of_the_factor_is_not_readable_in_the_database(database: Database) -> None:
     key_id, totp = await enrolled(database)
     async with database.read() as connection:

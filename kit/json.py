@@ -1,13 +1,17 @@
-"""JSON that cannot hurt: bounded depth, no duplicate keys, no `NaN`.
+"""JSON that cannot hurt: bounded depth, no duplicate keys, no `NaN`, no NUL.
 
 Importing `eth_account` raises Python's recursion limit to 100,000; the standard parser then ends the whole process with
 SIGSEGV on a body of 200,000 brackets. orjson bounds the depth itself, so it always reads first.
 """
 
 import json
+import re
 from typing import Any
 
 import orjson
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape of U+0000, and not what looks like it behind an escaped backslash. Postgres takes no text with it."""
 
 
 class MalformedJson(ValueError):
@@ -25,7 +29,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def loads(raw: bytes) -> Any:
-    """Parse one JSON document in UTF-8; MalformedJson for anything else, duplicate keys and depths above 100 included."""
+    """Parse one JSON document in UTF-8; MalformedJson for anything else, duplicate keys, U+0000 and depths above 100 included."""
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -33,6 +37,9 @@ def loads(raw: bytes) -> Any:
         raise MalformedJson(message) from error
     if raw.count(b"[") + raw.count(b"{") > 1 and _depth(raw) > 100:
         message = "the body is nested too deeply"
+        raise MalformedJson(message)
+    if _NUL.search(raw):
+        message = "the body holds a NUL character"
         raise MalformedJson(message)
     if raw.count(b":") > 1:
         json.loads(raw, object_pairs_hook=_unique)

@@ -35,7 +35,7 @@ class Guard:
             raise unauthorized()
         if principal.role not in MAY[who]:
             if who in ORDERS and request.method != "GET" and principal.role != "wallet":
-                await self._refused(principal, who, request.path)
+                await self._refused(principal, who, request.rel_url.raw_path)
             raise forbidden(principal.role, who)
         if takes_code(who, request.method) and principal.second_factor:
             await self._check_code(principal, request.headers.get("X-OTP", ""))

@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from kit.auth import bearer
 from kit.http import docs as layout
 from kit.http import openapi
 from kit.http.routes import ROUTE_TABLE, Document, Route, reply
@@ -65,8 +66,7 @@ async def metrics(request: web.Request) -> web.StreamResponse:
     """Prometheus text."""
     services = request.app[SERVICES]
     token = services.settings.METRICS_TOKEN.get_secret_value()
-    given = request.headers.get("Authorization", "")
-    if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+    if token and not hmac.compare_digest(bearer(request) or "", token):
         raise Problem(
             401, "unauthorized", "Send METRICS_TOKEN as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
         )

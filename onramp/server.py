@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 from collections.abc import Collection, Coroutine, Iterator
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from kit.logs import configure, get_logger
 from onramp.app import make_app
@@ -56,8 +58,15 @@ async def until_told() -> None:
     await told.wait()
 
 
+def _not_of_strangers(record: logging.LogRecord) -> bool:
+    """What is no HTTP is answered with 400, and is no error of ours: aiohttp would write a traceback of each."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+
+
 async def start_app(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
     """Start serving; the runner to clean up, and the port that was taken."""
+    logging.getLogger("aiohttp.server").addFilter(_not_of_strangers)
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=False, lingering_time=2.0
     )

@@ -144,7 +144,10 @@ def _too_large(limit: int) -> Problem:
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """All of the body, or 413 as soon as it is known to be more than `limit` bytes. TimeoutError for one that does not end."""
+    """All of the body. 413 as soon as it is known to be more than `limit` bytes, 400 for one that breaks off or cannot be decoded.
+
+    TimeoutError for one that does not end.
+    """
     if request.content_length is not None and request.content_length > limit:
         raise _too_large(limit)
     try:
@@ -155,6 +158,8 @@ async def read_body(request: web.Request, limit: int) -> bytes:
                 raw = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise _too_large(limit) from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise Problem(400, "body_unreadable", "The body breaks off, or is not encoded as its header says.") from error
     if len(raw) > limit:
         raise _too_large(limit)
     return raw
@@ -185,6 +190,9 @@ async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *
 
 def parse_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
     """Check the query string; a parameter given twice or unknown is 422 by name."""
+    nul = [name for name, value in request.query.items() if "\0" in value]
+    if nul:
+        raise invalid([FieldError(f"/{name[:64]}", "holds a NUL character") for name in nul])
     twice = {name for name in request.query if len(request.query.getall(name)) > 1}
     if twice:
         raise invalid([FieldError(f"/{name[:64]}", "is given twice") for name in sorted(twice)])
@@ -218,6 +226,9 @@ def _wrap(route: Route) -> Handler:
                 raise
         if limiter is not None:
             await limiter.check(request, route)
+        if any("\0" in part for part in request.match_info.values()):
+            # Nothing of ours has such a name, and Postgres takes no text with it.
+            raise Problem(404, "not_found", "There is nothing at this address.")
         if route.query is not None:
             request[QUERY] = parse_query(request, route.query)
         if route.body is not None and not route.raw:

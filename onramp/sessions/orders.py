@@ -48,5 +48,6 @@ def check(body: CreateSession, key: str | None, rules: SessionRules) -> Order:
     if errors:
         raise invalid(errors)
     digest = hashlib.sha256(f"{wallet}|{minor}|{body.source_currency}|{body.email or ''}".encode()).hexdigest()
-    key_hash = hashlib.sha256(key.encode()).hexdigest() if key is not None else None
+    # The client's own bytes, whatever they are: aiohttp reads those that are no UTF-8 into surrogates.
+    key_hash = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest() if key is not None else None
     return Order(wallet, minor, body.source_currency, body.email, key_hash, digest)

@@ -33,7 +33,8 @@ def _currency(text: str) -> str:
 
 def email_address(text: str) -> str:
     """The text, or ValueError; whether anybody reads it is not asked."""
-    if not 3 <= len(text) <= 254 or text.count("@") != 1 or text.startswith("@") or text.endswith("@"):
+    is_word = text.isprintable() and " " not in text
+    if not 3 <= len(text) <= 254 or not is_word or text.count("@") != 1 or text.startswith("@") or text.endswith("@"):
         message = "must be an e-mail address"
         raise ValueError(message)
     return text

@@ -4,12 +4,14 @@ import asyncio
 import itertools
 
 import pytest
+import sqlalchemy as sa
 
-from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, FakeChain
+from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain
 from tests.treasury.test_crash import dies_at
 from tests.treasury.world import BUYER, Crash, World
 from treasury.payouts import service as payouts
 from treasury.payouts.machine import Fact as PayoutFact
+from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import OwnTransaction
 from treasury.signers.intent import Intent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed, SignerUnavailable
@@ -70,6 +72,23 @@ async def test_a_raised_fee_keeps_to_the_ceiling_and_to_a_pause(world: World) ->
     assert len(world.signer.requests) == 1
     world.pause.payouts = False
     await world.cycles(sender, 10)
+    assert await world.status("ons_one") is Status.FINAL
+
+
+async def test_a_row_that_was_changed_since_it_was_signed_gets_no_higher_fee(world: World) -> None:
+    """Stripe was asked for what the first bytes say; a hand in the database asks nobody."""
+    await world.owe("ons_one")
+    sender = world.sender()
+    await sender.step()
+    world.chain.pending.clear()
+    world.chain.floor = world.chain.fee = 3 * GWEI
+    async with world.database.write() as conn:
+        await conn.execute(sa.update(payouts_table).values(to_address=SAFE))
+    await world.cycles(sender, 10)
+    assert (len(world.signer.requests), world.metrics.alarms["row_forged"]) == (1, 1)
+    async with world.database.write() as conn:
+        await conn.execute(sa.update(payouts_table).values(to_address=BUYER))
+    await world.cycles(sender, 6)
     assert await world.status("ons_one") is Status.FINAL
 
 

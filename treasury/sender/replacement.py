@@ -17,7 +17,9 @@ from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
 from treasury.sender.desk import Desk, log
 from treasury.sender.intents import again
+from treasury.sender.operations import Operation
 from treasury.sender.signing import Signing
+from treasury.signers.encoding import is_signed
 from treasury.status import IN_FLIGHT
 from treasury.sweeps.machine import Kind
 from treasury.sweeps.table import Sweep
@@ -105,6 +107,10 @@ class Replacement:
         desk = self._desk
         async with desk.database.read() as conn:
             operation = await operations.get(conn, transaction.operation_id)
+        if operation is not None and not _said_before(desk, transaction, operation, nonce):
+            # A row is no authority to pay: Stripe, or the approval, was asked for what the first bytes say.
+            desk.alarms.ring("row_forged", transaction.id, operation=operation.id)
+            return False
         intent = again(desk.config, transaction, operation, nonce, fees)
         signed = await self._signing.sign(intent)
         if signed is None:
@@ -119,6 +125,19 @@ class Replacement:
         self._since.pop(transaction.id, None)
         log.warning("treasury.fee_raised", transaction=transaction.id, max_fee=fees.max_fee, tx_hash=signed.hash)
         return True
+
+
+def _said_before(desk: Desk, transaction: Transaction, operation: Operation, nonce: int) -> bool:
+    """Whether the rows still say what the wallet has signed: an attempt's bytes are this movement, for that attempt's fee."""
+    return any(
+        attempt.raw is not None
+        and attempt.max_fee is not None
+        and is_signed(
+            again(desk.config, transaction, operation, nonce, FeeQuote(attempt.max_fee, attempt.priority_fee or 0)),
+            attempt.raw,
+        )
+        for attempt in transaction.attempts
+    )
 
 
 def _above(fees: FeeQuote, max_fee: int, priority_fee: int) -> FeeQuote:

@@ -88,6 +88,18 @@ def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
     raise SignerRefused("The signature does not belong to the hot wallet's pinned address; it was thrown away.")
 
 
+def is_signed(intent: Intent, raw: bytes) -> bool:
+    """Whether `raw` is exactly this intent, signed by its wallet: bytes that prove themselves, whoever stored them."""
+    from eth_account.typed_transactions.typed_transaction import TypedTransaction
+    from hexbytes import HexBytes
+
+    try:
+        shown = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        return assemble(intent, shown["r"], shown["s"], "").raw == raw
+    except Exception:  # noqa: BLE001 - whatever the codec raises: these are not the bytes
+        return False
+
+
 def encode_signed(shown: Mapping[str, Any]) -> bytes:
     """The bytes of a signed type-2 transaction from the fields JSON-RPC shows; nonsense raises what the codec does."""
     parity = shown.get("yParity", shown["v"])

@@ -1,18 +1,26 @@
 """Persons and payouts: approve, reject, try again, settle."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import Proven
 from chain.types import BlockRef, Transfer, to_checksum
 from kit.problems import Problem
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import BUYER, World
+from treasury.ledger import service as ledger
+from treasury.ledger.machine import Account
 from treasury.payouts import deciding
 from treasury.payouts.table import Payout
+from treasury.payouts.table import payouts as payouts_table
 from treasury.sender import Sender
 from treasury.status import Status
+from treasury.sweeps import deciding as deciding_sweeps
+from treasury.sweeps.table import sweeps as sweeps_table
 
 ELSE = to_checksum("0x" + "e1" * 20)
 
@@ -39,6 +47,27 @@ async def failed(world: World, session: str = "ons_one") -> Sender:
     world.chain.reverts = False
     assert await world.status(session) is Status.REVERTED
     return sender
+
+
+def proof(amount: int, tx_hash: str = "0x" + "ab" * 32, sender: str = ELSE) -> Proven:
+    """`amount` arrived at the buyer, in some block."""
+    moved = Transfer(TOKEN, sender, BUYER, amount, tx_hash, 0, BlockRef(7, "0x" + "07" * 32))
+    return Proven(moved, 3, ("one", "two"))
+
+
+class Overtaken:
+    """A connection on which the sender is quicker: behind the first statement the row has a nonce."""
+
+    def __init__(self, conn: AsyncConnection, table: sa.Table) -> None:
+        self._conn = conn
+        self._taken: Any = sa.update(table).values(status=Status.APPROVED, transaction_id="txn_1")
+
+    async def execute(self, *statement: Any) -> Any:
+        answer = await self._conn.execute(*statement)
+        if self._taken is not None:
+            await self._conn.execute(self._taken)
+            self._taken = None
+        return answer
 
 
 async def test_a_payout_above_a_limit_waits_for_a_person_and_blocks_nobody(world: World) -> None:
@@ -102,10 +131,6 @@ async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word
     await failed(world)
     assert await refused(world, deciding.settle, "ons_one", note=" ") == "validation_failed"
 
-    def proof(amount: int) -> Proven:
-        moved = Transfer(TOKEN, ELSE, BUYER, amount, "0x" + "ab" * 32, 0, BlockRef(7, "0x" + "07" * 32))
-        return Proven(moved, 3, ("one", "two"))
-
     assert await refused(world, deciding.settle, "ons_one", proven=proof(4 * MUSD)) == "not_settled"
     settled = await decide(world, deciding.settle, "ons_one", proven=proof(5 * MUSD))
     assert (settled.status, settled.tx_hash) == (Status.FINAL, "0x" + "ab" * 32)
@@ -113,6 +138,42 @@ async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word
     closed = await decide(world, deciding.settle, "ons_two", note="paid in cash")
     assert closed.status is Status.CANCELLED
     assert await refused(world, deciding.retry, "ons_two", person="anna") == "not_possible"
+
+
+async def test_one_transfer_makes_good_one_payout(world: World) -> None:
+    await world.owe("ons_paid")
+    await world.cycles(world.sender(), 4)
+    paid = (await world.payout("ons_paid")).tx_hash
+    assert paid is not None
+    for session in ("ons_one", "ons_two"):
+        await failed(world, session)
+    assert await refused(world, deciding.settle, "ons_one", proven=proof(5 * MUSD, paid, WALLET)) == "not_settled"
+    await decide(world, deciding.settle, "ons_one", proven=proof(5 * MUSD))
+    assert await refused(world, deciding.settle, "ons_two", proven=proof(5 * MUSD)) == "not_settled"
+    await decide(world, deciding.settle, "ons_two", proven=proof(5 * MUSD, "0x" + "cd" * 32))
+
+
+async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: World) -> None:
+    """One person settles; that coins are gone takes two to answer."""
+    sender = await failed(world)
+    await world.cycles(sender)
+    world.chain.balance -= 5 * MUSD
+    await world.cycles(sender)
+    await decide(world, deciding.settle, "ons_one", proven=proof(5 * MUSD))
+    await world.cycles(sender)
+    async with world.database.read() as conn:
+        books = await ledger.balances(conn, WALLET, "MUSD")
+    assert (books[Account.SUSPENSE], books[Account.PAID_OUT]) == (5 * MUSD, 5 * MUSD)
+    assert world.metrics.is_stopped
+
+
+async def test_a_no_that_comes_as_the_nonce_is_taken_is_too_late(world: World) -> None:
+    payout, sweep = await world.owe("ons_one"), (await world.sweep()).id
+    for verb, table, row in ((deciding.reject, payouts_table, payout), (deciding_sweeps.reject, sweeps_table, sweep)):
+        with pytest.raises(Problem) as problem:
+            async with world.database.write() as conn:
+                await verb(Overtaken(conn, table), row, by="key_anna", now=world.clock.now())  # type: ignore[arg-type]
+        assert problem.value.code == "not_possible"
 
 
 async def test_what_is_on_its_way_can_be_neither_rejected_nor_tried_again(world: World) -> None:

@@ -1,5 +1,7 @@
 """The ledger says where every coin is, only grows, and agrees with the chain or says so."""
 
+import asyncio
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -111,8 +113,8 @@ async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_an
     assert world.metrics.is_stopped
     async with world.database.write() as conn:
         now = world.clock.now()
-        assert await service.answer(conn, WALLET, "MUSD", by="key_anna", note="found", now=now) == 3 * MUSD
-        assert await service.answer(conn, WALLET, "MUSD", by="key_anna", note="found", now=now) == 0
+        assert await service.answer(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now) == 3 * MUSD
+        assert await service.answer(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now) == 0
     await world.cycles(sender, 4)
     assert await world.status("ons_1") == "final"
 
@@ -164,3 +166,33 @@ async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: World)
         await usdc.settle(conn, wallets=[WALLET], tx_hash="0x03", by="key", now=now, session_id="ons_2")
         assert await usdc.receivable(conn, [WALLET]) == []
     assert await book(world, "USDC") == {Account.SOLD: -2 * 10**7, Account.SETTLED: 2 * 10**7}
+
+
+async def test_two_who_post_of_the_wallet_at_once_lose_nothing(world: World) -> None:
+    async def post(amount: int) -> None:
+        async with world.database.write() as conn:
+            now = world.clock.now()
+            await service.adjust(
+                conn, WALLET, "MUSD", "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, amount, now=now
+            )
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(*(post(amount) for amount in (1, 2, 4)))
+    assert (await book(world))[Account.AVAILABLE] == 7
+
+
+async def test_two_who_settle_usdc_at_once_clear_what_each_of_them_says(world: World) -> None:
+    async def settle(tx_hash: str) -> int:
+        async with world.database.write() as conn:
+            now = world.clock.now()
+            done = await usdc.settle(conn, wallets=[WALLET], tx_hash=tx_hash, by="key", now=now, amount=10)
+            await asyncio.sleep(0.05)
+            return sum(row.amount for row in done)
+
+    async with world.database.write() as conn:
+        for number in range(3):
+            await usdc.owe(conn, f"ons_{number}", 10, wallet=WALLET, now=world.clock.now())
+    told = await asyncio.gather(*(settle(f"0x{number}") for number in range(3)), return_exceptions=True)
+    assert {one for one in told if not isinstance(one, Problem)} == {10}
+    cleared = sum(one for one in told if isinstance(one, int))
+    assert (await book(world, "USDC")).get(Account.SETTLED, 0) == cleared

@@ -365,6 +365,6 @@ async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booke
     await world.cycles(world.sender(), 3)
     assert (world.metrics.is_stopped, len(world.signer.requests)) == (True, signed)
     async with world.database.write() as conn:
-        await ledger.answer(conn, WALLET, "OTHER", by="key_anna", note="we know", now=world.clock.now())
+        await ledger.answer(conn, WALLET, "OTHER", 10**30, by="key_anna", note="we know", now=world.clock.now())
     await world.cycles(sender)
     assert await world.status("ons_later") is Status.FINAL

@@ -51,7 +51,7 @@ async def answer(
     if subject.startswith(FOREIGN):
         await foreign.answer(conn, subject, by=by, note=said, now=now)
     else:
-        await ledger.answer(conn, wallet, subject, by=by, note=said, now=now)
+        await ledger.answer(conn, wallet, subject, amount, by=by, note=said, now=now)
     return await _require(conn, key)
 
 

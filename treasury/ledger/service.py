@@ -144,9 +144,11 @@ async def hot_at(conn: AsyncConnection, wallet: str, asset: str, block_number: i
     return sum(now.get(account, 0) for account in HOT) + left
 
 
-async def answer(conn: AsyncConnection, wallet: str, asset: str, *, by: str, note: str, now: datetime) -> int:
-    """A person knows where the difference went: it is written off, and signing may go on. Base units; 0: there was none."""
-    open_ = (await balances(conn, wallet, asset)).get(Account.SUSPENSE, 0)
+async def answer(
+    conn: AsyncConnection, wallet: str, asset: str, amount: int, *, by: str, note: str, now: datetime
+) -> int:
+    """Persons know where `amount` of the difference went: no more than that is written off. Base units; 0: there was none."""
+    open_ = min(amount, (await balances(conn, wallet, asset)).get(Account.SUSPENSE, 0))
     if open_ > 0:
         await adjust(
             conn, wallet, asset, "answer", Account.SUSPENSE, Account.EXTERNAL_IN, open_, now=now, by=by, note=note
@@ -164,29 +166,32 @@ async def adjust(
     amount: int,
     *,
     now: datetime,
+    subject: str | None = None,
     block_number: int | None = None,
     by: str = BY,
     note: str = "",
 ) -> None:
-    """Post what the chain or a person says of the wallet itself; the subject is the wallet."""
-    c = ledger.c
-    query = sa.select(sa.func.max(c.sequence)).where(c.subject == wallet, c.asset == asset)
-    last = (await conn.execute(query)).scalar()
-    await post(
-        conn,
-        wallet=wallet,
-        asset=asset,
-        kind=kind,
-        subject=wallet,
-        source=source,
-        target=target,
-        amount=amount,
-        now=now,
-        sequence=0 if last is None else last + 1,
-        block_number=block_number,
-        by=by,
-        note=note,
-    )
+    """Post what the chain or a person says of the wallet itself, which is the subject unless another is given."""
+    c, subject, posted = ledger.c, subject or wallet, False
+    query = sa.select(sa.func.max(c.sequence)).where(c.subject == subject, c.asset == asset)
+    while not posted:
+        # Leader and person may post at once: who comes second finds the number taken, and takes the next.
+        last = (await conn.execute(query)).scalar()
+        posted = await post(
+            conn,
+            wallet=wallet,
+            asset=asset,
+            kind=kind,
+            subject=subject,
+            source=source,
+            target=target,
+            amount=amount,
+            now=now,
+            sequence=0 if last is None else last + 1,
+            block_number=block_number,
+            by=by,
+            note=note,
+        )
 
 
 _ASSETS = sa.select(ledger.c.asset).where(ledger.c.wallet == sa.bindparam("wallet")).distinct().order_by(ledger.c.asset)

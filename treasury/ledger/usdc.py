@@ -62,7 +62,7 @@ async def settle(
     for one in waiting:
         part = min(one.amount, left)
         if part:
-            await service.post(
+            posted = await service.post(
                 conn,
                 wallet=one.wallet,
                 asset=USDC,
@@ -76,6 +76,8 @@ async def settle(
                 by=by,
                 note=tx_hash,
             )
+            if not posted:
+                raise Problem(409, "not_possible", "Others settled USDC in this moment; nothing was posted: try again.")
             left -= part
     return await service.select(conn, *cleared)
 

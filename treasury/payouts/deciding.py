@@ -6,6 +6,7 @@
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer, Proven, prove
@@ -14,6 +15,8 @@ from chain.types import Address
 from kit.problems import Problem, not_found
 from kit.store import compare_and_set
 from treasury import history
+from treasury.ledger import service as ledger
+from treasury.ledger.machine import Account
 from treasury.moving import MoveRefused
 from treasury.payouts import service
 from treasury.payouts.machine import Fact, Reason
@@ -51,7 +54,9 @@ async def approve(
 async def reject(conn: AsyncConnection, payout_id: str, *, by: str, now: datetime, note: str = "") -> Payout:
     """A person says no before it has a nonce; the buyer is unpaid until `retry` or `settle`. Raises Problem."""
     payout = await require(conn, payout_id)
-    if payout.transaction_id is not None:
+    # A nonce may leave the status as it was. Held by this row from here on, the sender gives it none any more.
+    free = sa.and_(payouts.c.id == payout_id, payouts.c.transaction_id.is_(None))
+    if not await compare_and_set(conn, payouts, free, list(Status), updated_at=now):
         raise _impossible(payout, "it has a nonce already and cannot be rejected any more")
     await _move(conn, payout, Fact.REJECTED, by=by, now=now, note=note)
     return await require(conn, payout_id)
@@ -120,6 +125,17 @@ async def settle(
     moved = proven.transfer
     if (moved.token, moved.recipient, moved.amount) != (payout.token, payout.to, payout.amount):
         raise Problem(409, "not_settled", "That transfer is not this payout's token, recipient and amount.")
+    # One transfer to a recipient is proved of a transaction, so it pays one payout; two who settle wait for each other here.
+    theirs = sa.select(payouts).where(payouts.c.to_address == payout.to).order_by(payouts.c.id).with_for_update()
+    for other in await conn.execute(theirs):
+        if other.tx_hash == moved.tx_hash and other.id != payout_id:
+            raise Problem(409, "not_settled", f"That transfer is the payment of {other.id} already.")
+    if moved.sender != payout.wallet:
+        # Somebody else's coins: left out, they would look like coins that came back to the wallet, and explain a difference.
+        await ledger.adjust(
+            conn, payout.wallet, payout.asset, "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, payout.amount,
+            now=now, subject=payout_id, by=by, note=moved.tx_hash,
+        )  # fmt: skip
     said = f"made good by {moved.tx_hash}" + (f": {note}" if note else "")
     # Its block is not the wallet's: what the wallet holds does not change by it.
     await _move(conn, payout, Fact.SETTLED, by=by, now=now, note=said, tx_hash=moved.tx_hash, block_number=None)

@@ -6,14 +6,16 @@
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.problems import Problem
+from kit.store import compare_and_set
 from treasury.moving import MoveRefused
 from treasury.status import Status
 from treasury.sweeps import service
 from treasury.sweeps.machine import Fact
-from treasury.sweeps.table import Sweep
+from treasury.sweeps.table import Sweep, sweeps
 
 
 async def approve(
@@ -51,8 +53,10 @@ async def approve(
 
 async def reject(conn: AsyncConnection, sweep_id: str, *, by: str, now: datetime, note: str = "") -> Sweep:
     """A person says no, at any time before it has a nonce. Raises Problem."""
-    sweep = await service.require(conn, sweep_id)
-    if sweep.transaction_id is not None:
+    await service.require(conn, sweep_id)
+    # A nonce may leave the status as it was. Held by this row from here on, the sender gives it none any more.
+    free = sa.and_(sweeps.c.id == sweep_id, sweeps.c.transaction_id.is_(None))
+    if not await compare_and_set(conn, sweeps, free, list(Status), updated_at=now):
         raise Problem(409, "not_possible", f"{sweep_id} has a nonce already and cannot be rejected any more.")
     await _told(conn, sweep_id, Fact.REJECTED, now=now, by=by, note=note, active_key=None, reason=None)
     return await service.require(conn, sweep_id)

@@ -163,7 +163,7 @@ async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int)
     An empty answer of one node proves nothing, so the logs of every node that has reached the range's end are taken
     together, and as many operators as must agree have to show that they hold the range; the transactions are then read
     with agreement, many in one request. Those that left no Transfer event (a plain BTC payment, a revert) are not found
-    here: compare the nonces with the wallet's.
+    here: compare the nonces with the wallet's, and ask `spender`.
     """
     topics = [TRANSFER_TOPIC, topic_of(address)]
     told_by: dict[str, set[str]] = {}
@@ -204,6 +204,38 @@ async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int)
     found = await asyncio.gather(*(read(tx_hash, operators) for tx_hash, operators in sorted(told_by.items())))
     mine = [tx for tx in found if tx is not None and tx.sender == to_checksum(address)]
     return sorted(mine, key=lambda tx: tx.nonce)
+
+
+async def spender(pool: Pool, address: Address, nonce: int, from_block: int, to_block: int) -> str | None:
+    """The hash of the wallet's transaction that spent a nonce in these blocks, whatever it did; None where nodes do not tell.
+
+    It is in the first block after which the nonce is counted: some twenty questions, each agreed.
+    """
+    address = to_checksum(address)
+
+    async def counted(block: int) -> bool:
+        agreed = await pool.agree("eth_getTransactionCount", [address, hex(block)], key=quantity)
+        return quantity(agreed.value) > nonce
+
+    def spenders(block: Any) -> tuple[str, ...]:
+        told = [(to_checksum(tx["from"].lower()), quantity(tx["nonce"]), tx["hash"]) for tx in block["transactions"]]
+        return tuple(hash32(tx_hash) for sender, spent, tx_hash in told if (sender, spent) == (address, nonce))
+
+    try:
+        # Backwards in growing steps: it is young most likely, and nodes forget what is old.
+        low, high, step = to_block, to_block + 1, 1
+        while low > from_block and await counted(low):
+            low, high, step = max(from_block, low - step), low, 2 * step
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if await counted(middle) else (middle, high)
+        if high > to_block:
+            return None
+        agreed = await pool.agree("eth_getBlockByNumber", [hex(high), True], key=spenders)
+    except NoAgreement as error:
+        log.warning("chain.spender_not_told", nonce=nonce, reason=str(error))
+        return None
+    return next(iter(spenders(agreed.value)), None)
 
 
 async def agreed_transaction(

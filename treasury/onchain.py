@@ -8,7 +8,7 @@ from chain.confirm import ExpectedTransfer, Verdict, agreed_receipts, prove, pro
 from chain.errors import NoAgreement
 from chain.pool import Pool
 from chain.types import Address, hash32, keccak, quantity, to_checksum, to_hex
-from chain.wallet import agreed_transaction, balance_of, estimate_gas, fees, is_unknown, outgoing, read_wallet
+from chain.wallet import agreed_transaction, balance_of, estimate_gas, fees, is_unknown, outgoing, read_wallet, spender
 from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView
 from treasury.signers.encoding import encode_signed
 
@@ -47,6 +47,11 @@ class PoolWalletChain:
         """The wallet's transactions that moved a token."""
         found = await outgoing(self._pool, self._wallet, from_block, to_block)
         return [OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number) for tx in found]
+
+    async def spender(self, nonce: int, from_block: int, to_block: int) -> OwnTransaction | None:
+        """Found by when the count grew, then agreed as any other."""
+        tx_hash = await spender(self._pool, self._wallet, nonce, from_block, to_block)
+        return None if tx_hash is None else await self.transaction(tx_hash)
 
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
         """One mined transaction, agreed; its bytes too where they can be put together again from its fields."""

@@ -194,6 +194,9 @@ class WalletChain(Protocol):
     async def outgoing(self, from_block: int, to_block: int) -> list[OwnTransaction]:
         """Transactions of the wallet that moved the token. A hint: an empty answer proves nothing."""
 
+    async def spender(self, nonce: int, from_block: int, to_block: int) -> OwnTransaction | None:
+        """The wallet's transaction that spent a nonce in these blocks, as agreed, whatever it did; None while nodes do not tell."""
+
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
         """One mined transaction of the wallet as enough operators agree; None while they do not show it."""
 

@@ -21,7 +21,7 @@ from chain.pool import Pool
 from chain.provider import web3_over
 from chain.transfers import TransferReader
 from chain.types import to_checksum
-from chain.wallet import Fees, fees, outgoing, read_wallet
+from chain.wallet import Fees, fees, outgoing, read_wallet, spender
 from onramp.dev.anvil import free_port
 
 MODULES = Path(__file__).resolve().parents[2] / "node_modules"
@@ -137,6 +137,11 @@ async def test_the_wrong_amount_and_a_revert_are_told_apart(hot: Hot) -> None:
     assert isinstance(await hot.verdict(other.tx_hash, expected), Mismatch)
     too_much = await hot.send(encode_transfer(BUYER, 10**30))
     assert isinstance(await hot.verdict(too_much.tx_hash, expected), Reverted)
+    head = hot.pool.agreed_head()
+    assert await spender(hot.pool, hot.address, hot.nonce - 1, 0, head) == too_much.tx_hash
+    assert await spender(hot.pool, hot.address, hot.nonce - 2, 0, head) == other.tx_hash
+    assert await spender(hot.pool, hot.address, hot.nonce, 0, head) is None
+    assert await spender(hot.pool, hot.address, 0, head - 1, head) is None
 
 
 async def test_the_node_s_own_words_for_a_repeat_and_a_spent_nonce(hot: Hot) -> None:

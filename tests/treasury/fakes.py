@@ -182,6 +182,12 @@ class FakeChain:
         inside = [m.tx for m in self.mined.values() if from_block <= m.block.number <= to_block]
         return [tx for tx in inside if split_payout_calldata(tx.data) or tx.data[:4].hex() == "a9059cbb"]
 
+    async def spender(self, nonce: int, from_block: int, to_block: int) -> OwnTransaction | None:
+        if self.hides_logs:
+            return None
+        inside = [m.tx for m in self.mined.values() if from_block <= m.block.number <= to_block]
+        return next((tx for tx in inside if tx.nonce == nonce), None)
+
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
         found = self.mined.get(tx_hash)
         return None if found is None else found.tx

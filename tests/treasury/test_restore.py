@@ -1,11 +1,11 @@
 """The database is older than the chain, or another hand holds the key."""
 
 from chain.erc20 import reference_of
-from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.world import BUYER, World
 from treasury.foreign import service as foreign
 from treasury.foreign.table import Foreign
-from treasury.signers.intent import TransferIntent
+from treasury.signers.intent import NativeTransferIntent, TransferIntent
 from treasury.status import Status
 
 
@@ -130,6 +130,24 @@ async def test_a_nonce_taken_by_another_hand_leaves_the_buyer_unpaid_with_an_ala
     assert (payout.status, payout.reason) == (Status.REVERTED, "displaced")
     assert world.metrics.alarms["payout_displaced"] == 1
     assert len(await open_rows(world)) == 1
+
+
+async def test_whoever_takes_a_nonce_for_something_else_than_tokens_is_found_however_late(world: World) -> None:
+    """A payment of BTC leaves no log. Not found, it would keep ledger and chain from being compared, too."""
+    await world.owe("ons_one")
+    world.chain.deaf = world.chain.hides_logs = True
+    sender = world.sender()
+    await sender.step()
+    world.chain.accept(
+        (await KeySigner().sign(NativeTransferIntent(CHAIN_ID, WALLET, 0, SAFE, 5, 30_000, 10**9, 0))).raw
+    )
+    await world.cycles(sender, 20)
+    assert (await world.status("ons_one"), world.metrics.alarms["nonce_taken"]) == (Status.SIGNED, 1)
+    world.chain.hides_logs = False
+    await world.cycles(sender, 2)
+    assert (await world.payout("ons_one")).reason == "displaced"
+    assert [row.nonce for row in await open_rows(world)] == [0]
+    assert world.metrics.is_stopped
 
 
 async def test_another_signature_for_the_same_payout_at_the_same_nonce_is_adopted(world: World) -> None:

@@ -31,6 +31,8 @@ from treasury.transactions.machine import Fact
 _HIGHEST = sa.select(queries.HIGHEST.scalar_subquery(), foreign.HIGHEST.scalar_subquery())
 _CHUNK = 20_000
 _OVERLAP = 20
+_ASKED_FOR = 5
+"""Nonces looked for one by one in one search."""
 
 
 async def next_nonce(desk: Desk, conn: AsyncConnection) -> int:
@@ -104,6 +106,11 @@ class Adoption:
                     if agreed is not None and agreed.nonce == hint.nonce:
                         found[agreed.nonce] = agreed
             newest = start - 1
+        for nonce in sorted(wanted - set(found))[:_ASKED_FOR]:
+            # What moved no token left no log: a payment of BTC, an approval, a transfer that failed.
+            agreed = await self._desk.chain.spender(nonce, oldest, view.block_number)
+            if agreed is not None and agreed.nonce == nonce:
+                found[nonce] = agreed
         return found
 
     async def explain_taken(self, nonce: int, view: WalletView) -> None:

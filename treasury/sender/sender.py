@@ -156,8 +156,10 @@ class Sender:
         desk.metrics.stopped(stopped)
         if not stopped and view.block_number >= self._explained + _EXPLAINED_STEP:
             async with self._leader.write() as conn:
-                await self._leader.set_explained_block(conn, view.block_number)
-            self._explained = view.block_number
+                # One that is not mined though its nonce has passed: who took it is still looked for, from here back.
+                if not await queries.any_in_flight(conn, *desk.key, below=view.nonce):
+                    await self._leader.set_explained_block(conn, view.block_number)
+                    self._explained = view.block_number
         if explained is Explained.NO:
             return False
         if not stopped and not await self._reconciler.agrees(view):

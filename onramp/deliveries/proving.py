@@ -91,8 +91,12 @@ class Prover:
         )
 
     def expected(self, session: Session) -> ExpectedTransfer:
-        """What the chain must show for it; in observe mode what was seen, where the tolerance allows it."""
-        expected = service.expected_of(session, self._rules, self._senders)
+        """What the chain must show for it; in observe mode what was seen, where the tolerance allows it.
+
+        What we owed ourselves counts from whomever: an earlier hot wallet paid it, or a person who settled it with its proof.
+        """
+        senders = self._senders if session.mode == "observe" else None
+        expected = service.expected_of(session, self._rules, senders)
         if session.mode == "observe" and session.received_units is not None:
             slack = expected.amount * self._rules.observe_tolerance_bps // 10_000
             if abs(session.received_units - expected.amount) <= slack:

@@ -246,8 +246,8 @@ async def move(connection: AsyncConnection, session: Session, status: str, now: 
     )
 
 
-def expected_of(session: Session, rules: SessionRules, senders: frozenset[str]) -> ExpectedTransfer:
-    """What the chain must show for this session, to the unit."""
+def expected_of(session: Session, rules: SessionRules, senders: frozenset[str] | None) -> ExpectedTransfer:
+    """What the chain must show for this session, to the unit; `senders` None: from anyone."""
     return ExpectedTransfer(
         token=rules.token, recipient=session.wallet_address, amount=session.expected_units or 0, sender=senders
     )

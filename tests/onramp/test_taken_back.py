@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
 
 from chain.types import BlockRef, Transfer, to_checksum
 from kit.database import Database
 from onramp.deliveries import seen
-from onramp.deliveries.proving import BATCH, GONE_AFTER
+from onramp.deliveries.proving import BATCH, GONE_AFTER, DeliveryMetrics, Prover
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
 from tests.chain.receipts import BUYER, TOKEN, TX, WALLET
@@ -100,6 +101,20 @@ async def test_one_in_another_block_is_kept_as_it_is_there_and_proved_there(shop
     assert (row.delivery_status, row.block_number, row.block_hash) == ("confirmed", block, shop.chain.hash(block))
     (kept,) = await shop.seen()
     assert (kept.block_number, kept.block_hash, kept.session_id) == (block, shop.chain.hash(block), "ons_1")
+
+
+@pytest.mark.parametrize(("mode", "becomes"), [("payout", "confirmed"), ("observe", "mismatch")])
+async def test_what_we_owed_ourselves_counts_from_whomever(shop: Shop, mode: str, becomes: str) -> None:
+    """An earlier hot wallet paid it, or a person who settled it with its proof; elsewhere a stranger's transfer is none."""
+    await shop.purchase()
+    shop.chain.paid[TX] = 99
+    async with shop.database.write() as connection:
+        await connection.execute(sa.update(sessions).values(mode=mode, delivery_status="seen", tx_hash=TX))
+    metrics, stranger = DeliveryMetrics(CollectorRegistry()), to_checksum("0x" + "99" * 20)
+    prover = Prover(shop.database, shop.pool, shop.rules, frozenset({stranger}), shop.clock, metrics, lambda: None)
+    await shop.pool.refresh()
+    await prover.prove()
+    assert (await shop.step(0)).delivery_status == becomes
 
 
 def transfer(block: int, units: int) -> Transfer:

@@ -14,7 +14,7 @@ from chain.erc20 import TRANSFER_TOPIC, encode_balance_of, topic_of
 from chain.errors import NoAgreement, NodeError
 from chain.logs import read_logs
 from chain.pool import Pool
-from chain.types import Address, BlockRef, data_bytes, hash32, quantity, to_checksum, to_hex
+from chain.types import ZERO_ADDRESS, Address, BlockRef, data_bytes, hash32, quantity, to_checksum, to_hex
 from chain.words import number_in
 from kit.logs import get_logger
 
@@ -84,7 +84,12 @@ def _amount(value: Any) -> int:
 
 
 async def balance_of(pool: Pool, address: Address, token: Address, block_number: int) -> int:
-    """Base units of a token at a block, as agreed; 0 where no contract stands at its address. Raises NoAgreement."""
+    """Base units of a token at a block, as agreed; 0 where no contract stands at its address. Raises NoAgreement.
+
+    The zero address is the gas token.
+    """
+    if token == ZERO_ADDRESS:
+        return quantity((await pool.agree("eth_getBalance", [address, hex(block_number)], key=quantity)).value)
     call = {"to": token, "data": to_hex(encode_balance_of(address))}
     return _amount((await pool.agree("eth_call", [call, hex(block_number)], key=_amount)).value)
 

@@ -85,7 +85,7 @@ def _show_page(page: dict[str, Any], *, as_json: bool, empty: str) -> None:
         return
     told = [(row, *advice.of_row(row)) for row in page["data"]]
     rows = [
-        (row["id"], row["status"], f"{row['amount']} {row['asset']}", row["to"], row["createdAt"][:19], said)
+        (row["id"], row["status"], f"{row['amount']} {row['asset']}", row["to"], f"{row['createdAt'][:19]}Z", said)
         for row, said, _ in told
     ]
     print_table(("id", "status", "amount", "to", "created", ""), rows, empty=empty)

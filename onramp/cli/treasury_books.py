@@ -32,7 +32,7 @@ def ledger(limit: PageLimit = 20, cursor: LedgerCursor = 0, *, as_json: Json = F
     rows = [[one[name] for name in names] for one in page["accounts"]]
     print_table(names, rows, title="accounts", empty="This service pays from no wallet.")
     moved = [
-        (row["at"][:19], f"{row['amount']} {row['asset']}", row["from"], row["to"], row["kind"], row["subject"])
+        (f"{row['at'][:19]}Z", f"{row['amount']} {row['asset']}", row["from"], row["to"], row["kind"], row["subject"])
         for row in page["data"]
     ]
     print_table(("at", "amount", "from", "to", "kind", "subject"), moved, title="movements", empty="Nothing moved yet.")
@@ -59,6 +59,8 @@ def reconcile(note: Note = "", *, as_json: Json = False) -> None:
         if found["unexplained"]:
             print_table(odd, [[one[name] for name in odd] for one in found["unexplained"]], title="no row explains")
         print_earlier(found["earlier"])
+        if found["agrees"]:
+            typer.echo("Ledger and chain agree.")
         say_next(*steps, *advice.of_earlier(found["earlier"]))
     if not found["agrees"]:
         said, command = steps[0]
@@ -84,7 +86,7 @@ def settle_usdc(
     if as_json:
         print_json(found)
         return
-    rows = [(row["subject"], row["amount"], row["by"], row["at"][:19]) for row in found["data"]]
+    rows = [(row["subject"], row["amount"], row["by"], f"{row['at'][:19]}Z") for row in found["data"]]
     print_table(("session", "USDC", "by", "at"), rows)
     typer.echo(f"Still receivable: {found['receivable']} USDC")
 

@@ -1,6 +1,7 @@
 """`onramp treasury` about the way back: a refill is prepared here, signed by the Safe's owners, and checked here again."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -40,6 +41,8 @@ def refill(
             f"onramp: {out} cannot be written: {error.strerror}. Choose another folder with --out."
         ) from error
     print_pairs(list(made["sheet"].items()), title="what each signer compares")
+    if Decimal(made["holds"]) < Decimal(amount):
+        typer.echo(f"The Safe holds {made['holds']} {asset}: sent before there is more in it, this fails.")
     say_next(
         ("The Safe's Transaction Builder imports", str(builder)),
         (
@@ -74,7 +77,8 @@ def refill_check(
     if as_json:
         print_json(found)
     else:
-        print_pairs([("signed by", owner) for owner in checked.signed_by], title=found["safeTxHash"])
+        typer.echo(f"safeTxHash {found['safeTxHash']}")
+        print_pairs([("signed by", owner) for owner in checked.signed_by])
         for problem in checked.problems:
             typer.echo(problem)
         if sent is not None:

@@ -14,27 +14,30 @@ from onramp.dev.wallet import DevWallet
 
 
 @asynccontextmanager
-async def key_service(signer: str, wallet: DevWallet) -> AsyncIterator[dict[str, Any]]:
-    """Start what `signer` (HOT_WALLET_SIGNER) needs; the settings by which it is found. `local` needs nothing."""
+async def key_service(signer: str, wallet: DevWallet) -> AsyncIterator[tuple[dict[str, Any], dict[str, str]]]:
+    """Start what `signer` (HOT_WALLET_SIGNER) needs; the settings by which it is found, and what its SDK reads besides."""
     match signer:
         case "aws-kms":
-            async with _aws(_key(wallet)) as key_id:
-                yield {"HOT_WALLET_SIGNER": signer, "AWS_KMS_KEY_ID": key_id}
+            async with _aws(_key(wallet)) as (key_id, found):
+                yield {"HOT_WALLET_SIGNER": signer, "AWS_KMS_KEY_ID": key_id}, found
         case "gcp-kms":
             from onramp.dev.kms_gcp import KEY_VERSION, FakeGcpKms
 
             service = FakeGcpKms(_key(wallet))
             endpoint = await service.start()
             try:
-                yield {"HOT_WALLET_SIGNER": signer, "GCP_KMS_KEY_VERSION": KEY_VERSION, "GCP_KMS_ENDPOINT": endpoint}
+                yield (
+                    {"HOT_WALLET_SIGNER": signer, "GCP_KMS_KEY_VERSION": KEY_VERSION, "GCP_KMS_ENDPOINT": endpoint},
+                    {},
+                )
             finally:
                 await service.stop()
         case _:
-            yield {"HOT_WALLET_SIGNER": "local"}
+            yield {"HOT_WALLET_SIGNER": "local"}, {}
 
 
 @asynccontextmanager
-async def _aws(key: DevKey) -> AsyncIterator[str]:
+async def _aws(key: DevKey) -> AsyncIterator[tuple[str, dict[str, str]]]:
     from onramp.dev.kms_aws import KEY_ID, FakeAwsKms
 
     port = free_port()
@@ -42,15 +45,16 @@ async def _aws(key: DevKey) -> AsyncIterator[str]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     # The SDK finds endpoint, region and credentials in the environment, and nowhere else that is the same everywhere.
-    os.environ.update(
-        AWS_ENDPOINT_URL_KMS=f"http://127.0.0.1:{port}",
-        AWS_REGION="eu-west-1",
-        AWS_DEFAULT_REGION="eu-west-1",
-        AWS_ACCESS_KEY_ID="development",
-        AWS_SECRET_ACCESS_KEY="development",  # noqa: S106 - what the stand-in takes from anyone
-    )
+    found = {
+        "AWS_ENDPOINT_URL_KMS": f"http://127.0.0.1:{port}",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "development",
+        "AWS_SECRET_ACCESS_KEY": "development",
+    }
+    os.environ.update(found)
     try:
-        yield KEY_ID
+        yield KEY_ID, found
     finally:
         await runner.cleanup()
 

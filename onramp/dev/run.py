@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import shlex
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -38,7 +39,7 @@ START_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The URLs of a running development stack, and an API key of each role."""
+    """The URLs of a running development stack, an API key of each role, and where its settings stand."""
 
     api: str
     checkout: str
@@ -50,10 +51,16 @@ class Stack:
     operator: str = field(repr=False)
     approver: str = field(repr=False)
     admin: str = field(repr=False)
+    environment: Path
+    """What the other commands read, as a shell takes it in."""
 
     def lines(self) -> list[str]:
-        """As they are printed: `name: value`."""
-        return [f"{name}: {getattr(self, name)}" for name in self.__slots__]
+        """As they are printed: `name: value`, and what to do with them."""
+        return [
+            *(f"{name}: {getattr(self, name)}" for name in self.__slots__ if name != "environment"),
+            f"Commands in another shell find this run after `set -a; . {self.environment}; set +a`.",
+            "Open the checkout page and pay with card 4242 4242 4242 4242. Ctrl-C stops everything.",
+        ]
 
 
 @asynccontextmanager
@@ -99,7 +106,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             )
         )
         await _serve(stack, sandbox, sandbox_port)
-        signer = await stack.enter_async_context(key_service(load().HOT_WALLET_SIGNER, wallet))
+        signer, of_sdk = await stack.enter_async_context(key_service(load().HOT_WALLET_SIGNER, wallet))
         settings = dev_settings(
             home,
             port,
@@ -112,6 +119,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             signer=signer,
         )
         keys = await dev_api_keys(home, settings)
+        environment = kept_environment(home, settings, of_sdk)
         await _serve(stack, make_app(settings, workers=WORKERS), port)
         await _open_for_sale(api, keys["viewer"])
         yield Stack(
@@ -122,6 +130,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             rpc=chain.proxies[0].url,
             stripe=sandbox_url,
             **keys,
+            environment=environment,
         )
 
 
@@ -131,6 +140,18 @@ def kept_port(file: Path) -> int:
     port = free_port() if taken(port) else port
     file.write_text(str(port))
     return port
+
+
+def kept_environment(home: Path, settings: Settings, of_sdk: dict[str, str]) -> Path:
+    """A file of the settings that are no defaults, so that `doctor` and what asks the database can be tried beside this run."""
+    given = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
+    texts = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in given.items()
+    }
+    file = home / "environment"
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}={shlex.quote(text)}\n" for name, text in (texts | of_sdk).items()))
+    return file
 
 
 def dev_settings(
@@ -216,9 +237,6 @@ def run_dev(port: int, data: Path | None) -> None:
             async with running(port, data) as stack:
                 for line in stack.lines():
                     print(line, flush=True)
-                print(
-                    "Open the checkout page and pay with card 4242 4242 4242 4242. Ctrl-C stops everything.", flush=True
-                )
                 await until_told()
         except (DevChainError, OSError) as error:
             raise Refused(f"onramp: {error}") from error

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from chain.errors import ChainError
 from kit.http.routes import Document, Route, query_of, reply
-from kit.money import parse_units
+from kit.money import format_units, parse_units
 from kit.problems import Problem
 from onramp.services import SERVICES
 from onramp.treasury_api.routes import BASE
@@ -38,6 +38,9 @@ class RefillAnswer(Document):
     sheet: dict[str, str]
     owners: list[str]
     threshold: int
+    holds: str = Field(
+        description="What the Safe has of the asset now; with less than the amount in it the transfer fails."
+    )
 
 
 async def read_refill(request: web.Request) -> web.StreamResponse:
@@ -61,18 +64,21 @@ async def read_refill(request: web.Request) -> web.StreamResponse:
     cold = services.orders.cold
     proven(await cold.verify())
     try:
-        state = await cold.read()
+        state, holds = await cold.read(), await cold.holds(asset.token)
         refill = prepare(
             cold.pin, state, asset=asset.symbol, token=asset.token, to=wallet, amount=amount, decimals=asset.decimals
         )
     except (ChainError, ValueError) as error:
-        raise Problem(409, "cold_wallet_unverified", "The cold wallet's nonce could not be read; try again.") from error
+        raise Problem(
+            409, "cold_wallet_unverified", "The cold wallet's nonce and balance could not be read; try again."
+        ) from error
     return reply(
         RefillAnswer(
             file=refill.file(services.clock.now()),
             sheet=refill.sheet(),
             owners=list(cold.pin.owners),
             threshold=cold.pin.threshold,
+            holds=format_units(holds, asset.decimals),
         )
     )
 

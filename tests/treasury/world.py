@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.safe import SafeState
-from chain.types import to_checksum
+from chain.types import Address, to_checksum
 from kit.database import Database
 from kit.ids import RandomIds
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain, KeySigner, StripeWord, TestClock
@@ -99,6 +99,9 @@ class Cold:
     async def read(self) -> SafeState:
         message = "a sender sends by the verdict alone; what it was made of is for those who refill"
         raise AssertionError(message)
+
+    async def holds(self, token: Address) -> int:
+        raise AssertionError(token)
 
     async def verify(self) -> Verified | Unverified:
         self.asked += 1

@@ -8,6 +8,7 @@ from chain.errors import ChainError
 from chain.pool import Pool
 from chain.safe import SafeState, read_safe
 from chain.types import Address
+from chain.wallet import balance_of
 from treasury.cold.identity import ColdPin, Unverified, Verified, judge
 
 PROOF_BLOCKS = 10
@@ -23,6 +24,9 @@ class ColdWallet(Protocol):
 
     async def read(self) -> SafeState:
         """What the chain says of it now, its nonce with it. Raises ChainError."""
+
+    async def holds(self, token: Address) -> int:
+        """Base units of a token in it now, the zero address being the gas token. Raises ChainError."""
 
     async def verify(self) -> Verified | Unverified:
         """Read it now, and compare. Never raises for what nodes do: what cannot be read is not verified."""
@@ -46,6 +50,10 @@ class PoolColdWallet:
     async def read(self) -> SafeState:
         """What the chain says. Raises ChainError."""
         return await read_safe(self._pool, self._pin.address)
+
+    async def holds(self, token: Address) -> int:
+        """What it holds at the agreed head. Raises ChainError."""
+        return await balance_of(self._pool, self._pin.address, token, self._pool.agreed_head())
 
     async def verify(self) -> Verified | Unverified:
         """Read it from at least two operators at one block, and compare."""

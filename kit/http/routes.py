@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -37,6 +38,9 @@ class Limiter(Protocol):
     async def refused(self, request: web.Request) -> None:
         """Count one whom the guard let not pass; Problem 429 in place of its refusal where it is one too many."""
 
+    def stream(self, request: web.Request) -> AbstractContextManager[None]:
+        """Count a stream of this client while it is open; Problem 429 for one too many."""
+
 
 LIMITER: web.AppKey[Limiter] = web.AppKey("limiter")
 LIMIT_HEADERS = web.RequestKey("limit_headers", dict[str, str])
@@ -63,7 +67,7 @@ class Document(BaseModel):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """One line of the route table."""
 

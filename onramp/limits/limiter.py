@@ -1,10 +1,13 @@
 """Holds each client to the rate of the route it asks for."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
+from prometheus_client import Counter as CounterMetric
 
 from kit.auth import PRINCIPAL
 from kit.clock import Clock
@@ -12,6 +15,9 @@ from kit.http.routes import LIMIT_HEADERS, Route
 from kit.problems import Problem
 from onramp.limits.counter import Counts
 from onramp.limits.policy import Kind, Network, Rate, client_address, headers, kind_of
+
+MOST_STREAMS: Final = 200
+"""Open at once by one client of one process. Each keeps a connection and 27 KB (measured), and a rate alone would let them pile up."""
 
 
 class Limiter:
@@ -31,7 +37,8 @@ class Limiter:
         self._trusted = tuple(trusted)
         self._clock = clock
         self._kinds: dict[str, Kind | None] = {}
-        self._refused = Counter("onramp_rate_limited_total", "Requests refused for their number.", ("kind",), registry=registry)  # fmt: skip
+        self._streams: Counter[str] = Counter()
+        self._refused = CounterMetric("onramp_rate_limited_total", "Requests refused for their number.", ("kind",), registry=registry)  # fmt: skip
 
     async def check(self, request: web.Request, route: Route) -> None:
         """Count the request; Problem 429 where it is one too many."""
@@ -51,6 +58,25 @@ class Limiter:
         rate = self._rates["read"]
         if rate is not None:
             await self._count(request, f"refused:{self.client(request)}", "refused", rate)
+
+    @contextmanager
+    def stream(self, request: web.Request) -> Iterator[None]:
+        """Count a stream of this client while it is open, in this process, whose memory it takes; Problem 429 for one too many."""
+        client = self.client(request)
+        if self._streams[client] >= MOST_STREAMS:
+            raise Problem(
+                429,
+                "too_many_streams",
+                f"{MOST_STREAMS} streams are open from your address. Close one, or ask for the session itself.",
+                headers={"Retry-After": "30"},
+            )
+        self._streams[client] += 1
+        try:
+            yield
+        finally:
+            self._streams[client] -= 1
+            if not self._streams[client]:
+                del self._streams[client]
 
     async def _count(self, request: web.Request, key: str, kind: Kind, rate: Rate) -> None:
         now = self._clock.now().timestamp()

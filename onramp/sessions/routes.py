@@ -8,7 +8,7 @@ from aiohttp import web
 
 from kit.http import sse
 from kit.http.accept import preferred
-from kit.http.routes import Route, body_of, reply, reply_json
+from kit.http.routes import LIMITER, Route, body_of, reply, reply_json
 from kit.problems import Problem, not_found
 from onramp.services import SERVICES
 from onramp.sessions import paper, receipts, shapes
@@ -58,7 +58,8 @@ async def events(request: web.Request) -> web.StreamResponse:
         ):
             yield str(item.version), "session", orjson.dumps(shapes.document(item, services.explorer))
 
-    return await sse.stream(request, changes(), services.stopping)
+    with request.app[LIMITER].stream(request):
+        return await sse.stream(request, changes(), services.stopping)
 
 
 async def delivery(request: web.Request) -> web.StreamResponse:

@@ -21,8 +21,10 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from kit.clock import SystemClock
+from kit.http import sse
 from kit.keyring import DEVELOPMENT, KeyRing
 from onramp.app import routes
+from onramp.limits import limiter
 from onramp.limits.counter import MOST_CLIENTS, MemoryCounts, SharedCounts
 from onramp.limits.policy import Rate, client_address, kind_of, parse_rate
 from onramp.login.tokens import Tokens
@@ -111,6 +113,26 @@ async def test_every_route_that_is_limited_says_what_is_left_whatever_it_answers
         if told is not (kind_of(route) is not None or (route.who not in {"anyone", "stripe"} and answer.status == 401)):
             (loud if told else silent).append((route.method, route.path, answer.status))
     assert (silent, loud) == ([], [])
+
+
+async def test_one_client_cannot_keep_all_connections_in_open_streams(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter, "MOST_STREAMS", 1)
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.1)  # at which a stream learns that nobody reads it
+    service = await start(TRUSTED_PROXIES="127.0.0.1")
+    url = f"{service.api}/api/v1/onramp/sessions/{(await service.create())[1]['id']}/events"
+
+    async def streams(client: str) -> int:
+        async with service.http.get(url, headers={"X-Forwarded-For": client}) as answer:
+            return int(answer.status)
+
+    async with service.http.get(url, headers={"X-Forwarded-For": "198.51.100.1"}) as open_one:
+        assert open_one.status == 200
+        assert [await streams("198.51.100.1"), await streams("198.51.100.2")] == [429, 200]
+    async with asyncio.timeout(60):
+        while await streams("198.51.100.1") != 200:
+            await asyncio.sleep(0.1)
 
 
 async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_proxy(start: Any) -> None:

@@ -59,5 +59,5 @@ class Breaker:
             self._metrics.open.set(1)
 
     def abandoned(self) -> None:
-        """The caller went away before Stripe answered: nothing was learned."""
+        """It ended in any other way, such as a caller who went away before Stripe answered: nothing was learned."""
         self._trying = False

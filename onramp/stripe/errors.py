@@ -75,6 +75,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "crypto_onramp_wallet_address_invalid": "The payment service does not accept this wallet. Nothing was charged.",
     "crypto_onramp_quote_expired": "The quote has expired. Nothing was charged; start again.",
     "customer_ip_address": _PLACE,
+    "email_invalid": "The payment service does not take this e-mail address. Nothing was charged; give another, or none.",
 }
 """Codes that speak of the buyer (docs.stripe.com/crypto/onramp/embedded, .../embedded-components-error-codes)."""
 

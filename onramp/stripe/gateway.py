@@ -161,7 +161,7 @@ class OnrampGateway:
                 self._breaker.succeeded()
                 self._metrics.calls.labels(name, "ok").inc()
                 return reply
-        except asyncio.CancelledError:
+        except BaseException:
             self._breaker.abandoned()
             raise
         finally:
@@ -190,6 +190,11 @@ class OnrampGateway:
             fields = [".".join(map(str, item["loc"])) for item in error.errors(include_input=False, include_url=False)]
             log.error("stripe.unreadable_reply", fields=fields)
             raise StripeUnavailable(outcome_unknown=True, cause="a reply of another shape") from error
+        except (AttributeError, TypeError, ValueError) as error:
+            # The SDK stumbles over what is no error of Stripe's, such as the page of a machine on the way.
+            raise StripeUnavailable(
+                outcome_unknown=True, cause=f"an unreadable reply ({type(error).__name__})"
+            ) from error
 
 
 _RANDOM = random.Random()

@@ -6,6 +6,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
 from kit.problems import Problem
@@ -240,3 +242,31 @@ async def test_every_other_answer_of_stripes_is_a_problem_of_ours(wire: Wire, st
     with pytest.raises(Problem) as told:
         await wire.create()
     assert told.value.status in {404, 503}
+
+
+@pytest.mark.parametrize("body", [b'{"error": "Bad gateway"}', b'{"error": null}', b"\xff\xfe"])
+@pytest.mark.parametrize("status", [400, 502])
+async def test_what_a_machine_on_the_way_answers_is_no_word_of_stripes_and_the_circuit_goes_on(
+    status: int, body: bytes
+) -> None:
+    asked = 0
+
+    async def answer(_request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.Response(status=status, body=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", answer)
+    clock = Stepping()
+    async with TestServer(app) as server, aiohttp.ClientSession() as http:
+        gateway = make_gateway(
+            secret_key="sk_test_gate", api_base=str(server.make_url("")), stripe_version=None, http=http, clock=clock,
+            registry=CollectorRegistry(),
+        )  # fmt: skip
+        for _ in range(FAILURES + 2):
+            before = asked
+            with pytest.raises(StripeUnavailable):
+                await gateway.ping()
+            assert asked > before, "a try that ended so does not keep the circuit open for ever"
+            clock.elapsed += OPEN_SECONDS

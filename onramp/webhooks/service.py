@@ -135,7 +135,9 @@ async def backlog(connection: AsyncConnection) -> tuple[int, datetime | None, in
         sa.func.count().filter(inbox.c.state == "pending").label("pending"),
         sa.func.min(inbox.c.received_at).filter(inbox.c.state == "pending").label("oldest"),
         sa.func.count().filter(inbox.c.state == "parked").label("parked"),
-    )
+    ).where(
+        inbox.c.state.in_(["pending", "parked"])
+    )  # by the index: it is asked every second, beside 90 days of handled ones
     row = (await connection.execute(statement)).one()
     return row.pending, row.oldest, row.parked
 

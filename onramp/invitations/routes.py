@@ -11,11 +11,18 @@ from onramp.api_keys import shapes as key_shapes
 from onramp.api_keys.service import Author
 from onramp.invitations import page, service, shapes
 from onramp.services import SERVICES
+from onramp.settings import Settings
 
 
 def _author(request: web.Request) -> Author:
     services = request.app[SERVICES]
     return Author(principal_of(request).id, services.clock.now(), services.settings.is_production)
+
+
+def base_of(settings: Settings, asked: str) -> str:
+    """Where the link leads: ONRAMP_API_URL, or the origin where this was asked; in production over TLS, which ends before us."""
+    here = "https://" + asked.partition("://")[2] if settings.is_production else asked
+    return settings.ONRAMP_API_URL.rstrip("/") or here
 
 
 async def invite(request: web.Request) -> web.StreamResponse:
@@ -35,7 +42,7 @@ async def invite(request: web.Request) -> web.StreamResponse:
             person=body.person or body.name,
             valid_for=timedelta(hours=body.valid_hours),
         )
-    base = services.settings.ONRAMP_API_URL.rstrip("/") or str(request.url.origin())
+    base = base_of(services.settings, str(request.url.origin()))
     return reply(shapes.with_link(item, author.now, base, token), status=201)
 
 

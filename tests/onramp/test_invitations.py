@@ -21,7 +21,9 @@ from kit.problems import Problem
 from onramp.api_keys import service as keys
 from onramp.api_keys.service import Author
 from onramp.invitations import service
+from onramp.invitations.routes import base_of
 from onramp.invitations.table import invitations
+from onramp.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
 RING = KeyRing([DEVELOPMENT])
@@ -173,3 +175,11 @@ async def test_invited_enrolled_and_confirming_from_the_command_line(service: An
     assert status == 0, err
     status, _, err = await onramp(service, sqlite_url, "keys", "confirm", otto)
     assert (status, "ONRAMP_API_KEY" in err) == (1, True)
+
+
+def test_in_production_the_link_leads_through_tls_though_the_proxy_asks_without() -> None:
+    settings = load()
+    production = settings.model_copy(update={"ENVIRONMENT": "production"})
+    named = production.model_copy(update={"ONRAMP_API_URL": "https://pay.example/"})
+    found = [base_of(one, "http://api.example") for one in (settings, production, named)]
+    assert found == ["http://api.example", "https://api.example", "https://pay.example"]

@@ -83,7 +83,7 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
         del who
         # The leader compares, too; what it settles in between would count twice.
         await hold_still(conn, *key)
-        if await reconciliation.unsettled(conn, *key, view):
+        if await reconciliation.unsettled(conn, *key, view) or await reconciliation.overtaken(conn, *key, view):
             raise Problem(409, "not_possible", "A transaction is mined and not proved yet; try again in a moment.")
         unknown = await reconciliation.unknown_nonces(conn, *key, view)
         if unknown:

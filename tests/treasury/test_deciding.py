@@ -13,7 +13,7 @@ from kit.problems import Problem
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import BUYER, World
 from treasury.ledger import service as ledger
-from treasury.ledger.machine import Account
+from treasury.ledger.machine import HOT, Account
 from treasury.payouts import deciding
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
@@ -125,6 +125,50 @@ async def test_an_attempt_that_turns_out_to_have_paid_is_not_made_again(world: W
     payout = await world.payout("ons_one")
     assert (payout.status, payout.reason) == (Status.HELD, "not_proved_dead")
     assert len(world.chain.transfers()) == 1
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("mined_again", [False, True])
+async def test_a_failure_that_the_chain_takes_back_is_followed_again(
+    world: World, *, mined_again: bool, asked: bool
+) -> None:
+    """It succeeds in another block, or in none yet; whether another attempt was asked for meanwhile."""
+    sender = await failed(world)
+    (was,) = world.chain.mined.values()
+    world.chain.forks[was.block.number] = "0x" + "ee" * 32
+    if mined_again:
+        was.reverted, was.block = False, world.chain.block(was.block.number)
+        world.chain.balance -= 5 * MUSD
+    else:
+        world.chain.mined.clear()
+        world.chain.nonce = 0
+    if asked:
+        for person in ("anna", "bert"):
+            await decide(world, deciding.retry, "ons_one", person=person)
+    world.clock.seconds += 1
+    await world.owe("ons_two")
+    await world.cycles(sender, 8)
+    first = await world.payout("ons_one")
+    assert (first.status, first.tx_hash) == (Status.FINAL, was.tx.hash)
+    assert await world.status("ons_two") is Status.FINAL
+    assert (len(world.chain.transfers()), world.metrics.alarms["reorg"]) == (2, 1)
+    async with world.database.read() as conn:
+        books = await ledger.balances(conn, WALLET, "MUSD")
+    assert sum(books.get(account, 0) for account in HOT) == world.chain.balance
+    assert not books.get(Account.SUSPENSE)
+
+
+async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good(world: World) -> None:
+    sender = await failed(world)
+    (was,) = world.chain.mined.values()
+    await decide(world, deciding.settle, "ons_one", note="paid in cash")
+    world.chain.mined.clear()
+    world.chain.nonce = 0
+    world.chain.forks[was.block.number] = "0x" + "ee" * 32
+    world.chain.received.clear()
+    await world.cycles(sender, 4)
+    assert (await world.status("ons_one"), world.chain.received) == (Status.CANCELLED, [])
+    assert world.metrics.alarms["reorg"] == 1
 
 
 async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word(world: World) -> None:

@@ -1,5 +1,7 @@
 """The database is older than the chain, or another hand holds the key."""
 
+import sqlalchemy as sa
+
 from chain.erc20 import reference_of
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.world import BUYER, World
@@ -7,6 +9,8 @@ from treasury.foreign import service as foreign
 from treasury.foreign.table import Foreign
 from treasury.signers.intent import NativeTransferIntent, TransferIntent
 from treasury.status import Status
+from treasury.sweeps.machine import Kind
+from treasury.sweeps.table import sweeps
 
 
 async def open_rows(world: World) -> list[Foreign]:
@@ -148,6 +152,29 @@ async def test_whoever_takes_a_nonce_for_something_else_than_tokens_is_found_how
     assert (await world.payout("ons_one")).reason == "displaced"
     assert [row.nonce for row in await open_rows(world)] == [0]
     assert world.metrics.is_stopped
+
+
+async def test_a_panic_that_took_another_amount_than_the_backup_knows_is_adopted(world: World) -> None:
+    panic = await world.sweep(100 * MUSD, kind=Kind.PANIC)
+    sender = world.sender()
+    await world.cycles(sender, 4)
+    taken = (await world.swept(panic)).amount
+    assert (taken > 100 * MUSD, world.chain.balance) == (True, 0)
+    async with world.database.read() as conn:
+        row = (await conn.execute(sa.select(sweeps))).mappings().one()
+    before = {
+        "status": Status.APPROVED,
+        "amount": 100 * MUSD,
+        "transaction_id": None,
+        "tx_hash": None,
+        "block_number": None,
+    }
+    await world.forget()
+    async with world.database.write() as conn:
+        await conn.execute(sa.insert(sweeps), [{**row, **before, "active_key": "BTC or MUSD"}])
+    await world.cycles(world.sender(), 4)
+    again = await world.swept(panic)
+    assert (again.status, again.amount, await open_rows(world)) == (Status.FINAL, taken, [])
 
 
 async def test_another_signature_for_the_same_payout_at_the_same_nonce_is_adopted(world: World) -> None:

@@ -20,8 +20,9 @@ from treasury.payouts.machine import Reason
 from treasury.ports import OwnTransaction, WalletView
 from treasury.sender import operations
 from treasury.sender.desk import Desk, log
+from treasury.sender.intents import purpose_of
 from treasury.sender.operations import Operation, kind_of
-from treasury.signers.intent import TransferIntent
+from treasury.signers.intent import Purpose, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.status import IN_FLIGHT
 from treasury.transactions import queries
@@ -215,7 +216,11 @@ class Adoption:
     ) -> bool:
         desk, now = self._desk, self._desk.clock.now()
         config = desk.config
-        if (operation.to, operation.amount, operation.token, operation.wallet) != (to, amount, tx.to, config.wallet):
+        # A panic took what there was when it was signed; a backup knows only what there was when it was proposed.
+        taken: dict[str, Any] = {"amount": amount} if purpose_of(operation) is Purpose.PANIC else {}
+        if (operation.to, operation.token, operation.wallet) != (to, tx.to, config.wallet):
+            return False
+        if operation.amount != amount and not taken:
             return False
         intent = TransferIntent(
             config.chain_id,
@@ -242,7 +247,7 @@ class Adoption:
             conn, intent, operation.id, tx_hash=tx.hash, raw=tx.raw, now=now, ids=desk.ids
         )
         note = "found on chain by its reference"
-        values: dict[str, Any] = {"transaction_id": row_id, "tx_hash": tx.hash, "reason": None}
+        values: dict[str, Any] = {"transaction_id": row_id, "tx_hash": tx.hash, "reason": None, **taken}
         await operations.move(conn, operation.id, OperationFact.ADOPTED, now=now, note=note, **values)
         log.warning("treasury.adopted", operation=operation.id, tx_hash=tx.hash, nonce=tx.nonce)
         return True

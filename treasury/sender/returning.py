@@ -69,8 +69,9 @@ class Returning:
         async with desk.database.read() as conn:
             if not await desk.gate.payouts_allowed(conn) and not await desk.gate.sweeps_allowed(conn):
                 return False
+            ceiling = await desk.rules.max_fee(conn) or desk.config.max_fee
         fees = await desk.chain.fees()
-        if fees.max_fee > desk.config.max_fee or desk.pace.waits("signer"):
+        if fees.max_fee > ceiling or desk.pace.waits("signer"):
             return False
         wallet = desk.config.wallet
         if not transaction.operation_id.startswith(NO_OPERATION):

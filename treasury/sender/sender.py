@@ -183,7 +183,7 @@ class Sender:
         async with desk.database.read() as conn:
             open_ = await queries.in_status(conn, *desk.key, _OPEN)
             since = view.block_number - desk.config.recheck_blocks
-            blocks = await queries.final_blocks(conn, *desk.key, since, view.nonce)
+            blocks = await queries.decided_blocks(conn, *desk.key, since, view.nonce)
         unsigned = [one for one in open_ if one.status is Status.APPROVED]
         if unsigned and await self._returning.give_back(unsigned, view):
             return True

@@ -15,14 +15,13 @@ _HERE = sa.and_(transactions.c.chain_id == sa.bindparam("chain_id"), transaction
 HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
 _MINE = sa.select(transactions).where(_HERE).order_by(transactions.c.nonce)
 _IN_STATUS = _MINE.where(among(transactions.c.status, "statuses"))
-_UNCOUNTED = sa.and_(
-    transactions.c.status == Status.FINAL, transactions.c.nonce >= sa.bindparam("count", type_=sa.BigInteger())
-)
-_FINAL_BLOCKS = (
+_UNCOUNTED = transactions.c.nonce >= sa.bindparam("count", type_=sa.BigInteger())
+_DECIDED = transactions.c.status.in_([Status.FINAL, Status.REVERTED])
+_DECIDED_BLOCKS = (
     sa.select(transactions.c.block_number, transactions.c.block_hash, sa.func.max(transactions.c.nonce))
     .where(
         _HERE,
-        transactions.c.status == Status.FINAL,
+        _DECIDED,
         sa.or_(transactions.c.block_number >= sa.bindparam("block", type_=sa.BigInteger()), _UNCOUNTED),
     )
     .group_by(transactions.c.block_number, transactions.c.block_hash)
@@ -30,7 +29,12 @@ _FINAL_BLOCKS = (
 )
 _ANY_UNCOUNTED = (
     sa.select(sa.literal(1))
-    .where(_HERE, _UNCOUNTED, transactions.c.block_number <= sa.bindparam("block", type_=sa.BigInteger()))
+    .where(
+        _HERE,
+        transactions.c.status == Status.FINAL,
+        _UNCOUNTED,
+        transactions.c.block_number <= sa.bindparam("block", type_=sa.BigInteger()),
+    )
     .limit(1)
 )
 _NO_NONCE = 2**62
@@ -92,25 +96,25 @@ async def in_flight(conn: AsyncConnection, chain_id: int, wallet: str) -> list[T
     return await in_status(conn, chain_id, wallet, IN_FLIGHT)
 
 
-async def final_blocks(
+async def decided_blocks(
     conn: AsyncConnection, chain_id: int, wallet: str, since: int, count: int
 ) -> dict[tuple[int, str], int]:
-    """The blocks to look at again, by number and hash, and the highest nonce in each: those from `since` on in which one is final.
+    """The blocks to look at again, by number and hash, and the highest nonce in each: those from `since` on in which one is final, or failed.
 
     However old, also those of nonces that the chain, which counts `count` transactions of the wallet, does not count.
     """
     known = {"chain_id": chain_id, "wallet": wallet, "block": since, "count": count}
-    rows = await conn.execute(_FINAL_BLOCKS, known)
+    rows = await conn.execute(_DECIDED_BLOCKS, known)
     return {(number, block_hash): nonce for number, block_hash, nonce in rows if block_hash is not None}
 
 
-async def final_in(
+async def decided_in(
     conn: AsyncConnection, chain_id: int, wallet: str, number: int, block_hash: str
 ) -> list[Transaction]:
-    """Those that are final in one block."""
+    """Those that are final in one block, or failed there."""
     t = transactions.c
     here = sa.and_(t.chain_id == chain_id, t.wallet == wallet, t.block_number == number, t.block_hash == block_hash)
-    return await _select(conn, sa.and_(here, t.status == Status.FINAL))
+    return await _select(conn, sa.and_(here, _DECIDED))
 
 
 async def any_in_flight(conn: AsyncConnection, chain_id: int, wallet: str, below: int | None = None) -> bool:

@@ -15,6 +15,8 @@ COPY chain ./chain
 COPY treasury ./treasury
 COPY onramp ./onramp
 COPY contracts ./contracts
+# The deployment's own policy, where one stands beside this file; the other name is there so that one may be missing.
+COPY requirements.lock treasury.toml* ./
 RUN printf '#!/bin/sh\nexec /opt/onramp/bin/python -m onramp "$@"\n' > /usr/local/bin/onramp && chmod 755 /usr/local/bin/onramp
 # By number, so that a platform can see that it is not root.
 USER 10001:10001

@@ -37,7 +37,9 @@ def read_policy(settings: Settings, rules: SessionRules) -> Policy:
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyError(["TREASURY_POLICY: the file cannot be read as UTF-8 text"]) from error
     elif settings.is_production or "TREASURY_POLICY" in settings.model_fields_set:
-        raise PolicyError(["TREASURY_POLICY: there is no such file"])
+        raise PolicyError(
+            [f"TREASURY_POLICY: there is no file {path.name}; the README, under Treasury policy, shows one"]
+        )
     else:
         text = reading.DEVELOPMENT
     policy = reading.parse(text, musd=rules.token)

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import orjson
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from kit.auth import bearer
 from kit.http import docs as layout
@@ -13,6 +13,7 @@ from kit.http import openapi
 from kit.http.routes import ROUTE_TABLE, Document, Route, reply
 from kit.problems import Problem
 from onramp.services import SERVICES
+from onramp.settings import Settings
 
 VERSION = "0.1.0"
 
@@ -66,12 +67,34 @@ async def api_health(request: web.Request) -> web.StreamResponse:
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Prometheus text."""
     services = request.app[SERVICES]
-    token = services.settings.METRICS_TOKEN.get_secret_value()
-    if token and not hmac.compare_digest(bearer(request) or "", token):
+    if not _may_scrape(request, services.settings):
         raise Problem(
             401, "unauthorized", "Send METRICS_TOKEN as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
         )
-    return web.Response(body=generate_latest(services.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return _exposition(services.registry)
+
+
+def _may_scrape(request: web.Request, settings: Settings) -> bool:
+    token = settings.METRICS_TOKEN.get_secret_value()
+    return not token or hmac.compare_digest(bearer(request) or "", token)
+
+
+def _exposition(registry: CollectorRegistry) -> web.Response:
+    return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def make_scraped(settings: Settings, registry: CollectorRegistry) -> web.Application:
+    """What a process that serves no API answers: its own metrics, and that it lives."""
+
+    async def scraped(request: web.Request) -> web.StreamResponse:
+        if not _may_scrape(request, settings):
+            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+        return _exposition(registry)
+
+    app = web.Application()
+    app.router.add_get("/health", health)
+    app.router.add_get("/metrics", scraped)
+    return app
 
 
 @lru_cache(maxsize=1)

@@ -5,15 +5,17 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from prometheus_client import CollectorRegistry
 
 from kit.logs import configure, get_logger
 from onramp.app import make_app
 from onramp.core import Core, StartError, open_core
+from onramp.operating import make_scraped
 from onramp.settings import Settings
 from onramp.starting import prepare, refuse_wrong_key
 from onramp.telemetry import make_errors
@@ -125,6 +127,19 @@ async def _needs_signer(core: Core) -> None:
         raise StartError(message) from error
 
 
+@contextlib.asynccontextmanager
+async def scraped(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[None]:
+    """Answer /metrics and /health at METRICS_PORT, where it is set: what workers count, no API elsewhere knows."""
+    if not settings.METRICS_PORT:
+        yield
+        return
+    runner, _ = await start_app(make_scraped(settings, registry), settings.HOST, settings.METRICS_PORT)
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
 def work_forever(settings: Settings, workers: Collection[str], *, named: bool = False) -> None:
     """Run workers alone until told to stop. A treasury that was `named` and cannot sign stops the start with StartError."""
 
@@ -134,7 +149,7 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
                 await (_needs_signer(core) if named else refuse_wrong_key(core))
             await prepare(core)
             runner = make_workers(core, workers)
-            async with beside(core, runner):
+            async with beside(core, runner), scraped(settings, core.registry):
                 runner.start()
                 spare_the_collector()
                 log.info("working", workers=sorted(workers))

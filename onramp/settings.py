@@ -55,6 +55,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     DATA_KEYS: values.Keys = SecretStr("")
     ALLOWED_ORIGINS: values.Origins = ""
     METRICS_TOKEN: values.Token = SecretStr("")
+    METRICS_PORT: int = Field(default=0, ge=0, le=65535)
     MERCHANT_NAME: values.Printed = ""
     MERCHANT_ADDRESS: values.Printed = ""
     SUPPORT_EMAIL: values.Email = ""

@@ -117,7 +117,7 @@ def routes(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON doc
 
 
 def dev(
-    port: Annotated[int, typer.Option(help="Where the API listens; 0 takes a free port.")] = 3001,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where the API listens; 0 takes a free port.")] = 3001,
     data: Annotated[Path | None, typer.Option(help="Keep database and chain here between runs.")] = None,
 ) -> None:
     """Run everything on this machine: API, workers, a local Mezo-like chain, a Stripe sandbox.

@@ -35,7 +35,7 @@ def _asked(requirements: list[str]) -> set[str]:
 def test_the_image_copies_what_is_there() -> None:
     sources = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
     assert sources
-    for source in " ".join(sources).split():
+    for source in set(" ".join(sources).split()) - {"treasury.toml*"}:  # the deployment's own, where it has one
         assert (ROOT / source).exists(), source
 
 

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.skipif(
     not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"
 )
 ONRAMP = str(ROOT / ".venv/bin/onramp")
+SCRAPER = "what-prometheus-sends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,12 @@ def process(place: Place, *arguments: str, **more: str) -> Iterator["subprocess.
         started.wait(30)
 
 
+def metrics(port: int, token: str) -> str:
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
 def balance(api: str, viewer: str) -> Any:
     return asked_at(api, viewer, "balances")["data"][0]
 
@@ -102,10 +111,16 @@ def test_an_api_without_any_signer_shows_what_a_treasury_of_its_own_reads(place:
             time.sleep(0.2)
         viewer = asyncio.run(_viewer(place))
         assert balance(api, viewer)["blockNumber"] is None
-        with process(place, "work", "--only", "treasury", **place.signer) as treasury:
+        scraped = free_port()
+        with process(
+            place, "work", "--only", "treasury", **place.signer, METRICS_PORT=str(scraped), METRICS_TOKEN=SCRAPER
+        ) as treasury:
             while (row := balance(api, viewer))["blockNumber"] is None:
                 assert treasury.poll() is None and time.monotonic() < until, (place.home / "work.log").read_text()
                 time.sleep(0.3)
+            assert 'treasury_balance{asset="MUSD"' in metrics(scraped, SCRAPER), "what it counts nobody else knows"
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                metrics(scraped, "another")
         assert (row["asset"], row["onChain"]) == ("MUSD", "1000.00")
         assert (served.poll(), treasury.returncode) == (None, 0)
         assert place.wallet.password not in (place.home / "work.log").read_text()

@@ -82,9 +82,12 @@ class Question:
         timeout: float,
         via: Gathering | None = None,
         grace: float = GRACE,
+        *,
+        held_against: bool = True,
     ) -> None:
-        """Nothing is asked before `ask`; `via`: together with others of the same moment."""
+        """Nothing is asked before `ask`; `via`: together with others of the same moment; `held_against`: whoever says otherwise."""
         self._grace = grace
+        self._held_against = held_against
         self._method = method
         self._params = params
         self._vote = Vote(needed)
@@ -185,6 +188,8 @@ class Question:
         return None
 
     def _judge(self, winner: bytes) -> None:
+        if not self._held_against:
+            return
         for word in (*self._said, *self._aside):
             if word.opinion == winner:
                 if word.node.dissent.settle(self._method, self._params):

@@ -149,11 +149,12 @@ class Pool:
         timeout: float | None = None,
         via: Gathering | None = None,
         grace: float = GRACE,
+        held_against: bool = True,
     ) -> Agreed:
         """What at least `k` operators say, compared by `key`, and more of them than say otherwise.
 
         `via` sends it together with what else is asked through the same `gathering` in this moment; `grace`: seconds that a
-        decided vote waits for the others' words.
+        decided vote waits for the others' words; `held_against` False: nobody is set aside for another answer, nor comes back with it.
         Raises NoAgreement, NotEnoughOperators, and CallReverted where it is agreed that the contract refuses.
         """
         needed = self.agreement if k is None else k
@@ -164,7 +165,7 @@ class Pool:
             )
         usable = {name: [node for node in nodes if node.usable] for name, nodes in self._operators.items()}
         limit = self._timeout if timeout is None else timeout
-        question = Question(method, params, needed, key, self._metrics, limit, via, grace)
+        question = Question(method, params, needed, key, self._metrics, limit, via, grace, held_against=held_against)
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
 
     def gathering(self) -> Gathering:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from coincurve import PrivateKey
 from eth_abi.abi import encode
 from eth_account import Account
@@ -18,6 +19,7 @@ from onramp.dev import artifacts
 from onramp.dev.artifacts import call_data
 from onramp.dev.deploy import DevContracts
 from onramp.dev.devchain import CHAIN_ID, DevChain
+from tests.chain.lying import Asked, Lie, LyingProxy
 
 MESSAGE = "Log in to see your purchases."
 KEY = keccak(b"a wallet of the tests")
@@ -167,3 +169,29 @@ async def test_a_contract_that_reverts_with_the_magic_word_has_not_said_yes(chai
     for text in ("0x11", wallet.wrapped(b"\x11")):
         with pytest.raises(SignatureInvalid):
             await verify(pool, at, MESSAGE, text)
+
+
+def lends(gas: int) -> Lie:
+    """An honest node that lends so much gas to an `eth_call`, as nodes are configured differently."""
+
+    async def tell(asked: Asked) -> web.StreamResponse:
+        call = asked.call["params"][0]
+        call["gas"] = hex(min(gas, int(call.get("gas", hex(gas)), 16)))
+        return web.json_response(await asked.truth())
+
+    return tell
+
+
+async def test_a_strangers_contract_cannot_set_nodes_at_odds(chain: DevChain, operators: list[LyingProxy]) -> None:
+    at = to_checksum("0x" + "78" * 20)
+    await chain.rpc("anvil_setCode", at, "0x5a60005260206000f3")  # answers with the gas that it was lent
+    made = Pool([proxy.config for proxy in operators], chain_id=CHAIN_ID)
+    for proxy, gas in zip(operators, (12_000_000, 14_000_000, 16_000_000), strict=True):
+        proxy.always(lends(gas), "eth_call")
+    with pytest.raises(SignatureInvalid, match="ERC-1271"):
+        await verify(made, at, MESSAGE, "0x11")
+    operators[2].always(lends(5_000_000), "eth_call")  # less than is asked for
+    with pytest.raises(SignatureInvalid, match="ERC-1271"):
+        await verify(made, at, MESSAGE, "0x11")
+    assert [node.name for node in made.nodes if node.set_aside] == []
+    await made.close()

@@ -51,6 +51,8 @@ QUERY = web.RequestKey("query", BaseModel)
 KIB = 1024
 BODY_SECONDS = 15.0
 """How long a body may take to arrive."""
+MOST_FIELDS = 100
+"""Nothing of ours has as many; an answer that named thousands of wrong ones would take longer than all that is right."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -186,6 +188,8 @@ async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *
         raise Problem(400, "malformed_json", f"{said[0].upper()}{said[1:]}.") from error
     if not isinstance(value, dict):
         raise invalid([FieldError("", "must be a JSON object")])
+    if len(value) > MOST_FIELDS:
+        raise invalid([FieldError("", f"has more than {MOST_FIELDS} fields")])
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -194,6 +198,8 @@ async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *
 
 def parse_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
     """Check the query string; a parameter given twice or unknown is 422 by name."""
+    if len(request.query) > MOST_FIELDS:
+        raise invalid([FieldError("", f"has more than {MOST_FIELDS} parameters")])
     nul = [name for name, value in request.query.items() if "\0" in value]
     if nul:
         raise invalid([FieldError(f"/{name[:64]}", "holds a NUL character") for name in nul])

@@ -37,6 +37,9 @@ def test_what_is_no_plain_amount_is_refused(text: str) -> None:
         b'{"a":{"b":1,"b":2},"c":3}',
         b"{",
         b'{"a":NaN}',
+        b'{"a":"\\u0000"}',
+        # Minutes, if each name were looked for among all the others.
+        b"{" + b",".join(b'"%x":1' % number for number in range(100_000)) + b',"ffff":1}',
         b"\xff",
         b"",
     ],

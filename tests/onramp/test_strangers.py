@@ -61,6 +61,14 @@ async def test_what_is_no_text_or_no_http_is_the_strangers_fault(
     assert alarms(caplog) == []
 
 
+async def test_very_many_wrong_fields_are_refused_in_one_sentence(service: Any) -> None:
+    many = {str(number): "1" for number in range(101)}
+    async with service.http.post(f"{service.api}/api/v1/auth/nonce", json=many) as answer:
+        assert (answer.status, len((await answer.json(content_type=None))["errors"])) == (422, 1)
+    async with service.http.get(f"{service.api}/api/v1/onramp/quotes", params=many) as answer:
+        assert (answer.status, len((await answer.json(content_type=None))["errors"])) == (422, 1)
+
+
 async def test_the_document_of_all_routes_is_written_once_however_often_it_is_asked_for(service: Any) -> None:
     before = operating._written.cache_info().misses
     for path in ("/openapi.json", "/docs", "/openapi.json"):

@@ -254,6 +254,15 @@ async def test_an_address_with_a_wrong_checksum_is_refused_at_its_field(checkout
     await shoot(page, "desktop-refused-address")
 
 
+async def test_a_refusal_is_titled_in_a_buyers_words(checkout: Open) -> None:
+    page = await checkout(DESKTOP)
+    refusal = {"status": 503, "title": "Service Unavailable", "detail": "Sales are paused just now."}
+    await page.route("**/quotes?*", lambda route: route.fulfill(status=503, json=refusal))
+    await page.get_by_test_id("amount").fill("101")
+
+    await expect(page.get_by_test_id("notice")).to_have_text("Not available just nowSales are paused just now.")
+
+
 async def test_an_amount_above_the_limit_is_refused_before_anything_is_sent(checkout: Open) -> None:
     page = await checkout(DESKTOP)
     sent: list[str] = []

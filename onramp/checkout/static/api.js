@@ -29,17 +29,20 @@ const UNREACHED = {
   detail: "We could not reach the service. Check your connection and try again.",
 };
 
+/** A buyer's words; the service's own titles are HTTP's, "Service Unavailable". */
+const TITLES = { 429: "A little slower, please", 503: "Not available just now" };
+
 async function problemOf(response) {
   const retryAfter = Number.parseInt(response.headers.get("Retry-After") ?? "", 10) || null;
   const requestId = response.headers.get("X-Request-Id");
   const plain = {
     status: response.status,
     code: "unexpected",
-    title: "That did not work",
+    title: TITLES[response.status] ?? "That did not work",
     detail: "The service gave an answer this page does not understand. Please try again in a moment.",
   };
   const body = await response.json().catch(() => ({}));
-  return new Problem({ requestId, ...plain, ...body, status: response.status, retryAfter });
+  return new Problem({ requestId, ...plain, ...body, title: plain.title, status: response.status, retryAfter });
 }
 
 export class Api {

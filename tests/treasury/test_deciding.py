@@ -121,10 +121,13 @@ async def test_an_attempt_that_turns_out_to_have_paid_is_not_made_again(world: W
         mined.reverted = False
     for person in ("anna", "bert"):
         await decide(world, deciding.retry, "ons_one", person=person)
-    await world.cycles(sender, 3)
+    world.clock.seconds += 1
+    await world.owe("ons_two")
+    await world.cycles(sender, 4)
     payout = await world.payout("ons_one")
     assert (payout.status, payout.reason) == (Status.HELD, "not_proved_dead")
-    assert len(world.chain.transfers()) == 1
+    assert await world.status("ons_two") is Status.FINAL, "nobody waits behind it"
+    assert len(world.chain.transfers()) == 2
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain
 from tests.treasury.test_crash import dies_at
-from tests.treasury.world import BUYER, Crash, World
+from tests.treasury.world import BUYER, Cold, Crash, World
+from treasury.cold.identity import Unverified, Verified
 from treasury.payouts import service as payouts
 from treasury.payouts.machine import Fact as PayoutFact
 from treasury.payouts.table import payouts as payouts_table
@@ -90,6 +91,33 @@ async def test_a_row_that_was_changed_since_it_was_signed_gets_no_higher_fee(wor
         await conn.execute(sa.update(payouts_table).values(to_address=BUYER))
     await world.cycles(sender, 6)
     assert await world.status("ons_one") is Status.FINAL
+
+
+async def test_a_pause_while_the_safe_is_asked_stops_the_higher_fee_of_a_sweep(world: World) -> None:
+    class Slow(Cold):
+        async def verify(self) -> Verified | Unverified:
+            world.pause.sweeps = bool(world.signer.requests)
+            return await super().verify()
+
+    world.cold = Slow(world.chain)
+    await world.sweep()
+    sender = world.sender()
+    await sender.step()
+    world.chain.pending.clear()
+    world.chain.floor = world.chain.fee = 3 * GWEI
+    for _ in range(10):
+        world.pause.sweeps = False
+        await world.cycles(sender, 1)
+    assert (world.pause.sweeps, len(world.signer.requests)) == (True, 1)
+
+
+async def test_a_clock_that_was_set_back_keeps_no_bytes_from_the_nodes(world: World) -> None:
+    await world.owe("ons_one")
+    await world.sender().step()
+    world.chain.pending.clear()
+    world.clock.seconds -= 3600
+    await world.sender().step()
+    assert len(world.chain.received) == 2
 
 
 async def test_an_old_attempt_that_is_mined_after_all_is_the_payment(world: World) -> None:

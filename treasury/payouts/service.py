@@ -136,7 +136,14 @@ _HEAD = (
             sa.and_(payouts.c.status == Status.HELD, payouts.c.reason.in_(list(COMES_BACK))),
         ),
     )
-    .order_by(sa.case((payouts.c.reason == Reason.PAYMENT_MISMATCH, 0), else_=1), payouts.c.created_at, payouts.c.id)
+    .order_by(
+        # What an earlier attempt holds up may wait for ever, and nobody waits behind it.
+        sa.case(
+            (payouts.c.reason == Reason.PAYMENT_MISMATCH, 0), (payouts.c.reason == Reason.NOT_PROVED_DEAD, 2), else_=1
+        ),
+        payouts.c.created_at,
+        payouts.c.id,
+    )
     .limit(sa.bindparam("most", type_=sa.Integer()))
 )
 _STOPPED = _OF_WALLET.where(payouts.c.status == Status.HELD, payouts.c.reason.in_(list(STOPPED))).order_by(
@@ -145,7 +152,7 @@ _STOPPED = _OF_WALLET.where(payouts.c.status == Status.HELD, payouts.c.reason.in
 
 
 async def head(conn: AsyncConnection, wallet: str, token: str) -> Payout | None:
-    """Whose turn it is: one that Stripe contradicted comes before all, else the oldest."""
+    """Whose turn it is: one that Stripe contradicted comes before all, one that waits for proof that its last attempt is dead behind all, else the oldest."""
     return next(iter(await heads(conn, wallet, token, 1)), None)
 
 

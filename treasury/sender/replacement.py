@@ -98,10 +98,11 @@ class Replacement:
         operation = await operations.get(conn, transaction.operation_id)
         if not isinstance(operation, Sweep):
             return await desk.gate.payouts_allowed(conn)
-        if operation.kind is not Kind.PANIC and not await desk.gate.sweeps_allowed(conn):
-            return False
         verdict = None if desk.cold is None else await desk.cold.verify()
-        return isinstance(verdict, Verified) and verdict.identity == operation.safe_identity
+        if not isinstance(verdict, Verified) or verdict.identity != operation.safe_identity:
+            return False
+        # Asked last: the proof takes its time, and a pause may come in it.
+        return operation.kind is Kind.PANIC or await desk.gate.sweeps_allowed(conn)
 
     async def _sign(self, transaction: Transaction, nonce: int, fees: FeeQuote) -> bool:
         desk = self._desk

@@ -66,11 +66,11 @@ class Returning:
         """Sign a transfer of nothing for the nonce; the operation that had it queues for another."""
         desk = self._desk
         desk.alarms.ring("nonce_stranded", transaction.id, nonce=nonce)
+        fees = await desk.chain.fees()
         async with desk.database.read() as conn:
             if not await desk.gate.payouts_allowed(conn) and not await desk.gate.sweeps_allowed(conn):
                 return False
             ceiling = await desk.rules.max_fee(conn) or desk.config.max_fee
-        fees = await desk.chain.fees()
         if fees.max_fee > ceiling or desk.pace.waits("signer"):
             return False
         wallet = desk.config.wallet

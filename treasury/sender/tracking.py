@@ -150,7 +150,9 @@ class Tracking:
             (transaction, attempt, attempt.raw)
             for transaction in signed
             for attempt in transaction.attempts
-            if attempt.raw is not None and (attempt.broadcast_at is None or now - attempt.broadcast_at >= pause)
+            # A clock that was set back is no reason to wait.
+            if attempt.raw is not None
+            and (attempt.broadcast_at is None or not timedelta() <= now - attempt.broadcast_at < pause)
         ]
         if due:
             await self._broadcast(due)

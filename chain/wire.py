@@ -20,6 +20,7 @@ from kit.logs import redact
 
 MAX_BODY = 10 * 1024 * 1024
 _MAX_DETAIL = 300
+_MAX_READ = 4_000
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 _OK = 200
 _REDIRECTS = range(300, 400)
@@ -54,7 +55,8 @@ def _seconds(header: str | None) -> float | None:
 
 
 def _told(config: NodeConfig, text: object) -> str:
-    return redact(config.scrub(str(text)))[:_MAX_DETAIL]
+    # A contract that a stranger chose may speak for megabytes.
+    return redact(config.scrub(str(text)[:_MAX_READ]))[:_MAX_DETAIL]
 
 
 async def _post(session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float) -> _Reply | NodeError:

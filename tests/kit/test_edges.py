@@ -83,3 +83,8 @@ def test_a_secret_is_redacted_wherever_it_stands_in_a_line(secret: str) -> None:
     line = standard.loads(stream.getvalue())
     assert line["event"] == "failed"
     assert not [mark for mark in MARKS if mark in stream.getvalue() or mark in redact(secret)]
+
+
+@pytest.mark.parametrize("text", ["a." * 200_000, "http://a@" * 20_000, "bearer" + " " * 100_000, "cos_" * 50_000])
+def test_a_long_text_is_read_once_and_not_from_each_of_its_letters_on(text: str) -> None:
+    assert redact(text)  # minutes, otherwise

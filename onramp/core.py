@@ -30,14 +30,14 @@ from onramp.settings import Settings
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
 from onramp.telemetry import Traces, make_traces
+from treasury.assets import GWEI, NATIVE
 from treasury.cold.service import PoolColdWallet
 from treasury.policy.reading import PolicyError
 from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
-from treasury.sweeps.table import NATIVE
 
 log = get_logger(__name__)
-MAX_FEE_WEI = 50 * 10**9
+MAX_FEE_WEI = 50 * GWEI
 
 
 class StartError(Exception):

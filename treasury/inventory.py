@@ -14,9 +14,6 @@ from kit.database import metadata
 from treasury.payouts import service as payouts
 from treasury.sweeps import service as sweeps
 
-GAS_ASSET = "BTC"
-"""Mezo's gas token, 18 decimals."""
-
 balances = sa.Table(
     "treasury_balances",
     metadata,

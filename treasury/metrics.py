@@ -5,12 +5,10 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from treasury.assets import GAS_DECIMALS, USDC_DECIMALS
 from treasury.inventory import Available
 from treasury.policy.model import AssetPolicy
 from treasury.status import Status
-
-_UNIT = 10**18
-_USDC_UNIT = 10**6
 
 
 class TreasuryMetrics(Protocol):
@@ -152,7 +150,7 @@ class PrometheusTreasuryMetrics:
 
     def gas(self, wei: int) -> None:
         """Spent for one transaction."""
-        self._gas.inc(wei / _UNIT)
+        self._gas.inc(wei / 10**GAS_DECIMALS)
 
     def alarm(self, kind: str) -> None:
         """Something a person must look at began."""
@@ -168,5 +166,5 @@ class PrometheusTreasuryMetrics:
 
     def receivable(self, usdc: int, age_seconds: float) -> None:
         """USDC that Stripe owes or delivered unseen."""
-        self._receivable.set(usdc / _USDC_UNIT)
+        self._receivable.set(usdc / 10**USDC_DECIMALS)
         self._receivable_age.set(age_seconds)

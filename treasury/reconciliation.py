@@ -13,15 +13,14 @@ from chain.errors import ChainError
 from chain.types import Address
 from kit.logs import get_logger
 from kit.store import insert_or_nothing
+from treasury.assets import GAS_ASSET, NATIVE
 from treasury.foreign import service as foreign
-from treasury.inventory import GAS_ASSET
 from treasury.ledger import service
 from treasury.ledger.machine import Account
 from treasury.ledger.table import ledger
 from treasury.policy.model import AssetPolicy
 from treasury.ports import WalletChain, WalletView
 from treasury.status import Status
-from treasury.sweeps.table import NATIVE
 from treasury.transactions import queries
 from treasury.transactions.table import Transaction
 from treasury.transactions.table import transactions as transactions_table

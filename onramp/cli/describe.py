@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.clock import rfc3339
 from kit.money import format_units
 from onramp.sessions import shapes
-from onramp.sessions.model import MUSD_DECIMALS, Session
+from onramp.sessions.model import Session
 from onramp.webhooks import service as inbox
+from treasury.assets import MUSD_DECIMALS
 from treasury.payouts import service as payouts
 
 

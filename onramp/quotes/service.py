@@ -9,9 +9,10 @@ from kit.database import Database
 from kit.money import format_units, parse_units
 from kit.problems import FieldError, invalid
 from onramp.quotes.shapes import Fees, QuoteAnswer, QuoteQuery
-from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, expected_musd
+from onramp.sessions.model import USDC_TO_MUSD, expected_musd
 from onramp.sessions.rules import SessionRules
 from onramp.stripe.port import StripeGateway
+from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
 from treasury.pause import service as pause
 
 KEEP: Final = timedelta(seconds=10)
@@ -56,7 +57,7 @@ class Quotes:
         )
         units = parse_units(estimate.destination_amount, USDC_DECIMALS)
         owed = expected_musd(units, rules.fee_bps)
-        gross = units * 10 ** (MUSD_DECIMALS - USDC_DECIMALS)
+        gross = units * USDC_TO_MUSD
         answer = QuoteAnswer(
             source_amount=format_units(minor, 2),
             source_currency=query.source_currency,

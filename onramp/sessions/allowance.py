@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.money import format_units
 from kit.problems import Problem
 from onramp.sessions.inventory import UNITS_PER_MINOR
-from onramp.sessions.model import MUSD_DECIMALS
 from onramp.sessions.rules import RESERVE_FOR, SessionRules
 from onramp.sessions.table import sessions
+from treasury.assets import MUSD_DECIMALS
 from treasury.payouts.table import Payout, payouts
 from treasury.status import Status
 

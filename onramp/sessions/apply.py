@@ -10,9 +10,10 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
 from onramp.sessions import machine, service
-from onramp.sessions.model import USDC_DECIMALS, Session, expected_musd
+from onramp.sessions.model import Session, expected_musd
 from onramp.sessions.rules import SessionRules
 from onramp.stripe.port import StripeSession
+from treasury.assets import USDC_DECIMALS
 from treasury.payouts import service as payouts
 
 log = get_logger(__name__)

@@ -20,9 +20,10 @@ from kit.problems import FieldError, Problem, invalid, not_found
 from kit.store import newest_first
 from onramp.services import SERVICES
 from onramp.sessions import receipts, service
-from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, Session, from_row
+from onramp.sessions.model import Session, from_row
 from onramp.sessions.shapes import FIAT_DECIMALS, SessionAnswer, answer, explorer_link, moment
 from onramp.sessions.table import sessions
+from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 CSV_ROWS: Final = 10_000
 CSV_PAGE: Final = 500

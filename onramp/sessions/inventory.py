@@ -11,6 +11,7 @@ from kit.problems import Problem
 from onramp.sessions.rules import RESERVE_FOR, SessionRules
 from onramp.sessions.table import sessions
 from treasury import inventory
+from treasury.assets import MUSD
 
 UNITS_PER_MINOR: Final = 10**16
 """A hundredth of a dollar in base units of MUSD."""
@@ -63,7 +64,7 @@ async def stock(connection: AsyncConnection, rules: SessionRules, now: datetime)
     """MUSD, in base units, that nobody has been promised; None where this service does not deliver itself."""
     if rules.mode != "payout" or rules.hot_wallet is None:
         return None
-    state = await inventory.available(connection, rules.hot_wallet, "MUSD")
+    state = await inventory.available(connection, rules.hot_wallet, MUSD)
     return state.available - await reserved(connection, now)
 
 

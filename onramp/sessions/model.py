@@ -9,11 +9,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from onramp.sessions.table import sessions
+from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
 
-MUSD_DECIMALS: Final = 18
-USDC_DECIMALS: Final = 6
-USDC_TO_MUSD: Final = 10**12
-"""One base unit of USDC in base units of MUSD: 18 decimals less 6."""
+USDC_TO_MUSD: Final[int] = 10 ** (MUSD_DECIMALS - USDC_DECIMALS)
+"""One base unit of USDC in base units of MUSD, at one dollar each."""
 BASIS_POINTS: Final = 10_000
 
 

@@ -4,8 +4,9 @@ from pydantic import Field
 
 from kit.http.routes import Document
 from kit.money import format_units
-from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, Session
+from onramp.sessions.model import USDC_TO_MUSD, Session
 from onramp.sessions.shapes import FIAT_DECIMALS, DeliveryStatus, Status, explorer_link, moment, optional_units
+from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 
 class Proof(Document):
@@ -87,7 +88,7 @@ def receipt(
     """The receipt as it stands; `merchant` is name, address and support e-mail."""
     fee = None
     if session.expected_units is not None and session.delivered_units is not None:
-        gross = session.delivered_units * 10 ** (MUSD_DECIMALS - USDC_DECIMALS)
+        gross = session.delivered_units * USDC_TO_MUSD
         fee = format_units(gross - session.expected_units, MUSD_DECIMALS)
     name, address, support = merchant
     return Receipt(

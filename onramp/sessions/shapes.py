@@ -9,7 +9,8 @@ from kit.clock import rfc3339
 from kit.http.routes import Document
 from kit.money import format_units, parse_units
 from onramp.sessions.machine import PaymentStatus
-from onramp.sessions.model import MUSD_DECIMALS, USDC_DECIMALS, Session
+from onramp.sessions.model import Session
+from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 FIAT_DECIMALS = 2
 

@@ -18,9 +18,8 @@ from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE
 from treasury import rotation
 from treasury.answers import service as answers
+from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
 from treasury.ledger import usdc
-from treasury.ledger.usdc import USDC_DECIMALS
-from treasury.policy.model import DECIMALS
 
 
 def _usdc(text: str) -> str:
@@ -110,7 +109,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
     chain_id, wallet = wallet_of(request.app[SERVICES])
 
     async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[AnswerAnswer, list[Told]]:
-        places = DECIMALS if services.policy is None else (await services.policy.decimals(conn)).get(order.subject)
+        places = MUSD_DECIMALS if services.policy is None else (await services.policy.decimals(conn)).get(order.subject)
         now = services.clock.now()
         made = await answers.answer(
             conn, chain_id, wallet, order.subject, by=who.id, person=who.person, note=order.note, now=now

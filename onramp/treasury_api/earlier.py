@@ -7,9 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from onramp.services import Services
 from onramp.treasury_api import ledger_shapes as shapes
 from treasury import rotation
-from treasury.ledger.usdc import USDC, USDC_DECIMALS
+from treasury.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, USDC, USDC_DECIMALS
 from treasury.policy import service as policies
-from treasury.policy.model import DECIMALS, GAS_ASSET, MUSD
 
 
 async def earlier(conn: AsyncConnection, services: Services) -> list[shapes.AccountsAnswer]:
@@ -22,7 +21,7 @@ async def earlier(conn: AsyncConnection, services: Services) -> list[shapes.Acco
 
 async def decimals_of(conn: AsyncConnection, services: Services, wallets: Iterable[str]) -> dict[str, int]:
     """Decimals of each asset that any policy of these wallets ever listed."""
-    found = {MUSD: DECIMALS, GAS_ASSET: DECIMALS, USDC: USDC_DECIMALS}
+    found = {MUSD: MUSD_DECIMALS, GAS_ASSET: GAS_DECIMALS, USDC: USDC_DECIMALS}
     for wallet in dict.fromkeys(wallets):
         for version in await policies.history(conn, policies.scope_of(services.rules.chain_id, wallet)):
             found |= {symbol: asset.decimals for symbol, asset in version.terms.policy.assets.items()}

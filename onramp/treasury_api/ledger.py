@@ -16,12 +16,11 @@ from onramp.treasury_api.order_shapes import Note
 from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE
 from treasury import reconciliation, rotation
+from treasury.assets import MUSD, MUSD_DECIMALS, USDC, USDC_DECIMALS
 from treasury.foreign import service as foreign
 from treasury.leader import hold_still
 from treasury.ledger import service
-from treasury.ledger.usdc import USDC, USDC_DECIMALS
 from treasury.onchain import PoolWalletChain
-from treasury.policy.model import DECIMALS, MUSD
 
 
 async def read(request: web.Request) -> web.StreamResponse:
@@ -96,7 +95,7 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
         answer = shapes.Reconciliation(
             agrees=not rows and not any(one.suspense > 0 for one in found),
             block_number=view.block_number,
-            data=[shapes.difference(one, decimals.get(one.asset, DECIMALS)) for one in found],
+            data=[shapes.difference(one, decimals.get(one.asset, MUSD_DECIMALS)) for one in found],
             unexplained=[shapes.unexplained(row) for row in rows],
             earlier=await earlier(conn, services),
         )

@@ -6,10 +6,9 @@ from typing import Any
 from kit.clock import rfc3339
 from kit.http.routes import Document
 from kit.money import format_units
-from treasury.policy.model import DECIMALS, AssetPolicy, PayoutLimits
+from treasury.assets import GWEI_DECIMALS, MUSD_DECIMALS
+from treasury.policy.model import AssetPolicy, PayoutLimits
 from treasury.policy.table import Version
-
-_GWEI_DECIMALS = 9
 
 
 class Limits(Document):
@@ -88,7 +87,7 @@ def _asset(asset: AssetPolicy) -> AssetLimits:
 
 
 def _payouts(limits: PayoutLimits) -> Limits:
-    return Limits(**{name: format_units(amount, DECIMALS) for name, amount in asdict(limits).items()})
+    return Limits(**{name: format_units(amount, MUSD_DECIMALS) for name, amount in asdict(limits).items()})
 
 
 def version(row: Version) -> VersionAnswer:
@@ -106,7 +105,7 @@ def version(row: Version) -> VersionAnswer:
         payouts=_payouts(policy.payouts),
         approval_expires_hours=policy.approval_expires_hours,
         every_minutes=policy.every_minutes,
-        max_fee_gwei=format_units(policy.max_fee, _GWEI_DECIMALS),
+        max_fee_gwei=format_units(policy.max_fee, GWEI_DECIMALS),
         assets=[_asset(asset) for asset in policy.assets.values()],
         token=row.terms.token,
         cold_wallet=None

@@ -12,8 +12,9 @@ from onramp.services import SERVICES
 from onramp.treasury_api import shapes
 from onramp.treasury_api.earlier import earlier
 from treasury import history, inventory
+from treasury.assets import GAS_ASSET, MUSD_DECIMALS
 from treasury.payouts import service as payouts
-from treasury.policy.model import GAS_ASSET, AssetPolicy
+from treasury.policy.model import AssetPolicy
 from treasury.sweeps import service as sweeps
 from treasury.transactions import queries
 
@@ -96,7 +97,7 @@ async def read_transaction(request: web.Request) -> web.StreamResponse:
         if row is None:
             raise not_found("transaction")
         sweep = await sweeps.get(conn, row.operation_id)
-        decimals = shapes.DECIMALS if sweep is None else sweep.decimals
+        decimals = MUSD_DECIMALS if sweep is None else sweep.decimals
         return reply(shapes.transaction(row, await history.of(conn, row.id), decimals))
 
 

@@ -10,6 +10,7 @@ from kit.clock import rfc3339
 from kit.http.routes import Document
 from kit.money import format_units
 from onramp.treasury_api.ledger_shapes import AccountsAnswer
+from treasury.assets import MUSD_DECIMALS
 from treasury.history import HistoryEntry
 from treasury.inventory import Available
 from treasury.payouts.table import Payout
@@ -18,8 +19,6 @@ from treasury.status import Status
 from treasury.sweeps.table import Sweep
 from treasury.transactions.table import Transaction
 
-DECIMALS: Final = 18
-"""Of MUSD and of the gas token, BTC."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR: Final = re.compile(r"([0-9]{1,17})\.([a-z]{3}_[A-Za-z0-9]{1,60})", re.ASCII)
 
@@ -182,7 +181,7 @@ def payout(row: Payout, entries: list[HistoryEntry]) -> PayoutAnswer:
         id=row.id,
         session_id=row.session_id,
         asset=row.asset,
-        amount=format_units(row.amount, DECIMALS),
+        amount=format_units(row.amount, MUSD_DECIMALS),
         to=row.to,
         status=row.status,
         reason=row.reason,
@@ -219,7 +218,7 @@ def sweep(row: Sweep, entries: list[HistoryEntry]) -> SweepAnswer:
     )
 
 
-def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = DECIMALS) -> TransactionAnswer:
+def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = MUSD_DECIMALS) -> TransactionAnswer:
     """One transaction with its signatures; `decimals` of what it moves."""
     return TransactionAnswer(
         id=row.id,

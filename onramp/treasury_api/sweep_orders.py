@@ -14,6 +14,7 @@ from onramp.treasury_api import order_shapes, shapes
 from onramp.treasury_api.ordering import Told, carry_out, refused
 from onramp.treasury_api.routes import BASE, gas_last, id_of
 from treasury import history
+from treasury.assets import MUSD_DECIMALS
 from treasury.cold.identity import Verified
 from treasury.pause import service as pause
 from treasury.sweeps import deciding
@@ -79,7 +80,7 @@ async def read_plan(request: web.Request) -> web.StreamResponse:
 
 async def _units(conn: AsyncConnection, services: Services, order: order_shapes.SweepOrder) -> int | None:
     known = {} if services.policy is None else await services.policy.decimals(conn)
-    return order.units(known.get(order.asset, shapes.DECIMALS))
+    return order.units(known.get(order.asset, MUSD_DECIMALS))
 
 
 async def propose(request: web.Request) -> web.StreamResponse:

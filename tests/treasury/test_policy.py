@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
 from tests.treasury.world import BUYER
+from treasury.assets import NATIVE_AS_TOKEN
 from treasury.cold.identity import ColdPin
 from treasury.policy import service
 from treasury.policy.machine import Loosening, Terms, Tightening, Unchanged, compare
-from treasury.policy.model import NATIVE_AS_TOKEN, AssetPolicy, SweepLimits
+from treasury.policy.model import AssetPolicy, SweepLimits
 from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, plan
 from treasury.policy.reading import DEVELOPMENT, PolicyError, fit_session_max, parse
 from treasury.policy.stored import dump, load

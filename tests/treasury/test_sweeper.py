@@ -9,11 +9,11 @@ from kit.problems import Problem
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import World
 from treasury import inventory
+from treasury.assets import NATIVE
 from treasury.status import Status
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
 from treasury.sweeps.ordering import Plan
-from treasury.sweeps.table import NATIVE
 
 
 class Excess:

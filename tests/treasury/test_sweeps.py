@@ -12,6 +12,7 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
 from tests.treasury.world import BUYER, Crash, World
 from treasury import history, inventory
+from treasury.assets import NATIVE
 from treasury.ledger import service as ledger
 from treasury.ledger.machine import HOT, Account
 from treasury.policy.model import AssetPolicy, SweepLimits
@@ -20,7 +21,7 @@ from treasury.status import Status
 from treasury.sweeps import deciding
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
-from treasury.sweeps.table import NATIVE, Sweep
+from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 
 

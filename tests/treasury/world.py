@@ -12,6 +12,7 @@ from chain.types import Address, to_checksum
 from kit.database import Database
 from kit.ids import RandomIds
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain, KeySigner, StripeWord, TestClock
+from treasury.assets import NATIVE
 from treasury.cold.identity import ColdPin, Unverified, Verified
 from treasury.inventory import Available
 from treasury.payouts import service as payouts
@@ -25,7 +26,7 @@ from treasury.sweeps import deciding
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
 from treasury.sweeps.ordering import Orders, Planner
-from treasury.sweeps.table import NATIVE, Sweep
+from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import queries
 from treasury.transactions.table import Transaction

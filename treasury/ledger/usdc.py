@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.problems import Problem
+from treasury.assets import USDC
 from treasury.ledger import service
 from treasury.ledger.machine import Account
 from treasury.ledger.table import Posting, ledger
-
-USDC: Final = "USDC"
-USDC_DECIMALS: Final = 6
 
 
 async def owe(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> bool:

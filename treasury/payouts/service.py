@@ -13,6 +13,7 @@ from kit.columns import among
 from kit.ids import Ids
 from kit.store import insert_or_nothing
 from treasury import history
+from treasury.assets import MUSD
 from treasury.ledger import service as ledger
 from treasury.ledger import usdc as usdc_books
 from treasury.moving import apply
@@ -36,7 +37,7 @@ async def owe(
     wallet: str,
     now: datetime,
     ids: Ids,
-    asset: str = "MUSD",
+    asset: str = MUSD,
     by: str = BY,
     usdc: int | None = None,
 ) -> str:

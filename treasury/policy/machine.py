@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from treasury.assets import MUSD
 from treasury.cold.identity import ColdPin
 from treasury.policy.model import AssetPolicy, Policy
 
@@ -101,7 +102,7 @@ def _assets(old: Mapping[str, AssetPolicy], new: Mapping[str, AssetPolicy]) -> l
         if asset.floor < before.floor:
             loosened.append(f"{where}.floor")
         loosened += [f"{where}.{name}" for name in ("target", "ceiling") if _above(*_both(asset, before, name))]
-        loosened += _rising(f"{where}.sweeps" if symbol != "MUSD" else "sweeps", before.sweeps, asset.sweeps)
+        loosened += _rising(f"{where}.sweeps" if symbol != MUSD else "sweeps", before.sweeps, asset.sweeps)
     return loosened + [f"assets.{symbol}.ceiling" for symbol in old if symbol not in new and old[symbol].ceiling]
 
 

@@ -2,17 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from chain.types import ZERO_ADDRESS, Address, to_checksum
-
-MUSD: Final = "MUSD"
-GAS_ASSET: Final = "BTC"
-NATIVE: Final[Address] = ZERO_ADDRESS
-NATIVE_AS_TOKEN: Final[Address] = to_checksum("0x7b7c000000000000000000000000000000000000")
-"""Mezo's precompile that shows the native balance as an ERC-20 (mezod, precompile/btctoken): the same coins again."""
-DECIMALS: Final = 18
-"""Of MUSD and of BTC on Mezo."""
+from chain.types import Address
 
 
 @dataclass(frozen=True, slots=True)

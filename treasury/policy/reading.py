@@ -7,17 +7,8 @@ from typing import Any, Final
 
 from chain.types import Address, to_checksum
 from kit.money import parse_units
-from treasury.policy.model import (
-    DECIMALS,
-    GAS_ASSET,
-    MUSD,
-    NATIVE,
-    NATIVE_AS_TOKEN,
-    AssetPolicy,
-    PayoutLimits,
-    Policy,
-    SweepLimits,
-)
+from treasury.assets import GAS_ASSET, GAS_DECIMALS, GWEI_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE, NATIVE_AS_TOKEN
+from treasury.policy.model import AssetPolicy, PayoutLimits, Policy, SweepLimits
 
 DEVELOPMENT: Final = """\
 [payouts]
@@ -47,7 +38,6 @@ _TABLE: Final = re.compile(r"\s*\[([^\[\]]+)\]")
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9.]{1,16}", re.ASCII)
 _LIMITS: Final = ("approval_above", "max_per_transaction", "max_per_day")
 _SWEEP_LIMITS: Final = (*_LIMITS, "min")
-_GWEI_DECIMALS: Final = 9
 MOST_DECIMALS: Final = 36
 
 
@@ -116,7 +106,7 @@ class _Reader:
         assets = self._assets(limits)
         fees = self._table("fees")
         self._unknown("fees", fees, {"max_fee_gwei"})
-        max_fee = self._amount("fees", fees, "max_fee_gwei", _GWEI_DECIMALS)
+        max_fee = self._amount("fees", fees, "max_fee_gwei", GWEI_DECIMALS)
         if not max_fee and not self.problems:
             self._say("fees.max_fee_gwei", "must be above zero: nothing could be signed")
         return None if self.problems else Policy(payouts, hours, minutes, assets, max_fee)
@@ -178,8 +168,10 @@ class _Reader:
             self._say(f"{where}.min", f"is above {where}.max_per_transaction")
 
     def _token(self, symbol: str, table: Mapping[str, Any]) -> tuple[Address, int]:
-        if symbol in {MUSD, GAS_ASSET}:
-            return (self._musd if symbol == MUSD else NATIVE), DECIMALS
+        if symbol == MUSD:
+            return self._musd, MUSD_DECIMALS
+        if symbol == GAS_ASSET:
+            return NATIVE, GAS_DECIMALS
         where = f"assets.{symbol}"
         decimals = self._whole(where, table, "decimals", 0, MOST_DECIMALS)
         try:
@@ -199,7 +191,7 @@ class _Reader:
         self._say(name, "is missing: a table is expected" if table is None else "must be a table")
         return {}
 
-    def _amount(self, where: str, table: Mapping[str, Any], name: str, decimals: int = DECIMALS) -> int:
+    def _amount(self, where: str, table: Mapping[str, Any], name: str, decimals: int = MUSD_DECIMALS) -> int:
         value = table.get(name)
         if not isinstance(value, str):
             if where not in self._absent:
@@ -232,7 +224,7 @@ class _Reader:
 
 def fit_session_max(policy: Policy, session_max_minor: int) -> list[str]:
     """Why a start with this SESSION_MAX_AMOUNT (hundredths) is refused; empty where it fits."""
-    most = session_max_minor * 10 ** (DECIMALS - 2)
+    most = session_max_minor * 10 ** (MUSD_DECIMALS - 2)
     problems = []
     if most > policy.payouts.max_per_transaction:
         problems.append("SESSION_MAX_AMOUNT is above payouts.max_per_transaction of the policy")

@@ -12,12 +12,13 @@ from kit.columns import among
 from kit.money import format_units
 from kit.problems import Problem
 from treasury import inventory
+from treasury.assets import GAS_ASSET, MUSD, MUSD_DECIMALS
 from treasury.cold.identity import ColdPin
 from treasury.payouts import service as payouts_service
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.policy import planner, service
-from treasury.policy.model import DECIMALS, GAS_ASSET, MUSD, AssetPolicy, PayoutLimits
+from treasury.policy.model import AssetPolicy, PayoutLimits
 from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot
 from treasury.policy.table import Version
 from treasury.ports import WalletView
@@ -56,10 +57,10 @@ def _above(limits: PayoutLimits, amount: int, paid: int) -> str | None:
     for name in ("approval_above", "max_per_transaction"):
         most = getattr(limits, name)
         if amount > most:
-            return f"payouts.{name}: it is above {format_units(most, DECIMALS)} MUSD"
+            return f"payouts.{name}: it is above {format_units(most, MUSD_DECIMALS)} MUSD"
     if paid > limits.max_per_day:
         most = limits.max_per_day
-        return f"payouts.max_per_day: the last 24 hours would take more than {format_units(most, DECIMALS)} MUSD"
+        return f"payouts.max_per_day: the last 24 hours would take more than {format_units(most, MUSD_DECIMALS)} MUSD"
     return None
 
 

@@ -8,6 +8,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.ids import Ids
 from kit.logs import get_logger
+from treasury.assets import GWEI, MUSD
 from treasury.cold.service import ColdWallet
 from treasury.leader import Leader
 from treasury.metrics import TreasuryMetrics
@@ -19,7 +20,6 @@ log = get_logger("treasury.sender")
 CHECKPOINTS = ("claimed", "checked", "nonce_taken", "signed", "stored", "broadcast", "mined", "final")
 """The steps of a payout, each named as it is made; a crash test dies at each of them."""
 
-GWEI = 10**9
 _REMEMBERED = 1_000
 
 
@@ -30,7 +30,7 @@ class SenderConfig:
     chain_id: int
     wallet: Address
     token: Address
-    asset: str = "MUSD"
+    asset: str = MUSD
     gas_limit: int = 80_000
     """A transfer to a new holder takes 52,000. Mezo charges at least half the limit, so a generous one costs money."""
     max_fee: int = 50 * GWEI

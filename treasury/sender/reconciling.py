@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from treasury.inventory import GAS_ASSET
+from treasury.assets import GAS_ASSET
 from treasury.ledger import service, usdc
 from treasury.ledger.machine import Account
 from treasury.ports import WalletView

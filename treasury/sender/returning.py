@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from treasury.assets import NATIVE
 from treasury.payouts.machine import Fact
 from treasury.ports import WalletView
 from treasury.sender import operations
@@ -16,7 +17,6 @@ from treasury.sender.desk import Desk, log
 from treasury.sender.intents import nothing
 from treasury.sender.operations import NO_OPERATION
 from treasury.sender.signing import Signing
-from treasury.sweeps.table import NATIVE
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact as TransactionFact
 from treasury.transactions.table import Transaction

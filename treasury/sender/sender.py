@@ -10,6 +10,7 @@ from kit.database import Database
 from kit.ids import Ids
 from kit.problems import Problem
 from treasury import inventory
+from treasury.assets import GAS_ASSET
 from treasury.cold.service import ColdWallet
 from treasury.leader import Leader, LeadershipLost
 from treasury.metrics import TreasuryMetrics
@@ -225,7 +226,7 @@ class Sender:
         if view == self._written and not desk.pace.due("lease", config.lease_seconds / 3):
             return
         self._written = view
-        await self._write_down({config.asset: view.token, inventory.GAS_ASSET: view.native}, view)
+        await self._write_down({config.asset: view.token, GAS_ASSET: view.native}, view)
         desk.metrics.nonce(view.nonce)
         if not desk.pace.due("balances", _STATUS_SECONDS / 3):
             return
@@ -235,7 +236,7 @@ class Sender:
         await self._write_down(others, view)
         decimals = {asset.symbol: asset.decimals for asset in listed}
         async with desk.database.read() as conn:
-            for asset in (config.asset, inventory.GAS_ASSET, *others):
+            for asset in (config.asset, GAS_ASSET, *others):
                 held = await inventory.available(conn, config.wallet, asset)
                 desk.metrics.balance(asset, held, decimals.get(asset, 18))
         for asset_policy in listed:

@@ -1,6 +1,7 @@
 """What can speak against a sweep, asked before it gets a nonce; the last of them is the cold wallet's own proof."""
 
 from chain.erc20 import encode_transfer
+from treasury.assets import NATIVE
 from treasury.cold.identity import Unverified
 from treasury.cold.service import fresh
 from treasury.ports import FeeQuote, WalletView
@@ -9,7 +10,7 @@ from treasury.sender.desk import Desk
 from treasury.sender.holding import Ready, hold
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind, Reason
-from treasury.sweeps.table import NATIVE, Sweep
+from treasury.sweeps.table import Sweep
 
 
 class Sweeping:

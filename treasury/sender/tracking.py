@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
+from treasury.assets import NATIVE
 from treasury.moving import Change
 from treasury.payouts.machine import Fact as OperationFact
 from treasury.payouts.machine import Reason
@@ -19,7 +20,6 @@ from treasury.sender.desk import Desk, log
 from treasury.sender.operations import kind_of
 from treasury.sender.replacement import Replacement
 from treasury.status import Status
-from treasury.sweeps.table import NATIVE
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
 from treasury.transactions.table import Attempt, Transaction

@@ -14,10 +14,11 @@ from kit.ids import Ids
 from kit.problems import Problem, not_found
 from kit.store import insert_or_nothing
 from treasury import history
+from treasury.assets import NATIVE
 from treasury.moving import apply
 from treasury.status import IN_FLIGHT, Moved, Same, Status
 from treasury.sweeps.machine import COMES_BACK, MOVES, Fact, Kind
-from treasury.sweeps.table import NATIVE, Sweep, sweeps, to_sweep
+from treasury.sweeps.table import Sweep, sweeps, to_sweep
 
 BY = "treasury"
 SWEEPER = "sweeper"

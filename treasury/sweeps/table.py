@@ -10,14 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from chain.types import ZERO_ADDRESS, Address
 from kit.columns import Uint256, UtcDateTime
 from kit.database import metadata
 from treasury.status import Status
 from treasury.sweeps.machine import Kind
-
-NATIVE: Address = ZERO_ADDRESS
-"""Stands for the gas token where a token's address is asked for."""
 
 sweeps = sa.Table(
     "treasury_sweeps",

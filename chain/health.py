@@ -99,24 +99,24 @@ def health_of(node: Node, best: int | None) -> Health:
 
 
 def status_of(node: Node, best: int | None) -> NodeStatus:
-    """Everything, beside the `best` head of any node."""
+    """How a node stands now; `best` is the newest block of any node."""
     return NodeStatus(
-        node.name,
-        node.operator,
-        node.spectrum,
-        node.state,
-        node.head,
-        node.set_aside,
-        node.dissent.methods,
-        node.rest.last_error,
-        health_of(node, best),
-        max(best - node.head, 0) if best is not None and node.head is not None else None,
-        node.latency.percentile(50),
-        node.latency.percentile(95),
-        node.requests,
-        dict(node.errors),
-        node.budget.used,
-        node.budget.left,
-        node.retention.holds_from,
-        node.retention.pruned_to,
+        name=node.name,
+        operator=node.operator,
+        spectrum=node.spectrum,
+        state=node.state,
+        head=node.head,
+        set_aside=node.set_aside,
+        contradicts=node.dissent.methods,
+        last_error=node.rest.last_error,
+        health=health_of(node, best),
+        lag=max(best - node.head, 0) if best is not None and node.head is not None else None,
+        p50=node.latency.percentile(50),
+        p95=node.latency.percentile(95),
+        requests=node.requests,
+        errors=dict(node.errors),
+        credits_used=node.budget.used,
+        credits_left=node.budget.left,
+        holds_from=node.retention.holds_from,
+        pruned_to=node.retention.pruned_to,
     )

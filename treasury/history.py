@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.columns import UtcDateTime
 from kit.database import metadata
 from kit.rows import insert_new
+
+BY: Final = "treasury"
+"""Who does what no person ordered."""
 
 history = sa.Table(
     "treasury_history",
@@ -83,7 +87,7 @@ async def record_all(conn: AsyncConnection, lines: Sequence[Line], *, at: dateti
 async def of(conn: AsyncConnection, subject_id: str) -> list[HistoryEntry]:
     """Every line about one payout or transaction, oldest first."""
     rows = await conn.execute(sa.select(history).where(history.c.subject_id == subject_id).order_by(history.c.id))
-    return [HistoryEntry(row["at"], row["from"], row["to"], row["by"], row["note"]) for row in rows.mappings()]
+    return [_entry(row) for row in rows.mappings()]
 
 
 async def of_many(conn: AsyncConnection, subject_ids: Collection[str]) -> dict[str, list[HistoryEntry]]:
@@ -91,5 +95,9 @@ async def of_many(conn: AsyncConnection, subject_ids: Collection[str]) -> dict[s
     found: dict[str, list[HistoryEntry]] = {subject: [] for subject in subject_ids}
     query = sa.select(history).where(history.c.subject_id.in_(list(found))).order_by(history.c.id)
     for row in (await conn.execute(query)).mappings():
-        found[row["subject_id"]].append(HistoryEntry(row["at"], row["from"], row["to"], row["by"], row["note"]))
+        found[row["subject_id"]].append(_entry(row))
     return found
+
+
+def _entry(row: sa.RowMapping) -> HistoryEntry:
+    return HistoryEntry(row["at"], row["from"], row["to"], row["by"], row["note"])

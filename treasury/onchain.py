@@ -9,6 +9,7 @@ from chain.errors import NoAgreement
 from chain.pool import Pool
 from chain.types import Address, hash32, keccak, quantity, to_checksum, to_hex
 from chain.wallet import agreed_transaction, balance_of, estimate_gas, fees, is_unknown, outgoing, read_wallet, spender
+from treasury.assets import NATIVE
 from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView
 from treasury.signers.encoding import encode_signed
 
@@ -65,20 +66,13 @@ class PoolWalletChain:
             return None
         return OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number, _bytes_of(shown, tx.hash))
 
-    async def prove(self, tx_hash: str, to: Address, amount: int) -> Verdict:
-        """Exactly one Transfer of exactly this amount, from the wallet to `to`."""
-        return await prove(self._pool, tx_hash, ExpectedTransfer(self._token, to, amount, self._wallet), self._via)
-
-    async def prove_token(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
-        """The same for another token."""
-        expected = ExpectedTransfer(to_checksum(token), to, amount, self._wallet)
-        return await prove(self._pool, tx_hash, expected, self._via)
-
-    async def prove_native(self, tx_hash: str, to: Address, amount: int) -> Verdict:
-        """The gas token leaves no log: the receipt's success, and the agreed transaction's own words."""
-        return await prove_native(
-            self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount, via=self._via
-        )
+    async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
+        """Exactly one Transfer of exactly this amount; of the gas token, which leaves no log, the transaction's own words."""
+        if token == NATIVE:
+            return await prove_native(
+                self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount, via=self._via
+            )
+        return await prove(self._pool, tx_hash, ExpectedTransfer(token, to, amount, self._wallet), self._via)
 
     async def gone(self, tx_hash: str) -> bool:
         """Nobody knows of it, and two operators say so."""

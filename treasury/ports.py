@@ -84,20 +84,6 @@ class Gate(Protocol):
         """Whether sweeps may be signed; a panic does not ask."""
 
 
-class OpenGate:
-    """Nothing is ever paused."""
-
-    async def payouts_allowed(self, conn: AsyncConnection) -> bool:
-        """Yes."""
-        del conn
-        return True
-
-    async def sweeps_allowed(self, conn: AsyncConnection) -> bool:
-        """Yes."""
-        del conn
-        return True
-
-
 class Rules(Protocol):
     """What the policy says of an operation at the moment it would be signed; each answer is a sentence for people."""
 
@@ -131,57 +117,6 @@ class Rules(Protocol):
         """Let an approved policy count whose time has come; its version. Raises Problem where another process just did."""
 
 
-class NoRules:
-    """No limits: what the sender itself demands is all."""
-
-    async def payouts_above(
-        self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
-    ) -> Sequence[str | None]:
-        """None is ever too much."""
-        del conn, now
-        return [None] * len(payouts)
-
-    async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
-        """The sender's own pin is all."""
-        del conn, sweep
-        return None
-
-    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
-        """None is ever wrong."""
-        del conn, sweep, view, now
-        return None
-
-    async def version(self, conn: AsyncConnection) -> str:
-        """Always the same."""
-        del conn
-        return "none"
-
-    async def max_fee(self, conn: AsyncConnection) -> int | None:
-        """The sender's own."""
-        del conn
-        return None
-
-    async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
-        """Nothing is listed."""
-        del conn
-        return ()
-
-    def listed(self, payout: Payout) -> bool:
-        """Nobody is."""
-        del payout
-        return False
-
-    async def unscreened(self, payouts: Sequence[Payout]) -> Collection[str]:
-        """There is nobody to ask."""
-        del payouts
-        return ()
-
-    async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
-        """There is none."""
-        del conn, now
-        return None
-
-
 class WalletChain(Protocol):
     """The chain as the sender of one wallet sees it; every method may raise `chain.errors.ChainError`."""
 
@@ -200,14 +135,8 @@ class WalletChain(Protocol):
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
         """One mined transaction of the wallet as enough operators agree; None while they do not show it."""
 
-    async def prove(self, tx_hash: str, to: Address, amount: int) -> Verdict:
-        """Whether `tx_hash` moved exactly `amount` from the wallet to `to`."""
-
-    async def prove_token(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
-        """The same for another token than the one that is paid out."""
-
-    async def prove_native(self, tx_hash: str, to: Address, amount: int) -> Verdict:
-        """Whether `tx_hash` moved exactly `amount` of the gas token from the wallet to `to`, and succeeded."""
+    async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
+        """Whether `tx_hash` moved exactly `amount` of `token`, or of the gas token (NATIVE), from the wallet to `to`."""
 
     async def gone(self, tx_hash: str) -> bool:
         """Whether at least two operators know nothing of the transaction, mined or waiting, and nobody knows of it."""

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.errors import ChainError
 from chain.types import Address
 from kit.logs import get_logger
-from kit.store import insert_or_nothing
 from treasury.assets import GAS_ASSET, NATIVE
 from treasury.foreign import service as foreign
 from treasury.ledger import service
@@ -124,25 +123,22 @@ async def post_costs(
     now: datetime,
 ) -> None:
     """Post what these cost, as far as it is known; once, however often it is told."""
-    rows = [
-        {
-            "wallet": wallet,
-            "asset": GAS_ASSET,
-            "kind": "gas",
-            "subject": one.id,
-            "sequence": 0,
-            "from_account": Account.AVAILABLE,
-            "to_account": Account.GAS,
-            "amount": costs[one.id],
-            "block_number": one.block_number,
-            "by": service.BY,
-            "note": "",
-            "at": now,
-        }
+    spent = [
+        service.movement(
+            wallet=wallet,
+            asset=GAS_ASSET,
+            kind="gas",
+            subject=one.id,
+            source=Account.AVAILABLE,
+            target=Account.GAS,
+            amount=cost,
+            block_number=one.block_number,
+            now=now,
+        )
         for one in decided
-        if costs[one.id]
+        if (cost := costs[one.id])
     ]
-    await insert_or_nothing(conn, ledger, rows, ["subject", "asset", "sequence"])
+    await service.post(conn, spent)
 
 
 async def others_at(chain: WalletChain, listed: Sequence[AssetPolicy], token: Address, block: int) -> dict[str, int]:

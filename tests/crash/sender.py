@@ -14,6 +14,7 @@ from kit.clock import SystemClock
 from kit.database import connect
 from kit.ids import RandomIds
 from tests.treasury.fakes import CHAIN_ID, TOKEN, KeySigner, StripeWord
+from tests.treasury.rules import NoRules, Pause
 from tests.treasury.world import Heard
 from treasury.cold.identity import ColdPin
 from treasury.cold.service import PoolColdWallet
@@ -60,6 +61,8 @@ async def run(told: dict[str, Any]) -> None:
         ids=RandomIds(),
         metrics=Heard(),
         checkpoint=checkpoint,
+        gate=Pause(),
+        rules=NoRules(),
         cold=PoolColdWallet(pool, pin, strangers=[signer.address]),
     )
     while True:

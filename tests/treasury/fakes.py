@@ -192,7 +192,11 @@ class FakeChain:
         found = self.mined.get(tx_hash)
         return None if found is None else found.tx
 
-    async def prove(self, tx_hash: str, to: str, amount: int) -> Verdict:
+    async def prove(self, token: str, tx_hash: str, to: str, amount: int) -> Verdict:
+        verdict = self._proof(tx_hash, to, amount)
+        return self._native_proof(verdict, tx_hash, to, amount) if token == ZERO_ADDRESS else verdict
+
+    def _proof(self, tx_hash: str, to: str, amount: int) -> Verdict:
         found = self.mined.get(tx_hash)
         if found is None:
             return Waiting("not_mined")
@@ -206,11 +210,7 @@ class FakeChain:
         transfer = Transfer(TOKEN, WALLET, to, amount, tx_hash, 0, self.block(found.block.number))
         return Proven(transfer, self.head - found.block.number + 1, ("one", "two"), 52_000 * self.fee)
 
-    async def prove_token(self, token: str, tx_hash: str, to: str, amount: int) -> Verdict:
-        return await self.prove(tx_hash, to, amount)
-
-    async def prove_native(self, tx_hash: str, to: str, amount: int) -> Verdict:
-        verdict = await self.prove(tx_hash, to, amount)
+    def _native_proof(self, verdict: Verdict, tx_hash: str, to: str, amount: int) -> Verdict:
         if not isinstance(verdict, Mismatch):
             return verdict
         tx = self.mined[tx_hash].tx

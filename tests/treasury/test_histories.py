@@ -40,7 +40,8 @@ from kit.database import Database
 from kit.problems import Problem
 from tests.treasury.fakes import MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.inline import InlineDatabase
-from tests.treasury.world import Crash, Policy, World
+from tests.treasury.rules import Policy
+from tests.treasury.world import Crash, World
 from treasury import inventory
 from treasury.history import history
 from treasury.ledger import service as ledger

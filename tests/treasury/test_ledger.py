@@ -141,9 +141,10 @@ async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: World)
                 await conn.execute(statement)
     with pytest.raises(DBAPIError):
         async with world.database.write() as conn:
-            await service.post(
-                conn, wallet=WALLET, asset="MUSD", kind="x", subject="x", source=Account.GAS, target=Account.GAS, amount=1, now=world.clock.now()
+            same = service.movement(
+                wallet=WALLET, asset="MUSD", kind="x", subject="x", source=Account.GAS, target=Account.GAS, amount=1, now=world.clock.now()
             )  # fmt: skip
+            await service.post(conn, [same])
     assert (await book(world))[Account.HELD] == 5 * MUSD
 
 

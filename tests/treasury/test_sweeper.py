@@ -29,7 +29,7 @@ class Excess:
         amount = min(wanted, 100 * MUSD) if first else wanted
         return Plan(asset, TOKEN, amount, "excess over ceiling", amount > 400 * MUSD, "1", timedelta(hours=24))
 
-    async def panic(self, conn: AsyncConnection, *, now: datetime) -> list[Plan]:
+    async def panic(self, conn: AsyncConnection) -> list[Plan]:
         both = (("MUSD", TOKEN), ("BTC", NATIVE))
         return [Plan(asset, token, 1, "panic", True, "1", timedelta(hours=24)) for asset, token in both]
 

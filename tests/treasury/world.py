@@ -1,17 +1,17 @@
 """A sender with a fake chain, Stripe's word and a clock around it, and the questions that tests ask of it."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.safe import SafeState
 from chain.types import Address, to_checksum
 from kit.database import Database
 from kit.ids import RandomIds
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain, KeySigner, StripeWord, TestClock
+from tests.treasury.rules import Pause, Policy
 from treasury.assets import NATIVE
 from treasury.cold.identity import ColdPin, Unverified, Verified
 from treasury.inventory import Available
@@ -19,7 +19,7 @@ from treasury.payouts import service as payouts
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.policy.model import AssetPolicy
-from treasury.ports import NoRules, Owed, PaymentProof, Rules, WalletChain, WalletView
+from treasury.ports import Owed, PaymentProof, Rules, WalletChain
 from treasury.sender import Sender, SenderConfig
 from treasury.status import Status
 from treasury.sweeps import deciding
@@ -109,45 +109,6 @@ class Cold:
         if self.reasons:
             return Unverified(self.reasons, self._chain.head)
         return Verified(self._chain.head - self.behind, self.identity, "1.4.1")
-
-
-class Pause:
-    """What people paused, as a test says."""
-
-    def __init__(self) -> None:
-        self.payouts = self.sweeps = False
-
-    async def payouts_allowed(self, conn: AsyncConnection) -> bool:
-        return not self.payouts
-
-    async def sweeps_allowed(self, conn: AsyncConnection) -> bool:
-        return not self.sweeps
-
-
-class Policy(NoRules):
-    """What the policy says, as a test says."""
-
-    def __init__(self) -> None:
-        self.approval_above = 10**30
-        self.objection: str | None = None
-        self.active = "1"
-        self.list: set[str] = set()
-        self.listing: list[AssetPolicy] = []
-
-    async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
-        return self.listing
-
-    async def payouts_above(self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime) -> list[str | None]:
-        return ["payouts.approval_above" if one.amount > self.approval_above else None for one in payouts]
-
-    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
-        return self.objection
-
-    async def version(self, conn: AsyncConnection) -> str:
-        return self.active
-
-    def listed(self, payout: Payout) -> bool:
-        return payout.to in self.list
 
 
 class World:

@@ -4,22 +4,20 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import among
 from kit.store import insert_or_nothing
+from treasury.history import BY
 from treasury.ledger.machine import HOT, Account, account_of, kind_of
 from treasury.ledger.table import Posting, ledger, to_posting
 from treasury.status import Status
 
-BY: Final = "treasury"
 
-
-async def post(
-    conn: AsyncConnection,
+def movement(
     *,
     wallet: str,
     asset: str,
@@ -33,12 +31,12 @@ async def post(
     block_number: int | None = None,
     by: str = BY,
     note: str = "",
-) -> bool:
-    """Move `amount` base units between two accounts; False where this was posted before."""
+) -> dict[str, Any]:
+    """The row of `amount` base units that go from one account to another."""
     if amount <= 0:
         message = "a posting needs an amount above zero"
         raise ValueError(message)
-    row = {
+    return {
         "wallet": wallet,
         "asset": asset,
         "kind": kind,
@@ -52,7 +50,11 @@ async def post(
         "note": note,
         "at": now,
     }
-    return bool(await insert_or_nothing(conn, ledger, [row], ["subject", "asset", "sequence"]))
+
+
+async def post(conn: AsyncConnection, movements: Sequence[dict[str, Any]]) -> int:
+    """Write movements into the ledger; how many of them were not there already."""
+    return len(await insert_or_nothing(conn, ledger, movements, ["subject", "asset", "sequence"]))
 
 
 async def follow(
@@ -75,7 +77,7 @@ async def follow_all(
     rows = (await conn.execute(_standing(table), {"ids": list(row_ids)})).fetchall()
     known = [to_posting(row) for row in (await conn.execute(_LASTS, {"ids": list(row_ids)})).fetchall()]
     lasts = {(posting.subject, posting.asset): posting for posting in known}
-    postings = []
+    movements = []
     for row in rows:
         last = lasts.get((row.id, row.asset))
         at, sequence = (Account.AVAILABLE, 0) if last is None else (last.to_account, last.sequence + 1)
@@ -85,24 +87,23 @@ async def follow_all(
             steps = [(at, Account.AVAILABLE, last.amount), (Account.AVAILABLE, target, row.amount)]
         for source, destination, amount in steps:
             if source is not destination:
-                postings.append(
-                    {
-                        "wallet": row.wallet,
-                        "asset": row.asset,
-                        "kind": kind_of(source, destination),
-                        "subject": row.id,
-                        "sequence": sequence,
-                        "from_account": source,
-                        "to_account": destination,
-                        "amount": amount,
-                        "block_number": row.block_number,
-                        "by": by,
-                        "note": "",
-                        "at": now,
-                    }
+                movements.append(
+                    movement(
+                        wallet=row.wallet,
+                        asset=row.asset,
+                        kind=kind_of(source, destination),
+                        subject=row.id,
+                        sequence=sequence,
+                        source=source,
+                        target=destination,
+                        amount=amount,
+                        block_number=row.block_number,
+                        by=by,
+                        now=now,
+                    )
                 )
                 sequence += 1
-    await insert_or_nothing(conn, ledger, postings, ["subject", "asset", "sequence"])
+    await post(conn, movements)
 
 
 @cache
@@ -172,13 +173,12 @@ async def adjust(
     note: str = "",
 ) -> None:
     """Post what the chain or a person says of the wallet itself, which is the subject unless another is given."""
-    c, subject, posted = ledger.c, subject or wallet, False
+    c, subject, posted = ledger.c, subject or wallet, 0
     query = sa.select(sa.func.max(c.sequence)).where(c.subject == subject, c.asset == asset)
     while not posted:
         # Leader and person may post at once: who comes second finds the number taken, and takes the next.
         last = (await conn.execute(query)).scalar()
-        posted = await post(
-            conn,
+        row = movement(
             wallet=wallet,
             asset=asset,
             kind=kind,
@@ -192,6 +192,7 @@ async def adjust(
             by=by,
             note=note,
         )
+        posted = await post(conn, [row])
 
 
 _ASSETS = sa.select(ledger.c.asset).where(ledger.c.wallet == sa.bindparam("wallet")).distinct().order_by(ledger.c.asset)

@@ -13,10 +13,9 @@ from treasury.ledger.machine import Account
 from treasury.ledger.table import Posting, ledger
 
 
-async def owe(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> bool:
+async def owe(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> None:
     """Stripe owes the settlement address so much USDC for this session; posted once, with its payout."""
-    return await service.post(
-        conn,
+    row = service.movement(
         wallet=wallet,
         asset=USDC,
         kind="receivable",
@@ -26,6 +25,7 @@ async def owe(conn: AsyncConnection, session_id: str, amount: int, *, wallet: st
         amount=amount,
         now=now,
     )
+    await service.post(conn, [row])
 
 
 async def settle(
@@ -59,8 +59,7 @@ async def settle(
     for one in waiting:
         part = min(one.amount, left)
         if part:
-            posted = await service.post(
-                conn,
+            row = service.movement(
                 wallet=one.wallet,
                 asset=USDC,
                 kind="settle_usdc",
@@ -73,7 +72,7 @@ async def settle(
                 by=by,
                 note=tx_hash,
             )
-            if not posted:
+            if not await service.post(conn, [row]):
                 raise Problem(409, "not_possible", "Others settled USDC in this moment; nothing was posted: try again.")
             left -= part
     return await service.select(conn, *cleared)

@@ -14,6 +14,7 @@ from kit.ids import Ids
 from kit.store import insert_or_nothing
 from treasury import history
 from treasury.assets import MUSD
+from treasury.history import BY
 from treasury.ledger import service as ledger
 from treasury.ledger import usdc as usdc_books
 from treasury.moving import apply
@@ -21,7 +22,6 @@ from treasury.payouts.machine import COMES_BACK, MOVES, STOPPED, Fact, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
 from treasury.status import IN_FLIGHT, Moved, Same, Status
 
-BY = "treasury"
 SETTLED = (Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED)
 """Nothing is kept back for a payout in one of these."""
 

@@ -177,7 +177,7 @@ class ActivePolicy:
             raise Problem(409, "policy_refused", f"nothing to sweep: {verdict.purpose}.")
         return self._plan(active, rules, verdict)
 
-    async def panic(self, conn: AsyncConnection, *, now: datetime) -> list[Plan]:
+    async def panic(self, conn: AsyncConnection) -> list[Plan]:
         """Everything of every asset that has a balance: tokens, then the gas token, which pays for them. Raises Problem."""
         active = await self._active(conn)
         self._require_pinned(active)
@@ -186,7 +186,6 @@ class ActivePolicy:
             amount, _ = await inventory.on_chain_of(conn, self._wallet, asset.symbol)
             if amount:
                 plans.append(self._plan(active, asset, Movement(amount, "panic: the hot wallet is emptied", True)))
-        del now
         return plans
 
     async def due(self, conn: AsyncConnection) -> list[str]:

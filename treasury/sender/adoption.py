@@ -222,17 +222,18 @@ class Adoption:
             return False
         if operation.amount != amount and not taken:
             return False
+        # Fees and gas are the chain's business now: it is mined.
         intent = TransferIntent(
-            config.chain_id,
-            config.wallet,
-            tx.nonce,
-            operation.token,
-            to,
-            amount,
-            bytes.fromhex(operation.reference[2:]),
-            0,
-            0,
-            0,
+            chain_id=config.chain_id,
+            wallet=config.wallet,
+            nonce=tx.nonce,
+            token=operation.token,
+            to=to,
+            amount=amount,
+            reference=bytes.fromhex(operation.reference[2:]),
+            gas_limit=0,
+            max_fee=0,
+            priority_fee=0,
         )
         holder = await queries.by_nonce(conn, *desk.key, tx.nonce)
         if holder is not None and holder.operation_id == operation.id and holder.status in IN_FLIGHT:

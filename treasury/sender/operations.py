@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import among
+from treasury.history import BY
 from treasury.moving import Change, apply, apply_all
 from treasury.payouts import service as payouts
 from treasury.payouts.machine import MOVES as PAYOUT_MOVES
@@ -20,7 +21,6 @@ from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 
 Operation = Payout | Sweep
-BY = "treasury"
 NO_OPERATION = "nop_"
 """Begins the operation id of a transaction that only spends a nonce."""
 

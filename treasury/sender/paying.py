@@ -86,7 +86,7 @@ class Paying:
         if nonce is not None and nonce >= view.nonce:
             return False
         for attempt in transaction.attempts:
-            verdict = await chain.prove(attempt.hash, transaction.to, transaction.amount)
+            verdict = await chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
             if isinstance(verdict, Reverted):
                 continue
             if not isinstance(verdict, Waiting) or not await chain.gone(attempt.hash):

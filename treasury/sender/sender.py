@@ -15,7 +15,7 @@ from treasury.cold.service import ColdWallet
 from treasury.leader import Leader, LeadershipLost
 from treasury.metrics import TreasuryMetrics
 from treasury.payouts import service as payouts
-from treasury.ports import Gate, NoRules, OpenGate, PaymentProof, Rules, WalletChain, WalletView
+from treasury.ports import Gate, PaymentProof, Rules, WalletChain, WalletView
 from treasury.reconciliation import others_at
 from treasury.sender.adoption import Adoption, Explained
 from treasury.sender.desk import Alarms, Desk, Pace, SenderConfig, log
@@ -41,10 +41,6 @@ _OPEN = (Status.APPROVED, *IN_FLIGHT)
 """A nonce is given out, and the chain has not had its last word."""
 
 
-def _pass(_name: str) -> None:
-    """Where a crash test would die."""
-
-
 class Sender:
     """The worker `treasury`: one wallet, one leader, one transaction in flight unless configured otherwise."""
 
@@ -61,13 +57,13 @@ class Sender:
         clock: Clock,
         ids: Ids,
         metrics: TreasuryMetrics,
-        checkpoint: Callable[[str], None] = _pass,
-        gate: Gate | None = None,
-        rules: Rules | None = None,
+        gate: Gate,
+        rules: Rules,
+        checkpoint: Callable[[str], None] = lambda _: None,
         cold: ColdWallet | None = None,
         orders: Orders | None = None,
     ) -> None:
-        """Refuses a signer of another wallet. Nothing is asked before the first step."""
+        """Refuses a signer of another wallet. Nothing is asked before the first step; `checkpoint` is told of each of CHECKPOINTS."""
         if signer.address != config.wallet:
             message = f"the signer signs for {signer.address}, the wallet to pay from is {config.wallet}"
             raise ValueError(message)
@@ -76,21 +72,21 @@ class Sender:
             database, chain_id=config.chain_id, wallet=config.wallet, owner=owner, seconds=config.lease_seconds
         )
         self._desk = Desk(
-            config,
-            database,
-            chain,
-            signer,
-            proof,
-            clock,
-            ids,
-            metrics,
-            self._leader,
-            Alarms(metrics),
-            Pace(clock),
-            checkpoint,
-            gate or OpenGate(),
-            rules or NoRules(),
-            cold,
+            config=config,
+            database=database,
+            chain=chain,
+            signer=signer,
+            proof=proof,
+            clock=clock,
+            ids=ids,
+            metrics=metrics,
+            leader=self._leader,
+            alarms=Alarms(metrics),
+            pace=Pace(clock),
+            checkpoint=checkpoint,
+            gate=gate,
+            rules=rules,
+            cold=cold,
         )
         signing = Signing(self._desk)
         self._adoption = Adoption(self._desk)

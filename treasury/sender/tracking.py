@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
-from treasury.assets import NATIVE
 from treasury.moving import Change
 from treasury.payouts.machine import Fact as OperationFact
 from treasury.payouts.machine import Reason
@@ -107,7 +106,8 @@ class Tracking:
         self._desk.pace.wait(f"look:{transaction.id}", self._desk.config.busy_seconds)
         waiting = Waiting("not_mined")
         for attempt in transaction.attempts:
-            verdict = await self._prove(transaction, attempt)
+            # Whichever was signed last, any of them may be the one that was mined.
+            verdict = await self._desk.chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
             if not isinstance(verdict, Waiting):
                 return attempt, verdict
             if waiting.reason not in _WAITS:
@@ -134,14 +134,6 @@ class Tracking:
                 if self._taken[transaction.id] >= self._desk.config.scans_before_unseen:
                     self._desk.alarms.ring("nonce_taken", transaction.id, nonce=transaction.nonce)
         return False
-
-    async def _prove(self, transaction: Transaction, attempt: Attempt) -> Verdict:
-        """All attempts are asked about, whichever was signed last: any of them may be the one that was mined."""
-        chain = self._desk.chain
-        prove = chain.prove_native if transaction.token == NATIVE else chain.prove
-        if transaction.token in {NATIVE, self._desk.config.token}:
-            return await prove(attempt.hash, transaction.to, transaction.amount)
-        return await chain.prove_token(transaction.token, attempt.hash, transaction.to, transaction.amount)
 
     async def rebroadcast(self, signed: Sequence[Transaction]) -> None:
         """Hand the stored bytes to every node, lowest nonce first, but for what was handed out a moment ago."""

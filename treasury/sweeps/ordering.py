@@ -38,8 +38,8 @@ class Planner(Protocol):
         Raises Problem `policy_refused` or `insufficient_available` where there is none.
         """
 
-    async def panic(self, conn: AsyncConnection, *, now: datetime) -> list[Plan]:
-        """Everything of every asset."""
+    async def panic(self, conn: AsyncConnection) -> list[Plan]:
+        """Everything of every asset, tokens before the gas token."""
 
     async def due(self, conn: AsyncConnection) -> list[str]:
         """Assets whose balance is above their ceiling."""
@@ -94,7 +94,7 @@ class Orders:
         identity = proven(verdict).identity
         return [
             await self._propose(conn, plan, Kind.PANIC, identity, by=by, person=person, now=now)
-            for plan in await self.planner.panic(conn, now=now)
+            for plan in await self.planner.panic(conn)
         ]
 
     async def approve(

@@ -15,12 +15,12 @@ from kit.problems import Problem, not_found
 from kit.store import insert_or_nothing
 from treasury import history
 from treasury.assets import NATIVE
+from treasury.history import BY
 from treasury.moving import apply
 from treasury.status import IN_FLIGHT, Moved, Same, Status
 from treasury.sweeps.machine import COMES_BACK, MOVES, Fact, Kind
 from treasury.sweeps.table import Sweep, sweeps, to_sweep
 
-BY = "treasury"
 SWEEPER = "sweeper"
 """Who proposes on schedule: no person, so that any person may approve."""
 

@@ -11,7 +11,7 @@ from chain.types import ZERO_ADDRESS
 from kit.columns import among
 from kit.ids import Ids
 from treasury import history
-from treasury.history import Line
+from treasury.history import BY, Line
 from treasury.moving import Change, apply, apply_all
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed
@@ -19,7 +19,6 @@ from treasury.status import Moved, Same, Status
 from treasury.transactions.machine import MOVES, Fact
 from treasury.transactions.table import Transaction, attempts, transactions
 
-BY = "treasury"
 # Written once: the sender writes in each cycle, and building the text cost more than its run.
 _INSERT = sa.insert(transactions)
 _INSERT_ATTEMPTS = sa.insert(attempts)

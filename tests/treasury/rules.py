@@ -1,0 +1,101 @@
+"""What people paused and what the policy says, as a test says it; without a word of the test nothing is paused or above a limit."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from treasury.payouts.table import Payout
+from treasury.policy.model import AssetPolicy
+from treasury.ports import WalletView
+from treasury.sweeps.table import Sweep
+
+
+class Pause:
+    """What people paused, as a test says."""
+
+    def __init__(self) -> None:
+        self.payouts = self.sweeps = False
+
+    async def payouts_allowed(self, conn: AsyncConnection) -> bool:
+        return not self.payouts
+
+    async def sweeps_allowed(self, conn: AsyncConnection) -> bool:
+        return not self.sweeps
+
+
+class NoRules:
+    """No limits: what the sender itself demands is all."""
+
+    async def payouts_above(
+        self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
+    ) -> Sequence[str | None]:
+        """None is ever too much."""
+        del conn, now
+        return [None] * len(payouts)
+
+    async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
+        """The sender's own pin is all."""
+        del conn, sweep
+        return None
+
+    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
+        """None is ever wrong."""
+        del conn, sweep, view, now
+        return None
+
+    async def version(self, conn: AsyncConnection) -> str:
+        """Always the same."""
+        del conn
+        return "none"
+
+    async def max_fee(self, conn: AsyncConnection) -> int | None:
+        """The sender's own."""
+        del conn
+        return None
+
+    async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
+        """Nothing is listed."""
+        del conn
+        return ()
+
+    def listed(self, payout: Payout) -> bool:
+        """Nobody is."""
+        del payout
+        return False
+
+    async def unscreened(self, payouts: Sequence[Payout]) -> Collection[str]:
+        """There is nobody to ask."""
+        del payouts
+        return ()
+
+    async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
+        """There is none."""
+        del conn, now
+        return None
+
+
+class Policy(NoRules):
+    """What the policy says, as a test says."""
+
+    def __init__(self) -> None:
+        self.approval_above = 10**30
+        self.objection: str | None = None
+        self.active = "1"
+        self.list: set[str] = set()
+        self.listing: list[AssetPolicy] = []
+
+    async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
+        return self.listing
+
+    async def payouts_above(self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime) -> list[str | None]:
+        return ["payouts.approval_above" if one.amount > self.approval_above else None for one in payouts]
+
+    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
+        return self.objection
+
+    async def version(self, conn: AsyncConnection) -> str:
+        return self.active
+
+    def listed(self, payout: Payout) -> bool:
+        return payout.to in self.list

@@ -1,15 +1,16 @@
 """Who is asking, and what that role may. The route table says what each route needs; this says who has it."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from aiohttp import web
 
 from kit.http.routes import Who
 from kit.problems import Problem
 
-Role = Literal["viewer", "operator", "approver", "admin", "wallet"]
-KEY_ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "approver", "admin")
+KeyRole = Literal["viewer", "operator", "approver", "admin"]
+Role = KeyRole | Literal["wallet"]
+KEY_ROLES: Final[tuple[Role, ...]] = get_args(KeyRole)
 """The roles that an API key may have."""
 
 MAY: Final[dict[Who, frozenset[Role]]] = {
@@ -73,10 +74,10 @@ def bearer(request: web.Request) -> str | None:
     return token if scheme.lower() == "bearer" and token.isascii() and 0 < len(token) <= 4096 else None
 
 
-COLUMNS: Final = ("nobody", "wallet", *KEY_ROLES)
-"""Whoever may knock, as the table of routes and roles names them."""
+VISITORS: Final[tuple[str, ...]] = ("nobody", "wallet", *KEY_ROLES)
+"""Whoever may knock: the columns of the table of routes and roles."""
 
 
-def may_enter(who: Who, column: str) -> bool:
-    """Whether a route that is for `who` lets this one in. Stripe and Prometheus prove themselves in the handler."""
-    return who not in MAY or column in MAY[who]
+def may_enter(who: Who, visitor: str) -> bool:
+    """Whether a route that is for `who` lets one of VISITORS in. Stripe and Prometheus prove themselves in the handler."""
+    return who not in MAY or visitor in MAY[who]

@@ -73,6 +73,10 @@ class KeyRing:
         """Every key of the ring, for one purpose; the first makes."""
         return tuple(_derive(key, purpose) for key in self._keys)
 
+    def macs(self, purpose: str, text: str) -> list[str]:
+        """The text's HMAC in hex under every key of the ring, the one to store first: what to look up a stored one by."""
+        return [key.mac(text.encode()).hex() for key in self.all(purpose)]
+
     def first(self, purpose: str) -> DerivedKey:
         """The key that makes."""
         return _derive(self._keys[0], purpose)

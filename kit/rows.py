@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,7 +41,7 @@ async def insert_new_alone(
     return [row[0] for row in await database.alone(text, _payload(table, names, dialect, rows))]
 
 
-async def update_unchanged(database: Database, table: sa.Table, rows: Sequence[dict[str, Any]]) -> list[str]:
+async def update_unchanged_alone(database: Database, table: sa.Table, rows: Sequence[dict[str, Any]]) -> list[str]:
     """Update each row that still has the `id` and `version` it was read with; the ids that were changed. The version goes up by one.
 
     In a transaction of its own, in one round trip.
@@ -50,7 +51,7 @@ async def update_unchanged(database: Database, table: sa.Table, rows: Sequence[d
     return [row[0] for row in await database.alone(text, _payload(table, names, database.engine.dialect, rows))]
 
 
-def keeping(table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str], dialect: Dialect) -> Change:
+def inserting(table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str], dialect: Dialect) -> Change:
     """Insert the rows, none of which may be there already by these columns. All have the same columns."""
     names = tuple(rows[0])
     if dialect.name == "postgresql":
@@ -59,15 +60,8 @@ def keeping(table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[
     return Change(_insert_each(table, names, tuple(conflict)), _values(table, names, dialect, rows), len(rows))
 
 
-async def keep_new(
-    connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str]
-) -> int:
-    """`insert_new` for who wants to know only how many went in."""
-    return await make(connection, keeping(table, rows, conflict, connection.dialect))
-
-
-def raising(table: sa.Table, row: dict[str, Any], column: str, dialect: Dialect) -> Change:
-    """Insert the row, or give the one with its `id` these values, unless that is further in `column`."""
+def upserting(table: sa.Table, row: dict[str, Any], column: str, dialect: Dialect) -> Change:
+    """Insert the row; where its `id` is there already, give that row these values unless it is further in `column`."""
     names = tuple(row)
     moved = ", ".join(f"{name} = excluded.{name}" for name in names if name != "id")
     instead = f"UPDATE SET {moved} WHERE {table.name}.{column} <= excluded.{column}"
@@ -77,7 +71,7 @@ def raising(table: sa.Table, row: dict[str, Any], column: str, dialect: Dialect)
     return Change(_insert_each(table, names, ("id",), instead), _values(table, names, dialect, [row]), None)
 
 
-def changing(table: sa.Table, rows: Sequence[dict[str, Any]], dialect: Dialect) -> Change:
+def updating(table: sa.Table, rows: Sequence[dict[str, Any]], dialect: Dialect) -> Change:
     """Update the rows, each of which must still have the `id` and `version` it was read with. The version goes up by one."""
     names = tuple(rows[0])
     if dialect.name == "postgresql":
@@ -90,9 +84,9 @@ def changing(table: sa.Table, rows: Sequence[dict[str, Any]], dialect: Dialect) 
     return Change(text, _values(table, (*changed, "id", "version"), dialect, rows), len(rows))
 
 
-async def change_unchanged(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
-    """`update_unchanged` in the caller's transaction; how many were changed."""
-    return await make(connection, changing(table, rows, connection.dialect))
+async def update_unchanged(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
+    """The same in the caller's transaction; how many were changed."""
+    return await execute(connection, updating(table, rows, connection.dialect))
 
 
 async def change_where(
@@ -113,7 +107,7 @@ def filling(table: sa.Table, column: str, values: Sequence[tuple[str, str]], dia
     return Change(text, [(value, row_id) for row_id, value in values], len(values))
 
 
-async def make(connection: AsyncConnection, change: Change) -> int:
+async def execute(connection: AsyncConnection, change: Change) -> int:
     """A change in the caller's transaction, whatever it meets; how many rows it changed."""
     if _family(connection) == "postgresql":
         return len(await _run(connection, change.text, change.given))
@@ -233,7 +227,5 @@ def _source(family: Family) -> str:
 def _cells(table: sa.Table, names: tuple[str, ...], family: Family) -> list[str]:
     if family == "sqlite":
         return [f"json_extract(item.value, '$[{place}]')" for place in range(len(names))]
-    from sqlalchemy.dialects import postgresql
-
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
     return [f"CAST(item.value->>{place} AS {table.c[name].type.compile(dialect)})" for place, name in enumerate(names)]

@@ -63,7 +63,7 @@ class Sealer:
         try:
             async with self._database.write() if found else self._database.read() as connection:
                 last = await chain.head(connection)
-                await self._compare(last, await chain.hash_at(connection, self._seen.number))
+                self._require_seen(last, await chain.hash_at(connection, self._seen.number))
                 rows = await chain.unsealed(connection, since=since, limit=BATCH) if found else []
                 head = await chain.extend(connection, self._key, last, rows, self._clock.now())
         except IntegrityError:
@@ -71,7 +71,8 @@ class Sealer:
         self._publish(head, len(rows))
         return len(rows) == BATCH
 
-    async def _compare(self, last: Head, at_seen: str | None) -> None:
+    def _require_seen(self, last: Head, at_seen: str | None) -> None:
+        """Raises ChainMoved where the newest link that this process knows is not in the chain any more."""
         if self._seen == NO_HEAD or (last.number >= self._seen.number and at_seen == self._seen.hash):
             return
         self._metrics.moved.set(1)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kit.auth import COLUMNS, may_enter
+from kit.auth import VISITORS, may_enter
 from kit.http.routes import Route
 
 Schema = Mapping[str, Any]
@@ -94,10 +94,10 @@ def _list(items: list[str]) -> str:
 
 def _doors(routes: Iterable[Route]) -> str:
     """Who may what: a row for each route, a column for each role."""
-    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+    head = "".join(f"<th>{name}</th>" for name in VISITORS)
     rows = "".join(
         f"<tr><td><code>{route.method} {html.escape(route.path)}</code></td>"
-        + "".join(f"<td>{'yes' if may_enter(route.who, name) else ''}</td>" for name in COLUMNS)
+        + "".join(f"<td>{'yes' if may_enter(route.who, name) else ''}</td>" for name in VISITORS)
         + "</tr>"
         for route in routes
     )

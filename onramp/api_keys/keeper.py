@@ -31,7 +31,6 @@ class Keeper:
         """Nothing is asked before the first request."""
         self._database = database
         self._ring = ring
-        self._keys = ring.all("api-keys")
         self._clock = clock
         self._known: dict[str, tuple[Principal, float]] = {}
         self._used: set[str] = set()
@@ -53,7 +52,7 @@ class Keeper:
             return known[0]
         if not token.startswith(PREFIX):
             return None
-        found = await self._find([key.mac(token.encode()).hex() for key in self._keys])
+        found = await self._find(service.hashes(self._ring, token))
         if found is None:
             self._known.pop(token, None)
             return None

@@ -11,7 +11,8 @@ from onramp.api_keys.service import Author
 from onramp.services import SERVICES
 
 
-def _author(request: web.Request) -> Author:
+def author_of(request: web.Request) -> Author:
+    """Whoever asked, as the author of what is changed now."""
     services = request.app[SERVICES]
     return Author(principal_of(request).id, services.clock.now(), services.settings.is_production)
 
@@ -24,7 +25,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     async with services.database.write() as connection:
         key = await service.create(
             connection,
-            _author(request),
+            author_of(request),
             key_id=services.ids.new("key_"),
             secret=secret,
             ring=services.settings.ring,
@@ -57,7 +58,7 @@ async def rotate(request: web.Request) -> web.StreamResponse:
     async with services.database.write() as connection:
         key = await service.rotate(
             connection,
-            _author(request),
+            author_of(request),
             request.match_info["id"],
             secret=secret,
             ring=services.settings.ring,
@@ -71,7 +72,7 @@ async def revoke(request: web.Request) -> web.StreamResponse:
     """Refused here at once, and everywhere within five seconds."""
     services = request.app[SERVICES]
     async with services.database.write() as connection:
-        key = await service.revoke(connection, _author(request), request.match_info["id"])
+        key = await service.revoke(connection, author_of(request), request.match_info["id"])
     services.keys.forget(key.id)
     return reply(shapes.answer(key))
 
@@ -79,7 +80,7 @@ async def revoke(request: web.Request) -> web.StreamResponse:
 async def confirm(request: web.Request) -> web.StreamResponse:
     """End the wait of a new key."""
     async with request.app[SERVICES].database.write() as connection:
-        key = await service.confirm(connection, _author(request), principal_of(request), request.match_info["id"])
+        key = await service.confirm(connection, author_of(request), principal_of(request), request.match_info["id"])
     return reply(shapes.answer(key))
 
 
@@ -92,7 +93,7 @@ async def me(request: web.Request) -> web.StreamResponse:
 async def enrol(request: web.Request) -> web.StreamResponse:
     """Begin a second factor; it is asked for once its first code has come."""
     services = request.app[SERVICES]
-    author = _author(request)
+    author = author_of(request)
     async with services.database.write() as connection:
         secret, uri = await second_factor.enrol(connection, author, author.id, services.settings.ring)
     return reply(shapes.Enrolment(secret=secret, uri=uri), status=201)
@@ -101,7 +102,7 @@ async def enrol(request: web.Request) -> web.StreamResponse:
 async def activate(request: web.Request) -> web.StreamResponse:
     """Take the first code."""
     services = request.app[SERVICES]
-    author, code = _author(request), body_of(request, shapes.FirstCode).code
+    author, code = author_of(request), body_of(request, shapes.FirstCode).code
     async with services.database.write() as connection:
         outcome, key = await second_factor.activate(connection, author, author.id, code, services.settings.ring)
     if outcome != "accepted":

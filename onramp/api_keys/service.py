@@ -1,7 +1,5 @@
 """The verbs of API keys, each in the caller's open transaction, each with its row in the audit trail."""
 
-import base64
-import secrets
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as trail
 from kit.auth import Principal, Role
+from kit.ids import random_secret
 from kit.keyring import KeyRing
 from kit.problems import Problem, not_found
 from kit.store import newest_first
@@ -62,12 +61,12 @@ def same_person(text: str) -> str:
 
 def new_secret() -> str:
     """256 random bits behind a prefix that scanners for leaked secrets can find."""
-    return PREFIX + base64.b32encode(secrets.token_bytes(32)).decode().lower().rstrip("=")
+    return random_secret(PREFIX)
 
 
 def hashes(ring: KeyRing, secret: str) -> list[str]:
     """The keyed hashes under which a secret may be stored, the current one first."""
-    return [key.mac(secret.encode()).hex() for key in ring.all("api-keys")]
+    return ring.macs("api-keys", secret)
 
 
 async def create(

@@ -1,9 +1,10 @@
 """API keys in the shape of the outside. A secret is in the answer that makes it, and nowhere else."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from kit.auth import KeyRole
 from kit.clock import rfc3339
 from kit.http.routes import Document
 from onramp.api_keys.service import ApiKey
@@ -18,7 +19,6 @@ def _label(text: str) -> str:
 
 
 Label = Annotated[str, AfterValidator(_label)]
-KeyRole = Literal["viewer", "operator", "approver", "admin"]
 
 
 class CreateKey(Document):

@@ -6,11 +6,12 @@ prefers. Admins elsewhere use `/api/v1/admin/keys`.
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from kit.auth import KeyRole
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more, settings
 from onramp.cli.remote import Otp, api_base, call
 from onramp.cli.stored import Cursor, Json, Limit, with_database
@@ -20,7 +21,7 @@ keys_app = typer.Typer(
     no_args_is_help=True,
 )
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="key_...")]
-Role = Annotated[Literal["viewer", "operator", "approver", "admin"], typer.Option(help="What it may do.")]
+Role = Annotated[KeyRole, typer.Option(help="What it may do.")]
 Name = Annotated[str, typer.Option(help="What it is for.")]
 Person = Annotated[str, typer.Option(help="Whose it is; by default the name.")]
 

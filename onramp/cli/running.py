@@ -97,20 +97,20 @@ def routes(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON doc
 
     Example: [bold]onramp routes[/bold]
     """
-    from kit.auth import COLUMNS, MAY, may_enter
+    from kit.auth import MAY, VISITORS, may_enter
     from onramp.app import routes as route_table
 
     table = route_table(settings())
     if as_json:
         print_json(
             [
-                {"method": r.method, "path": r.path, "who": [name for name in COLUMNS if may_enter(r.who, name)]}
+                {"method": r.method, "path": r.path, "who": [name for name in VISITORS if may_enter(r.who, name)]}
                 for r in table
             ]
         )
         return
     rows = [
-        (f"{r.method} {r.path}", ", ".join(name for name in COLUMNS if name in MAY[r.who]) if r.who in MAY else r.who)
+        (f"{r.method} {r.path}", ", ".join(name for name in VISITORS if name in MAY[r.who]) if r.who in MAY else r.who)
         for r in table
     ]
     print_table(("route", "lets in"), rows)

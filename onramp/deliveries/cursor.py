@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.rows import make, raising
+from kit.rows import execute, upserting
 from kit.together import Change
 from onramp.deliveries.table import cursors
 
@@ -27,10 +27,10 @@ async def read_to(connection: AsyncConnection, chain_id: int) -> int | None:
 
 async def advance(connection: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
     """Move forward, never back; two readers do no harm."""
-    await make(connection, advancing(chain_id, read_to=read_to, head=head, now=now, dialect=connection.dialect))
+    await execute(connection, advancing(chain_id, read_to=read_to, head=head, now=now, dialect=connection.dialect))
 
 
 def advancing(chain_id: int, *, read_to: int, head: int, now: datetime, dialect: Dialect) -> Change:
     """The same for a transaction of several changes."""
     row = {"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}
-    return raising(cursors, row, "read_to", dialect)
+    return upserting(cursors, row, "read_to", dialect)

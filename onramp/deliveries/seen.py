@@ -9,7 +9,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import BlockRef, Transfer
-from kit.rows import keep_new, keeping
+from kit.rows import inserting
+from kit.store import insert_or_nothing
 from kit.together import Change
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
@@ -31,7 +32,7 @@ def recording(
     rows = _rows(found, chain_id, now)
     for row in rows:
         row["session_id"] = claims.get(row["id"])
-    return keeping(transfers, rows, ["id"], dialect)
+    return inserting(transfers, rows, ["id"], dialect)
 
 
 async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime) -> None:
@@ -39,7 +40,7 @@ async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_i
     rows = _rows(found, chain_id, now)
     for start in range(0, len(rows), 1_000):
         part = {row["id"]: row for row in rows[start : start + 1_000]}
-        if await keep_new(connection, transfers, list(part.values()), ["id"]) == len(part):
+        if len(await insert_or_nothing(connection, transfers, list(part.values()), ["id"])) == len(part):
             continue
         known = (await connection.execute(_KNOWN, {"ids": list(part)})).fetchall()
         for one in known:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer
 from kit.columns import UtcDateTime, among
-from kit.rows import change_unchanged, changing, filling
+from kit.rows import filling, update_unchanged, updating
 from kit.together import Change
 from onramp.deliveries.machine import Arrived, Match, Owed, may_follow
 from onramp.deliveries.table import transfers
@@ -174,7 +174,7 @@ def claiming(matches: Sequence[Match], now: datetime, dialect: Dialect, given: C
     ]
     pairs = [(one.arrived.id, one.owed.id) for one in matches if one.arrived.id not in given]
     # Sessions first, as everywhere: two who claim at once then wait for each other in one order.
-    changes = [changing(sessions, rows, dialect)] if rows else []
+    changes = [updating(sessions, rows, dialect)] if rows else []
     return [*changes, filling(transfers, "session_id", pairs, dialect)] if pairs else changes
 
 
@@ -202,7 +202,7 @@ async def take_sent(connection: AsyncConnection, found: Sequence[Sent], now: dat
         }
         for one in found
     ]
-    return await change_unchanged(connection, sessions, rows)
+    return await update_unchanged(connection, sessions, rows)
 
 
 async def to_prove(connection: AsyncConnection, head: int, limit: int, after: Session | None = None) -> list[Session]:

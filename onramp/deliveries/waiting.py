@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.rows import change_unchanged
+from kit.rows import update_unchanged
 from onramp.deliveries.service import OWED, PAID
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
@@ -70,4 +70,4 @@ async def say_why(connection: AsyncConnection, found: Sequence[tuple[Session, st
         }
         for session, reason in found
     ]
-    await change_unchanged(connection, sessions, rows)
+    await update_unchanged(connection, sessions, rows)

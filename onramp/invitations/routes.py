@@ -4,19 +4,13 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from kit.auth import principal_of
 from kit.http.routes import Route, body_of, query_of, reply
 from onramp.api_keys import service as keys
 from onramp.api_keys import shapes as key_shapes
-from onramp.api_keys.service import Author
+from onramp.api_keys.routes import author_of
 from onramp.invitations import page, service, shapes
 from onramp.services import SERVICES
 from onramp.settings import Settings
-
-
-def _author(request: web.Request) -> Author:
-    services = request.app[SERVICES]
-    return Author(principal_of(request).id, services.clock.now(), services.settings.is_production)
 
 
 def base_of(settings: Settings, asked: str) -> str:
@@ -27,7 +21,7 @@ def base_of(settings: Settings, asked: str) -> str:
 
 async def invite(request: web.Request) -> web.StreamResponse:
     """Make a link; it is in this answer and nowhere else."""
-    services, author = request.app[SERVICES], _author(request)
+    services, author = request.app[SERVICES], author_of(request)
     body = body_of(request, shapes.CreateInvitation)
     token = service.new_token()
     async with services.database.write() as connection:
@@ -56,7 +50,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Close an invitation."""
-    author = _author(request)
+    author = author_of(request)
     async with request.app[SERVICES].database.write() as connection:
         item = await service.withdraw(connection, author, request.match_info["id"])
     return reply(shapes.answer(item, author.now))

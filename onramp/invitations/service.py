@@ -1,7 +1,5 @@
 """The verbs of invitations, each in the caller's open transaction, each with its row in the audit trail."""
 
-import base64
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as trail
 from kit.auth import Role
+from kit.ids import random_secret
 from kit.keyring import KeyRing
 from kit.problems import Problem, not_found
 from kit.store import newest_first
@@ -46,7 +45,7 @@ class Invitation:
 
 def new_token() -> str:
     """256 random bits, behind a prefix that logs know to leave out."""
-    return PREFIX + base64.b32encode(secrets.token_bytes(32)).decode().lower().rstrip("=")
+    return random_secret(PREFIX)
 
 
 async def invite(
@@ -66,7 +65,7 @@ async def invite(
     await connection.execute(
         sa.insert(invitations).values(
             id=invitation_id,
-            token_hash=_hashes(ring, token)[0],
+            token_hash=ring.macs(PURPOSE, token)[0],
             role=role,
             name=name,
             person=person,
@@ -95,7 +94,7 @@ async def accept(
     In production a key that may move money still waits, as every new one does: the link may have been read on its way.
     """
     usable = sa.and_(
-        invitations.c.token_hash.in_(_hashes(ring, token)),
+        invitations.c.token_hash.in_(ring.macs(PURPOSE, token)),
         invitations.c.closed_at.is_(None),
         invitations.c.expires_at > now,
     )
@@ -140,10 +139,6 @@ async def newest(connection: AsyncConnection, *, limit: int, before: str | None 
     """Invitations, the newest first; those older than `before` where given."""
     query = newest_first(sa.select(invitations), invitations.c.created_at, invitations.c.id, before).limit(limit)
     return [_invitation(row) for row in await connection.execute(query)]
-
-
-def _hashes(ring: KeyRing, token: str) -> list[str]:
-    return [key.mac(token.encode()).hex() for key in ring.all(PURPOSE)]
 
 
 def _invitation(row: Any) -> Invitation:

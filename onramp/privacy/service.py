@@ -114,7 +114,7 @@ def _sealed(ring: KeyRing, session_id: str, email: str) -> dict[str, Any]:
 
 
 def _digests(ring: KeyRing, email: str) -> list[str]:
-    return [key.mac(email.strip().lower().encode()).hex() for key in ring.all(_DIGEST)]
+    return ring.macs(_DIGEST, email.strip().lower())
 
 
 def _sessions_of(wallet: str) -> "sa.Select[Any]":

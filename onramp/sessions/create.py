@@ -19,7 +19,7 @@ from kit.keyring import KeyRing
 from kit.logs import get_logger
 from kit.money import format_units
 from kit.problems import Problem
-from kit.rows import update_unchanged
+from kit.rows import update_unchanged_alone
 from kit.sealed import SealError
 from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
@@ -140,7 +140,7 @@ class Creator:
             }
             for session in made
         ]
-        changed = set(await update_unchanged(self.database, sessions, rows))
+        changed = set(await update_unchanged_alone(self.database, sessions, rows))
         return [session.id in changed for session in made]
 
     async def finish_broken_off(self, session: Session) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kit.database import Database
-from kit.rows import keeping, raising
+from kit.rows import inserting, upserting
 from kit.together import Change, together
 from onramp.deliveries.table import cursors
 from onramp.login.table import login_nonces
@@ -17,12 +17,12 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 def nonces(database: Database, *names: str) -> Change:
     rows = [{"id": name, "address": "a", "origin": "o", "expires_at": NOW} for name in names]
-    return keeping(login_nonces, rows, ["id"], database.engine.dialect)
+    return inserting(login_nonces, rows, ["id"], database.engine.dialect)
 
 
 def cursor(database: Database, read_to: int) -> Change:
     row = {"id": "1", "read_to": read_to, "head": read_to, "updated_at": NOW}
-    return raising(cursors, row, "read_to", database.engine.dialect)
+    return upserting(cursors, row, "read_to", database.engine.dialect)
 
 
 async def test_one_row_that_is_not_as_expected_undoes_all_of_it(database: Database) -> None:

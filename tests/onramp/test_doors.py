@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from kit.auth import COLUMNS, KEY_ROLES, MAY, may_enter
+from kit.auth import KEY_ROLES, MAY, VISITORS, may_enter
 from kit.clock import SystemClock
 from kit.database import Database
 from kit.http.routes import Route
@@ -119,14 +119,14 @@ async def test_the_documentation_shows_the_table_that_serves(service: Any) -> No
     async with service.http.get(f"{service.api}/docs") as answer:
         text = await answer.text()
     for route in TABLE:
-        cells = "".join(f"<td>{'yes' if may_enter(route.who, name) else ''}</td>" for name in COLUMNS)
+        cells = "".join(f"<td>{'yes' if may_enter(route.who, name) else ''}</td>" for name in VISITORS)
         assert f"<tr><td><code>{route.method} {route.path}</code></td>{cells}</tr>" in text
 
 
 def test_the_command_shows_the_table_that_serves() -> None:
     shown = CliRunner().invoke(app, ["routes", "--json"])
     assert json.loads(shown.stdout) == [
-        {"method": route.method, "path": route.path, "who": [name for name in COLUMNS if may_enter(route.who, name)]}
+        {"method": route.method, "path": route.path, "who": [name for name in VISITORS if may_enter(route.who, name)]}
         for route in TABLE
     ]
     for_people = CliRunner().invoke(app, ["routes"]).stdout

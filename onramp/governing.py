@@ -15,7 +15,6 @@ from onramp.screening.listing import Screening
 from onramp.sessions import allowance, inventory
 from onramp.sessions.rules import SessionRules
 from onramp.settings import Settings
-from treasury.cold.identity import ColdPin
 from treasury.payouts.table import Payout
 from treasury.policy import reading, service
 from treasury.policy.machine import State, Terms
@@ -49,14 +48,9 @@ def read_policy(settings: Settings, rules: SessionRules) -> Policy:
     return policy
 
 
-def pin_of(settings: Settings) -> ColdPin | None:
-    """The cold wallet of the environment."""
-    return settings.cold_pin(settings.CHAIN_ID)
-
-
 def terms_of(settings: Settings, rules: SessionRules) -> Terms:
     """What file and environment propose. Raises PolicyError."""
-    return Terms(read_policy(settings, rules), rules.token, pin_of(settings))
+    return Terms(read_policy(settings, rules), rules.token, settings.cold_pin(settings.CHAIN_ID))
 
 
 async def propose(
@@ -92,7 +86,7 @@ def active_policy(settings: Settings, rules: SessionRules, wallet: str, screenin
     return ActivePolicy(
         chain_id=rules.chain_id,
         wallet=wallet,
-        cold=pin_of(settings),
+        cold=settings.cold_pin(settings.CHAIN_ID),
         promised=inventory.processing,
         refused=screening,
         ask=screening.ask,

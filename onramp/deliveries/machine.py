@@ -17,11 +17,6 @@ MOVES: Final[dict[str, frozenset[str]]] = {
 back to `awaiting` when the transaction is gone; a `mismatch` is left when the transfer that was owed is proved after all."""
 
 
-def may_follow(new: str) -> frozenset[str]:
-    """The states that `new` may be reached from."""
-    return MOVES[new]
-
-
 # Named tuples, as some hundred of each are made for every block.
 class Arrived(NamedTuple):
     """A transfer that no session has claimed; units of the token."""
@@ -56,9 +51,9 @@ class Match(NamedTuple):
     arrived: Arrived
 
 
-def fits(owed: Owed, units: int, tolerance_bps: int) -> bool:
+def fits(owed: int, units: int, tolerance_bps: int) -> bool:
     """These units are what is owed, give or take the tolerance."""
-    return abs(units - owed.units) <= owed.units * tolerance_bps // BASIS_POINTS
+    return abs(units - owed) <= owed * tolerance_bps // BASIS_POINTS
 
 
 def match(owed: Iterable[Owed], arrived: Iterable[Arrived], tolerance_bps: int) -> list[Match]:
@@ -88,10 +83,10 @@ def match(owed: Iterable[Owed], arrived: Iterable[Arrived], tolerance_bps: int) 
 def _choose(session: Owed, waiting: Sequence[Owed], free: Sequence[Arrived], tolerance_bps: int) -> Arrived | None:
     since = [one for one in free if one.block_number > session.from_block]
     for one in since:
-        if fits(session, one.units, tolerance_bps):
+        if fits(session.units, one.units, tolerance_bps):
             return one
     if not since:
         return None
     oldest = since[0]
-    others = any(fits(one, oldest.units, tolerance_bps) for one in waiting if one is not session)
+    others = any(fits(one.units, oldest.units, tolerance_bps) for one in waiting if one is not session)
     return None if others else oldest

@@ -14,6 +14,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
 from onramp.deliveries import seen, service
+from onramp.deliveries.machine import fits
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
 from onramp.sessions.rules import SessionRules
@@ -91,17 +92,15 @@ class Prover:
         )
 
     def expected(self, session: Session) -> ExpectedTransfer:
-        """What the chain must show for it; in observe mode what was seen, where the tolerance allows it.
+        """What the chain must show for it, to the unit; in observe mode what was seen, where the tolerance allows it.
 
         What we owed ourselves counts from whomever: an earlier hot wallet paid it, or a person who settled it with its proof.
         """
-        senders = self._senders if session.mode == "observe" else None
-        expected = service.expected_of(session, self._rules, senders)
-        if session.mode == "observe" and session.received_units is not None:
-            slack = expected.amount * self._rules.observe_tolerance_bps // 10_000
-            if abs(session.received_units - expected.amount) <= slack:
-                expected = service.expected_of_amount(expected, session.received_units)
-        return expected
+        observes = session.mode == "observe"
+        amount, seen_units = session.expected_units or 0, session.received_units
+        if observes and seen_units is not None and fits(amount, seen_units, self._rules.observe_tolerance_bps):
+            amount = seen_units
+        return ExpectedTransfer(self._rules.token, session.wallet_address, amount, self._senders if observes else None)
 
     async def prove_these(self, waiting: Sequence[Session]) -> list[Verdict]:
         """Ask for all together, then settle each by itself."""

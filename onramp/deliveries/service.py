@@ -1,7 +1,7 @@
 """The verbs of a delivery, each inside the caller's transaction."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,15 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.confirm import ExpectedTransfer
 from kit.columns import UtcDateTime, among
 from kit.rows import filling, update_unchanged, updating
 from kit.together import Change
-from onramp.deliveries.machine import Arrived, Match, Owed, may_follow
+from onramp.deliveries.machine import MOVES, Arrived, Match, Owed
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session, from_row
-from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
 from treasury.payouts.table import payouts
 
@@ -239,20 +237,8 @@ async def confirmed_since(connection: AsyncConnection, block: int, limit: int) -
 
 async def move(connection: AsyncConnection, session: Session, status: str, now: datetime, **values: Any) -> bool:
     """Move a delivery, if the machine allows it and nobody changed the session meanwhile."""
-    if session.delivery_status not in may_follow(status):
+    if session.delivery_status not in MOVES[status]:
         return False
     return await sessions_service.change(
         connection, session, now=now, delivery_status=status, delivery_updated_at=now, **values
     )
-
-
-def expected_of(session: Session, rules: SessionRules, senders: frozenset[str] | None) -> ExpectedTransfer:
-    """What the chain must show for this session, to the unit; `senders` None: from anyone."""
-    return ExpectedTransfer(
-        token=rules.token, recipient=session.wallet_address, amount=session.expected_units or 0, sender=senders
-    )
-
-
-def expected_of_amount(expected: ExpectedTransfer, amount: int) -> ExpectedTransfer:
-    """The same expectation with another amount, one that the tolerance allows."""
-    return replace(expected, amount=amount)

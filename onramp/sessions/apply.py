@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,14 +12,11 @@ from kit.money import parse_units
 from onramp.sessions import machine, service
 from onramp.sessions.model import Session, expected_musd
 from onramp.sessions.rules import SessionRules
-from onramp.stripe.port import StripeSession
+from onramp.stripe.port import METADATA_SESSION, StripeSession
 from treasury.assets import USDC_DECIMALS
 from treasury.payouts import service as payouts
 
 log = get_logger(__name__)
-METADATA_SESSION: Final = "onramp_session_id"
-METADATA_WALLET: Final = "onramp_wallet"
-METADATA_FEE: Final = "onramp_fee_bps"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A crash in between leaves an intent that the reconciler finishes with the same k
 meets the same session. Intents and outcomes of buyers who come together share a transaction each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,6 @@ from kit.sealed import SealError
 from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
 from onramp.sessions import service
-from onramp.sessions.apply import METADATA_FEE, METADATA_SESSION, METADATA_WALLET
 from onramp.sessions.intents import Intents
 from onramp.sessions.model import Session
 from onramp.sessions.orders import Order
@@ -32,7 +31,7 @@ from onramp.sessions.rules import STRIPE_KEY_LIFETIME, SessionRules
 from onramp.sessions.table import sessions
 from onramp.stripe import port
 from onramp.stripe.errors import StripeRefused, StripeUnavailable
-from onramp.stripe.port import echo_differences
+from onramp.stripe.port import METADATA_FEE, METADATA_SESSION, METADATA_WALLET, echo_differences
 
 log = get_logger(__name__)
 
@@ -59,20 +58,18 @@ class Creator:
         self._intents = Intents(database, rules, clock, ids, screening, ring)
         self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made)
 
-    async def create(self, order: Order, *, ip: str | None = None) -> tuple[Session, port.StripeSession]:
+    async def create(self, order: Order) -> tuple[Session, port.StripeSession]:
         """The session and Stripe's own, for its creator's eyes. Raises Problem; the same key may always be tried again."""
         session = await self._intents.of(order)
         if session.refusal_code is not None:
             raise refusal(session.refusal_code, session.refusal_detail)
         if session.stripe_session_id is not None:
             return session, await self.stripe.get_session(session.stripe_session_id)
-        return await self.finish(session, email=order.email, ip=ip)
+        return await self.finish(session, email=order.email)
 
-    async def finish(
-        self, session: Session, *, email: str | None, ip: str | None = None
-    ) -> tuple[Session, port.StripeSession]:
+    async def finish(self, session: Session, *, email: str | None) -> tuple[Session, port.StripeSession]:
         """Ask Stripe for the session of this intent and store the outcome; the caller holds the intent's lease."""
-        command = self.command(session, email, ip)
+        command = self.command(session, email)
         try:
             fact = await self._ask(session, command)
         except StripeRefused as refused:
@@ -161,12 +158,13 @@ class Creator:
 
     async def _find_or_make(self, session: Session) -> None:
         """Finish an intent whose request cannot be repeated to the letter: look for what it made, else make it anew."""
-        fact = await self._lookup(session) or await self._make_anew(session, self.command(session, None, None))
-        await self._settle(session, self.command(session, None, None), fact)
+        command = self.command(session, None)
+        fact = await self._lookup(session) or await self._make_anew(session, command)
+        await self._settle(session, command, fact)
 
-    def command(self, session: Session, email: str | None, ip: str | None) -> port.CreateSession:
+    def command(self, session: Session, email: str | None) -> port.CreateSession:
         """What Stripe is asked; the same for every try under one key."""
-        metadata: Mapping[str, str] = {
+        metadata = {
             METADATA_SESSION: session.id,
             METADATA_WALLET: session.wallet_address,
             METADATA_FEE: str(session.fee_bps),
@@ -178,9 +176,8 @@ class Creator:
             source_currency=session.source_currency,
             destination_currency=session.destination_currency,
             destination_network=session.destination_network,
-            metadata=dict(metadata),
+            metadata=metadata,
             email=email,
-            ip=ip,
         )
 
     async def _ask(self, session: Session, command: port.CreateSession) -> port.StripeSession:

@@ -20,9 +20,8 @@ from onramp.privacy import service as privacy
 from onramp.screening.door import require_unlisted
 from onramp.screening.listing import Screening
 from onramp.sessions import allowance, inventory, service
-from onramp.sessions.model import Session, fresh
+from onramp.sessions.model import Session, fresh, intent
 from onramp.sessions.orders import Order
-from onramp.sessions.refresh import intent
 from onramp.sessions.rules import CREATE_LEASE_SECONDS, SessionRules
 from onramp.sessions.table import sessions
 from treasury.pause import service as pause
@@ -101,15 +100,13 @@ class Intents:
         return [fresh(row) if row is not None and row["id"] in stored else None for row in rows]
 
     def _row(self, order: Order, head: int, now: datetime) -> dict[str, Any]:
-        locked = self._rules.settlement_address if self._rules.mode == "payout" else order.wallet
         values = intent(
+            self._rules,
             session_id=self._ids.new("ons_"),
             wallet=order.wallet,
             minor=order.minor,
             currency=order.currency,
-            locked=locked or order.wallet,
             fee_bps=self._rules.fee_bps,
-            rules=self._rules,
             made=now,
             now=now,
         )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
 from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
 
@@ -88,6 +89,42 @@ _PLACES = itemgetter(*(sessions.c.keys().index(name) for name in _FIELDS))
 def from_row(row: sa.Row[Any]) -> Session:
     """Make the value from a whole row of `sessions`, as `sa.select(sessions)` answers it."""
     return Session(**dict(zip(_FIELDS, _PLACES(row), strict=True)))
+
+
+def intent(
+    rules: SessionRules,
+    *,
+    session_id: str,
+    wallet: str,
+    minor: int,
+    currency: str,
+    fee_bps: int,
+    made: datetime,
+    now: datetime,
+) -> dict[str, Any]:
+    """The row of a session, made at `made`, of which Stripe has not heard yet."""
+    locked = rules.settlement_address if rules.mode == "payout" else wallet
+    return {
+        "id": session_id,
+        "version": 1,
+        "wallet_address": wallet,
+        "source_minor": minor,
+        "source_currency": currency,
+        "mode": rules.mode,
+        "fee_bps": fee_bps,
+        "locked_address": locked or wallet,
+        "destination_currency": rules.destination_currency,
+        "destination_network": rules.destination_network,
+        "from_block": 0,
+        "payment_status": "created",
+        "payment_updated_at": now,
+        "delivery_status": "awaiting",
+        "delivery_updated_at": now,
+        "created_at": made,
+        "updated_at": now,
+        "expires_at": made + rules.ttl,
+        "asked_at": now,
+    }
 
 
 _UNSET: Final = dict.fromkeys(_FIELDS) | {

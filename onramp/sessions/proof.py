@@ -4,11 +4,11 @@ from chain.types import to_checksum
 from kit.database import Database
 from kit.problems import Problem
 from onramp.sessions import service
-from onramp.sessions.apply import METADATA_FEE, METADATA_WALLET, delivered_units, not_owed
+from onramp.sessions.apply import delivered_units, not_owed
 from onramp.sessions.model import BASIS_POINTS, expected_musd
 from onramp.sessions.rules import SessionRules
 from onramp.stripe.errors import StripeNotFound
-from onramp.stripe.port import StripeGateway
+from onramp.stripe.port import METADATA_FEE, METADATA_WALLET, StripeGateway
 from treasury.ports import Owed, ProofUnavailable
 
 
@@ -36,9 +36,8 @@ class StripePaymentProof:
         if fact.status != "fulfillment_complete":
             return None
         settlement = self._rules.settlement_address or ""
-        if (fact.wallet_address or "").lower() != settlement.lower() or not_owed(
-            session, fact, self._rules
-        ) is not None:
+        is_ours = (fact.wallet_address or "").lower() == settlement.lower()
+        if not is_ours or not_owed(session, fact, self._rules) is not None:
             return None
         units = delivered_units(fact)
         try:

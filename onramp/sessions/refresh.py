@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from chain.types import to_checksum
 from kit.clock import Clock
 from kit.database import Database
@@ -11,10 +13,10 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
 from onramp.sessions import service
-from onramp.sessions.apply import METADATA_FEE, METADATA_SESSION, METADATA_WALLET, Applied, apply
-from onramp.sessions.model import BASIS_POINTS
+from onramp.sessions.apply import Applied, apply
+from onramp.sessions.model import BASIS_POINTS, Session, intent
 from onramp.sessions.rules import SessionRules
-from onramp.stripe.port import StripeGateway, StripeSession
+from onramp.stripe.port import METADATA_FEE, METADATA_SESSION, METADATA_WALLET, StripeGateway, StripeSession
 
 log = get_logger(__name__)
 _RACES = 5
@@ -50,7 +52,7 @@ class Refresher:
         message = "a session changed under every try to apply Stripe's word; it will be asked again"
         raise RuntimeError(message)
 
-    async def _adopt(self, connection: Any, fact: StripeSession) -> Any:
+    async def _adopt(self, connection: AsyncConnection, fact: StripeSession) -> Session | None:
         """A session that carries our metadata but has no row here: one lost with a backup, or cut off inside create."""
         metadata = fact.metadata or {}
         session_id = metadata.get(METADATA_SESSION, "")
@@ -91,51 +93,13 @@ def rebuilt(fact: StripeSession, rules: SessionRules, now: datetime) -> dict[str
     if not 0 <= fee < BASIS_POINTS:
         return None
     made = datetime.fromtimestamp(fact.created, UTC)
-    locked = rules.settlement_address if rules.mode == "payout" else wallet
     return intent(
+        rules,
         session_id=metadata[METADATA_SESSION],
         wallet=wallet,
         minor=minor,
         currency=fact.source_currency or "usd",
-        locked=locked or wallet,
         fee_bps=fee,
-        rules=rules,
         made=made,
         now=now,
     ) | {"stripe_session_id": fact.id, "payment_status": "initialized", "livemode": fact.livemode}
-
-
-def intent(
-    *,
-    session_id: str,
-    wallet: str,
-    minor: int,
-    currency: str,
-    locked: str,
-    fee_bps: int,
-    rules: SessionRules,
-    made: datetime,
-    now: datetime,
-) -> dict[str, Any]:
-    """The row of a session of which Stripe has not heard yet."""
-    return {
-        "id": session_id,
-        "version": 1,
-        "wallet_address": wallet,
-        "source_minor": minor,
-        "source_currency": currency,
-        "mode": rules.mode,
-        "fee_bps": fee_bps,
-        "locked_address": locked,
-        "destination_currency": rules.destination_currency,
-        "destination_network": rules.destination_network,
-        "from_block": 0,
-        "payment_status": "created",
-        "payment_updated_at": now,
-        "delivery_status": "awaiting",
-        "delivery_updated_at": now,
-        "created_at": made,
-        "updated_at": now,
-        "expires_at": made + rules.ttl,
-        "asked_at": now,
-    }

@@ -65,8 +65,6 @@ class OnrampGateway:
         }
         if command.email is not None:
             params["customer_information"] = {"email": command.email}
-        if command.ip is not None:
-            params["customer_ip_address"] = command.ip
         reply = await self._call("create", SessionReply, "post", SESSIONS, params, idempotency_key=idempotency_key)
         return reply.value()
 

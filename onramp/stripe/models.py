@@ -23,7 +23,6 @@ class _Details(_Reply):
     destination_currencies: list[str] | None = None
     destination_network: str | None = None
     destination_networks: list[str] | None = None
-    transaction_id: str | None = None
 
 
 class SessionReply(_Reply):
@@ -60,7 +59,6 @@ class SessionReply(_Reply):
             destination_currencies=tuple(details.destination_currencies or ()),
             destination_network=details.destination_network,
             destination_networks=tuple(details.destination_networks or ()),
-            transaction_id=details.transaction_id,
         )
 
 

@@ -2,7 +2,12 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+METADATA_SESSION: Final = "onramp_session_id"
+METADATA_WALLET: Final = "onramp_wallet"
+METADATA_FEE: Final = "onramp_fee_bps"
+"""What a session of ours carries at Stripe, where only our key can write it: its id, the buyer's wallet, our fee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,6 @@ class CreateSession:
     destination_network: str
     metadata: Mapping[str, str]
     email: str | None = field(default=None, repr=False)
-    ip: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,6 @@ class StripeSession:
     destination_currencies: tuple[str, ...]
     destination_network: str | None
     destination_networks: tuple[str, ...]
-    transaction_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,6 @@ def echo_differences(command: CreateSession, session: StripeSession) -> list[str
         differences.append("destination_networks")
     if session.source_currency is not None and session.source_currency != command.source_currency:
         differences.append("source_currency")
-    if (session.metadata or {}).get("onramp_session_id") != command.metadata.get("onramp_session_id"):
+    if (session.metadata or {}).get(METADATA_SESSION) != command.session_id:
         differences.append("metadata")
     return differences

@@ -34,10 +34,8 @@ class StripeEvent(NamedTuple):
     id: str
     type: str
     created: int | None
-    livemode: bool
     session_id: str | None
     session_status: str | None
-    account: str | None
 
 
 def verify(
@@ -114,15 +112,12 @@ def parse_event(raw: bytes) -> StripeEvent:
         raise MalformedEvent(message)
     is_session = subject.get("object", _SESSION if "id" in subject else None) == _SESSION
     status = subject.get("status") if is_session else None
-    account = event.get("account")
     return StripeEvent(
         id=_identifier(event.get("id"), "id"),
         type=_text(event.get("type"), "type"),
         created=created,
-        livemode=event.get("livemode") is True,
         session_id=_identifier(subject.get("id"), "data.object.id") if is_session else None,
         session_status=None if status is None else _text(status, "data.object.status"),
-        account=account if isinstance(account, str) else None,
     )
 
 

@@ -25,7 +25,7 @@ from onramp.deliveries.machine import Owed, match
 from onramp.deliveries.matcher import Matcher, arrived_of
 from onramp.deliveries.table import cursors, transfers
 from onramp.server import spare_the_collector
-from onramp.sessions.refresh import intent
+from onramp.sessions.model import intent
 from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
 from onramp.settings import load
@@ -65,7 +65,7 @@ def paid_rows(
     now = SystemClock().now()
     return [
         intent(
-            session_id=f"ons_{number}", wallet=to(number), minor=100, currency="usd", locked=to(number), fee_bps=0,
+            session_id=f"ons_{number}", wallet=to(number), minor=100, currency="usd", fee_bps=0,
             rules=rules, made=now - timedelta(seconds=1), now=now,
         )
         | {"payment_status": "fulfillment_complete", "paid_at": now - timedelta(milliseconds=number), "delivered_units": 10**6, "expected_units": UNIT}

@@ -15,7 +15,7 @@ from kit.database import Database
 from onramp.core import session_rules
 from onramp.deliveries.table import cursors, transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
-from onramp.sessions.refresh import intent
+from onramp.sessions.model import intent
 from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
 from onramp.settings import load
@@ -36,7 +36,7 @@ async def purchase(database: Database, rules: SessionRules, buyer: str, from_blo
     """One, paid, and nothing else in the world."""
     now = LoopClock().now()
     row = intent(
-        session_id="ons_1", wallet=buyer, minor=100, currency="usd", locked=buyer, fee_bps=0, rules=rules,
+        session_id="ons_1", wallet=buyer, minor=100, currency="usd", fee_bps=0, rules=rules,
         made=now - timedelta(seconds=1), now=now,
     ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": OWED, "from_block": from_block}  # fmt: skip
     async with database.write() as connection:

@@ -12,7 +12,7 @@ from kit.database import Database
 from onramp.core import session_rules
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
-from onramp.sessions.refresh import intent
+from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from onramp.settings import load
 from tests.chain.conftest import HandClock
@@ -114,7 +114,7 @@ class Shop:
         """One more, paid."""
         now = self.clock.now()
         row = intent(
-            session_id=f"ons_{number}", wallet=wallet, minor=100, currency="usd", locked=wallet, fee_bps=0, rules=self.rules,
+            session_id=f"ons_{number}", wallet=wallet, minor=100, currency="usd", fee_bps=0, rules=self.rules,
             made=now - timedelta(seconds=1), now=now,
         ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": OWED, "from_block": 50}  # fmt: skip
         async with self.database.write() as connection:

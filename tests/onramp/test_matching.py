@@ -14,7 +14,7 @@ from onramp.deliveries import service
 from onramp.deliveries.machine import Arrived, Owed, match
 from onramp.deliveries.matcher import Matcher
 from onramp.deliveries.table import transfers
-from onramp.sessions.refresh import intent
+from onramp.sessions.model import intent
 from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
 from onramp.settings import load
@@ -70,7 +70,7 @@ async def paid(database: Database, *found: tuple[str, str, int], rules: SessionR
     now = SystemClock().now()
     rows = [
         intent(
-            session_id=session, wallet=wallet, minor=100, currency="usd", locked=wallet, fee_bps=0, rules=rules,
+            session_id=session, wallet=wallet, minor=100, currency="usd", fee_bps=0, rules=rules,
             made=now - timedelta(seconds=1), now=now,
         ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": units}
         for session, wallet, units in found

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from kit.database import connect
-from onramp.sessions.refresh import intent
+from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from onramp.webhooks.table import inbox
 from tests.onramp.histories import rules_of
@@ -27,7 +27,7 @@ def fill(url: str) -> None:
     for number, name in enumerate(NAMES):
         at = NOON + timedelta(seconds={0: 0, 4: 2}.get(number, 1))
         bought.append(
-            intent(session_id=f"ons_{name}", wallet=ADDRESS, minor=100, currency="usd", locked=ADDRESS, fee_bps=0, rules=rules, made=at, now=at)
+            intent(session_id=f"ons_{name}", wallet=ADDRESS, minor=100, currency="usd", fee_bps=0, rules=rules, made=at, now=at)
         )  # fmt: skip
         told.append(
             {"id": f"evt_{name}", "type": "x", "body_sha256": "0" * 64, "created_at": NOON, "received_at": at, "state": "handled", "due_at": at}

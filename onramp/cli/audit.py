@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from onramp.cli.local import reading
+from onramp.cli.options import Json
 from onramp.cli.output import Refused, print_json, settings
-from onramp.cli.stored import Json, with_database
 
 audit_app = typer.Typer(
     help="The audit trail: verify its chain, export it.\n\nExample: [bold]onramp audit verify[/bold]",
@@ -41,11 +42,7 @@ def verify_audit(
     known = [chain.Head(*_published(text)) for text in head or ()]
     ring = settings().ring
 
-    async def work(database: Any) -> Any:
-        async with database.read() as connection:
-            return await chain.verify(connection, ring, known)
-
-    verdict = with_database(work)
+    verdict = reading(lambda connection: chain.verify(connection, ring, known))
     broken = verdict.broken
     if as_json:
         print_json(
@@ -85,13 +82,12 @@ def export_audit(
     from kit.audit import service
     from onramp.audit import shapes
 
-    async def work(database: Any) -> None:
+    async def work(connection: Any) -> None:
         last = after
-        async with database.read() as connection:
-            while rows := await service.after_id(connection, last, 500):
-                for entry in rows:
-                    line = orjson.dumps(shapes.answer(entry).model_dump(mode="json", by_alias=True))
-                    sys.stdout.write(line.decode() + "\n")
-                last = rows[-1].id
+        while rows := await service.after_id(connection, last, 500):
+            for entry in rows:
+                line = orjson.dumps(shapes.answer(entry).model_dump(mode="json", by_alias=True))
+                sys.stdout.write(line.decode() + "\n")
+            last = rows[-1].id
 
-    with_database(work)
+    reading(work)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from onramp.cli.options import Json
 from onramp.cli.output import Refused, print_json, print_table, run, settings
 
 chain_app = typer.Typer(
@@ -22,7 +23,7 @@ EVERY_SECONDS: Final = 2.0
 def status(
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Ask every node, and show how it stands. Exit status 1 where money would have to wait.
 

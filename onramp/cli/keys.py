@@ -12,9 +12,10 @@ from urllib.parse import quote
 import typer
 
 from kit.auth import KeyRole
+from onramp.cli.local import reading, writing
+from onramp.cli.options import Cursor, Json, Limit, Otp
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more, settings
-from onramp.cli.remote import Otp, api_base, call
-from onramp.cli.stored import Cursor, Json, Limit, with_database
+from onramp.cli.remote import api_base, call
 
 keys_app = typer.Typer(
     help="API keys of operators, on this machine's database.\n\nExample: [bold]onramp keys list[/bold]",
@@ -35,13 +36,12 @@ def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
 
     loaded = settings()
 
-    async def inner(database: Any) -> Any:
+    async def inner(connection: Any) -> Any:
         author = Author(MACHINE, SystemClock().now(), is_production=loaded.is_production)
-        async with database.write() as connection:
-            return await work(connection, author, loaded.ring)
+        return await work(connection, author, loaded.ring)
 
     try:
-        return with_database(inner)
+        return writing(inner)
     except Problem as problem:
         raise Refused(f"onramp: {problem.detail} Nothing was changed.") from problem
 
@@ -115,11 +115,8 @@ def list_keys(limit: Limit = 100, cursor: Cursor = None, *, as_json: Json = Fals
     """
     from onramp.api_keys import service, shapes
 
-    async def work(database: Any) -> Any:
-        async with database.read() as connection:
-            return await service.newest(connection, limit=limit + 1, before=cursor)
-
-    page = shapes.listed(list(with_database(work)), limit).model_dump(mode="json", by_alias=True)
+    found = reading(lambda connection: service.newest(connection, limit=limit + 1, before=cursor))
+    page = shapes.listed(list(found), limit).model_dump(mode="json", by_alias=True)
     if as_json:
         print_json(page)
         return

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from onramp.cli.local import reading, with_database, writing
+from onramp.cli.options import Json
 from onramp.cli.output import Refused, print_json, settings
-from onramp.cli.stored import Json, with_database
 
 privacy_app = typer.Typer(
     help="Personal data: show, erase, prune, encrypt anew.\n\nExample: [bold]onramp privacy find[/bold]",
@@ -37,17 +38,14 @@ def export_wallet(wallet: Wallet) -> None:
 
     account, ring = _wallet(wallet), settings().ring
 
-    async def work(database: Any) -> dict[str, Any]:
-        async with database.write() as connection:
-            found = await dossier(connection, ring, account)
-            shown = {"contacts": len(found["contacts"])}
-            await trail.record(
-                connection, trail.MACHINE, "privacy.export", account, None, shown, at=SystemClock().now()
-            )
-            return found
+    async def work(connection: Any) -> dict[str, Any]:
+        found = await dossier(connection, ring, account)
+        shown = {"contacts": len(found["contacts"])}
+        await trail.record(connection, trail.MACHINE, "privacy.export", account, None, shown, at=SystemClock().now())
+        return found
 
     try:
-        print_json(with_database(work))
+        print_json(writing(work))
     except SealError as error:
         raise Refused(f"onramp: a contact cannot be opened: {error}; nothing was shown.") from error
 
@@ -69,11 +67,7 @@ def find_wallets(*, as_json: Json = False) -> None:
         # Not repeated: what was typed may be personal all the same.
         raise typer.BadParameter(f"{error}, such as ada@example.org: nobody was looked for.") from error
 
-    async def work(database: Any) -> list[str]:
-        async with database.read() as connection:
-            return await service.wallets_of(connection, ring, email)
-
-    found = with_database(work)
+    found = reading(lambda connection: service.wallets_of(connection, ring, email))
     if as_json:
         print_json({"data": found, "nextCursor": None})
         return
@@ -95,11 +89,8 @@ def erase_wallet(wallet: Wallet) -> None:
 
     account = _wallet(wallet)
 
-    async def work(database: Any) -> int:
-        async with database.write() as connection:
-            return await service.erase(connection, account, by=MACHINE, now=SystemClock().now())
-
-    count = with_database(work)
+    now = SystemClock().now()
+    count = writing(lambda connection: service.erase(connection, account, by=MACHINE, now=now))
     typer.echo(f"{count} contacts of {account} are deleted. Purchases, payouts and the audit trail are kept.")
 
 
@@ -115,12 +106,9 @@ def prune() -> None:
 
     days = settings().PRIVACY_RETENTION_DAYS
 
-    async def work(database: Any) -> int:
-        now = SystemClock().now()
-        async with database.write() as connection:
-            return await service.prune(connection, now - timedelta(days=days), by=MACHINE, now=now)
-
-    typer.echo(f"{with_database(work)} contacts older than {days} days are deleted.")
+    now = SystemClock().now()
+    count = writing(lambda connection: service.prune(connection, now - timedelta(days=days), by=MACHINE, now=now))
+    typer.echo(f"{count} contacts older than {days} days are deleted.")
 
 
 @privacy_app.command("rekey")

@@ -1,15 +1,14 @@
 """What a command asks of the running service: `ONRAMP_API_KEY` says who asks, `ONRAMP_API_URL` where."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from onramp.cli.output import Refused, run, settings
 
 if TYPE_CHECKING:
     from onramp.settings import Settings
 
-Otp = Annotated[str, typer.Option(help="The code of this key's second factor, where it has one.")]
 SECONDS = 30.0
 
 
@@ -23,11 +22,12 @@ def call(
     path: str,
     body: dict[str, Any] | None = None,
     *,
+    query: Mapping[str, object] | None = None,
     otp: str = "",
     authorised: bool = True,
     base: str = "",
 ) -> Any:
-    """The answer's JSON; a refusal is the command's refusal, in the service's own words."""
+    """The answer's JSON; a refusal is the command's refusal, in the service's own words. What is empty in `query` is not asked."""
     loaded = settings()
     key = loaded.ONRAMP_API_KEY.get_secret_value()
     if authorised and not key:
@@ -37,7 +37,8 @@ def call(
     if authorised:
         headers["Authorization"] = f"Bearer {key}"
     where, named_by = (base, "the link") if base else (api_base(loaded), "ONRAMP_API_URL")
-    answered, document = run(_ask(method, where + path, body, headers))
+    asked = urlencode({name: value for name, value in (query or {}).items() if value})
+    answered, document = run(_ask(method, f"{where}{path}?{asked}" if asked else where + path, body, headers))
     if document is None:
         raise Refused(f"onramp: the service at {where} does not answer. Is {named_by} right?")
     if answered < 300:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from onramp.cli.local import with_database
+from onramp.cli.options import Json
 from onramp.cli.output import Refused, print_json, print_table, run, settings, settings_refused
-from onramp.cli.stored import with_database
 
 
 @contextmanager
@@ -74,7 +75,7 @@ def migrate() -> None:
     )
 
 
-def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+def doctor(*, as_json: Json = False) -> None:
     """Check settings, database, nodes, Stripe, signer, policy and cold wallet. Exit status 1 where one fails.
 
     Example: [bold]onramp doctor --json[/bold]
@@ -92,7 +93,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON doc
         raise Refused(f"onramp: not well: {failed}")
 
 
-def routes(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+def routes(*, as_json: Json = False) -> None:
     """Every route, and which role it lets in; made from the table that serves.
 
     Example: [bold]onramp routes[/bold]

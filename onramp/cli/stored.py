@@ -1,11 +1,13 @@
 """Commands that look at what is stored."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import typer
 
-from onramp.cli.output import Refused, print_json, print_pairs, print_table, run, say_more, settings
+from onramp.cli.local import reading, writing
+from onramp.cli.options import Cursor, Json, Limit
+from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more
 from onramp.sessions.machine import PaymentStatus
 
 sessions_app = typer.Typer(
@@ -15,32 +17,6 @@ events_app = typer.Typer(
     help="Look at stored webhook events, and replay them.\n\nExample: [bold]onramp events list --state parked[/bold]",
     no_args_is_help=True,
 )
-Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")]
-Cursor = Annotated[str | None, typer.Option(help="nextCursor of the page before.")]
-Result = TypeVar("Result")
-
-
-def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = False) -> Result:
-    """Open the database of the environment, do `work`, close it. As for `serve` it fits this version first, unless `as_it_is`."""
-    from kit.database import DATABASE_ERRORS, connect, reason_of
-    from onramp import migrations
-
-    loaded = settings()
-
-    async def inner() -> Result:
-        database = connect(loaded.DATABASE_URL.get_secret_value())
-        try:
-            if not as_it_is and not await migrations.ready(database, is_production=loaded.is_production):
-                raise Refused(f"onramp: {migrations.BEHIND}")
-            return await work(database)
-        finally:
-            await database.close()
-
-    try:
-        return run(inner())
-    except DATABASE_ERRORS as error:
-        raise Refused(f"onramp: the database cannot be used: {reason_of(error)}. Is DATABASE_URL right?") from error
 
 
 def _show_page(
@@ -92,11 +68,7 @@ def list_sessions(
     """
     from onramp.sessions import service, shapes
 
-    async def work(database: Any) -> list[Any]:
-        async with database.read() as connection:
-            return await service.newest(connection, limit + 1, status, cursor)
-
-    found = with_database(work)
+    found = reading(lambda connection: service.newest(connection, limit + 1, status, cursor))
     page = [shapes.answer(item, None).model_dump(mode="json", by_alias=True) for item in found[:limit]]
     rows = [
         (
@@ -126,11 +98,10 @@ def show_session(
     from onramp.cli.describe import describe, print_description
     from onramp.sessions import service
 
-    async def work(database: Any) -> list[dict[str, Any]]:
-        async with database.read() as connection:
-            return [await describe(connection, item) for item in await service.find(connection, needle)]
+    async def work(connection: Any) -> list[dict[str, Any]]:
+        return [await describe(connection, item) for item in await service.find(connection, needle)]
 
-    found = with_database(work)
+    found = reading(work)
     if not found:
         raise Refused(f"onramp: nothing is known under {needle!r}. Try `onramp sessions list`.")
     if as_json:
@@ -156,12 +127,8 @@ def list_events(
     """
     from onramp.webhooks import service
 
-    async def work(database: Any) -> list[dict[str, object]]:
-        async with database.read() as connection:
-            return [_event(row) for row in await service.newest(connection, limit + 1, state, cursor)]
-
-    found = with_database(work)
-    page = found[:limit]
+    found = reading(lambda connection: service.newest(connection, limit + 1, state, cursor))
+    page = [_event(row) for row in found[:limit]]
     columns = ("id", "state", "sessionStatus", "stripeSessionId", "receivedAt", "reason")
     rows = [[item[name] for name in columns] for item in page]
     _show_page(columns, rows, page, more=len(found) > limit, as_json=as_json, empty="No events yet.")
@@ -175,10 +142,6 @@ def replay_event(event_id: Annotated[str, typer.Argument(metavar="ID", help="Str
     """
     from onramp.webhooks import service
 
-    async def work(database: Any) -> bool:
-        async with database.write() as connection:
-            return await service.replay(connection, event_id)
-
-    if not with_database(work):
+    if not writing(lambda connection: service.replay(connection, event_id)):
         raise Refused(f"onramp: no event {event_id!r} of a session is stored; nothing was changed.")
     typer.echo(f"{event_id} is pending again; the inbox worker will ask Stripe about its session.")

@@ -5,14 +5,14 @@ An operator at three in the morning has a key and a terminal, and seldom the dat
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import typer
 
 from onramp.cli import advice
+from onramp.cli.options import Json
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more
 from onramp.cli.remote import call
-from onramp.cli.stored import Json
 from treasury.status import Status
 
 treasury_app = typer.Typer(
@@ -46,6 +46,16 @@ def path_of(row_id: str, action: str = "") -> str:
     return f"{BASE}/{room_of(row_id)}/{quote(row_id, safe='')}{action}"
 
 
+def noted(note: str, **body: Any) -> dict[str, Any]:
+    """The body of an order, with the note where something is said."""
+    return {**body, "note": note} if note else body
+
+
+def _print_history(row: Mapping[str, Any]) -> None:
+    lines = [(line["at"], line["from"], line["to"], line["by"], line["note"]) for line in row["history"]]
+    print_table(("at", "from", "to", "by", "note"), lines)
+
+
 def show_row(row: dict[str, Any], *, as_json: bool) -> None:
     """One payout or sweep with its history, and what to type next."""
     if as_json:
@@ -53,8 +63,7 @@ def show_row(row: dict[str, Any], *, as_json: bool) -> None:
         return
     names = ("status", "reason", "sessionId", "asset", "amount", "to", "proposedBy", "approvedBy", "retryBy", "txHash")
     print_pairs([(name, row[name]) for name in names if row.get(name) is not None], title=row["id"])
-    lines = [(line["at"], line["from"], line["to"], line["by"], line["note"]) for line in row["history"]]
-    print_table(("at", "from", "to", "by", "note"), lines)
+    _print_history(row)
     say_next(advice.of_row(row))
 
 
@@ -92,12 +101,6 @@ def _show_page(page: dict[str, Any], *, as_json: bool, empty: str) -> None:
     urgent = {"held", "awaiting_approval", "reverted", "rejected"}
     say_next(*((f"{row['id']} {said}", command) for row, said, command in told if row["status"] in urgent))
     say_more(page["nextCursor"])
-
-
-def _page(room: str, limit: int, status: Status | None, cursor: str) -> dict[str, Any]:
-    asked = {name: value for name, value in (("limit", limit), ("status", status), ("cursor", cursor)) if value}
-    page: dict[str, Any] = call("GET", f"{BASE}/{room}?{urlencode(asked)}")
-    return page
 
 
 @treasury_app.command("balances")
@@ -170,7 +173,8 @@ def _room(
         if watch:
             raise typer.BadParameter("follows one: give its ID", param_hint="--watch")
         empty = "Nothing is owed." if room == "payouts" else "No sweeps. `onramp treasury plan` says what one would be."
-        _show_page(_page(room, limit, status, cursor), as_json=as_json, empty=empty)
+        page = call("GET", f"{BASE}/{room}", query={"limit": limit, "status": status, "cursor": cursor})
+        _show_page(page, as_json=as_json, empty=empty)
         return
     if room_of(row_id) != room:
         raise typer.BadParameter(f"is none of the {room}", param_hint="ID")
@@ -197,5 +201,4 @@ def transaction(
     print_pairs([(name, row[name]) for name in names], title=row["id"])
     tries = [(one["hash"], one["maxFeePerGas"], one["signedAt"], one["broadcasts"]) for one in row["attempts"]]
     print_table(("hash", "maxFeePerGas", "signedAt", "broadcasts"), tries, empty="Nothing was signed for it.")
-    lines = [(line["at"], line["from"], line["to"], line["by"], line["note"]) for line in row["history"]]
-    print_table(("at", "from", "to", "by", "note"), lines)
+    _print_history(row)

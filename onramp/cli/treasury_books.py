@@ -1,17 +1,15 @@
 """`onramp treasury` about the books: where every coin is, and what a person has to say where ledger and chain differ."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from typing import Annotated, Final
 
 import typer
 
 from onramp.cli import advice
+from onramp.cli.options import Json, Note, Otp
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more
-from onramp.cli.remote import Otp, call
-from onramp.cli.stored import Json
-from onramp.cli.treasury import BASE, PageLimit, print_earlier, say_next
-from onramp.cli.treasury_orders import Note
+from onramp.cli.remote import call
+from onramp.cli.treasury import BASE, PageLimit, noted, print_earlier, say_next
 
 LedgerCursor = Annotated[int, typer.Option(min=0, help="nextCursor of the page before.")]
 _WALLET = ("available", "held", "inFlight")
@@ -23,8 +21,7 @@ def ledger(limit: PageLimit = 20, cursor: LedgerCursor = 0, *, as_json: Json = F
 
     Example: [bold]onramp treasury ledger --limit 50[/bold]
     """
-    asked = {name: value for name, value in (("limit", limit), ("cursor", cursor)) if value}
-    page: dict[str, Any] = call("GET", f"{BASE}/ledger?{urlencode(asked)}")
+    page = call("GET", f"{BASE}/ledger", query={"limit": limit, "cursor": cursor})
     if as_json:
         print_json(page)
         return
@@ -46,7 +43,7 @@ def reconcile(note: Note = "", *, as_json: Json = False) -> None:
 
     Example: [bold]onramp treasury reconcile[/bold]
     """
-    found = call("POST", f"{BASE}/reconcile", {"note": note} if note else {})
+    found = call("POST", f"{BASE}/reconcile", noted(note))
     steps = advice.of_reconciliation(found)
     if as_json:
         print_json(found)

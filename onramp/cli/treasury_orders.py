@@ -5,19 +5,14 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from onramp.cli.options import Json, Note, Otp
 from onramp.cli.output import print_json, print_pairs
-from onramp.cli.remote import Otp, call
-from onramp.cli.stored import Json
-from onramp.cli.treasury import BASE, Watch, path_of, room_of, say_next, show_row, watch_row
+from onramp.cli.remote import call
+from onramp.cli.treasury import BASE, Watch, noted, path_of, room_of, say_next, show_row, watch_row
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="pay_... or swp_...")]
 PayoutId = Annotated[str, typer.Argument(metavar="ID", help="pay_...")]
-Note = Annotated[str, typer.Option(help="Why; kept in the history and the audit trail.")]
 Scope = Annotated[Literal["sales", "payouts", "sweeps", "all"], typer.Option(help="What; payouts stop sales, too.")]
-
-
-def _noted(note: str) -> dict[str, Any]:
-    return {"note": note} if note else {}
 
 
 def _order(row_id: str, action: str, body: dict[str, Any], *, otp: str, as_json: bool) -> None:
@@ -36,9 +31,9 @@ def approve(row_id: Id, note: Note = "", otp: Otp = "", *, watch: Watch = False,
     Example: [bold]onramp treasury approve swp_4k... --note "as agreed on the phone" --watch[/bold]
     """
     if not watch:
-        _order(row_id, "approve", _noted(note), otp=otp, as_json=as_json)
+        _order(row_id, "approve", noted(note), otp=otp, as_json=as_json)
         return
-    watch_row(call("POST", path_of(row_id, "/approve"), _noted(note), otp=otp), as_json=as_json)
+    watch_row(call("POST", path_of(row_id, "/approve"), noted(note), otp=otp), as_json=as_json)
 
 
 def reject(row_id: Id, note: Note = "", otp: Otp = "", *, as_json: Json = False) -> None:
@@ -46,7 +41,7 @@ def reject(row_id: Id, note: Note = "", otp: Otp = "", *, as_json: Json = False)
 
     Example: [bold]onramp treasury reject pay_4k... --note "the buyer asked for it"[/bold]
     """
-    _order(row_id, "reject", _noted(note), otp=otp, as_json=as_json)
+    _order(row_id, "reject", noted(note), otp=otp, as_json=as_json)
 
 
 def retry(row_id: PayoutId, note: Note = "", otp: Otp = "", *, as_json: Json = False) -> None:
@@ -54,7 +49,7 @@ def retry(row_id: PayoutId, note: Note = "", otp: Otp = "", *, as_json: Json = F
 
     Example: [bold]onramp treasury retry pay_4k...[/bold]
     """
-    _order(_payout(row_id), "retry", _noted(note), otp=otp, as_json=as_json)
+    _order(_payout(row_id), "retry", noted(note), otp=otp, as_json=as_json)
 
 
 def settle(
@@ -71,12 +66,12 @@ def settle(
     """
     if not tx_hash and not note.strip():
         raise typer.BadParameter("give --tx-hash, or say in --note how the buyer was made good")
-    body = _noted(note) | ({"txHash": tx_hash} if tx_hash else {})
+    body = noted(note, txHash=tx_hash) if tx_hash else noted(note)
     _order(_payout(row_id), "settle", body, otp=otp, as_json=as_json)
 
 
 def _pausing(verb: str, scope: str, note: str, otp: str, *, as_json: bool) -> None:
-    state = call("POST", f"{BASE}/{verb}", {"scope": scope, **_noted(note)}, otp=otp)
+    state = call("POST", f"{BASE}/{verb}", noted(note, scope=scope), otp=otp)
     if as_json:
         print_json(state)
         return

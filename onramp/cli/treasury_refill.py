@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
 import orjson
 import typer
 
+from onramp.cli.options import Json
 from onramp.cli.output import Refused, print_json, print_pairs
 from onramp.cli.remote import call
-from onramp.cli.stored import Json
 from onramp.cli.treasury import BASE, say_next
 
 
@@ -26,7 +25,7 @@ def refill(
 
     Example: [bold]onramp treasury refill --asset MUSD --amount 14600.00[/bold]
     """
-    made = call("GET", f"{BASE}/refill?{urlencode({'asset': asset, 'amount': amount})}")
+    made = call("GET", f"{BASE}/refill", query={"asset": asset, "amount": amount})
     if as_json:
         print_json(made)
         return

@@ -7,11 +7,10 @@ from urllib.parse import quote
 import typer
 
 from onramp.cli import advice
+from onramp.cli.options import Json, Note, Otp
 from onramp.cli.output import print_json, print_pairs, print_table
-from onramp.cli.remote import Otp, call
-from onramp.cli.stored import Json
-from onramp.cli.treasury import BASE, Watch, say_next, show_row, watch_row
-from onramp.cli.treasury_orders import Note
+from onramp.cli.remote import call
+from onramp.cli.treasury import BASE, Watch, noted, say_next, show_row, watch_row
 
 Asset = Annotated[str, typer.Option(help="Such as MUSD; the policy lists them.")]
 Amount = Annotated[str, typer.Option(help="Decimal text, or excess: whatever the policy would take.")]
@@ -62,8 +61,7 @@ def sweep(
     """
     if dry_run and watch:
         raise typer.BadParameter("a plan is nothing to follow: leave --dry-run or --watch away")
-    body = {"asset": asset, "amount": amount, "dryRun": dry_run} | ({"note": note} if note else {})
-    answer = call("POST", f"{BASE}/sweeps", body)
+    answer = call("POST", f"{BASE}/sweeps", noted(note, asset=asset, amount=amount, dryRun=dry_run))
     if dry_run:
         if as_json:
             print_json(answer)
@@ -90,7 +88,7 @@ def panic(
     """
     if not yes:
         typer.confirm("Propose to empty the hot wallet into the cold one?", abort=True, err=True)
-    page = call("POST", f"{BASE}/panic", {"note": note} if note else {})
+    page = call("POST", f"{BASE}/panic", noted(note))
     if as_json:
         print_json(page)
         return
@@ -113,10 +111,9 @@ def policy(
     """
     if action not in {"", "apply", "approve", "reject"} or (action in {"approve", "reject"}) != bool(version_id):
         raise typer.BadParameter("is nothing, apply, `approve ID` or `reject ID`", param_hint="ACTION")
-    body = {"note": note} if note else {}
     if action:
         where = f"/{quote(version_id, safe='')}/{action}" if version_id else "/apply"
-        answer = call("POST", f"{BASE}/policy{where}", body, otp=otp)
+        answer = call("POST", f"{BASE}/policy{where}", noted(note), otp=otp)
         if as_json:
             print_json(answer)
         else:

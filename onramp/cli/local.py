@@ -1,0 +1,50 @@
+"""What a command does straight on this machine's database, which the environment names: as whoever holds the machine."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from onramp.cli.output import Refused, run, settings
+
+Result = TypeVar("Result")
+
+
+def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = False) -> Result:
+    """Open the database of the environment, do `work`, close it. As for `serve` it fits this version first, unless `as_it_is`."""
+    from kit.database import DATABASE_ERRORS, connect, reason_of
+    from onramp import migrations
+
+    loaded = settings()
+
+    async def inner() -> Result:
+        database = connect(loaded.DATABASE_URL.get_secret_value())
+        try:
+            if not as_it_is and not await migrations.ready(database, is_production=loaded.is_production):
+                raise Refused(f"onramp: {migrations.BEHIND}")
+            return await work(database)
+        finally:
+            await database.close()
+
+    try:
+        return run(inner())
+    except DATABASE_ERRORS as error:
+        raise Refused(f"onramp: the database cannot be used: {reason_of(error)}. Is DATABASE_URL right?") from error
+
+
+def reading(work: Callable[[Any], Awaitable[Result]]) -> Result:
+    """Do `work` on a connection that only reads."""
+
+    async def inner(database: Any) -> Result:
+        async with database.read() as connection:
+            return await work(connection)
+
+    return with_database(inner)
+
+
+def writing(work: Callable[[Any], Awaitable[Result]]) -> Result:
+    """Do `work` in one transaction."""
+
+    async def inner(database: Any) -> Result:
+        async with database.write() as connection:
+            return await work(connection)
+
+    return with_database(inner)

@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.conftest import DevStack, dev_process
+from tests.devstack import DevStack, dev_process
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 

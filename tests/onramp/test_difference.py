@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from onramp.dev.machine import ROOT
-from tests.conftest import DevStack, dev_process
+from tests.devstack import DevStack, dev_process
 from tests.onramp.test_operators_hand import asked, onramp, post, ready
 
 pytestmark = pytest.mark.skipif(

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.conftest import dev_process
+from tests.devstack import dev_process
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chain.metrics import PrometheusMetrics
 from onramp.dev.machine import ROOT
-from tests.conftest import DevStack
+from tests.devstack import DevStack
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.status import Status
 

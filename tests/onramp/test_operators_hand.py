@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from onramp.dev.machine import ROOT
-from tests.conftest import DevStack
+from tests.devstack import DevStack
 from tests.onramp.typed import typed
 
 pytestmark = pytest.mark.skipif(

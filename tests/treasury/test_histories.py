@@ -1,11 +1,6 @@
 """Random histories of payouts, sweeps and misfortunes: whatever happens, the treasury's invariants hold.
 
-The sender is the real one, on a real database, with a scripted chain and a clock that tests move. The invariants are
-those that the best senders share: I1 nonces dense, one operation each; I2 one transfer for each payout and sweep; I3
-every transaction on chain is one of our attempts; I4 the ledger's hot wallet is the chain's balance but for what is
-mined and not settled yet, at every step; I5 nothing leaves `final` but by a reorganisation; I6 nothing is sent
-that is not stored; I7 sweeps leave the floor, and what is held and free sums to the balance, at every step; I8 sweeps go to the pinned
-Safe while it proves itself; I9 a pause stops signatures, but not a panic's; I10 no fee above the ceiling. And once all is well again, whatever is owed
+The sender is the real one, on a real database, with a scripted chain and a clock that tests move. Once all is well again, whatever is owed
 arrives, and ledger and chain agree.
 """
 
@@ -14,115 +9,45 @@ import logging
 import os
 import secrets
 import traceback
-from collections import Counter
-from collections.abc import Coroutine
 from concurrent.futures import ProcessPoolExecutor
-from datetime import datetime
 from multiprocessing import get_context
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
-from sqlalchemy.ext.asyncio import AsyncConnection
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from chain.erc20 import split_payout_calldata
-from kit.database import Database
 from kit.problems import Problem
-from tests.treasury.fakes import MUSD, SAFE, TOKEN, WALLET, KeySigner
+from tests.treasury.fakes import MUSD, WALLET
 from tests.treasury.inline import InlineDatabase
-from tests.treasury.rules import Policy
+from tests.treasury.invariants import BALANCE, Floor, Invariants, Watched
 from tests.treasury.world import Crash, World
-from treasury import inventory
-from treasury.history import history
-from treasury.ledger import service as ledger
-from treasury.ledger.machine import HOT, Account
 from treasury.payouts import deciding
-from treasury.payouts.table import payouts
-from treasury.ports import WalletView
-from treasury.sender import CHECKPOINTS, operations
-from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, TransferIntent
-from treasury.signers.protocol import Signed
+from treasury.sender import CHECKPOINTS
 from treasury.status import Status
 from treasury.sweeps.machine import Kind
-from treasury.sweeps.table import Sweep, sweeps
-from treasury.transactions.table import attempts, transactions
 
 PROVE = bool(os.environ.get("PROVE"))
 HISTORIES = int(os.environ.get("HISTORIES", "2000"))
 """`make prove` with HISTORIES=100000 lives as many, longer ones, and others each time."""
 STEPS = 40 if PROVE else 8
 PROCESSES = 2
-FLOOR = 50 * MUSD
 STOCK = 1_000 * MUSD
 _ENOUGH = 60
-_PAYOUTS = sa.select(payouts.c.id, payouts.c.status, payouts.c.reason, payouts.c.amount, payouts.c.tx_hash)
-_SWEEPS = sa.select(sweeps.c.id, sweeps.c.status, sweeps.c.reason, sweeps.c.amount, sweeps.c.tx_hash)
-_SIGNED = {Status.SIGNED, Status.BROADCAST, Status.MINED}
-_QUEUED = {Status.APPROVED, Status.HELD}
-_HELD = (_QUEUED | {Status.PLANNED, Status.AWAITING_APPROVAL}, _QUEUED)
-_FLYING = (_SIGNED, _SIGNED)
-CEILING = 50 * 10**9
-
-
-class Floor(Policy):
-    """Sweeps leave the floor."""
-
-    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
-        leaving = await operations.leaving(conn, WALLET, sweep.asset, view.block_number)
-        return "below the floor" if sweep.token == TOKEN and view.token - leaving - sweep.amount < FLOOR else None
-
-
-class Watched(KeySigner):
-    """Looks, at the moment of each signature, at what must be so then."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self._world = world
-
-    async def sign(self, intent: Intent) -> Signed:
-        world = self._world
-        signed = await super().sign(intent)
-        assert intent.max_fee <= CEILING, "I10"
-        if isinstance(intent, TransferIntent | NativeTransferIntent) and intent.purpose is not Purpose.PAYOUT:
-            assert intent.to == SAFE, "I8: another destination"
-            assert not world.cold.reasons, "I8: the Safe does not prove itself"
-        if intent.purpose is Purpose.PAYOUT:
-            assert not world.pause.payouts, "I9"
-        if intent.purpose is Purpose.SWEEP:
-            assert not world.pause.sweeps, "I9"
-            if isinstance(intent, TransferIntent):
-                assert world.chain.balance - intent.amount >= FLOOR, "I7: below the floor"
-        return signed
-
-
 _SELDOM = st.sampled_from([False, False, False, True])
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(Invariants):
     """One wallet's life."""
-
-    database: Database
-    loop: asyncio.AbstractEventLoop
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.loop.run_until_complete(work)
 
     @initialize(depth=st.sampled_from([1, 1, 4]))
     def begin(self, depth: int) -> None:
         self.world = World(self.database)
         self.world.policy = Floor()
         self.world.signer = Watched(self.world)
-        self.world.chain.balance = 200 * MUSD
+        self.world.chain.balance = BALANCE
         self.run(self.world.forget())
         self.world.chain.room = self.depth = depth
         self.sender = self.world.sender(max_in_flight=depth)
@@ -262,78 +187,6 @@ class Histories(RuleBasedStateMachine):
         chain.reverts = chain.deaf = chain.unreachable = world.signer.down = world.stripe.down = False
         chain.fee = chain.floor = 10**9
         self.the_buyer_did_pay_after_all()
-
-    async def _rows(self) -> tuple[list[Any], list[Any]]:
-        async with self.database.read() as conn:
-            owed = (await conn.execute(_PAYOUTS)).fetchall()
-            return list(owed), list((await conn.execute(_SWEEPS)).fetchall())
-
-    async def _all_arrived(self) -> bool:
-        owed, swept = await self._rows()
-        over = {Status.FINAL, Status.CANCELLED, Status.REVERTED, Status.AWAITING_APPROVAL}
-        return all(row.status == Status.FINAL for row in owed) and all(row.status in over for row in swept)
-
-    async def _what_waits(self) -> str:
-        owed, swept = await self._rows()
-        return repr([tuple(row) for row in [*owed, *swept] if row.status != Status.FINAL])
-
-    async def _agrees(self) -> None:
-        async with self.database.read() as conn:
-            book = await ledger.balances(conn, WALLET, "MUSD")
-        assert sum(book[account] for account in HOT if account in book) == self.world.chain.balance, "I4: at the end"
-        assert not book.get(Account.SUSPENSE, 0), "I4: coins without a row"
-
-    @invariant()
-    def the_books_are_right(self) -> None:
-        if hasattr(self, "world"):
-            self.run(self._the_books_are_right())
-
-    async def _the_books_are_right(self) -> None:
-        chain = self.world.chain
-        async with self.database.read() as conn:
-            book = Counter(await ledger.balances(conn, WALLET, "MUSD"))
-            opened = await ledger.opened(conn, WALLET, "MUSD")
-        owed, swept = await self._rows()
-        for account, places in ((Account.HELD, _HELD), (Account.IN_FLIGHT, _FLYING)):
-            rows = sum(row.amount for row, table in [*((r, 0) for r in owed), *((r, 1) for r in swept)] if row.status in places[table])  # fmt: skip
-            assert book[account] == rows, f"I7: {account}"
-        assert sum(book.values()) == 0, "I7: the books are out of balance"
-        if not opened:
-            return
-        final = {row.tx_hash: row.amount for row in [*owed, *swept] if row.status == Status.FINAL}
-        left = {tx.hash: parts[1] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data))}
-        known = chain.balance + sum(amount for tx_hash, amount in left.items() if tx_hash not in final)
-        known -= sum(amount for tx_hash, amount in final.items() if tx_hash not in left)
-        unseen = self.came_in + 200 * MUSD + book[Account.EXTERNAL_IN]
-        assert sum(book[account] for account in HOT) + unseen == known, "I4: the ledger is not the chain"
-        assert unseen >= 0, "I4: more came in than did"
-        assert book[Account.SUSPENSE] == 0, "I4: coins without a row"
-
-    def teardown(self) -> None:
-        if hasattr(self, "world"):
-            self.run(self._everything_holds())
-
-    async def _everything_holds(self) -> None:
-        world, chain = self.world, self.world.chain
-        async with self.database.read() as conn:
-            tries = (await conn.execute(sa.select(attempts.c.hash, attempts.c.raw))).fetchall()
-            moves = (await conn.execute(sa.select(history.c["from"], history.c.to, history.c.note))).fetchall()
-            nonces = list((await conn.execute(sa.select(transactions.c.nonce))).scalars())
-            free = await inventory.available(conn, WALLET, "MUSD")
-        ours = [nonce for nonce in nonces if nonce is not None]
-        assert sorted(ours) == list(range(len(ours))), "I1"
-        assert sorted(mined.tx.nonce for mined in chain.mined.values()) == list(range(chain.nonce)), "I1"
-        carried = Counter(parts[2] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data)))
-        assert not carried or max(carried.values()) == 1, "I2"
-        assert set(chain.mined) <= {row.hash for row in tries}, "I3"
-        assert set(chain.received) <= {bytes(row.raw) for row in tries}, "I6"
-        assert all((to, "is now" in note) == ("broadcast", True) for frm, to, note in moves if frm == "final"), "I5"
-        assert free.available + free.held == free.on_chain or free.available == 0, "I7"
-        unpaid = {session for session, paid in self.sessions.items() if not paid}
-        for session in unpaid:
-            assert (await world.payout(session)).transaction_id is None, (
-                "a payout that Stripe does not confirm was signed"
-            )
 
 
 def _silence(_logger: Any, _method: str, _event: Any) -> Any:

@@ -2,15 +2,12 @@
 
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
-from chain.types import keccak, to_checksum
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import World
 from treasury import history, inventory
 from treasury.payouts.machine import Reason
-from treasury.payouts.table import payouts as payouts_table
 from treasury.status import Status
 from treasury.transactions.table import transactions as transactions_table
 
@@ -130,59 +127,6 @@ async def test_a_fee_above_the_ceiling_waits(world: World) -> None:
     assert await world.status("ons_one") is Status.FINAL
 
 
-async def test_a_forged_row_is_not_paid_and_stops_all_signing(world: World) -> None:
-    await world.owe("ons_real")
-    await world.owe("ons_forged", 900 * MUSD, to_checksum("0x" + "e1" * 20), paid=False)
-    async with world.database.write() as conn:
-        early = payouts_table.c.session_id == "ons_forged"
-        await conn.execute(
-            sa.update(payouts_table).where(early).values(created_at=world.clock.now().replace(year=2020))
-        )
-    await world.cycles(world.sender())
-    forged = await world.payout("ons_forged")
-    assert (forged.status, forged.reason) == (Status.HELD, "payment_mismatch")
-    assert await world.status("ons_real") is Status.PLANNED
-    assert world.signer.requests == []
-    assert world.metrics.is_stopped
-    assert world.metrics.alarms["payout_payment_mismatch"] == 1
-
-
-async def test_a_row_whose_amount_was_changed_is_not_paid(world: World) -> None:
-    await world.owe("ons_one", 5 * MUSD)
-    async with world.database.write() as conn:
-        await conn.execute(sa.update(payouts_table).values(amount=500 * MUSD))
-    await world.cycles(world.sender())
-    assert world.signer.requests == []
-
-
-async def test_a_row_changed_between_check_and_nonce_is_not_paid(world: World) -> None:
-    await world.owe("ons_one")
-    stripe = world.stripe
-
-    class Meddler:
-        async def owed(self, session_id: str, stripe_session_id: str) -> object:
-            said = await stripe.owed(session_id, stripe_session_id)
-            async with world.database.write() as conn:
-                await conn.execute(sa.update(payouts_table).values(amount=500 * MUSD))
-            return said
-
-    await world.sender(proof=Meddler()).step()  # type: ignore[arg-type]
-    assert world.signer.requests == []
-
-
-async def test_stripe_that_agrees_again_lets_signing_go_on(world: World) -> None:
-    from treasury.ports import Owed
-
-    payout_to = to_checksum("0x" + "b0" * 20)
-    await world.owe("ons_one", 5 * MUSD, paid=False)
-    sender = world.sender()
-    await world.cycles(sender, 2)
-    assert await world.status("ons_one") is Status.HELD
-    world.stripe.says["ons_one"] = Owed(5 * MUSD, payout_to)
-    await world.cycles(sender, 6)
-    assert await world.status("ons_one") is Status.FINAL
-
-
 async def test_a_chain_that_cannot_be_read_is_why_the_queue_waits_until_another_process_reads_it(world: World) -> None:
     await world.owe("ons_one")
     await world.owe("ons_two")
@@ -294,61 +238,3 @@ async def test_what_is_owed_is_held_until_the_balance_knows_of_it(world: World) 
     async with world.database.read() as conn:
         after = await inventory.available(conn, WALLET, "MUSD")
     assert (after.held, after.available) == (0, 1_000_000 * MUSD - 40 * MUSD)
-
-
-FORGED = {
-    "id": "pay_forged", "session_id": "ons_forged", "stripe_session_id": "cos_forged", "wallet": WALLET, "asset": "MUSD",
-    "token": TOKEN, "to_address": to_checksum("0x" + "66" * 20), "reference": "0x" + keccak(b"ons_forged").hex(),
-}  # fmt: skip
-
-
-async def insert(world: World, status: str, **more: object) -> None:
-    """As a hand does that has the database and nothing else: no verb, no history, no hold."""
-    now = world.clock.now()
-    row = {**FORGED, "amount": 7 * MUSD, "status": status, "created_at": now, "updated_at": now, **more}
-    async with world.database.write() as conn:
-        await conn.execute(sa.insert(payouts_table).values(**row))
-
-
-@pytest.mark.parametrize("status", ["planned", "approved"])
-async def test_a_payout_row_inserted_by_hand_is_not_signed_and_stops_all_signing(world: World, status: str) -> None:
-    await insert(world, status, approved_by="key_nobody" if status == "approved" else None)
-    world.clock.seconds += 1
-    await world.owe("ons_honest")
-    await world.cycles(world.sender(), 6)
-    assert (world.signer.requests, world.chain.received) == ([], [])
-    assert (await world.payout("ons_forged")).reason == "payment_mismatch"
-    assert world.metrics.is_stopped
-    assert world.metrics.alarms["payout_payment_mismatch"] == 1
-    assert await world.status("ons_honest") is Status.PLANNED
-
-
-@pytest.mark.parametrize(
-    "change", [{"amount": 500 * MUSD}, {"to_address": to_checksum("0x" + "66" * 20)}, {"stripe_session_id": "cos_another"}]
-)  # fmt: skip
-async def test_a_payout_row_changed_by_hand_is_not_signed(world: World, change: dict[str, Any]) -> None:
-    await world.owe("ons_one")
-    if "stripe_session_id" in change:
-        world.stripe.says.clear()
-    async with world.database.write() as conn:
-        await conn.execute(sa.update(payouts_table).values(**change))
-    await world.cycles(world.sender(), 6)
-    assert world.signer.requests == []
-    assert world.metrics.alarms["payout_payment_mismatch"] == 1
-
-
-async def test_a_forged_payout_in_a_pipeline_stops_those_beside_it(world: World) -> None:
-    world.chain.room = 10
-    for number in range(3):
-        await world.owe(f"ons_{number}")
-    world.clock.seconds += 1
-    await insert(world, "planned")
-    await world.cycles(world.sender(max_in_flight=8), 6)
-    assert world.signer.requests == []
-
-
-async def test_a_row_that_says_it_is_signed_moves_nothing(world: World) -> None:
-    """Without bytes that our key signed there is nothing to send, whatever a status claims."""
-    await insert(world, "signed", transaction_id="txn_forged", tx_hash="0x" + "12" * 32)
-    await world.cycles(world.sender(), 6)
-    assert (world.signer.requests, world.chain.received) == ([], [])

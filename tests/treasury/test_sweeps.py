@@ -8,19 +8,17 @@ import sqlalchemy as sa
 
 from chain.types import to_checksum
 from kit.problems import Problem
-from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
+from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
 from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
 from tests.treasury.world import BUYER, Crash, World
 from treasury import history, inventory
 from treasury.assets import NATIVE
 from treasury.ledger import service as ledger
-from treasury.ledger.machine import HOT, Account
+from treasury.ledger.machine import Account
 from treasury.policy.model import AssetPolicy, SweepLimits
-from treasury.signers.intent import TransferIntent
 from treasury.status import Status
 from treasury.sweeps import deciding
 from treasury.sweeps import service as sweeps
-from treasury.sweeps.machine import Kind
 from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 
@@ -31,12 +29,6 @@ async def refused(world: World, sweep: Sweep, **changes: object) -> str:
         with pytest.raises(Problem) as problem:
             await deciding.approve(conn, sweep.id, **{**facts, **changes})  # type: ignore[arg-type]
     return problem.value.code
-
-
-async def approve(world: World, sweep: Sweep) -> None:
-    facts = {"policy_version": "1", "safe_identity": world.cold.identity, "now": world.clock.now()}
-    async with world.database.write() as conn:
-        await deciding.approve(conn, sweep.id, by="key_bert", person="bert", **facts)  # type: ignore[arg-type]
 
 
 async def test_an_approved_sweep_arrives_in_the_safe(world: World) -> None:
@@ -193,83 +185,6 @@ async def test_a_pause_between_check_and_nonce_holds(world: World) -> None:
     assert world.signer.requests == []
 
 
-async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_unsigned(world: World) -> None:
-    world.chain.balance = 777 * MUSD
-    await world.owe("ons_flying")
-    sender = world.sender()
-    await sender.step()
-    waiting = await world.sweep(10 * MUSD)
-    world.pause.payouts = world.pause.sweeps = True
-    await world.owe("ons_waiting")
-    panic = await world.sweep(1, kind=Kind.PANIC, approved=False)
-    await world.cycles(sender, 2)
-    assert (await world.swept(panic)).transaction_id is None
-    await approve(world, panic)
-    await world.cycles(sender)
-    assert await world.status("ons_flying") is Status.FINAL
-    assert (await world.payout("ons_waiting")).reason == "payouts_paused"
-    done = await world.swept(panic)
-    assert (done.status, done.amount) == (Status.FINAL, 772 * MUSD)
-    assert world.chain.balance == 0
-    assert (await world.swept(waiting)).status is Status.CANCELLED
-
-
-async def test_a_panic_runs_while_coins_are_gone_and_nothing_else_does(world: World) -> None:
-    world.chain.balance = 500 * MUSD
-    sender = world.sender()
-    await world.cycles(sender, 1)
-    world.chain.balance -= 100 * MUSD
-    await world.cycles(sender, 6)
-    waiting = await world.sweep(10 * MUSD)
-    await world.owe("ons_waiting")
-    await world.cycles(sender, 2)
-    assert (world.metrics.alarms["ledger_difference"], world.signer.requests) == (1, [])
-    panic = await world.sweep(1, kind=Kind.PANIC, approved=False)
-    await world.cycles(sender, 2)
-    assert world.signer.requests == []
-    await approve(world, panic)
-    await world.cycles(sender)
-    done = await world.swept(panic)
-    assert (done.status, done.amount, world.chain.balance) == (Status.FINAL, 400 * MUSD, 0)
-    assert (await world.swept(waiting)).status is Status.CANCELLED
-    assert (await world.payout("ons_waiting")).transaction_id is None
-    assert len(world.signer.requests) == 1
-
-
-async def test_a_panic_runs_though_another_hand_used_the_key(world: World) -> None:
-    sender = world.sender()
-    await world.cycles(sender, 1)
-    world.chain.balance -= 100 * MUSD
-    stolen = TransferIntent(CHAIN_ID, WALLET, 0, TOKEN, BUYER, 100 * MUSD, None, 80_000, 10**9, 1)
-    world.chain.accept((await KeySigner().sign(stolen)).raw)
-    world.chain.mine()
-    await world.owe("ons_waiting")
-    await world.cycles(sender, 6)
-    assert (world.metrics.alarms["foreign_transaction"], world.signer.requests) == (1, [])
-    panic = await world.sweep(1, kind=Kind.PANIC)
-    await world.cycles(sender)
-    assert ((await world.swept(panic)).status, world.chain.balance) == (Status.FINAL, 0)
-    assert len(world.signer.requests) == 1
-
-
-async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world: World) -> None:
-    panic = await world.sweep(1, kind=Kind.PANIC)
-    world.cold.reasons = ("Its owners changed.",)
-    await world.cycles(world.sender(), 3)
-    assert ((await world.swept(panic)).reason, world.signer.requests) == ("cold_wallet_unverified", [])
-
-
-async def test_the_ledger_holds_what_a_panic_takes_while_the_signer_is_away(world: World) -> None:
-    world.chain.balance = 200 * MUSD
-    panic = await world.sweep(1 * MUSD, kind=Kind.PANIC)
-    world.signer.down = True
-    await world.cycles(world.sender(), 2)
-    async with world.database.read() as conn:
-        book = await ledger.balances(conn, WALLET, "MUSD")
-    assert ((await world.swept(panic)).amount, book[Account.HELD]) == (200 * MUSD, 200 * MUSD)
-    assert sum(book[account] for account in HOT if account in book) == 200 * MUSD
-
-
 @pytest.mark.parametrize("name", AROUND_THE_SIGNATURE)
 async def test_death_at_a_checkpoint_sweeps_once(world: World, name: str) -> None:
     sweep = await world.sweep()
@@ -304,41 +219,6 @@ async def test_the_gas_token_is_swept_too_and_leaves_its_own_gas(world: World) -
     assert (await world.swept(sweep)).status is Status.FINAL
     assert world.chain.native == 9 * 10**17
     assert world.chain.limits[str((await world.swept(sweep)).tx_hash)] == 30_000
-
-
-async def test_a_panic_takes_the_tokens_first_and_then_the_gas_token(world: World) -> None:
-    world.chain.balance = 5 * MUSD
-    both = [await world.sweep(1, kind=Kind.PANIC, token=token) for token in (NATIVE, TOKEN)]
-    await world.cycles(world.sender(), 8)
-    native, token = [await world.swept(sweep) for sweep in both]
-    assert (token.status, native.status) == (Status.FINAL, Status.FINAL)
-    assert (world.chain.balance, world.chain.native) == (0, 30_000 * 10**9)
-    assert (token.amount, native.amount) == (5 * MUSD, 10**18 - 30_000 * 10**9)
-
-
-async def test_a_panic_of_the_gas_token_waits_for_those_that_it_pays_for_whatever_is_approved_first(
-    world: World,
-) -> None:
-    token = await world.sweep(1, kind=Kind.PANIC, approved=False)
-    native = await world.sweep(1, kind=Kind.PANIC, token=NATIVE)
-    sender = world.sender()
-    await world.cycles(sender, 3)
-    assert ((await world.swept(native)).reason, world.signer.requests) == ("gas_last", [])
-    await approve(world, token)
-    await world.cycles(sender, 8)
-    assert [(await world.swept(one)).status for one in (token, native)] == [Status.FINAL, Status.FINAL]
-    assert world.chain.balance == 0
-
-
-async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(world: World) -> None:
-    token = await world.sweep(1, kind=Kind.PANIC, approved=False)
-    native = await world.sweep(1, kind=Kind.PANIC, token=NATIVE)
-    sender = world.sender()
-    await world.cycles(sender, 2)
-    async with world.database.write() as conn:
-        await deciding.reject(conn, token.id, by="key_bert", now=world.clock.now())
-    await world.cycles(sender, 8)
-    assert ((await world.swept(native)).status, len(world.signer.requests)) == (Status.FINAL, 1)
 
 
 async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booked(world: World) -> None:

@@ -179,16 +179,19 @@ class World:
                 now=now,
                 ids=self.ids,
             )
-            if not approved:
-                return made
+        return await self.approve(made) if approved else made
+
+    async def approve(self, sweep: Sweep) -> Sweep:
+        """Bert says yes to it."""
+        async with self.database.write() as conn:
             return await deciding.approve(
                 conn,
-                made.id,
+                sweep.id,
                 by="key_bert",
                 person="bert",
                 policy_version=self.policy.active,
                 safe_identity=self.cold.identity,
-                now=now,
+                now=self.clock.now(),
             )
 
     async def swept(self, sweep: Sweep) -> Sweep:

@@ -1,0 +1,171 @@
+"""What must be so in the life of a wallet, whatever happens; the invariants are those that the best senders share.
+
+I1 nonces dense, one operation each;
+I2 one transfer for each payout and sweep;
+I3 every transaction on chain is one of our attempts;
+I4 the ledger's hot wallet is the chain's balance but for what is mined and not settled yet, at every step;
+I5 nothing leaves `final` but by a reorganisation;
+I6 nothing is sent that is not stored;
+I7 sweeps leave the floor, and what is held and free sums to the balance, at every step;
+I8 sweeps go to the pinned Safe while it proves itself;
+I9 a pause stops signatures, but not a panic's;
+I10 no fee above the ceiling.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.erc20 import split_payout_calldata
+from kit.database import Database
+from tests.treasury.fakes import MUSD, SAFE, TOKEN, WALLET, KeySigner
+from tests.treasury.rules import Policy
+from tests.treasury.world import World
+from treasury import inventory
+from treasury.history import history
+from treasury.ledger import service as ledger
+from treasury.ledger.machine import HOT, Account
+from treasury.payouts.table import payouts
+from treasury.ports import WalletView
+from treasury.sender import operations
+from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, TransferIntent
+from treasury.signers.protocol import Signed
+from treasury.status import Status
+from treasury.sweeps.table import Sweep, sweeps
+from treasury.transactions.table import attempts, transactions
+
+FLOOR = 50 * MUSD
+CEILING = 50 * 10**9
+BALANCE = 200 * MUSD
+"""What the wallet holds at first."""
+_PAYOUTS = sa.select(payouts.c.id, payouts.c.status, payouts.c.reason, payouts.c.amount, payouts.c.tx_hash)
+_SWEEPS = sa.select(sweeps.c.id, sweeps.c.status, sweeps.c.reason, sweeps.c.amount, sweeps.c.tx_hash)
+_SIGNED = {Status.SIGNED, Status.BROADCAST, Status.MINED}
+_QUEUED = {Status.APPROVED, Status.HELD}
+_HELD = (_QUEUED | {Status.PLANNED, Status.AWAITING_APPROVAL}, _QUEUED)
+_FLYING = (_SIGNED, _SIGNED)
+
+
+class Floor(Policy):
+    """Sweeps leave the floor."""
+
+    async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
+        leaving = await operations.leaving(conn, WALLET, sweep.asset, view.block_number)
+        return "below the floor" if sweep.token == TOKEN and view.token - leaving - sweep.amount < FLOOR else None
+
+
+class Watched(KeySigner):
+    """Looks, at the moment of each signature, at what must be so then."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    async def sign(self, intent: Intent) -> Signed:
+        world = self._world
+        signed = await super().sign(intent)
+        assert intent.max_fee <= CEILING, "I10"
+        if isinstance(intent, TransferIntent | NativeTransferIntent) and intent.purpose is not Purpose.PAYOUT:
+            assert intent.to == SAFE, "I8: another destination"
+            assert not world.cold.reasons, "I8: the Safe does not prove itself"
+        if intent.purpose is Purpose.PAYOUT:
+            assert not world.pause.payouts, "I9"
+        if intent.purpose is Purpose.SWEEP:
+            assert not world.pause.sweeps, "I9"
+            if isinstance(intent, TransferIntent):
+                assert world.chain.balance - intent.amount >= FLOOR, "I7: below the floor"
+        return signed
+
+
+class Invariants(RuleBasedStateMachine):
+    """Asked after each step of a history, and at its end; a subclass says what may happen."""
+
+    database: Database
+    loop: asyncio.AbstractEventLoop
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    world: World
+    sessions: dict[str, bool]
+    """Of each purchase: whether Stripe confirms it."""
+    came_in: int
+    """Base units that came from outside since the beginning."""
+
+    async def _rows(self) -> tuple[list[Any], list[Any]]:
+        async with self.database.read() as conn:
+            owed = (await conn.execute(_PAYOUTS)).fetchall()
+            return list(owed), list((await conn.execute(_SWEEPS)).fetchall())
+
+    async def _all_arrived(self) -> bool:
+        owed, swept = await self._rows()
+        over = {Status.FINAL, Status.CANCELLED, Status.REVERTED, Status.AWAITING_APPROVAL}
+        return all(row.status == Status.FINAL for row in owed) and all(row.status in over for row in swept)
+
+    async def _what_waits(self) -> str:
+        owed, swept = await self._rows()
+        return repr([tuple(row) for row in [*owed, *swept] if row.status != Status.FINAL])
+
+    async def _agrees(self) -> None:
+        async with self.database.read() as conn:
+            book = await ledger.balances(conn, WALLET, "MUSD")
+        assert sum(book[account] for account in HOT if account in book) == self.world.chain.balance, "I4: at the end"
+        assert not book.get(Account.SUSPENSE, 0), "I4: coins without a row"
+
+    @invariant()
+    def the_books_are_right(self) -> None:
+        if hasattr(self, "world"):
+            self.run(self._the_books_are_right())
+
+    async def _the_books_are_right(self) -> None:
+        chain = self.world.chain
+        async with self.database.read() as conn:
+            book = Counter(await ledger.balances(conn, WALLET, "MUSD"))
+            opened = await ledger.opened(conn, WALLET, "MUSD")
+        owed, swept = await self._rows()
+        for account, places in ((Account.HELD, _HELD), (Account.IN_FLIGHT, _FLYING)):
+            rows = sum(row.amount for row, table in [*((r, 0) for r in owed), *((r, 1) for r in swept)] if row.status in places[table])  # fmt: skip
+            assert book[account] == rows, f"I7: {account}"
+        assert sum(book.values()) == 0, "I7: the books are out of balance"
+        if not opened:
+            return
+        final = {row.tx_hash: row.amount for row in [*owed, *swept] if row.status == Status.FINAL}
+        left = {tx.hash: parts[1] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data))}
+        known = chain.balance + sum(amount for tx_hash, amount in left.items() if tx_hash not in final)
+        known -= sum(amount for tx_hash, amount in final.items() if tx_hash not in left)
+        unseen = self.came_in + BALANCE + book[Account.EXTERNAL_IN]
+        assert sum(book[account] for account in HOT) + unseen == known, "I4: the ledger is not the chain"
+        assert unseen >= 0, "I4: more came in than did"
+        assert book[Account.SUSPENSE] == 0, "I4: coins without a row"
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.run(self._everything_holds())
+
+    async def _everything_holds(self) -> None:
+        world, chain = self.world, self.world.chain
+        async with self.database.read() as conn:
+            tries = (await conn.execute(sa.select(attempts.c.hash, attempts.c.raw))).fetchall()
+            moves = (await conn.execute(sa.select(history.c["from"], history.c.to, history.c.note))).fetchall()
+            nonces = list((await conn.execute(sa.select(transactions.c.nonce))).scalars())
+            free = await inventory.available(conn, WALLET, "MUSD")
+        ours = [nonce for nonce in nonces if nonce is not None]
+        assert sorted(ours) == list(range(len(ours))), "I1"
+        assert sorted(mined.tx.nonce for mined in chain.mined.values()) == list(range(chain.nonce)), "I1"
+        carried = Counter(parts[2] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data)))
+        assert not carried or max(carried.values()) == 1, "I2"
+        assert set(chain.mined) <= {row.hash for row in tries}, "I3"
+        assert set(chain.received) <= {bytes(row.raw) for row in tries}, "I6"
+        assert all((to, "is now" in note) == ("broadcast", True) for frm, to, note in moves if frm == "final"), "I5"
+        assert free.available + free.held == free.on_chain or free.available == 0, "I7"
+        unpaid = {session for session, paid in self.sessions.items() if not paid}
+        for session in unpaid:
+            assert (await world.payout(session)).transaction_id is None, (
+                "a payout that Stripe does not confirm was signed"
+            )

@@ -94,3 +94,12 @@ def test_the_readme_maps_every_room() -> None:
     rooms = {path.parent.relative_to(ROOT).as_posix() + "/" for path in SOURCES if path.name == "__init__.py"}
     unmapped = {room for room in rooms if f"`{room}`" not in text} - {"kit/http/"}
     assert unmapped == set()
+
+
+def test_the_runbook_knows_every_alarm() -> None:
+    runbook = (ROOT / "README.md").read_text()
+    written = "".join(path.read_text() for path in SOURCES)
+    alarms = set(re.findall(r'log\.critical\(\s*"([a-z_.]+)"', written))
+    alarms |= {f"treasury.{kind}" for kind in re.findall(r'alarms\.ring\(\s*"([a-z_]+)"', written)}
+    assert len(alarms) > 15
+    assert {alarm for alarm in alarms if f"`{alarm}`" not in runbook} == set()

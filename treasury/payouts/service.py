@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +12,7 @@ from chain.types import to_checksum
 from kit.columns import among
 from kit.ids import Ids
 from kit.store import insert_or_nothing
-from treasury import history
+from treasury import history, rows
 from treasury.assets import MUSD
 from treasury.history import BY
 from treasury.ledger import service as ledger
@@ -20,7 +20,7 @@ from treasury.ledger import usdc as usdc_books
 from treasury.moving import apply
 from treasury.payouts.machine import COMES_BACK, MOVES, STOPPED, Fact, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
-from treasury.status import IN_FLIGHT, Moved, Same, Status
+from treasury.status import Moved, Same, Status
 
 SETTLED = (Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED)
 """Nothing is kept back for a payout in one of these."""
@@ -117,13 +117,8 @@ async def page(
     conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
 ) -> list[Payout]:
     """Newest first; `before` is the (created_at, id) of the last one seen."""
-    query = sa.select(payouts).order_by(payouts.c.created_at.desc(), payouts.c.id.desc()).limit(limit)
-    if status is not None:
-        query = query.where(payouts.c.status == status)
-    if before is not None:
-        older = sa.and_(payouts.c.created_at == before[0], payouts.c.id < before[1])
-        query = query.where(sa.or_(payouts.c.created_at < before[0], older))
-    return [to_payout(row) for row in (await conn.execute(query)).fetchall()]
+    found = await conn.execute(rows.newest(payouts, limit, status, before))
+    return [to_payout(row) for row in found.fetchall()]
 
 
 _OF_WALLET = sa.select(payouts).where(payouts.c.wallet == sa.bindparam("wallet"))
@@ -197,19 +192,8 @@ async def unlist(conn: AsyncConnection, listed: Container[str], *, now: datetime
     return count
 
 
-_NEVER: Final = 2**62
-# Written once: it is asked for with every purchase, and its text cost more than its run.
-_HELD = sa.select(payouts.c.amount).where(
-    payouts.c.wallet == sa.bindparam("wallet"),
-    payouts.c.asset == sa.bindparam("asset"),
-    sa.or_(
-        payouts.c.status.in_([status for status in Status if status not in SETTLED]),
-        sa.and_(payouts.c.status == Status.FINAL, payouts.c.block_number > sa.bindparam("block")),
-    ),
-)
-
-
-_HELD_SUM = _HELD.with_only_columns(sa.func.sum(payouts.c.amount))
+_HELD = rows.spoken_for(payouts, [status for status in Status if status not in SETTLED])
+_LEAVING = rows.leaving(payouts)
 
 
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
@@ -217,33 +201,13 @@ async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int
 
     A balance read at a block does not know what left the wallet in later blocks, so these still count.
     """
-    known = {"wallet": wallet, "asset": asset, "block": _NEVER if block_number is None else block_number}
-    if conn.dialect.name == "postgresql":
-        return int((await conn.execute(_HELD_SUM, known)).scalar() or 0)
-    # Amounts are text on SQLite, and 256 bits do not fit its integers.
-    return sum((await conn.execute(_HELD, known)).scalars())
-
-
-_LEAVING = sa.select(payouts.c.amount).where(
-    payouts.c.wallet == sa.bindparam("wallet"),
-    payouts.c.asset == sa.bindparam("asset"),
-    sa.or_(
-        payouts.c.status.in_(list(IN_FLIGHT)),
-        sa.and_(payouts.c.status == Status.APPROVED, payouts.c.transaction_id.is_not(None)),
-        sa.and_(payouts.c.status == Status.FINAL, payouts.c.block_number > sa.bindparam("block")),
-    ),
-)
+    block = rows.NEVER if block_number is None else block_number
+    return await rows.total(conn, _HELD, wallet=wallet, asset=asset, block=block)
 
 
 async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
-    """Base units that transactions with a nonce take out of a balance read at `block_number`."""
-    return sum((await conn.execute(_LEAVING, {"wallet": wallet, "asset": asset, "block": block_number})).scalars())
-
-
-async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
-    """How many payouts are in each state."""
-    rows = await conn.execute(sa.select(payouts.c.status, sa.func.count()).group_by(payouts.c.status))
-    return {row[0]: row[1] for row in rows}
+    """Base units that payouts with a nonce take out of a balance read at `block_number`."""
+    return await rows.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
 
 
 async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Payout | None:

@@ -11,7 +11,7 @@ from chain.types import Address, to_checksum
 from kit.columns import among
 from kit.money import format_units
 from kit.problems import Problem
-from treasury import inventory
+from treasury import inventory, rows
 from treasury.assets import GAS_ASSET, MUSD, MUSD_DECIMALS
 from treasury.cold.identity import ColdPin
 from treasury.payouts import service as payouts_service
@@ -38,13 +38,10 @@ Above = Callable[[AsyncConnection, Sequence[Payout], datetime], Awaitable[Sequen
 """For each payout, those before it counted as paid: a limit beside the policy's that it is above, as a sentence."""
 
 
-# Written once: the sender asks before each signature.
-_PAID: Final = (
-    sa.select(payouts_table.c.amount)
+_PAID: Final = rows.total_of(
+    rows.of_asset(payouts_table)
     .join(transactions, transactions.c.id == payouts_table.c.transaction_id)
     .where(
-        payouts_table.c.wallet == sa.bindparam("wallet"),
-        payouts_table.c.asset == sa.bindparam("asset"),
         payouts_table.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
         sa.not_(among(payouts_table.c.id, "besides")),
         transactions.c.created_at >= sa.bindparam("since"),
@@ -244,9 +241,8 @@ class ActivePolicy:
         """Base units of other payouts that were given a nonce since, and are not known to have failed."""
         if not besides:
             return 0
-        known = {"wallet": besides[0].wallet, "asset": besides[0].asset, "since": since}
-        # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
-        return sum((await conn.execute(_PAID, {**known, "besides": [payout.id for payout in besides]})).scalars())
+        one, ids = besides[0], [payout.id for payout in besides]
+        return await rows.total(conn, _PAID, wallet=one.wallet, asset=one.asset, since=since, besides=ids)
 
     async def _active(self, conn: AsyncConnection) -> Version:
         return await service.require_active(conn, self._scope)

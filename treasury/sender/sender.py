@@ -9,12 +9,13 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.ids import Ids
 from kit.problems import Problem
-from treasury import inventory
+from treasury import inventory, rows
 from treasury.assets import GAS_ASSET
 from treasury.cold.service import ColdWallet
 from treasury.leader import Leader, LeadershipLost
 from treasury.metrics import TreasuryMetrics
 from treasury.payouts import service as payouts
+from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import Gate, PaymentProof, Rules, WalletChain, WalletView
 from treasury.reconciliation import others_at
 from treasury.sender.adoption import Adoption, Explained
@@ -28,9 +29,9 @@ from treasury.sender.signing import Signing
 from treasury.sender.tracking import Tracking
 from treasury.signers.protocol import Signer
 from treasury.status import IN_FLIGHT, Status
-from treasury.sweeps import service as sweeps
 from treasury.sweeps.ordering import Orders
 from treasury.sweeps.sweeper import Sweeper
+from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import queries
 
 _STATUS_SECONDS = 15.0
@@ -208,8 +209,8 @@ class Sender:
         async with desk.database.read() as conn:
             flying = await queries.any_in_flight(conn, *desk.key)
             due = desk.pace.due("counts", _STATUS_SECONDS)
-            counts = await payouts.count_by_status(conn) if due else None
-            swept = await sweeps.count_by_status(conn) if due else None
+            counts = await rows.count_by_status(conn, payouts_table) if due else None
+            swept = await rows.count_by_status(conn, sweeps_table) if due else None
         self.interval = min(desk.config.busy_seconds, self._blocks.rest) if flying else desk.config.idle_seconds
         if counts is not None:
             desk.metrics.payouts(counts)

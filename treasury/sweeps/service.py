@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from chain.types import keccak
 from kit.ids import Ids
 from kit.problems import Problem, not_found
 from kit.store import insert_or_nothing
-from treasury import history
+from treasury import history, rows
 from treasury.assets import NATIVE
 from treasury.history import BY
 from treasury.moving import apply
@@ -175,13 +175,8 @@ async def page(
     conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
 ) -> list[Sweep]:
     """Newest first; `before` is the (created_at, id) of the last one seen."""
-    query = sa.select(sweeps).order_by(sweeps.c.created_at.desc(), sweeps.c.id.desc()).limit(limit)
-    if status is not None:
-        query = query.where(sweeps.c.status == status)
-    if before is not None:
-        older = sa.and_(sweeps.c.created_at == before[0], sweeps.c.id < before[1])
-        query = query.where(sa.or_(sweeps.c.created_at < before[0], older))
-    return [to_sweep(row) for row in (await conn.execute(query)).fetchall()]
+    found = await conn.execute(rows.newest(sweeps, limit, status, before))
+    return [to_sweep(row) for row in found.fetchall()]
 
 
 # Written once: the sender asks in each cycle, and building the text cost more than its run.
@@ -208,8 +203,8 @@ async def head(conn: AsyncConnection, wallet: str, kind: Kind) -> Sweep | None:
 
 async def active(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
     """Those that may still move money, oldest first."""
-    rows = await conn.execute(_ACTIVE, {"wallet": wallet, "kind": kind})
-    return [to_sweep(row) for row in rows.fetchall()]
+    found = await conn.execute(_ACTIVE, {"wallet": wallet, "kind": kind})
+    return [to_sweep(row) for row in found.fetchall()]
 
 
 async def arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
@@ -219,58 +214,31 @@ async def arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
     return (await conn.execute(query.limit(1))).first() is not None
 
 
-_SWEPT = sa.select(sweeps.c.amount).where(
-    sweeps.c.wallet == sa.bindparam("wallet"),
-    sweeps.c.asset == sa.bindparam("asset"),
-    sweeps.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
-    sweeps.c.kind == Kind.SWEEP,
-    sweeps.c.created_at >= sa.bindparam("since"),
+_SWEPT = rows.total_of(
+    rows.of_asset(sweeps).where(
+        sweeps.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
+        sweeps.c.kind == Kind.SWEEP,
+        sweeps.c.created_at >= sa.bindparam("since"),
+    )
 )
+_HELD = rows.spoken_for(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
+_LEAVING = rows.leaving(sweeps)
 
 
 async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: datetime) -> int:
     """Base units of sweeps of an asset made since, or still under way: what the rolling day counts. No panics."""
-    # Summed here, not in SQL: amounts are text on SQLite, and 256 bits do not fit its integers.
-    return sum((await conn.execute(_SWEPT, {"wallet": wallet, "asset": asset, "since": since})).scalars())
-
-
-_NEVER: Final = 2**62
-_SPOKEN_FOR = sa.select(sweeps.c.amount).where(
-    sweeps.c.wallet == sa.bindparam("wallet"),
-    sweeps.c.asset == sa.bindparam("asset"),
-    sa.or_(
-        sweeps.c.status.in_([Status.APPROVED, Status.HELD, *IN_FLIGHT]),
-        sa.and_(sweeps.c.status == Status.FINAL, sweeps.c.block_number > sa.bindparam("block")),
-    ),
-)
+    return await rows.total(conn, _SWEPT, wallet=wallet, asset=asset, since=since)
 
 
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
     """Base units that approved or signed sweeps will take, and what left in blocks after `block_number`."""
-    known = {"wallet": wallet, "asset": asset, "block": _NEVER if block_number is None else block_number}
-    return sum((await conn.execute(_SPOKEN_FOR, known)).scalars())
-
-
-_LEAVING = sa.select(sweeps.c.amount).where(
-    sweeps.c.wallet == sa.bindparam("wallet"),
-    sweeps.c.asset == sa.bindparam("asset"),
-    sa.or_(
-        sweeps.c.status.in_(list(IN_FLIGHT)),
-        sa.and_(sweeps.c.status == Status.APPROVED, sweeps.c.transaction_id.is_not(None)),
-        sa.and_(sweeps.c.status == Status.FINAL, sweeps.c.block_number > sa.bindparam("block")),
-    ),
-)
+    block = rows.NEVER if block_number is None else block_number
+    return await rows.total(conn, _HELD, wallet=wallet, asset=asset, block=block)
 
 
 async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
     """Base units that sweeps with a nonce take out of a balance read at `block_number`."""
-    return sum((await conn.execute(_LEAVING, {"wallet": wallet, "asset": asset, "block": block_number})).scalars())
-
-
-async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
-    """How many sweeps are in each state."""
-    rows = await conn.execute(sa.select(sweeps.c.status, sa.func.count()).group_by(sweeps.c.status))
-    return {row[0]: row[1] for row in rows}
+    return await rows.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
 
 
 async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Sweep | None:

@@ -40,14 +40,14 @@ class Dissent:
     """What one node has yet to take back."""
 
     def __init__(self, clock: Clock) -> None:
-        """Nothing."""
+        """It has said nothing otherwise yet."""
         self._clock = clock
         self._open: dict[bytes, Contested] = {}
         self._wait = FIRST_WAIT
         self._ask_at = 0.0
 
     def __bool__(self) -> bool:
-        """There is something."""
+        """Whether it has anything to take back."""
         return bool(self._open)
 
     @property

@@ -13,13 +13,13 @@ class Latency:
     """Seconds of the newest good answers."""
 
     def __init__(self) -> None:
-        """Nothing yet."""
+        """Before the first answer."""
         self._seconds: deque[float] = deque()
         # The same in order of size: a percentile is asked before each call, and sorting would be a fifth of the call's work.
         self._ordered: list[float] = []
 
     def note(self, seconds: float) -> None:
-        """One more."""
+        """An answer took so many seconds."""
         if len(self._seconds) == SAMPLES:
             del self._ordered[bisect_left(self._ordered, self._seconds.popleft())]
         self._seconds.append(seconds)

@@ -14,7 +14,7 @@ class Pause:
     """A reason to wait, never to fail anything."""
 
     def __init__(self, clock: Clock, stall_after: float = STALL_AFTER) -> None:
-        """It moves."""
+        """The chain moves until it is seen to stand still for `stall_after` seconds."""
         self.locked = False
         """The chain's emergency control refuses user transactions, as last looked up."""
         self._clock = clock

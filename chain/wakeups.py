@@ -41,11 +41,11 @@ class WakeUps:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Begin to listen, to each node in a task of its own."""
         self._tasks = [asyncio.create_task(self._keep(node), name=f"newHeads:{node.name}") for node in self._nodes]
 
     async def stop(self) -> None:
-        """End; nothing is lost by it."""
+        """Stop listening; polling finds what is not told any more."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -51,11 +51,11 @@ class ChainWatch:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to watch, in a task of its own."""
         self._task = asyncio.create_task(self._loop(), name="chain watch")
 
     async def stop(self) -> None:
-        """End, with the credits saved."""
+        """Stop watching, with the credits saved."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

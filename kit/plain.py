@@ -2,5 +2,5 @@
 
 
 def plain(message: str) -> str:
-    """The end of a sentence that begins with the name of what is wrong."""
+    """Pydantic's message as the end of a sentence that begins with the name of what is wrong."""
     return message.removeprefix("Value error, ").replace("Input should be", "must be").partition(", unable to")[0]

@@ -16,6 +16,7 @@ from onramp.api_keys.keeper import Keeper
 from onramp.audit import routes as audit_routes
 from onramp.checkout import routes as checkout_routes
 from onramp.core import Core, open_core
+from onramp.deliveries.worker import DeliveriesWorker
 from onramp.guard import Guard
 from onramp.health import Check, Health
 from onramp.invitations import routes as invitation_routes
@@ -98,6 +99,75 @@ def _checks(core: Core, runner: Runner | None, workers: Collection[str]) -> dict
     }
 
 
+def _services(
+    core: Core,
+    runner: Runner | None,
+    workers: Collection[str],
+    *,
+    live: Live,
+    deliveries: DeliveriesWorker,
+    webhook_metrics: WebhookMetrics,
+) -> Services:
+    """Everything that requests are answered with."""
+    settings, wallet = core.settings, core.rules.hot_wallet
+    policy = None if wallet is None else governing.active_policy(settings, core.rules, wallet, core.screening)
+
+    async def read(keys: Collection[str]) -> dict[str, Session]:
+        async with core.database.read() as connection:
+            return await session_service.get_many(connection, keys)
+
+    return Services(
+        settings=settings,
+        rules=core.rules,
+        database=core.database,
+        pool=core.pool,
+        clock=core.clock,
+        ids=core.ids,
+        registry=core.registry,
+        creator=core.creator,
+        refresher=core.refresher,
+        reads=Gather(read),
+        live=live,
+        intake=Intake(
+            core.database,
+            settings.webhook_secrets,
+            core.clock,
+            webhook_metrics,
+            (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
+            allowed=values.networks(settings.STRIPE_WEBHOOK_ADDRESSES),
+            trusted=values.networks(settings.TRUSTED_PROXIES),
+        ),
+        quotes=Quotes(core.database, core.stripe, core.rules, core.clock),
+        tokens=Tokens(core.database, settings.jwt_secrets, settings.CHAIN_ID, core.clock),
+        keys=Keeper(core.database, settings.ring, core.clock),
+        deliveries=deliveries,
+        health=Health(_checks(core, runner, workers), core.clock),
+        explorer=deployment(settings.CHAIN_ID).explorer,
+        stopping=asyncio.Event(),
+        policy=policy,
+        orders=None if policy is None else orders_of(core, policy),
+    )
+
+
+def _join(app: web.Application, core: Core, services: Services, limiter: Limiter) -> None:
+    """Give the application what its routes and its middleware ask for."""
+    app[SERVICES] = services
+    app[GUARD] = Guard(
+        services.keys.resolve,
+        services.tokens.resolve,
+        check_code=services.keys.check_code,
+        refused=services.keys.note_refused,
+    )
+    app[LIMITER] = limiter
+    app[FURNITURE] = Furniture(
+        origins=core.settings.origins,
+        ids=core.ids,
+        metrics=HttpMetrics(core.registry),
+        https=core.settings.is_production,
+    )
+    app[TRACES] = core.traces
+
+
 def make_app(
     settings: Settings, *, workers: Collection[str] = WORKERS, checkpoint: Callable[[str], None] = lambda _: None
 ) -> web.Application:
@@ -110,11 +180,9 @@ def make_app(
             if "treasury" in workers:
                 await refuse_wrong_key(core)
             await prepare(core)
-            stopping = asyncio.Event()
             live = Live(core.database)
-            webhook_metrics = WebhookMetrics(core.registry)
-            tokens = Tokens(core.database, settings.jwt_secrets, settings.CHAIN_ID, core.clock)
             deliveries = make_deliveries(core, live.nudge)
+            webhook_metrics = WebhookMetrics(core.registry)
             runner = (
                 make_workers(
                     core,
@@ -127,70 +195,22 @@ def make_app(
                 if workers
                 else None
             )
-
-            async def read(keys: Collection[str]) -> dict[str, Session]:
-                async with core.database.read() as connection:
-                    return await session_service.get_many(connection, keys)
-
-            wallet = core.rules.hot_wallet
-            policy = None if wallet is None else governing.active_policy(settings, core.rules, wallet, core.screening)
-            keeper = Keeper(core.database, settings.ring, core.clock)
-            services = Services(
-                settings=settings,
-                rules=core.rules,
-                database=core.database,
-                pool=core.pool,
-                clock=core.clock,
-                ids=core.ids,
-                registry=core.registry,
-                creator=core.creator,
-                refresher=core.refresher,
-                reads=Gather(read),
-                live=live,
-                intake=Intake(
-                    core.database,
-                    settings.webhook_secrets,
-                    core.clock,
-                    webhook_metrics,
-                    (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
-                    allowed=values.networks(settings.STRIPE_WEBHOOK_ADDRESSES),
-                    trusted=values.networks(settings.TRUSTED_PROXIES),
-                ),
-                quotes=Quotes(core.database, core.stripe, core.rules, core.clock),
-                tokens=tokens,
-                keys=keeper,
-                deliveries=deliveries,
-                health=Health(_checks(core, runner, workers), core.clock),
-                explorer=deployment(settings.CHAIN_ID).explorer,
-                stopping=stopping,
-                policy=policy,
-                orders=None if policy is None else orders_of(core, policy),
-            )
-            app[SERVICES] = services
-            app[GUARD] = Guard(
-                keeper.resolve, tokens.resolve, check_code=keeper.check_code, refused=keeper.note_refused
+            services = _services(
+                core, runner, workers, live=live, deliveries=deliveries, webhook_metrics=webhook_metrics
             )
             limiter = make_limiter(core)
-            app[LIMITER] = limiter
-            furniture = Furniture(
-                origins=settings.origins,
-                ids=core.ids,
-                metrics=HttpMetrics(core.registry),
-                https=settings.is_production,
-            )
-            app[FURNITURE] = furniture
-            app[TRACES] = core.traces
+            _join(app, core, services, limiter)
             async with beside(core, runner):
                 services.health.start()
                 live.start()
-                keeper.start()
+                services.keys.start()
                 if runner is not None:
                     runner.start()
                 yield
-                stopping.set()
+                services.stopping.set()
                 if runner is not None:
                     await runner.stop()
-                await keeper.stop()
+                await services.keys.stop()
                 await limiter.close()
                 await live.stop()
                 await services.health.stop()

@@ -1,9 +1,9 @@
 """What persons say of the books, over HTTP: USDC that arrived, coins and transactions that no row explains."""
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from aiohttp import web
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.auth import Principal
@@ -13,7 +13,7 @@ from kit.problems import Problem
 from onramp.services import SERVICES, Services
 from onramp.treasury_api import ledger_shapes as shapes
 from onramp.treasury_api.ledger import wallet_of
-from onramp.treasury_api.order_shapes import Note
+from onramp.treasury_api.order_shapes import Note, UsdcAmount
 from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE
 from treasury import rotation
@@ -22,19 +22,12 @@ from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
 from treasury.ledger import usdc
 
 
-def _usdc(text: str) -> str:
-    if len(text) > 80 or not 0 < parse_units(text, USDC_DECIMALS) < 2**256:
-        message = "must be more than zero, as a plain decimal number such as 1500.00"
-        raise ValueError(message)
-    return text
-
-
 class SettleUsdcOrder(Note):
     """USDC that a person has seen arrive in one transaction: of one session, or the oldest first up to an amount."""
 
     tx_hash: str = Field(pattern="^0x[0-9a-fA-F]{64}$", description="Where it arrived, on Stripe's network.")
     session_id: str | None = Field(default=None, pattern="^ons_[A-Za-z0-9]{1,60}$")
-    amount: Annotated[str, AfterValidator(_usdc)] | None = None
+    amount: UsdcAmount | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:

@@ -8,19 +8,27 @@ from kit.http.routes import Document
 from kit.money import format_units, parse_units
 from kit.problems import FieldError, Problem, invalid
 from onramp.treasury_api.shapes import Line, SweepAnswer
+from treasury.assets import USDC_DECIMALS
 from treasury.policy.reading import MOST_DECIMALS
 from treasury.sweeps.ordering import Plan
 
 EXCESS: Final = "excess"
+_LONGEST_AMOUNT: Final = 80
 
 
-def _amount(text: str) -> str:
-    if text == EXCESS:
-        return text
-    if len(text) > 80 or not 0 < parse_units(text, MOST_DECIMALS) < 2**256:
-        message = "must be more than zero, as a plain decimal number such as 1500.00, or the word excess"
-        raise ValueError(message)
+def _positive(text: str, decimals: int, otherwise: str = "") -> str:
+    if len(text) > _LONGEST_AMOUNT or not 0 < parse_units(text, decimals) < 2**256:
+        raise ValueError(f"must be more than zero, as a plain decimal number such as 1500.00{otherwise}")
     return text
+
+
+Amount = Annotated[str, AfterValidator(lambda text: _positive(text, MOST_DECIMALS))]
+"""Of an asset whose decimals are not known yet."""
+UsdcAmount = Annotated[str, AfterValidator(lambda text: _positive(text, USDC_DECIMALS))]
+AmountOrExcess = Annotated[
+    str,
+    AfterValidator(lambda text: text if text == EXCESS else _positive(text, MOST_DECIMALS, ", or the word excess")),
+]
 
 
 class Note(Document):
@@ -64,7 +72,7 @@ class SweepOrder(Note):
     """What to bring to the cold wallet. `excess` is whatever the policy would take."""
 
     asset: str = Field(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")
-    amount: Annotated[str, AfterValidator(_amount)] = Field(default=EXCESS, description="Decimal text, or `excess`.")
+    amount: AmountOrExcess = Field(default=EXCESS, description="Decimal text, or `excess`.")
     dry_run: bool = Field(default=False, description="Only the plan: nothing is written.")
 
     def units(self, decimals: int) -> int | None:

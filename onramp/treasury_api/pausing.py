@@ -10,6 +10,7 @@ from kit.clock import rfc3339
 from kit.http.routes import Route, body_of, reply
 from onramp.services import SERVICES
 from onramp.treasury_api import order_shapes, shapes
+from onramp.treasury_api.routes import BASE
 from treasury.pause import service
 from treasury.pause.table import SCOPES, Pauses, Scope
 
@@ -60,7 +61,6 @@ async def resume(request: web.Request) -> web.StreamResponse:
     return await _ordered(request, service.resume)
 
 
-BASE = "/api/v1/treasury"
 ROUTES = (
     Route("GET", BASE + "/pause", read, "viewer", "What is paused, by whom, and what was.", "read_pause",
           answer=order_shapes.PauseAnswer),

@@ -1,34 +1,26 @@
 """The way back over HTTP: what the cold wallet's owners have to sign for the hot wallet to be filled. We sign none of it."""
 
-from typing import Annotated, Any, Final
+from typing import Any
 
 from aiohttp import web
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from chain.errors import ChainError
 from kit.http.routes import Document, Route, query_of, reply
 from kit.money import format_units, parse_units
 from kit.problems import Problem
 from onramp.services import SERVICES
+from onramp.treasury_api.order_shapes import Amount
 from onramp.treasury_api.routes import BASE
 from treasury.cold.refill import prepare
 from treasury.sweeps.ordering import proven
-
-_MOST_PLACES: Final = 36
-
-
-def _decimal(text: str) -> str:
-    if len(text) > 80 or not 0 < parse_units(text, _MOST_PLACES) < 2**256:
-        message = "must be more than zero, as a plain decimal number such as 1500.00"
-        raise ValueError(message)
-    return text
 
 
 class RefillQuery(Document):
     """What the hot wallet is to get."""
 
     asset: str = Field(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")
-    amount: Annotated[str, AfterValidator(_decimal)] = Field(description="Decimal text.")
+    amount: Amount = Field(description="Decimal text.")
 
 
 class RefillAnswer(Document):

@@ -82,12 +82,12 @@ async def move(
     return await apply(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
 
 
-async def blind(conn: AsyncConnection, wallet: str, *, waiting: bool) -> None:
-    """Say of those that queue for a nonce, and are not held, that the nodes do not tell what has to be known first; or unsay it."""
-    said, says = (None, Reason.WAITING_FOR_SECOND_NODE) if waiting else (Reason.WAITING_FOR_SECOND_NODE, None)
+async def say_blind(conn: AsyncConnection, wallet: str, *, waiting: bool) -> None:
+    """Give the reason `waiting_for_second_node` to payouts that queue for a nonce without any; or, not `waiting`, take it back."""
+    before, after = (None, Reason.WAITING_FOR_SECOND_NODE) if waiting else (Reason.WAITING_FOR_SECOND_NODE, None)
     c = payouts.c
     queued = sa.and_(c.wallet == wallet, c.status.in_([Status.PLANNED, Status.APPROVED]), c.transaction_id.is_(None))
-    await conn.execute(sa.update(payouts).where(queued, c.reason.is_not_distinct_from(said)).values(reason=says))
+    await conn.execute(sa.update(payouts).where(queued, c.reason.is_not_distinct_from(before)).values(reason=after))
 
 
 async def get(conn: AsyncConnection, payout_id: str) -> Payout | None:

@@ -1,4 +1,4 @@
-"""What every stage of the sender works with."""
+"""What every stage of the sender works with: its settings, its ports, its alarms and its pace."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -117,7 +117,7 @@ class Sender:
             return False
 
     async def _seeing(self, cycle: Awaitable[bool]) -> bool:
-        """Its answer; False where the nodes do not tell what has to be known, and the queue says so until they do."""
+        """What the cycle answers; False where the nodes do not tell what it has to know, which the waiting payouts then show as their reason."""
         desk = self._desk
         try:
             moved, blind = await cycle, False
@@ -127,7 +127,7 @@ class Sender:
         # Again in each blind cycle, as buyers join the queue; after a start nobody knows what was said before it.
         if blind or self._blind is not False:
             async with self._leader.write() as conn:
-                await payouts.blind(conn, desk.config.wallet, waiting=blind)
+                await payouts.say_blind(conn, desk.config.wallet, waiting=blind)
             self._blind = blind
         return moved
 
@@ -136,8 +136,9 @@ class Sender:
         await self._leader.resign()
 
     async def _cycle(self) -> bool:
+        """Look at the wallet, finish what was begun, make sure that every transaction is explained, and only then sign the next."""
         desk = self._desk
-        await self._policy()
+        await self._apply_policy()
         view = await desk.chain.view()
         self._blocks.looked(view.block_number)
         await self._refresh(view)
@@ -190,7 +191,7 @@ class Sender:
             return True
         return await self._tracking.follow([one for one in open_ if one.status in IN_FLIGHT], view)
 
-    async def _policy(self) -> None:
+    async def _apply_policy(self) -> None:
         """Terms whose day of waiting is over count from now on, not from the next start."""
         desk = self._desk
         if not desk.pace.due("policy", _STATUS_SECONDS):
@@ -205,6 +206,7 @@ class Sender:
                 log.warning("treasury.policy_applied", version=applied)
 
     async def _rest(self) -> None:
+        """Choose how long to wait for the next cycle, and now and then count what stands where."""
         desk = self._desk
         async with desk.database.read() as conn:
             flying = await queries.any_in_flight(conn, *desk.key)
@@ -240,6 +242,7 @@ class Sender:
             desk.metrics.limits(asset_policy)
 
     async def _write_down(self, balances: Mapping[str, int], view: WalletView) -> None:
+        """Keep these balances as the chain's word at the view's block; the write renews the lease."""
         config, now = self._desk.config, self._desk.clock.now()
         if not balances:
             return

@@ -13,12 +13,11 @@ REFUSED_SECONDS: Final = 60.0
 class Pause:
     """A reason to wait, never to fail anything."""
 
-    def __init__(self, clock: Clock, stall_after: float = STALL_AFTER) -> None:
-        """The chain moves until it is seen to stand still for `stall_after` seconds."""
+    def __init__(self, clock: Clock) -> None:
+        """The chain moves until it is seen to stand still."""
         self.locked = False
         """The chain's emergency control refuses user transactions, as last looked up."""
         self._clock = clock
-        self._stall_after = stall_after
         self._head = -1
         self._head_at = clock.monotonic()
         self._refused_until = float("-inf")
@@ -38,6 +37,6 @@ class Pause:
         now = self._clock.monotonic()
         if self.locked or now < self._refused_until:
             return "the chain refuses user transactions (lockdown)"
-        if now - self._head_at > self._stall_after:
+        if now - self._head_at > STALL_AFTER:
             return f"no new block for {now - self._head_at:.0f} s"
         return None

@@ -27,7 +27,7 @@ from chain.hedge import UNKNOWN, first
 from chain.metrics import ChainMetrics, NullMetrics
 from chain.node import Node
 from chain.nodes import NodeConfig, parse_nodes
-from chain.pause import STALL_AFTER, Pause
+from chain.pause import Pause
 from chain.probe import Probe
 from kit.clock import Clock, SystemClock
 from kit.logs import get_logger
@@ -61,7 +61,6 @@ class Pool:
         clock: Clock | None = None,
         metrics: ChainMetrics | None = None,
         timeout: float = TIMEOUT,
-        stall_after: float = STALL_AFTER,
         plan: Plan = UNLIMITED,
     ) -> None:
         """Nothing is sent yet. A `session` given here is shared, and left open by `close`.
@@ -79,7 +78,7 @@ class Pool:
         self._plan = plan
         self._nodes: tuple[Node, ...] = ()
         self._operators: Mapping[str, Sequence[Node]] = {}
-        self.standing = Pause(self._clock, stall_after)
+        self.standing = Pause(self._clock)
         self.reload(nodes)
         self._background: set[asyncio.Future[None]] = set()
         self._probe = Probe(lambda: self._nodes, agreement, self._later, self._note_heads)
@@ -126,7 +125,7 @@ class Pool:
         best = max(self.heads().values(), default=None)
         return [status_of(node, best) for node in self._nodes]
 
-    async def any(self, method: str, params: list[Any], *, timeout: float | None = None) -> Any:
+    async def any(self, method: str, params: list[Any]) -> Any:
         """The first answer, in order of preference.
 
         A null is passed over while another node may know more, and a slow node is overtaken. Raises NodeError when no node answered.
@@ -135,7 +134,7 @@ class Pool:
         if not nodes:
             raise Unreachable("(none)", f"no node can answer {method}")
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + (self._timeout if timeout is None else timeout)
+        deadline = loop.time() + self._timeout
         answer = await first(nodes, lambda node: node.call(method, params, max(deadline - loop.time(), LEAST)))
         return None if answer is UNKNOWN else answer
 
@@ -177,7 +176,6 @@ class Pool:
         method: str,
         params: list[Any],
         *,
-        timeout: float | None = None,
         until: Callable[[Answer], bool] | None = None,
         via: Gathering | None = None,
     ) -> list[Answer]:
@@ -190,7 +188,7 @@ class Pool:
         answers: list[Answer] = []
 
         async def ask(node: Node) -> Answer:
-            asked = node.call(method, params, timeout) if via is None else via.call(node, method, params, timeout)
+            asked = node.call(method, params) if via is None else via.call(node, method, params)
             try:
                 return Answer(node.name, result=await asked)
             except NodeError as error:

@@ -97,16 +97,15 @@ class _Reader:
             return None
 
 
-async def read_safe(pool: Pool, address: Address, *, block_number: int | None = None) -> SafeState:
-    """Everything that decides who can spend from `address`, at the newest agreed block unless one is given.
+async def read_safe(pool: Pool, address: Address) -> SafeState:
+    """Everything that decides who can spend from `address`, at the newest agreed block.
 
     At least two operators must tell each answer alike, whatever CHAIN_AGREEMENT says. Raises NoAgreement.
     """
     operators = max(2, pool.agreement)
-    if block_number is None:
-        # Whoever is to decide over money asks for the Safe as it is now, not as it was a block ago.
-        await pool.refresh(anew=True)
-        block_number = pool.agreed_head(operators)
+    # Whoever is to decide over money asks for the Safe as it is now, not as it was a block ago.
+    await pool.refresh(anew=True)
+    block_number = pool.agreed_head(operators)
     read = _Reader(pool, to_checksum(address), block_number, operators)
     code = await read.code(to_checksum(address))
     if not code:

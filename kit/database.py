@@ -38,6 +38,8 @@ _SQLITE_AWAY: Final = ("is locked", "unable to open", "disk")
 """Of its messages, since its driver calls a wrong statement an operational error, too."""
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 15_000
+POOL_SIZE = 10
+"""Connections that are kept open to Postgres, and as many more while all of them are in use."""
 
 
 def is_away(error: BaseException) -> bool:
@@ -187,26 +189,26 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
     return engine
 
 
-def _postgres_engine(url: URL, connect: dict[str, Any], pool_size: int) -> AsyncEngine:
+def _postgres_engine(url: URL, connect: dict[str, Any]) -> AsyncEngine:
     settings = {"lock_timeout": str(LOCK_TIMEOUT_MS), "statement_timeout": str(STATEMENT_TIMEOUT_MS)}
     return create_async_engine(
         url,
         connect_args={"server_settings": settings, "timeout": 10, **connect},
-        pool_size=pool_size,
-        max_overflow=pool_size,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
         pool_timeout=10,
         pool_pre_ping=False,
         pool_recycle=1800,
     )
 
 
-def connect(url: str, *, replica_url: str | None = None, pool_size: int = 10) -> Database:
+def connect(url: str, *, replica_url: str | None = None) -> Database:
     """Make the engine for `url`; nothing is opened until it is used. Raises ValueError for a database we do not speak."""
 
     def engine(text: str) -> AsyncEngine:
         parsed, arguments = normalise_url(text)
         if parsed.drivername.startswith("sqlite"):
             return _sqlite_engine(parsed)
-        return _postgres_engine(parsed, arguments, pool_size)
+        return _postgres_engine(parsed, arguments)
 
     return Database(engine(url), engine(replica_url) if replica_url else None)

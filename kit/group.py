@@ -6,20 +6,21 @@ tried again alone, so that one bad item spoils nothing for the others.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+LARGEST: Final = 128
+"""Items that share a transaction, at most."""
 Write = Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]]
 
 
 class GroupCommit(Generic[Item, Outcome]):
     """Collects items while a write is under way, and writes all that came meanwhile at once."""
 
-    def __init__(self, write: "Write[Item, Outcome]", *, largest: int = 128) -> None:
+    def __init__(self, write: "Write[Item, Outcome]") -> None:
         """`write` stores items in one transaction and answers one outcome for each, in order; it must be all or nothing."""
         self._write = write
-        self._largest = largest
         self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
         # One writer: two halve the groups, and a group costs the same however few are in it (measured: a fifth more for each item).
         self._writer: asyncio.Task[None] | None = None
@@ -37,7 +38,7 @@ class GroupCommit(Generic[Item, Outcome]):
             while self._waiting:
                 # One turn of the loop lets requests that were read in the same turn join the group.
                 await asyncio.sleep(0)
-                batch, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
+                batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
                 await self._commit(batch)
         finally:
             self._writer = None

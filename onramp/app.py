@@ -168,9 +168,7 @@ def _join(app: web.Application, core: Core, services: Services, limiter: Limiter
     app[TRACES] = core.traces
 
 
-def make_app(
-    settings: Settings, *, workers: Collection[str] = WORKERS, checkpoint: Callable[[str], None] = lambda _: None
-) -> web.Application:
+def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.Application:
     """The API, with `workers` in the same process."""
     app = web.Application(client_max_size=BODY_LIMIT)
     add_routes(app, routes(settings))
@@ -190,7 +188,6 @@ def make_app(
                     deliveries=deliveries,
                     changed=live.nudge,
                     webhook_metrics=webhook_metrics,
-                    checkpoint=checkpoint,
                 )
                 if workers
                 else None

@@ -51,9 +51,8 @@ def make_workers(
     deliveries: DeliveriesWorker | None = None,
     changed: Callable[[], None] = lambda: None,
     webhook_metrics: WebhookMetrics | None = None,
-    checkpoint: Callable[[str], None] = lambda _: None,
 ) -> Runner:
-    """The workers asked for. `changed` is told when a session moved; `checkpoint` when the sender passed a step."""
+    """The workers asked for. `changed` is told when a session moved."""
     metrics = WorkerMetrics(core.registry)
     # Unique among all processes that share the database: leases name it.
     owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{core.ids.new('')[:8]}"
@@ -97,7 +96,6 @@ def make_workers(
             clock=core.clock,
             ids=core.ids,
             metrics=PrometheusTreasuryMetrics(core.registry),
-            checkpoint=checkpoint,
             cold=core.cold,
             gate=StoredGate(),
             rules=policy,

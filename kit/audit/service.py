@@ -10,7 +10,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit.table import entries, links
-from kit.keyring import KeyRing
 
 MACHINE = "machine"
 """The actor of a command that works straight on the database: whoever holds the machine."""
@@ -42,13 +41,12 @@ async def record(
     after: Mapping[str, Any] | None = None,
     *,
     at: datetime,
-    request_id: str | None = None,
     policy_version: int | None = None,
 ) -> None:
     """Write one row, in the transaction that makes the change.
 
-    `before` and `after` hold what changed: ids, states, amounts as decimal text, and `digest`s of personal fields, never their
-    values. `request_id` is by default that of the request being served.
+    `before` and `after` hold what changed: ids, states and amounts as decimal text, never a personal value.
+    The id of the request that is being served, if one is, is written beside them.
     """
     await connection.execute(
         sa.insert(entries).values(
@@ -58,15 +56,10 @@ async def record(
             subject=subject,
             before=_plain(before),
             after=_plain(after),
-            request_id=request_id or structlog.contextvars.get_contextvars().get("request_id"),
+            request_id=structlog.contextvars.get_contextvars().get("request_id"),
             policy_version=policy_version,
         )
     )
-
-
-def digest(ring: KeyRing, value: str) -> str:
-    """What the trail keeps of a personal field: the same value gives the same digest, and no digest gives a value."""
-    return ring.first("audit-digest").mac(value.encode()).hex()[:32]
 
 
 async def page(

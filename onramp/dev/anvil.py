@@ -65,12 +65,11 @@ class Anvil:
     On Linux it ends with the thread that started it, which is how the kernel understands a parent.
     """
 
-    def __init__(self, *, chain_id: int, port: int | None = None, block_seconds: int = 1) -> None:
+    def __init__(self, *, chain_id: int, port: int | None = None) -> None:
         """Nothing runs before `start`. Without `port`, a free one is taken each time."""
         self.url = ""
         self._chain_id = chain_id
         self._port = port
-        self._block_seconds = block_seconds
         self._temporary: Path | None = None
         self._home = Path()
         self._process: asyncio.subprocess.Process | None = None
@@ -115,7 +114,7 @@ class Anvil:
         # Prague is what Mezo has run since v11, less than the node's own default. History is pruned because the node
         # otherwise writes gigabytes to its home. Blocks come each second and for each transaction.
         arguments = ["--host", "127.0.0.1", "--port", str(port), "--chain-id", str(self._chain_id), "--accounts", "12"]
-        arguments += ["--hardfork", "prague", "--block-time", str(self._block_seconds), "--mixed-mining"]
+        arguments += ["--hardfork", "prague", "--block-time", "1", "--mixed-mining"]
         arguments += ["--slots-in-an-epoch", "1", "--prune-history", "256", "--silent"]
         if keep:
             arguments += ["--state", str(self._home / "state.json"), "--state-interval", "10"]

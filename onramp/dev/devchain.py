@@ -21,11 +21,10 @@ _THREAD_SECONDS: Final = 60.0
 class DevChain:
     """A Mezo-like chain on this machine. `mint`, `fund_gas`, `balance` and `rpc` may be awaited on any event loop."""
 
-    def __init__(self, *, chain_id: int = CHAIN_ID, port: int | None = None, block_seconds: int = 1) -> None:
-        """Nothing runs before `start`. `port` is the node's own; the operators always take free ones."""
-        self.anvil = Anvil(chain_id=chain_id, port=port, block_seconds=block_seconds)
+    def __init__(self) -> None:
+        """Nothing runs before `start`. The node and the operators take free ports."""
+        self.anvil = Anvil(chain_id=CHAIN_ID)
         self.proxies = tuple(NodeProxy(name) for name in OPERATORS)
-        self._chain_id = chain_id
         self._deployment: Deployment | None = None
 
     @property
@@ -85,7 +84,7 @@ class DevChain:
         return await self._contracts().balance(holder)
 
     def _contracts(self) -> DevContracts:
-        return DevContracts(self.anvil.url, self._chain_id)
+        return DevContracts(self.anvil.url, CHAIN_ID)
 
 
 @contextmanager

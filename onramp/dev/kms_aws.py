@@ -19,10 +19,9 @@ _ARN: Final = "arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-00
 class FakeAwsKms:
     """The service; `key` holds its faults."""
 
-    def __init__(self, key: DevKey, key_id: str = KEY_ID) -> None:
+    def __init__(self, key: DevKey) -> None:
         """Nothing listens before `app` is served."""
         self.key = key
-        self._key_id = key_id
 
     def app(self) -> web.Application:
         """As aiohttp serves it."""
@@ -44,7 +43,7 @@ class FakeAwsKms:
             return _error("KMSInternalException", 500)
         if faults.denied:
             return _error("AccessDeniedException")
-        if asked.get("KeyId") not in {self._key_id, _ARN}:
+        if asked.get("KeyId") not in {KEY_ID, _ARN}:
             return _error("NotFoundException")
         if faults.disabled:
             return _error("DisabledException")

@@ -18,10 +18,9 @@ _SERVICE: Final = "google.cloud.kms.v1.KeyManagementService"
 class FakeGcpKms:
     """The service; `key` holds its faults."""
 
-    def __init__(self, key: DevKey, key_version: str = KEY_VERSION) -> None:
+    def __init__(self, key: DevKey) -> None:
         """Nothing listens before `start`."""
         self.key = key
-        self._name = key_version
         self._server: Any = None
 
     async def start(self) -> str:
@@ -61,7 +60,7 @@ class FakeGcpKms:
             await context.abort(StatusCode.INTERNAL, "internal")
         if faults.denied:
             await context.abort(StatusCode.PERMISSION_DENIED, "denied")
-        if request.name != self._name:
+        if request.name != KEY_VERSION:
             await context.abort(StatusCode.NOT_FOUND, "no such version")
         if faults.disabled:
             await context.abort(StatusCode.FAILED_PRECONDITION, "not enabled")
@@ -102,7 +101,7 @@ class FakeGcpKms:
         return types.AsymmetricSignResponse.pb(answer)
 
     def _shown(self) -> str:
-        return self._name[:-1] + "2" if self.key.faults.other_name else self._name
+        return KEY_VERSION[:-1] + "2" if self.key.faults.other_name else KEY_VERSION
 
     def _sum(self, data: bytes) -> int:
         return int(google_crc32c.value(data)) ^ (1 if self.key.faults.bad_crc else 0)

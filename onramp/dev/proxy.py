@@ -24,8 +24,8 @@ class NodeProxy:
     `behind`          blocks it lags behind the head, in everything it says.
     """
 
-    def __init__(self, name: str, port: int | None = None) -> None:
-        """`name` is the operator it stands for. Without `port`, a free one is taken once and kept."""
+    def __init__(self, name: str) -> None:
+        """`name` is the operator it stands for."""
         self.name = name
         self.down = False
         self.delay = 0.0
@@ -33,14 +33,14 @@ class NodeProxy:
         self.behind = 0
         self.calls: Counter[str] = Counter()
         """How often each method was asked for, refused ones included."""
-        self._port = port
+        self._port: int | None = None
         self._target = ""
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @property
     def url(self) -> str:
-        """Where it listens. Raises RuntimeError before the first `start` where no port was given."""
+        """Where it listens: on a port that is taken at the first `start` and kept. Raises RuntimeError before."""
         if self._port is None:
             message = f"the proxy {self.name} has not been started"
             raise RuntimeError(message)
@@ -51,7 +51,7 @@ class NodeProxy:
         self.down, self.delay, self.wrong_chain_id, self.behind = False, 0.0, None, 0
 
     async def start(self, target: str) -> None:
-        """Listen, and forward to the node at `target`. Raises OSError where the port is taken."""
+        """Listen, and forward to the node at `target`. Raises OSError where the port that was kept is taken now."""
         self._target = target
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         app = web.Application(client_max_size=_BODY_BYTES)

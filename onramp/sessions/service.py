@@ -43,17 +43,15 @@ async def by_client_key(connection: AsyncConnection, wallet: str, idempotency_ha
     return None if row is None else from_row(row)
 
 
-async def find(connection: AsyncConnection, needle: str, limit: int = 50) -> list[Session]:
-    """Sessions by our id, Stripe's, a wallet or a transaction hash, newest first."""
+async def find(connection: AsyncConnection, needle: str) -> list[Session]:
+    """Sessions by our id, Stripe's, a wallet or a transaction hash, the newest first; fifty at most."""
     match = sa.or_(
         sessions.c.id == needle,
         sessions.c.stripe_session_id == needle,
         sa.func.lower(sessions.c.wallet_address) == needle.lower(),
         sa.func.lower(sessions.c.tx_hash) == needle.lower(),
     )
-    rows = await connection.execute(
-        sa.select(sessions).where(match).order_by(sessions.c.created_at.desc()).limit(limit)
-    )
+    rows = await connection.execute(sa.select(sessions).where(match).order_by(sessions.c.created_at.desc()).limit(50))
     return [from_row(row) for row in rows]
 
 

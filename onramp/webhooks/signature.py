@@ -38,10 +38,8 @@ class StripeEvent(NamedTuple):
     session_status: str | None
 
 
-def verify(
-    raw: bytes, header: str | None, secrets: Sequence[str], now: int, tolerance: int = TOLERANCE_SECONDS
-) -> None:
-    """Raise SignatureInvalid unless one of `secrets` signed these bytes within `tolerance` seconds of `now`, either way."""
+def verify(raw: bytes, header: str | None, secrets: Sequence[str], now: int) -> None:
+    """Raise SignatureInvalid unless one of `secrets` signed these bytes within TOLERANCE_SECONDS of `now`, either way."""
     if not header:
         message = "the Stripe-Signature header is missing"
         raise SignatureInvalid(message)
@@ -57,10 +55,10 @@ def verify(
     if not valid:
         message = "no signature of ours is on it"
         raise SignatureInvalid(message)
-    if moment < now - tolerance:
+    if moment < now - TOLERANCE_SECONDS:
         message = "it was signed too long ago"
         raise SignatureInvalid(message)
-    if moment > now + tolerance:
+    if moment > now + TOLERANCE_SECONDS:
         message = "it was signed in the future; is a clock wrong?"
         raise SignatureInvalid(message)
 

@@ -164,10 +164,3 @@ async def test_a_row_that_commits_late_is_linked_late(postgres_url: str) -> None
     assert [(row.action, row.number) for row in rows] == [("slow", 2), ("quick", 1)]
     assert (await verdict(database)).broken is None
     await database.close()
-
-
-async def test_a_digest_names_a_value_without_holding_it() -> None:
-    digest = service.digest(RING, "buyer@example.com")
-    assert digest == service.digest(RING, "buyer@example.com")
-    assert digest != service.digest(KeyRing([secrets.token_bytes(32)]), "buyer@example.com")
-    assert "buyer" not in digest

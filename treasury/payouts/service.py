@@ -37,11 +37,9 @@ async def owe(
     wallet: str,
     now: datetime,
     ids: Ids,
-    asset: str = MUSD,
-    by: str = BY,
     usdc: int | None = None,
 ) -> str:
-    """Owe a session's buyer `amount` base units, once: a second call answers the payout that exists, unchanged.
+    """Owe a session's buyer `amount` base units of MUSD, once: a second call answers the payout that exists, unchanged.
 
     The amount is held from now on; `usdc` base units become receivable from Stripe.
     """
@@ -53,7 +51,7 @@ async def owe(
         "session_id": session_id,
         "stripe_session_id": stripe_session_id,
         "wallet": to_checksum(wallet),
-        "asset": asset,
+        "asset": MUSD,
         "token": to_checksum(token),
         "to_address": to_checksum(to),
         "amount": amount,
@@ -63,8 +61,8 @@ async def owe(
         "updated_at": now,
     }
     for created in await insert_or_nothing(conn, payouts, [row], ["session_id"]):
-        await history.record(conn, created, at=now, from_status=None, to_status=Status.PLANNED, by=by)
-        await ledger.follow(conn, payouts, created, Status.PLANNED, now=now, by=by)
+        await history.record(conn, created, at=now, from_status=None, to_status=Status.PLANNED, by=BY)
+        await ledger.follow(conn, payouts, created, Status.PLANNED, now=now, by=BY)
         if usdc:
             await usdc_books.owe(conn, session_id, usdc, wallet=row["wallet"], now=now)
         return created

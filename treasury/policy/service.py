@@ -148,9 +148,9 @@ async def apply_due(conn: AsyncConnection, scope: str, *, now: datetime) -> Vers
     return await require(conn, due[0].id)
 
 
-async def history(conn: AsyncConnection, scope: str, limit: int = 50) -> list[Version]:
-    """Newest first."""
-    query = sa.select(policies).where(policies.c.scope == scope).order_by(policies.c.version.desc()).limit(limit)
+async def history(conn: AsyncConnection, scope: str) -> list[Version]:
+    """The fifty newest versions, the newest first."""
+    query = sa.select(policies).where(policies.c.scope == scope).order_by(policies.c.version.desc()).limit(50)
     return [to_version(row) for row in (await conn.execute(query)).fetchall()]
 
 

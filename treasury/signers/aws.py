@@ -5,7 +5,6 @@ and nothing else. Region, credentials and endpoint are found as the SDK finds th
 """
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any, Final
@@ -33,12 +32,11 @@ REFUSED: Final = {
 class AwsKms:
     """Implements `KeyService`."""
 
-    def __init__(self, key_id: str, *, make_client: Callable[[], Any] | None = None) -> None:
+    def __init__(self, key_id: str) -> None:
         """`key_id`: a key id, ARN or alias; nothing is imported or asked before it is used."""
         self._key_id = key_id
-        self._make = make_client or _client
-        self._made: Any = None
-        self._making = Lock()
+        self._client: Any = None
+        self._connecting = Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws-kms")
 
     async def public_key(self) -> bytes:
@@ -87,10 +85,10 @@ class AwsKms:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            with self._making:
-                if self._made is None:
-                    self._made = self._make()
-            answer: dict[str, Any] = getattr(self._made, name)(**parameters)
+            with self._connecting:
+                if self._client is None:
+                    self._client = _connect()
+            answer: dict[str, Any] = getattr(self._client, name)(**parameters)
         except ClientError as error:
             # The SDK's own words may quote the key's ARN and the account.
             raise _meaning(str(error.response.get("Error", {}).get("Code", ""))) from None
@@ -113,7 +111,7 @@ def _meaning(code: str) -> SignerError:
     return SignerUnavailable(f"AWS KMS is unwell ({code[:60] or 'no code'}).")
 
 
-def _client() -> Any:
+def _connect() -> Any:
     import boto3
     from botocore.config import Config
 

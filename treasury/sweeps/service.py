@@ -132,9 +132,9 @@ async def lapse(conn: AsyncConnection, *, now: datetime) -> list[str]:
     return lapsed
 
 
-async def cancel(conn: AsyncConnection, sweep_id: str, *, now: datetime, note: str, by: str = BY) -> None:
+async def cancel(conn: AsyncConnection, sweep_id: str, *, now: datetime, note: str) -> None:
     """What was proposed is no longer so. Raises MoveRefused once it is signed."""
-    await move(conn, sweep_id, Fact.LAPSED, now=now, by=by, note=note, active_key=None, reason=None)
+    await move(conn, sweep_id, Fact.LAPSED, now=now, note=note, active_key=None, reason=None)
 
 
 async def move(

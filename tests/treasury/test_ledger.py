@@ -15,6 +15,7 @@ from treasury.ledger.table import ledger
 from treasury.payouts import service as payouts
 from treasury.payouts.machine import Fact
 from treasury.reconciliation import reconcile
+from treasury.transactions.table import transactions
 
 STOCK = 1_000_000 * MUSD
 
@@ -197,3 +198,21 @@ async def test_two_who_settle_usdc_at_once_clear_what_each_of_them_says(world: W
     assert {one for one in told if not isinstance(one, Problem)} == {10}
     cleared = sum(one for one in told if isinstance(one, int))
     assert (await book(world, "USDC")).get(Account.SETTLED, 0) == cleared
+
+
+async def test_a_transfer_that_is_another_than_was_meant_keeps_nobody_from_comparing(world: World) -> None:
+    await world.owe("ons_1")
+    sender = world.sender()
+    await sender.step()
+    async with world.database.write() as conn:
+        await conn.execute(sa.update(transactions).values(amount=MUSD))
+    await world.cycles(sender, 3)
+    world.chain.balance -= 7 * MUSD
+    await world.cycles(sender, 8)
+    assert (world.metrics.alarms["transfer_mismatch"], world.metrics.alarms["ledger_difference"]) == (1, 1)
+    assert (await book(world))[Account.SUSPENSE] == 12 * MUSD
+    async with world.database.write() as conn:
+        await conn.execute(sa.update(transactions).values(amount=5 * MUSD))
+    await world.cycles(sender, 8)
+    assert await world.status("ons_1") == "final"
+    assert (await book(world))[Account.SUSPENSE] == 7 * MUSD

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import among
+from treasury.payouts.machine import Reason
 from treasury.status import IN_FLIGHT, Status
 from treasury.transactions.table import Attempt, Transaction, attempts, to_attempt, to_transaction, transactions
 
@@ -43,6 +44,7 @@ _ANY_IN_FLIGHT = (
     .where(
         _HERE,
         transactions.c.status.in_(list(IN_FLIGHT)),
+        transactions.c.stall.is_distinct_from(Reason.MISMATCH),
         transactions.c.nonce < sa.bindparam("below", type_=sa.BigInteger()),
     )
     .limit(1)
@@ -118,7 +120,7 @@ async def decided_in(
 
 
 async def any_in_flight(conn: AsyncConnection, chain_id: int, wallet: str, below: int | None = None) -> bool:
-    """Whether one is signed and not final yet, of a nonce under `below` where given."""
+    """Whether one is signed and not final yet, of a nonce under `below` where given; one that did something else is over."""
     known = {"chain_id": chain_id, "wallet": wallet, "below": _NO_NONCE if below is None else below}
     return (await conn.execute(_ANY_IN_FLIGHT, known)).first() is not None
 

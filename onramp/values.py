@@ -78,7 +78,7 @@ def _database(text: str) -> str:
 def _redis(text: str) -> str:
     parts = _url(text)
     is_socket = text.startswith("redis+unix:///")
-    _require(is_socket or (parts and parts.scheme in {"redis", "rediss"}), "takes redis://host:6379/0, or rediss://")
+    _require(is_socket or (parts and parts.scheme in {"redis", "rediss"}), "takes redis://host:6379, or rediss://")
     return text
 
 

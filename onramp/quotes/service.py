@@ -7,7 +7,7 @@ from typing import Final
 from kit.clock import Clock
 from kit.database import Database
 from kit.money import format_units, parse_units
-from kit.problems import FieldError, invalid
+from kit.problems import FieldError, Problem, invalid
 from onramp.quotes.shapes import Fees, QuoteAnswer, QuoteQuery
 from onramp.sessions.model import USDC_TO_MUSD, expected_musd
 from onramp.sessions.rules import SessionRules
@@ -17,6 +17,10 @@ from treasury.pause import service as pause
 
 KEEP: Final = timedelta(seconds=10)
 LARGEST: Final = 1_000
+MOST_A_SECOND: Final = 10
+"""Questions to Stripe, which takes 25 a second of an account, 100 of a live one (docs.stripe.com/rate-limits): whoever asks for ever
+other amounts must not use up what purchases need.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,10 @@ class Quotes:
         self._rules = rules
         self._clock = clock
         self._kept: dict[tuple[int, str], _Kept] = {}
+        self._second, self._asked = 0, 0
 
     async def quote(self, query: QuoteQuery) -> QuoteAnswer:
-        """The estimate; raises Problem 503 `paused`, 422 outside the limits, and Stripe's own where it is unwell."""
+        """The estimate; raises Problem 503 `paused` or `quotes_busy`, 422 outside the limits, and Stripe's own where it is unwell."""
         rules = self._rules
         minor = parse_units(query.source_amount, 2)
         if not rules.min_minor <= minor <= rules.max_minor:
@@ -49,6 +54,7 @@ class Quotes:
         kept = self._kept.get(key)
         if kept is not None and kept.until > now:
             return kept.answer
+        self._count()
         estimate = await self._stripe.quotes(
             source_amount=format_units(minor, 2),
             source_currency=query.source_currency,
@@ -75,3 +81,16 @@ class Quotes:
             self._kept.clear()
         self._kept[key] = _Kept(answer, now + KEEP)
         return answer
+
+    def _count(self) -> None:
+        second = int(self._clock.monotonic())
+        if second != self._second:
+            self._second, self._asked = second, 0
+        if self._asked >= MOST_A_SECOND:
+            raise Problem(
+                503,
+                "quotes_busy",
+                "Many quotes are asked for just now. Try again in a moment.",
+                headers={"Retry-After": "1"},
+            )
+        self._asked += 1

@@ -10,11 +10,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
+from kit.database import Database
 from kit.problems import Problem
+from onramp.core import session_rules
 from onramp.dev.anvil import free_port
+from onramp.quotes.service import MOST_A_SECOND, Quotes
+from onramp.quotes.shapes import QuoteQuery
 from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 from onramp.sandbox.faults import Fault
 from onramp.server import start_app
+from onramp.settings import load
 from onramp.stripe.breaker import FAILURES, OPEN_SECONDS
 from onramp.stripe.errors import (
     OUR_FAULT,
@@ -270,3 +275,16 @@ async def test_what_a_machine_on_the_way_answers_is_no_word_of_stripes_and_the_c
                 await gateway.ping()
             assert asked > before, "a try that ended so does not keep the circuit open for ever"
             clock.elapsed += OPEN_SECONDS
+
+
+async def test_quotes_of_ever_other_amounts_leave_stripe_time_for_purchases(wire: Wire, database: Database) -> None:
+    quotes = Quotes(database, wire.gateway, session_rules(load()), wire.clock)
+    for dollars in range(1, MOST_A_SECOND + 1):
+        await quotes.quote(QuoteQuery(source_amount=str(dollars), source_currency="usd"))
+    other = QuoteQuery(source_amount="99", source_currency="usd")
+    with pytest.raises(Problem) as told:
+        await quotes.quote(other)
+    assert (told.value.status, told.value.code) == (503, "quotes_busy")
+    assert await quotes.quote(QuoteQuery(source_amount="1", source_currency="usd")), "what is known needs no question"
+    wire.clock.elapsed += 1
+    assert await quotes.quote(other)

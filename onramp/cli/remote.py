@@ -45,6 +45,8 @@ def call(
         return document
     told = document if isinstance(document, dict) else {}
     code, detail = told.get("code", f"http_{answered}"), told.get("detail", "The service refused.")
+    if authorised and code == "unauthorized":
+        detail = f"{where} does not know the key in ONRAMP_API_KEY, or it is revoked or replaced."
     raise Refused(f"onramp: {code}: {detail}")
 
 

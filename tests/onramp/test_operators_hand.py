@@ -233,3 +233,8 @@ def test_the_policy_is_shown_and_the_same_again_changes_nothing(dev_stack: DevSt
     assert onramp(stack, stack.operator, "policy", "apply").stderr.startswith("onramp: forbidden: ")
     assert onramp(stack, stack.approver, "policy", "approve", "pol_x").stderr.startswith("onramp: not_found: ")
     assert onramp(stack, stack.approver, "policy", "approve").returncode == 2
+
+
+def test_a_key_that_is_none_is_named_by_its_variable(dev_stack: DevStack) -> None:
+    refused = onramp(dev_stack, "ork_" + "a" * 52, "balances")
+    assert (refused.returncode, "ONRAMP_API_KEY" in refused.stderr) == (1, True), refused.stderr

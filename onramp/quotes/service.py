@@ -39,7 +39,7 @@ class Quotes:
         self._rules = rules
         self._clock = clock
         self._kept: dict[tuple[int, str], _Kept] = {}
-        self._second, self._asked = 0, 0
+        self._turn_at = 0.0
 
     async def quote(self, query: QuoteQuery) -> QuoteAnswer:
         """The estimate; raises Problem 503 `paused` or `quotes_busy`, 422 outside the limits, and Stripe's own where it is unwell."""
@@ -54,7 +54,7 @@ class Quotes:
         kept = self._kept.get(key)
         if kept is not None and kept.until > now:
             return kept.answer
-        self._count()
+        await self._turn()
         estimate = await self._stripe.quotes(
             source_amount=format_units(minor, 2),
             source_currency=query.source_currency,
@@ -82,15 +82,17 @@ class Quotes:
         self._kept[key] = _Kept(answer, now + KEEP)
         return answer
 
-    def _count(self) -> None:
-        second = int(self._clock.monotonic())
-        if second != self._second:
-            self._second, self._asked = second, 0
-        if self._asked >= MOST_A_SECOND:
+    async def _turn(self) -> None:
+        """Wait for a turn at Stripe, a second at the longest."""
+        now = self._clock.monotonic()
+        turn = max(self._turn_at, now - 1) + 1 / MOST_A_SECOND
+        if turn > now + 1:
             raise Problem(
                 503,
                 "quotes_busy",
                 "Many quotes are asked for just now. Try again in a moment.",
                 headers={"Retry-After": "1"},
             )
-        self._asked += 1
+        self._turn_at = turn
+        if turn > now:
+            await self._clock.sleep(turn - now)

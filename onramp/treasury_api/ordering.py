@@ -11,6 +11,7 @@ from kit.audit import service as audit
 from kit.auth import Principal, principal_of
 from kit.problems import Problem
 from onramp.services import SERVICES, Services
+from treasury.policy import service as policies
 
 Result = TypeVar("Result")
 _LONGEST_SUBJECT = 80
@@ -31,17 +32,27 @@ async def carry_out(
     subject: str,
     work: Callable[[AsyncConnection, Services, Principal], Awaitable[tuple[Result, list[Told]]]],
 ) -> Result:
-    """Run an order in one transaction, with a row of the trail for each thing that it changed.
+    """Run an order in one transaction, with a row of the trail for each thing that it changed, and the version of the policy it was given under.
 
     One that is refused changes nothing, and leaves a row that says who tried what and why not.
     """
     services, who = request.app[SERVICES], principal_of(request)
     try:
         async with services.database.write() as conn:
+            version = await _policy_version(conn, services)
             result, told = await work(conn, services, who)
             now = services.clock.now()
             for one in told:
-                await audit.record(conn, who.id, f"treasury.{action}", one.subject, one.before, one.after, at=now)
+                await audit.record(
+                    conn,
+                    who.id,
+                    f"treasury.{action}",
+                    one.subject,
+                    one.before,
+                    one.after,
+                    at=now,
+                    policy_version=version,
+                )
     except Problem as problem:
         if problem.status == 409:
             await refused(services, who, action, subject, problem)
@@ -60,4 +71,13 @@ async def refused(services: Services, who: Principal, action: str, subject: str,
             None,
             {"code": problem.code},
             at=services.clock.now(),
+            policy_version=await _policy_version(conn, services),
         )
+
+
+async def _policy_version(conn: AsyncConnection, services: Services) -> int | None:
+    """The active one; None where this service pays from no wallet, or before its first start with a policy."""
+    if services.rules.hot_wallet is None:
+        return None
+    active = await policies.active(conn, policies.scope_of(services.rules.chain_id, services.rules.hot_wallet))
+    return None if active is None else active.version

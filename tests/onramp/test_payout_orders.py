@@ -49,6 +49,9 @@ async def test_one_above_a_limit_is_approved_by_an_approver(service: Service) ->
     (done, refused) = await trail(service)
     assert (done[0], done[1], done[2]["status"]) == ("treasury.payout_approve", payout_id, "approved")
     assert refused == ("treasury.payout_approve_refused", payout_id, {"code": "not_possible"})
+    page = (await ada.get(f"/audit?subject={payout_id}"))[1]["data"]
+    version = (await ada.get("/policy"))[1]["active"]["version"]
+    assert ({row["policyVersion"] for row in page}, version > 0) == ({version}, True)
 
 
 async def test_a_rejected_one_is_tried_again_when_two_persons_say_so(service: Service) -> None:

@@ -12,6 +12,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Trust what this machine trusts, as pip does; and give up soon where there is no index, because pip comes next.
 UV := UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=1 $(BIN)/uv
 
+# Where tests put their databases: in memory where there is room. On a disk that still writes out what setup installed, each commit of
+# a test waited for it, some for half a minute.
+TESTS_IN := $(or $(TMPDIR),$(shell test -w /dev/shm && test $$(df -Pk /dev/shm | awk 'NR == 2 { print $$4 }') -gt 4000000 && echo /dev/shm),/tmp)
+
 help: ## Show what there is.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -41,10 +45,10 @@ run: setup ## Run everything on this machine; buy MUSD with a test card.
 
 test: setup lint ## The whole test suite.
 	@echo "test: SQLite, Postgres and an EVM node are real; what cannot run here is listed at the end"
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@TMPDIR=$(TESTS_IN) $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: so many of each).
-	@PROVE=1 $(BIN)/python -m pytest -m "prove or not prove" $(ARGS)
+	@TMPDIR=$(TESTS_IN) PROVE=1 $(BIN)/python -m pytest -m "prove or not prove" $(ARGS)
 
 bench: setup ## Measure, each figure as a ratio against a bare baseline in the same run.
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import os
-import subprocess
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyotp
@@ -24,8 +22,8 @@ from onramp.invitations import service
 from onramp.invitations.routes import base_of
 from onramp.invitations.table import invitations
 from onramp.settings import load
+from tests.onramp.typed import typed
 
-ROOT = Path(__file__).resolve().parents[2]
 RING = KeyRing([DEVELOPMENT])
 INVITATIONS = "/api/v1/admin/invitations"
 ACCEPT = "/api/v1/invitations/accept"
@@ -135,14 +133,11 @@ async def test_the_page_behind_the_link_runs_only_its_own_script(service: Any) -
         assert answer.headers["X-Frame-Options"] == "DENY"
 
 
-async def onramp(service: Any, url: str, *arguments: str, key: str = "", typed: str = "") -> tuple[int, str, str]:
+async def onramp(service: Any, url: str, *arguments: str, key: str = "") -> tuple[int, str, str]:
     environment = {
         "PATH": os.environ["PATH"], "DATABASE_URL": url, "ONRAMP_API_URL": service.api, "ONRAMP_API_KEY": key,
     }  # fmt: skip
-    done = await asyncio.to_thread(
-        subprocess.run, [str(ROOT / ".venv/bin/onramp"), *arguments], env=environment, capture_output=True, text=True,
-        check=False, input=typed,
-    )  # fmt: skip
+    done = await asyncio.to_thread(typed, environment, *arguments)
     return done.returncode, done.stdout, done.stderr
 
 

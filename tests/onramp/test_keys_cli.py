@@ -17,16 +17,14 @@ from kit.database import connect
 from kit.keyring import KeyRing, parse_key
 from onramp.dev.api_keys import dev_api_keys
 from onramp.settings import load
+from tests.onramp.typed import typed
 
-ROOT = Path(__file__).resolve().parents[2]
 DATA_KEY = "5a" * 8 + "0123456789abcdef" * 3
 
 
 def onramp(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "DATA_KEYS": DATA_KEY, "COLUMNS": "160"}
-    return subprocess.run(
-        [str(ROOT / ".venv/bin/onramp"), *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+    return typed(environment, *arguments)
 
 
 def seal(url: str) -> None:

@@ -30,8 +30,8 @@ from onramp.privacy.table import contacts
 from onramp.screening.listing import Screening, ScreeningMetrics
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import Ahead, Service, Start, replica
+from tests.onramp.typed import typed
 
-ROOT = Path(__file__).resolve().parents[2]
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
 MARKER = "marker-7f3a91"
@@ -201,13 +201,12 @@ def test_the_commands_do_what_they_say(sqlite_url: str) -> None:
 
     asyncio.run(fill())
 
-    def run(*arguments: str, typed: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str, answers: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
         environment = {"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, **variables}
-        command = [str(ROOT / ".venv/bin/onramp"), "privacy", *arguments]
-        return subprocess.run(command, env=environment, input=typed, capture_output=True, text=True, check=False)
+        return typed(environment, "privacy", *arguments, answers=answers)
 
-    assert run("find", "--json", typed=f"{EMAIL}\n").stdout.count(BUYER) == 1
-    refused = run("find", "--json", typed=f"{MARKER}@\n")
+    assert run("find", "--json", answers=f"{EMAIL}\n").stdout.count(BUYER) == 1
+    refused = run("find", "--json", answers=f"{MARKER}@\n")
     assert (refused.returncode, refused.stdout.strip(), MARKER in refused.stderr) == (2, "", False)
     assert "must be an e-mail address" in refused.stderr
     lost = run("rekey", DATA_KEYS=NEW.hex())

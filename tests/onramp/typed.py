@@ -16,9 +16,12 @@ _FORKS.set_forkserver_preload(
 )
 
 
-def typed(environment: dict[str, str], *arguments: str, seconds: float = 120) -> "subprocess.CompletedProcess[str]":
-    """Exit status and what was printed; nothing of this process's environment is seen."""
+def typed(
+    environment: dict[str, str], *arguments: str, answers: str = "", seconds: float = 120
+) -> "subprocess.CompletedProcess[str]":
+    """Exit status and what was printed; nothing of this process's environment is seen. `answers` is read where the command asks."""
     with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "stdin").write_text(answers, encoding="utf-8")
         child = _FORKS.Process(target=_run, args=(folder, environment, arguments), daemon=True)
         child.start()
         child.join(seconds)
@@ -30,6 +33,7 @@ def typed(environment: dict[str, str], *arguments: str, seconds: float = 120) ->
 
 
 def _run(folder: str, environment: dict[str, str], arguments: tuple[str, ...]) -> None:
+    sys.stdin = (Path(folder) / "stdin").open(encoding="utf-8")
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(Path(folder) / name, os.O_WRONLY | os.O_CREAT, 0o600), number)
     os.environ.clear()

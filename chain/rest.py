@@ -10,7 +10,7 @@ from chain.metrics import ChainMetrics
 from kit.clock import Clock
 from kit.logs import get_logger
 
-log = get_logger("chain.node")
+log = get_logger(__name__)
 
 State = Literal["untested", "ok", "cooling", "rate_limited", "wrong_chain"]
 

@@ -14,7 +14,7 @@ import typer
 from kit.auth import KeyRole
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit, Otp
-from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more, settings
+from onramp.cli.output import Refused, print_json, print_pairs, print_table, require_page, say_more, settings
 from onramp.cli.remote import api_base, call
 
 keys_app = typer.Typer(
@@ -116,6 +116,7 @@ def list_keys(limit: Limit = 100, cursor: Cursor = None, *, as_json: Json = Fals
     from onramp.api_keys import service, shapes
 
     found = reading(lambda connection: service.newest(connection, limit=limit + 1, before=cursor))
+    require_page(found, cursor)
     page = shapes.listed(list(found), limit).model_dump(mode="json", by_alias=True)
     if as_json:
         print_json(page)

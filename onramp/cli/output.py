@@ -129,6 +129,12 @@ def _filled(items: Sequence[str], width: int) -> list[str]:
     return lines
 
 
+def require_page(found: Sequence[object], cursor: str | None) -> None:
+    """Refuse a cursor that leads nowhere: an empty page would look as if nothing were stored."""
+    if cursor is not None and not found:
+        raise Refused(f"onramp: nothing comes after the cursor {cursor!r}. Give nextCursor as it came.")
+
+
 def say_more(cursor: str | None) -> None:
     """How to ask for the next page; nothing where this was the last."""
     if cursor is not None:

@@ -7,7 +7,7 @@ import typer
 
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit
-from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more
+from onramp.cli.output import Refused, print_json, print_pairs, print_table, require_page, say_more
 from onramp.sessions.machine import PaymentStatus
 
 sessions_app = typer.Typer(
@@ -69,6 +69,7 @@ def list_sessions(
     from onramp.sessions import service, shapes
 
     found = reading(lambda connection: service.newest(connection, limit + 1, status, cursor))
+    require_page(found, cursor)
     page = [shapes.answer(item, None).model_dump(mode="json", by_alias=True) for item in found[:limit]]
     rows = [
         (
@@ -128,6 +129,7 @@ def list_events(
     from onramp.webhooks import service
 
     found = reading(lambda connection: service.newest(connection, limit + 1, state, cursor))
+    require_page(found, cursor)
     page = [_event(row) for row in found[:limit]]
     columns = ("id", "state", "sessionStatus", "stripeSessionId", "receivedAt", "reason")
     rows = [[item[name] for name in columns] for item in page]

@@ -58,6 +58,8 @@ def test_every_row_is_on_one_page(sqlite_url: str, room: str, prefix: str) -> No
     assert seen == [f"{prefix}_{name}" for name in reversed(NAMES)]
     assert page["nextCursor"] is None, "the last page says so"
 
+    lost = typed(environment, room, "list", "--cursor", "nonsense")
+    assert (lost.returncode, lost.stdout, "'nonsense'" in lost.stderr) == (1, "", True)
     shown = typed(environment, room, "list", "--limit", "4").stdout
     assert f"More: --cursor {prefix}_b" in shown
     assert "More" not in typed(environment, room, "list", "--limit", "5").stdout

@@ -131,13 +131,12 @@ async def of_session(connection: AsyncConnection, stripe_session_id: str) -> Seq
 
 async def backlog(connection: AsyncConnection) -> tuple[int, datetime | None, int]:
     """Pending events, when the oldest of them came, and how many are parked."""
+    # By the index: it is asked every second, beside 90 days of handled ones.
     statement = sa.select(
         sa.func.count().filter(inbox.c.state == "pending").label("pending"),
         sa.func.min(inbox.c.received_at).filter(inbox.c.state == "pending").label("oldest"),
         sa.func.count().filter(inbox.c.state == "parked").label("parked"),
-    ).where(
-        inbox.c.state.in_(["pending", "parked"])
-    )  # by the index: it is asked every second, beside 90 days of handled ones
+    ).where(inbox.c.state.in_(["pending", "parked"]))
     row = (await connection.execute(statement)).one()
     return row.pending, row.oldest, row.parked
 

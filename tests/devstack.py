@@ -44,7 +44,8 @@ class DevStack:
 def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> Iterator[DevStack]:
     """`onramp dev` with `variables` in its environment; ended as by Ctrl-C. `data` is kept for the next one."""
     log = folder / "dev.log"
-    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    # With HOT_WALLET_SIGNER=aws-kms or gcp-kms the same stories are lived on a key service.
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "HOT_WALLET_SIGNER") if name in os.environ}
     # A test makes more purchases a minute than a person does.
     environment |= {"RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "LOG_FORMAT": "json"} | variables
     with log.open("wb") as stderr:

@@ -80,10 +80,8 @@ class Budget:
 
     def allows(self, *, vital: bool) -> bool:
         """Whether credits are left for this kind of call."""
-        left = self.left
-        if left is None:
-            return True
-        return left > (0 if vital else self.plan.monthly_credits * KEPT_PERCENT // 100)
+        limit = self.plan.monthly_credits
+        return not limit or limit - self.used > (0 if vital else limit * KEPT_PERCENT // 100)
 
     def wait(self, questions: int = 1) -> float:
         """Seconds until the bucket holds a token for each of so many, which must not be more than it can hold."""

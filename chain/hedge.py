@@ -65,9 +65,6 @@ async def first(nodes: Sequence[Node], ask: Callable[[Node], Coroutine[Any, Any,
     A node that exceeds its own p95 is overtaken by the next one, and still wins if it is quicker after all. A second question is sent only
     where its node's budget has one to spare at once.
     """
-    if len(nodes) == 1:  # nobody could overtake it: no task, no timer
-        alone = await ask(nodes[0])
-        return UNKNOWN if alone is None else alone
     race = _Race(nodes, ask)
     error: NodeError | None = None
     unknown = False

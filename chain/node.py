@@ -146,6 +146,8 @@ class Node:
         if not self.budget.allows(vital=True):
             raise OutOfBudget(self.name, "has used the month's credits")
         limit = self._timeout if timeout is None else timeout
+        if self.rest.proved and not self.budget.plan.per_second:
+            return limit
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
         await self._token(limit, questions)
@@ -189,14 +191,15 @@ class Node:
         try:
             result = await exchange(self._session(), self.config, next(self._ids), method, params, timeout)
             outcome = "ok"
-            self.latency.note(self._clock.monotonic() - began)
         except NodeError as error:
             outcome = error.kind
             self.errors[error.kind] += 1
             self.rest.judge(error)
             raise
         finally:
-            self._metrics.request(self.name, method, outcome, self._clock.monotonic() - began)
+            seconds = self._clock.monotonic() - began
+            self._metrics.request(self.name, method, outcome, seconds)
+        self.latency.note(seconds)
         self.rest.failures = 0
         return result
 

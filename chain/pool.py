@@ -133,6 +133,8 @@ class Pool:
         nodes = self._preferred()
         if not nodes:
             raise Unreachable("(none)", f"no node can answer {method}")
+        if len(nodes) == 1:  # nobody could overtake it: no task, no timer
+            return await nodes[0].call(method, params)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         answer = await first(nodes, lambda node: node.call(method, params, max(deadline - loop.time(), LEAST)))
@@ -249,13 +251,12 @@ class Pool:
             await self._own.close()
 
     def _preferred(self) -> list[Node]:
-        able = [node for node in self._nodes if not node.limited and node.budget.allows(vital=False)]
-        ready = [node for node in able if node.usable and not node.set_aside]
-        # Whether one that failed has come back is for the probes to find out: callers ask it last. And better a resting
-        # node than none; one set aside or on another chain answers nothing.
-        return sorted(ready, key=lambda node: node.rest.failures > 0) or [
-            node for node in able if not node.set_aside and not node.wrong_chain
-        ]
+        able = [node for node in self._nodes if not node.set_aside and node.budget.allows(vital=False)]
+        ready = [node for node in able if node.usable]
+        # Whether one that failed has come back is for the probes to find out: callers ask it last.
+        ready.sort(key=lambda node: node.rest.failures > 0)
+        # Better a resting node than none; one set aside or on another chain answers nothing.
+        return ready or [node for node in able if not node.limited and not node.wrong_chain]
 
     def _note_heads(self) -> None:
         heads = [node.head for node in self._nodes if node.head is not None and not node.wrong_chain]

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable
+from statistics import median
 
 import aiohttp
 import orjson
@@ -13,7 +14,7 @@ from chain.pool import Pool
 from onramp.dev.devchain import DevChain
 
 CONNECTIONS = 32
-SLICE = 0.5
+SLICE = 0.2
 """Seconds: whoever else uses the machine for a moment meets all three ways of asking."""
 METHOD = "eth_getBalance"
 PARAMS = ["0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "latest"]
@@ -63,14 +64,16 @@ async def compare(chain: DevChain, seconds: float, rounds: int) -> list[tuple[st
         ]
         await pool.close()
     await web3.provider.disconnect()
-    mine, raw, theirs = (sorted(column)[len(column) // 2] for column in zip(*found, strict=True))
+    mine, raw, theirs = (median(column) for column in zip(*found, strict=True))
+    # Neighbours in time are compared: the machine itself is half as fast from one second to another.
+    by_raw, by_theirs = median(one[0] / one[1] for one in found), median(one[0] / one[2] for one in found)
     return [
         (
             "RPC call by the pool, against bare aiohttp",
             f"{mine:,.0f}/s",
             f"{raw:,.0f}/s",
-            f"{mine / raw:.2f}x",
+            f"{by_raw:.2f}x",
             ">= 0.8x",
         ),
-        ("RPC call by the pool, against web3", f"{mine:,.0f}/s", f"{theirs:,.0f}/s", f"{mine / theirs:.2f}x", ">= 3x"),
+        ("RPC call by the pool, against web3", f"{mine:,.0f}/s", f"{theirs:,.0f}/s", f"{by_theirs:.2f}x", ">= 3x"),
     ]

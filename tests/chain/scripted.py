@@ -7,7 +7,7 @@ real; the loop jumps to the next timer when nothing else is left to do, so a han
 import asyncio
 import selectors
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Self
@@ -44,12 +44,11 @@ class _Response:
         self._patience = patience
         self.status = body if isinstance(body, int) else 200
         self.headers = {"Retry-After": "1"} if body == 429 else {}
-        self.content = SimpleNamespace(iter_chunked=self._chunks)
+        self.content = SimpleNamespace(readany=self._readany)
 
-    async def _chunks(self, size: int) -> AsyncIterator[bytes]:
-        if isinstance(self._body, bytes):
-            for start in range(0, len(self._body), size):
-                yield self._body[start : start + size]
+    async def _readany(self) -> bytes:
+        body, self._body = self._body, b""
+        return body if isinstance(body, bytes) else b""
 
     async def __aenter__(self) -> Self:
         if self._after:

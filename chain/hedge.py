@@ -1,7 +1,6 @@
 """A hint from the first node that has one: the preferred first, the next when that fails or is slower than it uses to be."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -11,83 +10,89 @@ from chain.node import Node
 UNKNOWN: Final = object()
 """Every node that answered said null."""
 
+_Ask = Callable[[Node], Coroutine[Any, Any, Any]]
 
-class _Race:
-    """The questions under way: each node is asked in a task of its own, and who is slow may be overtaken."""
 
-    def __init__(self, nodes: Sequence[Node], ask: Callable[[Node], Coroutine[Any, Any, Any]]) -> None:
-        self._loop = asyncio.get_running_loop()
+class _Rivals:
+    """Those who are asked as well when the one asked first is slow; their answer ends the wait for it.
+
+    The first is asked in the caller's own task: a quick answer, which is what comes nearly always, costs a timer and no task.
+    """
+
+    def __init__(self, nodes: Sequence[Node], ask: _Ask) -> None:
+        self._nodes = nodes
         self._ask = ask
-        self._waiting = deque(nodes)
-        self._events: asyncio.Queue[asyncio.Task[Any] | None] = asyncio.Queue()
-        self._timer: asyncio.TimerHandle | None = None
-        self.running: set[asyncio.Task[Any]] = set()
+        self._wait = asyncio.timeout(None)
+        self._waiting = False
+        self._task: asyncio.Task[Any] | None = None
 
-    def start(self) -> None:
-        """Ask the next node."""
-        node = self._waiting.popleft()
-        task = self._loop.create_task(self._ask(node))
-        task.add_done_callback(self._events.put_nowait)
-        self.running.add(task)
-        if self._timer is not None:
-            self._timer.cancel()
-        patience = node.latency.patience if self._waiting else None
-        self._timer = None if patience is None else self._loop.call_later(patience, self._slow, task)
+    async def outrun(self, answer: Coroutine[Any, Any, Any], patience: float | None) -> Any:
+        """The answer, the rivals being started after `patience` seconds. Raises TimeoutError where theirs came before it."""
+        timer = None if patience is None else asyncio.get_running_loop().call_later(patience, self._start)
+        self._waiting = True
+        try:
+            async with self._wait:
+                return await answer
+        finally:
+            self._waiting = False
+            if timer is not None:
+                timer.cancel()
 
-    def _slow(self, task: asyncio.Task[Any]) -> None:
-        if not task.done():
-            self._events.put_nowait(None)
+    def _start(self) -> None:
+        if self._nodes[0].budget.wait() == 0:
+            self._task = asyncio.create_task(first(self._nodes, self._ask))
+            self._task.add_done_callback(self._ended)
 
-    async def event(self) -> asyncio.Task[Any] | None:
-        """A task that ended, or None: the one started last is slow."""
-        ended = await self._events.get()
-        if ended is not None:
-            self.running.remove(ended)
-        return ended
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if self._waiting and (isinstance(error, CallReverted) if error else task.result() is not UNKNOWN):
+            self._wait.reschedule(task.get_loop().time())
 
-    def may_start(self, *, slow: bool) -> bool:
-        """Whether another is to be asked: nobody is any more, or somebody is `slow` and the next has a question to spare."""
-        return bool(self._waiting) and (not self.running or (slow and self._waiting[0].budget.wait() == 0))
+    async def answer(self) -> Any:
+        """Theirs, whether they were started or not."""
+        return await (self._task or first(self._nodes, self._ask))
 
     async def end(self) -> None:
-        """Nobody's answer is waited for any longer."""
-        if self._timer is not None:
-            self._timer.cancel()
-        for task in self.running:
-            task.cancel()
-        if self.running:
-            await asyncio.gather(*self.running, return_exceptions=True)
+        """Their answer is waited for no longer."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
 
-async def first(nodes: Sequence[Node], ask: Callable[[Node], Coroutine[Any, Any, Any]]) -> Any:
+async def first(nodes: Sequence[Node], ask: _Ask) -> Any:
     """The first answer that is not null, or UNKNOWN. Raises CallReverted at once, NodeError where none answered.
 
     A node that exceeds its own p95 is overtaken by the next one, and still wins if it is quicker after all. A second question is sent only
     where its node's budget has one to spare at once.
     """
-    race = _Race(nodes, ask)
-    error: NodeError | None = None
-    unknown = False
-    race.start()
+    head, others = nodes[0], nodes[1:]
+    if not others:
+        alone = await ask(head)
+        return UNKNOWN if alone is None else alone
+    rivals = _Rivals(others, ask)
+    failure: NodeError | None = None
     try:
-        while race.running:
-            ended = await race.event()
-            if ended is not None:
-                try:
-                    result = ended.result()
-                except CallReverted:
-                    raise
-                except NodeError as failure:
-                    # Of several failures the one that the caller can act on is told.
-                    error = error if isinstance(error, RangeTooLarge) else failure
-                else:
-                    if result is not None:
-                        return result
-                    unknown = True
-            if race.may_start(slow=ended is None):
-                race.start()
+        try:
+            answer = await rivals.outrun(ask(head), head.latency.patience)
+            if answer is not None:
+                return answer
+        except CallReverted:
+            raise
+        except NodeError as error:
+            failure = error
+        except TimeoutError:
+            pass  # overtaken: what the rivals say is there
+        try:
+            return await rivals.answer()
+        except CallReverted:
+            raise
+        except NodeError as error:
+            if failure is None:
+                return UNKNOWN
+            # Of several failures the one that the caller can act on is told.
+            failure = failure if isinstance(failure, RangeTooLarge) else error
+        raise failure
     finally:
-        await race.end()
-    if error is not None and not unknown:
-        raise error
-    return UNKNOWN
+        await rivals.end()

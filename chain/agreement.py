@@ -35,10 +35,6 @@ Later ones are heard in the background.
 """
 
 
-LEAST = 0.001
-"""Seconds: what is left to an operator's other node where the first has used up the whole deadline."""
-
-
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """What the operators agree on: one node's result, the key it was compared by, and who says so."""
@@ -132,22 +128,24 @@ class Question:
 
     async def _opinion(self, nodes: Sequence[Node]) -> _Said | _Silent:
         """The word of one operator: its first node that has one."""
-        unknown, last = False, None
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        unknown, last, left = False, None, self._timeout
+        deadline = asyncio.get_running_loop().time() + left
         for node in nodes:
+            if left <= 0:
+                break
             try:
-                value = await self._call(node, max(deadline - asyncio.get_running_loop().time(), LEAST))
-                if value is None:
-                    unknown = True
-                    continue
-                key = self._key(value)
-                return _Said(node, repr(key).encode(), key, value)
+                value = await self._call(node, left)
+                if value is not None:
+                    key = self._key(value)
+                    return _Said(node, repr(key).encode(), key, value)
+                unknown = True
             except CallReverted as refusal:
                 return _Said(node, b"revert " + (refusal.data or "").lower().encode(), refusal=refusal)
             except NodeError as error:
                 last = error
             except (ValueError, KeyError, TypeError, AttributeError, IndexError):
                 last = Malformed(node.name, f"{self._method}: the answer is not well formed")
+            left = deadline - asyncio.get_running_loop().time()
         return _Silent(nodes[0].operator, unknown, last)
 
     async def _call(self, node: Node, left: float) -> Any:

@@ -26,17 +26,16 @@ class _Rivals:
         self._waiting = False
         self._task: asyncio.Task[Any] | None = None
 
-    async def outrun(self, answer: Coroutine[Any, Any, Any], patience: float | None) -> Any:
+    async def outrun(self, answer: Coroutine[Any, Any, Any], patience: float) -> Any:
         """The answer, the rivals being started after `patience` seconds. Raises TimeoutError where theirs came before it."""
-        timer = None if patience is None else asyncio.get_running_loop().call_later(patience, self._start)
+        timer = asyncio.get_running_loop().call_later(patience, self._start)
         self._waiting = True
         try:
             async with self._wait:
                 return await answer
         finally:
             self._waiting = False
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
 
     def _start(self) -> None:
         if self._nodes[0].budget.wait() == 0:

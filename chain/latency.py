@@ -7,6 +7,8 @@ from typing import Final
 SAMPLES: Final = 128
 ENOUGH: Final = 16
 """Fewer say nothing about a percentile."""
+UNTRIED: Final = 1.0
+"""Seconds that a node has of which too little is known."""
 
 
 class Latency:
@@ -31,6 +33,7 @@ class Latency:
         return self._ordered[min(count - 1, count * percent // 100)] if count else None
 
     @property
-    def patience(self) -> float | None:
-        """Its own p95: who is slower than that may be overtaken. None while too little is known."""
-        return self.percentile(95) if len(self._ordered) >= ENOUGH else None
+    def patience(self) -> float:
+        """Its own p95: who is slower than that may be overtaken."""
+        known = self.percentile(95) if len(self._ordered) >= ENOUGH else None
+        return UNTRIED if known is None else known

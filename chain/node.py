@@ -27,6 +27,8 @@ from kit.clock import Clock
 from kit.logs import get_logger
 
 log = get_logger(__name__)
+LEAST = 0.001
+"""Seconds for what is asked when the time is up."""
 
 
 class Node:
@@ -150,25 +152,32 @@ class Node:
             return limit
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
-        await self._token(limit, questions)
         if not self.rest.proved:
-            try:
-                async with asyncio.timeout_at(deadline), self._verifying:
-                    if not self.rest.proved:
-                        await self._verify(limit)
-                timed_out = False
-            except TimeoutError:
-                timed_out = True
-            if timed_out:
-                raise NodeTimeout(self.name, f"no answer within {limit:g} s")
-        return max(deadline - loop.time(), 0.001)
+            await self._prove(deadline)
+        await self._token(deadline, questions)
+        return max(deadline - loop.time(), LEAST)
 
-    async def _token(self, limit: float, questions: int) -> None:
-        """Wait until the plan allows so many, if that is within `limit` seconds."""
-        waited = 0.0
+    async def _prove(self, deadline: float) -> None:
+        """Ask for the chain id, once for all who wait for it. Who waits in vain says so; who asks in vain lets the node rest, too."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._verifying.acquire()
+        except TimeoutError:
+            raise NodeTimeout(self.name, "has not told its chain id in time") from None
+        try:
+            if not self.rest.proved:
+                await self._token(deadline)
+                await self._verify(max(deadline - loop.time(), LEAST))
+        finally:
+            self._verifying.release()
+
+    async def _token(self, deadline: float, questions: int = 1) -> None:
+        """Wait until the plan allows so many, if that is before the deadline. Who returns from here asks at once."""
+        left = deadline - asyncio.get_running_loop().time()
         while wait := self.budget.wait(questions):
-            waited += wait
-            if waited > limit:
+            left -= wait
+            if left < 0:
                 raise OutOfBudget(self.name, "is asked as often a second as its plan allows")
             await self._clock.sleep(wait)
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import aiohttp
 
-from chain.agreement import GRACE, LEAST, Agreed, Key, Question, ask_again
+from chain.agreement import GRACE, Agreed, Key, Question, ask_again
 from chain.batch import Gathering
 from chain.budget import UNLIMITED, Plan
-from chain.errors import NoAgreement, NodeError, NotEnoughOperators, Unreachable
+from chain.errors import NoAgreement, NodeError, NodeTimeout, NotEnoughOperators, Unreachable
 from chain.health import NodeStatus, heads_of, status_of
 from chain.hedge import UNKNOWN, first
 from chain.metrics import ChainMetrics, NullMetrics
@@ -137,7 +137,14 @@ class Pool:
             return await nodes[0].call(method, params)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
-        answer = await first(nodes, lambda node: node.call(method, params, max(deadline - loop.time(), LEAST)))
+
+        async def ask(node: Node) -> Any:
+            left = deadline - loop.time()
+            if left <= 0:  # nor may it be blamed for having no time to answer
+                raise NodeTimeout(node.name, "was not asked, for the time was up")
+            return await node.call(method, params, left)
+
+        answer = await first(nodes, ask)
         return None if answer is UNKNOWN else answer
 
     async def agree(

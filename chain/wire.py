@@ -5,6 +5,7 @@ key.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -55,14 +56,15 @@ def _seconds(header: str | None) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else None  # noqa: PLR0124 - "nan" parses as a float
 
 
-def _told(config: NodeConfig, text: object) -> str:
+def _told(config: NodeConfig, text: str) -> str:
     # A contract that a stranger chose may speak for megabytes.
-    return redact(config.scrub(str(text)[:_MAX_READ]))[:_MAX_DETAIL]
+    return redact(config.scrub(text[:_MAX_READ]))[:_MAX_DETAIL]
 
 
 @lru_cache(256)
 def _limit(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds)
+    # By itself aiohttp lets five seconds and more end on the next full second of its clock.
+    return aiohttp.ClientTimeout(total=seconds, ceil_threshold=math.inf)
 
 
 async def _post(session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float) -> _Reply | NodeError:
@@ -95,12 +97,10 @@ def _rpc_error(config: NodeConfig, error: Any) -> NodeError:
         return Malformed(config.name, "the answer's error is no object")
     code = error.get("code")
     code = code if isinstance(code, int) else None
-    message = _told(config, error.get("message", ""))
-    data = error.get("data")
-    kind = classify(code, str(error.get("message", "")))
-    return kind(
-        config.name, message or "an error without a message", code=code, data=data if isinstance(data, str) else None
-    )
+    # Only what is text: JSON that is nested deeply enough cannot even be shown.
+    message, data = (told if isinstance(told := error.get(name), str) else "" for name in ("message", "data"))
+    kind = classify(code, message)
+    return kind(config.name, _told(config, message) or "an error without a message", code=code, data=data or None)
 
 
 def _http_error(config: NodeConfig, reply: _Reply) -> NodeError | None:
@@ -129,12 +129,13 @@ def _read(config: NodeConfig, reply: _Reply, request_id: int) -> Any | NodeError
         if reply.status != _OK:
             return Unreachable(config.name, f"HTTP {reply.status} without a JSON-RPC answer")
         return Malformed(config.name, "the answer is no JSON-RPC")
+    ours = type(answer.get("id")) is int and answer["id"] == request_id
     # Null is the id of an error the server could not tie to a request; the connection does.
-    if answer.get("error") is not None and answer.get("id") in {request_id, None}:
+    if answer.get("error") is not None and (ours or answer.get("id") is None):
         return _rpc_error(config, answer["error"])
     if reply.status != _OK:
         return Unreachable(config.name, f"HTTP {reply.status} without a JSON-RPC answer")
-    if type(answer.get("id")) is not int or answer["id"] != request_id or "result" not in answer:
+    if not ours or "result" not in answer:
         return Malformed(config.name, "the answer belongs to another request")
     return answer["result"]
 

@@ -5,6 +5,7 @@ real; the loop jumps to the next timer when nothing else is left to do, so a han
 """
 
 import asyncio
+import math
 import selectors
 from collections import Counter
 from collections.abc import Callable
@@ -63,6 +64,12 @@ class _Response:
         """Nothing is open."""
 
 
+def _patience(timeout: aiohttp.ClientTimeout) -> float:
+    """Seconds until aiohttp gives up: of long timeouts, unless told otherwise, on the next full second of the loop's clock."""
+    total, now = timeout.total or 0.0, asyncio.get_running_loop().time()
+    return total if total < timeout.ceil_threshold else math.ceil(now + total) - now
+
+
 class ScriptedSession:
     """`speak(host, method, params)` decides: a result, a `Late` one, or a `Raw` body."""
 
@@ -74,8 +81,7 @@ class ScriptedSession:
     def post(self, url: str, *, data: bytes, timeout: aiohttp.ClientTimeout, **_: Any) -> _Response:
         """One exchange."""
         self.requests[url.split("/")[2]] += 1
-        asked = orjson.loads(data)
-        patience = timeout.total or 0.0
+        asked, patience = orjson.loads(data), _patience(timeout)
         answers, after = [], 0.0
         for call in asked if isinstance(asked, list) else [asked]:
             said = self._speak(url.split("/")[2], call["method"], call["params"])

@@ -65,6 +65,14 @@ async def test_no_node_is_asked_more_often_a_second_than_was_bought(nodes: Any, 
     assert time.monotonic() - began >= 1.0
 
 
+async def test_callers_who_wait_for_the_chain_id_do_not_ask_all_at_once(nodes: Any, make_pool: Any) -> None:
+    all_say(nodes, "0x5")
+    pool = make_pool(configs=private(nodes)[:1], agreement=1, plan=Plan(per_second=5))
+    await asyncio.gather(*(pool.any(METHOD, ARGS) for _ in range(20)))
+    assert nodes[0].seen[METHOD] == 20
+    assert pool._clock.seconds - 1000 >= (20 + 1 - 5) / 5
+
+
 async def test_a_question_that_cannot_wait_so_long_is_refused(nodes: Any, make_pool: Any) -> None:
     all_say(nodes, "0x5")
     pool = make_pool(configs=private(nodes)[:1], agreement=1, plan=Plan(per_second=1), clock=SystemClock())

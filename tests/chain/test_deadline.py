@@ -28,6 +28,7 @@ def hang(_host: str, method: str, _params: list[Any]) -> Any:
 def test_all_that_hang_cost_one_deadline(policy: str) -> None:
     async def ask() -> float:
         pool = pool_of(ScriptedSession(hang), "a", "a#2", "a#3", "b", "b#2")
+        await asyncio.sleep(0.3)  # no full second
         began = asyncio.get_running_loop().time()
         with pytest.raises((NodeError, NoAgreement)):
             await getattr(pool, policy)("eth_getBalance", ARGS)
@@ -36,6 +37,47 @@ def test_all_that_hang_cost_one_deadline(policy: str) -> None:
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         assert LIMIT <= runner.run(ask()) < LIMIT + 0.1
+
+
+def test_one_that_hangs_from_the_start_stops_nobody_and_blames_nobody() -> None:
+    def speak(host: str, method: str, _params: list[Any]) -> Any:
+        answer = {"eth_chainId": hex(31611), "eth_blockNumber": "0x64"}.get(method, "0x5")
+        return Late(answer, 1_000.0) if host == "a" else answer
+
+    async def live() -> None:
+        pool = pool_of(ScriptedSession(speak), "a", "b", "c")
+        await asyncio.sleep(0.3)
+        began = asyncio.get_running_loop().time()
+        assert await pool.any("eth_getBalance", ARGS) == "0x5"
+        assert asyncio.get_running_loop().time() - began < LIMIT / 5
+        await pool.refresh()
+        await asyncio.sleep(LIMIT)
+        began = asyncio.get_running_loop().time()
+        assert await pool.any("eth_getBalance", ARGS) == "0x5"
+        assert asyncio.get_running_loop().time() == began, "the probe has found out who hangs"
+        assert [bool(node.rest.failures) for node in pool.nodes] == [True, False, False]
+        await pool.close()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(live())
+
+
+def test_who_is_left_no_time_is_not_blamed() -> None:
+    async def live() -> None:
+        pool = pool_of(ScriptedSession(hang), "a", "a#2", "b")
+        first, second, other = pool.nodes
+        for node in (first, other):
+            for _ in range(128):
+                node.latency.note(LIMIT)
+        for work in (pool.any("eth_getBalance", ARGS), pool.agree("eth_getBalance", ARGS)):
+            with pytest.raises((NodeError, NoAgreement)):
+                await work
+            assert second.rest.failures == 0
+            await asyncio.sleep(60)
+        await pool.close()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(live())
 
 
 def test_a_node_that_failed_is_found_again_by_the_probes() -> None:

@@ -72,11 +72,12 @@ async def test_a_wrong_chain_that_was_mended_comes_back(nodes: Any, pool: Any) -
         (reply(status=200, text='[{"jsonrpc":"2.0"}]'), Malformed),
         (reply(status=200, text='{"jsonrpc":"2.0","id":999999,"result":"0x1"}'), Malformed),
         (reply(status=200, text='{"jsonrpc":"2.0","id":true,"result":"0x1"}'), Malformed),
+        (reply(status=200, text='{"jsonrpc":"2.0","id":[],"error":{"message":"x"}}'), Malformed),
         (reply(status=302, headers={"Location": "http://127.0.0.1:1/"}), Unreachable),
         (reply(status=200, body=b"x" * (11 * 1024 * 1024)), Malformed),
         (reply(status=200, body=b""), Malformed),
     ],
-    ids=["html", "503", "deep", "batch", "other-id", "bool-id", "redirect", "huge", "empty"],
+    ids=["html", "503", "deep", "batch", "other-id", "bool-id", "list-id", "redirect", "huge", "empty"],
 )
 async def test_odd_bodies_are_an_unreachable_node(nodes: Any, pool: Any, answer: Any, kind: Any) -> None:
     nodes[0].raw["eth_call"] = answer
@@ -84,6 +85,16 @@ async def test_odd_bodies_are_an_unreachable_node(nodes: Any, pool: Any, answer:
     assert type(error) is kind
     assert isinstance(error, Unreachable)
     assert pool.statuses()[0].state == "cooling"
+
+
+@pytest.mark.parametrize("deep", ["[" * 1000 + "]" * 1000, '{"a":' * 1000 + "1" + "}" * 1000], ids=["lists", "objects"])
+async def test_an_error_nested_too_deeply_is_silence_of_one_node(nodes: Any, pool: Any, deep: str) -> None:
+    for node in nodes:
+        node.results["eth_getBalance"] = "0x5"
+    error = '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":%s,"data":%s}}'
+    nodes[0].raw["eth_getBalance"] = reply(text=error % (deep, deep))
+    assert (await pool.agree("eth_getBalance", [])).agreed_by == ("b.test", "c.test")
+    assert await pool.any("eth_getBalance", []) == "0x5"
 
 
 async def test_the_deadline_covers_the_whole_call(nodes: Any, pool: Any) -> None:

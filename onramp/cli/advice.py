@@ -21,6 +21,7 @@ _HELD: Final[Mapping[str, tuple[str, str]]] = {
     "panic": ("the hot wallet is being emptied", "onramp treasury sweeps"),
     "not_proved_dead": ("an earlier attempt may still be mined", "onramp treasury payouts {id} --watch"),
     "cold_wallet_unverified": ("the cold wallet does not prove itself", "onramp doctor"),
+    "not_estimated": ("no node would carry it out: does the token refuse?", "onramp treasury reject {id}"),
     "gas_last": ("it pays for the assets still to go: approve or reject those first", "onramp treasury sweeps"),
     "policy": ("the policy or the balance changed", "onramp treasury plan"),
     "forged": ("the row is not what was approved: look at the trail", "onramp audit verify"),

@@ -1,5 +1,11 @@
 """A panic empties the wallet into the Safe: past every pause and every alarm, by two persons, tokens before the gas token."""
 
+from dataclasses import replace
+
+import pytest
+
+from chain.errors import NoAgreement
+from chain.types import to_checksum
 from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, KeySigner
 from tests.treasury.world import BUYER, World
 from treasury.assets import NATIVE
@@ -121,3 +127,24 @@ async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(wor
         await deciding.reject(conn, token.id, by="key_bert", now=world.clock.now())
     await world.cycles(sender, 8)
     assert ((await world.swept(native)).status, len(world.signer.requests)) == (Status.FINAL, 1)
+
+
+@pytest.mark.parametrize("refused_by", ["its token", "the signer"])
+async def test_a_token_that_cannot_move_keeps_no_other_in_a_wallet_that_is_emptied(
+    world: World, monkeypatch: pytest.MonkeyPatch, refused_by: str
+) -> None:
+    frozen = to_checksum("0x" + "07" * 20)
+    world.chain.balances[frozen] = 50
+
+    async def estimate(to: str, value: int, data: bytes) -> int:
+        raise NoAgreement("silence")
+
+    if refused_by == "its token":
+        world.signer.rules = replace(world.signer.rules, sweep_tokens=frozenset({frozen}))
+        monkeypatch.setattr(world.chain, "estimate", estimate)
+    await world.sweep(1, kind=Kind.PANIC, token=frozen)
+    world.clock.seconds += 1
+    second = await world.sweep(1, kind=Kind.PANIC)
+    await world.cycles(world.sender(), 8)
+    assert ((await world.swept(second)).status, world.chain.balance) == (Status.FINAL, 0)
+    assert world.chain.balances[frozen] == 50

@@ -1,6 +1,7 @@
 """The policy at work: who applies it, when it counts, and what it holds back."""
 
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -114,6 +115,25 @@ async def test_a_payout_above_a_limit_waits_and_the_day_counts_what_got_a_nonce(
     await world.cycles(sender, 4)
     assert await world.status("ons_next_day") == "final"
     assert len(world.chain.transfers()) == 11
+
+
+async def test_the_day_counts_a_sweep_from_its_nonce_however_long_its_approval_took(world: World) -> None:
+    rules = await governed(world)
+    day = timedelta(hours=24).total_seconds()
+    world.chain.balance = 300_000 * MUSD
+    sender = world.sender()
+    swept = await world.sweep(100_000 * MUSD, approved=False)
+    world.clock.seconds += day - 60
+    await world.approve(swept)
+    await world.cycles(sender, 5)
+    assert (await world.swept(swept)).status == "final"
+    for waited, refused in ((60, True), (day, False)):
+        world.clock.seconds += waited
+        await world.cycles(sender, 1)
+        async with world.database.read() as conn:
+            planned = rules.plan(conn, "MUSD", 100 * MUSD, first=False, now=world.clock.now())
+            with pytest.raises(Problem, match="max_per_day") if refused else nullcontext():
+                await planned
 
 
 async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_listed(world: World) -> None:

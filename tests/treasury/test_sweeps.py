@@ -13,6 +13,7 @@ from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
 from tests.treasury.world import BUYER, Crash, World
 from treasury import history, inventory
 from treasury.assets import NATIVE
+from treasury.cold.identity import Unverified, Verified
 from treasury.ledger import service as ledger
 from treasury.ledger.machine import Account
 from treasury.policy.model import AssetPolicy, SweepLimits
@@ -145,6 +146,31 @@ async def test_a_policy_that_changed_or_would_say_no_now_stops_it(world: World) 
     await world.cycles(sender, 1)
     assert (await world.swept(sweep)).status is Status.CANCELLED
     assert world.signer.requests == []
+
+
+async def test_a_policy_that_changes_while_the_safe_proves_itself_stops_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender, prove = world.sender(), world.cold.verify
+    await world.cycles(sender, 1)
+    sweep = await world.sweep()
+
+    async def verify() -> Verified | Unverified:
+        world.policy.active = "2"
+        return await prove()
+
+    monkeypatch.setattr(world.cold, "verify", verify)
+    await world.cycles(sender, 2)
+    assert ((await world.swept(sweep)).status, world.signer.requests) == (Status.CANCELLED, [])
+
+
+async def test_a_sweep_that_is_held_keeps_no_other_asset(world: World) -> None:
+    held = await world.sweep(1, token=to_checksum("0x" + "07" * 20))
+    world.clock.seconds += 1
+    sweep = await world.sweep()
+    await world.cycles(world.sender(), 3)
+    assert (await world.swept(held)).reason == "insufficient"
+    assert (await world.swept(sweep)).status is Status.FINAL
 
 
 async def test_payouts_go_before_sweeps(world: World) -> None:

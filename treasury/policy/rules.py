@@ -233,7 +233,7 @@ class ActivePolicy:
                 active = other.id
         if besides is not None:
             holds[1] -= besides.amount if besides.status in {Status.APPROVED, Status.HELD} else 0
-            swept -= besides.amount if now is not None and besides.created_at >= now - DAY else 0
+            swept -= besides.amount if now is not None else 0
         processing = await self._promised(conn) if symbol == MUSD else 0
         return Snapshot(asset, on_chain, holds, processing, swept, active, first)
 

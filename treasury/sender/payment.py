@@ -1,5 +1,7 @@
 """Whose turn it is: everything that can say no says it before a nonce exists."""
 
+from collections.abc import Sequence
+
 from treasury.payouts import service as payouts
 from treasury.payouts.machine import Reason
 from treasury.payouts.table import Payout
@@ -14,6 +16,7 @@ from treasury.sender.sweeping import Sweeping
 from treasury.status import Status
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import Kind
+from treasury.sweeps.table import Sweep
 from treasury.transactions import queries
 from treasury.transactions.table import Transaction
 
@@ -90,11 +93,16 @@ class Payment:
             if contradicted or is_contradicted(again) or desk.pace.waits("signer") or not _held(again, payout.id):
                 return []
         async with desk.database.read() as conn:
-            sweep = await sweeps.head(conn, config.wallet, Kind.SWEEP)
-        if sweep is None:
-            return []
-        desk.checkpoint("claimed")
-        return await self._sweeping.ready(sweep, view, ahead=nonce - view.nonce)
+            sweeping = await sweeps.queue(conn, config.wallet, Kind.SWEEP)
+        return await self._first(sweeping, view, ahead=nonce - view.nonce)
+
+    async def _first(self, queue: Sequence[Sweep], view: WalletView, ahead: int = 0) -> list[Ready]:
+        """The first that nothing speaks against: an asset that cannot move now keeps no other."""
+        for sweep in queue:
+            self._desk.checkpoint("claimed")
+            if ready := await self._sweeping.ready(sweep, view, ahead):
+                return ready
+        return []
 
     async def _panic(self, view: WalletView) -> list[Ready]:
         """Whatever is signed already ends first; sweeps that are not are over."""
@@ -102,14 +110,11 @@ class Payment:
         async with desk.database.read() as conn:
             flying = await queries.in_flight(conn, *desk.key)
             others = [one for one in await sweeps.active(conn, config.wallet, Kind.SWEEP) if one.transaction_id is None]
-            sweep = await sweeps.head(conn, config.wallet, Kind.PANIC)
+            queue = await sweeps.queue(conn, config.wallet, Kind.PANIC)
         for other in others:
             async with desk.leader.write() as conn:
                 await sweeps.cancel(conn, other.id, now=desk.clock.now(), note="the hot wallet is being emptied")
-        if flying or sweep is None:
-            return []
-        desk.checkpoint("claimed")
-        return await self._sweeping.ready(sweep, view)
+        return [] if flying else await self._first(queue, view)
 
 
 def _held(head: Payout | None, payout_id: str) -> bool:

@@ -23,6 +23,7 @@ from treasury.sender.signing import Signing
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
 from treasury.status import Status
+from treasury.sweeps.table import Sweep
 from treasury.transactions import queries
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact as TransactionFact
@@ -93,11 +94,14 @@ class Pipeline:
         return taken
 
     async def _allowed(self, conn: AsyncConnection, ready: Ready) -> bool:
+        """No pause came, and a sweep is made under the policy that it was approved under: its proofs took their time."""
+        gate, operation = self._desk.gate, ready.operation
         if ready.panic:
             return True
-        gate = self._desk.gate
-        payout = operations.kind_of(ready.operation.id) == "payout"
-        return await gate.payouts_allowed(conn) if payout else await gate.sweeps_allowed(conn)
+        if not isinstance(operation, Sweep):
+            return await gate.payouts_allowed(conn)
+        same_policy = operation.policy_version == await self._desk.rules.version(conn)
+        return same_policy and await gate.sweeps_allowed(conn)
 
     async def _store(self, signed: Sequence[tuple[Taken, Signed]]) -> list[Transaction]:
         desk, now = self._desk, self._desk.clock.now()

@@ -1,6 +1,7 @@
 """What can speak against a sweep, asked before it gets a nonce; the last of them is the cold wallet's own proof."""
 
 from chain.erc20 import encode_transfer
+from chain.errors import ChainError
 from treasury.assets import NATIVE
 from treasury.cold.identity import Unverified
 from treasury.cold.service import fresh
@@ -73,13 +74,11 @@ class Sweeping:
         """Amount and gas: a panic takes all there is, anything else exactly what was approved."""
         desk, config = self._desk, self._desk.config
         native, panic = sweep.token == NATIVE, sweep.kind is Kind.PANIC
-        if native:
-            balance = view.native
-            gas = await desk.chain.estimate(sweep.to, 1, b"")
-        else:
-            known = sweep.token == config.token
-            balance = view.token if known else await desk.chain.balance_of(sweep.token, view.block_number)
-            gas = config.gas_limit if known else await desk.chain.estimate(sweep.token, 0, encode_transfer(sweep.to, 1))
+        try:
+            balance, gas = await self._asked(sweep, view)
+        except ChainError as error:
+            # A token that is paused, or lists one of the two, refuses the estimate: it must not keep the others here.
+            return await self._hold(sweep, Reason.NOT_ESTIMATED, str(error))
         cost = (gas + ahead * config.gas_limit) * fees.max_fee
         async with desk.database.read() as conn:
             leaving = await operations.leaving(conn, config.wallet, sweep.asset, view.block_number)
@@ -93,6 +92,16 @@ class Sweeping:
         if amount > most or cost > view.native:
             return await self._hold(sweep, Reason.INSUFFICIENT, "the hot wallet holds too little for it and its gas")
         return [Ready(sweep, amount, gas, fees, panic=panic)]
+
+    async def _asked(self, sweep: Sweep, view: WalletView) -> tuple[int, int]:
+        """What the wallet holds of it, and the gas that the transfer takes."""
+        chain, config = self._desk.chain, self._desk.config
+        if sweep.token == NATIVE:
+            return view.native, await chain.estimate(sweep.to, 1, b"")
+        if sweep.token == config.token:
+            return view.token, config.gas_limit
+        balance = await chain.balance_of(sweep.token, view.block_number)
+        return balance, await chain.estimate(sweep.token, 0, encode_transfer(sweep.to, 1))
 
     async def _hold(self, sweep: Sweep, reason: Reason, note: str, *, alarm: bool = True) -> list[Ready]:
         await hold(self._desk, sweep, reason, note, alarm=alarm)

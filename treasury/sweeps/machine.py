@@ -26,6 +26,8 @@ class Reason(StrEnum):
     """The policy or the balance changed since it was planned; it would be refused now."""
     FEE_CEILING = "fee_ceiling"
     INSUFFICIENT = "insufficient"
+    NOT_ESTIMATED = "not_estimated"
+    """No node says what it holds, or what gas it takes: its token may refuse the transfer. Others go on."""
     GAS_LAST = "gas_last"
     """A panic of the gas token waits for those of the others, which it pays for, even until a person has approved them."""
     FORGED = "forged"
@@ -44,6 +46,7 @@ COMES_BACK = frozenset(
         Reason.POLICY,
         Reason.FEE_CEILING,
         Reason.INSUFFICIENT,
+        Reason.NOT_ESTIMATED,
         Reason.GAS_LAST,
     }
 )

@@ -20,6 +20,7 @@ from treasury.moving import apply
 from treasury.status import IN_FLIGHT, Moved, Same, Status
 from treasury.sweeps.machine import COMES_BACK, MOVES, Fact, Kind
 from treasury.sweeps.table import Sweep, sweeps, to_sweep
+from treasury.transactions.table import transactions
 
 SWEEPER = "sweeper"
 """Who proposes on schedule: no person, so that any person may approve."""
@@ -182,23 +183,18 @@ async def page(
 # Written once: the sender asks in each cycle, and building the text cost more than its run.
 _OF_KIND = sa.select(sweeps).where(sweeps.c.wallet == sa.bindparam("wallet"), sweeps.c.kind == sa.bindparam("kind"))
 _ACTIVE = _OF_KIND.where(sweeps.c.active_key.is_not(None)).order_by(sweeps.c.created_at, sweeps.c.id)
-_HEAD = (
-    _OF_KIND.where(
-        sweeps.c.transaction_id.is_(None),
-        sa.or_(
-            sweeps.c.status == Status.APPROVED,
-            sa.and_(sweeps.c.status == Status.HELD, sweeps.c.reason.in_(list(COMES_BACK))),
-        ),
-    )
-    .order_by(sa.case((sweeps.c.token == NATIVE, 1), else_=0), sweeps.c.created_at, sweeps.c.id)
-    .limit(1)
-)
+_QUEUE = _OF_KIND.where(
+    sweeps.c.transaction_id.is_(None),
+    sa.or_(
+        sweeps.c.status == Status.APPROVED,
+        sa.and_(sweeps.c.status == Status.HELD, sweeps.c.reason.in_(list(COMES_BACK))),
+    ),
+).order_by(sa.case((sweeps.c.token == NATIVE, 1), else_=0), sweeps.c.updated_at, sweeps.c.id)
 
 
-async def head(conn: AsyncConnection, wallet: str, kind: Kind) -> Sweep | None:
-    """Whose turn it is among those without a nonce: tokens before the gas token, which pays for them; then the oldest."""
-    row = (await conn.execute(_HEAD, {"wallet": wallet, "kind": kind})).first()
-    return None if row is None else to_sweep(row)
+async def queue(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
+    """Those without a nonce: tokens before the gas token, which pays for them; the last to give a nonce back behind the others."""
+    return [to_sweep(row) for row in (await conn.execute(_QUEUE, {"wallet": wallet, "kind": kind})).fetchall()]
 
 
 async def active(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
@@ -215,10 +211,12 @@ async def arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
 
 
 _SWEPT = rows.total_of(
-    rows.of_asset(sweeps).where(
+    rows.of_asset(sweeps)
+    .outerjoin(transactions, transactions.c.id == sweeps.c.transaction_id)
+    .where(
         sweeps.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
         sweeps.c.kind == Kind.SWEEP,
-        sweeps.c.created_at >= sa.bindparam("since"),
+        sa.or_(transactions.c.created_at.is_(None), transactions.c.created_at >= sa.bindparam("since")),
     )
 )
 _HELD = rows.spoken_for(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
@@ -226,7 +224,7 @@ _LEAVING = rows.leaving(sweeps)
 
 
 async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: datetime) -> int:
-    """Base units of sweeps of an asset made since, or still under way: what the rolling day counts. No panics."""
+    """Base units of sweeps of an asset that got a nonce since, or wait for one: what the rolling day counts. No panics."""
     return await rows.total(conn, _SWEPT, wallet=wallet, asset=asset, since=since)
 
 

@@ -6,6 +6,7 @@ which is never held against anyone: a null receipt means only that this node doe
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,7 @@ class Question:
         self._silent: list[_Silent] = []
 
     async def ask(self, operators: Mapping[str, Sequence[Node]], later: Callable[[Awaitable[None]], None]) -> Agreed:
-        """Ask all at once; decided when no outstanding voice can change it. Raises NoAgreement, CallReverted."""
+        """Ask all at once; decided when no outstanding voice can change it, for an answer or for none. Raises NoAgreement, CallReverted."""
         voices = [[n for n in nodes if not n.set_aside] for nodes in operators.values()]
         asides = [n for nodes in operators.values() for n in nodes if n.set_aside]
         counted = {asyncio.create_task(self._opinion(nodes)) for nodes in voices if nodes}
@@ -104,27 +105,32 @@ class Question:
         pending: set[asyncio.Task[_Said | _Silent]] = counted | shadows
         winner: bytes | None = None
         try:
-            while pending and winner is None:
+            while winner is None and self._open(len(pending)):
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 self._hear(done)
                 winner = self._vote.winner(len(pending & counted)) or self._readmitting(pending)
-            if winner is not None and pending:
+            if pending:
                 done, pending = await asyncio.wait(pending, timeout=self._grace)
                 self._hear(done)
         except BaseException:
             for task in pending:
                 task.cancel()
             raise
+        if pending:
+            later(self._hear_later(pending, winner))
         if winner is None:
             raise self._no_agreement()
         self._judge(winner)
-        if pending:
-            later(self._hear_later(pending, winner))
         chosen = next(said for said in [*self._said, *self._aside] if said.opinion == winner)
         if chosen.refusal is not None:
             raise chosen.refusal
         holders = self._vote.holders(winner)
         return Agreed(chosen.value, chosen.key, tuple(name for name in operators if name in holders))
+
+    def _open(self, pending: int) -> bool:
+        """Whether so many more words could make a winner: one that hangs must not hold up what the others do not know."""
+        heard = Counter(word.opinion for word in (*self._said, *self._aside))
+        return pending > 0 and self._vote.needed <= pending + max(heard.values(), default=0)
 
     async def _opinion(self, nodes: Sequence[Node]) -> _Said | _Silent:
         """The word of one operator: its first node that has one."""
@@ -204,13 +210,15 @@ class Question:
             self._metrics.set_aside(node.name, aside=True)
             log.error("chain.node_set_aside", node=node.name, method=self._method)
 
-    async def _hear_later(self, pending: set[asyncio.Task[_Said | _Silent]], winner: bytes) -> None:
+    async def _hear_later(self, pending: set[asyncio.Task[_Said | _Silent]], winner: bytes | None) -> None:
         try:
             done, _ = await asyncio.wait(pending)
         except asyncio.CancelledError:
             for task in pending:
                 task.cancel()
             raise
+        if winner is None:
+            return
         self._said, self._aside = [], []
         for task in done:
             word = task.result()

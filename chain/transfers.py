@@ -136,7 +136,7 @@ class TransferReader:
         read: list[tuple[list[Mapping[str, Any]], list[Transfer]]] = []
         for operator, one in told:
             # Who tells the very same is not read a second time.
-            transfers = next((alike for logs, alike in read if logs == one.logs), None)
+            transfers = next((alike for logs, alike in read if _alike(logs, one.logs)), None)
             if transfers is None:
                 decoded = (decode_transfer_log(log) for log in one.logs)
                 transfers = [item for item in decoded if item is not None and self._matters(item, frm, to)]
@@ -147,3 +147,10 @@ class TransferReader:
 
     def _matters(self, transfer: Transfer, frm: int, to: int) -> bool:
         return transfer.token == self._token and transfer.sender in self._senders and frm <= transfer.block.number <= to
+
+
+def _alike(logs: list[Mapping[str, Any]], others: list[Mapping[str, Any]]) -> bool:
+    try:
+        return logs == others
+    except RecursionError:  # nested more deeply than anything that is a log
+        return False

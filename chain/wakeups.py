@@ -53,24 +53,26 @@ class WakeUps:
     async def _keep(self, node: NodeConfig) -> None:
         rest = FIRST_REST
         while True:
-            try:
-                heard = await self._listen(node)
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                # The library's text holds the URL, and the URL a key.
-                log.info("chain.wakeups_lost", node=node.name, kind=type(error).__name__, again_in=rest)
-                heard = False
+            heard, ended = await self._listen(node)
+            rest = FIRST_REST if heard else rest
+            log.info("chain.wakeups_lost", node=node.name, kind=ended, again_in=rest)
             await asyncio.sleep(rest)
-            rest = FIRST_REST if heard else min(rest * 2, LONGEST_REST)
+            rest = min(rest * 2, LONGEST_REST)
 
-    async def _listen(self, node: NodeConfig) -> bool:
+    async def _listen(self, node: NodeConfig) -> tuple[bool, str]:
+        """Whether a block was told of, and what ended it: one that falls silent after an hour was as good as one that hangs up."""
         heard = False
-        async with self._session.ws_connect(node.url, max_msg_size=LARGEST_MESSAGE, heartbeat=15) as socket:
-            await socket.send_str(SUBSCRIBE)
-            while True:
-                message = await socket.receive(timeout=self._silence)
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    return heard
-                said = orjson.loads(message.data)
-                if isinstance(said, dict) and said.get("method") == "eth_subscription":
-                    heard = True
-                    self._wake()
+        try:
+            async with self._session.ws_connect(node.url, max_msg_size=LARGEST_MESSAGE, heartbeat=15) as socket:
+                await socket.send_str(SUBSCRIBE)
+                while True:
+                    message = await socket.receive(timeout=self._silence)
+                    if message.type is not aiohttp.WSMsgType.TEXT:
+                        return heard, message.type.name
+                    said = orjson.loads(message.data)
+                    if isinstance(said, dict) and said.get("method") == "eth_subscription":
+                        heard = True
+                        self._wake()
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            # The library's text holds the URL, and the URL a key.
+            return heard, type(error).__name__

@@ -62,6 +62,27 @@ def test_one_that_hangs_from_the_start_stops_nobody_and_blames_nobody() -> None:
         runner.run(live())
 
 
+def test_one_that_hangs_does_not_hold_up_what_the_others_do_not_know() -> None:
+    def speak(host: str, method: str, _params: list[Any]) -> Any:
+        known = {"eth_chainId": hex(31611), "eth_blockNumber": "0x64"}.get(method)
+        return Late(known, 1_000.0) if known is None and host == "a" else known
+
+    async def live() -> None:
+        pool = pool_of(ScriptedSession(speak), "a", "b", "c")
+        await pool.refresh()
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(NoAgreement) as raised:
+            await pool.agree("eth_getTransactionReceipt", ["0x" + "11" * 32])
+        assert asyncio.get_running_loop().time() - began < 1
+        assert (raised.value.reason, raised.value.unknowns) == ("silence", ("b", "c"))
+        await asyncio.sleep(LIMIT)
+        assert pool.nodes[0].errors == {"timeout": 1}, "it is heard to its end, and its silence noticed"
+        await pool.close()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(live())
+
+
 def test_who_is_left_no_time_is_not_blamed() -> None:
     async def live() -> None:
         pool = pool_of(ScriptedSession(hang), "a", "a#2", "b")

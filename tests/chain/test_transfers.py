@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from chain.coverage import ASK_AGAIN, PROVED_SECONDS
 from chain.errors import NoAgreement
@@ -24,6 +25,19 @@ async def test_only_transfers_of_the_token_from_the_senders_count_oldest_first(
     reading = await reader.read_agreed(99, 100)
     assert [transfer.log_index for transfer in reading.transfers] == [0, 1]
     assert [node.seen["eth_getLogs"] for node in nodes] == [1, 1, 1]
+
+
+async def test_logs_nested_too_deeply_to_be_compared_are_none(
+    nodes: Any, three: list[Mezod], reader: TransferReader
+) -> None:
+    async def deep(_request: web.Request, call: dict[str, Any]) -> web.Response:
+        told = "[" * 1000 + "]" * 1000
+        return web.Response(text=f'{{"jsonrpc":"2.0","id":{call["id"]},"result":[{{"blockNumber":{told}}}]}}')
+
+    three[2].paid = {99}
+    for node in nodes[:2]:
+        node.raw["eth_getLogs"] = deep
+    assert (await reader.read_agreed(99, 100)).doubted_from == 99
 
 
 async def test_no_node_is_asked_above_its_own_head(three: list[Mezod], reader: TransferReader) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 
 import aiohttp
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chain.nodes import NodeConfig, parse_ws
-from chain.wakeups import WakeUps
+from chain.wakeups import FIRST_REST, WakeUps
+from kit.logs import configure
 from onramp.dev.devchain import DevChain
 
 
@@ -51,6 +53,42 @@ async def test_a_subscription_that_says_nothing_is_made_anew() -> None:
             await again.wait()
         await ups.stop()
     await server.close()
+
+
+async def test_one_that_tells_of_blocks_and_falls_silent_is_listened_to_again_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told, enough = 0, asyncio.Event()
+
+    async def one_block(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive_json()
+        await socket.send_json({"jsonrpc": "2.0", "method": "eth_subscription", "params": {}})
+        await socket.receive()
+        return socket
+
+    def wake() -> None:
+        nonlocal told
+        told += 1
+        if told == 3:
+            enough.set()
+
+    configure("info", "json")
+    app = web.Application()
+    app.router.add_get("/", one_block)
+    server = TestServer(app)
+    await server.start_server()
+    async with aiohttp.ClientSession() as session:
+        ups = WakeUps([NodeConfig("ws1", "ws1", f"ws://127.0.0.1:{server.port}/")], session, wake, silence=0.2)
+        ups.start()
+        async with asyncio.timeout(60):
+            await enough.wait()
+        await ups.stop()
+    await server.close()
+    lost = [line for line in capsys.readouterr().err.splitlines() if "chain.wakeups_lost" in line]
+    assert len(lost) == 2
+    assert all(f'"again_in": {FIRST_REST}' in line for line in lost), lost
 
 
 async def test_a_node_that_is_not_there_is_tried_again_and_stops_at_once() -> None:

@@ -230,6 +230,15 @@ async def test_a_reload_goes_on_with_the_same_purchase(checkout: Open, dev_stack
     shown = await proof(page)
     assert shown["session"] == purchase
     await assert_on_chain(dev_stack.rpc, shown)
+    await expect(page.locator("#quote-rows")).to_contain_text("$100.00")
+    await expect(page.locator("#summary-lead")).to_have_text("You received")
+
+    await page.route("**/quotes?*", lambda route: route.fulfill(status=503, json={"title": "Service Unavailable"}))
+    await page.reload()
+    await proof(page)
+    await expect(page.locator("#quote-rows .row")).to_have_count(1)  # the refused estimate came, and took its rows away
+    await expect(page.get_by_test_id("quote-musd")).to_have_text("100.00")
+    await expect(page.get_by_test_id("notice")).to_be_hidden()
 
 
 async def test_the_client_secret_is_nowhere_in_the_tabs_storage(checkout: Open) -> None:

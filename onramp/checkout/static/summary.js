@@ -47,8 +47,7 @@ export class Quotes {
     card.hidden = false;
     if (amount === null) {
       card.dataset.quote = "none";
-      setText(byId("quote-musd"), "0.00");
-      byId("quote-rows").replaceChildren(row("Total", "–", "total"));
+      this.#empty();
       return;
     }
     card.dataset.quote = card.dataset.quote === "ready" ? "updating" : "loading";
@@ -80,18 +79,31 @@ export class Quotes {
       this.#refresher = setInterval(() => document.visibilityState === "visible" && this.#ask(amount), REFRESH_MS);
     } catch (error) {
       if (asking.signal.aborted) return;
-      this.want(null);
+      this.stop();
+      this.#empty();
       if (!(error instanceof Problem)) throw error;
       this.onProblem(error);
     }
   }
 
-  #show(quote) {
-    const { fees, sourceCurrency: currency } = quote;
+  #empty() {
+    this.#estimate("none", "0.00");
+    byId("quote-rows").replaceChildren(row("Total", "–", "total"));
+  }
+
+  /** An estimate that comes late, as after a reload, does not replace what Stripe delivered. */
+  #estimate(state, musd) {
+    const card = byId("summary");
+    if (card.dataset.quote === "agreed") return;
+    card.dataset.quote = state;
     setText(byId("summary-lead"), "You receive about");
     setText(byId("quote-note"), OPEN_NOTE);
-    byId("summary").dataset.quote = "ready";
-    setText(byId("quote-musd"), grouped(clipped(quote.musdAmount, QUOTE_PLACES)));
+    setText(byId("quote-musd"), musd);
+  }
+
+  #show(quote) {
+    const { fees, sourceCurrency: currency } = quote;
+    this.#estimate("ready", grouped(clipped(quote.musdAmount, QUOTE_PLACES)));
     const rows = [row("Amount", priced(quote.sourceAmount, currency))];
     if (isSome(fees.network)) rows.push(row("Network fee", priced(fees.network, currency)));
     if (isSome(fees.transaction)) rows.push(row("Card fee", priced(fees.transaction, currency)));
@@ -113,11 +125,11 @@ export function showOrder(session) {
   const agreed = session.delivery.expectedAmount ?? null;
   const card = byId("summary");
   card.hidden = ["rejected", "expired"].includes(session.status);
-  const quoted = card.dataset.quote === "ready" || card.dataset.quote === "updating";
   if (agreed !== null) setText(byId("quote-musd"), grouped(clipped(agreed, QUOTE_PLACES)));
   const lead = session.status === "completed" ? "You received" : "You receive";
   setText(byId("summary-lead"), agreed === null ? "You receive about" : lead);
   setText(byId("quote-note"), agreed === null ? OPEN_NOTE : AGREED_NOTE);
-  card.dataset.quote = agreed !== null || quoted ? "ready" : card.dataset.quote;
+  if (agreed !== null) card.dataset.quote = "agreed";
+  else if (card.dataset.quote === "updating") card.dataset.quote = "ready";
   showRecipient(session.walletAddress);
 }

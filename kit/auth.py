@@ -20,7 +20,7 @@ MAY: Final[dict[Who, frozenset[Role]]] = {
     "admin": frozenset({"admin"}),
     "wallet": frozenset({"wallet"}),
 }
-"""An approver may what an operator may, both what a viewer may. An admin reads and manages keys, and moves no money."""
+"""An approver may do what an operator may, and both what a viewer may. An admin reads and manages keys, and moves no money."""
 
 
 def takes_code(who: Who, method: str) -> bool:

@@ -59,14 +59,12 @@ async def examine() -> list[Finding]:
 
 
 def _environment(settings: Settings) -> str:
-    warnings = guessable(settings)
+    told = [settings.ENVIRONMENT, *guessable(settings)]
     if not settings.DATA_KEYS.get_secret_value():
-        warnings.append(
-            "DATA_KEYS is not set, and a key that everybody knows protects nothing: set one before anything real is stored"
-        )
-    is_screened = settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE
-    screened = "" if is_screened else ", SANCTIONS_LIST is not set: nobody is screened"
-    return settings.ENVIRONMENT + "".join(f", {warning}" for warning in warnings) + screened
+        told.append("DATA_KEYS is not set, so a key that everybody knows is used: set one before anything real is stored")
+    if not (settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE):
+        told.append("SANCTIONS_LIST is not set: nobody is screened")
+    return "; ".join(told)
 
 
 def _policy(core: Core) -> Callable[[], Awaitable[str]]:

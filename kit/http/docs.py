@@ -24,9 +24,9 @@ def page(specification: Schema, routes: tuple[Route, ...]) -> str:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{html.escape(info['title'])}</title><link rel='stylesheet' href='/docs/docs.css'></head><body><main>"
         f"<h1>{html.escape(info['title'])}</h1><p>{html.escape(info['description'])} "
-        "<a href='#shapes'>Shapes</a>, <a href='#roles'>who may what</a>, "
+        "<a href='#shapes'>Shapes</a>, <a href='#roles'>who may do what</a>, "
         f"and the document itself: <a href='/openapi.json'>openapi.json</a>.</p>{operations}"
-        f"<h1 id='shapes'>Shapes</h1>{shapes}<h1 id='roles'>Who may what</h1>{_doors(routes)}</main></body></html>"
+        f"<h1 id='shapes'>Shapes</h1>{shapes}<h1 id='roles'>Who may do what</h1>{_doors(routes)}</main></body></html>"
     )
 
 
@@ -93,7 +93,7 @@ def _list(items: list[str]) -> str:
 
 
 def _doors(routes: Iterable[Route]) -> str:
-    """Who may what: a row for each route, a column for each role."""
+    """Who may do what: a row for each route, a column for each role."""
     head = "".join(f"<th>{name}</th>" for name in VISITORS)
     rows = "".join(
         f"<tr><td><code>{route.method} {html.escape(route.path)}</code></td>"

@@ -1,12 +1,12 @@
 """One purchase, whole: what an operator wants to see at three in the morning."""
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.clock import rfc3339
 from kit.money import format_units
+from onramp.cli.output import print_pairs, print_table
 from onramp.sessions import shapes
 from onramp.sessions.model import Session
 from onramp.webhooks import service as inbox
@@ -46,19 +46,18 @@ async def describe(connection: AsyncConnection, session: Session) -> dict[str, A
     return described
 
 
-def print_description(described: dict[str, Any], pairs: Callable[..., None], table: Callable[..., None]) -> None:
+def print_description(described: dict[str, Any]) -> None:
     """Laid out for people."""
     payment, delivery, payout = described["payment"], described["delivery"], described["payout"]
-    pairs(
+    currency = payment["destinationCurrency"].upper()
+    print_pairs(
         [
             ("status", described["status"]),
             ("attention", described["attention"]),
             ("wallet", described["walletAddress"]),
             ("amount", f"{described['sourceAmount']} {described['sourceCurrency']}"),
-            (
-                "payment",
-                f"{payment['status']}, {payment['destinationAmount'] or 'nothing'} {payment['destinationCurrency']} delivered",
-            ),
+            ("payment", payment["status"]),
+            ("destination", f"{payment['destinationAmount']} {currency}" if payment["destinationAmount"] else None),
             ("stripe", payment["stripeSessionId"]),
             ("delivery", f"{delivery['status']} {delivery['reason'] or ''}".strip()),
             ("expected", f"{delivery['expectedAmount']} MUSD" if delivery["expectedAmount"] else None),
@@ -68,7 +67,7 @@ def print_description(described: dict[str, Any], pairs: Callable[..., None], tab
         ],
         title=described["id"],
     )
-    table(
+    print_table(
         ("event", "said", "state", "received"),
         [(item["id"], item["sessionStatus"], item["state"], item["receivedAt"]) for item in described["events"]],
         empty="No events stored for it.",

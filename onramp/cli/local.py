@@ -26,6 +26,8 @@ def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = 
 
     try:
         return run(inner())
+    except BrokenPipeError:
+        raise  # of our own output, as under `head`: the database is well
     except DATABASE_ERRORS as error:
         raise Refused(f"onramp: the database cannot be used: {reason_of(error)}. Is DATABASE_URL right?") from error
 

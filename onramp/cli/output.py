@@ -142,14 +142,15 @@ def say_more(cursor: str | None) -> None:
 
 
 def print_pairs(pairs: Sequence[tuple[str, object]], *, title: str = "") -> None:
-    """Names and values under a title."""
+    """Names and values under a title; what has no value is left out."""
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in pairs:
-        table.add_row(name, _text(value))
+        if value is not None:
+            table.add_row(name, _text(value))
     _console().print(table)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit
-from onramp.cli.output import Refused, print_json, print_pairs, print_table, require_page, say_more
+from onramp.cli.output import Refused, print_json, print_table, require_page, say_more
 from onramp.sessions.machine import PaymentStatus
 
 sessions_app = typer.Typer(
@@ -109,7 +109,7 @@ def show_session(
         print_json(found[0] if len(found) == 1 else {"data": found, "nextCursor": None})
         return
     for description in found:
-        print_description(description, print_pairs, print_table)
+        print_description(description)
 
 
 @events_app.command("list")

@@ -47,7 +47,7 @@ def path_of(row_id: str, action: str = "") -> str:
 
 
 def noted(note: str, **body: Any) -> dict[str, Any]:
-    """The body of an order, with the note where something is said."""
+    """The body of an order, with the note where there is one."""
     return {**body, "note": note} if note else body
 
 
@@ -62,7 +62,7 @@ def show_row(row: dict[str, Any], *, as_json: bool) -> None:
         print_json(row)
         return
     names = ("status", "reason", "sessionId", "asset", "amount", "to", "proposedBy", "approvedBy", "retryBy", "txHash")
-    print_pairs([(name, row[name]) for name in names if row.get(name) is not None], title=row["id"])
+    print_pairs([(name, row.get(name)) for name in names], title=row["id"])
     _print_history(row)
     say_next(advice.of_row(row))
 

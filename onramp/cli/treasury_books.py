@@ -104,7 +104,7 @@ def answer(
         print_json(made)
         return
     names = ("status", "amount", "askedBy", "answeredBy", "note")
-    print_pairs([(name, made[name]) for name in names if made[name] is not None], title=made["subject"])
+    print_pairs([(name, made[name]) for name in names], title=made["subject"])
     if made["status"] == "asked":
         say_next(("Another approver closes it with", f"onramp treasury answer {subject} --note ..."))
     else:

@@ -19,6 +19,7 @@ from onramp.dev.api_keys import dev_api_keys
 from onramp.settings import load
 from tests.onramp.typed import typed
 
+ONRAMP = Path(__file__).resolve().parents[2] / ".venv/bin/onramp"
 DATA_KEY = "5a" * 8 + "0123456789abcdef" * 3
 
 
@@ -77,6 +78,13 @@ def test_a_key_is_made_listed_rotated_and_revoked_and_all_of_it_can_be_proved(sq
     assert (verified.returncode, json.loads(verified.stdout)["ok"]) == (0, True)
     longer = onramp(sqlite_url, "audit", "verify", "--head", f"4:{'0' * 64}")
     assert (longer.returncode, "cut off" in longer.stderr) == (1, True)
+
+    read, write = os.pipe()
+    os.close(read)  # as under `head`, which has seen enough
+    given = {"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, "DATA_KEYS": DATA_KEY, "PYTHONUNBUFFERED": "1"}
+    ended = subprocess.run([ONRAMP, "audit", "export"], env=given, stdout=write, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (1, "")
 
     tamper(sqlite_url)
     broken = onramp(sqlite_url, "audit", "verify")

@@ -28,12 +28,12 @@ class BatchSize:
         return self._size if self._clock.monotonic() < self._until else LARGEST
 
     def refused(self, asked: int) -> None:
-        """So many were too many, or a batch as such."""
+        """So many questions were too many, or the node takes no batches at all."""
         self._size, self._until = max(asked // 5, 1), self._clock.monotonic() + REMEMBERED
 
 
 class Asked(Protocol):
-    """A node, as far as it is asked here."""
+    """The part of a node that is used here."""
 
     @property
     def usable(self) -> bool:
@@ -69,7 +69,7 @@ class Gathering:
         return await future
 
     async def _send(self, node: Asked, timeout: float | None) -> None:
-        # Whoever is about to ask in this moment has asked once everybody else had a turn.
+        # After one turn of the event loop, every task that was about to ask has asked.
         await asyncio.sleep(0)
         waiting = self._waiting.pop(node)
         failed: NodeError | None = None

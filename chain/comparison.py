@@ -18,9 +18,9 @@ from chain.types import Address, data_bytes, hash32, keccak, quantity, to_hex
 from kit.money import format_units
 
 PATIENCE: Final = 3.0
-"""Seconds that who speaks last is waited for: here it is the liar that is looked for."""
+"""Seconds to wait for the last answer: the point is to find the liar, so a decided vote is not enough."""
 NEAR: Final = 64
-"""Blocks: who is further behind than this lags, and what it says of so old a block compares nothing."""
+"""Blocks: an operator further behind than this does not hold the comparison back to its own head."""
 _DECIMALS: Final = 18
 
 
@@ -67,9 +67,9 @@ class _Topic:
 
 
 async def compare(pool: Pool, token: Address, wallet: Address | None) -> Comparison:
-    """Ask every operator of the newest block that all who keep up have reached.
+    """Compare what every operator says of the newest block that all who keep up have reached.
 
-    For its hash, for what `wallet` held of the token, and for the receipt of its first transaction: three questions at
+    Asked are its hash, what `wallet` held of the token, and the receipt of its first transaction: three questions at
     the most. Never raises for nodes.
     """
     await pool.refresh()

@@ -273,7 +273,7 @@ def transfers_of(receipt: Receipt) -> list[Transfer]:
 
 def _beyond(pool: Pool, operators: tuple[str, ...], block: int) -> dict[str, int]:
     """The heads of those of these operators that have reached `block`."""
-    # Whose word was counted, his head is, too, set aside for something else or not.
+    # An operator whose word was counted counts with its head, too, even if it is set aside for something else.
     heads = pool.heads(trusted=False)
     return {name: head for name, head in heads.items() if name in operators and head >= block}
 

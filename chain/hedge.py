@@ -1,4 +1,4 @@
-"""A hint from the first node that has one: the preferred first, the next when that fails or is slower than it uses to be."""
+"""A hint from the first node that has one: the preferred first, the next when that fails or is slower than usual."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence

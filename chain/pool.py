@@ -177,7 +177,7 @@ class Pool:
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
 
     def gathering(self) -> Gathering:
-        """For who has many questions: asked concurrently through this, they travel in few requests."""
+        """For many questions: asked concurrently through this, they travel in few requests."""
         return Gathering(self._later)
 
     async def everywhere(

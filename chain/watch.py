@@ -62,7 +62,7 @@ class ChainWatch:
         await self._guarded(self._save())
 
     async def look(self) -> None:
-        """Everything at once, for who does not stay: the file, the lockdown, the month's credits."""
+        """Look once, for a process that does not stay: the file, the lockdown, the month's credits."""
         self._reload()
         await self._guarded(self._look_up_lockdown())
         await self._guarded(self._save())

@@ -24,7 +24,7 @@ _MAX_DETAIL = 300
 _MAX_READ = 4_000
 _HEADERS = {"Content-Type": "application/json"}
 _LEAST = 0.001
-"""Seconds; to aiohttp none at all would be no limit."""
+"""Seconds; aiohttp takes a timeout of 0 as no limit."""
 _OK = 200
 _REDIRECTS = range(300, 400)
 _TOO_MANY_REQUESTS = 429

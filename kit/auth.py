@@ -30,22 +30,22 @@ def takes_code(who: Who, method: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever proved who they are."""
+    """An authenticated caller."""
 
     id: str
     """The key's id, or the wallet's address."""
     role: Role
     person: str
-    """As it is compared: two keys of one person are one person, and proposer and approver must differ by it. A wallet is its own."""
+    """The name by which persons are compared: two keys of one person are one person, and proposer and approver must be two. A wallet's is its address."""
     second_factor: bool = False
-    """Whether this key enrolled one."""
+    """Whether this key has enrolled one."""
 
 
 PRINCIPAL = web.RequestKey("principal", Principal)
 
 
 def principal_of(request: web.Request) -> Principal:
-    """Who asked, on a route that only some may use."""
+    """The caller, on a route that requires one."""
     principal: Principal | None = request.get(PRINCIPAL)
     if principal is None:
         message = "the route table lets anyone in here"
@@ -61,7 +61,7 @@ def unauthorized() -> Problem:
 
 
 def forbidden(role: Role, who: Who) -> Problem:
-    """Known, and not allowed."""
+    """The caller is known, and the role does not suffice."""
     needs = "a wallet's login" if who == "wallet" else f"the role {who}"
     has = "a wallet's login" if role == "wallet" else f"the role {role}"
     return Problem(403, "forbidden", f"This needs {needs}; you have {has}.")
@@ -75,7 +75,7 @@ def bearer(request: web.Request) -> str | None:
 
 
 VISITORS: Final[tuple[str, ...]] = ("nobody", "wallet", *KEY_ROLES)
-"""Whoever may knock: the columns of the table of routes and roles."""
+"""Every kind of caller: the columns of the table of routes and roles."""
 
 
 def may_enter(who: Who, visitor: str) -> bool:

@@ -125,7 +125,7 @@ class _Among(FunctionElement[bool]):
     name = "among"
 
     def self_group(self, against: Any = None) -> Any:
-        """As it is: for SQLite, which has no booleans, `= 1` would be written behind it, and no index be used."""
+        """Unchanged: SQLAlchemy would append `= 1` for SQLite, which has no booleans, and no index would be used."""
         del against
         return self
 
@@ -133,7 +133,7 @@ class _Among(FunctionElement[bool]):
 def among(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
     """Whether a text column holds one of the texts that are given as the parameter `name` when the statement runs.
 
-    One text of the statement for any number of them: `IN` with so many marks is written, and planned, anew for each number.
+    The statement's text is the same for any number of them; `IN` with a placeholder for each is compiled and planned anew for every number.
     """
     return _Among(column, sa.bindparam(name, type_=_Texts()))
 

@@ -35,7 +35,7 @@ DATABASE_ERRORS: Final = (OSError, SQLAlchemyError)
 _UNWELL: Final = frozenset({"08", "53", "57"})
 """Classes of SQLSTATE: connection exception, insufficient resources, operator intervention (a server that starts or stops)."""
 _SQLITE_AWAY: Final = ("is locked", "unable to open", "disk")
-"""Of its messages, since its driver calls a wrong statement an operational error, too."""
+"""Parts of SQLite's messages, since its driver raises OperationalError for a wrong statement, too."""
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 15_000
 POOL_SIZE = 10
@@ -45,7 +45,7 @@ POOL_SIZE = 10
 def is_away(error: BaseException) -> bool:
     """Whether the database cannot be reached or used now; False for a statement that is wrong, which is our fault.
 
-    While a connection is made the drivers' own errors come, later SQLAlchemy's around them.
+    While connecting, the drivers raise their own errors; later SQLAlchemy wraps them.
     """
     if isinstance(error, DBAPIError):
         busy = isinstance(error, OperationalError) and any(words in str(error.orig) for words in _SQLITE_AWAY)
@@ -124,10 +124,9 @@ class Database:
         return await self.on_driver(ask)
 
     async def on_driver(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """What `work` makes of the driver's own connection, on which no transaction is open, before or after."""
+        """Run `work` on the driver's own connection; no transaction is open on it before or after."""
 
-        # Without SQLAlchemy's around it, taken, used and given back in one greenlet: what stands around a statement costs more than
-        # the statement.
+        # Taken, used and given back in one greenlet, without SQLAlchemy's connection: its overhead is more than the statement costs.
         def lend() -> T:
             lent = self.engine.sync_engine.raw_connection()
             try:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-Hear = Callable[[Mapping[str, Any]], None]
+OnError = Callable[[Mapping[str, Any]], None]
 FLOORS: Final = ("kit", "chain", "treasury", "onramp")
 _SECRETS = (
     (re.compile(r"\b((?:sk|rk|pk)_(?:live|test)_)[A-Za-z0-9_]+"), r"\1[redacted]"),
@@ -53,20 +53,20 @@ def _redaction(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
     return {key: _clean(value) for key, value in event.items()}
 
 
-class _Ear(logging.Handler):
-    """Hands on each error as the log says it."""
+class _Listener(logging.Handler):
+    """Passes each error on, redacted as it is logged."""
 
-    def __init__(self, hear: Hear, formatter: logging.Formatter) -> None:
+    def __init__(self, on_error: OnError, formatter: logging.Formatter) -> None:
         super().__init__(logging.ERROR)
-        self._hear = hear
+        self._on_error = on_error
         self.setFormatter(formatter)
 
     def emit(self, record: logging.LogRecord) -> None:
-        # What carries errors away must not be told of its own failures.
+        # Whatever sends errors away must not be given its own failures.
         if record.name.partition(".")[0] in {"sentry_sdk", "opentelemetry", "urllib3"}:
             return
         try:
-            self._hear(json.loads(self.format(record)))
+            self._on_error(json.loads(self.format(record)))
         except Exception:  # noqa: BLE001 - logging goes on whatever a listener does
             self.handleError(record)
 
@@ -75,9 +75,9 @@ def configure(
     level: str = "info",
     style: Literal["json", "text"] = "text",
     stream: TextIO | None = None,
-    hear: Hear | None = None,
+    on_error: OnError | None = None,
 ) -> None:
-    """Set up structlog, and the standard library's loggers through it, once for the process. `hear` is told of errors, too."""
+    """Set up structlog, and the standard library's loggers through it, once for the process. `on_error` is called with each error, too."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -107,10 +107,10 @@ def configure(
     handler.setFormatter(formatter(renderer))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    if hear is not None:
-        root.addHandler(_Ear(hear, formatter(structlog.processors.JSONRenderer())))
-    # Libraries speak of requests, statements and credentials below warning, whole and with URLs: Stripe's of each reply, Amazon's of the
-    # session token in what it signs. Only our own floors are ever heard so low.
+    if on_error is not None:
+        root.addHandler(_Listener(on_error, formatter(structlog.processors.JSONRenderer())))
+    # Below warning, libraries log requests, statements and credentials in full: Stripe's SDK each reply, Amazon's the session token. Only our
+    # own floors may log that low.
     root.setLevel(max(logging.WARNING, getattr(logging, level.upper())))
     for floor in FLOORS:
         logging.getLogger(floor).setLevel(level.upper())

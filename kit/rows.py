@@ -61,7 +61,7 @@ def inserting(table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequenc
 
 
 def upserting(table: sa.Table, row: dict[str, Any], column: str, dialect: Dialect) -> Change:
-    """Insert the row; where its `id` is there already, give that row these values unless it is further in `column`."""
+    """Insert the row; where its `id` exists, update that row, unless the value of its `column` is higher already."""
     names = tuple(row)
     moved = ", ".join(f"{name} = excluded.{name}" for name in names if name != "id")
     instead = f"UPDATE SET {moved} WHERE {table.name}.{column} <= excluded.{column}"

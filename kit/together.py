@@ -1,6 +1,6 @@
-"""Some statements for many rows each as one transaction, that costs little more than their run.
+"""Several statements, each for many rows, in one transaction on the driver itself.
 
-What SQLAlchemy puts around a statement costs as much as one for two hundred rows does (measured: a block of transfers).
+SQLAlchemy's overhead for one statement is as much as running it for two hundred rows (measured: a block of transfers).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What variables must be to one another: each alone may be right, and together they would lose money or let strangers in."""
+"""Rules across variables: each value may be right by itself while together they would lose money or let strangers in."""
 
 from typing import TYPE_CHECKING, Final
 

@@ -61,7 +61,9 @@ async def examine() -> list[Finding]:
 def _environment(settings: Settings) -> str:
     told = [settings.ENVIRONMENT, *guessable(settings)]
     if not settings.DATA_KEYS.get_secret_value():
-        told.append("DATA_KEYS is not set, so a key that everybody knows is used: set one before anything real is stored")
+        told.append(
+            "DATA_KEYS is not set, so a key that everybody knows is used: set one before anything real is stored"
+        )
     if not (settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE):
         told.append("SANCTIONS_LIST is not set: nobody is screened")
     return "; ".join(told)

@@ -1,4 +1,4 @@
-"""What platforms and operators ask: is it alive, is it ready, what does it count, what does it speak."""
+"""The routes for platforms and operators: health, readiness, metrics, and the API's own description."""
 
 import hmac
 from functools import lru_cache

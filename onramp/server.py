@@ -42,7 +42,7 @@ def logged(settings: Settings) -> Iterator[None]:
     """Log as JSON in production, with colours at a terminal; errors go to Sentry, too, where it is set."""
     errors = make_errors(settings)
     style = settings.LOG_FORMAT or ("json" if settings.is_production else "text")
-    configure(settings.LOG_LEVEL, style, hear=None if errors is None else errors.tell)
+    configure(settings.LOG_LEVEL, style, on_error=None if errors is None else errors.tell)
     try:
         yield
     finally:
@@ -61,7 +61,7 @@ async def until_told() -> None:
 
 
 def _not_of_strangers(record: logging.LogRecord) -> bool:
-    """What is no HTTP is answered with 400, and is no error of ours: aiohttp would write a traceback of each."""
+    """Drop aiohttp's traceback for bytes that are not HTTP: they are answered with 400 and are no error of ours."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
 
@@ -86,9 +86,9 @@ async def start_app(app: web.Application, host: str, port: int) -> tuple[web.App
 
 
 def spare_the_collector() -> None:
-    """Take what the start has made out of the garbage collector's rounds, and let them be fewer.
+    """Exempt the objects made at the start from garbage collection, and collect less often.
 
-    It lives as long as the process, and would be walked again and again while buyers wait (measured: a tenth of what a create costs).
+    They live as long as the process; walking them again and again was a tenth of what a create costs (measured).
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""What those hear who watch from elsewhere: errors at Sentry, traces at an OpenTelemetry collector. Each only where its address is set.
+"""Errors go to Sentry, traces to an OpenTelemetry collector; each only where its address is set.
 
 Sentry is told what the log says, after redaction, and nothing else: its own integrations would add local variables, requests
 and URLs, in which keys travel. For the same reason a span names a route or a host, never a path that was asked for.

@@ -99,7 +99,7 @@ class Rules(Protocol):
         """Why this sweep would not be planned now; None where it would."""
 
     async def version(self, conn: AsyncConnection) -> str:
-        """The active policy's; an approval under another one is none."""
+        """The number of the active policy's version; an approval given under another version does not count."""
 
     async def max_fee(self, conn: AsyncConnection) -> int | None:
         """The ceiling in wei for each unit of gas; None: the sender's own."""

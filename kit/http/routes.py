@@ -1,4 +1,4 @@
-"""A route is data: method, path, who may, what goes in and out, and the handler."""
+"""A route is data: method, path, who may use it, what goes in and out, and the handler."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -36,7 +36,7 @@ class Limiter(Protocol):
         """Raise Problem 429 for one request too many; leave LIMIT_HEADERS on the request."""
 
     async def refused(self, request: web.Request) -> None:
-        """Count one whom the guard let not pass; Problem 429 in place of its refusal where it is one too many."""
+        """Count a request that the guard refused. Raises Problem 429, in place of that refusal, where it is one too many."""
 
     def stream(self, request: web.Request) -> AbstractContextManager[None]:
         """Count a stream of this client while it is open; Problem 429 for one too many."""
@@ -44,7 +44,7 @@ class Limiter(Protocol):
 
 LIMITER: web.AppKey[Limiter] = web.AppKey("limiter")
 LIMIT_HEADERS = web.RequestKey("limit_headers", dict[str, str])
-"""What the answer shall say of how much is left."""
+"""The rate-limit headers of the answer to come."""
 
 BODY = web.RequestKey("body", BaseModel)
 QUERY = web.RequestKey("query", BaseModel)
@@ -52,12 +52,12 @@ KIB = 1024
 BODY_SECONDS = 15.0
 """How long a body may take to arrive."""
 MOST_FIELDS = 100
-"""Nothing of ours has as many; an answer that named thousands of wrong ones would take longer than all that is right."""
+"""More than any body or query of ours has. Naming thousands of wrong fields in an answer would cost more than any valid request does."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class Document(BaseModel):
-    """A body of ours: camelCase outside, nothing unknown let in, nothing silently converted."""
+    """A JSON document of ours: camelCase outside, unknown fields refused, no value silently converted."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -98,7 +98,7 @@ class Route:
     timeout: float | None = 20.0
     """Seconds a request may take; None for streams, and where each thing that is waited for has a limit of its own."""
     head: bool = False
-    """HEAD is answered as GET is, without the body: monitors of uptime ask so."""
+    """HEAD is answered as GET is, without the body: uptime monitors use it."""
 
 
 ROUTE = web.RequestKey("route", Route)

@@ -92,7 +92,7 @@ def refusal(outcome: Outcome) -> Problem:
 
 
 def missing() -> Problem:
-    """No code where one is needed."""
+    """The refusal where a code is needed and none was given."""
     return Problem(
         401,
         "otp_required",

@@ -20,7 +20,7 @@ LIMIT: Final = 10_000
 GROUP: Final = 500
 SWEEP_SECONDS: Final = 15.0
 SWEEP_SHARE: Final = 50
-"""Between two sweeps at least so many times as long as one takes."""
+"""The rest between two sweeps is at least this many times as long as a sweep takes."""
 
 
 class Matcher:

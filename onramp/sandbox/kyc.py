@@ -1,4 +1,4 @@
-"""What may be said of the buyer beforehand: any part of it, the date of birth whole or not at all, no number of an identity card."""
+"""The customer information that a create may carry: any part of it, a date of birth complete or not at all, and no identity number."""
 
 from typing import Any, Final
 

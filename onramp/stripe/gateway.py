@@ -189,7 +189,7 @@ class OnrampGateway:
             log.error("stripe.unreadable_reply", fields=fields)
             raise StripeUnavailable(outcome_unknown=True, cause="a reply of another shape") from error
         except (AttributeError, TypeError, ValueError) as error:
-            # The SDK stumbles over what is no error of Stripe's, such as the page of a machine on the way.
+            # The SDK fails on a body that is not Stripe's error object, such as a proxy's error page.
             raise StripeUnavailable(
                 outcome_unknown=True, cause=f"an unreadable reply ({type(error).__name__})"
             ) from error

@@ -38,7 +38,7 @@ class InboxWorker:
         worker_metrics: WorkerMetrics,
         paid: Callable[[], None],
     ) -> None:
-        """`paid` wakes whoever pays and delivers when a session has come to owe something."""
+        """`paid` wakes the treasury and deliveries workers when a session has come to owe something."""
         self._database = database
         self._refresher = refresher
         self._clock = clock

@@ -82,7 +82,9 @@ def test_a_key_is_made_listed_rotated_and_revoked_and_all_of_it_can_be_proved(sq
     read, write = os.pipe()
     os.close(read)  # as under `head`, which has seen enough
     given = {"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, "DATA_KEYS": DATA_KEY, "PYTHONUNBUFFERED": "1"}
-    ended = subprocess.run([ONRAMP, "audit", "export"], env=given, stdout=write, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    ended = subprocess.run(
+        [ONRAMP, "audit", "export"], env=given, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(write)
     assert (ended.returncode, ended.stderr) == (1, "")
 

@@ -81,7 +81,7 @@ async def move(
 
 
 async def say_blind(conn: AsyncConnection, wallet: str, *, waiting: bool) -> None:
-    """Give the reason `waiting_for_second_node` to payouts that queue for a nonce without any; or, not `waiting`, take it back."""
+    """Set the reason `waiting_for_second_node` on queued payouts that have no other reason; with `waiting` False, clear it."""
     before, after = (None, Reason.WAITING_FOR_SECOND_NODE) if waiting else (Reason.WAITING_FOR_SECOND_NODE, None)
     c = payouts.c
     queued = sa.and_(c.wallet == wallet, c.status.in_([Status.PLANNED, Status.APPROVED]), c.transaction_id.is_(None))

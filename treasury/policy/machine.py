@@ -49,7 +49,7 @@ class Loosening:
 
 
 def compare(old: Terms, new: Terms) -> Unchanged | Tightening | Loosening:
-    """What `new` is, beside `old`. One rule that loosens makes the whole of it a loosening."""
+    """Whether `new` is tighter or looser than `old`. One rule that loosens makes the whole of it a loosening."""
     if old == new:
         return Unchanged()
     loosened = [

@@ -70,7 +70,7 @@ def plan(snapshot: Snapshot, order: int | None) -> Movement | Nothing | Refusal:
 
 
 def due(snapshot: Snapshot) -> bool:
-    """Whether the sweeper acts of itself: what is available is above the ceiling."""
+    """Whether the sweeper acts by itself: what is available is above the ceiling."""
     ceiling = snapshot.asset.ceiling
     return snapshot.active is None and ceiling is not None and snapshot.available > ceiling
 

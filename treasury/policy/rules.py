@@ -92,7 +92,7 @@ class ActivePolicy:
     ) -> None:
         """`cold` is the pin of this process's environment; where the active row pins another, nothing is swept.
 
-        `refused` is asked for each payout anew, with an EIP-55 address, after `ask` was; `above` says what else speaks for asking a person.
+        `refused` is asked for each payout anew, with an EIP-55 address, after `ask` was; `above` names a limit beside the policy's that a person must approve.
         """
         self._scope = service.scope_of(chain_id, wallet)
         self._wallet = wallet

@@ -49,7 +49,7 @@ class AnswerOrder(Document):
     """An alarm, and what a person knows of it."""
 
     subject: str = Field(
-        pattern="^[A-Za-z0-9_]{1,64}$", description="An asset whose coins are gone, or the id of a transaction."
+        pattern="^[A-Za-z0-9_.]{1,64}$", description="An asset whose coins are gone, or the id of a transaction."
     )
     note: str = Field(min_length=1, max_length=500, description="Where they went; kept in ledger and audit trail.")
 

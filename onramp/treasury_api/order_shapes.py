@@ -9,7 +9,7 @@ from kit.money import format_units, parse_units
 from kit.problems import FieldError, Problem, invalid
 from onramp.treasury_api.shapes import Line, SweepAnswer
 from treasury.assets import USDC_DECIMALS
-from treasury.policy.reading import MOST_DECIMALS
+from treasury.policy.reading import MOST_DECIMALS, SYMBOL
 from treasury.sweeps.ordering import Plan
 
 EXCESS: Final = "excess"
@@ -71,7 +71,7 @@ class PauseAnswer(Document):
 class SweepOrder(Note):
     """What to bring to the cold wallet. `excess` is whatever the policy would take."""
 
-    asset: str = Field(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")
+    asset: str = Field(pattern=f"^{SYMBOL}$")
     amount: AmountOrExcess = Field(default=EXCESS, description="Decimal text, or `excess`.")
     dry_run: bool = Field(default=False, description="Only the plan: nothing is written.")
 

@@ -13,13 +13,14 @@ from onramp.services import SERVICES
 from onramp.treasury_api.order_shapes import Amount
 from onramp.treasury_api.routes import BASE
 from treasury.cold.refill import prepare
+from treasury.policy.reading import SYMBOL
 from treasury.sweeps.ordering import proven
 
 
 class RefillQuery(Document):
     """What the hot wallet is to get."""
 
-    asset: str = Field(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")
+    asset: str = Field(pattern=f"^{SYMBOL}$")
     amount: Amount = Field(description="Decimal text.")
 
 

@@ -82,13 +82,22 @@ async def office(chain: DevChain, start: Start) -> AsyncIterator[Office]:
     ("order", "code", "said"),
     [
         ({"asset": "DOGE", "amount": "1"}, "policy_refused", "the policy lists BTC, MUSD"),
+        ({"asset": "USDC.e", "amount": "1"}, "policy_refused", "the policy lists BTC, MUSD"),
         ({"asset": "MUSD", "amount": "99.99"}, "policy_refused", "sweeps.min"),
         ({"asset": "MUSD", "amount": "20000.01"}, "policy_refused", "sweeps.max_per_transaction"),
         ({"asset": "MUSD", "amount": "30000.01"}, "insufficient_available", "available"),
         ({"asset": "MUSD", "amount": "25000.01"}, "policy_refused", "floor"),
         ({"asset": "BTC", "amount": "0.0099"}, "policy_refused", "assets.BTC"),
     ],
-    ids=["unknown-asset", "below-minimum", "above-limit", "above-available", "below-floor", "gas-below-floor"],
+    ids=[
+        "unknown-asset",
+        "unknown-asset-with-a-dot",
+        "below-minimum",
+        "above-limit",
+        "above-available",
+        "below-floor",
+        "gas-below-floor",
+    ],
 )
 async def test_an_order_against_the_policy(office: Office, order: dict[str, str], code: str, said: str) -> None:
     await office.refused(office.otto, "/sweeps", order, code, said)

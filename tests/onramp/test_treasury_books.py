@@ -164,6 +164,15 @@ async def test_coins_that_are_gone_are_written_off_when_two_persons_say_where_th
     assert await acts(service) == [refused, "treasury.answer", refused, "treasury.answer", "treasury.answer", refused]
 
 
+async def test_an_asset_with_a_dot_in_its_symbol_is_answered_like_any_other(service: Service) -> None:
+    async with service.database.write() as conn:
+        for block, amount in ((1, 3 * USDC), (2, 0)):
+            await reconcile(conn, HOT_WALLET, "USDC.e", amount, block, now=NOW)
+    for person, status in (("ada", "asked"), ("eve", "answered")):
+        approver = await desk(service, "approver", person)
+        assert (await approver.post("/answer", {"subject": "USDC.e", "note": "a drill"}))[1]["status"] == status
+
+
 async def test_a_transaction_of_another_hand_is_taken_on_by_two_persons(service: Service) -> None:
     async with service.database.write() as conn:
         await foreign.notice(conn, 31611, HOT_WALLET, 3, now=NOW, ids=RandomIds(), note="another hand")

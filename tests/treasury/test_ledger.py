@@ -194,10 +194,35 @@ async def test_two_who_settle_usdc_at_once_clear_what_each_of_them_says(world: W
     async with world.database.write() as conn:
         for number in range(3):
             await usdc.owe(conn, f"ons_{number}", 10, wallet=WALLET, now=world.clock.now())
-    told = await asyncio.gather(*(settle(f"0x{number}") for number in range(3)), return_exceptions=True)
-    assert {one for one in told if not isinstance(one, Problem)} == {10}
-    cleared = sum(one for one in told if isinstance(one, int))
-    assert (await book(world, "USDC")).get(Account.SETTLED, 0) == cleared
+    assert await asyncio.gather(*(settle(f"0x{number}") for number in range(3))) == [10, 10, 10]
+    assert (await book(world, "USDC"))[Account.SETTLED] == 30
+
+
+async def test_one_transfer_of_usdc_that_two_persons_settle_at_once_clears_once(world: World) -> None:
+    async def settle(session_id: str) -> list[str]:
+        async with world.database.write() as conn:
+            known = {"wallets": [WALLET], "tx_hash": "0x01", "by": "key", "now": world.clock.now()}
+            done = await usdc.settle(conn, session_id=session_id, **known)  # type: ignore[arg-type]
+            await asyncio.sleep(0.4)
+            return [row.subject for row in done]
+
+    async with world.database.write() as conn:
+        for number in range(2):
+            await usdc.owe(conn, f"ons_{number}", 10, wallet=WALLET, now=world.clock.now())
+    one, other = await asyncio.gather(settle("ons_0"), settle("ons_1"))
+    assert one == other
+    assert (await book(world, "USDC"))[Account.SETTLED] == 10
+
+
+async def test_usdc_that_the_hot_wallet_holds_is_not_what_stripe_owes(world: World) -> None:
+    async with world.database.write() as conn:
+        now = world.clock.now()
+        await usdc.owe(conn, "ons_1", 10, wallet=WALLET, now=now)
+        await reconcile(conn, WALLET, "USDC", 7, 1, now=now)
+        assert [(one.session_id, one.amount) for one in await usdc.receivable(conn, [WALLET])] == [("ons_1", 10)]
+        await usdc.settle(conn, wallets=[WALLET], tx_hash="0x01", by="key", now=now, amount=10)
+    books = await book(world, "USDC")
+    assert (books[Account.SETTLED], books[Account.AVAILABLE]) == (10, 7)
 
 
 async def test_a_transfer_that_is_another_than_was_meant_keeps_nobody_from_comparing(world: World) -> None:

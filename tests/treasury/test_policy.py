@@ -57,6 +57,13 @@ def test_nothing_is_left_to_a_default_in_silence(text: str) -> None:
         assert any("assets.MUSD.floor is missing" in problem for problem in error.value.problems)
 
 
+def test_usdc_has_the_decimals_that_the_ledger_counts_it_in() -> None:
+    text = DEVELOPMENT + f'[assets.USDC]\naddress = "{BUYER}"\ndecimals = 6\nfloor = "0"\n'
+    assert parse(text, musd=TOKEN).assets["USDC"].decimals == 6
+    with pytest.raises(PolicyError, match=r"assets\.USDC\.decimals must be 6"):
+        parse(text.replace("decimals = 6", "decimals = 18"), musd=TOKEN)
+
+
 def test_a_session_larger_than_a_payout_may_be_is_refused_at_the_start() -> None:
     assert fit_session_max(POLICY, 10_000_00) == []
     assert len(fit_session_max(POLICY, 10_000_01)) == 1

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.problems import Problem
@@ -11,6 +12,8 @@ from treasury.assets import USDC
 from treasury.ledger import service
 from treasury.ledger.machine import Account
 from treasury.ledger.table import Posting, ledger
+
+_KINDS = ("receivable", "settle_usdc")
 
 
 async def owe(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> None:
@@ -46,6 +49,9 @@ async def settle(
     if (session_id is None) == (amount is None):
         message = "settle takes a session or an amount"
         raise ValueError(message)
+    # One after the other: whoever comes second reads what the first one cleared.
+    first = sa.select(ledger.c.id).where(ledger.c.wallet.in_(wallets), ledger.c.kind == "receivable")
+    await conn.execute(first.order_by(ledger.c.id).limit(1).with_for_update())
     cleared = ledger.c.kind == "settle_usdc", ledger.c.wallet.in_(wallets), ledger.c.note == tx_hash
     before = await service.select(conn, *cleared)
     if before:
@@ -92,7 +98,8 @@ class Receivable:
 async def receivable(conn: AsyncConnection, wallets: Sequence[str]) -> list[Receivable]:
     """Sessions with USDC still to come, oldest first. Stripe brings it to one address, whichever wallet paid the buyer."""
     known: dict[str, Receivable] = {}
-    for row in await service.select(conn, ledger.c.wallet.in_(wallets), ledger.c.asset == USDC):
+    # By kind, as the hot wallet may hold USDC of its own.
+    for row in await service.select(conn, ledger.c.wallet.in_(wallets), ledger.c.kind.in_(_KINDS)):
         before = known.get(row.subject)
         amount = row.amount if row.to_account is Account.RECEIVABLE else -row.amount
         known[row.subject] = Receivable(

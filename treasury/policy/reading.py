@@ -7,7 +7,17 @@ from typing import Any, Final
 
 from chain.types import Address, to_checksum
 from kit.money import parse_units
-from treasury.assets import GAS_ASSET, GAS_DECIMALS, GWEI_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE, NATIVE_AS_TOKEN
+from treasury.assets import (
+    GAS_ASSET,
+    GAS_DECIMALS,
+    GWEI_DECIMALS,
+    MUSD,
+    MUSD_DECIMALS,
+    NATIVE,
+    NATIVE_AS_TOKEN,
+    USDC,
+    USDC_DECIMALS,
+)
 from treasury.policy.model import AssetPolicy, PayoutLimits, Policy, SweepLimits
 
 DEVELOPMENT: Final = """\
@@ -35,7 +45,8 @@ max_fee_gwei = "50"
 
 _KEY: Final = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*=""")
 _TABLE: Final = re.compile(r"\s*\[([^\[\]]+)\]")
-_SYMBOL: Final = re.compile(r"[A-Za-z0-9.]{1,16}", re.ASCII)
+SYMBOL: Final = r"[A-Za-z0-9.]{1,16}"
+"""How an asset may be called, as a regular expression."""
 _LIMITS: Final = ("approval_above", "max_per_transaction", "max_per_day")
 _SWEEP_LIMITS: Final = (*_LIMITS, "min")
 MOST_DECIMALS: Final = 36
@@ -127,7 +138,7 @@ class _Reader:
         tokens: set[Address] = set()
         for symbol, table in given.items():
             where = f"assets.{symbol}"
-            if not isinstance(table, dict) or _SYMBOL.fullmatch(symbol) is None:
+            if not isinstance(table, dict) or re.fullmatch(SYMBOL, symbol) is None:
                 self._say(where, "must be a table named by a symbol, such as [assets.USDC]")
                 continue
             asset = self._asset(symbol, table, musd_limits)
@@ -174,6 +185,10 @@ class _Reader:
             return NATIVE, GAS_DECIMALS
         where = f"assets.{symbol}"
         decimals = self._whole(where, table, "decimals", 0, MOST_DECIMALS)
+        if symbol == USDC and decimals != USDC_DECIMALS:
+            self._say(
+                f"{where}.decimals", f"must be {USDC_DECIMALS}, as the ledger counts USDC; name another token otherwise"
+            )
         try:
             token = to_checksum(table.get("address", ""))
         except (ValueError, TypeError, AttributeError):

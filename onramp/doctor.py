@@ -71,12 +71,14 @@ def _environment(settings: Settings) -> str:
 
 def _policy(core: Core) -> Callable[[], Awaitable[str]]:
     async def check() -> str:
-        if core.rules.hot_wallet is None:
-            return "no hot wallet here: nothing is paid out"
+        if core.rules.mode != "payout":
+            return "nothing is paid out in observe mode"
         try:
             terms = governing.terms_of(core.settings, core.rules)
         except PolicyError as error:
             raise checks.NotWellError("; ".join(error.problems)) from error
+        if core.rules.hot_wallet is None:
+            return "the file is well-formed; no hot wallet here: nothing is paid out"
         scope = service.scope_of(core.rules.chain_id, core.rules.hot_wallet)
         try:
             async with core.database.read() as conn:

@@ -57,9 +57,12 @@ async def propose(
     database: Database, settings: Settings, rules: SessionRules, clock: Clock, ids: Ids
 ) -> Version | None:
     """Propose file and environment; what loosens waits for persons. None where this service pays nobody. Raises PolicyError."""
+    if rules.mode != "payout":
+        return None
+    # Before the wallet is asked for: a file that is wrong stops the start also where nobody is paid yet.
+    terms = terms_of(settings, rules)
     if rules.hot_wallet is None:
         return None
-    terms = terms_of(settings, rules)
     scope = service.scope_of(rules.chain_id, rules.hot_wallet)
     for left in reversed(range(_TRIES)):
         try:

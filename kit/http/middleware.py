@@ -146,7 +146,8 @@ class Furniture:
     async def on_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """Set the headers that every answer carries; a handler's own value wins. Connected to `on_response_prepare`."""
         headers = response.headers
-        headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+        # aiohttp itself answers an Expect header that it does not know, before `serve`.
+        headers["X-Request-Id"] = request.get(REQUEST_ID) or self._ids.new("req_")
         for name, value in self._headers:
             headers.setdefault(name, value)
         left = request.get(LIMIT_HEADERS)

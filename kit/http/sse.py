@@ -23,7 +23,8 @@ async def stream(
         }
     )
     await response.prepare(request)
-    await response.write(b"retry: 2000\n\n")
+    # No blank line behind it: some clients take a block without data for an event.
+    await response.write(b"retry: 2000\n")
     stop = asyncio.ensure_future(stopping.wait())
     upcoming = asyncio.ensure_future(anext(events, None))
     try:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from kit.audit.table import entries
 from onramp.core import StartError
-from tests.onramp.conftest import Service, Start
+from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import Desk, desk
 from treasury.policy.reading import DEVELOPMENT
 from treasury.policy.table import policies
@@ -68,12 +68,20 @@ async def test_a_file_that_was_broken_meanwhile_is_refused_with_every_line(offic
     await office.refused(office.ada, "/policy/apply", "policy_refused", "no TOML")
 
 
-async def test_nothing_starts_with_a_broken_file_and_every_line_is_said(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wallet", [HOT_WALLET, ""])
+async def test_nothing_starts_with_a_broken_file_and_every_line_is_said(
+    start: Start, tmp_path: Path, wallet: str
+) -> None:
     file = tmp_path / "treasury.toml"
     file.write_text(BROKEN)
     with pytest.raises(StartError) as refused:
-        await start(TREASURY_POLICY=file)
+        await start(TREASURY_POLICY=file, HOT_WALLET_ADDRESS=wallet)
     assert [part for part in WRONG if part not in str(refused.value)] == []
+    file.write_text(DEVELOPMENT)
+    with pytest.raises(StartError) as refused:
+        await start(TREASURY_POLICY=file, HOT_WALLET_ADDRESS=wallet, SESSION_MAX_AMOUNT="20001")
+    limits = ("payouts.max_per_transaction", "assets.MUSD.ceiling")
+    assert [part for part in limits if f"SESSION_MAX_AMOUNT is above {part}" not in str(refused.value)] == []
 
 
 async def test_whoever_wanted_it_first_is_not_the_second(office: Office) -> None:

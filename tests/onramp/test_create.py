@@ -18,7 +18,10 @@ async def test_a_purchase_is_made_and_its_secret_is_its_creators_alone(service: 
     assert made["clientSecret"].startswith(made["payment"]["stripeSessionId"] + "_secret_")
     assert made["publishableKey"] == "pk_test_api"
     assert made["redirectUrl"].startswith(service.stripe)
-    async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{made['id']}") as answer:
+    url = f"{service.api}/api/v1/onramp/sessions/{made['id']}"
+    async with service.http.get(url, headers={"Expect": "tea"}) as answer:
+        assert (answer.status, answer.headers["X-Request-Id"][:4]) == (417, "req_")
+    async with service.http.get(url) as answer:
         read = await answer.json()
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["Referrer-Policy"] == "no-referrer"

@@ -173,10 +173,10 @@ async def event(stream: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     while True:
         line = (await asyncio.wait_for(stream.content.readline(), 60)).decode().rstrip("\n")
-        if not line and "data" in found:
+        if not line and found:
             return found
         name, _, value = line.partition(": ")
-        if name in {"id", "event", "data"}:
+        if name in {"retry", "id", "event", "data"}:
             found[name] = value
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from chain.errors import NoAgreement
 from chain.types import to_checksum
@@ -15,6 +16,7 @@ from treasury.signers.intent import TransferIntent
 from treasury.status import Status
 from treasury.sweeps import deciding
 from treasury.sweeps.machine import Kind
+from treasury.transactions.table import transactions
 
 
 async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_unsigned(world: World) -> None:
@@ -74,6 +76,19 @@ async def test_a_panic_runs_though_another_hand_used_the_key(world: World) -> No
     await world.cycles(sender)
     assert ((await world.swept(panic)).status, world.chain.balance) == (Status.FINAL, 0)
     assert len(world.signer.requests) == 1
+
+
+async def test_a_panic_runs_though_one_transfer_is_another_than_the_row_says(world: World) -> None:
+    await world.owe("ons_1")
+    sender = world.sender()
+    await sender.step()
+    async with world.database.write() as conn:
+        await conn.execute(sa.update(transactions).values(amount=MUSD))
+    await world.cycles(sender, 3)
+    assert world.metrics.alarms["transfer_mismatch"] == 1
+    panic = await world.sweep(1, kind=Kind.PANIC)
+    await world.cycles(sender)
+    assert (await world.swept(panic)).status is Status.FINAL
 
 
 async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world: World) -> None:

@@ -22,6 +22,7 @@ from treasury.payouts import service
 from treasury.payouts.machine import Fact, Reason
 from treasury.payouts.table import Payout, payouts
 from treasury.status import Status
+from treasury.transactions import queries
 
 _FAILED = (Status.REVERTED, Status.REJECTED)
 
@@ -127,9 +128,11 @@ async def settle(
         raise Problem(409, "not_settled", "That transfer is not this payout's token, recipient and amount.")
     # One transfer to a recipient is proved of a transaction, so it pays one payout; two who settle wait for each other here.
     theirs = sa.select(payouts).where(payouts.c.to_address == payout.to).order_by(payouts.c.id).with_for_update()
-    for other in await conn.execute(theirs):
-        if other.tx_hash == moved.tx_hash and other.id != payout_id:
-            raise Problem(409, "not_settled", f"That transfer is the payment of {other.id} already.")
+    paid = [other.id for other in await conn.execute(theirs) if other.tx_hash == moved.tx_hash]
+    # A payout shows the first of its signatures until the chain has shown which of them was mined.
+    for other in (await queries.operation_of(conn, moved.tx_hash), *paid):
+        if other not in {None, payout_id}:
+            raise Problem(409, "not_settled", f"That transfer is the payment of {other} already.")
     if moved.sender != payout.wallet:
         # Somebody else's coins: left out, they would look like coins that came back to the wallet, and explain a difference.
         await ledger.adjust(

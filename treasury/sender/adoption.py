@@ -149,7 +149,7 @@ class Adoption:
     async def _explain_one(self, tx: OwnTransaction) -> None:
         desk = self._desk
         async with desk.leader.write() as conn:
-            if await queries.knows_hash(conn, tx.hash):
+            if await queries.operation_of(conn, tx.hash) is not None:
                 return
             parts = split_payout_calldata(tx.data)
             if parts is None:

@@ -108,7 +108,7 @@ class Payment:
         """Whatever is signed already ends first; sweeps that are not are over."""
         desk, config = self._desk, self._desk.config
         async with desk.database.read() as conn:
-            flying = await queries.in_flight(conn, *desk.key)
+            flying = await queries.any_in_flight(conn, *desk.key)
             others = [one for one in await sweeps.active(conn, config.wallet, Kind.SWEEP) if one.transaction_id is None]
             queue = await sweeps.queue(conn, config.wallet, Kind.PANIC)
         for other in others:

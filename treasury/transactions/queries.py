@@ -93,11 +93,6 @@ async def in_status(
     return await _with_attempts(conn, (await conn.execute(_IN_STATUS, known)).fetchall())
 
 
-async def in_flight(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Transaction]:
-    """Signed and not yet final, lowest nonce first."""
-    return await in_status(conn, chain_id, wallet, IN_FLIGHT)
-
-
 async def decided_blocks(
     conn: AsyncConnection, chain_id: int, wallet: str, since: int, count: int
 ) -> dict[tuple[int, str], int]:
@@ -137,10 +132,11 @@ async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> in
     return highest
 
 
-async def knows_hash(conn: AsyncConnection, tx_hash: str) -> bool:
-    """Whether one of our attempts has this hash."""
-    query = sa.select(sa.literal(1)).where(attempts.c.hash == tx_hash)
-    return (await conn.execute(query)).first() is not None
+async def operation_of(conn: AsyncConnection, tx_hash: str) -> str | None:
+    """What the attempt with this hash was signed for; None where none of ours has it."""
+    query = sa.select(transactions.c.operation_id).join(attempts, attempts.c.transaction_id == transactions.c.id)
+    operation: str | None = (await conn.execute(query.where(attempts.c.hash == tx_hash))).scalar()
+    return operation
 
 
 async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:

@@ -109,10 +109,12 @@ def test_no_plan_goes_below_the_floor_takes_what_is_promised_or_exceeds_a_limit(
     assert isinstance(plan(seen, verdict.amount), Movement)
 
 
-@given(snapshots())
-def test_the_sweeper_acts_above_the_ceiling_alone(seen: Snapshot) -> None:
-    ceiling = seen.asset.ceiling
-    assert due(seen) == (ceiling is not None and seen.available > ceiling)
+def test_the_sweeper_acts_above_the_ceiling_alone() -> None:
+    seen = Snapshot(MUSD_RULES, 20_500 * MUSD, [300 * MUSD], 200 * MUSD)
+    assert not due(seen), "at the ceiling"
+    assert due(replace(seen, on_chain=seen.on_chain + 1))
+    assert not due(replace(seen, on_chain=seen.on_chain + 1, active="swp_1"))
+    assert not due(replace(seen, asset=replace(MUSD_RULES, ceiling=None), on_chain=10**30))
 
 
 def test_each_refusal_names_its_rule() -> None:
@@ -125,8 +127,14 @@ def test_each_refusal_names_its_rule() -> None:
     assert said(29_000 * MUSD) == "available"
     assert said(24_000 * MUSD) == "assets.MUSD.floor"
     assert said(99 * MUSD) == "sweeps.min"
+    free = replace(MUSD_RULES, floor=0, sweeps=SweepLimits(0, None, None, None))
+    assert said(0, asset=free) == "sweeps.min"
+    assert said(28_500 * MUSD, asset=free) == "Movement"
+    assert said(28_500 * MUSD + 1, asset=free) == "available"
     assert said(20_001 * MUSD) == "sweeps.max_per_transaction"
-    assert said(5001 * MUSD) == "sweeps.max_per_day"
+    spent = plan(seen, 5001 * MUSD)
+    assert isinstance(spent, Refusal)
+    assert (spent.rule, spent.said) == ("sweeps.max_per_day", "5000.00 MUSD is left of what may be swept in 24 hours.")
     assert said(5000 * MUSD) == "Movement"
     assert said(None, active="swp_1") == "one sweep at a time"
     assert said(None, on_chain=15_000 * MUSD) == "Nothing"

@@ -112,7 +112,7 @@ def _ordered(snapshot: Snapshot, amount: int) -> Movement | Refusal:
         return Refusal("policy_refused", "sweeps.max_per_transaction", f"The most at once is {most}.")
     if limits.max_per_day is not None and snapshot.swept + amount > limits.max_per_day:
         left = _said(asset, max(0, limits.max_per_day - snapshot.swept))
-        return Refusal("policy_refused", "sweeps.max_per_day", f"{left} is left of the last 24 hours.")
+        return Refusal("policy_refused", "sweeps.max_per_day", f"{left} is left of what may be swept in 24 hours.")
     return _first(snapshot, amount, "ordered")
 
 
@@ -123,10 +123,10 @@ def _first(snapshot: Snapshot, amount: int, purpose: str) -> Movement | Refusal:
     approval_needed = amount > limits.approval_above
     if snapshot.first:
         if not limits.min:
-            text = f"The first sweep to a Safe is min, and {asset.symbol} has none; sweep another asset first."
+            text = f"Only the minimum goes first to a new Safe, and {asset.symbol} has no min; sweep another asset first."
             return Refusal("policy_refused", "first sweep", text)
         if amount > limits.min:
-            purpose = f"{purpose}; the first sweep to this Safe is min, the rest follows once it arrived"
+            purpose = f"{purpose}; only the minimum goes first to a new Safe, the rest once that has arrived"
             amount = limits.min
     return Movement(amount, purpose, approval_needed)
 

@@ -25,6 +25,5 @@ def format_units(amount: int, decimals: int, min_places: int = 2) -> str:
     """Write base units as plain decimal text: exact, no exponent, at least `min_places` places."""
     sign, digits = ("-", -amount) if amount < 0 else ("", amount)
     whole, fraction = divmod(digits, 10**decimals)
-    places = str(fraction).rjust(decimals, "0").rstrip("0") if decimals and fraction else ""
-    places = places.ljust(min(min_places, max(decimals, min_places)), "0")
+    places = str(fraction).rjust(decimals, "0").rstrip("0").ljust(min_places, "0")
     return f"{sign}{whole}.{places}" if places else f"{sign}{whole}"

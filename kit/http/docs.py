@@ -109,5 +109,6 @@ STYLE = """
 main { max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
 section { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: .5rem 0; }
 table { border-collapse: collapse; font-size: .85rem; display: block; overflow-x: auto; } td, th { padding: .15rem .5rem; text-align: left; }
+td code { white-space: nowrap; }
 h2 { font-size: 1rem; margin: .25rem 0; } code { font-size: .95em; overflow-wrap: anywhere; } ul { margin: .25rem 0; }
 """

@@ -24,7 +24,7 @@ def pdf(receipt: Receipt, *, confirmed_by: list[str]) -> bytes:
 
     page = FPDF(format="A4")
     sheet = _Sheet(page, *_family(page, receipt.model_dump_json() + "".join(confirmed_by)))
-    page.set_title(f"Receipt {receipt.session_id}")
+    page.set_title(f"{_kind(receipt)} {receipt.session_id}")
     page.set_creator("Onramp")
     page.set_margins(_LEFT, 18, _LEFT)
     page.set_auto_page_break(auto=True, margin=18)
@@ -70,6 +70,11 @@ def pdf(receipt: Receipt, *, confirmed_by: list[str]) -> bytes:
     return bytes(page.output())
 
 
+def _kind(receipt: Receipt) -> str:
+    """No paper is called a receipt before anything was paid."""
+    return "Order" if receipt.paid_at is None else "Receipt"
+
+
 def _readable(time: str) -> str:
     return f"{time[:10]} {time[11:19]} UTC"
 
@@ -101,7 +106,7 @@ class _Sheet:
         """What this is, and whose."""
         state = {"completed": "Paid and delivered"}.get(receipt.status, receipt.status.replace("_", " ").capitalize())
         self._font("B", 20, _INK)
-        self.page.cell(_WIDTH / 2, 10, "Receipt")
+        self.page.cell(_WIDTH / 2, 10, _kind(receipt))
         self._font("", 10, _SOFT)
         self.page.cell(_WIDTH / 2, 10, state, align="R", new_x="LMARGIN", new_y="NEXT")
         self.page.ln(2)

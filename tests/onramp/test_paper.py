@@ -19,7 +19,7 @@ RECEIPT = Receipt(
 )  # fmt: skip
 
 
-def pdf(**changed: str) -> bytes:
+def pdf(**changed: str | None) -> bytes:
     document = paper.pdf(RECEIPT.model_copy(update=changed), confirmed_by=["alpha", "beta"])
     assert document.count(b"/Type /Page\n") == 1, "one page"
     return document
@@ -48,11 +48,22 @@ def test_a_letter_that_no_font_has_is_marked_as_missing() -> None:
     assert shown >= set("Łódź\ufffd") and not shown & set("株式会社שלום")
 
 
+def shown(document: bytes, text: str) -> bool:
+    """Whether a text of western letters stands on the page."""
+    streams = re.findall(rb"/FlateDecode.*?\nstream\n(.*?)\nendstream", document, re.DOTALL)
+    return any(text.encode("latin-1") in zlib.decompress(stream) for stream in streams)
+
+
 def test_a_western_receipt_embeds_nothing() -> None:
     document = pdf(merchant_name="Café Zürich")
     assert b"FontFile" not in document
-    streams = re.findall(rb"/FlateDecode.*?\nstream\n(.*?)\nendstream", document, re.DOTALL)
-    assert any("Café Zürich".encode("latin-1") in zlib.decompress(stream) for stream in streams)
+    assert shown(document, "Café Zürich")
+
+
+def test_no_paper_is_called_a_receipt_before_anything_was_paid() -> None:
+    unpaid = pdf(status="awaiting_payment", paid_at=None, confirmed_at=None)
+    assert shown(unpaid, "(Order)") and not shown(unpaid, "(Receipt)")
+    assert shown(pdf(), "(Receipt)") and not shown(pdf(), "(Order)")
 
 
 def test_a_long_name_and_address_take_lines_of_their_own() -> None:

@@ -1,7 +1,7 @@
 """The count of opinions: pure, no I/O.
 
-One operator has one voice. An opinion wins when at least `needed` operators hold it and more hold it than hold any
-other view; while voices are outstanding it wins only if they could not change that. Silence is no voice.
+One operator has one voice. An opinion wins when at least `needed` operators hold it and more hold it than hold all
+other views together; while voices are outstanding it wins only if they could not change that. Silence is no voice.
 """
 
 from collections import Counter

@@ -21,9 +21,9 @@ def parse_units(text: str, decimals: int) -> int:
     return int(whole + places.ljust(decimals, "0"))
 
 
-def format_units(amount: int, decimals: int, min_places: int = 2) -> str:
-    """Write base units as plain decimal text: exact, no exponent, at least `min_places` places."""
+def format_units(amount: int, decimals: int) -> str:
+    """Write base units as plain decimal text: exact, no exponent, at least two places."""
     sign, digits = ("-", -amount) if amount < 0 else ("", amount)
     whole, fraction = divmod(digits, 10**decimals)
-    places = str(fraction).rjust(decimals, "0").rstrip("0").ljust(min_places, "0")
-    return f"{sign}{whole}.{places}" if places else f"{sign}{whole}"
+    places = str(fraction).rjust(decimals, "0").rstrip("0").ljust(2, "0")
+    return f"{sign}{whole}.{places}"

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from kit import json
 from kit.logs import configure, get_logger, redact
+from kit.http.accept import preferred
 from kit.money import format_units, parse_units
 
 
 @given(st.integers(0, 2**256 - 1), st.integers(0, 18))
 def test_an_amount_survives_being_written_and_read(amount: int, decimals: int) -> None:
-    assert parse_units(format_units(amount, decimals, 0), decimals) == amount
+    assert parse_units(format_units(amount, decimals), decimals) == amount
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,20 @@ def test_a_secret_is_redacted_wherever_it_stands_in_a_line(secret: str) -> None:
 @pytest.mark.parametrize("text", ["a." * 200_000, "http://a@" * 20_000, "bearer" + " " * 100_000, "cos_" * 50_000])
 def test_a_long_text_is_read_once_and_not_from_each_of_its_letters_on(text: str) -> None:
     assert redact(text)  # minutes, otherwise
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("application/*;q=0.5, text/csv", "text/csv"),
+        ("text/*, application/json;q=0.9", "text/csv"),
+        ("text/csv;q=0, */*;q=0.1", "application/json"),
+        ("application/json;q=0.1, TEXT/CSV;Q=0.2", "text/csv"),
+        ("text/csv;q=much", None),
+        ("image/png", None),
+    ],
+)
+def test_a_client_gets_the_form_it_wants_most(accept: str, answered: str | None) -> None:
+    assert preferred(accept, ("application/json", "text/csv")) == answered

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit import json
-from kit.logs import configure, get_logger, redact
 from kit.http.accept import preferred
+from kit.logs import configure, get_logger, redact
 from kit.money import format_units, parse_units
 
 

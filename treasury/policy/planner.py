@@ -123,7 +123,9 @@ def _first(snapshot: Snapshot, amount: int, purpose: str) -> Movement | Refusal:
     approval_needed = amount > limits.approval_above
     if snapshot.first:
         if not limits.min:
-            text = f"Only the minimum goes first to a new Safe, and {asset.symbol} has no min; sweep another asset first."
+            text = (
+                f"Only the minimum goes first to a new Safe, and {asset.symbol} has no min; sweep another asset first."
+            )
             return Refusal("policy_refused", "first sweep", text)
         if amount > limits.min:
             purpose = f"{purpose}; only the minimum goes first to a new Safe, the rest once that has arrived"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any
 
+from chain.agreement import GRACE
 from chain.errors import AlreadyKnown, Lockdown, NodeError, NodeTimeout, NonceTooHigh, NonceTooLow, Unknown, Unreachable
 from chain.node import Node
 from chain.pool import Answer, Pool
@@ -41,7 +42,9 @@ async def broadcast(pool: Pool, raw: bytes, *, in_order: bool = False) -> Broadc
     def took(answer: Answer) -> bool:
         return isinstance(_refusal(answer, tx_hash), AlreadyKnown | None)
 
-    answers = await pool.everywhere("eth_sendRawTransaction", [to_hex(raw)], until=took if in_order else None)
+    answers = await pool.everywhere(
+        "eth_sendRawTransaction", [to_hex(raw)], until=took if in_order else None, patience=GRACE
+    )
     result = _result(tx_hash, answers)
     _note_lockdown(pool, result)
     return result

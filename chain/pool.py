@@ -12,7 +12,6 @@ honest nodes that are one block apart, and the slower one would be taken for a l
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +20,8 @@ import aiohttp
 from chain.agreement import GRACE, Agreed, Key, Question, ask_again
 from chain.batch import Gathering
 from chain.budget import UNLIMITED, Plan
-from chain.errors import NoAgreement, NodeError, NodeTimeout, NotEnoughOperators, Unreachable
+from chain.errors import NoAgreement, NodeTimeout, NotEnoughOperators, Unreachable
+from chain.everyone import Answer, Everyone
 from chain.health import NodeStatus, heads_of, status_of
 from chain.hedge import UNKNOWN, first
 from chain.metrics import ChainMetrics, NullMetrics
@@ -37,15 +37,6 @@ __all__ = ["Agreed", "Answer", "Node", "NodeConfig", "NodeStatus", "Pool", "pars
 log = get_logger(__name__)
 
 TIMEOUT = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one node said in `everywhere`: a result, or an error."""
-
-    node: str
-    result: Any = None
-    error: NodeError | None = None
 
 
 class Pool:
@@ -187,25 +178,26 @@ class Pool:
         *,
         until: Callable[[Answer], bool] | None = None,
         via: Gathering | None = None,
+        patience: float | None = None,
     ) -> list[Answer]:
         """Every node's answer, resting nodes and those set aside included; never raises for what a node does.
 
         With `until`, one after another, the usable ones as preferred, until it is true of an answer; then all others at once.
-        `via` as in `agree`.
+        `via` as in `agree`. `patience`: who is silent has so many seconds once as many operators as must agree have answered; it is
+        asked all the same, and left out here.
         """
-        waiting = sorted(self._nodes, key=lambda node: not node.usable)
-        answers: list[Answer] = []
 
-        async def ask(node: Node) -> Answer:
-            asked = node.call(method, params) if via is None else via.call(node, method, params)
-            try:
-                return Answer(node.name, result=await asked)
-            except NodeError as error:
-                return Answer(node.name, error=error)
+        def ask(node: Node) -> Awaitable[Any]:
+            return node.call(method, params) if via is None else via.call(node, method, params)
 
-        while until is not None and waiting and not (answers and until(answers[-1])):
-            answers.append(await ask(waiting.pop(0)))
-        return answers + list(await asyncio.gather(*(ask(node) for node in waiting)))
+        everyone = Everyone(ask, sorted(self._nodes, key=lambda node: not node.usable))
+        try:
+            if until is not None:
+                await everyone.lead(until)
+            return await everyone.hear(self.agreement, patience, self._later)
+        except BaseException:
+            everyone.cancel()
+            raise
 
     def heads(self, *, trusted: bool = True) -> dict[str, int]:
         """The newest block each operator has told of; without other chains, and where `trusted` without those set aside."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from chain.errors import NodeError
+from chain.everyone import outlast
 from chain.node import Node
 
 _TIMEOUT = 5.0
@@ -63,7 +64,7 @@ class Probe:
                 timeout = _GRACE if spoken >= self._enough else None
                 done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
-                    self._later(_outlast(pending))
+                    self._later(outlast(pending))
                     break
             self._done()
         except asyncio.CancelledError:
@@ -80,12 +81,3 @@ async def _ask(node: Node) -> None:
         await node.call("eth_blockNumber", [], _TIMEOUT)
     except NodeError:
         return  # the node has taken note of it
-
-
-async def _outlast(tasks: set[asyncio.Task[None]]) -> None:
-    try:
-        await asyncio.wait(tasks)
-    except asyncio.CancelledError:
-        for task in tasks:
-            task.cancel()
-        raise

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chain.agreement import GRACE
 from chain.batch import Gathering
 from chain.erc20 import TRANSFER_TOPIC, encode_balance_of, topic_of
 from chain.errors import NoAgreement, NodeError
@@ -149,9 +150,9 @@ async def fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
 
 
 async def _said(pool: Pool, method: str, params: list[Any], via: Gathering | None = None) -> list[int]:
-    """The number that each node says, of those that say one. Raises NoAgreement where none does."""
+    """The number that each node says in time, of those that say one. Raises NoAgreement where none does."""
     said: list[int] = []
-    for answer in await pool.everywhere(method, params, via=via):
+    for answer in await pool.everywhere(method, params, via=via, patience=GRACE):
         try:
             if answer.error is None:
                 said.append(quantity(answer.result))

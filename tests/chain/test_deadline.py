@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from chain.broadcast import broadcast
 from chain.errors import NoAgreement, NodeError
+from chain.everyone import LEAD
 from chain.nodes import NodeConfig
 from chain.pool import Pool
+from chain.types import keccak, to_hex
+from chain.wallet import fees
 from tests.chain.scripted import Late, LoopClock, Raw, ScriptedSession, VirtualLoop
 
 LIMIT = 10.0
@@ -77,6 +81,38 @@ def test_one_that_hangs_does_not_hold_up_what_the_others_do_not_know() -> None:
         assert (raised.value.reason, {*raised.value.unknowns}) == ("silence", {"b", "c"})
         await asyncio.sleep(LIMIT)
         assert pool.nodes[0].errors == {"timeout": 1}, "it is heard to its end, and its silence noticed"
+        await pool.close()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(live())
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+def test_one_that_hangs_holds_up_neither_what_is_sent_nor_its_price(in_order: bool) -> None:
+    raw, asked = b"signed", list[tuple[str, str]]()
+    answers = {
+        "eth_chainId": hex(31611),
+        "eth_blockNumber": "0x64",
+        "eth_getBlockByNumber": {"baseFeePerGas": "0x7"},
+        "eth_sendRawTransaction": to_hex(keccak(raw)),
+    }
+
+    def speak(host: str, method: str, _params: list[Any]) -> Any:
+        asked.append((host, method))
+        known = method in {"eth_chainId", "eth_blockNumber"}
+        return Late(answers.get(method, "0x5"), 0.0 if known or host != "a" else 1_000.0)
+
+    async def live() -> None:
+        pool = pool_of(ScriptedSession(speak), "a", "b", "c")
+        await pool.refresh()
+        began = asyncio.get_running_loop().time()
+        assert (await fees(pool)).max_fee == 2 * 7 + 5
+        sent = await broadcast(pool, raw, in_order=in_order)
+        assert asyncio.get_running_loop().time() - began < LEAD + 1
+        assert (sent.accepted_by, sent.errors) == (("b", "c"), {})
+        assert ("a", "eth_sendRawTransaction") in asked, "it is sent the bytes like all others"
+        await asyncio.sleep(LIMIT)
+        assert pool.nodes[0].errors["timeout"] == 4, "and its silence is noticed"
         await pool.close()
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:

@@ -163,3 +163,18 @@ async def test_a_token_that_cannot_move_keeps_no_other_in_a_wallet_that_is_empti
     await world.cycles(world.sender(), 8)
     assert ((await world.swept(second)).status, world.chain.balance) == (Status.FINAL, 0)
     assert world.chain.balances[frozen] == 50
+
+
+async def test_a_panic_that_nobody_approved_in_time_keeps_no_other_while_signing_is_stopped(world: World) -> None:
+    sender = world.sender()
+    await world.cycles(sender, 1)
+    world.chain.balance -= 100 * MUSD
+    await world.cycles(sender, 6)
+    assert world.metrics.is_stopped
+    late = await world.sweep(1, kind=Kind.PANIC, approved=False)
+    world.clock.seconds += 25 * 3600
+    await world.cycles(sender, 2)
+    assert (await world.swept(late)).status is Status.CANCELLED
+    panic = await world.sweep(1, kind=Kind.PANIC)
+    await world.cycles(sender)
+    assert ((await world.swept(panic)).status, world.chain.balance) == (Status.FINAL, 0)

@@ -164,8 +164,7 @@ class Sender:
         if not stopped and not await self._reconciler.agrees(view):
             stopped = True
             desk.metrics.stopped(True)
-        if not stopped:
-            await self._sweeper.step(self._leader)
+        await self._sweeper.step(self._leader, stopped=stopped)
         signed = await self._payment.next(view, stopped=stopped)
         if signed:
             self._tracking.expect(signed, view)

@@ -31,8 +31,8 @@ class Sweeper:
         self._watch_at = self._look_at = float("-inf")
         self._drifted = False
 
-    async def step(self, leader: Leader) -> None:
-        """Whatever is due now; every write is the leader's."""
+    async def step(self, leader: Leader, *, stopped: bool = False) -> None:
+        """Whatever is due now; every write is the leader's. While signing is `stopped` nothing is proposed, and the rest goes on."""
         now = self._clock.monotonic()
         if self._cold is not None and now >= self._watch_at:
             self._watch_at = now + WATCH_SECONDS
@@ -43,7 +43,7 @@ class Sweeper:
         async with leader.write() as conn:
             for sweep_id in await service.lapse(conn, now=self._clock.now()):
                 log.warning("treasury.sweep_lapsed", sweep=sweep_id)
-        if self._orders is not None:
+        if self._orders is not None and not stopped:
             await self._propose(self._orders, leader)
 
     async def _propose(self, orders: Orders, leader: Leader) -> None:

@@ -93,7 +93,8 @@ async def test_a_payout_row_inserted_by_hand_is_not_signed_and_stops_all_signing
 
 
 @pytest.mark.parametrize(
-    "change", [{"amount": 500 * MUSD}, {"to_address": to_checksum("0x" + "66" * 20)}, {"stripe_session_id": "cos_another"}]
+    "change", [{"amount": 500 * MUSD}, {"to_address": to_checksum("0x" + "66" * 20)}, {"stripe_session_id": "cos_another"},
+               {"reference": "0x" + "66" * 32}]
 )  # fmt: skip
 async def test_a_payout_row_changed_by_hand_is_not_signed(world: World, change: dict[str, Any]) -> None:
     await world.owe("ons_one")

@@ -26,6 +26,11 @@ SETTLED = (Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED)
 """Nothing is kept back for a payout in one of these."""
 
 
+def reference_text(session_id: str) -> str:
+    """What the payment of a session carries on the chain, as rows keep it."""
+    return "0x" + reference_of(session_id).hex()
+
+
 async def owe(
     conn: AsyncConnection,
     *,
@@ -55,7 +60,7 @@ async def owe(
         "token": to_checksum(token),
         "to_address": to_checksum(to),
         "amount": amount,
-        "reference": "0x" + reference_of(session_id).hex(),
+        "reference": reference_text(session_id),
         "status": Status.PLANNED,
         "created_at": now,
         "updated_at": now,

@@ -111,8 +111,8 @@ class Paying:
                 log.warning("treasury.proof_unavailable", payout=payout.id)
                 self._desk.pace.wait("signer", self._desk.config.scan_seconds)
                 silent = True
-            elif word is None or (word.to, word.amount) != (payout.to, payout.amount):
-                await self._contradicted(payout, word)
+            elif objection := _contradiction(payout, word):
+                await self._contradicted(payout, objection)
                 contradicted = True
             elif payout.reason == Reason.PAYMENT_MISMATCH:
                 await self._agreed_again(payout)
@@ -126,9 +126,8 @@ class Paying:
         except ProofUnavailable as silence:
             return silence
 
-    async def _contradicted(self, payout: Payout, word: Owed | None) -> None:
+    async def _contradicted(self, payout: Payout, note: str) -> None:
         desk = self._desk
-        note = "Stripe knows no such payment" if word is None else "Stripe says another amount or wallet"
         await hold(desk, payout, Reason.PAYMENT_MISMATCH, note)
         desk.pace.wait(f"proof:{payout.id}", desk.config.proof_seconds)
         desk.metrics.stopped(True)
@@ -139,6 +138,17 @@ class Paying:
         async with desk.leader.write() as conn:
             await payouts.move(conn, payout.id, Fact.TAKEN, now=desk.clock.now(), note="Stripe agrees", reason=None)
         desk.alarms.clear(f"payout_{Reason.PAYMENT_MISMATCH}", payout.id)
+
+
+def _contradiction(payout: Payout, word: Owed | None) -> str | None:
+    """What of the row is not as Stripe says it; the reference, by which a payment is found again, follows from the session's id."""
+    if word is None:
+        return "Stripe knows no such payment"
+    if (word.to, word.amount) != (payout.to, payout.amount):
+        return "Stripe says another amount or wallet"
+    return (
+        None if payout.reference == payouts.reference_text(payout.session_id) else "its reference is another session's"
+    )
 
 
 def is_contradicted(payout: Payout | None) -> bool:

@@ -10,7 +10,7 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
 from onramp.sessions import machine, service
-from onramp.sessions.model import Session, expected_musd
+from onramp.sessions.model import USDC_TO_MUSD, Session, expected_musd
 from onramp.sessions.rules import SessionRules
 from onramp.stripe.port import METADATA_SESSION, StripeSession
 from treasury.assets import USDC_DECIMALS
@@ -52,7 +52,7 @@ def delivered_units(fact: StripeSession) -> int | None:
         units = parse_units(fact.destination_amount or "", USDC_DECIMALS)
     except ValueError:
         return None
-    return units or None
+    return units if 0 < units * USDC_TO_MUSD < 2**256 else None
 
 
 async def apply(

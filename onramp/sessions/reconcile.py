@@ -105,19 +105,16 @@ class ReconcileWorker:
         after: str | None = None
         while True:
             page = await self._stripe.list_completed(created_gte=int(since.timestamp()), starting_after=after)
-            if not page.sessions:
-                return
-            ids = [fact.id for fact in page.sessions]
             async with self._database.read() as connection:
-                known = await service.complete_at_stripe(connection, ids)
+                known = await service.complete_at_stripe(connection, [fact.id for fact in page.sessions])
             for fact in page.sessions:
                 if fact.id not in known:
                     applied = await self._refresher.apply_fact(fact)
                     if applied is not None and applied.changed:
                         self._paid()
-            if not page.has_more:
+            after = page.after
+            if after is None:
                 return
-            after = ids[-1]
 
     async def _ask_open(self) -> bool:
         now = self._clock.now()

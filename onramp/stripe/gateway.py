@@ -7,6 +7,7 @@ own. Retrying is ours, too: the SDK's defaults wait up to 80 s, and do not retry
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiohttp
@@ -75,25 +76,30 @@ class OnrampGateway:
         return (await self._call("get", SessionReply, "get", f"{SESSIONS}/{stripe_session_id}", {})).value()
 
     async def list_completed(self, *, created_gte: int, starting_after: str | None) -> StripePage:
-        """A page of completed sessions."""
-        return await self._list({"status": "fulfillment_complete", "created": {"gte": created_gte}}, starting_after)
+        """A page of completed sessions; one of another shape is left out, and said in the log."""
+        reply = await self._list({"status": "fulfillment_complete", "created": {"gte": created_gte}}, starting_after)
+        found = []
+        for item in reply.data:
+            with suppress(StripeUnavailable):
+                found.append(_read(SessionReply, item).value())
+        return StripePage(tuple(found), reply.after)
 
     async def find_sessions_created_since(self, created_gte: int) -> AsyncIterator[StripeSession]:
-        """Every session since then, page by page."""
+        """Every session since then, page by page; StripeUnavailable at one of another shape, which may be the one looked for."""
         after: str | None = None
         while True:
-            page = await self._list({"created": {"gte": created_gte}}, after)
-            for session in page.sessions:
-                yield session
-            if not page.has_more or not page.sessions:
+            reply = await self._list({"created": {"gte": created_gte}}, after)
+            for item in reply.data:
+                yield _read(SessionReply, item).value()
+            after = reply.after
+            if after is None:
                 return
-            after = page.sessions[-1].id
 
-    async def _list(self, params: dict[str, Any], starting_after: str | None) -> StripePage:
+    async def _list(self, params: dict[str, Any], starting_after: str | None) -> ListReply:
         params = {**params, "limit": PAGE}
         if starting_after is not None:
             params["starting_after"] = starting_after
-        return (await self._call("list", ListReply, "get", SESSIONS, params)).value()
+        return await self._call("list", ListReply, "get", SESSIONS, params)
 
     async def quotes(
         self, *, source_amount: str, source_currency: str, destination_currency: str, destination_network: str
@@ -174,7 +180,7 @@ class OnrampGateway:
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 answer = await self._client.raw_request_async(method, path, **params, **options)
-            return model.model_validate(answer.data)
+            return _read(model, answer.data)
         except TimeoutError as error:
             raise StripeUnavailable(outcome_unknown=True, cause="no answer in time") from error
         except stripe.APIConnectionError as error:
@@ -184,10 +190,6 @@ class OnrampGateway:
         except (aiohttp.ClientError, OSError) as error:
             # The SDK lets these through when a connection drops inside the body.
             raise StripeUnavailable(outcome_unknown=True, cause="connection dropped") from error
-        except ValidationError as error:
-            fields = [".".join(map(str, item["loc"])) for item in error.errors(include_input=False, include_url=False)]
-            log.error("stripe.unreadable_reply", fields=fields)
-            raise StripeUnavailable(outcome_unknown=True, cause="a reply of another shape") from error
         except (AttributeError, TypeError, ValueError) as error:
             # The SDK fails on a body that is not Stripe's error object, such as a proxy's error page.
             raise StripeUnavailable(
@@ -196,6 +198,15 @@ class OnrampGateway:
 
 
 _RANDOM = random.Random()
+
+
+def _read(model: type[Reply], data: Any) -> Reply:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        fields = [".".join(map(str, item["loc"])) for item in error.errors(include_input=False, include_url=False)]
+        log.error("stripe.unreadable_reply", fields=fields)
+        raise StripeUnavailable(outcome_unknown=True, cause="a reply of another shape") from error
 
 
 def _problem(error: "stripe.StripeError") -> Problem:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from onramp.stripe.port import NETWORK_KEYS, StripePage, StripeQuote, StripeSession
+from onramp.stripe.port import NETWORK_KEYS, StripeQuote, StripeSession
 
 
 class _Reply(BaseModel):
@@ -63,14 +63,16 @@ class SessionReply(_Reply):
 
 
 class ListReply(_Reply):
-    """A list of sessions."""
+    """A list of sessions, each as it came: one of another shape must not hide the others."""
 
     has_more: bool
-    data: list[SessionReply]
+    data: list[dict[str, Any]]
 
-    def value(self) -> StripePage:
-        """As the rest of the service sees it."""
-        return StripePage(tuple(item.value() for item in self.data), self.has_more)
+    @property
+    def after(self) -> str | None:
+        """The id behind which the next page begins; None at the end."""
+        last = self.data[-1].get("id") if self.has_more and self.data else None
+        return last if isinstance(last, str) else None
 
 
 class _Fees(_Reply):

@@ -50,10 +50,10 @@ class StripeSession:
 
 @dataclass(frozen=True, slots=True)
 class StripePage:
-    """One page of a listing, newest first."""
+    """One page of a listing, newest first, without what cannot be read. `after`: where the next one begins; None at the end."""
 
     sessions: tuple[StripeSession, ...]
-    has_more: bool
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,19 @@ async def test_a_listing_is_walked_to_its_end(wire: Wire) -> None:
     assert len(found) == len(set(found)) == 230
 
 
+async def test_one_session_of_another_shape_hides_no_other_and_is_never_taken_for_nothing(wire: Wire) -> None:
+    made = [await wire.create(f"ons_{number}-0") for number in range(3)]
+    for session_id in made:
+        wire.sandbox.walk(wire.sandbox.store.get(session_id), "fulfillment_complete", {}, "none")
+    for session_id in made[1:]:
+        wire.sandbox.store.get(session_id)["transaction_details"] = None
+    page = await wire.gateway.list_completed(created_gte=0, starting_after=None)
+    assert [fact.id for fact in page.sessions] == made[:1]
+    await wire.gateway.ping()
+    with pytest.raises(StripeUnavailable):
+        _ = [fact async for fact in wire.gateway.find_sessions_created_since(0)]
+
+
 @pytest.mark.parametrize("session_id", ["cos_nobody", "../account", "cos_é", "", "cos_1?expand=x"])
 async def test_a_session_that_stripe_does_not_know_is_not_found(wire: Wire, session_id: str) -> None:
     with pytest.raises(StripeNotFound):

@@ -96,6 +96,7 @@ async def test_the_fee_of_a_session_is_the_one_it_was_made_with(start: Start, sq
         ({"destination_amount": "0.000000"}, "how much"),
         ({"destination_amount": "12.3456789"}, "how much"),
         ({"destination_amount": "1e3"}, "how much"),
+        ({"destination_amount": "9" * 60}, "how much"),
     ],
 )
 async def test_what_was_not_paid_to_us_is_never_paid_out(

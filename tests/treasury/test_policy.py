@@ -166,9 +166,15 @@ def test_only_what_takes_away_is_a_tightening() -> None:
     assert compare(TERMS, changed(floor=6000 * MUSD, ceiling=None)) == Loosening(("assets.MUSD.ceiling",))
     assert compare(TERMS, replace(TERMS, cold=None)) == Tightening()
     assert compare(TERMS, replace(TERMS, cold=replace(PIN, owners=(SAFE,)))) == Loosening(("COLD_SAFE",))
+    assert compare(replace(TERMS, cold=None), TERMS) == Loosening(("COLD_SAFE",))
+    one, other = replace(PIN, owners=(BUYER, SAFE)), replace(PIN, owners=(SAFE, BUYER))
+    assert compare(replace(TERMS, cold=one), replace(TERMS, cold=other)) == Tightening(), "the order of owners is nothing"
     assert compare(TERMS, replace(TERMS, token=SAFE)) == Loosening(("MUSD_TOKEN_ADDRESS",))
     more = replace(POLICY, payouts=replace(POLICY.payouts, max_per_day=1 << 200), max_fee=POLICY.max_fee + 1)
     assert compare(TERMS, replace(TERMS, policy=more)) == Loosening(("payouts.max_per_day", "fees.max_fee_gwei"))
+    longer = replace(POLICY, approval_expires_hours=POLICY.approval_expires_hours + 1, every_minutes=15)
+    often = Loosening(("sweeps.approval_expires_hours", "sweeps.every_minutes"))
+    assert compare(TERMS, replace(TERMS, policy=longer)) == often
 
 
 @given(snapshots(), snapshots())

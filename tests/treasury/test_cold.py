@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from chain.deployments import deployment
 from chain.nodes import parse_nodes
 from chain.pool import Pool
+from chain.safe import SafeState
 from chain.types import to_checksum
 from onramp.dev.artifacts import call_data
 from onramp.dev.devchain import CHAIN_ID, DevChain
 from tests.treasury.safes import Safes, parrot
-from treasury.cold.identity import ColdPin, Unverified, Verified, judge
+from treasury.cold.identity import ColdPin, Unverified, Verified, identity_of, judge
 from treasury.cold.service import PoolColdWallet, pin_of
 
 HOT = to_checksum("0x" + "a0" * 20)
@@ -159,3 +162,17 @@ def test_a_pin_that_cannot_be_met_is_refused_at_the_start() -> None:
         pin_of(CHAIN_ID, ELSE, [HOT, HOT, ELSE], 3, None)
     with pytest.raises(ValueError, match="COLD_SAFE_THRESHOLD"):
         pin_of(CHAIN_ID, ELSE, [HOT], 3, None)
+
+
+def test_the_identity_changes_with_whatever_decides_who_can_spend() -> None:
+    one = SafeState(
+        ELSE, 7, "0x" + "11" * 32, ELSE, singleton_has_code=True, nonce=3,
+        owners=(HOT, ELSE), threshold=2, modules=(), guard=None, fallback_handler=None,
+    )  # fmt: skip
+    changes: list[dict[str, Any]] = [
+        {"address": HOT}, {"code_hash": "0x" + "22" * 32}, {"singleton": HOT}, {"owners": (HOT,)}, {"threshold": 1},
+        {"modules": (HOT,)}, {"guard": HOT}, {"fallback_handler": HOT},
+    ]  # fmt: skip
+    changed = {identity_of(replace(one, **change), CHAIN_ID) for change in changes} | {identity_of(one, CHAIN_ID + 1)}
+    assert len(changed - {identity_of(one, CHAIN_ID)}) == len(changes) + 1
+    assert identity_of(replace(one, owners=(ELSE, HOT), nonce=4, block_number=8), CHAIN_ID) == identity_of(one, CHAIN_ID)

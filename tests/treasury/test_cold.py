@@ -175,4 +175,6 @@ def test_the_identity_changes_with_whatever_decides_who_can_spend() -> None:
     ]  # fmt: skip
     changed = {identity_of(replace(one, **change), CHAIN_ID) for change in changes} | {identity_of(one, CHAIN_ID + 1)}
     assert len(changed - {identity_of(one, CHAIN_ID)}) == len(changes) + 1
-    assert identity_of(replace(one, owners=(ELSE, HOT), nonce=4, block_number=8), CHAIN_ID) == identity_of(one, CHAIN_ID)
+    assert identity_of(replace(one, owners=(ELSE, HOT), nonce=4, block_number=8), CHAIN_ID) == identity_of(
+        one, CHAIN_ID
+    )

@@ -168,7 +168,9 @@ def test_only_what_takes_away_is_a_tightening() -> None:
     assert compare(TERMS, replace(TERMS, cold=replace(PIN, owners=(SAFE,)))) == Loosening(("COLD_SAFE",))
     assert compare(replace(TERMS, cold=None), TERMS) == Loosening(("COLD_SAFE",))
     one, other = replace(PIN, owners=(BUYER, SAFE)), replace(PIN, owners=(SAFE, BUYER))
-    assert compare(replace(TERMS, cold=one), replace(TERMS, cold=other)) == Tightening(), "the order of owners is nothing"
+    assert compare(replace(TERMS, cold=one), replace(TERMS, cold=other)) == Tightening(), (
+        "the order of owners is nothing"
+    )
     assert compare(TERMS, replace(TERMS, token=SAFE)) == Loosening(("MUSD_TOKEN_ADDRESS",))
     more = replace(POLICY, payouts=replace(POLICY.payouts, max_per_day=1 << 200), max_fee=POLICY.max_fee + 1)
     assert compare(TERMS, replace(TERMS, policy=more)) == Loosening(("payouts.max_per_day", "fees.max_fee_gwei"))

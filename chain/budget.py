@@ -101,18 +101,17 @@ class Budget:
         if self.plan.per_second:
             self._tokens -= 1
 
-    def take_unsaved(self) -> tuple[str, int]:
-        """The month, and what was spent in it since this was last asked."""
+    @property
+    def unsaved(self) -> tuple[str, int]:
+        """The month, and what was spent in it that the database does not know of."""
         self._turn()
-        unsaved, self._unsaved = self._unsaved, 0
-        self._known += unsaved
-        return _named(self._month), unsaved
+        return _named(self._month), self._unsaved
 
-    def learn(self, month: str, used: int) -> None:
-        """What all processes together have spent, by the database."""
+    def saved(self, month: str, spent: int, used: int) -> None:
+        """The database knows of so much that was unsaved, and of so much in all that all processes together have used."""
         self._turn()
         if month == _named(self._month):
-            self._known = used
+            self._known, self._unsaved = used, self._unsaved - spent
 
     def _turn(self) -> None:
         month = _month_of(self._clock.now())

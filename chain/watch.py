@@ -109,8 +109,7 @@ class ChainWatch:
     async def _save(self) -> None:
         limited = [node for node in self._pool.nodes if node.budget.plan.monthly_credits]
         if limited:
-            async with self._database.write() as connection:
-                await save(connection, limited)
+            await save(self._database, limited)
 
     async def _look_up_lockdown(self) -> None:
         await self._pool.refresh()

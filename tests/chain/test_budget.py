@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from aiohttp import web
 
 from chain.budget import CREDITS, OTHERS, Plan
@@ -91,15 +92,30 @@ async def test_a_month_is_counted_by_all_processes_and_forgotten_by_the_next(
             await pool.agree(METHOD, ARGS)
     spent = one.nodes[0].budget.used + other.nodes[0].budget.used
     for pool in (one, other, one):
-        async with database.write() as connection:
-            await save(connection, pool.nodes[:1])
+        await save(database, pool.nodes[:1])
     assert one.nodes[0].budget.used == other.nodes[0].budget.used == spent
     restarted = make_pool(configs=private(nodes), plan=Plan(monthly_credits=1000))
-    async with database.write() as connection:
-        await save(connection, restarted.nodes[:1])
+    await save(database, restarted.nodes[:1])
     assert restarted.nodes[0].budget.used == spent
     restarted.nodes[0].budget._clock.seconds += 32 * 24 * 3600
     assert restarted.nodes[0].budget.used == 0
+
+
+async def test_what_a_database_that_was_away_did_not_count_is_counted_later(
+    nodes: Any, make_pool: Any, database: Database
+) -> None:
+    all_say(nodes, "0x5")
+    pool = make_pool(configs=private(nodes), plan=Plan(monthly_credits=1000))
+    await pool.agree(METHOD, ARGS)
+    spent = pool.nodes[0].budget.used
+    async with database.write() as connection:
+        await connection.execute(sa.text("ALTER TABLE chain_credits RENAME TO away"))
+    with pytest.raises(sa.exc.DBAPIError):
+        await save(database, pool.nodes[:1])
+    async with database.write() as connection:
+        await connection.execute(sa.text("ALTER TABLE away RENAME TO chain_credits"))
+    await save(database, pool.nodes[:1])
+    assert pool.nodes[0].budget.used == spent
 
 
 async def test_a_slow_node_is_overtaken_by_the_next(nodes: Any, make_pool: Any) -> None:

@@ -1,6 +1,6 @@
 """What the nodes cost and how they do, by node name (never by URL)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -34,6 +34,9 @@ class ChainMetrics(Protocol):
     def paused(self, *, paused: bool) -> None:
         """The chain itself stands still, or moves."""
 
+    def only(self, nodes: Collection[str]) -> None:
+        """These are all nodes there are: how another stood when it was taken from the list is told no more."""
+
 
 class NullMetrics:
     """Reports nowhere."""
@@ -57,6 +60,9 @@ class NullMetrics:
         """Nothing."""
 
     def paused(self, *, paused: bool) -> None:
+        """Nothing."""
+
+    def only(self, nodes: Collection[str]) -> None:
         """Nothing."""
 
 
@@ -124,3 +130,10 @@ class PrometheusMetrics:
     def paused(self, *, paused: bool) -> None:
         """The chain itself stands still, or moves."""
         self._paused.set(paused)
+
+    def only(self, nodes: Collection[str]) -> None:
+        """All nodes there are."""
+        for gauge in (self._up, self._head, self._lag, self._used, self._left, self._aside):
+            for name in {sample.labels["node"] for family in gauge.collect() for sample in family.samples}:
+                if name not in nodes:
+                    gauge.remove(name)

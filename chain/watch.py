@@ -96,6 +96,8 @@ class ChainWatch:
             self._metrics.paused(paused=self._pool.pause is not None)
             for node in self._pool.nodes:
                 self._metrics.budget(node.name, node.budget.used, node.budget.left)
+            # Again and again, as what a node is asked may end after it was taken from the list.
+            self._metrics.only({node.name for node in self._pool.nodes})
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _guarded(self, work: Awaitable[object]) -> None:

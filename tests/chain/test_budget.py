@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from chain.budget import CREDITS, OTHERS, Plan
 from chain.credits import save
 from chain.errors import NoAgreement, OutOfBudget, Unreachable
-from chain.metrics import NullMetrics
+from chain.metrics import NullMetrics, PrometheusMetrics
 from chain.nodes import parse_ws, read_nodes
 from chain.watch import ChainWatch
 from kit.clock import SystemClock
@@ -196,6 +197,28 @@ async def test_another_list_of_nodes_is_taken_and_what_was_known_is_kept(
     os.utime(file, (later + 5, later + 5))
     await watch.look()
     assert len(pool.nodes) == 2, "a file that cannot be read changes nothing"
+
+
+async def test_how_a_node_stood_is_told_no_more_once_it_is_taken_from_the_list(
+    nodes: Any, make_pool: Any, database: Database
+) -> None:
+    registry = CollectorRegistry()
+    metrics = PrometheusMetrics(registry)
+    all_say(nodes, "0x5")
+    nodes[0].results[METHOD] = "0x6"
+    pool = make_pool(metrics=metrics)
+    await pool.refresh()
+    await pool.agree(METHOD, ARGS)
+    assert registry.get_sample_value("chain_node_set_aside", {"node": "a.test"}) == 1
+    pool.reload(node.config for node in nodes[1:])
+    watch = ChainWatch(pool, database, metrics)
+    watch.start()
+    async with asyncio.timeout(60):
+        while registry.get_sample_value("chain_node_set_aside", {"node": "a.test"}) is not None:
+            await asyncio.sleep(0.05)
+    await watch.stop()
+    assert registry.get_sample_value("chain_node_up", {"node": "a.test"}) is None
+    assert registry.get_sample_value("chain_node_up", {"node": "b.test"}) == 1
 
 
 async def test_a_lockdown_and_a_halt_are_pauses_in_words(nodes: Any, make_pool: Any, database: Database) -> None:

@@ -5,6 +5,7 @@ Nothing is failed that the chain has not proved. `already known` and `nonce too 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -23,11 +24,27 @@ from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
 from treasury.transactions.table import Attempt, Transaction
 
-_NOTHING: tuple[None, Verdict] = (None, Waiting("not_mined"))
+_Look = tuple[Attempt | None, Verdict | None]
+"""The attempt that the chain has spoken about, and its word; without an attempt why it waits, None where it was not asked."""
+_NOT_ASKED: _Look = (None, None)
+_NOT_MINED = Waiting("not_mined")
 _WAITS = {
     "waiting_for_second_node": Reason.WAITING_FOR_SECOND_NODE,
     "chain_paused": Reason.CHAIN_PAUSED,
 }
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this process remembers of a transaction that waits; another process asks anew, and loses nothing by it."""
+
+    uncounted_at: int = -1
+    """The newest block at which the chain did not count its nonce."""
+    asked: tuple[int, int] = (-1, 0)
+    """The block at which its receipts were asked for last, and of how many attempts."""
+    said: Waiting = _NOT_MINED
+    searches: int | None = None
+    """How often it was searched who took its nonce; None until the nonce has passed."""
 
 
 class Tracking:
@@ -38,28 +55,20 @@ class Tracking:
         self._desk = desk
         self._adoption = adoption
         self._replacement = replacement
-        self._taken: dict[str, int] = {}
-        self._looked: dict[str, tuple[tuple[int, int], Waiting]] = {}
-        self._unmined_at: dict[str, int] = {}
+        self._known: dict[str, _Known] = {}
 
     async def follow(self, flying: Sequence[Transaction], view: WalletView) -> bool:
         """Look at every transaction in flight, lowest nonce first; True where one moved."""
         self._desk.metrics.in_flight(len(flying))
-        # Asked side by side: a deep pipeline costs one round trip, not one for each nonce.
-        asked = [one for one in flying if self._may_be_proved(one, view)]
         unmined = [one for one in flying if one.nonce is not None and one.nonce >= view.nonce]
-        asked += unmined[:1]
-        said = await asyncio.gather(*(self._look(transaction, view) for transaction in asked))
-        looks = {transaction.id: look for transaction, look in zip(asked, said, strict=True)}
+        looks = await self._looks(flying, unmined, view)
         moved, waiting, proven = False, list[Transaction](), list[tuple[Transaction, Attempt, Proven]]()
         stalls: dict[Reason | None, list[Transaction]] = {}
         for transaction in flying:
-            # What waits behind the first that is not mined, waits for what that one waits for.
-            instead = unmined[0].id if transaction in unmined else ""
-            attempt, verdict = looks.get(transaction.id) or (None, looks.get(instead, _NOTHING)[1])
+            attempt, verdict = looks.get(transaction.id, _NOT_ASKED)
             if attempt is None:
                 waiting.append(transaction)
-                if transaction.id in looks or instead:
+                if verdict is not None:
                     reason = _WAITS.get(verdict.reason) if isinstance(verdict, Waiting) else None
                     stalls.setdefault(reason, []).append(transaction)
             elif isinstance(verdict, Mismatch):
@@ -79,32 +88,46 @@ class Tracking:
         await self._replacement.look([one for one in unmined if one in waiting])
         for transaction in waiting:
             moved |= await self._unmined(transaction, view)
-        self._taken = {row.id: self._taken[row.id] for row in flying if row.id in self._taken}
-        self._looked = {row.id: self._looked[row.id] for row in waiting if row.id in self._looked}
-        self._unmined_at = {row.id: self._unmined_at[row.id] for row in waiting if row.id in self._unmined_at}
+        self._known = {one.id: self._of(one) for one in waiting}
         return moved
+
+    def _of(self, transaction: Transaction) -> _Known:
+        return self._known.setdefault(transaction.id, _Known())
+
+    async def _looks(
+        self, flying: Sequence[Transaction], unmined: Sequence[Transaction], view: WalletView
+    ) -> dict[str, _Look]:
+        """Ask about those that may be proved, and the first that is not mined; the rest of those wait for what that one waits for."""
+        asked = [one for one in flying if self._may_be_proved(one, view)]
+        asked += unmined[:1]
+        # Side by side: a deep pipeline costs one round trip, not one for each nonce.
+        said = await asyncio.gather(*(self._look(transaction, view) for transaction in asked))
+        looks: dict[str, _Look] = {transaction.id: look for transaction, look in zip(asked, said, strict=True)}
+        return looks | {behind.id: (None, looks[unmined[0].id][1]) for behind in unmined[1:]}
 
     def _may_be_proved(self, transaction: Transaction, view: WalletView) -> bool:
         """Whether its nonce has passed, and a block may stand behind the one in which it did."""
         if transaction.nonce is None:
             return True
+        known = self._of(transaction)
         if transaction.nonce >= view.nonce:
-            self._unmined_at[transaction.id] = view.block_number
+            known.uncounted_at = view.block_number
             return False
-        return view.block_number > self._unmined_at.get(transaction.id, -1) + 1
+        return view.block_number > known.uncounted_at + 1
 
     def expect(self, signed: Sequence[Transaction], view: WalletView) -> None:
         """None of these was mined at this view."""
-        self._unmined_at |= dict.fromkeys((transaction.id for transaction in signed), view.block_number)
+        for transaction in signed:
+            self._of(transaction).uncounted_at = view.block_number
 
-    async def _look(self, transaction: Transaction, view: WalletView) -> tuple[Attempt | None, Verdict]:
-        """The attempt that the chain has spoken about; None, and why it waits, where it said nothing of any."""
-        known, asked = self._looked.get(transaction.id), (view.block_number, len(transaction.attempts))
-        if known is not None and known[0] == asked and self._desk.pace.waits(f"look:{transaction.id}"):
+    async def _look(self, transaction: Transaction, view: WalletView) -> _Look:
+        """What the chain says of whichever attempt it has spoken about."""
+        known, asked = self._of(transaction), (view.block_number, len(transaction.attempts))
+        if known.asked == asked and self._desk.pace.waits(f"look:{transaction.id}"):
             # Nothing is proved without another block behind it.
-            return None, known[1]
+            return None, known.said
         self._desk.pace.wait(f"look:{transaction.id}", self._desk.config.busy_seconds)
-        waiting = Waiting("not_mined")
+        waiting = _NOT_MINED
         for attempt in transaction.attempts:
             # Whichever was signed last, any of them may be the one that was mined.
             verdict = await self._desk.chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
@@ -112,7 +135,7 @@ class Tracking:
                 return attempt, verdict
             if waiting.reason not in _WAITS:
                 waiting = verdict
-        self._looked[transaction.id] = (asked, waiting)
+        known.asked, known.said = asked, waiting
         return None, waiting
 
     async def _unmined(self, transaction: Transaction, view: WalletView) -> bool:
@@ -120,18 +143,16 @@ class Tracking:
         if transaction.nonce is not None and view.nonce <= transaction.nonce:
             return await self._replacement.offer(transaction, view)
         if transaction.nonce is not None:
-            key, known = f"taken:{transaction.id}", self._looked.get(transaction.id)
+            key, known = f"taken:{transaction.id}", self._of(transaction)
             # Most likely it took its nonce itself, a moment ago, unless its receipt was asked for since.
-            doubtful = known is not None and known[0][0] == view.block_number and known[1].reason == "not_mined"
-            if self._taken.setdefault(transaction.id, -1) < 0:
-                self._taken[transaction.id] = 0
+            doubtful = known.asked[0] == view.block_number and known.said.reason == "not_mined"
+            if known.searches is None:
+                known.searches = 0
                 self._desk.pace.wait(key, self._desk.config.scan_seconds)
-            if self._desk.pace.due(key, self._desk.config.scan_seconds) or (
-                doubtful and not self._taken[transaction.id]
-            ):
+            if self._desk.pace.due(key, self._desk.config.scan_seconds) or (doubtful and not known.searches):
                 await self._adoption.explain_taken(transaction.nonce, view)
-                self._taken[transaction.id] += 1
-                if self._taken[transaction.id] >= self._desk.config.scans_before_unseen:
+                known.searches += 1
+                if known.searches >= self._desk.config.scans_before_unseen:
                     self._desk.alarms.ring("nonce_taken", transaction.id, nonce=transaction.nonce)
         return False
 

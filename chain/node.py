@@ -22,13 +22,11 @@ from chain.metrics import ChainMetrics
 from chain.nodes import NodeConfig
 from chain.rest import Rest, State
 from chain.types import quantity
-from chain.wire import exchange, exchange_many
+from chain.wire import LEAST, exchange, exchange_many
 from kit.clock import Clock
 from kit.logs import get_logger
 
 log = get_logger(__name__)
-LEAST = 0.001
-"""Seconds for what is asked when the time is up."""
 
 
 class Node:

@@ -124,7 +124,7 @@ class Pool:
         nodes = self._preferred()
         if not nodes:
             raise Unreachable("(none)", f"no node can answer {method}")
-        if len(nodes) == 1:  # nobody could overtake it: no task, no timer
+        if len(nodes) == 1:  # nobody could overtake it, nor shares its deadline
             return await nodes[0].call(method, params)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout

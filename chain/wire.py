@@ -23,8 +23,8 @@ MAX_BODY = 10 * 1024 * 1024
 _MAX_DETAIL = 300
 _MAX_READ = 4_000
 _HEADERS = {"Content-Type": "application/json"}
-_LEAST = 0.001
-"""Seconds; aiohttp takes a timeout of 0 as no limit."""
+LEAST = 0.001
+"""Seconds for what is asked when the time is up; to aiohttp, zero would mean no limit."""
 _OK = 200
 _REDIRECTS = range(300, 400)
 _TOO_MANY_REQUESTS = 429
@@ -75,7 +75,7 @@ async def _post(session: aiohttp.ClientSession, config: NodeConfig, body: bytes,
             headers=_HEADERS,
             allow_redirects=False,
             raise_for_status=False,
-            timeout=_limit(round(timeout, 3) or _LEAST),
+            timeout=_limit(round(timeout, 3) or LEAST),
         ) as response:
             chunks: list[bytes] = []
             size = 0

@@ -226,12 +226,8 @@ async def test_usdc_that_the_hot_wallet_holds_is_not_what_stripe_owes(world: Wor
 
 
 async def test_a_transfer_that_is_another_than_was_meant_keeps_nobody_from_comparing(world: World) -> None:
-    await world.owe("ons_1")
     sender = world.sender()
-    await sender.step()
-    async with world.database.write() as conn:
-        await conn.execute(sa.update(transactions).values(amount=MUSD))
-    await world.cycles(sender, 3)
+    await world.mismatched(sender)
     world.chain.balance -= 7 * MUSD
     await world.cycles(sender, 8)
     assert (world.metrics.alarms["transfer_mismatch"], world.metrics.alarms["ledger_difference"]) == (1, 1)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 
 from chain.errors import NoAgreement
 from chain.types import to_checksum
@@ -16,7 +15,6 @@ from treasury.signers.intent import TransferIntent
 from treasury.status import Status
 from treasury.sweeps import deciding
 from treasury.sweeps.machine import Kind
-from treasury.transactions.table import transactions
 
 
 async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_unsigned(world: World) -> None:
@@ -79,12 +77,8 @@ async def test_a_panic_runs_though_another_hand_used_the_key(world: World) -> No
 
 
 async def test_a_panic_runs_though_one_transfer_is_another_than_the_row_says(world: World) -> None:
-    await world.owe("ons_1")
     sender = world.sender()
-    await sender.step()
-    async with world.database.write() as conn:
-        await conn.execute(sa.update(transactions).values(amount=MUSD))
-    await world.cycles(sender, 3)
+    await world.mismatched(sender)
     assert world.metrics.alarms["transfer_mismatch"] == 1
     panic = await world.sweep(1, kind=Kind.PANIC)
     await world.cycles(sender)

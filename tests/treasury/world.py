@@ -199,6 +199,14 @@ class World:
         async with self.database.read() as conn:
             return await sweeps.require(conn, sweep.id)
 
+    async def mismatched(self, sender: Sender) -> None:
+        """A payout whose transaction was mined, and is another than its row says."""
+        await self.owe("ons_1")
+        await sender.step()
+        async with self.database.write() as conn:
+            await conn.execute(sa.update(transactions_table).values(amount=MUSD))
+        await self.cycles(sender, 3)
+
     async def owe(self, session: str, amount: int = 5 * MUSD, to: str = BUYER, *, paid: bool = True) -> str:
         """A payout for `session`, which Stripe confirms unless it was not paid."""
         if paid:

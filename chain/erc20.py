@@ -54,6 +54,17 @@ def split_payout_calldata(data: bytes) -> tuple[Address, int, bytes] | None:
     return to, int.from_bytes(data[36:_ARGUMENTS_END], "big"), data[_ARGUMENTS_END:]
 
 
+def decode_transfer(data: bytes) -> tuple[Address, int] | str:
+    """(to, amount) of calldata that is exactly `transfer(to, amount)`; otherwise what it is instead, as half a sentence."""
+    if data[:4] != _TRANSFER:
+        return f"calls the function {to_hex(data[:4])}, not transfer(address,uint256)"
+    if len(data) != _ARGUMENTS_END:
+        return f"has {len(data)} bytes of calldata where transfer(address,uint256) has {_ARGUMENTS_END}"
+    if any(data[4:16]):
+        return "has bytes before the recipient's address that must be zero"
+    return to_checksum("0x" + data[16:36].hex()), int.from_bytes(data[36:], "big")
+
+
 def topic_of(address: Address) -> str:
     """An address as an indexed topic."""
     return to_hex(address_word(address))

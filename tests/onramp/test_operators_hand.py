@@ -29,6 +29,19 @@ def onramp_at(api: str, key: str, *arguments: str) -> "subprocess.CompletedProce
     return typed(environment, "treasury", *arguments)
 
 
+def check(stack: DevStack, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """`refill-check` with the settings that it compares a sheet with, and neither key nor service."""
+    from onramp.dev.deploy import _address_of, _owner_keys
+
+    environment = {
+        "COLUMNS": "200",
+        "HOT_WALLET_ADDRESS": asked(stack, stack.viewer, "ledger")["accounts"][0]["wallet"],
+        "COLD_SAFE_ADDRESS": asked(stack, stack.viewer, "policy")["active"]["coldWallet"]["address"],
+        "COLD_SAFE_OWNERS": ",".join(_address_of(key) for key in _owner_keys()),
+    }
+    return typed(environment, "treasury", "refill-check", *arguments)
+
+
 def asked(stack: DevStack, key: str, *arguments: str) -> Any:
     return asked_at(stack.api, key, *arguments)
 
@@ -129,10 +142,11 @@ def test_what_was_swept_comes_back_by_three_owners_signatures(dev_stack: DevStac
     assert json.loads(builder.read_text())["meta"]["createdFromSafeAddress"] == safe
     digest = bytes.fromhex(json.loads(sheet.read_text())["sheet"]["safeTxHash"][2:])
     signatures = [sign("0x" + key.hex(), digest) for key in _owner_keys()[:3]]
-    few = onramp(stack, "", "refill-check", str(sheet), *signatures[:2])
+    few = check(stack, str(sheet), *signatures[:2])
     assert (few.returncode, few.stderr) == (1, "onramp: too few owners have signed; nothing can be sent yet.\n")
     assert "2 of 3 owners have signed." in few.stdout
-    enough = asked(stack, "", "refill-check", str(sheet), *signatures)
+    enough = json.loads(check(stack, str(sheet), *signatures, "--json").stdout)
+    assert (enough["transfer"]["amount"], enough["transfer"]["asset"]) == ("7.00", "MUSD")
     body = {
         "jsonrpc": "2.0",
         "id": 1,
@@ -171,7 +185,7 @@ def test_a_sheet_that_was_changed_is_refused(dev_stack: DevStack, tmp_path: Path
     said = json.loads(sheet.read_text())
     said["sheet"]["to"] = "0x" + "66" * 20
     sheet.write_text(json.dumps(said))
-    refused = onramp(dev_stack, "", "refill-check", str(sheet), "0x" + "11" * 65)
+    refused = check(dev_stack, str(sheet), "0x" + "11" * 65)
     assert "was changed" in refused.stderr
 
 

@@ -11,6 +11,7 @@ from chain.keys import recover
 from chain.types import Address, keccak
 
 _LENGTH = 65
+_COMPACT = 64
 _PREFIX = b"\x19Ethereum Signed Message:\n32"
 _EXPLAINED = (27, 28)
 _ETH_SIGN = 4
@@ -53,6 +54,8 @@ def check(signatures: Sequence[str], safe_tx_hash: bytes, owners: Sequence[Addre
 
 def _read(raw: bytes, digest: bytes, owners: Sequence[Address]) -> tuple[Address, bytes] | str:
     """(owner, signature as the Safe takes it), or what is wrong with it."""
+    if len(raw) == _COMPACT:
+        return "is in the compact form of 64 bytes (EIP-2098), which the Safe does not take; give r, s and v."
     if len(raw) != _LENGTH:
         return f"has {len(raw)} bytes, not {_LENGTH}."
     v = raw[64] + 27 if raw[64] < 2 else raw[64]

@@ -1,0 +1,80 @@
+"""What a refill is compared with, out of the environment and nothing else: no database and no node are needed for it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kit.plain import plain
+from onramp import values
+from onramp.cli.output import Refused
+from treasury.settings import TreasurySettings
+
+if TYPE_CHECKING:
+    from treasury.cold.sheet import Expected
+
+
+class Pins(BaseSettings, TreasurySettings):
+    """The variables that say where a refill comes from, where it goes and what it may move."""
+
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=True, hide_input_in_errors=True)
+
+    CHAIN_ID: int = Field(default=31611, gt=0)
+    MUSD_TOKEN_ADDRESS: values.OptionalAddress = ""
+    TREASURY_POLICY: Path = Path("treasury.toml")
+
+
+def expected() -> "Expected":
+    """What a refill must be. Raises Refused where the environment does not say it."""
+    from treasury.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE
+    from treasury.cold.sheet import Expected
+
+    pins = _pins()
+    missing = [name for name in ("COLD_SAFE_ADDRESS", "COLD_SAFE_OWNERS") if not getattr(pins, name)]
+    wallet = pins.hot_wallet
+    if wallet is None:
+        missing.append("HOT_WALLET_ADDRESS")
+    if missing or wallet is None:
+        raise Refused(
+            f"onramp: set {', '.join(missing)} as the service has it (and COLD_SAFE_THRESHOLD), "
+            "so that the sheet can be compared."
+        )
+    try:
+        pin = pins.cold_pin(pins.CHAIN_ID)
+    except ValueError as error:
+        raise Refused("onramp: the settings cannot be used:", f"  {error}") from error
+    assert pin is not None, "COLD_SAFE_ADDRESS is set"
+    musd = pins.MUSD_TOKEN_ADDRESS or _musd_of(pins.CHAIN_ID)
+    tokens = {musd: (MUSD, MUSD_DECIMALS), NATIVE: (GAS_ASSET, GAS_DECIMALS)}
+    return Expected(pin, wallet, _listed(pins.TREASURY_POLICY, musd) | tokens)
+
+
+def _pins() -> Pins:
+    try:
+        return Pins()
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise Refused(
+            "onramp: the settings cannot be used:", *(f"  {item['loc'][0]}: {plain(item['msg'])}" for item in found)
+        ) from error
+
+
+def _musd_of(chain_id: int) -> str:
+    from chain.deployments import deployment
+
+    try:
+        return deployment(chain_id).musd
+    except LookupError as error:
+        raise Refused(f"onramp: CHAIN_ID: {error}") from error
+
+
+def _listed(policy: Path, musd: str) -> dict[str, tuple[str, int]]:
+    """The other tokens that the policy file lists; none where there is no file that can be read."""
+    from treasury.policy.reading import PolicyError, parse
+
+    try:
+        assets = parse(policy.read_text(encoding="utf-8"), musd=musd).assets.values()
+    except (OSError, UnicodeDecodeError, PolicyError):
+        return {}
+    return {asset.token: (asset.symbol, asset.decimals) for asset in assets}

@@ -41,6 +41,9 @@ STATEMENT_TIMEOUT_MS = 15_000
 POOL_SIZE = 10
 """Connections that are kept open to Postgres, and as many more while all of them are in use."""
 
+SQLITE_POOL_SIZE = 4
+"""Several SQLite writers only queue on one lock; few connections are faster than many (measured: pool 1 beats 5 for writes)."""
+
 
 def is_away(error: BaseException) -> bool:
     """Whether the database cannot be reached or used now; False for a statement that is wrong, which is our fault.
@@ -92,9 +95,12 @@ def reason_of(error: Exception) -> str:
 class Database:
     """The engine, with one door for reading and one for writing."""
 
-    def __init__(self, engine: AsyncEngine, replica: AsyncEngine | None = None) -> None:
-        """Keep the engines; `connect` makes them."""
+    def __init__(
+        self, engine: AsyncEngine, replica: AsyncEngine | None = None, single: Callable[[], AsyncEngine] | None = None
+    ) -> None:
+        """Keep the engines; `connect` makes them. `single` makes one more for the primary, of one connection."""
         self.engine = engine
+        self._make_single = single
         self._replica = replica
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
         # The same pool under another name: set here once, the option costs nothing at each use.
@@ -159,6 +165,10 @@ class Database:
             async with connection.begin():
                 yield connection
 
+    def apart(self) -> "Database":
+        """The same database over one connection of its own, to be closed by the caller; this one itself where it lies in memory."""
+        return self if self._make_single is None else Database(self._make_single())
+
     async def close(self) -> None:
         """Give every connection back."""
         await self.engine.dispose()
@@ -166,10 +176,14 @@ class Database:
             await self._replica.dispose()
 
 
-def _sqlite_engine(url: URL) -> AsyncEngine:
-    memory = url.database in {None, "", ":memory:"}
-    # Several SQLite writers only queue on one lock; few connections are faster than many (measured: pool 1 beats 5 for writes).
-    options: dict[str, Any] = {"poolclass": sa.StaticPool} if memory else {"pool_size": 4, "max_overflow": 0}
+def _in_memory(url: URL) -> bool:
+    return url.database in {None, "", ":memory:"}
+
+
+def _sqlite_engine(url: URL, size: int) -> AsyncEngine:
+    options: dict[str, Any] = (
+        {"poolclass": sa.StaticPool} if _in_memory(url) else {"pool_size": size, "max_overflow": 0}
+    )
     engine = create_async_engine(url, connect_args={"timeout": 15, "isolation_level": None}, **options)
 
     @sa.event.listens_for(engine.sync_engine, "connect")
@@ -188,13 +202,13 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
     return engine
 
 
-def _postgres_engine(url: URL, connect: dict[str, Any]) -> AsyncEngine:
+def _postgres_engine(url: URL, connect: dict[str, Any], size: int, overflow: int) -> AsyncEngine:
     settings = {"lock_timeout": str(LOCK_TIMEOUT_MS), "statement_timeout": str(STATEMENT_TIMEOUT_MS)}
     return create_async_engine(
         url,
         connect_args={"server_settings": settings, "timeout": 10, **connect},
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_SIZE,
+        pool_size=size,
+        max_overflow=overflow,
         pool_timeout=10,
         pool_pre_ping=False,
         pool_recycle=1800,
@@ -204,10 +218,16 @@ def _postgres_engine(url: URL, connect: dict[str, Any]) -> AsyncEngine:
 def connect(url: str, *, replica_url: str | None = None) -> Database:
     """Make the engine for `url`; nothing is opened until it is used. Raises ValueError for a database we do not speak."""
 
-    def engine(text: str) -> AsyncEngine:
+    def engine(text: str, *, single: bool = False) -> AsyncEngine:
         parsed, arguments = normalise_url(text)
         if parsed.drivername.startswith("sqlite"):
-            return _sqlite_engine(parsed)
-        return _postgres_engine(parsed, arguments)
+            return _sqlite_engine(parsed, 1 if single else SQLITE_POOL_SIZE)
+        return _postgres_engine(parsed, arguments, 1 if single else POOL_SIZE, 0 if single else POOL_SIZE)
 
-    return Database(engine(url), engine(replica_url) if replica_url else None)
+    parsed, _ = normalise_url(url)
+    in_memory = parsed.drivername.startswith("sqlite") and _in_memory(parsed)
+    return Database(
+        engine(url),
+        engine(replica_url) if replica_url else None,
+        None if in_memory else lambda: engine(url, single=True),
+    )

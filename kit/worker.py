@@ -62,6 +62,12 @@ class Runner:
             metrics.backlog.labels(worker.name).set(0)
             metrics.age.labels(worker.name).set(0)
         self.last_success: dict[str, float] = {}
+        self._since: dict[str, float | None] = dict.fromkeys(self._wakes)
+
+    def busy(self) -> dict[str, float]:
+        """Each worker's name, and for how many seconds its step under way has lasted; 0 while it rests."""
+        now = self._clock.monotonic()
+        return {name: 0.0 if since is None else now - since for name, since in self._since.items()}
 
     def start(self) -> None:
         """Begin; one task a worker."""
@@ -92,7 +98,7 @@ class Runner:
         structlog.contextvars.bind_contextvars(worker=worker.name)
         while not self._stopping.is_set():
             try:
-                again = await worker.step()
+                again = await self._step(worker)
             except Exception:
                 failures += 1
                 self._metrics.steps.labels(worker.name, "error").inc()
@@ -105,6 +111,13 @@ class Runner:
             self._metrics.last.labels(worker.name).set(self._clock.now().timestamp())
             if not again:
                 await self._rest(worker, worker.interval)
+
+    async def _step(self, worker: Worker) -> bool:
+        self._since[worker.name] = self._clock.monotonic()
+        try:
+            return await worker.step()
+        finally:
+            self._since[worker.name] = None
 
     async def _rest(self, worker: Worker, seconds: float) -> None:
         event = self._wakes[worker.name]

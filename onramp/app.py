@@ -41,7 +41,7 @@ from onramp.treasury_api import ledger as ledger_routes
 from onramp.treasury_api import routes as treasury_routes
 from onramp.webhooks import routes as webhook_routes
 from onramp.webhooks.intake import BODY_LIMIT, Intake, WebhookMetrics
-from onramp.workers import WORKERS, beside, make_deliveries, make_workers, orders_of
+from onramp.workers import WORKERS, beside, make_deliveries, make_pulse, make_workers, orders_of
 
 FURNITURE = web.AppKey("furniture", Furniture)
 
@@ -197,7 +197,7 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.A
             )
             limiter = make_limiter(core)
             _join(app, core, services, limiter)
-            async with beside(core, runner):
+            async with beside(core, runner, make_pulse(core, runner, serves=True)):
                 services.health.start()
                 live.start()
                 services.keys.start()

@@ -19,7 +19,7 @@ from onramp.operating import make_scraped
 from onramp.settings import Settings
 from onramp.starting import prepare, refuse_wrong_key
 from onramp.telemetry import make_errors
-from onramp.workers import beside, make_workers
+from onramp.workers import beside, make_pulse, make_workers
 from treasury.signers.protocol import SignerError
 
 log = get_logger(__name__)
@@ -149,7 +149,7 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
                 await (_needs_signer(core) if named else refuse_wrong_key(core))
             await prepare(core)
             runner = make_workers(core, workers)
-            async with beside(core, runner), scraped(settings, core.registry):
+            async with beside(core, runner, make_pulse(core, runner)), scraped(settings, core.registry):
                 runner.start()
                 spare_the_collector()
                 log.info("working", workers=sorted(workers))

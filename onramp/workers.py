@@ -9,6 +9,7 @@ from datetime import timedelta
 from chain.nodes import parse_ws
 from chain.wakeups import WakeUps
 from kit.audit.worker import Sealer, SealMetrics
+from kit.heartbeats.pulse import Pulse
 from kit.worker import Runner, Worker, WorkerMetrics
 from onramp import governing
 from onramp.core import Core
@@ -44,6 +45,20 @@ def make_deliveries(core: Core, changed: Callable[[], None]) -> DeliveriesWorker
     )
 
 
+def process_name(core: Core) -> str:
+    """A name that no other process which shares the database has: leases and heartbeats carry it."""
+    return f"{socket.gethostname()[:24]}-{os.getpid()}-{core.ids.new('')[:8]}"
+
+
+def make_pulse(core: Core, runner: Runner | None, *, serves: bool = False) -> Pulse:
+    """This process's heartbeats: one for each of its workers, and `api` where it serves requests."""
+
+    def busy() -> dict[str, float]:
+        return ({"api": 0.0} if serves else {}) | ({} if runner is None else runner.busy())
+
+    return Pulse(core.database, process_name(core), busy, core.clock)
+
+
 def make_workers(
     core: Core,
     only: Collection[str] = WORKERS,
@@ -54,8 +69,7 @@ def make_workers(
 ) -> Runner:
     """The workers asked for. `changed` is told when a session moved."""
     metrics = WorkerMetrics(core.registry)
-    # Unique among all processes that share the database: leases name it.
-    owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{core.ids.new('')[:8]}"
+    owner = process_name(core)
     runner: Runner
 
     def paid() -> None:
@@ -124,8 +138,8 @@ def orders_of(core: Core, policy: ActivePolicy) -> Orders | None:
 
 
 @asynccontextmanager
-async def beside(core: Core, runner: Runner | None) -> AsyncIterator[None]:
-    """What a process that stays up keeps going beside requests and workers: the watch over the nodes, and their wake-ups."""
+async def beside(core: Core, runner: Runner | None, pulse: Pulse) -> AsyncIterator[None]:
+    """What a process that stays up keeps going beside requests and workers: heartbeats, the watch over the nodes, their wake-ups."""
 
     def wake() -> None:
         core.pace.told()
@@ -134,6 +148,7 @@ async def beside(core: Core, runner: Runner | None) -> AsyncIterator[None]:
             runner.wake("treasury")
 
     ups = WakeUps(parse_ws(core.settings.MEZO_WS_URLS.get_secret_value()), core.http, wake)
+    pulse.start()
     core.watch.start()
     if runner is not None:
         ups.start()
@@ -142,3 +157,4 @@ async def beside(core: Core, runner: Runner | None) -> AsyncIterator[None]:
     finally:
         await ups.stop()
         await core.watch.stop()
+        await pulse.stop()

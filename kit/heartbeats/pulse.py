@@ -1,0 +1,82 @@
+"""The pulse: writes this process's heartbeats, over a connection of its own, so that nothing else of the process can hold it up."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kit.clock import Clock
+from kit.database import Database, reason_of
+from kit.heartbeats import service
+from kit.logs import get_logger
+
+log = get_logger(__name__)
+BEAT_SECONDS: Final = 4.0
+"""How long one heartbeat may take, connecting included."""
+FORGET_SECONDS: Final = 1.0
+"""How long an orderly stop waits for its rows to be removed; rows left behind grow old by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The newest heartbeat that the database stored."""
+
+    at: float
+    """Monotonic time of this process."""
+    apart: float
+    """Seconds by which this machine's clock is ahead of the database's; negative where it is behind."""
+
+
+class Pulse:
+    """One for each process: proves every few seconds that the database can be written, and tells others which workers run here."""
+
+    def __init__(self, database: Database, process: str, busy: Callable[[], Mapping[str, float]], clock: Clock) -> None:
+        """`process`: unique among all that share the database. `busy`: worker -> seconds that its step under way has lasted."""
+        self._database = database
+        self._own = database.apart()
+        self._process = process
+        self._busy = busy
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self.last: Beat | None = None
+        self.failure: str | None = None
+        """Why the newest heartbeat was not stored; None where it was, or where none has been tried."""
+
+    def start(self) -> None:
+        """Begin: the first heartbeat at once."""
+        self._task = asyncio.create_task(self._loop(), name="heartbeats")
+
+    async def stop(self) -> None:
+        """End, and remove this process's rows. Takes no longer than FORGET_SECONDS and the closing of one connection."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self.failure is None and self.last is not None:
+            try:
+                async with asyncio.timeout(FORGET_SECONDS), self._own.write() as connection:
+                    await service.forget(connection, self._process)
+            except Exception as error:  # noqa: BLE001 - the rows grow old by themselves
+                log.info("heartbeats.not_removed", reason=reason_of(error))
+        if self._own is not self._database:
+            await self._own.close()
+
+    async def beat(self) -> None:
+        """Store one heartbeat now; what went wrong is kept in `failure` and logged when it begins."""
+        try:
+            async with asyncio.timeout(BEAT_SECONDS), self._own.write() as connection:
+                seen = await service.beat(connection, self._process, self._busy())
+                apart = (self._clock.now() - seen).total_seconds()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next heartbeat is tried
+            reason = reason_of(error) or f"no answer within {BEAT_SECONDS:.0f} s"
+            if self.failure is None:
+                log.error("heartbeats.not_stored", reason=reason)
+            self.failure = reason
+            return
+        if self.failure is not None:
+            log.info("heartbeats.stored_again")
+        self.last, self.failure = Beat(self._clock.monotonic(), apart), None
+
+    async def _loop(self) -> None:
+        while True:
+            await self.beat()
+            await self._clock.sleep(service.EVERY_SECONDS)

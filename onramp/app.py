@@ -94,6 +94,7 @@ def _checks(core: Core, runner: Runner | None, workers: Collection[str]) -> dict
         "stripe": (checks.stripe_check(core.stripe), True),
         # Where the treasury is a process of its own, this one needs no right to sign, and does not ask for it.
         "signer": (checks.signer_check(core.signer if "treasury" in workers else None), True),
+        "inventory": (checks.inventory_check(database, core.rules, core.clock), True),
         "backlog": (checks.backlog_check(database, core.clock, runner), False),
         "pause": (checks.pause_check(database), False),
     }

@@ -9,7 +9,9 @@ from kit.database import Database
 from kit.worker import Runner
 from onramp import migrations
 from onramp.deliveries import cursor
-from onramp.health import Check
+from onramp.health import Check, DegradedError
+from onramp.sessions import inventory
+from onramp.sessions.rules import SessionRules
 from onramp.stripe.errors import StripeMisconfigured, StripeUnavailable
 from onramp.stripe.port import StripeGateway
 from onramp.webhooks import service as inbox_service
@@ -139,5 +141,29 @@ def pause_check(database: Database) -> Check:
             message = f"paused: {since}. Another approver resumes with `onramp treasury resume`"
             raise NotWellError(message)
         return "nothing is paused"
+
+    return check
+
+
+def inventory_check(database: Database, rules: SessionRules, clock: Clock) -> Check:
+    """It is known what can be sold, so a purchase would not be refused for want of a worker.
+
+    A stock that is sold out is a line here and no reason to send traffic elsewhere: those who have paid go on watching their purchases,
+    Stripe's events come in, and every other replica sells from the same wallet.
+    """
+
+    async def check() -> str:
+        if rules.mode != "payout":
+            return "not needed: somebody else delivers (observe mode)"
+        if rules.hot_wallet is None:
+            return "HOT_WALLET_ADDRESS is not set: purchases are sold, and nobody pays them out"
+        async with database.read() as connection:
+            found = await inventory.stock(connection, rules, clock.now())
+        if found.unknown is not None:
+            raise NotWellError(found.unknown)
+        if not found.enough(rules.min_minor, "usd"):
+            message = "sold out: less MUSD is free than the smallest purchase takes. Refill the hot wallet"
+            raise DegradedError(message)
+        return "the hot wallet's balance is known"
 
     return check

@@ -14,6 +14,7 @@ from kit.problems import Problem
 from onramp import checks, governing
 from onramp.consistency import guessable
 from onramp.core import Core, open_core
+from onramp.health import DegradedError
 from onramp.limits.counter import SharedCounts
 from onramp.screening.listing import ListError, Screening, ScreeningMetrics
 from onramp.settings import Settings, SettingsError, load
@@ -49,6 +50,7 @@ async def examine() -> list[Finding]:
             _nodes(core),
             _finding("stripe", checks.stripe_check(core.stripe)),
             _finding("signer", _signer(core)),
+            _finding("inventory", _inventory(core)),
             _finding("treasury_policy", _policy(core)),
             _finding("cold_wallet", checks.cold_wallet_check(core.cold)),
         ]
@@ -67,6 +69,18 @@ def _environment(settings: Settings) -> str:
     if not (settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE):
         told.append("SANCTIONS_LIST is not set: nobody is screened")
     return "; ".join(told)
+
+
+def _inventory(core: Core) -> Callable[[], Awaitable[str]]:
+    ask = checks.inventory_check(core.database, core.rules, core.clock)
+
+    async def check() -> str:
+        try:
+            return await ask()
+        except DATABASE_ERRORS:
+            return "the database does not say what the hot wallet holds"
+
+    return check
 
 
 def _policy(core: Core) -> Callable[[], Awaitable[str]]:
@@ -118,7 +132,7 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
             return Finding(name, ok=True, detail=await check())
     except TimeoutError:
         return Finding(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s")
-    except (Problem, ChainError, SignerError, checks.NotWellError) as error:
+    except (Problem, ChainError, SignerError, checks.NotWellError, DegradedError) as error:
         return Finding(name, ok=False, detail=redact(str(error)))
     except DATABASE_ERRORS as error:
         return Finding(name, ok=False, detail=redact(reason_of(error)))

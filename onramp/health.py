@@ -10,7 +10,13 @@ from kit.logs import get_logger, redact
 
 log = get_logger(__name__)
 EVERY_SECONDS: Final = 5.0
+STARTING_SECONDS: Final = 1.0
+"""Between two rounds until the first that is ready: a start is not made longer by waiting for the next look."""
 LIMIT_SECONDS: Final = 4.0
+
+
+class DegradedError(Exception):
+    """Raised by a check whose part is unwell though traffic should still come here; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ class Health:
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
                 part = Part(name, ok=True, detail=await check(), vital=vital)
+        except DegradedError as error:
+            part = Part(name, ok=False, detail=redact(str(error))[:300], vital=False)
         except TimeoutError:
             part = Part(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s", vital=vital)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a part is its state
@@ -88,6 +96,8 @@ class Health:
         self._parts[name] = part
 
     async def _loop(self) -> None:
+        was_ready = False
         while True:
             await self.measure()
-            await self._clock.sleep(EVERY_SECONDS)
+            was_ready = was_ready or self.ready
+            await self._clock.sleep(EVERY_SECONDS if was_ready else STARTING_SECONDS)

@@ -35,6 +35,8 @@ class Available:
     held: int
     available: int
     block_number: int | None
+    read_at: datetime | None = None
+    """When a worker last wrote the balance down; None where none ever did."""
 
 
 @cache
@@ -57,7 +59,7 @@ async def refresh(
 
 
 _NEWEST = (
-    sa.select(balances.c.amount, balances.c.block_number)
+    sa.select(balances.c.amount, balances.c.block_number, balances.c.updated_at)
     .where(balances.c.wallet == sa.bindparam("wallet"), balances.c.asset == sa.bindparam("asset"))
     .order_by(balances.c.updated_at.desc())
     .limit(1)
@@ -66,12 +68,23 @@ _NEWEST = (
 
 async def on_chain_of(conn: AsyncConnection, wallet: str, asset: str) -> tuple[int, int | None]:
     """Base units that the chain was last seen to count, and at which block; 0 and None before the first reading of it."""
-    row = (await conn.execute(_NEWEST, {"wallet": wallet, "asset": asset})).first()
+    row = await _newest(conn, wallet, asset)
     return (0, None) if row is None else (row.amount, row.block_number)
+
+
+async def read_at(conn: AsyncConnection, wallet: str, asset: str) -> datetime | None:
+    """When a worker last wrote this balance down; None where none ever did."""
+    row = await _newest(conn, wallet, asset)
+    return None if row is None else row.updated_at
 
 
 async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available:
     """What may still be promised. Before the first reading of the chain it is nothing, at block None."""
-    on_chain, block_number = await on_chain_of(conn, wallet, asset)
+    row = await _newest(conn, wallet, asset)
+    on_chain, block_number, moment = (0, None, None) if row is None else (row.amount, row.block_number, row.updated_at)
     held = await payouts.held(conn, wallet, asset, block_number) + await sweeps.held(conn, wallet, asset, block_number)
-    return Available(on_chain, held, max(0, on_chain - held), block_number)
+    return Available(on_chain, held, max(0, on_chain - held), block_number, moment)
+
+
+async def _newest(conn: AsyncConnection, wallet: str, asset: str) -> Any:
+    return (await conn.execute(_NEWEST, {"wallet": wallet, "asset": asset})).first()

@@ -121,7 +121,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
         keys = await dev_api_keys(home, settings)
         environment = kept_environment(home, settings, of_sdk)
         await _serve(stack, make_app(settings, workers=WORKERS), port)
-        await _open_for_sale(api, keys["viewer"])
+        await _open_for_sale(api)
         yield Stack(
             api=api,
             checkout=f"{api}/checkout",
@@ -196,24 +196,22 @@ def dev_settings(
     )
 
 
-async def _open_for_sale(api: str, viewer: str) -> None:
-    """Until the treasury has seen what it holds, each purchase is refused as out of stock."""
-    async with aiohttp.ClientSession(base_url=api, headers={"Authorization": f"Bearer {viewer}"}) as http:
+async def _open_for_sale(api: str) -> None:
+    """Wait until the service can sell. Raises DevChainError with what keeps it from that."""
+    unwell = "It did not answer."
+    async with aiohttp.ClientSession(base_url=api) as http:
         try:
             async with asyncio.timeout(START_SECONDS):
-                while not await _has_looked(http):
+                while True:
+                    async with http.get("/ready") as answer:
+                        if answer.status == 200:
+                            return
+                        parts = (await answer.json())["parts"]
+                    unwell = "; ".join(f"{part['name']}: {part['detail']}" for part in parts if not part["ok"])
                     await asyncio.sleep(0.05)
         except TimeoutError as error:
-            message = (
-                f"The treasury did not see its balance within {START_SECONDS} s. What it met stands in the lines above."
-            )
+            message = f"The service could not sell within {START_SECONDS} s. {unwell}"
             raise DevChainError(message) from error
-
-
-async def _has_looked(http: aiohttp.ClientSession) -> bool:
-    async with http.get("/api/v1/treasury/balances") as answer:
-        rows = (await answer.json())["data"]
-        return bool(rows) and all(row["blockNumber"] is not None for row in rows)
 
 
 def _kept_secret(path: Path) -> str:

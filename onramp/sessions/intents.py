@@ -47,7 +47,7 @@ class Intents:
     async def of(self, order: Order) -> Session:
         """The session of this order, new or made before under its key, leased to the caller while Stripe has not answered.
 
-        Raises Problem: 403 `not_available`, 422 `wallet_limit`, 503 `paused` or `inventory_low`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
+        Raises Problem: 403 `not_available`, 422 `wallet_limit`, 503 `paused`, `inventory_low` or `inventory_unknown`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
         """
         await require_unlisted(self._database, self._screening, order.wallet, self._clock)
         if allowance.limits(self._rules):
@@ -75,17 +75,14 @@ class Intents:
             await allowance.require(connection, self._rules, order.wallet, order.minor, self._clock.now())
 
     async def _write(self, orders: Sequence[Order]) -> Sequence[Session | None]:
-        """None for an order whose key is known already, or for which there is not enough in stock, and while sales are paused."""
+        """None for an order whose key is known already or that the stock does not cover; for all while sales are paused or the stock is unknown."""
         now = self._clock.now()
         async with self._database.read() as connection:
             if (await pause.state(connection)).sales:
                 return [None] * len(orders)
             stock = await inventory.stock(connection, self._rules, now)
             head = await known_head(connection, self._rules.chain_id)
-        rows = [
-            self._row(order, head, now) if inventory.enough(stock, order.minor, order.currency) else None
-            for order in orders
-        ]
+        rows = [self._row(order, head, now) if stock.enough(order.minor, order.currency) else None for order in orders]
         wanted = [row for row in rows if row is not None]
         stored = set(await insert_new_alone(self._database, sessions, wanted)) if wanted else set()
         # Before Stripe is asked, so that a create that breaks off can be finished to the letter.

@@ -1,6 +1,7 @@
 """May another session be sold? Only if the hot wallet will still hold what it promises."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -13,6 +14,12 @@ from onramp.sessions.table import sessions
 from treasury import inventory
 from treasury.assets import MUSD
 
+BELIEVED_FOR: Final = timedelta(minutes=15)
+"""How long a balance counts after a treasury worker wrote it down, which it does every ten seconds, also while the chain halts.
+
+A worker that is silent for longer pays nobody: what is sold meanwhile would be overdue before it is sent (DELIVERY_OVERDUE_MINUTES).
+A restart, a deployment or another leader takes a minute or two.
+"""
 UNITS_PER_MINOR: Final = 10**16
 """A hundredth of a dollar in base units of MUSD."""
 _HEADROOM: Final = {"usd": (1, 1), "eur": (3, 2)}
@@ -60,24 +67,64 @@ async def processing(connection: AsyncConnection) -> int:
     return sum(ask(int(row.minor), row.source_currency) for row in await connection.execute(_PROCESSING))
 
 
-async def stock(connection: AsyncConnection, rules: SessionRules, now: datetime) -> int | None:
-    """MUSD, in base units, that nobody has been promised; None where this service does not deliver itself."""
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What may be sold at one moment."""
+
+    free: int | None
+    """MUSD in base units that is promised to nobody; None where this service does not deliver itself."""
+    unknown: str | None = None
+    """Why nobody knows what the hot wallet holds, for operators; None where it is known."""
+
+    def enough(self, source_minor: int, currency: str) -> bool:
+        """Whether one more purchase of this size (in hundredths of `currency`) could be delivered."""
+        if self.unknown is not None:
+            return False
+        return self.free is None or self.free >= ask(source_minor, currency)
+
+
+async def stock(connection: AsyncConnection, rules: SessionRules, now: datetime) -> Stock:
+    """What may be sold now: the hot wallet's balance as a treasury worker last wrote it down, less what is promised."""
     if rules.mode != "payout" or rules.hot_wallet is None:
-        return None
+        return Stock(None)
     state = await inventory.available(connection, rules.hot_wallet, MUSD)
-    return state.available - await reserved(connection, now)
+    unknown = why_unknown(state.read_at, now)
+    if unknown is not None:
+        return Stock(0, unknown)
+    return Stock(state.available - await reserved(connection, now))
 
 
-def enough(free: int | None, source_minor: int, currency: str) -> bool:
-    """Whether one more purchase of this size could be delivered."""
-    return free is None or free >= ask(source_minor, currency)
+def why_unknown(read_at: datetime | None, now: datetime) -> str | None:
+    """Why a balance written down at `read_at` says nothing about `now`; None where it does."""
+    remedy = "run `onramp work`, or `onramp serve` with its workers"
+    if read_at is None:
+        return f"no treasury worker has reported the hot wallet's balance yet, so nothing is sold: {remedy}"
+    age = now - read_at
+    if age <= BELIEVED_FOR:
+        return None
+    minutes = int(age.total_seconds() // 60)
+    return (
+        f"no treasury worker has reported the hot wallet's balance for {minutes} minutes, so nothing is sold: {remedy}. "
+        "Where it runs, its log says what keeps it from the chain"
+    )
 
 
 async def require(
     connection: AsyncConnection, rules: SessionRules, source_minor: int, currency: str, now: datetime
 ) -> None:
-    """Raise 503 `inventory_low` where the wallet could not deliver one more purchase of this size."""
-    if not enough(await stock(connection, rules, now), source_minor, currency):
+    """Raise Problem 503 where one more purchase of this size may not be sold.
+
+    `inventory_unknown`: no treasury worker has reported the balance lately. `inventory_low`: the wallet could not deliver it.
+    """
+    found = await stock(connection, rules, now)
+    if found.unknown is not None:
+        raise Problem(
+            503,
+            "inventory_unknown",
+            "The service does not know at the moment how much MUSD it can deliver, so it sells none. Nothing was charged; try again in a moment.",
+            headers={"Retry-After": "10"},
+        )
+    if not found.enough(source_minor, currency):
         raise Problem(
             503,
             "inventory_low",

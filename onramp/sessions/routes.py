@@ -117,7 +117,7 @@ ROUTES = (
             422: "What a field says is impossible; `wallet_limit`; or Stripe's own refusal, by its code.",
             409: "`idempotency_key_reused`, or `idempotency_in_progress` with Retry-After.",
             502: "`stripe_echo_mismatch`: nothing was handed out.",
-            503: "`stripe_unavailable`, `inventory_low`, `paused` or `screening_unavailable`.",
+            503: "`stripe_unavailable`, `inventory_low`, `inventory_unknown`, `paused` or `screening_unavailable`.",
         },
     ),
     Route(

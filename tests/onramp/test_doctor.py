@@ -5,12 +5,15 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
+from kit.database import connect
 from onramp.dev.anvil import free_port
 from onramp.dev.devchain import DevChain
 from onramp.dev.run import SETTLEMENT
@@ -21,13 +24,14 @@ from onramp.server import start_app
 from onramp.settings import SettingsError, load
 from tests.chain import lying
 from tests.chain.lying import LyingProxy
+from treasury import inventory
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 async def environment(chain: DevChain, sqlite_url: str, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """Everything well."""
+    """Everything well, and a treasury worker has reported what the wallets hold."""
     port = free_port()
     stripe = f"http://127.0.0.1:{port}"
     config = SandboxConfig(
@@ -39,6 +43,13 @@ async def environment(chain: DevChain, sqlite_url: str, tmp_path: Path) -> Async
     )
     runner, _ = await start_app(make_sandbox(config), "127.0.0.1", port)
     wallet = dev_wallet(tmp_path)
+    database = connect(sqlite_url)
+    async with database.write() as connection:
+        for address in (wallet.address, SETTLEMENT):
+            await inventory.refresh(
+                connection, chain_id=31611, wallet=address, asset="MUSD", amount=10**21, block_number=1, now=datetime.now(UTC)
+            )  # fmt: skip
+    await database.close()
     yield {
         "PATH": os.environ["PATH"], "HOME": str(tmp_path), "DATABASE_URL": sqlite_url, "STRIPE_SECRET_KEY": "sk_test_doctor",
         "STRIPE_PUBLISHABLE_KEY": "pk_test_doctor", "STRIPE_WEBHOOK_SECRETS": "whsec_x", "STRIPE_API_BASE": stripe,
@@ -77,6 +88,7 @@ async def test_a_healthy_service_passes(environment: dict[str, str]) -> None:
         "stripe",
         "signer",
         "cold_wallet",
+        "inventory",
         "node:alpha",
     } <= set(checks)
 
@@ -105,6 +117,18 @@ async def test_one_broken_thing_is_named_alone(
     assert {name for name, ok in checks.items() if not ok} == wanted, said
     assert "hunter2" not in said
     assert "Traceback" not in said
+
+
+async def test_a_missing_treasury_worker_is_named_with_how_to_start_it(environment: dict[str, str]) -> None:
+    database = connect(environment["DATABASE_URL"])
+    async with database.write() as connection:
+        await connection.execute(sa.delete(inventory.balances))
+    await database.close()
+    code, checks, said = await doctor(environment)
+    assert (code, [name for name, ok in checks.items() if not ok]) == (1, ["inventory"]), said
+    assert "no treasury worker has reported" in said and "`onramp work`" in said
+    observing = {"DELIVERY_MODE": "observe", "DELIVERY_SENDERS": SETTLEMENT}
+    assert (await doctor(environment | observing))[1]["inventory"]
 
 
 async def test_a_key_that_stripe_refuses_is_named_by_its_variable(environment: dict[str, str]) -> None:

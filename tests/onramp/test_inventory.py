@@ -1,0 +1,131 @@
+"""Ready means able to sell: what the hot wallet holds must be known, and lately."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from kit.clock import SystemClock
+from kit.database import Database
+from onramp.dev.devchain import DevChain
+from onramp.dev.wallet import dev_wallet
+from onramp.health import DegradedError, Health
+from onramp.sessions.inventory import BELIEVED_FOR
+from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
+from treasury import inventory
+from treasury.inventory import balances
+
+UNIT = 10**18
+NEVER = "no treasury worker has reported the hot wallet's balance yet"
+
+
+async def report(database: Database, age: timedelta = timedelta(0), amount: int = 1_000 * UNIT) -> None:
+    """As a treasury worker that read the balance so long ago."""
+    async with database.write() as connection:
+        await connection.execute(sa.delete(balances))
+        await inventory.refresh(
+            connection, chain_id=31611, wallet=HOT_WALLET, asset="MUSD", amount=amount, block_number=1,
+            now=datetime.now(UTC) - age,
+        )  # fmt: skip
+
+
+async def part(service: Service, wanted: str) -> dict[str, Any]:
+    """The part `inventory` of /ready, once it says what is wanted."""
+    async with asyncio.timeout(60):
+        while True:
+            async with service.http.get(f"{service.api}/ready") as answer:
+                parts = {item["name"]: item for item in (await answer.json())["parts"]}
+            if wanted in parts["inventory"]["detail"]:
+                found: dict[str, Any] = parts["inventory"]
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def test_nothing_is_sold_before_a_worker_has_reported_the_balance(start: Start, database_url: str) -> None:
+    service = await start(url=database_url)
+    key = "0b0a4f2e-7d1c-4a53-9d0e-3f4b8f1f6c11"
+    _, begun = await service.create(key)
+    async with service.database.write() as connection:
+        await connection.execute(sa.delete(balances))
+    body = {"walletAddress": begun["walletAddress"], "sourceAmount": "5", "sourceCurrency": "usd"}
+    async with service.http.post(f"{service.api}/api/v1/onramp/sessions", json=body) as answer:
+        problem = await answer.json(content_type=None)
+        assert (answer.status, problem["code"]) == (503, "inventory_unknown")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "Nothing was charged" in problem["detail"]
+    assert await service.stored() == 1
+    assert (await service.create(key))[1]["id"] == begun["id"], "what was sold before is answered again"
+    found = await part(service, NEVER)
+    assert not found["ok"] and "`onramp work`" in found["detail"]
+    await report(service.database)
+    assert (await service.create())[0] == 201
+    assert (await part(service, "is known"))["ok"]
+
+
+async def test_a_balance_that_nobody_has_renewed_for_long_is_no_stock(start: Start, database_url: str) -> None:
+    service = await start(url=database_url)
+    await report(service.database, BELIEVED_FOR - timedelta(minutes=1))
+    assert (await service.create())[0] == 201
+    await report(service.database, BELIEVED_FOR + timedelta(minutes=1))
+    status, problem = await service.create()
+    assert (status, problem["code"]) == (503, "inventory_unknown")
+    assert not (await part(service, "for 16 minutes"))["ok"]
+
+
+async def test_where_somebody_else_delivers_no_stock_is_asked_for(start: Start) -> None:
+    service = await start(DELIVERY_MODE="observe", DELIVERY_SENDERS=HOT_WALLET)
+    async with service.database.write() as connection:
+        await connection.execute(sa.delete(balances))
+    assert (await service.create())[0] == 201
+    assert (await part(service, "not needed"))["ok"]
+
+
+async def test_a_sold_out_wallet_is_a_line_of_ready_and_does_not_take_the_api_out(start: Start) -> None:
+    service = await start(stock=UNIT // 2)
+    status, problem = await service.create(sourceAmount="1")
+    assert (status, problem["code"]) == (503, "inventory_low")
+    assert not (await part(service, "sold out"))["ok"]
+
+    async def sold_out() -> str:
+        raise DegradedError("sold out")
+
+    health = Health({"inventory": (sold_out, True)}, SystemClock())
+    assert not health.ready, "not asked yet"
+    await health.measure()
+    assert (health.ready, health.word) == (True, "degraded")
+
+
+async def test_an_api_alone_is_ready_once_a_treasury_worker_runs_beside_it(
+    start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path
+) -> None:
+    wallet = dev_wallet(tmp_path)
+    await chain.mint(wallet.address, 1_000 * UNIT)
+    await chain.fund_gas(wallet.address, UNIT)
+    settings: dict[str, Any] = {
+        "MEZO_RPC_URLS": SecretStr(",".join(chain.rpc_urls)),
+        "CHAIN_AGREEMENT": 2,
+        "MUSD_TOKEN_ADDRESS": chain.deployment.musd,
+        "HOT_WALLET_ADDRESS": wallet.address,
+        "HOT_WALLET_KEYSTORE": wallet.keystore,
+        "HOT_WALLET_PASSWORD": SecretStr(wallet.password),
+    }
+    service = await start(**settings)
+
+    async def ready() -> tuple[int, list[str]]:
+        async with service.http.get(f"{service.api}/ready") as answer:
+            parts = (await answer.json())["parts"]
+            return answer.status, [item["name"] for item in parts if not item["ok"]]
+
+    async with asyncio.timeout(60):
+        while await ready() != (503, ["inventory"]):
+            await asyncio.sleep(0.1)
+    assert (await service.create())[1]["code"] == "inventory_unknown"
+    async with replica(sqlite_url, service, Ahead(), ("treasury",), **settings):
+        async with asyncio.timeout(60):
+            while (found := await ready()) != (200, []):
+                assert found == (503, ["inventory"])
+                await asyncio.sleep(0.1)
+        assert (await service.create(sourceAmount="1"))[0] == 201

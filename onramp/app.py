@@ -142,7 +142,7 @@ def _services(
         tokens=Tokens(core.database, settings.jwt_secrets, settings.CHAIN_ID, core.clock),
         keys=Keeper(core.database, settings.ring, core.clock),
         deliveries=deliveries,
-        health=Health(_checks(core, runner, workers), core.clock),
+        health=Health(_checks(core, runner, workers), core.clock, cheap={"inventory"}),
         explorer=deployment(settings.CHAIN_ID).explorer,
         stopping=asyncio.Event(),
         policy=policy,

@@ -1,7 +1,7 @@
 """Is the service well? A line for each part, measured in the background so that a probe never waits for Stripe or a node."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +10,6 @@ from kit.logs import get_logger, redact
 
 log = get_logger(__name__)
 EVERY_SECONDS: Final = 5.0
-STARTING_SECONDS: Final = 1.0
-"""Between two rounds until the first that is ready: a start is not made longer by waiting for the next look."""
 LIMIT_SECONDS: Final = 4.0
 
 
@@ -36,9 +34,13 @@ Check = Callable[[], Awaitable[str]]
 class Health:
     """Asks every part every few seconds and remembers the answers."""
 
-    def __init__(self, checks: Mapping[str, tuple[Check, bool]], clock: Clock) -> None:
-        """`checks`: name -> (check, vital)."""
+    def __init__(
+        self, checks: Mapping[str, tuple[Check, bool]], clock: Clock, *, cheap: Collection[str] = frozenset()
+    ) -> None:
+        """`checks`: name -> (check, vital). `cheap`: those that may be asked again for a single probe."""
         self._checks = dict(checks)
+        self._cheap = frozenset(cheap)
+        self._again: asyncio.Task[None] | None = None
         self._clock = clock
         self._parts: dict[str, Part] = {}
         self._task: asyncio.Task[None] | None = None
@@ -49,9 +51,10 @@ class Health:
 
     async def stop(self) -> None:
         """Stop asking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._again) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def parts(self) -> list[Part]:
         """What is known, in the order of the checks; a part that has not answered yet is not ready."""
@@ -79,6 +82,22 @@ class Health:
             for name in self._checks:
                 group.create_task(self._ask(name))
 
+    async def look_again(self) -> None:
+        """Where nothing but cheap parts keeps the service from being ready, ask those now, once for all probes that wait.
+
+        So a service is ready as soon as it can sell, and not at the next round.
+        """
+        unwell = [part.name for part in self.parts() if part.vital and not part.ok]
+        if not unwell or not self._cheap.issuperset(unwell):
+            return
+        if self._again is None or self._again.done():
+            self._again = asyncio.create_task(self._ask_each(unwell), name="health-again")
+        await asyncio.shield(self._again)
+
+    async def _ask_each(self, names: Collection[str]) -> None:
+        for name in names:
+            await self._ask(name)
+
     async def _ask(self, name: str) -> None:
         check, vital = self._checks[name]
         try:
@@ -96,8 +115,6 @@ class Health:
         self._parts[name] = part
 
     async def _loop(self) -> None:
-        was_ready = False
         while True:
             await self.measure()
-            was_ready = was_ready or self.ready
-            await self._clock.sleep(EVERY_SECONDS if was_ready else STARTING_SECONDS)
+            await self._clock.sleep(EVERY_SECONDS)

@@ -54,12 +54,14 @@ async def health(request: web.Request) -> web.StreamResponse:
 
 async def ready(request: web.Request) -> web.StreamResponse:
     """200 or 503 with a line for each part."""
+    await request.app[SERVICES].health.look_again()
     is_ready = request.app[SERVICES].health.ready
     return reply(_readiness(request, "ready" if is_ready else "not_ready"), status=200 if is_ready else 503)
 
 
 async def api_health(request: web.Request) -> web.StreamResponse:
     """The same parts under one word."""
+    await request.app[SERVICES].health.look_again()
     word = request.app[SERVICES].health.word
     return reply(_readiness(request, word), status=503 if word == "unhealthy" else 200)
 

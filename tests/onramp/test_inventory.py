@@ -129,3 +129,26 @@ async def test_an_api_alone_is_ready_once_a_treasury_worker_runs_beside_it(
                 assert found == (503, ["inventory"])
                 await asyncio.sleep(0.1)
         assert (await service.create(sourceAmount="1"))[0] == 201
+
+
+async def test_ready_is_told_at_once_and_not_at_the_next_round(start: Start, chain: DevChain) -> None:
+    service = await start(MEZO_RPC_URLS=SecretStr(",".join(chain.rpc_urls)), CHAIN_AGREEMENT=2)
+    async with service.database.write() as connection:
+        await connection.execute(sa.delete(balances))
+    await part(service, NEVER)
+    async with asyncio.timeout(60):
+        while await statuses(service) != [503]:
+            await asyncio.sleep(0.1)
+    await report(service.database)
+    assert await statuses(service, 20) == [200]
+
+
+async def statuses(service: Service, probes: int = 1) -> list[int]:
+    """What /ready answers so many probes at once: each status once."""
+
+    async def ask() -> int:
+        async with service.http.get(f"{service.api}/ready") as answer:
+            unwell = [item["name"] for item in (await answer.json())["parts"] if not item["ok"]]
+            return int(answer.status) if unwell in ([], ["inventory"]) else 0
+
+    return sorted(set(await asyncio.gather(*(ask() for _ in range(probes)))))

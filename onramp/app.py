@@ -8,7 +8,7 @@ from aiohttp import web
 from chain.deployments import deployment
 from kit.group import Gather
 from kit.http.middleware import Furniture, HttpMetrics
-from kit.http.routes import GUARD, LIMITER, Route, add_routes
+from kit.http.routes import GUARD, LIMITER, ROUTE_TABLE, Route, add_routes
 from kit.worker import Runner
 from onramp import checks, governing, operating, values
 from onramp.api_keys import routes as key_routes
@@ -198,6 +198,7 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.A
             )
             limiter = make_limiter(core)
             _join(app, core, services, limiter)
+            operating.write_documents(app[ROUTE_TABLE])
             async with beside(core, runner, make_pulse(core, runner, serves=True)):
                 services.health.start()
                 live.start()

@@ -5,20 +5,25 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Sequence
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
+from kit.descriptors import raise_limit
+from kit.http.connection import Limits, Peer, Whence
+from kit.http.server import Runner, most_for
 from kit.logs import configure, get_logger
 from onramp.app import make_app
 from onramp.core import Core, StartError, open_core
+from onramp.limits.policy import Network, client_address, client_ip, is_within
 from onramp.operating import make_scraped
 from onramp.settings import Settings
 from onramp.starting import prepare, refuse_wrong_key
 from onramp.telemetry import make_errors
+from onramp.values import networks
 from onramp.workers import beside, make_pulse, make_workers
 from treasury.signers.protocol import SignerError
 
@@ -27,7 +32,8 @@ SHUTDOWN_SECONDS = 15.0
 
 
 def run_with_uvloop(work: Coroutine[Any, Any, None]) -> None:
-    """On uvloop where it is installed; it halves the cost of a request."""
+    """On uvloop where it is installed; it halves the cost of a request. As many files as the system allows may be open."""
+    raise_limit()
     try:
         import uvloop
     except ImportError:
@@ -66,16 +72,31 @@ def _not_of_strangers(record: logging.LogRecord) -> bool:
     return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
 
 
-async def start_app(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
-    """Start serving; the runner to clean up, and the port that was taken."""
+def _whence(trusted: Sequence[Network]) -> Whence:
+    """Count peers by address, IPv6 by /64. Trusted proxies are not counted, nor is this machine: a proxy on it carries everybody."""
+
+    def whence(peer: str) -> Peer:
+        address = client_ip(peer, (), ())
+        if address is not None and is_within(address, trusted):
+            return Peer(None, is_proxy=True)
+        return Peer(None if address is None or address.is_loopback else client_address(peer, (), ()))
+
+    return whence
+
+
+async def start_app(
+    app: web.Application, host: str, port: int, *, trusted: Sequence[Network] = (), limits: Limits | None = None
+) -> tuple[web.AppRunner, int]:
+    """Start serving; the runner to clean up, and the port that was taken. `trusted`: networks of proxies in front of the service."""
     logging.getLogger("aiohttp.server").addFilter(_not_of_strangers)
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=False, lingering_time=2.0
-    )
+    descriptors = raise_limit()
+    limits = limits or Limits(most=most_for(descriptors, Limits()))
+    runner = Runner(app, limits=limits, whence=_whence(trusted), shutdown_timeout=SHUTDOWN_SECONDS)
     try:
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port, backlog=1024).start()
+            # A burst is accepted in one step, before any of it can be refused: it has to fit into the descriptors kept for our own use.
+            await web.TCPSite(runner, host, port, backlog=max(16, min(1024, descriptors // 5))).start()
         except OSError as error:
             message = f"Cannot listen on {host}:{port}: {error.strerror or error}. Is another process there? Choose another PORT."
             raise StartError(message) from error
@@ -99,7 +120,12 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
     """Serve the API until told to stop."""
 
     async def serve() -> None:
-        runner, port = await start_app(make_app(settings, workers=workers), settings.HOST, settings.PORT)
+        runner, port = await start_app(
+            make_app(settings, workers=workers),
+            settings.HOST,
+            settings.PORT,
+            trusted=networks(settings.TRUSTED_PROXIES),
+        )
         spare_the_collector()
         log.info("serving", host=settings.HOST, port=port, workers=sorted(workers))
         try:
@@ -133,7 +159,8 @@ async def scraped(settings: Settings, registry: CollectorRegistry) -> AsyncItera
     if not settings.METRICS_PORT:
         yield
         return
-    runner, _ = await start_app(make_scraped(settings, registry), settings.HOST, settings.METRICS_PORT)
+    app, trusted = make_scraped(settings, registry), networks(settings.TRUSTED_PROXIES)
+    runner, _ = await start_app(app, settings.HOST, settings.METRICS_PORT, trusted=trusted)
     try:
         yield
     finally:

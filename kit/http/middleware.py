@@ -146,8 +146,8 @@ class Furniture:
     async def on_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """Set the headers that every answer carries; a handler's own value wins. Connected to `on_response_prepare`."""
         headers = response.headers
-        # aiohttp itself answers an Expect header that it does not know, before `serve`.
-        headers["X-Request-Id"] = request.get(REQUEST_ID) or self._ids.new("req_")
+        # What is refused before `serve`, such as an unknown Expect header, has an id already.
+        headers["X-Request-Id"] = request.get(REQUEST_ID) or headers.get("X-Request-Id") or self._ids.new("req_")
         for name, value in self._headers:
             headers.setdefault(name, value)
         left = request.get(LIMIT_HEADERS)

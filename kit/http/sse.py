@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from kit.http.connection import Connection
+
 HEARTBEAT_SECONDS = 15.0
 
 
@@ -23,6 +25,8 @@ async def stream(
         }
     )
     await response.prepare(request)
+    if isinstance(request.protocol, Connection):
+        request.protocol.is_stream = True
     # No blank line behind it: some clients take a block without data for an event.
     await response.write(b"retry: 2000\n")
     stop = asyncio.ensure_future(stopping.wait())

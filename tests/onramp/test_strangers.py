@@ -27,9 +27,9 @@ ASKED: tuple[tuple[bytes, tuple[bytes, ...], bytes, int], ...] = (
     (b"GET /api/v1/onramp/quotes?sourceAmount=1%00&sourceCurrency=usd", (), b"", 422),
     (NONCE, (JSON,), b'{"address": "\\u0000"}', 400),
     (b"POST /api/v1/onramp/sessions", (JSON,), ORDER[:-1] + b', "email": "ada@b.example\\r\\n.cc"}', 422),
-    (NONCE, (JSON, b"Content-Encoding: gzip"), b"{}", 400),
+    (NONCE, (JSON, b"Content-Encoding: gzip"), b"{}", 415),
     (b"NO HTTP AT ALL", (), b"", 400),
-    (b"GET /health", (b"X-Long: " + b"a" * 9000,), b"", 400),
+    (b"GET /health", (b"X-Long: " + b"a" * 9000,), b"", 431),
 )  # fmt: skip
 
 

@@ -76,11 +76,13 @@ def screen(core: Core) -> None:
 
 
 async def _bring_up_to_date(core: Core) -> None:
-    """The database answers and fits this version, or nothing starts. Raises StartError."""
+    """Make sure that the database answers and that this version can use it. Raises StartError."""
     try:
-        fits = await migrations.ready(core.database, is_production=core.settings.is_production)
+        schema = await migrations.ensure(core.database, is_production=core.settings.is_production)
+    except migrations.MigrationError as error:
+        raise StartError(f"{error} Nothing was started.") from error
     except DATABASE_ERRORS as error:
         message = f"The database cannot be used: {reason_of(error)}. Nothing was started. Is DATABASE_URL right?"
         raise StartError(message) from error
-    if not fits:
-        raise StartError(migrations.BEHIND)
+    if schema.found != schema.wanted:
+        log.info("start.newer_database", detail=str(schema))

@@ -156,6 +156,19 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database that nothing has migrated yet; the SQLite file does not even exist."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path}/empty.db"
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    name = "e" + secrets.token_hex(8)
+    asyncio.run(_execute(server, f'CREATE DATABASE "{name}"'))
+    yield _named(server, name)
+    asyncio.run(_execute(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
 @pytest.fixture(scope="module")
 def module_chain() -> Iterator[DevChain]:
     """A real EVM node behind three operators, for one module alone."""

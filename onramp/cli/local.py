@@ -18,8 +18,8 @@ def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = 
     async def inner() -> Result:
         database = connect(loaded.DATABASE_URL.get_secret_value())
         try:
-            if not as_it_is and not await migrations.ready(database, is_production=loaded.is_production):
-                raise Refused(f"onramp: {migrations.BEHIND}")
+            if not as_it_is:
+                await migrations.ensure(database, is_production=loaded.is_production)
             return await work(database)
         finally:
             await database.close()
@@ -28,6 +28,8 @@ def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = 
         return run(inner())
     except BrokenPipeError:
         raise  # of our own output, as under `head`: the database is well
+    except migrations.MigrationError as error:
+        raise Refused(f"onramp: {error}") from error
     except DATABASE_ERRORS as error:
         raise Refused(f"onramp: the database cannot be used: {reason_of(error)}. Is DATABASE_URL right?") from error
 

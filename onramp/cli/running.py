@@ -16,10 +16,11 @@ from onramp.cli.output import Refused, print_json, print_table, run, settings, s
 def _starting() -> Iterator[None]:
     """A start that is refused says why in its own words."""
     from onramp.core import StartError
+    from onramp.migrations import MigrationError
 
     try:
         yield
-    except StartError as error:
+    except (StartError, MigrationError) as error:
         raise Refused(f"onramp: {error}") from error
 
 
@@ -63,16 +64,19 @@ def work(
 
 
 def migrate() -> None:
-    """Bring the database to the newest revision; does nothing where it is there already.
+    """Bring the database to the newest revision. Does nothing where it is there already, or newer and usable by this version.
 
     Example: [bold]onramp migrate[/bold]
     """
     from onramp import migrations
 
     before, after = with_database(migrations.upgrade, as_it_is=True)
-    typer.echo(
-        f"The database is at {after}." if before == after else f"The database went from {before or 'empty'} to {after}."
-    )
+    if before != after:
+        typer.echo(f"The database went from {before or 'empty'} to {after}.")
+    elif after == (wanted := migrations.newest()):
+        typer.echo(f"The database is at {after}.")
+    else:
+        typer.echo(f"The database is at {after}, newer than this version's {wanted}, which can use it. Nothing to do.")
 
 
 def doctor(*, as_json: Json = False) -> None:

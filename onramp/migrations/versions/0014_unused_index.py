@@ -6,6 +6,7 @@ revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None
+COMPATIBLE_SINCE = "0014"
 
 
 def upgrade() -> None:

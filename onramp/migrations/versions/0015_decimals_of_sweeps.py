@@ -7,6 +7,7 @@ revision = "0015"
 down_revision = "0014"
 branch_labels = None
 depends_on = None
+COMPATIBLE_SINCE = "0015"
 
 
 def upgrade() -> None:

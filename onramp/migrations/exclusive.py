@@ -1,0 +1,98 @@
+"""One migration at a time, and each all or nothing: one transaction that excludes every other migration, on both databases."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.database import Database
+
+LOCK_ID: Final = 0x6F6E72616D70
+"""The advisory lock on Postgres: the letters of `onramp`."""
+WAIT_SECONDS: Final = 60.0
+"""How long a migration waits for another one to end."""
+TABLE_WAIT_SECONDS: Final = 5.0
+"""How long it waits for a table that is in use. All other users of the table queue behind it meanwhile, so it is short."""
+_POLL_MS: Final = 500
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+"""https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+
+class MigrationError(Exception):
+    """The database was not migrated, or does not fit this version. The text says what was kept and what to do next."""
+
+
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Whether Postgres gave up waiting for a lock."""
+    return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+@asynccontextmanager
+async def exclusive(database: Database, *, seconds: float = WAIT_SECONDS) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction that excludes every other migration of this database; it is rolled back when the block raises.
+
+    Raises MigrationError where another process holds the lock for longer than `seconds`.
+    """
+    async with database.engine.connect() as connection:
+        begin = _sqlite if database.dialect == "sqlite" else _postgres
+        async with begin(connection, seconds):
+            yield connection
+
+
+def _busy(seconds: float) -> MigrationError:
+    return MigrationError(
+        f"Another process has been migrating or locking the database for {seconds:.0f} s. Nothing was changed: "
+        "wait until it has ended, then try again."
+    )
+
+
+@asynccontextmanager
+async def _postgres(connection: AsyncConnection, seconds: float) -> AsyncIterator[None]:
+    async with connection.begin():
+        await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(sa.text(f"SET LOCAL lock_timeout = {max(1, int(seconds * 1000))}"))
+        try:
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK_ID)))
+        except DBAPIError as error:
+            if is_lock_timeout(error):
+                raise _busy(seconds) from error
+            raise
+        await connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(TABLE_WAIT_SECONDS * 1000)}"))
+        yield
+
+
+@asynccontextmanager
+async def _sqlite(connection: AsyncConnection, seconds: float) -> AsyncIterator[None]:
+    """Begin with the write lock, which covers schema changes, too: https://www.sqlite.org/lang_transaction.html."""
+    usual = (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one()
+    # SQLite waits inside its driver's thread, where no cancellation reaches it: many short waits instead of a long one.
+    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {_POLL_MS}")
+    await connection.rollback()
+    await connection.execution_options(onramp_writes=True)
+    try:
+        await _begin(connection, seconds)
+        yield
+        await connection.commit()
+    finally:
+        await connection.rollback()
+        await connection.execution_options(onramp_writes=False)
+        await connection.exec_driver_sql(f"PRAGMA busy_timeout = {usual}")
+
+
+async def _begin(connection: AsyncConnection, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            await connection.begin()
+        except OperationalError as error:
+            await connection.rollback()
+            if "is locked" not in str(error.orig):
+                raise
+            if time.monotonic() >= until:
+                raise _busy(seconds) from error
+        else:
+            return

@@ -23,6 +23,7 @@ USER 10001:10001
 ENV PATH=/opt/onramp/bin:$PATH PYTHONPATH=/srv/onramp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     ENVIRONMENT=production HOST=0.0.0.0 PORT=3001
 EXPOSE 3001
+# Asks where HOST says: a container that listens at one IPv6 address alone is well, too.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/health\", timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as u; h = os.environ['HOST'].split(',')[0].strip(' []'); h = '127.0.0.1' if h in ('0.0.0.0', '::') else h; u.urlopen('http://' + (f'[{h}]' if ':' in h else h) + ':' + os.environ['PORT'] + '/health', timeout=4)"]
 CMD ["onramp", "serve"]

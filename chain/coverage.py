@@ -37,9 +37,11 @@ class Window:
         self._too_large: int | None = None
         self._costly = False
         self._worked = 0
+        self._before_doubt: tuple[int, int | None] | None = None
 
     def worked(self, asked: int) -> None:
         """So many blocks were answered. Fewer than the window says nothing of a larger one."""
+        self._before_doubt = None
         if asked < self.blocks:
             return
         larger = min(2 * self.blocks, LARGEST_WINDOW)
@@ -61,6 +63,18 @@ class Window:
         self.blocks = max(min(asked, self.blocks) // 2, 1)
         if most_logs:
             self.most_logs = min(most_logs, self.most_logs)
+
+    def doubted(self, asked: int) -> None:
+        """So many blocks were answered with an error in words we do not know: the range may have been too large."""
+        if self._before_doubt is None:
+            self._before_doubt = (self.blocks, self._too_large)
+        self.refused(asked)
+
+    def cleared(self) -> None:
+        """A single block met the same error, so the range was not the reason: ask for as many as before."""
+        if self._before_doubt is not None:
+            self.blocks, self._too_large = self._before_doubt
+            self._before_doubt = None
 
     def slow(self, asked: int) -> None:
         """So many blocks took too long."""

@@ -96,6 +96,10 @@ class RateLimited(NodeError):
     retry_after: float | None = None
 
 
+class LimitExceeded(RateLimited):
+    """-32005 in words that do not say which limit: of requests, or, for eth_getLogs, of blocks (EIP-1474)."""
+
+
 class NodeTimeout(NodeError):
     """No answer within the deadline: what was asked may or may not have been done."""
 
@@ -132,6 +136,10 @@ class Unknown(NodeError):
     kind = "unknown"
 
 
+class MethodMissing(Unknown):
+    """The node, or a gateway's list of allowed methods, does not know the method."""
+
+
 class NoAgreement(ChainError):
     """Too few operators said the same, or not more than said otherwise; nothing may be concluded.
 
@@ -153,7 +161,12 @@ class NotEnoughOperators(NoAgreement):
     """Fewer operators are configured than must agree: no money can move whatever they say."""
 
 
-_METHOD_NOT_FOUND = -32601
+_METHOD_MISSING = {-32601, -32004}
+"""JSON-RPC's "method not found"; EIP-1474's "method not supported"."""
+_METHOD_WORDS = re.compile(
+    r"method (?:\S+ )?(?:is |was )?(?:not (?:found|supported|available|allowed|whitelisted|enabled)|disabled|does not exist)"
+    r"|(?:unsupported|unknown|disabled) method|does not exist/is not available"
+)
 _REVERTED = 3
 
 _NONCE_GOT = re.compile(r"invalid nonce; got (\d+), expected (\d+)")
@@ -194,7 +207,8 @@ WORDS: Final[tuple[tuple[type[NodeError], tuple[str, ...]], ...]] = (
         (
             *("blocks distance", r"more than \d+ results", "block range", r"range (?:is )?too (?:large|wide)"),
             *("max results", "log response size", r"ranges? over \d+", r"limited to (?:a )?[\d,]+ (?:block )?range"),
-            "exceed max (?:addresses|topics)",
+            *("exceed max (?:addresses|topics)", r"too many blocks", r"range \d+ exceeds", "maximum rpc range"),
+            *(r"limited to (?:a |\d)?[\d,]* ?blocks? range", r"exceeds? (?:the )?(?:max(?:imum)? )?(?:block )?range"),
         ),
     ),
     (
@@ -227,8 +241,8 @@ _TABLE: Final = tuple((kind, re.compile("|".join(texts))) for kind, texts in WOR
 def classify(code: int | None, message: str) -> type[NodeError]:
     """The kind of error behind a node's JSON-RPC `code` and `message`; `Unknown` where nothing is certain."""
     text = message.lower()
-    if code == _METHOD_NOT_FOUND:
-        return Unknown
+    if code in _METHOD_MISSING or _METHOD_WORDS.search(text):
+        return MethodMissing
     if code == _REVERTED or "execution reverted" in text:
         return CallReverted
     for pattern, got_first in ((_NONCE_GOT, True), (_SEQUENCE, False)):
@@ -241,5 +255,5 @@ def classify(code: int | None, message: str) -> type[NodeError]:
         if pattern.search(text):
             return kind
     # EIP-1474: -32005 is "limit exceeded"; 429 is what gateways put where a code belongs.
-    by_code: dict[int | None, type[NodeError]] = {-32005: RateLimited, 429: RateLimited, -32029: RateLimited}
+    by_code: dict[int | None, type[NodeError]] = {-32005: LimitExceeded, 429: RateLimited, -32029: RateLimited}
     return by_code.get(code, Unknown)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chain.errors import Malformed, NodeError, NodeTimeout, Pruned, RangeTooLarge
+from chain.errors import LimitExceeded, Malformed, MethodMissing, NodeError, NodeTimeout, Pruned, RangeTooLarge, Unknown
 from chain.node import Node
 from chain.types import quantity
 
@@ -116,6 +116,14 @@ async def _asked(
         if size == 1:
             raise
         return None
+    except (Unknown, LimitExceeded) as error:
+        # Nodes and gateways have as many words for a range limit as there are of them: any error to several blocks may be one.
+        if size > 1 and not isinstance(error, MethodMissing):
+            node.window.doubted(size)
+            return None
+        node.window.cleared()
+        node.rest.judge(error)
+        raise
     except NodeTimeout as error:
         node.window.slow(size)
         # Said by the node itself it is an answer; silence would cost a whole deadline again.

@@ -16,7 +16,16 @@ from chain.batch import BatchSize
 from chain.budget import UNLIMITED, Budget, Plan
 from chain.coverage import Retention, Window
 from chain.dissent import Dissent
-from chain.errors import BatchRefused, Malformed, NodeError, NodeTimeout, OutOfBudget, RateLimited, WrongChain
+from chain.errors import (
+    BatchRefused,
+    LimitExceeded,
+    Malformed,
+    NodeError,
+    NodeTimeout,
+    OutOfBudget,
+    RateLimited,
+    WrongChain,
+)
 from chain.latency import Latency
 from chain.metrics import ChainMetrics
 from chain.nodes import NodeConfig
@@ -201,7 +210,9 @@ class Node:
         except NodeError as error:
             outcome = error.kind
             self.errors[error.kind] += 1
-            self.rest.judge(error)
+            # Of eth_getLogs it may be the range that is too large: the reader asks for less, and judges then.
+            if not (isinstance(error, LimitExceeded) and method == "eth_getLogs"):
+                self.rest.judge(error)
             raise
         finally:
             seconds = self._clock.monotonic() - began

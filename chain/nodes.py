@@ -86,14 +86,39 @@ def parse_nodes(mezo_urls: str, spectrum_urls: str = "") -> list[NodeConfig]:
     return found
 
 
+_LISTS = ("MEZO_RPC_URLS", "SPECTRUM_RPC_URLS")
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
+
+
 def read_nodes(path: Path) -> list[NodeConfig]:
-    """The node list of a file: lines `MEZO_RPC_URLS=...` and `SPECTRUM_RPC_URLS=...`. Raises OSError, ValueError without a URL in it."""
-    lists = {"MEZO_RPC_URLS": "", "SPECTRUM_RPC_URLS": ""}
-    for line in path.read_text().splitlines():
-        name, _, value = line.strip().partition("=")
+    """Return the nodes of a file with lines `MEZO_RPC_URLS=...` and `SPECTRUM_RPC_URLS=...`, each at most once.
+
+    Blank lines, comments (`#`), a byte order mark, `export`, and white space and quotes around a value mean nothing. Any other line
+    refuses the file, since what it meant would be lost. Raises OSError, or ValueError that names the line and shows none of it.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = "the file of nodes is not UTF-8 text"
+        raise ValueError(message) from error
+    lists: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = line.strip()
+        if not content or content.startswith("#"):
+            continue
+        found = _LINE.fullmatch(content)
+        name = found[1] if found else None
+        if found is None or name not in _LISTS:
+            message = f"line {number} of the file of nodes is neither {' nor '.join(f'{one}=...' for one in _LISTS)}, blank or a comment"
+            raise ValueError(message)
         if name in lists:
-            lists[name] = value.strip()
-    nodes = parse_nodes(lists["MEZO_RPC_URLS"], lists["SPECTRUM_RPC_URLS"])
+            message = f"line {number} of the file of nodes names {name} a second time; one line holds the whole list"
+            raise ValueError(message)
+        value = found[2].strip()
+        if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]:
+            value = value[1:-1].strip()
+        lists[name] = value
+    nodes = parse_nodes(lists.get("MEZO_RPC_URLS", ""), lists.get("SPECTRUM_RPC_URLS", ""))
     if not nodes:
         message = "the file of nodes names none"
         raise ValueError(message)

@@ -12,7 +12,7 @@ from typing import Any
 from chain.agreement import GRACE
 from chain.batch import Gathering
 from chain.erc20 import TRANSFER_TOPIC, encode_balance_of, topic_of
-from chain.errors import NoAgreement, NodeError
+from chain.errors import MethodMissing, NoAgreement, NodeError
 from chain.logs import read_logs
 from chain.pool import Pool
 from chain.types import ZERO_ADDRESS, Address, BlockRef, data_bytes, hash32, quantity, to_checksum, to_hex
@@ -141,24 +141,37 @@ async def fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
     # mezod's gas price is never under the floor that its mempool demands.
     agreed, tips, prices = await asyncio.gather(
         pool.agree("eth_getBlockByNumber", [at, False], key=base_of, via=via),
-        _said(pool, "eth_maxPriorityFeePerGas", [], via),
-        _said(pool, "eth_gasPrice", [], via),
+        _said(pool, "eth_maxPriorityFeePerGas", [], via, may_lack=True),
+        _said(pool, "eth_gasPrice", [], via, may_lack=True),
     )
-    tip, price = statistics.median_low(tips), statistics.median_low(prices)
-    max_fee = min(max(2 * base_of(agreed.value) + tip, price), ceiling)
+    base = base_of(agreed.value)
+    # A gateway may allow one of the two methods, or neither: a gas price is base fee and tip together, and a tip of zero is
+    # enough while blocks are not full.
+    price = statistics.median_low(prices) if prices else 0
+    tip = statistics.median_low(tips) if tips else max(price - base, 0)
+    max_fee = min(max(2 * base + tip, price), ceiling)
     return Fees(max_fee, min(tip, max_fee))
 
 
-async def _said(pool: Pool, method: str, params: list[Any], via: Gathering | None = None) -> list[int]:
-    """The number that each node says in time, of those that say one. Raises NoAgreement where none does."""
+async def _said(
+    pool: Pool, method: str, params: list[Any], via: Gathering | None = None, *, may_lack: bool = False
+) -> list[int]:
+    """Return the number that each node answers in time. Raises NoAgreement where none does.
+
+    With `may_lack` the result is empty where nobody answers a number and somebody does not know the method, as a gateway's
+    list of allowed methods may leave it out.
+    """
     said: list[int] = []
+    is_lacking = False
     for answer in await pool.everywhere(method, params, via=via, patience=GRACE):
+        if answer.error is not None:
+            is_lacking |= isinstance(answer.error, MethodMissing)
+            continue
         try:
-            if answer.error is None:
-                said.append(quantity(answer.result))
+            said.append(quantity(answer.result))
         except ValueError:
             continue
-    if not said:
+    if not said and not (may_lack and is_lacking):
         raise NoAgreement("silence", detail=f"{method}: no node answered.")
     return said
 

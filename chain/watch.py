@@ -46,7 +46,8 @@ class ChainWatch:
         self._metrics = metrics
         self._token = token
         self._wallet = wallet
-        self._read_at: float | None = None
+        self._read_state: tuple[int, int, int] | None = None
+        self._unreadable: str | None = None
         self._since_lockdown = LOCKDOWN_EVERY
         self._task: asyncio.Task[None] | None = None
 
@@ -126,14 +127,23 @@ class ChainWatch:
         if self._file is None:
             return
         try:
-            changed = self._file.stat().st_mtime
-            if changed == self._read_at:
+            # Size and inode as well: two versions may be written within one tick of the file system's clock.
+            stat = self._file.stat()
+            state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if state == self._read_state:
                 return
+            self._read_state, first = state, self._read_state is None
             nodes = read_nodes(self._file)
         except (OSError, ValueError) as error:
-            log.error("chain.nodes_file_not_read", kind=type(error).__name__)
+            said = str(error) if isinstance(error, ValueError) else error.strerror or type(error).__name__
+            if said != self._unreadable:
+                log.error("chain.nodes_file_not_read", reason=said, kept=[node.name for node in self._pool.nodes])
+            self._unreadable = said
             return
-        first, self._read_at = self._read_at is None, changed
+        self._unreadable = None
         self._pool.reload(nodes)
+        operators = len({node.operator for node in nodes})
         if not first:
             log.info("chain.nodes_reloaded", nodes=[node.name for node in nodes])
+        if operators < self._pool.agreement:
+            log.error("chain.nodes_too_few", operators=operators, must_agree=self._pool.agreement)

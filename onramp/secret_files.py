@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from onramp import environment
+
 SUFFIX: Final = "_FILE"
 LARGEST: Final = 64 * 1024
 """Bytes; a device or a log file named by mistake is not read to its end."""
@@ -15,13 +17,14 @@ def read(names: Iterable[str], variables: Mapping[str, str | None]) -> tuple[dic
     problems: list[str] = []
     for name in names:
         path = variables.get(name + SUFFIX)
-        if not path:
+        if not path or not environment.cleaned(path):
             continue
         if variables.get(name):
             problems.append(f"{name} and {name}{SUFFIX} are both set; keep one of them")
             continue
         try:
-            values[name] = _text(Path(path))
+            text = _text(Path(environment.cleaned(path)))
+            values[name] = text if name in environment.VERBATIM else environment.cleaned(text)
         except ValueError as error:
             problems.append(f"{name}{SUFFIX}: {error}")
     return values, problems

@@ -18,6 +18,7 @@ from kit.http.server import Runner, most_for
 from kit.logs import configure, get_logger
 from onramp.app import make_app
 from onramp.core import Core, StartError, open_core
+from onramp.listening import listen
 from onramp.limits.policy import Network, client_address, client_ip, is_within
 from onramp.operating import make_scraped
 from onramp.settings import Settings
@@ -87,23 +88,22 @@ def _whence(trusted: Sequence[Network]) -> Whence:
 async def start_app(
     app: web.Application, host: str, port: int, *, trusted: Sequence[Network] = (), limits: Limits | None = None
 ) -> tuple[web.AppRunner, int]:
-    """Start serving; the runner to clean up, and the port that was taken. `trusted`: networks of proxies in front of the service."""
+    """Start serving at each name and address of `host`, comma-separated; return the runner to clean up, and the port that was taken.
+
+    `trusted`: networks of proxies in front of the service.
+    """
     logging.getLogger("aiohttp.server").addFilter(_not_of_strangers)
     descriptors = raise_limit()
     limits = limits or Limits(most=most_for(descriptors, Limits()))
     runner = Runner(app, limits=limits, whence=_whence(trusted), shutdown_timeout=SHUTDOWN_SECONDS)
     try:
         await runner.setup()
-        try:
-            # A burst is accepted in one step, before any of it can be refused: it has to fit into the descriptors kept for our own use.
-            await web.TCPSite(runner, host, port, backlog=max(16, min(1024, descriptors // 5))).start()
-        except OSError as error:
-            message = f"Cannot listen on {host}:{port}: {error.strerror or error}. Is another process there? Choose another PORT."
-            raise StartError(message) from error
+        # A burst is accepted in one step, before any of it can be refused: it has to fit into the descriptors kept for our own use.
+        port = await listen(runner, host.split(","), port, backlog=max(16, min(1024, descriptors // 5)))
     except BaseException:
         await runner.cleanup()
         raise
-    return runner, int(runner.addresses[0][1])
+    return runner, port
 
 
 def spare_the_collector() -> None:

@@ -12,7 +12,7 @@ from chain.settings import ChainSettings
 from kit.keyring import DEVELOPMENT, KeyRing, parse_key
 from kit.money import parse_units
 from kit.plain import plain
-from onramp import secret_files, values
+from onramp import environment, secret_files, values
 from onramp.consistency import problems_of
 from treasury.settings import TreasurySettings
 
@@ -23,7 +23,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=True, hide_input_in_errors=True)
 
     ENVIRONMENT: Literal["development", "production"] = "development"
-    HOST: values.Host = "127.0.0.1"
+    HOST: values.Hosts = "127.0.0.1"
     PORT: int = Field(default=3001, ge=0, le=65535)
     DATABASE_URL: values.DatabaseUrl = SecretStr("sqlite+aiosqlite:///onramp.db")
     DATABASE_REPLICA_URL: values.ReplicaUrl = SecretStr("")
@@ -118,6 +118,18 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
         return not self.is_production if self.CHECKOUT_PAGE is None else self.CHECKOUT_PAGE
 
     @property
+    def hosts(self) -> list[str]:
+        """The names and addresses that the API listens at."""
+        return values.split(self.HOST)
+
+    @property
+    def local_url(self) -> str:
+        """The URL under which a program on this machine reaches the API."""
+        host = self.hosts[0]
+        host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not listened at
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.PORT}"
+
+    @property
     def origins(self) -> list[str]:
         """Of the dApp; `*`, any, in development alone."""
         return values.split(self.ALLOWED_ORIGINS)
@@ -161,9 +173,14 @@ def load_to_run() -> Settings:
 
 
 def _load(overrides: dict[str, Any], *, to_run: bool) -> Settings:
-    names = [name for name in secret_names() if name not in overrides]
-    files, problems = secret_files.read(names, EnvSettingsSource(Settings).env_vars)
-    given = dict[str, Any](files, **overrides)
+    variables = EnvSettingsSource(Settings).env_vars
+    unset = [name for name in Settings.model_fields if name not in overrides]
+    texts, problems = environment.read(unset, variables)
+    files, unreadable = secret_files.read([name for name in secret_names() if name in unset], variables)
+    problems += unreadable
+    # An empty value of a variable whose default is "not set" says just that: compose files write `${NAME:-}`.
+    empty = {name: None for name, text in texts.items() if not text and Settings.model_fields[name].default is None}
+    given = dict[str, Any](texts | files | empty, **overrides)
     wrong: set[str] = set()
     try:
         settings = Settings(**given)

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, SecretStr
+from yarl import URL
 
 from chain.types import ZERO_ADDRESS, to_checksum
 from kit.database import normalise_url
@@ -70,6 +71,8 @@ def _database(text: str) -> str:
     except Exception as error:
         message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
         raise ValueError(message) from error
+    is_odd = url.get_backend_name() != "sqlite" and re.search(r"[\s,]|[^\x20-\x7e]", url.database or "")
+    _require(not is_odd, "ends in a database name with white space or a comma; write it as %20 or %2C if it is meant")
     is_missing = url.drivername.startswith("sqlite") and not Path(url.database or "").absolute().parent.is_dir()
     _require(not is_missing, "names a SQLite file in a folder that does not exist")
     return text
@@ -119,9 +122,27 @@ def _networks(text: str) -> str:
 
 
 def _origins(text: str) -> str:
-    are = all(item == "*" or (_is_http(item) and re.fullmatch(r"https?://[^/?#@]+", item)) for item in split(text))
-    _require(are, "takes exact origins such as https://app.example, without a path")
-    return text
+    return ",".join(dict.fromkeys(item if item == "*" else _origin(item) for item in split(text)))
+
+
+def _origin(text: str) -> str:
+    """Return an origin exactly as browsers send it: small letters, punycode, no default port, no slash at the end.
+
+    https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
+    """
+    message = "takes exact origins such as https://app.example, without a path and without * in a name"
+    parts = _url(text)
+    _require(
+        parts and parts.scheme in {"http", "https"} and re.fullmatch(r"[a-zA-Z]+://[^/?#@*\\]+/?", text), message
+    )
+    try:
+        url = URL(text).origin()
+        host = url.raw_host or ""
+    except ValueError as error:
+        raise ValueError(message) from error
+    _require(":" in host or re.fullmatch(r"[a-z0-9._-]+", host), message)
+    port = "" if url.port == {"http": 80, "https": 443}[url.scheme] else f":{url.port}"
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
 def _dsn(text: str) -> str:
@@ -164,7 +185,21 @@ def _hidden(check: Callable[[str], str]) -> AfterValidator:
     )
 
 
-_host = _matches(r"[\w.:%-]+", "takes a name or an address to listen at; 0.0.0.0 listens everywhere")
+def _hosts(text: str) -> str:
+    hosts = list(dict.fromkeys(re.sub(r"^\[(.*)\]$", r"\1", item) for item in split(text)))
+    are = hosts and all(re.fullmatch(r"[\w.-]+", item) or _is_ipv6(item) for item in hosts)
+    _require(are, "takes names or addresses to listen at, comma-separated; :: listens everywhere, 0.0.0.0 on IPv4 alone")
+    return ",".join(hosts)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 _secret_key = _matches(r"[sr]k_[!-~]+", "takes Stripe's secret key, which begins with sk_ or rk_")
 _publishable_key = _matches(
     r"pk_[!-~]+", "takes Stripe's publishable key, which begins with pk_: everybody is shown it"
@@ -178,7 +213,7 @@ _printed = _matches(
 )
 _token = _matches(r"[ -~]+", "takes ASCII characters alone: it travels in a header")
 
-Host = Annotated[str, AfterValidator(_host)]
+Hosts = Annotated[str, AfterValidator(_hosts)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(lambda value: SecretStr(_database(value.get_secret_value())))]
 ReplicaUrl = Annotated[SecretStr, _hidden(_database)]
 RedisUrl = Annotated[SecretStr, _hidden(_redis)]

@@ -27,7 +27,16 @@ _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 _METHODS = "GET, POST, DELETE, OPTIONS"
-_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-OTP, X-Request-Id"
+_HEADERS = ", ".join(
+    (
+        *("Accept", "Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Pragma"),
+        *("X-OTP", "X-Request-Id", "X-Requested-With"),
+        # What tracing libraries add to each request of a page: W3C Trace Context, Sentry, Datadog, B3.
+        *("baggage", "sentry-trace", "traceparent", "tracestate", "b3"),
+        *("x-b3-flags", "x-b3-parentspanid", "x-b3-sampled", "x-b3-spanid", "x-b3-traceid"),
+        *("x-datadog-origin", "x-datadog-parent-id", "x-datadog-sampling-priority", "x-datadog-trace-id"),
+    )
+)
 
 
 class HttpMetrics:

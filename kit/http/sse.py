@@ -20,7 +20,8 @@ async def stream(
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream; charset=utf-8",
-            "Cache-Control": "no-store",
+            # A proxy that compresses would keep events back until its buffer is full.
+            "Cache-Control": "no-store, no-transform",
             "X-Accel-Buffering": "no",
         }
     )

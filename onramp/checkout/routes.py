@@ -74,7 +74,7 @@ async def page(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     # `<` is escaped so that no value can end the element it stands in.
     config = orjson.dumps(_config(services.settings, services.rules.token)).decode().replace("<", "\\u003c")
-    text = (STATIC / "index.html").read_text().replace("__CHECKOUT_CONFIG__", config)
+    text = (STATIC / "index.html").read_text(encoding="utf-8").replace("__CHECKOUT_CONFIG__", config)
     headers = {
         "Content-Security-Policy": _policy(services.settings),
         "Cross-Origin-Opener-Policy": "same-origin-allow-popups",

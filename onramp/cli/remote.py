@@ -14,7 +14,7 @@ SECONDS = 30.0
 
 def api_base(loaded: "Settings") -> str:
     """Where the service is, as the environment says."""
-    return (loaded.ONRAMP_API_URL or f"http://{loaded.HOST}:{loaded.PORT}").rstrip("/")
+    return (loaded.ONRAMP_API_URL or loaded.local_url).rstrip("/")
 
 
 def call(

@@ -10,7 +10,7 @@ from chain.pool import Pool
 from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import service, waiting
+from onramp.deliveries import cursor, service, waiting
 from onramp.deliveries.matcher import SWEEP_SHARE, Matcher
 from onramp.deliveries.proving import BATCH, DeliveryMetrics, Prover, block_hash
 from onramp.deliveries.reading import OVERLAP, BlockReader
@@ -101,7 +101,16 @@ class DeliveriesWorker:
             self._rechecked_head = head
 
     async def _read(self, head: int) -> None:
-        self._metrics.unread.set(head - await self._blocks.read(head))
+        try:
+            read_to = await self._blocks.read(head)
+        except ChainError:
+            # The blocks that could not be read are missing all the same, and the metric has to say so.
+            async with self._database.read() as connection:
+                known = await cursor.read_to(connection, self._rules.chain_id)
+            if known is not None:
+                self._metrics.unread.set(max(head - known, 0))
+            raise
+        self._metrics.unread.set(head - read_to)
         self._read_head = head
 
     async def _match(self) -> None:

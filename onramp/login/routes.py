@@ -33,7 +33,7 @@ def origin_of(given: str | None, settings: Settings) -> str:
         return exact[0]
     if settings.is_production:
         raise Problem(503, "login_unavailable", "Wallets cannot log in here: ALLOWED_ORIGINS names no site.")
-    return f"http://{settings.HOST}:{settings.PORT}"
+    return settings.local_url
 
 
 async def nonce(request: web.Request) -> web.StreamResponse:

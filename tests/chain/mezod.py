@@ -32,6 +32,8 @@ class Mezod:
     """Says nothing of what is beyond `most_logs`, as some gateways do."""
     asked: list[tuple[int, int]] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
+    range_error: tuple[int, str] | None = None
+    """Code and words in which it refuses a range; None: mezod's own."""
 
     def results(self) -> dict[str, Any]:
         """What a scripted node needs."""
@@ -46,7 +48,8 @@ class Mezod:
         """eth_getLogs."""
         self.asked.append((start, end))
         if end - start + 1 > self.most_blocks:
-            raise Refusal(-32000, f"maximum [from, to] blocks distance: {self.most_blocks}")
+            code, words = self.range_error or (-32000, f"maximum [from, to] blocks distance: {self.most_blocks}")
+            raise Refusal(code, words)
         if max(start, 1) < self.holds_from or end > self.head:
             return []
         found = [transfer(block) for block in sorted(self.paid) if start <= block <= end]

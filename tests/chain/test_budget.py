@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
@@ -194,9 +195,17 @@ async def test_another_list_of_nodes_is_taken_and_what_was_known_is_kept(
     await pool.refresh()
     assert set(pool.heads()) == {"a.test", "c.test"}
     file.write_text("nothing here\n")
-    os.utime(file, (later + 5, later + 5))
-    await watch.look()
+    with structlog.testing.capture_logs() as told:
+        for _ in range(3):
+            await watch.look()
     assert len(pool.nodes) == 2, "a file that cannot be read changes nothing"
+    assert [(line["event"], line["kept"]) for line in told] == [("chain.nodes_file_not_read", ["c.test", "a.test"])]
+    file.write_text(f"MEZO_RPC_URLS={urls[0]}\n")
+    with structlog.testing.capture_logs() as told:
+        await watch.look()
+    assert [(line["event"], line["log_level"]) for line in told] == [
+        ("chain.nodes_reloaded", "info"), ("chain.nodes_too_few", "error"),
+    ]  # fmt: skip
 
 
 async def test_how_a_node_stood_is_told_no_more_once_it_is_taken_from_the_list(

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from chain.deployments import abi, deployment
 from chain.metrics import PrometheusMetrics
-from chain.nodes import parse_nodes
+from chain.nodes import parse_nodes, read_nodes
 from chain.settings import ChainSettings
 from tests.chain.lying_node import SECRET
 from tests.chain.receipts import BUYER, TOKEN
@@ -107,3 +107,40 @@ def test_a_file_of_nodes_that_cannot_be_read_is_named_at_the_start(tmp_path: Pat
     (tmp_path / "nodes").write_text("# nothing\n")
     with pytest.raises(ValidationError, match="names none"):
         ChainSettings(CHAIN_NODES_FILE=tmp_path / "nodes")
+
+
+URLS = ("alpha=http://127.0.0.1:1", "beta=http://127.0.0.1:2/?a=b", "gamma=http://127.0.0.1:3")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"MEZO_RPC_URLS={URLS[0]},{URLS[1]}\nSPECTRUM_RPC_URLS={URLS[2]}\n",
+        f"\ufeffMEZO_RPC_URLS={URLS[0]},{URLS[1]}\r\nSPECTRUM_RPC_URLS={URLS[2]}\r\n",
+        f"export MEZO_RPC_URLS={URLS[0]},{URLS[1]}\n\n  # private\n\texport  SPECTRUM_RPC_URLS = '{URLS[2]}'",
+        f'MEZO_RPC_URLS = "{URLS[0]} , {URLS[1]}" \nSPECTRUM_RPC_URLS={URLS[2]}',
+    ],
+)
+def test_a_file_of_nodes_is_read_however_an_editor_left_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "nodes").write_bytes(text.encode())
+    assert [node.name for node in read_nodes(tmp_path / "nodes")] == ["gamma", "alpha", "beta"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"MEZO_RPC_URL={URLS[1]}", "line 2"),
+        (f"mezo_rpc_urls={URLS[1]}", "line 2"),
+        (f"  {URLS[1]}", "line 2"),
+        (f"MEZO_RPC_URLS={URLS[1]}", "a second time"),
+        ("nothing here", "line 2"),
+        ("set MEZO_RPC_URLS=x", "line 2"),
+        ("SPECTRUM_RPC_URLS=marker", "SPECTRUM_RPC_URLS, entry 1"),
+        ("\ud800", "UTF-8"),
+    ],
+)
+def test_a_line_that_would_be_lost_refuses_the_file(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "nodes").write_bytes(f"MEZO_RPC_URLS={URLS[0]},\n{line}\n".encode(errors="surrogatepass"))
+    with pytest.raises(ValueError, match=said) as refused:
+        read_nodes(tmp_path / "nodes")
+    assert "127.0.0.1" not in str(refused.value) and "marker" not in str(refused.value)

@@ -57,6 +57,32 @@ async def test_one_node_cannot_set_the_price(nodes: Any, pool: Any) -> None:
     assert (await fees(pool)).max_fee == 212
 
 
+@pytest.mark.parametrize(
+    ("lacking", "offered"),
+    [
+        (["eth_maxPriorityFeePerGas"], (230, 30)),
+        (["eth_gasPrice"], (207, 7)),
+        (["eth_maxPriorityFeePerGas", "eth_gasPrice"], (200, 0)),
+    ],
+)
+async def test_fees_are_found_without_methods_that_gateways_leave_out(
+    nodes: Any, pool: Any, lacking: list[str], offered: tuple[int, int]
+) -> None:
+    everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": hex(100)}, eth_maxPriorityFeePerGas=hex(7), eth_gasPrice=hex(130))
+    for node in nodes:
+        node.errors |= dict.fromkeys(lacking, {"code": -32601, "message": "the method does not exist/is not available"})
+    found = await fees(pool)
+    assert (found.max_fee, found.priority) == offered
+
+
+async def test_no_fee_is_made_up_where_nodes_are_silent(nodes: Any, pool: Any) -> None:
+    everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": hex(100)}, eth_gasPrice=hex(130))
+    for node in nodes:
+        node.errors["eth_maxPriorityFeePerGas"] = {"code": -32603, "message": "Internal error"}
+    with pytest.raises(NoAgreement):
+        await fees(pool)
+
+
 async def test_fees_stop_at_the_ceiling(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": "0x64"}, eth_maxPriorityFeePerGas="0xc", eth_gasPrice="0x70")
     offer = await fees(pool, ceiling=5)

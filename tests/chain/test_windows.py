@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from chain.coverage import LARGEST_WINDOW
-from chain.errors import NoAgreement, NodeTimeout, RangeTooLarge
+from chain.errors import MethodMissing, NoAgreement, NodeError, NodeTimeout, RangeTooLarge
 from chain.logs import MOST_REQUESTS, read_logs
 from chain.transfers import TransferReader
 from tests.chain.lying_node import Refusal
@@ -62,6 +62,55 @@ async def test_a_nodes_own_limit_is_found_and_kept(
     three[0].asked.clear()
     await blocks(reader, 1, limit)
     assert all(last - first < limit for first, last in three[0].asked)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (-32602, "range 5000 exceeds limit of 200"),
+        (-32000, "requested too many blocks from 1 to 5000, maximum is set to 200"),
+        (-32000, "Requested range exceeds maximum RPC range limit"),
+        (-32614, "requests are limited to a 10,000 blocks range"),
+        (-32000, "too many blocks requested"),
+        (-32005, "limit exceeded"),
+        (-32603, "Internal error"),
+        (-32000, "please narrow it down"),
+        (-32603, ""),
+    ],
+)
+async def test_a_limit_is_found_in_whatever_words_it_is_said(
+    three: list[Mezod], pool: Any, reader: TransferReader, code: int, words: str
+) -> None:
+    paid = set(range(1, 3_497, 97))
+    for store in three:
+        store.head, store.paid, store.most_blocks, store.range_error = 3_497, paid, 200, (code, words)
+    assert await every(reader, 1, 3_497) == (sorted(paid), True)
+    assert 125 <= pool.nodes[0].window.blocks <= 200
+    assert {node.rest.state for node in pool.nodes} == {"ok"}
+
+
+@pytest.mark.parametrize(("code", "words", "rests"), [(-32603, "Internal error", False), (-32005, "limit exceeded", True)])
+async def test_an_error_that_one_block_meets_too_is_not_about_the_range(
+    three: list[Mezod], pool: Any, reader: TransferReader, code: int, words: str, *, rests: bool
+) -> None:
+    """The window stays as large as it was, and a node that means its rate is left alone."""
+    three[0].most_blocks, three[0].range_error, three[0].head = 0, (code, words), 5_000
+    node = pool.nodes[0]
+    await node.call("eth_blockNumber", [])
+    before = node.window.blocks
+    with pytest.raises(NodeError):
+        await read_logs(node, TOKEN, [], 1, 5_000)
+    assert node.window.blocks == before
+    assert len(three[0].asked) <= 13
+    assert node.rest.limited is rests
+
+
+async def test_a_method_that_a_node_lacks_is_asked_for_once(three: list[Mezod], pool: Any) -> None:
+    three[0].most_blocks, three[0].range_error, three[0].head = 0, (-32601, "method not found"), 5_000
+    await pool.nodes[0].call("eth_blockNumber", [])
+    with pytest.raises(MethodMissing):
+        await read_logs(pool.nodes[0], TOKEN, [], 1, 5_000)
+    assert len(three[0].asked) == 1
 
 
 @pytest.mark.parametrize("cuts_off", [False, True], ids=["says-so", "cuts-off"])

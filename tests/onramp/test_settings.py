@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from onramp.settings import SettingsError, load
+from onramp import environment
+from onramp.settings import Settings, SettingsError, load, secret_names
 from tests.onramp.typed import typed
 
 ADDRESS = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
@@ -37,6 +39,138 @@ def test_a_wrong_value_is_one_line_with_its_name(name: str, value: str, monkeypa
     (problem,) = refused.value.problems
     assert problem.startswith(name) and "\n" not in problem
     assert "marker" not in problem.lower() and "маркер" not in problem and "10.1.2.3" not in problem
+
+
+BOM, NBSP = "\ufeff", "\u00a0"
+secret_values = {
+    "DATABASE_REPLICA_URL": "postgresql://u:p@replica/x", "DATA_KEYS": "ab" * 32, "JWT_SECRETS": "cd" * 32,
+    "SPECTRUM_RPC_URLS": "http://127.0.0.1:9/secret", "MEZO_WS_URLS": "ws://127.0.0.1:9", "STRIPE_WEBHOOK_SECRETS": "whsec_x",
+}  # fmt: skip
+AROUND = (
+    "{}\r", "{}\n", " {} ", "\t{}", "{}" + NBSP, BOM + "{}", '"{}"', "'{}'", ' "{}"\r\n', BOM + '" {} "', "{}\u200b",
+)  # fmt: skip
+VALUES = {
+    "PORT": "4000", "ENVIRONMENT": "production", "DATABASE_URL": "postgresql://u:p@h/onramp", "REDIS_URL": "redis://h:6379/0",
+    "METRICS_TOKEN": "t" * 20, "AWS_KMS_KEY_ID": "alias/onramp", "SANCTIONS_LIST": "list.txt", "TREASURY_POLICY": "policy.toml",
+    "STRIPE_SECRET_KEY": "sk_test_x", "ALLOWED_ORIGINS": "https://a.example", "CHECKOUT_PAGE": "true", "LOG_FORMAT": "text",
+    "CHAIN_ID": "31612", "MEZO_RPC_URLS": "a=http://127.0.0.1:1", "HOST": "127.0.0.1", "COLD_SAFE_ADDRESS": ADDRESS,
+    "RATE_LIMIT_CREATE": "5/minute", "SUPPORT_EMAIL": "a@b.example", "SENTRY_DSN": "https://key@sentry.test/7",
+}  # fmt: skip
+
+
+def shown(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_what_people_and_platforms_put_around_a_value_is_taken_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for around in ("{}", *AROUND):
+        monkeypatch.setenv(name, around.format(VALUES[name]))
+        assert str(shown(getattr(read_alone(), name))).lower() == VALUES[name].lower(), repr(around)
+
+
+def read_alone() -> Settings:
+    """The settings as they are read, without the rules across variables."""
+    values, problems = environment.read(Settings.model_fields, os.environ)
+    assert problems == []
+    return Settings(**values)
+
+
+@pytest.mark.parametrize("name", [name for name in secret_names() if name != "HOT_WALLET_PASSWORD"])
+def test_a_secrets_file_is_read_the_same_way(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = VALUES.get(name) or secret_values.get(name, "x" * 20)
+    monkeypatch.setenv(f"{name}_FILE", f' "{tmp_path / "secret"}"')
+    for around in AROUND:
+        (tmp_path / "secret").write_text(around.format(value), newline="")
+        assert shown(getattr(load(), name)) == value, repr(around)
+
+
+@pytest.mark.parametrize("text", ["secret ", " secret", "secret\n", '"secret"', "'secret'", "secret" + NBSP, BOM + "secret"])
+def test_a_password_that_could_be_meant_so_is_refused_and_taken_from_a_file(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOT_WALLET_PASSWORD", text)
+    with pytest.raises(SettingsError, match="HOT_WALLET_PASSWORD begins or ends") as refused:
+        load()
+    assert "secret" not in str(refused.value)
+    monkeypatch.delenv("HOT_WALLET_PASSWORD")
+    (tmp_path / "password").write_text(text + "\n")
+    monkeypatch.setenv("HOT_WALLET_PASSWORD_FILE", str(tmp_path / "password"))
+    assert load().HOT_WALLET_PASSWORD.get_secret_value() == text.rstrip("\n")
+
+
+def test_quotes_that_buyers_would_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MERCHANT_NAME", '"Acme"')
+    with pytest.raises(SettingsError, match="MERCHANT_NAME stands in quotes"):
+        load()
+    monkeypatch.setenv("MERCHANT_NAME", '  The "Acme" shop\r\n')
+    assert load().MERCHANT_NAME == 'The "Acme" shop'
+
+
+@pytest.mark.parametrize("text", ["", " ", '""', "\r\n"])
+def test_a_variable_that_is_set_to_nothing_is_not_set(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    for name in ("CHECKOUT_PAGE", "LOG_FORMAT", "CHAIN_NODES_FILE", "HOT_WALLET_KEYSTORE", "REDIS_URL", "SENTRY_DSN"):
+        monkeypatch.setenv(name, text)
+        assert shown(getattr(load(), name)) == shown(defaults[name])
+
+
+@pytest.mark.parametrize("name", ["onramp\n1", "onramp,", "on ramp", "onramp" + NBSP + "x"])
+def test_a_database_name_that_nobody_means_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:marker@h/{name}")
+    with pytest.raises(SettingsError, match="DATABASE_URL: ") as refused:
+        load()
+    assert "marker" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://App.Example.com", "https://app.example.com"),
+        ("HTTPS://a.example", "https://a.example"),
+        ("https://shop.example.com:443", "https://shop.example.com"),
+        ("http://a.example:80/", "http://a.example"),
+        ("http://a.example:443", "http://a.example:443"),
+        ("https://münchen.example", "https://xn--mnchen-3ya.example"),
+        ("https://例え.テスト:8443", "https://xn--r8jz45g.xn--zckzah:8443"),
+        ("http://[::1]:5173", "http://[::1]:5173"),
+        ("http://localhost:5173, https://A.example ,https://a.example:443", "http://localhost:5173,https://a.example"),
+        ("*", "*"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(given: str, sent: str) -> None:
+    assert ",".join(load(ALLOWED_ORIGINS=given).origins) == sent
+
+
+@pytest.mark.parametrize(
+    "text", ["https://*.vercel.app", "https://a.example/app", "a.example", "null", "https://a example", "https://a.example?x", "https://a.example:0x1", "https://u:p@a.example", "https://a\\b", "file:///x", "https://"],
+)  # fmt: skip
+def test_an_origin_that_no_browser_sends_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="ALLOWED_ORIGINS: takes exact origins"):
+        load(ALLOWED_ORIGINS=text)
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts", "url"),
+    [
+        ("127.0.0.1", ["127.0.0.1"], "http://127.0.0.1:3001"),
+        ("0.0.0.0", ["0.0.0.0"], "http://127.0.0.1:3001"),
+        ("::", ["::"], "http://127.0.0.1:3001"),
+        ("[::]", ["::"], "http://127.0.0.1:3001"),
+        ("::1", ["::1"], "http://[::1]:3001"),
+        ("fe80::1%eth0, 127.0.0.1", ["fe80::1%eth0", "127.0.0.1"], "http://[fe80::1%eth0]:3001"),
+        ("localhost,[::1],::1", ["localhost", "::1"], "http://localhost:3001"),
+    ],
+)
+def test_hosts_to_listen_at(host: str, hosts: list[str], url: str) -> None:
+    settings = load(HOST=host)
+    assert (settings.hosts, settings.local_url) == (hosts, url)
+
+
+@pytest.mark.parametrize("text", [",", "http://a", "1::2::3", "a b", "host:80", "127.0.0.1/8"])
+def test_a_host_that_nothing_can_listen_at_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="HOST: takes names or addresses"):
+        load(HOST=text)
 
 
 def test_all_that_is_wrong_is_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,62 @@
+"""Clean what people and platforms put around a value: white space, a byte order mark, line ends, quotes.
+
+Files of variables are read by many programs, and some of them (docker's `--env-file`, a console's text field) keep quotes, a carriage
+return or a trailing blank as part of the value. None of our values begins or ends with one, so they are taken off; where they could be
+meant, the value is refused by name instead.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+BLANKS: Final = "\ufeff\u200b\u2060"
+"""What looks like nothing and is no white space to Python: a byte order mark, a zero-width space, a word joiner."""
+_QUOTES: Final = "\"'"
+VERBATIM: Final = frozenset({"HOT_WALLET_PASSWORD"})
+"""A password may begin or end with anything; one that does is refused here, and taken from a file as it is."""
+FREE_TEXT: Final = frozenset({"MERCHANT_NAME", "MERCHANT_ADDRESS"})
+"""What buyers read: white space around it means nothing, but quotes could be meant."""
+
+
+def cleaned(text: str) -> str:
+    """Return the value without white space, invisible characters and one pair of quotes around it."""
+    text = trimmed(text)
+    if is_quoted(text):
+        text = trimmed(text[1:-1])
+    return text
+
+
+def trimmed(text: str) -> str:
+    """Return the value without white space (a no-break space included) and invisible characters around it."""
+    before = None
+    while before != text:
+        before, text = text, text.strip().strip(BLANKS)
+    return text
+
+
+def is_quoted(text: str) -> bool:
+    """Whether the whole value stands in one pair of quotes."""
+    return len(text) > 1 and text[0] in _QUOTES and text[-1] == text[0]
+
+
+def read(names: Iterable[str], variables: Mapping[str, str | None]) -> tuple[dict[str, str], list[str]]:
+    """Return (value by name, problems) for those of `names` that are set. A problem names the variable and shows no value."""
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    for name in names:
+        text = variables.get(name)
+        if text is None:
+            continue
+        if name in VERBATIM:
+            values[name] = text
+            if text.strip(BLANKS) != text or trimmed(text) != text or is_quoted(text):
+                problems.append(
+                    f"{name} begins or ends with white space or stands in quotes: take them off, or, if they are part of it, "
+                    f"put it into a file and name that in {name}_FILE"
+                )
+        elif name in FREE_TEXT:
+            values[name] = trimmed(text)
+            if is_quoted(values[name]):
+                problems.append(f"{name} stands in quotes, which buyers would read: take them off")
+        else:
+            values[name] = cleaned(text)
+    return values, problems

@@ -18,6 +18,7 @@ MAGIC_1271: Final = bytes.fromhex("1626ba7e")
 """`isValidSignature(bytes32,bytes)`: its selector, and what it returns for yes."""
 SUFFIX_6492: Final = bytes.fromhex("6492" * 16)
 _KEY_SIGNATURE: Final = 65
+_COMPACT_SIGNATURE: Final = 64
 LONGEST: Final = 16 * 1024
 """Bytes of a signature; a passkey's or a factory's calldata are the longest that are met."""
 
@@ -74,7 +75,13 @@ async def verify(pool: Pool, claimed: str, message: str, signature: str) -> Sign
 
 
 def _signer(digest: bytes, signature: bytes) -> Address | None:
-    """The account whose key made r, s, v over `digest`; v is 27 or 28, or 0 or 1 as some hardware writes it."""
+    """Return the account whose key made r, s, v over `digest`; v is 27 or 28, or 0 or 1 as some hardware writes it.
+
+    A compact signature holds v in the highest bit of s (https://eips.ethereum.org/EIPS/eip-2098).
+    """
+    if len(signature) == _COMPACT_SIGNATURE:
+        parity, high = divmod(signature[32], 0x80)
+        return recover(digest, signature[:32] + bytes([high]) + signature[33:], parity)
     if len(signature) != _KEY_SIGNATURE:
         return None
     parity = signature[64] - 27 if signature[64] >= 27 else signature[64]

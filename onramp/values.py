@@ -71,7 +71,8 @@ def _database(text: str) -> str:
     except Exception as error:
         message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
         raise ValueError(message) from error
-    is_odd = url.get_backend_name() != "sqlite" and re.search(r"[\s,]|[^\x20-\x7e]", url.database or "")
+    name = text.partition("?")[0].rpartition("/")[2] if url.database else ""
+    is_odd = not url.drivername.startswith("sqlite") and re.search(r"[\s,]", name)
     _require(not is_odd, "ends in a database name with white space or a comma; write it as %20 or %2C if it is meant")
     is_missing = url.drivername.startswith("sqlite") and not Path(url.database or "").absolute().parent.is_dir()
     _require(not is_missing, "names a SQLite file in a folder that does not exist")
@@ -132,9 +133,7 @@ def _origin(text: str) -> str:
     """
     message = "takes exact origins such as https://app.example, without a path and without * in a name"
     parts = _url(text)
-    _require(
-        parts and parts.scheme in {"http", "https"} and re.fullmatch(r"[a-zA-Z]+://[^/?#@*\\]+/?", text), message
-    )
+    _require(parts and parts.scheme in {"http", "https"} and re.fullmatch(r"[a-zA-Z]+://[^/?#@*\\]+/?", text), message)
     try:
         url = URL(text).origin()
         host = url.raw_host or ""
@@ -188,7 +187,9 @@ def _hidden(check: Callable[[str], str]) -> AfterValidator:
 def _hosts(text: str) -> str:
     hosts = list(dict.fromkeys(re.sub(r"^\[(.*)\]$", r"\1", item) for item in split(text)))
     are = hosts and all(re.fullmatch(r"[\w.-]+", item) or _is_ipv6(item) for item in hosts)
-    _require(are, "takes names or addresses to listen at, comma-separated; :: listens everywhere, 0.0.0.0 on IPv4 alone")
+    _require(
+        are, "takes names or addresses to listen at, comma-separated; :: listens everywhere, 0.0.0.0 on IPv4 alone"
+    )
     return ",".join(hosts)
 
 

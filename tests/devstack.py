@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,8 @@ class DevStack:
     approver: str
     admin: str
     log: Path
+    printed: list[str] = field(repr=False)
+    """Every line of standard output so far."""
 
 
 @contextmanager
@@ -58,7 +60,10 @@ def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> 
             text=True,
         )
     try:
-        stack = DevStack(**_printed(process, log), log=log)
+        printed: list[str] = []
+        stack = DevStack(**_printed(process, log, printed), log=log, printed=printed)
+        while not any(line.startswith("Open the checkout") for line in printed):
+            time.sleep(0.01)
         yield stack
     finally:
         process.send_signal(signal.SIGINT)
@@ -77,12 +82,13 @@ def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> 
     assert SECRET.search(written) is None, "a secret is in the log"
 
 
-def _printed(process: "subprocess.Popen[str]", log: Path) -> dict[str, str]:
-    wanted = {field.name for field in fields(DevStack)} - {"log"}
+def _printed(process: "subprocess.Popen[str]", log: Path, printed: list[str]) -> dict[str, str]:
+    wanted = {one.name for one in fields(DevStack)} - {"log", "printed"}
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
         for line in process.stdout or ():
+            printed.append(line.rstrip("\n"))
             lines.put(line)
         lines.put(None)
 

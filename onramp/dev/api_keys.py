@@ -23,8 +23,8 @@ async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
     kept = home / "api-keys.json"
     if not kept.exists():
         kept.touch(mode=0o600)
-        kept.write_text(json.dumps({role: service.new_secret() for role in PERSONS}))
-    secrets: dict[str, str] = json.loads(kept.read_text())
+        kept.write_text(json.dumps({role: service.new_secret() for role in PERSONS}), encoding="utf-8")
+    secrets: dict[str, str] = json.loads(kept.read_text(encoding="utf-8"))
     database = connect(settings.DATABASE_URL.get_secret_value())
     try:
         await migrations.upgrade(database)
@@ -50,5 +50,5 @@ async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
                 )
     finally:
         await database.close()
-    kept.write_text(json.dumps(secrets))
+    kept.write_text(json.dumps(secrets), encoding="utf-8")
     return secrets

@@ -62,4 +62,4 @@ async def _aws(key: DevKey) -> AsyncIterator[tuple[str, dict[str, str]]]:
 def _key(wallet: DevWallet) -> DevKey:
     from eth_account import Account
 
-    return DevKey(bytes(Account.decrypt(json.loads(wallet.keystore.read_text()), wallet.password)))
+    return DevKey(bytes(Account.decrypt(json.loads(wallet.keystore.read_text(encoding="utf-8")), wallet.password)))

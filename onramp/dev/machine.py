@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,29 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 """The folder of the project, where node_modules is."""
 
 _PR_SET_PDEATHSIG: Final = 1
+
+
+class FolderInUseError(Exception):
+    """Another process holds the lock of this folder."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system releases when the process ends, however it ends. Raises FolderInUseError.
+
+    Where the system has no such lock (Windows) nothing is held.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with (folder / "lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise FolderInUseError(str(folder)) from error
+        yield
 
 
 def taken(port: int) -> bool:

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -21,7 +22,7 @@ from onramp.dev.anvil import free_port
 from onramp.dev.api_keys import dev_api_keys
 from onramp.dev.devchain import CHAIN_ID, DevChain
 from onramp.dev.keyservice import key_service
-from onramp.dev.machine import taken
+from onramp.dev.machine import FolderInUseError, locked, taken
 from onramp.dev.rpc import DevChainError
 from onramp.dev.wallet import DevWallet, dev_wallet
 from onramp.sandbox.app import SandboxConfig, make_sandbox
@@ -58,7 +59,7 @@ class Stack:
         """As they are printed: `name: value`, and what to do with them."""
         return [
             *(f"{name}: {getattr(self, name)}" for name in self.__slots__ if name != "environment"),
-            f"Commands in another shell find this run after `set -a; . {self.environment}; set +a`.",
+            f"Commands in another shell find this run after `set -a; . {shlex.quote(str(self.environment))}; set +a`.",
             "Open the checkout page and pay with card 4242 4242 4242 4242. Ctrl-C stops everything.",
         ]
 
@@ -67,8 +68,14 @@ class Stack:
 async def home_of(data: Path | None) -> AsyncIterator[Path]:
     """Where the run keeps its things: the folder given, or one that goes with the run."""
     if data is not None:
-        data.mkdir(parents=True, exist_ok=True)
-        yield data.resolve()
+        home = data.resolve()
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            with locked(home):
+                yield home
+        except FolderInUseError as error:
+            message = f"Another `onramp dev` is using the folder {home}. Stop it, or choose another --data; nothing was changed."
+            raise Refused(f"onramp: {message}") from error
         return
     home = Path(tempfile.mkdtemp(prefix="onramp-dev-"))
     try:
@@ -136,9 +143,9 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
 
 def kept_port(file: Path) -> int:
     """The port of the run before, as buyers' payment pages have it in their addresses; another where it is taken now."""
-    port = int(file.read_text()) if file.is_file() else free_port()
+    port = int(file.read_text(encoding="utf-8")) if file.is_file() else free_port()
     port = free_port() if taken(port) else port
-    file.write_text(str(port))
+    file.write_text(str(port), encoding="utf-8")
     return port
 
 
@@ -150,7 +157,9 @@ def kept_environment(home: Path, settings: Settings, of_sdk: dict[str, str]) -> 
     }
     file = home / "environment"
     file.touch(mode=0o600)
-    file.write_text("".join(f"{name}={shlex.quote(text)}\n" for name, text in (texts | of_sdk).items()))
+    file.write_text(
+        "".join(f"{name}={shlex.quote(text)}\n" for name, text in (texts | of_sdk).items()), encoding="utf-8"
+    )
     return file
 
 
@@ -171,7 +180,7 @@ def dev_settings(
         ENVIRONMENT="development",
         HOST=HOST,
         PORT=port,
-        DATABASE_URL=SecretStr(f"sqlite+aiosqlite:///{home / 'onramp.db'}"),
+        DATABASE_URL=SecretStr(f"sqlite+aiosqlite:///{quote(str(home / 'onramp.db'))}"),
         STRIPE_SECRET_KEY=SecretStr(secret_key),
         STRIPE_PUBLISHABLE_KEY=publishable_key,
         STRIPE_WEBHOOK_SECRETS=SecretStr(webhook_secret),
@@ -218,8 +227,8 @@ def _kept_secret(path: Path) -> str:
     """A random secret, made at the first start and kept with the data."""
     if not path.exists():
         path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32))
-    return path.read_text()
+        path.write_text(secrets.token_hex(32), encoding="utf-8")
+    return path.read_text(encoding="utf-8")
 
 
 async def _serve(stack: AsyncExitStack, app: web.Application, port: int) -> None:

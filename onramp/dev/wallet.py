@@ -29,9 +29,9 @@ def dev_wallet(home: Path) -> DevWallet:
     if not keystore.exists():
         password = secrets.token_urlsafe(24)
         made = Account.encrypt(Account.create().key, password, kdf="pbkdf2", iterations=_ITERATIONS)
-        secret.write_text(password)
+        secret.write_text(password, encoding="utf-8")
         secret.chmod(0o600)
-        keystore.write_text(json.dumps(made))
+        keystore.write_text(json.dumps(made), encoding="utf-8")
         keystore.chmod(0o600)
-    address = to_checksum("0x" + json.loads(keystore.read_text())["address"].removeprefix("0x"))
-    return DevWallet(address, keystore, secret.read_text())
+    address = to_checksum("0x" + json.loads(keystore.read_text(encoding="utf-8"))["address"].removeprefix("0x"))
+    return DevWallet(address, keystore, secret.read_text(encoding="utf-8"))

@@ -102,6 +102,35 @@ async def test_a_published_signature_is_accepted(no_pool: Pool) -> None:
     assert signer.how == "key"
 
 
+async def test_a_compact_signature_is_accepted(no_pool: Pool) -> None:
+    # The examples of EIP-2098: "Hello World" and "It's a small(er) world", one of each parity, by the key 0x1234...1234.
+    for message, signature in (
+        (
+            "Hello World",
+            (
+                "0x68a020a209d3d56c46f38cc50a33f704f4a9a10a59377f8dd762ac66910e9b90"
+                "7e865ad05c4035ab5792787d4a0297a43617ae897930a6fe4d822b8faea52064"
+            ),
+        ),
+        (
+            "It's a small(er) world",
+            (
+                "0x9328da16089fcba9bececa81663203989f2df5fe1faa6291a45381c81bd17f76"
+                "939c6d6b623b42da56557e5e734a43dc83345ddfadec52cbe24d0cc64f550793"
+            ),
+        ),
+    ):
+        account = Account.from_key("0x" + "1234567890" * 6 + "1234").address
+        assert (await verify(no_pool, account, message, signature)).how == "key"
+
+
+@pytest.mark.parametrize("number", range(20))
+async def test_both_forms_of_a_signature_name_the_same_key(no_pool: Pool, number: int) -> None:
+    full = bytes.fromhex(by_key(f"message {number}")[2:])
+    compact = full[:32] + bytes([full[32] | (full[64] - 27) << 7]) + full[33:64]
+    assert (await verify(no_pool, OWNER, f"message {number}", "0x" + compact.hex())).how == "key"
+
+
 async def test_a_key_that_delegates_to_code_stays_a_key(chain: DevChain, pool: Pool) -> None:
     # EIP-7702's designator: 0xef0100 and an address.
     await chain.rpc("anvil_setCode", OWNER, "0xef0100" + chain.deployment.safe[2:])

@@ -68,9 +68,13 @@ async def test_one_node_cannot_set_the_price(nodes: Any, pool: Any) -> None:
 async def test_fees_are_found_without_methods_that_gateways_leave_out(
     nodes: Any, pool: Any, lacking: list[str], offered: tuple[int, int]
 ) -> None:
-    everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": hex(100)}, eth_maxPriorityFeePerGas=hex(7), eth_gasPrice=hex(130))
+    everyone(
+        nodes, eth_getBlockByNumber={"baseFeePerGas": hex(100)}, eth_maxPriorityFeePerGas=hex(7), eth_gasPrice=hex(130)
+    )
     for node in nodes:
-        node.errors |= dict.fromkeys(lacking, {"code": -32601, "message": "the method does not exist/is not available"})
+        node.errors |= {
+            name: {"code": -32601, "message": "the method does not exist/is not available"} for name in lacking
+        }
     found = await fees(pool)
     assert (found.max_fee, found.priority) == offered
 

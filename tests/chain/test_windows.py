@@ -89,7 +89,9 @@ async def test_a_limit_is_found_in_whatever_words_it_is_said(
     assert {node.rest.state for node in pool.nodes} == {"ok"}
 
 
-@pytest.mark.parametrize(("code", "words", "rests"), [(-32603, "Internal error", False), (-32005, "limit exceeded", True)])
+@pytest.mark.parametrize(
+    ("code", "words", "rests"), [(-32603, "Internal error", False), (-32005, "limit exceeded", True)]
+)
 async def test_an_error_that_one_block_meets_too_is_not_about_the_range(
     three: list[Mezod], pool: Any, reader: TransferReader, code: int, words: str, *, rests: bool
 ) -> None:

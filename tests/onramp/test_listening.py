@@ -126,6 +126,9 @@ async def test_the_images_health_check_asks_where_the_service_listens(host: str)
 
 async def test_a_commands_url_reaches_a_service_that_listens_everywhere() -> None:
     for host in ("::", "0.0.0.0", "::1", "127.0.0.1"):
-        async with serving(host) as port, aiohttp.ClientSession() as http:
-            async with http.get(f"{load(HOST=host, PORT=port).local_url}/health") as answer:
-                assert answer.status == 200
+        async with (
+            serving(host) as port,
+            aiohttp.ClientSession() as http,
+            http.get(f"{load(HOST=host, PORT=port).local_url}/health") as answer,
+        ):
+            assert answer.status == 200

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -73,7 +74,8 @@ def read_alone() -> Settings:
     """The settings as they are read, without the rules across variables."""
     values, problems = environment.read(Settings.model_fields, os.environ)
     assert problems == []
-    return Settings(**values)
+    given: dict[str, Any] = dict(values)
+    return Settings(**given)
 
 
 @pytest.mark.parametrize("name", [name for name in secret_names() if name != "HOT_WALLET_PASSWORD"])
@@ -85,7 +87,9 @@ def test_a_secrets_file_is_read_the_same_way(name: str, tmp_path: Path, monkeypa
         assert shown(getattr(load(), name)) == value, repr(around)
 
 
-@pytest.mark.parametrize("text", ["secret ", " secret", "secret\n", '"secret"', "'secret'", "secret" + NBSP, BOM + "secret"])
+@pytest.mark.parametrize(
+    "text", ["secret ", " secret", "secret\n", '"secret"', "'secret'", "secret" + NBSP, BOM + "secret"]
+)
 def test_a_password_that_could_be_meant_so_is_refused_and_taken_from_a_file(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +147,8 @@ def test_an_origin_is_kept_as_browsers_send_it(given: str, sent: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["https://*.vercel.app", "https://a.example/app", "a.example", "null", "https://a example", "https://a.example?x", "https://a.example:0x1", "https://u:p@a.example", "https://a\\b", "file:///x", "https://"],
+    "text", ["https://*.vercel.app", "https://a.example/app", "a.example", "null", "https://a example",
+     "https://a.example?x", "https://a.example:0x1", "https://u:p@a.example", "https://a\\b", "file:///x", "https://"],
 )  # fmt: skip
 def test_an_origin_that_no_browser_sends_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="ALLOWED_ORIGINS: takes exact origins"):

@@ -103,7 +103,19 @@ async def test_an_event_of_another_type_is_stored_as_ignored(service: Service) -
     assert (row.state, row.reason) == ("ignored", "another type of event")
 
 
+async def test_a_thin_event_is_stored_as_ignored(service: Service) -> None:
+    body = (
+        b'{"id":"evt_test_61","object":"v2.core.event","type":"v2.core.account.updated","livemode":false,'
+        b'"created":"2026-01-22T01:22:03.000Z","related_object":{"id":"acct_1","type":"v2.core.account","url":"/v2/x"}}'
+    )
+    assert (await send(service, body, signed(body)))[0] == 200
+    (row,) = await rows(service)
+    assert (row.id, row.state, row.reason) == ("evt_test_61", "ignored", "another type of event")
+
+
 BODIES = (
+    b'{"object": "v2.core.event", "type": "v2.core.account.updated"}',
+    b'{"object": "v2.core.event", "id": "evt_1"}',
     b"",
     b"{",
     b"[]",

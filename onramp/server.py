@@ -18,8 +18,8 @@ from kit.http.server import Runner, most_for
 from kit.logs import configure, get_logger
 from onramp.app import make_app
 from onramp.core import Core, StartError, open_core
-from onramp.listening import listen
 from onramp.limits.policy import Network, client_address, client_ip, is_within
+from onramp.listening import listen
 from onramp.operating import make_scraped
 from onramp.settings import Settings
 from onramp.starting import prepare, refuse_wrong_key

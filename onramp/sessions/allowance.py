@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.money import format_units
 from kit.problems import Problem
 from onramp.sessions.inventory import UNITS_PER_MINOR
-from onramp.sessions.rules import RESERVE_FOR, SessionRules
+from onramp.sessions.machine import PAID
+from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
 from treasury.assets import MUSD_DECIMALS
 from treasury.payouts.table import Payout, payouts
@@ -33,16 +34,15 @@ def limits(rules: SessionRules) -> list[tuple[str, timedelta, int]]:
 async def require(connection: AsyncConnection, rules: SessionRules, wallet: str, minor: int, now: datetime) -> None:
     """Raise 422 `wallet_limit` where this wallet (EIP-55) would buy too much.
 
-    Counted is what was paid, and what stands at the payment page: a session that nobody pays takes nothing from anyone. What
-    slips through by it waits for a person before it is paid out. The sentence tells nobody what the wallet bought.
+    Only what was paid is counted, and what is being paid. Anybody may begin purchases for any wallet, so a purchase that nobody pays,
+    however far it got, must take nothing from that wallet's owner. Several begun at once can therefore pass together; `payouts_above`
+    holds what they come to above the limit before it is paid out. The sentence tells nobody what the wallet bought.
     """
     for _, window, most in limits(rules):
-        counted = sa.or_(
-            sessions.c.payment_status.in_(["fulfillment_processing", "fulfillment_complete"]),
-            sa.and_(sessions.c.payment_status == "requires_payment", sessions.c.payment_updated_at > now - RESERVE_FOR),
-        )
         query = sa.select(sa.func.coalesce(sa.func.sum(sessions.c.source_minor), 0)).where(
-            sessions.c.wallet_address == wallet, sessions.c.created_at > now - window, counted
+            sessions.c.wallet_address == wallet,
+            sessions.c.created_at > now - window,
+            sessions.c.payment_status.in_(PAID),
         )
         if int((await connection.execute(query)).scalar_one()) + minor > most:
             raise Problem(

@@ -20,6 +20,13 @@ BELIEVED_FOR: Final = timedelta(minutes=15)
 A worker that is silent for longer pays nobody: what is sold meanwhile would be overdue before it is sent (DELIVERY_OVERDUE_MINUTES).
 A restart, a deployment or another leader takes a minute or two.
 """
+UNPAID_SHARE: Final = (1, 2)
+"""Of what is free, the part that buyers who have not paid can reserve, all together.
+
+Reaching the payment page costs nothing, so whoever reserves there must not be able to sell the service out for others. However many
+purchases stand unpaid, one of up to half of what is free can always be begun. The price: in a rush, honest buyers may begin more than
+there is. Then those who pay first are paid first, and the others wait (`insufficient`, with an alarm) for the next refill.
+"""
 UNITS_PER_MINOR: Final = 10**16
 """A hundredth of a dollar in base units of MUSD."""
 _HEADROOM: Final = {"usd": (1, 1), "eur": (3, 2)}
@@ -33,8 +40,10 @@ def ask(source_minor: int, currency: str) -> int:
 
 
 # Written once: a statement's text and cache key cost more than its run.
-_RESERVED = (
-    sa.select(sessions.c.source_currency, sa.func.sum(sessions.c.source_minor).label("minor"))
+_PROMISED = (
+    sa.select(
+        sessions.c.source_currency, sessions.c.payment_status, sa.func.sum(sessions.c.source_minor).label("minor")
+    )
     .where(
         sa.or_(
             sa.and_(
@@ -45,14 +54,24 @@ _RESERVED = (
         ),
         sessions.c.mode == "payout",
     )
-    .group_by(sessions.c.source_currency)
+    .group_by(sessions.c.source_currency, sessions.c.payment_status)
 )
 
 
-async def reserved(connection: AsyncConnection, now: datetime) -> int:
-    """MUSD promised to buyers who stand at the payment page, or whose payment is under way."""
-    rows = await connection.execute(_RESERVED, {"since": now - RESERVE_FOR})
-    return sum(ask(int(row.minor), row.source_currency) for row in rows)
+async def reserved(connection: AsyncConnection, available: int, now: datetime) -> int:
+    """MUSD, in base units, that is promised out of `available`: to buyers whose payment is under way, and to those at the payment page.
+
+    Those at the payment page, all together, never reserve more than UNPAID_SHARE of what the others leave.
+    """
+    paying, unpaid = 0, 0
+    for row in await connection.execute(_PROMISED, {"since": now - RESERVE_FOR}):
+        most = ask(int(row.minor), row.source_currency)
+        if row.payment_status == "fulfillment_processing":
+            paying += most
+        else:
+            unpaid += most
+    numerator, denominator = UNPAID_SHARE
+    return paying + min(unpaid, max(0, available - paying) * numerator // denominator)
 
 
 _PROCESSING = (
@@ -91,7 +110,7 @@ async def stock(connection: AsyncConnection, rules: SessionRules, now: datetime)
     unknown = why_unknown(state.read_at, now)
     if unknown is not None:
         return Stock(0, unknown)
-    return Stock(state.available - await reserved(connection, now))
+    return Stock(state.available - await reserved(connection, state.available, now))
 
 
 def why_unknown(read_at: datetime | None, now: datetime) -> str | None:

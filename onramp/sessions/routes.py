@@ -111,7 +111,10 @@ ROUTES = (
         status=201,
         limit=16 * 1024,
         timeout=25.0,
-        headers={"Idempotency-Key": "At least 16 characters; the same key and body give the same answer for 24 h."},
+        headers={
+            "Idempotency-Key": "16 to 255 characters; the same key and body give the same answer for 24 h. Make it a new random UUID for each"
+            " purchase: whoever guesses the key, and knows wallet and amount, is answered the same `clientSecret`."
+        },
         also={
             403: "`not_available`: this purchase cannot be made.",
             422: "What a field says is impossible; `wallet_limit`; or Stripe's own refusal, by its code.",

@@ -51,10 +51,19 @@ async def test_a_wallet_buys_up_to_its_day_and_its_month_and_no_more(start: Star
     status, problem = await service.create(sourceAmount="51")
     assert (status, problem["code"], "150.50 in 30 days" in problem["detail"]) == (422, "wallet_limit", True)
     assert (await service.create(sourceAmount="50.50"))[0] == 201
-    await mark(service, again, "requires_payment")
-    assert (await service.create(sourceAmount="1"))[0] == 422, "another stands at the payment page"
-    await mark(service, again, "requires_payment", timedelta(minutes=31))
-    assert (await service.create(sourceAmount="50"))[0] == 201, "and has left it"
+    await mark(service, again, "fulfillment_processing")
+    assert (await service.create(sourceAmount="1"))[0] == 422, "another is being paid"
+
+
+@pytest.mark.parametrize("status", ["created", "initialized", "requires_payment", "expired", "rejected"])
+async def test_nobody_uses_up_the_limit_of_another_without_paying(start: Start, database_url: str, status: str) -> None:
+    service = await start(url=database_url, WALLET_DAILY_LIMIT="500", WALLET_MONTHLY_LIMIT="500")
+    for _ in range(3):
+        _, begun = await service.create(sourceAmount="500")
+        await mark(service, begun, status)
+    assert (await service.create(sourceAmount="500"))[0] == 201, (
+        "the wallet's owner buys as if nobody had begun anything"
+    )
 
 
 async def test_a_purchase_that_was_begun_is_told_again_whatever_was_bought_since(start: Start) -> None:

@@ -14,6 +14,7 @@ from onramp.dev.devchain import DevChain
 from onramp.dev.wallet import dev_wallet
 from onramp.health import DegradedError, Health
 from onramp.sessions.inventory import BELIEVED_FOR
+from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
 from treasury import inventory
 from treasury.inventory import balances
@@ -81,6 +82,40 @@ async def test_where_somebody_else_delivers_no_stock_is_asked_for(start: Start) 
         await connection.execute(sa.delete(balances))
     assert (await service.create())[0] == 201
     assert (await part(service, "not needed"))["ok"]
+
+
+async def begun(service: Service, status: str, *amounts: str, currency: str = "usd") -> None:
+    """Purchases that got so far a moment ago."""
+    for amount in amounts:
+        code, made = await service.create(sourceAmount=amount, sourceCurrency=currency)
+        assert code == 201, made
+        values = {"payment_status": status, "payment_updated_at": datetime.now(UTC)}
+        async with service.database.write() as connection:
+            await connection.execute(sa.update(sessions).where(sessions.c.id == made["id"]).values(**values))
+
+
+async def test_nobody_sells_the_service_out_for_others_without_paying(start: Start, database_url: str) -> None:
+    service = await start(url=database_url, stock=1_000 * UNIT)
+    await begun(service, "requires_payment", *["500"] * 5)
+    await begun(service, "requires_payment", "300", currency="eur")
+    assert (await service.create(sourceAmount="500.01"))[1]["code"] == "inventory_low"
+    assert (await service.create(sourceAmount="500"))[0] == 201
+    await begun(service, "fulfillment_processing", "400")
+    # 600 are left by those who pay, and half of that is anybody's.
+    assert (await service.create(sourceAmount="300.01"))[1]["code"] == "inventory_low"
+    assert (await service.create(sourceAmount="300"))[0] == 201
+    async with service.database.write() as connection:
+        await connection.execute(sa.update(sessions).values(payment_status="fulfillment_processing"))
+    assert (await service.create(sourceAmount="1"))[1]["code"] == "inventory_low", (
+        "what is paid for is promised in full"
+    )
+
+
+async def test_a_few_at_the_payment_page_reserve_all_that_they_asked_for(start: Start) -> None:
+    service = await start(stock=1_000 * UNIT)
+    await begun(service, "requires_payment", "100", "200")
+    assert (await service.create(sourceAmount="700.01"))[1]["code"] == "inventory_low"
+    assert (await service.create(sourceAmount="700"))[0] == 201
 
 
 async def test_a_sold_out_wallet_is_a_line_of_ready_and_does_not_take_the_api_out(start: Start) -> None:

@@ -22,7 +22,7 @@ from onramp.health import Check, Health
 from onramp.invitations import routes as invitation_routes
 from onramp.limits.counter import MemoryCounts, SharedCounts
 from onramp.limits.limiter import Limiter
-from onramp.limits.policy import Kind, Rate, parse_rate
+from onramp.limits.policy import Kind, Rate, at_least, parse_rate
 from onramp.login import routes as login_routes
 from onramp.login.tokens import Tokens
 from onramp.quotes import routes as quote_routes
@@ -55,7 +55,8 @@ def make_limiter(core: Core) -> Limiter:
         "read": parse_rate(settings.RATE_LIMIT_READ),
         "auth": parse_rate(settings.RATE_LIMIT_AUTH),
     }
-    return Limiter(counts, rates, values.networks(settings.TRUSTED_PROXIES), core.clock, core.registry)
+    total = at_least(parse_rate(settings.RATE_LIMIT_CREATE_TOTAL), rates["create"])
+    return Limiter(counts, rates, values.networks(settings.TRUSTED_PROXIES), core.clock, core.registry, total=total)
 
 
 def routes(settings: Settings) -> list[Route]:

@@ -61,6 +61,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     SUPPORT_EMAIL: values.Email = ""
     TRUSTED_PROXIES: values.Networks = ""
     RATE_LIMIT_CREATE: values.Rate = "30/minute"
+    RATE_LIMIT_CREATE_TOTAL: values.Rate = "600/minute"
     RATE_LIMIT_READ: values.Rate = "600/minute"
     RATE_LIMIT_AUTH: values.Rate = "20/minute"
     SANCTIONS_LIST: str = ""

@@ -3,17 +3,27 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 import limits
 
 from kit.http.routes import Route
 
-Kind = Literal["create", "read", "auth", "refused"]
+Kind = Literal["create", "read", "auth", "refused", "create_total"]
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _V6_CLIENT: Final = 64
 """A household has this many bits of IPv6 in common; counting single addresses would count nobody."""
+WIDTHS: Final = {4: ((32, 1), (24, 8)), 6: ((_V6_CLIENT, 1), (56, 1), (48, 8))}
+"""By IP version, the (bits, times) that a client is counted by: all who share so many bits get so many times the rate of one.
+
+IPv6: providers give a customer a /56 or a /48, hence 256 or 65,536 networks of 64 bits (RIPE-690, RFC 6177), so a /56 counts as one
+client and a /48 as a few. IPv4: a /24 is the smallest network that is routed by itself; in it live a provider's customers, or the
+addresses that a mobile carrier translates to, and each of those already counts as one client.
+"""
+WALLET_TIMES: Final = 2
+"""All wallets of one address together get so many times the rate of one: a wallet is made in a moment, for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,43 @@ class Rate:
 
     amount: int
     seconds: int
+
+    def times(self, factor: int) -> "Rate":
+        """So many times as many in the same window."""
+        return _multiplied(self, factor)
+
+
+@lru_cache(maxsize=64)
+def _multiplied(rate: Rate, factor: int) -> Rate:
+    return Rate(rate.amount * factor, rate.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Some who are counted together, by the name that they are counted under."""
+
+    name: str
+    times: int
+    """How many times the rate of one client they get."""
+
+
+@lru_cache(maxsize=4096)
+def scopes(client: Ip | None) -> tuple[Scope, ...]:
+    """Who is counted together with this client, the fewest first: its address (IPv6: its /64), then its networks."""
+    if client is None:
+        return (Scope("unknown", 1),)
+    return tuple(Scope(_network(client, bits), times) for bits, times in WIDTHS[client.version])
+
+
+def _network(client: Ip, bits: int) -> str:
+    return str(client) if bits == 32 else str(ipaddress.ip_network((client, bits), strict=False))
+
+
+def at_least(total: Rate | None, one: Rate | None) -> Rate | None:
+    """The rate of all clients together: none where one client has none, and never less than one client's."""
+    if total is None or one is None:
+        return None
+    return one if total.amount * one.seconds < one.amount * total.seconds else total
 
 
 def parse_rate(text: str) -> Rate | None:
@@ -60,14 +107,10 @@ def client_ip(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Netw
 
 def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """The same as the text that is counted by; IPv6 by its /64."""
-    found = client_ip(peer, forwarded, trusted)
-    if found is None:
-        return "unknown"
-    if found.version == 4:
-        return str(found)
-    return str(ipaddress.ip_network((found, _V6_CLIENT), strict=False))
+    return scopes(client_ip(peer, forwarded, trusted))[0].name
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> Ip | None:
     if text.startswith("[") and "]" in text:
         text = text[1 : text.index("]")]

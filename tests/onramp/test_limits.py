@@ -25,11 +25,12 @@ from kit.http import sse
 from kit.keyring import DEVELOPMENT, KeyRing
 from onramp.app import routes
 from onramp.limits import counter, limiter
-from onramp.limits.counter import MOST_CLIENTS, MemoryCounts, SharedCounts
+from onramp.limits.counter import MOST_CLIENTS, Count, MemoryCounts, SharedCounts
 from onramp.limits.policy import Rate, client_address, kind_of, parse_rate
 from onramp.login.tokens import Tokens
 from onramp.settings import SettingsError, load
 from tests.bench.doors_rows import redis
+from tests.onramp.conftest import Start
 
 SECRET = bytes(range(32))
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
@@ -82,7 +83,7 @@ def test_stripe_and_platforms_are_never_limited_and_every_other_route_is() -> No
     assert unlimited == {"/api/v1/webhooks/stripe"}
 
 
-async def test_one_too_many_is_refused_with_when_to_come_back_and_stripe_is_let_in(start: Any) -> None:
+async def test_one_too_many_is_refused_with_when_to_come_back_and_stripe_is_let_in(start: Start) -> None:
     service = await start(RATE_LIMIT_CREATE="3/hour", RATE_LIMIT_READ="1000/hour")
     statuses = [(await service.create())[0] for _ in range(3)]
     assert statuses == [201, 201, 201]
@@ -102,7 +103,7 @@ async def test_one_too_many_is_refused_with_when_to_come_back_and_stripe_is_let_
         assert 'onramp_rate_limited_total{kind="create"} 1.0' in await answer.text()
 
 
-async def test_every_route_that_is_limited_says_what_is_left_whatever_it_answers(start: Any) -> None:
+async def test_every_route_that_is_limited_says_what_is_left_whatever_it_answers(start: Start) -> None:
     service = await start(RATE_LIMIT_CREATE="900/hour", RATE_LIMIT_READ="900/hour", RATE_LIMIT_AUTH="900/hour")
     silent: list[Any] = []
     loud: list[Any] = []
@@ -116,7 +117,7 @@ async def test_every_route_that_is_limited_says_what_is_left_whatever_it_answers
 
 
 async def test_one_client_cannot_keep_all_connections_in_open_streams(
-    start: Any, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limiter, "MOST_STREAMS", 1)
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.1)  # at which a stream learns that nobody reads it
@@ -130,12 +131,15 @@ async def test_one_client_cannot_keep_all_connections_in_open_streams(
     async with service.http.get(url, headers={"X-Forwarded-For": "198.51.100.1"}) as open_one:
         assert open_one.status == 200
         assert [await streams("198.51.100.1"), await streams("198.51.100.2")] == [429, 200]
+    async with service.http.get(url, headers={"X-Forwarded-For": "2001:db8:1:a00::1"}) as open_one:
+        assert open_one.status == 200
+        assert [await streams("2001:db8:1:aff::1"), await streams("2001:db8:1:b00::1")] == [429, 200]
     async with asyncio.timeout(60):
         while await streams("198.51.100.1") != 200:
             await asyncio.sleep(0.1)
 
 
-async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_proxy(start: Any) -> None:
+async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_proxy(start: Start) -> None:
     service = await start(RATE_LIMIT_READ="2/hour", TRUSTED_PROXIES="127.0.0.0/8", JWT_SECRETS=SecretStr(SECRET.hex()))
     tokens = Tokens(service.database, [SECRET], 31611, SystemClock())
     found = {}
@@ -148,7 +152,9 @@ async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_prox
         assert [await status(service, "/api/v1/onramp/sessions/unknown", headers) for _ in range(3)] == [404, 404, 429]
 
 
-async def test_refused_credentials_are_counted_by_address_over_all_routes_and_a_right_one_works_on(start: Any) -> None:
+async def test_refused_credentials_are_counted_by_address_over_all_routes_and_a_right_one_works_on(
+    start: Start,
+) -> None:
     service = await start(RATE_LIMIT_READ="3/hour", TRUSTED_PROXIES="127.0.0.0/8", JWT_SECRETS=SecretStr(SECRET.hex()))
     wallet = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
     token, _ = Tokens(service.database, [SECRET], 31611, SystemClock()).sign(wallet, 0)
@@ -171,7 +177,7 @@ async def status(service: Any, path: str, headers: dict[str, str]) -> int:
         return int(answer.status)
 
 
-async def test_without_redis_limits_hold_in_memory_and_a_metric_says_so(start: Any) -> None:
+async def test_without_redis_limits_hold_in_memory_and_a_metric_says_so(start: Start) -> None:
     service = await start(RATE_LIMIT_CREATE="2/hour", REDIS_URL=SecretStr("redis://127.0.0.1:9/0"))
     assert [(await service.create())[0] for _ in range(3)] == [201, 201, 429]
     async with service.http.get(f"{service.api}/metrics") as answer:
@@ -253,11 +259,37 @@ async def test_a_check_costs_one_round_trip() -> None:
         before = len(trips)
         assert [await counts.hit("key", 1, 60) for _ in range(10)] == list(range(2, 12))
         assert len(trips) - before == 10
+        three = [Count(name, 1, 60, 100) for name in ("address", "network", "everybody")]
+        assert [await counts.admit(three) for _ in range(10)] == [[number] * 3 for number in range(1, 11)]
+        assert len(trips) - before == 20
         await counts.close()
 
 
 @pytest.mark.usefixtures("patient")
-async def test_two_services_with_one_redis_are_one_door(start: Any, redis_url: str) -> None:
+@pytest.mark.parametrize("where", ["memory", "redis"])
+async def test_what_is_refused_is_counted_nowhere_and_adds_no_key(where: str, redis_url: str) -> None:
+    shared = SharedCounts(redis_url, SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT]))
+    counts = MemoryCounts() if where == "memory" else shared
+
+    def asked(address: str) -> list[Count]:
+        return [Count(address, 7, 60, 2), Count("network", 7, 60, 3), Count("everybody", 1, 3600, 100)]
+
+    found = [await counts.admit(asked(address)) for address in "aaaabbcd"]
+    assert found == [
+        [1, 1, 1], [2, 2, 2], [3, 3, 3], [3, 3, 3], [1, 3, 3], [2, 4, 4], [1, 4, 4], [1, 4, 4],
+    ]  # fmt: skip
+    if isinstance(counts, MemoryCounts):
+        assert counts._windows[60][1] == {"a": 2, "b": 1, "network": 3}
+    else:
+        async with Redis.from_url(redis_url.replace("redis+unix", "unix")) as plain:
+            lives = sorted([await plain.ttl(name) async for name in plain.scan_iter()])
+        assert [life > 3000 for life in lives] == [False, False, False, True]
+        assert min(lives) > 0, "every key goes by itself"
+    await shared.close()
+
+
+@pytest.mark.usefixtures("patient")
+async def test_two_services_with_one_redis_are_one_door(start: Start, redis_url: str) -> None:
     first = await start(RATE_LIMIT_CREATE="3/hour", REDIS_URL=SecretStr(redis_url))
     second = await start(RATE_LIMIT_CREATE="3/hour", REDIS_URL=SecretStr(redis_url))
     services = (first, second, first, second)

@@ -12,10 +12,9 @@ from kit.http import docs as layout
 from kit.http import openapi
 from kit.http.routes import ROUTE_TABLE, Document, Route, reply
 from kit.problems import Problem
+from onramp import __version__
 from onramp.services import SERVICES
 from onramp.settings import Settings
-
-VERSION = "0.1.0"
 
 
 class Alive(Document):
@@ -105,7 +104,7 @@ def _written(table: tuple[Route, ...]) -> tuple[bytes, bytes]:
     specification = openapi.document(
         table,
         title="Onramp",
-        version=VERSION,
+        version=__version__,
         description="Sells MUSD for a card payment, and proves on chain that it arrived.",
     )
     return orjson.dumps(specification), layout.page(specification, table).encode()

@@ -6,7 +6,6 @@ and URLs, in which keys travel. For the same reason a span names a route or a ho
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.metadata import version
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from kit.http.middleware import REQUEST_ID
+from onramp import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -36,7 +36,7 @@ class Errors:
         self._client = sentry_sdk.Client(
             dsn=dsn,
             environment=environment,
-            release=f"onramp@{version('onramp')}",
+            release=f"onramp@{__version__}",
             server_name="",
             default_integrations=False,
             include_local_variables=False,
@@ -76,7 +76,7 @@ class Traces:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        named = {"service.name": "onramp", "service.version": version("onramp")}
+        named = {"service.name": "onramp", "service.version": __version__}
         resource = Resource.create(named | {"deployment.environment.name": environment})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces", timeout=_LAST_WORD)

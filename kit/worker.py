@@ -6,7 +6,7 @@ the next, goes on from the rows.
 
 import asyncio
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -16,6 +16,10 @@ from kit.clock import Clock
 from kit.logs import get_logger
 
 log = get_logger(__name__)
+
+
+GRACE_SECONDS: Final = 8.0
+"""How long a stop waits for the steps under way. `docker stop` and others kill after 10 s."""
 
 
 class Worker(Protocol):
@@ -29,6 +33,14 @@ class Worker(Protocol):
 
     async def step(self) -> bool:
         """Do what is due, once; True where more may be due at once."""
+
+
+@runtime_checkable
+class Releasing(Protocol):
+    """A worker that holds something which other processes wait for."""
+
+    async def stop(self) -> None:
+        """Give it back; called once, after the last step has ended by itself."""
 
 
 class WorkerMetrics:
@@ -81,8 +93,11 @@ class Runner:
         if event is not None:
             event.set()
 
-    async def stop(self, grace: float = 20.0) -> None:
-        """Let each finish the step it is in; after `grace` seconds cancel what still runs (the rows remember)."""
+    async def stop(self, grace: float = GRACE_SECONDS) -> None:
+        """Let each finish the step it is in and give back what it holds; after `grace` seconds cancel what still runs.
+
+        A cancelled worker gives nothing back: what it holds runs out by itself, since its step may have left something under way.
+        """
         self._stopping.set()
         for event in self._wakes.values():
             event.set()
@@ -111,6 +126,15 @@ class Runner:
             self._metrics.last.labels(worker.name).set(self._clock.now().timestamp())
             if not again:
                 await self._rest(worker, worker.interval)
+        await self._release(worker)
+
+    async def _release(self, worker: Worker) -> None:
+        if not isinstance(worker, Releasing):
+            return
+        try:
+            await worker.stop()
+        except Exception:
+            log.exception("worker.stop_failed", detail="what it holds runs out by itself")
 
     async def _step(self, worker: Worker) -> bool:
         self._since[worker.name] = self._clock.monotonic()

@@ -46,6 +46,8 @@ class Leader:
         self._owner = owner
         self._seconds = seconds
         self._token: int | None = None
+        self._free = sa.or_(leaders.c.lease_until.is_(None), leaders.c.lease_until < db_now())
+        self._is_free = sa.select(self._free).where(leaders.c.id == self._key)
         # Written once: it begins every transaction of the leader.
         self._renew = (
             sa.update(leaders)
@@ -62,12 +64,15 @@ class Leader:
         """Lead, or go on leading as far as is known; False while another does. Only `write` proves it."""
         if self._token is not None:
             return True
+        # Those who do not lead ask often, so that an orderly change of leader takes a second: by a read, which locks and writes nothing.
+        async with self._database.read() as conn:
+            if await conn.scalar(self._is_free) is False:
+                return False
         async with self._database.write() as conn:
             await insert_or_nothing(conn, leaders, [{"id": self._key, "token": 0}], ["id"])
-            free = sa.or_(leaders.c.lease_until.is_(None), leaders.c.lease_until < db_now())
             taken = await conn.execute(
                 sa.update(leaders)
-                .where(leaders.c.id == self._key, free)
+                .where(leaders.c.id == self._key, self._free)
                 .values(owner=self._owner, token=leaders.c.token + 1, lease_until=db_now(self._seconds))
                 .returning(leaders.c.token)
             )

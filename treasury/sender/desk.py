@@ -57,6 +57,8 @@ class SenderConfig:
     """Final transactions this young are compared with the chain's block hashes again."""
     idle_seconds: float = 3.0
     busy_seconds: float = 1.0
+    follow_seconds: float = 0.5
+    """Between two looks of a process that does not lead: how long payouts stop when the leader is ended in order."""
 
 
 @dataclass(slots=True)

@@ -110,7 +110,10 @@ class Sender:
         try:
             leads = await self._leader.hold()
             desk.metrics.leading(leads)
-            return leads and await self._seeing(self._cycle())
+            if not leads:
+                self.interval = desk.config.follow_seconds
+                return False
+            return await self._seeing(self._cycle())
         except LeadershipLost:
             desk.metrics.leading(False)
             log.warning("treasury.leadership_lost", wallet=desk.config.wallet)
@@ -132,8 +135,9 @@ class Sender:
         return moved
 
     async def stop(self) -> None:
-        """Let another process lead at once, instead of after the lease."""
+        """Let another process lead at once, instead of after the lease. Not to be called while a step is under way."""
         await self._leader.resign()
+        self._desk.metrics.leading(False)
 
     async def _cycle(self) -> bool:
         """Look at the wallet, finish what was begun, make sure that every transaction is explained, and only then sign the next."""

@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 
 from aiohttp import web
 
-from kit.http.routes import Who
+from kit.http.routes import Route, Who
 from kit.problems import Problem
 
 KeyRole = Literal["viewer", "operator", "approver", "admin"]
@@ -23,9 +23,13 @@ MAY: Final[dict[Who, frozenset[Role]]] = {
 """An approver may do what an operator may, and both what a viewer may. An admin reads and manages keys, and moves no money."""
 
 
-def takes_code(who: Who, method: str) -> bool:
-    """Whether an enrolled key must give a code: for orders that let money go or let people in. Reading needs none."""
-    return who in {"approver", "admin"} and method != "GET"
+_OF_KEYS: Final = frozenset(who for who, roles in MAY.items() if not roles.isdisjoint(KEY_ROLES))
+_READING: Final = frozenset({"GET", "HEAD"})
+
+
+def takes_code(route: Route) -> bool:
+    """Whether an enrolled key must give a code here: for every order that an API key gives, of whatever role. Reading needs none."""
+    return route.who in _OF_KEYS and route.method not in _READING and route.needs_code
 
 
 @dataclass(frozen=True, slots=True)

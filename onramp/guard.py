@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from pydantic import ValidationError
 
+from kit import json
 from kit.auth import MAY, PRINCIPAL, Principal, bearer, forbidden, takes_code, unauthorized
-from kit.http.routes import Who
+from kit.http.routes import ROUTE, Route, Who, read_body
 
 Resolve = Callable[[str], Awaitable[Principal | None]]
 """Who a bearer token stands for; None where it stands for nobody. May raise a Problem that says more."""
@@ -37,7 +39,8 @@ class Guard:
             if who in ORDERS and request.method != "GET" and principal.role != "wallet":
                 await self._refused(principal, who, request.rel_url.raw_path)
             raise forbidden(principal.role, who)
-        if takes_code(who, request.method) and principal.second_factor:
+        route = request[ROUTE]
+        if principal.second_factor and takes_code(route) and not (route.dry_run and await _is_dry_run(request, route)):
             await self._check_code(principal, request.headers.get("X-OTP", ""))
         request[PRINCIPAL] = principal
 
@@ -47,3 +50,17 @@ class Guard:
             if principal is not None:
                 return principal
         return None
+
+
+async def _is_dry_run(request: web.Request, route: Route) -> bool:
+    """Whether the body asks only what an order would do, as its handler will read it; a body that cannot be read does not.
+
+    aiohttp keeps the bytes for whoever parses the body afterwards.
+    """
+    if route.body is None:
+        return False
+    try:
+        asked = route.body.model_validate(json.loads(await read_body(request, route.limit)))
+    except (json.MalformedJson, ValidationError):
+        return False
+    return getattr(asked, "dry_run", False) is True

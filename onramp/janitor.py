@@ -11,6 +11,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.logs import get_logger
 from kit.worker import WorkerMetrics
+from onramp.api_keys import alarms
 from onramp.api_keys import service as keys_service
 from onramp.deliveries import waiting
 from onramp.login import service as login_service
@@ -41,6 +42,7 @@ class StateMetrics:
         )
         self.overdue = Gauge("onramp_deliveries_overdue", "Paid, not confirmed, and late.", registry=registry)
         self.paused = Gauge("treasury_paused", "1 while a person has stopped this.", ("scope",), registry=registry)
+        self.key_alarms = alarms.counter(registry)
 
 
 class Janitor:
@@ -65,6 +67,7 @@ class Janitor:
         self._clock = clock
         self._metrics = metrics
         self._workers = workers
+        self._key_alarms = alarms.KeyAlarms(database, clock, metrics.key_alarms)
         self._cleaned = clock.now() - timedelta(days=1)
 
     async def step(self) -> bool:
@@ -86,6 +89,7 @@ class Janitor:
                 contacts=contacts,
             )
             self._cleaned = now
+        await self._key_alarms.step()
         await self._unlist()
         await self._count()
         return False

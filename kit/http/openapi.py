@@ -31,7 +31,7 @@ _SCHEMES = {
     },
     "metrics": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN, where it is set."},
 }
-_CODE = {"X-OTP": "A code of the key's second factor, where it has one; each works once."}
+_CODE = {"X-OTP": "A code of the key's second factor, where it has one; each works once. A dry run needs none."}
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "requestId"],
@@ -111,7 +111,7 @@ def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any])
         ]
     parameters += [
         {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-        for name, text in {**route.headers, **(_CODE if takes_code(route.who, route.method) else {})}.items()
+        for name, text in {**route.headers, **(_CODE if takes_code(route) else {})}.items()
     ]
     answer: dict[str, Any] = {"description": "Done."}
     content = {"schema": schema_of[route.answer]} if route.answer is not None else {}

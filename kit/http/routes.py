@@ -99,6 +99,10 @@ class Route:
     """Seconds a request may take; None for streams, and where each thing that is waited for has a limit of its own."""
     head: bool = False
     """HEAD is answered as GET is, without the body: uptime monitors use it."""
+    needs_code: bool = True
+    """Whether an order here takes a code of the second factor from a key that has one; not where seconds count."""
+    dry_run: bool = False
+    """A body with `dryRun: true` orders nothing here, so it takes no code."""
 
 
 ROUTE = web.RequestKey("route", Route)

@@ -79,8 +79,10 @@ async def revoke(request: web.Request) -> web.StreamResponse:
 
 async def confirm(request: web.Request) -> web.StreamResponse:
     """End the wait of a new key."""
+    author, approver, key_id = author_of(request), principal_of(request), request.match_info["id"]
+    made_at = body_of(request, shapes.ConfirmKey).made_at
     async with request.app[SERVICES].database.write() as connection:
-        key = await service.confirm(connection, author_of(request), principal_of(request), request.match_info["id"])
+        key = await service.confirm(connection, author, approver, key_id, made_at=made_at)
     return reply(shapes.answer(key))
 
 
@@ -124,9 +126,12 @@ ROUTES = (
     Route("POST", BASE + "/{id}/revoke", revoke, "admin", "Refuse this key, everywhere within five seconds.",
           "revoke_key", answer=shapes.KeyAnswer),
     Route("DELETE", BASE + "/{id}", revoke, "admin", "Revoke it, likewise.", "delete_key", answer=shapes.KeyAnswer),
+    Route("GET", BASE + "/{id}/confirm", read, "approver", "The key that a confirmation would let work.",
+          "read_key_to_confirm", answer=shapes.KeyAnswer),
     Route("POST", BASE + "/{id}/confirm", confirm, "approver",
-          "Let a new key work at once: another person's approver says that it is meant.", "confirm_key",
-          answer=shapes.KeyAnswer, also={409: "`self_approval` or `key_revoked`."}),
+          "Let a key's newest secret work at once: an approver who is neither its person nor behind its making says "
+          "that it is meant.", "confirm_key", body=shapes.ConfirmKey, body_optional=True, answer=shapes.KeyAnswer,
+          also={409: "`self_approval`, `key_changed` or `key_revoked`."}),
     Route("GET", ME, me, "viewer", "The API key that asks.", "my_key", answer=shapes.KeyAnswer),
     Route("POST", ME + "/otp", enrol, "viewer", "Begin a second factor for the key that asks.", "enrol",
           answer=shapes.Enrolment, status=201, also={409: "`otp_enrolled`."}),

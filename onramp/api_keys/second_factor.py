@@ -12,7 +12,8 @@ from kit.keyring import KeyRing
 from kit.logs import get_logger
 from kit.problems import Problem
 from kit.sealed import SealError, seal, unseal
-from onramp.api_keys.service import ApiKey, Author, get
+from onramp.api_keys.model import ApiKey
+from onramp.api_keys.service import Author, get
 from onramp.api_keys.table import api_keys
 
 log = get_logger(__name__)

@@ -1,20 +1,23 @@
 """The verbs of API keys, each in the caller's open transaction, each with its row in the audit trail."""
 
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as trail
 from kit.auth import Principal, Role
+from kit.clock import rfc3339
 from kit.ids import random_secret
 from kit.keyring import KeyRing
+from kit.persons import comparable, same_person
 from kit.problems import Problem, not_found
 from kit.store import newest_first
+from onramp.api_keys import makers, naming
+from onramp.api_keys.model import ApiKey, keys_query, to_key
 from onramp.api_keys.table import api_key_secrets, api_keys
 
 PREFIX: Final = "ork_"
@@ -27,24 +30,6 @@ FREE_KEYS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key without its secret."""
-
-    id: str
-    name: str
-    role: Role
-    person: str
-    created_at: datetime
-    created_by: str
-    active_from: datetime
-    """When its newest secret works; in the past for most."""
-    confirmed_by: str | None
-    last_used_at: datetime | None
-    revoked_at: datetime | None
-    second_factor: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Author:
     """Who orders a change, and when."""
 
@@ -52,11 +37,6 @@ class Author:
     """A key's id, or `machine`."""
     now: datetime
     is_production: bool
-
-
-def same_person(text: str) -> str:
-    """A person's name as it is compared: whoever is written `Ada` for one key and `ada` for another must not approve alone."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def new_secret() -> str:
@@ -79,21 +59,34 @@ async def create(
     role: Role,
     name: str,
     person: str,
+    made_for: frozenset[str] = frozenset(),
 ) -> ApiKey:
-    """Store a new key; in production one that may move money waits 24 h or for an approver, the first two excepted."""
+    """Store a new key; in production one that may move money waits 24 h or for an approver, the first two excepted.
+
+    `made_for`: persons who stand behind it beside the author, such as those behind the invitation that it comes from.
+    Raises Problem 422 where `person` is a name that could pass for another one.
+    """
+    await one_at_a_time(connection)
+    await naming.require(connection, person)
     wait = timedelta(0)
     if author.is_production and role in MOVES_MONEY:
-        await _one_at_a_time(connection)
         counted = sa.select(sa.func.count()).where(api_keys.c.role.in_(MOVES_MONEY))
         if (await connection.execute(counted)).scalar_one() >= FREE_KEYS:
             wait = WAIT
+    persons = sorted(made_for | await makers.behind(connection, author.id, author.now))
     await connection.execute(
         sa.insert(api_keys).values(
-            id=key_id, name=name, role=role, person=person, created_at=author.now, created_by=author.id
+            id=key_id,
+            name=name,
+            role=role,
+            person=person,
+            created_at=author.now,
+            created_by=author.id,
+            makers=persons,
         )
     )
-    await _add_secret(connection, author, key_id, secret, ring, wait)
-    after = {"role": role, "name": name, "person": person, "active_from": author.now + wait}
+    await _add_secret(connection, author, key_id, secret, ring, wait, persons)
+    after = {"role": role, "name": name, "person": person, "active_from": author.now + wait, "makers": persons}
     await trail.record(connection, author.id, "key.create", key_id, None, after, at=author.now)
     return await get(connection, key_id)
 
@@ -106,18 +99,19 @@ async def rotate(
     In production the new secret of a key that may move money waits like a new key's: whoever rotates it learns it, and an
     admin must not come to move money that way.
     """
-    await _one_at_a_time(connection)
-    key = await get(connection, key_id)
-    if key.revoked_at is not None:
-        raise Problem(409, "key_revoked", "This key is revoked. Create a new one.")
+    await one_at_a_time(connection)
+    key = await _working(connection, key_id)
     wait = WAIT if author.is_production and key.role in MOVES_MONEY else timedelta(0)
+    # Before the other secrets end: whoever made one of them may be the one who rotates.
+    persons = sorted(await makers.behind(connection, author.id, author.now))
     ends = author.now + wait + overlap
     still = sa.or_(api_key_secrets.c.expires_at.is_(None), api_key_secrets.c.expires_at > ends)
     await connection.execute(
         sa.update(api_key_secrets).where(api_key_secrets.c.key_id == key_id, still).values(expires_at=ends)
     )
-    await _add_secret(connection, author, key_id, secret, ring, wait)
-    after = {"active_from": author.now + wait, "old_until": ends}
+    await _add_secret(connection, author, key_id, secret, ring, wait, persons)
+    await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(confirmed_by=None))
+    after = {"active_from": author.now + wait, "old_until": ends, "makers": persons}
     await trail.record(connection, author.id, "key.rotate", key_id, None, after, at=author.now)
     return await get(connection, key_id)
 
@@ -136,15 +130,28 @@ async def revoke(connection: AsyncConnection, author: Author, key_id: str) -> Ap
     return await get(connection, key_id)
 
 
-async def confirm(connection: AsyncConnection, author: Author, approver: Principal, key_id: str) -> ApiKey:
-    """End the wait of a new secret: an approver of another person than the key's says that it is meant."""
-    key = await get(connection, key_id)
-    if key.revoked_at is not None:
-        raise Problem(409, "key_revoked", "This key is revoked. Create a new one.")
-    if approver.person == same_person(key.person) or approver.id == key_id:
-        raise Problem(409, "self_approval", "An approver of another person must confirm this key.")
-    waiting = sa.and_(api_key_secrets.c.key_id == key_id, api_key_secrets.c.active_from > author.now)
-    ended = await connection.execute(sa.update(api_key_secrets).where(waiting).values(active_from=author.now))
+async def confirm(
+    connection: AsyncConnection, author: Author, approver: Principal, key_id: str, *, made_at: str | None = None
+) -> ApiKey:
+    """End the wait of a key's newest secret: an approver says that it is meant. An earlier one that waits goes on waiting.
+
+    The approver is another person than the key's and than everybody behind its making. `made_at`: when the secret that the
+    approver looked at was made, as the key's answer says it; Problem 409 `key_changed` where the key has a newer one.
+    """
+    await one_at_a_time(connection)
+    key = await _working(connection, key_id)
+    if made_at is not None and made_at != rfc3339(key.made_at):
+        detail = "This key got another secret since you looked at it. Nothing was confirmed; look at it again."
+        raise Problem(409, "key_changed", detail)
+    if same_person(approver.person, key.person) or approver.id == key_id:
+        raise Problem(409, "self_approval", "This key is yours. An approver of another person must confirm it.")
+    if makers.includes(await makers.of_key(connection, key_id, author.now), approver.person):
+        detail = "You made this key or its newest secret, or made the key that did. Another person must confirm it."
+        raise Problem(409, "self_approval", detail)
+    newest = sa.and_(api_key_secrets.c.key_id == key_id, api_key_secrets.c.expires_at.is_(None))
+    waiting = sa.and_(newest, api_key_secrets.c.active_from > author.now)
+    values = {"active_from": author.now, "confirmed_by": approver.id}
+    ended = await connection.execute(sa.update(api_key_secrets).where(waiting).values(**values))
     if ended.rowcount:
         await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(confirmed_by=approver.id))
         before = {"active_from": key.active_from}
@@ -154,9 +161,16 @@ async def confirm(connection: AsyncConnection, author: Author, approver: Princip
     return await get(connection, key_id)
 
 
+async def _working(connection: AsyncConnection, key_id: str) -> ApiKey:
+    key = await get(connection, key_id)
+    if key.revoked_at is not None:
+        raise Problem(409, "key_revoked", "This key is revoked. Create a new one.")
+    return key
+
+
 async def get(connection: AsyncConnection, key_id: str) -> ApiKey:
     """One key; Problem 404 where there is none."""
-    found = [_key(row) for row in await connection.execute(_keys().where(api_keys.c.id == key_id))]
+    found = [to_key(row) for row in await connection.execute(keys_query().where(api_keys.c.id == key_id))]
     if not found:
         raise not_found("API key")
     return found[0]
@@ -164,8 +178,8 @@ async def get(connection: AsyncConnection, key_id: str) -> ApiKey:
 
 async def newest(connection: AsyncConnection, *, limit: int, before: str | None = None) -> Sequence[ApiKey]:
     """Keys, the newest first; those older than key `before` where given."""
-    query = newest_first(_keys(), api_keys.c.created_at, api_keys.c.id, before).limit(limit)
-    return [_key(row) for row in await connection.execute(query)]
+    query = newest_first(keys_query(), api_keys.c.created_at, api_keys.c.id, before).limit(limit)
+    return [to_key(row) for row in await connection.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +213,7 @@ async def resolve(connection: AsyncConnection, candidates: Sequence[str], now: d
     )
     return {
         row.hash: Found(
-            Principal(row.id, row.role, same_person(row.person), row.otp_enrolled_at is not None), row.active_from
+            Principal(row.id, row.role, comparable(row.person), row.otp_enrolled_at is not None), row.active_from
         )
         for row in rows
     }
@@ -223,7 +237,7 @@ async def touch(connection: AsyncConnection, used: Collection[str], now: datetim
         await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id, older).values(last_used_at=now))
 
 
-async def _one_at_a_time(connection: AsyncConnection) -> None:
+async def one_at_a_time(connection: AsyncConnection) -> None:
     """Of creations side by side not each may count itself among the first; of rotations, each must end the secret of the one before.
 
     SQLite's writers are alone anyway.
@@ -233,35 +247,21 @@ async def _one_at_a_time(connection: AsyncConnection) -> None:
 
 
 async def _add_secret(
-    connection: AsyncConnection, author: Author, key_id: str, secret: str, ring: KeyRing, wait: timedelta
+    connection: AsyncConnection,
+    author: Author,
+    key_id: str,
+    secret: str,
+    ring: KeyRing,
+    wait: timedelta,
+    persons: list[str],
 ) -> None:
     await connection.execute(
         sa.insert(api_key_secrets).values(
-            id=hashes(ring, secret)[0], key_id=key_id, created_at=author.now, active_from=author.now + wait
+            id=hashes(ring, secret)[0],
+            key_id=key_id,
+            created_at=author.now,
+            active_from=author.now + wait,
+            made_by=author.id,
+            makers=persons,
         )
-    )
-
-
-def _keys() -> "sa.Select[Any]":
-    newest_secret = (
-        sa.select(sa.func.max(api_key_secrets.c.active_from))
-        .where(api_key_secrets.c.key_id == api_keys.c.id)
-        .scalar_subquery()
-    )
-    return sa.select(api_keys, newest_secret.label("active_from"))
-
-
-def _key(row: Any) -> ApiKey:
-    return ApiKey(
-        row.id,
-        row.name,
-        row.role,
-        row.person,
-        row.created_at,
-        row.created_by,
-        row.active_from,
-        row.confirmed_by,
-        row.last_used_at,
-        row.revoked_at,
-        row.otp_enrolled_at is not None,
     )

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from kit.auth import KeyRole
 from kit.clock import rfc3339
 from kit.http.routes import Document
-from onramp.api_keys.service import ApiKey
+from onramp.api_keys.model import ApiKey
 
 
 def _label(text: str) -> str:
@@ -18,7 +18,17 @@ def _label(text: str) -> str:
     return text
 
 
+def _person(text: str) -> str:
+    text = text.strip()
+    if not 1 <= len(text) <= 80:
+        message = "must be 1 to 80 characters"
+        raise ValueError(message)
+    return text
+
+
 Label = Annotated[str, AfterValidator(_label)]
+Person = Annotated[str, AfterValidator(_person)]
+"""Its letters are judged where the key is stored (`naming.require`), beside those of the persons who are known."""
 
 
 class CreateKey(Document):
@@ -26,8 +36,10 @@ class CreateKey(Document):
 
     role: KeyRole
     name: Label = Field(description="What it is for.")
-    person: Label | None = Field(
-        default=None, description="Whose it is; proposer and approver must differ by it. By default the name."
+    person: Person | None = Field(
+        default=None,
+        description="Whose it is; proposer and approver must differ by it. By default the name. Refused where it could pass "
+        "for another person's: letters of one script, nothing that cannot be seen, and not like a name that is there.",
     )
 
 
@@ -36,6 +48,14 @@ class RotateKey(Document):
 
     overlap_minutes: int = Field(
         default=1440, ge=0, le=10_080, description="How long the old secret still works beside the new one."
+    )
+
+
+class ConfirmKey(Document):
+    """Which secret the approver looked at."""
+
+    made_at: Annotated[str, Field(max_length=40)] | None = Field(
+        default=None, description="`madeAt` as the key showed it: 409 `key_changed` where it has a newer secret."
     )
 
 
@@ -55,6 +75,10 @@ class KeyAnswer(Document):
     person: str
     created_at: str
     active_from: str = Field(description="When its newest secret works.")
+    made_at: str = Field(description="When its newest secret was made.")
+    made_by: str | None = Field(
+        description="Who ordered that secret: a key's or an invitation's id, or `machine`. Null: an earlier version made it."
+    )
     confirmed_by: str | None
     last_used_at: str | None
     revoked_at: str | None
@@ -95,6 +119,8 @@ def _fields(key: ApiKey) -> dict[str, object]:
         "person": key.person,
         "created_at": rfc3339(key.created_at),
         "active_from": rfc3339(key.active_from),
+        "made_at": rfc3339(key.made_at),
+        "made_by": key.made_by,
         "confirmed_by": key.confirmed_by,
         "last_used_at": rfc3339(key.last_used_at) if key.last_used_at else None,
         "revoked_at": rfc3339(key.revoked_at) if key.revoked_at else None,

@@ -5,6 +5,8 @@ import sqlalchemy as sa
 from kit.columns import UtcDateTime
 from kit.database import metadata
 
+MAKERS = "persons behind its making, as they are compared; null: made by an earlier version"
+
 api_keys = sa.Table(
     "api_keys",
     metadata,
@@ -22,6 +24,7 @@ api_keys = sa.Table(
     sa.Column("otp_step", sa.BigInteger, comment="the newest time step that was used: a code works once"),
     sa.Column("otp_failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("otp_locked_until", UtcDateTime()),
+    sa.Column("makers", sa.JSON(none_as_null=True), comment=MAKERS),
 )
 
 api_key_secrets = sa.Table(
@@ -32,4 +35,9 @@ api_key_secrets = sa.Table(
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("active_from", UtcDateTime(), nullable=False),
     sa.Column("expires_at", UtcDateTime(), comment="set by a rotation: the end of the overlap"),
+    sa.Column("makers", sa.JSON(none_as_null=True), comment=MAKERS),
+    sa.Column("made_by", sa.String(64), comment="who ordered it: a key's or an invitation's id, or the machine"),
+    sa.Column("confirmed_by", sa.String(64), comment="the approver's key that ended its wait"),
+    sa.Column("made_alarm_at", UtcDateTime(), comment="when the alarm about a new money key rang"),
+    sa.Column("unconfirmed_alarm_at", UtcDateTime(), comment="when the alarm about one that works unconfirmed rang"),
 )

@@ -24,7 +24,9 @@ keys_app = typer.Typer(
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="key_...")]
 Role = Annotated[KeyRole, typer.Option(help="What it may do.")]
 Name = Annotated[str, typer.Option(help="What it is for.")]
-Person = Annotated[str, typer.Option(help="Whose it is; by default the name.")]
+Person = Annotated[
+    str, typer.Option(help="Whose it is, as a name that cannot be taken for another's; by default the name.")
+]
 
 
 def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
@@ -54,11 +56,25 @@ def _show_answer(shape: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(shape)
         return
-    names = ("name", "role", "person", "activeFrom", "lastUsedAt", "revokedAt")
+    names = ("name", "role", "person", "activeFrom", "madeAt", "madeBy", "confirmedBy", "lastUsedAt", "revokedAt")
     print_pairs([(name, shape[name]) for name in names], title=shape["id"])
     if "secret" in shape:
         typer.echo(f"secret: {shape['secret']}")
         typer.echo("Keep it now: it is not shown again.")
+
+
+def _standing(item: dict[str, Any]) -> str:
+    """Whether a key's newest secret works, and who let it."""
+    from datetime import UTC, datetime
+
+    if item["revokedAt"]:
+        return "no"
+    if datetime.fromisoformat(item["activeFrom"]) > datetime.now(UTC):
+        return f"from {item['activeFrom'][:16]}Z"
+    if item["confirmedBy"]:
+        return f"confirmed by {item['confirmedBy']}"
+    # A wait that nobody ended lasts a day; what worked from the start needed no confirmation.
+    return "unconfirmed" if item["activeFrom"] > item["madeAt"] else "yes"
 
 
 def _asked(role: Role, name: str, person: str) -> Any:
@@ -70,7 +86,7 @@ def _asked(role: Role, name: str, person: str) -> Any:
     try:
         return shapes.CreateKey(role=role, name=name, person=person or None)
     except ValidationError as error:
-        message = "the name and the person take 1 to 80 printable characters each"
+        message = "the name takes 1 to 80 printable characters, the person up to 80"
         raise typer.BadParameter(message) from error
 
 
@@ -82,7 +98,9 @@ def create_key(
     *,
     as_json: Json = False,
 ) -> None:
-    """Make a key; the secret is shown once.
+    """Make a key; the secret is shown once. In production it waits 24 h, or until an approver confirms it.
+
+    What is made here is made by the machine's operator, who is nobody's person: any approver but the key's own may confirm it.
 
     Example: [bold]onramp keys create --role approver --name "Ada's laptop" --person ada[/bold]
     """
@@ -127,12 +145,14 @@ def list_keys(limit: Limit = 100, cursor: Cursor = None, *, as_json: Json = Fals
             "revoked" if item["revokedAt"] else item["role"],
             item["person"],
             item["name"],
+            _standing(item),
+            item["madeBy"] or "unknown",
             (item["lastUsedAt"] or "never")[:16],
         )
         for item in page["data"]
     ]
     print_table(
-        ("id", "role", "person", "name", "last use"),
+        ("id", "role", "person", "name", "works", "secret made by", "last use"),
         rows,
         empty="No keys yet. `onramp keys create --role admin --name ...` makes one.",
     )
@@ -148,7 +168,7 @@ def rotate_key(
     *,
     as_json: Json = False,
 ) -> None:
-    """Give a key a new secret; its id stays.
+    """Give a key a new secret; its id stays. In production the new secret waits, as a new key does.
 
     Example: [bold]onramp keys rotate key_4k... --overlap-minutes 60[/bold]
     """
@@ -179,18 +199,23 @@ def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
 
 @keys_app.command("confirm")
 def confirm_key(key_id: KeyId, otp: Otp = "", *, as_json: Json = False) -> None:
-    """Let another person's new key work at once; needs an approver's ONRAMP_API_KEY.
+    """Let another person's new key, or its new secret, work at once; needs an approver's ONRAMP_API_KEY.
+
+    The approver is neither the key's person nor anybody who made or rotated it, or made the key that did. What is confirmed
+    is the secret that the key has now: where another one is made meanwhile, nothing is confirmed.
 
     Example: [bold]onramp keys confirm key_4k... --otp 123456[/bold]
     """
-    _show_answer(call("POST", f"/api/v1/admin/keys/{quote(key_id, safe='')}/confirm", otp=otp), as_json=as_json)
+    path = f"/api/v1/admin/keys/{quote(key_id, safe='')}/confirm"
+    seen = call("GET", path)
+    _show_answer(call("POST", path, {"madeAt": seen["madeAt"]}, otp=otp), as_json=as_json)
 
 
 @keys_app.command("enrol")
 def enrol_key(
     code: Annotated[str, typer.Option(help="The first code; asked for where it is not given.")] = "",
 ) -> None:
-    """Give the key in ONRAMP_API_KEY a second factor: codes of an authenticator app, asked of approvers' and admins' orders.
+    """Give the key in ONRAMP_API_KEY a second factor: codes of an authenticator app, asked of each of its orders except pause.
 
     Example: [bold]onramp keys enrol[/bold]
     """

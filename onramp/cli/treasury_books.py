@@ -38,12 +38,12 @@ def ledger(limit: PageLimit = 20, cursor: LedgerCursor = 0, *, as_json: Json = F
     say_more(page["nextCursor"])
 
 
-def reconcile(note: Note = "", *, as_json: Json = False) -> None:
+def reconcile(note: Note = "", otp: Otp = "", *, as_json: Json = False) -> None:
     """Compare ledger and chain now, at one block that the nodes agree on. Exit status 1 while anything is unexplained.
 
     Example: [bold]onramp treasury reconcile[/bold]
     """
-    found = call("POST", f"{BASE}/reconcile", noted(note))
+    found = call("POST", f"{BASE}/reconcile", noted(note), otp=otp)
     steps = advice.of_reconciliation(found)
     if as_json:
         print_json(found)
@@ -69,6 +69,7 @@ def settle_usdc(
     session_id: Annotated[str, typer.Option(help="ons_...: all that this purchase still has to bring.")] = "",
     amount: Annotated[str, typer.Option(help="USDC; the oldest purchases first.")] = "",
     note: Note = "",
+    otp: Otp = "",
     *,
     as_json: Json = False,
 ) -> None:
@@ -79,7 +80,7 @@ def settle_usdc(
     if bool(session_id) == bool(amount):
         raise typer.BadParameter("give --session-id or --amount, and not both")
     asked = {"txHash": tx_hash, "sessionId": session_id, "amount": amount, "note": note}
-    found = call("POST", f"{BASE}/settle-usdc", {name: value for name, value in asked.items() if value})
+    found = call("POST", f"{BASE}/settle-usdc", {name: value for name, value in asked.items() if value}, otp=otp)
     if as_json:
         print_json(found)
         return

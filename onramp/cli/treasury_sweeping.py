@@ -50,6 +50,7 @@ def sweep(
     asset: Asset = "MUSD",
     amount: Amount = "excess",
     note: Note = "",
+    otp: Otp = "",
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only the plan: nothing is written.")] = False,
     watch: Watch = False,
@@ -61,7 +62,7 @@ def sweep(
     """
     if dry_run and watch:
         raise typer.BadParameter("a plan is nothing to follow: leave --dry-run or --watch away")
-    answer = call("POST", f"{BASE}/sweeps", noted(note, asset=asset, amount=amount, dryRun=dry_run))
+    answer = call("POST", f"{BASE}/sweeps", noted(note, asset=asset, amount=amount, dryRun=dry_run), otp=otp)
     if dry_run:
         if as_json:
             print_json(answer)
@@ -78,6 +79,7 @@ def sweep(
 
 def panic(
     note: Note = "",
+    otp: Otp = "",
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether this is meant.")] = False,
     as_json: Json = False,
@@ -88,7 +90,7 @@ def panic(
     """
     if not yes:
         typer.confirm("Propose to empty the hot wallet into the cold one?", abort=True, err=True)
-    page = call("POST", f"{BASE}/panic", noted(note))
+    page = call("POST", f"{BASE}/panic", noted(note), otp=otp)
     if as_json:
         print_json(page)
         return

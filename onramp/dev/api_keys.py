@@ -10,12 +10,11 @@ from kit.database import connect
 from kit.ids import RandomIds
 from onramp import migrations
 from onramp.api_keys import service
+from onramp.api_keys.alarms import DEVELOPMENT
 from onramp.api_keys.service import Author
 from onramp.settings import Settings
 
 PERSONS: Final[dict[Role, str]] = {"viewer": "vera", "operator": "otto", "approver": "ada", "admin": "amir"}
-
-MAKER: Final = "dev"
 
 
 async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
@@ -35,12 +34,12 @@ async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
                 if await service.resolve(connection, stored, now):
                     continue
                 if await service.was_made(
-                    connection, MAKER, role
+                    connection, DEVELOPMENT, role
                 ):  # it was revoked or rotated; another takes its place
                     secrets[role] = service.new_secret()
                 await service.create(
                     connection,
-                    Author(MAKER, now, is_production=False),
+                    Author(DEVELOPMENT, now, is_production=False),
                     key_id=RandomIds().new("key_"),
                     secret=secrets[role],
                     ring=settings.ring,

@@ -14,8 +14,10 @@ from kit.ids import random_secret
 from kit.keyring import KeyRing
 from kit.problems import Problem, not_found
 from kit.store import newest_first
+from onramp.api_keys import makers, naming
 from onramp.api_keys import service as keys
-from onramp.api_keys.service import ApiKey, Author
+from onramp.api_keys.model import ApiKey
+from onramp.api_keys.service import Author
 from onramp.invitations.table import invitations
 
 PREFIX: Final = "oin_"
@@ -60,7 +62,9 @@ async def invite(
     person: str,
     valid_for: timedelta,
 ) -> Invitation:
-    """Store an invitation."""
+    """Store an invitation. Raises Problem 422 where `person` is a name that could pass for another one."""
+    await keys.one_at_a_time(connection)
+    await naming.require(connection, person)
     expires = author.now + valid_for
     await connection.execute(
         sa.insert(invitations).values(
@@ -72,6 +76,7 @@ async def invite(
             created_at=author.now,
             created_by=author.id,
             expires_at=expires,
+            makers=sorted(await makers.behind(connection, author.id, author.now)),
         )
     )
     after = {"role": role, "name": name, "person": person, "expires_at": expires}
@@ -91,7 +96,8 @@ async def accept(
 ) -> ApiKey:
     """Turn an open invitation into a key, once, whoever is quicker. Problem 404 for any other token, whatever the reason.
 
-    In production a key that may move money still waits, as every new one does: the link may have been read on its way.
+    In production a key that may move money still waits, as every new one does: the link may have been read on its way. Its
+    maker is whoever made the invitation, and the person is the one named there: who takes the key chooses nothing.
     """
     usable = sa.and_(
         invitations.c.token_hash.in_(ring.macs(PURPOSE, token)),
@@ -115,6 +121,7 @@ async def accept(
         role=row.role,
         name=row.name,
         person=row.person,
+        made_for=frozenset(row.makers or ()),
     )
 
 

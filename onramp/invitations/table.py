@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from kit.columns import UtcDateTime
 from kit.database import metadata
+from onramp.api_keys.table import MAKERS
 
 invitations = sa.Table(
     "invitations",
@@ -18,4 +19,5 @@ invitations = sa.Table(
     sa.Column("expires_at", UtcDateTime(), nullable=False),
     sa.Column("closed_at", UtcDateTime(), comment="accepted, or withdrawn where there is no key"),
     sa.Column("key_id", sa.String(40), comment="the key it became"),
+    sa.Column("makers", sa.JSON(none_as_null=True), comment=MAKERS),
 )

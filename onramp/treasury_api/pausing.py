@@ -65,7 +65,7 @@ ROUTES = (
     Route("GET", BASE + "/pause", read, "viewer", "What is paused, by whom, and what was.", "read_pause",
           answer=order_shapes.PauseAnswer),
     Route("POST", BASE + "/pause", pause, "operator", "Stop sales, payouts, sweeps, or all of them, at once.", "pause",
-          body=order_shapes.PauseOrder, body_optional=True, answer=order_shapes.PauseAnswer),
+          body=order_shapes.PauseOrder, body_optional=True, answer=order_shapes.PauseAnswer, needs_code=False),
     Route("POST", BASE + "/resume", resume, "approver", "Let go again what another person paused.", "resume",
           body=order_shapes.PauseOrder, body_optional=True, answer=order_shapes.PauseAnswer, also={409: "`self_approval`."}),
 )  # fmt: skip

@@ -165,7 +165,7 @@ ROUTES = (
           "plan", answer=order_shapes.PlanList),
     Route("POST", BASE + "/sweeps", propose, "operator", "Propose a sweep; a dry run answers 200 with the plan.",
           "propose_sweep", body=order_shapes.SweepOrder, answer=order_shapes.OrderAnswer, status=201,
-          also={200: "The plan of a dry run.", **_CONFLICTS}, alike=frozenset({200})),
+          also={200: "The plan of a dry run.", **_CONFLICTS}, alike=frozenset({200}), dry_run=True),
     Route("POST", BASE + "/sweeps/{id}/approve", approve, "approver", "Approve what another person proposed.",
           "approve_sweep", body=order_shapes.Note, body_optional=True, answer=shapes.SweepAnswer, also=_CONFLICTS),
     Route("POST", BASE + "/sweeps/{id}/reject", reject, "approver", "Reject a sweep that has no nonce yet.",

@@ -6,6 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.persons import same_person
 from kit.problems import Problem, not_found
 from kit.store import compare_and_set, insert_or_nothing
 from treasury.answers.table import Answer, answers, to_answer
@@ -43,7 +44,7 @@ async def answer(
     if before.status == "answered" or before.amount != amount:
         await compare_and_set(conn, answers, key, [before.status], **fresh)
         return await _require(conn, key)
-    if before.asked_person == person:
+    if same_person(before.asked_person, person):
         raise Problem(409, "self_approval", "You answered this already; another person has to say so, too.")
     if not await compare_and_set(conn, answers, key, ["asked"], status="answered", answered_by=by, at=now):
         raise Problem(409, "not_possible", f"{subject} was answered by others a moment ago.")

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as audit
+from kit.persons import same_person
 from kit.problems import Problem
 from kit.store import compare_and_set, insert_or_nothing
 from treasury import history
@@ -46,7 +47,7 @@ async def resume(
     """Let these go again. Raises Problem `self_approval` where this person stopped one of them; then none is let go."""
     stopped = [one for one in (await state(conn)).asked if one.scope in scopes]
     for one in stopped:
-        if one.person == person:
+        if same_person(one.person, person):
             detail = f"You paused {one.scope} yourself; another approver has to resume it. Nothing was changed."
             raise Problem(409, "self_approval", detail)
     for one in stopped:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.confirm import ExpectedTransfer, Proven, prove
 from chain.pool import Pool
 from chain.types import Address
+from kit.persons import same_person
 from kit.problems import Problem, not_found
 from kit.store import compare_and_set
 from treasury import history
@@ -94,7 +95,7 @@ async def retry(
             conn, payout_id, at=now, from_status=payout.status, to_status=payout.status, by=by, note=note or said
         )
         return await require(conn, payout_id)
-    if payout.retry_person == person:
+    if same_person(payout.retry_person, person):
         raise Problem(409, "self_approval", "You asked for this attempt already; another person has to ask for it too.")
     fresh = dict.fromkeys(("transaction_id", "tx_hash", "block_number", "retry_by", "retry_person", "cleared_by"))
     approved = {"approved_by": by, "approved_person": person}

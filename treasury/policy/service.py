@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.ids import Ids
+from kit.persons import same_person
 from kit.problems import Problem, not_found
 from kit.store import compare_and_set, insert_or_nothing
 from treasury import history as lines
@@ -117,7 +118,7 @@ async def approve(
     if row.proposed_person is None:
         await _set(conn, row, State.PROPOSED, by=by, now=now, note=note, proposed_by=by, proposed_person=person)
         return await require(conn, version_id)
-    if row.proposed_person == person:
+    if same_person(row.proposed_person, person):
         if again:
             return row
         raise Problem(409, "self_approval", "Whoever proposed a policy cannot approve it; ask another approver.")

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.persons import same_person
 from kit.problems import Problem
 from kit.store import compare_and_set
 from treasury.moving import MoveRefused
@@ -34,7 +35,7 @@ async def approve(
     `policy_version` and `safe_identity` are those of this moment: an approval of what is no longer so is none.
     """
     sweep = await service.require(conn, sweep_id)
-    if person == sweep.proposed_person:
+    if same_person(person, sweep.proposed_person):
         raise Problem(409, "self_approval", "Whoever proposed a sweep cannot approve it; ask another approver.")
     if sweep.status is not Status.AWAITING_APPROVAL:
         raise Problem(409, "not_possible", f"{sweep_id} is {sweep.status}; only one awaiting approval can be approved.")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from kit.audit import service as audit
+from kit.audit.sparing import Sparing
 from kit.auth import Principal
 from kit.clock import Clock
 from kit.database import Database
@@ -20,7 +21,6 @@ log = get_logger(__name__)
 TRUST_SECONDS: Final = 2.0
 REMEMBER: Final = 1024
 TOUCH_SECONDS: Final = 5.0
-REFUSED_SECONDS: Final = 60.0
 LONGEST_SUBJECT: Final = 80
 
 
@@ -34,7 +34,7 @@ class Keeper:
         self._clock = clock
         self._known: dict[str, tuple[Principal, float]] = {}
         self._used: set[str] = set()
-        self._refused: dict[tuple[str, str], float] = {}
+        self._refused: dict[str, Sparing] = {}
         self._asked: Gather[str, Found] = Gather(self._ask)
         self._task: asyncio.Task[None] | None = None
 
@@ -93,13 +93,13 @@ class Keeper:
             raise second_factor.refusal(outcome)
 
     async def note_refused(self, principal: Principal, needed: str, path: str) -> None:
-        """Whoever tries what only another role may do is found in the trail; the same again within a minute is one row."""
-        moment, what = self._clock.monotonic(), (principal.id, path)
-        if self._refused.get(what, float("-inf")) > moment - REFUSED_SECONDS:
+        """Write into the trail who tries what only another role may do.
+
+        The same again within a minute is one row, and a key gets so many rows a minute however many paths it tries: it neither fills the
+        trail nor hides there what another key tries.
+        """
+        if self._refused.setdefault(principal.id, Sparing(self._clock)).due(path) is None:
             return
-        if len(self._refused) >= REMEMBER:
-            self._refused.clear()
-        self._refused[what] = moment
         async with self._database.write() as connection:
             facts = {"code": "forbidden", "role": principal.role, "needs": needed}
             subject = path[:LONGEST_SUBJECT]

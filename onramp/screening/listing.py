@@ -8,6 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from kit.audit.sparing import Sparing
 from kit.clock import Clock
 from kit.logs import get_logger
 from onramp.screening.oracle import Oracle
@@ -58,6 +59,7 @@ class Screening:
         self._path = Path(path) if path else None
         self._clock = clock
         self.metrics = metrics
+        self.noted = Sparing(clock)
         self._listed: frozenset[str] = frozenset()
         self._read: _File | None = None
         self._refused: _File | str | None = None

@@ -17,6 +17,7 @@ from onramp.deliveries import waiting
 from onramp.login import service as login_service
 from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
+from onramp.sessions import pruning
 from onramp.sessions import service as sessions_service
 from onramp.sessions.rules import CLIENT_KEY_LIFETIME
 from onramp.sessions.table import sessions
@@ -59,9 +60,11 @@ class Janitor:
         screening: Screening,
         workers: WorkerMetrics,
         keep_contacts: timedelta,
+        keep_unpaid: timedelta = timedelta(days=30),
     ) -> None:
-        """`screening` as the sender asks it; contacts are kept for `keep_contacts`."""
+        """`screening` as the sender asks it; contacts are kept for `keep_contacts`, unpaid sessions for `keep_unpaid` after they ended."""
         self._keep_contacts = keep_contacts
+        self._keep_unpaid = keep_unpaid
         self._screening = screening
         self._database = database
         self._clock = clock
@@ -71,22 +74,24 @@ class Janitor:
         self._cleaned = clock.now() - timedelta(days=1)
 
     async def step(self) -> bool:
-        """One round; cleaning once an hour."""
+        """One round; cleaning once an hour, and at each round the nonces, which anybody may have made for nothing."""
         now = self._clock.now()
+        async with self._database.write() as connection:
+            await login_service.forget_expired(connection, now)
         if now - self._cleaned >= timedelta(hours=1):
             async with self._database.write() as connection:
                 keys = await sessions_service.forget_client_keys(connection, now - CLIENT_KEY_LIFETIME)
-                nonces = await login_service.forget_expired(connection, now)
                 events = await inbox_service.prune(connection, now - KEEP_EVENTS)
                 secrets = await keys_service.prune(connection, now)
                 contacts = await privacy.prune(connection, now - self._keep_contacts, by=self.name, now=now)
+            unpaid = await pruning.prune(self._database, now - self._keep_unpaid, by=self.name, now=now)
             log.info(
                 "janitor.cleaned",
                 client_keys=keys,
                 events=events,
-                nonces=nonces,
                 key_secrets=secrets,
                 contacts=contacts,
+                unpaid_sessions=unpaid,
             )
             self._cleaned = now
         await self._key_alarms.step()

@@ -67,6 +67,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings):
     SANCTIONS_LIST: str = ""
     SANCTIONS_ORACLE: values.OptionalAddress = ""
     PRIVACY_RETENTION_DAYS: int = Field(default=90, ge=1, le=3650)
+    UNPAID_RETENTION_DAYS: int = Field(default=30, ge=1, le=3650)
     ONRAMP_API_KEY: values.Token = SecretStr("")
     ONRAMP_API_URL: values.OptionalUrl = ""
     CHECKOUT_PAGE: bool | None = None

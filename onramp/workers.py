@@ -125,6 +125,7 @@ def make_workers(
             core.screening,
             metrics,
             timedelta(days=core.settings.PRIVACY_RETENTION_DAYS),
+            timedelta(days=core.settings.UNPAID_RETENTION_DAYS),
         )
     runner = Runner(made.values(), core.clock, metrics)
     return runner

@@ -230,7 +230,8 @@ class Question:
         said = [*self._said, *self._aside]
         reason = "dissent" if len({word.opinion for word in said}) > 1 else "silence"
         unknowns = tuple(word.operator for word in self._silent if word.unknown)
-        errors = "; ".join(str(word.error) for word in self._silent if word.error is not None)
+        failed = tuple(word.error for word in self._silent if word.error is not None)
+        errors = "; ".join(map(str, failed))
         detail = (
             f"{self._method}: {self._vote.needed} operators must say the same; {len(said)} said something, "
             f"{len(unknowns)} did not know"
@@ -242,6 +243,7 @@ class Question:
             reason,
             opinions=tuple(word.node.operator for word in said),
             unknowns=unknowns,
+            errors=failed,
             detail=detail.replace("..", "."),
         )
 

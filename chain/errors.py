@@ -106,6 +106,12 @@ class NodeTimeout(NodeError):
     kind = "timeout"
 
 
+class RanTooLong(NodeTimeout):
+    """The node answered that a call ran for as long as it lets any run: the called code's doing, not the node's."""
+
+    kind = "ran_too_long"
+
+
 class Unreachable(NodeError):
     """No connection, a broken one, or a proxy's page instead of an answer."""
 
@@ -144,17 +150,24 @@ class NoAgreement(ChainError):
     """Too few operators said the same, or not more than said otherwise; nothing may be concluded.
 
     `reason` is `silence` or `dissent`; `opinions` and `unknowns` name the operators that said something, and those that
-    said null.
+    said null; `errors`: what the silent ones answered instead.
     """
 
     def __init__(
-        self, reason: str, *, opinions: tuple[str, ...] = (), unknowns: tuple[str, ...] = (), detail: str = ""
+        self,
+        reason: str,
+        *,
+        opinions: tuple[str, ...] = (),
+        unknowns: tuple[str, ...] = (),
+        errors: tuple[NodeError, ...] = (),
+        detail: str = "",
     ) -> None:
         """Keep the parts."""
         super().__init__(detail or f"The nodes do not agree ({reason}).")
         self.reason = reason
         self.opinions = opinions
         self.unknowns = unknowns
+        self.errors = errors
 
 
 class NotEnoughOperators(NoAgreement):
@@ -175,7 +188,15 @@ _SEQUENCE = re.compile(r"sequence mismatch, expected (\d+), got (\d+)")
 # First match wins, and what a contract says in its revert must not pass for the node's own words. Texts of mezod and
 # the Cosmos SDK, CometBFT, geth, erigon, nethermind, besu, reth, anvil, and of hosted gateways; a test has a message for each.
 WORDS: Final[tuple[tuple[type[NodeError], tuple[str, ...]], ...]] = (
-    (CallReverted, ("execution reverted", "vm execution error", "invalid opcode", "out of gas")),
+    (
+        CallReverted,
+        (
+            *("execution reverted", "vm execution error", "invalid opcode", "out ?of ?gas", "evm error"),
+            *("gas uint64 overflow", "invalid ?jump", "stack ?underflow", "stack ?overflow", "stack limit reached"),
+            *("write protection", "static ?call ?violation", "return data out of bounds", "must not begin with 0xef"),
+            *("call depth exceeded", "max (?:init)?code size exceeded", "bad ?instruction"),
+        ),
+    ),
     (Lockdown, ("transaction lockdown",)),
     (
         AlreadyKnown,
@@ -226,6 +247,7 @@ WORDS: Final[tuple[tuple[type[NodeError], tuple[str, ...]], ...]] = (
             *(r"height \d+ is not available", "must be less than or equal to the current", "blockoutofrange"),
         ),
     ),
+    (RanTooLong, ("execution aborted", "execution timeout")),
     (NodeTimeout, ("timeout", "timed out", "deadline exceeded", "context canceled")),
     (
         Unreachable,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from chain import bitcoin
-from chain.errors import CallReverted
+from chain.errors import CallReverted, NoAgreement, RanTooLong
 from chain.keys import recover
 from chain.pool import Pool
 from chain.types import Address, address_bytes, data_bytes, keccak, to_checksum, to_hex
@@ -98,11 +98,11 @@ async def _ask_contract(pool: Pool, account: Address, digest: bytes, signature: 
     deployed = bool(data_bytes(code.value))
     if deployed:
         inner = signature if wrapped is None else wrapped[2]
-        if await _says_yes(pool, {"to": account, "data": to_hex(encode_1271(digest, inner))}, at):
+        if await _says_yes(pool, asking(account, digest, inner), at):
             return "contract"
     if wrapped is not None:
         factory, calldata, inner = wrapped
-        if await _says_yes(pool, {"data": to_hex(deployless(factory, calldata, account, digest, inner))}, at):
+        if await _says_yes(pool, asking(account, digest, inner, first=(factory, calldata)), at):
             return "undeployed"
     if deployed:
         raise SignatureInvalid("The contract at this address does not accept the signature (ERC-1271).")
@@ -111,14 +111,19 @@ async def _ask_contract(pool: Pool, account: Address, digest: bytes, signature: 
     raise SignatureInvalid("Another key signed, or another message was signed; and no contract stands at this address.")
 
 
-async def _says_yes(pool: Pool, call: dict[str, str], at: str) -> bool:
+async def _says_yes(pool: Pool, program: bytes, at: str) -> bool:
     # A stranger's code: it may answer by what differs between honest nodes, such as how much gas they lend, and nobody may be set
     # aside for that; nor may it run for seconds on each of them.
+    call = {"data": to_hex(program), "gas": hex(GAS)}
     try:
-        answer = await pool.agree("eth_call", [call | {"gas": hex(GAS)}, at], key=data_bytes, held_against=False)
+        answer = await pool.agree("eth_call", [call, at], key=data_bytes, held_against=False)
     except CallReverted:
         return False
-    return data_bytes(answer.value) == MAGIC_1271.ljust(WORD, b"\0")
+    except NoAgreement as error:
+        if error.errors and not error.opinions and all(isinstance(one, RanTooLong) for one in error.errors):
+            return False
+        raise
+    return data_bytes(answer.value) == word(1)
 
 
 def encode_1271(digest: bytes, signature: bytes) -> bytes:
@@ -152,24 +157,32 @@ def _dynamic(body: bytes, place: int) -> bytes:
     return found
 
 
-def deployless(factory: Address, calldata: bytes, account: Address, digest: bytes, signature: bytes) -> bytes:
-    """Code for an `eth_call` without a recipient: call the factory, ask the account it made, return its word.
+def asking(account: Address, digest: bytes, signature: bytes, *, first: tuple[Address, bytes] | None = None) -> bytes:
+    """Code for an `eth_call` without a recipient: ask `account` whether it accepts the signature, and answer the word 1 for yes, else 0.
 
-    Nothing is written to the chain. Where the account refuses by reverting, the word is zero, whatever it reverted with.
+    `first`: a factory and its calldata, called before. Nothing is written to the chain. The account's answer stays inside the node,
+    however long it is: yes is what succeeds with at least 32 bytes, of which the first 32 are ERC-1271's word. Whatever else it
+    does, reverting or using up its gas included, is no; a sixty-fourth of the gas is left to say so (EIP-150).
     """
     asked = encode_1271(digest, signature)
+    calldata = b"" if first is None else first[1]
     out = max(len(calldata), len(asked))
 
     def program(size: int) -> bytes:
-        return b"".join(
+        made = b"" if first is None else b"".join(
             (
                 _push(len(calldata)), _push(size), _push(0), b"\x39",  # CODECOPY the factory's calldata to 0
-                _push(0), _push(0), _push(len(calldata)), _push(0), _push(0), b"\x73", address_bytes(factory),
+                _push(0), _push(0), _push(len(calldata)), _push(0), _push(0), b"\x73", address_bytes(first[0]),
                 b"\x5a\xf1\x50",  # GAS CALL POP: a factory that has done it already may refuse
-                _push(len(asked)), _push(size + len(calldata)), _push(0), b"\x39",
+            )
+        )  # fmt: skip
+        return made + b"".join(
+            (
+                _push(len(asked)), _push(size + len(calldata)), _push(0), b"\x39",  # CODECOPY the question to 0
                 _push(WORD), _push(out), _push(len(asked)), _push(0), b"\x73", address_bytes(account),
                 b"\x5a\xfa",  # GAS STATICCALL: success on the stack
-                _push(out), b"\x51\x02",  # MLOAD MUL: the word, or zero where it failed
+                _push(WORD - 1), b"\x3d\x11\x02",  # RETURNDATASIZE GT MUL: and at least a word came back
+                _push(out), b"\x51\x7f", MAGIC_1271.ljust(WORD, b"\0"), b"\x14\x02",  # MLOAD PUSH32 EQ MUL: and it is the right one
                 _push(0), b"\x52", _push(WORD), _push(0), b"\xf3",  # MSTORE, RETURN
             )
         )  # fmt: skip

@@ -16,7 +16,6 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 # 64 digits at most: no quantity of the chain is wider than 256 bits.
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
-_DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +106,17 @@ def hash32(value: Any) -> str:
 
 def data_bytes(value: Any) -> bytes:
     """JSON-RPC data (`0x` and an even number of digits) as bytes. Raises ValueError for anything else."""
-    if not isinstance(value, str) or not _DATA.fullmatch(value):
-        message = "not hexadecimal data"
+    message = "not hexadecimal data"
+    if not isinstance(value, str) or not value.startswith("0x"):
         raise ValueError(message)
-    return bytes.fromhex(value[2:])
+    try:
+        data = bytes.fromhex(value[2:])
+    except ValueError:
+        raise ValueError(message) from None
+    # `fromhex` passes over white space. A regular expression here took half a second for a few megabytes.
+    if 2 * len(data) != len(value) - 2:
+        raise ValueError(message)
+    return data
 
 
 def to_hex(data: bytes) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 import orjson
@@ -20,6 +20,11 @@ from chain.nodes import NodeConfig
 from kit.logs import redact
 
 MAX_BODY = 10 * 1024 * 1024
+"""Bytes of one answer. Ten thousand logs, the most that mezod gives at once, take seven of these ten megabytes."""
+LARGEST: Final = {"eth_call": 256 * 1024, "eth_getCode": 1024 * 1024}
+"""Bytes of an answer to what a stranger may choose the contract for; none of ours says a hundredth of it."""
+MAX_VALUES: Final = 500_000
+"""Values in one answer, by its commas; ten thousand logs have a third of it. Parsing holds up everybody else, and is paid by the value."""
 _MAX_DETAIL = 300
 _MAX_READ = 4_000
 _HEADERS = {"Content-Type": "application/json"}
@@ -67,7 +72,9 @@ def _limit(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=seconds, ceil_threshold=math.inf)
 
 
-async def _post(session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float) -> _Reply | NodeError:
+async def _post(
+    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float, most: int
+) -> _Reply | NodeError:
     try:
         async with session.post(
             config.url,
@@ -82,8 +89,8 @@ async def _post(session: aiohttp.ClientSession, config: NodeConfig, body: bytes,
             # What has come, as it comes: `read` and `iter_chunked` cost each call a twentieth more.
             while chunk := await response.content.readany():
                 size += len(chunk)
-                if size > MAX_BODY:
-                    return Malformed(config.name, f"the answer is larger than {MAX_BODY} bytes")
+                if size > most:
+                    return Malformed(config.name, f"the answer is larger than {most} bytes")
                 chunks.append(chunk)
             return _Reply(response.status, b"".join(chunks), response.headers.get("Retry-After"))
     except TimeoutError:
@@ -114,6 +121,8 @@ def _http_error(config: NodeConfig, reply: _Reply) -> NodeError | None:
 
 
 def _loads(body: bytes) -> Any:
+    if len(body) > MAX_VALUES and body.count(b",") > MAX_VALUES:
+        return None
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -190,7 +199,7 @@ async def exchange(
     The deadline of `timeout` seconds covers a repeat on a connection gone stale.
     """
     body = orjson.dumps(_call(request_id, method, params))
-    reply = await _posted(session, config, body, timeout)
+    reply = await _posted(session, config, body, timeout, LARGEST.get(method, MAX_BODY))
     outcome = reply if isinstance(reply, NodeError) else _read(config, reply, request_id)
     if isinstance(outcome, NodeError):
         raise outcome
@@ -222,13 +231,13 @@ def _call(request_id: int, method: str, params: list[Any]) -> dict[str, Any]:
 
 
 async def _posted(
-    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float
+    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float, most: int = MAX_BODY
 ) -> _Reply | NodeError:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
-    reply = await _post(session, config, body, timeout)
+    reply = await _post(session, config, body, timeout, most)
     # A server may close an idle connection in the moment we write to it. Repeating is harmless, even for a broadcast:
     # the bytes are the same, and "already known" is a success.
     if isinstance(reply, Unreachable) and any(f"({name})" in reply.detail for name in _STALE):
-        reply = await _post(session, config, body, max(deadline - loop.time(), 0.001))
+        reply = await _post(session, config, body, max(deadline - loop.time(), 0.001), most)
     return reply

@@ -224,3 +224,95 @@ async def test_a_strangers_contract_cannot_set_nodes_at_odds(chain: DevChain, op
         await verify(made, at, MESSAGE, "0x11")
     assert [node.name for node in made.nodes if node.set_aside] == []
     await made.close()
+
+
+def returns(data: str, size: int, *, op: str = "f3") -> str:
+    """Code that stores this word at 0 and returns (or with `fd` reverts with) so many bytes from there."""
+    return f"0x7f{data.ljust(64, '0')}60005262{size:06x}6000{op}"
+
+
+MAGIC = "1626ba7e"
+YES_OR_NO: dict[str, tuple[str, bool]] = {
+    "the word": (returns(MAGIC, 32), True),
+    "the word and one byte more": (returns(MAGIC, 33), True),
+    "the word and another": (returns(MAGIC, 64), True),
+    "the word in two megabytes": (returns(MAGIC, 2 << 20), True),
+    "31 bytes": (returns(MAGIC, 31), False),
+    "four bytes": (returns(MAGIC, 4), False),
+    "nothing": ("0x00", False),
+    "dirty low bytes": (returns(MAGIC + "0" * 55 + "1", 32), False),
+    "dirty right behind it": (returns(MAGIC + "01", 32), False),
+    "on the right": (returns(MAGIC.rjust(64, "0"), 32), False),
+    "the number one": (returns("1".rjust(64, "0"), 32), False),
+    "code that may not be deployed": (returns("ef", 32), False),
+    "two megabytes of zeros": ("0x622000006000f3", False),
+    "a revert with two megabytes": (returns(MAGIC, 2 << 20, op="fd"), False),
+    "a loop": ("0x5b600056", False),
+    "a loop that grows memory": ("0x5b5a5252600056", False),
+    "an invalid instruction": ("0xfe", False),
+    "a jump to nowhere": ("0x600356", False),
+    "an empty stack": ("0x50", False),
+    "a write": ("0x6001600155" + returns(MAGIC, 32)[2:], False),
+    "its own end": ("0x33ff", False),
+    "a designator of EIP-7702 to nothing": ("0xef0100" + "99" * 20, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", YES_OR_NO)
+async def test_whatever_a_contract_does_is_yes_or_no_and_its_answer_stays_in_the_node(
+    chain: DevChain, operators: list[LyingProxy], what: str
+) -> None:
+    code, accepted = YES_OR_NO[what]
+    at = to_checksum("0x" + keccak(what.encode())[:20].hex())
+    await chain.rpc("anvil_setCode", at, code)
+    made = Pool([proxy.config for proxy in operators], chain_id=CHAIN_ID)
+    for text in ("0x11", Wallet(chain, 7005).wrapped(b"\x11")):
+        if accepted:
+            assert (await verify(made, at, MESSAGE, text)).how == "contract"
+        else:
+            with pytest.raises(SignatureInvalid, match="ERC-1271"):
+                await verify(made, at, MESSAGE, text)
+    assert [(node.state, node.set_aside) for node in made.nodes] == [("ok", False)] * 3
+    await made.close()
+
+
+async def test_a_delegated_account_is_asked_through_its_delegate(chain: DevChain, pool: Pool) -> None:
+    at, delegate = to_checksum("0x" + "7a" * 20), to_checksum("0x" + "7b" * 20)
+    await chain.rpc("anvil_setCode", delegate, returns(MAGIC, 32))
+    await chain.rpc("anvil_setCode", at, "0xef0100" + delegate[2:])
+    assert (await verify(pool, at, MESSAGE, "0x11")).how == "contract"
+
+
+@pytest.mark.parametrize("number", [*range(1, 11), 0x100])
+async def test_a_precompiled_contract_accepts_nothing(chain: DevChain, pool: Pool, number: int) -> None:
+    at = to_checksum(f"0x{number:040x}")
+    for text in ("0x11", Wallet(chain, 7006).wrapped(b"\x11")):
+        with pytest.raises(SignatureInvalid):
+            await verify(pool, at, MESSAGE, text)
+
+
+REFUSALS = (
+    (-32000, "out of gas"), (-32603, "EVM error OutOfGas"), (-32000, "gas uint64 overflow"), (-32603, "rpc error: code = Internal desc = out of gas"),
+    (-32000, "execution aborted (timeout = 5s)"), (-32000, "execution timeout"), (3, "execution reverted"), (-32015, "VM execution error."),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+async def test_a_node_that_cannot_finish_the_call_refuses_the_signature(
+    chain: DevChain, operators: list[LyingProxy], refusal: tuple[int, str]
+) -> None:
+    async def tell(asked: Asked) -> web.StreamResponse:
+        code, message = refusal
+        return web.json_response(
+            {"jsonrpc": "2.0", "id": asked.call["id"], "error": {"code": code, "message": message}}
+        )
+
+    at = to_checksum("0x" + "7c" * 20)
+    await chain.rpc("anvil_setCode", at, "0x5b600056")
+    made = Pool([proxy.config for proxy in operators], chain_id=CHAIN_ID)
+    for proxy in operators:
+        proxy.always(tell, "eth_call")
+    with pytest.raises(SignatureInvalid, match="ERC-1271"):
+        await verify(made, at, MESSAGE, "0x11")
+    assert [(node.state, node.set_aside) for node in made.nodes] == [("ok", False)] * 3
+    await made.close()

@@ -25,8 +25,8 @@ from onramp.dev.anvil import free_port
 from onramp.operating import make_scraped
 from onramp.server import start_app
 from onramp.settings import load
+from tests.loop_lag import LONGEST_STEP, longest, raw
 from tests.onramp.conftest import SETTLEMENT, Service
-from tests.onramp.loop_lag import LONGEST_STEP, longest, raw
 
 TABLE = routes(load())
 CODINGS = (

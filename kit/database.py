@@ -5,6 +5,7 @@ transaction that reads first and writes later fails at once when another wrote i
 transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.html).
 """
 
+import sqlite3
 import ssl as ssl_module
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,10 +14,24 @@ from typing import Any, Final, Literal, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import AdaptedConnection
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
+
+from kit.connections import (
+    COMMAND_SECONDS,
+    CONNECT_SECONDS,
+    LOCK_TIMEOUT_MS,
+    POOL_SECONDS,
+    SQLITE_BUSY_MS,
+    STATEMENT_TIMEOUT_MS,
+    Connections,
+    LimitedPostgres,
+    LimitedSqlite,
+    open_postgres,
+    open_sqlite,
+)
 
 T = TypeVar("T")
 metadata = sa.MetaData(
@@ -32,12 +47,12 @@ metadata = sa.MetaData(
 
 DATABASE_ERRORS: Final = (OSError, SQLAlchemyError)
 """What is raised where the database cannot be reached, or refuses."""
-_UNWELL: Final = frozenset({"08", "53", "57"})
-"""Classes of SQLSTATE: connection exception, insufficient resources, operator intervention (a server that starts or stops)."""
-_SQLITE_AWAY: Final = ("is locked", "unable to open", "disk")
-"""Parts of SQLite's messages, since its driver raises OperationalError for a wrong statement, too."""
-LOCK_TIMEOUT_MS = 5_000
-STATEMENT_TIMEOUT_MS = 15_000
+_UNWELL: Final = frozenset({"08", "53", "57", "58"})
+"""Classes of SQLSTATE: connection exception, insufficient resources (a full disk), operator intervention, an error of the system."""
+_REFUSED: Final = frozenset({"25006", "55P03", "40001", "40P01"})
+"""Read only, a lock that lasts, serialization failure, deadlock: nothing was done, and trying again may help."""
+_SQLITE_AWAY: Final = frozenset({5, 6, 8, 10, 13, 14})
+"""Busy, locked, read only, I/O error, full, cannot be opened; https://www.sqlite.org/rescode.html."""
 POOL_SIZE = 10
 """Connections that are kept open to Postgres, and as many more while all of them are in use."""
 
@@ -51,13 +66,15 @@ def is_away(error: BaseException) -> bool:
     While connecting, the drivers raise their own errors; later SQLAlchemy wraps them.
     """
     if isinstance(error, DBAPIError):
-        busy = isinstance(error, OperationalError) and any(words in str(error.orig) for words in _SQLITE_AWAY)
-        return error.connection_invalidated or busy or _is_unwell(error.orig)
+        return error.connection_invalidated or _is_unwell(error.orig)
     return isinstance(error, OSError | PoolTimeoutError) or _is_unwell(error)
 
 
 def _is_unwell(error: BaseException | None) -> bool:
-    return str(getattr(error, "sqlstate", None) or "")[:2] in _UNWELL
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
+    state = str(getattr(error, "sqlstate", None) or "")
+    return state[:2] in _UNWELL or state in _REFUSED
 
 
 def normalise_url(text: str) -> tuple[URL, dict[str, Any]]:
@@ -96,10 +113,15 @@ class Database:
     """The engine, with one door for reading and one for writing."""
 
     def __init__(
-        self, engine: AsyncEngine, replica: AsyncEngine | None = None, single: Callable[[], AsyncEngine] | None = None
+        self,
+        engine: AsyncEngine,
+        replica: AsyncEngine | None = None,
+        single: Callable[[], AsyncEngine] | None = None,
     ) -> None:
         """Keep the engines; `connect` makes them. `single` makes one more for the primary, of one connection."""
         self.engine = engine
+        self._connections = Connections(engine)
+        self._replica_connections = None if replica is None else Connections(replica)
         self._make_single = single
         self._replica = replica
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
@@ -139,6 +161,14 @@ class Database:
                 connection = lent.dbapi_connection
                 assert isinstance(connection, AdaptedConnection)
                 return connection.run_async(work)
+            except BaseException as error:
+                lost = self._connections.lost(error, lent.driver_connection, lent.record_info)
+                # One that was broken off in the middle, as by a request's own limit, is still busy with its last statement.
+                if lost is not None or not isinstance(error, Exception):
+                    lent.invalidate(error)
+                if lost is not None:
+                    raise lost from error
+                raise
             finally:
                 # Given back even where the request is cancelled, or the pool would run dry.
                 lent.close()
@@ -169,11 +199,23 @@ class Database:
         """The same database over one connection of its own, to be closed by the caller; this one itself where it lies in memory."""
         return self if self._make_single is None else Database(self._make_single())
 
+    @asynccontextmanager
+    async def patient(self) -> AsyncIterator[AsyncConnection]:
+        """A connection whose commands may take as long as they need, within the server's own limits: for migrations alone."""
+        async with self.engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, LimitedPostgres | LimitedSqlite)
+            driver.limit(None)
+            try:
+                yield connection
+            finally:
+                driver.limit(COMMAND_SECONDS)
+
     async def close(self) -> None:
-        """Give every connection back."""
-        await self.engine.dispose()
-        if self._replica is not None:
-            await self._replica.dispose()
+        """Give every connection back, within a few seconds even where the database is silent."""
+        await self._connections.close()
+        if self._replica_connections is not None:
+            await self._replica_connections.close()
 
 
 def _in_memory(url: URL) -> bool:
@@ -184,12 +226,13 @@ def _sqlite_engine(url: URL, size: int) -> AsyncEngine:
     options: dict[str, Any] = (
         {"poolclass": sa.StaticPool} if _in_memory(url) else {"pool_size": size, "max_overflow": 0}
     )
-    engine = create_async_engine(url, connect_args={"timeout": 15, "isolation_level": None}, **options)
+    arguments = {"timeout": SQLITE_BUSY_MS / 1000, "isolation_level": None, "async_creator_fn": open_sqlite}
+    engine = create_async_engine(url, connect_args=arguments, hide_parameters=True, **options)
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={SQLITE_BUSY_MS}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -206,10 +249,17 @@ def _postgres_engine(url: URL, connect: dict[str, Any], size: int, overflow: int
     settings = {"lock_timeout": str(LOCK_TIMEOUT_MS), "statement_timeout": str(STATEMENT_TIMEOUT_MS)}
     return create_async_engine(
         url,
-        connect_args={"server_settings": settings, "timeout": 10, **connect},
+        connect_args={
+            "server_settings": settings,
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": COMMAND_SECONDS,
+            "async_creator_fn": open_postgres,
+            **connect,
+        },
+        hide_parameters=True,
         pool_size=size,
         max_overflow=overflow,
-        pool_timeout=10,
+        pool_timeout=POOL_SECONDS,
         pool_pre_ping=False,
         pool_recycle=1800,
     )
@@ -218,16 +268,17 @@ def _postgres_engine(url: URL, connect: dict[str, Any], size: int, overflow: int
 def connect(url: str, *, replica_url: str | None = None) -> Database:
     """Make the engine for `url`; nothing is opened until it is used. Raises ValueError for a database we do not speak."""
 
-    def engine(text: str, *, single: bool = False) -> AsyncEngine:
+    def engine(text: str) -> AsyncEngine:
         parsed, arguments = normalise_url(text)
         if parsed.drivername.startswith("sqlite"):
-            return _sqlite_engine(parsed, 1 if single else SQLITE_POOL_SIZE)
-        return _postgres_engine(parsed, arguments, 1 if single else POOL_SIZE, 0 if single else POOL_SIZE)
+            return _sqlite_engine(parsed, SQLITE_POOL_SIZE)
+        return _postgres_engine(parsed, arguments, POOL_SIZE, POOL_SIZE)
 
-    parsed, _ = normalise_url(url)
+    def single() -> AsyncEngine:
+        if parsed.drivername.startswith("sqlite"):
+            return _sqlite_engine(parsed, 1)
+        return _postgres_engine(parsed, arguments, 1, 0)
+
+    parsed, arguments = normalise_url(url)
     in_memory = parsed.drivername.startswith("sqlite") and _in_memory(parsed)
-    return Database(
-        engine(url),
-        engine(replica_url) if replica_url else None,
-        None if in_memory else lambda: engine(url, single=True),
-    )
+    return Database(engine(url), engine(replica_url) if replica_url else None, None if in_memory else single)

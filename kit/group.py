@@ -1,12 +1,15 @@
 """Group commit: many small writes that arrive together share one transaction, and each learns its own outcome.
 
 Nobody is told "done" before the transaction that holds its row is durable. Where the shared statement fails, each item is
-tried again alone, so that one bad item spoils nothing for the others.
+tried again alone, so that one bad item spoils nothing for the others. A database that is away fails the group as a whole: asked
+once for each item, it would keep the last one waiting for minutes.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
+
+from kit.database import is_away
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -47,8 +50,9 @@ class GroupCommit(Generic[Item, Outcome]):
         try:
             outcomes = await self._write([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - handed to whoever submitted the item
-            if len(batch) == 1:
-                _fail(batch[0][1], error)
+            if len(batch) == 1 or is_away(error):
+                for _, future in batch:
+                    _fail(future, error)
                 return
             for single in batch:
                 await self._commit([single])

@@ -37,7 +37,7 @@ async def exclusive(database: Database, *, seconds: float = WAIT_SECONDS) -> Asy
 
     Raises MigrationError where another process holds the lock for longer than `seconds`.
     """
-    async with database.engine.connect() as connection:
+    async with database.patient() as connection:
         begin = _sqlite if database.dialect == "sqlite" else _postgres
         async with begin(connection, seconds):
             yield connection

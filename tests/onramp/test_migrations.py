@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from kit.connections import SQLITE_BUSY_MS
 from kit.database import Database, connect, metadata
 from onramp import migrations
 from onramp.dev.anvil import free_port
@@ -136,7 +137,7 @@ async def test_a_migration_waits_for_another_and_says_when_it_gives_up(empty_url
     await _assert_complete(database)
     async with database.write() as connection:  # the same connection is as patient as it was
         if database.dialect == "sqlite":
-            assert (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one() == 15_000
+            assert (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one() == SQLITE_BUSY_MS
     await database.close()
     await other.close()
 

@@ -58,26 +58,27 @@ def operator_of(url: str) -> str:
     return host
 
 
-def parse_nodes(mezo_urls: str, spectrum_urls: str = "") -> list[NodeConfig]:
+def parse_nodes(mezo_urls: str, spectrum_urls: str = "", *, variable: str = "MEZO_RPC_URLS") -> list[NodeConfig]:
     """The nodes of `MEZO_RPC_URLS` and `SPECTRUM_RPC_URLS`, Spectrum's first, each list in the order given.
 
-    An entry is a URL or `operator=url`. Raises ValueError, naming the entry by its place, never by its text.
+    An entry is a URL or `operator=url`. `variable` is where the first list came from. Raises ValueError, naming the entry by
+    its place, never by its text.
     """
     found: list[NodeConfig] = []
     names: Counter[str] = Counter()
     seen: set[str] = set()
-    for variable, text, spectrum in (("SPECTRUM_RPC_URLS", spectrum_urls, True), ("MEZO_RPC_URLS", mezo_urls, False)):
+    for source, text, spectrum in (("SPECTRUM_RPC_URLS", spectrum_urls, True), (variable, mezo_urls, False)):
         for place, entry in enumerate((part.strip() for part in text.split(",") if part.strip()), start=1):
             named = _NAMED.fullmatch(entry)
             url = named[2] if named else entry
             try:
                 operator = operator_of(url)
             except ValueError as error:
-                message = f"{variable}, entry {place}: {error}"
+                message = f"{source}, entry {place}: {error}"
                 raise ValueError(message) from None
             operator = named[1] if named else operator
             if url in seen:
-                message = f"{variable}, entry {place}: the same node is given twice"
+                message = f"{source}, entry {place}: the same node is given twice"
                 raise ValueError(message)
             seen.add(url)
             names[operator] += 1

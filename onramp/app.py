@@ -148,6 +148,7 @@ def _services(
         stopping=asyncio.Event(),
         policy=policy,
         orders=None if policy is None else orders_of(core, policy),
+        usdc=core.usdc,
     )
 
 

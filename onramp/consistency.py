@@ -59,6 +59,10 @@ def _of_money(settings: "Settings") -> list[str]:
         settings.nodes()
     except (OSError, ValueError) as error:
         problems.append(str(error))
+    if settings.settlement_nodes() and settings.settlement_network(settings.STRIPE_DESTINATION_NETWORK) is None:
+        problems.append(
+            "SETTLEMENT_USDC_ADDRESS is missing: SETTLEMENT_RPC_URLS are asked about USDC, and its address on that chain is not known"
+        )
     secret = settings.STRIPE_SECRET_KEY.get_secret_value()
     if settings.CHAIN_ID == MAINNET and secret.startswith(("sk_test_", "rk_test_")):
         problems.append("STRIPE_SECRET_KEY is a test key, and CHAIN_ID 31612 pays real money")
@@ -116,6 +120,6 @@ def _of_production(settings: "Settings") -> list[str]:
         problems.append("STRIPE_API_BASE points at a sandbox; production talks to Stripe over https")
     if "*" in settings.origins:
         problems.append("ALLOWED_ORIGINS: production takes exact origins, not *")
-    if settings.CHAIN_ID == MAINNET and (problem := settings.agreement_problem()):
-        problems.append(problem)
+    if settings.CHAIN_ID == MAINNET:
+        problems += [problem for problem in (settings.agreement_problem(), settings.settlement_problem()) if problem]
     return problems

@@ -27,12 +27,14 @@ from onramp.sessions.create import Creator
 from onramp.sessions.refresh import Refresher
 from onramp.sessions.rules import SessionRules
 from onramp.settings import Settings
+from onramp.settlement import make_usdc_chain
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
 from onramp.telemetry import Traces, make_traces
 from treasury.assets import GWEI, NATIVE
 from treasury.cold.service import PoolColdWallet
 from treasury.policy.reading import PolicyError
+from treasury.settlements.watch import UsdcChain
 from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
 
@@ -64,6 +66,7 @@ class Core:
     screening: Screening
     signer: Signer | None
     cold: PoolColdWallet | None
+    usdc: UsdcChain | None
     traces: Traces | None
 
 
@@ -162,7 +165,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[] if traces is None else [traces.of_calls()],
     )
-    if problem := settings.agreement_problem():
+    for problem in filter(None, (settings.agreement_problem(), settings.settlement_problem())):
         log.warning("chain.agreement", problem=problem)
     chain_metrics = PrometheusMetrics(registry, settings.plan.weights)
     pool = Pool(
@@ -185,6 +188,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
     oracle = Oracle(pool, settings.SANCTIONS_ORACLE, clock) if settings.SANCTIONS_ORACLE else None
     screening = Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry), oracle)
     signer = make_signer(settings, rules)
+    usdc = make_usdc_chain(settings, rules.destination_network, http, clock)
     try:
         yield Core(
             settings=settings,
@@ -210,12 +214,15 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             screening=screening,
             signer=signer,
             cold=make_cold(settings, rules, pool),
+            usdc=usdc,
             traces=traces,
         )
     finally:
         if signer is not None:
             await signer.close()
         await pool.close()
+        if usdc is not None:
+            await usdc.pool.close()
         await http.close()
         if traces is not None:
             await traces.close()

@@ -48,6 +48,7 @@ async def examine() -> list[Finding]:
             _finding("migrations", checks.migrations_check(core.database)),
             _redis(settings),
             _nodes(core),
+            _settlement(core),
             _finding("stripe", checks.stripe_check(core.stripe)),
             _finding("signer", _signer(core)),
             _finding("inventory", _inventory(core)),
@@ -114,8 +115,7 @@ def _settings(settings: Settings) -> Finding:
         warnings.append("STRIPE_SECRET_KEY is not set")
     if not settings.webhook_secrets:
         warnings.append("STRIPE_WEBHOOK_SECRETS is not set")
-    if problem := settings.agreement_problem():
-        warnings.append(problem)
+    warnings += [problem for problem in (settings.agreement_problem(), settings.settlement_problem()) if problem]
     if settings.DELIVERY_MODE == "payout":
         needed = {"SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS, "HOT_WALLET_ADDRESS": settings.hot_wallet}
         warnings += [f"{name} is not set" for name, value in needed.items() if not value]
@@ -202,3 +202,28 @@ async def _nodes(core: Core) -> list[Finding]:
     same = [f"the same to enough of them: {', '.join(compared.agreed)}"] if compared.agreed else []
     detail = "; ".join([answering, *split, *same])
     return [*found, Finding("agreement", ok=compared.is_decided, detail=detail)]
+
+
+async def _settlement(core: Core) -> list[Finding]:
+    """The nodes of the chain that Stripe delivers on, a line each, and the token there; no line where none is configured."""
+    usdc = core.usdc
+    if usdc is None:
+        return []
+    pool = usdc.pool
+    await pool.refresh()
+    found = []
+    for status in pool.statuses():
+        told = status.last_error or "no answer" if status.head is None else f"head {status.head}"
+        detail = f"{status.health}: chain {pool.chain_id}, {told}"
+        found.append(Finding(f"settlement:{status.name}", ok=status.health == "alive", detail=detail))
+
+    async def token() -> str:
+        code = (await pool.agree("eth_getCode", [usdc.token, hex(pool.agreed_head())])).value
+        if code in {"0x", None}:
+            message = (
+                f"there is no contract at {usdc.token} of chain {pool.chain_id}: is SETTLEMENT_USDC_ADDRESS right?"
+            )
+            raise checks.NotWellError(message)
+        return f"USDC is {usdc.token} of chain {pool.chain_id}; {pool.agreement} of {len(pool.operators)} operators must agree"
+
+    return [*found, await _finding("settlement", token)]

@@ -22,14 +22,18 @@ from onramp.sessions import service as sessions_service
 from onramp.sessions.rules import CLIENT_KEY_LIFETIME
 from onramp.sessions.table import sessions
 from onramp.webhooks import service as inbox_service
+from treasury.assets import USDC_DECIMALS
 from treasury.pause import service as pause
 from treasury.pause.table import SCOPES
 from treasury.payouts import service as payouts
 from treasury.payouts.table import payouts as payouts_table
+from treasury.settlements import queries as settlements
+from treasury.settlements.watch import Watch
 from treasury.status import IN_FLIGHT, Status
 
 log = get_logger(__name__)
 KEEP_EVENTS: Final = timedelta(days=90)
+WATCH_EVERY: Final = timedelta(minutes=10)
 
 
 class StateMetrics:
@@ -42,6 +46,15 @@ class StateMetrics:
             "onramp_deliveries", "Deliveries of paid sessions by status.", ("status",), registry=registry
         )
         self.overdue = Gauge("onramp_deliveries_overdue", "Paid, not confirmed, and late.", registry=registry)
+        self.settlements = Gauge(
+            "treasury_usdc_settlements", "Settlements of USDC by status.", ("status",), registry=registry
+        )
+        self.unverified = Gauge(
+            "treasury_usdc_settled_unverified", "USDC settled that its chain has not shown.", registry=registry
+        )
+        self.contradicted = Gauge(
+            "treasury_usdc_contradicted", "Settlements that the chain contradicts.", registry=registry
+        )
         self.paused = Gauge("treasury_paused", "1 while a person has stopped this.", ("scope",), registry=registry)
         self.key_alarms = alarms.counter(registry)
 
@@ -61,8 +74,14 @@ class Janitor:
         workers: WorkerMetrics,
         keep_contacts: timedelta,
         keep_unpaid: timedelta = timedelta(days=30),
+        watch: Watch | None = None,
     ) -> None:
-        """`screening` as the sender asks it; contacts are kept for `keep_contacts`, unpaid sessions for `keep_unpaid` after they ended."""
+        """`screening` as the sender asks it; contacts are kept for `keep_contacts`, unpaid sessions for `keep_unpaid` after they ended.
+
+        `watch` looks again at USDC that was settled.
+        """
+        self._watch = watch
+        self._watched = clock.now() - timedelta(days=1)
         self._keep_contacts = keep_contacts
         self._keep_unpaid = keep_unpaid
         self._screening = screening
@@ -96,6 +115,9 @@ class Janitor:
             self._cleaned = now
         await self._key_alarms.step()
         await self._unlist()
+        if self._watch is not None and now - self._watched >= WATCH_EVERY:
+            await self._watch.step()
+            self._watched = now
         await self._count()
         return False
 
@@ -124,6 +146,7 @@ class Janitor:
             overdue = await waiting.count_overdue(connection)
             paused = await pause.state(connection)
             backlogs = await self._backlogs(connection)
+            settled, unverified, contradicted = await settlements.totals(connection)
         self._metrics.sessions.clear()
         for status, count in payments:
             self._metrics.sessions.labels(status).set(count)
@@ -135,6 +158,10 @@ class Janitor:
             self._workers.backlog.labels(worker).set(count)
             age = 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
             self._workers.age.labels(worker).set(max(0.0, age))
+        for status, count in settled.items():
+            self._metrics.settlements.labels(status).set(count)
+        self._metrics.unverified.set(unverified / 10**USDC_DECIMALS)
+        self._metrics.contradicted.set(contradicted)
         for scope in SCOPES:
             self._metrics.paused.labels(scope).set(paused.stops(scope))
 

@@ -24,6 +24,7 @@ from onramp.sessions.rules import SessionRules
 from onramp.settings import Settings
 from onramp.webhooks.intake import Intake
 from treasury.policy.rules import ActivePolicy
+from treasury.settlements.watch import UsdcChain
 from treasury.sweeps.ordering import Orders
 
 
@@ -54,6 +55,8 @@ class Services:
     """What decides over the hot wallet; None where this service pays from none."""
     orders: Orders | None
     """Where sweeps come from; None where no cold wallet is pinned."""
+    usdc: UsdcChain | None
+    """Shows whether USDC arrived; None where no node of its chain is configured."""
 
 
 SERVICES = web.AppKey("services", Services)

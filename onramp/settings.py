@@ -15,9 +15,10 @@ from kit.plain import plain
 from onramp import environment, secret_files, values
 from onramp.consistency import problems_of
 from treasury.settings import TreasurySettings
+from treasury.settlements.settings import SettlementSettings
 
 
-class Settings(BaseSettings, ChainSettings, TreasurySettings):
+class Settings(BaseSettings, ChainSettings, TreasurySettings, SettlementSettings):
     """Every variable, under its own name. `README.md` lists them for people."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=True, hide_input_in_errors=True)

@@ -19,6 +19,7 @@ import treasury.ledger.table
 import treasury.pause.table
 import treasury.payouts.table
 import treasury.policy.table
+import treasury.settlements.table
 import treasury.sweeps.table
 import treasury.transactions.table
 

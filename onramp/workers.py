@@ -17,6 +17,7 @@ from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.janitor import Janitor, StateMetrics
 from onramp.sessions.proof import StripePaymentProof
 from onramp.sessions.reconcile import ReconcileWorker
+from onramp.settlement import recipients_of
 from onramp.webhooks.intake import WebhookMetrics
 from onramp.webhooks.worker import InboxWorker
 from treasury.metrics import PrometheusTreasuryMetrics
@@ -24,6 +25,7 @@ from treasury.onchain import PoolWalletChain
 from treasury.pause.service import StoredGate
 from treasury.policy.rules import ActivePolicy
 from treasury.sender import Sender, SenderConfig
+from treasury.settlements.watch import Watch
 from treasury.sweeps.ordering import Orders
 
 WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
@@ -126,6 +128,7 @@ def make_workers(
             metrics,
             timedelta(days=core.settings.PRIVACY_RETENTION_DAYS),
             timedelta(days=core.settings.UNPAID_RETENTION_DAYS),
+            None if core.usdc is None else Watch(core.database, core.usdc, core.clock, recipients_of(core.rules)),
         )
     runner = Runner(made.values(), core.clock, metrics)
     return runner

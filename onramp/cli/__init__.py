@@ -22,6 +22,7 @@ from onramp.cli.treasury_books import BOOKS
 from onramp.cli.treasury_orders import ORDERS
 from onramp.cli.treasury_refill import REFILLS
 from onramp.cli.treasury_sweeping import SWEEPING
+from onramp.cli.treasury_usdc import SETTLING
 
 
 class PlainWords(TyperGroup):
@@ -58,7 +59,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(treasury_app, name="treasury")
-for order, does in {**ORDERS, **SWEEPING, **BOOKS, **REFILLS}.items():
+for order, does in {**ORDERS, **SWEEPING, **BOOKS, **SETTLING, **REFILLS}.items():
     treasury_app.command(order)(does)
 
 

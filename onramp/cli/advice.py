@@ -107,4 +107,12 @@ def of_reconciliation(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f"nonce {row['nonce']} was used by another hand", f"onramp treasury answer {row['id']}")
         for row in found["unexplained"]
     ]
-    return gone + odd
+    contradicted = [
+        (
+            f"{row['amount']} USDC settled with {row['txHash']}: {row['contradiction']}",
+            f"onramp treasury reverse-usdc {row['id']}",
+        )
+        for row in found["settlements"]
+        if row["contradiction"]
+    ]
+    return gone + odd + contradicted

@@ -64,31 +64,6 @@ def reconcile(note: Note = "", otp: Otp = "", *, as_json: Json = False) -> None:
         raise Refused(f"onramp: ledger and chain differ: {said}: {command}")
 
 
-def settle_usdc(
-    tx_hash: Annotated[str, typer.Option(help="Where the USDC arrived, on the network that Stripe delivers to.")],
-    session_id: Annotated[str, typer.Option(help="ons_...: all that this purchase still has to bring.")] = "",
-    amount: Annotated[str, typer.Option(help="USDC; the oldest purchases first.")] = "",
-    note: Note = "",
-    otp: Otp = "",
-    *,
-    as_json: Json = False,
-) -> None:
-    """Clear USDC that you have seen arrive from Stripe. The same transaction again changes nothing.
-
-    Example: [bold]onramp treasury settle-usdc --tx-hash 0x5f2c... --session-id ons_4k...[/bold]
-    """
-    if bool(session_id) == bool(amount):
-        raise typer.BadParameter("give --session-id or --amount, and not both")
-    asked = {"txHash": tx_hash, "sessionId": session_id, "amount": amount, "note": note}
-    found = call("POST", f"{BASE}/settle-usdc", {name: value for name, value in asked.items() if value}, otp=otp)
-    if as_json:
-        print_json(found)
-        return
-    rows = [(row["subject"], row["amount"], row["by"], f"{row['at'][:19]}Z") for row in found["data"]]
-    print_table(("session", "USDC", "by", "at"), rows)
-    typer.echo(f"Still receivable: {found['receivable']} USDC")
-
-
 def answer(
     subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="An asset such as MUSD, or fgn_...")],
     note: Annotated[str, typer.Option(help="Where it went; kept in ledger and audit trail.")],
@@ -115,7 +90,6 @@ def answer(
 BOOKS: Final[Mapping[str, Callable[..., None]]] = {
     "ledger": ledger,
     "reconcile": reconcile,
-    "settle-usdc": settle_usdc,
     "answer": answer,
 }
 """What `onramp treasury` does by these names."""

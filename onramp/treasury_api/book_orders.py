@@ -1,48 +1,21 @@
 """What persons say of the books, over HTTP: USDC that arrived, coins and transactions that no row explains."""
 
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
-from pydantic import Field, model_validator
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.auth import Principal
 from kit.http.routes import Document, Route, body_of, reply
-from kit.money import format_units, parse_units
-from kit.problems import Problem
+from kit.money import format_units
 from onramp.services import SERVICES, Services
-from onramp.treasury_api import ledger_shapes as shapes
+from onramp.treasury_api import usdc_orders
 from onramp.treasury_api.ledger import wallet_of
-from onramp.treasury_api.order_shapes import Note, UsdcAmount
 from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE
-from treasury import rotation
 from treasury.answers import service as answers
-from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
-from treasury.ledger import usdc
-
-
-class SettleUsdcOrder(Note):
-    """USDC that a person has seen arrive in one transaction: of one session, or the oldest first up to an amount."""
-
-    tx_hash: str = Field(pattern="^0x[0-9a-fA-F]{64}$", description="Where it arrived, on Stripe's network.")
-    session_id: str | None = Field(default=None, pattern="^ons_[A-Za-z0-9]{1,60}$")
-    amount: UsdcAmount | None = None
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
-        if (self.session_id is None) == (self.amount is None):
-            message = "give sessionId or amount, and not both"
-            raise ValueError(message)
-        return self
-
-
-class SettledUsdc(Document):
-    """What the transaction cleared, and what is still to come."""
-
-    data: list[shapes.PostingAnswer]
-    receivable: str
-    next_cursor: str | None = None
+from treasury.assets import MUSD_DECIMALS
 
 
 class AnswerOrder(Document):
@@ -63,37 +36,6 @@ class AnswerAnswer(Document):
     asked_by: str
     answered_by: str | None
     note: str
-
-
-async def settle_usdc(request: web.Request) -> web.StreamResponse:
-    """Clear what is receivable; the same transaction again answers what it cleared."""
-    order = body_of(request, SettleUsdcOrder)
-    _, wallet = wallet_of(request.app[SERVICES])
-    tx_hash = order.tx_hash.lower()
-
-    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettledUsdc, list[Told]]:
-        wallets = [wallet, *await rotation.earlier_wallets(conn, wallet)]
-        before = await usdc.receivable(conn, wallets)
-        cleared = await usdc.settle(
-            conn,
-            wallets=wallets,
-            tx_hash=tx_hash,
-            by=who.id,
-            now=services.clock.now(),
-            session_id=order.session_id,
-            amount=None if order.amount is None else parse_units(order.amount, USDC_DECIMALS),
-        )
-        if order.session_id not in {None, *(row.subject for row in cleared)}:
-            raise Problem(409, "not_possible", "That transaction cleared other sessions already; nothing was posted.")
-        after = await usdc.receivable(conn, wallets)
-        was, left = (sum(one.amount for one in rows) for rows in (before, after))
-        answer = SettledUsdc(
-            data=[shapes.posting(row, USDC_DECIMALS) for row in cleared], receivable=format_units(left, USDC_DECIMALS)
-        )
-        facts = {"receivable": str(left), "sessions": [row.subject for row in cleared], "note": order.note}
-        return answer, [Told(tx_hash, {"receivable": str(was)}, facts)] if was != left else []
-
-    return reply(await carry_out(request, "settle_usdc", tx_hash, work))
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
@@ -122,9 +64,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("POST", BASE + "/settle-usdc", settle_usdc, "operator",
-          "Clear USDC that arrived, of one session or the oldest first.", "settle_usdc", body=SettleUsdcOrder,
-          answer=SettledUsdc, also={409: "`insufficient_available`: less is receivable; `not_possible`."}),
+    *usdc_orders.ROUTES,
     Route("POST", BASE + "/answer", answer, "approver",
           "Say where coins went, or whose a transaction is; two persons close the alarm.", "answer", body=AnswerOrder,
           answer=AnswerAnswer, also={404: "No such transaction.", 409: "`self_approval`, or `not_possible`."}),

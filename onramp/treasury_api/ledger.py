@@ -15,12 +15,14 @@ from onramp.treasury_api.earlier import decimals_of, earlier
 from onramp.treasury_api.order_shapes import Note
 from onramp.treasury_api.ordering import Told, carry_out
 from onramp.treasury_api.routes import BASE
+from onramp.treasury_api.settlement_shapes import settlement
 from treasury import reconciliation, rotation
 from treasury.assets import MUSD, MUSD_DECIMALS, USDC, USDC_DECIMALS
 from treasury.foreign import service as foreign
 from treasury.leader import hold_still
 from treasury.ledger import service
 from treasury.onchain import PoolWalletChain
+from treasury.settlements import queries
 
 
 async def read(request: web.Request) -> web.StreamResponse:
@@ -91,12 +93,15 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
         now, due = services.clock.now(), await reconciliation.without_gas(conn, *key)
         known = {one.id: costs.get(one.id) for one in due}
         found = await reconciliation.compare(conn, wallet, MUSD, view, due, known, now=now, others=others)
-        rows = await foreign.open_rows(conn, *key)
+        rows, settled = await foreign.open_rows(conn, *key), await queries.to_look_at(conn)
         answer = shapes.Reconciliation(
-            agrees=not rows and not any(one.suspense > 0 for one in found),
+            agrees=not rows
+            and not any(one.suspense > 0 for one in found)
+            and not any(one.contradiction for one in settled),
             block_number=view.block_number,
             data=[shapes.difference(one, decimals.get(one.asset, MUSD_DECIMALS)) for one in found],
             unexplained=[shapes.unexplained(row) for row in rows],
+            settlements=[settlement(row) for row in settled],
             earlier=await earlier(conn, services),
         )
         facts: dict[str, Any] = {"agrees": answer.agrees, "blockNumber": view.block_number}

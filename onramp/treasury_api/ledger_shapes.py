@@ -7,6 +7,7 @@ from pydantic import Field
 from kit.clock import rfc3339
 from kit.http.routes import Document
 from kit.money import format_units
+from onramp.treasury_api.settlement_shapes import SettlementAnswer
 from treasury.foreign.table import Foreign
 from treasury.ledger.machine import Account
 from treasury.ledger.table import Posting
@@ -113,7 +114,7 @@ class ForeignAnswer(Document):
 
 
 class Reconciliation(Document):
-    """Ledger against chain at one block. `agrees` is false while anything is unexplained.
+    """Ledger against chain at one block. `agrees` is false while anything is unexplained, or USDC was settled that its chain contradicts.
 
     `earlier`: what the ledger still has of wallets paid from before, which are compared no more.
     """
@@ -122,6 +123,9 @@ class Reconciliation(Document):
     block_number: int
     data: list[DifferenceAnswer]
     unexplained: list[ForeignAnswer]
+    settlements: list[SettlementAnswer] = Field(
+        description="Of USDC: those that wait for a second person, that its chain has not shown, or that it contradicts."
+    )
     earlier: list[AccountsAnswer]
     next_cursor: str | None = None
 

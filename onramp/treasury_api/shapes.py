@@ -15,6 +15,7 @@ from treasury.history import HistoryEntry
 from treasury.inventory import Available
 from treasury.payouts.table import Payout
 from treasury.policy.model import AssetPolicy
+from treasury.settlements.table import Settlement
 from treasury.status import Status
 from treasury.sweeps.table import Sweep
 from treasury.transactions.table import Transaction
@@ -30,12 +31,11 @@ def _cursor(text: str) -> str:
     return text
 
 
-class PageQuery(Document):
-    """A page of payouts or sweeps."""
+class CursorQuery(Document):
+    """A page, the newest first."""
 
     limit: int = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, AfterValidator(_cursor)] | None = None
-    status: Status | None = Field(default=None, description="Only those in this state.")
 
     @property
     def before(self) -> tuple[datetime, str] | None:
@@ -44,7 +44,13 @@ class PageQuery(Document):
         return None if match is None else (_EPOCH + timedelta(microseconds=int(match[1])), match[2])
 
 
-def next_cursor(found: list[Payout] | list[Sweep], limit: int) -> str | None:
+class PageQuery(CursorQuery):
+    """A page of payouts or sweeps."""
+
+    status: Status | None = Field(default=None, description="Only those in this state.")
+
+
+def next_cursor(found: list[Payout] | list[Sweep] | list[Settlement], limit: int) -> str | None:
     """Where the next page begins, out of up to `limit` + 1 rows; None for the last page."""
     if len(found) <= limit:
         return None

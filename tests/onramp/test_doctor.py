@@ -199,3 +199,23 @@ async def test_a_liar_is_named_and_the_others_agree(environment: dict[str, str],
     assert checks["agreement"]
     assert "set aside" in said
     assert "the MUSD that the hot wallet held" in said
+
+
+async def test_the_nodes_of_usdcs_chain_are_looked_at_where_they_are_configured(
+    environment: dict[str, str], chain: DevChain
+) -> None:
+    """The development chain stands for Ethereum, and MUSD for USDC."""
+    one, other, *_ = chain.rpc_urls
+    known = environment | {
+        "SETTLEMENT_RPC_URLS": f"{one},{other}", "SETTLEMENT_CHAIN_ID": "31611", "SETTLEMENT_USDC_ADDRESS": chain.deployment.musd,
+    }  # fmt: skip
+    _, found, told = await doctor(known)
+    assert found["settlement"], told
+    assert chain.deployment.musd in told
+    _, found, told = await doctor(known | {"SETTLEMENT_USDC_ADDRESS": "0x" + "66" * 20})
+    assert not found["settlement"], told
+    assert "is SETTLEMENT_USDC_ADDRESS right?" in told
+    _, found, told = await doctor(known | {"SETTLEMENT_CHAIN_ID": "1"})
+    assert not found["settlement"], told
+    _, found, told = await doctor(known | {"SETTLEMENT_CHAIN_ID": "5", "SETTLEMENT_USDC_ADDRESS": ""})
+    assert "SETTLEMENT_USDC_ADDRESS is missing" in told

@@ -78,7 +78,9 @@ async def test_what_an_earlier_wallet_still_has_is_shown_until_it_is_cleared(ser
         "ons_before": BEFORE,
         "ons_now": HOT_WALLET,
     }
-    status, cleared = await otto.post("/settle-usdc", {"txHash": "0x" + "ab" * 32, "amount": "3"})
+    order, ada = {"txHash": "0x" + "ab" * 32, "amount": "3"}, await desk(service, "approver", "ada")
+    assert (await otto.post("/settle-usdc", order))[1]["status"] == "awaiting_approval"
+    status, cleared = await ada.post("/settle-usdc", order)
     assert (status, cleared["receivable"]) == (200, "0.50")
     assert [(row["subject"], row["wallet"], row["amount"]) for row in cleared["data"]] == [
         ("ons_before", BEFORE, "2.50"),

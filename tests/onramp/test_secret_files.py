@@ -22,7 +22,7 @@ VALUES = {
     "DATABASE_URL": "postgresql://u:p@db/x", "DATABASE_REPLICA_URL": "postgresql://u:p@replica/x", "DATA_KEYS": "ab" * 32,
     "JWT_SECRETS": "cd" * 32, "MEZO_RPC_URLS": "http://127.0.0.1:9", "SPECTRUM_RPC_URLS": "http://127.0.0.1:9/secret",
     "MEZO_WS_URLS": "ws://127.0.0.1:9", "SENTRY_DSN": "https://key@sentry.test/7", "REDIS_URL": "redis://127.0.0.1:9/0",
-    "STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_WEBHOOK_SECRETS": "whsec_x",
+    "STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_WEBHOOK_SECRETS": "whsec_x", "SETTLEMENT_RPC_URLS": "http://127.0.0.1:9",
 }  # fmt: skip
 
 

@@ -86,21 +86,24 @@ async def test_usdc_that_arrived_is_cleared_once_by_session_or_the_oldest_first(
     async with service.database.write() as conn:
         for number in (1, 2, 3):
             await usdc_books.owe(conn, f"ons_{number}", number * USDC, wallet=HOT_WALLET, now=NOW)
-    otto = await desk(service, "operator", "otto")
+    otto, ada = await desk(service, "operator", "otto"), await desk(service, "approver", "ada")
     order = {"txHash": HASH, "sessionId": "ons_2", "note": "seen on etherscan"}
-    status, found = await otto.post("/settle-usdc", order)
+    assert (await otto.post("/settle-usdc", order))[1]["status"] == "awaiting_approval"
+    status, found = await ada.post("/settle-usdc", order)
     assert (status, found["receivable"]) == (200, "4.00")
     assert [(row["subject"], row["amount"], row["note"]) for row in found["data"]] == [("ons_2", "2.00", HASH.lower())]
     assert (await otto.post("/settle-usdc", order))[1] == found
-    assert await acts(service) == ["treasury.settle_usdc"]
+    assert await acts(service) == ["treasury.settle_usdc", "treasury.settle_usdc"]
     status, problem = await otto.post("/settle-usdc", {"txHash": HASH, "sessionId": "ons_1"})
     assert (status, problem["code"]) == (409, "not_possible")
-    status, found = await otto.post("/settle-usdc", {"txHash": "0x" + "cd" * 32, "amount": "1.5"})
+    for person in (otto, ada):
+        status, found = await person.post("/settle-usdc", {"txHash": "0x" + "cd" * 32, "amount": "1.5"})
     assert [(row["subject"], row["amount"]) for row in found["data"]] == [("ons_1", "1.00"), ("ons_3", "0.50")]
     status, problem = await otto.post("/settle-usdc", {"txHash": "0x" + "ef" * 32, "amount": "2.500001"})
     assert (status, problem["code"]) == (409, "insufficient_available")
-    secret = await key(service.database, "operator", "otto")
-    typed = await onramp(service, secret, "settle-usdc", "--tx-hash", "0x" + "12" * 32, "--amount", "2.5")
+    for role in ("operator", "approver"):
+        secret = await key(service.database, role, role)
+        typed = await onramp(service, secret, "settle-usdc", "--tx-hash", "0x" + "12" * 32, "--amount", "2.5")
     assert (typed.returncode, "Still receivable: 0.00 USDC" in typed.stdout) == (0, True), typed.stderr
     assert (await onramp(service, secret, "settle-usdc", "--tx-hash", HASH)).returncode == 2
 

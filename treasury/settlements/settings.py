@@ -1,0 +1,69 @@
+"""Which nodes say whether USDC arrived, and which token they are asked about."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+from chain.nodes import NodeConfig, parse_nodes
+from chain.types import Address, to_checksum
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One chain that Stripe delivers on, and Circle's USDC there (developers.circle.com/stablecoins/usdc-contract-addresses)."""
+
+    chain_id: int
+    usdc: Address
+
+
+NETWORKS: Final = {
+    "ethereum": Network(1, "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"),
+    "base": Network(8453, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"),
+    "polygon": Network(137, "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359"),
+    "avalanche": Network(43114, "0xB97EF9Ef8734C71904D8002F8b6Bc66Dd9c48a6E"),
+    "optimism": Network(10, "0x0b2C639c533813f4Aa9D7837CAf62653d097Ff85"),
+}
+
+
+class SettlementSettings(BaseModel):
+    """Which nodes may say that USDC arrived. None: a second person has to."""
+
+    SETTLEMENT_RPC_URLS: SecretStr = Field(default=SecretStr(""), description="nodes of the chain Stripe delivers on")
+    SETTLEMENT_CHAIN_ID: int = Field(default=0, ge=0, description="0: that of STRIPE_DESTINATION_NETWORK")
+    SETTLEMENT_USDC_ADDRESS: str = Field(default="", description="empty: Circle's USDC on that network")
+    SETTLEMENT_AGREEMENT: int = Field(default=2, ge=1, description="how many operators must say the same")
+    SETTLEMENT_CONFIRMATIONS: int = Field(default=64, ge=1, le=100_000, description="how deep a transfer must be")
+
+    @field_validator("SETTLEMENT_RPC_URLS")
+    @classmethod
+    def _settlement_nodes_can_be_read(cls, value: SecretStr) -> SecretStr:
+        parse_nodes(value.get_secret_value(), variable="SETTLEMENT_RPC_URLS")
+        return value
+
+    @field_validator("SETTLEMENT_USDC_ADDRESS")
+    @classmethod
+    def _usdc_is_an_address(cls, value: str) -> str:
+        return to_checksum(value) if value else value
+
+    def settlement_nodes(self) -> list[NodeConfig]:
+        """The nodes, in order of preference; none: USDC is never verified."""
+        return parse_nodes(self.SETTLEMENT_RPC_URLS.get_secret_value(), variable="SETTLEMENT_RPC_URLS")
+
+    def settlement_network(self, name: str) -> Network | None:
+        """Chain and token, of the network that Stripe calls `name` unless set; None where one of them is not known."""
+        known = NETWORKS.get(name)
+        chain_id = self.SETTLEMENT_CHAIN_ID or (known.chain_id if known else 0)
+        built_in = known.usdc if known and known.chain_id == chain_id else ""
+        token = self.SETTLEMENT_USDC_ADDRESS or built_in
+        return Network(chain_id, token) if chain_id and token else None
+
+    def settlement_problem(self) -> str | None:
+        """Why SETTLEMENT_RPC_URLS lets one node alone say that money arrived: a warning, refused in production on mainnet."""
+        operators = len({node.operator for node in self.settlement_nodes()})
+        if operators == 0 or 2 <= self.SETTLEMENT_AGREEMENT <= operators:
+            return None
+        return (
+            f"SETTLEMENT_AGREEMENT is {self.SETTLEMENT_AGREEMENT}: it must be at least 2 and at most the {operators} "
+            "operators of SETTLEMENT_RPC_URLS"
+        )

@@ -7,6 +7,7 @@ SIGSEGV on a body of 200,000 brackets. orjson bounds the depth itself, so it alw
 import json
 import re
 from collections import Counter
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -48,25 +49,22 @@ def loads(raw: bytes) -> Any:
     return value
 
 
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_STEP = {0x5B: 1, 0x5D: -1}
+_SHALLOW = 16
+
+
 def _depth(raw: bytes) -> int:
-    depth = deepest = 0
-    inside = escaped = False
-    for byte in raw:
-        if inside:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                inside = False
-        elif byte == 0x22:
-            inside = True
-        elif byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
+    """How deep a valid document is nested. A loop over its bytes took 70 ms for the largest body, during which nobody else is served."""
+    outside = b"".join(raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    brackets = outside.translate(None, _NO_BRACKETS).translate(_SQUARE)
+    # Each pass takes away the innermost level, and in most documents nothing is left after a few.
+    for level in range(_SHALLOW):
+        if not brackets:
+            return level
+        brackets = brackets.replace(b"[]", b"")
+    return _SHALLOW + max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
 
 
 dumps = orjson.dumps

@@ -10,11 +10,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as AiohttpHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from kit.clock import SystemClock
 from kit.database import is_away
 from kit.http.routes import LIMIT_HEADERS, ROUTE, route_of
 from kit.ids import Ids
 from kit.logs import get_logger
 from kit.problems import Problem
+from kit.sparing import Sparing
 
 log = get_logger(__name__)
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -99,6 +101,7 @@ class Furniture:
         self._metrics = metrics
         tls = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if https else {}
         self._headers = tuple((_SECURITY | tls).items())
+        self._said = Sparing(SystemClock())
 
     async def serve(self, request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
         """Answer one request; whatever goes wrong inside becomes a problem document."""
@@ -138,7 +141,9 @@ class Furniture:
             return problem_response(late, request_id)
         except Exception as error:
             if is_away(error):
-                log.error("http.database_away", method=request.method, reason=type(error).__name__)
+                # Each request meets it while it lasts; a line a minute says so.
+                if self._said.due(type(error).__name__) is not None:
+                    log.error("http.database_away", method=request.method, reason=type(error).__name__)
                 away = Problem(
                     503,
                     "database_unavailable",

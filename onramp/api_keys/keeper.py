@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Final
 
 from kit.audit import service as audit
-from kit.audit.sparing import Sparing
 from kit.auth import Principal
 from kit.clock import Clock
 from kit.database import Database
@@ -14,6 +13,7 @@ from kit.group import Gather
 from kit.keyring import KeyRing
 from kit.logs import get_logger
 from kit.problems import Problem
+from kit.sparing import Sparing
 from onramp.api_keys import second_factor, service
 from onramp.api_keys.service import PREFIX, Found
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from kit.audit.sparing import Sparing
 from kit.clock import Clock
 from kit.logs import get_logger
+from kit.sparing import Sparing
 from onramp.screening.oracle import Oracle
 
 log = get_logger(__name__)

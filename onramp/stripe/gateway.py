@@ -18,6 +18,7 @@ from kit.backoff import backoff
 from kit.clock import Clock
 from kit.logs import get_logger
 from kit.problems import Problem
+from kit.sparing import Sparing
 from onramp.stripe.breaker import Breaker, StripeMetrics
 from onramp.stripe.errors import StripeMisconfigured, StripeNotFound, StripeUnavailable, from_reply
 from onramp.stripe.models import ListReply, QuotesReply, SessionReply
@@ -49,6 +50,7 @@ class OnrampGateway:
         self._metrics = metrics
         self._breaker = Breaker(clock, metrics)
         self._quotes = QUOTES[0]
+        self._said = Sparing(clock)
 
     async def create_session(self, command: CreateSession, *, idempotency_key: str) -> StripeSession:
         """Make a session, with the wallet locked and currency and network pinned by single-value lists."""
@@ -81,7 +83,7 @@ class OnrampGateway:
         found = []
         for item in reply.data:
             with suppress(StripeUnavailable):
-                found.append(_read(SessionReply, item).value())
+                found.append(self._read(SessionReply, item).value())
         return StripePage(tuple(found), reply.after)
 
     async def find_sessions_created_since(self, created_gte: int) -> AsyncIterator[StripeSession]:
@@ -90,7 +92,7 @@ class OnrampGateway:
         while True:
             reply = await self._list({"created": {"gte": created_gte}}, after)
             for item in reply.data:
-                yield _read(SessionReply, item).value()
+                yield self._read(SessionReply, item).value()
             after = reply.after
             if after is None:
                 return
@@ -118,7 +120,7 @@ class OnrampGateway:
             reply = await self._call("quotes", QuotesReply, "get", self._quotes, params)
         quote = reply.value(destination_currency, destination_network)
         if quote is None:
-            log.error("stripe.no_quote", currency=destination_currency, network=destination_network)
+            self._say("stripe.no_quote", currency=destination_currency, network=destination_network)
             raise StripeUnavailable(retry_after=60, cause="no quote for the configured pair")
         return quote
 
@@ -160,7 +162,7 @@ class OnrampGateway:
                     self._breaker.succeeded()
                     self._metrics.calls.labels(name, error.code if error.status == 404 else "refused").inc()
                     if isinstance(error, StripeMisconfigured):
-                        log.error("stripe.misconfigured", call=name, reason=error.operator)
+                        self._say("stripe.misconfigured", call=name, reason=error.operator)
                     raise
                 self._breaker.succeeded()
                 self._metrics.calls.labels(name, "ok").inc()
@@ -180,7 +182,7 @@ class OnrampGateway:
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 answer = await self._client.raw_request_async(method, path, **params, **options)
-            return _read(model, answer.data)
+            return self._read(model, answer.data)
         except TimeoutError as error:
             raise StripeUnavailable(outcome_unknown=True, cause="no answer in time") from error
         except stripe.APIConnectionError as error:
@@ -196,17 +198,21 @@ class OnrampGateway:
                 outcome_unknown=True, cause=f"an unreadable reply ({type(error).__name__})"
             ) from error
 
+    def _read(self, model: type[Reply], data: Any) -> Reply:
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            fields = [".".join(map(str, item["loc"])) for item in error.errors(include_input=False, include_url=False)]
+            self._say("stripe.unreadable_reply", fields=fields)
+            raise StripeUnavailable(outcome_unknown=True, cause="a reply of another shape") from error
+
+    def _say(self, event: str, **facts: Any) -> None:
+        """Log an error once a minute: each buyer who asks while it lasts would cause it again."""
+        if self._said.due((event, str(facts))) is not None:
+            log.error(event, **facts)
+
 
 _RANDOM = random.Random()
-
-
-def _read(model: type[Reply], data: Any) -> Reply:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        fields = [".".join(map(str, item["loc"])) for item in error.errors(include_input=False, include_url=False)]
-        log.error("stripe.unreadable_reply", fields=fields)
-        raise StripeUnavailable(outcome_unknown=True, cause="a reply of another shape") from error
 
 
 def _problem(error: "stripe.StripeError") -> Problem:

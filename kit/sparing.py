@@ -1,4 +1,4 @@
-"""Keep the trail small where somebody without a credential, or with the least of them, can cause its entries."""
+"""Keep the trail and the log small where somebody without a credential, or with the least of them, can cause their entries."""
 
 from collections.abc import Hashable
 from typing import Final

@@ -11,6 +11,7 @@ revision = "0018"
 down_revision = "0017"
 branch_labels = None
 depends_on = None
+COMPATIBLE_SINCE = "0017"
 
 _MAKERS = "persons behind its making, as they are compared; null: made by an earlier version"
 

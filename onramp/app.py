@@ -97,6 +97,7 @@ def _checks(core: Core, runner: Runner | None, workers: Collection[str]) -> dict
         "signer": (checks.signer_check(core.signer if "treasury" in workers else None), True),
         "inventory": (checks.inventory_check(database, core.rules, core.clock), True),
         "backlog": (checks.backlog_check(database, core.clock, runner), False),
+        "deployment": (checks.deployment_check(database), False),
         "pause": (checks.pause_check(database), False),
     }
 

@@ -9,6 +9,7 @@ from kit.database import Database
 from kit.worker import Runner
 from onramp import migrations
 from onramp.deliveries import cursor
+from onramp.deployment import service as deployments
 from onramp.health import Check, DegradedError
 from onramp.sessions import inventory
 from onramp.sessions.rules import SessionRules
@@ -125,6 +126,20 @@ def backlog_check(database: Database, clock: Clock, runner: Runner | None) -> Ch
             raise NotWellError(message)
         idle = "" if runner is not None else ", workers run elsewhere"
         return f"{pending} events wait, {parked} parked{idle}"
+
+    return check
+
+
+def deployment_check(database: Database) -> Check:
+    """Stripe shows no completed purchase that should be in this database, as the poller last counted."""
+
+    async def check() -> str:
+        async with database.read() as connection:
+            unknown = await deployments.unknown_purchases(connection)
+        if unknown:
+            message = "Stripe shows completed purchases that this database does not know: is DATABASE_URL right? `onramp doctor` says more"
+            raise NotWellError(message)
+        return "knows its own purchases"
 
     return check
 

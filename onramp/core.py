@@ -20,10 +20,12 @@ from kit.ids import RandomIds
 from kit.logs import get_logger
 from kit.pool_metrics import PoolMetrics
 from onramp.consistency import MAINNET
+from onramp.deployment.service import OwnDeployment
 from onramp.governing import read_policy
 from onramp.screening.listing import Screening, ScreeningMetrics
 from onramp.screening.oracle import Oracle
 from onramp.sessions.create import Creator
+from onramp.sessions.ignored import IgnoredSessions
 from onramp.sessions.refresh import Refresher
 from onramp.sessions.rules import SessionRules
 from onramp.settings import Settings
@@ -33,6 +35,7 @@ from onramp.stripe.port import StripeGateway
 from onramp.telemetry import Traces, make_traces
 from treasury.assets import GWEI, NATIVE
 from treasury.cold.service import PoolColdWallet
+from treasury.earlier import EarlierWallets
 from treasury.policy.reading import PolicyError
 from treasury.settlements.watch import UsdcChain
 from treasury.signers.intent import SigningRules
@@ -61,6 +64,8 @@ class Core:
     clock: Clock
     ids: RandomIds
     registry: CollectorRegistry
+    deployment: OwnDeployment
+    earlier: EarlierWallets
     creator: Creator
     refresher: Refresher
     screening: Screening
@@ -189,6 +194,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
     screening = Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry), oracle)
     signer = make_signer(settings, rules)
     usdc = make_usdc_chain(settings, rules.destination_network, http, clock)
+    deployment = OwnDeployment(database, clock, ids)
     try:
         yield Core(
             settings=settings,
@@ -209,8 +215,10 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             clock=clock,
             ids=ids,
             registry=registry,
-            creator=Creator(database, stripe, rules, clock, ids, screening, settings.ring),
-            refresher=Refresher(database, stripe, rules, clock, ids),
+            creator=Creator(database, stripe, rules, clock, ids, screening, settings.ring, deployment),
+            deployment=deployment,
+            earlier=EarlierWallets(pool, database, chain_id=rules.chain_id, token=rules.token),
+            refresher=Refresher(database, stripe, rules, clock, ids, deployment, IgnoredSessions(registry)),
             screening=screening,
             signer=signer,
             cold=make_cold(settings, rules, pool),

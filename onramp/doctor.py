@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -14,16 +15,27 @@ from kit.problems import Problem
 from onramp import checks, governing
 from onramp.consistency import guessable
 from onramp.core import Core, open_core
+from onramp.deployment import service as deployments
+from onramp.deployment.service import Deployment
 from onramp.health import DegradedError
 from onramp.limits.counter import SharedCounts
 from onramp.screening.listing import ListError, Screening, ScreeningMetrics
+from onramp.sessions import service as session_service
+from onramp.sessions.reconcile import DEEP_BACK
+from onramp.sessions.unknown import ADVICE, count_suspects
 from onramp.settings import Settings, SettingsError, load
+from treasury import hot_wallets
 from treasury.policy import service
 from treasury.policy.reading import PolicyError
 from treasury.policy.stored import digest
 from treasury.signers.protocol import SignerError
 
+if TYPE_CHECKING:
+    from onramp.stripe.port import StripeSession
+
 LIMIT_SECONDS = 12.0
+_PAGES = 10
+"""Of a hundred sessions each: enough to know, few enough to be quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ async def examine() -> list[Finding]:
         parts: list[Awaitable[Finding | list[Finding]]] = [
             _finding("database", checks.database_check(core.database)),
             _finding("migrations", checks.migrations_check(core.database)),
+            _finding("deployment", _deployment(core)),
             _redis(settings),
             _nodes(core),
             _settlement(core),
@@ -107,6 +120,48 @@ def _policy(core: Core) -> Callable[[], Awaitable[str]]:
         return f"version {active.version} is active; file and environment propose another: `onramp treasury policy`"
 
     return check
+
+
+def _deployment(core: Core) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        try:
+            async with core.database.read() as connection:
+                own = await deployments.read(connection)
+                wallets = await hot_wallets.others(connection, core.rules.chain_id, None)
+                has_sold = await session_service.any_complete(connection)
+        except DATABASE_ERRORS:
+            return "the database does not say which deployment it is"
+        if own is None:
+            message = "this database has no deployment id: the next start makes one"
+            raise checks.NotWellError(message)
+        told = f"{own.id}, hot wallets so far: {', '.join(wallets) or 'none'}"
+        count, more = await _unknown(core, own, has_sold=has_sold)
+        if count:
+            number = f"{'at least ' if more else ''}{count}"
+            message = f"{told}; Stripe shows {number} completed purchases that this database does not know. {ADVICE}"
+            raise checks.NotWellError(message)
+        return told
+
+    return check
+
+
+async def _unknown(core: Core, own: Deployment, *, has_sold: bool) -> tuple[int, bool]:
+    """How many completed purchases at Stripe may be this deployment's past, and whether there are more that were not looked at."""
+    since, after = int((core.clock.now() - DEEP_BACK).timestamp()), None
+    found: list[StripeSession] = []
+    for _ in range(_PAGES):
+        try:
+            page = await core.stripe.list_completed(created_gte=since, starting_after=after)
+        except Problem:
+            break  # the line about Stripe says why
+        found += page.sessions
+        after = page.after
+        if after is None:
+            break
+    async with core.database.read() as connection:
+        known = await session_service.at_stripe(connection, [fact.id for fact in found])
+    missing = [fact for fact in found if fact.id not in known]
+    return count_suspects(missing, own, core.rules, has_sold=has_sold), after is not None
 
 
 def _settings(settings: Settings) -> Finding:

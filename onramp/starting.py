@@ -8,6 +8,7 @@ from kit.logs import get_logger
 from onramp import governing, migrations
 from onramp.core import Core, StartError
 from onramp.screening.listing import ListError
+from treasury import hot_wallets
 from treasury.policy.reading import PolicyError
 from treasury.rotation import left_behind
 from treasury.signers.protocol import SignerError, WrongKey
@@ -19,6 +20,7 @@ _PROBE_SECONDS: Final = 10.0
 async def prepare(core: Core) -> None:
     """Bring up the database, read the list and propose the policy, before anything may leave. Raises StartError."""
     await _bring_up_to_date(core)
+    await _name(core)
     screen(core)
     await _nothing_left_behind(core)
     try:
@@ -43,6 +45,15 @@ async def refuse_wrong_key(core: Core) -> None:
         raise StartError(message) from error
     except (SignerError, TimeoutError) as error:
         log.warning("signer.not_proved", reason=str(error) or "no answer in time", detail="payouts wait for it")
+
+
+async def _name(core: Core) -> None:
+    """Read the deployment's id, and remember the hot wallet among all that this deployment ever paid from."""
+    deployment = await core.deployment.get()
+    log.info("deployment", id=deployment.id)
+    if core.rules.hot_wallet is not None:
+        async with core.database.write() as connection:
+            await hot_wallets.note(connection, core.rules.chain_id, core.rules.hot_wallet, "started", core.clock.now())
 
 
 async def _nothing_left_behind(core: Core) -> None:

@@ -5,14 +5,17 @@ import kit.audit.table
 import kit.heartbeats.table
 import onramp.api_keys.table
 import onramp.deliveries.table
+import onramp.deployment.table
 import onramp.invitations.table
 import onramp.login.table
 import onramp.privacy.table
+import onramp.sessions.searches
 import onramp.sessions.table
 import onramp.webhooks.table
 import treasury.answers.table
 import treasury.foreign.table
 import treasury.history
+import treasury.hot_wallets
 import treasury.inventory
 import treasury.leader
 import treasury.ledger.table

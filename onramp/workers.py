@@ -15,8 +15,10 @@ from onramp import governing
 from onramp.core import Core
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.janitor import Janitor, StateMetrics
+from onramp.sessions.earlier import EarlierPayments
 from onramp.sessions.proof import StripePaymentProof
 from onramp.sessions.reconcile import ReconcileWorker
+from onramp.sessions.unknown import UnknownPurchases
 from onramp.settlement import recipients_of
 from onramp.webhooks.intake import WebhookMetrics
 from onramp.webhooks.worker import InboxWorker
@@ -92,7 +94,16 @@ def make_workers(
         )
     if "reconcile" in only:
         made["reconcile"] = ReconcileWorker(
-            core.database, core.stripe, core.creator, core.refresher, core.clock, owner, metrics, paid
+            core.database,
+            core.stripe,
+            core.creator,
+            core.refresher,
+            core.clock,
+            owner,
+            metrics,
+            paid,
+            EarlierPayments(core.database, core.earlier, core.rules, core.clock, core.ids, owner),
+            UnknownPurchases(core.database, core.rules, core.deployment, core.refresher.ignored),
         )
     if "deliveries" in only:
         made["deliveries"] = deliveries or make_deliveries(core, changed)
@@ -108,7 +119,7 @@ def make_workers(
             database=core.database,
             chain=PoolWalletChain(core.pool, wallet=core.rules.hot_wallet, token=core.rules.token),
             signer=core.signer,
-            proof=StripePaymentProof(core.database, core.stripe, core.rules),
+            proof=StripePaymentProof(core.database, core.stripe, core.rules, core.deployment, core.earlier),
             clock=core.clock,
             ids=core.ids,
             metrics=PrometheusTreasuryMetrics(core.registry),

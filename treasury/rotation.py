@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import Address
+from treasury.hot_wallets import hot_wallets
 from treasury.inventory import balances as read_balances
 from treasury.ledger import service as ledger
 from treasury.ledger.machine import HOT, Account
@@ -34,10 +35,8 @@ async def left_behind(conn: AsyncConnection, wallet: Address) -> list[tuple[str,
     return found
 
 
-_EARLIER: Final = (
-    sa.select(read_balances.c.wallet).where(read_balances.c.wallet != sa.bindparam("wallet")).distinct()
-    .order_by(read_balances.c.wallet)
-)  # fmt: skip
+_USED: Final = sa.union(sa.select(read_balances.c.wallet), sa.select(hot_wallets.c.wallet)).subquery()
+_EARLIER: Final = sa.select(_USED.c.wallet).where(_USED.c.wallet != sa.bindparam("wallet")).order_by(_USED.c.wallet)
 _LEFT: Final = frozenset({*HOT, Account.SUSPENSE, Account.RECEIVABLE})
 """What is not where it should end: coins of the wallet, coins that nobody finds, USDC that nobody saw arrive."""
 
@@ -52,7 +51,7 @@ class Left:
 
 
 async def earlier_wallets(conn: AsyncConnection, wallet: Address) -> list[Address]:
-    """Those that this service paid from before: each whose balance was ever read."""
+    """Return those that this service paid from before: each whose balance was ever read, or that a session at Stripe names."""
     return list((await conn.execute(_EARLIER, {"wallet": wallet})).scalars())
 
 

@@ -2,21 +2,28 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
-from onramp.sessions import machine, service
+from onramp.deployment.service import Deployment
+from onramp.sessions import machine, searches, service
 from onramp.sessions.model import USDC_TO_MUSD, Session, expected_musd
+from onramp.sessions.ownership import disagreement
 from onramp.sessions.rules import SessionRules
 from onramp.stripe.port import METADATA_SESSION, StripeSession
+from treasury import hot_wallets
 from treasury.assets import USDC_DECIMALS
 from treasury.payouts import service as payouts
 
 log = get_logger(__name__)
+LOOKING: Final = (
+    "Paid at Stripe while {wallet} was the hot wallet, and this database had lost it: whether that wallet paid the buyer is looked for"
+    " on the chain. Nothing is paid automatically."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +35,12 @@ class Applied:
     owes: bool = False
 
 
-def not_owed(session: Session, fact: StripeSession, rules: SessionRules) -> str | None:
+def not_owed(session: Session, fact: StripeSession, rules: SessionRules, deployment: Deployment) -> str | None:
     """Why a completed session is not ours to pay out for, or None where everything is as it must be."""
     if fact.id != session.stripe_session_id or (fact.metadata or {}).get(METADATA_SESSION) != session.id:
         return "Stripe's session does not carry this session's id"
+    if (objection := disagreement(session, fact, deployment, rules)) is not None:
+        return objection
     if (fact.wallet_address or "").lower() != session.locked_address.lower():
         return "Stripe delivered to another wallet than the one locked"
     if (
@@ -56,7 +65,14 @@ def delivered_units(fact: StripeSession) -> int | None:
 
 
 async def apply(
-    connection: AsyncConnection, session: Session, fact: StripeSession, rules: SessionRules, *, now: datetime, ids: Ids
+    connection: AsyncConnection,
+    session: Session,
+    fact: StripeSession,
+    rules: SessionRules,
+    deployment: Deployment,
+    *,
+    now: datetime,
+    ids: Ids,
 ) -> Applied:
     """Bring `session` to what `fact` says, with the payout it then owes, in the caller's one transaction."""
     outcome = machine.move(session.payment_status, fact.status)
@@ -72,7 +88,9 @@ async def apply(
         case machine.Moved(status):
             values |= {"payment_status": status, "payment_updated_at": now, "asked_at": now, "tries": 0}
             if status == "fulfillment_complete":
-                values |= _completion(session, fact, rules, now)
+                values |= _completion(session, fact, rules, deployment, now)
+                if values.get("expected_units") and await _may_be_paid(connection, session, rules):
+                    values |= await _looked_for(connection, session, values.pop("expected_units"), now)
     if not await service.change(connection, session, now=now, **values):
         return Applied(changed=False, lost=True)
     owes = values.get("expected_units") is not None and session.mode == "payout"
@@ -98,7 +116,27 @@ async def apply(
     return Applied(changed=True, owes=owes)
 
 
-def _completion(session: Session, fact: StripeSession, rules: SessionRules, now: datetime) -> dict[str, Any]:
+async def _may_be_paid(connection: AsyncConnection, session: Session, rules: SessionRules) -> bool:
+    """Whether a hot wallet before this one may have paid it already, as far as this database can know."""
+    if session.mode != "payout":
+        return False
+    if session.hot_wallet is not None:
+        return session.hot_wallet != rules.hot_wallet
+    return bool(await hot_wallets.others(connection, rules.chain_id, rules.hot_wallet))
+
+
+async def _looked_for(connection: AsyncConnection, session: Session, amount: int, now: datetime) -> dict[str, Any]:
+    """Nothing is owed before the chain has shown whether it was paid."""
+    if not await searches.begin(connection, session.id, session.hot_wallet, amount, now):
+        log.warning("session.earlier_wallet", session=session.id, hot_wallet=session.hot_wallet)
+        return {}
+    log.critical("session.earlier_wallet_named", session=session.id, hot_wallet=session.hot_wallet)
+    return {"attention": LOOKING.format(wallet=session.hot_wallet)}
+
+
+def _completion(
+    session: Session, fact: StripeSession, rules: SessionRules, deployment: Deployment, now: datetime
+) -> dict[str, Any]:
     units = delivered_units(fact)
     values: dict[str, Any] = {
         "delivered_units": units,
@@ -106,7 +144,7 @@ def _completion(session: Session, fact: StripeSession, rules: SessionRules, now:
         "livemode": fact.livemode,
         "delivery_updated_at": now,
     }
-    reason = not_owed(session, fact, rules)
+    reason = not_owed(session, fact, rules, deployment)
     owed = expected_musd(units, session.fee_bps) if units is not None else 0
     if reason is None and owed == 0:
         reason = "what Stripe delivered is too small to pay out"

@@ -21,12 +21,14 @@ from kit.money import format_units
 from kit.problems import Problem
 from kit.rows import update_unchanged_alone
 from kit.sealed import SealError
+from onramp.deployment.service import OwnDeployment
 from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
 from onramp.sessions import service
 from onramp.sessions.intents import Intents
 from onramp.sessions.model import Session
 from onramp.sessions.orders import Order
+from onramp.sessions.ownership import metadata_of
 from onramp.sessions.rules import STRIPE_KEY_LIFETIME, SessionRules
 from onramp.sessions.table import sessions
 from onramp.stripe import port
@@ -48,6 +50,7 @@ class Creator:
         ids: Ids,
         screening: Screening,
         ring: KeyRing,
+        deployment: OwnDeployment,
     ) -> None:
         """Everything create needs, chosen once."""
         self.database = database
@@ -55,7 +58,7 @@ class Creator:
         self.rules = rules
         self.clock = clock
         self._ring = ring
-        self._intents = Intents(database, rules, clock, ids, screening, ring)
+        self._intents = Intents(database, rules, clock, ids, screening, ring, deployment)
         self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made)
 
     async def create(self, order: Order) -> tuple[Session, port.StripeSession]:
@@ -168,6 +171,7 @@ class Creator:
             METADATA_SESSION: session.id,
             METADATA_WALLET: session.wallet_address,
             METADATA_FEE: str(session.fee_bps),
+            **metadata_of(session),
         }
         return port.CreateSession(
             session_id=session.id,

@@ -16,12 +16,14 @@ from kit.keyring import KeyRing
 from kit.problems import Problem
 from kit.rows import insert_new_alone
 from onramp.deliveries.cursor import known_head
+from onramp.deployment.service import OwnDeployment
 from onramp.privacy import service as privacy
 from onramp.screening.door import require_unlisted
 from onramp.screening.listing import Screening
 from onramp.sessions import allowance, inventory, service
 from onramp.sessions.model import Session, fresh, intent
 from onramp.sessions.orders import Order
+from onramp.sessions.ownership import marks
 from onramp.sessions.rules import CREATE_LEASE_SECONDS, SessionRules
 from onramp.sessions.table import sessions
 from treasury.pause import service as pause
@@ -33,7 +35,14 @@ class Intents:
     """Writes intents, those of buyers who come together in one transaction; finds the one that a client's key made before."""
 
     def __init__(
-        self, database: Database, rules: SessionRules, clock: Clock, ids: Ids, screening: Screening, ring: KeyRing
+        self,
+        database: Database,
+        rules: SessionRules,
+        clock: Clock,
+        ids: Ids,
+        screening: Screening,
+        ring: KeyRing,
+        deployment: OwnDeployment,
     ) -> None:
         """What an intent is made of."""
         self._database = database
@@ -42,6 +51,7 @@ class Intents:
         self._ids = ids
         self._screening = screening
         self._ring = ring
+        self._deployment = deployment
         self._group: GroupCommit[Order, Session | None] = GroupCommit(self._write)
 
     async def of(self, order: Order) -> Session:
@@ -77,12 +87,16 @@ class Intents:
     async def _write(self, orders: Sequence[Order]) -> Sequence[Session | None]:
         """None for an order whose key is known already or that the stock does not cover; for all while sales are paused or the stock is unknown."""
         now = self._clock.now()
+        sold_by = marks(await self._deployment.get(), self._rules)
         async with self._database.read() as connection:
             if (await pause.state(connection)).sales:
                 return [None] * len(orders)
             stock = await inventory.stock(connection, self._rules, now)
             head = await known_head(connection, self._rules.chain_id)
-        rows = [self._row(order, head, now) if stock.enough(order.minor, order.currency) else None for order in orders]
+        rows = [
+            self._row(order, head, now) | sold_by if stock.enough(order.minor, order.currency) else None
+            for order in orders
+        ]
         wanted = [row for row in rows if row is not None]
         stored = set(await insert_new_alone(self._database, sessions, wanted)) if wanted else set()
         # Before Stripe is asked, so that a create that breaks off can be finished to the letter.

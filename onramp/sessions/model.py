@@ -63,6 +63,9 @@ class Session:
     expires_at: datetime
     asked_at: datetime
     tries: int
+    deployment_id: str | None
+    chain_id: int | None
+    hot_wallet: str | None
 
     @property
     def status(self) -> str:

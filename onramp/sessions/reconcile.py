@@ -15,11 +15,13 @@ from kit.store import claim
 from kit.worker import WorkerMetrics
 from onramp.sessions import machine, service
 from onramp.sessions.create import Creator
+from onramp.sessions.earlier import EarlierPayments
 from onramp.sessions.model import from_row
 from onramp.sessions.refresh import Refresher
 from onramp.sessions.table import sessions
+from onramp.sessions.unknown import UnknownPurchases
 from onramp.stripe.errors import StripeNotFound
-from onramp.stripe.port import StripeGateway
+from onramp.stripe.port import StripeGateway, StripeSession
 
 log = get_logger(__name__)
 WALK_EVERY: Final = timedelta(minutes=1)
@@ -48,6 +50,8 @@ class ReconcileWorker:
         owner: str,
         worker_metrics: WorkerMetrics,
         paid: Callable[[], None],
+        earlier: EarlierPayments,
+        unknown: UnknownPurchases,
     ) -> None:
         """`paid` wakes whoever pays and delivers."""
         self._database = database
@@ -58,6 +62,8 @@ class ReconcileWorker:
         self._owner = owner
         self._metrics = worker_metrics
         self._paid = paid
+        self._earlier = earlier
+        self._unknown = unknown
         self._walked: datetime | None = None
         self._deep: datetime | None = None
 
@@ -70,6 +76,8 @@ class ReconcileWorker:
         except Problem as error:
             log.warning("reconcile.stripe_unwell", code=error.code)
             again = False
+        if await self._earlier.step():
+            self._paid()
         await self._expire()
         return again
 
@@ -95,26 +103,37 @@ class ReconcileWorker:
     async def _walk(self) -> None:
         now = self._clock.now()
         if self._deep is None or now - self._deep >= DEEP_EVERY:
-            await self._walk_back(now - DEEP_BACK)
+            unknown = await self._walk_back(now - DEEP_BACK)
             self._deep = self._walked = now
+            await self._unknown.tell(unknown)
         elif self._walked is None or now - self._walked >= WALK_EVERY:
             await self._walk_back(now - WALK_BACK)
             self._walked = now
 
-    async def _walk_back(self, since: datetime) -> None:
+    async def _walk_back(self, since: datetime) -> list[StripeSession]:
+        """Apply what Stripe completed since then; the sessions that were ignored."""
         after: str | None = None
+        ignored: list[StripeSession] = []
         while True:
             page = await self._stripe.list_completed(created_gte=int(since.timestamp()), starting_after=after)
             async with self._database.read() as connection:
-                known = await service.complete_at_stripe(connection, [fact.id for fact in page.sessions])
+                known = await service.at_stripe(connection, [fact.id for fact in page.sessions])
             for fact in page.sessions:
-                if fact.id not in known:
-                    applied = await self._refresher.apply_fact(fact)
-                    if applied is not None and applied.changed:
-                        self._paid()
+                status = known.get(fact.id)
+                if status == "fulfillment_complete":
+                    continue
+                if status is None and self._refresher.ignored.reason(fact.id) is not None:
+                    # Without a row nothing has changed about whose it is, and a look costs a transaction.
+                    ignored.append(fact)
+                    continue
+                applied = await self._refresher.apply_fact(fact)
+                if applied is None:
+                    ignored.append(fact)
+                elif applied.changed:
+                    self._paid()
             after = page.after
             if after is None:
-                return
+                return ignored
 
     async def _ask_open(self) -> bool:
         now = self._clock.now()

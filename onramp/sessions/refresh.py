@@ -1,6 +1,6 @@
-"""Fetch a session from Stripe again and apply what it says; rebuild one that the database has lost."""
+"""Fetch a session from Stripe again and apply what it says; rebuild one that this deployment sold and its database has lost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +12,16 @@ from kit.database import Database
 from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
-from onramp.sessions import service
+from onramp.deployment.service import Deployment, OwnDeployment
+from onramp.sessions import searches, service
 from onramp.sessions.apply import Applied, apply
+from onramp.sessions.ignored import IgnoredSessions
 from onramp.sessions.model import BASIS_POINTS, Session, intent
+from onramp.sessions.ownership import Ignored, Sale, disagreement, is_session_id, marks, sale_of
 from onramp.sessions.rules import SessionRules
+from onramp.sessions.shapes import FIAT_DECIMALS, source_currency
 from onramp.stripe.port import METADATA_FEE, METADATA_SESSION, METADATA_WALLET, StripeGateway, StripeSession
+from treasury import hot_wallets
 
 log = get_logger(__name__)
 _RACES = 5
@@ -24,13 +29,15 @@ _RACES = 5
 
 @dataclass(frozen=True, slots=True)
 class Refresher:
-    """Everything the verb needs, chosen once."""
+    """Everything that applying Stripe's answers needs, chosen once."""
 
     database: Database
     stripe: StripeGateway
     rules: SessionRules
     clock: Clock
     ids: Ids
+    deployment: OwnDeployment
+    ignored: IgnoredSessions
 
     async def refresh(self, stripe_session_id: str) -> Applied | None:
         """Ask Stripe, then apply; None where the session is not ours. Stripe's errors pass through to the caller."""
@@ -39,67 +46,100 @@ class Refresher:
 
     async def apply_fact(self, fact: StripeSession) -> Applied | None:
         """Apply a session as fetched from Stripe; never call it with the payload of an event."""
+        deployment = await self.deployment.get()
         for _ in range(_RACES):
             async with self.database.write() as connection:
                 session = await service.by_stripe_id(connection, fact.id)
-                if session is None:
-                    session = await self._adopt(connection, fact)
-                if session is None:
-                    return None
-                applied = await apply(connection, session, fact, self.rules, now=self.clock.now(), ids=self.ids)
+                found = session or await self._adopt(connection, fact, deployment)
+                if isinstance(found, Session):
+                    applied = await apply(
+                        connection, found, fact, self.rules, deployment, now=self.clock.now(), ids=self.ids
+                    )
+            if isinstance(found, Ignored):
+                self.ignored.note(fact, found)
+                return None
             if not applied.lost:
                 return applied
         message = "a session changed under every try to apply Stripe's word; it will be asked again"
         raise RuntimeError(message)
 
-    async def _adopt(self, connection: AsyncConnection, fact: StripeSession) -> Session | None:
-        """A session that carries our metadata but has no row here: one lost with a backup, or cut off inside create."""
-        metadata = fact.metadata or {}
-        session_id = metadata.get(METADATA_SESSION, "")
-        if not session_id.startswith("ons_"):
-            return None
-        now = self.clock.now()
-        known = await service.get(connection, session_id)
+    async def _adopt(
+        self, connection: AsyncConnection, fact: StripeSession, deployment: Deployment
+    ) -> Session | Ignored:
+        """Tie a Stripe session without a row to its intent, or rebuild the row that a backup does not have; else say why it is ignored."""
+        session_id = (fact.metadata or {}).get(METADATA_SESSION, "")
+        known = await service.get(connection, session_id) if is_session_id(session_id) else None
         if known is not None:
-            if known.stripe_session_id is not None:
-                return None
-            await service.change(
-                connection,
-                known,
-                now=now,
-                stripe_session_id=fact.id,
-                livemode=fact.livemode,
-                payment_status="initialized",
-                payment_updated_at=now,
-            )
-            return await service.get(connection, session_id)
-        values = rebuilt(fact, self.rules, now)
-        if values is None:
-            return None
-        log.warning("session.rebuilt", session=session_id)
+            return await self._tie(connection, known, fact, deployment)
+        sale = sale_of(fact, deployment, self.rules)
+        if isinstance(sale, Ignored):
+            return sale
+        now = self.clock.now()
+        values = rebuilt(fact, sale, self.rules, deployment, now)
+        if isinstance(values, Ignored):
+            return values
+        log.warning("session.rebuilt", session=session_id, hot_wallet=sale.hot_wallet)
         await service.put(connection, values)
-        return await service.get(connection, session_id)
+        if sale.hot_wallet is not None and sale.hot_wallet != self.rules.hot_wallet:
+            # Named beside our own deployment id, it is a wallet that this deployment paid from, also where the backup does not know of it.
+            await hot_wallets.note(connection, self.rules.chain_id, sale.hot_wallet, "stripe", now)
+            await searches.expect(connection, session_id, sale.hot_wallet, now)
+        return await service.get(connection, session_id) or Ignored.CONTRADICTED
+
+    async def _tie(
+        self, connection: AsyncConnection, known: Session, fact: StripeSession, deployment: Deployment
+    ) -> Session | Ignored:
+        """Finish an intent whose create was cut off before Stripe's answer was stored."""
+        if known.stripe_session_id is not None or disagreement(known, fact, deployment, self.rules) is not None:
+            return Ignored.CONTRADICTED
+        now = self.clock.now()
+        await service.change(
+            connection,
+            known,
+            now=now,
+            stripe_session_id=fact.id,
+            livemode=fact.livemode,
+            payment_status="initialized",
+            payment_updated_at=now,
+        )
+        return await service.get(connection, known.id) or Ignored.CONTRADICTED
 
 
-def rebuilt(fact: StripeSession, rules: SessionRules, now: datetime) -> dict[str, Any] | None:
-    """The row of a session that only Stripe remembers, from its metadata; None where that is not whole."""
+def rebuilt(
+    fact: StripeSession, sale: Sale, rules: SessionRules, deployment: Deployment, now: datetime
+) -> dict[str, Any] | Ignored:
+    """The row of a session that only Stripe remembers, from its metadata; nothing is rebuilt that create would not sell."""
     metadata = fact.metadata or {}
     try:
         wallet = to_checksum(metadata[METADATA_WALLET])
         fee = int(metadata[METADATA_FEE])
-        minor = parse_units(fact.source_amount or "0", 2)
-    except (KeyError, ValueError):
-        return None
+        made = datetime.fromtimestamp(fact.created, UTC)
+    except (KeyError, ValueError, OverflowError, OSError):
+        return Ignored.MALFORMED
     if not 0 <= fee < BASIS_POINTS:
-        return None
-    made = datetime.fromtimestamp(fact.created, UTC)
-    return intent(
-        rules,
-        session_id=metadata[METADATA_SESSION],
-        wallet=wallet,
-        minor=minor,
-        currency=fact.source_currency or "usd",
-        fee_bps=fee,
-        made=made,
-        now=now,
-    ) | {"stripe_session_id": fact.id, "payment_status": "initialized", "livemode": fact.livemode}
+        return Ignored.MALFORMED
+    try:
+        currency = source_currency(fact.source_currency or "")
+    except ValueError:
+        return Ignored.CURRENCY
+    try:
+        minor = parse_units(fact.source_amount or "", FIAT_DECIMALS)
+    except ValueError:
+        return Ignored.AMOUNT
+    if not rules.min_minor <= minor <= rules.max_minor:
+        return Ignored.AMOUNT
+    sold = replace(rules, mode="observe" if sale.hot_wallet is None else "payout")
+    return (
+        intent(
+            sold,
+            session_id=sale.session_id,
+            wallet=wallet,
+            minor=minor,
+            currency=currency,
+            fee_bps=fee,
+            made=made,
+            now=now,
+        )
+        | marks(deployment, replace(rules, hot_wallet=sale.hot_wallet))
+        | {"stripe_session_id": fact.id, "payment_status": "initialized", "livemode": fact.livemode}
+    )

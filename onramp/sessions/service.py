@@ -106,12 +106,18 @@ async def lapsed(connection: AsyncConnection, now: datetime, limit: int) -> list
     return [from_row(row) for row in await connection.execute(statement)]
 
 
-async def complete_at_stripe(connection: AsyncConnection, stripe_ids: Collection[str]) -> set[str]:
-    """Of these Stripe ids, the ones known here as complete."""
-    statement = sa.select(sessions.c.stripe_session_id).where(
-        sessions.c.stripe_session_id.in_(list(stripe_ids)), sessions.c.payment_status == "fulfillment_complete"
+async def at_stripe(connection: AsyncConnection, stripe_ids: Collection[str]) -> dict[str, str]:
+    """Return the payment status of each of these Stripe ids that is known here."""
+    statement = sa.select(sessions.c.stripe_session_id, sessions.c.payment_status).where(
+        sessions.c.stripe_session_id.in_(list(stripe_ids))
     )
-    return {row.stripe_session_id for row in await connection.execute(statement)}
+    return {row.stripe_session_id: row.payment_status for row in await connection.execute(statement)}
+
+
+async def any_complete(connection: AsyncConnection) -> bool:
+    """Return whether a purchase was ever completed in this database."""
+    statement = sa.select(sa.literal(1)).where(sessions.c.payment_status == "fulfillment_complete").limit(1)
+    return (await connection.execute(statement)).first() is not None
 
 
 async def forget_client_keys(connection: AsyncConnection, before: datetime) -> int:

@@ -25,7 +25,8 @@ def _amount(text: str) -> str:
     return text
 
 
-def _currency(text: str) -> str:
+def source_currency(text: str) -> str:
+    """The currency in lower case, or ValueError for one that is not sold."""
     if text.lower() not in {"usd", "eur"}:
         message = "must be usd or eur"
         raise ValueError(message)
@@ -42,7 +43,7 @@ def email_address(text: str) -> str:
 
 
 Amount = Annotated[str, AfterValidator(_amount)]
-Currency = Annotated[str, AfterValidator(_currency)]
+Currency = Annotated[str, AfterValidator(source_currency)]
 
 
 def _one_of(*words: str) -> WithJsonSchema:

@@ -56,6 +56,11 @@ sessions = sa.Table(
     sa.Column("expires_at", UtcDateTime(), nullable=False),
     sa.Column("asked_at", UtcDateTime(), nullable=False, comment="when Stripe was last asked about it"),
     sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column(
+        "deployment_id", sa.String(40), comment="whose it is, as Stripe's metadata say; null: sold before they did"
+    ),
+    sa.Column("chain_id", sa.BigInteger, comment="as Stripe's metadata say"),
+    sa.Column("hot_wallet", sa.String(42), comment="as Stripe's metadata say: which wallet was to pay"),
     *lease_columns(),
     sa.UniqueConstraint("wallet_address", "idempotency_hash"),
     sa.UniqueConstraint("stripe_session_id"),

@@ -7,7 +7,14 @@ from typing import Final, Protocol
 METADATA_SESSION: Final = "onramp_session_id"
 METADATA_WALLET: Final = "onramp_wallet"
 METADATA_FEE: Final = "onramp_fee_bps"
-"""What a session of ours carries at Stripe, where only our key can write it: its id, the buyer's wallet, our fee."""
+METADATA_CHAIN: Final = "onramp_chain_id"
+METADATA_HOT_WALLET: Final = "onramp_hot_wallet"
+METADATA_DEPLOYMENT: Final = "onramp_deployment"
+"""What a session of ours carries at Stripe, where only the account's secret key can write it: its id, the buyer's wallet, the fee in
+basis points, and who sold it: chain id, the hot wallet that is to pay (absent in observe mode), the deployment's id.
+
+Stripe takes 50 keys of up to 40 characters, with values of up to 500 (docs.stripe.com/api/metadata).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,7 @@ def echo_differences(command: CreateSession, session: StripeSession) -> list[str
         differences.append("destination_networks")
     if session.source_currency is not None and session.source_currency != command.source_currency:
         differences.append("source_currency")
-    if (session.metadata or {}).get(METADATA_SESSION) != command.session_id:
+    told = session.metadata or {}
+    if any(told.get(name) != value for name, value in command.metadata.items()):
         differences.append("metadata")
     return differences

@@ -1,0 +1,171 @@
+"""Decide about paid sessions that an earlier hot wallet may have paid: adopt its payment, owe it, or leave it to a person."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.errors import ChainError
+from kit.clock import Clock
+from kit.database import Database
+from kit.ids import Ids
+from kit.logs import get_logger
+from onramp.sessions import searches, service
+from onramp.sessions.model import Session
+from onramp.sessions.rules import SessionRules
+from onramp.sessions.searches import Search
+from treasury import earlier, hot_wallets
+from treasury.earlier import EarlierWallets, Payment
+from treasury.payouts import service as payouts
+
+log = get_logger(__name__)
+BATCH: Final = 10
+WAIT: Final = timedelta(seconds=90)
+"""Before another wallet pays what an earlier one did not: a process that still runs with that wallet would have paid by then."""
+NOT_FOUND: Final = (
+    "Paid at Stripe while {wallet} was the hot wallet. The nodes show no payment by it, and this database does not know all that it"
+    " paid: nothing is paid automatically."
+)
+NOT_TOLD: Final = (
+    "Paid at Stripe while {wallet} was the hot wallet. The nodes do not tell enough of its payments to say whether the buyer was paid;"
+    " they are asked again. Nothing is paid automatically."
+)
+OTHERWISE: Final = (
+    "Paid at Stripe while {wallet} was the hot wallet, which made a payment with this purchase's reference, of another amount or to"
+    " another wallet: {tx_hash}. Nothing is paid automatically."
+)
+
+
+class _Lost(Exception):
+    """Another process changed the session or took the search; it is looked at again."""
+
+
+class _NonceTaken(Exception):
+    """A row holds the payment's nonce for something else: nothing of the adoption may stand."""
+
+
+class EarlierPayments:
+    """Works through the searches that are due."""
+
+    def __init__(
+        self, database: Database, wallets: EarlierWallets, rules: SessionRules, clock: Clock, ids: Ids, owner: str
+    ) -> None:
+        """`owner` is unique among all processes that share the database."""
+        self._database = database
+        self._wallets = wallets
+        self._rules = rules
+        self._clock = clock
+        self._ids = ids
+        self._owner = owner
+
+    async def step(self) -> bool:
+        """Look for the payments that are due; True where a session changed."""
+        async with self._database.write() as connection:
+            due = await searches.claim_due(connection, self._owner, self._clock.now(), BATCH)
+        changed = False
+        for search in due:
+            try:
+                changed |= await self._decide(search)
+            except _Lost:
+                log.info("session.search_lost", session=search.session_id)
+        return changed
+
+    async def _decide(self, search: Search) -> bool:
+        async with self._database.read() as connection:
+            session = await service.get(connection, search.session_id)
+            others = await hot_wallets.others(connection, self._rules.chain_id, self._rules.hot_wallet)
+        if session is None:
+            raise _Lost
+        candidates = others if search.wallet is None else [search.wallet]
+        named = search.wallet or ", ".join(candidates)
+        try:
+            payment, known = await self._look(session, candidates)
+        except ChainError as error:
+            log.warning("session.search_not_told", session=session.id, reason=str(error))
+            text = NOT_TOLD.format(wallet=named) if search.rebuilt or session.attention else None
+            return await self._later(session, search, "looking", text)
+        if payment is not None:
+            if (payment.to, payment.amount) != (session.wallet_address, search.amount):
+                text = OTHERWISE.format(wallet=payment.wallet, tx_hash=payment.tx_hash)
+                return await self._later(session, search, "unpaid", text)
+            return await self._adopt(session, search, payment)
+        wallet = self._rules.hot_wallet
+        if search.rebuilt or not known or wallet is None:
+            return await self._later(session, search, "unpaid", NOT_FOUND.format(wallet=named))
+        if self._clock.now() - search.created_at < WAIT:
+            return await self._later(session, search, "looking", None, seconds=searches.SOON_SECONDS)
+        return await self._owe(session, search, wallet)
+
+    async def _look(self, session: Session, candidates: list[str]) -> tuple[Payment | None, bool]:
+        """The payment, if one is found, and whether our rows explain all that these wallets did."""
+        reference = payouts.reference_text(session.id)
+        carried, all_known = await self._wallets.is_carried(reference), True
+        for wallet in candidates:
+            known = await self._wallets.is_known(wallet)
+            all_known = all_known and known and not carried
+            if known and not carried:
+                continue
+            payment = await self._wallets.find(wallet, reference, session.created_at)
+            if payment is not None:
+                return payment, all_known
+        return None, all_known
+
+    async def _adopt(self, session: Session, search: Search, payment: Payment) -> bool:
+        now = self._clock.now()
+        try:
+            async with self._database.write() as connection:
+                payout = await self._owed(connection, session, search, payment.wallet, "paid", now)
+                if not await earlier.adopt(
+                    connection, payout, payment, chain_id=self._rules.chain_id, now=now, ids=self._ids
+                ):
+                    raise _NonceTaken
+        except _NonceTaken:
+            text = OTHERWISE.format(wallet=payment.wallet, tx_hash=payment.tx_hash)
+            return await self._later(session, search, "unpaid", text)
+        log.warning("session.paid_by_earlier_wallet", session=session.id, wallet=payment.wallet, tx=payment.tx_hash)
+        return True
+
+    async def _owe(self, session: Session, search: Search, wallet: str) -> bool:
+        async with self._database.write() as connection:
+            await self._owed(connection, session, search, wallet, "owed", self._clock.now())
+        log.warning("session.owed_by_current_wallet", session=session.id, wallet=wallet, before=search.wallet)
+        return True
+
+    async def _owed(
+        self, connection: AsyncConnection, session: Session, search: Search, wallet: str, state: str, now: datetime
+    ) -> str:
+        """The session's payout, owed by `wallet`, with the end of the search, in one transaction."""
+        if session.stripe_session_id is None or not await searches.settle(
+            connection, search.session_id, self._owner, state
+        ):
+            raise _Lost
+        values: dict[str, Any] = {"expected_units": search.amount, "attention": None}
+        if not await service.change(connection, session, now=now, **values):
+            raise _Lost
+        return await payouts.owe(
+            connection,
+            session_id=session.id,
+            stripe_session_id=session.stripe_session_id,
+            to=session.wallet_address,
+            amount=search.amount,
+            token=self._rules.token,
+            wallet=wallet,
+            now=now,
+            ids=self._ids,
+            usdc=session.delivered_units,
+        )
+
+    async def _later(
+        self, session: Session, search: Search, state: str, attention: str | None, *, seconds: float | None = None
+    ) -> bool:
+        """Look again later; `attention` is shown from now on where given."""
+        now = self._clock.now()
+        news = attention is not None and attention != session.attention
+        async with self._database.write() as connection:
+            if not await searches.postpone(connection, search.session_id, self._owner, state, now, seconds):
+                raise _Lost
+            if news and not await service.change(connection, session, now=now, attention=attention):
+                raise _Lost
+        if news:
+            log.critical("session.earlier_wallet_named", session=session.id, reason=attention)
+        return news

@@ -137,8 +137,8 @@ def _deployment(core: Core) -> Callable[[], Awaitable[str]]:
         told = f"{own.id}, hot wallets so far: {', '.join(wallets) or 'none'}"
         count, more = await _unknown(core, own, has_sold=has_sold)
         if count:
-            number = f"{'at least ' if more else ''}{count}"
-            message = f"{told}; Stripe shows {number} completed purchases that this database does not know. {ADVICE}"
+            number = f"{'at least ' if more else ''}{count} completed purchase{'' if count == 1 else 's'}"
+            message = f"{told}; Stripe shows {number} that this database does not know. {ADVICE}"
             raise checks.NotWellError(message)
         return told
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -79,9 +80,11 @@ async def test_a_healthy_service_passes(environment: dict[str, str]) -> None:
     code, checks, said = await doctor(environment)
     assert code == 0, said
     assert all(checks.values())
+    assert re.search(r"dep_[0-9a-f]{32}, hot wallets so far: none", said)
     assert {
         "settings",
         "database",
+        "deployment",
         "migrations",
         "redis",
         "agreement",
@@ -219,3 +222,25 @@ async def test_the_nodes_of_usdcs_chain_are_looked_at_where_they_are_configured(
     assert not found["settlement"], told
     _, found, told = await doctor(known | {"SETTLEMENT_CHAIN_ID": "5", "SETTLEMENT_USDC_ADDRESS": ""})
     assert "SETTLEMENT_USDC_ADDRESS is missing" in told
+
+
+async def test_a_new_database_beside_completed_purchases_is_named(environment: dict[str, str]) -> None:
+    """Before the first start already: no worker has counted them yet."""
+    stripe, wallet = environment["STRIPE_API_BASE"], "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
+    form = {
+        "wallet_addresses[ethereum]": environment["SETTLEMENT_ADDRESS"], "lock_wallet_address": "true", "source_amount": "100",
+        "source_currency": "usd", "destination_currency": "usdc", "destination_network": "ethereum",
+        "destination_currencies[]": "usdc", "destination_networks[]": "ethereum",
+        "metadata[onramp_session_id]": "ons_before", "metadata[onramp_wallet]": wallet, "metadata[onramp_fee_bps]": "0",
+        "metadata[onramp_chain_id]": "31611", "metadata[onramp_deployment]": "dep_before",
+    }  # fmt: skip
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer sk_test_doctor"}) as http:
+        async with http.post(f"{stripe}/v1/crypto/onramp_sessions", data=form) as made:
+            session = (await made.json())["id"]
+        advance = {"status": "fulfillment_complete", "events": "none"}
+        async with http.post(f"{stripe}/sandbox/onramp_sessions/{session}/advance", json=advance) as done:
+            assert done.status == 200
+    code, checks, said = await doctor(environment)
+    assert (code, [name for name, ok in checks.items() if not ok]) == (1, ["deployment"]), said
+    assert "1 completed purchase that this database does not know" in said
+    assert "set DATABASE_URL" in said

@@ -8,6 +8,7 @@ from kit.logs import get_logger
 from onramp import governing, migrations
 from onramp.core import Core, StartError
 from onramp.screening.listing import ListError
+from onramp.sessions import settlements
 from treasury import hot_wallets
 from treasury.policy.reading import PolicyError
 from treasury.rotation import left_behind
@@ -23,6 +24,9 @@ async def prepare(core: Core) -> None:
     await _name(core)
     screen(core)
     await _nothing_left_behind(core)
+    if core.rules.mode == "payout" and core.rules.settlement_address is not None:
+        now = core.clock.now()
+        await settlements.record(core.database, core.settings.ring, core.rules.settlement_address, now=now)
     try:
         await governing.propose(core.database, core.settings, core.rules, core.clock, core.ids)
     except PolicyError as error:

@@ -10,6 +10,7 @@ import onramp.invitations.table
 import onramp.login.table
 import onramp.privacy.table
 import onramp.sessions.searches
+import onramp.sessions.settlements
 import onramp.sessions.table
 import onramp.webhooks.table
 import treasury.answers.table

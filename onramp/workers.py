@@ -119,7 +119,9 @@ def make_workers(
             database=core.database,
             chain=PoolWalletChain(core.pool, wallet=core.rules.hot_wallet, token=core.rules.token),
             signer=core.signer,
-            proof=StripePaymentProof(core.database, core.stripe, core.rules, core.deployment, core.earlier),
+            proof=StripePaymentProof(
+                core.database, core.stripe, core.rules, core.deployment, core.earlier, core.settings.ring
+            ),
             clock=core.clock,
             ids=core.ids,
             metrics=PrometheusTreasuryMetrics(core.registry),

@@ -82,7 +82,9 @@ async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available
     """What may still be promised. Before the first reading of the chain it is nothing, at block None."""
     row = await _newest(conn, wallet, asset)
     on_chain, block_number, moment = (0, None, None) if row is None else (row.amount, row.block_number, row.updated_at)
-    held = await payouts.held(conn, wallet, asset, block_number) + await sweeps.held(conn, wallet, asset, block_number)
+    held = await payouts.held(conn, wallet, asset, block_number, balance=on_chain) + await sweeps.held(
+        conn, wallet, asset, block_number
+    )
     return Available(on_chain, held, max(0, on_chain - held), block_number, moment)
 
 

@@ -22,6 +22,13 @@ class Owed:
     to: Address
 
 
+@dataclass(frozen=True, slots=True)
+class NotOwed:
+    """Stripe's session does not owe what a payout says; `why` is a sentence for operators that names what to look at."""
+
+    why: str
+
+
 class ProofUnavailable(Exception):
     """Stripe could not be asked just now; nothing follows from it, ask again later."""
 
@@ -29,10 +36,10 @@ class ProofUnavailable(Exception):
 class PaymentProof(Protocol):
     """Stripe, asked anew for each payout: a row in a database is no authority to pay."""
 
-    async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
-        """What Stripe's own session says is owed; None where it is not ours, not paid, or not paid to us.
+    async def owed(self, session_id: str, stripe_session_id: str) -> Owed | NotOwed | None:
+        """What Stripe's own session says is owed; NotOwed, or None, where it is not ours, not paid, or not paid to us.
 
-        Raises ProofUnavailable when Stripe gives no answer.
+        Raises ProofUnavailable when Stripe gives no answer about this payment.
         """
 
 

@@ -34,11 +34,11 @@ def of_asset(table: sa.Table) -> sa.Select[Any]:
     return sa.select(c.amount).where(c.wallet == sa.bindparam("wallet"), c.asset == sa.bindparam("asset"))
 
 
-def spoken_for(table: sa.Table, statuses: Collection[Status]) -> Total:
-    """What rows in these states take of a balance read at `block`, with what left it in later blocks."""
+def spoken_for(table: sa.Table, statuses: Collection[Status], *only: sa.ColumnElement[bool]) -> Total:
+    """What rows in these states, those that are `only` so, take of a balance read at `block`, with what left it in later blocks."""
     c = table.c
     later = sa.and_(c.status == Status.FINAL, c.block_number > sa.bindparam("block"))
-    return total_of(of_asset(table).where(sa.or_(c.status.in_(list(statuses)), later)))
+    return total_of(of_asset(table).where(sa.or_(c.status.in_(list(statuses)), later), *only))
 
 
 def leaving(table: sa.Table) -> Total:

@@ -6,13 +6,16 @@ from typing import Any, Final
 
 OVER: Final = frozenset({"final", "rejected", "cancelled", "reverted"})
 """Nothing more happens by itself in these."""
-_HELD: Final[Mapping[str, tuple[str, str]]] = {
+_REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "insufficient": ("too little in the hot wallet", "onramp treasury balances"),
     "fee_ceiling": (
         "the chain asks a fee above fees.max_fee_gwei; it goes on when that falls",
         "onramp treasury policy",
     ),
-    "payment_mismatch": ("Stripe contradicts it: all signing stopped", "onramp sessions show {session}"),
+    "payment_mismatch": (
+        "Stripe contradicts it: it is held alone, and goes on when Stripe agrees",
+        "onramp sessions show {session}",
+    ),
     "recipient_refused": ("this recipient cannot be paid", "onramp treasury reject {id}"),
     "reference_spent": ("a transfer with its reference exists already", "onramp sessions show {session}"),
     "screening": ("the recipient is listed", "onramp treasury reject {id}"),
@@ -24,8 +27,20 @@ _HELD: Final[Mapping[str, tuple[str, str]]] = {
     "not_estimated": ("no node would carry it out: does the token refuse?", "onramp treasury reject {id}"),
     "gas_last": ("it pays for the assets still to go: approve or reject those first", "onramp treasury sweeps"),
     "policy": ("the policy or the balance changed", "onramp treasury plan"),
+    "token_changed": ("it is owed in another token than MUSD_TOKEN_ADDRESS", "onramp doctor"),
+    "signing_stopped": ("coins or transactions that no row explains: nothing is signed", "onramp treasury reconcile"),
+    "signer_unavailable": ("the signer gives no signature; it is asked again", "onramp doctor"),
+    "proof_unavailable": ("Stripe does not say whether it is owed; it is asked again", "onramp doctor"),
+    "no_leader": ("no process runs the worker `treasury` for its wallet", "onramp doctor"),
+    "waiting_for_second_node": ("too few nodes answer or agree", "onramp chain status"),
+    "chain_paused": ("the chain makes no blocks", "onramp chain status"),
     "forged": ("the row is not what was approved: look at the trail", "onramp audit verify"),
 }
+_QUEUED: Final[Mapping[str, tuple[str, str]]] = {
+    **_REASONS,
+    "screening": ("the oracle does not say whether the recipient is listed; it is asked again", "onramp doctor"),
+}
+"""Why a payout waits for its turn longer than it should."""
 _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "awaiting_approval": ("waits for another person", "onramp treasury approve {id}"),
     "planned": ("its turn comes", "onramp treasury {room} {id} --watch"),
@@ -41,8 +56,11 @@ def of_row(row: Mapping[str, Any]) -> tuple[str, str]:
     """What is to be said of a payout or sweep, and the command that goes on with it; empty where it is well."""
     status, payout = row["status"], row["id"].startswith("pay_")
     names = {"id": row["id"], "session": row.get("sessionId", ""), "room": "payouts" if payout else "sweeps"}
+    reason = row.get("reason") or ""
     if status == "held":
-        said, command = _HELD.get(row["reason"] or "", (str(row["reason"]), "onramp doctor"))
+        said, command = _REASONS.get(reason, (reason, "onramp doctor"))
+    elif payout and status in {"planned", "approved"} and reason in _QUEUED:
+        said, command = _QUEUED[reason]
     elif payout and status in {"reverted", "rejected"}:
         waits = f"{_UNPAID}; {row['retryBy']} asked for another attempt" if row.get("retryBy") else _UNPAID
         said, command = waits, "onramp treasury retry {id}"

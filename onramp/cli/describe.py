@@ -11,6 +11,7 @@ from onramp.sessions import shapes
 from onramp.sessions.model import Session
 from onramp.webhooks import service as inbox
 from treasury.assets import MUSD_DECIMALS
+from treasury.payouts import queue
 from treasury.payouts import service as payouts
 
 
@@ -30,6 +31,8 @@ async def describe(connection: AsyncConnection, session: Session) -> dict[str, A
         for row in events
     ]
     payout = await payouts.by_session(connection, session.id)
+    if payout is not None:
+        payout = (await queue.lead(connection)).shown(payout)
     described["payout"] = (
         None
         if payout is None

@@ -1,7 +1,8 @@
 """What is said of those who wait: that it takes long, and what for; each inside the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,8 +11,33 @@ from kit.rows import update_unchanged
 from onramp.deliveries.service import OWED, PAID
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
+from treasury.payouts.machine import Reason
+from treasury.payouts.queue import abandoned
 from treasury.payouts.table import payouts
 
+SHOWN: Final[Mapping[Reason, str]] = {
+    Reason.INSUFFICIENT: "insufficient",
+    Reason.FEE_CEILING: "payouts_paused",
+    Reason.PAYMENT_MISMATCH: "awaiting_approval",
+    Reason.RECIPIENT_REFUSED: "awaiting_approval",
+    Reason.REFERENCE_SPENT: "awaiting_approval",
+    Reason.AWAITING_APPROVAL: "awaiting_approval",
+    Reason.PAYOUTS_PAUSED: "payouts_paused",
+    Reason.PANIC: "payouts_paused",
+    Reason.NOT_PROVED_DEAD: "waiting_for_second_node",
+    Reason.SCREENING: "screening",
+    Reason.TOKEN_CHANGED: "awaiting_approval",
+    Reason.SIGNING_STOPPED: "payouts_paused",
+    Reason.SIGNER_UNAVAILABLE: "payouts_paused",
+    Reason.PROOF_UNAVAILABLE: "payouts_paused",
+    Reason.NO_LEADER: "payouts_paused",
+    Reason.WAITING_FOR_SECOND_NODE: "waiting_for_second_node",
+    Reason.CHAIN_PAUSED: "chain_paused",
+    Reason.REORG: "reorg",
+    Reason.MISMATCH: "awaiting_approval",
+}
+"""What a buyer reads as `delivery.reason` for each reason of a payout; null for any other. What operators look into, such as a
+contradiction by Stripe, is a wait for people to a buyer; what stops all payouts is a pause."""
 # By the two columns of an index: most sessions of a long life are confirmed.
 _UNCONFIRMED = sa.and_(PAID, sessions.c.delivery_status.in_(["awaiting", "seen", "mismatch"]))
 
@@ -40,12 +66,15 @@ async def reasons(
     Awaiting ones for what holds their payout, else for `awaiting`, else for what keeps their payout in the queue; those seen of
     which nothing is said, for `everyone`.
     """
+    shown = sa.case({str(own): said for own, said in SHOWN.items()}, value=payouts.c.reason)
     held = payouts.c.status.in_(["held", "awaiting_approval"])
     unsent = payouts.c.status.in_(["planned", "approved", "signed"])
+    unled = sa.and_(payouts.c.status.in_(["planned", "approved"]), abandoned(payouts.c.wallet))
+    queued = sa.case((unled, SHOWN[Reason.NO_LEADER]), (unsent, shown))
     reason = sa.case(
         (sessions.c.delivery_status == "seen", everyone),
-        (held, payouts.c.reason),
-        else_=sa.case((unsent, payouts.c.reason)) if awaiting is None else sa.literal(awaiting),
+        (held, shown),
+        else_=queued if awaiting is None else sa.literal(awaiting),
     )
     differs = sa.func.coalesce(sessions.c.delivery_reason, "") != sa.func.coalesce(reason, "")
     silent = sa.and_(sessions.c.delivery_status == "seen", sessions.c.delivery_reason.is_(None), differs)

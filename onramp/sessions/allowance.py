@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.money import format_units
 from kit.problems import Problem
-from onramp.sessions.inventory import UNITS_PER_MINOR
+from onramp.sessions.inventory import UNITS_PER_MINOR, most_delivered
 from onramp.sessions.machine import PAID
 from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
@@ -56,8 +56,8 @@ async def require(connection: AsyncConnection, rules: SessionRules, wallet: str,
 async def payouts_above(
     connection: AsyncConnection, rules: SessionRules, queue: Sequence[Payout], now: datetime
 ) -> list[str | None]:
-    """For each payout, those before it counted as paid: the limit that its recipient would be above, as a sentence."""
-    found: list[str | None] = [None] * len(queue)
+    """For each payout, those before it counted as paid: the limit that it or its recipient would be above, as a sentence."""
+    found = await _above_session_max(connection, rules, queue)
     for name, window, most in limits(rules):
         paid = await _paid(connection, queue, now - window)
         for place, payout in enumerate(queue):
@@ -65,6 +65,31 @@ async def payouts_above(
             if paid[payout.to] > most * UNITS_PER_MINOR and found[place] is None:
                 units = format_units(most * UNITS_PER_MINOR, MUSD_DECIMALS)
                 found[place] = f"{name}: its recipient would get more than {units} MUSD in {_words(window)}"
+    return found
+
+
+async def _above_session_max(
+    connection: AsyncConnection, rules: SessionRules, queue: Sequence[Payout]
+) -> list[str | None]:
+    """For each payout, whether it is more than a purchase of SESSION_MAX_AMOUNT can come to deliver.
+
+    Stripe lets a buyer change the amount on its own page, so what create allowed does not bound what is owed.
+    """
+    found: list[str | None] = [None] * len(queue)
+    large = [payout for payout in queue if payout.amount > rules.max_minor * UNITS_PER_MINOR]
+    if not large:
+        return found
+    query = sa.select(sessions.c.id, sessions.c.source_currency).where(
+        sessions.c.id.in_([payout.session_id for payout in large])
+    )
+    currencies = {row.id: row.source_currency for row in await connection.execute(query)}
+    for place, payout in enumerate(queue):
+        most = most_delivered(rules.max_minor, currencies.get(payout.session_id, ""))
+        if payout.amount > most:
+            units = format_units(most, MUSD_DECIMALS)
+            found[place] = (
+                f"SESSION_MAX_AMOUNT: it is above {units} MUSD, the most that one purchase may deliver unasked"
+            )
     return found
 
 

@@ -31,19 +31,32 @@ UNITS_PER_MINOR: Final = 10**16
 """A hundredth of a dollar in base units of MUSD."""
 _HEADROOM: Final = {"usd": (1, 1), "eur": (3, 2)}
 """What one unit of fiat may deliver at most in USDC: the dollar one; the euro well above any rate it had (1.6038 in 2008)."""
+_OTHER_HEADROOM: Final = (4, 1)
+"""For a row in a currency that create does not take: more than a unit of any currency is worth (the Kuwaiti dinar: 3.3)."""
+_MOST_MINOR: Final = 10**12
+"""No purchase counts for more, in hundredths: a sum of absurd rows must fit a database's integers."""
 
 
 def ask(source_minor: int, currency: str) -> int:
     """The most MUSD, in base units, that a purchase of this size can come to owe."""
-    numerator, denominator = _HEADROOM[currency]
+    numerator, denominator = _HEADROOM.get(currency, _OTHER_HEADROOM)
     return source_minor * UNITS_PER_MINOR * numerator // denominator
+
+
+def most_delivered(source_minor: int, currency: str) -> int:
+    """The most MUSD, in base units, that is paid without a person for a purchase of this size: in an unknown currency, a dollar a unit."""
+    return ask(source_minor, currency if currency in _HEADROOM else "usd")
+
+
+def _minor() -> sa.ColumnElement[int]:
+    """The sum of what these purchases ask for, in hundredths; a row that no code of ours writes counts within bounds."""
+    minor = sessions.c.source_minor
+    return sa.func.sum(sa.case((minor < 0, 0), (minor > _MOST_MINOR, _MOST_MINOR), else_=minor)).label("minor")
 
 
 # Written once: a statement's text and cache key cost more than its run.
 _PROMISED = (
-    sa.select(
-        sessions.c.source_currency, sessions.c.payment_status, sa.func.sum(sessions.c.source_minor).label("minor")
-    )
+    sa.select(sessions.c.source_currency, sessions.c.payment_status, _minor())
     .where(
         sa.or_(
             sa.and_(
@@ -75,7 +88,7 @@ async def reserved(connection: AsyncConnection, available: int, now: datetime) -
 
 
 _PROCESSING = (
-    sa.select(sessions.c.source_currency, sa.func.sum(sessions.c.source_minor).label("minor"))
+    sa.select(sessions.c.source_currency, _minor())
     .where(sessions.c.payment_status == "fulfillment_processing", sessions.c.mode == "payout")
     .group_by(sessions.c.source_currency)
 )

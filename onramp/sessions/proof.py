@@ -3,20 +3,26 @@
 from chain.errors import ChainError
 from chain.types import to_checksum
 from kit.database import Database
+from kit.keyring import KeyRing
 from kit.problems import Problem
+from onramp.consistency import SETTLEMENT_NETWORKS
 from onramp.deployment.service import OwnDeployment
-from onramp.sessions import service
+from onramp.sessions import service, settlements
 from onramp.sessions.apply import delivered_units, not_owed
 from onramp.sessions.model import BASIS_POINTS, expected_musd
 from onramp.sessions.rules import SessionRules
 from onramp.stripe.errors import StripeNotFound
-from onramp.stripe.port import METADATA_FEE, METADATA_WALLET, StripeGateway
+from onramp.stripe.port import METADATA_FEE, METADATA_WALLET, StripeGateway, StripeSession
 from treasury.earlier import EarlierWallets
-from treasury.ports import Owed, ProofUnavailable
+from treasury.ports import NotOwed, Owed, ProofUnavailable
 
 
 class StripePaymentProof:
-    """Answers from Stripe's session alone: wallet and fee from the metadata that only our key could write there."""
+    """Answers from Stripe's session alone: wallet and fee from the metadata that only our key could write there.
+
+    The settings may have changed since the purchase was made. The fee and the buyer are Stripe's; the settlement address may be an
+    earlier one of this deployment, and the network any on which Stripe delivers USDC to it.
+    """
 
     def __init__(
         self,
@@ -25,44 +31,64 @@ class StripePaymentProof:
         rules: SessionRules,
         deployment: OwnDeployment,
         earlier: EarlierWallets,
+        ring: KeyRing,
     ) -> None:
-        """The database gives the session's settlement terms; amount, buyer, status and seller come from Stripe."""
+        """The database says which terms the session was made under, and `ring` which of them no other hand wrote."""
         self._database = database
         self._stripe = stripe
         self._rules = rules
         self._deployment = deployment
         self._earlier = earlier
+        self._ring = ring
 
-    async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
-        """What Stripe says is owed; None where it says nothing is. Raises ProofUnavailable when it gives no answer."""
+    async def owed(self, session_id: str, stripe_session_id: str) -> Owed | NotOwed:
+        """What Stripe says is owed, or why nothing is. Raises ProofUnavailable when it gives no answer."""
         deployment = await self._deployment.get()
         async with self._database.read() as connection:
             session = await service.get(connection, session_id)
         if session is None or session.stripe_session_id != stripe_session_id:
-            return None
+            return NotOwed("no purchase here belongs to this payout and its Stripe session")
         try:
             fact = await self._stripe.get_session(stripe_session_id)
         except StripeNotFound:
-            return None
+            return NotOwed("Stripe knows no such session")
         except Problem as error:
             raise ProofUnavailable(error.detail) from error
         if fact.status != "fulfillment_complete":
-            return None
-        settlement = self._rules.settlement_address or ""
-        is_ours = (fact.wallet_address or "").lower() == settlement.lower()
-        if not is_ours or not_owed(session, fact, self._rules, deployment) is not None:
-            return None
+            return NotOwed(f"Stripe says that the session is {fact.status[:40]}")
+        objection = not_owed(session, fact, self._rules, deployment) or await self._paid_elsewhere(fact)
+        if objection is not None:
+            return NotOwed(objection)
         units = delivered_units(fact)
         try:
             fee = int((fact.metadata or {})[METADATA_FEE])
             to = to_checksum((fact.metadata or {})[METADATA_WALLET])
         except (KeyError, ValueError):
-            return None
+            fee, to = -1, ""
         if units is None or not 0 <= fee < BASIS_POINTS:
-            return None
+            return NotOwed("the metadata at Stripe does not say who is to be paid, or with which fee")
         if not await self._is_free(session.hot_wallet):
-            return None
+            return NotOwed(
+                "Stripe names another hot wallet, which this service does not know: it may have paid it already"
+            )
         return Owed(amount=expected_musd(units, fee), to=to)
+
+    async def _paid_elsewhere(self, fact: StripeSession) -> str | None:
+        """Why what Stripe delivered did not reach this deployment, whatever the session's row says of its terms; None where it did."""
+        rules, address = self._rules, fact.wallet_address or ""
+        if fact.destination_currency != rules.destination_currency:
+            return f"Stripe delivered another currency than {rules.destination_currency}"
+        if fact.destination_network not in SETTLEMENT_NETWORKS | {rules.destination_network}:
+            return "Stripe delivered on a network on which this service takes no payment"
+        if address.lower() == (rules.settlement_address or "").lower():
+            return None
+        async with self._database.read() as connection:
+            if await settlements.is_ours(connection, self._ring, address):
+                return None
+        return (
+            f"Stripe delivered to {address[:42]}, which is neither SETTLEMENT_ADDRESS nor an earlier one that a start recorded: "
+            "see 'Change the settlement address' in the README"
+        )
 
     async def _is_free(self, named: str | None) -> bool:
         """Whether this wallet may pay what was sold for the one that Stripe names: it is that wallet, or that one did not pay it.

@@ -32,9 +32,18 @@ class StripeUnavailable(Problem):
     """Stripe is unwell or out of reach; the same request may be made again with the same key."""
 
     def __init__(
-        self, *, retry_after: int = 5, outcome_unknown: bool = False, stored_failure: bool = False, cause: str = ""
+        self,
+        *,
+        retry_after: int = 5,
+        outcome_unknown: bool = False,
+        stored_failure: bool = False,
+        other_shape: bool = False,
+        cause: str = "",
     ) -> None:
-        """`outcome_unknown`: it may have been done all the same. `stored_failure`: Stripe replays a stored error for this key."""
+        """`outcome_unknown`: it may have been done all the same. `stored_failure`: Stripe replays a stored error for this key.
+
+        `other_shape`: Stripe answered, in a shape that is not understood; asking again at once gives the same.
+        """
         super().__init__(
             503,
             "stripe_unavailable",
@@ -44,6 +53,7 @@ class StripeUnavailable(Problem):
         self.retry_after = retry_after
         self.outcome_unknown = outcome_unknown
         self.stored_failure = stored_failure
+        self.other_shape = other_shape
         self.cause = cause
 
 

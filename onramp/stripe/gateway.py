@@ -148,6 +148,10 @@ class OnrampGateway:
                     reply = await self._attempt(model, method, path, params, idempotency_key)
                 except StripeUnavailable as error:
                     self._metrics.calls.labels(name, "unavailable").inc()
+                    if error.other_shape and name == "get":
+                        # It is this object that cannot be read: Stripe is well, and everybody else may be served.
+                        self._breaker.succeeded()
+                        raise
                     wait = max(
                         error.retry_after if error.cause == "rate limited" else 0,
                         backoff(attempt, base=0.2, cap=2.0, random=_RANDOM),
@@ -204,7 +208,7 @@ class OnrampGateway:
         except ValidationError as error:
             fields = [".".join(map(str, item["loc"])) for item in error.errors(include_input=False, include_url=False)]
             self._say("stripe.unreadable_reply", fields=fields)
-            raise StripeUnavailable(outcome_unknown=True, cause="a reply of another shape") from error
+            raise StripeUnavailable(outcome_unknown=True, other_shape=True, cause="a reply of another shape") from error
 
     def _say(self, event: str, **facts: Any) -> None:
         """Log an error once a minute: each buyer who asks while it lasts would cause it again."""

@@ -13,6 +13,7 @@ from onramp.treasury_api import shapes
 from onramp.treasury_api.earlier import earlier
 from treasury import history, inventory
 from treasury.assets import GAS_ASSET, MUSD_DECIMALS
+from treasury.payouts import queue
 from treasury.payouts import service as payouts
 from treasury.policy.model import AssetPolicy
 from treasury.sweeps import service as sweeps
@@ -66,7 +67,7 @@ async def _page(
 
 async def list_payouts(request: web.Request) -> web.StreamResponse:
     """The newest first."""
-    return reply(shapes.PayoutPage(**await _page(request, payouts.page, shapes.payout)))
+    return reply(shapes.PayoutPage(**await _page(request, queue.page, shapes.payout)))
 
 
 async def read_payout(request: web.Request) -> web.StreamResponse:
@@ -75,6 +76,7 @@ async def read_payout(request: web.Request) -> web.StreamResponse:
         row = await payouts.get(conn, id_of(request, "payout"))
         if row is None:
             raise not_found("payout")
+        row = (await queue.lead(conn)).shown(row)
         return reply(shapes.payout(row, await history.of(conn, row.id)))
 
 

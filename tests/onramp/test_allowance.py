@@ -14,7 +14,8 @@ from kit.ids import RandomIds
 from onramp.core import session_rules
 from onramp.governing import active_policy
 from onramp.screening.listing import Screening, ScreeningMetrics
-from onramp.sessions import allowance
+from onramp.sessions import allowance, inventory
+from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from onramp.settings import SettingsError, load
 from tests.onramp.conftest import HOT_WALLET, Service, Start
@@ -128,3 +129,84 @@ async def test_the_sender_is_told_with_the_rules_of_the_policy(service: Service)
 def test_a_limit_that_is_no_amount_stops_the_start() -> None:
     with pytest.raises(SettingsError, match="WALLET_DAILY_LIMIT"):
         load(WALLET_DAILY_LIMIT="much")
+
+
+async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(database: Database) -> None:
+    """A buyer may change the amount on Stripe's page; a euro may deliver more than a dollar."""
+    rules = session_rules(load(SESSION_MAX_AMOUNT="100", HOT_WALLET_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
+    amounts = [
+        ("usd", 100 * UNIT),
+        ("usd", 100 * UNIT + 1),
+        ("eur", 150 * UNIT),
+        ("eur", 150 * UNIT + 1),
+        ("gbp", 101 * UNIT),
+    ]
+    clock, ids = SystemClock(), RandomIds()
+    queue: list[Payout] = []
+    async with database.write() as connection:
+        for number, (currency, amount) in enumerate(amounts):
+            row = intent(
+                rules,
+                session_id=f"ons_{number}",
+                wallet=BUYER,
+                minor=100,
+                currency=currency,
+                fee_bps=0,
+                made=NOW,
+                now=NOW,
+            )
+            await connection.execute(sa.insert(sessions), [row])
+            made = await payouts.owe(
+                connection, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=BUYER, amount=amount, token=TOKEN,
+                wallet=HOT_WALLET, now=clock.now(), ids=ids,
+            )  # fmt: skip
+            found = await payouts.get(connection, made)
+            assert found is not None
+            queue.append(found)
+    async with database.read() as connection:
+        told = await allowance.payouts_above(connection, rules, queue, NOW)
+    assert [one is not None for one in told] == [False, True, False, True, True]
+    assert told[1] == "SESSION_MAX_AMOUNT: it is above 100.00 MUSD, the most that one purchase may deliver unasked"
+
+
+async def test_a_row_in_another_currency_or_of_an_absurd_amount_keeps_nobody_from_buying(service: Service) -> None:
+    odd = [("gbp", 500), ("jpy", 0), ("xxx", -(2**62)), ("usd", 500)]
+    rules = session_rules(load(HOT_WALLET_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN, SETTLEMENT_ADDRESS=OTHER))
+    async with service.database.write() as connection:
+        for number, (currency, minor) in enumerate(odd):
+            row = intent(
+                rules,
+                session_id=f"ons_{number}",
+                wallet=BUYER,
+                minor=minor,
+                currency=currency,
+                fee_bps=0,
+                made=NOW,
+                now=NOW,
+            )
+            await connection.execute(sa.insert(sessions), [row | {"payment_status": "fulfillment_processing"}])
+        assert await inventory.processing(connection) == (500 * 4 + 500) * inventory.UNITS_PER_MINOR
+    assert (await service.create(sourceAmount="5"))[0] == 201
+    async with service.database.write() as connection:
+        await connection.execute(sa.update(sessions).where(sessions.c.id == "ons_0").values(source_minor=2**63 - 1))
+        await connection.execute(sa.update(sessions).where(sessions.c.id == "ons_1").values(source_minor=2**63 - 1))
+        # Both count as much as any purchase can, and no sum overflows.
+        assert await inventory.processing(connection) < 2**256
+
+
+async def test_an_absurd_payout_that_waits_for_a_person_keeps_nobody_from_buying(service: Service) -> None:
+    for number, (status, reason) in enumerate(
+        [("awaiting_approval", "awaiting_approval"), ("held", "payment_mismatch")]
+    ):
+        async with service.database.write() as connection:
+            made = await payouts.owe(
+                connection, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=BUYER, amount=10**40, token=TOKEN,
+                wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
+            )  # fmt: skip
+            here = payouts_table.c.id == made
+            await connection.execute(sa.update(payouts_table).where(here).values(status=status, reason=reason))
+    assert (await service.create(sourceAmount="5"))[0] == 201
+    async with service.database.write() as connection:
+        await connection.execute(sa.update(payouts_table).values(status="approved", reason=None))
+    answer, problem = await service.create(sourceAmount="5")
+    assert (answer, problem["code"]) == (503, "inventory_low"), "once a person approved it, it is counted"

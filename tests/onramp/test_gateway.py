@@ -189,6 +189,16 @@ async def test_one_session_of_another_shape_hides_no_other_and_is_never_taken_fo
         _ = [fact async for fact in wire.gateway.find_sessions_created_since(0)]
 
 
+async def test_a_session_of_another_shape_is_asked_for_once_and_closes_the_circuit_to_nobody(wire: Wire) -> None:
+    odd, good = await wire.create("ons_1-0"), await wire.create("ons_2-0")
+    wire.sandbox.store.get(odd)["transaction_details"] = None
+    for _ in range(8):
+        with pytest.raises(StripeUnavailable):
+            await wire.gateway.get_session(odd)
+    assert wire.clock.waits == []
+    assert (await wire.gateway.get_session(good)).id == good
+
+
 @pytest.mark.parametrize("session_id", ["cos_nobody", "../account", "cos_é", "", "cos_1?expand=x"])
 async def test_a_session_that_stripe_does_not_know_is_not_found(wire: Wire, session_id: str) -> None:
     with pytest.raises(StripeNotFound):

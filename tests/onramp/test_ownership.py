@@ -15,6 +15,7 @@ from onramp.sessions.proof import StripePaymentProof
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
 from tests.onramp.deployments import payouts_of, row_of
+from treasury.ports import NotOwed, Owed
 
 OTHER = "0x976EA74026E726554dB657fA54763abd0C3a0aa9"
 
@@ -136,11 +137,11 @@ async def test_a_row_that_stripe_contradicts_owes_nothing(
         assert not applied.owes
         assert await payouts_of(service.database) == []
         assert "nothing was paid out" in (await row_of(service.database, made["id"])).attention
-        assert await proof(core).owed(made["id"], fact["id"]) is None
+        assert isinstance(await proof(core).owed(made["id"], fact["id"]), NotOwed)
 
 
 def proof(core: Core) -> StripePaymentProof:
-    return StripePaymentProof(core.database, core.stripe, core.rules, core.deployment, core.earlier)
+    return StripePaymentProof(core.database, core.stripe, core.rules, core.deployment, core.earlier, core.settings.ring)
 
 
 async def test_the_treasury_asks_stripe_whose_it_is_again_before_it_signs(start: Start, database_url: str) -> None:
@@ -148,12 +149,12 @@ async def test_the_treasury_asks_stripe_whose_it_is_again_before_it_signs(start:
         await core.refresher.refresh(fact["id"])
         assert len(await payouts_of(service.database)) == 1
         owed = await proof(core).owed(made["id"], fact["id"])
-        assert owed is not None
+        assert isinstance(owed, Owed)
         assert owed.to == made["walletAddress"]
         for name, text in (("onramp_deployment", "dep_other"), ("onramp_chain_id", "1"), ("onramp_hot_wallet", OTHER)):
             before = fact["metadata"]
             fact["metadata"] = before | {name: text}
-            assert await proof(core).owed(made["id"], fact["id"]) is None
+            assert isinstance(await proof(core).owed(made["id"], fact["id"]), NotOwed)
             fact["metadata"] = before
 
 
@@ -176,7 +177,7 @@ async def test_a_sale_from_before_the_marks_is_owed_by_a_database_that_sold_then
         applied = await core.refresher.refresh(fact["id"])
         assert applied is not None
         assert applied.owes is owes
-        assert (await proof(core).owed(made["id"], fact["id"]) is not None) is owes
+        assert isinstance(await proof(core).owed(made["id"], fact["id"]), Owed) is owes
 
 
 async def test_a_cut_off_create_is_finished_only_with_a_session_of_the_same_marks(

@@ -109,9 +109,26 @@ async def test_without_a_key_and_without_a_service_it_says_so(service: Service) 
 
 STALLS = {"waiting_for_second_node", "chain_paused", "reorg", "displaced", "mismatch"}
 """Of what is signed already: no reasons to be held."""
+WAITS = (
+    "insufficient", "fee_ceiling", "signing_stopped", "signer_unavailable", "proof_unavailable", "screening", "no_leader",
+    "waiting_for_second_node", "chain_paused",
+)  # fmt: skip
+"""Why a payout may wait in the queue for longer than its turn takes."""
 
 
-@pytest.mark.parametrize("reason", sorted((COMES_BACK | set(SweepReason) | {Reason.SCREENING}) - STALLS))
+@pytest.mark.parametrize("status", ["planned", "approved"])
+@pytest.mark.parametrize("reason", WAITS)
+def test_whatever_keeps_a_payout_in_the_queue_has_a_next_command(status: str, reason: str) -> None:
+    row = {"id": "pay_1", "status": status, "reason": reason, "sessionId": "ons_1"}
+    said, command = advice.of_row(row)
+    assert said not in {reason, "its turn comes", "the recipient is listed"}
+    assert command.startswith("onramp ")
+    assert advice.of_row(row | {"reason": "queued"})[0] == "its turn comes"
+
+
+@pytest.mark.parametrize(
+    "reason", sorted((COMES_BACK | set(SweepReason) | {Reason.SCREENING, Reason.TOKEN_CHANGED}) - STALLS)
+)
 def test_whatever_holds_a_row_has_a_next_command(reason: str) -> None:
     said, command = advice.of_row({"id": "swp_1", "status": "held", "reason": reason, "sessionId": "ons_1"})
     assert said != reason, "it is a sentence"

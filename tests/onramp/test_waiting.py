@@ -12,7 +12,10 @@ from pydantic import SecretStr
 
 from kit import logs
 from kit.clock import SystemClock
+from kit.columns import db_now
 from kit.database import Database
+from kit.ids import RandomIds
+from kit.store import insert_or_nothing
 from onramp.deliveries import waiting
 from onramp.dev.devchain import DevChain
 from onramp.sessions import service as sessions_service
@@ -20,10 +23,14 @@ from onramp.sessions.table import sessions
 from tests.chain import failing, lying
 from tests.chain.lying import LyingProxy
 from tests.chain.receipts import TX
-from tests.onramp.conftest import Ahead, Start, replica
+from tests.onramp.conftest import HOT_WALLET, Ahead, Start, replica
 from tests.onramp.scripted_shop import Shop
 from tests.onramp.test_matching import BUYER, OTHER, paid
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
+from treasury.leader import leaders
+from treasury.payouts import service as payouts
+from treasury.payouts.machine import Reason
+from treasury.payouts.table import payouts as payouts_table
 
 SECOND = "waiting_for_second_node"
 
@@ -139,3 +146,45 @@ async def test_what_is_paid_and_does_not_come_is_overdue_until_it_has_come(
     await shop.step()
     assert await stands() == ("completed", False, 1)
     await shop.pool.close()
+
+
+FIXED = {None, SECOND, "chain_paused", "payouts_paused", "awaiting_approval", "screening", "insufficient", "reorg"}
+
+
+async def owed(database: Database, session_id: str) -> None:
+    """A paid session's payout, by a wallet that some process leads."""
+    now = SystemClock().now()
+    async with database.write() as connection:
+        await payouts.owe(
+            connection, session_id=session_id, stripe_session_id="cos_" + session_id, to=BUYER, amount=UNIT, token=OTHER,
+            wallet=HOT_WALLET, now=now, ids=RandomIds(),
+        )  # fmt: skip
+        await insert_or_nothing(connection, leaders, [{"id": f"31611:{HOT_WALLET}", "token": 1}], ["id"])
+        await connection.execute(sa.update(leaders).values(lease_until=db_now(30)))
+
+
+async def test_a_buyer_reads_one_of_the_fixed_reasons_whatever_the_payout_waits_for(database: Database) -> None:
+    await paid(database, ("ons_1", BUYER, 5))
+    await owed(database, "ons_1")
+    for status in ("held", "planned", "approved", "awaiting_approval", "signed"):
+        for reason in Reason:
+            async with database.write() as connection:
+                await connection.execute(sa.update(payouts_table).values(status=status, reason=reason))
+            await mark(database, None, None)
+            told = (await shown(database))["ons_1"]
+            assert told in FIXED, (status, reason)
+            assert told is not None or reason in {Reason.QUEUED, Reason.DISPLACED}, (status, reason)
+
+
+async def test_a_buyer_whose_payout_no_process_would_sign_reads_that_payouts_are_paused(database: Database) -> None:
+    await paid(database, ("ons_1", BUYER, 5))
+    await owed(database, "ons_1")
+    assert await mark(database, None, None) == 0
+    async with database.write() as connection:
+        await connection.execute(sa.update(leaders).values(lease_until=db_now(-1)))
+    assert await mark(database, None, None) == 1
+    assert await shown(database) == {"ons_1": "payouts_paused"}
+    async with database.write() as connection:
+        await connection.execute(sa.update(leaders).values(lease_until=db_now(30)))
+    assert await mark(database, None, None) == 1
+    assert await shown(database) == {"ons_1": None}

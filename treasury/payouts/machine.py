@@ -15,7 +15,7 @@ class Reason(StrEnum):
     FEE_CEILING = "fee_ceiling"
     """The chain asks for more than we pay; it comes back by itself."""
     PAYMENT_MISMATCH = "payment_mismatch"
-    """Stripe does not say what the row says; all signing stops."""
+    """Stripe does not say what the row says. Held alone, and asked again until Stripe agrees."""
     RECIPIENT_REFUSED = "recipient_refused"
     """The token refuses this recipient, or it is our own wallet."""
     REFERENCE_SPENT = "reference_spent"
@@ -29,7 +29,19 @@ class Reason(StrEnum):
     NOT_PROVED_DEAD = "not_proved_dead"
     """Another attempt was asked for, and the chain has not said yet that the earlier one can never be mined."""
     SCREENING = "screening"
-    """The recipient is on the list of those who may not be paid."""
+    """The recipient is on the list of those who may not be paid, or cannot be checked against it just now."""
+    TOKEN_CHANGED = "token_changed"  # noqa: S105 - a reason, no secret
+    """It is owed in another token than MUSD_TOKEN_ADDRESS names now; it comes back when that token is configured again."""
+    SIGNING_STOPPED = "signing_stopped"
+    """Queued: the wallet has transactions or coins that no row explains, so nothing is signed."""
+    SIGNER_UNAVAILABLE = "signer_unavailable"
+    """Queued: the signer gave no signature and is asked again soon."""
+    PROOF_UNAVAILABLE = "proof_unavailable"
+    """Queued: Stripe did not say just now whether it is owed."""
+    QUEUED = "queued"
+    """Shown only, never stored: nothing is wrong, others are paid first."""
+    NO_LEADER = "no_leader"
+    """Shown only, never stored: no process with the worker `treasury` has led this wallet for the length of its lease."""
     WAITING_FOR_SECOND_NODE = "waiting_for_second_node"
     CHAIN_PAUSED = "chain_paused"
     REORG = "reorg"
@@ -42,12 +54,10 @@ class Reason(StrEnum):
 STOPPED = frozenset({Reason.PAYOUTS_PAUSED, Reason.PANIC})
 """Held with all others, and released with all others."""
 
-COMES_BACK = STOPPED | {
-    Reason.INSUFFICIENT,
-    Reason.FEE_CEILING,
-    Reason.PAYMENT_MISMATCH,
-    Reason.NOT_PROVED_DEAD,
-}
+ASIDE = frozenset({Reason.PAYMENT_MISMATCH, Reason.NOT_PROVED_DEAD})
+"""Held alone, outside the queue: nobody waits behind one, and each is looked at again at a pace of its own."""
+
+COMES_BACK = STOPPED | ASIDE | {Reason.INSUFFICIENT, Reason.FEE_CEILING}
 """Held for something that is looked at again without a person."""
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.erc20 import reference_of
 from chain.types import to_checksum
-from kit.columns import among
+from kit.columns import Uint256, among
 from kit.ids import Ids
 from kit.store import insert_or_nothing
 from treasury import history, rows
@@ -18,7 +18,7 @@ from treasury.history import BY
 from treasury.ledger import service as ledger
 from treasury.ledger import usdc as usdc_books
 from treasury.moving import apply
-from treasury.payouts.machine import COMES_BACK, MOVES, STOPPED, Fact, Reason
+from treasury.payouts.machine import MOVES, Fact, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
 from treasury.status import Moved, Same, Status
 
@@ -85,14 +85,6 @@ async def move(
     return await apply(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
 
 
-async def say_blind(conn: AsyncConnection, wallet: str, *, waiting: bool) -> None:
-    """Set the reason `waiting_for_second_node` on queued payouts that have no other reason; with `waiting` False, clear it."""
-    before, after = (None, Reason.WAITING_FOR_SECOND_NODE) if waiting else (Reason.WAITING_FOR_SECOND_NODE, None)
-    c = payouts.c
-    queued = sa.and_(c.wallet == wallet, c.status.in_([Status.PLANNED, Status.APPROVED]), c.transaction_id.is_(None))
-    await conn.execute(sa.update(payouts).where(queued, c.reason.is_not_distinct_from(before)).values(reason=after))
-
-
 async def get(conn: AsyncConnection, payout_id: str) -> Payout | None:
     """One payout."""
     return await _one(conn, payouts.c.id == payout_id)
@@ -124,59 +116,6 @@ async def page(
     return [to_payout(row) for row in found.fetchall()]
 
 
-_OF_WALLET = sa.select(payouts).where(payouts.c.wallet == sa.bindparam("wallet"))
-# Written once: the sender asks in each cycle, and building the text cost more than its run.
-_HEAD = (
-    _OF_WALLET.where(
-        payouts.c.token == sa.bindparam("token"),
-        payouts.c.transaction_id.is_(None),
-        sa.or_(
-            payouts.c.status.in_([Status.PLANNED, Status.APPROVED]),
-            sa.and_(payouts.c.status == Status.HELD, payouts.c.reason.in_(list(COMES_BACK))),
-        ),
-    )
-    .order_by(
-        # What an earlier attempt holds up may wait for ever, and nobody waits behind it.
-        sa.case(
-            (payouts.c.reason == Reason.PAYMENT_MISMATCH, 0), (payouts.c.reason == Reason.NOT_PROVED_DEAD, 2), else_=1
-        ),
-        payouts.c.created_at,
-        payouts.c.id,
-    )
-    .limit(sa.bindparam("most", type_=sa.Integer()))
-)
-_STOPPED = _OF_WALLET.where(payouts.c.status == Status.HELD, payouts.c.reason.in_(list(STOPPED))).order_by(
-    payouts.c.created_at, payouts.c.id
-)
-
-
-async def head(conn: AsyncConnection, wallet: str, token: str) -> Payout | None:
-    """Whose turn it is: one that Stripe contradicted comes before all, one that waits for proof that its last attempt is dead behind all, else the oldest."""
-    return next(iter(await heads(conn, wallet, token, 1)), None)
-
-
-async def heads(conn: AsyncConnection, wallet: str, token: str, most: int) -> list[Payout]:
-    """The first of the queue, in their order."""
-    known = {"wallet": wallet, "token": token, "most": most}
-    return [to_payout(row) for row in (await conn.execute(_HEAD, known)).fetchall()]
-
-
-async def unsigned(conn: AsyncConnection, wallet: str, *, besides: Reason) -> list[Payout]:
-    """Those that queue for a nonce, oldest first, without those that are held for `besides` already."""
-    c = payouts.c
-    waiting = sa.or_(
-        c.status.in_([Status.PLANNED, Status.APPROVED]),
-        sa.and_(c.status == Status.HELD, c.reason.in_(list(COMES_BACK - {besides, Reason.PAYMENT_MISMATCH}))),
-    )
-    query = sa.select(payouts).where(c.wallet == wallet, c.transaction_id.is_(None), waiting)
-    return [to_payout(row) for row in (await conn.execute(query.order_by(c.created_at, c.id))).fetchall()]
-
-
-async def stopped(conn: AsyncConnection, wallet: str) -> list[Payout]:
-    """Those held together with all others, oldest first."""
-    return [to_payout(row) for row in (await conn.execute(_STOPPED, {"wallet": wallet})).fetchall()]
-
-
 async def screened(conn: AsyncConnection) -> list[Payout]:
     """Those held because their recipient was listed, oldest first."""
     c = payouts.c
@@ -195,17 +134,27 @@ async def unlist(conn: AsyncConnection, listed: Container[str], *, now: datetime
     return count
 
 
-_HELD = rows.spoken_for(payouts, [status for status in Status if status not in SETTLED])
+_DOUBTFUL = sa.or_(
+    payouts.c.status == Status.AWAITING_APPROVAL,
+    sa.and_(payouts.c.status == Status.HELD, payouts.c.reason == Reason.PAYMENT_MISMATCH),
+)
+_HELD = rows.spoken_for(
+    payouts,
+    [status for status in Status if status not in SETTLED],
+    sa.not_(sa.and_(_DOUBTFUL, payouts.c.amount > sa.bindparam("most", type_=Uint256()))),
+)
 _LEAVING = rows.leaving(payouts)
 
 
-async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
+async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None, *, balance: int) -> int:
     """Base units that are spoken for: every payout not settled, and those final after `block_number`.
 
-    A balance read at a block does not know what left the wallet in later blocks, so these still count.
+    A balance read at a block does not know what left the wallet in later blocks, so these still count. One that waits for a person,
+    or that Stripe contradicts, and that is more than the whole `balance`, takes nothing: it cannot be paid as things are, and would
+    keep everybody else from buying until somebody has looked at it.
     """
     block = rows.NEVER if block_number is None else block_number
-    return await rows.total(conn, _HELD, wallet=wallet, asset=asset, block=block)
+    return await rows.total(conn, _HELD, wallet=wallet, asset=asset, block=block, most=balance)
 
 
 async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:

@@ -223,7 +223,7 @@ class ActivePolicy:
         symbol, wallet = asset.symbol, self._wallet
         on_chain, block = seen or await inventory.on_chain_of(conn, wallet, symbol)
         holds = [
-            await payouts_service.held(conn, wallet, symbol, block),
+            await payouts_service.held(conn, wallet, symbol, block, balance=on_chain),
             await sweeps.held(conn, wallet, symbol, block),
         ]
         swept = 0 if now is None else await sweeps.swept_since(conn, wallet, symbol, now - DAY)

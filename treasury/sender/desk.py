@@ -46,7 +46,9 @@ class SenderConfig:
     lease_seconds: float = 30.0
     rebroadcast_seconds: float = 4.0
     proof_seconds: float = 30.0
-    """Between two questions to Stripe about a payout that it contradicted."""
+    """Between two questions to Stripe about a payout that it contradicted, or that waits for funds."""
+    proof_timeout: float = 5.0
+    """How long a question to Stripe about one payout may keep the others waiting."""
     scan_seconds: float = 10.0
     """Between two searches for the wallet's unknown transactions."""
     scans_before_unseen: int = 3

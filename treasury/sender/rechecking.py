@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from treasury.moving import MoveRefused
 from treasury.payouts.machine import Fact as OperationFact
 from treasury.payouts.machine import Reason
 from treasury.ports import WalletView
@@ -49,7 +50,11 @@ class Rechecking:
                 async with desk.database.read() as conn:
                     gone = await queries.decided_in(conn, *desk.key, number, known)
                 for transaction in gone:
-                    moved |= await self._reorged(transaction, agreed)
+                    try:
+                        moved |= await self._reorged(transaction, agreed)
+                    except MoveRefused as refused:
+                        # Its row is in a state that none of our steps gives it; the others go on.
+                        desk.alarms.ring("row_forged", transaction.id, detail=str(refused))
         return moved
 
     async def _reorged(self, transaction: Transaction, agreed: str) -> bool:

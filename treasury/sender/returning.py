@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.assets import NATIVE
+from treasury.moving import MoveRefused
 from treasury.payouts.machine import Fact
 from treasury.ports import WalletView
 from treasury.sender import operations
@@ -42,12 +43,16 @@ class Returning:
         for transaction in reversed(taken):
             if transaction.nonce is None:
                 continue
-            if transaction.nonce == newest or transaction.nonce < view.nonce:
-                await self._free(transaction)
-                newest -= transaction.nonce == newest
-                moved = True
-            else:
-                moved |= await self._spend(transaction, transaction.nonce)
+            try:
+                if transaction.nonce == newest or transaction.nonce < view.nonce:
+                    await self._free(transaction)
+                    newest -= transaction.nonce == newest
+                    moved = True
+                else:
+                    moved |= await self._spend(transaction, transaction.nonce)
+            except MoveRefused as refused:
+                # Its row is in a state that none of our steps gives it; the others go on.
+                desk.alarms.ring("row_forged", transaction.id, detail=str(refused))
         return moved
 
     async def _free(self, transaction: Transaction) -> None:

@@ -14,7 +14,7 @@ from treasury.assets import GAS_ASSET
 from treasury.cold.service import ColdWallet
 from treasury.leader import Leader, LeadershipLost
 from treasury.metrics import TreasuryMetrics
-from treasury.payouts import service as payouts
+from treasury.payouts.machine import Reason
 from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import Gate, PaymentProof, Rules, WalletChain, WalletView
 from treasury.reconciliation import others_at
@@ -27,12 +27,14 @@ from treasury.sender.replacement import Replacement
 from treasury.sender.returning import Returning
 from treasury.sender.signing import Signing
 from treasury.sender.tracking import Tracking
+from treasury.sender.waiting import Waiting
 from treasury.signers.protocol import Signer
 from treasury.status import IN_FLIGHT, Status
 from treasury.sweeps.ordering import Orders
 from treasury.sweeps.sweeper import Sweeper
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import queries
+from treasury.transactions.table import Transaction
 
 _STATUS_SECONDS = 15.0
 _EXPLAINED_STEP = 20
@@ -93,15 +95,16 @@ class Sender:
         self._adoption = Adoption(self._desk)
         self._tracking = Tracking(self._desk, self._adoption, Replacement(self._desk, signing))
         self._rechecking = Rechecking(self._desk)
-        self._payment = Payment(self._desk, signing)
+        self._waiting = Waiting(self._desk)
+        self._payment = Payment(self._desk, signing, self._waiting)
         self._sweeper = Sweeper(clock, metrics, cold, orders)
         self._reconciler = Reconciler(self._desk)
         self._returning = Returning(self._desk, signing)
         self._explained = -_EXPLAINED_STEP
         self._blocks = Blocks(clock)
         self._written: WalletView | None = None
-        self._blind: bool | None = None
         self._filled: WalletView | None = None
+        self._stall: str | None = None
         self.interval = config.idle_seconds
 
     async def step(self) -> bool:
@@ -121,18 +124,12 @@ class Sender:
 
     async def _seeing(self, cycle: Awaitable[bool]) -> bool:
         """What the cycle answers; False where the nodes do not tell what it has to know, which the waiting payouts then show as their reason."""
-        desk = self._desk
         try:
-            moved, blind = await cycle, False
+            return await cycle
         except ChainError as error:
-            log.warning("treasury.chain_unwell", wallet=desk.config.wallet, reason=str(error))
-            moved, blind = False, True
-        # Again in each blind cycle, as buyers join the queue; after a start nobody knows what was said before it.
-        if blind or self._blind is not False:
-            async with self._leader.write() as conn:
-                await payouts.say_blind(conn, desk.config.wallet, waiting=blind)
-            self._blind = blind
-        return moved
+            log.warning("treasury.chain_unwell", wallet=self._desk.config.wallet, reason=str(error))
+            await self._waiting.tell(Reason.WAITING_FOR_SECOND_NODE)
+            return False
 
     async def stop(self) -> None:
         """Let another process lead at once, instead of after the lease. Not to be called while a step is under way."""
@@ -164,12 +161,13 @@ class Sender:
                     await self._leader.set_explained_block(conn, view.block_number)
                     self._explained = view.block_number
         if explained is Explained.NO:
+            await self._waiting.tell(Reason.SIGNING_STOPPED)
             return False
         if not stopped and not await self._reconciler.agrees(view):
             stopped = True
             desk.metrics.stopped(True)
-        await self._sweeper.step(self._leader, stopped=stopped)
-        signed = await self._payment.next(view, stopped=stopped)
+        await self._watch_sweeps(stopped=stopped)
+        signed = await self._payment.next(view, stopped=stopped, stall=self._stall)
         if signed:
             self._tracking.expect(signed, view)
             await self._tracking.rebroadcast(signed)
@@ -177,7 +175,16 @@ class Sender:
             self._filled = None if last is None or last + 1 - view.nonce < desk.config.max_in_flight else view
             desk.pace.wait("filled", desk.config.busy_seconds)
         await self._rest()
-        return bool(signed)
+        return bool(signed) or self._payment.more
+
+    async def _watch_sweeps(self, *, stopped: bool) -> None:
+        """Let nothing that goes wrong with the cold wallet or a proposal keep buyers waiting."""
+        try:
+            await self._sweeper.step(self._leader, stopped=stopped)
+        except LeadershipLost:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, payouts do not depend on it
+            log.exception("treasury.sweeper_failed")
 
     async def _finish(self, view: WalletView) -> bool:
         """Get on with what was begun; True where something moved. Our rows are read once for all who ask about them."""
@@ -186,6 +193,7 @@ class Sender:
             open_ = await queries.in_status(conn, *desk.key, _OPEN)
             since = view.block_number - desk.config.recheck_blocks
             blocks = await queries.decided_blocks(conn, *desk.key, since, view.nonce)
+        self._stall = next((stall for one in open_ if (stall := _stall(one)) is not None), None)
         unsigned = [one for one in open_ if one.status is Status.APPROVED]
         if unsigned and await self._returning.give_back(unsigned, view):
             return True
@@ -260,3 +268,9 @@ class Sender:
                     block_number=view.block_number,
                     now=now,
                 )
+
+
+def _stall(transaction: Transaction) -> str | None:
+    """Why a transaction does not get on; one that was handed out and that no node took waits for nodes."""
+    unreached = transaction.status is Status.SIGNED and any(one.broadcasts for one in transaction.attempts)
+    return transaction.stall or (Reason.WAITING_FOR_SECOND_NODE if unreached else None)

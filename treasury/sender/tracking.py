@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
-from treasury.moving import Change
+from treasury.moving import Change, MoveRefused
 from treasury.payouts.machine import Fact as OperationFact
 from treasury.payouts.machine import Reason
 from treasury.ports import WalletView
@@ -75,15 +75,13 @@ class Tracking:
                 stalls.setdefault(Reason.MISMATCH, []).append(transaction)
                 self._desk.alarms.ring("transfer_mismatch", transaction.id, tx_hash=attempt.hash, detail=verdict.detail)
             elif isinstance(verdict, Reverted):
-                await self._reverted(transaction, attempt, verdict)
-                moved = True
+                moved |= await self._reverted(transaction, attempt, verdict)
             elif isinstance(verdict, Proven):
                 proven.append((transaction, attempt, verdict))
         for reason, stalled in stalls.items():
             await self._wait(stalled, reason)
         if proven:
-            await self._mined(proven)
-            moved = True
+            moved |= await self._mined(proven)
         await self.rebroadcast(waiting)
         await self._replacement.look([one for one in unmined if one in waiting])
         for transaction in waiting:
@@ -180,22 +178,38 @@ class Tracking:
         for report in reports:
             desk.metrics.broadcast("reached" if report.reached else "unreached")
             desk.checkpoint("broadcast")
-        now = desk.clock.now()
-        async with desk.leader.write() as conn:
-            await transactions.count_broadcasts(conn, [attempt.id for _, attempt, _ in due], now)
-            reached = {
-                transaction.id: (transaction, attempt.hash)
-                for (transaction, attempt, _), report in zip(due, reports, strict=True)
-                if report.reached and transaction.status is Status.SIGNED
-            }
-            if reached:
-                told = [Change(one.id, tx_hash, was=one.status) for one, tx_hash in reached.values()]
-                await transactions.move_all(conn, told, Fact.BROADCAST, now=now)
-                told = [Change(one.operation_id, tx_hash) for one, tx_hash in reached.values()]
-                await operations.move_all(conn, told, OperationFact.BROADCAST, now=now)
+        reached = {
+            transaction.id: (transaction, attempt.hash)
+            for (transaction, attempt, _), report in zip(due, reports, strict=True)
+            if report.reached and transaction.status is Status.SIGNED
+        }
+        await self._sent([attempt.id for _, attempt, _ in due], list(reached.values()))
         for (transaction, _, _), report in zip(due, reports, strict=True):
             if not report.reached:
                 log.warning("treasury.broadcast_unreached", transaction=transaction.id, refusals=list(report.refusals))
+
+    async def _sent(self, attempts: Sequence[str], reached: Sequence[tuple[Transaction, str]]) -> None:
+        """Count these broadcasts, and write down what nodes took, all together; where one row refuses, each by itself."""
+        now = self._desk.clock.now()
+        try:
+            async with self._desk.leader.write() as conn:
+                await transactions.count_broadcasts(conn, attempts, now)
+                if reached:
+                    told = [Change(one.id, tx_hash, was=one.status) for one, tx_hash in reached]
+                    await transactions.move_all(conn, told, Fact.BROADCAST, now=now)
+                    told = [Change(one.operation_id, tx_hash) for one, tx_hash in reached]
+                    await operations.move_all(conn, told, OperationFact.BROADCAST, now=now)
+        except MoveRefused as refused:
+            if len(reached) == 1:
+                self._row_refuses(reached[0][0], refused)
+                reached = ()
+            await self._sent(attempts, ())
+            for one in reached:
+                await self._sent((), [one])
+
+    def _row_refuses(self, transaction: Transaction, refused: MoveRefused) -> None:
+        """Leave one whose row is in a state that none of our steps gives it to people: the others go on."""
+        self._desk.alarms.ring("row_forged", transaction.id, operation=transaction.operation_id, detail=str(refused))
 
     async def _wait(self, stalled: Sequence[Transaction], reason: Reason | None) -> None:
         news = [transaction for transaction in stalled if transaction.stall != reason]
@@ -204,7 +218,18 @@ class Tracking:
                 await transactions.set_stall(conn, [one.id for one in news], reason)
                 await operations.set_reason(conn, [one.operation_id for one in news], reason)
 
-    async def _mined(self, found: Sequence[tuple[Transaction, Attempt, Proven]]) -> None:
+    async def _mined(self, found: Sequence[tuple[Transaction, Attempt, Proven]]) -> bool:
+        """Write down what was proved, all together; where one row refuses, each by itself. True where something moved."""
+        try:
+            await self._settle(found)
+        except MoveRefused as refused:
+            if len(found) > 1:
+                return any([await self._mined([one]) for one in found])
+            self._row_refuses(found[0][0], refused)
+            return False
+        return True
+
+    async def _settle(self, found: Sequence[tuple[Transaction, Attempt, Proven]]) -> None:
         """First where they are, then that they are final, as a reader of the history expects."""
         desk = self._desk
         seen, shown, told = [], [], []
@@ -234,7 +259,7 @@ class Tracking:
             log.info("treasury.final", operation=transaction.operation_id, tx_hash=attempt.hash, block=number)
             self._count_gas(proven.cost)
 
-    async def _reverted(self, transaction: Transaction, attempt: Attempt, reverted: Reverted) -> None:
+    async def _reverted(self, transaction: Transaction, attempt: Attempt, reverted: Reverted) -> bool:
         desk, now = self._desk, self._desk.clock.now()
         note = f"reverted in block {reverted.block.number}"
         where: dict[str, Any] = {
@@ -242,15 +267,20 @@ class Tracking:
             "block_hash": reverted.block.hash,
             "stall": None,
         }
-        async with desk.leader.write() as conn:
-            await transactions.move(conn, transaction.id, Fact.REVERTED, now=now, note=note, **where)
-            await operations.move(
-                conn, transaction.operation_id, OperationFact.REVERTED, now=now, note=note, reason=None
-            )
+        try:
+            async with desk.leader.write() as conn:
+                await transactions.move(conn, transaction.id, Fact.REVERTED, now=now, note=note, **where)
+                await operations.move(
+                    conn, transaction.operation_id, OperationFact.REVERTED, now=now, note=note, reason=None
+                )
+        except MoveRefused as refused:
+            self._row_refuses(transaction, refused)
+            return False
         desk.alarms.ring(
             f"{kind_of(transaction.operation_id)}_reverted", transaction.operation_id, tx_hash=attempt.hash
         )
         self._count_gas(reverted.cost)
+        return True
 
     def _count_gas(self, spent: int | None) -> None:
         if spent is not None:

@@ -1,0 +1,250 @@
+"""What is wrong with one payout concerns that payout; only what concerns the wallet makes everybody wait."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from chain.errors import NoAgreement
+from tests.treasury.fakes import MUSD, StripeWord
+from tests.treasury.test_forged_payouts import insert
+from tests.treasury.world import BUYER, World
+from treasury.payouts.table import payouts as payouts_table
+from treasury.ports import Owed, ProofUnavailable
+from treasury.sender import Sender
+from treasury.status import Status
+from treasury.transactions.table import transactions as transactions_table
+
+DEPTHS = pytest.mark.parametrize("depth", [1, 4])
+
+
+async def change(world: World, session: str, **values: Any) -> None:
+    async with world.database.write() as conn:
+        await conn.execute(sa.update(payouts_table).where(payouts_table.c.session_id == session).values(**values))
+
+
+async def owe(world: World, *sessions: str, **how: Any) -> None:
+    for session in sessions:
+        world.clock.seconds += 1
+        await world.owe(session, **how)
+
+
+async def paid(world: World) -> list[str]:
+    """Who was paid, in the order of the chain."""
+    async with world.database.read() as conn:
+        query = sa.select(payouts_table.c.session_id).join(
+            transactions_table, transactions_table.c.id == payouts_table.c.transaction_id
+        )
+        return list((await conn.execute(query.order_by(transactions_table.c.nonce))).scalars())
+
+
+def sender_of(world: World, depth: int, **more: Any) -> Sender:
+    world.chain.room = depth
+    return world.sender(max_in_flight=depth, **more)
+
+
+@DEPTHS
+async def test_a_wave_of_contradictions_signs_none_of_them_and_delays_nobody(world: World, depth: int) -> None:
+    await owe(world, *(f"ons_bad_{number}" for number in range(20)), paid=False)
+    await owe(world, "ons_good")
+    sender = sender_of(world, depth)
+    while await sender.step():
+        pass
+    assert await world.status("ons_good") is Status.BROADCAST, "in the very first step"
+    await world.cycles(sender, 10)
+    assert await paid(world) == ["ons_good"]
+    assert world.metrics.alarms["payout_payment_mismatch"] == 20
+    assert not world.metrics.is_stopped
+
+
+async def test_where_stripe_contradicts_everything_nothing_is_signed(world: World) -> None:
+    await owe(world, *(f"ons_{number}" for number in range(8)))
+    world.stripe.says.clear()
+    sender = sender_of(world, 4)
+    await world.cycles(sender, 6)
+    assert world.signer.requests == []
+    for number in range(8):
+        world.stripe.says[f"ons_{number}"] = Owed(5 * MUSD, BUYER)
+    await world.cycles(sender, 12)
+    assert [await world.status(f"ons_{number}") for number in range(8)] == [Status.FINAL] * 8
+
+
+async def test_a_contradicted_payout_is_asked_about_at_a_bounded_pace(world: World) -> None:
+    await owe(world, *(f"ons_bad_{number}" for number in range(30)), paid=False)
+    sender = world.sender()
+    await sender.step()
+    world.stripe.asked.clear()
+    for _ in range(120):
+        world.clock.seconds += 1
+        await sender.step()
+    each = [world.stripe.asked.count(f"ons_bad_{number}") for number in range(30)]
+    assert min(each) >= 2, "none is forgotten"
+    assert max(each) <= 5, "and none is asked about more than once in half a minute"
+
+
+ABSURD = 10**40
+
+
+@pytest.mark.parametrize("approved_by", [None, "key_nobody"])
+async def test_a_forged_absurd_amount_at_the_head_keeps_nobody_waiting(world: World, approved_by: str | None) -> None:
+    world.policy.approval_above = 10**6 * MUSD
+    await insert(world, "approved", amount=ABSURD, approved_by=approved_by)
+    await owe(world, "ons_good")
+    await world.cycles(world.sender(), 4)
+    assert await world.status("ons_good") is Status.FINAL
+    assert (await world.payout("ons_forged")).reason == "payment_mismatch"
+
+
+async def test_a_forged_amount_beside_others_counts_against_no_limit_of_theirs(world: World) -> None:
+    class Day(type(world.policy)):  # type: ignore[misc]
+        async def payouts_above(self, conn: Any, queue: Any, now: Any) -> list[str | None]:
+            total, found = 0, []
+            for payout in queue:
+                total += payout.amount
+                found.append("payouts.max_per_day" if total > 1_000 * MUSD else None)
+            return found
+
+    await insert(world, "planned", amount=ABSURD)
+    await owe(world, "ons_one", "ons_two")
+    await world.cycles(sender_of(world, 4, rules=Day()), 4)
+    assert await paid(world) == ["ons_one", "ons_two"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"to_address": "nobody"}, {"to_address": BUYER.lower()}, {"reference": "0xzz"}, {"amount": 0}, {"reference": ""}],
+    ids=str,
+)
+async def test_a_row_that_no_code_of_ours_writes_stops_only_itself(world: World, values: dict[str, Any]) -> None:
+    await owe(world, "ons_bad", "ons_good")
+    await change(world, "ons_bad", **values)
+    await world.cycles(world.sender(), 4)
+    assert await world.status("ons_good") is Status.FINAL
+    bad = await world.payout("ons_bad")
+    assert (bad.status, bad.reason, bad.transaction_id) == (Status.HELD, "payment_mismatch", None)
+
+
+@pytest.mark.parametrize("status", ["held", "planned", "rejected", "final"])
+async def test_a_row_in_flight_whose_status_was_changed_by_hand_stops_only_itself(world: World, status: str) -> None:
+    await owe(world, "ons_bad")
+    sender = world.sender()
+    await sender.step()
+    await change(world, "ons_bad", status=status)
+    await owe(world, "ons_good", "ons_next")
+    await world.cycles(sender, 8)
+    assert [await world.status(one) for one in ("ons_good", "ons_next")] == [Status.FINAL] * 2
+    assert len(world.chain.transfers()) == 3, "each of them was paid once"
+
+
+class Mute(StripeWord):
+    """Says nothing of some sessions, or fails on them in a way that nobody foresaw."""
+
+    def __init__(self, word: StripeWord, error: BaseException, *sessions: str) -> None:
+        super().__init__()
+        self.says, self.error, self.mute = word.says, error, set(sessions)
+
+    async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
+        said = await super().owed(session_id, stripe_session_id)
+        if session_id in self.mute:
+            raise self.error
+        return said
+
+
+ERRORS = [ProofUnavailable("a reply of another shape"), KeyError("nobody thought of it"), RuntimeError("nor of this")]
+
+
+@DEPTHS
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+async def test_one_that_stripe_says_nothing_of_is_passed_over(world: World, error: Exception, depth: int) -> None:
+    await owe(world, "ons_mute", "ons_one", "ons_two")
+    stripe = Mute(world.stripe, error, "ons_mute")
+    sender = sender_of(world, depth, proof=stripe)
+    await world.cycles(sender, 6)
+    assert await paid(world) == ["ons_one", "ons_two"]
+    waiting = await world.payout("ons_mute")
+    assert (waiting.status, waiting.reason) == (Status.PLANNED, "proof_unavailable")
+    stripe.mute.clear()
+    await world.cycles(sender, 30)
+    final = await world.payout("ons_mute")
+    assert (final.status, final.reason) == (Status.FINAL, None)
+
+
+async def test_one_that_stripe_says_nothing_of_is_asked_about_ever_more_seldom(world: World) -> None:
+    """Each question may take seconds, which others would wait for."""
+    stripe = Mute(world.stripe, ERRORS[0], "ons_mute")
+    await owe(world, "ons_mute")
+    sender = world.sender(proof=stripe)
+    for number in range(100):
+        await owe(world, f"ons_{number}")
+        await world.cycles(sender, 1)
+    asked = stripe.asked.count("ons_mute")
+    assert 3 <= asked <= 16, "1,600 seconds, five minutes between two questions at last"
+
+
+async def test_an_outage_of_stripe_keeps_the_order_in_which_was_paid(world: World) -> None:
+    world.stripe.down = True
+    sessions = [f"ons_{number}" for number in range(6)]
+    await owe(world, *sessions)
+    sender = world.sender()
+    await world.cycles(sender, 20)
+    assert {(await world.payout(one)).reason for one in sessions} == {"proof_unavailable"}
+    world.stripe.down = False
+    await world.cycles(sender, 16)
+    assert await paid(world) == sessions
+
+
+async def test_a_person_who_decides_in_the_same_moment_stops_nobody(world: World) -> None:
+    await owe(world, "ons_bad", paid=False)
+    await owe(world, "ons_good")
+    stripe = world.stripe
+
+    class Quick(StripeWord):
+        async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
+            if session_id == "ons_bad":
+                await change(world, "ons_bad", status="rejected")
+            return await stripe.owed(session_id, stripe_session_id)
+
+    await world.cycles(world.sender(proof=Quick()), 4)
+    assert await world.status("ons_bad") is Status.REJECTED
+    assert await world.status("ons_good") is Status.FINAL
+
+
+async def test_many_that_wait_for_a_person_delay_the_next_by_nothing(world: World) -> None:
+    world.policy.approval_above = 10 * MUSD
+    await owe(world, *(f"ons_large_{number}" for number in range(10)), amount=11 * MUSD)
+    await owe(world, "ons_small")
+    sender = world.sender()
+    while await sender.step():
+        pass
+    assert await world.status("ons_small") is Status.BROADCAST
+
+
+async def test_a_payout_owed_in_another_token_is_held_alone_until_that_token_is_paid_out_again(world: World) -> None:
+    await owe(world, "ons_before", "ons_now")
+    token = (await world.payout("ons_before")).token
+    other = "0x" + "77" * 20
+    await change(world, "ons_before", token=other)
+    sender = world.sender()
+    await world.cycles(sender, 4)
+    before = await world.payout("ons_before")
+    assert (before.status, before.reason) == (Status.HELD, "token_changed")
+    assert world.metrics.alarms["payout_token_changed"] == 1
+    assert await world.status("ons_now") is Status.FINAL
+    await change(world, "ons_before", token=token)
+    await world.cycles(sender, 6)
+    assert await world.status("ons_before") is Status.FINAL
+
+
+async def test_a_sweeper_or_a_sweep_that_fails_keeps_no_payout_waiting(world: World) -> None:
+    class Broken(type(world.cold)):  # type: ignore[misc]
+        async def verify(self) -> Any:
+            raise self.error
+
+    await world.sweep()
+    for error in (RuntimeError("nobody thought of it"), NoAgreement("silence")):
+        world.cold = Broken(world.chain)
+        world.cold.error = error
+        session = f"ons_{type(error).__name__}"
+        await owe(world, session)
+        await world.cycles(world.sender(), 4)
+        assert await world.status(session) is Status.FINAL

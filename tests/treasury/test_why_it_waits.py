@@ -1,0 +1,175 @@
+"""Each payout in the queue says why it waits, for as long as it does; the reason goes when the cause does."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.treasury.fakes import MUSD
+from tests.treasury.test_held_alone import change, owe, paid, sender_of
+from tests.treasury.world import World
+from treasury.payouts import queue
+from treasury.payouts.machine import Reason
+from treasury.payouts.table import payouts as payouts_table
+from treasury.sender import Sender
+from treasury.status import Status
+
+QUEUE = [f"ons_{number}" for number in range(4)]
+
+
+async def reasons(world: World) -> set[str | None]:
+    return {(await world.payout(session)).reason for session in QUEUE}
+
+
+async def steps(world: World, sender: Sender, count: int) -> None:
+    """Some cycles, up to the moment in which nothing more is due: a nonce that no signature came for is given back by then."""
+    await world.cycles(sender, count)
+    for _ in range(2):
+        while await sender.step():
+            pass
+
+
+async def test_those_behind_one_without_funds_say_so_and_wait_though_they_are_small(world: World) -> None:
+    world.chain.balance = 10 * MUSD
+    await owe(world, QUEUE[0], amount=20 * MUSD)
+    await owe(world, *QUEUE[1:], amount=MUSD)
+    sender = world.sender()
+    await world.cycles(sender, 3)
+    assert world.signer.requests == [], "the first paid is the first to be paid"
+    assert await reasons(world) == {"insufficient"}
+    assert [await world.status(one) for one in QUEUE] == [Status.HELD, *[Status.PLANNED] * 3]
+    assert world.metrics.alarms["payout_insufficient"] == 1
+    await owe(world, "ons_late", amount=MUSD)
+    await sender.step()
+    assert (await world.payout("ons_late")).reason == "insufficient", "one that comes later, too"
+    world.chain.balance += 100 * MUSD
+    await sender.step()
+    assert {(await world.payout(one)).reason for one in [*QUEUE, "ons_late"]} == {None}
+    await world.cycles(sender, 12)
+    assert await paid(world) == [*QUEUE, "ons_late"]
+
+
+def _gas(world: World) -> None:
+    world.chain.native = 1
+
+
+def _fee(world: World) -> None:
+    world.chain.fee = 60 * 10**9
+
+
+def _signer(world: World) -> None:
+    world.signer.down = True
+
+
+def _stripe(world: World) -> None:
+    world.stripe.down = True
+
+
+def _nodes(world: World) -> None:
+    world.chain.unreachable = True
+
+
+def _pause(world: World) -> None:
+    world.pause.payouts = True
+
+
+def _well(world: World) -> None:
+    chain = world.chain
+    chain.native, chain.fee, chain.unreachable = 10**18, 10**9, False
+    world.signer.down = world.stripe.down = world.pause.payouts = False
+
+
+CAUSES: list[tuple[Callable[[World], None], str]] = [
+    (_gas, "insufficient"),
+    (_fee, "fee_ceiling"),
+    (_signer, "signer_unavailable"),
+    (_stripe, "proof_unavailable"),
+    (_nodes, "waiting_for_second_node"),
+    (_pause, "payouts_paused"),
+]
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+@pytest.mark.parametrize(("cause", "reason"), CAUSES, ids=[reason for _, reason in CAUSES])
+async def test_whatever_holds_the_queue_is_said_of_each_and_unsaid(
+    world: World, cause: Callable[[World], None], reason: str, depth: int
+) -> None:
+    await owe(world, *QUEUE)
+    sender = sender_of(world, depth)
+    cause(world)
+    await steps(world, sender, 4)
+    assert await reasons(world) == {reason}
+    await steps(world, world.sender(max_in_flight=depth), 2)
+    assert await reasons(world) == {reason}, "another process says the same"
+    _well(world)
+    await world.cycles(sender, 20)
+    assert [await world.status(one) for one in QUEUE] == [Status.FINAL] * 4
+    assert await reasons(world) == {None}
+
+
+async def test_where_signing_is_stopped_for_the_wallet_each_says_so(world: World) -> None:
+    await owe(world, "ons_before")
+    sender = world.sender()
+    await world.cycles(sender, 3)
+    world.chain.nonce += 1  # another hand
+    await owe(world, *QUEUE)
+    await world.cycles(sender, 1)
+    assert await reasons(world) == {"signing_stopped"}, "while its transaction is searched"
+    await world.cycles(sender, 6)
+    assert await reasons(world) == {"signing_stopped"}, "and once it is written down"
+    assert world.metrics.is_stopped
+
+
+async def test_those_behind_a_transaction_that_does_not_get_on_say_why(world: World) -> None:
+    await owe(world, "ons_first")
+    sender = world.sender()
+    world.chain.deaf = True
+    await world.cycles(sender, 3)
+    await owe(world, *QUEUE)
+    await world.cycles(sender, 2)
+    assert await reasons(world) == {"waiting_for_second_node"}
+
+
+async def test_a_queue_that_is_well_shows_that_it_is_one_and_who_nobody_leads_shows_that(world: World) -> None:
+    await owe(world, *QUEUE)
+    sender = world.sender(lease_seconds=30)
+    await sender.step()
+    async with world.database.read() as conn:
+        lead = await queue.lead(conn)
+    assert [lead.shown(await world.payout(one)).reason for one in QUEUE] == [None, *["queued"] * 3]
+    await sender.stop()
+    async with world.database.read() as conn:
+        lead = await queue.lead(conn)
+    assert lead.shown(await world.payout(QUEUE[-1])).reason == Reason.NO_LEADER
+
+
+async def test_a_reason_is_written_once_and_read_while_it_lasts(world: World) -> None:
+    """However many wait: no row is written again for the same reason."""
+    world.chain.balance = 0
+    await owe(world, *QUEUE)
+    sender = world.sender()
+    await world.cycles(sender, 2)
+    moments = {(await world.payout(one)).updated_at for one in QUEUE}
+    written = await _versions(world)
+    await world.cycles(sender, 4)
+    assert await _versions(world) == written
+    assert {(await world.payout(one)).updated_at for one in QUEUE} == moments
+
+
+async def _versions(world: World) -> list[Any]:
+    """Postgres counts each writing of a row; on SQLite nothing does."""
+    async with world.database.read() as conn:
+        column = "xmin::text" if conn.dialect.name == "postgresql" else "updated_at"
+        return list((await conn.execute(sa.text(f"SELECT id, {column} FROM treasury_payouts ORDER BY id"))).fetchall())
+
+
+@pytest.mark.parametrize("status", ["planned", "approved"])
+async def test_a_reason_left_by_an_earlier_process_does_not_stay(world: World, status: str) -> None:
+    await owe(world, *QUEUE)
+    for session in QUEUE:
+        await change(world, session, reason="waiting_for_second_node", status=status)
+    sender: Sender = world.sender()
+    await sender.step()
+    assert await reasons(world) == {None}
+    assert payouts_table.c.reason is not None

@@ -66,7 +66,7 @@ class Leader:
             return True
         # Those who do not lead ask often, so that an orderly change of leader takes a second: by a read, which locks and writes nothing.
         async with self._database.read() as conn:
-            if await conn.scalar(self._is_free) is False:
+            if (await conn.execute(self._is_free)).scalar() is False:
                 return False
         async with self._database.write() as conn:
             await insert_or_nothing(conn, leaders, [{"id": self._key, "token": 0}], ["id"])

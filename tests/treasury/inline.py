@@ -17,6 +17,9 @@ class InlineConnection:
         self._connection = connection
         self.dialect = connection.dialect
 
+    async def scalar(self, statement: Any, parameters: Any = None) -> Any:
+        return (await self.execute(statement, parameters)).scalar()
+
     async def execute(self, statement: Any, parameters: Any = None) -> sa.CursorResult[Any]:
         return self._connection.execute(statement, parameters)
 

@@ -1,0 +1,167 @@
+"""Read a database URL as platforms, poolers and libpq write it.
+
+Parameters that mean something to the driver are translated, those that change nothing for it are dropped, and any other is refused by
+name: a parameter that is ignored in silence may have been what encrypted the connection or chose the schema.
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+"""
+
+import re
+import ssl as ssl_module
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy.engine import URL, make_url
+
+POSTGRES: Final = frozenset({"postgres", "postgresql", "postgresql+asyncpg"})
+_MODES: Final = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
+_BOOLEANS: Final = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False}
+_DROPPED: Final = frozenset(
+    {
+        # Kept alive and kept fair by our own limits on each command.
+        *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
+        # Offered by libpq; the driver never uses them, so leaving them out is the same.
+        *("channel_binding", "krbsrvname", "gsslib", "gssdelegation", "client_encoding", "sslcompression", "sslsni"),
+        *("fallback_application_name", "load_balance_hosts", "requirepeer"),
+        # Sizes of other programs' pools (Prisma and node write them); our pool has settings of its own.
+        *("connection_limit", "pool_timeout", "pool_mode", "socket_timeout", "max_idle_connection_lifetime", "uselibpqcompat"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the database is and how the driver is told so."""
+
+    url: URL
+    """For SQLAlchemy, without parameters that only the driver takes."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of `asyncpg.connect`."""
+    pooled: bool = False
+    """The URL says that a pooler hands connections out for one transaction at a time."""
+
+
+def parse_url(text: str) -> Target:
+    """Return what `text` names. Raises ValueError with the end of a sentence about the variable; it shows no value."""
+    try:
+        url = make_url(text)
+    except Exception as error:
+        message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
+        raise ValueError(message) from error
+    if url.drivername in {"sqlite", "sqlite+aiosqlite"}:
+        return Target(url.set(drivername="sqlite+aiosqlite"))
+    if url.drivername not in POSTGRES:
+        message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
+        raise ValueError(message)
+    return _postgres(url.set(drivername="postgresql+asyncpg"))
+
+
+def _postgres(url: URL) -> Target:
+    kept: dict[str, Any] = {}
+    given: dict[str, str] = {}
+    for name, value in url.query.items():
+        if name == "host" and not isinstance(value, str):
+            kept[name] = value  # several hosts, which SQLAlchemy reads itself
+        else:
+            given[name] = value if isinstance(value, str) else value[-1]
+    arguments: dict[str, Any] = {}
+    settings: dict[str, str] = {}
+    pooled = _boolean(given, "pgbouncer")
+    arguments |= _encryption(given)
+    if _take(given, "gssencmode") == "require":
+        raise _refused("gssencmode=require", "GSSAPI encryption is not supported; use sslmode=require")
+    for name in ("host", "port", "target_session_attrs"):
+        if name in given:
+            kept[name] = given.pop(name)
+    seconds = _number(given, "connect_timeout")
+    if seconds:
+        arguments["timeout"] = max(seconds, 2)  # as libpq
+    for name in ("statement_cache_size", "prepared_statement_cache_size"):
+        size = _number(given, name)
+        if size is not None:
+            arguments[name] = size
+    for name in ("application_name", "options", "search_path", "timezone"):
+        value = _take(given, name)
+        if value:
+            settings[name] = value
+    if passfile := _take(given, "passfile"):
+        arguments["passfile"] = passfile
+    schema = _take(given, "schema") or _take(given, "currentSchema")
+    if schema:
+        settings["search_path"] = schema
+    for name in [name for name in given if name in _DROPPED]:
+        del given[name]
+    if given:
+        names = ", ".join(sorted(name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "one with an odd name" for name in given))
+        raise _refused(names, "it is not known here; take it out of the URL")
+    if settings:
+        arguments["server_settings"] = settings
+    return Target(url.set(query=kept), arguments, pooled)
+
+
+def _encryption(given: dict[str, str]) -> dict[str, Any]:
+    """Translate libpq's `sslmode` and certificates to the driver's `ssl`, with the same meaning.
+
+    `require` encrypts without checking who answers, as libpq does where no root certificate is given; `verify-ca` checks the
+    certificate, `verify-full` its name as well.
+    """
+    mode = _take(given, "sslmode") or _take(given, "ssl") or ""
+    mode = {"true": "require", "1": "require", "false": "disable", "0": "disable", "no-verify": "require"}.get(mode, mode)
+    root, crl = _take(given, "sslrootcert"), _take(given, "sslcrl")
+    certificate, key, password = _take(given, "sslcert"), _take(given, "sslkey"), _take(given, "sslpassword")
+    lowest = _take(given, "ssl_min_protocol_version")
+    _take(given, "ssl_max_protocol_version")
+    direct = _take(given, "sslnegotiation") == "direct"
+    if mode and mode not in _MODES:
+        raise _refused("sslmode", f"takes one of {', '.join(sorted(_MODES))}")
+    arguments: dict[str, Any] = {"direct_tls": True} if direct else {}
+    if root == "system" and not mode:
+        mode = "verify-full"
+    if mode == "require" and root and root != "system":
+        mode = "verify-ca"  # as libpq
+    if mode not in {"verify-ca", "verify-full"}:
+        if certificate or crl or (root and not mode):
+            raise _refused("sslrootcert, sslcert or sslcrl", "say sslmode=verify-full beside it, or nobody is checked")
+        return arguments | ({"ssl": mode} if mode else {})
+    context = _read("sslrootcert", lambda: ssl_module.create_default_context(cafile=None if root in {"", "system"} else root))
+    context.check_hostname = mode == "verify-full"
+    if certificate:
+        _read("sslcert", lambda: context.load_cert_chain(certificate, key or None, password or None))
+    if crl:
+        _read("sslcrl", lambda: context.load_verify_locations(crl))
+        context.verify_flags |= ssl_module.VERIFY_CRL_CHECK_LEAF
+    if lowest == "TLSv1.3":
+        context.minimum_version = ssl_module.TLSVersion.TLSv1_3
+    return arguments | {"ssl": context}
+
+
+def _read(name: str, work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl_module.SSLError) else None
+        raise _refused(name, f"its file cannot be used ({said or 'it holds no such certificate or key'})") from error
+
+
+def _take(given: dict[str, str], name: str) -> str:
+    return given.pop(name, "").strip()
+
+
+def _number(given: dict[str, str], name: str) -> int | None:
+    text = _take(given, name)
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 6:
+        raise _refused(name, "takes a whole number")
+    return int(text)
+
+
+def _boolean(given: dict[str, str], name: str) -> bool:
+    text = _take(given, name)
+    if text and text.lower() not in _BOOLEANS:
+        raise _refused(name, "takes true or false")
+    return _BOOLEANS.get(text.lower(), False)
+
+
+def _refused(name: str, reason: str) -> ValueError:
+    return ValueError(f"has the parameter {name}: {reason}")

@@ -43,6 +43,7 @@ _KEEPALIVE: Final = (
 )
 """A peer that is gone (no acknowledgement) is noticed by the kernel in 15 to 25 s, on a connection that idles, too; see tcp(7)."""
 
+_LIMITS: Final = f"SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = {STATEMENT_TIMEOUT_MS}"
 _MADE: Final = "onramp_made"
 _NOT_OPENED: Final = f"The database cannot be reached: no connection was opened within {CONNECT_SECONDS:.0f} s."
 
@@ -154,12 +155,24 @@ class LimitedPostgres(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships
 
 
 async def open_postgres(*args: Any, **options: Any) -> "asyncpg.Connection":
-    """Connect as `asyncpg.connect` does, within CONNECT_SECONDS, and have the kernel notice a peer that is gone. Raises OSError, or asyncpg's errors."""
+    """Connect as `asyncpg.connect` does, within CONNECT_SECONDS, and limit statements and locks on the server. Raises OSError, or asyncpg's errors."""
+    return await _open_postgres(_LIMITS, *args, **options)
+
+
+async def open_pooled_postgres(*args: Any, **options: Any) -> "asyncpg.Connection":
+    """Connect through a pooler in transaction mode, on whose server connections nothing may be set. Raises as `open_postgres`."""
+    return await _open_postgres("", *args, **options)
+
+
+async def _open_postgres(first: str, *args: Any, **options: Any) -> "asyncpg.Connection":
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             connection = await asyncpg.connect(*args, connection_class=LimitedPostgres, **options)
+            if first:
+                await connection.execute(first)
     except TimeoutError:
         raise DatabaseLostError(_NOT_OPENED) from None
+    # The kernel notices a peer that is gone.
     _keep_alive(connection)
     return connection
 

@@ -6,13 +6,12 @@ transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.
 """
 
 import sqlite3
-import ssl as ssl_module
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -22,16 +21,16 @@ from sqlalchemy.util import greenlet_spawn
 from kit.connections import (
     COMMAND_SECONDS,
     CONNECT_SECONDS,
-    LOCK_TIMEOUT_MS,
     POOL_SECONDS,
     SQLITE_BUSY_MS,
-    STATEMENT_TIMEOUT_MS,
     Connections,
     LimitedPostgres,
     LimitedSqlite,
+    open_pooled_postgres,
     open_postgres,
     open_sqlite,
 )
+from kit.database_url import Target, parse_url
 
 T = TypeVar("T")
 metadata = sa.MetaData(
@@ -75,33 +74,6 @@ def _is_unwell(error: BaseException | None) -> bool:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
     state = str(getattr(error, "sqlstate", None) or "")
     return state[:2] in _UNWELL or state in _REFUSED
-
-
-def normalise_url(text: str) -> tuple[URL, dict[str, Any]]:
-    """The URL as platforms hand it out, made into an async driver's URL and its connect arguments.
-
-    `postgres://` and `postgresql://` become asyncpg; libpq's `sslmode` becomes asyncpg's `ssl`, with the same meaning:
-    `require` encrypts without checking a name, `verify-full` checks it.
-    """
-    url = make_url(text)
-    connect: dict[str, Any] = {}
-    if url.drivername in {"postgres", "postgresql", "postgresql+asyncpg"}:
-        query = dict(url.query)
-        mode = str(query.pop("sslmode", "")) or None
-        query.pop("channel_binding", None)
-        url = url.set(drivername="postgresql+asyncpg", query=query)
-        if mode in {"verify-ca", "verify-full"}:
-            context = ssl_module.create_default_context()
-            context.check_hostname = mode == "verify-full"
-            connect["ssl"] = context
-        elif mode is not None:
-            connect["ssl"] = mode
-    elif url.drivername in {"sqlite", "sqlite+aiosqlite"}:
-        url = url.set(drivername="sqlite+aiosqlite")
-    else:
-        message = f"unsupported database {url.drivername!r}: use sqlite+aiosqlite or postgresql"
-        raise ValueError(message)
-    return url, connect
 
 
 def reason_of(error: Exception) -> str:
@@ -245,17 +217,28 @@ def _sqlite_engine(url: URL, size: int) -> AsyncEngine:
     return engine
 
 
-def _postgres_engine(url: URL, connect: dict[str, Any], size: int, overflow: int) -> AsyncEngine:
-    settings = {"lock_timeout": str(LOCK_TIMEOUT_MS), "statement_timeout": str(STATEMENT_TIMEOUT_MS)}
+def _postgres_engine(target: Target, size: int, overflow: int, *, pooled: bool) -> AsyncEngine:
+    """Make an engine whose connections suit what stands before the server.
+
+    A pooler that lends a server connection for one transaction keeps no prepared statement and no session setting for us:
+    statements are then sent unnamed, and the timeouts of the server are those of the role. Without one, the timeouts are set after
+    connecting, since PgBouncer refuses them as startup parameters.
+    """
+    arguments = {
+        "timeout": CONNECT_SECONDS,
+        "command_timeout": COMMAND_SECONDS,
+        "async_creator_fn": open_pooled_postgres if pooled else open_postgres,
+        **target.arguments,
+    }
+    if pooled:
+        arguments |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: "",
+        }
     return create_async_engine(
-        url,
-        connect_args={
-            "server_settings": settings,
-            "timeout": CONNECT_SECONDS,
-            "command_timeout": COMMAND_SECONDS,
-            "async_creator_fn": open_postgres,
-            **connect,
-        },
+        target.url,
+        connect_args=arguments,
         hide_parameters=True,
         pool_size=size,
         max_overflow=overflow,
@@ -265,20 +248,18 @@ def _postgres_engine(url: URL, connect: dict[str, Any], size: int, overflow: int
     )
 
 
-def connect(url: str, *, replica_url: str | None = None) -> Database:
-    """Make the engine for `url`; nothing is opened until it is used. Raises ValueError for a database we do not speak."""
+def connect(url: str, *, replica_url: str | None = None, pooled: bool = False) -> Database:
+    """Make the engine for `url`; nothing is opened until it is used. Raises ValueError for a database we do not speak.
 
-    def engine(text: str) -> AsyncEngine:
-        parsed, arguments = normalise_url(text)
-        if parsed.drivername.startswith("sqlite"):
-            return _sqlite_engine(parsed, SQLITE_POOL_SIZE)
-        return _postgres_engine(parsed, arguments, POOL_SIZE, POOL_SIZE)
+    `pooled`: a pooler in transaction mode stands before the server, which a URL may also say itself (`pgbouncer=true`).
+    """
 
-    def single() -> AsyncEngine:
-        if parsed.drivername.startswith("sqlite"):
-            return _sqlite_engine(parsed, 1)
-        return _postgres_engine(parsed, arguments, 1, 0)
+    def engine(target: Target, size: int, overflow: int) -> AsyncEngine:
+        return _postgres_engine(target, size, overflow, pooled=pooled or target.pooled)
 
-    parsed, arguments = normalise_url(url)
-    in_memory = parsed.drivername.startswith("sqlite") and _in_memory(parsed)
-    return Database(engine(url), engine(replica_url) if replica_url else None, None if in_memory else single)
+    target = parse_url(url)
+    if target.is_sqlite:
+        single = None if _in_memory(target.url) else lambda: _sqlite_engine(target.url, 1)
+        return Database(_sqlite_engine(target.url, SQLITE_POOL_SIZE), single=single)
+    replica = engine(parse_url(replica_url), POOL_SIZE, POOL_SIZE) if replica_url else None
+    return Database(engine(target, POOL_SIZE, POOL_SIZE), replica, lambda: engine(target, 1, 0))

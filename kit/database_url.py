@@ -15,7 +15,16 @@ from sqlalchemy.engine import URL, make_url
 
 POSTGRES: Final = frozenset({"postgres", "postgresql", "postgresql+asyncpg"})
 _MODES: Final = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
-_BOOLEANS: Final = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False}
+_BOOLEANS: Final = {
+    "true": True,
+    "1": True,
+    "on": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "off": False,
+    "no": False,
+}
 _DROPPED: Final = frozenset(
     {
         # Kept alive and kept fair by our own limits on each command.
@@ -24,7 +33,14 @@ _DROPPED: Final = frozenset(
         *("channel_binding", "krbsrvname", "gsslib", "gssdelegation", "client_encoding", "sslcompression", "sslsni"),
         *("fallback_application_name", "load_balance_hosts", "requirepeer"),
         # Sizes of other programs' pools (Prisma and node write them); our pool has settings of its own.
-        *("connection_limit", "pool_timeout", "pool_mode", "socket_timeout", "max_idle_connection_lifetime", "uselibpqcompat"),
+        *(
+            "connection_limit",
+            "pool_timeout",
+            "pool_mode",
+            "socket_timeout",
+            "max_idle_connection_lifetime",
+            "uselibpqcompat",
+        ),
     }
 )
 
@@ -39,6 +55,11 @@ class Target:
     """Keyword arguments of `asyncpg.connect`."""
     pooled: bool = False
     """The URL says that a pooler hands connections out for one transaction at a time."""
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of this machine, or lies in memory."""
+        return self.url.drivername.startswith("sqlite")
 
 
 def parse_url(text: str) -> Target:
@@ -57,22 +78,37 @@ def parse_url(text: str) -> Target:
 
 
 def _postgres(url: URL) -> Target:
-    kept: dict[str, Any] = {}
-    given: dict[str, str] = {}
-    for name, value in url.query.items():
-        if name == "host" and not isinstance(value, str):
-            kept[name] = value  # several hosts, which SQLAlchemy reads itself
-        else:
-            given[name] = value if isinstance(value, str) else value[-1]
-    arguments: dict[str, Any] = {}
-    settings: dict[str, str] = {}
+    given, kept = _split(url)
     pooled = _boolean(given, "pgbouncer")
-    arguments |= _encryption(given)
     if _take(given, "gssencmode") == "require":
         raise _refused("gssencmode=require", "GSSAPI encryption is not supported; use sslmode=require")
-    for name in ("host", "port", "target_session_attrs"):
-        if name in given:
-            kept[name] = given.pop(name)
+    arguments = _encryption(given) | _limits(given)
+    settings = _server_settings(given)
+    if settings:
+        arguments["server_settings"] = settings
+    unknown = sorted(name for name in given if name not in _DROPPED)
+    if unknown:
+        names = ", ".join(
+            name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "one with an odd name" for name in unknown
+        )
+        raise _refused(names, "it is not known here; take it out of the URL")
+    return Target(url.set(query=kept), arguments, pooled)
+
+
+def _split(url: URL) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the parameters to be read here, and those that SQLAlchemy reads itself (hosts, sockets)."""
+    given: dict[str, str] = {}
+    kept: dict[str, Any] = {}
+    for name, value in url.query.items():
+        if name in {"host", "port", "target_session_attrs"}:
+            kept[name] = value
+        else:
+            given[name] = value if isinstance(value, str) else value[-1]
+    return given, kept
+
+
+def _limits(given: dict[str, str]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
     seconds = _number(given, "connect_timeout")
     if seconds:
         arguments["timeout"] = max(seconds, 2)  # as libpq
@@ -80,23 +116,19 @@ def _postgres(url: URL) -> Target:
         size = _number(given, name)
         if size is not None:
             arguments[name] = size
-    for name in ("application_name", "options", "search_path", "timezone"):
-        value = _take(given, name)
-        if value:
-            settings[name] = value
     if passfile := _take(given, "passfile"):
         arguments["passfile"] = passfile
-    schema = _take(given, "schema") or _take(given, "currentSchema")
-    if schema:
-        settings["search_path"] = schema
-    for name in [name for name in given if name in _DROPPED]:
-        del given[name]
-    if given:
-        names = ", ".join(sorted(name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "one with an odd name" for name in given))
-        raise _refused(names, "it is not known here; take it out of the URL")
-    if settings:
-        arguments["server_settings"] = settings
-    return Target(url.set(query=kept), arguments, pooled)
+    return arguments
+
+
+def _server_settings(given: dict[str, str]) -> dict[str, str]:
+    """Return what the server is told at login, such as `options` with a provider's endpoint, or the schema to look into."""
+    named = ("application_name", "options", "search_path", "timezone")
+    settings = {name: value for name in named if (value := _take(given, name))}
+    for alias in ("schema", "currentSchema"):
+        if schema := _take(given, alias):
+            settings["search_path"] = schema
+    return settings
 
 
 def _encryption(given: dict[str, str]) -> dict[str, Any]:
@@ -106,7 +138,9 @@ def _encryption(given: dict[str, str]) -> dict[str, Any]:
     certificate, `verify-full` its name as well.
     """
     mode = _take(given, "sslmode") or _take(given, "ssl") or ""
-    mode = {"true": "require", "1": "require", "false": "disable", "0": "disable", "no-verify": "require"}.get(mode, mode)
+    mode = {"true": "require", "1": "require", "false": "disable", "0": "disable", "no-verify": "require"}.get(
+        mode, mode
+    )
     root, crl = _take(given, "sslrootcert"), _take(given, "sslcrl")
     certificate, key, password = _take(given, "sslcert"), _take(given, "sslkey"), _take(given, "sslpassword")
     lowest = _take(given, "ssl_min_protocol_version")
@@ -123,16 +157,22 @@ def _encryption(given: dict[str, str]) -> dict[str, Any]:
         if certificate or crl or (root and not mode):
             raise _refused("sslrootcert, sslcert or sslcrl", "say sslmode=verify-full beside it, or nobody is checked")
         return arguments | ({"ssl": mode} if mode else {})
-    context = _read("sslrootcert", lambda: ssl_module.create_default_context(cafile=None if root in {"", "system"} else root))
+    context = _context(root, crl)
     context.check_hostname = mode == "verify-full"
     if certificate:
         _read("sslcert", lambda: context.load_cert_chain(certificate, key or None, password or None))
-    if crl:
-        _read("sslcrl", lambda: context.load_verify_locations(crl))
-        context.verify_flags |= ssl_module.VERIFY_CRL_CHECK_LEAF
     if lowest == "TLSv1.3":
         context.minimum_version = ssl_module.TLSVersion.TLSv1_3
     return arguments | {"ssl": context}
+
+
+def _context(root: str, crl: str) -> ssl_module.SSLContext:
+    authorities = None if root in {"", "system"} else root
+    context: ssl_module.SSLContext = _read("sslrootcert", lambda: ssl_module.create_default_context(cafile=authorities))
+    if crl:
+        _read("sslcrl", lambda: context.load_verify_locations(crl))
+        context.verify_flags |= ssl_module.VERIFY_CRL_CHECK_LEAF
+    return context
 
 
 def _read(name: str, work: Callable[[], Any]) -> Any:

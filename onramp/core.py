@@ -161,7 +161,9 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
     registry = CollectorRegistry()
     rules = session_rules(settings)
     database = connect(
-        settings.DATABASE_URL.get_secret_value(), replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None
+        settings.DATABASE_URL.get_secret_value(),
+        replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None,
+        pooled=settings.DATABASE_POOLER == "transaction",
     )
     PoolMetrics(database, registry)
     traces = make_traces(settings)

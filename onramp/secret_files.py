@@ -24,7 +24,10 @@ def read(names: Iterable[str], variables: Mapping[str, str | None]) -> tuple[dic
             continue
         try:
             text = _text(Path(environment.cleaned(path)))
-            values[name] = text if name in environment.VERBATIM else environment.cleaned(text)
+            text = text if name in environment.VERBATIM else environment.cleaned(text)
+            if not text:
+                raise ValueError("the file is empty")
+            values[name] = text
         except ValueError as error:
             problems.append(f"{name}{SUFFIX}: {error}")
     return values, problems

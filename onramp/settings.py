@@ -28,6 +28,7 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings, SettlementSettings
     PORT: int = Field(default=3001, ge=0, le=65535)
     DATABASE_URL: values.DatabaseUrl = SecretStr("sqlite+aiosqlite:///onramp.db")
     DATABASE_REPLICA_URL: values.ReplicaUrl = SecretStr("")
+    DATABASE_POOLER: Literal["", "transaction"] = ""
     REDIS_URL: values.RedisUrl = SecretStr("")
     STRIPE_SECRET_KEY: values.SecretKey = SecretStr("")
     STRIPE_PUBLISHABLE_KEY: values.PublishableKey = ""

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, SecretStr
 from yarl import URL
 
 from chain.types import ZERO_ADDRESS, to_checksum
-from kit.database import normalise_url
+from kit.database_url import parse_url
 from kit.keyring import parse_key
 from kit.money import parse_units
 from onramp.limits.policy import parse_rate
@@ -66,15 +66,12 @@ def _is_http(text: str) -> bool:
 
 
 def _database(text: str) -> str:
-    try:
-        url, _ = normalise_url(text)
-    except Exception as error:
-        message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
-        raise ValueError(message) from error
+    target = parse_url(text)
+    url = target.url
     name = text.partition("?")[0].rpartition("/")[2] if url.database else ""
-    is_odd = not url.drivername.startswith("sqlite") and re.search(r"[\s,]", name)
+    is_odd = not target.is_sqlite and re.search(r"[\s,]", name)
     _require(not is_odd, "ends in a database name with white space or a comma; write it as %20 or %2C if it is meant")
-    is_missing = url.drivername.startswith("sqlite") and not Path(url.database or "").absolute().parent.is_dir()
+    is_missing = target.is_sqlite and not Path(url.database or "").absolute().parent.is_dir()
     _require(not is_missing, "names a SQLite file in a folder that does not exist")
     return text
 

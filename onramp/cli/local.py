@@ -16,7 +16,7 @@ def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = 
     loaded = settings()
 
     async def inner() -> Result:
-        database = connect(loaded.DATABASE_URL.get_secret_value())
+        database = connect(loaded.DATABASE_URL.get_secret_value(), pooled=loaded.DATABASE_POOLER == "transaction")
         try:
             if not as_it_is:
                 await migrations.ensure(database, is_production=loaded.is_production)

@@ -1,6 +1,6 @@
 """A database URL is taken as platforms, poolers and libpq write it; what is not known is refused by name."""
 
-import datetime
+import datetime as dt
 import ssl
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,9 @@ def test_parameters_mean_what_they_mean_elsewhere(query: str, arguments: dict[st
         assert target.arguments == arguments
 
 
-@pytest.mark.parametrize(("query", "pooled"), [("", False), ("?pgbouncer=true", True), ("?pgbouncer=1", True), ("?pgbouncer=false", False)])
+@pytest.mark.parametrize(
+    ("query", "pooled"), [("", False), ("?pgbouncer=true", True), ("?pgbouncer=1", True), ("?pgbouncer=false", False)]
+)
 def test_a_url_may_say_that_a_pooler_stands_there(query: str, *, pooled: bool) -> None:
     assert parse_url(BASE + query).pooled is pooled
 
@@ -84,7 +86,7 @@ def test_another_database_is_refused(text: str) -> None:
 def certificate(folder: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a private authority")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -92,7 +94,7 @@ def certificate(folder: Path) -> Path:
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -109,7 +111,9 @@ def test_a_private_authority_is_the_only_one_believed(tmp_path: Path, query: str
     context = target.arguments["ssl"]
     assert isinstance(context, ssl.SSLContext)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, checks_name)
-    assert [dict(pair[0] for pair in ca["subject"]) for ca in context.get_ca_certs()] == [{"commonName": "a private authority"}]
+    assert [dict(pair[0] for pair in ca["subject"]) for ca in context.get_ca_certs()] == [
+        {"commonName": "a private authority"}
+    ]
 
 
 def test_the_systems_authorities_check_the_name() -> None:

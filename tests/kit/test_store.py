@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 
 from kit import store
 from kit.columns import among
-from kit.database import Database, connect, metadata, normalise_url
+from kit.database import Database, connect, metadata
 from kit.rows import change_where
 from onramp import migrations
 from onramp.webhooks.table import inbox
@@ -144,10 +144,3 @@ async def test_what_is_there_already_is_not_inserted_and_not_an_error(database: 
         assert await store.insert_or_nothing(connection, inbox, [_row(1)], ["id"]) == ["evt_1"]
     async with database.write() as connection:
         assert sorted(await store.insert_or_nothing(connection, inbox, [_row(1), _row(2)], ["id"])) == ["evt_2"]
-
-
-def test_urls_as_platforms_hand_them_out_are_accepted() -> None:
-    url, arguments = normalise_url("postgres://u:p@db.example:5432/railway?sslmode=require")
-    assert url.drivername == "postgresql+asyncpg"
-    assert "sslmode" not in url.query
-    assert arguments == {"ssl": "require"}

@@ -140,6 +140,7 @@ async def settings_of(ears: Ears, chain: DevChain, url: str, stripe: str, home: 
         "REDIS_URL": f"redis://:{ears.secret('REDIS_URL', mark('redis'))}@127.0.0.1:9/0",
         "SENTRY_DSN": f"http://{ears.secret('SENTRY_DSN', mark('sentry'))}@127.0.0.1:9/1",
         "MEZO_WS_URLS": f"ws://127.0.0.1:9/{ears.secret('MEZO_WS_URLS', mark('ws'))}",
+        "SETTLEMENT_RPC_URLS": f"usdc=http://127.0.0.1:9/{ears.secret('SETTLEMENT_RPC_URLS', mark('settlement'))}",
         "HOT_WALLET_PASSWORD": password,
         "ONRAMP_API_KEY": "ork_" + ears.secret("ONRAMP_API_KEY", mark("operator")),
         "SPECTRUM_RPC_URLS": f"gamma={chain.proxies[2].url}/{ears.secret('SPECTRUM_RPC_URLS', mark('spectrum'))}/v1",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from onramp import secret_files
+from onramp import environment, secret_files
 from onramp.settings import Settings, SettingsError, load, secret_names
 
 
@@ -75,4 +75,4 @@ def test_no_file_breaks_the_reading(tmp_path_factory: pytest.TempPathFactory, da
     values, problems = secret_files.read(["NAME"], {"NAME_FILE": str(path)})
     assert len(values) + len(problems) == 1
     if values:
-        assert values["NAME"].encode() == data.rstrip(b"\r\n")
+        assert values["NAME"] == environment.cleaned(data.decode()) != ""

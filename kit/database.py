@@ -89,9 +89,12 @@ class Database:
         engine: AsyncEngine,
         replica: AsyncEngine | None = None,
         single: Callable[[], AsyncEngine] | None = None,
+        *,
+        pooled: bool = False,
     ) -> None:
         """Keep the engines; `connect` makes them. `single` makes one more for the primary, of one connection."""
         self.engine = engine
+        self.is_pooled = pooled
         self._connections = Connections(engine)
         self._replica_connections = None if replica is None else Connections(replica)
         self._make_single = single
@@ -169,7 +172,7 @@ class Database:
 
     def apart(self) -> "Database":
         """The same database over one connection of its own, to be closed by the caller; this one itself where it lies in memory."""
-        return self if self._make_single is None else Database(self._make_single())
+        return self if self._make_single is None else Database(self._make_single(), pooled=self.is_pooled)
 
     @asynccontextmanager
     async def patient(self) -> AsyncIterator[AsyncConnection]:
@@ -253,13 +256,14 @@ def connect(url: str, *, replica_url: str | None = None, pooled: bool = False) -
 
     `pooled`: a pooler in transaction mode stands before the server, which a URL may also say itself (`pgbouncer=true`).
     """
+    target = parse_url(url)
+    pooled = pooled or target.pooled
 
     def engine(target: Target, size: int, overflow: int) -> AsyncEngine:
-        return _postgres_engine(target, size, overflow, pooled=pooled or target.pooled)
+        return _postgres_engine(target, size, overflow, pooled=pooled)
 
-    target = parse_url(url)
     if target.is_sqlite:
         single = None if _in_memory(target.url) else lambda: _sqlite_engine(target.url, 1)
         return Database(_sqlite_engine(target.url, SQLITE_POOL_SIZE), single=single)
     replica = engine(parse_url(replica_url), POOL_SIZE, POOL_SIZE) if replica_url else None
-    return Database(engine(target, POOL_SIZE, POOL_SIZE), replica, lambda: engine(target, 1, 0))
+    return Database(engine(target, POOL_SIZE, POOL_SIZE), replica, lambda: engine(target, 1, 0), pooled=pooled)

@@ -5,7 +5,8 @@ import sqlalchemy as sa
 from chain.health import answering
 from chain.pool import Pool
 from kit.clock import Clock, rfc3339
-from kit.database import Database
+from kit.database import DATABASE_ERRORS, Database
+from kit.pooler import pooling, timeouts
 from kit.worker import Runner
 from onramp import migrations
 from onramp.deliveries import cursor
@@ -140,6 +141,36 @@ def deployment_check(database: Database) -> Check:
             message = "Stripe shows completed purchases that this database does not know: is DATABASE_URL right? `onramp doctor` says more"
             raise NotWellError(message)
         return "knows its own purchases"
+
+    return check
+
+
+def pooler_check(database: Database) -> Check:
+    """Whether the settings name the pooler that stands before the database, and whether the server limits our statements."""
+
+    async def check() -> str:
+        try:
+            kind = await pooling(database)
+        except DATABASE_ERRORS:
+            return "not looked at: the database cannot be reached"
+        if kind == "transaction" and not database.is_pooled:
+            message = "a pooler in transaction mode stands before the database: set DATABASE_POOLER=transaction"
+            raise NotWellError(message)
+        told = {
+            "none": "no pooler",
+            "session": "a pooler in session mode",
+            "transaction": "a pooler in transaction mode",
+            "unknown": "it did not show in time whether there is a pooler",
+        }[kind]
+        if database.dialect == "sqlite":
+            return told
+        limits = await timeouts(database)
+        if "0" in limits:
+            return (
+                f"{told}; the server has no limit for statements or locks (statement_timeout {limits[0]}, lock_timeout {limits[1]}): "
+                "set both for the role with ALTER ROLE ... SET"
+            )
+        return f"{told}; statements end after {limits[0]}, waits for a lock after {limits[1]}"
 
     return check
 

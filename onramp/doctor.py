@@ -58,6 +58,7 @@ async def examine() -> list[Finding]:
         parts: list[Awaitable[Finding | list[Finding]]] = [
             _finding("database", checks.database_check(core.database)),
             _finding("migrations", checks.migrations_check(core.database)),
+            _finding("pooler", checks.pooler_check(core.database)),
             _finding("deployment", _deployment(core)),
             _redis(settings),
             _nodes(core),

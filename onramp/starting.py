@@ -5,6 +5,7 @@ from typing import Final
 
 from kit.database import DATABASE_ERRORS, reason_of
 from kit.logs import get_logger
+from kit.pooler import pooling
 from onramp import governing, migrations
 from onramp.core import Core, StartError
 from onramp.screening.listing import ListError
@@ -93,6 +94,7 @@ def screen(core: Core) -> None:
 async def _bring_up_to_date(core: Core) -> None:
     """Make sure that the database answers and that this version can use it. Raises StartError."""
     try:
+        await _refuse_hidden_pooler(core)
         schema = await migrations.ensure(core.database, is_production=core.settings.is_production)
     except migrations.MigrationError as error:
         raise StartError(f"{error} Nothing was started.") from error
@@ -101,3 +103,14 @@ async def _bring_up_to_date(core: Core) -> None:
         raise StartError(message) from error
     if schema.found != schema.wanted:
         log.info("start.newer_database", detail=str(schema))
+
+
+async def _refuse_hidden_pooler(core: Core) -> None:
+    """Raise StartError behind a pooler in transaction mode that the settings do not name: statements would fail at random."""
+    if core.database.is_pooled or await pooling(core.database) != "transaction":
+        return
+    message = (
+        "A pooler in transaction mode stands before the database. Nothing was started: set DATABASE_POOLER=transaction, or let DATABASE_URL "
+        "name the pooler's session port or the database itself."
+    )
+    raise StartError(message)

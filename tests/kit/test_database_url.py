@@ -111,9 +111,8 @@ def test_a_private_authority_is_the_only_one_believed(tmp_path: Path, query: str
     context = target.arguments["ssl"]
     assert isinstance(context, ssl.SSLContext)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, checks_name)
-    assert [dict(pair[0] for pair in ca["subject"]) for ca in context.get_ca_certs()] == [
-        {"commonName": "a private authority"}
-    ]
+    assert "a private authority" in str(context.get_ca_certs())
+    assert len(context.get_ca_certs()) == 1
 
 
 def test_the_systems_authorities_check_the_name() -> None:

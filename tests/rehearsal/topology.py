@@ -185,7 +185,7 @@ async def topology(folder: Path) -> AsyncIterator[Topology]:
         stack.push_async_callback(runner.cleanup)
         members = {}
         for name in (*APIS, *WORKERS, *TREASURIES):
-            command = ("serve", "--no-workers") if name in APIS else ("work",)
+            command: tuple[str, ...] = ("serve", "--no-workers") if name in APIS else ("work",)
             command += ("--only", "treasury") if name in TREASURIES else ()
             port = free_port()
             environment = _environment(folder, postgres.url, chain, config, port)

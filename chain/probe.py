@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from chain.errors import NodeError
 from chain.everyone import outlast
 from chain.node import Node
+from kit.logs import unbind
 
 _TIMEOUT = 5.0
 _GRACE = 0.5
@@ -55,6 +56,7 @@ class Probe:
             await asyncio.gather(self._running, return_exceptions=True)
 
     async def _all(self) -> None:
+        unbind()
         tasks = {asyncio.create_task(_ask(node)) for node in self._nodes() if node.usable}
         pending = tasks
         try:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 from kit.database import is_away
+from kit.logs import unbind
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -37,6 +38,8 @@ class GroupCommit(Generic[Item, Outcome]):
         return await future
 
     async def _drain(self) -> None:
+        # It writes for all who come, not for the request that happened to come first.
+        unbind()
         try:
             while self._waiting:
                 # One turn of the loop lets requests that were read in the same turn join the group.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kit.clock import Clock
-from kit.logs import get_logger, redact
+from kit.logs import get_logger, redact, unbind
 
 log = get_logger(__name__)
 EVERY_SECONDS: Final = 5.0
@@ -95,6 +95,7 @@ class Health:
         await asyncio.shield(self._again)
 
     async def _ask_each(self, names: Collection[str]) -> None:
+        unbind()
         for name in names:
             await self._ask(name)
 

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from time import perf_counter
 
 import orjson
-import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler as AiohttpHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -14,7 +13,7 @@ from kit.clock import SystemClock
 from kit.database import is_away
 from kit.http.routes import LIMIT_HEADERS, ROUTE, route_of
 from kit.ids import Ids
-from kit.logs import get_logger
+from kit.logs import bind, get_logger, unbind
 from kit.problems import Problem
 from kit.sparing import Sparing
 
@@ -109,8 +108,9 @@ class Furniture:
         given = request.headers.get("X-Request-Id", "")
         request_id = given if _SANE_ID.fullmatch(given) else self._ids.new("req_")
         request[REQUEST_ID] = request_id
-        # The task is the connection's: the next request on it overwrites this, and nothing else is ever bound there.
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        # The task is the connection's: what the request before this one bound, such as its session, must not be in this one's lines.
+        unbind()
+        bind(request_id=request_id)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             response: web.StreamResponse = web.Response(status=204)
         else:

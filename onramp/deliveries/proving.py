@@ -136,7 +136,7 @@ class Prover:
                             await seen.prove_claim(connection, session.id, outcome.transfer.block)
                         self._confirmed(session, now)
                 case Mismatch(detail):
-                    log.critical("delivery.mismatch", session=session.id, tx=session.tx_hash, detail=detail)
+                    log.critical("delivery.mismatch", session=session.id, tx_hash=session.tx_hash, detail=detail)
                     self._metrics.outcomes.labels("mismatch").inc()
                     await service.move(
                         connection,
@@ -162,13 +162,13 @@ class Prover:
         """The transaction moved nothing: the delivery waits for another."""
         if await service.move(connection, session, "awaiting", now, **_UNCLAIMED):
             await seen.release(connection, session.id)
-            log.warning("delivery.released", session=session.id, tx=session.tx_hash)
+            log.warning("delivery.released", session=session.id, tx_hash=session.tx_hash)
 
     def _confirmed(self, session: Session, now: datetime) -> None:
         self._metrics.outcomes.labels("confirmed").inc()
         if session.paid_at is not None:
             self._metrics.seconds.observe((now - session.paid_at).total_seconds())
-        log.info("delivery.confirmed", session=session.id, tx=session.tx_hash)
+        log.info("delivery.confirmed", session=session.id, tx_hash=session.tx_hash)
 
 
 _UNCLAIMED: Final = dict.fromkeys(

@@ -33,6 +33,11 @@ class Applied:
     changed: bool
     lost: bool = False
     owes: bool = False
+    session: str = ""
+    status: str = ""
+    """The payment's, as it is now."""
+    payout: str | None = None
+    """What came to be owed by it."""
 
 
 def not_owed(session: Session, fact: StripeSession, rules: SessionRules, deployment: Deployment) -> str | None:
@@ -79,10 +84,10 @@ async def apply(
     values: dict[str, Any] = {}
     match outcome:
         case machine.Same():
-            return Applied(changed=False)
+            return Applied(changed=False, session=session.id)
         case machine.Refused(reason):
             if session.attention == reason:
-                return Applied(changed=False)
+                return Applied(changed=False, session=session.id)
             log.error("session.fact_refused", session=session.id, reason=reason)
             values["attention"] = reason
         case machine.Moved(status):
@@ -93,12 +98,12 @@ async def apply(
                     values |= await _looked_for(connection, session, values.pop("expected_units"), now)
     if not await service.change(connection, session, now=now, **values):
         return Applied(changed=False, lost=True)
-    owes = values.get("expected_units") is not None and session.mode == "payout"
+    owes, payout = values.get("expected_units") is not None and session.mode == "payout", None
     if owes:
         if rules.hot_wallet is None or session.stripe_session_id is None:
             message = "payout mode without a hot wallet"
             raise RuntimeError(message)
-        await payouts.owe(
+        payout = await payouts.owe(
             connection,
             session_id=session.id,
             stripe_session_id=session.stripe_session_id,
@@ -110,10 +115,8 @@ async def apply(
             ids=ids,
             usdc=delivered_units(fact),
         )
-    log.info(
-        "session.payment", session=session.id, status=values.get("payment_status", session.payment_status), owes=owes
-    )
-    return Applied(changed=True, owes=owes)
+    status = values.get("payment_status", session.payment_status)
+    return Applied(changed=True, owes=owes, session=session.id, status=status, payout=payout)
 
 
 async def _may_be_paid(connection: AsyncConnection, session: Session, rules: SessionRules) -> bool:

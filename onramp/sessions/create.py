@@ -16,7 +16,7 @@ from kit.database import Database
 from kit.group import GroupCommit
 from kit.ids import Ids
 from kit.keyring import KeyRing
-from kit.logs import get_logger
+from kit.logs import bind, get_logger
 from kit.money import format_units
 from kit.problems import Problem
 from kit.rows import update_unchanged_alone
@@ -64,11 +64,19 @@ class Creator:
     async def create(self, order: Order) -> tuple[Session, port.StripeSession]:
         """The session and Stripe's own, for its creator's eyes. Raises Problem; the same key may always be tried again."""
         session = await self._intents.of(order)
+        # Bound for the rest of the request, whose id stands beside it: the line of whatever goes wrong from here on names the session.
+        bind(session=session.id)
         if session.refusal_code is not None:
+            log.info("session.asked_again", refused=session.refusal_code)
             raise refusal(session.refusal_code, session.refusal_detail)
         if session.stripe_session_id is not None:
+            log.info("session.asked_again", stripe_session=session.stripe_session_id)
             return session, await self.stripe.get_session(session.stripe_session_id)
-        return await self.finish(session, email=order.email)
+        try:
+            return await self.finish(session, email=order.email)
+        except Problem as problem:
+            log.info("session.not_created", code=problem.code)
+            raise
 
     async def finish(self, session: Session, *, email: str | None) -> tuple[Session, port.StripeSession]:
         """Ask Stripe for the session of this intent and store the outcome; the caller holds the intent's lease."""
@@ -95,7 +103,7 @@ class Creator:
         """Compare the echo with the question, then store; a difference hands out nothing."""
         differences = echo_differences(command, fact)
         if differences:
-            log.critical("session.echo_mismatch", session=session.id, differences=differences)
+            log.critical("session.echo_mismatch", session=session.id, stripe_session=fact.id, differences=differences)
             await self._store(
                 session,
                 stripe_session_id=fact.id,
@@ -117,7 +125,9 @@ class Creator:
             updated_at=now,
             tries=0,
         )
-        if await self._made.submit(made):
+        is_made = await self._made.submit(made)
+        log.info("session.created", session=session.id, stripe_session=fact.id)
+        if is_made:
             return made, fact
         # Another knew of it first: an event that overtook our own answer.
         return await self._stored(session), fact

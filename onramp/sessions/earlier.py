@@ -9,7 +9,7 @@ from chain.errors import ChainError
 from kit.clock import Clock
 from kit.database import Database
 from kit.ids import Ids
-from kit.logs import get_logger
+from kit.logs import bound, get_logger
 from onramp.sessions import searches, service
 from onramp.sessions.model import Session
 from onramp.sessions.rules import SessionRules
@@ -64,10 +64,11 @@ class EarlierPayments:
             due = await searches.claim_due(connection, self._owner, self._clock.now(), BATCH)
         changed = False
         for search in due:
-            try:
-                changed |= await self._decide(search)
-            except _Lost:
-                log.info("session.search_lost", session=search.session_id)
+            with bound(session=search.session_id):
+                try:
+                    changed |= await self._decide(search)
+                except _Lost:
+                    log.info("session.search_lost")
         return changed
 
     async def _decide(self, search: Search) -> bool:
@@ -122,7 +123,9 @@ class EarlierPayments:
         except _NonceTaken:
             text = OTHERWISE.format(wallet=payment.wallet, tx_hash=payment.tx_hash)
             return await self._later(session, search, "unpaid", text)
-        log.warning("session.paid_by_earlier_wallet", session=session.id, wallet=payment.wallet, tx=payment.tx_hash)
+        log.warning(
+            "session.paid_by_earlier_wallet", session=session.id, wallet=payment.wallet, tx_hash=payment.tx_hash
+        )
         return True
 
     async def _owe(self, session: Session, search: Search, wallet: str) -> bool:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from kit.clock import Clock
 from kit.columns import db_now
 from kit.database import Database
-from kit.logs import get_logger
+from kit.logs import bound, get_logger
 from kit.problems import Problem
 from kit.store import claim
 from kit.worker import WorkerMetrics
@@ -94,11 +94,12 @@ class ReconcileWorker:
                 connection, sessions, owner="create", seconds=30, limit=10, due=due, order_by=sessions.c.asked_at
             )
         for row in rows:
-            try:
-                await self._creator.finish_broken_off(from_row(row))
-                log.info("reconcile.create_finished", session=row.id)
-            except Problem as error:
-                log.warning("reconcile.create_not_finished", session=row.id, code=error.code)
+            with bound(session=row.id):
+                try:
+                    await self._creator.finish_broken_off(from_row(row))
+                    log.info("reconcile.create_finished")
+                except Problem as error:
+                    log.warning("reconcile.create_not_finished", code=error.code)
 
     async def _walk(self) -> None:
         now = self._clock.now()
@@ -144,11 +145,12 @@ class ReconcileWorker:
                 await service.touch_asked(connection, [session.id], self._clock.now())
             if session.stripe_session_id is None:
                 continue
-            try:
-                applied = await self._refresher.refresh(session.stripe_session_id)
-            except StripeNotFound:
-                log.error("reconcile.session_unknown_at_stripe", session=session.id)
-                continue
+            with bound(session=session.id):
+                try:
+                    applied = await self._refresher.refresh(session.stripe_session_id)
+                except StripeNotFound:
+                    log.error("reconcile.session_unknown_at_stripe", stripe_session=session.stripe_session_id)
+                    continue
             if applied is not None and applied.changed:
                 self._paid()
             await self._clock.sleep(ASK_PACE)
@@ -159,5 +161,7 @@ class ReconcileWorker:
         now = self._clock.now()
         async with self._database.write() as connection:
             for session in await service.lapsed(connection, now, 100):
-                if isinstance(machine.expire(session.payment_status), machine.Moved):
-                    await service.change(connection, session, now=now, payment_status="expired", payment_updated_at=now)
+                if isinstance(machine.expire(session.payment_status), machine.Moved) and await service.change(
+                    connection, session, now=now, payment_status="expired", payment_updated_at=now
+                ):
+                    log.info("session.expired", session=session.id, stripe_session=session.stripe_session_id)

@@ -59,6 +59,15 @@ class Refresher:
                 self.ignored.note(fact, found)
                 return None
             if not applied.lost:
+                if applied.changed:
+                    owed = {} if applied.payout is None else {"payout": applied.payout}
+                    log.info(
+                        "session.payment",
+                        session=applied.session,
+                        stripe_session=fact.id,
+                        status=applied.status,
+                        **owed,
+                    )
                 return applied
         message = "a session changed under every try to apply Stripe's word; it will be asked again"
         raise RuntimeError(message)
@@ -78,7 +87,7 @@ class Refresher:
         values = rebuilt(fact, sale, self.rules, deployment, now)
         if isinstance(values, Ignored):
             return values
-        log.warning("session.rebuilt", session=session_id, hot_wallet=sale.hot_wallet)
+        log.warning("session.rebuilt", session=session_id, stripe_session=fact.id, hot_wallet=sale.hot_wallet)
         await service.put(connection, values)
         if sale.hot_wallet is not None and sale.hot_wallet != self.rules.hot_wallet:
             # Named beside our own deployment id, it is a wallet that this deployment paid from, also where the backup does not know of it.
@@ -102,6 +111,7 @@ class Refresher:
             payment_status="initialized",
             payment_updated_at=now,
         )
+        log.info("session.tied", session=known.id, stripe_session=fact.id)
         return await service.get(connection, known.id) or Ignored.CONTRADICTED
 
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from kit.http import sse
 from kit.http.accept import preferred
 from kit.http.routes import LIMITER, Route, body_of, reply, reply_json
+from kit.logs import bind
 from kit.problems import Problem, not_found
 from onramp.services import SERVICES
 from onramp.sessions import paper, receipts, shapes
@@ -21,6 +22,7 @@ async def _session(request: web.Request) -> Session:
     session = await request.app[SERVICES].reads.get(session_id) if len(session_id) <= 40 else None
     if session is None:
         raise not_found("session")
+    bind(session=session.id)
     return session
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.auth import Principal, principal_of
 from kit.http.routes import Route, body_of, reply
+from kit.logs import bind, get_logger
 from kit.problems import Problem
 from onramp.services import SERVICES, Services
 from onramp.treasury_api import order_shapes, shapes
@@ -18,6 +19,7 @@ from treasury.pause import service as pause
 from treasury.payouts import deciding
 from treasury.payouts.table import Payout
 
+log = get_logger(__name__)
 Verb = Callable[[AsyncConnection, Services, Principal, str], Awaitable[Payout]]
 
 
@@ -36,11 +38,20 @@ async def _order(request: web.Request, action: str, verb: Verb) -> web.StreamRes
 
     async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[shapes.PayoutAnswer, list[Told]]:
         before = await deciding.require(conn, payout_id)
+        bind(session=before.session_id)
         after = await verb(conn, services, who, payout_id)
         answer = shapes.payout(after, await history.of(conn, payout_id))
         return answer, [Told(payout_id, _facts(before), _facts(after))]
 
-    return reply(await carry_out(request, f"payout_{action}", payout_id, work))
+    answer = await carry_out(request, f"payout_{action}", payout_id, work)
+    log.info(
+        f"payout.{action}",
+        operation=payout_id,
+        key=principal_of(request).id,
+        status=answer.status,
+        reason=answer.reason,
+    )
+    return reply(answer)
 
 
 async def approve(request: web.Request) -> web.StreamResponse:

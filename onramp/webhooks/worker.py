@@ -7,10 +7,11 @@ from typing import Final
 
 from kit.backoff import backoff
 from kit.clock import Clock
-from kit.database import Database
-from kit.logs import get_logger
+from kit.database import DATABASE_ERRORS, Database
+from kit.logs import bound, get_logger
 from kit.problems import Problem
 from kit.worker import WorkerMetrics
+from onramp.sessions import service as sessions_service
 from onramp.sessions.refresh import Refresher
 from onramp.stripe.errors import StripeNotFound
 from onramp.webhooks import service
@@ -67,24 +68,43 @@ class InboxWorker:
         return True
 
     async def _handle(self, stripe_id: str, events: list[Claimed]) -> None:
+        # Each session has a task of its own here, so the lines of what follows from its events carry them.
+        with bound(stripe_session=stripe_id, events=[event.id for event in events]):
+            await self._apply(stripe_id, events)
+
+    async def _apply(self, stripe_id: str, events: list[Claimed]) -> None:
         try:
             applied = await self._refresher.refresh(stripe_id)
         except StripeNotFound:
-            await self._finish(events, "ignored", "Stripe knows no such session")
+            await self._ignore(stripe_id, events, "Stripe knows no such session")
             return
         except Problem as error:
-            await self._postpone(events, error.code)
+            await self._postpone(stripe_id, events, error.code)
             return
         except Exception as error:
-            log.exception("inbox.failed", stripe_session=stripe_id)
-            await self._postpone(events, type(error).__name__)
+            log.exception("inbox.failed", session=await self._session_of(stripe_id))
+            await self._postpone(stripe_id, events, type(error).__name__)
             return
         if applied is None:
-            await self._finish(events, "ignored", "a session that is not ours")
+            await self._ignore(stripe_id, events, "a session that is not ours")
             return
         await self._finish(events, "handled", None)
         if applied.changed:
             self._paid()
+
+    async def _session_of(self, stripe_id: str) -> str | None:
+        """Ours, for a line of the log; None where there is none, or the database does not say."""
+        try:
+            async with self._database.read() as connection:
+                session = await sessions_service.by_stripe_id(connection, stripe_id)
+        except DATABASE_ERRORS:
+            return None
+        return None if session is None else session.id
+
+    async def _ignore(self, stripe_id: str, events: list[Claimed], reason: str) -> None:
+        await self._finish(events, "ignored", reason)
+        if (session := await self._session_of(stripe_id)) is not None:
+            log.warning("inbox.ignored", session=session, reason=reason)
 
     async def _finish(self, events: list[Claimed], state: str, reason: str | None) -> None:
         now = self._clock.now()
@@ -93,7 +113,8 @@ class InboxWorker:
         for event in events:
             self._metrics.age.observe(max(0.0, (now - event.received_at).total_seconds()))
 
-    async def _postpone(self, events: list[Claimed], reason: str) -> None:
+    async def _postpone(self, stripe_id: str, events: list[Claimed], reason: str) -> None:
+        log.info("inbox.postponed", session=await self._session_of(stripe_id), reason=reason)
         async with self._database.write() as connection:
             for event in events:
                 await service.postpone(connection, event, self._owner, backoff(event.tries + 1, cap=600), reason[:200])

@@ -80,13 +80,18 @@ class Adoption:
                 await self._explain_one(tx)
         async with self._desk.database.read() as conn:
             rows = await foreign.open_rows(conn, *self._desk.key)
+            named = {row.id: await operations.by_reference(conn, row.reference) for row in rows if row.reference}
         if missing:
             span = f"{missing[0]}-{missing[-1]}"
             self._desk.alarms.ring("unknown_nonces", self._desk.config.wallet, nonces=span)
         else:
             self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
         for row in rows:
-            self._desk.alarms.ring("foreign_transaction", row.id, nonce=row.nonce, tx_hash=row.tx_hash, note=row.note)
+            operation = named.get(row.id)
+            ids = {} if operation is None else operations.ids_of(operation)
+            self._desk.alarms.ring(
+                "foreign_transaction", row.id, **ids, nonce=row.nonce, tx_hash=row.tx_hash, note=row.note
+            )
         if missing:
             return Explained.NO
         return Explained.NONCES if rows else Explained.ALL
@@ -250,7 +255,7 @@ class Adoption:
         note = "found on chain by its reference"
         values: dict[str, Any] = {"transaction_id": row_id, "tx_hash": tx.hash, "reason": None, **taken}
         await operations.move(conn, operation.id, OperationFact.ADOPTED, now=now, note=note, **values)
-        log.warning("treasury.adopted", operation=operation.id, tx_hash=tx.hash, nonce=tx.nonce)
+        log.warning("treasury.adopted", **operations.ids_of(operation), tx_hash=tx.hash, nonce=tx.nonce)
         return True
 
     async def _displace(self, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
@@ -263,4 +268,10 @@ class Adoption:
         await transactions.move(conn, holder.id, Fact.DISPLACED, now=now, note=note, nonce=None)
         values = {"reason": Reason.DISPLACED}
         await operations.move(conn, holder.operation_id, OperationFact.REVERTED, now=now, note=note, **values)
-        desk.alarms.ring(f"{kind_of(holder.operation_id)}_displaced", holder.operation_id, nonce=nonce, tx_hash=by_hash)
+        desk.alarms.ring(
+            f"{kind_of(holder.operation_id)}_displaced",
+            holder.operation_id,
+            **operations.ids_of(holder),
+            nonce=nonce,
+            tx_hash=by_hash,
+        )

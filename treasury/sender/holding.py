@@ -32,14 +32,16 @@ async def hold(desk: Desk, operation: Operation, reason: str, note: str, *, alar
     One that a person decided about in this moment keeps that decision.
     """
     if alarm:
-        desk.alarms.ring(f"{kind_of(operation.id)}_{reason}", operation.id, note=note)
+        desk.alarms.ring(f"{kind_of(operation.id)}_{reason}", operation.id, **operations.ids_of(operation), note=note)
     if operation.status is Status.HELD and operation.reason == reason:
         return
     try:
         async with desk.leader.write() as conn:
             await operations.move(conn, operation.id, Fact.HELD, now=desk.clock.now(), note=note, reason=reason)
     except MoveRefused as refused:
-        log.warning("treasury.not_held", operation=operation.id, reason=reason, detail=str(refused))
+        log.warning("treasury.not_held", **operations.ids_of(operation), reason=reason, detail=str(refused))
+        return
+    log.info("treasury.held", **operations.ids_of(operation), reason=reason)
 
 
 async def queue_again(desk: Desk, payout: Payout, note: str) -> None:
@@ -48,9 +50,10 @@ async def queue_again(desk: Desk, payout: Payout, note: str) -> None:
         async with desk.leader.write() as conn:
             await payouts.move(conn, payout.id, Fact.TAKEN, now=desk.clock.now(), note=note, reason=None)
     except MoveRefused as refused:
-        log.warning("treasury.not_released", payout=payout.id, detail=str(refused))
+        log.warning("treasury.not_released", **operations.ids_of(payout), detail=str(refused))
         return
     desk.alarms.clear(f"payout_{payout.reason}", payout.id)
+    log.info("treasury.queued_again", **operations.ids_of(payout), was=payout.reason)
 
 
 async def stop_payouts(desk: Desk, reason: Reason, note: str) -> None:
@@ -76,4 +79,11 @@ async def _move_all(desk: Desk, waiting: Sequence[Payout], fact: Fact, reason: R
             await operations.move_all(conn, changes, fact, now=desk.clock.now())
     except MoveRefused as refused:
         # A person decided about one of them in this moment; the next cycle reads them again.
-        log.warning("treasury.not_moved", fact=fact, detail=str(refused))
+        named = next((operations.ids_of(one) for one in waiting if one.id in str(refused)), {})
+        log.warning("treasury.not_moved", **named, fact=fact, detail=str(refused))
+        return
+    for payout in waiting:
+        if reason is None:
+            log.info("treasury.queued_again", **operations.ids_of(payout), was=payout.reason)
+        else:
+            log.info("treasury.held", **operations.ids_of(payout), reason=reason)

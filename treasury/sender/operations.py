@@ -19,6 +19,7 @@ from treasury.sweeps import service as sweeps
 from treasury.sweeps.machine import MOVES as SWEEP_MOVES
 from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
+from treasury.transactions.table import Transaction
 
 Operation = Payout | Sweep
 NO_OPERATION = "nop_"
@@ -33,6 +34,18 @@ _REASON = {
 def kind_of(operation_id: str) -> str:
     """`payout`, `sweep`, or `nothing` for a transaction that only spends a nonce."""
     return {"pay_": "payout", "swp_": "sweep"}.get(operation_id[:4], "nothing")
+
+
+def ids_of(subject: Transaction | Operation) -> dict[str, str]:
+    """What a line of the log about a transaction, payout or sweep names: `session` where it is a purchase's, `operation`, `transaction`.
+
+    One step of the sender treats many purchases, so these are given to each line and never bound to the task.
+    """
+    session = None if isinstance(subject, Sweep) else subject.session_id
+    ids = {} if session is None else {"session": session}
+    if isinstance(subject, Transaction):
+        return {**ids, "operation": subject.operation_id, "transaction": subject.id}
+    return {**ids, "operation": subject.id}
 
 
 def _room(operation_id: str) -> tuple[sa.Table, Moves] | None:

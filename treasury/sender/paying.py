@@ -108,7 +108,8 @@ class Paying:
         unscreened = await desk.rules.unscreened(asked)
         unknown = [payout for payout in asked if payout.id in unscreened]
         if unknown:
-            log.warning("treasury.screening_unavailable", payouts=[payout.id for payout in unknown])
+            for payout in unknown:
+                log.warning("treasury.screening_unavailable", **operations.ids_of(payout))
             self._passing.add(unknown, Reason.SCREENING)
             asked = [payout for payout in asked if payout.id not in unscreened]
         if not asked:
@@ -219,6 +220,6 @@ class Paying:
                 now = desk.clock.now()
                 await payouts.move(conn, payout.id, Fact.ASKED, now=now, note=rule, reason=Reason.AWAITING_APPROVAL)
         except MoveRefused as refused:
-            log.warning("treasury.not_asked", payout=payout.id, detail=str(refused))
+            log.warning("treasury.not_asked", **operations.ids_of(payout), detail=str(refused))
             return
-        desk.alarms.ring("payout_awaiting_approval", payout.id, rule=rule)
+        desk.alarms.ring("payout_awaiting_approval", payout.id, **operations.ids_of(payout), rule=rule)

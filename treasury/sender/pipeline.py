@@ -16,7 +16,7 @@ from treasury.moving import Change
 from treasury.payouts.machine import Fact
 from treasury.sender import operations
 from treasury.sender.adoption import next_nonce
-from treasury.sender.desk import Desk
+from treasury.sender.desk import Desk, log
 from treasury.sender.holding import Ready
 from treasury.sender.intents import movement
 from treasury.sender.signing import Signing
@@ -59,8 +59,10 @@ class Pipeline:
             desk.checkpoint("signed")
             signed.append((one, answer))
         stored = await self._store(signed) if signed else []
-        for _ in stored:
+        for transaction in stored:
             desk.checkpoint("stored")
+            tx_hash = transaction.attempts[-1].hash
+            log.info("treasury.signed", **operations.ids_of(transaction), nonce=transaction.nonce, tx_hash=tx_hash)
         return stored
 
     async def _take(self, ready: Sequence[Ready], nonce: int) -> list[Taken]:

@@ -17,6 +17,7 @@ from treasury.payouts import service as payouts
 from treasury.payouts.machine import Reason
 from treasury.payouts.table import Payout
 from treasury.ports import NotOwed, Owed, ProofUnavailable, WalletView
+from treasury.sender import operations
 from treasury.sender.desk import Desk, log
 from treasury.sender.holding import hold, queue_again
 from treasury.transactions import queries
@@ -95,7 +96,7 @@ class Proving:
         found = Answers([], [])
         for payout, answer in zip(asked, answers, strict=True):
             if isinstance(answer, ProofUnavailable):
-                log.warning("treasury.proof_unavailable", payout=payout.id, reason=str(answer))
+                log.warning("treasury.proof_unavailable", **operations.ids_of(payout), reason=str(answer))
                 found.silent.append(payout)
             elif objection := _contradiction(payout, answer):
                 await hold(self._desk, payout, Reason.PAYMENT_MISMATCH, objection)
@@ -115,7 +116,7 @@ class Proving:
         except TimeoutError:
             return ProofUnavailable("no answer in time")
         except Exception as error:  # noqa: BLE001 - one payout must not stop the others, whatever is wrong with it
-            log.exception("treasury.proof_failed", payout=payout.id)
+            log.exception("treasury.proof_failed", **operations.ids_of(payout))
             return ProofUnavailable(type(error).__name__)
 
     async def look_aside(self, view: WalletView) -> None:

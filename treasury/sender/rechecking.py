@@ -54,7 +54,9 @@ class Rechecking:
                         moved |= await self._reorged(transaction, agreed)
                     except MoveRefused as refused:
                         # Its row is in a state that none of our steps gives it; the others go on.
-                        desk.alarms.ring("row_forged", transaction.id, detail=str(refused))
+                        desk.alarms.ring(
+                            "row_forged", transaction.id, **operations.ids_of(transaction), detail=str(refused)
+                        )
         return moved
 
     async def _reorged(self, transaction: Transaction, agreed: str) -> bool:
@@ -62,7 +64,9 @@ class Rechecking:
         note = f"block {transaction.block_number} is now {agreed}"
         where: dict[str, Any] = {"block_number": None, "block_hash": None, "stall": Reason.REORG}
         shown: dict[str, Any] = {"block_number": None, "reason": Reason.REORG}
-        desk.alarms.ring("reorg", transaction.id, was=transaction.block_hash, now=agreed)
+        desk.alarms.ring(
+            "reorg", transaction.id, **operations.ids_of(transaction), was=transaction.block_hash, now=agreed
+        )
         async with desk.leader.write() as conn:
             fact = OperationFact.REORGED
             if transaction.status is Status.REVERTED:

@@ -77,7 +77,8 @@ class Replacement:
             async with desk.leader.write() as conn:
                 await transactions.set_stall(conn, [transaction.id], Reason.FEE_CEILING)
                 await operations.set_reason(conn, [transaction.operation_id], Reason.FEE_CEILING)
-            desk.alarms.ring("fee_ceiling", transaction.id, asked=offer.max_fee, ceiling=ceiling)
+            ids = operations.ids_of(transaction)
+            desk.alarms.ring("fee_ceiling", transaction.id, **ids, asked=offer.max_fee, ceiling=ceiling)
             return False
         return await self._sign(transaction, transaction.nonce, offer)
 
@@ -110,7 +111,7 @@ class Replacement:
             operation = await operations.get(conn, transaction.operation_id)
         if operation is not None and not _said_before(desk, transaction, operation, nonce):
             # A row is no authority to pay: Stripe, or the approval, was asked for what the first bytes say.
-            desk.alarms.ring("row_forged", transaction.id, operation=operation.id)
+            desk.alarms.ring("row_forged", transaction.id, **operations.ids_of(transaction))
             return False
         intent = again(desk.config, transaction, operation, nonce, fees)
         signed = await self._signing.sign(intent)
@@ -124,7 +125,8 @@ class Replacement:
                 conn, transaction.id, signed, intent=intent, now=desk.clock.now(), ids=desk.ids
             )
         self._since.pop(transaction.id, None)
-        log.warning("treasury.fee_raised", transaction=transaction.id, max_fee=fees.max_fee, tx_hash=signed.hash)
+        ids = operations.ids_of(transaction)
+        log.warning("treasury.fee_raised", **ids, max_fee=fees.max_fee, tx_hash=signed.hash)
         return True
 
 

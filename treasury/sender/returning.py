@@ -52,7 +52,7 @@ class Returning:
                     moved |= await self._spend(transaction, transaction.nonce)
             except MoveRefused as refused:
                 # Its row is in a state that none of our steps gives it; the others go on.
-                desk.alarms.ring("row_forged", transaction.id, detail=str(refused))
+                desk.alarms.ring("row_forged", transaction.id, **operations.ids_of(transaction), detail=str(refused))
         return moved
 
     async def _free(self, transaction: Transaction) -> None:
@@ -62,6 +62,7 @@ class Returning:
             await transactions.give_back(conn, transaction, now=now)
             note = f"nonce {transaction.nonce} given back"
             await self._queue_again(conn, transaction, note)
+        log.warning("treasury.nonce_given_back", **operations.ids_of(transaction), nonce=transaction.nonce)
 
     async def _queue_again(self, conn: AsyncConnection, transaction: Transaction, note: str) -> None:
         now = self._desk.clock.now()
@@ -70,7 +71,7 @@ class Returning:
     async def _spend(self, transaction: Transaction, nonce: int) -> bool:
         """Sign a transfer of nothing for the nonce; the operation that had it queues for another."""
         desk = self._desk
-        desk.alarms.ring("nonce_stranded", transaction.id, nonce=nonce)
+        desk.alarms.ring("nonce_stranded", transaction.id, **operations.ids_of(transaction), nonce=nonce)
         fees = await desk.chain.fees()
         async with desk.database.read() as conn:
             if not await desk.gate.payouts_allowed(conn) and not await desk.gate.sweeps_allowed(conn):
@@ -93,5 +94,6 @@ class Returning:
             now = desk.clock.now()
             await transactions.add_attempt(conn, transaction.id, signed, intent=intent, now=now, ids=desk.ids)
             await transactions.move(conn, transaction.id, TransactionFact.STORED, now=now, note=signed.hash)
-        log.warning("treasury.nonce_spent", transaction=transaction.id, nonce=nonce, tx_hash=signed.hash)
+        ids = operations.ids_of(transaction)
+        log.warning("treasury.nonce_spent", **ids, nonce=nonce, tx_hash=signed.hash)
         return True

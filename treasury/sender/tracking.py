@@ -73,7 +73,7 @@ class Tracking:
                     stalls.setdefault(reason, []).append(transaction)
             elif isinstance(verdict, Mismatch):
                 stalls.setdefault(Reason.MISMATCH, []).append(transaction)
-                self._desk.alarms.ring("transfer_mismatch", transaction.id, tx_hash=attempt.hash, detail=verdict.detail)
+                self._ring("transfer_mismatch", transaction, tx_hash=attempt.hash, detail=verdict.detail)
             elif isinstance(verdict, Reverted):
                 moved |= await self._reverted(transaction, attempt, verdict)
             elif isinstance(verdict, Proven):
@@ -88,6 +88,9 @@ class Tracking:
             moved |= await self._unmined(transaction, view)
         self._known = {one.id: self._of(one) for one in waiting}
         return moved
+
+    def _ring(self, kind: str, transaction: Transaction, **facts: object) -> None:
+        self._desk.alarms.ring(kind, transaction.id, **operations.ids_of(transaction), **facts)
 
     def _of(self, transaction: Transaction) -> _Known:
         return self._known.setdefault(transaction.id, _Known())
@@ -151,7 +154,7 @@ class Tracking:
                 await self._adoption.explain_taken(transaction.nonce, view)
                 known.searches += 1
                 if known.searches >= self._desk.config.scans_before_unseen:
-                    self._desk.alarms.ring("nonce_taken", transaction.id, nonce=transaction.nonce)
+                    self._ring("nonce_taken", transaction, nonce=transaction.nonce)
         return False
 
     async def rebroadcast(self, signed: Sequence[Transaction]) -> None:
@@ -186,7 +189,10 @@ class Tracking:
         await self._sent([attempt.id for _, attempt, _ in due], list(reached.values()))
         for (transaction, _, _), report in zip(due, reports, strict=True):
             if not report.reached:
-                log.warning("treasury.broadcast_unreached", transaction=transaction.id, refusals=list(report.refusals))
+                refusals = list(report.refusals)
+                log.warning("treasury.broadcast_unreached", **operations.ids_of(transaction), refusals=refusals)
+        for transaction, tx_hash in reached.values():
+            log.info("treasury.broadcast", **operations.ids_of(transaction), tx_hash=tx_hash)
 
     async def _sent(self, attempts: Sequence[str], reached: Sequence[tuple[Transaction, str]]) -> None:
         """Count these broadcasts, and write down what nodes took, all together; where one row refuses, each by itself."""
@@ -209,7 +215,7 @@ class Tracking:
 
     def _row_refuses(self, transaction: Transaction, refused: MoveRefused) -> None:
         """Leave one whose row is in a state that none of our steps gives it to people: the others go on."""
-        self._desk.alarms.ring("row_forged", transaction.id, operation=transaction.operation_id, detail=str(refused))
+        self._ring("row_forged", transaction, detail=str(refused))
 
     async def _wait(self, stalled: Sequence[Transaction], reason: Reason | None) -> None:
         news = [transaction for transaction in stalled if transaction.stall != reason]
@@ -236,7 +242,7 @@ class Tracking:
         for transaction, attempt, proven in found:
             block = proven.transfer.block
             if transaction.block_hash not in {None, block.hash}:
-                desk.alarms.ring("block_changed", transaction.id, was=transaction.block_hash, now=block.hash)
+                self._ring("block_changed", transaction, was=transaction.block_hash, now=block.hash)
             note = f"block {block.number}, agreed by {', '.join(proven.agreed_by)}"
             where = {"block_number": block.number, "block_hash": block.hash, "stall": None}
             seen.append(Change(transaction.id, note, where, transaction.status))
@@ -256,7 +262,7 @@ class Tracking:
         for transaction, attempt, proven in found:
             desk.checkpoint("final")
             number = proven.transfer.block.number
-            log.info("treasury.final", operation=transaction.operation_id, tx_hash=attempt.hash, block=number)
+            log.info("treasury.final", **operations.ids_of(transaction), tx_hash=attempt.hash, block=number)
             self._count_gas(proven.cost)
 
     async def _reverted(self, transaction: Transaction, attempt: Attempt, reverted: Reverted) -> bool:
@@ -277,7 +283,10 @@ class Tracking:
             self._row_refuses(transaction, refused)
             return False
         desk.alarms.ring(
-            f"{kind_of(transaction.operation_id)}_reverted", transaction.operation_id, tx_hash=attempt.hash
+            f"{kind_of(transaction.operation_id)}_reverted",
+            transaction.operation_id,
+            **operations.ids_of(transaction),
+            tx_hash=attempt.hash,
         )
         self._count_gas(reverted.cost)
         return True

@@ -8,13 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import among
 from treasury.payouts.machine import Reason
+from treasury.payouts.table import payouts
 from treasury.status import IN_FLIGHT, Status
 from treasury.transactions.table import Attempt, Transaction, attempts, to_attempt, to_transaction, transactions
 
 # Written once: the sender asks in each cycle, and building the text cost more than its run.
 _HERE = sa.and_(transactions.c.chain_id == sa.bindparam("chain_id"), transactions.c.wallet == sa.bindparam("wallet"))
 HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
-_MINE = sa.select(transactions).where(_HERE).order_by(transactions.c.nonce)
+_SESSION = sa.select(payouts.c.session_id).where(payouts.c.id == transactions.c.operation_id).scalar_subquery()
+# With the purchase that each pays, as every line of the log about one names it.
+_ALL = sa.select(transactions, _SESSION.label("session_id"))
+_MINE = _ALL.where(_HERE).order_by(transactions.c.nonce)
 _IN_STATUS = _MINE.where(among(transactions.c.status, "statuses"))
 _UNCOUNTED = transactions.c.nonce >= sa.bindparam("count", type_=sa.BigInteger())
 _DECIDED = transactions.c.status.in_([Status.FINAL, Status.REVERTED])
@@ -49,8 +53,8 @@ _ANY_IN_FLIGHT = (
     )
     .limit(1)
 )
-_BY_ID = sa.select(transactions).where(among(transactions.c.id, "ids"))
-_OF_OPERATIONS = sa.select(transactions).where(among(transactions.c.operation_id, "operations"))
+_BY_ID = _ALL.where(among(transactions.c.id, "ids"))
+_OF_OPERATIONS = _ALL.where(among(transactions.c.operation_id, "operations"))
 _CARRIED = sa.select(transactions.c.reference).where(
     among(transactions.c.reference, "references"),
     transactions.c.status.not_in([Status.CANCELLED, Status.REVERTED]),
@@ -145,7 +149,7 @@ async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
 
 
 async def _select(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> list[Transaction]:
-    query = sa.select(transactions).where(condition).order_by(transactions.c.nonce)
+    query = _ALL.where(condition).order_by(transactions.c.nonce)
     return await _with_attempts(conn, (await conn.execute(query)).fetchall())
 
 

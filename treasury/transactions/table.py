@@ -90,6 +90,8 @@ class Transaction:
     block_hash: str | None
     created_at: datetime
     updated_at: datetime
+    session_id: str | None = None
+    """Of the purchase that it pays; None for a sweep, and for one that moves nothing."""
     attempts: tuple[Attempt, ...] = ()
 
 

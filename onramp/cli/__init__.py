@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from kit.plain import plain
 from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
+from onramp.cli.invitations import INVITATIONS
 from onramp.cli.keys import keys_app
 from onramp.cli.output import Refused
 from onramp.cli.privacy import privacy_app
@@ -55,6 +56,8 @@ app.command()(routes)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
 app.add_typer(chain_app, name="chain")
+for invitation_name, invitation_command in INVITATIONS.items():
+    keys_app.command(invitation_name)(invitation_command)
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 app.add_typer(privacy_app, name="privacy")

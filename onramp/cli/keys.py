@@ -15,7 +15,7 @@ from kit.auth import KeyRole
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit, Otp
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, require_page, say_more, settings
-from onramp.cli.remote import api_base, call
+from onramp.cli.remote import call
 
 keys_app = typer.Typer(
     help="API keys of operators, on this machine's database.\n\nExample: [bold]onramp keys list[/bold]",
@@ -29,7 +29,7 @@ Person = Annotated[
 ]
 
 
-def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
+def as_local_operator(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
     """Run a verb in one transaction as the machine's operator; a Problem is the command's refusal."""
     from kit.audit.service import MACHINE
     from kit.clock import SystemClock
@@ -49,10 +49,11 @@ def _ordered(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
 
 
 def _show(document: Any, *, as_json: bool) -> None:
-    _show_answer(document.model_dump(mode="json", by_alias=True), as_json=as_json)
+    show_key_response(document.model_dump(mode="json", by_alias=True), as_json=as_json)
 
 
-def _show_answer(shape: dict[str, Any], *, as_json: bool) -> None:
+def show_key_response(shape: dict[str, Any], *, as_json: bool) -> None:
+    """Print a key as the API answers it: its secret, where there is one, and what it may do from when on."""
     if as_json:
         print_json(shape)
         return
@@ -77,7 +78,7 @@ def _standing(item: dict[str, Any]) -> str:
     return "unconfirmed" if item["activeFrom"] > item["madeAt"] else "yes"
 
 
-def _asked(role: Role, name: str, person: str) -> Any:
+def parsed_request(role: Role, name: str, person: str) -> Any:
     """The options as the body of the HTTP route; wrong usage where that would be refused."""
     from pydantic import ValidationError
 
@@ -107,7 +108,7 @@ def create_key(
     from kit.ids import RandomIds
     from onramp.api_keys import service, shapes
 
-    asked = _asked(role, name, person)
+    asked = parsed_request(role, name, person)
     secret = service.new_secret()
 
     async def work(connection: Any, author: Any, ring: Any) -> Any:
@@ -122,7 +123,7 @@ def create_key(
             person=asked.person or asked.name,
         )
 
-    _show(shapes.with_secret(_ordered(work), secret), as_json=as_json)
+    _show(shapes.with_secret(as_local_operator(work), secret), as_json=as_json)
 
 
 @keys_app.command("list")
@@ -180,7 +181,7 @@ def rotate_key(
         overlap = timedelta(minutes=overlap_minutes)
         return await service.rotate(connection, author, key_id, secret=secret, ring=ring, overlap=overlap)
 
-    _show(shapes.with_secret(_ordered(work), secret), as_json=as_json)
+    _show(shapes.with_secret(as_local_operator(work), secret), as_json=as_json)
 
 
 @keys_app.command("revoke")
@@ -194,7 +195,7 @@ def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
     async def work(connection: Any, author: Any, _ring: Any) -> Any:
         return await service.revoke(connection, author, key_id)
 
-    _show(shapes.answer(_ordered(work)), as_json=as_json)
+    _show(shapes.answer(as_local_operator(work)), as_json=as_json)
 
 
 @keys_app.command("confirm")
@@ -208,7 +209,7 @@ def confirm_key(key_id: KeyId, otp: Otp = "", *, as_json: Json = False) -> None:
     """
     path = f"/api/v1/admin/keys/{quote(key_id, safe='')}/confirm"
     seen = call("GET", path)
-    _show_answer(call("POST", path, {"madeAt": seen["madeAt"]}, otp=otp), as_json=as_json)
+    show_key_response(call("POST", path, {"madeAt": seen["madeAt"]}, otp=otp), as_json=as_json)
 
 
 @keys_app.command("enrol")
@@ -226,80 +227,3 @@ def enrol_key(
         code = typer.prompt("Put it into an authenticator app, and type the code that it shows")
     call("POST", "/api/v1/keys/me/otp/confirm", {"code": code.strip()})
     typer.echo("Enrolled. From now on give a code with --otp, or in the header X-OTP; each works once.")
-
-
-@keys_app.command("invite")
-def invite_person(
-    role: Role,
-    name: Name,
-    person: Person = "",
-    valid_hours: Annotated[int, typer.Option(min=1, max=168, help="How long the link works.")] = 24,
-    *,
-    as_json: Json = False,
-) -> None:
-    """Make a link that yields a key once, so that its secret is seen by its receiver alone.
-
-    Example: [bold]onramp keys invite --role approver --name "Ada's laptop" --person ada[/bold]
-    """
-    from kit.clock import SystemClock
-    from kit.ids import RandomIds
-    from onramp.invitations import service, shapes
-
-    asked = _asked(role, name, person)
-    loaded, token = settings(), service.new_token()
-
-    async def work(connection: Any, author: Any, ring: Any) -> Any:
-        return await service.invite(
-            connection,
-            author,
-            invitation_id=RandomIds().new("inv_"),
-            token=token,
-            ring=ring,
-            role=asked.role,
-            name=asked.name,
-            person=asked.person or asked.name,
-            valid_for=timedelta(hours=valid_hours),
-        )
-
-    made = shapes.with_link(_ordered(work), SystemClock().now(), api_base(loaded), token)
-    if as_json:
-        print_json(made.model_dump(mode="json", by_alias=True))
-        return
-    typer.echo(f"link: {made.link}")
-    typer.echo(f"It works once, until {made.expires_at}. Send it where only {made.person} reads it.")
-
-
-@keys_app.command("withdraw")
-def withdraw_invitation(
-    invitation_id: Annotated[str, typer.Argument(metavar="ID", help="inv_..., as the audit trail names it.")],
-) -> None:
-    """Close an invitation that nobody took, such as one that a stolen admin key made.
-
-    Example: [bold]onramp keys withdraw inv_4k...[/bold]
-    """
-    from onramp.invitations import service
-
-    async def work(connection: Any, author: Any, _ring: Any) -> Any:
-        return await service.withdraw(connection, author, invitation_id)
-
-    item = _ordered(work)
-    if item.key_id is not None:
-        raise Refused(f"onramp: it was taken, and its key works: `onramp keys revoke {item.key_id}` ends that.")
-    typer.echo(f"{item.id} is closed: its link yields no key.")
-
-
-@keys_app.command("accept")
-def accept_invitation(
-    link: Annotated[str, typer.Argument(metavar="LINK", help="The link, or what stands in it behind #.")],
-    *,
-    as_json: Json = False,
-) -> None:
-    """Take the key of an invitation, once.
-
-    Example: [bold]onramp keys accept https://onramp.example/invitation#oin_...[/bold]
-    """
-    base, mark, token = link.rpartition("#")
-    where = base.removesuffix("/invitation") if mark else ""
-    _show_answer(
-        call("POST", "/api/v1/invitations/accept", {"token": token}, authorised=False, base=where), as_json=as_json
-    )

@@ -34,6 +34,7 @@ SQLITE_SECONDS: Final = 15.0
 """How long one call of SQLite may take: the wait for its lock, and a slow disk."""
 READ_ONLY: Final = "25006"
 """SQLSTATE of a write that a standby, or a server set to read only, refuses."""
+_DISK_FULL: Final = "53100"
 _KEEPALIVE: Final = (
     ("SO_KEEPALIVE", socket.SOL_SOCKET, 1),
     ("TCP_KEEPIDLE", socket.IPPROTO_TCP, 10),
@@ -59,6 +60,8 @@ class Connections:
         """Begin to watch."""
         self._engine = engine
         self._made_after = 0.0
+        self.refusing: str | None = None
+        """What a statement was last refused for that all writes may be refused for (read only, no space); None where writes are taken."""
         for name, listener in (
             ("handle_error", self._on_error),
             ("connect", self._on_connect),
@@ -76,6 +79,8 @@ class Connections:
 
         A lost connection is cut at once, and all that are as old are renewed. `info` is the pool's, of this connection.
         """
+        if (refusal := _refusal(error)) is not None:
+            self.refusing = refusal
         silent = isinstance(error, TimeoutError)
         if not silent and not _is_unusable(error, driver):
             return None
@@ -120,6 +125,15 @@ class Connections:
         # An orderly end waits for an answer, two seconds for each connection that gives none.
         if self._is_old(record.record_info):
             _cut(connection.driver_connection)
+
+
+def _refusal(error: BaseException) -> str | None:
+    state = str(getattr(error, "sqlstate", None) or "")
+    if state == READ_ONLY or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+        return "read only"
+    if state == _DISK_FULL or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+        return "no space left"
+    return None
 
 
 def _is_unusable(error: BaseException, driver: Any) -> bool:

@@ -5,33 +5,26 @@ transaction that reads first and writes later fails at once when another wrote i
 transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.html).
 """
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Literal, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
-from kit.connections import (
-    COMMAND_SECONDS,
-    CONNECT_SECONDS,
-    POOL_SECONDS,
-    SQLITE_BUSY_MS,
-    Connections,
-    LimitedPostgres,
-    LimitedSqlite,
-    open_pooled_postgres,
-    open_postgres,
-    open_sqlite,
-)
+from kit.connections import COMMAND_SECONDS, Connections, LimitedPostgres, LimitedSqlite
 from kit.database_url import Target, parse_url
+from kit.engines import SQLITE_POOL_SIZE, is_in_memory, postgres_engine, sqlite_engine
+from kit.logs import get_logger
 
+log = get_logger(__name__)
 T = TypeVar("T")
 metadata = sa.MetaData(
     naming_convention={
@@ -55,8 +48,9 @@ _SQLITE_AWAY: Final = frozenset({5, 6, 8, 10, 13, 14})
 POOL_SIZE = 10
 """Connections that are kept open to Postgres, and as many more while all of them are in use."""
 
-SQLITE_POOL_SIZE = 4
-"""Several SQLite writers only queue on one lock; few connections are faster than many (measured: pool 1 beats 5 for writes)."""
+REPLICA_SECONDS: Final = 2.0
+"""How long the replica is waited for before the primary is read in its place."""
+REPLICA_REST_SECONDS: Final = 10.0
 
 
 def is_away(error: BaseException) -> bool:
@@ -99,6 +93,7 @@ class Database:
         self._replica_connections = None if replica is None else Connections(replica)
         self._make_single = single
         self._replica = replica
+        self._replica_rests_until = 0.0
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
         # The same pool under another name: set here once, the option costs nothing at each use.
         self._single = (
@@ -150,16 +145,52 @@ class Database:
 
         return await greenlet_spawn(lend)
 
+    @property
+    def refusing(self) -> str | None:
+        """Why the database refused a write lately (`read only`, `no space left`); None where none was refused since `takes_writes`."""
+        return self._connections.refusing
+
+    def takes_writes(self) -> None:
+        """Note that a write of some size was stored just now."""
+        self._connections.refusing = None
+
+    @property
+    def has_replica(self) -> bool:
+        """Whether a replica is configured."""
+        return self._replica is not None
+
     @asynccontextmanager
     async def read_replica(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that may lag: for lists and metrics only, never for what money or a worker decides on."""
-        if self._replica is None:
-            async with self.read() as connection:
-                yield connection
-            return
-        async with self._replica.connect() as connection:
+        """A connection that may lag: for lists only, never for alarms or for what money or a worker decides on.
+
+        The primary in its place where the replica does not answer, which is then not asked again for REPLICA_REST_SECONDS.
+        """
+        async with AsyncExitStack() as stack:
+            connection = None
+            if self._replica is not None and time.monotonic() >= self._replica_rests_until:
+                try:
+                    connection = await self._ask_replica(stack)
+                except (OSError, SQLAlchemyError) as error:
+                    self._replica_rests_until = time.monotonic() + REPLICA_REST_SECONDS
+                    log.warning("database.replica_away", reason=reason_of(error) or "no answer in time")
+            yield await stack.enter_async_context(self.read()) if connection is None else connection
+
+    async def _ask_replica(self, stack: AsyncExitStack) -> AsyncConnection:
+        assert self._replica is not None
+        async with asyncio.timeout(REPLICA_SECONDS), AsyncExitStack() as opening:
+            connection = await opening.enter_async_context(self._replica.connect())
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            yield connection
+            await connection.execute(sa.text("SELECT 1"))
+            await stack.enter_async_context(opening.pop_all())
+        return connection
+
+    async def ask_both(self, query: sa.Select[Any]) -> tuple[Any, Any]:
+        """The one value that a query answers on the primary and on the replica. Raises what the databases raise."""
+        async with AsyncExitStack() as stack:
+            connection = await self._ask_replica(stack)
+            there = await connection.scalar(query)
+        async with self.read() as connection:
+            return await connection.scalar(query), there
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -193,64 +224,6 @@ class Database:
             await self._replica_connections.close()
 
 
-def _in_memory(url: URL) -> bool:
-    return url.database in {None, "", ":memory:"}
-
-
-def _sqlite_engine(url: URL, size: int) -> AsyncEngine:
-    options: dict[str, Any] = (
-        {"poolclass": sa.StaticPool} if _in_memory(url) else {"pool_size": size, "max_overflow": 0}
-    )
-    arguments = {"timeout": SQLITE_BUSY_MS / 1000, "isolation_level": None, "async_creator_fn": open_sqlite}
-    engine = create_async_engine(url, connect_args=arguments, hide_parameters=True, **options)
-
-    @sa.event.listens_for(engine.sync_engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={SQLITE_BUSY_MS}"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @sa.event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # Reading, each statement stands alone, as on Postgres.
-        if connection.get_execution_options().get("onramp_writes"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _postgres_engine(target: Target, size: int, overflow: int, *, pooled: bool) -> AsyncEngine:
-    """Make an engine whose connections suit what stands before the server.
-
-    A pooler that lends a server connection for one transaction keeps no prepared statement and no session setting for us:
-    statements are then sent unnamed, and the timeouts of the server are those of the role. Without one, the timeouts are set after
-    connecting, since PgBouncer refuses them as startup parameters.
-    """
-    arguments = {
-        "timeout": CONNECT_SECONDS,
-        "command_timeout": COMMAND_SECONDS,
-        "async_creator_fn": open_pooled_postgres if pooled else open_postgres,
-        **target.arguments,
-    }
-    if pooled:
-        arguments |= {
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: "",
-        }
-    return create_async_engine(
-        target.url,
-        connect_args=arguments,
-        hide_parameters=True,
-        pool_size=size,
-        max_overflow=overflow,
-        pool_timeout=POOL_SECONDS,
-        pool_pre_ping=False,
-        pool_recycle=1800,
-    )
-
-
 def connect(url: str, *, replica_url: str | None = None, pooled: bool = False) -> Database:
     """Make the engine for `url`; nothing is opened until it is used. Raises ValueError for a database we do not speak.
 
@@ -260,10 +233,10 @@ def connect(url: str, *, replica_url: str | None = None, pooled: bool = False) -
     pooled = pooled or target.pooled
 
     def engine(target: Target, size: int, overflow: int) -> AsyncEngine:
-        return _postgres_engine(target, size, overflow, pooled=pooled)
+        return postgres_engine(target, size, overflow, pooled=pooled)
 
     if target.is_sqlite:
-        single = None if _in_memory(target.url) else lambda: _sqlite_engine(target.url, 1)
-        return Database(_sqlite_engine(target.url, SQLITE_POOL_SIZE), single=single)
+        single = None if is_in_memory(target.url) else lambda: sqlite_engine(target.url, 1)
+        return Database(sqlite_engine(target.url, SQLITE_POOL_SIZE), single=single)
     replica = engine(parse_url(replica_url), POOL_SIZE, POOL_SIZE) if replica_url else None
     return Database(engine(target, POOL_SIZE, POOL_SIZE), replica, lambda: engine(target, 1, 0), pooled=pooled)

@@ -13,12 +13,18 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from kit.backoff import backoff
 from kit.clock import Clock
+from kit.database import is_away, reason_of
 from kit.logs import get_logger
 
 log = get_logger(__name__)
 
 
-GRACE_SECONDS: Final = 8.0
+STALLED_SECONDS: Final = 180.0
+"""A step that lasts longer is stuck: each thing that a step waits for has a limit of seconds."""
+WATCH_SECONDS: Final = 5.0
+CANCEL_SECONDS: Final = 1.5
+"""How long a stop waits for cancelled workers."""
+GRACE_SECONDS: Final = 5.0
 """How long a stop waits for the steps under way. `docker stop` and others kill after 10 s."""
 
 
@@ -55,6 +61,12 @@ class WorkerMetrics:
         )
         self.backlog = Gauge("onramp_worker_backlog", "Rows that are due.", labels, registry=registry)
         self.age = Gauge("onramp_worker_backlog_age_seconds", "Age of the oldest due row.", labels, registry=registry)
+        self.stalled = Gauge(
+            "onramp_worker_stalled",
+            "1 while a step of this worker has not ended for minutes.",
+            labels,
+            registry=registry,
+        )
         self.parked = Gauge("onramp_worker_parked", "Rows given up after too many tries.", labels, registry=registry)
 
 
@@ -73,8 +85,11 @@ class Runner:
             # Shown from the start: a worker that never had anything to do has no backlog.
             metrics.backlog.labels(worker.name).set(0)
             metrics.age.labels(worker.name).set(0)
+            metrics.stalled.labels(worker.name).set(0)
         self.last_success: dict[str, float] = {}
         self._since: dict[str, float | None] = dict.fromkeys(self._wakes)
+        self._stalled: set[str] = set()
+        self._watchdog: asyncio.Task[None] | None = None
 
     def busy(self) -> dict[str, float]:
         """Each worker's name, and for how many seconds its step under way has lasted; 0 while it rests."""
@@ -86,6 +101,7 @@ class Runner:
         self._tasks = [
             asyncio.create_task(self._loop(worker), name=f"worker:{worker.name}") for worker in self._workers
         ]
+        self._watchdog = asyncio.create_task(self._watch(), name="watchdog")
 
     def wake(self, name: str) -> None:
         """End the rest of one worker early; harmless for one that is not here."""
@@ -101,12 +117,40 @@ class Runner:
         self._stopping.set()
         for event in self._wakes.values():
             event.set()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
         if not self._tasks:
             return
         _, pending = await asyncio.wait(self._tasks, timeout=grace)
         for task in pending:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if pending:
+            # What a cancelled task still waits for in its clean-up has limits of its own; none of them may hold up the process's end.
+            _, left = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
+            if left:
+                log.error("worker.not_ended", workers=sorted(task.get_name() for task in left))
+
+    def watch(self) -> None:
+        """Raise an alarm for each worker whose step has not ended for STALLED_SECONDS, once when that begins."""
+        for name, seconds in self.busy().items():
+            stalled = seconds > STALLED_SECONDS
+            self._metrics.stalled.labels(name).set(stalled)
+            if stalled and name not in self._stalled:
+                self._stalled.add(name)
+                log.critical(
+                    "worker.stalled",
+                    worker=name,
+                    seconds=int(seconds),
+                    detail="restart this process; sales stop meanwhile",
+                )
+            elif not stalled and name in self._stalled:
+                self._stalled.discard(name)
+                log.info("worker.goes_on", worker=name)
+
+    async def _watch(self) -> None:
+        while True:
+            self.watch()
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def _loop(self, worker: Worker) -> None:
         failures = 0
@@ -114,10 +158,13 @@ class Runner:
         while not self._stopping.is_set():
             try:
                 again = await self._step(worker)
-            except Exception:
+            except Exception as error:
                 failures += 1
                 self._metrics.steps.labels(worker.name, "error").inc()
-                log.exception("worker.step_failed", failures=failures)
+                if is_away(error):
+                    log.error("worker.database_away", failures=failures, reason=reason_of(error))
+                else:
+                    log.exception("worker.step_failed", failures=failures)
                 await self._rest(worker, backoff(failures, base=0.5, cap=30.0))
                 continue
             failures = 0

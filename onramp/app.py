@@ -7,6 +7,7 @@ from aiohttp import web
 
 from chain.deployments import deployment
 from kit.group import Gather
+from kit.heartbeats.pulse import Pulse
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.http.routes import GUARD, LIMITER, ROUTE_TABLE, Route, add_routes
 from kit.worker import Runner
@@ -23,6 +24,7 @@ from onramp.invitations import routes as invitation_routes
 from onramp.limits.counter import MemoryCounts, SharedCounts
 from onramp.limits.limiter import Limiter
 from onramp.limits.policy import Kind, Rate, at_least, parse_rate
+from onramp.liveness import Liveness
 from onramp.login import routes as login_routes
 from onramp.login.tokens import Tokens
 from onramp.quotes import routes as quote_routes
@@ -83,10 +85,14 @@ def routes(settings: Settings) -> list[Route]:
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table
 
 
-def _checks(core: Core, runner: Runner | None, workers: Collection[str]) -> dict[str, tuple[Check, bool]]:
+def _checks(
+    core: Core, runner: Runner | None, workers: Collection[str], pulse: Pulse, intake: Intake
+) -> dict[str, tuple[Check, bool]]:
     database, chain_id = core.database, core.rules.chain_id
+    pays = core.rules.mode == "payout" and core.rules.hot_wallet is not None
+    needed = [worker for worker in WORKERS if worker != "treasury" or pays]
     return {
-        "database": (checks.database_check(database), True),
+        "database": (checks.database_check(database, pulse), True),
         "migrations": (checks.migrations_check(database), True),
         "chain": (
             checks.chain_check(core.pool, watching=runner is not None, database=database, chain_id=chain_id),
@@ -96,8 +102,12 @@ def _checks(core: Core, runner: Runner | None, workers: Collection[str]) -> dict
         # Where the treasury is a process of its own, this one needs no right to sign, and does not ask for it.
         "signer": (checks.signer_check(core.signer if "treasury" in workers else None), True),
         "inventory": (checks.inventory_check(database, core.rules, core.clock), True),
+        "workers": (Liveness(database, needed, core.clock, core.registry).check, True),
         "backlog": (checks.backlog_check(database, core.clock, runner), False),
         "deployment": (checks.deployment_check(database), False),
+        "webhooks": (checks.webhooks_check(intake), False),
+        "clock": (checks.clock_check(pulse), False),
+        **({"replica": (checks.replica_check(database), False)} if database.has_replica else {}),
         "pause": (checks.pause_check(database), False),
     }
 
@@ -110,6 +120,7 @@ def _services(
     live: Live,
     deliveries: DeliveriesWorker,
     webhook_metrics: WebhookMetrics,
+    pulse: Pulse,
 ) -> Services:
     """Everything that requests are answered with."""
     settings, wallet = core.settings, core.rules.hot_wallet
@@ -119,6 +130,15 @@ def _services(
         async with core.database.read() as connection:
             return await session_service.get_many(connection, keys)
 
+    intake = Intake(
+        core.database,
+        settings.webhook_secrets,
+        core.clock,
+        webhook_metrics,
+        (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
+        allowed=values.networks(settings.STRIPE_WEBHOOK_ADDRESSES),
+        trusted=values.networks(settings.TRUSTED_PROXIES),
+    )
     return Services(
         settings=settings,
         rules=core.rules,
@@ -131,20 +151,12 @@ def _services(
         refresher=core.refresher,
         reads=Gather(read),
         live=live,
-        intake=Intake(
-            core.database,
-            settings.webhook_secrets,
-            core.clock,
-            webhook_metrics,
-            (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
-            allowed=values.networks(settings.STRIPE_WEBHOOK_ADDRESSES),
-            trusted=values.networks(settings.TRUSTED_PROXIES),
-        ),
+        intake=intake,
         quotes=Quotes(core.database, core.stripe, core.rules, core.clock),
         tokens=Tokens(core.database, settings.jwt_secrets, settings.CHAIN_ID, core.clock),
         keys=Keeper(core.database, settings.ring, core.clock),
         deliveries=deliveries,
-        health=Health(_checks(core, runner, workers), core.clock, cheap={"inventory"}),
+        health=Health(_checks(core, runner, workers, pulse, intake), core.clock, cheap={"inventory"}, hidden={"pause"}),
         explorer=deployment(settings.CHAIN_ID).explorer,
         stopping=asyncio.Event(),
         policy=policy,
@@ -196,13 +208,14 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.A
                 if workers
                 else None
             )
+            pulse = make_pulse(core, runner, serves=True)
             services = _services(
-                core, runner, workers, live=live, deliveries=deliveries, webhook_metrics=webhook_metrics
+                core, runner, workers, live=live, deliveries=deliveries, webhook_metrics=webhook_metrics, pulse=pulse
             )
             limiter = make_limiter(core)
             _join(app, core, services, limiter)
             operating.write_documents(app[ROUTE_TABLE])
-            async with beside(core, runner, make_pulse(core, runner, serves=True)):
+            async with beside(core, runner, pulse):
                 services.health.start()
                 live.start()
                 services.keys.start()

@@ -5,37 +5,91 @@ import sqlalchemy as sa
 from chain.health import answering
 from chain.pool import Pool
 from kit.clock import Clock, rfc3339
-from kit.database import DATABASE_ERRORS, Database
+from kit.database import DATABASE_ERRORS, Database, reason_of
+from kit.heartbeats.pulse import APART_SECONDS, Pulse
+from kit.heartbeats.service import replica_lag
 from kit.pooler import pooling, timeouts
 from kit.worker import Runner
 from onramp import migrations
 from onramp.deliveries import cursor
 from onramp.deployment import service as deployments
-from onramp.health import Check, DegradedError
+from onramp.health import Check, DegradedError, NotWellError
 from onramp.sessions import inventory
 from onramp.sessions.rules import SessionRules
 from onramp.stripe.errors import StripeMisconfigured, StripeUnavailable
 from onramp.stripe.port import StripeGateway
 from onramp.webhooks import service as inbox_service
+from onramp.webhooks.intake import Intake
 from treasury.cold.identity import Unverified
 from treasury.cold.service import PoolColdWallet
 from treasury.pause import service as pause
 from treasury.signers.protocol import Signer
 
 OLDEST_EVENT_SECONDS = 300.0
+REPLICA_SECONDS = 60.0
 
 
-class NotWellError(Exception):
-    """A part is not well; the text says why."""
-
-
-def database_check(database: Database) -> Check:
-    """One round trip."""
+def database_check(database: Database, pulse: Pulse | None = None) -> Check:
+    """It answers and takes writes, as the heartbeats of this process prove every three seconds."""
 
     async def check() -> str:
         async with database.read() as connection:
-            await connection.execute(sa.select(sa.literal(1)))
+            if database.dialect == "postgresql":
+                read_only = await connection.scalar(sa.text("SELECT current_setting('transaction_read_only')")) == "on"
+            else:
+                read_only = await connection.scalar(sa.select(sa.literal(1))) != 1
+        if read_only:
+            raise NotWellError("the database takes no writes", operator="the database is read only: is it a standby?")
+        failure = None if pulse is None else pulse.failure or database.refusing
+        if failure is not None:
+            raise NotWellError("the database takes no writes", operator=f"the database takes no writes: {failure}")
         return database.dialect
+
+    return check
+
+
+def replica_check(database: Database) -> Check:
+    """The read replica answers and is not far behind; lists are read from the primary meanwhile."""
+
+    async def check() -> str:
+        try:
+            behind = await replica_lag(database)
+        except DATABASE_ERRORS as error:
+            message = "the read replica does not answer: lists are read from the primary"
+            raise NotWellError(message, operator=f"{message} ({reason_of(error) or 'no answer in time'})") from error
+        if behind > REPLICA_SECONDS:
+            raise NotWellError(f"the read replica is {behind:.0f} s behind: lists are that old")
+        return f"{behind:.0f} s behind"
+
+    return check
+
+
+def clock_check(pulse: Pulse) -> Check:
+    """This machine's clock and the database's agree: Stripe's events are refused where they are five minutes apart."""
+
+    async def check() -> str:
+        if pulse.last is None:
+            return "not compared yet"
+        apart = pulse.last.apart
+        if abs(apart) > APART_SECONDS:
+            raise NotWellError(
+                f"this machine's clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the database's"
+            )
+        return "agrees with the database's"
+
+    return check
+
+
+def webhooks_check(intake: Intake) -> Check:
+    """Not every event of late was refused."""
+
+    async def check() -> str:
+        if intake.all_refused:
+            raise NotWellError(
+                "all of Stripe's events are refused",
+                operator="all of Stripe's events are refused: compare STRIPE_WEBHOOK_SECRETS with Stripe's endpoint, and this machine's clock",
+            )
+        return "not all refused"
 
     return check
 

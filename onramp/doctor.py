@@ -17,7 +17,7 @@ from onramp.consistency import guessable
 from onramp.core import Core, open_core
 from onramp.deployment import service as deployments
 from onramp.deployment.service import Deployment
-from onramp.health import DegradedError
+from onramp.health import DegradedError, NotWellError
 from onramp.limits.counter import SharedCounts
 from onramp.screening.listing import ListError, Screening, ScreeningMetrics
 from onramp.sessions import service as session_service
@@ -60,6 +60,7 @@ async def examine() -> list[Finding]:
             _finding("migrations", checks.migrations_check(core.database)),
             _finding("pooler", checks.pooler_check(core.database)),
             _finding("deployment", _deployment(core)),
+            *([_finding("replica", checks.replica_check(core.database))] if core.database.has_replica else []),
             _redis(settings),
             _nodes(core),
             _settlement(core),
@@ -105,7 +106,7 @@ def _policy(core: Core) -> Callable[[], Awaitable[str]]:
         try:
             terms = governing.terms_of(core.settings, core.rules)
         except PolicyError as error:
-            raise checks.NotWellError("; ".join(error.problems)) from error
+            raise NotWellError("; ".join(error.problems)) from error
         if core.rules.hot_wallet is None:
             return "the file is well-formed; no hot wallet here: nothing is paid out"
         scope = service.scope_of(core.rules.chain_id, core.rules.hot_wallet)
@@ -134,13 +135,13 @@ def _deployment(core: Core) -> Callable[[], Awaitable[str]]:
             return "the database does not say which deployment it is"
         if own is None:
             message = "this database has no deployment id: the next start makes one"
-            raise checks.NotWellError(message)
+            raise NotWellError(message)
         told = f"{own.id}, hot wallets so far: {', '.join(wallets) or 'none'}"
         count, more = await _unknown(core, own, has_sold=has_sold)
         if count:
             number = f"{'at least ' if more else ''}{count} completed purchase{'' if count == 1 else 's'}"
             message = f"{told}; Stripe shows {number} that this database does not know. {ADVICE}"
-            raise checks.NotWellError(message)
+            raise NotWellError(message)
         return told
 
     return check
@@ -188,7 +189,9 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
             return Finding(name, ok=True, detail=await check())
     except TimeoutError:
         return Finding(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s")
-    except (Problem, ChainError, SignerError, checks.NotWellError, DegradedError) as error:
+    except NotWellError as error:
+        return Finding(name, ok=False, detail=redact(error.operator))
+    except (Problem, ChainError, SignerError, DegradedError) as error:
         return Finding(name, ok=False, detail=redact(str(error)))
     except DATABASE_ERRORS as error:
         return Finding(name, ok=False, detail=redact(reason_of(error)))
@@ -207,7 +210,7 @@ def _signer(core: Core) -> Callable[[], Awaitable[str]]:
                 "gcp-kms": "GCP_KMS_KEY_VERSION",
             }
             message = f"there is no hot wallet: set HOT_WALLET_ADDRESS, and {needed[core.settings.HOT_WALLET_SIGNER]}"
-            raise checks.NotWellError(message)
+            raise NotWellError(message)
         await core.signer.probe()
         return f"signs for {core.signer.address}"
 
@@ -225,7 +228,7 @@ async def _redis(settings: Settings) -> Finding:
             await counts.probe()
         except Exception as error:
             message = f"Redis does not answer ({type(error).__name__}): limits are counted in each process meanwhile"
-            raise checks.NotWellError(message) from error
+            raise NotWellError(message) from error
         finally:
             await counts.close()
         return "counts what replicas share"
@@ -279,7 +282,7 @@ async def _settlement(core: Core) -> list[Finding]:
             message = (
                 f"there is no contract at {usdc.token} of chain {pool.chain_id}: is SETTLEMENT_USDC_ADDRESS right?"
             )
-            raise checks.NotWellError(message)
+            raise NotWellError(message)
         return f"USDC is {usdc.token} of chain {pool.chain_id}; {pool.agreement} of {len(pool.operators)} operators must agree"
 
     return [*found, await _finding("settlement", token)]

@@ -2,15 +2,27 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kit.clock import Clock
+from kit.database import reason_of
 from kit.logs import get_logger, redact, unbind
 
 log = get_logger(__name__)
 EVERY_SECONDS: Final = 5.0
 LIMIT_SECONDS: Final = 4.0
+UNWELL: Final = "unwell; the service's log says more"
+"""Shown to anyone in place of what a library said."""
+
+
+class NotWellError(Exception):
+    """Raised by a check whose part is not well. The text says why to anyone who asks: our own words, no other system's."""
+
+    def __init__(self, message: str, *, operator: str | None = None) -> None:
+        """`operator`: more, for the log and for operators alone."""
+        super().__init__(message)
+        self.operator = operator or message
 
 
 class DegradedError(Exception):
@@ -19,12 +31,14 @@ class DegradedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part's state: `ok`, whether sales can go on without it, and a sentence."""
+    """One part's state: `ok`, whether sales can go on without it, and a sentence for anyone."""
 
     name: str
     ok: bool
     detail: str
     vital: bool = True
+    operator: str = ""
+    """The same for operators, where more may be said: a library's own words may hold statements, values and addresses."""
 
 
 Check = Callable[[], Awaitable[str]]
@@ -35,9 +49,15 @@ class Health:
     """Asks every part every few seconds and remembers the answers."""
 
     def __init__(
-        self, checks: Mapping[str, tuple[Check, bool]], clock: Clock, *, cheap: Collection[str] = frozenset()
+        self,
+        checks: Mapping[str, tuple[Check, bool]],
+        clock: Clock,
+        *,
+        cheap: Collection[str] = frozenset(),
+        hidden: Collection[str] = frozenset(),
     ) -> None:
-        """`checks`: name -> (check, vital). `cheap`: those that may be asked again for a single probe."""
+        """`checks`: name -> (check, vital). `cheap`: those that may be asked again for a single probe. `hidden`: for operators alone."""
+        self._hidden = frozenset(hidden)
         self._checks = dict(checks)
         self._cheap = frozenset(cheap)
         self._again: asyncio.Task[None] | None = None
@@ -55,6 +75,17 @@ class Health:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def shown(self, *, operator: bool) -> list[Part]:
+        """The parts as anyone may see them, or with all that an operator may know."""
+        if operator:
+            return [replace(part, detail=part.operator or part.detail) for part in self.parts()]
+        return [part for part in self.parts() if part.name not in self._hidden]
+
+    def unwell(self, name: str) -> bool:
+        """Whether the part was found vitally unwell; False for one that was not asked yet."""
+        part = self._parts.get(name)
+        return part is not None and part.vital and not part.ok
 
     def parts(self) -> list[Part]:
         """What is known, in the order of the checks; a part that has not answered yet is not ready."""
@@ -106,13 +137,19 @@ class Health:
                 part = Part(name, ok=True, detail=await check(), vital=vital)
         except DegradedError as error:
             part = Part(name, ok=False, detail=redact(str(error))[:300], vital=False)
+        except NotWellError as error:
+            told = redact(str(error))[:300]
+            part = Part(name, ok=False, detail=told, vital=vital, operator=redact(error.operator)[:300])
         except TimeoutError:
             part = Part(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s", vital=vital)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a part is its state
-            part = Part(name, ok=False, detail=redact(str(error))[:300] or type(error).__name__, vital=vital)
+            more = redact(reason_of(error))[:300] or type(error).__name__
+            part = Part(name, ok=False, detail=UNWELL, vital=vital, operator=more)
         before = self._parts.get(name)
         if before is not None and before.ok != part.ok:
-            (log.info if part.ok else log.error)("health.changed", part=name, ok=part.ok, detail=part.detail)
+            (log.info if part.ok else log.error)(
+                "health.changed", part=name, ok=part.ok, detail=part.operator or part.detail
+            )
         self._parts[name] = part
 
     async def _loop(self) -> None:

@@ -140,7 +140,7 @@ class Janitor:
             .where(sessions.c.payment_status == "fulfillment_complete")
             .group_by(sessions.c.delivery_status)
         )
-        async with self._database.read_replica() as connection:
+        async with self._database.read() as connection:
             payments = (await connection.execute(by_payment)).fetchall()
             deliveries = (await connection.execute(by_delivery)).fetchall()
             overdue = await waiting.count_overdue(connection)

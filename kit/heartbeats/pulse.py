@@ -5,14 +5,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy.exc import DBAPIError
+
 from kit.clock import Clock
 from kit.database import Database, reason_of
 from kit.heartbeats import service
 from kit.logs import get_logger
 
 log = get_logger(__name__)
+_NOT_PERMITTED: Final = "42501"
 BEAT_SECONDS: Final = 4.0
 """How long one heartbeat may take, connecting included."""
+APART_SECONDS: Final = 30.0
+"""How far this machine's clock may be from the database's: Stripe's events are refused where it is 300 s off."""
 FORGET_SECONDS: Final = 1.0
 """How long an orderly stop waits for its rows to be removed; rows left behind grow old by themselves."""
 
@@ -38,6 +43,7 @@ class Pulse:
         self._busy = busy
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
+        self._is_apart = False
         self.last: Beat | None = None
         self.failure: str | None = None
         """Why the newest heartbeat was not stored; None where it was, or where none has been tried."""
@@ -66,6 +72,8 @@ class Pulse:
             async with asyncio.timeout(BEAT_SECONDS), self._own.write() as connection:
                 seen = await service.beat(connection, self._process, self._busy())
                 apart = (self._clock.now() - seen).total_seconds()
+            if self._database.refusing is not None:
+                await self._prove()
         except Exception as error:  # noqa: BLE001 - whatever it is, the next heartbeat is tried
             reason = reason_of(error) or f"no answer within {BEAT_SECONDS:.0f} s"
             if self.failure is None:
@@ -75,6 +83,23 @@ class Pulse:
         if self.failure is not None:
             log.info("heartbeats.stored_again")
         self.last, self.failure = Beat(self._clock.monotonic(), apart), None
+        if abs(apart) > APART_SECONDS and not self._is_apart:
+            log.critical(
+                "clock.apart", seconds=round(apart, 1), detail="this machine's clock and the database's differ"
+            )
+        self._is_apart = abs(apart) > APART_SECONDS
+
+    async def _prove(self) -> None:
+        """A statement of this process was refused lately: make sure that the database takes writes again."""
+        if self._own.dialect == "postgresql":
+            try:
+                async with asyncio.timeout(BEAT_SECONDS), self._own.write() as connection:
+                    await service.prove_space(connection)
+            except DBAPIError as error:
+                # A role that may make no temporary table proves as much as a heartbeat does.
+                if getattr(error.orig, "sqlstate", None) != _NOT_PERMITTED:
+                    raise
+        self._database.takes_writes()
 
     async def _loop(self) -> None:
         while True:

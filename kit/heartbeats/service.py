@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.columns import UtcDateTime, db_now
+from kit.database import Database
 from kit.heartbeats.table import worker_heartbeats
 
 EVERY_SECONDS: Final = 3.0
@@ -61,6 +62,15 @@ async def beat(connection: AsyncConnection, process: str, busy: Mapping[str, flo
     return seen[0]
 
 
+async def prove_space(connection: AsyncConnection) -> None:
+    """Write a megabyte that the commit drops again: a heartbeat fits into space that is allocated already, this does not.
+
+    Raises what the database raises where there is no space, or where it takes no writes.
+    """
+    text = "SELECT g AS n, md5(CAST(g AS text)) AS filling FROM generate_series(1, 15000) AS g"
+    await connection.exec_driver_sql(f"CREATE TEMPORARY TABLE space_proof ON COMMIT DROP AS {text}")
+
+
 async def workers_seen(connection: AsyncConnection) -> dict[str, WorkerSeen]:
     """Every worker that any process has run within a day, by its name. One query over a handful of rows.
 
@@ -79,6 +89,15 @@ def _seen(worker: str, beats: Sequence[tuple[float, int]]) -> WorkerSeen:
     present = [busy for age, busy in beats if age <= PRESENT_SECONDS]
     newest = min(age for age, _ in beats)
     return WorkerSeen(worker, len(present), newest, min(present, default=0))
+
+
+async def replica_lag(database: Database) -> float:
+    """Seconds by which the newest heartbeat on the replica is older than on the primary. Raises what the databases raise."""
+    newest = sa.select(sa.func.max(worker_heartbeats.c.seen_at, type_=UtcDateTime()))
+    here, there = await database.ask_both(newest)
+    if here is None:
+        return 0.0
+    return PRESENT_SECONDS if there is None else max(0.0, (here - there).total_seconds())
 
 
 async def forget(connection: AsyncConnection, process: str) -> None:

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler as AiohttpHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from kit.clock import SystemClock
-from kit.database import is_away
+from kit.database import is_away, reason_of
 from kit.http.routes import LIMIT_HEADERS, ROUTE, route_of
 from kit.ids import Ids
 from kit.logs import bind, get_logger, unbind
@@ -143,7 +143,7 @@ class Furniture:
             if is_away(error):
                 # Each request meets it while it lasts; a line a minute says so.
                 if self._said.due(type(error).__name__) is not None:
-                    log.error("http.database_away", method=request.method, reason=type(error).__name__)
+                    log.error("http.database_away", method=request.method, reason=reason_of(error))
                 away = Problem(
                     503,
                     "database_unavailable",

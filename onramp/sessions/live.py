@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import sqlalchemy as sa
 
-from kit.database import Database
+from kit.database import Database, is_away, reason_of
 from kit.logs import get_logger
 from onramp.sessions import service
 from onramp.sessions.model import Session
@@ -68,6 +68,7 @@ class Live:
                 self._versions.pop(session_id, None)
 
     async def _loop(self) -> None:
+        away = False
         while True:
             try:
                 async with asyncio.timeout(EVERY_SECONDS):
@@ -79,8 +80,14 @@ class Live:
                 continue
             try:
                 await self._look()
-            except Exception:
-                log.exception("live.look_failed")
+            except Exception as error:
+                if not is_away(error):
+                    log.exception("live.look_failed")
+                elif not away:
+                    log.warning("live.database_away", reason=reason_of(error))
+                away = is_away(error)
+            else:
+                away = False
 
     async def _look(self) -> None:
         watched = list(self._watched)

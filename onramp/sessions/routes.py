@@ -11,6 +11,7 @@ from kit.http.accept import preferred
 from kit.http.routes import LIMITER, Route, body_of, reply, reply_json
 from kit.logs import bind
 from kit.problems import Problem, not_found
+from onramp.liveness import refuse_sales
 from onramp.services import SERVICES
 from onramp.sessions import paper, receipts, shapes
 from onramp.sessions.model import Session
@@ -30,6 +31,8 @@ async def create(request: web.Request) -> web.StreamResponse:
     """Make a session, or answer for the one that this key made before."""
     services = request.app[SERVICES]
     body = body_of(request, shapes.CreateSession)
+    if services.health.unwell("workers"):
+        raise refuse_sales()
     order = check(body, request.headers.get("Idempotency-Key"), services.rules)
     session, fact = await services.creator.create(order)
     document = shapes.created(
@@ -122,7 +125,7 @@ ROUTES = (
             422: "What a field says is impossible; `wallet_limit`; or Stripe's own refusal, by its code.",
             409: "`idempotency_key_reused`, or `idempotency_in_progress` with Retry-After.",
             502: "`stripe_echo_mismatch`: nothing was handed out.",
-            503: "`stripe_unavailable`, `inventory_low`, `inventory_unknown`, `paused` or `screening_unavailable`.",
+            503: "`stripe_unavailable`, `inventory_low`, `inventory_unknown`, `paused`, `delivery_unavailable` (a worker has stopped) or `screening_unavailable`.",
         },
     ),
     Route(

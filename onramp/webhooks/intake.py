@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -12,11 +13,15 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.group import GroupCommit
 from kit.http.routes import KIB, read_body
+from kit.logs import get_logger
 from kit.problems import Problem
 from onramp.limits.policy import Network, client_ip, is_within
 from onramp.webhooks import service
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
 
+log = get_logger(__name__)
+REFUSED_IN_ROW: Final = 3
+"""So many signed events refused, and none taken between them: the secret is not Stripe's, or the clock is wrong."""
 BODY_LIMIT = 1024 * KIB
 
 
@@ -67,6 +72,7 @@ class Intake:
         # One writer: while a group is being made durable the next one gathers, and grows with the load (measured: two write
         # smaller groups and take fewer events).
         self._group: GroupCommit[service.Event, bool] = GroupCommit(self._store)
+        self._refused_in_row = 0
         self._outcomes = {name: metrics.events.labels(name) for name in ("stored", "duplicate", "ignored", "refused")}
 
     async def receive(self, request: web.Request) -> str:
@@ -82,7 +88,7 @@ class Intake:
             verify(raw, request.headers.get("Stripe-Signature"), self._secrets, int(now.timestamp()))
             parsed = parse_event(raw)
         except SignatureInvalid as error:
-            self._outcomes["refused"].inc()
+            self._refuse(request.headers.get("Stripe-Signature"))
             raise Problem(400, "signature_invalid", f"The signature does not hold: {error}.") from error
         except MalformedEvent as error:
             self._outcomes["refused"].inc()
@@ -95,12 +101,27 @@ class Intake:
             body_sha256=hashlib.sha256(raw).hexdigest(),
             created_at=now if parsed.created is None else _moment(parsed.created),
         )
+        self._refused_in_row = 0
         is_new = await self._group.submit(event)
         outcome = "duplicate" if not is_new else "ignored" if event.ignored else "stored"
         self._outcomes[outcome].inc()
         if outcome == "stored":
             self._wake()
         return outcome
+
+    @property
+    def all_refused(self) -> bool:
+        """Whether REFUSED_IN_ROW signed events or more were refused and none was taken since."""
+        return self._refused_in_row >= REFUSED_IN_ROW
+
+    def _refuse(self, header: str | None) -> None:
+        self._outcomes["refused"].inc()
+        # Only what looks signed: a stranger's request without a signature says nothing about ours.
+        if header is None or "v1=" not in header:
+            return
+        self._refused_in_row += 1
+        if self._refused_in_row == REFUSED_IN_ROW:
+            log.critical("webhooks.all_refused", refused=self._refused_in_row)
 
     def _require_allowed(self, request: web.Request) -> None:
         address = client_ip(request.remote, request.headers.getall("X-Forwarded-For", ()), self._trusted)

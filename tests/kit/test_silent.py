@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import sqlalchemy as sa
 
-import kit.database
+import kit.engines
 from kit import connections
 from kit.connections import CLOSE_SECONDS
 from kit.database import Database, connect, is_away
@@ -32,7 +32,7 @@ async def relay(postgres_url: str) -> AsyncIterator[Relay]:
 
 @pytest.fixture
 async def database(relay: Relay, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    monkeypatch.setattr(kit.database, "COMMAND_SECONDS", COMMAND_SECONDS)
+    monkeypatch.setattr(kit.engines, "COMMAND_SECONDS", COMMAND_SECONDS)
     monkeypatch.setattr(connections, "CONNECT_SECONDS", CONNECT_SECONDS)
     opened = connect(relay.url(postgres_url))
     yield opened

@@ -14,7 +14,7 @@ from kit.audit.table import entries
 from kit.database import Database
 from kit.problems import Problem
 from tests.onramp.conftest import Service, Start
-from tests.onramp.desk import Desk, desk
+from tests.onramp.desk import Desk, desk, key
 from treasury.pause import service as pause
 from treasury.pause.service import StoredGate
 
@@ -121,11 +121,12 @@ async def test_who_may(service: Service) -> None:
 
 
 async def test_a_pause_is_a_line_of_ready_and_does_not_take_the_api_out(service: Service) -> None:
-    otto = await desk(service, "operator", "otto")
-    await otto.post("/pause", {"scope": "sweeps"})
+    secret = await key(service.database, "operator", "otto")
+    await Desk(service, secret).post("/pause", {"scope": "sweeps"})
     until = time.monotonic() + 60
     while True:
-        async with service.http.get(f"{service.api}/ready") as answer:
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with service.http.get(f"{service.api}/ready", headers=headers) as answer:
             parts = {part["name"]: part for part in (await answer.json())["parts"]}
         if not parts["pause"]["ok"] and "sweeps since" in parts["pause"]["detail"]:
             break

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from chain.errors import ChainError
 from chain.pace import Pace as Blocks
 from kit.clock import Clock
-from kit.database import Database
+from kit.database import DATABASE_ERRORS, Database
 from kit.ids import Ids
 from kit.problems import Problem
 from treasury import inventory, rows
@@ -117,6 +117,10 @@ class Sender:
                 self.interval = desk.config.follow_seconds
                 return False
             return await self._seeing(self._cycle())
+        except DATABASE_ERRORS:
+            # Whether it leads still nobody can tell, and what it knew grows old.
+            desk.metrics.leading(False)
+            raise
         except LeadershipLost:
             desk.metrics.leading(False)
             log.warning("treasury.leadership_lost", wallet=desk.config.wallet)
@@ -133,6 +137,7 @@ class Sender:
 
     async def stop(self) -> None:
         """Let another process lead at once, instead of after the lease. Not to be called while a step is under way."""
+        self._desk.metrics.leading(False)
         await self._leader.resign()
         self._desk.metrics.leading(False)
 

@@ -22,9 +22,9 @@ log = get_logger(__name__)
 STALLED_SECONDS: Final = 180.0
 """A step that lasts longer is stuck: each thing that a step waits for has a limit of seconds."""
 WATCH_SECONDS: Final = 5.0
-CANCEL_SECONDS: Final = 1.5
+CANCEL_SECONDS: Final = 1.0
 """How long a stop waits for cancelled workers."""
-GRACE_SECONDS: Final = 5.0
+GRACE_SECONDS: Final = 4.0
 """How long a stop waits for the steps under way. `docker stop` and others kill after 10 s."""
 
 

@@ -10,6 +10,7 @@ from kit.group import Gather
 from kit.heartbeats.pulse import Pulse
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.http.routes import GUARD, LIMITER, ROUTE_TABLE, Route, add_routes
+from kit.stopping import within
 from kit.worker import Runner
 from onramp import checks, governing, operating, values
 from onramp.api_keys import routes as key_routes
@@ -43,7 +44,7 @@ from onramp.treasury_api import ledger as ledger_routes
 from onramp.treasury_api import routes as treasury_routes
 from onramp.webhooks import routes as webhook_routes
 from onramp.webhooks.intake import BODY_LIMIT, Intake, WebhookMetrics
-from onramp.workers import WORKERS, beside, make_deliveries, make_pulse, make_workers, orders_of
+from onramp.workers import STOP_SECONDS, WORKERS, beside, make_deliveries, make_pulse, make_workers, orders_of
 
 FURNITURE = web.AppKey("furniture", Furniture)
 
@@ -225,10 +226,13 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.A
                 services.stopping.set()
                 if runner is not None:
                     await runner.stop()
-                await services.keys.stop()
-                await limiter.close()
-                await live.stop()
-                await services.health.stop()
+                stops = {
+                    "keys": services.keys.stop(),
+                    "limits": limiter.close(),
+                    "events": live.stop(),
+                    "health": services.health.stop(),
+                }
+                await asyncio.gather(*(within(STOP_SECONDS, part, stop) for part, stop in stops.items()))
 
     @web.middleware
     async def furniture(request: web.Request, handler: Callable[[web.Request], object]) -> web.StreamResponse:

@@ -19,6 +19,7 @@ from kit.database import Database, connect
 from kit.ids import RandomIds
 from kit.logs import get_logger
 from kit.pool_metrics import PoolMetrics
+from kit.stopping import within
 from onramp.consistency import MAINNET
 from onramp.deployment.service import OwnDeployment
 from onramp.governing import read_policy
@@ -42,6 +43,9 @@ from treasury.signers.intent import SigningRules
 from treasury.signers.protocol import Signer
 
 log = get_logger(__name__)
+CLOSE_SECONDS = 1.0
+TRACES_SECONDS = 4.0
+"""How long each part may take to close."""
 MAX_FEE_WEI = 50 * GWEI
 
 
@@ -229,11 +233,11 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         )
     finally:
         if signer is not None:
-            await signer.close()
-        await pool.close()
+            await within(CLOSE_SECONDS, "signer", signer.close())
+        await within(CLOSE_SECONDS, "nodes", pool.close())
         if usdc is not None:
-            await usdc.pool.close()
-        await http.close()
+            await within(CLOSE_SECONDS, "nodes of USDC", usdc.pool.close())
+        await within(CLOSE_SECONDS, "http", http.close())
         if traces is not None:
-            await traces.close()
-        await database.close()
+            await within(TRACES_SECONDS, "traces", traces.close())
+        await within(2 * CLOSE_SECONDS, "database", database.close())

@@ -16,6 +16,7 @@ from kit.descriptors import raise_limit
 from kit.http.connection import Limits, Peer, Whence
 from kit.http.server import Runner, most_for
 from kit.logs import configure, get_logger
+from kit.stopping import end_process_within
 from onramp.app import make_app
 from onramp.core import Core, StartError, open_core
 from onramp.limits.policy import Network, client_address, client_ip, is_within
@@ -29,7 +30,11 @@ from onramp.workers import beside, make_pulse, make_workers
 from treasury.signers.protocol import SignerError
 
 log = get_logger(__name__)
-SHUTDOWN_SECONDS = 15.0
+SHUTDOWN_SECONDS = 12.0
+"""How long requests under way are waited for."""
+SERVE_ENDS_SECONDS = 24.0
+WORK_ENDS_SECONDS = 9.5
+"""How long after SIGTERM the process has ended, whatever hangs. `docker stop` kills after 10 s, railway.json after 30."""
 
 
 def run_with_uvloop(work: Coroutine[Any, Any, None]) -> None:
@@ -57,14 +62,16 @@ def logged(settings: Settings) -> Iterator[None]:
             errors.close()
 
 
-async def until_told() -> None:
-    """Return at SIGTERM or SIGINT."""
+async def until_told(end_within: float | None = None) -> None:
+    """Return at SIGTERM or SIGINT; the process ends at most `end_within` seconds later, where given."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows, for development: its loops take no signals
             loop.add_signal_handler(number, told.set)
     await told.wait()
+    if end_within is not None:
+        end_process_within(end_within)
 
 
 def _not_of_strangers(record: logging.LogRecord) -> bool:
@@ -129,7 +136,7 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
         spare_the_collector()
         log.info("serving", host=settings.HOST, port=port, workers=sorted(workers))
         try:
-            await until_told()
+            await until_told(SERVE_ENDS_SECONDS)
         finally:
             log.info("stopping")
             await runner.cleanup()
@@ -180,7 +187,7 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
                 runner.start()
                 spare_the_collector()
                 log.info("working", workers=sorted(workers))
-                await until_told()
+                await until_told(WORK_ENDS_SECONDS)
                 log.info("stopping")
                 await runner.stop()
 

@@ -1,5 +1,6 @@
 """The workers, made of what `onramp.core` chose; and what goes on beside them."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Collection
@@ -10,6 +11,7 @@ from chain.nodes import parse_ws
 from chain.wakeups import WakeUps
 from kit.audit.worker import Sealer, SealMetrics
 from kit.heartbeats.pulse import Pulse
+from kit.stopping import within
 from kit.worker import Runner, Worker, WorkerMetrics
 from onramp import governing
 from onramp.core import Core
@@ -30,6 +32,8 @@ from treasury.sender import Sender, SenderConfig
 from treasury.settlements.watch import Watch
 from treasury.sweeps.ordering import Orders
 
+STOP_SECONDS = 1.5
+"""How long each of what goes on beside the workers may take to stop."""
 WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
 
 
@@ -172,6 +176,5 @@ async def beside(core: Core, runner: Runner | None, pulse: Pulse) -> AsyncIterat
     try:
         yield
     finally:
-        await ups.stop()
-        await core.watch.stop()
-        await pulse.stop()
+        stops = {"wake-ups": ups.stop(), "watch over the nodes": core.watch.stop(), "heartbeats": pulse.stop()}
+        await asyncio.gather(*(within(STOP_SECONDS, part, stop) for part, stop in stops.items()))

@@ -16,6 +16,8 @@ TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523
 
 _TRANSFER = bytes.fromhex("a9059cbb")
 _BALANCE_OF = bytes.fromhex("70a08231")
+_DECIMALS = bytes.fromhex("313ce567")
+_SYMBOL = bytes.fromhex("95d89b41")
 _ARGUMENTS_END = 4 + 2 * WORD
 _PAYOUT_LENGTH = _ARGUMENTS_END + WORD
 
@@ -28,6 +30,26 @@ def encode_transfer(to: Address, amount: int) -> bytes:
 def encode_balance_of(owner: Address) -> bytes:
     """Calldata of `balanceOf(owner)`."""
     return _BALANCE_OF + address_word(owner)
+
+
+def encode_decimals() -> bytes:
+    """Calldata of `decimals()`."""
+    return _DECIMALS
+
+
+def encode_symbol() -> bytes:
+    """Calldata of `symbol()`."""
+    return _SYMBOL
+
+
+def text_in(data: bytes) -> str:
+    """The string that a contract returned: as the ABI writes one, or in one word as some older tokens do. Empty for anything else."""
+    if len(data) == WORD:
+        text = data.rstrip(b"\0")
+    else:
+        start = int.from_bytes(data[:WORD], "big") + WORD
+        text = data[start : start + int.from_bytes(data[start - WORD : start], "big")] if start <= len(data) else b""
+    return text.decode("utf-8", "replace")
 
 
 def reference_of(session_id: str) -> bytes:

@@ -12,7 +12,7 @@ from kit.clock import SystemClock
 from kit.database import DATABASE_ERRORS, reason_of
 from kit.logs import redact
 from kit.problems import Problem
-from onramp import checks, governing
+from onramp import checks, doctor_chain, doctor_records
 from onramp.consistency import guessable
 from onramp.core import Core, open_core
 from onramp.deployment import service as deployments
@@ -25,9 +25,6 @@ from onramp.sessions.reconcile import DEEP_BACK
 from onramp.sessions.unknown import ADVICE, count_suspects
 from onramp.settings import Settings, SettingsError, load
 from treasury import hot_wallets
-from treasury.policy import service
-from treasury.policy.reading import PolicyError
-from treasury.policy.stored import digest
 from treasury.signers.protocol import SignerError
 
 if TYPE_CHECKING:
@@ -62,15 +59,24 @@ async def examine() -> list[Finding]:
             _finding("deployment", _deployment(core)),
             *([_finding("replica", checks.replica_check(core.database))] if core.database.has_replica else []),
             _redis(settings),
-            _nodes(core),
-            _settlement(core),
+            _within("agreement", _nodes(core)),
+            _within("settlement", _settlement(core)),
             _finding("stripe", checks.stripe_check(core.stripe)),
             _finding("signer", _signer(core)),
             _finding("inventory", _inventory(core)),
-            _finding("treasury_policy", _policy(core)),
+            _finding("treasury_policy", lambda: doctor_records.policy(core)),
             _finding("cold_wallet", checks.cold_wallet_check(core.cold)),
+            _finding("database_writes", lambda: doctor_records.writes(core)),
+            _finding("workers", lambda: doctor_records.workers(core)),
+            _finding("webhooks", lambda: doctor_records.webhooks(core)),
         ]
-        examined = await asyncio.gather(*parts)
+        examined: list[Finding | list[Finding]] = list(await asyncio.gather(*parts))
+        # After the nodes were compared: one that lies is named by that comparison, and not trusted here.
+        examined += await asyncio.gather(
+            _finding("token", lambda: doctor_chain.token(core)),
+            _finding("hot_wallet", lambda: doctor_chain.hot_wallet(core)),
+            _finding("clock", lambda: doctor_chain.clock(core)),
+        )
     for item in examined:
         found += item if isinstance(item, list) else [item]
     return found
@@ -95,31 +101,6 @@ def _inventory(core: Core) -> Callable[[], Awaitable[str]]:
             return await ask()
         except DATABASE_ERRORS:
             return "the database does not say what the hot wallet holds"
-
-    return check
-
-
-def _policy(core: Core) -> Callable[[], Awaitable[str]]:
-    async def check() -> str:
-        if core.rules.mode != "payout":
-            return "nothing is paid out in observe mode"
-        try:
-            terms = governing.terms_of(core.settings, core.rules)
-        except PolicyError as error:
-            raise NotWellError("; ".join(error.problems)) from error
-        if core.rules.hot_wallet is None:
-            return "the file is well-formed; no hot wallet here: nothing is paid out"
-        scope = service.scope_of(core.rules.chain_id, core.rules.hot_wallet)
-        try:
-            async with core.database.read() as conn:
-                active = await service.active(conn, scope)
-        except DATABASE_ERRORS:
-            return "the file is well-formed; the database does not say which version is active"
-        if active is None:
-            return "the file is well-formed; it becomes version 1 at the first start"
-        if active.digest == digest(terms):
-            return f"version {active.version} is active, and the same as file and environment"
-        return f"version {active.version} is active; file and environment propose another: `onramp treasury policy`"
 
     return check
 
@@ -197,6 +178,15 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(name, ok=False, detail=redact(reason_of(error)))
     except Exception as error:  # noqa: BLE001 - what a driver raises is the finding; its text may hold a URL, its name does not
         return Finding(name, ok=False, detail=redact(f"{type(error).__name__}: {error}".splitlines()[0])[:200])
+
+
+async def _within(name: str, findings: Awaitable[list[Finding]]) -> list[Finding]:
+    """The findings of a check that makes several, or one that says that it did not end in time."""
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return await findings
+    except TimeoutError:
+        return [Finding(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s")]
 
 
 def _signer(core: Core) -> Callable[[], Awaitable[str]]:

@@ -217,7 +217,7 @@ async def _redis(settings: Settings) -> Finding:
         try:
             await counts.probe()
         except Exception as error:
-            message = f"Redis does not answer ({type(error).__name__}): limits are counted in each process meanwhile"
+            message = f"Redis cannot be used ({counts.said(error)}): limits are counted in each process meanwhile"
             raise NotWellError(message) from error
         finally:
             await counts.close()

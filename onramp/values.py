@@ -80,6 +80,15 @@ def _redis(text: str) -> str:
     parts = _url(text)
     is_socket = text.startswith("redis+unix:///")
     _require(is_socket or (parts and parts.scheme in {"redis", "rediss"}), "takes redis://host:6379, or rediss://")
+    if not is_socket and parts is not None:
+        number = parts.path.strip("/")
+        _require(not number or number.isdigit(), "names its database by a number, such as redis://host:6379/0")
+    try:
+        from redis.asyncio import ConnectionPool
+
+        ConnectionPool.from_url(text.removeprefix("redis+") if is_socket else text).make_connection()  # type: ignore[no-untyped-call] # untyped in the library
+    except Exception:  # noqa: BLE001 - whatever the driver raises; its words may hold a value
+        _require(False, "has a parameter that the driver does not take here: leave out what follows the question mark")
     return text
 
 

@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
+from urllib.parse import unquote, urlsplit
 
 from prometheus_client import CollectorRegistry, Counter
 
 from kit.clock import Clock
 from kit.keyring import KeyRing
-from kit.logs import get_logger
+from kit.logs import get_logger, redact
 
 log = get_logger(__name__)
 REDIS_SECONDS: Final = 0.25
 """How long an answer of Redis is waited for."""
+CLOSE_SECONDS: Final = 1.0
 REST_SECONDS: Final = 5.0
 """How long Redis is left alone after it failed."""
 MOST_CLIENTS: Final = 100_000
@@ -120,7 +123,7 @@ class SharedCounts:
                     return [int(number) for number in await script(keys=[*map(self._name, counts)], args=arguments)]
             except Exception as error:  # noqa: BLE001 - whatever Redis' driver raises, people go on being served
                 self._rest_until = self._clock.monotonic() + REST_SECONDS
-                log.warning("limits.redis_away", error=type(error).__name__, seconds=REST_SECONDS)
+                log.warning("limits.redis_away", reason=self.said(error), seconds=REST_SECONDS)
         self._fallbacks.inc()
         return await self._memory.admit(counts)
 
@@ -137,6 +140,13 @@ class SharedCounts:
             self._admit = self._redis().bridge.storage.register_script(_ADMIT)
         return self._admit
 
+    def said(self, error: Exception) -> str:
+        """What Redis or its driver said, in one line and without the password of REDIS_URL."""
+        text = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
+        for password in {urlsplit(self._url).password, unquote(urlsplit(self._url).password or "")} - {None, ""}:
+            text = text.replace(str(password), "[redacted]")
+        return redact(text)[:200]
+
     async def probe(self) -> None:
         """Raise what Redis' driver raises where Redis does not answer."""
         async with asyncio.timeout(2.0):
@@ -145,7 +155,9 @@ class SharedCounts:
     async def close(self) -> None:
         """Close the connections."""
         if self._storage is not None:
-            await self._storage.bridge.storage.aclose()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._storage.bridge.storage.aclose()
 
     def _redis(self) -> Any:
         if self._storage is None:

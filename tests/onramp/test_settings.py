@@ -15,7 +15,8 @@ from tests.onramp.typed import typed
 ADDRESS = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 WRONG = (
     ("HOST", ""), ("HOST", "two words"), ("PORT", "http"), ("PORT", "65536"), ("ENVIRONMENT", "live"), ("DATABASE_URL", ""),
-    ("REDIS_URL", "marker"), ("REDIS_URL", "redis://"), ("REDIS_URL", "redis://h:marker"),
+    ("REDIS_URL", "marker"), ("REDIS_URL", "redis://"), ("REDIS_URL", "redis://h:marker"), ("REDIS_URL", "redis://h:1/0?family=marker"), ("REDIS_URL", "redis://h:1/marker"),
+    ("REDIS_URL", "redis://h:1?ssl_cert_reqs=marker"), ("REDIS_URL", "redis://h:1?socket_timeout=marker"),
     ("STRIPE_SECRET_KEY", "pk_test_marker"), ("STRIPE_PUBLISHABLE_KEY", "sk_test_marker"), ("STRIPE_WEBHOOK_SECRETS", "whsec_1,marker"),
     ("STRIPE_WEBHOOK_SECRETS", "whsec_"), ("STRIPE_API_BASE", "marker"), ("STRIPE_API_BASE", ""), ("STRIPE_VERSION", "marker"),
     ("STRIPE_DESTINATION_NETWORK", "Marker!"), ("STRIPE_DESTINATION_CURRENCY", "eth"), ("STRIPE_WEBHOOK_ADDRESSES", "marker"),

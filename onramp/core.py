@@ -224,7 +224,9 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             creator=Creator(database, stripe, rules, clock, ids, screening, settings.ring, deployment),
             deployment=deployment,
             earlier=EarlierWallets(pool, database, chain_id=rules.chain_id, token=rules.token),
-            refresher=Refresher(database, stripe, rules, clock, ids, deployment, IgnoredSessions(registry)),
+            refresher=Refresher(
+                database, stripe, rules, clock, ids, deployment, IgnoredSessions(registry), settings.ring
+            ),
             screening=screening,
             signer=signer,
             cold=make_cold(settings, rules, pool),

@@ -18,6 +18,7 @@ from onramp.core import Core
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.janitor import Janitor, StateMetrics
 from onramp.sessions.earlier import EarlierPayments
+from onramp.sessions.lost import LostPurchases
 from onramp.sessions.proof import StripePaymentProof
 from onramp.sessions.reconcile import ReconcileWorker
 from onramp.sessions.unknown import UnknownPurchases
@@ -133,6 +134,7 @@ def make_workers(
             gate=StoredGate(),
             rules=policy,
             orders=orders_of(core, policy),
+            purchases=LostPurchases(core.stripe, core.refresher, core.deployment, core.clock, paid),
         )
     if "audit" in only:
         made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))

@@ -84,6 +84,11 @@ class EarlierWallets:
         async with self._database.read() as conn:
             return bool(await foreign.carried(conn, [reference]) or await queries.carried(conn, [reference]))
 
+    async def is_paid_by(self, wallet: Address, to: str, amount: int, reference: str) -> bool:
+        """Whether a transaction of `wallet` that no payout explains yet is exactly this payment of what purchases are paid in."""
+        async with self._database.read() as conn:
+            return await foreign.pays(conn, wallet, self._token, to, amount, reference)
+
     async def find(self, wallet: Address, reference: str, since: datetime) -> Payment | None:
         """Search the wallet's transfers since then, newest blocks first; None where enough operators show that none carries the reference."""
         await self._pool.refresh()

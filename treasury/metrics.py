@@ -53,6 +53,9 @@ class TreasuryMetrics(Protocol):
     def stopped(self, yes: bool) -> None:
         """Whether all signing is stopped by an alarm."""
 
+    def rebuilding(self, transactions: int) -> None:
+        """Transactions of the wallet that no row explains and that are still being attributed to purchases at Stripe."""
+
     def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
         """Gone from the chain without a row that says why."""
 
@@ -82,6 +85,11 @@ class PrometheusTreasuryMetrics:
         self._gas = Counter("treasury_gas_spent_total", "Gas token spent, in token units.", registry=registry)
         self._alarms = Counter("treasury_alarms_total", "Alarms raised.", ("kind",), registry=registry)
         self._stopped = Gauge("treasury_signing_stopped", "1 while an alarm stops all signing.", registry=None)
+        self._rebuilding = Gauge(
+            "treasury_rebuilding",
+            "Transactions of the hot wallet that are being attributed to purchases at Stripe, as after a restore.",
+            registry=None,
+        )
         self._sweeps = Gauge("treasury_sweeps", "Sweeps by status.", ("status",), registry=None)
         self._cold = Gauge(
             "treasury_cold_wallet_verified", "1 while the cold wallet is the pinned Safe.", registry=None
@@ -181,6 +189,10 @@ class PrometheusTreasuryMetrics:
     def stopped(self, yes: bool) -> None:
         """Whether all signing is stopped by an alarm."""
         self._show(self._stopped).set(yes)
+
+    def rebuilding(self, transactions: int) -> None:
+        """Transactions of the wallet that are still being attributed to purchases at Stripe."""
+        self._show(self._rebuilding).set(transactions)
 
     def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
         """Gone from the chain without a row that says why."""

@@ -44,6 +44,30 @@ class PaymentProof(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Sold:
+    """A completed purchase at Stripe.
+
+    `owed` is what Stripe says that its buyer gets, None where that cannot be read. `objection` says why this database does not take
+    the purchase over, as half a sentence; None where it is in the database now.
+    """
+
+    session_id: str
+    owed: Owed | None
+    objection: str | None
+
+
+class Purchases(Protocol):
+    """The completed purchases at Stripe, of which a restored database may have lost some."""
+
+    async def find(self, references: Collection[str]) -> Mapping[str, Sold | None]:
+        """Return the purchase that each payment reference (0x and 64 hex digits) belongs to, and store those that the database lost.
+
+        None: every completed purchase was looked at, and none has this reference. A reference that is not in the answer is still
+        looked for: call again. Answers within seconds; where Stripe cannot be reached, with what is known.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class WalletView:
     """A wallet at one block: how many transactions it has made, and what it holds in base units."""
 

@@ -81,6 +81,8 @@ class EarlierPayments:
         named = search.wallet or ", ".join(candidates)
         try:
             payment, known = await self._look(session, candidates)
+            current = self._rules.hot_wallet
+            known_here = payment is not None or current is None or await self._wallets.is_known(current)
         except ChainError as error:
             log.warning("session.search_not_told", session=session.id, reason=str(error))
             text = NOT_TOLD.format(wallet=named) if search.rebuilt or session.attention else None
@@ -91,6 +93,14 @@ class EarlierPayments:
                 return await self._later(session, search, "unpaid", text)
             return await self._adopt(session, search, payment)
         wallet = self._rules.hot_wallet
+        if wallet is not None and not known_here:
+            # The payment may be among the transactions of the current wallet that are not read yet, as after a restore.
+            return await self._later(session, search, "looking", None, seconds=searches.SOON_SECONDS)
+        if wallet is not None and await self._wallets.is_paid_by(
+            wallet, session.wallet_address, search.amount, payouts.reference_text(session.id)
+        ):
+            # Sold for an earlier wallet, paid by this one, and then lost: the treasury adopts the payment, it signs nothing.
+            return await self._owe(session, search, wallet)
         if search.rebuilt or not known or wallet is None:
             return await self._later(session, search, "unpaid", NOT_FOUND.format(wallet=named))
         if self._clock.now() - search.created_at < WAIT:

@@ -59,19 +59,14 @@ class StripePaymentProof:
         objection = not_owed(session, fact, self._rules, deployment) or await self._paid_elsewhere(fact)
         if objection is not None:
             return NotOwed(objection)
-        units = delivered_units(fact)
-        try:
-            fee = int((fact.metadata or {})[METADATA_FEE])
-            to = to_checksum((fact.metadata or {})[METADATA_WALLET])
-        except (KeyError, ValueError):
-            fee, to = -1, ""
-        if units is None or not 0 <= fee < BASIS_POINTS:
+        owed = debt_of(fact)
+        if owed is None:
             return NotOwed("the metadata at Stripe does not say who is to be paid, or with which fee")
         if not await self._is_free(session.hot_wallet):
             return NotOwed(
                 "Stripe names another hot wallet, which this service does not know: it may have paid it already"
             )
-        return Owed(amount=expected_musd(units, fee), to=to)
+        return owed
 
     async def _paid_elsewhere(self, fact: StripeSession) -> str | None:
         """Why what Stripe delivered did not reach this deployment, whatever the session's row says of its terms; None where it did."""
@@ -101,3 +96,16 @@ class StripePaymentProof:
             return await self._earlier.is_known(named)
         except ChainError as error:
             raise ProofUnavailable(str(error)) from error
+
+
+def debt_of(fact: StripeSession) -> Owed | None:
+    """What a completed session owes its buyer by Stripe's answer alone; None where its metadata or amount cannot be read."""
+    units = delivered_units(fact)
+    try:
+        fee = int((fact.metadata or {})[METADATA_FEE])
+        to = to_checksum((fact.metadata or {})[METADATA_WALLET])
+    except (KeyError, ValueError):
+        return None
+    if units is None or not 0 <= fee < BASIS_POINTS:
+        return None
+    return Owed(amount=expected_musd(units, fee), to=to)

@@ -10,17 +10,26 @@ from chain.types import to_checksum
 from kit.clock import Clock
 from kit.database import Database
 from kit.ids import Ids
+from kit.keyring import KeyRing
 from kit.logs import get_logger
 from kit.money import parse_units
+from onramp.consistency import SETTLEMENT_NETWORKS
 from onramp.deployment.service import Deployment, OwnDeployment
-from onramp.sessions import searches, service
+from onramp.sessions import searches, service, settlements
 from onramp.sessions.apply import Applied, apply
 from onramp.sessions.ignored import IgnoredSessions
 from onramp.sessions.model import BASIS_POINTS, Session, intent
 from onramp.sessions.ownership import Ignored, Sale, disagreement, is_session_id, marks, sale_of
 from onramp.sessions.rules import SessionRules
 from onramp.sessions.shapes import FIAT_DECIMALS, source_currency
-from onramp.stripe.port import METADATA_FEE, METADATA_SESSION, METADATA_WALLET, StripeGateway, StripeSession
+from onramp.stripe.port import (
+    METADATA_FEE,
+    METADATA_SESSION,
+    METADATA_WALLET,
+    NETWORK_KEYS,
+    StripeGateway,
+    StripeSession,
+)
 from treasury import hot_wallets
 
 log = get_logger(__name__)
@@ -38,6 +47,8 @@ class Refresher:
     ids: Ids
     deployment: OwnDeployment
     ignored: IgnoredSessions
+    ring: KeyRing
+    """Proves which earlier settlement addresses are this deployment's."""
 
     async def refresh(self, stripe_session_id: str) -> Applied | None:
         """Ask Stripe, then apply; None where the session is not ours. Stripe's errors pass through to the caller."""
@@ -84,7 +95,7 @@ class Refresher:
         if isinstance(sale, Ignored):
             return sale
         now = self.clock.now()
-        values = rebuilt(fact, sale, self.rules, deployment, now)
+        values = rebuilt(fact, sale, await self._sold_under(connection, fact, sale), deployment, now)
         if isinstance(values, Ignored):
             return values
         log.warning("session.rebuilt", session=session_id, stripe_session=fact.id, hot_wallet=sale.hot_wallet)
@@ -94,6 +105,21 @@ class Refresher:
             await hot_wallets.note(connection, self.rules.chain_id, sale.hot_wallet, "stripe", now)
             await searches.expect(connection, session_id, sale.hot_wallet, now)
         return await service.get(connection, session_id) or Ignored.CONTRADICTED
+
+    async def _sold_under(self, connection: AsyncConnection, fact: StripeSession, sale: Sale) -> SessionRules:
+        """The rules that a lost session was sold under: settlement address and network may have been others than those of today.
+
+        Stripe's session names them. An address is taken over only where a start of this deployment recorded it.
+        """
+        if sale.hot_wallet is None:
+            return self.rules
+        rules, network = self.rules, fact.destination_network or "".join(fact.destination_networks)
+        if network in SETTLEMENT_NETWORKS:
+            rules = replace(rules, destination_network=network)
+        locked = fact.wallet_addresses.get(NETWORK_KEYS.get(network, network)) or fact.wallet_address or ""
+        if await settlements.is_ours(connection, self.ring, locked):
+            rules = replace(rules, settlement_address=to_checksum(locked.lower()))
+        return rules
 
     async def _tie(
         self, connection: AsyncConnection, known: Session, fact: StripeSession, deployment: Deployment

@@ -1,7 +1,7 @@
 """Stand-ins that pass for the real outside: a chain of one wallet that really decodes and checks what it is sent."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -12,10 +12,10 @@ from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
 from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
-from chain.erc20 import split_payout_calldata
+from chain.erc20 import reference_of, split_payout_calldata
 from chain.errors import NoAgreement
 from chain.types import ZERO_ADDRESS, BlockRef, Transfer, keccak, to_checksum
-from treasury.ports import BroadcastReport, FeeQuote, Owed, OwnTransaction, ProofUnavailable, WalletView
+from treasury.ports import BroadcastReport, FeeQuote, Owed, OwnTransaction, ProofUnavailable, Sold, WalletView
 from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import Intent, SigningRules
 from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
@@ -87,14 +87,29 @@ class StripeWord:
 
     def __init__(self) -> None:
         self.says: dict[str, Owed] = {}
+        self.objections: dict[str, str] = {}
         self.down = False
         self.asked: list[str] = []
+        self.rebuild: Callable[[str, Owed], Awaitable[object]] | None = None
+        """Writes a purchase into the database that has lost it."""
 
     async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
         self.asked.append(session_id)
         if self.down:
             raise ProofUnavailable("Stripe does not answer.")
         return self.says.get(session_id)
+
+    async def find(self, references: Collection[str]) -> Mapping[str, Sold | None]:
+        if self.down:
+            return {}
+        found: dict[str, Sold | None] = dict.fromkeys(references)
+        for session, owed in self.says.items():
+            reference = "0x" + reference_of(session).hex()
+            if reference in found:
+                found[reference] = Sold(session, owed, self.objections.get(session))
+                if session not in self.objections and self.rebuild is not None:
+                    await self.rebuild(session, owed)
+        return found
 
 
 @dataclass

@@ -50,12 +50,14 @@ async def test_a_payout_rebuilt_after_its_payment_was_noticed_is_adopted(world: 
     await world.cycles(world.sender(), 3)
     paid = (await world.payout("ons_a")).tx_hash
     await world.forget()
+    world.stripe.down = True
     sender = world.sender()
     await world.owe("ons_new")
     await world.cycles(sender, 2)
     assert await world.status("ons_new") is Status.PLANNED
     assert [row.tx_hash for row in await open_rows(world)] == [paid]
-    assert world.metrics.alarms["foreign_transaction"] == 1
+    assert world.metrics.alarms == {}, "Stripe may still say whose it is"
+    world.stripe.down = False
     await world.owe("ons_a")
     await world.cycles(sender, 6)
     assert (await world.payout("ons_a")).tx_hash == paid

@@ -46,6 +46,7 @@ class Heard:
     def __init__(self) -> None:
         self.alarms: Counter[str] = Counter()
         self.is_stopped = False
+        self.rebuilding_now = 0
         self.differences: dict[str, int] = {}
         self.cold_proved: bool | None = None
         self.gas_spent = 0
@@ -79,6 +80,9 @@ class Heard:
 
     def stopped(self, yes: bool) -> None:
         self.is_stopped = yes
+
+    def rebuilding(self, transactions: int) -> None:
+        self.rebuilding_now = transactions
 
     def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
         self.differences[asset] = amount
@@ -119,6 +123,7 @@ class World:
         self.chain = FakeChain()
         self.signer = KeySigner()
         self.stripe = StripeWord()
+        self.stripe.rebuild = lambda session, owed: self.owe(session, owed.amount, owed.to)
         self.clock = TestClock()
         self.metrics = Heard()
         self.ids = RandomIds()
@@ -150,6 +155,7 @@ class World:
             rules=rules or self.policy,
             cold=self.cold,
             orders=self.orders if self.planner is not None else None,
+            purchases=self.stripe,
         )
 
     @property

@@ -72,6 +72,20 @@ async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
     return set((await conn.execute(_CARRIED, {"references": list(references)})).scalars())
 
 
+async def pays(conn: AsyncConnection, wallet: str, token: str, to: str, amount: int, reference: str) -> bool:
+    """Whether a transaction of `wallet` that belongs to no payout yet moved `amount` of `token` to `to` under this reference."""
+    c = foreign.c
+    query = sa.select(sa.literal(1)).where(
+        c.reference == reference,
+        c.payout_id.is_(None),
+        c.wallet == wallet,
+        c.token == token,
+        c.to_address == to,
+        c.amount == amount,
+    )
+    return (await conn.execute(query)).first() is not None
+
+
 async def matched(conn: AsyncConnection, foreign_id: str, payout_id: str) -> None:
     """This transaction is the payment of that payout."""
     await conn.execute(sa.update(foreign).where(foreign.c.id == foreign_id).values(payout_id=payout_id))
@@ -81,6 +95,11 @@ async def match_nonce(conn: AsyncConnection, chain_id: int, wallet: str, nonce: 
     """The nonce, noticed before its transaction was known, turns out to be the payment of that payout."""
     here = sa.and_(_mine(chain_id, wallet), foreign.c.nonce == nonce)
     await conn.execute(sa.update(foreign).where(here).values(payout_id=payout_id))
+
+
+async def describe(conn: AsyncConnection, foreign_id: str, note: str) -> None:
+    """Keep what is known of a transaction now, as half a sentence for people."""
+    await conn.execute(sa.update(foreign).where(foreign.c.id == foreign_id).values(note=note))
 
 
 async def answer(conn: AsyncConnection, foreign_id: str, *, by: str, note: str, now: datetime) -> bool:

@@ -1,7 +1,7 @@
-"""One row for each nonce of the wallet that somebody else's memory, or somebody else, used.
+"""One row for each nonce of the wallet that the chain counts and that no transaction row of this database explains.
 
-After a restore these are our own payouts, and each is answered when the payout with its reference comes back.
-Anything else means that another hand holds the key, and is answered by a person. Until then nothing is signed.
+After a restore these are the service's own payouts: each ends when the payout with its reference is rebuilt from Stripe. Anything else
+means that someone else holds the key, and is answered by two persons. Until then nothing is signed.
 """
 
 from dataclasses import dataclass

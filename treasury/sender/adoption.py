@@ -1,9 +1,10 @@
 """Before anything is signed, every transaction of the wallet is known.
 
 The chain counts the wallet's transactions and so do our rows. Where the chain counts more, the database is older than
-the chain (a restored backup, a failover that lost writes) or another hand holds the key. The missing ones are read
+the chain (a restored backup, a failover that lost writes) or someone else holds the key. The missing ones are read
 from the chain. Each payout carries its session's hash behind its calldata, so it names the payout it paid and is
-adopted as its payment; the rest stop all signing until a payout that explains them is written, or a person answers.
+adopted as its payment, where need be after its session was rebuilt from Stripe (`origins`); the rest stop all signing
+until a payout that explains them is written, or persons answer.
 """
 
 from enum import Enum, auto
@@ -22,6 +23,7 @@ from treasury.sender import operations
 from treasury.sender.desk import Desk, log
 from treasury.sender.intents import purpose_of
 from treasury.sender.operations import Operation, kind_of
+from treasury.sender.origins import Origins
 from treasury.signers.intent import Purpose, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.status import IN_FLIGHT
@@ -56,9 +58,10 @@ class Explained(Enum):
 class Adoption:
     """Explains the wallet's transactions, one after the other."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, origins: Origins) -> None:
         """Counts searches that found too little."""
         self._desk = desk
+        self._origins = origins
         self._scans = 0
 
     async def explain(self, view: WalletView) -> Explained:
@@ -68,6 +71,7 @@ class Adoption:
             known = known and not await foreign.any_unexplained(conn, *self._desk.key)
         if known:
             self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
+            self._origins.rest()
             return Explained.ALL
         await self._match_late_payouts()
         missing = await self._missing(view)
@@ -78,23 +82,24 @@ class Adoption:
         if unseen and not missing and self._desk.pace.due("scan:unseen", 6 * self._desk.config.scan_seconds):
             for tx in (await self.find(unseen, view)).values():
                 await self._explain_one(tx)
-        async with self._desk.database.read() as conn:
-            rows = await foreign.open_rows(conn, *self._desk.key)
-            named = {row.id: await operations.by_reference(conn, row.reference) for row in rows if row.reference}
+        asked = await self._origins.ask(await self._open_rows())
+        if asked:
+            await self._match_late_payouts()
+        rows = await self._open_rows()
         if missing:
             span = f"{missing[0]}-{missing[-1]}"
             self._desk.alarms.ring("unknown_nonces", self._desk.config.wallet, nonces=span)
         else:
             self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
-        for row in rows:
-            operation = named.get(row.id)
-            ids = {} if operation is None else operations.ids_of(operation)
-            self._desk.alarms.ring(
-                "foreign_transaction", row.id, **ids, nonce=row.nonce, tx_hash=row.tx_hash, note=row.note
-            )
+        await self._origins.ring(rows, len(missing))
         if missing:
             return Explained.NO
-        return Explained.NONCES if rows else Explained.ALL
+        # Stripe's answer may have taken seconds: what comes next is decided on a fresh view.
+        return Explained.NONCES if rows or asked else Explained.ALL
+
+    async def _open_rows(self) -> list[Foreign]:
+        async with self._desk.database.read() as conn:
+            return await foreign.open_rows(conn, *self._desk.key)
 
     async def find(self, nonces: list[int], view: WalletView) -> dict[int, OwnTransaction]:
         """Search the chain, newest blocks first, for the wallet's transactions with these nonces."""
@@ -130,8 +135,7 @@ class Adoption:
         return list(range(first, view.nonce))
 
     async def _unseen(self) -> list[int]:
-        async with self._desk.database.read() as conn:
-            return [row.nonce for row in await foreign.open_rows(conn, *self._desk.key) if row.tx_hash is None]
+        return [row.nonce for row in await self._open_rows() if row.tx_hash is None]
 
     async def _search(self, missing: list[int], view: WalletView) -> None:
         desk = self._desk
@@ -158,12 +162,12 @@ class Adoption:
                 return
             parts = split_payout_calldata(tx.data)
             if parts is None:
-                note = "another hand used the key: no payout of ours looks like this"
+                note = "no payout of this service looks like this"
                 await self._notice(conn, tx, note)
                 return
             to, amount, reference = parts
             operation = await operations.by_reference(conn, "0x" + reference.hex())
-            note = "carries a reference that no session or sweep here explains yet"
+            note = "carries a reference that no row explains yet"
             if operation is not None:
                 if await self._adopt(conn, operation, tx, to, amount):
                     await foreign.match_nonce(conn, *desk.key, tx.nonce, operation.id)

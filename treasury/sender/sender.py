@@ -16,10 +16,11 @@ from treasury.leader import Leader, LeadershipLost
 from treasury.metrics import TreasuryMetrics
 from treasury.payouts.machine import Reason
 from treasury.payouts.table import payouts as payouts_table
-from treasury.ports import Gate, PaymentProof, Rules, WalletChain, WalletView
+from treasury.ports import Gate, PaymentProof, Purchases, Rules, WalletChain, WalletView
 from treasury.reconciliation import others_at
 from treasury.sender.adoption import Adoption, Explained
 from treasury.sender.desk import Alarms, Desk, Pace, SenderConfig, log
+from treasury.sender.origins import Origins
 from treasury.sender.payment import Payment
 from treasury.sender.rechecking import Rechecking
 from treasury.sender.reconciling import Reconciler
@@ -65,6 +66,7 @@ class Sender:
         checkpoint: Callable[[str], None] = lambda _: None,
         cold: ColdWallet | None = None,
         orders: Orders | None = None,
+        purchases: Purchases | None = None,
     ) -> None:
         """Refuses a signer of another wallet. Nothing is asked before the first step; `checkpoint` is told of each of CHECKPOINTS."""
         if signer.address != config.wallet:
@@ -92,7 +94,7 @@ class Sender:
             cold=cold,
         )
         signing = Signing(self._desk)
-        self._adoption = Adoption(self._desk)
+        self._adoption = Adoption(self._desk, Origins(self._desk, purchases))
         self._tracking = Tracking(self._desk, self._adoption, Replacement(self._desk, signing))
         self._rechecking = Rechecking(self._desk)
         self._waiting = Waiting(self._desk)

@@ -1,0 +1,175 @@
+"""After a restore the wallet's own payouts are found on chain: they are adopted without an alarm, and a theft among them still rings."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chain.erc20 import reference_of
+from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
+from tests.treasury.world import BUYER, World
+from treasury.foreign import service as foreign
+from treasury.foreign.table import Foreign
+from treasury.ports import Owed
+from treasury.sender import Sender
+from treasury.signers.intent import NativeTransferIntent, TransferIntent
+from treasury.status import Status
+
+THIEF = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
+OTHER_TOKEN = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"  # noqa: S105 - an address
+KINDS = ("foreign_transaction", "unidentified_transaction", "unknown_sweep")
+
+
+async def use_key(world: World, reference: bytes | None, **changed: Any) -> None:
+    """A transaction of the wallet that this database did not make."""
+    made = {"token": TOKEN, "to": THIEF, "amount": 3 * MUSD} | changed
+    nonce = world.chain.nonce
+    intent = TransferIntent(CHAIN_ID, WALLET, nonce, made["token"], made["to"], made["amount"], reference, 80_000, 9, 1)
+    world.chain.accept((await thief(made["token"], made["to"]).sign(intent)).raw)
+    world.chain.mine()
+
+
+def thief(token: str, to: str) -> KeySigner:
+    """The same key in hands that keep to no rules of ours."""
+    signer = KeySigner()
+    signer.rules = replace(signer.rules, token=token, cold=to)
+    return signer
+
+
+async def restored(world: World, count: int) -> list[str]:
+    """Purchases paid after the backup was taken; the sessions' ids."""
+    sessions = [f"ons_{number}" for number in range(count)]
+    for session in sessions:
+        await world.owe(session)
+        world.clock.seconds += 1
+    await world.cycles(world.sender(), 3 + count)
+    await world.forget()
+    world.signer.requests.clear()
+    return sessions
+
+
+def rang(world: World) -> dict[str, int]:
+    return {kind: count for kind in KINDS if (count := world.metrics.alarms[kind])}
+
+
+async def notes(world: World) -> list[Foreign]:
+    async with world.database.read() as conn:
+        return await foreign.open_rows(conn, CHAIN_ID, WALLET)
+
+
+async def answer(world: World, sender: Sender) -> None:
+    for row in await notes(world):
+        async with world.database.write() as conn:
+            assert await foreign.answer(conn, row.id, by="key_anna", note="known", now=world.clock.now())
+    await world.cycles(sender)
+
+
+async def test_payouts_that_the_backup_lost_are_adopted_without_an_alarm(world: World) -> None:
+    sessions = await restored(world, 5)
+    await world.owe("ons_new")
+    await world.cycles(world.sender(), 8)
+    assert {await world.status(session) for session in (*sessions, "ons_new")} == {Status.FINAL}
+    assert (rang(world), await notes(world), len(world.chain.transfers())) == ({}, [], 6)
+    assert [request.nonce for request in world.signer.requests] == [5]
+    assert (world.metrics.rebuilding_now, world.metrics.is_stopped) == (0, False)
+
+
+async def test_a_reference_that_no_purchase_has_is_a_theft_at_once(world: World) -> None:
+    sessions = await restored(world, 3)
+    await use_key(world, b"\x07" * 32)
+    await world.owe("ons_new")
+    sender = world.sender()
+    noticed = world.clock.now()
+    await sender.step()
+    assert (rang(world), world.clock.now()) == ({"foreign_transaction": 1}, noticed)
+    await world.cycles(sender, 6)
+    assert rang(world) == {"foreign_transaction": 1}
+    assert [row.to for row in await notes(world)] == [THIEF]
+    assert {await world.status(session) for session in sessions} == {Status.FINAL}
+    assert (await world.status("ons_new"), world.signer.requests) == (Status.PLANNED, [])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"amount": 4 * MUSD}, {"to": THIEF}, {"token": OTHER_TOKEN}, {"token": OTHER_TOKEN, "to": SAFE}],
+    ids=["amount", "recipient", "token", "token to the cold wallet"],
+)
+async def test_a_known_reference_on_another_payment_is_a_theft_at_once(world: World, changed: dict[str, Any]) -> None:
+    world.stripe.says["ons_one"] = Owed(5 * MUSD, BUYER)
+    await use_key(world, reference_of("ons_one"), **({"to": BUYER, "amount": 5 * MUSD} | changed))
+    await world.sender().step()
+    assert rang(world) == {"foreign_transaction": 1}
+    assert world.signer.requests == []
+
+
+@pytest.mark.parametrize("to", [SAFE, THIEF])
+async def test_what_no_payout_looks_like_is_a_theft_though_stripe_is_away(world: World, to: str) -> None:
+    world.stripe.down = True
+    native = NativeTransferIntent(CHAIN_ID, WALLET, 0, to, 5, 30_000, 10**9, 0)
+    world.chain.accept((await thief(TOKEN, to).sign(native)).raw)
+    world.chain.mine()
+    await use_key(world, None, to=to)
+    await world.cycles(world.sender(), 2)
+    assert rang(world) == {"foreign_transaction": 2}
+
+
+async def test_while_stripe_is_away_the_restored_are_named_after_a_minute_and_adopted_later(world: World) -> None:
+    sessions = await restored(world, 2)
+    await use_key(world, b"\x07" * 32)
+    world.stripe.down = True
+    await world.owe("ons_new")
+    sender = world.sender()
+    await world.cycles(sender, 4)
+    assert (rang(world), world.metrics.rebuilding_now, world.metrics.is_stopped) == ({}, 3, True)
+    assert (await world.payout("ons_new")).reason == "signing_stopped"
+    await world.cycles(sender, 2)
+    assert rang(world) == {"unidentified_transaction": 3}
+    assert world.signer.requests == []
+    world.stripe.down = False
+    await world.cycles(sender, 4)
+    assert rang(world) == {"unidentified_transaction": 3, "foreign_transaction": 1}
+    assert [row.to for row in await notes(world)] == [THIEF]
+    assert {await world.status(session) for session in sessions} == {Status.FINAL}
+    await answer(world, sender)
+    assert await world.status("ons_new") is Status.FINAL
+    assert len(world.chain.transfers()) == 4
+
+
+async def test_a_second_payment_under_the_same_reference_is_a_theft(world: World) -> None:
+    await restored(world, 1)
+    await use_key(world, reference_of("ons_0"), to=BUYER, amount=5 * MUSD)
+    await world.cycles(world.sender(), 3)
+    assert await world.status("ons_0") is Status.FINAL
+    assert rang(world) == {"foreign_transaction": 1}
+
+
+async def test_a_sweep_that_the_backup_lost_is_no_theft_and_waits_for_an_answer(world: World) -> None:
+    await use_key(world, reference_of("swp_lost"), to=SAFE)
+    await world.owe("ons_new")
+    sender = world.sender()
+    await world.cycles(sender, 2)
+    assert rang(world) == {"unknown_sweep": 1}
+    assert (await world.status("ons_new"), world.signer.requests) == (Status.PLANNED, [])
+    await answer(world, sender)
+    assert await world.status("ons_new") is Status.FINAL
+
+
+async def test_a_buyer_paid_as_stripe_says_by_another_database_is_no_theft(world: World) -> None:
+    world.stripe.says["ons_other"] = Owed(5 * MUSD, BUYER)
+    world.stripe.objections["ons_other"] = "ignored as other_deployment"
+    await use_key(world, reference_of("ons_other"), to=BUYER, amount=5 * MUSD)
+    await world.cycles(world.sender(), 2)
+    assert rang(world) == {"unidentified_transaction": 1}
+    (row,) = await notes(world)
+    assert "other_deployment" in row.note
+
+
+async def test_a_transaction_that_the_nodes_do_not_show_is_not_called_a_theft(world: World) -> None:
+    await restored(world, 1)
+    world.chain.hides_logs = True
+    sender = world.sender()
+    await world.cycles(sender, 5)
+    assert rang(world) == {"unidentified_transaction": 1}
+    world.chain.hides_logs = False
+    await world.cycles(sender, 8)
+    assert (rang(world), await notes(world)) == ({"unidentified_transaction": 1}, [])

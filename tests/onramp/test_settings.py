@@ -45,6 +45,7 @@ def test_a_wrong_value_is_one_line_with_its_name(name: str, value: str, monkeypa
 
 BOM, NBSP = "\ufeff", "\u00a0"
 secret_values = {
+    "SETTLEMENT_RPC_URLS": "http://127.0.0.1:9/usdc",
     "DATABASE_REPLICA_URL": "postgresql://u:p@replica/x", "DATA_KEYS": "ab" * 32, "JWT_SECRETS": "cd" * 32,
     "SPECTRUM_RPC_URLS": "http://127.0.0.1:9/secret", "MEZO_WS_URLS": "ws://127.0.0.1:9", "STRIPE_WEBHOOK_SECRETS": "whsec_x",
 }  # fmt: skip

@@ -4,6 +4,7 @@ The key version is the identity: EC_SIGN_SECP256K1_SHA256, at protection level H
 in transit by CRC32C both ways (cloud.google.com/kms/docs/data-integrity-guidelines); a reply that does not prove itself is thrown away.
 """
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from treasury.signers.remote import ATTEMPT_SECONDS, KeySignature, SignerThrottl
 if TYPE_CHECKING:
     from google.cloud.kms_v1 import KeyManagementServiceAsyncClient
 
+_SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
+_TOKEN_SECONDS: Final = 2.0
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 REFUSED: Final = {
     "PermissionDenied": "Google Cloud KMS does not let this identity use the hot wallet's key: it needs roles/cloudkms.signer and viewPublicKey.",
@@ -85,9 +88,17 @@ class GcpKms:
 
         try:
             if self._client is None:
-                self._client = _connect(self._endpoint)
+                # Looking the credentials up asks files and, on Google's machines, their metadata server, without a limit of its own.
+                async with asyncio.timeout(ATTEMPT_SECONDS):
+                    self._client = await _connect(self._endpoint)
             method = getattr(self._client, name)
-            return await method(request=request, timeout=ATTEMPT_SECONDS, retry=None, metadata=metadata)
+            # The client's own limit does not count what it waits for a token.
+            async with asyncio.timeout(ATTEMPT_SECONDS + _TOKEN_SECONDS):
+                return await method(request=request, timeout=ATTEMPT_SECONDS, retry=None, metadata=metadata)
+        except TimeoutError:
+            raise SignerUnavailable(
+                "Google Cloud KMS, or what gives out its credentials, did not answer in time."
+            ) from None
         except GoogleAPICallError as error:
             raise _meaning(type(error).__name__) from None
         except (GoogleAuthError, RetryError, OSError) as error:
@@ -109,20 +120,28 @@ def is_loopback(endpoint: str) -> bool:
     return urlsplit(f"//{endpoint}").hostname in LOOPBACK
 
 
-def _connect(endpoint: str) -> "KeyManagementServiceAsyncClient":
+async def _connect(endpoint: str) -> "KeyManagementServiceAsyncClient":
     from google.cloud.kms_v1 import KeyManagementServiceAsyncClient
 
-    if not endpoint:
-        return KeyManagementServiceAsyncClient()
-    if not is_loopback(endpoint):
+    if not endpoint or not is_loopback(endpoint):
         from google.api_core.client_options import ClientOptions
 
-        return KeyManagementServiceAsyncClient(client_options=ClientOptions(api_endpoint=endpoint))
+        # In a thread: it would hold the event loop up, and with it every buyer.
+        credentials = await asyncio.to_thread(_credentials)
+        options = ClientOptions(api_endpoint=endpoint) if endpoint else None
+        return KeyManagementServiceAsyncClient(credentials=credentials, client_options=options)
     from google.cloud.kms_v1.services.key_management_service.transports import KeyManagementServiceGrpcAsyncIOTransport
     from grpc import aio
 
     transport = KeyManagementServiceGrpcAsyncIOTransport(channel=aio.insecure_channel(endpoint))
     return KeyManagementServiceAsyncClient(transport=transport)
+
+
+def _credentials() -> Any:
+    import google.auth
+
+    found, _ = google.auth.default(scopes=_SCOPES)  # type: ignore[no-untyped-call] # Google leaves it untyped
+    return found
 
 
 def _crc32c(data: bytes) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.confirm import ExpectedTransfer, Proven, Reverted, prove
@@ -23,6 +24,7 @@ from kit.logs import get_logger
 from treasury import leader
 from treasury.assets import MUSD
 from treasury.foreign import service as foreign
+from treasury.foreign.table import foreign as foreign_table
 from treasury.ledger import service as ledger
 from treasury.ledger.machine import Account
 from treasury.payouts import service as payouts
@@ -31,12 +33,25 @@ from treasury.signers.intent import TransferIntent
 from treasury.transactions import queries
 from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
+from treasury.transactions.table import transactions as transactions_table
 
 log = get_logger(__name__)
 CHUNK: Final = 20_000
 """Blocks searched at once; on Mezo some twenty hours."""
 SLACK: Final = timedelta(hours=1)
 """How far a block's time may be from the clock that the purchase was made by."""
+
+
+def _nonces(table: sa.Table) -> sa.Select[tuple[int]]:
+    c = table.c
+    here = sa.and_(c.chain_id == sa.bindparam("chain_id"), c.wallet == sa.bindparam("wallet"))
+    return sa.select(c.nonce).where(here, c.nonce < sa.bindparam("count", type_=sa.BigInteger()))
+
+
+_KNOWN_NONCES: Final = sa.select(sa.func.count()).select_from(
+    sa.union(_nonces(transactions_table), _nonces(foreign_table)).subquery()
+)
+"""How many of a wallet's first `count` nonces any row of ours holds; a union holds each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +88,11 @@ class EarlierWallets:
         at = hex(self._pool.agreed_head())
         count = quantity((await self._pool.agree("eth_getTransactionCount", [wallet, at], key=quantity)).value)
         async with self._database.read() as conn:
-            ours = await queries.highest_nonce(conn, self._chain_id, wallet)
-            others = await foreign.highest_nonce(conn, self._chain_id, wallet)
+            here = {"chain_id": self._chain_id, "wallet": wallet, "count": count}
+            known: int = (await conn.execute(_KNOWN_NONCES, here)).scalar_one()
             unseen = any(row.tx_hash is None for row in await foreign.open_rows(conn, self._chain_id, wallet))
-        known = 1 + max((nonce for nonce in (ours, others) if nonce is not None), default=-1)
-        return count <= known and not unseen
+        # Counted, not compared with the highest: a payment adopted from this wallet is known while those before it may be lost.
+        return known == count and not unseen
 
     async def is_carried(self, reference: str) -> bool:
         """Whether a transaction in our rows, of whatever wallet, carries this reference."""

@@ -29,6 +29,15 @@ _EARLIER: Final = (
     .where(hot_wallets.c.chain_id == sa.bindparam("chain_id"), hot_wallets.c.wallet != sa.bindparam("wallet"))
     .order_by(hot_wallets.c.first_seen_at, hot_wallets.c.wallet)
 )
+_SINCE: Final = (
+    sa.select(sa.literal(1))
+    .where(
+        hot_wallets.c.chain_id == sa.bindparam("chain_id"),
+        hot_wallets.c.wallet != sa.bindparam("wallet"),
+        hot_wallets.c.first_seen_at >= sa.bindparam("since", type_=UtcDateTime()),
+    )
+    .limit(1)
+)
 
 
 async def note(conn: AsyncConnection, chain_id: int, wallet: Address, source: Source, now: datetime) -> bool:
@@ -48,3 +57,8 @@ async def others(conn: AsyncConnection, chain_id: int, wallet: Address | None) -
     """Return every hot wallet of this chain but `wallet`, the earliest first."""
     found = await conn.execute(_EARLIER, {"chain_id": chain_id, "wallet": wallet or ""})
     return list(found.scalars())
+
+
+async def any_since(conn: AsyncConnection, chain_id: int, wallet: Address, since: datetime) -> bool:
+    """Return whether this deployment came to know of another hot wallet of this chain than `wallet` at `since` or later."""
+    return (await conn.execute(_SINCE, {"chain_id": chain_id, "wallet": wallet, "since": since})).first() is not None

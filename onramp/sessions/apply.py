@@ -120,11 +120,17 @@ async def apply(
 
 
 async def _may_be_paid(connection: AsyncConnection, session: Session, rules: SessionRules) -> bool:
-    """Whether a hot wallet before this one may have paid it already, as far as this database can know."""
+    """Whether another hot wallet than this one may have paid it already, as far as this database can know.
+
+    The wallet that it was sold for need not be the one that paid: after a rotation the next one pays, and a backup from before knows
+    nothing of that. So another wallet that became known since the sale counts as well, whichever wallet pays now.
+    """
     if session.mode != "payout":
         return False
     if session.hot_wallet is not None:
-        return session.hot_wallet != rules.hot_wallet
+        return session.hot_wallet != rules.hot_wallet or await hot_wallets.any_since(
+            connection, rules.chain_id, session.hot_wallet, session.created_at
+        )
     return bool(await hot_wallets.others(connection, rules.chain_id, rules.hot_wallet))
 
 

@@ -1,5 +1,6 @@
 """Decide about paid sessions that an earlier hot wallet may have paid: adopt its payment, owe it, or leave it to a person."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -77,8 +78,8 @@ class EarlierPayments:
             others = await hot_wallets.others(connection, self._rules.chain_id, self._rules.hot_wallet)
         if session is None:
             raise _Lost
-        candidates = others if search.wallet is None else [search.wallet]
-        named = search.wallet or ", ".join(candidates)
+        candidates = _candidates(search.wallet, others, self._rules.hot_wallet)
+        named = ", ".join(candidates)
         try:
             payment, known = await self._look(session, candidates)
             current = self._rules.hot_wallet
@@ -182,3 +183,12 @@ class EarlierPayments:
         if news:
             log.critical("session.earlier_wallet_named", session=session.id, reason=attention)
         return news
+
+
+def _candidates(named: str | None, others: Sequence[str], current: str | None) -> list[str]:
+    """The wallets that may have paid: the one that the session names, then every other of this deployment.
+
+    Not the one that pays now: before it signs, each of its own transactions is explained.
+    """
+    first = [] if named is None or named == current else [named]
+    return [*first, *(one for one in others if one != named)]

@@ -4,6 +4,7 @@ Each session that is made carries chain id, hot wallet and deployment id in Stri
 can write. The row keeps the same three, so that a retry asks Stripe for the same session and a copied row can be told.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -104,8 +105,12 @@ def disagreement(session: Session, fact: StripeSession, deployment: Deployment, 
 
 
 def _marks_in(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The marks that are there, the hot wallet in the letters in which rows keep it, as `sale_of` reads it."""
     keys = (METADATA_CHAIN, METADATA_DEPLOYMENT, METADATA_HOT_WALLET)
-    return {key: metadata[key] for key in keys if metadata.get(key)}
+    found = {key: metadata[key] for key in keys if metadata.get(key)}
+    with contextlib.suppress(KeyError, ValueError):
+        found[METADATA_HOT_WALLET] = to_checksum(found[METADATA_HOT_WALLET])
+    return found
 
 
 def is_session_id(text: str) -> bool:

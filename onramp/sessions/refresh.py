@@ -148,7 +148,7 @@ def rebuilt(
     metadata = fact.metadata or {}
     try:
         wallet = to_checksum(metadata[METADATA_WALLET])
-        fee = int(metadata[METADATA_FEE])
+        fee = parse_units(metadata[METADATA_FEE], 0)
         made = datetime.fromtimestamp(fact.created, UTC)
     except (KeyError, ValueError, OverflowError, OSError):
         return Ignored.MALFORMED

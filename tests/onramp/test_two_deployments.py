@@ -31,6 +31,7 @@ from tests.onramp.deployments import (
     until,
 )
 from treasury import hot_wallets
+from treasury.earlier import EarlierWallets
 from treasury.status import Status
 
 if TYPE_CHECKING:
@@ -241,6 +242,68 @@ async def test_a_late_payment_after_a_rotation_is_paid_by_the_new_wallet(street:
     paid = {row.session_id: row.wallet for row in await payouts_of(street.a.database)}
     assert paid[made["id"]] == street.wallets[1].address
     assert await street.received(made) == PAID
+
+
+@pytest.mark.parametrize("told_by", ["stripe", "start"])
+@pytest.mark.parametrize("now", ["first", "third"])
+async def test_what_a_wallet_in_between_paid_is_not_paid_again_after_a_restore(
+    street: Street, now: str, told_by: str
+) -> None:
+    """Sold for one wallet and paid by the next, of which the backup knows nothing; then the first or a third one pays."""
+    async with street.selling():
+        made = await buy(street.a, buyer())
+    url, backup = await street.database()
+    await copy_session(street.a.database, backup, made["id"])
+    street.complete(made)
+    clock = Ahead()
+    async with street.beside(street.url, clock):
+        await until(lambda: is_looked_for(street.a.database, made["id"]))
+        clock.ahead += timedelta(minutes=5)
+        await until(lambda: street.is_final(street.a.database, made["id"]))
+        if told_by == "stripe":
+            settings = paying(street.chain, street.wallets[1], STRIPE_API_BASE=street.a.stripe)
+            sold = await buy(await street.start(url=street.url, **settings), buyer())
+            complete(street.a, sold)
+            clock.ahead += timedelta(minutes=5)
+            await until(lambda: street.is_final(street.a.database, sold["id"]))
+    if told_by == "start":
+        # As the runbook says: one start with each wallet that was used since the backup.
+        async with replica(url, street.a, Ahead(), (), **paying(street.chain, street.wallets[1])):
+            pass
+    wallet = street.wallets[0] if now == "first" else await funded(street.chain, street.home / "c")
+    async with replica(url, street.a, Ahead(), WORKERS, **paying(street.chain, wallet)):
+        await until(lambda: street.is_final(backup, made["id"]))  # whichever wallet was taken to have paid it
+    paid = {row.session_id: row.wallet for row in await payouts_of(backup)}
+    assert set(paid.values()) == {street.wallets[1].address}
+    assert await street.received(made) == PAID
+
+
+async def test_one_adopted_payment_does_not_make_the_ones_before_it_known(street: Street) -> None:
+    """The wallet before paid two purchases since the backup, which lacks the second; that one is adopted first."""
+    async with street.selling():
+        first = await buy(street.a, buyer())
+        url, backup = await street.database()
+        await copy_session(street.a.database, backup, first["id"])
+        street.complete(first)
+        await until(lambda: street.is_final(street.a.database, first["id"]))
+        second = await street.sold(paid=True)
+    fact = street.a.sandbox.store.get(first["payment"]["stripeSessionId"])
+    async with street.beside(url) as core:
+        await core.refresher.refresh(second["payment"]["stripeSessionId"])
+        await until(lambda: street.is_final(backup, second["id"]))
+        wallets = EarlierWallets(core.pool, core.database, chain_id=31611, token=street.chain.deployment.musd)
+        assert not await wallets.is_known(street.wallets[0].address)
+        await core.refresher.refresh(fact["id"])
+        await until(lambda: street.is_final(backup, first["id"]))
+        assert await wallets.is_known(street.wallets[0].address)
+    assert {row.wallet for row in await payouts_of(backup)} == {street.wallets[0].address}
+    assert [await street.received(one) for one in (first, second)] == [PAID, PAID]
+
+
+async def is_looked_for(database: Database, session_id: str) -> bool:
+    """Whether the session is completed, and nothing is owed for it yet."""
+    row = await row_of(database, session_id)
+    return row.payment_status == "fulfillment_complete" and row.expected_units is None
 
 
 async def test_what_the_nodes_do_not_tell_is_a_persons_until_they_do(street: Street) -> None:

@@ -4,12 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from kit.auth import Role
 from kit.clock import SystemClock
 from kit.worker import WorkerMetrics
+from onramp.api_keys.table import api_keys
 from onramp.janitor import Janitor, StateMetrics
 from onramp.screening.listing import Screening, ScreeningMetrics
 from tests.onramp.conftest import HOT_WALLET, Service, Start
@@ -53,6 +55,25 @@ async def test_one_key_settles_nothing(service: Service) -> None:
         other_key = await desk(service, "approver", person)
         assert (await other_key.post("/settle-usdc", {**ORDER, "txHash": tx_hash}))[1]["code"] == "self_approval"
     assert await accounts(service) == (6, 0)
+
+
+async def test_a_look_alike_of_the_proposer_is_no_second_person(service: Service) -> None:
+    """Names are stored as they were given before look-alikes were refused."""
+    ada, alike = await desk(service, "approver", "ada"), await desk(service, "approver", "somebody else")
+    await _named(service, "somebody else", "\N{CYRILLIC SMALL LETTER A}d\N{CYRILLIC SMALL LETTER A}")
+    bea = await desk(service, "approver", "bea")
+    made = (await ada.post("/settle-usdc", ORDER))[1]
+    assert (await alike.post("/settle-usdc", ORDER))[1]["code"] == "self_approval"
+    assert await accounts(service) == (6, 0)
+    assert (await bea.post("/settle-usdc", ORDER))[1]["status"] == "settled"
+    assert (await ada.post(f"/settle-usdc/{made['id']}/reverse"))[1]["status"] == "reversal_awaiting_approval"
+    assert (await alike.post(f"/settle-usdc/{made['id']}/reverse"))[1]["code"] == "self_approval"
+    assert await accounts(service) == (5, 1)
+
+
+async def _named(service: Service, before: str, after: str) -> None:
+    async with service.database.write() as conn:
+        await conn.execute(sa.update(api_keys).where(api_keys.c.person == before).values(person=after))
 
 
 async def test_a_second_person_who_approves_settles_it(service: Service) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.arrivals import Arrival, Arrived, Contradicted
 from kit.ids import Ids
 from kit.money import format_units
+from kit.persons import same_person
 from kit.problems import Problem, not_found
 from kit.store import compare_and_set, insert_or_nothing
 from treasury.assets import USDC_DECIMALS
@@ -78,7 +79,7 @@ async def settle(
     if mine is None:
         return await _first(conn, claim, found, seen, rows, wallets=wallets, caller=caller, now=now, ids=ids)
     if found is None:
-        if mine.asked_person == caller.person:
+        if same_person(mine.asked_person, caller.person):
             raise Problem(409, "self_approval", "You said this already; another person has to say so, too.")
         _require_approver(caller)
     await _require_brought(conn, found, mine.amount, claim.tx_hash, wallets)
@@ -165,7 +166,7 @@ async def reverse(
         return await require(conn, row.id)
     if row.status is not State.REVERSING:
         raise _not_possible(f"{row.id} is {row.status}; only what is settled can be taken back.")
-    if row.reversal_person == caller.person:
+    if same_person(row.reversal_person or "", caller.person):
         raise Problem(409, "self_approval", "You asked for this already; another person has to say so, too.")
     _require_approver(caller)
     done: dict[str, Any] = {
@@ -186,7 +187,7 @@ async def reject(conn: AsyncConnection, row_id: str, *, caller: Caller, note: st
     if row.status not in {State.AWAITING, State.REVERSING}:
         raise _not_possible(f"{row.id} is {row.status}; only what waits for a second person can be rejected.")
     proposer = row.asked_person if row.status is State.AWAITING else row.reversal_person
-    if caller.person != proposer:
+    if not same_person(proposer or "", caller.person):
         _require_approver(caller)
     changes: dict[str, Any] = {"note": _joined(row.note, note), "updated_at": now}
     if row.status is State.AWAITING:

@@ -169,10 +169,19 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     except web.HTTPRequestEntityTooLarge as error:
         raise _too_large(limit) from error
     except (web.RequestPayloadError, ConnectionError) as error:
-        raise Problem(400, "body_unreadable", "The body breaks off, or is not encoded as its header says.") from error
+        raise _unreadable() from error
+    except RuntimeError as error:
+        if request.transport is not None:
+            raise
+        # So the library says that the connection went between two of its reads.
+        raise _unreadable() from error
     if len(raw) > limit:
         raise _too_large(limit)
     return raw
+
+
+def _unreadable() -> Problem:
+    return Problem(400, "body_unreadable", "The body breaks off, or is not encoded as its header says.")
 
 
 async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *, optional: bool = False) -> BaseModel:

@@ -112,6 +112,29 @@ async def test_a_bomb_costs_nobody_else_anything(service: Service) -> None:
         assert steps.total < 0.5, (path, steps)
 
 
+def chunked(path: str, size: int, length: int) -> bytes:
+    """A request whose body of zeros comes in chunks of `size` bytes."""
+    chunk = f"{size:x}\r\n".encode() + b"0" * size + b"\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    return head.encode() + chunk * (length // size) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 3, 10])
+async def test_a_body_in_crumbs_costs_nobody_else_anything(service: Service, size: int) -> None:
+    for path in ("/health", "/api/v1/onramp/sessions", "/api/v1/webhooks/stripe", "/nothing"):
+        sent = chunked(path, size, size << 20)
+        await asyncio.to_thread(raw, service.api, request("POST", path, "Connection: close"))  # a first one imports
+        steps = await longest(lambda sent=sent: raw(service.api, sent))  # type: ignore[misc]
+        assert steps.longest < LONGEST_STEP, (path, steps.slow)
+        assert steps.total < 0.5, (path, steps)
+
+
+@pytest.mark.parametrize("size", [64, 1000, 65_536])
+async def test_a_body_in_ordinary_chunks_is_read(service: Service, size: int) -> None:
+    answer = await asyncio.to_thread(raw, service.api, chunked("/api/v1/webhooks/stripe", size, 900_000))
+    assert problem(answer)["code"] == "signature_invalid"
+
+
 async def test_the_other_servers_of_the_house_refuse_alike() -> None:
     registry = CollectorRegistry()
     metrics, _ = await start_app(

@@ -1,5 +1,6 @@
 """Column types and clock expressions that mean the same on SQLite and Postgres."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _DIGITS = 78
+_NAME = re.compile(r"[a-z_]+")
 _SQLITE_FORMAT = "%Y-%m-%dT%H:%M:%f000Z"
 
 
@@ -101,6 +103,18 @@ def _postgres(element: _DbNow, compiler: SQLCompiler, **options: Any) -> str:
 def _sqlite(element: _DbNow, compiler: SQLCompiler, **options: Any) -> str:
     (seconds,) = element.clauses
     return f"strftime('{_SQLITE_FORMAT}', 'now', {compiler.process(seconds, **options)} || ' seconds')"
+
+
+def constant(text: str) -> sa.ColumnElement[str]:
+    """Return a state's name as part of the statement's text instead of a parameter.
+
+    A partial index is used only where the statement itself shows that its predicate holds. With a parameter SQLite never uses it, and
+    Postgres only as long as it plans the statement anew at each run: https://www.postgresql.org/docs/current/indexes-partial.html.
+    """
+    if not _NAME.fullmatch(text):
+        message = "not the name of a state"
+        raise ValueError(message)
+    return sa.literal_column(f"'{text}'", sa.String())
 
 
 class _Texts(TypeDecorator[list[str]]):

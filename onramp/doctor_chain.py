@@ -26,14 +26,14 @@ from kit.money import format_units
 from onramp import governing
 from onramp.core import Core
 from onramp.health import NotWellError
-from treasury import rotation
+from treasury import rotation, rows
 from treasury.assets import GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE, NATIVE_AS_TOKEN
-from treasury.payouts.service import SETTLED
 from treasury.payouts.table import payouts
 from treasury.policy import service as policies
 from treasury.policy.machine import State, Terms
 from treasury.policy.reading import PolicyError
 from treasury.sender import SenderConfig
+from treasury.status import OPEN
 
 APART_SECONDS: Final = 60.0
 """How far this machine's clock may be from Stripe's: events are refused where it is 300 s off."""
@@ -120,17 +120,17 @@ async def _owed_otherwise(core: Core) -> list[str]:
     """A sentence for each other token that payouts are owed in and not paid yet."""
     query = (
         sa.select(payouts.c.token, sa.func.count())
-        .where(payouts.c.status.not_in(SETTLED), payouts.c.token != core.rules.token)
+        .where(rows.in_states(payouts, OPEN), payouts.c.token != core.rules.token)
         .group_by(payouts.c.token)
     )
     try:
         async with core.database.read() as connection:
-            rows = (await connection.execute(query)).fetchall()
+            found = (await connection.execute(query)).fetchall()
     except DATABASE_ERRORS:
         return []
     return [
         f"{count} open payouts are owed in {address}, and MUSD_TOKEN_ADDRESS is {core.rules.token}: they wait until it names that token again"
-        for address, count in rows
+        for address, count in found
     ]
 
 

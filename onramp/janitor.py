@@ -1,66 +1,57 @@
-"""The janitor: forget what need not be remembered, and count what is there."""
+"""The janitor: count what is there, and forget what need not be remembered.
 
+Each task stands alone: one that fails, or takes longer than the database allows a statement, stops no other. What is forgotten goes in
+small transactions, so that nobody waits long for a row, and a great deal of it (after an import, or where no janitor ran for weeks) is
+worked off over many rounds.
+"""
+
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
-import sqlalchemy as sa
-from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit import counts
 from kit.clock import Clock
-from kit.database import Database
+from kit.database import Database, reason_of
 from kit.logs import get_logger
 from kit.worker import WorkerMetrics
+from onramp import state_counts
 from onramp.api_keys import alarms
 from onramp.api_keys import service as keys_service
-from onramp.deliveries import waiting
 from onramp.login import service as login_service
 from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
 from onramp.sessions import pruning
 from onramp.sessions import service as sessions_service
 from onramp.sessions.rules import CLIENT_KEY_LIFETIME
-from onramp.sessions.table import sessions
+from onramp.state_counts import StateMetrics
 from onramp.webhooks import service as inbox_service
-from treasury.assets import USDC_DECIMALS
-from treasury.pause import service as pause
-from treasury.pause.table import SCOPES
 from treasury.payouts import service as payouts
-from treasury.payouts.table import payouts as payouts_table
-from treasury.settlements import queries as settlements
 from treasury.settlements.watch import Watch
-from treasury.status import IN_FLIGHT, Status
+
+__all__ = ["Janitor", "StateMetrics"]
 
 log = get_logger(__name__)
 KEEP_EVENTS: Final = timedelta(days=90)
 WATCH_EVERY: Final = timedelta(minutes=10)
+CLEAN_EVERY: Final = timedelta(hours=1)
+BATCH: Final = 500
+"""Rows of one transaction: some milliseconds, for which a writer on SQLite waits."""
+MOST_BATCHES: Final = 40
+"""Of one task in one round, some tenths of a second; the next round goes on where it ended."""
 
 
-class StateMetrics:
-    """How many sessions and deliveries stand where."""
+class Batch(Protocol):
+    """Forgets rows."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare the families."""
-        self.sessions = Gauge("onramp_sessions", "Sessions by payment status.", ("status",), registry=registry)
-        self.deliveries = Gauge(
-            "onramp_deliveries", "Deliveries of paid sessions by status.", ("status",), registry=registry
-        )
-        self.overdue = Gauge("onramp_deliveries_overdue", "Paid, not confirmed, and late.", registry=registry)
-        self.settlements = Gauge(
-            "treasury_usdc_settlements", "Settlements of USDC by status.", ("status",), registry=registry
-        )
-        self.unverified = Gauge(
-            "treasury_usdc_settled_unverified", "USDC settled that its chain has not shown.", registry=registry
-        )
-        self.contradicted = Gauge(
-            "treasury_usdc_contradicted", "Settlements that the chain contradicts.", registry=registry
-        )
-        self.paused = Gauge("treasury_paused", "1 while a person has stopped this.", ("scope",), registry=registry)
-        self.key_alarms = alarms.counter(registry)
+    async def __call__(self, connection: AsyncConnection, /, *, limit: int) -> int:
+        """Forget at most `limit` rows, in the caller's transaction; return how many it were."""
 
 
 class Janitor:
-    """Cleans and counts."""
+    """Counts and cleans."""
 
     name = "janitor"
     interval = 15.0
@@ -81,7 +72,6 @@ class Janitor:
         `watch` looks again at USDC that was settled.
         """
         self._watch = watch
-        self._watched = clock.now() - timedelta(days=1)
         self._keep_contacts = keep_contacts
         self._keep_unpaid = keep_unpaid
         self._screening = screening
@@ -90,36 +80,100 @@ class Janitor:
         self._metrics = metrics
         self._workers = workers
         self._key_alarms = alarms.KeyAlarms(database, clock, metrics.key_alarms)
-        self._cleaned = clock.now() - timedelta(days=1)
+        self._done_at: dict[str, datetime] = {}
+        """When a task that is not of every round was last done to its end."""
 
     async def step(self) -> bool:
-        """One round; cleaning once an hour, and at each round the nonces, which anybody may have made for nothing."""
+        """One round: counting first, and once an hour all cleaning. Raises ExceptionGroup, after all tasks, where one has failed."""
+        failed: list[Exception] = []
+        for task, work in self._tasks().items():
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other tasks do not depend on it
+                log.error("janitor.task_failed", task=task, reason=reason_of(error))
+                failed.append(error)
+        if failed:
+            message = "tasks of the janitor failed; the others were done, and these are tried again at the next round"
+            raise ExceptionGroup(message, failed)
+        return False
+
+    def _tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        now = self._clock.now()
+        tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "count": self._count,
+            "key_alarms": self._key_alarms.step,
+            "unlist": self._unlist,
+            "fold_counts": self._fold_counts,
+            # At each round, as anybody may have made them for nothing.
+            "nonces": partial(self._clean, "nonces", partial(login_service.forget_expired, now=now)),
+        }
+        hourly: dict[str, Callable[[], Awaitable[None]]] = {
+            "client_keys": partial(
+                self._clean,
+                "client_keys",
+                partial(sessions_service.forget_client_keys, before=now - CLIENT_KEY_LIFETIME),
+            ),
+            "events": partial(self._clean, "events", partial(inbox_service.prune, before=now - KEEP_EVENTS)),
+            "key_secrets": self._forget_secrets,
+            "contacts": partial(
+                self._clean,
+                "contacts",
+                partial(privacy.prune, before=now - self._keep_contacts, by=self.name, now=now),
+            ),
+            "unpaid_sessions": self._forget_unpaid,
+        }
+        tasks |= {task: work for task, work in hourly.items() if self._is_due(task, CLEAN_EVERY)}
+        if self._watch is not None and self._is_due("usdc", WATCH_EVERY):
+            tasks["usdc"] = self._look_at_usdc
+        return tasks
+
+    def _is_due(self, task: str, every: timedelta) -> bool:
+        last = self._done_at.get(task)
+        return last is None or self._clock.now() - last >= every
+
+    async def _count(self) -> None:
+        await state_counts.show(self._database, self._metrics, self._workers, self._clock)
+
+    async def _fold_counts(self) -> None:
+        async with self._database.read() as connection:
+            waiting = await counts.changes(connection)
+        if waiting >= counts.FOLD_FROM:
+            async with self._database.write() as connection:
+                await counts.fold(connection)
+
+    async def _clean(self, task: str, batch: Batch) -> None:
+        """Forget in small transactions until nothing is left, or until the next round; only then the task is done for an hour."""
+        count = 0
+        for _ in range(MOST_BATCHES):
+            async with self._database.write() as connection:
+                gone = await batch(connection, limit=BATCH)
+            count += gone
+            if gone < BATCH:
+                self._done_at[task] = self._clock.now()
+                break
+        self._say(task, count)
+
+    async def _forget_secrets(self) -> None:
         now = self._clock.now()
         async with self._database.write() as connection:
-            await login_service.forget_expired(connection, now)
-        if now - self._cleaned >= timedelta(hours=1):
-            async with self._database.write() as connection:
-                keys = await sessions_service.forget_client_keys(connection, now - CLIENT_KEY_LIFETIME)
-                events = await inbox_service.prune(connection, now - KEEP_EVENTS)
-                secrets = await keys_service.prune(connection, now)
-                contacts = await privacy.prune(connection, now - self._keep_contacts, by=self.name, now=now)
-            unpaid = await pruning.prune(self._database, now - self._keep_unpaid, by=self.name, now=now)
-            log.info(
-                "janitor.cleaned",
-                client_keys=keys,
-                events=events,
-                key_secrets=secrets,
-                contacts=contacts,
-                unpaid_sessions=unpaid,
-            )
-            self._cleaned = now
-        await self._key_alarms.step()
-        await self._unlist()
-        if self._watch is not None and now - self._watched >= WATCH_EVERY:
-            await self._watch.step()
-            self._watched = now
-        await self._count()
-        return False
+            count = await keys_service.prune(connection, now)
+        self._done_at["key_secrets"] = now
+        self._say("key_secrets", count)
+
+    async def _forget_unpaid(self) -> None:
+        now = self._clock.now()
+        count = await pruning.prune(self._database, now - self._keep_unpaid, by=self.name, now=now)
+        self._done_at["unpaid_sessions"] = now
+        self._say("unpaid_sessions", count)
+
+    def _say(self, task: str, count: int) -> None:
+        if count:
+            log.info("janitor.cleaned", task=task, rows=count)
+
+    async def _look_at_usdc(self) -> None:
+        assert self._watch is not None
+        await self._watch.step()
+        self._done_at["usdc"] = self._clock.now()
 
     async def _unlist(self) -> None:
         async with self._database.read() as connection:
@@ -132,52 +186,3 @@ class Janitor:
         async with self._database.write() as connection:
             released = await payouts.unlist(connection, self._screening, now=self._clock.now())
         log.warning("screening.payouts_released", payouts=released)
-
-    async def _count(self) -> None:
-        by_payment = sa.select(sessions.c.payment_status, sa.func.count()).group_by(sessions.c.payment_status)
-        by_delivery = (
-            sa.select(sessions.c.delivery_status, sa.func.count())
-            .where(sessions.c.payment_status == "fulfillment_complete")
-            .group_by(sessions.c.delivery_status)
-        )
-        async with self._database.read() as connection:
-            payments = (await connection.execute(by_payment)).fetchall()
-            deliveries = (await connection.execute(by_delivery)).fetchall()
-            overdue = await waiting.count_overdue(connection)
-            paused = await pause.state(connection)
-            backlogs = await self._backlogs(connection)
-            settled, unverified, contradicted = await settlements.totals(connection)
-        self._metrics.sessions.clear()
-        for status, count in payments:
-            self._metrics.sessions.labels(status).set(count)
-        self._metrics.deliveries.clear()
-        for status, count in deliveries:
-            self._metrics.deliveries.labels(status).set(count)
-        self._metrics.overdue.set(overdue)
-        for worker, (count, oldest) in backlogs.items():
-            self._workers.backlog.labels(worker).set(count)
-            age = 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
-            self._workers.age.labels(worker).set(max(0.0, age))
-        for status, count in settled.items():
-            self._metrics.settlements.labels(status).set(count)
-        self._metrics.unverified.set(unverified / 10**USDC_DECIMALS)
-        self._metrics.contradicted.set(contradicted)
-        for scope in SCOPES:
-            self._metrics.paused.labels(scope).set(paused.stops(scope))
-
-    @staticmethod
-    async def _backlogs(connection: AsyncConnection) -> dict[str, tuple[int, datetime | None]]:
-        """Of those that work along the chain: how many wait, and since when the oldest does."""
-        p = payouts_table.c
-        paid = sa.and_(
-            sessions.c.payment_status == "fulfillment_complete", sessions.c.delivery_status.in_(["awaiting", "seen"])
-        )
-        queues = {
-            "treasury": (p.created_at, p.status.in_([Status.PLANNED, Status.APPROVED, *IN_FLIGHT])),
-            "deliveries": (sessions.c.updated_at, paid),
-        }
-        found = {}
-        for worker, (since, due) in queues.items():
-            count, oldest = (await connection.execute(sa.select(sa.func.count(), sa.func.min(since)).where(due))).one()
-            found[worker] = (count, oldest)
-        return found

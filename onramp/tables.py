@@ -2,6 +2,7 @@
 
 import chain.credits
 import kit.audit.table
+import kit.counts
 import kit.heartbeats.table
 import onramp.api_keys.table
 import onramp.deliveries.table

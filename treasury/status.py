@@ -25,6 +25,12 @@ IN_FLIGHT = frozenset({Status.SIGNED, Status.BROADCAST, Status.MINED})
 """Signed bytes exist, and the chain has not had its last word."""
 
 
+ENDED = frozenset({Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED})
+"""Nothing is kept back for a row in one of these, and such rows gather for ever."""
+OPEN = frozenset(Status) - ENDED
+"""Something may still happen by itself, or by a person's approval."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """The fact moves the row to `to`."""

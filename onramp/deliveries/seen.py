@@ -73,11 +73,11 @@ async def _follow(connection: AsyncConnection, row: dict[str, Any]) -> None:
     Not under a confirmed delivery: that its block changed is found by the recheck, with an alarm. What a claim rests on otherwise stays
     as well; the proof will tell whether it still holds.
     """
-    confirmed = sa.select(sessions.c.id).where(sessions.c.delivery_status == "confirmed")
+    confirmed = sa.exists().where(sessions.c.id == transfers.c.session_id, sessions.c.delivery_status == "confirmed")
     one = sa.update(transfers).where(transfers.c.id == row["id"])
     await connection.execute(one.where(transfers.c.session_id.is_(None)).values(row))
     await connection.execute(
-        one.where(transfers.c.session_id.is_not(None), transfers.c.session_id.not_in(confirmed)).values(
+        one.where(transfers.c.session_id.is_not(None), ~confirmed).values(
             block_number=row["block_number"], block_hash=row["block_hash"]
         )
     )

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.columns import UtcDateTime, among
+from kit.columns import UtcDateTime, among, constant
 from kit.rows import filling, update_unchanged, updating
 from kit.together import Change
 from onramp.deliveries.machine import MOVES, Arrived, Match, Owed
@@ -19,7 +19,9 @@ from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
 from treasury.payouts.table import payouts
 
-PAID = sessions.c.payment_status == "fulfillment_complete"
+PAID = sessions.c.payment_status == constant("fulfillment_complete")
+UNCONFIRMED = sa.and_(PAID, sessions.c.delivery_status != constant("confirmed"))
+"""As ix_sessions_unconfirmed says it, which holds these sessions alone."""
 OWED = sa.and_(PAID, sessions.c.expected_units.is_not(None))
 
 
@@ -84,7 +86,7 @@ _NEW_PAIRS: Final = _PAIRS.where(
     ),
     _unindexed(sessions.c.delivery_status) == "awaiting",
 )
-_ALL_PAIRS: Final = _PAIRS.where(sessions.c.delivery_status == "awaiting")
+_ALL_PAIRS: Final = _PAIRS.where(UNCONFIRMED, sessions.c.delivery_status == "awaiting")
 _SENT: Final = (
     sa.select(
         sessions.c.id,
@@ -112,6 +114,7 @@ _UNDER_WAY: Final = _OF_WALLET.where(payouts.c.status.in_(["broadcast", "mined"]
 _JUST_ENDED: Final = _OF_WALLET.where(payouts.c.status == "final", payouts.c.created_at > sa.bindparam("since"))
 _EVER_SENT: Final = _SENT.where(
     payouts.c.status.in_(["broadcast", "mined", "final"]),
+    UNCONFIRMED,
     sessions.c.delivery_status.in_(["awaiting", "seen"]),
 )
 

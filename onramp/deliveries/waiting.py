@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.rows import update_unchanged
-from onramp.deliveries.service import OWED, PAID
+from onramp.deliveries.service import OWED, UNCONFIRMED
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
 from treasury.payouts.machine import Reason
@@ -38,8 +38,7 @@ SHOWN: Final[Mapping[Reason, str]] = {
 }
 """What a buyer reads as `delivery.reason` for each reason of a payout; null for any other. What operators look into, such as a
 contradiction by Stripe, is a wait for people to a buyer; what stops all payouts is a pause."""
-# By the two columns of an index: most sessions of a long life are confirmed.
-_UNCONFIRMED = sa.and_(PAID, sessions.c.delivery_status.in_(["awaiting", "seen", "mismatch"]))
+_UNCONFIRMED = sa.and_(UNCONFIRMED, sessions.c.delivery_status.in_(["awaiting", "seen", "mismatch"]))
 
 
 async def overdue(connection: AsyncConnection, paid_before: datetime, limit: int) -> list[Session]:
@@ -81,7 +80,12 @@ async def reasons(
     statement = (
         sa.select(sessions, reason.label("why"))
         .outerjoin(payouts, payouts.c.session_id == sessions.c.id)
-        .where(OWED, sa.or_(sa.and_(sessions.c.delivery_status == "awaiting", differs), silent))
+        .where(
+            OWED,
+            UNCONFIRMED,
+            sessions.c.delivery_status.in_(["awaiting", "seen"]),
+            sa.or_(sa.and_(sessions.c.delivery_status == "awaiting", differs), silent),
+        )
         .limit(limit)
     )
     return [(from_row(row), row.why) for row in await connection.execute(statement)]

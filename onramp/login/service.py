@@ -62,9 +62,11 @@ async def burn(database: Database, nonce: str, account: str) -> Burnt | None:
     return Burnt(Waiting(address, origin, moment), version or 0)
 
 
-async def forget_expired(connection: AsyncConnection, now: datetime) -> int:
-    """Drop the nonces whose ten minutes are over."""
-    return (await connection.execute(sa.delete(login_nonces).where(login_nonces.c.expires_at < now))).rowcount
+async def forget_expired(connection: AsyncConnection, now: datetime, limit: int = 500) -> int:
+    """Drop at most `limit` nonces whose ten minutes are over; how many."""
+    over = sa.select(login_nonces.c.id).where(login_nonces.c.expires_at < now)
+    over = over.order_by(login_nonces.c.expires_at).limit(limit)
+    return (await connection.execute(sa.delete(login_nonces).where(login_nonces.c.id.in_(over)))).rowcount
 
 
 async def versions(connection: AsyncConnection, addresses: Collection[str]) -> dict[str, int]:

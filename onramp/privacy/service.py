@@ -62,9 +62,13 @@ async def wallets_of(connection: AsyncConnection, ring: KeyRing, email: str) -> 
     return sorted(found.scalars())
 
 
-async def prune(connection: AsyncConnection, before: datetime, *, by: str, now: datetime) -> int:
-    """Delete every contact that is older; how many."""
-    count = (await connection.execute(sa.delete(contacts).where(contacts.c.created_at < before))).rowcount
+async def prune(
+    connection: AsyncConnection, before: datetime, *, by: str, now: datetime, limit: int | None = None
+) -> int:
+    """Delete contacts that are older, the oldest first, at most `limit` of them where given; how many."""
+    aged = sa.select(contacts.c.session_id).where(contacts.c.created_at < before)
+    aged = aged.order_by(contacts.c.created_at).limit(limit)
+    count = (await connection.execute(sa.delete(contacts).where(contacts.c.session_id.in_(aged)))).rowcount
     if count:
         after = {"contacts": count, "before": before}
         await trail.record(connection, by, "privacy.prune", "contacts", None, after, at=now)

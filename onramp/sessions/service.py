@@ -1,17 +1,20 @@
 """The verbs of a session, each inside the caller's transaction."""
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.types import is_address, to_checksum
 from kit.store import insert_or_nothing, newest_first
 from onramp.sessions.machine import OPEN, UNPAID
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
 
+_HASH: Final = re.compile("0x[0-9a-f]{64}")
 _BY_IDS = sa.select(sessions).where(sessions.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
@@ -45,14 +48,16 @@ async def by_client_key(connection: AsyncConnection, wallet: str, idempotency_ha
 
 async def find(connection: AsyncConnection, needle: str) -> list[Session]:
     """Sessions by our id, Stripe's, a wallet or a transaction hash, the newest first; fifty at most."""
-    match = sa.or_(
-        sessions.c.id == needle,
-        sessions.c.stripe_session_id == needle,
-        sa.func.lower(sessions.c.wallet_address) == needle.lower(),
-        sa.func.lower(sessions.c.tx_hash) == needle.lower(),
-    )
-    rows = await connection.execute(sa.select(sessions).where(match).order_by(sessions.c.created_at.desc()).limit(50))
-    return [from_row(row) for row in rows]
+    form = needle.lower()
+    if is_address(form):
+        own = sa.select(sessions).where(sessions.c.wallet_address == to_checksum(form))
+        query = newest_first(own, sessions.c.created_at, sessions.c.id).limit(50)
+    elif _HASH.fullmatch(form):
+        query = sa.select(sessions).where(sessions.c.tx_hash == form)
+    else:
+        query = sa.select(sessions).where(sa.or_(sessions.c.id == needle, sessions.c.stripe_session_id == needle))
+    found = [from_row(row) for row in (await connection.execute(query)).fetchall()]
+    return sorted(found, key=lambda one: one.created_at, reverse=True)[:50]
 
 
 async def newest(
@@ -120,11 +125,13 @@ async def any_complete(connection: AsyncConnection) -> bool:
     return (await connection.execute(statement)).first() is not None
 
 
-async def forget_client_keys(connection: AsyncConnection, before: datetime) -> int:
-    """A client's key is replayed for 24 h; afterwards the same key may make a new session."""
+async def forget_client_keys(connection: AsyncConnection, before: datetime, limit: int) -> int:
+    """A client's key is replayed for 24 h; afterwards the same key may make a new session. At most `limit` rows; how many."""
+    aged = sa.select(sessions.c.id).where(sessions.c.created_at < before, sessions.c.body_hash.is_not(None))
+    aged = aged.order_by(sessions.c.created_at).limit(limit)
+    if connection.dialect.name == "postgresql":
+        aged = aged.with_for_update(skip_locked=True)
     result = await connection.execute(
-        sa.update(sessions)
-        .where(sessions.c.created_at < before, sessions.c.body_hash.is_not(None))
-        .values(idempotency_hash=None, body_hash=None)
+        sa.update(sessions).where(sessions.c.id.in_(aged)).values(idempotency_hash=None, body_hash=None)
     )
     return result.rowcount

@@ -1,10 +1,18 @@
 """The sessions table: both axes of a purchase, payment and delivery, in one row with one version."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from kit.columns import Uint256, UtcDateTime
 from kit.database import metadata
 from kit.store import lease_columns
+
+
+def _where(predicate: str) -> dict[str, Any]:
+    """Options of an index that holds only the rows for which this is so, on both databases."""
+    return {"sqlite_where": sa.text(predicate), "postgresql_where": sa.text(predicate)}
+
 
 sessions = sa.Table(
     "sessions",
@@ -68,4 +76,14 @@ sessions = sa.Table(
     sa.Index("ix_sessions_delivery", "delivery_status", "payment_status"),
     sa.Index("ix_sessions_block", "block_number"),
     sa.Index("ix_sessions_wallet_created", "wallet_address", "created_at", "id"),
+    sa.Index("ix_sessions_created", "created_at", "id"),
+    sa.Index("ix_sessions_tx_hash", "tx_hash", **_where("tx_hash IS NOT NULL")),
+    # Of sessions that nobody paid, `delivery_status` stays `awaiting` for ever: on its own it tells nothing of what is open.
+    sa.Index(
+        "ix_sessions_unconfirmed",
+        "delivery_status",
+        "paid_at",
+        **_where("payment_status = 'fulfillment_complete' AND delivery_status <> 'confirmed'"),
+    ),
+    sa.Index("ix_sessions_client_keys", "created_at", **_where("body_hash IS NOT NULL")),
 )

@@ -141,9 +141,10 @@ async def backlog(connection: AsyncConnection) -> tuple[int, datetime | None, in
     return row.pending, row.oldest, row.parked
 
 
-async def prune(connection: AsyncConnection, before: datetime) -> int:
-    """Forget handled and ignored events from before `before`; Stripe resends nothing that old."""
-    result = await connection.execute(
-        sa.delete(inbox).where(inbox.c.state.in_(["handled", "ignored"]), inbox.c.received_at < before)
-    )
-    return result.rowcount
+async def prune(connection: AsyncConnection, before: datetime, limit: int) -> int:
+    """Forget at most `limit` handled and ignored events from before `before`; how many. Stripe resends nothing that old."""
+    aged = sa.select(inbox.c.id).where(inbox.c.state.in_(["handled", "ignored"]), inbox.c.received_at < before)
+    aged = aged.order_by(inbox.c.received_at).limit(limit)
+    if connection.dialect.name == "postgresql":
+        aged = aged.with_for_update(skip_locked=True)
+    return (await connection.execute(sa.delete(inbox).where(inbox.c.id.in_(aged)))).rowcount

@@ -23,4 +23,6 @@ inbox = sa.Table(
     sa.Column("due_at", UtcDateTime(), nullable=False),
     *lease_columns(),
     sa.Index("ix_webhook_events_state_due", "state", "due_at"),
+    sa.Index("ix_webhook_events_session", "stripe_session_id"),
+    sa.Index("ix_webhook_events_received", "received_at", "id"),
 )

@@ -33,6 +33,14 @@ ledger = sa.Table(
     sa.UniqueConstraint("subject", "asset", "sequence"),
     sa.CheckConstraint("from_account <> to_account", name="moves"),
     sa.Index("ix_treasury_ledger_accounts", "wallet", "asset", "kind"),
+    sa.Index(
+        "ix_treasury_ledger_block",
+        "wallet",
+        "asset",
+        "block_number",
+        sqlite_where=sa.text("block_number IS NOT NULL"),
+        postgresql_where=sa.text("block_number IS NOT NULL"),
+    ),
 )
 
 

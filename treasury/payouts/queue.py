@@ -52,6 +52,7 @@ _ASIDE = (
 )
 _OTHER_TOKEN = sa.select(payouts).where(
     _UNSIGNED,
+    _C.status.in_([Status.PLANNED, Status.APPROVED, Status.HELD]),
     sa.or_(
         sa.and_(
             _C.token != sa.bindparam("in_token"),

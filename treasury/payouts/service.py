@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.erc20 import reference_of
 from chain.types import to_checksum
 from kit.columns import Uint256, among
+from kit.counts import ended
 from kit.ids import Ids
 from kit.store import insert_or_nothing
 from treasury import history, rows
@@ -20,10 +21,7 @@ from treasury.ledger import usdc as usdc_books
 from treasury.moving import apply
 from treasury.payouts.machine import MOVES, Fact, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
-from treasury.status import Moved, Same, Status
-
-SETTLED = (Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED)
-"""Nothing is kept back for a payout in one of these."""
+from treasury.status import OPEN, Moved, Same, Status
 
 
 def reference_text(session_id: str) -> str:
@@ -140,7 +138,7 @@ _DOUBTFUL = sa.or_(
 )
 _HELD = rows.spoken_for(
     payouts,
-    [status for status in Status if status not in SETTLED],
+    OPEN,
     sa.not_(sa.and_(_DOUBTFUL, payouts.c.amount > sa.bindparam("most", type_=Uint256()))),
 )
 _LEAVING = rows.leaving(payouts)
@@ -160,6 +158,11 @@ async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int
 async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
     """Base units that payouts with a nonce take out of a balance read at `block_number`."""
     return await rows.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
+
+
+async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
+    """How many are in each state, at the cost of those that are open."""
+    return await ended(conn, "payouts") | await rows.count_open(conn, payouts)
 
 
 async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Payout | None:

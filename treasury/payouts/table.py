@@ -34,7 +34,17 @@ payouts = sa.Table(
     sa.Column("cleared_by", sa.String(64), comment="who let it through although its recipient is listed"),
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
-    sa.Index("ix_treasury_payouts_queue", "wallet", "status", "created_at", "id"),
+    sa.Index("ix_treasury_payouts_status", "status", "created_at", "id"),
+    sa.Index("ix_treasury_payouts_created", "created_at", "id"),
+    sa.Index("ix_treasury_payouts_recipient", "to_address", "created_at"),
+    sa.Index(
+        "ix_treasury_payouts_final",
+        "wallet",
+        "asset",
+        "block_number",
+        sqlite_where=sa.text("status = 'final'"),
+        postgresql_where=sa.text("status = 'final'"),
+    ),
 )
 
 

@@ -40,7 +40,11 @@ Above = Callable[[AsyncConnection, Sequence[Payout], datetime], Awaitable[Sequen
 
 _PAID: Final = rows.total_of(
     rows.of_asset(payouts_table)
-    .join(transactions, transactions.c.id == payouts_table.c.transaction_id)
+    # By both ends, so that the plan may begin with what the last day signed instead of with all payouts.
+    .join(
+        transactions,
+        sa.and_(transactions.c.id == payouts_table.c.transaction_id, transactions.c.operation_id == payouts_table.c.id),
+    )
     .where(
         payouts_table.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
         sa.not_(among(payouts_table.c.id, "besides")),

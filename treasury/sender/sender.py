@@ -14,8 +14,8 @@ from treasury.assets import GAS_ASSET
 from treasury.cold.service import ColdWallet
 from treasury.leader import Leader, LeadershipLost
 from treasury.metrics import TreasuryMetrics
+from treasury.payouts import service as payouts
 from treasury.payouts.machine import Reason
-from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import Gate, PaymentProof, Purchases, Rules, WalletChain, WalletView
 from treasury.reconciliation import others_at
 from treasury.sender.adoption import Adoption, Explained
@@ -229,7 +229,7 @@ class Sender:
         async with desk.database.read() as conn:
             flying = await queries.any_in_flight(conn, *desk.key)
             due = desk.pace.due("counts", _STATUS_SECONDS)
-            counts = await rows.count_by_status(conn, payouts_table) if due else None
+            counts = await payouts.count_by_status(conn) if due else None
             swept = await rows.count_by_status(conn, sweeps_table) if due else None
         self.interval = min(desk.config.busy_seconds, self._blocks.rest) if flying else desk.config.idle_seconds
         if counts is not None:

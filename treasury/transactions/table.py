@@ -21,7 +21,7 @@ transactions = sa.Table(
     sa.Column("chain_id", sa.BigInteger(), nullable=False),
     sa.Column("wallet", sa.String(42), nullable=False),
     sa.Column("nonce", sa.BigInteger()),
-    sa.Column("status", sa.String(32), nullable=False, index=True),
+    sa.Column("status", sa.String(32), nullable=False),
     sa.Column("operation_id", sa.String(64), nullable=False, index=True),
     sa.Column("token", sa.String(42), nullable=False),
     sa.Column("to_address", sa.String(42), nullable=False),
@@ -35,6 +35,9 @@ transactions = sa.Table(
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
     sa.UniqueConstraint("chain_id", "wallet", "nonce"),
+    sa.Index("ix_treasury_transactions_state", "chain_id", "wallet", "status", "nonce"),
+    sa.Index("ix_treasury_transactions_created", "created_at"),
+    sa.Index("ix_treasury_transactions_block", "wallet", "block_number"),
 )
 
 attempts = sa.Table(

@@ -140,7 +140,7 @@ async def _connect(endpoint: str) -> "KeyManagementServiceAsyncClient":
 def _credentials() -> Any:
     import google.auth
 
-    found, _ = google.auth.default(scopes=_SCOPES)  # type: ignore[no-untyped-call] # Google leaves it untyped
+    found, _ = google.auth.default(scopes=_SCOPES)
     return found
 
 

@@ -57,7 +57,8 @@ class Liveness:
             raise NotWellError(message, operator=f"{message}. {_names(stalled, missing)}")
         if missing:
             raise DegradedError(f"no process runs {', '.join(sorted(missing))}: run `onramp work`")
-        return "all run"
+        unseen = sorted(name for name in self._expected if name not in seen or not seen[name].is_present)
+        return f"not seen yet: {', '.join(unseen)}" if unseen else "all run"
 
     def _tell(self, stalled: Collection[str], missing: Collection[str]) -> None:
         for name in self._expected:

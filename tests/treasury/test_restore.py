@@ -7,10 +7,12 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.world import BUYER, World
 from treasury.foreign import service as foreign
 from treasury.foreign.table import Foreign
+from treasury.payouts.table import payouts
 from treasury.signers.intent import NativeTransferIntent, TransferIntent
 from treasury.status import Status
 from treasury.sweeps.machine import Kind
 from treasury.sweeps.table import sweeps
+from treasury.transactions.table import attempts, transactions
 
 
 async def open_rows(world: World) -> list[Foreign]:
@@ -189,3 +191,24 @@ async def test_another_signature_for_the_same_payout_at_the_same_nonce_is_adopte
     assert await world.status("ons_one") is Status.FINAL
     assert (await world.payout("ons_one")).tx_hash == world.chain.transfers()[0].hash
     assert len((await world.transaction("ons_one")).attempts) == 2
+
+
+async def test_a_nonce_below_a_known_one_is_explained_before_anything_is_signed(world: World) -> None:
+    """As where a wallet leads again after another one did: a later payment of its past may be known, and an earlier one not."""
+    for session in ("ons_a", "ons_b"):
+        await world.owe(session)
+        await world.cycles(world.sender(), 3)
+    paid = {session: (await world.payout(session)).tx_hash for session in ("ons_a", "ons_b")}
+    first = await world.transaction("ons_a")
+    async with world.database.write() as conn:
+        for table in (attempts, transactions):
+            column = table.c.transaction_id if table is attempts else table.c.id
+            await conn.execute(sa.delete(table).where(column == first.id))
+        unpaid = {"status": Status.PLANNED, "transaction_id": None, "tx_hash": None, "block_number": None}
+        await conn.execute(sa.update(payouts).where(payouts.c.session_id == "ons_a").values(**unpaid))
+    world.signer.requests.clear()
+    await world.owe("ons_new")
+    await world.cycles(world.sender(), 8)
+    assert {session: (await world.payout(session)).tx_hash for session in paid} == paid, "adopted, not paid again"
+    assert [request.nonce for request in world.signer.requests] == [2]
+    assert len(world.chain.transfers()) == 3

@@ -16,6 +16,7 @@ from treasury.foreign.table import Foreign, foreign, to_foreign
 # Written once: the sender asks in each cycle, and building the text cost more than its run.
 _HERE = sa.and_(foreign.c.chain_id == sa.bindparam("chain_id"), foreign.c.wallet == sa.bindparam("wallet"))
 HIGHEST = sa.select(sa.func.max(foreign.c.nonce)).where(_HERE)
+NONCES = sa.select(foreign.c.nonce).where(_HERE)
 _UNEXPLAINED = sa.select(foreign).where(_HERE, foreign.c.payout_id.is_(None)).order_by(foreign.c.nonce)
 _ANY_UNEXPLAINED = sa.select(sa.literal(1)).where(_HERE, foreign.c.payout_id.is_(None)).limit(1)
 _OPEN = _UNEXPLAINED.where(foreign.c.answered_at.is_(None))

@@ -32,6 +32,8 @@ from treasury.transactions import service as transactions
 from treasury.transactions.machine import Fact
 
 _HIGHEST = sa.select(queries.HIGHEST.scalar_subquery(), foreign.HIGHEST.scalar_subquery())
+_NONCES = sa.union(queries.NONCES, foreign.NONCES)
+_KNOWN = sa.select(sa.func.count()).select_from(_NONCES.subquery())
 _CHUNK = 20_000
 _OVERLAP = 20
 _ASKED_FOR = 5
@@ -43,6 +45,20 @@ async def next_nonce(desk: Desk, conn: AsyncConnection) -> int:
     chain_id, wallet = desk.key
     highest = (await conn.execute(_HIGHEST, {"chain_id": chain_id, "wallet": wallet})).one()
     return 1 + max(-1 if nonce is None else nonce for nonce in highest)
+
+
+async def unknown_below(desk: Desk, conn: AsyncConnection, first: int) -> list[int]:
+    """Return the nonces below `first` that no row of ours holds.
+
+    There are none while this wallet leads: each nonce is written down before the next. A wallet that comes back after another one
+    led may have some, where a payment of its past was found by its reference before the transactions in front of it were read.
+    """
+    chain_id, wallet = desk.key
+    here = {"chain_id": chain_id, "wallet": wallet}
+    if (await conn.execute(_KNOWN, here)).scalar_one() >= first:
+        return []
+    known = {nonce for (nonce,) in (await conn.execute(_NONCES, here)).fetchall()}
+    return [nonce for nonce in range(first) if nonce not in known]
 
 
 class Explained(Enum):
@@ -63,11 +79,16 @@ class Adoption:
         self._desk = desk
         self._origins = origins
         self._scans = 0
+        self._gaps: list[int] | None = None
+        """Nonces below the highest one that no row holds; None: not looked for since the start."""
 
     async def explain(self, view: WalletView) -> Explained:
         """Whether every transaction up to the agreed count is explained."""
         async with self._desk.database.read() as conn:
-            known = await next_nonce(self._desk, conn) >= view.nonce
+            first = await next_nonce(self._desk, conn)
+            if self._gaps is None:
+                self._gaps = await unknown_below(self._desk, conn, first)
+            known = first >= view.nonce and not self._gaps
             known = known and not await foreign.any_unexplained(conn, *self._desk.key)
         if known:
             self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
@@ -132,7 +153,9 @@ class Adoption:
     async def _missing(self, view: WalletView) -> list[int]:
         async with self._desk.database.read() as conn:
             first = await next_nonce(self._desk, conn)
-        return list(range(first, view.nonce))
+            if self._gaps:
+                self._gaps = await unknown_below(self._desk, conn, first)
+        return [*(self._gaps or ()), *range(first, view.nonce)]
 
     async def _unseen(self) -> list[int]:
         return [row.nonce for row in await self._open_rows() if row.tx_hash is None]

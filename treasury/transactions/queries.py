@@ -15,6 +15,7 @@ from treasury.transactions.table import Attempt, Transaction, attempts, to_attem
 # Written once: the sender asks in each cycle, and building the text cost more than its run.
 _HERE = sa.and_(transactions.c.chain_id == sa.bindparam("chain_id"), transactions.c.wallet == sa.bindparam("wallet"))
 HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
+NONCES = sa.select(transactions.c.nonce).where(_HERE, transactions.c.nonce.is_not(None))
 _SESSION = sa.select(payouts.c.session_id).where(payouts.c.id == transactions.c.operation_id).scalar_subquery()
 # With the purchase that each pays, as every line of the log about one names it.
 _ALL = sa.select(transactions, _SESSION.label("session_id"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from prometheus_client import CollectorRegistry
 
@@ -278,17 +279,15 @@ def test_the_command_line_refuses_the_same_names(sqlite_url: str) -> None:
 
 
 async def test_a_new_money_key_rings_and_rings_again_when_it_works_unconfirmed(
-    office: Office, capsys: pytest.CaptureFixture[str]
+    office: Office,
 ) -> None:
     clock, registry = SystemClock(), CollectorRegistry()
     bell = alarms.KeyAlarms(office.database, clock, alarms.counter(registry))
 
     async def rung() -> list[tuple[str, str, str]]:
-        capsys.readouterr()
-        await asyncio.gather(bell.step(), bell.step())
-        said = [line.split() for line in capsys.readouterr().out.splitlines() if "[critical" in line]
-        found = [(words[4], dict(word.split("=", 1) for word in words[5:] if "=" in word)) for words in said]
-        return sorted((event, facts["person"], facts["role"]) for event, facts in found)
+        with structlog.testing.capture_logs() as told:
+            await asyncio.gather(bell.step(), bell.step())
+        return sorted((line["event"], line["person"], line["role"]) for line in told if line["log_level"] == "critical")
 
     _, admin = await office.hire("admin", "amir")
     _, eve = await office.hire("approver", "eve")

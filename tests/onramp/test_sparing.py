@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from prometheus_client import CollectorRegistry
@@ -66,26 +67,22 @@ def test_ever_other_subjects_fill_neither_trail_nor_memory() -> None:
 
 
 async def test_what_each_buyer_meets_while_stripe_refuses_the_key_is_one_line_a_minute(
-    start: Start, capsys: pytest.CaptureFixture[str]
+    start: Start,
 ) -> None:
     service = await start(STRIPE_SECRET_KEY=SecretStr("sk_test_another"))
-    for number in range(5):
-        assert (await service.create(sourceAmount=str(1 + number)))[0] == 503
-    said = [
-        line
-        for line in capsys.readouterr().out.splitlines()
-        if "stripe.misconfigured" in line and "call=create" in line
-    ]
+    with structlog.testing.capture_logs() as told:
+        for number in range(5):
+            assert (await service.create(sourceAmount=str(1 + number)))[0] == 503
+    said = [line for line in told if line["event"] == "stripe.misconfigured" and line.get("call") == "create"]
     assert len(said) == 1
 
 
-async def test_what_each_request_meets_while_the_database_is_away_is_one_line_a_minute(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+async def test_what_each_request_meets_while_the_database_is_away_is_one_line_a_minute() -> None:
     async def away(_request: web.Request) -> web.StreamResponse:
         raise ConnectionRefusedError
 
     furniture = Furniture(origins=(), ids=RandomIds(), metrics=HttpMetrics(CollectorRegistry()), https=False)
-    answers = [await furniture.serve(make_mocked_request("GET", "/"), away) for _ in range(5)]
+    with structlog.testing.capture_logs() as told:
+        answers = [await furniture.serve(make_mocked_request("GET", "/"), away) for _ in range(5)]
     assert [answer.status for answer in answers] == [503] * 5
-    assert capsys.readouterr().out.count("http.database_away") == 1
+    assert [line["event"] for line in told] == ["http.database_away"]

@@ -49,7 +49,9 @@ async def test_whoever_may_view_reads_the_trail_page_by_page(service: Any) -> No
         assert status == 200
         seen += page["data"]
         path = f"/api/v1/treasury/audit?limit=3&cursor={page['nextCursor']}" if page["nextCursor"] else ""
-    assert [entry["after"]["person"] for entry in seen] == ["vera", "c", "b", "a"]
+    assert [entry["after"]["person"] for entry in seen if entry["action"] != "settlement.recorded"] == [
+        *("vera", "c", "b", "a"),
+    ]
     assert {"at", "actor", "action", "subject", "before", "after", "requestId", "policyVersion"} <= set(seen[0])
     assert (await ask(service, "GET", "/api/v1/treasury/audit?cursor=x", viewer))[0] == 422
     assert (await ask(service, "GET", "/api/v1/treasury/audit", None))[0] == 401

@@ -292,7 +292,9 @@ async def test_one_adopted_payment_does_not_make_the_ones_before_it_known(street
         await core.refresher.refresh(second["payment"]["stripeSessionId"])
         await until(lambda: street.is_final(backup, second["id"]))
         wallets = EarlierWallets(core.pool, core.database, chain_id=31611, token=street.chain.deployment.musd)
-        assert not await wallets.is_known(street.wallets[0].address)
+        # The poller may adopt the first one in this very moment; only then is the wallet's past known.
+        is_known = await wallets.is_known(street.wallets[0].address)
+        assert not is_known or await street.is_final(backup, first["id"])
         await core.refresher.refresh(fact["id"])
         await until(lambda: street.is_final(backup, first["id"]))
         assert await wallets.is_known(street.wallets[0].address)

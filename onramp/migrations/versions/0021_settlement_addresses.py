@@ -9,7 +9,7 @@ revision = "0021"
 down_revision = "0020"
 branch_labels = None
 depends_on = None
-COMPATIBLE_SINCE = "0020"  # a table of its own, which earlier code does not use
+COMPATIBLE_SINCE = "0017"  # a table of its own, which earlier code does not use
 
 
 def upgrade() -> None:

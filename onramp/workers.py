@@ -28,6 +28,7 @@ from onramp.webhooks.worker import InboxWorker
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.onchain import PoolWalletChain
 from treasury.pause.service import StoredGate
+from treasury.payouts.arrivals import Arrivals
 from treasury.policy.rules import ActivePolicy
 from treasury.sender import Sender, SenderConfig
 from treasury.settlements.watch import Watch
@@ -173,10 +174,16 @@ async def beside(core: Core, runner: Runner | None, pulse: Pulse) -> AsyncIterat
     ups = WakeUps(parse_ws(core.settings.MEZO_WS_URLS.get_secret_value()), core.http, wake)
     pulse.start()
     core.watch.start()
+    arrivals = None
     if runner is not None:
         ups.start()
+        if "treasury" in runner.busy() and core.rules.hot_wallet is not None:
+            arrivals = Arrivals(core.database, core.rules.hot_wallet, lambda: runner.wake("treasury"))
+            arrivals.start()
     try:
         yield
     finally:
         stops = {"wake-ups": ups.stop(), "watch over the nodes": core.watch.stop(), "heartbeats": pulse.stop()}
+        if arrivals is not None:
+            stops["arrivals"] = arrivals.stop()
         await asyncio.gather(*(within(STOP_SECONDS, part, stop) for part, stop in stops.items()))

@@ -81,6 +81,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
 KNOWN: dict[str, str] = {
     "treasury_ledger.from_account, treasury_ledger.to_account": "the leader adds the books up once a minute, all of them",
     "treasury_ledger.kind IN": "what Stripe owes is what all postings of USDC come to; once a minute, and when a person asks",
+    "IS NOT NULL UNION SELECT": "a sender counts its wallet's nonces once, when it starts, from the index alone",
     "NOT (EXISTS (SELECT *": "costs that no node told are searched among all transactions, once a minute",
 }
 """Part of a statement -> why it may cost the past."""

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,7 +25,6 @@ PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin
 pytestmark = pytest.mark.skipif(
     PROGRAM is None and "CI" not in os.environ, reason="pgbouncer is not installed: nothing ran behind a pooler"
 )
-Pooler = Callable[[str], str]
 
 
 @asynccontextmanager

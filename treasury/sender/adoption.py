@@ -174,7 +174,7 @@ class Adoption:
             if nonce in found:
                 await self._explain_one(found[nonce])
             elif self._scans < desk.config.scans_before_unseen:
-                # What we know is told by its highest nonce alone, so a gap must never be jumped.
+                # The gaps below the highest nonce are looked for at a start alone, so none may be left behind here.
                 return
         self._scans = 0
 

@@ -1,12 +1,12 @@
-"""The settings this floor needs; `onramp.settings` composes them with the others'."""
+"""The settings this floor needs; `onramp.config.settings` composes them with the others'."""
 
 from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from chain.budget import Plan, parse_weights
 from chain.deployments import deployment
-from chain.nodes import NodeConfig, parse_nodes, parse_ws, read_nodes
+from chain.node.budget import Plan, parse_weights
+from chain.node.config import NodeConfig, parse_nodes, parse_ws, read_nodes
 from chain.types import to_checksum
 
 

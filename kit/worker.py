@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from kit.backoff import backoff
 from kit.clock import Clock
-from kit.database import is_away, reason_of
+from kit.db.database import is_away, reason_of
 from kit.logs import get_logger
 
 log = get_logger(__name__)

@@ -14,9 +14,9 @@ import hypothesis
 import pytest
 from sqlalchemy.engine import make_url
 
-from kit.database import Database, connect
+from kit.db.database import Database, connect
 from onramp import migrations
-from onramp.dev.devchain import DevChain, running
+from onramp.dev.chain.devchain import DevChain, running
 from tests.chain.lying import LyingProxy
 from tests.devstack import SECRET, DevStack, dev_process
 

@@ -2,12 +2,12 @@
 
 from typing import Any, Final
 
-from chain.erc20 import TRANSFER_TOPIC, encode_transfer
+from chain.abi.erc20 import TRANSFER_TOPIC, encode_transfer
 from chain.types import Address, to_checksum
-from onramp.dev import artifacts
-from onramp.dev.anvil import Anvil
-from onramp.dev.artifacts import call_data
-from onramp.dev.rpc import Rpc
+from onramp.dev.chain import artifacts
+from onramp.dev.chain.anvil import Anvil
+from onramp.dev.chain.artifacts import call_data
+from onramp.dev.chain.rpc import Rpc
 
 CHAIN_ID: Final = 1
 BANK: Final = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kit import counts
-from kit.database import Database
+from kit.db import counts
+from kit.db.database import Database
 
 BIG: Final = (
     "sessions",

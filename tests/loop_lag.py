@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from onramp.server import spare_the_collector
+from onramp.bootstrap.server import spare_the_collector
 
 LONGEST_STEP: Final = 0.05
 """Seconds that one step may take."""

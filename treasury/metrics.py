@@ -5,10 +5,10 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from treasury.assets import GAS_DECIMALS, USDC_DECIMALS
-from treasury.inventory import Available
+from treasury.balances import Available
+from treasury.core.assets import GAS_DECIMALS, USDC_DECIMALS
+from treasury.core.status import Status
 from treasury.policy.model import AssetPolicy
-from treasury.status import Status
 
 
 class TreasuryMetrics(Protocol):

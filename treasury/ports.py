@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.confirm import Verdict
+from chain.reads.receipts import Verdict
 from chain.types import Address
 from treasury.payouts.table import Payout
 from treasury.policy.model import AssetPolicy

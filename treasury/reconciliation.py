@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.errors import ChainError
 from chain.types import Address
 from kit.logs import get_logger
-from treasury.assets import GAS_ASSET, NATIVE
-from treasury.foreign import service as foreign
+from treasury.core.assets import GAS_ASSET, NATIVE
+from treasury.core.status import Status
+from treasury.incidents import unmatched as foreign
 from treasury.ledger import service
-from treasury.ledger.machine import Account
+from treasury.ledger.states import Account
 from treasury.ledger.table import ledger
 from treasury.policy.model import AssetPolicy
 from treasury.ports import WalletChain, WalletView
-from treasury.status import Status
 from treasury.transactions import queries
 from treasury.transactions.table import Transaction
 from treasury.transactions.table import transactions as transactions_table

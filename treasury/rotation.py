@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import Address
-from treasury import rows
-from treasury.hot_wallets import hot_wallets
-from treasury.inventory import balances as read_balances
+from treasury.balances import balances as read_balances
+from treasury.core import aggregates
+from treasury.core.hot_wallets import hot_wallets
+from treasury.core.status import OPEN, Status
 from treasury.ledger import service as ledger
-from treasury.ledger.machine import HOT, Account
+from treasury.ledger.states import HOT, Account
 from treasury.payouts.table import payouts
-from treasury.status import OPEN, Status
 from treasury.sweeps.table import sweeps
 
 
@@ -26,7 +26,7 @@ async def left_behind(conn: AsyncConnection, wallet: Address) -> list[tuple[str,
     found = []
     for table in (payouts, sweeps):
         query = sa.select(table.c.id, table.c.wallet, table.c.status).where(
-            table.c.wallet != wallet, rows.in_states(table, OPEN)
+            table.c.wallet != wallet, aggregates.in_states(table, OPEN)
         )
         found += [
             (row.id, row.wallet, Status(row.status)) for row in await conn.execute(query.order_by(table.c.created_at))

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError
 
 from kit.clock import Clock
-from kit.database import Database, reason_of
+from kit.db.database import Database, reason_of
 from kit.heartbeats import service
 from kit.logs import get_logger
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.columns import UtcDateTime, db_now
-from kit.database import Database
+from kit.db.database import Database
+from kit.db.types import UtcDateTime, db_now
 from kit.heartbeats.table import worker_heartbeats
 
 EVERY_SECONDS: Final = 3.0

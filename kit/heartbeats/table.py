@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from kit.columns import UtcDateTime
-from kit.database import metadata
+from kit.db.database import metadata
+from kit.db.types import UtcDateTime
 
 worker_heartbeats = sa.Table(
     "worker_heartbeats",

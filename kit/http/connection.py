@@ -13,7 +13,7 @@ from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
 
 from kit.http import refusals
-from kit.problems import Problem
+from kit.http.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kit.auth import VISITORS, may_enter
+from kit.http.auth import VISITORS, may_enter
 from kit.http.routes import Route
 
 Schema = Mapping[str, Any]

@@ -10,11 +10,11 @@ from aiohttp.typedefs import Handler as AiohttpHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from kit.clock import SystemClock
-from kit.database import is_away, reason_of
+from kit.db.database import is_away, reason_of
+from kit.http.problems import Problem
 from kit.http.routes import LIMIT_HEADERS, ROUTE, route_of
 from kit.ids import Ids
 from kit.logs import bind, get_logger, unbind
-from kit.problems import Problem
 from kit.sparing import Sparing
 
 log = get_logger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from kit.auth import takes_code
+from kit.http.auth import takes_code
 from kit.http.routes import Route, Who
 
 _SECURITY: dict[Who, list[dict[str, list[str]]]] = {

@@ -8,8 +8,8 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooLong
 from multidict import CIMultiDictProxy
 
+from kit.http.problems import Problem
 from kit.ids import RandomIds
-from kit.problems import Problem
 
 SERVER: Final = "onramp"
 """The `Server` header of every answer. The library's own names the versions of Python and aiohttp, which helps only an attacker."""

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from kit import json
-from kit.plain import plain
-from kit.problems import FieldError, Problem, invalid
+from kit.http.problems import FieldError, Problem, invalid
+from kit.validation_text import plain
 
 Who = Literal["anyone", "wallet", "stripe", "metrics", "viewer", "operator", "approver", "admin"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -13,7 +13,7 @@ from aiohttp.http import HttpVersion10, HttpVersion11
 
 from kit.http import refusals
 from kit.http.connection import SERVED, Connection, Limits, Whence
-from kit.problems import Problem
+from kit.http.problems import Problem
 
 TICK: Final = 0.25
 """Seconds between two looks at who is late."""

@@ -9,10 +9,10 @@ import orjson
 from aiohttp import web
 
 from chain.deployments import deployment
+from kit.http.problems import not_found
 from kit.http.routes import Route
-from kit.problems import not_found
-from onramp.services import SERVICES
-from onramp.settings import Settings
+from onramp.bootstrap.services import SERVICES
+from onramp.config.settings import Settings
 
 STATIC: Final = Path(__file__).parent / "static"
 STRIPE_SCRIPTS: Final = (

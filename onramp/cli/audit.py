@@ -37,12 +37,12 @@ def verify_audit(
 
     Example: [bold]onramp audit verify --head 1042:5f2c...[/bold]
     """
-    from kit.audit import chain
+    from kit.audit import hash_chain
 
-    known = [chain.Head(*_published(text)) for text in head or ()]
+    known = [hash_chain.Head(*_published(text)) for text in head or ()]
     ring = settings().ring
 
-    verdict = reading(lambda connection: chain.verify(connection, ring, known))
+    verdict = reading(lambda connection: hash_chain.verify(connection, ring, known))
     broken = verdict.broken
     if as_json:
         print_json(
@@ -80,13 +80,13 @@ def export_audit(
     import orjson
 
     from kit.audit import service
-    from onramp.audit import shapes
+    from onramp.treasury.schemas import audit
 
     async def work(connection: Any) -> None:
         last = after
         while rows := await service.after_id(connection, last, 500):
             for entry in rows:
-                line = orjson.dumps(shapes.answer(entry).model_dump(mode="json", by_alias=True))
+                line = orjson.dumps(audit.answer(entry).model_dump(mode="json", by_alias=True))
                 sys.stdout.write(line.decode() + "\n")
             last = rows[-1].id
 

@@ -37,8 +37,8 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
     from rich.console import Console
 
     from chain.errors import NoAgreement
-    from chain.logs import look_back
-    from onramp.core import open_core
+    from chain.reads.logs import look_back
+    from onramp.bootstrap.core import open_core
 
     async with open_core(settings()) as core:
         pool = core.pool

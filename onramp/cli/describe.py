@@ -7,17 +7,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.clock import rfc3339
 from kit.money import format_units
 from onramp.cli.output import print_pairs, print_table
-from onramp.sessions import shapes
+from onramp.sessions import schemas
 from onramp.sessions.model import Session
 from onramp.webhooks import service as inbox
-from treasury.assets import MUSD_DECIMALS
+from treasury.core.assets import MUSD_DECIMALS
 from treasury.payouts import queue
 from treasury.payouts import service as payouts
 
 
 async def describe(connection: AsyncConnection, session: Session) -> dict[str, Any]:
     """The session in its HTTP shape, with `events`, `payout` and `attention` beside it."""
-    described = shapes.answer(session, None).model_dump(mode="json", by_alias=True)
+    described = schemas.answer(session, None).model_dump(mode="json", by_alias=True)
     described["attention"] = session.attention
     events = await inbox.of_session(connection, session.stripe_session_id) if session.stripe_session_id else []
     described["events"] = [

@@ -26,7 +26,7 @@ def invite_person(
     """
     from kit.clock import SystemClock
     from kit.ids import RandomIds
-    from onramp.invitations import service, shapes
+    from onramp.auth.invitations import schemas, service
 
     asked = parsed_request(role, name, person)
     loaded, token = settings(), service.new_token()
@@ -44,7 +44,7 @@ def invite_person(
             valid_for=timedelta(hours=valid_hours),
         )
 
-    made = shapes.with_link(as_local_operator(work), SystemClock().now(), api_base(loaded), token)
+    made = schemas.with_link(as_local_operator(work), SystemClock().now(), api_base(loaded), token)
     if as_json:
         print_json(made.model_dump(mode="json", by_alias=True))
         return
@@ -59,7 +59,7 @@ def withdraw_invitation(
 
     Example: [bold]onramp keys withdraw inv_4k...[/bold]
     """
-    from onramp.invitations import service
+    from onramp.auth.invitations import service
 
     async def work(connection: Any, author: Any, _ring: Any) -> Any:
         return await service.withdraw(connection, author, invitation_id)

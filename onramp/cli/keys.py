@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import typer
 
-from kit.auth import KeyRole
+from kit.http.auth import KeyRole
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit, Otp
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, require_page, say_more, settings
@@ -33,8 +33,8 @@ def as_local_operator(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
     """Run a verb in one transaction as the machine's operator; a Problem is the command's refusal."""
     from kit.audit.service import MACHINE
     from kit.clock import SystemClock
-    from kit.problems import Problem
-    from onramp.api_keys.service import Author
+    from kit.http.problems import Problem
+    from onramp.auth.api_keys.service import Author
 
     loaded = settings()
 
@@ -82,10 +82,10 @@ def parsed_request(role: Role, name: str, person: str) -> Any:
     """The options as the body of the HTTP route; wrong usage where that would be refused."""
     from pydantic import ValidationError
 
-    from onramp.api_keys import shapes
+    from onramp.auth.api_keys import schemas
 
     try:
-        return shapes.CreateKey(role=role, name=name, person=person or None)
+        return schemas.CreateKey(role=role, name=name, person=person or None)
     except ValidationError as error:
         message = "the name takes 1 to 80 printable characters, the person up to 80"
         raise typer.BadParameter(message) from error
@@ -106,7 +106,7 @@ def create_key(
     Example: [bold]onramp keys create --role approver --name "Ada's laptop" --person ada[/bold]
     """
     from kit.ids import RandomIds
-    from onramp.api_keys import service, shapes
+    from onramp.auth.api_keys import schemas, service
 
     asked = parsed_request(role, name, person)
     secret = service.new_secret()
@@ -123,7 +123,7 @@ def create_key(
             person=asked.person or asked.name,
         )
 
-    _show(shapes.with_secret(as_local_operator(work), secret), as_json=as_json)
+    _show(schemas.with_secret(as_local_operator(work), secret), as_json=as_json)
 
 
 @keys_app.command("list")
@@ -132,11 +132,11 @@ def list_keys(limit: Limit = 100, cursor: Cursor = None, *, as_json: Json = Fals
 
     Example: [bold]onramp keys list[/bold]
     """
-    from onramp.api_keys import service, shapes
+    from onramp.auth.api_keys import schemas, service
 
     found = reading(lambda connection: service.newest(connection, limit=limit + 1, before=cursor))
     require_page(found, cursor)
-    page = shapes.listed(list(found), limit).model_dump(mode="json", by_alias=True)
+    page = schemas.listed(list(found), limit).model_dump(mode="json", by_alias=True)
     if as_json:
         print_json(page)
         return
@@ -173,7 +173,7 @@ def rotate_key(
 
     Example: [bold]onramp keys rotate key_4k... --overlap-minutes 60[/bold]
     """
-    from onramp.api_keys import service, shapes
+    from onramp.auth.api_keys import schemas, service
 
     secret = service.new_secret()
 
@@ -181,7 +181,7 @@ def rotate_key(
         overlap = timedelta(minutes=overlap_minutes)
         return await service.rotate(connection, author, key_id, secret=secret, ring=ring, overlap=overlap)
 
-    _show(shapes.with_secret(as_local_operator(work), secret), as_json=as_json)
+    _show(schemas.with_secret(as_local_operator(work), secret), as_json=as_json)
 
 
 @keys_app.command("revoke")
@@ -190,12 +190,12 @@ def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
 
     Example: [bold]onramp keys revoke key_4k...[/bold]
     """
-    from onramp.api_keys import service, shapes
+    from onramp.auth.api_keys import schemas, service
 
     async def work(connection: Any, author: Any, _ring: Any) -> Any:
         return await service.revoke(connection, author, key_id)
 
-    _show(shapes.answer(as_local_operator(work)), as_json=as_json)
+    _show(schemas.answer(as_local_operator(work)), as_json=as_json)
 
 
 @keys_app.command("confirm")

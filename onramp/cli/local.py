@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = False) -> Result:
     """Open the database of the environment, do `work`, close it. As for `serve` it fits this version first, unless `as_it_is`."""
-    from kit.database import DATABASE_ERRORS, connect, reason_of
+    from kit.db.database import DATABASE_ERRORS, connect, reason_of
     from onramp import migrations
 
     loaded = settings()

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from kit.plain import plain
-from onramp import values
+from kit.validation_text import plain
 from onramp.cli.output import Refused
+from onramp.config import fields
 from treasury.settings import TreasurySettings
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ class Pins(BaseSettings, TreasurySettings):
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=True, hide_input_in_errors=True)
 
     CHAIN_ID: int = Field(default=31611, gt=0)
-    MUSD_TOKEN_ADDRESS: values.OptionalAddress = ""
+    MUSD_TOKEN_ADDRESS: fields.OptionalAddress = ""
     TREASURY_POLICY: Path = Path("treasury.toml")
 
 
 def expected() -> "Expected":
     """What a refill must be. Raises Refused where the environment does not say it."""
-    from treasury.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE
     from treasury.cold.sheet import Expected
+    from treasury.core.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE
 
     pins = _pins()
     missing = [name for name in ("COLD_SAFE_ADDRESS", "COLD_SAFE_OWNERS") if not getattr(pins, name)]
@@ -71,7 +71,7 @@ def _musd_of(chain_id: int) -> str:
 
 def _listed(policy: Path, musd: str) -> dict[str, tuple[str, int]]:
     """The other tokens that the policy file lists; none where there is no file that can be read."""
-    from treasury.policy.reading import PolicyError, parse
+    from treasury.policy.parser import PolicyError, parse
 
     try:
         assets = parse(policy.read_text(encoding="utf-8"), musd=musd).assets.values()

@@ -33,7 +33,7 @@ def export_wallet(wallet: Wallet) -> None:
     """
     from kit.audit import service as trail
     from kit.clock import SystemClock
-    from kit.sealed import SealError
+    from kit.crypto.encryption import SealError
     from onramp.privacy.dossier import dossier
 
     account, ring = _wallet(wallet), settings().ring
@@ -57,7 +57,7 @@ def find_wallets(*, as_json: Json = False) -> None:
     Example: [bold]onramp privacy find < address.txt[/bold]
     """
     from onramp.privacy import service
-    from onramp.sessions.shapes import email_address
+    from onramp.sessions.schemas import email_address
 
     ring = settings().ring
     # Not an argument: those stand in the shell's history, and in every list of processes.
@@ -119,7 +119,7 @@ def rekey() -> None:
     """
     from kit.audit import service as trail
     from kit.clock import SystemClock
-    from kit.sealed import SealError
+    from kit.crypto.encryption import SealError
     from onramp.privacy import service
 
     ring = settings().ring

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from onramp.cli.output import Refused, run, settings
 
 if TYPE_CHECKING:
-    from onramp.settings import Settings
+    from onramp.config.settings import Settings
 
 SECONDS = 30.0
 

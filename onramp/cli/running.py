@@ -15,7 +15,7 @@ from onramp.cli.output import Refused, print_json, print_table, run, settings, s
 @contextmanager
 def _starting() -> Iterator[None]:
     """A start that is refused says why in its own words."""
-    from onramp.core import StartError
+    from onramp.bootstrap.core import StartError
     from onramp.migrations import MigrationError
 
     try:
@@ -34,8 +34,8 @@ def serve(
 
     Example: [bold]onramp serve --no-workers[/bold]
     """
-    from onramp.server import serve_forever
-    from onramp.workers import WORKERS
+    from onramp.bootstrap.server import serve_forever
+    from onramp.bootstrap.workers import WORKERS
 
     with _starting():
         serve_forever(settings(to_run=True), WORKERS if workers else ())
@@ -50,8 +50,8 @@ def work(
 
     Example: [bold]onramp work --only treasury,deliveries[/bold]
     """
-    from onramp.server import work_forever
-    from onramp.workers import WORKERS
+    from onramp.bootstrap.server import work_forever
+    from onramp.bootstrap.workers import WORKERS
 
     chosen = tuple(name.strip() for name in only.split(",") if name.strip()) or WORKERS
     unknown = set(chosen) - set(WORKERS)
@@ -84,7 +84,7 @@ def doctor(*, as_json: Json = False) -> None:
 
     Example: [bold]onramp doctor --json[/bold]
     """
-    from onramp.doctor import examine
+    from onramp.doctor.parts import examine
 
     checks = run(examine())
     is_well = all(check.ok for check in checks)
@@ -102,8 +102,8 @@ def routes(*, as_json: Json = False) -> None:
 
     Example: [bold]onramp routes[/bold]
     """
-    from kit.auth import MAY, VISITORS, may_enter
-    from onramp.app import routes as route_table
+    from kit.http.auth import MAY, VISITORS, may_enter
+    from onramp.bootstrap.app import routes as route_table
 
     table = route_table(settings())
     if as_json:

@@ -8,7 +8,7 @@ import typer
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit
 from onramp.cli.output import Refused, print_json, print_table, require_page, say_more
-from onramp.sessions.machine import PaymentStatus
+from onramp.sessions.states import PaymentStatus
 
 sessions_app = typer.Typer(
     help="Look at purchases.\n\nExample: [bold]onramp sessions show 0x70997970...[/bold]", no_args_is_help=True
@@ -66,11 +66,11 @@ def list_sessions(
 
     Example: [bold]onramp sessions list --status fulfillment_processing[/bold]
     """
-    from onramp.sessions import service, shapes
+    from onramp.sessions import schemas, service
 
     found = reading(lambda connection: service.newest(connection, limit + 1, status, cursor))
     require_page(found, cursor)
-    page = [shapes.answer(item, None).model_dump(mode="json", by_alias=True) for item in found[:limit]]
+    page = [schemas.answer(item, None).model_dump(mode="json", by_alias=True) for item in found[:limit]]
     rows = [
         (
             item["id"],

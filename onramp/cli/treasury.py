@@ -13,7 +13,7 @@ from onramp.cli import advice
 from onramp.cli.options import Json
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more
 from onramp.cli.remote import call
-from treasury.status import Status
+from treasury.core.status import Status
 
 treasury_app = typer.Typer(
     help="The operator's hand on the money. Needs ONRAMP_API_KEY.\n\nExample: [bold]onramp treasury balances[/bold]",

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from chain.reads import cursor
 from chain.types import Transfer
 from kit.clock import Clock
-from kit.database import Database
+from kit.db.atomic import together
+from kit.db.database import Database
 from kit.logs import get_logger
-from kit.together import together
-from onramp.deliveries import cursor, seen, service
-from onramp.deliveries.machine import Arrived, Match, match
-from onramp.sessions.rules import SessionRules
+from onramp.deliveries import seen, service
+from onramp.deliveries.states import Arrived, Match, match
+from onramp.sessions.config import SessionRules
 
 log = get_logger(__name__)
 FRESH: Final = timedelta(minutes=10)

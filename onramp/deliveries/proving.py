@@ -7,17 +7,17 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove_many, waits_for
 from chain.errors import ChainError
-from chain.pool import Pool
+from chain.pool.pool import Pool
+from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove_many, waits_for
 from kit.clock import Clock
-from kit.database import Database
+from kit.db.database import Database
 from kit.logs import get_logger
 from onramp.deliveries import seen, service
-from onramp.deliveries.machine import fits
+from onramp.deliveries.states import fits
 from onramp.sessions import service as sessions_service
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import Session
-from onramp.sessions.rules import SessionRules
 
 log = get_logger(__name__)
 GONE_AFTER: Final = 20

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from chain.pool import Pool
-from chain.transfers import TransferReader
+from chain.pool.pool import Pool
+from chain.reads import cursor
+from chain.reads.transfers import TransferReader
 from chain.types import Transfer
 from kit.clock import Clock
-from kit.database import Database
+from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import cursor
-from onramp.sessions.rules import SessionRules
+from onramp.sessions.config import SessionRules
 
 log = get_logger(__name__)
 OVERLAP: Final = 20

@@ -9,9 +9,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import BlockRef, Transfer
-from kit.rows import inserting
-from kit.store import insert_or_nothing
-from kit.together import Change
+from kit.db.atomic import Change
+from kit.db.bulk import inserting
+from kit.db.leases import insert_or_nothing
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
 

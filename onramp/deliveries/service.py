@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.columns import UtcDateTime, among, constant
-from kit.rows import filling, update_unchanged, updating
-from kit.together import Change
-from onramp.deliveries.machine import MOVES, Arrived, Match, Owed
+from kit.db.atomic import Change
+from kit.db.bulk import filling, update_unchanged, updating
+from kit.db.types import UtcDateTime, among, constant
+from onramp.deliveries.states import MOVES, Arrived, Match, Owed
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session, from_row

@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from kit.columns import Uint256, UtcDateTime
-from kit.database import metadata
+from kit.db.database import metadata
+from kit.db.types import Uint256, UtcDateTime
 
 transfers = sa.Table(
     "transfers",
@@ -40,13 +40,4 @@ transfers = sa.Table(
         sqlite_where=sa.text("session_id IS NULL"),
         postgresql_where=sa.text("session_id IS NULL"),
     ),
-)
-
-cursors = sa.Table(
-    "chain_cursors",
-    metadata,
-    sa.Column("id", sa.String(32), primary_key=True, comment="chain id, in decimal"),
-    sa.Column("read_to", sa.BigInteger, nullable=False, comment="every block up to this one was read"),
-    sa.Column("head", sa.BigInteger, nullable=False, comment="the newest block that enough operators had reached"),
-    sa.Column("updated_at", UtcDateTime(), nullable=False),
 )

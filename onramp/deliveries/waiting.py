@@ -7,12 +7,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.rows import update_unchanged
+from kit.db.bulk import update_unchanged
 from onramp.deliveries.service import OWED, UNCONFIRMED
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
-from treasury.payouts.machine import Reason
 from treasury.payouts.queue import abandoned
+from treasury.payouts.states import Reason
 from treasury.payouts.table import payouts
 
 SHOWN: Final[Mapping[Reason, str]] = {

@@ -3,20 +3,21 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from chain.confirm import Verdict, prove, waits_for
 from chain.errors import ChainError
-from chain.pace import Pace
-from chain.pool import Pool
+from chain.pool.block_timer import Pace
+from chain.pool.pool import Pool
+from chain.reads import cursor
+from chain.reads.receipts import Verdict, prove, waits_for
 from kit.clock import Clock
-from kit.database import Database
+from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import cursor, service, waiting
+from onramp.deliveries import service, waiting
 from onramp.deliveries.matcher import SWEEP_SHARE, Matcher
 from onramp.deliveries.proving import BATCH, DeliveryMetrics, Prover, block_hash
 from onramp.deliveries.reading import OVERLAP, BlockReader
 from onramp.sessions import service as sessions_service
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import Session
-from onramp.sessions.rules import SessionRules
 
 __all__ = ["DeliveriesWorker", "DeliveryMetrics"]
 

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.clock import Clock
-from kit.database import Database
+from kit.db.database import Database
+from kit.db.leases import insert_or_nothing
 from kit.ids import Ids
-from kit.store import insert_or_nothing
 from onramp.deployment.table import deployments
 
 PREFIX = "dep_"

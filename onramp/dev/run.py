@@ -16,19 +16,19 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
-from onramp.app import make_app
+from onramp.bootstrap.app import make_app
+from onramp.bootstrap.server import logged, run_with_uvloop, start_app, until_told
+from onramp.bootstrap.workers import WORKERS
 from onramp.cli.output import Refused
-from onramp.dev.anvil import free_port
-from onramp.dev.api_keys import dev_api_keys
-from onramp.dev.devchain import CHAIN_ID, DevChain
-from onramp.dev.keyservice import key_service
-from onramp.dev.machine import FolderInUseError, locked, taken
-from onramp.dev.rpc import DevChainError
-from onramp.dev.wallet import DevWallet, dev_wallet
-from onramp.sandbox.app import SandboxConfig, make_sandbox
-from onramp.server import logged, run_with_uvloop, start_app, until_told
-from onramp.settings import Settings, load
-from onramp.workers import WORKERS
+from onramp.config.settings import Settings, load
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
+from onramp.dev.chain.rpc import DevChainError
+from onramp.dev.kms.keyservice import key_service
+from onramp.dev.local.api_keys import dev_api_keys
+from onramp.dev.local.host import FolderInUseError, locked, taken
+from onramp.dev.local.wallet import DevWallet, dev_wallet
+from onramp.dev.stripe.app import SandboxConfig, make_sandbox
 
 STOCK: Final = 100_000 * 10**18
 GAS: Final = 10**18

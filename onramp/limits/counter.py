@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from prometheus_client import CollectorRegistry, Counter
 
 from kit.clock import Clock
-from kit.keyring import KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.logs import get_logger, redact
 
 log = get_logger(__name__)

@@ -11,10 +11,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client import Counter as CounterMetric
 
-from kit.auth import PRINCIPAL
 from kit.clock import Clock
+from kit.http.auth import PRINCIPAL
+from kit.http.problems import Problem
 from kit.http.routes import LIMIT_HEADERS, Route
-from kit.problems import Problem
 from onramp.limits.counter import Count, Counts
 from onramp.limits.policy import WALLET_TIMES, Ip, Kind, Network, Rate, client_ip, headers, kind_of, scopes
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import onramp.tables  # noqa: F401 - every table joins the shared metadata
-from kit.database import Database, is_away, reason_of
+import onramp.migrations.tables  # noqa: F401 - every table joins the shared metadata
+from kit.db.database import Database, is_away, reason_of
 from onramp.migrations.compatibility import Fit, Schema, declare, declared, judge
 from onramp.migrations.exclusive import TABLE_WAIT_SECONDS, WAIT_SECONDS, MigrationError, exclusive, is_lock_timeout
 

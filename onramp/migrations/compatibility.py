@@ -11,7 +11,7 @@ from enum import Enum
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.database import metadata
+from kit.db.database import metadata
 
 compatibility = sa.Table(
     "schema_compatibility",

@@ -2,8 +2,8 @@
 
 from alembic import context
 
-import onramp.tables  # noqa: F401 - every table joins the shared metadata
-from kit.database import metadata
+import onramp.migrations.tables  # noqa: F401 - every table joins the shared metadata
+from kit.db.database import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.database import Database
+from kit.db.database import Database
 
 LOCK_ID: Final = 0x6F6E72616D70
 """The advisory lock on Postgres: the letters of `onramp`."""

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit.table import entries
 from kit.clock import rfc3339
-from kit.keyring import KeyRing
-from onramp.login.table import login_nonces, wallet_logins
+from kit.crypto.keyring import KeyRing
+from onramp.auth.wallets.table import login_nonces, wallet_logins
 from onramp.privacy import service
 from onramp.sessions.table import sessions
 from onramp.webhooks.table import inbox

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as trail
-from kit.keyring import KeyRing
-from kit.sealed import SealError, is_current, seal, unseal
-from onramp.privacy.table import contacts
+from kit.crypto.encryption import SealError, is_current, seal, unseal
+from kit.crypto.keyring import KeyRing
+from onramp.sessions.contacts import contacts
 from onramp.sessions.table import sessions
 
 PURPOSE: Final = "contacts"

@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from kit.http.routes import Route, query_of, reply
-from onramp.quotes.shapes import QuoteAnswer, QuoteQuery
-from onramp.services import SERVICES
+from onramp.bootstrap.services import SERVICES
+from onramp.quotes.schemas import QuoteAnswer, QuoteQuery
 
 
 async def quote(request: web.Request) -> web.StreamResponse:

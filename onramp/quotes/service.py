@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kit.clock import Clock
-from kit.database import Database
+from kit.db.database import Database
+from kit.http.problems import FieldError, Problem, invalid
 from kit.money import format_units, parse_units
-from kit.problems import FieldError, Problem, invalid
-from onramp.quotes.shapes import Fees, QuoteAnswer, QuoteQuery
+from onramp.quotes.schemas import Fees, QuoteAnswer, QuoteQuery
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import USDC_TO_MUSD, expected_musd
-from onramp.sessions.rules import SessionRules
 from onramp.stripe.port import StripeGateway
-from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
+from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 from treasury.pause import service as pause
 
 KEEP: Final = timedelta(seconds=10)

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from typing import Final
 
 from chain.errors import ChainError
-from chain.pool import Pool
-from chain.sanctions import is_sanctioned
+from chain.pool.pool import Pool
+from chain.reads.sanctions import is_sanctioned
 from chain.types import Address
 from kit.clock import Clock
 from kit.logs import get_logger

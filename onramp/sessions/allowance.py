@@ -7,15 +7,15 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.http.problems import Problem
 from kit.money import format_units
-from kit.problems import Problem
-from onramp.sessions.inventory import UNITS_PER_MINOR, most_delivered
-from onramp.sessions.machine import PAID
-from onramp.sessions.rules import SessionRules
+from onramp.sessions.config import SessionRules
+from onramp.sessions.states import PAID
+from onramp.sessions.stock import UNITS_PER_MINOR, most_delivered
 from onramp.sessions.table import sessions
-from treasury.assets import MUSD_DECIMALS
+from treasury.core.assets import MUSD_DECIMALS
+from treasury.core.status import Status
 from treasury.payouts.table import Payout, payouts
-from treasury.status import Status
 
 DAY: Final = timedelta(days=1)
 MONTH: Final = timedelta(days=30)

@@ -10,13 +10,13 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
 from onramp.deployment.service import Deployment
-from onramp.sessions import machine, searches, service
+from onramp.sessions import searches, service, states
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import USDC_TO_MUSD, Session, expected_musd
 from onramp.sessions.ownership import disagreement
-from onramp.sessions.rules import SessionRules
 from onramp.stripe.port import METADATA_SESSION, StripeSession
-from treasury import hot_wallets
-from treasury.assets import USDC_DECIMALS
+from treasury.core import hot_wallets
+from treasury.core.assets import USDC_DECIMALS
 from treasury.payouts import service as payouts
 
 log = get_logger(__name__)
@@ -80,17 +80,17 @@ async def apply(
     ids: Ids,
 ) -> Applied:
     """Bring `session` to what `fact` says, with the payout it then owes, in the caller's one transaction."""
-    outcome = machine.move(session.payment_status, fact.status)
+    outcome = states.move(session.payment_status, fact.status)
     values: dict[str, Any] = {}
     match outcome:
-        case machine.Same():
+        case states.Same():
             return Applied(changed=False, session=session.id)
-        case machine.Refused(reason):
+        case states.Refused(reason):
             if session.attention == reason:
                 return Applied(changed=False, session=session.id)
             log.error("session.fact_refused", session=session.id, reason=reason)
             values["attention"] = reason
-        case machine.Moved(status):
+        case states.Moved(status):
             values |= {"payment_status": status, "payment_updated_at": now, "asked_at": now, "tries": 0}
             if status == "fulfillment_complete":
                 values |= _completion(session, fact, rules, deployment, now)

@@ -11,25 +11,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kit.batching import GroupCommit
 from kit.clock import Clock
-from kit.database import Database
-from kit.group import GroupCommit
+from kit.crypto.encryption import SealError
+from kit.crypto.keyring import KeyRing
+from kit.db.bulk import update_unchanged_alone
+from kit.db.database import Database
+from kit.http.problems import Problem
 from kit.ids import Ids
-from kit.keyring import KeyRing
 from kit.logs import bind, get_logger
 from kit.money import format_units
-from kit.problems import Problem
-from kit.rows import update_unchanged_alone
-from kit.sealed import SealError
 from onramp.deployment.service import OwnDeployment
 from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
 from onramp.sessions import service
+from onramp.sessions.config import STRIPE_KEY_LIFETIME, SessionRules
 from onramp.sessions.intents import Intents
 from onramp.sessions.model import Session
-from onramp.sessions.orders import Order
 from onramp.sessions.ownership import metadata_of
-from onramp.sessions.rules import STRIPE_KEY_LIFETIME, SessionRules
+from onramp.sessions.requests import Order
 from onramp.sessions.table import sessions
 from onramp.stripe import port
 from onramp.stripe.errors import StripeRefused, StripeUnavailable

@@ -8,15 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.errors import ChainError
 from kit.clock import Clock
-from kit.database import Database
+from kit.db.database import Database
 from kit.ids import Ids
 from kit.logs import bound, get_logger
 from onramp.sessions import searches, service
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import Session
-from onramp.sessions.rules import SessionRules
 from onramp.sessions.searches import Search
-from treasury import earlier, hot_wallets
-from treasury.earlier import EarlierWallets, Payment
+from treasury import earlier_payments
+from treasury.core import hot_wallets
+from treasury.earlier_payments import EarlierWallets, Payment
 from treasury.payouts import service as payouts
 
 log = get_logger(__name__)
@@ -127,7 +128,7 @@ class EarlierPayments:
         try:
             async with self._database.write() as connection:
                 payout = await self._owed(connection, session, search, payment.wallet, "paid", now)
-                if not await earlier.adopt(
+                if not await earlier_payments.adopt(
                     connection, payout, payment, chain_id=self._rules.chain_id, now=now, ids=self._ids
                 ):
                     raise _NonceTaken

@@ -11,19 +11,19 @@ from aiohttp import web
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.confirm import Proven
 from chain.errors import ChainError
-from kit.auth import principal_of
+from chain.reads.receipts import Proven
+from kit.db.leases import newest_first
+from kit.http.auth import principal_of
+from kit.http.problems import FieldError, Problem, invalid, not_found
 from kit.http.routes import Document, Route, query_of, reply
 from kit.money import format_units
-from kit.problems import FieldError, Problem, invalid, not_found
-from kit.store import newest_first
-from onramp.services import SERVICES
+from onramp.bootstrap.services import SERVICES
 from onramp.sessions import receipts, service
 from onramp.sessions.model import Session, from_row
-from onramp.sessions.shapes import FIAT_DECIMALS, SessionAnswer, answer, explorer_link, moment
+from onramp.sessions.schemas import FIAT_DECIMALS, SessionAnswer, answer, explorer_link, moment
 from onramp.sessions.table import sessions
-from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
+from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 CSV_ROWS: Final = 10_000
 CSV_PAGE: Final = 500

@@ -7,24 +7,25 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.reads.cursor import known_head
+from kit.batching import GroupCommit
 from kit.clock import Clock
-from kit.columns import db_now
-from kit.database import Database
-from kit.group import GroupCommit
+from kit.crypto.keyring import KeyRing
+from kit.db.bulk import insert_new_alone
+from kit.db.database import Database
+from kit.db.types import db_now
+from kit.http.problems import Problem
 from kit.ids import Ids
-from kit.keyring import KeyRing
-from kit.problems import Problem
-from kit.rows import insert_new_alone
-from onramp.deliveries.cursor import known_head
 from onramp.deployment.service import OwnDeployment
 from onramp.privacy import service as privacy
-from onramp.screening.door import require_unlisted
+from onramp.screening.gate import require_unlisted
 from onramp.screening.listing import Screening
-from onramp.sessions import allowance, inventory, service
+from onramp.sessions import allowance, service
+from onramp.sessions import stock as inventory
+from onramp.sessions.config import CREATE_LEASE_SECONDS, SessionRules
 from onramp.sessions.model import Session, fresh, intent
-from onramp.sessions.orders import Order
 from onramp.sessions.ownership import marks
-from onramp.sessions.rules import CREATE_LEASE_SECONDS, SessionRules
+from onramp.sessions.requests import Order
 from onramp.sessions.table import sessions
 from treasury.pause import service as pause
 

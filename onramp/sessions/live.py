@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import sqlalchemy as sa
 
-from kit.database import Database, is_away, reason_of
+from kit.db.database import Database, is_away, reason_of
 from kit.logs import get_logger
 from onramp.sessions import service
 from onramp.sessions.model import Session

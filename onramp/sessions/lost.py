@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Final
 
 from kit.clock import Clock
+from kit.http.problems import Problem
 from kit.logs import get_logger
-from kit.problems import Problem
 from onramp.deployment.service import OwnDeployment
 from onramp.sessions.ownership import is_session_id
 from onramp.sessions.proof import debt_of

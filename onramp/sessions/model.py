@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from onramp.sessions.rules import SessionRules
+from onramp.sessions.config import SessionRules
 from onramp.sessions.table import sessions
-from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
+from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 USDC_TO_MUSD: Final[int] = 10 ** (MUSD_DECIMALS - USDC_DECIMALS)
 """One base unit of USDC in base units of MUSD, at one dollar each."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from chain.types import to_checksum
 from onramp.deployment.service import Deployment
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import Session
-from onramp.sessions.rules import SessionRules
 from onramp.stripe.port import (
     METADATA_CHAIN,
     METADATA_DEPLOYMENT,

@@ -2,18 +2,18 @@
 
 from chain.errors import ChainError
 from chain.types import to_checksum
-from kit.database import Database
-from kit.keyring import KeyRing
-from kit.problems import Problem
-from onramp.consistency import SETTLEMENT_NETWORKS
+from kit.crypto.keyring import KeyRing
+from kit.db.database import Database
+from kit.http.problems import Problem
+from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import OwnDeployment
 from onramp.sessions import service, settlements
 from onramp.sessions.apply import delivered_units, not_owed
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import BASIS_POINTS, expected_musd
-from onramp.sessions.rules import SessionRules
 from onramp.stripe.errors import StripeNotFound
 from onramp.stripe.port import METADATA_FEE, METADATA_WALLET, StripeGateway, StripeSession
-from treasury.earlier import EarlierWallets
+from treasury.earlier_payments import EarlierWallets
 from treasury.ports import NotOwed, Owed, ProofUnavailable
 
 

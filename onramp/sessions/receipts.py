@@ -5,8 +5,8 @@ from pydantic import Field
 from kit.http.routes import Document
 from kit.money import format_units
 from onramp.sessions.model import USDC_TO_MUSD, Session
-from onramp.sessions.shapes import FIAT_DECIMALS, DeliveryStatus, Status, explorer_link, moment, optional_units
-from treasury.assets import MUSD_DECIMALS, USDC_DECIMALS
+from onramp.sessions.schemas import FIAT_DECIMALS, DeliveryStatus, Status, explorer_link, moment, optional_units
+from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 
 class Proof(Document):

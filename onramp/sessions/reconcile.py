@@ -7,13 +7,13 @@ from typing import Final
 import sqlalchemy as sa
 
 from kit.clock import Clock
-from kit.columns import db_now
-from kit.database import Database
+from kit.db.database import Database
+from kit.db.leases import claim
+from kit.db.types import db_now
+from kit.http.problems import Problem
 from kit.logs import bound, get_logger
-from kit.problems import Problem
-from kit.store import claim
 from kit.worker import WorkerMetrics
-from onramp.sessions import machine, service
+from onramp.sessions import service, states
 from onramp.sessions.create import Creator
 from onramp.sessions.earlier import EarlierPayments
 from onramp.sessions.model import from_row
@@ -161,7 +161,7 @@ class ReconcileWorker:
         now = self._clock.now()
         async with self._database.write() as connection:
             for session in await service.lapsed(connection, now, 100):
-                if isinstance(machine.expire(session.payment_status), machine.Moved) and await service.change(
+                if isinstance(states.expire(session.payment_status), states.Moved) and await service.change(
                     connection, session, now=now, payment_status="expired", payment_updated_at=now
                 ):
                     log.info("session.expired", session=session.id, stripe_session=session.stripe_session_id)

@@ -8,20 +8,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import to_checksum
 from kit.clock import Clock
-from kit.database import Database
+from kit.crypto.keyring import KeyRing
+from kit.db.database import Database
 from kit.ids import Ids
-from kit.keyring import KeyRing
 from kit.logs import get_logger
 from kit.money import parse_units
-from onramp.consistency import SETTLEMENT_NETWORKS
+from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import Deployment, OwnDeployment
 from onramp.sessions import searches, service, settlements
 from onramp.sessions.apply import Applied, apply
+from onramp.sessions.config import SessionRules
 from onramp.sessions.ignored import IgnoredSessions
 from onramp.sessions.model import BASIS_POINTS, Session, intent
 from onramp.sessions.ownership import Ignored, Sale, disagreement, is_session_id, marks, sale_of
-from onramp.sessions.rules import SessionRules
-from onramp.sessions.shapes import FIAT_DECIMALS, source_currency
+from onramp.sessions.schemas import FIAT_DECIMALS, source_currency
 from onramp.stripe.port import (
     METADATA_FEE,
     METADATA_SESSION,
@@ -30,7 +30,7 @@ from onramp.stripe.port import (
     StripeGateway,
     StripeSession,
 )
-from treasury import hot_wallets
+from treasury.core import hot_wallets
 
 log = get_logger(__name__)
 _RACES = 5

@@ -8,14 +8,14 @@ from aiohttp import web
 
 from kit.http import sse
 from kit.http.accept import preferred
+from kit.http.problems import Problem, not_found
 from kit.http.routes import LIMITER, Route, body_of, reply, reply_json
 from kit.logs import bind
-from kit.problems import Problem, not_found
-from onramp.liveness import refuse_sales
-from onramp.services import SERVICES
-from onramp.sessions import paper, receipts, shapes
+from onramp.bootstrap.services import SERVICES
+from onramp.ops.liveness import refuse_sales
+from onramp.sessions import receipt_pdf, receipts, schemas
 from onramp.sessions.model import Session
-from onramp.sessions.orders import check
+from onramp.sessions.requests import check
 
 
 async def _session(request: web.Request) -> Session:
@@ -30,12 +30,12 @@ async def _session(request: web.Request) -> Session:
 async def create(request: web.Request) -> web.StreamResponse:
     """Make a session, or answer for the one that this key made before."""
     services = request.app[SERVICES]
-    body = body_of(request, shapes.CreateSession)
+    body = body_of(request, schemas.CreateSession)
     if services.health.unwell("workers"):
         raise refuse_sales()
     order = check(body, request.headers.get("Idempotency-Key"), services.rules)
     session, fact = await services.creator.create(order)
-    document = shapes.created(
+    document = schemas.created(
         session,
         services.explorer,
         client_secret=fact.client_secret,
@@ -47,7 +47,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 async def read(request: web.Request) -> web.StreamResponse:
     """One session."""
-    return reply_json(shapes.document(await _session(request), request.app[SERVICES].explorer))
+    return reply_json(schemas.document(await _session(request), request.app[SERVICES].explorer))
 
 
 async def events(request: web.Request) -> web.StreamResponse:
@@ -61,7 +61,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         async for item in services.live.follow(
             session.id, min(after, session.version - 1) if after > session.version else after
         ):
-            yield str(item.version), "session", orjson.dumps(shapes.document(item, services.explorer))
+            yield str(item.version), "session", orjson.dumps(schemas.document(item, services.explorer))
 
     with request.app[LIMITER].stream(request):
         return await sse.stream(request, changes(), services.stopping)
@@ -97,7 +97,7 @@ async def receipt(request: web.Request) -> web.StreamResponse:
     if wanted == "application/json":
         return reply(document)
     # Setting a page takes some tens of milliseconds, which other requests need not wait for.
-    content = await asyncio.to_thread(paper.pdf, document, confirmed_by=session.agreed_by or [])
+    content = await asyncio.to_thread(receipt_pdf.pdf, document, confirmed_by=session.agreed_by or [])
     headers = {"Content-Disposition": f'attachment; filename="receipt-{session.id}.pdf"'}
     return web.Response(body=content, content_type="application/pdf", headers=headers)
 
@@ -111,8 +111,8 @@ ROUTES = (
         "anyone",
         "Start a purchase.",
         "create_session",
-        body=shapes.CreateSession,
-        answer=shapes.CreatedSession,
+        body=schemas.CreateSession,
+        answer=schemas.CreatedSession,
         status=201,
         limit=16 * 1024,
         timeout=25.0,
@@ -135,7 +135,7 @@ ROUTES = (
         "anyone",
         "One session.",
         "read_session",
-        answer=shapes.SessionAnswer,
+        answer=schemas.SessionAnswer,
         timeout=None,  # it waits for the database alone, which has a limit of its own
     ),
     Route(

@@ -7,9 +7,9 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.columns import Uint256, UtcDateTime
-from kit.database import metadata
-from kit.store import claim, insert_or_nothing, lease_columns, release
+from kit.db.database import metadata
+from kit.db.leases import claim, insert_or_nothing, lease_columns, release
+from kit.db.types import Uint256, UtcDateTime
 
 searches = sa.Table(
     "session_searches",

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import is_address, to_checksum
-from kit.store import insert_or_nothing, newest_first
-from onramp.sessions.machine import OPEN, UNPAID
+from kit.db.leases import insert_or_nothing, newest_first
 from onramp.sessions.model import Session, from_row
+from onramp.sessions.states import OPEN, UNPAID
 from onramp.sessions.table import sessions
 
 _HASH: Final = re.compile("0x[0-9a-f]{64}")

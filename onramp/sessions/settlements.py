@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import Address, to_checksum
 from kit.audit import service as trail
-from kit.columns import UtcDateTime
-from kit.database import Database, metadata
-from kit.keyring import KeyRing
-from kit.store import insert_or_nothing
+from kit.crypto.keyring import KeyRing
+from kit.db.database import Database, metadata
+from kit.db.leases import insert_or_nothing
+from kit.db.types import UtcDateTime
 
 _PURPOSE = "settlement-address"
 

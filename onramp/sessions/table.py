@@ -4,9 +4,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kit.columns import Uint256, UtcDateTime
-from kit.database import metadata
-from kit.store import lease_columns
+from kit.db.database import metadata
+from kit.db.leases import lease_columns
+from kit.db.types import Uint256, UtcDateTime
 
 
 def _where(predicate: str) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from chain.types import to_checksum
-from kit.database import Database
+from kit.db.database import Database
 from kit.logs import get_logger
 from onramp.deployment import service as deployments
 from onramp.deployment.service import Deployment, OwnDeployment
 from onramp.sessions import service
+from onramp.sessions.config import SessionRules
 from onramp.sessions.ignored import IgnoredSessions
 from onramp.sessions.ownership import Ignored, sale_of
-from onramp.sessions.rules import SessionRules
 from onramp.stripe.port import METADATA_CHAIN, METADATA_HOT_WALLET, StripeSession
 
 log = get_logger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from kit.problems import Problem
+from kit.http.problems import Problem
 
 
 class StripeRefused(Problem):

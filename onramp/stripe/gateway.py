@@ -16,8 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from kit.backoff import backoff
 from kit.clock import Clock
+from kit.http.problems import Problem
 from kit.logs import get_logger
-from kit.problems import Problem
 from kit.sparing import Sparing
 from onramp.stripe.breaker import Breaker, StripeMetrics
 from onramp.stripe.errors import StripeMisconfigured, StripeNotFound, StripeUnavailable, from_reply

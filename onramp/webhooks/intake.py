@@ -9,12 +9,12 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from kit.batching import GroupCommit
 from kit.clock import Clock
-from kit.database import Database
-from kit.group import GroupCommit
+from kit.db.database import Database
+from kit.http.problems import Problem
 from kit.http.routes import KIB, read_body
 from kit.logs import get_logger
-from kit.problems import Problem
 from onramp.limits.policy import Network, client_ip, is_within
 from onramp.webhooks import service
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify

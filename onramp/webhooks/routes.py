@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from kit.http.routes import Document, Route
-from onramp.services import SERVICES
+from onramp.bootstrap.services import SERVICES
 from onramp.webhooks.intake import BODY_LIMIT
 
 

@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.columns import db_now
-from kit.database import Database
-from kit.rows import insert_new_alone
-from kit.store import claim, newest_first, release
+from kit.db.bulk import insert_new_alone
+from kit.db.database import Database
+from kit.db.leases import claim, newest_first, release
+from kit.db.types import db_now
 from onramp.webhooks.table import inbox
 
 LEASE_SECONDS: Final = 60.0

@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
-from kit.columns import UtcDateTime
-from kit.database import metadata
-from kit.store import lease_columns
+from kit.db.database import metadata
+from kit.db.leases import lease_columns
+from kit.db.types import UtcDateTime
 
 inbox = sa.Table(
     "webhook_events",

@@ -7,9 +7,9 @@ from typing import Final
 
 from kit.backoff import backoff
 from kit.clock import Clock
-from kit.database import DATABASE_ERRORS, Database
+from kit.db.database import DATABASE_ERRORS, Database
+from kit.http.problems import Problem
 from kit.logs import bound, get_logger
-from kit.problems import Problem
 from kit.worker import WorkerMetrics
 from onramp.sessions import service as sessions_service
 from onramp.sessions.refresh import Refresher

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from onramp.settings import Settings
+from onramp.config.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOORS = ("kit", "chain", "treasury", "onramp")
@@ -37,7 +37,12 @@ def test_web3_is_imported_in_chain_alone() -> None:
 
 def test_the_environment_is_read_in_one_place() -> None:
     # What development starts, and the debug switch of the command line, pass an environment on; they decide nothing by it.
-    allowed = {"onramp/dev/anvil.py", "onramp/dev/machine.py", "onramp/dev/keyservice.py", "onramp/cli/__init__.py"}
+    allowed = {
+        "onramp/dev/chain/anvil.py",
+        "onramp/dev/local/host.py",
+        "onramp/dev/kms/keyservice.py",
+        "onramp/cli/__init__.py",
+    }
     readers = {
         path.relative_to(ROOT).as_posix() for path in SOURCES if re.search(r"\benviron\b|\bgetenv\b", path.read_text())
     }

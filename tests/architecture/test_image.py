@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 import onramp
-from onramp.dev.anvil import free_port
+from onramp.dev.chain.anvil import free_port
 from tests.onramp.production import production_environment
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -34,7 +34,7 @@ def test_rows_of_money_keys_and_trail_are_deleted_by_nothing() -> None:
                     found.setdefault(name, set()).add(str(path.relative_to(ROOT)))
     assert set(found) == MAY_GO, found
     # Whose tests show that it takes no session that was ever paid, owed, delivered, or is waiting for a person.
-    assert found["sessions"] == {"onramp/sessions/pruning.py"}
+    assert found["sessions"] == {"onramp/ops/pruning.py"}
 
 
 def test_a_deletion_is_seen_however_it_is_written() -> None:

@@ -13,7 +13,7 @@ MONEY = re.compile(
     r"amount|balance|price|musd|(?:^|_)(?:wei|fees?|units|total|held|owed|available|on_chain)(?:_|$)", re.IGNORECASE
 )
 # Where a figure leaves for a gauge that Prometheus keeps as a float anyway, and nothing comes back from it.
-SHOWN_ONLY = {"treasury/metrics.py", "onramp/metrics.py", "chain/metrics.py"}
+SHOWN_ONLY = {"treasury/metrics.py", "onramp/metrics.py", "chain/node/metrics.py"}
 # Decimals, in the sandbox's own arithmetic of quotes: it plays Stripe, and holds no money.
 DECIMAL = {"onramp/sandbox"}
 

@@ -15,7 +15,7 @@ ROOMS = sorted(
     if (path.parent / "__init__.py").exists()
 )
 ROUTES = sorted(path for floor in FLOORS for path in (ROOT / floor).glob("*/routes.py"))
-DECISIONS = sorted((ROOT / "onramp" / "decisions").glob("*.md"))
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 
 
 def _modules(path: Path) -> set[str]:
@@ -51,8 +51,8 @@ def test_a_machine_is_pure(room: Path) -> None:
         "asyncio",
         "stripe",
         "chain",
-        "kit.database",
-        "kit.store",
+        "kit.db.database",
+        "kit.db.leases",
         "kit.clock",
     )
     assert outside == set()
@@ -64,7 +64,15 @@ def test_a_machine_is_pure(room: Path) -> None:
 @pytest.mark.parametrize("path", ROUTES, ids=_title)
 def test_routes_hold_no_sql_no_node_and_no_stripe(path: Path) -> None:
     assert (
-        _under(_modules(path), "sqlalchemy", "kit.store", "chain.pool", "chain.node", "stripe", "onramp.stripe")
+        _under(
+            _modules(path),
+            "sqlalchemy",
+            "kit.db.leases",
+            "chain.pool.pool",
+            "chain.node.node",
+            "stripe",
+            "onramp.stripe",
+        )
         == set()
     )
 

@@ -25,16 +25,16 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from kit.clock import SystemClock
-from kit.database import Database, connect
+from kit.db.bulk import insert_new
+from kit.db.database import Database, connect
 from kit.logs import configure
-from kit.rows import insert_new
 from onramp import migrations
-from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions
 from tests.bench import chaincalls, doors_rows, latency, load, peers, treasury, truth
 from tests.bench import rpc as rpc_calls
-from treasury import inventory
+from treasury import balances
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
@@ -198,7 +198,9 @@ async def measure() -> list[tuple[str, ...]]:
         stripe = f"http://127.0.0.1:{sandbox_port}"
         await stack.enter_async_context(
             process(
-                ["-m", "onramp.sandbox", "--port", str(sandbox_port), "--secret-key", "sk_test_bench"], sandbox_port, {}
+                ["-m", "onramp.dev.stripe", "--port", str(sandbox_port), "--secret-key", "sk_test_bench"],
+                sandbox_port,
+                {},
             )
         )
         async with AsyncExitStack() as servers:
@@ -254,7 +256,7 @@ async def stock(database: Database) -> None:
     older = [row | expired for row in truth.paid_rows(truth.rules_of("payout"), range(OLDER))]
     async with database.write() as connection:
         await insert_new(connection, sessions, older)
-        await inventory.refresh(
+        await balances.refresh(
             connection,
             chain_id=31611,
             wallet=HOT_WALLET,

@@ -6,18 +6,18 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from chain.nodes import parse_nodes
-from chain.pool import Pool
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
 from kit.clock import SystemClock
-from kit.database import connect
-from kit.rows import insert_new
+from kit.db.bulk import insert_new
+from kit.db.database import connect
 from kit.worker import Runner, WorkerMetrics
 from onramp import migrations
-from onramp.core import session_rules
+from onramp.bootstrap.core import session_rules
+from onramp.config.settings import load
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions
-from onramp.settings import load
 from tests.bench.truth import paid_rows
 
 BLOCKS: Final = 15

@@ -7,10 +7,10 @@ from dataclasses import replace
 import uvloop
 
 from kit.http.routes import Who, _wrap
-from onramp.app import make_app
-from onramp.server import spare_the_collector, start_app
+from onramp.bootstrap.app import make_app
+from onramp.bootstrap.server import spare_the_collector, start_app
+from onramp.config.settings import load
 from onramp.sessions.routes import BASE, ROUTES
-from onramp.settings import load
 
 CLOSED: dict[Who, str] = {"viewer": "/closed", "wallet": "/mine"}
 

@@ -16,16 +16,16 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from kit.clock import SystemClock
-from kit.database import connect
-from kit.keyring import DEVELOPMENT, KeyRing
-from onramp.api_keys import service
-from onramp.app import routes
-from onramp.dev.anvil import free_port
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import connect
+from onramp.auth.api_keys import service
+from onramp.auth.wallets.tokens import Tokens
+from onramp.bootstrap.app import routes
+from onramp.config.settings import load
+from onramp.dev.chain.anvil import free_port
 from onramp.limits.counter import Counts, MemoryCounts, SharedCounts
 from onramp.limits.limiter import Limiter
 from onramp.limits.policy import parse_rate
-from onramp.login.tokens import Tokens
-from onramp.settings import load
 from tests.bench import load as loads
 from tests.bench import logins
 

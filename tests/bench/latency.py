@@ -12,22 +12,23 @@ import aiohttp
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from chain.erc20 import encode_transfer
-from chain.nodes import parse_nodes, parse_ws
-from chain.pace import Pace
-from chain.pool import Pool
+from chain.abi.erc20 import encode_transfer
+from chain.node.config import parse_nodes, parse_ws
+from chain.node.new_heads import WakeUps
+from chain.pool.block_timer import Pace
+from chain.pool.pool import Pool
+from chain.reads.cursor import cursors
 from chain.types import to_checksum
-from chain.wakeups import WakeUps
 from kit.clock import SystemClock
-from kit.database import Database, connect
+from kit.db.database import Database, connect
 from kit.worker import Runner, WorkerMetrics
 from onramp import migrations
-from onramp.core import session_rules
-from onramp.deliveries.table import cursors, transfers
+from onramp.bootstrap.core import session_rules
+from onramp.config.settings import load
+from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions
-from onramp.settings import load
 from tests.bench.truth import UNIT, paid_rows
 
 SENDER: Final = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"

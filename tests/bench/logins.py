@@ -16,11 +16,11 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from coincurve import PrivateKey
 
-from chain.signatures import personal_hash
+from chain.signatures.verify import personal_hash
 from chain.types import keccak, to_checksum
-from onramp.app import make_app
-from onramp.server import spare_the_collector
-from onramp.settings import load
+from onramp.bootstrap.app import make_app
+from onramp.bootstrap.server import spare_the_collector
+from onramp.config.settings import load
 from tests.bench import doors_bare
 
 LOGINS: Final = 300

@@ -13,9 +13,9 @@ from pathlib import Path
 from aiohttp import web
 
 from chain.types import keccak, to_checksum
-from kit.database import connect
+from kit.db.database import connect
 from onramp import migrations
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 from tests.chain.lying import Asked, Lie, LyingProxy
 from tests.crash.case import PAID, STOCK, Case
 from tests.treasury.fakes import address_of

@@ -9,9 +9,9 @@ from statistics import median
 import aiohttp
 import orjson
 
-from chain.nodes import NodeConfig
-from chain.pool import Pool
-from onramp.dev.devchain import DevChain
+from chain.node.config import NodeConfig
+from chain.pool.pool import Pool
+from onramp.dev.chain.devchain import DevChain
 
 CONNECTIONS = 32
 SLICE = 0.2

@@ -17,7 +17,7 @@ from eth_account import Account
 from requests.exceptions import RequestException
 from web3 import HTTPProvider, Web3
 
-from chain.erc20 import encode_transfer
+from chain.abi.erc20 import encode_transfer
 from chain.types import to_checksum
 from tests.treasury.fakes import CHAIN_ID, TOKEN
 

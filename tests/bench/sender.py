@@ -13,25 +13,25 @@ import uvloop
 from eth_utils.address import to_checksum_address
 from prometheus_client import CollectorRegistry
 
-from chain.erc20 import encode_transfer
-from chain.nodes import NodeConfig
-from chain.pool import Pool
+from chain.abi.erc20 import encode_transfer
+from chain.node.config import NodeConfig
+from chain.pool.pool import Pool
 from chain.types import keccak, to_checksum
 from kit.clock import SystemClock
-from kit.database import Database, connect
+from kit.db.database import Database, connect
 from kit.ids import RandomIds
 from kit.logs import configure
-from onramp.dev.kms_aws import KEY_ID
-from onramp.server import spare_the_collector
+from onramp.bootstrap.server import spare_the_collector
+from onramp.dev.kms.aws import KEY_ID
 from treasury.metrics import PrometheusTreasuryMetrics
-from treasury.onchain import PoolWalletChain
 from treasury.pause.service import StoredGate
 from treasury.payouts import service as payouts
-from treasury.policy import reading, service
-from treasury.policy.machine import Terms
-from treasury.policy.rules import ActivePolicy
+from treasury.policy import parser, service
+from treasury.policy.active import ActivePolicy
+from treasury.policy.states import Terms
 from treasury.ports import Owed
 from treasury.sender import Sender, SenderConfig
+from treasury.sender.wallet_chain import PoolWalletChain
 from treasury.signers.aws import AwsKms
 from treasury.signers.encoding import CURVE_ORDER
 from treasury.signers.intent import SigningRules
@@ -94,7 +94,7 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
     def checkpoint(name: str) -> None:
         final[0] += name == "final"
 
-    terms = Terms(reading.parse(reading.DEVELOPMENT, musd=TOKEN), TOKEN, None)
+    terms = Terms(parser.parse(parser.DEVELOPMENT, musd=TOKEN), TOKEN, None)
     async with database.write() as conn:
         await service.propose(conn, terms, scope=service.scope_of(CHAIN_ID, wallet), now=clock.now(), ids=ids)
     sender = Sender(

@@ -14,19 +14,19 @@ from typing import Any
 from aiohttp import web
 
 from chain.types import keccak, to_checksum
-from kit.database import connect
+from kit.db.database import connect
 from kit.ids import RandomIds
-from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain
-from onramp.dev.kms import DevKey, KmsFaults
-from onramp.dev.kms_aws import FakeAwsKms
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.kms.aws import FakeAwsKms
+from onramp.dev.kms.server import DevKey, KmsFaults
 from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, address_of
-from treasury import inventory
+from treasury import balances
 from treasury.payouts import service as payouts
-from treasury.policy import planner, reading, service
-from treasury.policy.machine import Terms
+from treasury.policy import parser, planner, service
+from treasury.policy.active import ActivePolicy
 from treasury.policy.planner import Snapshot
-from treasury.policy.rules import ActivePolicy
+from treasury.policy.states import Terms
 from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import TransferIntent
 from treasury.signers.remote import numbers
@@ -155,11 +155,11 @@ def key_service_answers() -> Row:
 async def plans(url: str) -> list[Row]:
     """The planner alone, and with all that it reads."""
     now, ids, database, holder = datetime.now(UTC), RandomIds(), connect(url), buyer()
-    terms = Terms(reading.parse(reading.DEVELOPMENT, musd=TOKEN), TOKEN, None)
+    terms = Terms(parser.parse(parser.DEVELOPMENT, musd=TOKEN), TOKEN, None)
     rules = ActivePolicy(chain_id=CHAIN_ID, wallet=holder, cold=None)
     async with database.write() as conn:
         await service.propose(conn, terms, scope=service.scope_of(CHAIN_ID, holder), now=now, ids=ids)
-        await inventory.refresh(
+        await balances.refresh(
             conn, chain_id=CHAIN_ID, wallet=holder, asset="MUSD", amount=STOCK, block_number=1, now=now
         )
         for _ in range(HOLDS):

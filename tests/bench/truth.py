@@ -11,24 +11,25 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from chain.erc20 import TRANSFER_TOPIC, topic_of
-from chain.logs import Told
-from chain.pool import Pool
-from chain.transfers import TransferReader
+from chain.abi.erc20 import TRANSFER_TOPIC, topic_of
+from chain.pool.pool import Pool
+from chain.reads.cursor import cursors
+from chain.reads.logs import Told
+from chain.reads.transfers import TransferReader
 from chain.types import BlockRef, Transfer, capitals, to_checksum
 from kit.clock import SystemClock
-from kit.database import Database, connect
-from kit.rows import insert_new
+from kit.db.bulk import insert_new
+from kit.db.database import Database, connect
 from onramp import migrations
-from onramp.core import session_rules
-from onramp.deliveries.machine import Owed, match
+from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.server import spare_the_collector
+from onramp.config.settings import load
 from onramp.deliveries.matcher import Matcher, arrived_of
-from onramp.deliveries.table import cursors, transfers
-from onramp.server import spare_the_collector
+from onramp.deliveries.states import Owed, match
+from onramp.deliveries.table import transfers
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import intent
-from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
-from onramp.settings import load
 from treasury.payouts.table import payouts
 
 LOGS = 200

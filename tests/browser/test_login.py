@@ -15,7 +15,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from playwright.async_api import Page, async_playwright, expect
 
-from chain.bitcoin import account_of, hash_of, message_hash, parse_address
+from chain.signatures.bitcoin import account_of, hash_of, message_hash, parse_address
 from tests.browser.test_checkout import CHROMIUM, DESKTOP, IN_CI, PHONE, shoot
 
 OTHER = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from chain.pool import Pool
-from chain.transfers import TransferReader
+from chain.pool.pool import Pool
+from chain.reads.transfers import TransferReader
 from tests.chain.lying import LyingProxy
 from tests.chain.lying_node import LyingNode
 from tests.chain.mezod import Mezod

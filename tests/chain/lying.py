@@ -13,8 +13,8 @@ import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from chain.erc20 import topic_of
-from chain.nodes import NodeConfig
+from chain.abi.erc20 import topic_of
+from chain.node.config import NodeConfig
 
 ALL = "*"
 JSON = {"Content-Type": "application/json"}

@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from chain.nodes import NodeConfig
+from chain.node.config import NodeConfig
 
 SECRET = "k3y-that-must-never-be-seen"
 

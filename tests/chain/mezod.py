@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from chain.transfers import TransferReader
-from chain.watch import MAINTENANCE
-from onramp.dev.devchain import DevChain
+from chain.monitor.monitor import MAINTENANCE
+from chain.reads.transfers import TransferReader
+from onramp.dev.chain.devchain import DevChain
 from tests.chain.lying_node import Refusal
 from tests.chain.receipts import log
 

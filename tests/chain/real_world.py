@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from onramp.dev import lag
-from onramp.dev.rpc import Rpc
+from onramp.dev.chain import lag
+from onramp.dev.chain.rpc import Rpc
 from tests.chain import failing, lying
 from tests.chain.lying import Asked, Lie
 from tests.chain.receipts import BUYER, TOKEN, TX, WALLET

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chain.erc20 import TRANSFER_TOPIC, topic_of
+from chain.abi.erc20 import TRANSFER_TOPIC, topic_of
 from chain.types import to_checksum
 
 TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chain.agreement import canonical
-from chain.dissent import Contested
 from chain.errors import CallReverted, NoAgreement, NodeError, NotEnoughOperators
-from chain.nodes import NodeConfig
+from chain.node.config import NodeConfig
+from chain.node.disagreements import Contested
+from chain.pool.quorum import canonical
 from chain.types import quantity
 
 METHOD = "eth_getBalance"

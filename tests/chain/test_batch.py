@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chain.batch import LARGEST, REMEMBERED
-from chain.budget import Plan
-from chain.confirm import ExpectedTransfer, Mismatch, Proven, agreed_receipts, prove_many
-from chain.erc20 import encode_transfer
+from chain.abi.erc20 import encode_transfer
 from chain.errors import Malformed, NodeError, RateLimited, Unreachable
-from chain.pool import Pool
-from onramp.dev.devchain import DevChain
+from chain.node.batch import LARGEST, REMEMBERED
+from chain.node.budget import Plan
+from chain.pool.pool import Pool
+from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, agreed_receipts, prove_many
+from onramp.dev.chain.devchain import DevChain
 from tests.chain import failing, lying
 from tests.chain.failing import BATCHES
 from tests.chain.lying import LyingProxy

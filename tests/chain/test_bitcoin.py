@@ -7,8 +7,16 @@ from coincurve import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain import bitcoin
-from chain.bitcoin import BitcoinAddress, BitcoinError, account_of, check, hash_of, message_hash, parse_address
+from chain.signatures import bitcoin
+from chain.signatures.bitcoin import (
+    BitcoinAddress,
+    BitcoinError,
+    account_of,
+    check,
+    hash_of,
+    message_hash,
+    parse_address,
+)
 
 NATIVE = "This msg was signed with a native SegWit v0 address, the signature header byte therefore is in the range 39-42 (according to BIP 137)."
 NESTED = "This message was signed with a P2SH-P2WPKH address, the signature header byte therefore is in the range 35-38 (according to BIP 137)."

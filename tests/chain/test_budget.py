@@ -13,15 +13,15 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from chain.budget import CREDITS, OTHERS, Plan
-from chain.credits import save
 from chain.errors import NoAgreement, OutOfBudget, Unreachable
-from chain.metrics import NullMetrics, PrometheusMetrics
-from chain.nodes import parse_ws, read_nodes
-from chain.watch import ChainWatch
+from chain.monitor.monitor import ChainWatch
+from chain.node.budget import CREDITS, OTHERS, Plan
+from chain.node.config import parse_ws, read_nodes
+from chain.node.credits import save
+from chain.node.metrics import NullMetrics, PrometheusMetrics
 from kit.clock import SystemClock
-from kit.database import Database
-from onramp.settings import SettingsError, load
+from kit.db.database import Database
+from onramp.config.settings import SettingsError, load
 
 METHOD = "eth_getBalance"
 ARGS = ["0x" + "11" * 20, "0x64"]

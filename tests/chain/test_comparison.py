@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chain.comparison import Comparison, compare
+from chain.monitor.cross_check import Comparison, compare
 from tests.chain.receipts import TOKEN, TX, WALLET, log, receipt
 
 HASH, UNITS = "0x" + "ab" * 32, 1_500 * 10**18

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from chain.broadcast import broadcast
 from chain.errors import NoAgreement, NodeError
-from chain.everyone import LEAD
-from chain.nodes import NodeConfig
-from chain.pool import Pool
+from chain.node.config import NodeConfig
+from chain.pool.fan_out import LEAD
+from chain.pool.pool import Pool
+from chain.reads.broadcast import broadcast
+from chain.reads.wallet import fees
 from chain.types import keccak, to_hex
-from chain.wallet import fees
 from tests.chain.scripted import Late, LoopClock, Raw, ScriptedSession, VirtualLoop
 
 LIMIT = 10.0

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from chain.dissent import FIRST_WAIT, LONGEST_WAIT, MOST, MOST_TRIES
 from chain.errors import NoAgreement
-from chain.metrics import PrometheusMetrics
+from chain.node.disagreements import FIRST_WAIT, LONGEST_WAIT, MOST, MOST_TRIES
+from chain.node.metrics import PrometheusMetrics
 
 LIED, ELSE = "eth_getBalance", "eth_getCode"
 ARGS = ["0x" + "11" * 20, "0x64"]

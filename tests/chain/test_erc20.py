@@ -7,7 +7,7 @@ from eth_abi import encode  # type: ignore[attr-defined] # theirs to export
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain.erc20 import (
+from chain.abi.erc20 import (
     TRANSFER_TOPIC,
     decode_transfer_log,
     encode_balance_of,

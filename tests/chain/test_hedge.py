@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain.errors import CallReverted, NodeError, RangeTooLarge
-from chain.nodes import NodeConfig
-from chain.pool import Pool
+from chain.node.config import NodeConfig
+from chain.pool.pool import Pool
 from tests.chain.scripted import Late, LoopClock, Raw, ScriptedSession, VirtualLoop
 
 P95 = 0.01

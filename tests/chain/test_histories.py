@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, prove
-from chain.nodes import NodeConfig
-from chain.pool import Pool
+from chain.node.config import NodeConfig
+from chain.pool.pool import Pool
+from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, prove
 from tests.chain.receipts import BUYER, TOKEN, TX, WALLET
 from tests.chain.scripted import LoopClock, ScriptedSession, VirtualLoop
 from tests.chain.world import FORGED, HEADS, REALITIES, WORDS, Mood, World

@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from chain.errors import NodeError
-from chain.nodes import NodeConfig
-from chain.pool import Pool
+from chain.node.config import NodeConfig
+from chain.node.jsonrpc import LARGEST, MAX_BODY
+from chain.pool.pool import Pool
 from chain.types import data_bytes
-from chain.wire import LARGEST, MAX_BODY
 from tests.loop_lag import LONGEST_STEP, watched
 
 Result = Callable[[], bytes]

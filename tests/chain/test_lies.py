@@ -7,13 +7,13 @@ from functools import partial
 
 import pytest
 
-from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Waiting, prove
-from chain.erc20 import encode_transfer
+from chain.abi.erc20 import encode_transfer
 from chain.errors import NodeError
-from chain.pool import Pool
-from chain.transfers import TransferReader
+from chain.pool.pool import Pool
+from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Waiting, prove
+from chain.reads.transfers import TransferReader
 from chain.types import to_checksum
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 from tests.chain import failing, lying
 from tests.chain.lying import Lie, LyingProxy
 

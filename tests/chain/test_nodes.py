@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import ValidationError
 
 from chain.deployments import abi, deployment
-from chain.metrics import PrometheusMetrics
-from chain.nodes import parse_nodes, read_nodes
+from chain.node.config import parse_nodes, read_nodes
+from chain.node.metrics import PrometheusMetrics
 from chain.settings import ChainSettings
 from tests.chain.lying_node import SECRET
 from tests.chain.receipts import BUYER, TOKEN
@@ -63,7 +63,7 @@ def test_each_chain_has_its_contracts(chain_id: int) -> None:
 
 
 async def test_web3_rides_on_the_pool(nodes: Any, pool: Any) -> None:
-    from chain.provider import web3_over
+    from chain.monitor.web3_provider import web3_over
 
     for node in nodes:
         node.results["eth_call"] = "0x" + (42).to_bytes(32, "big").hex()
@@ -77,7 +77,7 @@ async def test_web3_rides_on_the_pool(nodes: Any, pool: Any) -> None:
 async def test_a_revert_is_web3s_own_error(nodes: Any, pool: Any) -> None:
     from web3.exceptions import ContractLogicError
 
-    from chain.provider import web3_over
+    from chain.monitor.web3_provider import web3_over
 
     for node in nodes:
         node.errors["eth_call"] = {"code": 3, "message": "execution reverted: GS000", "data": "0x"}

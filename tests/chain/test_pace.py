@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chain.pace import FIRST, LONGEST, SLOWEST, Pace
+from chain.pool.block_timer import FIRST, LONGEST, SLOWEST, Pace
 
 
 class Hand:

@@ -11,18 +11,18 @@ import pytest
 import pytest_asyncio
 from eth_account import Account
 
-from chain.broadcast import BroadcastResult, broadcast
-from chain.confirm import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove
+from chain.abi.erc20 import encode_transfer, payout_calldata, reference_of, split_payout_calldata
 from chain.deployments import abi
-from chain.erc20 import encode_transfer, payout_calldata, reference_of, split_payout_calldata
 from chain.errors import NonceTooLow
-from chain.nodes import parse_nodes
-from chain.pool import Pool
-from chain.provider import web3_over
-from chain.transfers import TransferReader
+from chain.monitor.web3_provider import web3_over
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
+from chain.reads.broadcast import BroadcastResult, broadcast
+from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove
+from chain.reads.transfers import TransferReader
+from chain.reads.wallet import Fees, fees, outgoing, read_wallet, spender
 from chain.types import to_checksum
-from chain.wallet import Fees, fees, outgoing, read_wallet, spender
-from onramp.dev.anvil import free_port
+from onramp.dev.chain.anvil import free_port
 
 MODULES = Path(__file__).resolve().parents[2] / "node_modules"
 ANVIL = next(iter(MODULES.glob("@foundry-rs/anvil-*/bin/anvil")), None)

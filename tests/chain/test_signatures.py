@@ -11,14 +11,14 @@ from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from chain.nodes import parse_nodes
-from chain.pool import Pool
-from chain.signatures import SUFFIX_6492, SignatureInvalid, personal_hash, verify
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
+from chain.signatures.verify import SUFFIX_6492, SignatureInvalid, personal_hash, verify
 from chain.types import ZERO_ADDRESS, keccak, to_checksum
-from onramp.dev import artifacts
-from onramp.dev.artifacts import call_data
-from onramp.dev.deploy import DevContracts
-from onramp.dev.devchain import CHAIN_ID, DevChain
+from onramp.dev.chain import artifacts
+from onramp.dev.chain.artifacts import call_data
+from onramp.dev.chain.deploy import DevContracts
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.chain.lying import Asked, Lie, LyingProxy
 
 MESSAGE = "Log in to see your purchases."

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chain.errors import NoAgreement
-from chain.nodes import NodeConfig
-from chain.pool import Pool
-from chain.transfers import TransferReader
+from chain.node.config import NodeConfig
+from chain.pool.pool import Pool
+from chain.reads.transfers import TransferReader
 from tests.chain.lying_node import Refusal
 from tests.chain.mezod import Mezod
 from tests.chain.receipts import TOKEN, WALLET

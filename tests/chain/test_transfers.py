@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chain.coverage import ASK_AGAIN, PROVED_SECONDS
 from chain.errors import NoAgreement
-from chain.logs import NEAR
-from chain.transfers import TransferReader
-from chain.wallet import outgoing
+from chain.node.log_coverage import ASK_AGAIN, PROVED_SECONDS
+from chain.reads.logs import NEAR
+from chain.reads.transfers import TransferReader
+from chain.reads.wallet import outgoing
 from tests.chain.mezod import Mezod, blocks
 from tests.chain.receipts import OTHER_TOKEN, STRANGER, WALLET, log
 

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain.vote import Vote
+from chain.pool.vote import Vote
 
 voices = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=1), st.sampled_from([b"x", b"y", b"z"]))
 

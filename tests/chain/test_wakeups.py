@@ -7,10 +7,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from chain.nodes import NodeConfig, parse_ws
-from chain.wakeups import FIRST_REST, WakeUps
+from chain.node.config import NodeConfig, parse_ws
+from chain.node.new_heads import FIRST_REST, WakeUps
 from kit.logs import configure
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 
 
 async def test_a_new_block_wakes(chain: DevChain) -> None:

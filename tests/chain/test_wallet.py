@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chain.broadcast import broadcast, broadcast_in_order
-from chain.erc20 import payout_calldata
+from chain.abi.erc20 import payout_calldata
 from chain.errors import InsufficientFunds, NoAgreement, NodeTimeout, NonceTooLow, Unknown, Unreachable
-from chain.pause import REFUSED_SECONDS
+from chain.pool.halt import REFUSED_SECONDS
+from chain.reads.broadcast import broadcast, broadcast_in_order
+from chain.reads.wallet import fees, outgoing, read_wallet
 from chain.types import keccak, to_hex
-from chain.wallet import fees, outgoing, read_wallet
 from tests.chain import mezod
 from tests.chain.lying_node import Refusal
 from tests.chain.receipts import BLOCK_HASH, BUYER, STRANGER, TOKEN, TX, WALLET, log

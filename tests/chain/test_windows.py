@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chain.coverage import LARGEST_WINDOW
 from chain.errors import MethodMissing, NoAgreement, NodeError, NodeTimeout, RangeTooLarge
-from chain.logs import MOST_REQUESTS, read_logs
-from chain.transfers import TransferReader
+from chain.node.log_coverage import LARGEST_WINDOW
+from chain.reads.logs import MOST_REQUESTS, read_logs
+from chain.reads.transfers import TransferReader
 from tests.chain.lying_node import Refusal
 from tests.chain.mezod import Mezod, blocks
 from tests.chain.receipts import TOKEN

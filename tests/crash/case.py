@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from chain.erc20 import TRANSFER_TOPIC, topic_of
-from chain.nodes import parse_nodes
-from chain.pool import Pool
+from chain.abi.erc20 import TRANSFER_TOPIC, topic_of
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
 from chain.types import keccak, to_checksum
 from kit.clock import SystemClock
-from kit.database import connect
+from kit.db.database import connect
 from kit.ids import RandomIds
-from onramp.dev.devchain import CHAIN_ID, DevChain
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.treasury.fakes import MUSD, TOKEN, address_of
 from treasury.cold.identity import ColdPin, Verified
 from treasury.cold.service import PoolColdWallet
+from treasury.core.status import Status
 from treasury.ledger import service as ledger
-from treasury.ledger.machine import HOT, Account
+from treasury.ledger.states import HOT, Account
 from treasury.payouts import service as payouts
-from treasury.status import Status
 from treasury.sweeps import service as sweeps
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,19 +8,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chain.nodes import parse_nodes
-from chain.pool import Pool
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
 from kit.clock import SystemClock
-from kit.database import connect
+from kit.db.database import connect
 from kit.ids import RandomIds
 from tests.treasury.fakes import CHAIN_ID, TOKEN, KeySigner, StripeWord
 from tests.treasury.rules import NoRules, Pause
 from tests.treasury.world import Heard
 from treasury.cold.identity import ColdPin
 from treasury.cold.service import PoolColdWallet
-from treasury.onchain import PoolWalletChain
 from treasury.ports import Owed
 from treasury.sender import Sender, SenderConfig
+from treasury.sender.wallet_chain import PoolWalletChain
 from treasury.signers.intent import SigningRules
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-import kit.database
-from kit.database import Database
-from kit.together import Change, together
+import kit.db.database
+from kit.db.atomic import Change, together
+from kit.db.database import Database
+from onramp.bootstrap.server import serve_forever
+from onramp.bootstrap.workers import WORKERS
+from onramp.config.settings import load
 from onramp.deliveries import matcher
-from onramp.server import serve_forever
-from onramp.settings import load
-from onramp.workers import WORKERS
 
 TABLES = ("sessions", "transfers", "webhook_events", "treasury_payouts", "treasury_transactions", "treasury_attempts")
 _touched: set[int] = set()
@@ -61,7 +61,7 @@ async def _together(database: Database, changes: Sequence[Change]) -> bool:
     return await together(database, changes)
 
 
-kit.database.Database = Dying  # type: ignore[misc] # `connect` makes what stands under this name
+kit.db.database.Database = Dying  # type: ignore[misc] # `connect` makes what stands under this name
 matcher.together = _together  # type: ignore[attr-defined] # in the one place that uses it
 
 

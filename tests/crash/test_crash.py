@@ -13,13 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chain.erc20 import TRANSFER_TOPIC
-from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain
+from chain.abi.erc20 import TRANSFER_TOPIC
+from onramp.bootstrap.server import start_app
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import DevWallet, dev_wallet
 from onramp.dev.run import SETTLEMENT
-from onramp.dev.wallet import DevWallet, dev_wallet
-from onramp.sandbox.app import SANDBOX, SandboxConfig, make_sandbox
-from onramp.server import start_app
+from onramp.dev.stripe.app import SANDBOX, SandboxConfig, make_sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 STEP = 1 if os.environ.get("PROVE") else 2

@@ -9,18 +9,18 @@ from aiohttp import web
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
-from chain.erc20 import TRANSFER_TOPIC, topic_of
-from chain.pool import Pool
+from chain.abi.erc20 import TRANSFER_TOPIC, topic_of
+from chain.pool.pool import Pool
 from chain.types import keccak, to_checksum
-from kit.database import Database
-from onramp.dev.devchain import CHAIN_ID, DevChain
+from kit.db.database import Database
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.chain.lying import Asked, Lie, LyingProxy, instead, refused, stale_head
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import Crash, World
+from treasury.core.status import Status
 from treasury.ledger import service as ledger
-from treasury.ledger.machine import HOT, Account
-from treasury.onchain import PoolWalletChain
-from treasury.status import Status
+from treasury.ledger.states import HOT, Account
+from treasury.sender.wallet_chain import PoolWalletChain
 
 COUNT = 6
 PAID = 5 * MUSD

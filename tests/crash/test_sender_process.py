@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 from tests.crash.case import SECONDS, Case, on_sqlite
 from treasury.sender import CHECKPOINTS
 

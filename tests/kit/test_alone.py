@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
 
-from kit.database import Database
-from onramp.login.table import login_nonces
+from kit.db.database import Database
+from onramp.auth.wallets.table import login_nonces
 
 INSERT = {
     "postgresql": "INSERT INTO login_nonces (id, address, origin, expires_at) VALUES ($1, 'a', 'o', now()) RETURNING id",

@@ -9,12 +9,12 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from kit.audit import chain, service
+from kit.audit import hash_chain, service
+from kit.audit.sealer import ChainMoved, Sealer, SealMetrics
 from kit.audit.table import entries, links
-from kit.audit.worker import ChainMoved, Sealer, SealMetrics
 from kit.clock import SystemClock
-from kit.database import Database
-from kit.keyring import KeyRing
+from kit.crypto.keyring import KeyRing
+from kit.db.database import Database
 
 KEY = secrets.token_bytes(32)
 RING = KeyRing([KEY])
@@ -39,9 +39,9 @@ async def write(database: Database, *actions: str) -> None:
             )
 
 
-async def verdict(database: Database, ring: KeyRing = RING, *published: chain.Head) -> chain.Verdict:
+async def verdict(database: Database, ring: KeyRing = RING, *published: hash_chain.Head) -> hash_chain.Verdict:
     async with database.read() as connection:
-        return await chain.verify(connection, ring, published)
+        return await hash_chain.verify(connection, ring, published)
 
 
 async def behind_its_back(database: Database, statement: Any) -> None:
@@ -150,7 +150,7 @@ async def test_several_sealers_make_one_chain(database: Database) -> None:
 
 
 async def test_a_row_that_commits_late_is_linked_late(postgres_url: str) -> None:
-    from kit.database import connect
+    from kit.db.database import connect
 
     database = connect(postgres_url)
     worker = sealer(database)

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
-from kit.database import Database, connect
+from kit.db.database import Database, connect
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.ids import RandomIds
 

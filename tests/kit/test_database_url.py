@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kit.database_url import parse_url
+from kit.db.url import parse_url
 
 BASE = "postgresql://u:marker@db.example:5432/onramp"
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from kit.clock import SystemClock
-from kit.columns import db_now
-from kit.database import Database
+from kit.db.database import Database
+from kit.db.types import db_now
 from kit.heartbeats import service
 from kit.heartbeats.pulse import Pulse
 from kit.heartbeats.table import worker_heartbeats

@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from kit.keyring import DEVELOPMENT, KeyRing, is_weak, parse_key
+from kit.crypto.keyring import DEVELOPMENT, KeyRing, is_weak, parse_key
 
 
 def test_both_spellings_of_a_key_are_the_same_key() -> None:

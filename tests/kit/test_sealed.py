@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.keyring import KeyRing
-from kit.sealed import SealError, is_current, seal, unseal
+from kit.crypto.encryption import SealError, is_current, seal, unseal
+from kit.crypto.keyring import KeyRing
 
 OLD, NEW = secrets.token_bytes(32), secrets.token_bytes(32)
 RING = KeyRing([NEW, OLD])

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import sqlalchemy as sa
 
-import kit.engines
-from kit import connections
-from kit.connections import CLOSE_SECONDS
-from kit.database import Database, connect, is_away
-from kit.group import Gather
-from kit.together import together
+import kit.db.engines
+from kit.batching import Gather
+from kit.db import connections
+from kit.db.atomic import together
+from kit.db.connections import CLOSE_SECONDS
+from kit.db.database import Database, connect, is_away
 from tests.kit.test_together import nonces
 from tests.relay import Relay
 
@@ -32,7 +32,7 @@ async def relay(postgres_url: str) -> AsyncIterator[Relay]:
 
 @pytest.fixture
 async def database(relay: Relay, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    monkeypatch.setattr(kit.engines, "COMMAND_SECONDS", COMMAND_SECONDS)
+    monkeypatch.setattr(kit.db.engines, "COMMAND_SECONDS", COMMAND_SECONDS)
     monkeypatch.setattr(connections, "CONNECT_SECONDS", CONNECT_SECONDS)
     opened = connect(relay.url(postgres_url))
     yield opened

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kit.database import Database
-from kit.rows import inserting, upserting
-from kit.together import Change, together
-from onramp.deliveries.table import cursors
-from onramp.login.table import login_nonces
+from chain.reads.cursor import cursors
+from kit.db.atomic import Change, together
+from kit.db.bulk import inserting, upserting
+from kit.db.database import Database
+from onramp.auth.wallets.table import login_nonces
 from tests.kit.test_alone import count, lent
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

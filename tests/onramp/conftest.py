@@ -13,17 +13,17 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kit.database import Database, connect
-from onramp.app import make_app
-from onramp.core import Core, open_core
-from onramp.dev.anvil import free_port
-from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
-from onramp.server import start_app
+from kit.db.database import Database, connect
+from onramp.bootstrap.app import make_app
+from onramp.bootstrap.core import Core, open_core
+from onramp.bootstrap.server import start_app
+from onramp.bootstrap.startup import prepare
+from onramp.bootstrap.workers import make_workers
+from onramp.config.settings import load
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.stripe.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 from onramp.sessions.table import sessions
-from onramp.settings import load
-from onramp.starting import prepare
-from onramp.workers import make_workers
-from treasury import inventory
+from treasury import balances
 
 HOT_WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 SETTLEMENT = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
@@ -128,7 +128,7 @@ async def start(sqlite_url: str) -> AsyncIterator[Start]:
             database = connect(overrides.get("url", sqlite_url))
             stack.push_async_callback(database.close)
             async with database.write() as connection:
-                await inventory.refresh(
+                await balances.refresh(
                     connection,
                     chain_id=31611,
                     wallet=HOT_WALLET,

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kit.database import Database
+from kit.db.database import Database
 from onramp.deployment.table import deployments
-from onramp.dev.devchain import DevChain
-from onramp.dev.wallet import DevWallet, dev_wallet
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import DevWallet, dev_wallet
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import Service
 from treasury.ledger import service as ledger

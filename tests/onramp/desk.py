@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from kit.auth import Role
-from kit.database import Database
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import Database
+from kit.http.auth import Role
 from kit.ids import RandomIds
-from kit.keyring import DEVELOPMENT, KeyRing
-from onramp.api_keys import service as api_keys
-from onramp.api_keys.service import Author
+from onramp.auth.api_keys import service as api_keys
+from onramp.auth.api_keys.service import Author
 from tests.onramp.conftest import Service
 
 RING = KeyRing([DEVELOPMENT])

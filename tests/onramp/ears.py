@@ -18,12 +18,12 @@ import aiohttp
 from eth_account import Account
 
 from chain.types import to_checksum
-from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain
-from onramp.dev.machine import ROOT
-from onramp.sandbox.app import SandboxConfig, make_sandbox
-from onramp.server import start_app
-from onramp.settings import secret_names
+from onramp.bootstrap.server import start_app
+from onramp.config.settings import secret_names
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.host import ROOT
+from onramp.dev.stripe.app import SandboxConfig, make_sandbox
 
 ONRAMP = str(ROOT / ".venv/bin/onramp")
 SETTLEMENT = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"

@@ -10,15 +10,16 @@ from functools import cache
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from chain.pool import Pool
-from kit.database import Database
-from onramp.core import session_rules
-from onramp.deliveries.table import cursors, transfers
+from chain.pool.pool import Pool
+from chain.reads.cursor import cursors
+from kit.db.database import Database
+from onramp.bootstrap.core import session_rules
+from onramp.config.settings import load
+from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import intent
-from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
-from onramp.settings import load
 from tests.chain.scripted import LoopClock
 from tests.chain.test_histories import BLOCK_SECONDS, LONGEST_REST, WITHIN, History, happen
 from tests.chain.world import Mood, World

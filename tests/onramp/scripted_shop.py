@@ -6,15 +6,15 @@ from typing import Any, cast
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from chain.nodes import NodeConfig
-from chain.pool import Pool
-from kit.database import Database
-from onramp.core import session_rules
+from chain.node.config import NodeConfig
+from chain.pool.pool import Pool
+from kit.db.database import Database
+from onramp.bootstrap.core import session_rules
+from onramp.config.settings import load
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
-from onramp.settings import load
 from tests.chain.conftest import HandClock
 from tests.chain.receipts import BUYER, TOKEN, WALLET, log
 from tests.chain.scripted import Raw, ScriptedSession

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from onramp.dev.devchain import DevChain
-from onramp.dev.wallet import DevWallet, dev_wallet
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import DevWallet, dev_wallet
 from tests.onramp.conftest import Ahead, Service, Start, replica
 
 WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "janitor")

@@ -7,10 +7,10 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from onramp.dev.anvil import free_port
-from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
-from onramp.sandbox.faults import Fault
-from onramp.server import start_app
+from onramp.bootstrap.server import start_app
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.stripe.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
+from onramp.dev.stripe.faults import Fault
 from onramp.stripe.gateway import OnrampGateway, make_gateway
 from onramp.stripe.port import CreateSession
 from tests.onramp.conftest import SETTLEMENT, Ahead

@@ -9,18 +9,18 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from kit.clock import SystemClock
-from kit.database import Database
+from kit.db.database import Database
 from kit.ids import RandomIds
-from onramp.core import session_rules
-from onramp.governing import active_policy
+from onramp.bootstrap.core import session_rules
+from onramp.config.settings import SettingsError, load
 from onramp.screening.listing import Screening, ScreeningMetrics
-from onramp.sessions import allowance, inventory
+from onramp.sessions import allowance, stock
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
-from onramp.settings import SettingsError, load
+from onramp.treasury.policy_source import active_policy
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from treasury.payouts import service as payouts
-from treasury.payouts.machine import Fact
+from treasury.payouts.states import Fact
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
 
@@ -185,13 +185,13 @@ async def test_a_row_in_another_currency_or_of_an_absurd_amount_keeps_nobody_fro
                 now=NOW,
             )
             await connection.execute(sa.insert(sessions), [row | {"payment_status": "fulfillment_processing"}])
-        assert await inventory.processing(connection) == (500 * 4 + 500) * inventory.UNITS_PER_MINOR
+        assert await stock.processing(connection) == (500 * 4 + 500) * stock.UNITS_PER_MINOR
     assert (await service.create(sourceAmount="5"))[0] == 201
     async with service.database.write() as connection:
         await connection.execute(sa.update(sessions).where(sessions.c.id == "ons_0").values(source_minor=2**63 - 1))
         await connection.execute(sa.update(sessions).where(sessions.c.id == "ons_1").values(source_minor=2**63 - 1))
         # Both count as much as any purchase can, and no sum overflows.
-        assert await inventory.processing(connection) < 2**256
+        assert await stock.processing(connection) < 2**256
 
 
 async def test_an_absurd_payout_that_waits_for_a_person_keeps_nobody_from_buying(service: Service) -> None:

@@ -10,16 +10,16 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kit.auth import Principal, Role
 from kit.clock import SystemClock
-from kit.database import Database
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import Database
+from kit.http.auth import Principal, Role
+from kit.http.problems import Problem
 from kit.ids import RandomIds
-from kit.keyring import DEVELOPMENT, KeyRing
-from kit.problems import Problem
-from onramp.api_keys import service
-from onramp.api_keys.keeper import Keeper
-from onramp.api_keys.service import Author
-from onramp.api_keys.table import api_key_secrets, api_keys
+from onramp.auth.api_keys import service
+from onramp.auth.api_keys.authenticator import Keeper
+from onramp.auth.api_keys.service import Author
+from onramp.auth.api_keys.table import api_key_secrets, api_keys
 
 RING = KeyRing([DEVELOPMENT])
 KEYS = "/api/v1/admin/keys"
@@ -264,7 +264,7 @@ async def test_every_refusal_takes_the_same_way_through_the_database(database: D
 
 @pytest.mark.parametrize("weak", ["", "00" * 32, DEVELOPMENT.hex()])
 def test_production_takes_no_missing_and_no_weak_data_key(weak: str) -> None:
-    from onramp.settings import SettingsError, load
+    from onramp.config.settings import SettingsError, load
 
     with pytest.raises(SettingsError) as refused:
         load(ENVIRONMENT="production", DATA_KEYS=SecretStr(weak))
@@ -273,7 +273,7 @@ def test_production_takes_no_missing_and_no_weak_data_key(weak: str) -> None:
 
 
 def test_a_data_key_that_is_none_stops_the_start() -> None:
-    from onramp.settings import SettingsError, load
+    from onramp.config.settings import SettingsError, load
 
     with pytest.raises(SettingsError, match="DATA_KEYS") as refused:
         load(DATA_KEYS=SecretStr(f"{'5a' * 32},hunter2"))

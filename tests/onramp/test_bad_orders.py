@@ -6,17 +6,19 @@ import pytest
 import sqlalchemy as sa
 
 from kit.audit.table import entries
-from onramp.treasury_api import book_orders, ledger, pausing, payout_orders, policy_orders, sweep_orders
+from onramp.treasury import ledger, pause, policy, resolutions
+from onramp.treasury import payouts as payout_orders
+from onramp.treasury import sweeps as sweep_orders
 from tests.onramp.conftest import Service
 from tests.onramp.desk import BASE, desk
-from treasury.history import history
+from treasury.core.history import history
 from treasury.ledger.table import ledger as postings
 from treasury.pause.table import pauses
 from treasury.payouts.table import payouts
 from treasury.sweeps.table import sweeps
 from treasury.transactions.table import transactions
 
-ROOMS = (book_orders, ledger, pausing, payout_orders, policy_orders, sweep_orders)
+ROOMS = (resolutions, ledger, pause, payout_orders, policy, sweep_orders)
 ORDERS = [route for room in ROOMS for route in room.ROUTES if route.method == "POST"]
 MONEY = (payouts, sweeps, transactions, postings, history, pauses)
 BELOW = {"operator": ("viewer", "admin"), "approver": ("viewer", "operator", "admin")}

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from kit.audit.table import entries
-from onramp.core import StartError
+from onramp.bootstrap.core import StartError
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import Desk, desk
-from treasury.policy.reading import DEVELOPMENT
+from treasury.policy.parser import DEVELOPMENT
 from treasury.policy.table import policies
 
 LOOSER = DEVELOPMENT.replace('max_per_day = "100000"', 'max_per_day = "200000"', 1)

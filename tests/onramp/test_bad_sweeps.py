@@ -11,15 +11,15 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kit.audit.table import entries
-from onramp.dev.devchain import DevChain
-from onramp.dev.machine import ROOT
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.host import ROOT
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import Desk, desk
 from tests.onramp.test_bad_orders import rows
 from tests.treasury.safes import Safes
-from treasury import inventory
-from treasury.policy.reading import DEVELOPMENT
+from treasury import balances
+from treasury.policy.parser import DEVELOPMENT
 from treasury.sweeps.table import sweeps
 
 pytestmark = pytest.mark.skipif(
@@ -70,7 +70,7 @@ async def office(chain: DevChain, start: Start) -> AsyncIterator[Office]:
     service = await start(stock=30_000 * 10**18, **settings)
     async with service.database.write() as conn:
         now = datetime.now(UTC)
-        await inventory.refresh(
+        await balances.refresh(
             conn, chain_id=31611, wallet=HOT_WALLET, asset="BTC", amount=10**16, block_number=1, now=now
         )
     yield Office(

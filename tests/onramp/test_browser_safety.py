@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.ids import RandomIds
-from onramp.app import routes
+from onramp.bootstrap.app import routes
+from onramp.bootstrap.server import start_app
 from onramp.checkout.routes import _policy
-from onramp.dev.anvil import free_port
-from onramp.server import start_app
-from onramp.settings import load
+from onramp.config.settings import load
+from onramp.dev.chain.anvil import free_port
 
 STRIPES = ("stripe.com", "link.com")
 """docs.stripe.com/crypto/onramp/embedded, and Link, whose wallet the form offers."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 from tests.chain import lying
 from tests.chain.lying import LyingProxy
 

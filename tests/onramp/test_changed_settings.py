@@ -9,11 +9,11 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kit.database import Database
-from kit.keyring import KeyRing
-from onramp.dev.devchain import DevChain
-from onramp.dev.wallet import dev_wallet
-from onramp.sandbox.faults import Fault, FaultKind
+from kit.crypto.keyring import KeyRing
+from kit.db.database import Database
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import dev_wallet
+from onramp.dev.stripe.faults import Fault, FaultKind
 from onramp.sessions import settlements
 from onramp.sessions.proof import StripePaymentProof
 from onramp.sessions.settlements import settlement_addresses

@@ -8,9 +8,9 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from aiohttp.web import Application
 
-from kit.problems import Problem
+from kit.http.problems import Problem
+from onramp.bootstrap.services import SERVICES
 from onramp.checkout.routes import DEVELOPMENT_SCRIPT, DEVELOPMENT_WALLET, STATIC, file
-from onramp.services import SERVICES
 
 
 def asked(name: str, *, production: bool) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from onramp.sessions.shapes import CreatedSession, SessionAnswer
+from onramp.sessions.schemas import CreatedSession, SessionAnswer
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 
 KEY = "a-key-of-enough-length"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from chain.nodes import NodeConfig
-from chain.pool import Pool
+from chain.node.config import NodeConfig
+from chain.pool.pool import Pool
 from tests.chain.receipts import BUYER, TOKEN, WALLET
 from tests.chain.scripted import LoopClock, ScriptedSession, VirtualLoop
 from tests.chain.test_histories import History, histories

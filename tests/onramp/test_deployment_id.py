@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from kit.database import Database, connect
+from kit.db.database import Database, connect
 from onramp import migrations
 from onramp.deployment import service as deployments
 from tests.onramp.deployments import row_of
-from treasury import hot_wallets
+from treasury.core import hot_wallets
 
 BEFORE = "0019"
 """The revision before the one that gives a database its deployment id."""

@@ -12,12 +12,12 @@ from eth_abi.abi import decode, encode
 from eth_account import Account
 
 from chain.types import keccak, to_checksum
-from onramp.dev.anvil import Anvil, AnvilError, free_port
-from onramp.dev.artifacts import call_data
-from onramp.dev.deploy import deploy
-from onramp.dev.devchain import CHAIN_ID, DevChain
-from onramp.dev.machine import ROOT
-from onramp.dev.rpc import Rpc, RpcError
+from onramp.dev.chain.anvil import Anvil, AnvilError, free_port
+from onramp.dev.chain.artifacts import call_data
+from onramp.dev.chain.deploy import deploy
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
+from onramp.dev.chain.rpc import Rpc, RpcError
+from onramp.dev.local.host import ROOT
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"
@@ -191,7 +191,7 @@ async def test_the_node_ends_when_its_parent_is_killed_and_has_saved_its_state(t
     port = free_port()
     script = (
         "import asyncio, pathlib\n"
-        "from onramp.dev.anvil import Anvil\n"
+        "from onramp.dev.chain.anvil import Anvil\n"
         "async def main():\n"
         f"    await Anvil(chain_id={CHAIN_ID}, port={port}).start(pathlib.Path({str(tmp_path)!r}))\n"
         "    print('ready', flush=True)\n"

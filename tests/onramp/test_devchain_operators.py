@@ -8,12 +8,12 @@ import aiohttp
 import pytest
 
 from chain.errors import ChainError
-from chain.nodes import parse_nodes
-from chain.pool import Pool
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
 from chain.types import to_checksum
-from onramp.dev.artifacts import call_data
-from onramp.dev.devchain import CHAIN_ID, DevChain
-from onramp.dev.machine import ROOT
+from onramp.dev.chain.artifacts import call_data
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
+from onramp.dev.local.host import ROOT
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"

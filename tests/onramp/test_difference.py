@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from onramp.dev.machine import ROOT
+from onramp.dev.local.host import ROOT
 from tests.devstack import DevStack, dev_process
 from tests.onramp.test_operators_hand import asked, onramp, post, ready
 

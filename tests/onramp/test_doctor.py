@@ -14,18 +14,18 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kit.database import connect
-from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain
+from kit.db.database import connect
+from onramp.bootstrap.server import start_app
+from onramp.config.settings import SettingsError, load
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import dev_wallet
 from onramp.dev.run import SETTLEMENT
-from onramp.dev.wallet import dev_wallet
-from onramp.doctor import _environment
-from onramp.sandbox.app import SandboxConfig, make_sandbox
-from onramp.server import start_app
-from onramp.settings import SettingsError, load
+from onramp.dev.stripe.app import SandboxConfig, make_sandbox
+from onramp.doctor.parts import _environment
 from tests.chain import lying
 from tests.chain.lying import LyingProxy
-from treasury import inventory
+from treasury import balances
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,7 +47,7 @@ async def environment(chain: DevChain, sqlite_url: str, tmp_path: Path) -> Async
     database = connect(sqlite_url)
     async with database.write() as connection:
         for address in (wallet.address, SETTLEMENT):
-            await inventory.refresh(
+            await balances.refresh(
                 connection, chain_id=31611, wallet=address, asset="MUSD", amount=10**21, block_number=1, now=datetime.now(UTC)
             )  # fmt: skip
     await database.close()
@@ -125,7 +125,7 @@ async def test_one_broken_thing_is_named_alone(
 async def test_a_missing_treasury_worker_is_named_with_how_to_start_it(environment: dict[str, str]) -> None:
     database = connect(environment["DATABASE_URL"])
     async with database.write() as connection:
-        await connection.execute(sa.delete(inventory.balances))
+        await connection.execute(sa.delete(balances.balances))
     await database.close()
     code, checks, said = await doctor(environment)
     assert (code, [name for name, ok in checks.items() if not ok]) == (1, ["inventory"]), said

@@ -15,28 +15,28 @@ import sqlalchemy as sa
 from aiohttp import web
 
 from chain.types import to_checksum
-from kit.columns import db_now
-from kit.database import connect
+from kit.db.database import connect
+from kit.db.leases import insert_or_nothing
+from kit.db.types import db_now
 from kit.heartbeats import service as heartbeats
 from kit.ids import RandomIds
-from kit.store import insert_or_nothing
-from onramp import governing
-from onramp.core import session_rules
-from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain
+from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.server import start_app
+from onramp.bootstrap.workers import WORKERS
+from onramp.config.settings import load
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import dev_wallet
 from onramp.dev.run import SETTLEMENT
-from onramp.dev.wallet import dev_wallet
-from onramp.doctor import LIMIT_SECONDS, Finding, examine
-from onramp.server import start_app
+from onramp.doctor.parts import LIMIT_SECONDS, Finding, examine
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
-from onramp.settings import load
+from onramp.treasury import policy_source
 from onramp.webhooks.table import inbox
-from onramp.workers import WORKERS
-from treasury.leader import leaders
+from treasury.core.leader import leaders
 from treasury.payouts import service as payouts
 from treasury.policy import service as policies
-from treasury.policy.reading import DEVELOPMENT
+from treasury.policy.parser import DEVELOPMENT
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 NOWHERE = to_checksum("0x" + "66" * 20)
@@ -123,7 +123,7 @@ async def test_the_token_is_the_one_of_the_active_terms_and_of_what_is_owed(
     database = connect(database_url)
     now = datetime.now(UTC)
     async with database.write() as connection:
-        terms = governing.terms_of(settings, rules)
+        terms = policy_source.terms_of(settings, rules)
         scope = policies.scope_of(31611, wallet)
         await policies.propose(connection, terms, scope=scope, now=now, ids=RandomIds())
     async with database.write() as connection:

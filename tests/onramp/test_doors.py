@@ -9,18 +9,18 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from kit.auth import KEY_ROLES, MAY, VISITORS, may_enter
 from kit.clock import SystemClock
-from kit.database import Database
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import Database
+from kit.http.auth import KEY_ROLES, MAY, VISITORS, may_enter
 from kit.http.routes import Route
 from kit.ids import RandomIds
-from kit.keyring import DEVELOPMENT, KeyRing
-from onramp.api_keys import service
-from onramp.api_keys.service import Author
-from onramp.app import routes
+from onramp.auth.api_keys import service
+from onramp.auth.api_keys.service import Author
+from onramp.auth.wallets.tokens import Tokens
+from onramp.bootstrap.app import routes
 from onramp.cli import app
-from onramp.login.tokens import Tokens
-from onramp.settings import load
+from onramp.config.settings import load
 
 JWT_SECRET = bytes(range(32))
 TABLE = routes(load())

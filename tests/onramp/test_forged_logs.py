@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from chain.erc20 import topic_of
-from onramp.dev.devchain import DevChain
+from chain.abi.erc20 import topic_of
+from onramp.dev.chain.devchain import DevChain
 from tests.chain import lying
 from tests.chain.lying import LyingProxy
 from tests.onramp.conftest import Ahead, Service, Start, replica

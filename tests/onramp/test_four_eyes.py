@@ -11,18 +11,18 @@ from alembic import command
 from prometheus_client import CollectorRegistry
 
 from kit import persons
-from kit.auth import Role
 from kit.clock import SystemClock
-from kit.columns import UtcDateTime
-from kit.database import Database
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import Database
+from kit.db.types import UtcDateTime
+from kit.http.auth import Role
 from kit.ids import RandomIds
-from kit.keyring import DEVELOPMENT, KeyRing
 from onramp import migrations
-from onramp.api_keys import alarms, service
-from onramp.api_keys.service import Author
-from onramp.api_keys.table import api_key_secrets, api_keys
-from onramp.invitations.table import invitations
-from onramp.settings import Settings
+from onramp.auth.api_keys import alarms, service
+from onramp.auth.api_keys.service import Author
+from onramp.auth.api_keys.table import api_key_secrets, api_keys
+from onramp.auth.invitations.table import invitations
+from onramp.config.settings import Settings
 from tests.onramp.typed import typed
 
 RING = KeyRing([DEVELOPMENT])

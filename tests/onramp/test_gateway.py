@@ -10,12 +10,12 @@ from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
 from kit.clock import SystemClock
-from kit.database import connect
-from kit.problems import Problem
-from onramp.core import session_rules
+from kit.db.database import connect
+from kit.http.problems import Problem
+from onramp.bootstrap.core import session_rules
+from onramp.config.settings import load
+from onramp.quotes.schemas import QuoteQuery
 from onramp.quotes.service import MOST_A_SECOND, Quotes
-from onramp.quotes.shapes import QuoteQuery
-from onramp.settings import load
 from onramp.stripe.breaker import FAILURES, OPEN_SECONDS
 from onramp.stripe.errors import (
     OUR_FAULT,

@@ -20,11 +20,11 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from kit.http.routes import Route
-from onramp.app import routes
-from onramp.dev.anvil import free_port
-from onramp.operating import make_scraped
-from onramp.server import start_app
-from onramp.settings import load
+from onramp.bootstrap.app import routes
+from onramp.bootstrap.server import start_app
+from onramp.config.settings import load
+from onramp.dev.chain.anvil import free_port
+from onramp.ops.routes import make_scraped
 from tests.loop_lag import LONGEST_STEP, longest, raw
 from tests.onramp.conftest import SETTLEMENT, Service
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kit.clock import SystemClock
-from onramp.login.tokens import Tokens
+from onramp.auth.wallets.tokens import Tokens
 from onramp.sessions import history
 from onramp.sessions.table import sessions
 

@@ -9,15 +9,15 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kit.clock import SystemClock
-from kit.database import Database
-from onramp.dev.devchain import DevChain
-from onramp.dev.wallet import dev_wallet
-from onramp.health import DegradedError, Health
-from onramp.sessions.inventory import BELIEVED_FOR
+from kit.db.database import Database
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import dev_wallet
+from onramp.ops.health import DegradedError, Health
+from onramp.sessions.stock import BELIEVED_FOR
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
-from treasury import inventory
-from treasury.inventory import balances
+from treasury import balances as inventory
+from treasury.balances import balances
 
 UNIT = 10**18
 NEVER = "no treasury worker has reported the hot wallet's balance yet"

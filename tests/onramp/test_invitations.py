@@ -11,17 +11,17 @@ import pytest
 import sqlalchemy as sa
 
 from kit.audit import service as trail
-from kit.database import Database
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import Database
+from kit.http.problems import Problem
 from kit.ids import RandomIds
-from kit.keyring import DEVELOPMENT, KeyRing
 from kit.logs import redact
-from kit.problems import Problem
-from onramp.api_keys import service as keys
-from onramp.api_keys.service import Author
-from onramp.invitations import service
-from onramp.invitations.routes import base_of
-from onramp.invitations.table import invitations
-from onramp.settings import load
+from onramp.auth.api_keys import service as keys
+from onramp.auth.api_keys.service import Author
+from onramp.auth.invitations import service
+from onramp.auth.invitations.routes import base_of
+from onramp.auth.invitations.table import invitations
+from onramp.config.settings import load
 from tests.onramp.typed import typed
 
 RING = KeyRing([DEVELOPMENT])

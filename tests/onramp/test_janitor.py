@@ -6,14 +6,14 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from kit import counts
 from kit.clock import SystemClock
-from kit.database import Database, connect
+from kit.db import counts
+from kit.db.database import Database, connect
 from kit.worker import WorkerMetrics
-from onramp import state_counts
-from onramp.janitor import Janitor, StateMetrics
-from onramp.privacy.table import contacts
+from onramp.ops import state_counts
+from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.screening.listing import Screening, ScreeningMetrics
+from onramp.sessions.contacts import contacts
 from onramp.sessions.table import sessions
 from tests.filled import Past
 

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from kit.audit.worker import Sealer, SealMetrics
+from kit.audit.sealer import Sealer, SealMetrics
 from kit.clock import SystemClock
-from kit.database import connect
-from kit.keyring import KeyRing, parse_key
-from onramp.dev.api_keys import dev_api_keys
-from onramp.settings import load
+from kit.crypto.keyring import KeyRing, parse_key
+from kit.db.database import connect
+from onramp.config.settings import load
+from onramp.dev.local.api_keys import dev_api_keys
 from tests.onramp.typed import typed
 
 ONRAMP = Path(__file__).resolve().parents[2] / ".venv/bin/onramp"

@@ -16,15 +16,15 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from kit.clock import SystemClock
-from kit.database import Database, connect
+from kit.db.database import Database, connect
 from kit.worker import Runner, WorkerMetrics
-from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain
-from onramp.dev.wallet import dev_wallet
-from onramp.sandbox.app import SandboxConfig, make_sandbox
-from onramp.server import start_app
+from onramp.bootstrap.server import start_app
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import dev_wallet
+from onramp.dev.stripe.app import SandboxConfig, make_sandbox
 from tests.onramp.conftest import SETTLEMENT
-from treasury.leader import leaders
+from treasury.core.leader import leaders
 from treasury.transactions.table import transactions
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from onramp.sessions.live import Live
-from onramp.sessions.machine import OPEN, PAID, RANK, UNPAID, Moved, Refused, Same, expire, move
+from onramp.sessions.states import OPEN, PAID, RANK, UNPAID, Moved, Refused, Same, expire, move
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import SETTLEMENT, Ahead, Service, Start, replica
 from treasury.payouts.table import payouts

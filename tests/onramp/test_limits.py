@@ -21,14 +21,14 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from kit.clock import SystemClock
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.http import sse
-from kit.keyring import DEVELOPMENT, KeyRing
-from onramp.app import routes
+from onramp.auth.wallets.tokens import Tokens
+from onramp.bootstrap.app import routes
+from onramp.config.settings import SettingsError, load
 from onramp.limits import counter, limiter
 from onramp.limits.counter import MOST_CLIENTS, Count, MemoryCounts, SharedCounts
 from onramp.limits.policy import Rate, client_address, kind_of, parse_rate
-from onramp.login.tokens import Tokens
-from onramp.settings import SettingsError, load
 from tests.bench.doors_rows import redis
 from tests.onramp.conftest import Start
 

@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from onramp.core import StartError
-from onramp.dev.anvil import free_port
-from onramp.server import start_app
-from onramp.settings import load
+from onramp.bootstrap.core import StartError
+from onramp.bootstrap.server import start_app
+from onramp.config.settings import load
+from onramp.dev.chain.anvil import free_port
 from tests.onramp.conftest import Start
 
 

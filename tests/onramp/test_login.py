@@ -13,14 +13,14 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from pydantic import SecretStr
 
-from chain.bitcoin import account_of, hash_of, message_hash, parse_address
+from chain.signatures.bitcoin import account_of, hash_of, message_hash, parse_address
 from chain.types import keccak
-from kit.database import Database
-from kit.problems import Problem
-from onramp.login import service
-from onramp.login.routes import origin_of
-from onramp.login.table import login_nonces
-from onramp.settings import load
+from kit.db.database import Database
+from kit.http.problems import Problem
+from onramp.auth.wallets import service
+from onramp.auth.wallets.routes import origin_of
+from onramp.auth.wallets.table import login_nonces
+from onramp.config.settings import load
 
 SITE = "https://shop.example"
 SECRET, OLD_SECRET = "11" * 16 + "0123456789abcdef" * 2, "22" * 16 + "0123456789abcdef" * 2

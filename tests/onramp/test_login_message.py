@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onramp.login.message import Message, MessageError, check, nonce_in, parse, render
+from onramp.auth.wallets.message import Message, MessageError, check, nonce_in, parse, render
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TEN = timedelta(minutes=10)

@@ -16,10 +16,10 @@ from pydantic import SecretStr
 from kit.audit import service as trail
 from kit.clock import SystemClock
 from kit.http.routes import Route
-from onramp.app import routes
-from onramp.login.tokens import Tokens
+from onramp.auth.wallets.tokens import Tokens
+from onramp.bootstrap.app import routes
+from onramp.config.settings import load
 from onramp.sessions.table import sessions
-from onramp.settings import load
 from tests.loop_lag import LONGEST_STEP, Steps, longest, raw
 from tests.onramp.conftest import SECRETS, Service, Start
 from tests.onramp.desk import key

@@ -8,16 +8,16 @@ import sqlalchemy as sa
 
 from chain.types import BlockRef, Transfer
 from kit.clock import SystemClock
-from kit.database import Database, connect
-from onramp.core import session_rules
+from kit.db.database import Database, connect
+from onramp.bootstrap.core import session_rules
+from onramp.config.settings import load
 from onramp.deliveries import service
-from onramp.deliveries.machine import Arrived, Owed, match
 from onramp.deliveries.matcher import Matcher
+from onramp.deliveries.states import Arrived, Owed, match
 from onramp.deliveries.table import transfers
+from onramp.sessions.config import SessionRules
 from onramp.sessions.model import intent
-from onramp.sessions.rules import SessionRules
 from onramp.sessions.table import sessions
-from onramp.settings import load
 from tests.chain.receipts import TOKEN, WALLET
 from treasury.payouts.table import payouts
 

@@ -10,11 +10,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from chain.metrics import PrometheusMetrics
-from onramp.dev.machine import ROOT
+from chain.node.metrics import PrometheusMetrics
+from onramp.dev.local.host import ROOT
 from tests.devstack import DevStack
+from treasury.core.status import Status
 from treasury.metrics import PrometheusTreasuryMetrics
-from treasury.status import Status
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"

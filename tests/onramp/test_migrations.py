@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from kit.connections import SQLITE_BUSY_MS
-from kit.database import Database, connect, metadata
+from kit.db.connections import SQLITE_BUSY_MS
+from kit.db.database import Database, connect, metadata
 from onramp import migrations
-from onramp.dev.anvil import free_port
+from onramp.dev.chain.anvil import free_port
 from onramp.migrations import MigrationError
 from onramp.migrations.exclusive import exclusive
 from tests.onramp.next_release import ADDS, NEXT, next_history

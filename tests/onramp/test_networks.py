@@ -7,8 +7,8 @@ from pydantic import SecretStr
 
 from chain.types import to_checksum
 from kit.clock import SystemClock
+from onramp.auth.wallets.tokens import Tokens
 from onramp.limits.policy import Rate, at_least
-from onramp.login.tokens import Tokens
 from tests.onramp.conftest import Start
 
 SECRET = bytes(range(32))

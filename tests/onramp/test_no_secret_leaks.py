@@ -20,9 +20,9 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from onramp.dev.devchain import DevChain, running
-from onramp.dev.machine import ROOT
-from onramp.settings import secret_names
+from onramp.config.settings import secret_names
+from onramp.dev.chain.devchain import DevChain, running
+from onramp.dev.local.host import ROOT
 from tests.onramp.ears import DEAD, PATIENCE, SETTLEMENT, Ears, World, mark, near, world
 
 pytestmark = pytest.mark.skipif(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 from tests.chain import lying, mezod
 from tests.chain.lying import LyingProxy
 from tests.onramp.conftest import Service, Start

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from chain.erc20 import encode_transfer
-from onramp.dev.devchain import DevChain
+from chain.abi.erc20 import encode_transfer
+from onramp.dev.chain.devchain import DevChain
 from tests.onramp.conftest import Ahead, Service, Start, replica
 
 SENDER = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"

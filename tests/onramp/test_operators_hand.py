@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from onramp.dev.machine import ROOT
+from onramp.dev.local.host import ROOT
 from tests.devstack import DevStack
 from tests.onramp.typed import typed
 
@@ -31,7 +31,7 @@ def onramp_at(api: str, key: str, *arguments: str) -> "subprocess.CompletedProce
 
 def check(stack: DevStack, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """`refill-check` with the settings that it compares a sheet with, and neither key nor service."""
-    from onramp.dev.deploy import _address_of, _owner_keys
+    from onramp.dev.chain.deploy import _address_of, _owner_keys
 
     environment = {
         "COLUMNS": "200",
@@ -124,7 +124,7 @@ def test_a_sweep_is_proposed_by_one_approved_by_another_and_arrives_in_the_safe(
 
 def test_what_was_swept_comes_back_by_three_owners_signatures(dev_stack: DevStack, tmp_path: Path) -> None:
     """The file and the sheet, three of the five keys, and anybody with gas."""
-    from onramp.dev.deploy import _owner_keys
+    from onramp.dev.chain.deploy import _owner_keys
     from tests.treasury.safes import SENDER, sign
 
     stack = dev_stack

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from onramp.core import Core
+from onramp.bootstrap.core import Core
 from onramp.deployment.table import deployments as deployment_table
 from onramp.sessions import service as session_service
 from onramp.sessions.proof import StripePaymentProof

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from onramp.sessions import paper
+from onramp.sessions import receipt_pdf
 from onramp.sessions.receipts import Receipt
 
 RECEIPT = Receipt(
@@ -20,7 +20,7 @@ RECEIPT = Receipt(
 
 
 def pdf(**changed: str | None) -> bytes:
-    document = paper.pdf(RECEIPT.model_copy(update=changed), confirmed_by=["alpha", "beta"])
+    document = receipt_pdf.pdf(RECEIPT.model_copy(update=changed), confirmed_by=["alpha", "beta"])
     assert document.count(b"/Type /Page\n") == 1, "one page"
     return document
 

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kit.audit.table import entries
-from kit.database import Database
-from kit.problems import Problem
+from kit.db.database import Database
+from kit.http.problems import Problem
 from tests.onramp.conftest import Service, Start
 from tests.onramp.desk import Desk, desk, key
 from treasury.pause import service as pause

@@ -11,7 +11,7 @@ from kit.ids import RandomIds
 from tests.onramp.conftest import HOT_WALLET, Service
 from tests.onramp.desk import Desk, desk
 from treasury.payouts import service as payouts
-from treasury.payouts.machine import Fact, Reason
+from treasury.payouts.states import Fact, Reason
 
 TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"

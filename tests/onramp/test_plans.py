@@ -15,11 +15,11 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from kit.database import Database, connect
-from onramp import state_counts
+from kit.db.database import Database, connect
 from onramp.cli.describe import describe
-from onramp.dev.devchain import DevChain
-from onramp.dev.wallet import dev_wallet
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import dev_wallet
+from onramp.ops import state_counts
 from onramp.sessions import history
 from onramp.sessions import service as sessions_service
 from onramp.webhooks import service as inbox

@@ -13,12 +13,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from kit.database import connect
-from kit.pooler import pooling, timeouts
-from onramp.core import StartError, open_core
-from onramp.dev.anvil import free_port
-from onramp.settings import load
-from onramp.starting import prepare
+from kit.db.database import connect
+from kit.db.pooler import pooling, timeouts
+from onramp.bootstrap.core import StartError, open_core
+from onramp.bootstrap.startup import prepare
+from onramp.config.settings import load
+from onramp.dev.chain.anvil import free_port
 from tests.onramp.conftest import Start
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")

@@ -13,21 +13,21 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-import onramp.tables  # noqa: F401 - every table, for the search through all of them
+import onramp.migrations.tables  # noqa: F401 - every table, for the search through all of them
 from kit import logs
-from kit.audit import chain
+from kit.audit import hash_chain
+from kit.audit.sealer import Sealer, SealMetrics
 from kit.audit.table import entries
-from kit.audit.worker import Sealer, SealMetrics
 from kit.clock import SystemClock
-from kit.database import Database, connect, metadata
-from kit.keyring import DEVELOPMENT, KeyRing
-from kit.sealed import SealError
+from kit.crypto.encryption import SealError
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import Database, connect, metadata
 from kit.worker import WorkerMetrics
-from onramp.janitor import Janitor, StateMetrics
+from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.privacy import service as privacy
 from onramp.privacy.dossier import dossier
-from onramp.privacy.table import contacts
 from onramp.screening.listing import Screening, ScreeningMetrics
+from onramp.sessions.contacts import contacts
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import Ahead, Service, Start, replica
 from tests.onramp.typed import typed
@@ -153,7 +153,7 @@ async def test_one_wallet_is_erased_and_its_money_and_the_trail_stay(database: D
     assert await trail(database) == [("privacy.erase", BUYER, {"contacts": 2})]
     await Sealer(database, ring, SystemClock(), SealMetrics(CollectorRegistry())).step()
     async with database.read() as connection:
-        verdict = await chain.verify(connection, ring, [])
+        verdict = await hash_chain.verify(connection, ring, [])
     assert (verdict.broken, verdict.head.number) == (None, 1)
 
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from kit.audit.table import entries
 from kit.clock import SystemClock
-from onramp.privacy.table import contacts
-from onramp.sessions import pruning
+from onramp.ops import pruning
+from onramp.sessions.contacts import contacts
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import Ahead, Service, Start, replica
 

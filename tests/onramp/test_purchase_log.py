@@ -16,11 +16,11 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from prometheus_client import CollectorRegistry
 
-from kit.group import GroupCommit
+from kit.batching import GroupCommit
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.ids import RandomIds
 from kit.logs import FLOORS, bind, configure, get_logger
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions
 from tests.devstack import DevStack, dev_process
 from tests.onramp.conftest import Ahead, Service, Start, replica

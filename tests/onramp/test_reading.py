@@ -6,15 +6,15 @@ from typing import Any
 import pytest_asyncio
 import sqlalchemy as sa
 
-from chain.nodes import NodeConfig
-from chain.pool import Pool
-from kit.database import Database
-from onramp.core import session_rules
-from onramp.deliveries import cursor
+from chain.node.config import NodeConfig
+from chain.pool.pool import Pool
+from chain.reads import cursor
+from kit.db.database import Database
+from onramp.bootstrap.core import session_rules
+from onramp.config.settings import load
 from onramp.deliveries.matcher import Matcher
 from onramp.deliveries.reading import HOLD, OVERLAP, RETRY_SECONDS, BlockReader
 from onramp.deliveries.table import transfers
-from onramp.settings import load
 from tests.chain.conftest import HandClock
 from tests.chain.mezod import Mezod
 from tests.chain.receipts import TOKEN, WALLET

@@ -12,11 +12,11 @@ import pytest
 from eth_account import Account
 from hypothesis import HealthCheck, Phase, given, settings
 
-from chain.erc20 import encode_transfer
-from chain.pool import Pool
+from chain.abi.erc20 import encode_transfer
+from chain.pool.pool import Pool
 from chain.types import to_checksum
-from onramp.dev import devchain
-from onramp.dev.devchain import CHAIN_ID, DevChain
+from onramp.dev.chain import devchain
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.chain.lying import LyingProxy
 from tests.chain.real_world import Pay, RealWorld
 from tests.chain.scripted import LoopClock

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from chain.erc20 import encode_transfer
-from chain.safe import SafeState
+from chain.abi.erc20 import encode_transfer
+from chain.reads.safe import SafeState
 from chain.types import ZERO_ADDRESS, to_checksum
-from onramp.dev.deploy import _address_of, _owner_keys
+from onramp.dev.chain.deploy import _address_of, _owner_keys
 from tests.onramp.conftest import HOT_WALLET
 from tests.onramp.typed import typed
 from tests.treasury.safes import sign
@@ -238,7 +238,7 @@ def test_the_sheet_of_another_deployment_is_refused(tmp_path: Path, name: str, v
 
 
 def test_a_token_that_the_policy_lists_may_be_refilled(tmp_path: Path) -> None:
-    from treasury.policy.reading import DEVELOPMENT
+    from treasury.policy.parser import DEVELOPMENT
 
     policy = tmp_path / "treasury.toml"
     policy.write_text(f'{DEVELOPMENT}\n[assets.XYZ]\naddress = "{STRANGER}"\ndecimals = 6\nfloor = "1"\n')

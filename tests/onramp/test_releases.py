@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from kit.database import Database, connect
-from onramp.dev.devchain import DevChain
+from kit.db.database import Database, connect
+from onramp.dev.chain.devchain import DevChain
 from onramp.migrations import OURS, History, MigrationError, look, newest, upgrade
 from onramp.migrations.compatibility import Fit, judge
 from tests.onramp.conftest import Service, Start

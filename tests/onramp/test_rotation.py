@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from onramp.core import StartError
+from onramp.bootstrap.core import StartError
 from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
 from tests.onramp.desk import desk, key
 from tests.onramp.test_treasury_cli import onramp
-from treasury import inventory
+from treasury import balances
+from treasury.core.status import Status
 from treasury.ledger import usdc as usdc_books
 from treasury.payouts.table import payouts
 from treasury.reconciliation import reconcile
-from treasury.status import Status
 
 BEFORE = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 
@@ -53,7 +53,7 @@ async def before(service: Service, *, musd: int = 0, gas: int = 0, usdc: int = 0
     now = datetime.now(UTC)
     async with service.database.write() as conn:
         for asset, amount in (("MUSD", musd), ("BTC", gas)):
-            await inventory.refresh(
+            await balances.refresh(
                 conn, chain_id=31611, wallet=BEFORE, asset=asset, amount=amount, block_number=1, now=now
             )
             await reconcile(conn, BEFORE, asset, amount, 1, now=now)

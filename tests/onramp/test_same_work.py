@@ -11,14 +11,14 @@ import pytest
 import sqlalchemy as sa
 
 from kit.clock import SystemClock
-from kit.database import Database
-from kit.keyring import DEVELOPMENT, DerivedKey, KeyRing
-from kit.problems import Problem
-from onramp.api_keys import service
-from onramp.api_keys.keeper import Keeper
-from onramp.api_keys.service import Author
-from onramp.api_keys.table import api_key_secrets
-from onramp.invitations import service as invitations
+from kit.crypto.keyring import DEVELOPMENT, DerivedKey, KeyRing
+from kit.db.database import Database
+from kit.http.problems import Problem
+from onramp.auth.api_keys import service
+from onramp.auth.api_keys.authenticator import Keeper
+from onramp.auth.api_keys.service import Author
+from onramp.auth.api_keys.table import api_key_secrets
+from onramp.auth.invitations import service as invitations
 
 OLD = bytes(range(32))
 

@@ -13,16 +13,16 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from kit.audit.table import entries
-from kit.database import Database
+from kit.db.database import Database
 from kit.ids import RandomIds
 from kit.worker import WorkerMetrics
-from onramp.janitor import Janitor, StateMetrics
+from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.screening.listing import LOOK_EVERY, ListError, Screening, ScreeningMetrics, parse
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import desk
 from treasury.payouts import service as payouts
-from treasury.payouts.machine import Fact, Reason
+from treasury.payouts.states import Fact, Reason
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
@@ -192,8 +192,8 @@ async def test_a_buyer_sees_that_a_payout_is_being_screened(service: Service) ->
 def test_nothing_starts_without_the_list_that_it_names(tmp_path: Path, file: Path) -> None:
     from types import SimpleNamespace
 
-    from onramp.core import StartError
-    from onramp.starting import screen
+    from onramp.bootstrap.core import StartError
+    from onramp.bootstrap.startup import screen
 
     def start(path: Path) -> None:
         listed = Screening(str(path), Turned(), ScreeningMetrics(CollectorRegistry()))

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chain.nodes import parse_nodes
-from chain.pool import Pool
-from chain.sanctions import NoOracle, is_sanctioned
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
+from chain.reads.sanctions import NoOracle, is_sanctioned
 from kit.audit.table import entries
-from onramp.dev.devchain import DevChain
-from onramp.dev.machine import ROOT
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.host import ROOT
 from tests.onramp.conftest import Service, Start
 from tests.onramp.shop import shop
 

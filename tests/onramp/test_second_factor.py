@@ -10,17 +10,17 @@ import pyotp
 import pytest
 import sqlalchemy as sa
 
-from kit.auth import KEY_ROLES, MAY
-from kit.database import Database
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import Database
+from kit.http.auth import KEY_ROLES, MAY
 from kit.ids import RandomIds
-from kit.keyring import DEVELOPMENT, KeyRing
-from onramp.api_keys import second_factor, service
-from onramp.api_keys.service import Author
-from onramp.api_keys.table import api_keys
-from onramp.app import routes
-from onramp.settings import load
+from onramp.auth.api_keys import second_factor, service
+from onramp.auth.api_keys.service import Author
+from onramp.auth.api_keys.table import api_keys
+from onramp.bootstrap.app import routes
+from onramp.config.settings import load
 from tests.onramp.test_payout_orders import owed
-from treasury.payouts.machine import Fact
+from treasury.payouts.states import Fact
 
 RING = KeyRing([DEVELOPMENT])
 KEYS = "/api/v1/admin/keys"

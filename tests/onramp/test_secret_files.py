@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from onramp import environment, secret_files
-from onramp.settings import Settings, SettingsError, load, secret_names
+from onramp.config import cleaning, secret_files
+from onramp.config.settings import Settings, SettingsError, load, secret_names
 
 
 def test_what_is_secret_is_found_by_its_type() -> None:
@@ -75,4 +75,4 @@ def test_no_file_breaks_the_reading(tmp_path_factory: pytest.TempPathFactory, da
     values, problems = secret_files.read(["NAME"], {"NAME_FILE": str(path)})
     assert len(values) + len(problems) == 1
     if values:
-        assert values["NAME"] == environment.cleaned(data.decode()) != ""
+        assert values["NAME"] == cleaning.cleaned(data.decode()) != ""

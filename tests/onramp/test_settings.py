@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from onramp import environment
-from onramp.settings import Settings, SettingsError, load, secret_names
+from onramp.config import cleaning as environment
+from onramp.config.settings import Settings, SettingsError, load, secret_names
 from tests.onramp.typed import typed
 
 ADDRESS = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"

@@ -13,10 +13,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from onramp.dev.anvil import free_port
-from onramp.sandbox.app import SANDBOX, SandboxConfig, make_sandbox
-from onramp.sandbox.faults import Fault
-from onramp.server import start_app
+from onramp.bootstrap.server import start_app
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.stripe.app import SANDBOX, SandboxConfig, make_sandbox
+from onramp.dev.stripe.faults import Fault
 from tests.onramp.conftest import SETTLEMENT
 from tests.relay import Relay
 

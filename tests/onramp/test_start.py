@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from onramp.app import make_app
-from onramp.core import StartError
-from onramp.dev.anvil import free_port
-from onramp.server import start_app
-from onramp.settings import load
+from onramp.bootstrap.app import make_app
+from onramp.bootstrap.core import StartError
+from onramp.bootstrap.server import start_app
+from onramp.config.settings import load
+from onramp.dev.chain.anvil import free_port
 from tests.onramp.typed import typed
 
 

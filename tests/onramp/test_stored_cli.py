@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from kit.database import connect
+from kit.db.database import connect
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from onramp.webhooks.table import inbox

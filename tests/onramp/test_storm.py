@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from onramp.sandbox.app import Sandbox
+from onramp.dev.stripe.app import Sandbox
 from onramp.sessions.model import expected_musd
 from onramp.sessions.table import sessions
 from onramp.webhooks.table import inbox

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from onramp.core import session_rules, signing_rules
-from onramp.settings import load
-from treasury.policy.reading import DEVELOPMENT
+from onramp.bootstrap.core import session_rules, signing_rules
+from onramp.config.settings import load
+from treasury.policy.parser import DEVELOPMENT
 
 WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 OTHER = "0x0707070707070707070707070707070707070707"

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from chain.types import BlockRef, Transfer, to_checksum
-from kit.database import Database
+from kit.db.database import Database
 from onramp.deliveries import seen
 from onramp.deliveries.proving import BATCH, GONE_AFTER, DeliveryMetrics, Prover
 from onramp.deliveries.table import transfers

@@ -15,9 +15,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from pydantic import SecretStr
 
 from kit import logs
-from onramp.dev.anvil import free_port
-from onramp.server import logged
-from onramp.settings import SettingsError, load
+from onramp.bootstrap.server import logged
+from onramp.config.settings import SettingsError, load
+from onramp.dev.chain.anvil import free_port
 from tests.onramp.conftest import Start
 
 PARENT = "4bf92f3577b34da6a3ce929d0e0e4736"

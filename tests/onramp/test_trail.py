@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from kit.database import Database
-from onramp.api_keys import service
-from onramp.api_keys.service import Author
+from kit.db.database import Database
+from onramp.auth.api_keys import service
+from onramp.auth.api_keys.service import Author
 from tests.onramp.test_api_keys import KEYS, RING, ask, make
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from kit.database import connect
-from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain, running
-from onramp.dev.machine import ROOT
-from onramp.dev.wallet import DevWallet, dev_wallet
+from kit.db.database import connect
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import DevChain, running
+from onramp.dev.local.host import ROOT
+from onramp.dev.local.wallet import DevWallet, dev_wallet
 from tests.onramp.desk import key
 from tests.onramp.test_operators_hand import asked_at
 

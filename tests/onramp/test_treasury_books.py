@@ -11,10 +11,10 @@ from tests.onramp.conftest import HOT_WALLET, Service
 from tests.onramp.desk import desk, key
 from tests.onramp.test_payout_orders import NOW, owed
 from tests.onramp.test_treasury_cli import onramp
-from treasury.foreign import service as foreign
+from treasury.incidents import unmatched as foreign
 from treasury.ledger import service as ledger
 from treasury.ledger import usdc as usdc_books
-from treasury.ledger.machine import Account
+from treasury.ledger.states import Account
 from treasury.reconciliation import reconcile
 
 MUSD = 10**18

@@ -12,8 +12,8 @@ from tests.onramp.conftest import Service
 from tests.onramp.desk import key
 from tests.onramp.test_payout_orders import owed
 from tests.onramp.typed import typed
-from treasury.payouts.machine import COMES_BACK, Fact, Reason
-from treasury.sweeps.machine import Reason as SweepReason
+from treasury.payouts.states import COMES_BACK, Fact, Reason
+from treasury.sweeps.states import Reason as SweepReason
 
 
 async def onramp(service: Service, secret: str, *arguments: str) -> "subprocess.CompletedProcess[str]":

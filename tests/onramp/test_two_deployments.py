@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from kit.database import Database, connect
-from onramp.core import Core
-from onramp.dev.devchain import DevChain
+from kit.db.database import Database, connect
+from onramp.bootstrap.core import Core
+from onramp.dev.chain.devchain import DevChain
 from tests.onramp.conftest import Ahead, Service, Start, replica
 from tests.onramp.deployments import (
     UNIT,
@@ -30,12 +30,12 @@ from tests.onramp.deployments import (
     row_of,
     until,
 )
-from treasury import hot_wallets
-from treasury.earlier import EarlierWallets
-from treasury.status import Status
+from treasury.core import hot_wallets
+from treasury.core.status import Status
+from treasury.earlier_payments import EarlierWallets
 
 if TYPE_CHECKING:
-    from onramp.dev.wallet import DevWallet
+    from onramp.dev.local.wallet import DevWallet
 
 PAID = 99 * UNIT // 2
 

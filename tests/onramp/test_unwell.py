@@ -16,10 +16,10 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from kit.clock import SystemClock
-from kit.database import Database, connect
+from kit.db.database import Database, connect
 from kit.heartbeats import service as heartbeats
 from kit.heartbeats.pulse import Pulse
-from onramp import liveness
+from onramp.ops import liveness
 from tests.onramp.conftest import Ahead, Service, Start, replica
 from tests.onramp.desk import key
 from tests.onramp.test_webhooks import event, send, signed

@@ -9,14 +9,14 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from chain.arrivals import Arrived, Contradicted, Unseen, arrival
-from chain.nodes import parse_nodes
-from chain.pool import Pool
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
+from chain.reads.arrivals import Arrived, Contradicted, Unseen, arrival
 from kit.clock import SystemClock
-from onramp.core import session_rules
-from onramp.dev.devchain import DevChain
-from onramp.settings import load
-from onramp.settlement import recipients_of
+from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.settlement import recipients_of
+from onramp.config.settings import load
+from onramp.dev.chain.devchain import DevChain
 from tests.chain.lying_node import LyingNode
 from tests.ethereum import CHAIN_ID, Ethereum
 from tests.onramp.conftest import HOT_WALLET, SETTLEMENT, Service, Start
@@ -24,7 +24,7 @@ from tests.onramp.desk import Desk, desk, key
 from tests.onramp.test_treasury_cli import onramp
 from treasury.ledger import usdc as books
 from treasury.settlements import queries
-from treasury.settlements.watch import UsdcChain, Watch
+from treasury.settlements.verification import UsdcChain, Watch
 
 USDC = 10**6
 DEEP = 4

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from kit.auth import Role
 from kit.clock import SystemClock
+from kit.http.auth import Role
 from kit.worker import WorkerMetrics
-from onramp.api_keys.table import api_keys
-from onramp.janitor import Janitor, StateMetrics
+from onramp.auth.api_keys.table import api_keys
+from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.screening.listing import Screening, ScreeningMetrics
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import desk, key
@@ -21,7 +21,7 @@ from tests.onramp.test_treasury_books import acts
 from tests.onramp.test_treasury_cli import onramp
 from treasury.ledger import service as ledger
 from treasury.ledger import usdc as books
-from treasury.ledger.machine import Account
+from treasury.ledger.states import Account
 
 USDC = 10**6
 HASH = "0x" + "Ab" * 32

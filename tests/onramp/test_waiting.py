@@ -12,12 +12,12 @@ from pydantic import SecretStr
 
 from kit import logs
 from kit.clock import SystemClock
-from kit.columns import db_now
-from kit.database import Database
+from kit.db.database import Database
+from kit.db.leases import insert_or_nothing
+from kit.db.types import db_now
 from kit.ids import RandomIds
-from kit.store import insert_or_nothing
 from onramp.deliveries import waiting
-from onramp.dev.devchain import DevChain
+from onramp.dev.chain.devchain import DevChain
 from onramp.sessions import service as sessions_service
 from onramp.sessions.table import sessions
 from tests.chain import failing, lying
@@ -27,9 +27,9 @@ from tests.onramp.conftest import HOT_WALLET, Ahead, Start, replica
 from tests.onramp.scripted_shop import Shop
 from tests.onramp.test_matching import BUYER, OTHER, paid
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
-from treasury.leader import leaders
+from treasury.core.leader import leaders
 from treasury.payouts import service as payouts
-from treasury.payouts.machine import Reason
+from treasury.payouts.states import Reason
 from treasury.payouts.table import payouts as payouts_table
 
 SECOND = "waiting_for_second_node"

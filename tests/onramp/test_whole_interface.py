@@ -19,16 +19,16 @@ from schemathesis.checks import (
 )
 from schemathesis.generation import GenerationMode
 
-from kit.auth import KEY_ROLES
 from kit.clock import SystemClock
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.http.auth import KEY_ROLES
 from kit.ids import RandomIds
-from kit.keyring import DEVELOPMENT, KeyRing
-from onramp.api_keys import service as keys
-from onramp.api_keys.service import Author
-from onramp.app import routes
-from onramp.invitations import service as invitations
-from onramp.login.tokens import Tokens
-from onramp.settings import load
+from onramp.auth.api_keys import service as keys
+from onramp.auth.api_keys.service import Author
+from onramp.auth.invitations import service as invitations
+from onramp.auth.wallets.tokens import Tokens
+from onramp.bootstrap.app import routes
+from onramp.config.settings import load
 from tests.onramp.test_screening import owed
 
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["tests.onramp.typed", "onramp.cli", "onramp.settings", "aiohttp", "rich.console", "rich.table"]
+    ["tests.onramp.typed", "onramp.cli", "onramp.config.settings", "aiohttp", "rich.console", "rich.table"]
 )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from chain.erc20 import TRANSFER_TOPIC
+from chain.abi.erc20 import TRANSFER_TOPIC
 from tests.rehearsal.topology import APIS, TREASURIES, WORKERS, Topology, topology, transfers
 
 pytestmark = [

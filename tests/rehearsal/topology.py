@@ -21,12 +21,12 @@ from typing import Any, Final
 import aiohttp
 from sqlalchemy.engine import make_url
 
-from onramp.dev.anvil import free_port
-from onramp.dev.devchain import DevChain
+from onramp.bootstrap.server import start_app
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.chain.devchain import DevChain
+from onramp.dev.local.wallet import dev_wallet
 from onramp.dev.run import SETTLEMENT
-from onramp.dev.wallet import dev_wallet
-from onramp.sandbox.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
-from onramp.server import start_app
+from onramp.dev.stripe.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 APIS: Final = ("api-1", "api-2", "api-3")

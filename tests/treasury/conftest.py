@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.database import Database
+from kit.db.database import Database
 from tests.treasury.world import World
 
 

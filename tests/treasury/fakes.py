@@ -11,9 +11,9 @@ from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
-from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
-from chain.erc20 import reference_of, split_payout_calldata
+from chain.abi.erc20 import reference_of, split_payout_calldata
 from chain.errors import NoAgreement
+from chain.reads.receipts import Mismatch, Proven, Reverted, Verdict, Waiting
 from chain.types import ZERO_ADDRESS, BlockRef, Transfer, keccak, to_checksum
 from treasury.ports import BroadcastReport, FeeQuote, Owed, OwnTransaction, ProofUnavailable, Sold, WalletView
 from treasury.signers.encoding import assemble, signing_hash

@@ -7,7 +7,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kit.database import Database, T, metadata
+from kit.db.database import Database, T, metadata
 
 
 class InlineConnection:
@@ -28,7 +28,7 @@ class InlineConnection:
 
 
 class InlineDriver:
-    """As much of the driver's connection as `kit.together` uses."""
+    """As much of the driver's connection as `kit.db.atomic` uses."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

@@ -22,21 +22,21 @@ import sqlalchemy as sa
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.erc20 import split_payout_calldata
-from kit.database import Database
+from chain.abi.erc20 import split_payout_calldata
+from kit.db.database import Database
 from tests.treasury.fakes import MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.rules import Policy
 from tests.treasury.world import World
-from treasury import inventory
-from treasury.history import history
+from treasury import balances
+from treasury.core.history import history
+from treasury.core.status import Status
 from treasury.ledger import service as ledger
-from treasury.ledger.machine import HOT, Account
+from treasury.ledger.states import HOT, Account
 from treasury.payouts.table import payouts
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, TransferIntent
 from treasury.signers.protocol import Signed
-from treasury.status import Status
 from treasury.sweeps.table import Sweep, sweeps
 from treasury.transactions.table import attempts, transactions
 
@@ -154,7 +154,7 @@ class Invariants(RuleBasedStateMachine):
             tries = (await conn.execute(sa.select(attempts.c.hash, attempts.c.raw))).fetchall()
             moves = (await conn.execute(sa.select(history.c["from"], history.c.to, history.c.note))).fetchall()
             nonces = list((await conn.execute(sa.select(transactions.c.nonce))).scalars())
-            free = await inventory.available(conn, WALLET, "MUSD")
+            free = await balances.available(conn, WALLET, "MUSD")
         ours = [nonce for nonce in nonces if nonce is not None]
         assert sorted(ours) == list(range(len(ours))), "I1"
         assert sorted(mined.tx.nonce for mined in chain.mined.values()) == list(range(chain.nonce)), "I1"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from coincurve import PrivateKey
 
 from chain.types import ZERO_ADDRESS, Address, keccak, to_checksum
-from onramp.dev import artifacts
-from onramp.dev.artifacts import call_data
-from onramp.dev.deploy import DevContracts
-from onramp.dev.devchain import CHAIN_ID, DevChain
-from onramp.dev.machine import ROOT
+from onramp.dev.chain import artifacts
+from onramp.dev.chain.artifacts import call_data
+from onramp.dev.chain.deploy import DevContracts
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
+from onramp.dev.local.host import ROOT
 from treasury.cold.identity import ColdPin
 from treasury.cold.safetx import SafeTransaction
 from treasury.cold.signatures import check

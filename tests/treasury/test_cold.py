@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from chain.deployments import deployment
-from chain.nodes import parse_nodes
-from chain.pool import Pool
-from chain.safe import SafeState
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
+from chain.reads.safe import SafeState
 from chain.types import to_checksum
-from onramp.dev.artifacts import call_data
-from onramp.dev.devchain import CHAIN_ID, DevChain
+from onramp.dev.chain.artifacts import call_data
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.treasury.safes import Safes, parrot
 from treasury.cold.identity import ColdPin, Unverified, Verified, identity_of, judge
 from treasury.cold.service import PoolColdWallet, pin_of

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.treasury.world import Crash, World
+from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
-from treasury.status import Status
 
 # Where it matters most; `make prove` dies at the others too.
 AROUND_THE_SIGNATURE = [

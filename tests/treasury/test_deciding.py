@@ -7,20 +7,20 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.confirm import Proven
+from chain.reads.receipts import Proven
 from chain.types import BlockRef, Transfer, to_checksum
-from kit.problems import Problem
+from kit.http.problems import Problem
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import BUYER, World
+from treasury.core.status import Status
 from treasury.ledger import service as ledger
-from treasury.ledger.machine import HOT, Account
-from treasury.payouts import deciding
+from treasury.ledger.states import HOT, Account
+from treasury.payouts import approvals
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.sender import Sender
 from treasury.signers.protocol import Signed
-from treasury.status import Status
-from treasury.sweeps import deciding as deciding_sweeps
+from treasury.sweeps import approvals as deciding_sweeps
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import service as transactions
 
@@ -29,7 +29,7 @@ ELSE = to_checksum("0x" + "e1" * 20)
 
 async def decide(world: World, verb: Callable[..., Awaitable[Payout]], session: str, **facts: object) -> Payout:
     payout = await world.payout(session)
-    if verb is deciding.retry:
+    if verb is approvals.retry:
         facts.setdefault("wallet", WALLET)
     async with world.database.write() as conn:
         return await verb(conn, payout.id, by=f"key_of_{facts.get('person', 'anna')}", now=world.clock.now(), **facts)
@@ -82,8 +82,8 @@ async def test_a_payout_above_a_limit_waits_for_a_person_and_blocks_nobody(world
     large = await world.payout("ons_large")
     assert (large.status, large.reason) == (Status.AWAITING_APPROVAL, "awaiting_approval")
     assert await world.status("ons_small") is Status.FINAL
-    await decide(world, deciding.approve, "ons_large", person="anna")
-    assert await refused(world, deciding.approve, "ons_large", person="anna") == "not_possible"
+    await decide(world, approvals.approve, "ons_large", person="anna")
+    assert await refused(world, approvals.approve, "ons_large", person="anna") == "not_possible"
     await world.cycles(sender)
     assert await world.status("ons_large") is Status.FINAL
 
@@ -93,14 +93,14 @@ async def test_a_rejected_payout_is_not_paid_until_two_persons_try_again(world: 
     await world.owe("ons_one")
     sender = world.sender()
     await world.cycles(sender, 2)
-    await decide(world, deciding.reject, "ons_one")
+    await decide(world, approvals.reject, "ons_one")
     await world.cycles(sender, 2)
     assert await world.status("ons_one") is Status.REJECTED
     assert world.signer.requests == []
-    await decide(world, deciding.retry, "ons_one", person="anna")
+    await decide(world, approvals.retry, "ons_one", person="anna")
     assert await world.status("ons_one") is Status.REJECTED
-    assert await refused(world, deciding.retry, "ons_one", person="anna") == "self_approval"
-    await decide(world, deciding.retry, "ons_one", person="bert")
+    assert await refused(world, approvals.retry, "ons_one", person="anna") == "self_approval"
+    await decide(world, approvals.retry, "ons_one", person="bert")
     await world.cycles(sender)
     assert await world.status("ons_one") is Status.FINAL
 
@@ -109,7 +109,7 @@ async def test_a_reverted_payout_is_tried_again_once_its_first_attempt_is_proved
     sender = await failed(world)
     first = (await world.payout("ons_one")).tx_hash
     for person in ("anna", "bert"):
-        await decide(world, deciding.retry, "ons_one", person=person)
+        await decide(world, approvals.retry, "ons_one", person=person)
     await world.cycles(sender)
     payout = await world.payout("ons_one")
     assert (payout.status, payout.tx_hash != first) == (Status.FINAL, True)
@@ -122,7 +122,7 @@ async def test_an_attempt_that_turns_out_to_have_paid_is_not_made_again(world: W
     for mined in world.chain.mined.values():
         mined.reverted = False
     for person in ("anna", "bert"):
-        await decide(world, deciding.retry, "ons_one", person=person)
+        await decide(world, approvals.retry, "ons_one", person=person)
     world.clock.seconds += 1
     await world.owe("ons_two")
     await world.cycles(sender, 4)
@@ -149,7 +149,7 @@ async def test_a_failure_that_the_chain_takes_back_is_followed_again(
         world.chain.nonce = 0
     if asked:
         for person in ("anna", "bert"):
-            await decide(world, deciding.retry, "ons_one", person=person)
+            await decide(world, approvals.retry, "ons_one", person=person)
     world.clock.seconds += 1
     await world.owe("ons_two")
     await world.cycles(sender, 8)
@@ -166,7 +166,7 @@ async def test_a_failure_that_the_chain_takes_back_is_followed_again(
 async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good(world: World) -> None:
     sender = await failed(world)
     (was,) = world.chain.mined.values()
-    await decide(world, deciding.settle, "ons_one", note="paid in cash")
+    await decide(world, approvals.settle, "ons_one", note="paid in cash")
     world.chain.mined.clear()
     world.chain.nonce = 0
     world.chain.forks[was.block.number] = "0x" + "ee" * 32
@@ -178,15 +178,15 @@ async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good
 
 async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word(world: World) -> None:
     await failed(world)
-    assert await refused(world, deciding.settle, "ons_one", note=" ") == "validation_failed"
+    assert await refused(world, approvals.settle, "ons_one", note=" ") == "validation_failed"
 
-    assert await refused(world, deciding.settle, "ons_one", proven=proof(4 * MUSD)) == "not_settled"
-    settled = await decide(world, deciding.settle, "ons_one", proven=proof(5 * MUSD))
+    assert await refused(world, approvals.settle, "ons_one", proven=proof(4 * MUSD)) == "not_settled"
+    settled = await decide(world, approvals.settle, "ons_one", proven=proof(5 * MUSD))
     assert (settled.status, settled.tx_hash) == (Status.FINAL, "0x" + "ab" * 32)
     await failed(world, "ons_two")
-    closed = await decide(world, deciding.settle, "ons_two", note="paid in cash")
+    closed = await decide(world, approvals.settle, "ons_two", note="paid in cash")
     assert closed.status is Status.CANCELLED
-    assert await refused(world, deciding.retry, "ons_two", person="anna") == "not_possible"
+    assert await refused(world, approvals.retry, "ons_two", person="anna") == "not_possible"
 
 
 async def test_one_transfer_makes_good_one_payout(world: World) -> None:
@@ -202,11 +202,11 @@ async def test_one_transfer_makes_good_one_payout(world: World) -> None:
         row = (await world.transaction("ons_paid")).id
         await transactions.add_attempt(conn, row, again, intent=None, now=world.clock.now(), ids=world.ids)
     for tx_hash in (paid, again.hash):
-        said = await refused(world, deciding.settle, "ons_one", proven=proof(5 * MUSD, tx_hash, WALLET))
+        said = await refused(world, approvals.settle, "ons_one", proven=proof(5 * MUSD, tx_hash, WALLET))
         assert said == "not_settled"
-    await decide(world, deciding.settle, "ons_one", proven=proof(5 * MUSD))
-    assert await refused(world, deciding.settle, "ons_two", proven=proof(5 * MUSD)) == "not_settled"
-    await decide(world, deciding.settle, "ons_two", proven=proof(5 * MUSD, "0x" + "cd" * 32))
+    await decide(world, approvals.settle, "ons_one", proven=proof(5 * MUSD))
+    assert await refused(world, approvals.settle, "ons_two", proven=proof(5 * MUSD)) == "not_settled"
+    await decide(world, approvals.settle, "ons_two", proven=proof(5 * MUSD, "0x" + "cd" * 32))
 
 
 async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: World) -> None:
@@ -215,7 +215,7 @@ async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: Wo
     await world.cycles(sender)
     world.chain.balance -= 5 * MUSD
     await world.cycles(sender)
-    await decide(world, deciding.settle, "ons_one", proven=proof(5 * MUSD))
+    await decide(world, approvals.settle, "ons_one", proven=proof(5 * MUSD))
     await world.cycles(sender)
     async with world.database.read() as conn:
         books = await ledger.balances(conn, WALLET, "MUSD")
@@ -225,7 +225,7 @@ async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: Wo
 
 async def test_a_no_that_comes_as_the_nonce_is_taken_is_too_late(world: World) -> None:
     payout, sweep = await world.owe("ons_one"), (await world.sweep()).id
-    for verb, table, row in ((deciding.reject, payouts_table, payout), (deciding_sweeps.reject, sweeps_table, sweep)):
+    for verb, table, row in ((approvals.reject, payouts_table, payout), (deciding_sweeps.reject, sweeps_table, sweep)):
         with pytest.raises(Problem) as problem:
             async with world.database.write() as conn:
                 await verb(Overtaken(conn, table), row, by="key_anna", now=world.clock.now())  # type: ignore[arg-type]
@@ -235,8 +235,8 @@ async def test_a_no_that_comes_as_the_nonce_is_taken_is_too_late(world: World) -
 async def test_what_is_on_its_way_can_be_neither_rejected_nor_tried_again(world: World) -> None:
     await world.owe("ons_one")
     await world.sender().step()
-    assert await refused(world, deciding.reject, "ons_one") == "not_possible"
-    assert await refused(world, deciding.retry, "ons_one", person="anna") == "not_possible"
+    assert await refused(world, approvals.reject, "ons_one") == "not_possible"
+    assert await refused(world, approvals.retry, "ons_one", person="anna") == "not_possible"
 
 
 async def test_a_recipient_on_the_list_is_held(world: World) -> None:
@@ -248,5 +248,5 @@ async def test_a_recipient_on_the_list_is_held(world: World) -> None:
 
 async def test_what_another_hot_wallet_owed_is_settled_and_never_tried_by_this_one(world: World) -> None:
     await failed(world)
-    assert await refused(world, deciding.retry, "ons_one", person="anna", wallet=ELSE) == "not_possible"
-    assert (await decide(world, deciding.settle, "ons_one", note="paid from the Safe")).status is Status.CANCELLED
+    assert await refused(world, approvals.retry, "ons_one", person="anna", wallet=ELSE) == "not_possible"
+    assert (await decide(world, approvals.settle, "ons_one", note="paid from the Safe")).status is Status.CANCELLED

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from chain.types import keccak, to_checksum
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import World
+from treasury.core.status import Status
 from treasury.payouts.table import payouts as payouts_table
-from treasury.status import Status
 
 
 async def test_a_forged_row_is_not_paid_and_others_are(world: World) -> None:

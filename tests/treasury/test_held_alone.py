@@ -9,10 +9,10 @@ from chain.errors import NoAgreement
 from tests.treasury.fakes import MUSD, StripeWord
 from tests.treasury.test_forged_payouts import insert
 from tests.treasury.world import BUYER, World
+from treasury.core.status import Status
 from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import Owed, ProofUnavailable
 from treasury.sender import Sender
-from treasury.status import Status
 from treasury.transactions.table import transactions as transactions_table
 
 DEPTHS = pytest.mark.parametrize("depth", [1, 4])

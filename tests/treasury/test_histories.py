@@ -18,16 +18,16 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from chain.erc20 import split_payout_calldata
-from kit.problems import Problem
+from chain.abi.erc20 import split_payout_calldata
+from kit.http.problems import Problem
 from tests.treasury.fakes import MUSD, WALLET
 from tests.treasury.inline import InlineDatabase
 from tests.treasury.invariants import BALANCE, Floor, Invariants, Watched
 from tests.treasury.world import Crash, World
-from treasury.payouts import deciding
+from treasury.core.status import Status
+from treasury.payouts import approvals
 from treasury.sender import CHECKPOINTS
-from treasury.status import Status
-from treasury.sweeps.machine import Kind
+from treasury.sweeps.states import Kind
 
 PROVE = bool(os.environ.get("PROVE"))
 HISTORIES = int(os.environ.get("HISTORIES", "2000"))
@@ -152,7 +152,7 @@ class Histories(Invariants):
     async def _retry(self, payout_id: str, person: str) -> None:
         async with self.database.write() as conn:
             now = self.world.clock.now()
-            await deciding.retry(conn, payout_id, wallet=WALLET, by=f"key_{person}", person=person, now=now)
+            await approvals.retry(conn, payout_id, wallet=WALLET, by=f"key_{person}", person=person, now=now)
 
     @precondition(lambda self: not self.healed)
     @rule()

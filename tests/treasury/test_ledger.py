@@ -6,14 +6,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from kit.problems import Problem
+from kit.http.problems import Problem
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import World
 from treasury.ledger import service, usdc
-from treasury.ledger.machine import HOT, Account
+from treasury.ledger.states import HOT, Account
 from treasury.ledger.table import ledger
 from treasury.payouts import service as payouts
-from treasury.payouts.machine import Fact
+from treasury.payouts.states import Fact
 from treasury.reconciliation import reconcile
 from treasury.transactions.table import transactions
 

@@ -8,7 +8,7 @@ import pytest
 from coincurve import PrivateKey
 from eth_account import Account
 
-from chain.erc20 import reference_of, split_payout_calldata
+from chain.abi.erc20 import reference_of, split_payout_calldata
 from chain.types import to_checksum
 from tests.treasury.fakes import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
 from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash
@@ -51,7 +51,7 @@ async def test_the_bytes_say_what_the_intent_says(keystore: Path) -> None:
 
 async def test_the_bytes_are_those_of_eth_account(keystore: Path) -> None:
     signed = await LocalSigner(keystore, PASSWORD, RULES).sign(INTENT)
-    from chain.erc20 import payout_calldata
+    from chain.abi.erc20 import payout_calldata
 
     reference = INTENT.reference or b""
     theirs = Account.sign_transaction(

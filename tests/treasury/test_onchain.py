@@ -10,16 +10,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chain.nodes import parse_nodes
-from chain.pool import Pool
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
 from chain.types import keccak
-from kit.database import Database
-from onramp.dev.anvil import free_port
+from kit.db.database import Database
+from onramp.dev.chain.anvil import free_port
 from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
 from tests.treasury.world import BUYER, Crash, World
-from treasury.onchain import PoolWalletChain
+from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
-from treasury.status import Status
+from treasury.sender.wallet_chain import PoolWalletChain
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ROOT / "node_modules"

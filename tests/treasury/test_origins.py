@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from chain.erc20 import reference_of
+from chain.abi.erc20 import reference_of
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.world import BUYER, World
-from treasury.foreign import service as foreign
-from treasury.foreign.table import Foreign
+from treasury.core.status import Status
+from treasury.incidents import unmatched as foreign
+from treasury.incidents.table import Foreign
 from treasury.ports import Owed
 from treasury.sender import Sender
 from treasury.signers.intent import NativeTransferIntent, TransferIntent
-from treasury.status import Status
 
 THIEF = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 OTHER_TOKEN = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"

@@ -8,13 +8,13 @@ from chain.errors import NoAgreement
 from chain.types import to_checksum
 from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, KeySigner
 from tests.treasury.world import BUYER, World
-from treasury.assets import NATIVE
+from treasury.core.assets import NATIVE
+from treasury.core.status import Status
 from treasury.ledger import service as ledger
-from treasury.ledger.machine import HOT, Account
+from treasury.ledger.states import HOT, Account
 from treasury.signers.intent import TransferIntent
-from treasury.status import Status
-from treasury.sweeps import deciding
-from treasury.sweeps.machine import Kind
+from treasury.sweeps import approvals
+from treasury.sweeps.states import Kind
 
 
 async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_unsigned(world: World) -> None:
@@ -133,7 +133,7 @@ async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(wor
     sender = world.sender()
     await world.cycles(sender, 2)
     async with world.database.write() as conn:
-        await deciding.reject(conn, token.id, by="key_bert", now=world.clock.now())
+        await approvals.reject(conn, token.id, by="key_bert", now=world.clock.now())
     await world.cycles(sender, 8)
     assert ((await world.swept(native)).status, len(world.signer.requests)) == (Status.FINAL, 1)
 

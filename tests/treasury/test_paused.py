@@ -2,10 +2,10 @@
 
 import pytest
 
-from kit.database import Database
+from kit.db.database import Database
 from tests.treasury.world import World
-from treasury.payouts.machine import Reason
-from treasury.status import Status
+from treasury.core.status import Status
+from treasury.payouts.states import Reason
 
 
 @pytest.mark.parametrize("moment", ["claimed", "checked", "nonce_taken"])

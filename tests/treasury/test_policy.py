@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
 from tests.treasury.world import BUYER
-from treasury.assets import NATIVE_AS_TOKEN
 from treasury.cold.identity import ColdPin
+from treasury.core.assets import NATIVE_AS_TOKEN
 from treasury.policy import service
-from treasury.policy.machine import Loosening, Terms, Tightening, Unchanged, compare
 from treasury.policy.model import AssetPolicy, SweepLimits
+from treasury.policy.parser import DEVELOPMENT, PolicyError, fit_session_max, parse
 from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, plan
-from treasury.policy.reading import DEVELOPMENT, PolicyError, fit_session_max, parse
-from treasury.policy.stored import dump, load
+from treasury.policy.serialization import dump, load
+from treasury.policy.states import Loosening, Terms, Tightening, Unchanged, compare
 
 POLICY = parse(DEVELOPMENT, musd=TOKEN)
 PIN = ColdPin(CHAIN_ID, SAFE, (BUYER,), 1)

@@ -8,20 +8,20 @@ from datetime import timedelta
 import pytest
 
 from chain.types import Address, to_checksum
-from kit.database import Database
-from kit.problems import Problem
+from kit.db.database import Database
+from kit.http.problems import Problem
 from tests.treasury.fakes import CHAIN_ID, MUSD, WALLET
 from tests.treasury.test_policy import PIN, SCOPE, TERMS, changed
 from tests.treasury.world import BUYER, World
-from treasury import inventory
-from treasury.payouts import deciding
+from treasury import balances
+from treasury.core.status import Status
+from treasury.payouts import approvals
 from treasury.payouts import service as payouts
 from treasury.policy import service
-from treasury.policy.machine import State, Terms
-from treasury.policy.rules import ActivePolicy
-from treasury.status import Status
-from treasury.sweeps.machine import Kind
-from treasury.sweeps.ordering import Orders
+from treasury.policy.active import ActivePolicy
+from treasury.policy.states import State, Terms
+from treasury.sweeps.proposals import Orders
+from treasury.sweeps.states import Kind
 
 
 async def proposed(
@@ -176,7 +176,7 @@ async def test_orders_go_through_the_active_policy(world: World) -> None:
             assert problem.value.code == code
         excess = await orders.plan(conn, "MUSD", None, now=world.clock.now())
         assert (excess.amount, excess.approval_needed) == (14_900 * MUSD, True)
-        assert await inventory.available(conn, WALLET, "MUSD")
+        assert await balances.available(conn, WALLET, "MUSD")
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -207,9 +207,9 @@ async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: 
     assert world.signer.requests == []
     async with world.database.write() as conn:
         one = await world.payout("ons_one")
-        await deciding.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
+        await approvals.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
         with pytest.raises(Problem):
-            await deciding.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
+            await approvals.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
     await world.owe("ons_three")
     await world.cycles(sender)
     assert await world.status("ons_one") is Status.FINAL

@@ -3,11 +3,11 @@
 from tests.treasury.fakes import CHAIN_ID, MUSD, WALLET
 from tests.treasury.world import World
 from treasury import reconciliation
+from treasury.core.status import Status
 from treasury.ledger import service
-from treasury.ledger.machine import Account
+from treasury.ledger.states import Account
 from treasury.ports import WalletView
 from treasury.sender import Sender
-from treasury.status import Status
 
 
 async def rush(world: World, sender: Sender, rounds: int, first: int) -> None:

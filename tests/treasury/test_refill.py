@@ -7,12 +7,12 @@ import pytest
 from coincurve import PrivateKey
 from eth_account import Account
 
-from chain.nodes import parse_nodes
-from chain.pool import Pool
+from chain.node.config import parse_nodes
+from chain.pool.pool import Pool
 from chain.types import keccak, to_checksum
-from onramp.dev.artifacts import call_data
-from onramp.dev.deploy import DeployError
-from onramp.dev.devchain import CHAIN_ID, DevChain
+from onramp.dev.chain.artifacts import call_data
+from onramp.dev.chain.deploy import DeployError
+from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.treasury.safes import Safes, sign
 from treasury.cold.refill import Refill, prepare
 from treasury.cold.service import PoolColdWallet

@@ -10,15 +10,15 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain
 from tests.treasury.test_crash import dies_at
 from tests.treasury.world import BUYER, Cold, Crash, World
 from treasury.cold.identity import Unverified, Verified
+from treasury.core.status import Status
 from treasury.payouts import service as payouts
-from treasury.payouts.machine import Fact as PayoutFact
+from treasury.payouts.states import Fact as PayoutFact
 from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import OwnTransaction
 from treasury.signers.intent import Intent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed, SignerUnavailable
-from treasury.status import Status
 from treasury.transactions import service as transactions
-from treasury.transactions.machine import Fact as TransactionFact
+from treasury.transactions.states import Fact as TransactionFact
 
 GWEI = 10**9
 

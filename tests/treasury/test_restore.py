@@ -2,15 +2,15 @@
 
 import sqlalchemy as sa
 
-from chain.erc20 import reference_of
+from chain.abi.erc20 import reference_of
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
 from tests.treasury.world import BUYER, World
-from treasury.foreign import service as foreign
-from treasury.foreign.table import Foreign
+from treasury.core.status import Status
+from treasury.incidents import unmatched as foreign
+from treasury.incidents.table import Foreign
 from treasury.payouts.table import payouts
 from treasury.signers.intent import NativeTransferIntent, TransferIntent
-from treasury.status import Status
-from treasury.sweeps.machine import Kind
+from treasury.sweeps.states import Kind
 from treasury.sweeps.table import sweeps
 from treasury.transactions.table import attempts, transactions
 

@@ -6,9 +6,10 @@ import sqlalchemy as sa
 
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import World
-from treasury import history, inventory
-from treasury.payouts.machine import Reason
-from treasury.status import Status
+from treasury import balances
+from treasury.core import history
+from treasury.core.status import Status
+from treasury.payouts.states import Reason
 from treasury.transactions.table import transactions as transactions_table
 
 
@@ -232,9 +233,9 @@ async def test_what_is_owed_is_held_until_the_balance_knows_of_it(world: World) 
     await sender.step()
     await world.owe("ons_one", 40 * MUSD)
     async with world.database.read() as conn:
-        before = await inventory.available(conn, WALLET, "MUSD")
+        before = await balances.available(conn, WALLET, "MUSD")
     assert (before.held, before.available) == (40 * MUSD, 1_000_000 * MUSD - 40 * MUSD)
     await world.cycles(sender)
     async with world.database.read() as conn:
-        after = await inventory.available(conn, WALLET, "MUSD")
+        after = await balances.available(conn, WALLET, "MUSD")
     assert (after.held, after.available) == (0, 1_000_000 * MUSD - 40 * MUSD)

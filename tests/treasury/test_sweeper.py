@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.problems import Problem
+from kit.http.problems import Problem
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import World
-from treasury import inventory
-from treasury.assets import NATIVE
-from treasury.status import Status
+from treasury import balances
+from treasury.core.assets import NATIVE
+from treasury.core.status import Status
 from treasury.sweeps import service as sweeps
-from treasury.sweeps.machine import Kind
-from treasury.sweeps.ordering import Plan
+from treasury.sweeps.proposals import Plan
+from treasury.sweeps.states import Kind
 
 
 class Excess:
@@ -22,7 +22,7 @@ class Excess:
     minutes: timedelta | None = timedelta(minutes=15)
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
-        have = (await inventory.available(conn, WALLET, asset)).available
+        have = (await balances.available(conn, WALLET, asset)).available
         wanted = have - 500 * MUSD if amount is None else amount
         if wanted > have - 200 * MUSD:
             raise Problem(409, "policy_refused", "assets.MUSD.floor: it would go below the floor")
@@ -34,7 +34,7 @@ class Excess:
         return [Plan(asset, token, 1, "panic", True, "1", timedelta(hours=24)) for asset, token in both]
 
     async def due(self, conn: AsyncConnection) -> list[str]:
-        return ["MUSD"] if (await inventory.available(conn, WALLET, "MUSD")).available > 1000 * MUSD else []
+        return ["MUSD"] if (await balances.available(conn, WALLET, "MUSD")).available > 1000 * MUSD else []
 
     async def every(self, conn: AsyncConnection) -> timedelta | None:
         return self.minutes

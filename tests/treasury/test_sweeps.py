@@ -7,18 +7,19 @@ import pytest
 import sqlalchemy as sa
 
 from chain.types import to_checksum
-from kit.problems import Problem
+from kit.http.problems import Problem
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
 from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
 from tests.treasury.world import BUYER, Crash, World
-from treasury import history, inventory
-from treasury.assets import NATIVE
+from treasury import balances
 from treasury.cold.identity import Unverified, Verified
+from treasury.core import history
+from treasury.core.assets import NATIVE
+from treasury.core.status import Status
 from treasury.ledger import service as ledger
-from treasury.ledger.machine import Account
+from treasury.ledger.states import Account
 from treasury.policy.model import AssetPolicy, SweepLimits
-from treasury.status import Status
-from treasury.sweeps import deciding
+from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
@@ -28,7 +29,7 @@ async def refused(world: World, sweep: Sweep, **changes: object) -> str:
     facts = {"by": "key_bert", "person": "bert", "policy_version": "1", "safe_identity": world.cold.identity, "now": world.clock.now()}  # fmt: skip
     async with world.database.write() as conn:
         with pytest.raises(Problem) as problem:
-            await deciding.approve(conn, sweep.id, **{**facts, **changes})  # type: ignore[arg-type]
+            await approvals.approve(conn, sweep.id, **{**facts, **changes})  # type: ignore[arg-type]
     return problem.value.code
 
 
@@ -64,7 +65,7 @@ async def test_one_sweep_of_an_asset_at_a_time(world: World) -> None:
         await world.sweep()
     assert problem.value.code == "already_active"
     async with world.database.write() as conn:
-        await deciding.reject(conn, first.id, by="key_bert", now=world.clock.now(), note="not today")
+        await approvals.reject(conn, first.id, by="key_bert", now=world.clock.now(), note="not today")
     assert (await world.swept(await world.sweep())).status is Status.APPROVED
 
 
@@ -255,13 +256,13 @@ async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booke
     sender = world.sender()
     await world.cycles(sender, 1)
     async with world.database.read() as conn:
-        assert (await inventory.available(conn, WALLET, "OTHER")).available == 70 * 10**6
+        assert (await balances.available(conn, WALLET, "OTHER")).available == 70 * 10**6
     sweep = await world.sweep(50 * 10**6, token=other)
     await world.cycles(sender, 8)
     assert ((await world.swept(sweep)).status, world.chain.balances[other]) == (Status.FINAL, 20 * 10**6)
     async with world.database.read() as conn:
         book = await ledger.balances(conn, WALLET, "OTHER")
-        assert (await inventory.available(conn, WALLET, "OTHER")).available == 20 * 10**6
+        assert (await balances.available(conn, WALLET, "OTHER")).available == 20 * 10**6
     assert (book[Account.COLD], book[Account.AVAILABLE]) == (50 * 10**6, 20 * 10**6)
     world.chain.balances[other] = 0
     await world.cycles(sender, 6)

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from tests.treasury.fakes import MUSD
 from tests.treasury.test_held_alone import change, owe, paid, sender_of
 from tests.treasury.world import World
+from treasury.core.status import Status
 from treasury.payouts import queue
-from treasury.payouts.machine import Reason
+from treasury.payouts.states import Reason
 from treasury.payouts.table import payouts as payouts_table
 from treasury.sender import Sender
-from treasury.status import Status
 
 QUEUE = [f"ons_{number}" for number in range(4)]
 

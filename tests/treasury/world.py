@@ -6,26 +6,26 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from chain.safe import SafeState
+from chain.reads.safe import SafeState
 from chain.types import Address, to_checksum
-from kit.database import Database
+from kit.db.database import Database
 from kit.ids import RandomIds
 from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain, KeySigner, StripeWord, TestClock
 from tests.treasury.rules import Pause, Policy
-from treasury.assets import NATIVE
+from treasury.balances import Available
 from treasury.cold.identity import ColdPin, Unverified, Verified
-from treasury.inventory import Available
+from treasury.core.assets import NATIVE
+from treasury.core.status import Status
 from treasury.payouts import service as payouts
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.policy.model import AssetPolicy
 from treasury.ports import Owed, PaymentProof, Rules, WalletChain
 from treasury.sender import Sender, SenderConfig
-from treasury.status import Status
-from treasury.sweeps import deciding
+from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps
-from treasury.sweeps.machine import Kind
-from treasury.sweeps.ordering import Orders, Planner
+from treasury.sweeps.proposals import Orders, Planner
+from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import queries
@@ -190,7 +190,7 @@ class World:
     async def approve(self, sweep: Sweep) -> Sweep:
         """Bert says yes to it."""
         async with self.database.write() as conn:
-            return await deciding.approve(
+            return await approvals.approve(
                 conn,
                 sweep.id,
                 by="key_bert",
@@ -258,9 +258,9 @@ class World:
 
     async def forget(self) -> None:
         """The database as it was before any payout: a backup that knows nothing of what happened since."""
-        from treasury.foreign.table import foreign
-        from treasury.history import history
-        from treasury.leader import leaders
+        from treasury.core.history import history
+        from treasury.core.leader import leaders
+        from treasury.incidents.table import foreign
         from treasury.transactions.table import attempts
 
         await self.tear_out_the_ledger()

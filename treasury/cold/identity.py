@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 
 from chain.deployments import Deployment
-from chain.safe import SafeState
+from chain.reads.safe import SafeState
 from chain.types import ZERO_ADDRESS, Address, keccak, to_checksum
 
 

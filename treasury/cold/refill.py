@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chain.erc20 import encode_transfer
-from chain.safe import SafeState
+from chain.abi.erc20 import encode_transfer
+from chain.reads.safe import SafeState
 from chain.types import ZERO_ADDRESS, Address, to_hex
 from kit.money import format_units
 from treasury.cold.identity import ColdPin

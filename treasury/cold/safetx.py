@@ -7,8 +7,8 @@ contract speak of `safeTxHash`, which is keccak256(0x19 0x01 domain message).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chain.abi.words import address_word, word
 from chain.types import ZERO_ADDRESS, Address, keccak
-from chain.words import address_word, word
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract)")
 _SAFE_TX_TYPE = keccak(

@@ -5,10 +5,10 @@ from typing import Protocol
 
 from chain.deployments import deployment
 from chain.errors import ChainError
-from chain.pool import Pool
-from chain.safe import SafeState, read_safe
+from chain.pool.pool import Pool
+from chain.reads.safe import SafeState, read_safe
+from chain.reads.wallet import balance_of
 from chain.types import Address
-from chain.wallet import balance_of
 from treasury.cold.identity import ColdPin, Unverified, Verified, judge
 
 PROOF_BLOCKS = 10

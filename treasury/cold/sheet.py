@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chain.erc20 import decode_transfer
+from chain.abi.erc20 import decode_transfer
 from chain.types import ZERO_ADDRESS, Address, data_bytes, to_checksum
 from kit.money import parse_units
-from treasury.assets import NATIVE
 from treasury.cold.identity import ColdPin
 from treasury.cold.refill import Refill
 from treasury.cold.safetx import SafeTransaction
+from treasury.core.assets import NATIVE
 
 _WHOLE: Final = re.compile("0|[1-9][0-9]{0,77}", re.ASCII)
 _CALLS: Final = ("0 (call)", "0", 0)

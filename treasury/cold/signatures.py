@@ -7,7 +7,7 @@ put Ethereum's message prefix before it (`eth_sign`); others give 0 or 1, which 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain.keys import recover
+from chain.signatures.recovery import recover
 from chain.types import Address, keccak
 
 _LENGTH = 65

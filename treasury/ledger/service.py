@@ -9,12 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.columns import among
-from kit.store import insert_or_nothing
-from treasury.history import BY
-from treasury.ledger.machine import HOT, Account, account_of, kind_of
+from kit.db.leases import insert_or_nothing
+from kit.db.types import among
+from treasury.core.history import BY
+from treasury.core.status import Status
+from treasury.ledger.states import HOT, Account, account_of, kind_of
 from treasury.ledger.table import Posting, ledger, to_posting
-from treasury.status import Status
 
 
 def movement(

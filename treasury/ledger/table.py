@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kit.columns import Uint256, UtcDateTime
-from kit.database import metadata
-from treasury.ledger.machine import Account
+from kit.db.database import metadata
+from kit.db.types import Uint256, UtcDateTime
+from treasury.ledger.states import Account
 
 ledger = sa.Table(
     "treasury_ledger",

@@ -7,10 +7,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.problems import Problem
-from treasury.assets import USDC
+from kit.http.problems import Problem
+from treasury.core.assets import USDC
 from treasury.ledger import service
-from treasury.ledger.machine import Account
+from treasury.ledger.states import Account
 from treasury.ledger.table import Posting, ledger
 
 _SETTLE = "settle_usdc"

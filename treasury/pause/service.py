@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as audit
+from kit.db.leases import compare_and_set, insert_or_nothing
+from kit.http.problems import Problem
 from kit.persons import same_person
-from kit.problems import Problem
-from kit.store import compare_and_set, insert_or_nothing
-from treasury import history
-from treasury.history import HistoryEntry
+from treasury.core import history
+from treasury.core.history import HistoryEntry
 from treasury.pause.table import SCOPES, Pauses, Scope, pauses, to_pause
 
 PAUSED: Final = "paused"

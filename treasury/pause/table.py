@@ -6,8 +6,8 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
-from kit.columns import UtcDateTime
-from kit.database import metadata
+from kit.db.database import metadata
+from kit.db.types import UtcDateTime
 
 Scope = Literal["sales", "payouts", "sweeps"]
 SCOPES: Final[tuple[Scope, ...]] = ("sales", "payouts", "sweeps")

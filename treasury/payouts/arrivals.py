@@ -6,9 +6,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kit.database import DATABASE_ERRORS, Database
+from kit.db.database import DATABASE_ERRORS, Database
+from treasury.core.status import Status
 from treasury.payouts.table import payouts
-from treasury.status import Status
 
 EVERY_SECONDS: Final = 0.5
 AWAY_SECONDS: Final = 5.0

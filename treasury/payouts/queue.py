@@ -13,12 +13,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.columns import among, db_now
-from treasury.leader import leaders
+from kit.db.types import among, db_now
+from treasury.core.leader import leaders
+from treasury.core.status import Status
 from treasury.payouts import service
-from treasury.payouts.machine import ASIDE, COMES_BACK, STOPPED, Reason
+from treasury.payouts.states import ASIDE, COMES_BACK, STOPPED, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
-from treasury.status import Status
 
 _C = payouts.c
 _UNSIGNED = sa.and_(_C.wallet == sa.bindparam("of_wallet"), _C.transaction_id.is_(None))

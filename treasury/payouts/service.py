@@ -7,21 +7,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.erc20 import reference_of
+from chain.abi.erc20 import reference_of
 from chain.types import to_checksum
-from kit.columns import Uint256, among
-from kit.counts import ended
+from kit.db.counts import ended
+from kit.db.leases import insert_or_nothing
+from kit.db.types import Uint256, among
 from kit.ids import Ids
-from kit.store import insert_or_nothing
-from treasury import history, rows
-from treasury.assets import MUSD
-from treasury.history import BY
+from treasury.core import aggregates, history
+from treasury.core.assets import MUSD
+from treasury.core.history import BY
+from treasury.core.status import OPEN, Moved, Same, Status
 from treasury.ledger import service as ledger
 from treasury.ledger import usdc as usdc_books
-from treasury.moving import apply
-from treasury.payouts.machine import MOVES, Fact, Reason
+from treasury.payouts.states import MOVES, Fact, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
-from treasury.status import OPEN, Moved, Same, Status
+from treasury.transitions import apply
 
 
 def reference_text(session_id: str) -> str:
@@ -110,7 +110,7 @@ async def page(
     conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
 ) -> list[Payout]:
     """Newest first; `before` is the (created_at, id) of the last one seen."""
-    found = await conn.execute(rows.newest(payouts, limit, status, before))
+    found = await conn.execute(aggregates.newest(payouts, limit, status, before))
     return [to_payout(row) for row in found.fetchall()]
 
 
@@ -136,12 +136,12 @@ _DOUBTFUL = sa.or_(
     payouts.c.status == Status.AWAITING_APPROVAL,
     sa.and_(payouts.c.status == Status.HELD, payouts.c.reason == Reason.PAYMENT_MISMATCH),
 )
-_HELD = rows.spoken_for(
+_HELD = aggregates.spoken_for(
     payouts,
     OPEN,
     sa.not_(sa.and_(_DOUBTFUL, payouts.c.amount > sa.bindparam("most", type_=Uint256()))),
 )
-_LEAVING = rows.leaving(payouts)
+_LEAVING = aggregates.leaving(payouts)
 
 
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None, *, balance: int) -> int:
@@ -151,18 +151,18 @@ async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int
     or that Stripe contradicts, and that is more than the whole `balance`, takes nothing: it cannot be paid as things are, and would
     keep everybody else from buying until somebody has looked at it.
     """
-    block = rows.NEVER if block_number is None else block_number
-    return await rows.total(conn, _HELD, wallet=wallet, asset=asset, block=block, most=balance)
+    block = aggregates.NEVER if block_number is None else block_number
+    return await aggregates.total(conn, _HELD, wallet=wallet, asset=asset, block=block, most=balance)
 
 
 async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
     """Base units that payouts with a nonce take out of a balance read at `block_number`."""
-    return await rows.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
+    return await aggregates.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
 
 
 async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
     """How many are in each state, at the cost of those that are open."""
-    return await ended(conn, "payouts") | await rows.count_open(conn, payouts)
+    return await ended(conn, "payouts") | await aggregates.count_open(conn, payouts)
 
 
 async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Payout | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kit.columns import Uint256, UtcDateTime
-from kit.database import metadata
-from treasury.status import Status
+from kit.db.database import metadata
+from kit.db.types import Uint256, UtcDateTime
+from treasury.core.status import Status
 
 payouts = sa.Table(
     "treasury_payouts",

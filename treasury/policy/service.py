@@ -10,13 +10,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.db.leases import compare_and_set, insert_or_nothing
+from kit.http.problems import Problem, not_found
 from kit.ids import Ids
 from kit.persons import same_person
-from kit.problems import Problem, not_found
-from kit.store import compare_and_set, insert_or_nothing
-from treasury import history as lines
-from treasury.policy.machine import Loosening, State, Terms, compare
-from treasury.policy.stored import digest, dump
+from treasury.core import history as lines
+from treasury.policy.serialization import digest, dump
+from treasury.policy.states import Loosening, State, Terms, compare
 from treasury.policy.table import Version, policies, to_version
 
 FILE: Final = "file"

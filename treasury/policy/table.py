@@ -6,10 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kit.columns import UtcDateTime
-from kit.database import metadata
-from treasury.policy.machine import State, Terms
-from treasury.policy.stored import load
+from kit.db.database import metadata
+from kit.db.types import UtcDateTime
+from treasury.policy.serialization import load
+from treasury.policy.states import State, Terms
 
 policies = sa.Table(
     "treasury_policies",

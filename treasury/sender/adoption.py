@@ -13,23 +13,23 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.erc20 import split_payout_calldata
-from treasury.foreign import service as foreign
-from treasury.foreign.table import Foreign
-from treasury.payouts.machine import Fact as OperationFact
-from treasury.payouts.machine import Reason
+from chain.abi.erc20 import split_payout_calldata
+from treasury.core.status import IN_FLIGHT
+from treasury.incidents import unmatched as foreign
+from treasury.incidents.table import Foreign
+from treasury.payouts.states import Fact as OperationFact
+from treasury.payouts.states import Reason
 from treasury.ports import OwnTransaction, WalletView
 from treasury.sender import operations
-from treasury.sender.desk import Desk, log
+from treasury.sender.context import Desk, log
 from treasury.sender.intents import purpose_of
 from treasury.sender.operations import Operation, kind_of
 from treasury.sender.origins import Origins
 from treasury.signers.intent import Purpose, TransferIntent
 from treasury.signers.protocol import Signed
-from treasury.status import IN_FLIGHT
 from treasury.transactions import queries
 from treasury.transactions import service as transactions
-from treasury.transactions.machine import Fact
+from treasury.transactions.states import Fact
 
 _HIGHEST = sa.select(queries.HIGHEST.scalar_subquery(), foreign.HIGHEST.scalar_subquery())
 _NONCES = sa.union(queries.NONCES, foreign.NONCES)

@@ -1,11 +1,11 @@
 """What the signer is asked for, out of what the sender has decided or has already signed once."""
 
-from treasury.assets import NATIVE
+from treasury.core.assets import NATIVE
 from treasury.ports import FeeQuote
-from treasury.sender.desk import SenderConfig
+from treasury.sender.context import SenderConfig
 from treasury.sender.operations import Operation
 from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, SelfTransferIntent, TransferIntent
-from treasury.sweeps.machine import Kind
+from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
 from treasury.transactions.table import Transaction
 

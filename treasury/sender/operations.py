@@ -7,19 +7,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.columns import among
-from treasury.history import BY
-from treasury.moving import Change, apply, apply_all
+from kit.db.types import among
+from treasury.core.history import BY
+from treasury.core.status import Moved, Moves, Refused, Same, decide
 from treasury.payouts import service as payouts
-from treasury.payouts.machine import MOVES as PAYOUT_MOVES
+from treasury.payouts.states import MOVES as PAYOUT_MOVES
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
-from treasury.status import Moved, Moves, Refused, Same, decide
 from treasury.sweeps import service as sweeps
-from treasury.sweeps.machine import MOVES as SWEEP_MOVES
+from treasury.sweeps.states import MOVES as SWEEP_MOVES
 from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions.table import Transaction
+from treasury.transitions import Change, apply, apply_all
 
 Operation = Payout | Sweep
 NO_OPERATION = "nop_"

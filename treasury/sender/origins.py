@@ -17,12 +17,12 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from treasury.foreign import service as foreign
-from treasury.foreign.table import Foreign
-from treasury.payouts.machine import Fact
+from treasury.incidents import unmatched as foreign
+from treasury.incidents.table import Foreign
+from treasury.payouts.states import Fact
 from treasury.ports import Purchases, Sold
 from treasury.sender import operations
-from treasury.sender.desk import Desk, log
+from treasury.sender.context import Desk, log
 from treasury.sender.intents import purpose_of
 from treasury.sender.operations import Operation
 from treasury.signers.intent import Purpose

@@ -11,23 +11,23 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from treasury.foreign import service as foreign
-from treasury.moving import Change
-from treasury.payouts.machine import Fact
+from treasury.core.status import Status
+from treasury.incidents import unmatched as foreign
+from treasury.payouts.states import Fact
 from treasury.sender import operations
 from treasury.sender.adoption import next_nonce
-from treasury.sender.desk import Desk, log
-from treasury.sender.holding import Ready
+from treasury.sender.context import Desk, log
+from treasury.sender.holds import Ready
 from treasury.sender.intents import movement
 from treasury.sender.signing import Signing
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
-from treasury.status import Status
 from treasury.sweeps.table import Sweep
 from treasury.transactions import queries
 from treasury.transactions import service as transactions
-from treasury.transactions.machine import Fact as TransactionFact
+from treasury.transactions.states import Fact as TransactionFact
 from treasury.transactions.table import Transaction
+from treasury.transitions import Change
 
 Taken = tuple[Ready, Intent, str]
 """An operation, what is to be signed for it, and the transaction that holds its nonce."""

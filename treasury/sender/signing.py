@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from treasury.sender.desk import Desk
+from treasury.sender.context import Desk
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed, SignerError, SignerUnavailable
 

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from chain.confirm import Mismatch, Proven, Reverted, Verdict, Waiting
-from treasury.moving import Change, MoveRefused
-from treasury.payouts.machine import Fact as OperationFact
-from treasury.payouts.machine import Reason
+from chain.reads.receipts import Mismatch, Proven, Reverted, Verdict, Waiting
+from treasury.core.status import Status
+from treasury.payouts.states import Fact as OperationFact
+from treasury.payouts.states import Reason
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.adoption import Adoption
-from treasury.sender.desk import Desk, log
+from treasury.sender.context import Desk, log
+from treasury.sender.fee_bump import Replacement
 from treasury.sender.operations import kind_of
-from treasury.sender.replacement import Replacement
-from treasury.status import Status
 from treasury.transactions import service as transactions
-from treasury.transactions.machine import Fact
+from treasury.transactions.states import Fact
 from treasury.transactions.table import Attempt, Transaction
+from treasury.transitions import Change, MoveRefused
 
 _Look = tuple[Attempt | None, Verdict | None]
 """The attempt that the chain has spoken about, and its word; without an attempt why it waits, None where it was not asked."""

@@ -6,8 +6,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.problems import not_found
-from treasury.assets import USDC
+from kit.http.problems import not_found
+from treasury.core.assets import USDC
 from treasury.ledger.table import ledger
 from treasury.settlements.table import Settlement, State, settlements, to_settlement
 

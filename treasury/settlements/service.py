@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.arrivals import Arrival, Arrived, Contradicted
+from chain.reads.arrivals import Arrival, Arrived, Contradicted
+from kit.db.leases import compare_and_set, insert_or_nothing
+from kit.http.problems import Problem, not_found
 from kit.ids import Ids
 from kit.money import format_units
 from kit.persons import same_person
-from kit.problems import Problem, not_found
-from kit.store import compare_and_set, insert_or_nothing
-from treasury.assets import USDC_DECIMALS
+from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger import usdc
 from treasury.settlements.queries import of_transaction, require
 from treasury.settlements.table import Settlement, State, settlements

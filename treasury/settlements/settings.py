@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from chain.nodes import NodeConfig, parse_nodes
+from chain.node.config import NodeConfig, parse_nodes
 from chain.types import Address, to_checksum
 
 

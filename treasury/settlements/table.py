@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kit.columns import Uint256, UtcDateTime
-from kit.database import metadata
+from kit.db.database import metadata
+from kit.db.types import Uint256, UtcDateTime
 
 
 class State(StrEnum):

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from chain.erc20 import encode_transfer, payout_calldata
-from chain.keys import recover
+from chain.abi.erc20 import encode_transfer, payout_calldata
+from chain.signatures.recovery import recover
 from chain.types import keccak, to_checksum, to_hex
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent
 from treasury.signers.protocol import Signed, SignerRefused

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from chain.keys import account_of
+from chain.signatures.recovery import account_of
 from chain.types import Address
 from kit.backoff import backoff
 from kit.clock import Clock, SystemClock

@@ -8,19 +8,19 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.erc20 import reference_of
+from chain.abi.erc20 import reference_of
 from chain.types import keccak
+from kit.db.leases import insert_or_nothing
+from kit.http.problems import Problem, not_found
 from kit.ids import Ids
-from kit.problems import Problem, not_found
-from kit.store import insert_or_nothing
-from treasury import history, rows
-from treasury.assets import NATIVE
-from treasury.history import BY
-from treasury.moving import apply
-from treasury.status import IN_FLIGHT, Moved, Same, Status
-from treasury.sweeps.machine import COMES_BACK, MOVES, Fact, Kind
+from treasury.core import aggregates, history
+from treasury.core.assets import NATIVE
+from treasury.core.history import BY
+from treasury.core.status import IN_FLIGHT, Moved, Same, Status
+from treasury.sweeps.states import COMES_BACK, MOVES, Fact, Kind
 from treasury.sweeps.table import Sweep, sweeps, to_sweep
 from treasury.transactions.table import transactions
+from treasury.transitions import apply
 
 SWEEPER = "sweeper"
 """Who proposes on schedule: no person, so that any person may approve."""
@@ -176,7 +176,7 @@ async def page(
     conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
 ) -> list[Sweep]:
     """Newest first; `before` is the (created_at, id) of the last one seen."""
-    found = await conn.execute(rows.newest(sweeps, limit, status, before))
+    found = await conn.execute(aggregates.newest(sweeps, limit, status, before))
     return [to_sweep(row) for row in found.fetchall()]
 
 
@@ -210,8 +210,8 @@ async def arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
     return (await conn.execute(query.limit(1))).first() is not None
 
 
-_SWEPT = rows.total_of(
-    rows.of_asset(sweeps)
+_SWEPT = aggregates.total_of(
+    aggregates.of_asset(sweeps)
     .outerjoin(transactions, transactions.c.id == sweeps.c.transaction_id)
     .where(
         sweeps.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
@@ -219,24 +219,24 @@ _SWEPT = rows.total_of(
         sa.or_(transactions.c.created_at.is_(None), transactions.c.created_at >= sa.bindparam("since")),
     )
 )
-_HELD = rows.spoken_for(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
-_LEAVING = rows.leaving(sweeps)
+_HELD = aggregates.spoken_for(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
+_LEAVING = aggregates.leaving(sweeps)
 
 
 async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: datetime) -> int:
     """Base units of sweeps of an asset that got a nonce since, or wait for one: what the rolling day counts. No panics."""
-    return await rows.total(conn, _SWEPT, wallet=wallet, asset=asset, since=since)
+    return await aggregates.total(conn, _SWEPT, wallet=wallet, asset=asset, since=since)
 
 
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
     """Base units that approved or signed sweeps will take, and what left in blocks after `block_number`."""
-    block = rows.NEVER if block_number is None else block_number
-    return await rows.total(conn, _HELD, wallet=wallet, asset=asset, block=block)
+    block = aggregates.NEVER if block_number is None else block_number
+    return await aggregates.total(conn, _HELD, wallet=wallet, asset=asset, block=block)
 
 
 async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
     """Base units that sweeps with a nonce take out of a balance read at `block_number`."""
-    return await rows.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
+    return await aggregates.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
 
 
 async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Sweep | None:

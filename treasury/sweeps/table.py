@@ -10,10 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kit.columns import Uint256, UtcDateTime
-from kit.database import metadata
-from treasury.status import Status
-from treasury.sweeps.machine import Kind
+from kit.db.database import metadata
+from kit.db.types import Uint256, UtcDateTime
+from treasury.core.status import Status
+from treasury.sweeps.states import Kind
 
 sweeps = sa.Table(
     "treasury_sweeps",

@@ -6,10 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.columns import among
-from treasury.payouts.machine import Reason
+from kit.db.types import among
+from treasury.core.status import IN_FLIGHT, Status
+from treasury.payouts.states import Reason
 from treasury.payouts.table import payouts
-from treasury.status import IN_FLIGHT, Status
 from treasury.transactions.table import Attempt, Transaction, attempts, to_attempt, to_transaction, transactions
 
 # Written once: the sender asks in each cycle, and building the text cost more than its run.

@@ -8,16 +8,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import ZERO_ADDRESS
-from kit.columns import among
+from kit.db.types import among
 from kit.ids import Ids
-from treasury import history
-from treasury.history import BY, Line
-from treasury.moving import Change, apply, apply_all
+from treasury.core import history
+from treasury.core.history import BY, Line
+from treasury.core.status import Moved, Same, Status
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed
-from treasury.status import Moved, Same, Status
-from treasury.transactions.machine import MOVES, Fact
+from treasury.transactions.states import MOVES, Fact
 from treasury.transactions.table import Transaction, attempts, transactions
+from treasury.transitions import Change, apply, apply_all
 
 # Written once: the sender writes in each cycle, and building the text cost more than its run.
 _INSERT = sa.insert(transactions)

@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kit.columns import Uint256, UtcDateTime
-from kit.database import metadata
-from treasury.status import Status
+from kit.db.database import metadata
+from kit.db.types import Uint256, UtcDateTime
+from treasury.core.status import Status
 
 transactions = sa.Table(
     "treasury_transactions",

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from kit import columns
+from kit.db import types
 
 revision = "0002"
 down_revision = "0001"
@@ -25,25 +25,25 @@ def upgrade() -> None:
         sa.Column(
             "person", sa.String(length=80), nullable=False, comment="whose it is: two keys of one person are one person"
         ),
-        sa.Column("created_at", columns.UtcDateTime(), nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("created_by", sa.String(length=64), nullable=False),
         sa.Column("confirmed_by", sa.String(length=64), comment="the approver's key that ended the wait of a new key"),
-        sa.Column("last_used_at", columns.UtcDateTime()),
-        sa.Column("revoked_at", columns.UtcDateTime()),
+        sa.Column("last_used_at", types.UtcDateTime()),
+        sa.Column("revoked_at", types.UtcDateTime()),
         sa.Column("otp_sealed", sa.Text(), comment="the second factor's secret, encrypted"),
-        sa.Column("otp_enrolled_at", columns.UtcDateTime(), comment="null while the first code has not come"),
+        sa.Column("otp_enrolled_at", types.UtcDateTime(), comment="null while the first code has not come"),
         sa.Column("otp_step", sa.BigInteger(), comment="the newest time step that was used: a code works once"),
         sa.Column("otp_failures", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("otp_locked_until", columns.UtcDateTime()),
+        sa.Column("otp_locked_until", types.UtcDateTime()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
     )
     op.create_table(
         "api_key_secrets",
         sa.Column("id", sa.String(length=64), nullable=False, comment="HMAC-SHA256 of the secret"),
         sa.Column("key_id", sa.String(length=40), nullable=False),
-        sa.Column("created_at", columns.UtcDateTime(), nullable=False),
-        sa.Column("active_from", columns.UtcDateTime(), nullable=False),
-        sa.Column("expires_at", columns.UtcDateTime(), comment="set by a rotation: the end of the overlap"),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("active_from", types.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", types.UtcDateTime(), comment="set by a rotation: the end of the overlap"),
         sa.ForeignKeyConstraint(["key_id"], ["api_keys.id"], name=op.f("fk_api_key_secrets_key_id_api_keys")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key_secrets")),
     )
@@ -51,7 +51,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_entries",
         sa.Column("id", _NUMBER, autoincrement=True, nullable=False),
-        sa.Column("at", columns.UtcDateTime(), nullable=False),
+        sa.Column("at", types.UtcDateTime(), nullable=False),
         sa.Column(
             "actor",
             sa.String(length=64),
@@ -77,7 +77,7 @@ def upgrade() -> None:
             "hash", sa.String(length=64), nullable=False, comment="keyed: over the previous hash and the entry"
         ),
         sa.Column("key_id", sa.String(length=8), nullable=False, comment="which key of DATA_KEYS"),
-        sa.Column("sealed_at", columns.UtcDateTime(), nullable=False),
+        sa.Column("sealed_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_links")),
         sa.UniqueConstraint("entry_id", name=op.f("uq_audit_links_entry_id")),
     )

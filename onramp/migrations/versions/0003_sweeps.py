@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from kit import columns
+from kit.db import types
 
 revision = "0003"
 down_revision = "0002"
@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("asset", sa.String(length=16), nullable=False),
         sa.Column("token", sa.String(length=42), nullable=False),
         sa.Column("to_address", sa.String(length=42), nullable=False),
-        sa.Column("amount", columns.Uint256(), nullable=False),
+        sa.Column("amount", types.Uint256(), nullable=False),
         sa.Column("reference", sa.String(length=66), nullable=False),
         sa.Column("status", sa.String(length=32), nullable=False),
         sa.Column("reason", sa.String(length=64), nullable=True),
@@ -37,12 +37,12 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.String(length=64), nullable=True),
         sa.Column("approved_person", sa.String(length=128), nullable=True),
         sa.Column("approval", sa.String(length=66), nullable=True),
-        sa.Column("expires_at", columns.UtcDateTime(), nullable=True),
+        sa.Column("expires_at", types.UtcDateTime(), nullable=True),
         sa.Column("transaction_id", sa.String(length=64), nullable=True),
         sa.Column("tx_hash", sa.String(length=66), nullable=True),
         sa.Column("block_number", sa.BigInteger(), nullable=True),
-        sa.Column("created_at", columns.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", columns.UtcDateTime(), nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_treasury_sweeps")),
         sa.UniqueConstraint("active_key", name=op.f("uq_treasury_sweeps_active_key")),
         sa.UniqueConstraint("reference", name=op.f("uq_treasury_sweeps_reference")),

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from kit import columns
+from kit.db import types
 
 revision = "0005"
 down_revision = "0004"
@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("by", sa.String(length=64), nullable=False, comment="the key that paused or resumed it last"),
         sa.Column("person", sa.String(length=128), nullable=False),
         sa.Column("note", sa.Text(), nullable=False, server_default=""),
-        sa.Column("at", columns.UtcDateTime(), nullable=False),
+        sa.Column("at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_treasury_pauses")),
     )
 

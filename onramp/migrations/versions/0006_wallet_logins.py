@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from kit import columns
+from kit.db import types
 
 revision = "0006"
 down_revision = "0005"
@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=64), nullable=False, comment="the nonce; its row goes when it is used, well or badly"),
         sa.Column("address", sa.String(length=100), nullable=False, comment="0x or bitcoin address, as the message has it"),
         sa.Column("origin", sa.String(length=300), nullable=False, comment="the site that the message names"),
-        sa.Column("expires_at", columns.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_login_nonces")),
     )
     op.create_index(op.f("ix_login_nonces_expires_at"), "login_nonces", ["expires_at"])

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from kit import columns
+from kit.db import types
 
 revision = "0007"
 down_revision = "0006"
@@ -28,9 +28,9 @@ def upgrade() -> None:
         sa.Column("proposed_person", sa.String(length=128), nullable=True),
         sa.Column("approved_by", sa.String(length=64), nullable=True),
         sa.Column("approved_person", sa.String(length=128), nullable=True),
-        sa.Column("applies_at", columns.UtcDateTime(), nullable=True),
-        sa.Column("created_at", columns.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", columns.UtcDateTime(), nullable=False),
+        sa.Column("applies_at", types.UtcDateTime(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_treasury_policies")),
         sa.UniqueConstraint("active_key", name=op.f("uq_treasury_policies_active_key")),
         sa.UniqueConstraint("scope", "version", name=op.f("uq_treasury_policies_scope_version")),

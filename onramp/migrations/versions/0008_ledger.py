@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from kit import columns
+from kit.db import types
 
 revision = "0008"
 down_revision = "0007"
@@ -26,11 +26,11 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("from_account", sa.String(length=16), nullable=False),
         sa.Column("to_account", sa.String(length=16), nullable=False),
-        sa.Column("amount", columns.Uint256(), nullable=False),
+        sa.Column("amount", types.Uint256(), nullable=False),
         sa.Column("block_number", sa.BigInteger(), nullable=True),
         sa.Column("by", sa.String(length=64), nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
-        sa.Column("at", columns.UtcDateTime(), nullable=False),
+        sa.Column("at", types.UtcDateTime(), nullable=False),
         sa.CheckConstraint("from_account <> to_account", name=op.f("ck_treasury_ledger_moves")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_treasury_ledger")),
         sa.UniqueConstraint("subject", "asset", "sequence", name=op.f("uq_treasury_ledger_subject_asset_sequence")),

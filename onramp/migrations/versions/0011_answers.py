@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import kit.columns
+import kit.db.types
 
 revision = "0011"
 down_revision = "0010"
@@ -19,12 +19,12 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=160), nullable=False, comment="chain, wallet and subject"),
         sa.Column("subject", sa.String(length=64), nullable=False, comment="an asset, or a transaction of another hand"),
         sa.Column("status", sa.String(length=16), nullable=False, comment="asked or answered"),
-        sa.Column("amount", kit.columns.Uint256(), nullable=False, comment="what was unexplained when it was asked"),
+        sa.Column("amount", kit.db.types.Uint256(), nullable=False, comment="what was unexplained when it was asked"),
         sa.Column("asked_by", sa.String(length=64), nullable=False),
         sa.Column("asked_person", sa.String(length=128), nullable=False),
         sa.Column("answered_by", sa.String(length=64), nullable=True),
         sa.Column("note", sa.Text(), nullable=False),
-        sa.Column("at", kit.columns.UtcDateTime(), nullable=False),
+        sa.Column("at", kit.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_treasury_answers")),
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from kit.columns import UtcDateTime
+from kit.db.types import UtcDateTime
 
 revision = "0016"
 down_revision = "0015"

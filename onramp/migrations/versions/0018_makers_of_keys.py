@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from alembic import op
 
-from kit import columns
+from kit.db import types
 
 revision = "0018"
 down_revision = "0017"
@@ -31,11 +31,11 @@ def upgrade() -> None:
         "unconfirmed_alarm_at": "when the alarm about one that works unconfirmed rang",
     }
     for name, comment in comments.items():
-        op.add_column("api_key_secrets", sa.Column(name, columns.UtcDateTime(), nullable=True, comment=comment))
+        op.add_column("api_key_secrets", sa.Column(name, types.UtcDateTime(), nullable=True, comment=comment))
     secrets = sa.table(
         "api_key_secrets",
         *(
-            sa.column(name, columns.UtcDateTime())
+            sa.column(name, types.UtcDateTime())
             for name in ("created_at", "active_from", "made_alarm_at", "unconfirmed_alarm_at")
         ),
     )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import kit.columns
+import kit.db.types
 
 revision = "0019"
 down_revision = "0018"
@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("tx_hash", sa.String(length=66), nullable=False),
         sa.Column("session_id", sa.String(length=64), nullable=True, comment="null: the oldest sessions first"),
-        sa.Column("amount", kit.columns.Uint256(), nullable=False),
+        sa.Column("amount", kit.db.types.Uint256(), nullable=False),
         sa.Column("status", sa.String(length=32), nullable=False),
         sa.Column("open_claim", sa.String(length=140), nullable=True, comment="transaction and session; null once it is closed"),
         sa.Column("verified", sa.Boolean(), nullable=False, comment="found on the chain of USDC"),
@@ -33,8 +33,8 @@ def upgrade() -> None:
         sa.Column("reversal_person", sa.String(length=128), nullable=True),
         sa.Column("reversed_by", sa.String(length=64), nullable=True),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
-        sa.Column("created_at", kit.columns.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", kit.columns.UtcDateTime(), nullable=False),
+        sa.Column("created_at", kit.db.types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", kit.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_treasury_usdc_settlements")),
         sa.UniqueConstraint("open_claim", name=op.f("uq_treasury_usdc_settlements_open_claim")),
     )  # fmt: skip

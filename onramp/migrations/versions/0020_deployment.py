@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from alembic import op
 
-import kit.columns
+import kit.db.types
 
 revision = "0020"
 down_revision = "0019"
@@ -24,8 +24,8 @@ def upgrade() -> None:
         "deployment",
         sa.Column("place", sa.SmallInteger(), autoincrement=False, nullable=False, comment="always 1"),
         sa.Column("id", sa.String(length=40), nullable=False),
-        sa.Column("created_at", kit.columns.UtcDateTime(), nullable=False),
-        sa.Column("unmarked_until", kit.columns.UtcDateTime(), nullable=True, comment="sessions made at Stripe up to here may lack the deployment id; null: none may"),
+        sa.Column("created_at", kit.db.types.UtcDateTime(), nullable=False),
+        sa.Column("unmarked_until", kit.db.types.UtcDateTime(), nullable=True, comment="sessions made at Stripe up to here may lack the deployment id; null: none may"),
         sa.Column("unknown_purchases", sa.Integer(), server_default="0", nullable=False, comment="completed purchases at Stripe that may be this deployment's and are not in this database"),
         sa.CheckConstraint("place = 1", name=op.f("ck_deployment_one")),
         sa.PrimaryKeyConstraint("place", name=op.f("pk_deployment")),
@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("chain_id", sa.BigInteger(), nullable=False),
         sa.Column("wallet", sa.String(length=42), nullable=False),
         sa.Column("source", sa.String(length=16), nullable=False, comment="started, rows or stripe"),
-        sa.Column("first_seen_at", kit.columns.UtcDateTime(), nullable=False),
+        sa.Column("first_seen_at", kit.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_treasury_hot_wallets")),
     )
     op.create_table(
@@ -45,11 +45,11 @@ def upgrade() -> None:
         sa.Column("wallet", sa.String(length=42), nullable=True, comment="the wallet that it was sold for; null: any earlier one"),
         sa.Column("rebuilt", sa.Boolean(), nullable=False, comment="this database had lost the session: never paid again"),
         sa.Column("state", sa.String(length=8), nullable=False, comment="open, looking, paid, owed or unpaid"),
-        sa.Column("amount", kit.columns.Uint256(), nullable=True, comment="MUSD owed, 18 decimals"),
-        sa.Column("due_at", kit.columns.UtcDateTime(), nullable=False),
-        sa.Column("created_at", kit.columns.UtcDateTime(), nullable=False),
+        sa.Column("amount", kit.db.types.Uint256(), nullable=True, comment="MUSD owed, 18 decimals"),
+        sa.Column("due_at", kit.db.types.UtcDateTime(), nullable=False),
+        sa.Column("created_at", kit.db.types.UtcDateTime(), nullable=False),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
-        sa.Column("lease_until", kit.columns.UtcDateTime(), nullable=True),
+        sa.Column("lease_until", kit.db.types.UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_session_searches")),
     )  # fmt: skip
     op.create_index("ix_session_searches_due", "session_searches", ["state", "due_at"])

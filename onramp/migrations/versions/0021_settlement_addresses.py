@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import kit.columns
+import kit.db.types
 
 revision = "0021"
 down_revision = "0020"
@@ -18,7 +18,7 @@ def upgrade() -> None:
         "settlement_addresses",
         sa.Column("id", sa.String(length=42), nullable=False, comment="the address in EIP-55"),
         sa.Column("mac", sa.String(length=64), nullable=False, comment="HMAC-SHA256 of the address under a key of DATA_KEYS"),
-        sa.Column("first_used_at", kit.columns.UtcDateTime(), nullable=False),
+        sa.Column("first_used_at", kit.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_settlement_addresses")),
     )  # fmt: skip
 

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from onramp.sandbox.app import SANDBOX, SandboxConfig, make_sandbox
-from onramp.sandbox.app import Sandbox as Account
+from onramp.dev.stripe.app import SANDBOX, SandboxConfig, make_sandbox
+from onramp.dev.stripe.app import Sandbox as Account
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 KEY = "sk_test_1"

@@ -80,7 +80,7 @@ async def test_its_own_retry_ends_with_one_session(sandbox: Sandbox) -> None:
 async def test_the_sandbox_runs_alone(shop: Shop) -> None:
     given = ["--port", "0", "--secret-key", "sk_test_1", "--webhook-url", shop.url, "--webhook-secret", "whsec_alone"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "onramp.sandbox", *given, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "onramp.dev.stripe", *given, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None

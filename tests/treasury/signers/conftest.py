@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from chain.erc20 import reference_of
+from chain.abi.erc20 import reference_of
 from chain.types import to_checksum
-from onramp.dev.anvil import free_port
-from onramp.dev.kms import DevKey
-from onramp.dev.kms_aws import KEY_ID, FakeAwsKms
-from onramp.dev.kms_gcp import KEY_VERSION, FakeGcpKms
-from onramp.server import start_app
+from onramp.bootstrap.server import start_app
+from onramp.dev.chain.anvil import free_port
+from onramp.dev.kms.aws import KEY_ID, FakeAwsKms
+from onramp.dev.kms.gcp import KEY_VERSION, FakeGcpKms
+from onramp.dev.kms.server import DevKey
 from tests.treasury.fakes import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
 from treasury.signers.aws import AwsKms
 from treasury.signers.gcp import GcpKms

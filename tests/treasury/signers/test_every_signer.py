@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 
-from chain.erc20 import payout_calldata
+from chain.abi.erc20 import payout_calldata
 from chain.types import to_checksum
 from tests.treasury.fakes import KEY
 from tests.treasury.signers.conftest import INTENT, RULES

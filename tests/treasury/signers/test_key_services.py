@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 
-from onramp.dev.kms import DevKey
+from onramp.dev.kms.server import DevKey
 from tests.treasury.fakes import KEY, WALLET
 from tests.treasury.signers.conftest import INTENT, Rig
 from treasury.signers.aws import AwsKms

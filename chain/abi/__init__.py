@@ -1,0 +1,1 @@
+"""Pure encoding and decoding of the ABI types in use."""

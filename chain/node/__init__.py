@@ -1,0 +1,1 @@
+"""One EVM node: its JSON-RPC client, batching, budget, health and known history."""

@@ -1,0 +1,1 @@
+"""Quorum reads of the chain: receipts, transfers, logs, wallets, Safes."""

@@ -1,0 +1,46 @@
+"""How far a chain has been read: one row a chain."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.db.atomic import Change
+from kit.db.bulk import execute, upserting
+from kit.db.database import metadata
+from kit.db.types import UtcDateTime
+
+cursors = sa.Table(
+    "chain_cursors",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True, comment="chain id, in decimal"),
+    sa.Column("read_to", sa.BigInteger, nullable=False, comment="every block up to this one was read"),
+    sa.Column("head", sa.BigInteger, nullable=False, comment="the newest block that enough operators had reached"),
+    sa.Column("updated_at", UtcDateTime(), nullable=False),
+)
+
+_HEAD = sa.select(cursors.c.head).where(cursors.c.id == sa.bindparam("chain"))
+
+
+async def known_head(connection: AsyncConnection, chain_id: int) -> int:
+    """The newest block known here; 0 before the chain was first read."""
+    return int((await connection.execute(_HEAD, {"chain": str(chain_id)})).scalar_one_or_none() or 0)
+
+
+async def read_to(connection: AsyncConnection, chain_id: int) -> int | None:
+    """The block up to which transfers were read; None before the first reading."""
+    statement = sa.select(cursors.c.read_to).where(cursors.c.id == str(chain_id))
+    value = (await connection.execute(statement)).scalar_one_or_none()
+    return None if value is None else int(value)
+
+
+async def advance(connection: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
+    """Move forward, never back; two readers do no harm."""
+    await execute(connection, advancing(chain_id, read_to=read_to, head=head, now=now, dialect=connection.dialect))
+
+
+def advancing(chain_id: int, *, read_to: int, head: int, now: datetime, dialect: Dialect) -> Change:
+    """The same for a transaction of several changes."""
+    row = {"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}
+    return upserting(cursors, row, "read_to", dialect)

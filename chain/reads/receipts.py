@@ -1,0 +1,296 @@
+"""Proving that one transfer happened: the only evidence of a delivery that counts.
+
+Mezo's blocks are final once committed, so depth buys nothing. What is guarded against is a node that lags, prunes or
+lies: the receipt must be the same at enough operators, and each of them must have gone one block further, because block
+H is signed for in the header of H+1.
+"""
+
+import asyncio
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from chain.abi.erc20 import TRANSFER_TOPIC, decode_transfer_log
+from chain.errors import NoAgreement
+from chain.node.batch import Gathering
+from chain.pool.health import answering
+from chain.pool.pool import Agreed, Pool
+from chain.types import ZERO_ADDRESS, Address, BlockRef, Transfer, data_bytes, hash32, quantity, to_checksum
+
+Reason = Literal["waiting_for_second_node", "not_mined", "chain_paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedTransfer:
+    """What must be found: exactly one Transfer of `token` to `recipient`, of exactly `amount` base units.
+
+    `sender` None: from anyone; a collection: from one of them. `log_index` singles out one event where a transaction
+    may pay the same recipient more than once.
+    """
+
+    token: Address
+    recipient: Address
+    amount: int
+    sender: Address | Collection[Address] | None = None
+    log_index: int | None = None
+
+    def senders(self) -> frozenset[Address] | None:
+        """Who may have sent it; None for anyone."""
+        if self.sender is None:
+            return None
+        given = [self.sender] if isinstance(self.sender, str) else self.sender
+        return frozenset(to_checksum(one) for one in given)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """It happened, and enough operators say so; `confirmations` counts the transfer's own block as the first.
+
+    `cost`: wei that it took, by one node's word; None where that node does not say.
+    """
+
+    transfer: Transfer
+    confirmations: int
+    agreed_by: tuple[str, ...]
+    cost: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing can be said yet; ask again after the next block."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The transaction succeeded and did something else; `detail` says what, `cost` as in `Proven`."""
+
+    detail: str
+    block: BlockRef
+    cost: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """The transaction is in this block with status 0: it moved nothing but gas; `cost` as in `Proven`."""
+
+    block: BlockRef
+    cost: int | None = field(default=None, compare=False)
+
+
+Verdict = Proven | Waiting | Mismatch | Reverted
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What matters of a receipt, in a form that is equal between nodes.
+
+    A transaction's index in its block is not in it. `cost` in wei is not compared: it is the word of one node.
+    """
+
+    tx_hash: str
+    block: BlockRef
+    succeeded: bool
+    logs: tuple[tuple[str, tuple[str, ...], bytes, int], ...]
+    cost: int | None = field(default=None, compare=False, repr=False)
+
+
+def parse_receipt(raw: Mapping[str, Any], tx_hash: str) -> Receipt:
+    """Read a receipt, checked to be that of `tx_hash`. Raises ValueError, KeyError, TypeError where malformed."""
+    block = BlockRef(quantity(raw["blockNumber"]), hash32(raw["blockHash"]))
+    status = quantity(raw["status"])
+    if hash32(raw["transactionHash"]) != tx_hash or status not in {0, 1}:
+        message = "a receipt of another transaction, or without a status"
+        raise ValueError(message)
+    logs = []
+    for log in raw["logs"]:
+        if (
+            log.get("removed") is True
+            or hash32(log["transactionHash"]) != tx_hash
+            or hash32(log["blockHash"]) != block.hash
+        ):
+            message = "a log of another block or transaction"
+            raise ValueError(message)
+        topics = tuple(hash32(topic) for topic in log["topics"])
+        logs.append((to_checksum(log["address"].lower()), topics, data_bytes(log["data"]), quantity(log["logIndex"])))
+    return Receipt(tx_hash, block, status == 1, tuple(sorted(logs, key=lambda log: log[3])), _cost(raw))
+
+
+def _cost(raw: Mapping[str, Any]) -> int | None:
+    try:
+        return quantity(raw["gasUsed"]) * quantity(raw["effectiveGasPrice"])
+    except (KeyError, ValueError):
+        return None
+
+
+async def agreed_receipt(pool: Pool, tx_hash: str, via: Gathering | None = None) -> tuple[Receipt, tuple[str, ...]]:
+    """The receipt that enough operators tell alike, and who they are; their heads are not looked at.
+
+    Raises NoAgreement.
+    """
+    wanted = hash32(tx_hash)
+
+    def key(raw: Any) -> Hashable:
+        return parse_receipt(raw, wanted)
+
+    agreed: Agreed = await pool.agree("eth_getTransactionReceipt", [wanted], key=key, via=via)
+    assert isinstance(agreed.key, Receipt)
+    return agreed.key, agreed.agreed_by
+
+
+async def agreed_receipts(pool: Pool, tx_hashes: Sequence[str]) -> list[Receipt | None]:
+    """The receipt of each that enough operators tell alike; None where they do not."""
+    via = pool.gathering()
+
+    async def one(tx_hash: str) -> Receipt | None:
+        try:
+            return (await agreed_receipt(pool, tx_hash, via))[0]
+        except NoAgreement:
+            return None
+
+    return await asyncio.gather(*(one(tx_hash) for tx_hash in tx_hashes))
+
+
+async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -> list[Verdict]:
+    """`prove` of each transaction, in few requests. Never raises for nodes.
+
+    Raises ValueError where a hash is none.
+    """
+    via = pool.gathering()
+    return await asyncio.gather(*(prove(pool, tx_hash, expected, via) for tx_hash, expected in owed))
+
+
+async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, via: Gathering | None = None) -> Verdict:
+    """Whether the expected transfer happened in `tx_hash`. Never raises for nodes.
+
+    Costs one receipt at each operator, a second one where the block's successor was only found on the way.
+
+    Raises ValueError where `tx_hash` is no hash.
+    """
+    try:
+        receipt, agreed_by = await agreed_receipt(pool, tx_hash, via)
+        beyond = _beyond(pool, agreed_by, receipt.block.number + 1)
+        if len(beyond) < pool.agreement:
+            await pool.refresh()
+            # Read again: the receipt at hand is older than the block that signs for it, and may be of a branch that is gone.
+            receipt, agreed_by = await agreed_receipt(pool, tx_hash, via)
+            beyond = _beyond(pool, agreed_by, receipt.block.number + 1)
+    except NoAgreement as error:
+        return await _waiting(pool, error)
+    if len(beyond) < pool.agreement:
+        return Waiting(
+            waits_for(pool) or "waiting_for_second_node",
+            f"block {receipt.block.number} has no successor at {pool.agreement} operators yet",
+        )
+    if not receipt.succeeded:
+        return Reverted(receipt.block, receipt.cost)
+    found = find_transfer(receipt, expected)
+    if isinstance(found, str):
+        return Mismatch(found, receipt.block, receipt.cost)
+    head = sorted(beyond.values(), reverse=True)[pool.agreement - 1]
+    return Proven(found, head - receipt.block.number + 1, agreed_by, receipt.cost)
+
+
+async def prove_native(
+    pool: Pool, tx_hash: str, *, sender: Address, to: Address, amount: int, via: Gathering | None = None
+) -> Verdict:
+    """Whether `tx_hash` moved exactly `amount` wei of the gas token from `sender` to `to`; as `prove`, without a log.
+
+    `transfer.token` of the proof is the zero address and its log index 0.
+    """
+    # No token logs under the zero address: a transaction that succeeded comes back as a mismatch, and its fields decide.
+    unlogged = ExpectedTransfer(ZERO_ADDRESS, to, amount, sender)
+    verdict = await prove(pool, tx_hash, unlogged, via)
+    if not isinstance(verdict, Mismatch):
+        return verdict
+
+    def fields(raw: Any) -> Hashable:
+        return (
+            hash32(raw["hash"]),
+            to_checksum(raw["from"].lower()),
+            to_checksum(raw["to"].lower()),
+            quantity(raw["value"]),
+            hash32(raw["blockHash"]),
+        )
+
+    try:
+        agreed = await pool.agree("eth_getTransactionByHash", [hash32(tx_hash)], key=fields, via=via)
+    except NoAgreement as error:
+        return await _waiting(pool, error)
+    if agreed.key != (hash32(tx_hash), to_checksum(sender), to_checksum(to), amount, verdict.block.hash):
+        return Mismatch("the transaction moved another amount of the gas token, or to another", verdict.block)
+    moved = Transfer(ZERO_ADDRESS, to_checksum(sender), to_checksum(to), amount, hash32(tx_hash), 0, verdict.block)
+    return Proven(moved, max(1, pool.agreed_head() - verdict.block.number + 1), agreed.agreed_by, verdict.cost)
+
+
+def find_transfer(receipt: Receipt, expected: ExpectedTransfer) -> Transfer | str:
+    """The one expected transfer in a receipt, or a sentence that says what is there instead."""
+    token, recipient = to_checksum(expected.token), to_checksum(expected.recipient)
+    transfers = [transfer for transfer in transfers_of(receipt) if transfer.token == token]
+    if expected.log_index is not None:
+        transfers = [transfer for transfer in transfers if transfer.log_index == expected.log_index]
+    if not transfers:
+        return f"no Transfer of the token {token} in the transaction"
+    ours = [transfer for transfer in transfers if transfer.recipient == recipient]
+    if not ours:
+        return (
+            f"the token went to {', '.join(sorted({transfer.recipient for transfer in transfers}))}, not to {recipient}"
+        )
+    if len(ours) > 1:
+        return f"{len(ours)} Transfers to {recipient} where exactly one was expected"
+    transfer = ours[0]
+    if transfer.amount != expected.amount:
+        return f"the amount is {transfer.amount} base units, not {expected.amount}"
+    senders = expected.senders()
+    if senders is not None and transfer.sender not in senders:
+        return f"it came from {transfer.sender}, who is not an expected sender"
+    return transfer
+
+
+def transfers_of(receipt: Receipt) -> list[Transfer]:
+    """Every ERC-20 Transfer in a receipt, whatever the token."""
+    found = []
+    for address, topics, data, log_index in receipt.logs:
+        if not topics or topics[0] != TRANSFER_TOPIC:
+            continue
+        transfer = decode_transfer_log(
+            {
+                "address": address,
+                "topics": topics,
+                "data": "0x" + data.hex(),
+                "transactionHash": receipt.tx_hash,
+                "logIndex": hex(log_index),
+                "blockNumber": hex(receipt.block.number),
+                "blockHash": receipt.block.hash,
+            }
+        )
+        if transfer is not None:
+            found.append(transfer)
+    return found
+
+
+def _beyond(pool: Pool, operators: tuple[str, ...], block: int) -> dict[str, int]:
+    """The heads of those of these operators that have reached `block`."""
+    # An operator whose word was counted counts with its head, too, even if it is set aside for something else.
+    heads = pool.heads(trusted=False)
+    return {name: head for name, head in heads.items() if name in operators and head >= block}
+
+
+def waits_for(pool: Pool) -> Reason | None:
+    """Why everything waits now; None where it does not. Too few who answer see no new blocks, which is no halt of the chain."""
+    if len(answering(pool.nodes)) < pool.agreement:
+        return "waiting_for_second_node"
+    return "chain_paused" if pool.pause else None
+
+
+async def _waiting(pool: Pool, error: NoAgreement) -> Waiting:
+    await pool.refresh()  # nobody may have looked for a while, which is no halt of the chain
+    if reason := waits_for(pool):
+        return Waiting(reason, str(error))
+    # A null means "unknown" to one node; enough of them, and no one who knows better, is as near to "not mined" as
+    # nodes get.
+    if not error.opinions and len(error.unknowns) >= pool.agreement:
+        return Waiting("not_mined", str(error))
+    return Waiting("waiting_for_second_node", str(error))

@@ -1,0 +1,1 @@
+"""Verify who signed a message: externally owned accounts, contract wallets, bitcoin wallets."""

@@ -1,0 +1,1 @@
+"""Key rings and encryption of values at rest."""

@@ -1,1 +1,0 @@
-"""The audit trail, shown: over HTTP and as JSON lines."""

@@ -1,0 +1,85 @@
+"""Alarms about keys: each new secret that may move money or let people in, and each that came to work unconfirmed.
+
+One person with an admin's key can make a key in another name, and it works after 24 h though nobody confirmed it. So every
+such secret is announced to everybody who reads the alarms, whichever way it was made: over HTTP, by an invitation, on the
+machine, or by a hand in the database.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Counter
+
+from kit.clock import Clock, rfc3339
+from kit.db.database import Database
+from kit.logs import get_logger
+from onramp.auth.api_keys.service import MOVES_MONEY
+from onramp.auth.api_keys.table import api_key_secrets, api_keys
+
+log = get_logger(__name__)
+ROLES: Final = (*sorted(MOVES_MONEY), "admin")
+DEVELOPMENT: Final = "dev"
+"""Who makes the keys that `onramp dev` prints: those ring for nothing."""
+
+
+def counter(registry: CollectorRegistry) -> Counter:
+    """Declare the metric, both labels at 0."""
+    count = Counter(
+        "onramp_key_alarms",
+        "New secrets of operators', approvers' and admins' keys, and those that work unconfirmed.",
+        ("alarm",),
+        registry=registry,
+    )
+    for alarm in ("made", "unconfirmed"):
+        count.labels(alarm)
+    return count
+
+
+class KeyAlarms:
+    """Rings once for each secret, at the first round after it was made; again once it works and nobody confirmed it."""
+
+    def __init__(self, database: Database, clock: Clock, count: Counter) -> None:
+        """`count`: a counter with the label `alarm`, as `counter` declares it."""
+        self._database = database
+        self._clock = clock
+        self._count = count
+
+    async def step(self) -> None:
+        """Ring for what is new. An alarm may ring twice after a crash, and is never lost: it is marked after it rang."""
+        c, now = api_key_secrets.c, self._clock.now()
+        made = c.made_alarm_at.is_(None)
+        works = sa.and_(api_keys.c.revoked_at.is_(None), sa.or_(c.expires_at.is_(None), c.expires_at > now))
+        waited = sa.and_(c.active_from > c.created_at, c.active_from <= now, c.confirmed_by.is_(None))
+        unconfirmed = sa.and_(c.unconfirmed_alarm_at.is_(None), waited, works)
+        query = (
+            sa.select(
+                c.id, c.made_by, c.makers, c.active_from, api_keys.c.id.label("key_id"), api_keys.c.role,
+                api_keys.c.person, made.label("made"), unconfirmed.label("unconfirmed"),
+            )
+            .join(api_keys, api_keys.c.id == c.key_id)
+            .where(
+                sa.or_(made, unconfirmed), api_keys.c.role.in_(ROLES),
+                sa.func.coalesce(c.made_by, "") != DEVELOPMENT,
+            )
+            .order_by(c.created_at)
+        )  # fmt: skip
+        async with self._database.read() as connection:
+            if (await connection.execute(query.limit(1))).first() is None:
+                return
+        async with self._database.write() as connection:
+            # On Postgres the rows are held, so that of several processes one rings.
+            for row in (await connection.execute(query.with_for_update(of=api_key_secrets))).fetchall():
+                facts = {
+                    "subject": row.key_id, "role": row.role, "person": row.person, "made_by": row.made_by or "unknown",
+                    "makers": row.makers, "active_from": rfc3339(row.active_from),
+                }  # fmt: skip
+                values = {}
+                if row.made:
+                    log.critical("api_keys.money_key_made", **facts)
+                    self._count.labels("made").inc()
+                    values["made_alarm_at"] = now
+                if row.unconfirmed:
+                    log.critical("api_keys.unconfirmed_key_works", **facts)
+                    self._count.labels("unconfirmed").inc()
+                    values["unconfirmed_alarm_at"] = now
+                await connection.execute(sa.update(api_key_secrets).where(c.id == row.id).values(**values))

@@ -1,0 +1,83 @@
+"""Who stands behind a key: the persons who made it, and those who made the keys that made it.
+
+Whoever makes or rotates a key learns its secret, and can act with it as another person. So an admin who makes an admin key
+for "bob", and with that an approver's key for "carol", stands behind carol's key as well as bob does, and must confirm
+neither. Each secret is stored with all persons behind it, so that the chain is known even after an older secret is pruned.
+
+It begins at the machine: what `onramp keys` does there has no person behind it, because whoever holds the database and
+DATA_KEYS needs no API key. An admin's key that another admin made therefore always counts with its makers; a secret from
+`onramp keys rotate` on the machine frees it, once the overlap of the earlier one is over.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.audit.table import entries
+from kit.persons import comparable, same_person
+from onramp.auth.api_keys.table import api_key_secrets, api_keys
+
+_INVITATIONS = sa.table("invitations", sa.column("id"), sa.column("created_by"), sa.column("makers", sa.JSON))
+_MAKING = ("key.create", "key.rotate")
+
+
+async def behind(connection: AsyncConnection, actor: str, now: datetime) -> frozenset[str]:
+    """The persons behind what `actor` (a key's or an invitation's id) makes at `now`; none for the machine's operator.
+
+    They are the key's own person and everybody behind a secret of it that works or will.
+    """
+    return await _walk(connection, {actor}, now)
+
+
+async def of_key(connection: AsyncConnection, key_id: str, now: datetime) -> frozenset[str]:
+    """The persons behind the making of this key and behind its newest secret, whether or not they still hold one."""
+    row = (await connection.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
+    newest = sa.and_(api_key_secrets.c.key_id == key_id, api_key_secrets.c.expires_at.is_(None))
+    secret = (await connection.execute(sa.select(api_key_secrets.c.makers).where(newest))).first()
+    if row.makers is None or secret is None or secret.makers is None:
+        return await _walk(connection, await _authors(connection, key_id, row.created_by), now)
+    return frozenset((*row.makers, *secret.makers))
+
+
+def includes(persons: Collection[str], person: str) -> bool:
+    """Whether `person` is one of these."""
+    return any(same_person(one, person) for one in persons)
+
+
+async def _walk(connection: AsyncConnection, actors: Collection[str], now: datetime) -> frozenset[str]:
+    persons: set[str] = set()
+    waiting, seen = set(actors), set[str]()
+    while waiting:
+        actor = waiting.pop()
+        if actor in seen:
+            continue
+        seen.add(actor)
+        invited = (await connection.execute(sa.select(_INVITATIONS).where(_INVITATIONS.c.id == actor))).first()
+        if invited is not None:
+            persons.update(invited.makers or ())
+            waiting.add(invited.created_by)
+        key = (await connection.execute(sa.select(api_keys).where(api_keys.c.id == actor))).first()
+        if key is None:
+            continue
+        persons.add(comparable(key.person))
+        for secret in await _usable(connection, actor, now):
+            if secret.makers is None:
+                waiting |= await _authors(connection, actor, key.created_by)
+            else:
+                persons.update(secret.makers)
+    return frozenset(persons)
+
+
+async def _usable(connection: AsyncConnection, key_id: str, now: datetime) -> "list[sa.Row[Any]]":
+    c = api_key_secrets.c
+    works = sa.and_(c.key_id == key_id, sa.or_(c.expires_at.is_(None), c.expires_at > now))
+    return list(await connection.execute(sa.select(c.makers).where(works)))
+
+
+async def _authors(connection: AsyncConnection, key_id: str, created_by: str) -> set[str]:
+    """Everybody who ever made or rotated this key: for secrets of earlier versions, which did not store their makers."""
+    made = sa.select(entries.c.actor).where(entries.c.subject == key_id, entries.c.action.in_(_MAKING))
+    return {created_by, *(await connection.execute(made)).scalars()}

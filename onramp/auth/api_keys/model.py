@@ -1,0 +1,66 @@
+"""An API key as the service knows it, read together with its newest secret."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kit.http.auth import Role
+from onramp.auth.api_keys.table import api_key_secrets, api_keys
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key without its secret."""
+
+    id: str
+    name: str
+    role: Role
+    person: str
+    created_at: datetime
+    created_by: str
+    active_from: datetime
+    """When its newest secret works; in the past for most."""
+    confirmed_by: str | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+    second_factor: bool
+    made_at: datetime
+    """When its newest secret was made."""
+    made_by: str | None
+    """Who ordered that secret: a key's or an invitation's id, or `machine`; None where an earlier version made it."""
+
+
+def keys_query() -> "sa.Select[Any]":
+    """Keys, each with the time, the maker and the start of its newest secret: the one that has no end yet."""
+    c, any_of_it = api_key_secrets.c, api_key_secrets.alias().c
+    newest = (
+        sa.select(any_of_it.id)
+        .where(any_of_it.key_id == api_keys.c.id)
+        .order_by(any_of_it.expires_at.is_(None).desc(), any_of_it.created_at.desc())
+        .limit(1)
+        .correlate(api_keys)
+        .scalar_subquery()
+    )
+    columns = (c.active_from, c.created_at.label("made_at"), c.made_by)
+    return sa.select(api_keys, *columns).select_from(api_keys.join(api_key_secrets, c.id == newest))
+
+
+def to_key(row: Any) -> ApiKey:
+    """A row of `keys_query`."""
+    return ApiKey(
+        row.id,
+        row.name,
+        row.role,
+        row.person,
+        row.created_at,
+        row.created_by,
+        row.active_from,
+        row.confirmed_by,
+        row.last_used_at,
+        row.revoked_at,
+        row.otp_enrolled_at is not None,
+        row.made_at,
+        row.made_by,
+    )

@@ -1,0 +1,140 @@
+"""API keys over HTTP: an admin makes, lists, rotates and revokes them; an approver confirms a new one."""
+
+from datetime import timedelta
+
+from aiohttp import web
+
+from kit.http.auth import principal_of
+from kit.http.routes import Route, body_of, query_of, reply
+from onramp.auth.api_keys import schemas, second_factor, service
+from onramp.auth.api_keys.service import Author
+from onramp.bootstrap.services import SERVICES
+
+
+def author_of(request: web.Request) -> Author:
+    """Whoever asked, as the author of what is changed now."""
+    services = request.app[SERVICES]
+    return Author(principal_of(request).id, services.clock.now(), services.settings.is_production)
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """Make a key; the secret is in this answer and nowhere else."""
+    services = request.app[SERVICES]
+    body = body_of(request, schemas.CreateKey)
+    secret = service.new_secret()
+    async with services.database.write() as connection:
+        key = await service.create(
+            connection,
+            author_of(request),
+            key_id=services.ids.new("key_"),
+            secret=secret,
+            ring=services.settings.ring,
+            role=body.role,
+            name=body.name,
+            person=body.person or body.name,
+        )
+    return reply(schemas.with_secret(key, secret), status=201, headers={"Location": f"{BASE}/{key.id}"})
+
+
+async def listing(request: web.Request) -> web.StreamResponse:
+    """Keys, the newest first."""
+    query = query_of(request, schemas.KeysQuery)
+    async with request.app[SERVICES].database.read() as connection:
+        keys = await service.newest(connection, limit=query.limit + 1, before=query.cursor)
+    return reply(schemas.listed(list(keys), query.limit))
+
+
+async def read(request: web.Request) -> web.StreamResponse:
+    """One key."""
+    async with request.app[SERVICES].database.read() as connection:
+        return reply(schemas.answer(await service.get(connection, request.match_info["id"])))
+
+
+async def rotate(request: web.Request) -> web.StreamResponse:
+    """A new secret for a key that keeps its id."""
+    services = request.app[SERVICES]
+    body = body_of(request, schemas.RotateKey)
+    secret = service.new_secret()
+    async with services.database.write() as connection:
+        key = await service.rotate(
+            connection,
+            author_of(request),
+            request.match_info["id"],
+            secret=secret,
+            ring=services.settings.ring,
+            overlap=timedelta(minutes=body.overlap_minutes),
+        )
+    services.keys.forget(key.id)
+    return reply(schemas.with_secret(key, secret))
+
+
+async def revoke(request: web.Request) -> web.StreamResponse:
+    """Refused here at once, and everywhere within five seconds."""
+    services = request.app[SERVICES]
+    async with services.database.write() as connection:
+        key = await service.revoke(connection, author_of(request), request.match_info["id"])
+    services.keys.forget(key.id)
+    return reply(schemas.answer(key))
+
+
+async def confirm(request: web.Request) -> web.StreamResponse:
+    """End the wait of a new key."""
+    author, approver, key_id = author_of(request), principal_of(request), request.match_info["id"]
+    made_at = body_of(request, schemas.ConfirmKey).made_at
+    async with request.app[SERVICES].database.write() as connection:
+        key = await service.confirm(connection, author, approver, key_id, made_at=made_at)
+    return reply(schemas.answer(key))
+
+
+async def me(request: web.Request) -> web.StreamResponse:
+    """The key that asks."""
+    async with request.app[SERVICES].database.read() as connection:
+        return reply(schemas.answer(await service.get(connection, principal_of(request).id)))
+
+
+async def enrol(request: web.Request) -> web.StreamResponse:
+    """Begin a second factor; it is asked for once its first code has come."""
+    services = request.app[SERVICES]
+    author = author_of(request)
+    async with services.database.write() as connection:
+        secret, uri = await second_factor.enrol(connection, author, author.id, services.settings.ring)
+    return reply(schemas.Enrolment(secret=secret, uri=uri), status=201)
+
+
+async def activate(request: web.Request) -> web.StreamResponse:
+    """Take the first code."""
+    services = request.app[SERVICES]
+    author, code = author_of(request), body_of(request, schemas.FirstCode).code
+    async with services.database.write() as connection:
+        outcome, key = await second_factor.activate(connection, author, author.id, code, services.settings.ring)
+    if outcome != "accepted":
+        raise second_factor.refusal(outcome)
+    services.keys.forget(key.id)
+    return reply(schemas.answer(key))
+
+
+ME = "/api/v1/keys/me"
+BASE = "/api/v1/admin/keys"
+ROUTES = (
+    Route("POST", BASE, create, "admin", "Make an API key.", "create_key", body=schemas.CreateKey,
+          answer=schemas.NewKeyAnswer, status=201),
+    Route("GET", BASE, listing, "admin", "API keys with their last use.", "list_keys", query=schemas.KeysQuery,
+          answer=schemas.KeyList),
+    Route("GET", BASE + "/{id}", read, "admin", "One API key.", "read_key", answer=schemas.KeyAnswer),
+    Route("POST", BASE + "/{id}/rotate", rotate, "admin", "A new secret; the old one works on for a while.",
+          "rotate_key", body=schemas.RotateKey, body_optional=True, answer=schemas.NewKeyAnswer, also={409: "`key_revoked`."}),
+    Route("POST", BASE + "/{id}/revoke", revoke, "admin", "Refuse this key, everywhere within five seconds.",
+          "revoke_key", answer=schemas.KeyAnswer),
+    Route("DELETE", BASE + "/{id}", revoke, "admin", "Revoke it, likewise.", "delete_key", answer=schemas.KeyAnswer),
+    Route("GET", BASE + "/{id}/confirm", read, "approver", "The key that a confirmation would let work.",
+          "read_key_to_confirm", answer=schemas.KeyAnswer),
+    Route("POST", BASE + "/{id}/confirm", confirm, "approver",
+          "Let a key's newest secret work at once: an approver who is neither its person nor behind its making says "
+          "that it is meant.", "confirm_key", body=schemas.ConfirmKey, body_optional=True, answer=schemas.KeyAnswer,
+          also={409: "`self_approval`, `key_changed` or `key_revoked`."}),
+    Route("GET", ME, me, "viewer", "The API key that asks.", "my_key", answer=schemas.KeyAnswer),
+    Route("POST", ME + "/otp", enrol, "viewer", "Begin a second factor for the key that asks.", "enrol",
+          answer=schemas.Enrolment, status=201, also={409: "`otp_enrolled`."}),
+    Route("POST", ME + "/otp/confirm", activate, "viewer", "Take its first code; from here on orders need one.",
+          "activate", body=schemas.FirstCode, answer=schemas.KeyAnswer, also={409: "`otp_not_waiting`."}),
+)  # fmt: skip

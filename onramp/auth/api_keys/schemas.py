@@ -1,0 +1,144 @@
+"""API keys in the shape of the outside. A secret is in the answer that makes it, and nowhere else."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from kit.clock import rfc3339
+from kit.http.auth import KeyRole
+from kit.http.routes import Document
+from onramp.auth.api_keys.model import ApiKey
+
+
+def _label(text: str) -> str:
+    text = text.strip()
+    if not 1 <= len(text) <= 80 or not text.isprintable():
+        message = "must be 1 to 80 printable characters"
+        raise ValueError(message)
+    return text
+
+
+def _person(text: str) -> str:
+    text = text.strip()
+    if not 1 <= len(text) <= 80:
+        message = "must be 1 to 80 characters"
+        raise ValueError(message)
+    return text
+
+
+Label = Annotated[str, AfterValidator(_label)]
+Person = Annotated[str, AfterValidator(_person)]
+"""Its letters are judged where the key is stored (`naming.require`), beside those of the persons who are known."""
+
+
+class CreateKey(Document):
+    """A new key."""
+
+    role: KeyRole
+    name: Label = Field(description="What it is for.")
+    person: Person | None = Field(
+        default=None,
+        description="Whose it is; proposer and approver must differ by it. By default the name. Refused where it could pass "
+        "for another person's: letters of one script, nothing that cannot be seen, and not like a name that is there.",
+    )
+
+
+class RotateKey(Document):
+    """A new secret for a key."""
+
+    overlap_minutes: int = Field(
+        default=1440, ge=0, le=10_080, description="How long the old secret still works beside the new one."
+    )
+
+
+class ConfirmKey(Document):
+    """Which secret the approver looked at."""
+
+    made_at: Annotated[str, Field(max_length=40)] | None = Field(
+        default=None, description="`madeAt` as the key showed it: 409 `key_changed` where it has a newer secret."
+    )
+
+
+class KeysQuery(Document):
+    """A page of keys."""
+
+    limit: int = Field(default=50, ge=1, le=200)
+    cursor: Annotated[str, Field(max_length=40)] | None = None
+
+
+class KeyAnswer(Document):
+    """A key without its secret."""
+
+    id: str
+    name: str
+    role: str
+    person: str
+    created_at: str
+    active_from: str = Field(description="When its newest secret works.")
+    made_at: str = Field(description="When its newest secret was made.")
+    made_by: str | None = Field(
+        description="Who ordered that secret: a key's or an invitation's id, or `machine`. Null: an earlier version made it."
+    )
+    confirmed_by: str | None
+    last_used_at: str | None
+    revoked_at: str | None
+    second_factor: bool
+
+
+class NewKeyAnswer(KeyAnswer):
+    """A key with its secret, shown this once."""
+
+    secret: str
+
+
+class Enrolment(Document):
+    """A second factor that waits for its first code; the secret is shown this once."""
+
+    secret: str
+    uri: str = Field(description="For an authenticator app, as text or as a QR code.")
+
+
+class FirstCode(Document):
+    """The first code of a new second factor."""
+
+    code: Annotated[str, Field(pattern="^[0-9]{6}$")]
+
+
+class KeyList(Document):
+    """Keys, the newest first."""
+
+    data: list[KeyAnswer]
+    next_cursor: str | None
+
+
+def _fields(key: ApiKey) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "role": key.role,
+        "person": key.person,
+        "created_at": rfc3339(key.created_at),
+        "active_from": rfc3339(key.active_from),
+        "made_at": rfc3339(key.made_at),
+        "made_by": key.made_by,
+        "confirmed_by": key.confirmed_by,
+        "last_used_at": rfc3339(key.last_used_at) if key.last_used_at else None,
+        "revoked_at": rfc3339(key.revoked_at) if key.revoked_at else None,
+        "second_factor": key.second_factor,
+    }
+
+
+def answer(key: ApiKey) -> KeyAnswer:
+    """Without the secret."""
+    return KeyAnswer.model_validate(_fields(key))
+
+
+def with_secret(key: ApiKey, secret: str) -> NewKeyAnswer:
+    """With it."""
+    return NewKeyAnswer.model_validate({**_fields(key), "secret": secret})
+
+
+def listed(keys: list[ApiKey], limit: int) -> KeyList:
+    """One page out of up to `limit` + 1 keys."""
+    page = keys[:limit]
+    return KeyList(data=[answer(key) for key in page], next_cursor=page[-1].id if len(keys) > limit else None)

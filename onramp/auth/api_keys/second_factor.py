@@ -1,0 +1,151 @@
+"""The second factor of an API key: time-based codes (RFC 6238), each good once. The verbs of the room, as in `service`."""
+
+import hmac
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.audit import service as trail
+from kit.crypto.encryption import SealError, seal, unseal
+from kit.crypto.keyring import KeyRing
+from kit.http.problems import Problem
+from kit.logs import get_logger
+from onramp.auth.api_keys.model import ApiKey
+from onramp.auth.api_keys.service import Author, get
+from onramp.auth.api_keys.table import api_keys
+
+log = get_logger(__name__)
+PURPOSE: Final = "api-key-otp"
+STEP_SECONDS: Final = 30
+ISSUER: Final = "Onramp"
+TRIES: Final = 5
+LOCK: Final = timedelta(minutes=5)
+"""After five wrong codes in a row. Three codes of a million are right at a time: a thief of the key gets one in 230 days."""
+
+Outcome = Literal["accepted", "wrong", "used", "locked"]
+
+
+async def enrol(connection: AsyncConnection, author: Author, key_id: str, ring: KeyRing) -> tuple[str, str]:
+    """(secret, otpauth URI) of a factor that waits for its first code.
+
+    Problem 409 where one is enrolled: a thief of the key must not replace it. Whoever lost their device gets a new key.
+    """
+    import pyotp
+
+    secret = pyotp.random_base32()
+    sealed = seal(ring, secret, purpose=PURPOSE, belongs_to=key_id)
+    waiting = sa.and_(api_keys.c.id == key_id, api_keys.c.otp_enrolled_at.is_(None))
+    stored = await connection.execute(
+        sa.update(api_keys).where(waiting).values(otp_sealed=sealed, otp_step=None, otp_failures=0)
+    )
+    if stored.rowcount != 1:
+        raise Problem(409, "otp_enrolled", "This key has a second factor already. A lost device means a new key.")
+    key = await get(connection, key_id)
+    await trail.record(connection, author.id, "key.otp_enrol", key_id, at=author.now)
+    return secret, pyotp.TOTP(secret).provisioning_uri(name=key.name, issuer_name=ISSUER)
+
+
+async def activate(
+    connection: AsyncConnection, author: Author, key_id: str, code: str, ring: KeyRing
+) -> tuple[Outcome, ApiKey]:
+    """Take the first code; from here on the key needs one. Problem 409 where nothing waits for a code."""
+    key = await get(connection, key_id)
+    row = await _row(connection, key_id)
+    if key.second_factor or row.otp_sealed is None:
+        raise Problem(409, "otp_not_waiting", "No second factor of this key waits for its first code.")
+    outcome = await use(connection, key_id, code, ring, author.now)
+    if outcome == "accepted":
+        await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(otp_enrolled_at=author.now))
+        await trail.record(connection, author.id, "key.otp_activate", key_id, at=author.now)
+    return outcome, await get(connection, key_id)
+
+
+async def use(connection: AsyncConnection, key_id: str, code: str, ring: KeyRing, now: datetime) -> Outcome:
+    """Try a code. A code, and every older one, is spent with its first use, whoever is quicker; five wrong ones close for 5 min.
+
+    The caller commits whatever the outcome: a wrong try must be remembered.
+    """
+    row = await _begin_try(connection, key_id, now)
+    if row is None:
+        return "locked"
+    step = _step_of(row, key_id, code, ring, now)
+    if step is None:
+        await _lock_where_many(connection, row, now)
+        return "wrong"
+    is_new = row.otp_step is None or row.otp_step < step
+    taken = {"otp_step": step, "otp_failures": 0} if is_new else {"otp_failures": row.otp_failures - 1}
+    await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(**taken))
+    return "accepted" if is_new else "used"
+
+
+def refusal(outcome: Outcome) -> Problem:
+    """What a person is told of a code that was not accepted."""
+    match outcome:
+        case "used":
+            text = "This code was used before. Wait for the next one."
+        case "locked":
+            text = "Too many wrong codes. Try again in five minutes; if they were not yours, revoke this key."
+        case _:
+            text = "This code is not right. Look at the device's clock, and take the newest code."
+    return Problem(401, "otp_invalid", text, headers={"WWW-Authenticate": "Bearer"})
+
+
+def missing() -> Problem:
+    """The refusal where a code is needed and none was given."""
+    return Problem(
+        401,
+        "otp_required",
+        "This key has a second factor: send its code in the header X-OTP.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _step_of(row: Any, key_id: str, code: str, ring: KeyRing, now: datetime) -> int | None:
+    import pyotp
+
+    if len(code) != 6 or not code.isascii() or not code.isdigit() or row.otp_sealed is None:
+        return None
+    try:
+        totp = pyotp.TOTP(unseal(ring, row.otp_sealed, purpose=PURPOSE, belongs_to=key_id))
+    except SealError as error:
+        log.error("api_keys.second_factor_unreadable", key=key_id, reason=str(error))
+        return None
+    current = int(now.timestamp()) // STEP_SECONDS
+    # One step either way, for clocks that differ (RFC 6238, 5.2).
+    right = [step for step in (current - 1, current, current + 1) if _is_code(totp, step, code)]
+    return max(right, default=None)
+
+
+def _is_code(totp: Any, step: int, code: str) -> bool:
+    return hmac.compare_digest(str(totp.at(step * STEP_SECONDS)), code)
+
+
+async def _row(connection: AsyncConnection, key_id: str) -> Any:
+    return (await connection.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
+
+
+async def _begin_try(connection: AsyncConnection, key_id: str, now: datetime) -> Any:
+    """The key's row, this try counted as a wrong one; None while it is locked.
+
+    The row is the caller's until it commits: of tries side by side each sees those before it, and no more than five are looked at.
+    """
+    is_open = sa.or_(api_keys.c.otp_locked_until.is_(None), api_keys.c.otp_locked_until <= now)
+    counted = (
+        sa.update(api_keys)
+        .where(api_keys.c.id == key_id, is_open)
+        .values(otp_failures=api_keys.c.otp_failures + 1)
+        .returning(api_keys)
+    )
+    return (await connection.execute(counted)).one_or_none()
+
+
+async def _lock_where_many(connection: AsyncConnection, row: Any, now: datetime) -> None:
+    if row.otp_failures < TRIES:
+        return
+    await connection.execute(
+        sa.update(api_keys).where(api_keys.c.id == row.id).values(otp_failures=0, otp_locked_until=now + LOCK)
+    )
+    log.warning("api_keys.second_factor_locked", key=row.id)
+    await trail.record(connection, row.id, "key.otp_locked", row.id, None, {"until": now + LOCK}, at=now)

@@ -1,0 +1,103 @@
+"""Invitations over HTTP: an admin makes, lists and withdraws them; whoever holds a link takes the key."""
+
+from datetime import timedelta
+
+from aiohttp import web
+
+from kit.http.routes import Route, body_of, query_of, reply
+from onramp.auth.api_keys import schemas as key_shapes
+from onramp.auth.api_keys import service as keys
+from onramp.auth.api_keys.routes import author_of
+from onramp.auth.invitations import page, schemas, service
+from onramp.bootstrap.services import SERVICES
+from onramp.config.settings import Settings
+
+
+def base_of(settings: Settings, asked: str) -> str:
+    """Where the link leads: ONRAMP_API_URL, or the origin where this was asked; in production over TLS, which ends before us."""
+    here = "https://" + asked.partition("://")[2] if settings.is_production else asked
+    return settings.ONRAMP_API_URL.rstrip("/") or here
+
+
+async def invite(request: web.Request) -> web.StreamResponse:
+    """Make a link; it is in this answer and nowhere else."""
+    services, author = request.app[SERVICES], author_of(request)
+    body = body_of(request, schemas.CreateInvitation)
+    token = service.new_token()
+    async with services.database.write() as connection:
+        item = await service.invite(
+            connection,
+            author,
+            invitation_id=services.ids.new("inv_"),
+            token=token,
+            ring=services.settings.ring,
+            role=body.role,
+            name=body.name,
+            person=body.person or body.name,
+            valid_for=timedelta(hours=body.valid_hours),
+        )
+    base = base_of(services.settings, str(request.url.origin()))
+    return reply(schemas.with_link(item, author.now, base, token), status=201)
+
+
+async def listing(request: web.Request) -> web.StreamResponse:
+    """Invitations, the newest first."""
+    services, query = request.app[SERVICES], query_of(request, schemas.InvitationsQuery)
+    async with services.database.read() as connection:
+        items = await service.newest(connection, limit=query.limit + 1, before=query.cursor)
+    return reply(schemas.listed(list(items), query.limit, services.clock.now()))
+
+
+async def withdraw(request: web.Request) -> web.StreamResponse:
+    """Close an invitation."""
+    author = author_of(request)
+    async with request.app[SERVICES].database.write() as connection:
+        item = await service.withdraw(connection, author, request.match_info["id"])
+    return reply(schemas.answer(item, author.now))
+
+
+async def accept(request: web.Request) -> web.StreamResponse:
+    """Take the key, once."""
+    services = request.app[SERVICES]
+    secret = keys.new_secret()
+    async with services.database.write() as connection:
+        key = await service.accept(
+            connection,
+            token=body_of(request, schemas.Accept).token,
+            ring=services.settings.ring,
+            key_id=services.ids.new("key_"),
+            secret=secret,
+            now=services.clock.now(),
+            is_production=services.settings.is_production,
+        )
+    return reply(key_shapes.with_secret(key, secret), status=201)
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """The page behind the link."""
+    del request
+    return web.Response(text=page.HTML, content_type="text/html", headers=page.POLICY)
+
+
+async def script(request: web.Request) -> web.StreamResponse:
+    """Its script."""
+    del request
+    return web.Response(text=page.SCRIPT, content_type="text/javascript")
+
+
+BASE = "/api/v1/admin/invitations"
+ROUTES = (
+    Route("POST", BASE, invite, "admin", "Invite somebody: a link that yields an API key, once.", "invite",
+          body=schemas.CreateInvitation, answer=schemas.NewInvitation, status=201),
+    Route("GET", BASE, listing, "admin", "Invitations.", "list_invitations", query=schemas.InvitationsQuery,
+          answer=schemas.InvitationList),
+    Route("DELETE", BASE + "/{id}", withdraw, "admin", "Close an invitation that nobody took.",
+          "withdraw_invitation", answer=schemas.InvitationAnswer),
+    Route("POST", "/api/v1/invitations/accept", accept, "anyone", "Take the key of an invitation, once.",
+          "accept_invitation", body=schemas.Accept, answer=key_shapes.NewKeyAnswer, status=201,
+          also={404: "`invitation_invalid`: unknown, used, withdrawn or expired."}),
+    Route("GET", "/invitation", show, "anyone", "The page behind an invitation's link.", "invitation",
+          media=("text/html",)),
+    Route("GET", "/invitation/page.js", script, "anyone", "Its script.", "invitation_script",
+          media=("text/javascript",)),
+)  # fmt: skip

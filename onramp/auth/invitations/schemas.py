@@ -1,0 +1,89 @@
+"""Invitations in the shape of the outside. The link is in the answer that makes it, and nowhere else."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from kit.clock import rfc3339
+from kit.http.routes import Document
+from onramp.auth.api_keys.schemas import CreateKey
+from onramp.auth.invitations.service import Invitation
+
+
+class CreateInvitation(CreateKey):
+    """The key that somebody shall have."""
+
+    valid_hours: int = Field(default=24, ge=1, le=168, description="How long the link works.")
+
+
+class Accept(Document):
+    """What stands in the link behind `#`."""
+
+    token: Annotated[str, Field(min_length=8, max_length=100)]
+
+
+class InvitationsQuery(Document):
+    """A page of invitations."""
+
+    limit: int = Field(default=50, ge=1, le=200)
+    cursor: Annotated[str, Field(max_length=40)] | None = None
+
+
+class InvitationAnswer(Document):
+    """An invitation without its link; `status` is open, accepted, withdrawn or expired."""
+
+    id: str
+    role: str
+    name: str
+    person: str
+    status: str
+    created_at: str
+    created_by: str
+    expires_at: str
+    key_id: str | None
+
+
+class NewInvitation(InvitationAnswer):
+    """With its link, shown this once."""
+
+    link: str
+
+
+class InvitationList(Document):
+    """Invitations, the newest first."""
+
+    data: list[InvitationAnswer]
+    next_cursor: str | None
+
+
+def _fields(item: Invitation, now: datetime) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "role": item.role,
+        "name": item.name,
+        "person": item.person,
+        "status": item.status(now),
+        "created_at": rfc3339(item.created_at),
+        "created_by": item.created_by,
+        "expires_at": rfc3339(item.expires_at),
+        "key_id": item.key_id,
+    }
+
+
+def answer(item: Invitation, now: datetime) -> InvitationAnswer:
+    """Without the link."""
+    return InvitationAnswer.model_validate(_fields(item, now))
+
+
+def with_link(item: Invitation, now: datetime, base: str, token: str) -> NewInvitation:
+    """With it. The token stands behind `#`, which no browser sends, so that no log on the way holds it."""
+    return NewInvitation.model_validate({**_fields(item, now), "link": f"{base}/invitation#{token}"})
+
+
+def listed(items: list[Invitation], limit: int, now: datetime) -> InvitationList:
+    """One page out of up to `limit` + 1."""
+    page = items[:limit]
+    return InvitationList(
+        data=[answer(item, now) for item in page], next_cursor=page[-1].id if len(items) > limit else None
+    )

@@ -1,0 +1,132 @@
+"""Logging in over HTTP."""
+
+import secrets
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from chain.errors import ChainError
+from chain.signatures.bitcoin import looks_bitcoin
+from chain.signatures.verify import SignatureInvalid, account_claimed, verify
+from kit.clock import rfc3339
+from kit.http.auth import principal_of
+from kit.http.problems import Problem
+from kit.http.routes import Route, body_of, reply
+from onramp.auth.wallets import schemas, service
+from onramp.auth.wallets.message import Message, MessageError, check, nonce_in, parse, render
+from onramp.bootstrap.services import SERVICES
+from onramp.config.settings import Settings
+
+NONCE_LIFETIME: Final = timedelta(minutes=10)
+STATEMENT: Final = "Log in to see your MUSD purchases. This moves no money."
+
+
+def origin_of(given: str | None, settings: Settings) -> str:
+    """The site that the message names: the page's own where it is allowed, else the first that is."""
+    allowed = settings.origins
+    if given is not None and (given in allowed or ("*" in allowed and given.startswith(("http://", "https://")))):
+        return given
+    exact = [origin for origin in allowed if origin != "*"]
+    if exact:
+        return exact[0]
+    if settings.is_production:
+        raise Problem(503, "login_unavailable", "Wallets cannot log in here: ALLOWED_ORIGINS names no site.")
+    return settings.local_url
+
+
+async def nonce(request: web.Request) -> web.StreamResponse:
+    """Give out a message to sign."""
+    services = request.app[SERVICES]
+    body = body_of(request, schemas.AskNonce)
+    origin = origin_of(request.headers.get("Origin"), services.settings)
+    now = services.clock.now().replace(microsecond=0)
+    bitcoin = looks_bitcoin(body.address)
+    message = Message(
+        domain=urlsplit(origin).netloc,
+        network="Bitcoin" if bitcoin else "Ethereum",
+        address=body.address,
+        statement=STATEMENT,
+        uri=origin,
+        chain_id=None if bitcoin else services.settings.CHAIN_ID,
+        nonce=secrets.token_hex(16),
+        issued_at=rfc3339(now),
+        expires_at=rfc3339(now + NONCE_LIFETIME),
+    )
+    waiting = service.Waiting(body.address, origin, now + NONCE_LIFETIME)
+    async with services.database.write() as connection:
+        await service.remember(connection, message.nonce, waiting)
+    return reply(
+        schemas.NonceAnswer(nonce=message.nonce, message=render(message), expires_at=rfc3339(waiting.expires_at))
+    )
+
+
+def refused(reason: str) -> Problem:
+    """The login failed, and its nonce is gone."""
+    return Problem(401, "signature_invalid", reason, headers={"WWW-Authenticate": "Bearer"})
+
+
+async def login(request: web.Request) -> web.StreamResponse:
+    """Check a signed message; its nonce is used up whatever comes of it."""
+    services = request.app[SERVICES]
+    body = body_of(request, schemas.Login)
+    named = nonce_in(body.message)
+    read = _read(body.message)
+    burnt = None if named is None else await service.burn(services.database, named, _account(read))
+    now = services.clock.now()
+    try:
+        if isinstance(read, MessageError):
+            raise read
+        if burnt is None or read.nonce != named or burnt.waiting.expires_at < now:
+            raise MessageError("This nonce is unknown, used or expired: ask for a new message.")
+        waiting = burnt.waiting
+        if read.address != waiting.address:
+            raise MessageError("The message is for another address than its nonce was given to.")
+        check(read, origin=waiting.origin, chain_id=services.settings.CHAIN_ID, now=now, lifetime=NONCE_LIFETIME)
+        signer = await verify(services.pool, read.address, body.message, body.signature)
+    except (MessageError, SignatureInvalid) as error:
+        raise refused(str(error)) from error
+    except ChainError as error:
+        raise Problem(
+            503,
+            "chain_unavailable",
+            "The nodes cannot say just now whether this wallet's contract accepts the signature. Ask for a new message in a moment.",
+            headers={"Retry-After": "5"},
+        ) from error
+    token, until = services.tokens.sign(signer.account, burnt.version)
+    return reply(schemas.LoginAnswer(token=token, expires_at=rfc3339(until), address=signer.account))
+
+
+def _read(text: str) -> Message | MessageError:
+    try:
+        return parse(text)
+    except MessageError as error:
+        return error
+
+
+def _account(read: Message | MessageError) -> str:
+    """The account whose logouts count, if the signature holds; empty where it cannot."""
+    try:
+        return "" if isinstance(read, MessageError) else account_claimed(read.address)
+    except ValueError:
+        return ""
+
+
+async def logout(request: web.Request) -> web.StreamResponse:
+    """End every token of the wallet that asks."""
+    address = principal_of(request).id
+    await request.app[SERVICES].tokens.log_out(address)
+    return reply(schemas.LogoutAnswer(address=address))
+
+
+ROUTES = (
+    Route("POST", "/api/v1/auth/nonce", nonce, "anyone", "A message for a wallet to sign, good once, for ten minutes.", "nonce",
+          body=schemas.AskNonce, answer=schemas.NonceAnswer, limit=4096,
+          also={503: "`login_unavailable`: no site is configured."}),
+    Route("POST", "/api/v1/auth/login", login, "anyone", "A signed message in, a token out.", "login",
+          body=schemas.Login, answer=schemas.LoginAnswer,
+          also={401: "`signature_invalid`, with the reason; the nonce is used up.", 503: "`chain_unavailable`."}),
+    Route("POST", "/api/v1/auth/logout", logout, "wallet", "End every token of this wallet.", "logout",
+          answer=schemas.LogoutAnswer),
+)  # fmt: skip

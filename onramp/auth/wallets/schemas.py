@@ -1,0 +1,51 @@
+"""A login in the shape of the outside."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from chain.signatures.bitcoin import looks_bitcoin, parse_address
+from chain.types import to_checksum
+from kit.http.routes import Document
+from onramp.auth.wallets.message import LONGEST
+
+
+def _wallet(text: str) -> str:
+    return parse_address(text).text if looks_bitcoin(text) else to_checksum(text)
+
+
+class AskNonce(Document):
+    """Who wants to log in."""
+
+    address: Annotated[str, Field(max_length=100), AfterValidator(_wallet)] = Field(
+        description="A 0x address, or a bitcoin address of Mezo Passport (legacy, nested or native SegWit)."
+    )
+
+
+class NonceAnswer(Document):
+    """What to sign."""
+
+    nonce: str
+    message: str
+    expires_at: str
+
+
+class Login(Document):
+    """The message, unchanged, and its signature."""
+
+    message: Annotated[str, Field(max_length=LONGEST)]
+    signature: Annotated[str, Field(max_length=40_000)]
+
+
+class LoginAnswer(Document):
+    """A token, and the 0x address that owns the deliveries."""
+
+    token: str
+    expires_at: str
+    address: str
+
+
+class LogoutAnswer(Document):
+    """Whose tokens ended."""
+
+    address: str

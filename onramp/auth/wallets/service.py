@@ -1,0 +1,85 @@
+"""The verbs of a login: each inside the caller's transaction, but for the one that is a transaction of its own."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.db.database import Database
+from kit.db.leases import insert_or_nothing
+from kit.db.types import UtcDateTime
+from onramp.auth.wallets.table import login_nonces, wallet_logins
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a nonce was given out for."""
+
+    address: str
+    origin: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Burnt:
+    """A nonce that is gone, and how often the account it is used for logged out."""
+
+    waiting: Waiting
+    version: int
+
+
+_MOMENT: Final = UtcDateTime()
+_DELETE: Final = (
+    "DELETE FROM login_nonces WHERE id = {} RETURNING address, origin, expires_at, "
+    "(SELECT version FROM wallet_logins WHERE id = {})"
+)
+_BURN: Final = {"postgresql": _DELETE.format("$1", "$2"), "sqlite": _DELETE.format("?", "?")}
+
+
+async def remember(connection: AsyncConnection, nonce: str, waiting: Waiting) -> None:
+    """Store a nonce until its signature comes."""
+    await connection.execute(
+        sa.insert(login_nonces).values(
+            id=nonce, address=waiting.address, origin=waiting.origin, expires_at=waiting.expires_at
+        )
+    )
+
+
+async def burn(database: Database, nonce: str, account: str) -> Burnt | None:
+    """Take a nonce out of the world: of any number who try, one gets it. None where there is none.
+
+    One statement, which is its own transaction: a login asks the database once.
+    """
+    rows = await database.alone(_BURN[database.dialect], nonce, account)
+    if not rows:
+        return None
+    address, origin, expires_at, version = rows[0]
+    moment = _MOMENT.process_result_value(expires_at, database.engine.dialect)
+    assert moment is not None
+    return Burnt(Waiting(address, origin, moment), version or 0)
+
+
+async def forget_expired(connection: AsyncConnection, now: datetime, limit: int = 500) -> int:
+    """Drop at most `limit` nonces whose ten minutes are over; how many."""
+    over = sa.select(login_nonces.c.id).where(login_nonces.c.expires_at < now)
+    over = over.order_by(login_nonces.c.expires_at).limit(limit)
+    return (await connection.execute(sa.delete(login_nonces).where(login_nonces.c.id.in_(over)))).rowcount
+
+
+async def versions(connection: AsyncConnection, addresses: Collection[str]) -> dict[str, int]:
+    """How often each of these wallets logged out."""
+    rows = await connection.execute(sa.select(wallet_logins).where(wallet_logins.c.id.in_(list(addresses))))
+    found = {row.id: row.version for row in rows}
+    return {address: found.get(address, 0) for address in addresses}
+
+
+async def log_out(connection: AsyncConnection, address: str) -> None:
+    """Refuse every token that this wallet has."""
+    if await insert_or_nothing(connection, wallet_logins, [{"id": address, "version": 1}]):
+        return
+    await connection.execute(
+        sa.update(wallet_logins).where(wallet_logins.c.id == address).values(version=wallet_logins.c.version + 1)
+    )

@@ -1,0 +1,91 @@
+"""Tokens of wallets that have logged in: JWT, HS256, an hour long. The first secret signs, all of them verify."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from kit.batching import Gather
+from kit.clock import Clock
+from kit.db.database import Database
+from kit.http.auth import Principal
+from onramp.auth.wallets import service
+
+LIFETIME: Final = timedelta(hours=1)
+TRUST_SECONDS: Final = 2.0
+"""How long a token that was found valid is believed: a logout is felt everywhere within it."""
+REMEMBER: Final = 1024
+_ISSUER: Final = "onramp"
+_ALGORITHM: Final = "HS256"
+
+
+class Tokens:
+    """Makes tokens and says whose they are."""
+
+    def __init__(self, database: Database, secrets: Sequence[bytes], chain_id: int, clock: Clock) -> None:
+        """`secrets`: 32 bytes each. A token is for one chain: a test network's opens nothing on the main one."""
+        self._database = database
+        self._secrets = tuple(secrets)
+        self._audience = f"onramp:{chain_id}"
+        self._clock = clock
+        self._versions: Gather[str, int] = Gather(self._ask)
+        self._known: dict[str, tuple[Principal, float]] = {}
+
+    def sign(self, address: str, version: int) -> tuple[str, datetime]:
+        """A token for a wallet that has just proved itself and logged out `version` times, and when it ends.
+
+        Where it logs out meanwhile, the token opens nothing.
+        """
+        import jwt
+
+        now = self._clock.now().replace(microsecond=0)
+        until = now + LIFETIME
+        claims = {
+            "iss": _ISSUER, "aud": self._audience, "sub": address, "iat": int(now.timestamp()),
+            "exp": int(until.timestamp()), "ver": version,
+        }  # fmt: skip
+        return jwt.encode(claims, self._secrets[0], algorithm=_ALGORITHM), until
+
+    async def resolve(self, token: str) -> Principal | None:
+        """Whose token it is; None for one that we did not sign, that ended, or whose wallet logged out since."""
+        if token.count(".") != 2:
+            return None
+        moment = self._clock.monotonic()
+        known = self._known.get(token)
+        if known is not None and known[1] > moment:
+            return known[0]
+        self._known.pop(token, None)
+        claims = self._claims(token)
+        if claims is None or await self._versions.get(claims["sub"]) != claims["ver"]:
+            return None
+        principal = Principal(id=claims["sub"], role="wallet", person=claims["sub"])
+        left = claims["exp"] - self._clock.now().timestamp()
+        if len(self._known) >= REMEMBER:
+            self._known.clear()
+        self._known[token] = (principal, moment + min(TRUST_SECONDS, left))
+        return principal
+
+    async def log_out(self, address: str) -> None:
+        """End every token of a wallet."""
+        async with self._database.write() as connection:
+            await service.log_out(connection, address)
+        self._known = {token: kept for token, kept in self._known.items() if kept[0].id != address}
+
+    def _claims(self, token: str) -> dict[str, Any] | None:
+        import jwt
+
+        for secret in self._secrets:
+            try:
+                claims = jwt.decode(
+                    token, secret, algorithms=[_ALGORITHM], audience=self._audience, issuer=_ISSUER,
+                    options={"require": ["exp", "iat", "sub", "aud", "iss"], "verify_exp": False, "verify_iat": False},
+                )  # fmt: skip
+            except jwt.InvalidTokenError:
+                continue
+            # By our clock, which tests and replicas share; PyJWT reads the machine's.
+            if isinstance(claims.get("ver"), int) and claims["exp"] > self._clock.now().timestamp():
+                return claims
+        return None
+
+    async def _ask(self, addresses: Collection[str]) -> dict[str, int]:
+        async with self._database.read() as connection:
+            return await service.versions(connection, addresses)

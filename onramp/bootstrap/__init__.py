@@ -1,0 +1,1 @@
+"""Composition: build the service from its settings, start it, stop it."""

@@ -1,0 +1,1 @@
+"""The environment: settings, their fields, and rules across them."""

@@ -1,0 +1,110 @@
+"""The development chain, whole: a node, three operators before it, and the real contracts on it."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from chain.types import Address
+from onramp.dev.chain.anvil import Anvil
+from onramp.dev.chain.deploy import Deployment, DevContracts
+from onramp.dev.chain.proxy import NodeProxy
+from onramp.dev.chain.rpc import Rpc
+
+CHAIN_ID: Final = 31611
+OPERATORS: Final = ("alpha", "beta", "gamma")
+_THREAD_SECONDS: Final = 60.0
+
+
+class DevChain:
+    """A Mezo-like chain on this machine. `mint`, `fund_gas`, `balance` and `rpc` may be awaited on any event loop."""
+
+    def __init__(self) -> None:
+        """Nothing runs before `start`. The node and the operators take free ports."""
+        self.anvil = Anvil(chain_id=CHAIN_ID)
+        self.proxies = tuple(NodeProxy(name) for name in OPERATORS)
+        self._deployment: Deployment | None = None
+
+    @property
+    def deployment(self) -> Deployment:
+        """What stands on the chain. Raises RuntimeError before `start`."""
+        if self._deployment is None:
+            message = "the development chain does not run"
+            raise RuntimeError(message)
+        return self._deployment
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """The operators' nodes, each as `operator=url`; joined by commas it is a value for MEZO_RPC_URLS."""
+        return tuple(f"{proxy.name}={proxy.url}" for proxy in self.proxies)
+
+    @property
+    def rpc(self) -> Rpc:
+        """Calls to the node itself, behind the operators' backs: cheat codes, and the truth."""
+        return Rpc(self.anvil.url)
+
+    def proxy(self, name: str) -> NodeProxy:
+        """One operator's node, to make it misbehave. Raises LookupError."""
+        for proxy in self.proxies:
+            if proxy.name == name:
+                return proxy
+        message = f"there is no operator {name}"
+        raise LookupError(message)
+
+    async def start(self, data_dir: Path | None = None) -> None:
+        """Start all of it. `data_dir` keeps the chain between runs. Raises DevChainError, OSError."""
+        try:
+            await self.anvil.start(data_dir)
+            for proxy in self.proxies:
+                await proxy.start(self.anvil.url)
+            self._deployment = await self._contracts().deploy()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop all of it; with a data directory the node saves its state first. Harmless when it does not run."""
+        self._deployment = None
+        for proxy in self.proxies:
+            await proxy.stop()
+        await self.anvil.stop()
+
+    async def mint(self, to: Address, amount: int) -> None:
+        """Add MUSD, in base units; mined when it returns."""
+        await self._contracts().mint(to, amount)
+
+    async def fund_gas(self, to: Address, wei: int) -> None:
+        """Set the native balance (BTC on Mezo), in wei."""
+        await self._contracts().fund_gas(to, wei)
+
+    async def balance(self, holder: Address) -> int:
+        """MUSD of one holder, in base units."""
+        return await self._contracts().balance(holder)
+
+    def _contracts(self) -> DevContracts:
+        return DevContracts(self.anvil.url, CHAIN_ID)
+
+
+@contextmanager
+def running(data_dir: Path | None = None) -> Iterator[DevChain]:
+    """A started chain on an event loop of its own, in a thread: one chain for many tests, each of which has its own loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="development chain", daemon=True)
+    thread.start()
+
+    def wait(work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(_THREAD_SECONDS)
+
+    chain = DevChain()
+    try:
+        wait(chain.start(data_dir))
+        try:
+            yield chain
+        finally:
+            wait(chain.stop())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

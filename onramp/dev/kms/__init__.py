@@ -1,0 +1,1 @@
+"""AWS KMS and Google Cloud KMS at wire level, for development and tests."""

@@ -1,0 +1,98 @@
+"""AWS KMS's wire, as far as a hot wallet needs it: GetPublicKey and Sign of the JSON 1.1 protocol, with one key."""
+
+import asyncio
+import base64
+import binascii
+import uuid
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from onramp.dev.kms.server import DevKey
+
+KEY_ID: Final = "alias/onramp-development"
+_ARN: Final = "arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-000000000000"
+
+
+class FakeAwsKms:
+    """The service; `key` holds its faults."""
+
+    def __init__(self, key: DevKey) -> None:
+        """Nothing listens before `app` is served."""
+        self.key = key
+
+    def app(self) -> web.Application:
+        """As aiohttp serves it."""
+        app = web.Application()
+        app.router.add_post("/", self._answer)
+        return app
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.key.requests += 1
+        faults = self.key.faults
+        asked: dict[str, Any] = orjson.loads(await request.read())
+        operation = request.headers.get("X-Amz-Target", "").removeprefix("TrentService.")
+        await asyncio.sleep(faults.delay)
+        if "Credential=" not in request.headers.get("Authorization", ""):
+            return _error("MissingAuthenticationTokenException")
+        if self.key.take("throttle"):
+            return _error("ThrottlingException")
+        if self.key.take("unwell"):
+            return _error("KMSInternalException", 500)
+        if faults.denied:
+            return _error("AccessDeniedException")
+        if asked.get("KeyId") not in {KEY_ID, _ARN}:
+            return _error("NotFoundException")
+        if faults.disabled:
+            return _error("DisabledException")
+        match operation:
+            case "GetPublicKey":
+                return _json(self._public_key())
+            case "Sign":
+                return self._sign(request, asked)
+            case _:
+                return _error("UnknownOperationException")
+
+    def _public_key(self) -> dict[str, Any]:
+        return {
+            "KeyId": _ARN,
+            "PublicKey": base64.b64encode(self.key.public_key(Encoding.DER)).decode(),
+            "KeySpec": "ECC_NIST_P256" if self.key.faults.another_curve else "ECC_SECG_P256K1",
+            "KeyUsage": "SIGN_VERIFY",
+            "SigningAlgorithms": ["ECDSA_SHA_256"],
+        }
+
+    def _sign(self, request: web.Request, asked: dict[str, Any]) -> web.StreamResponse:
+        try:
+            message = base64.b64decode(asked.get("Message", ""), validate=True)
+        except (binascii.Error, TypeError):
+            return _error("ValidationException")
+        if (
+            asked.get("SigningAlgorithm") != "ECDSA_SHA_256"
+            or asked.get("MessageType") != "DIGEST"
+            or len(message) != 32
+        ):
+            return _error("ValidationException")
+        if asked.get("DryRun"):
+            return _error("DryRunOperationException", 412)
+        signature = self.key.sign(message)
+        if self.key.take("lose"):
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        return _json(
+            {"KeyId": _ARN, "Signature": base64.b64encode(signature).decode(), "SigningAlgorithm": "ECDSA_SHA_256"}
+        )
+
+
+def _json(value: dict[str, Any], status: int = 200) -> web.Response:
+    headers = {"x-amzn-RequestId": str(uuid.uuid4())}
+    return web.Response(
+        body=orjson.dumps(value), status=status, content_type="application/x-amz-json-1.1", headers=headers
+    )
+
+
+def _error(code: str, status: int = 400) -> web.Response:
+    return _json({"__type": code, "message": f"The development service answers {code}."}, status)

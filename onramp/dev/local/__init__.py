@@ -1,0 +1,1 @@
+"""What development needs of this machine: processes, a wallet, API keys."""

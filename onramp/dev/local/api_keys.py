@@ -1,0 +1,53 @@
+"""Development API keys, one of each role and each of another person; the same at every start on the same data."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from kit.db.database import connect
+from kit.http.auth import Role
+from kit.ids import RandomIds
+from onramp import migrations
+from onramp.auth.api_keys import service
+from onramp.auth.api_keys.alarms import DEVELOPMENT
+from onramp.auth.api_keys.service import Author
+from onramp.config.settings import Settings
+
+PERSONS: Final[dict[Role, str]] = {"viewer": "vera", "operator": "otto", "approver": "ada", "admin": "amir"}
+
+
+async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
+    """Role -> secret; kept with the development data, and put into its database where they are not there yet."""
+    kept = home / "api-keys.json"
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        kept.write_text(json.dumps({role: service.new_secret() for role in PERSONS}), encoding="utf-8")
+    secrets: dict[str, str] = json.loads(kept.read_text(encoding="utf-8"))
+    database = connect(settings.DATABASE_URL.get_secret_value())
+    try:
+        await migrations.upgrade(database)
+        now = datetime.now(UTC)
+        async with database.write() as connection:
+            for role, person in PERSONS.items():
+                stored = service.hashes(settings.ring, secrets[role])
+                if await service.resolve(connection, stored, now):
+                    continue
+                if await service.was_made(
+                    connection, DEVELOPMENT, role
+                ):  # it was revoked or rotated; another takes its place
+                    secrets[role] = service.new_secret()
+                await service.create(
+                    connection,
+                    Author(DEVELOPMENT, now, is_production=False),
+                    key_id=RandomIds().new("key_"),
+                    secret=secrets[role],
+                    ring=settings.ring,
+                    role=role,
+                    name=f"development {role}",
+                    person=person,
+                )
+    finally:
+        await database.close()
+    kept.write_text(json.dumps(secrets), encoding="utf-8")
+    return secrets

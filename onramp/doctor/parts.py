@@ -1,0 +1,279 @@
+"""The doctor: looks at each part alone, so that one broken part does not hide another."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+
+from chain.errors import ChainError
+from kit.clock import SystemClock
+from kit.db.database import DATABASE_ERRORS, reason_of
+from kit.http.problems import Problem
+from kit.logs import redact
+from onramp.bootstrap.core import Core, open_core
+from onramp.config.settings import Settings, SettingsError, load
+from onramp.config.validation import guessable
+from onramp.deployment import service as deployments
+from onramp.deployment.service import Deployment
+from onramp.doctor import chain, records
+from onramp.limits.counter import SharedCounts
+from onramp.ops import checks
+from onramp.ops.health import DegradedError, NotWellError
+from onramp.screening.listing import ListError, Screening, ScreeningMetrics
+from onramp.sessions import service as session_service
+from onramp.sessions.reconcile import DEEP_BACK
+from onramp.sessions.unknown import ADVICE, count_suspects
+from treasury.core import hot_wallets
+from treasury.signers.protocol import SignerError
+
+if TYPE_CHECKING:
+    from onramp.stripe.port import StripeSession
+
+LIMIT_SECONDS = 12.0
+_PAGES = 10
+"""Of a hundred sessions each: enough to know, few enough to be quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+async def examine() -> list[Finding]:
+    """Every finding, in the order a person would mend them."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        return [Finding("settings", ok=False, detail="; ".join(error.problems))]
+    found = [_settings(settings)]
+    async with open_core(settings) as core:
+        parts: list[Awaitable[Finding | list[Finding]]] = [
+            _finding("database", checks.database_check(core.database)),
+            _finding("migrations", checks.migrations_check(core.database)),
+            _finding("pooler", checks.pooler_check(core.database)),
+            _finding("deployment", _deployment(core)),
+            *([_finding("replica", checks.replica_check(core.database))] if core.database.has_replica else []),
+            _redis(settings),
+            _within("agreement", _nodes(core)),
+            _within("settlement", _settlement(core)),
+            _finding("stripe", checks.stripe_check(core.stripe)),
+            _finding("signer", _signer(core)),
+            _finding("inventory", _inventory(core)),
+            _finding("treasury_policy", lambda: records.policy(core)),
+            _finding("cold_wallet", checks.cold_wallet_check(core.cold)),
+            _finding("database_writes", lambda: records.writes(core)),
+            _finding("workers", lambda: records.workers(core)),
+            _finding("webhooks", lambda: records.webhooks(core)),
+        ]
+        examined: list[Finding | list[Finding]] = list(await asyncio.gather(*parts))
+        # After the nodes were compared: one that lies is named by that comparison, and not trusted here.
+        examined += await asyncio.gather(
+            _finding("token", lambda: chain.token(core)),
+            _finding("hot_wallet", lambda: chain.hot_wallet(core)),
+            _finding("clock", lambda: chain.clock(core)),
+        )
+    for item in examined:
+        found += item if isinstance(item, list) else [item]
+    return found
+
+
+def _environment(settings: Settings) -> str:
+    told = [settings.ENVIRONMENT, *guessable(settings)]
+    if not settings.DATA_KEYS.get_secret_value():
+        told.append(
+            "DATA_KEYS is not set, so a key that everybody knows is used: set one before anything real is stored"
+        )
+    if not (settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE):
+        told.append("SANCTIONS_LIST is not set: nobody is screened")
+    return "; ".join(told)
+
+
+def _inventory(core: Core) -> Callable[[], Awaitable[str]]:
+    ask = checks.inventory_check(core.database, core.rules, core.clock)
+
+    async def check() -> str:
+        try:
+            return await ask()
+        except DATABASE_ERRORS:
+            return "the database does not say what the hot wallet holds"
+
+    return check
+
+
+def _deployment(core: Core) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        try:
+            async with core.database.read() as connection:
+                own = await deployments.read(connection)
+                wallets = await hot_wallets.others(connection, core.rules.chain_id, None)
+                has_sold = await session_service.any_complete(connection)
+        except DATABASE_ERRORS:
+            return "the database does not say which deployment it is"
+        if own is None:
+            message = "this database has no deployment id: the next start makes one"
+            raise NotWellError(message)
+        told = f"{own.id}, hot wallets so far: {', '.join(wallets) or 'none'}"
+        count, more = await _unknown(core, own, has_sold=has_sold)
+        if count:
+            number = f"{'at least ' if more else ''}{count} completed purchase{'' if count == 1 else 's'}"
+            message = f"{told}; Stripe shows {number} that this database does not know. {ADVICE}"
+            raise NotWellError(message)
+        return told
+
+    return check
+
+
+async def _unknown(core: Core, own: Deployment, *, has_sold: bool) -> tuple[int, bool]:
+    """How many completed purchases at Stripe may be this deployment's past, and whether there are more that were not looked at."""
+    since, after = int((core.clock.now() - DEEP_BACK).timestamp()), None
+    found: list[StripeSession] = []
+    for _ in range(_PAGES):
+        try:
+            page = await core.stripe.list_completed(created_gte=since, starting_after=after)
+        except Problem:
+            break  # the line about Stripe says why
+        found += page.sessions
+        after = page.after
+        if after is None:
+            break
+    async with core.database.read() as connection:
+        known = await session_service.at_stripe(connection, [fact.id for fact in found])
+    missing = [fact for fact in found if fact.id not in known]
+    return count_suspects(missing, own, core.rules, has_sold=has_sold), after is not None
+
+
+def _settings(settings: Settings) -> Finding:
+    warnings = []
+    if not settings.STRIPE_SECRET_KEY.get_secret_value():
+        warnings.append("STRIPE_SECRET_KEY is not set")
+    if not settings.webhook_secrets:
+        warnings.append("STRIPE_WEBHOOK_SECRETS is not set")
+    warnings += [problem for problem in (settings.agreement_problem(), settings.settlement_problem()) if problem]
+    if settings.DELIVERY_MODE == "payout":
+        needed = {"SETTLEMENT_ADDRESS": settings.SETTLEMENT_ADDRESS, "HOT_WALLET_ADDRESS": settings.hot_wallet}
+        warnings += [f"{name} is not set" for name, value in needed.items() if not value]
+    try:
+        Screening(settings.SANCTIONS_LIST, SystemClock(), ScreeningMetrics(CollectorRegistry())).load()
+    except ListError as error:
+        warnings.append(f"SANCTIONS_LIST: {error}")
+    return Finding("settings", ok=not warnings, detail="; ".join(warnings) or _environment(settings))
+
+
+async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return Finding(name, ok=True, detail=await check())
+    except TimeoutError:
+        return Finding(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s")
+    except NotWellError as error:
+        return Finding(name, ok=False, detail=redact(error.operator))
+    except (Problem, ChainError, SignerError, DegradedError) as error:
+        return Finding(name, ok=False, detail=redact(str(error)))
+    except DATABASE_ERRORS as error:
+        return Finding(name, ok=False, detail=redact(reason_of(error)))
+    except Exception as error:  # noqa: BLE001 - what a driver raises is the finding; its text may hold a URL, its name does not
+        return Finding(name, ok=False, detail=redact(f"{type(error).__name__}: {error}".splitlines()[0])[:200])
+
+
+async def _within(name: str, findings: Awaitable[list[Finding]]) -> list[Finding]:
+    """The findings of a check that makes several, or one that says that it did not end in time."""
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return await findings
+    except TimeoutError:
+        return [Finding(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s")]
+
+
+def _signer(core: Core) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        if core.rules.mode == "observe":
+            return "not needed in observe mode"
+        if core.signer is None:
+            needed = {
+                "local": "HOT_WALLET_KEYSTORE and HOT_WALLET_PASSWORD",
+                "aws-kms": "AWS_KMS_KEY_ID",
+                "gcp-kms": "GCP_KMS_KEY_VERSION",
+            }
+            message = f"there is no hot wallet: set HOT_WALLET_ADDRESS, and {needed[core.settings.HOT_WALLET_SIGNER]}"
+            raise NotWellError(message)
+        await core.signer.probe()
+        return f"signs for {core.signer.address}"
+
+    return check
+
+
+async def _redis(settings: Settings) -> Finding:
+    url = settings.REDIS_URL.get_secret_value()
+    if not url:
+        return Finding("redis", ok=True, detail="not configured: limits are counted in each process")
+
+    async def check() -> str:
+        counts = SharedCounts(url, SystemClock(), CollectorRegistry(), settings.ring)
+        try:
+            await counts.probe()
+        except Exception as error:
+            message = f"Redis cannot be used ({counts.said(error)}): limits are counted in each process meanwhile"
+            raise NotWellError(message) from error
+        finally:
+            await counts.close()
+        return "counts what replicas share"
+
+    return await _finding("redis", check)
+
+
+async def _nodes(core: Core) -> list[Finding]:
+    pool = core.pool
+    if not pool.nodes:
+        return [Finding("agreement", ok=False, detail="no nodes: set MEZO_RPC_URLS or SPECTRUM_RPC_URLS")]
+    await pool.refresh()
+    await asyncio.sleep(1.0)
+    compared = await core.watch.compare()
+    found = []
+    for status in pool.statuses():
+        told = status.last_error or "no answer" if status.head is None else f"head {status.head}, {status.lag} behind"
+        spent = f", {status.credits_used} credits used"
+        spent += "" if status.credits_left is None else f" and {status.credits_left} left"
+        quick = f", p50 / p95 {status.milliseconds} ms, errors: {status.went_wrong}"
+        against = "".join(f"; {one}" for one in compared.contradictions if one.node == status.name)
+        detail = f"{status.health}, {status.kind}: chain {pool.chain_id}, {told}{quick}{spent}{against}"
+        found.append(Finding(f"node:{status.name}", ok=status.health == "alive", detail=detail))
+    try:
+        head = pool.agreed_head()
+    except ChainError as error:
+        return [*found, Finding("agreement", ok=False, detail=str(error))]
+    answering = f"{len(pool.heads())} of {len(pool.operators)} operators answer, {pool.agreement} must agree; agreed head {head}"
+    split = [str(one) for one in compared.contradictions if one.node is None]
+    same = [f"the same to enough of them: {', '.join(compared.agreed)}"] if compared.agreed else []
+    detail = "; ".join([answering, *split, *same])
+    return [*found, Finding("agreement", ok=compared.is_decided, detail=detail)]
+
+
+async def _settlement(core: Core) -> list[Finding]:
+    """The nodes of the chain that Stripe delivers on, a line each, and the token there; no line where none is configured."""
+    usdc = core.usdc
+    if usdc is None:
+        return []
+    pool = usdc.pool
+    await pool.refresh()
+    found = []
+    for status in pool.statuses():
+        told = status.last_error or "no answer" if status.head is None else f"head {status.head}"
+        detail = f"{status.health}: chain {pool.chain_id}, {told}"
+        found.append(Finding(f"settlement:{status.name}", ok=status.health == "alive", detail=detail))
+
+    async def token() -> str:
+        code = (await pool.agree("eth_getCode", [usdc.token, hex(pool.agreed_head())])).value
+        if code in {"0x", None}:
+            message = (
+                f"there is no contract at {usdc.token} of chain {pool.chain_id}: is SETTLEMENT_USDC_ADDRESS right?"
+            )
+            raise NotWellError(message)
+        return f"USDC is {usdc.token} of chain {pool.chain_id}; {pool.agreement} of {len(pool.operators)} operators must agree"
+
+    return [*found, await _finding("settlement", token)]

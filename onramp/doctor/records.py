@@ -1,0 +1,208 @@
+"""What the doctor reads in the database: does it take writes, do workers run, do events come in?
+
+Each function returns a sentence, or raises what `onramp.doctor.parts` makes a finding of. A database that does not answer, or is not migrated,
+has a line of its own; here it only means that a thing is not known.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.db.database import DATABASE_ERRORS, is_away, reason_of
+from kit.db.types import UtcDateTime, db_now
+from kit.heartbeats.service import PRESENT_SECONDS, prove_space, workers_seen
+from kit.worker import STALLED_SECONDS
+from onramp.bootstrap.core import Core
+from onramp.bootstrap.workers import WORKERS
+from onramp.ops.checks import OLDEST_EVENT_SECONDS
+from onramp.ops.health import NotWellError
+from onramp.sessions.table import sessions
+from onramp.treasury import policy_source
+from onramp.webhooks import service as inbox_service
+from onramp.webhooks.table import inbox
+from treasury.core.leader import leaders
+from treasury.policy import service as policies
+from treasury.policy.parser import PolicyError
+from treasury.policy.serialization import digest
+from treasury.policy.states import Loosening, State, Tightening, Unchanged, compare
+
+UNKNOWN: Final = "the database does not say"
+EVENT_WAIT: Final = timedelta(minutes=10)
+"""How long after a purchase was paid its event may take; Stripe tries again for days where it is refused."""
+LOOK_BACK: Final = timedelta(days=1)
+_NOT_PERMITTED: Final = "42501"
+Look = Callable[[Core], Awaitable[str]]
+
+
+class _TakenBack(Exception):
+    """Rolls back what was written to see whether it can be."""
+
+
+def _or_unknown(look: Look) -> Look:
+    @functools.wraps(look)
+    async def wrapped(core: Core) -> str:
+        try:
+            return await look(core)
+        except DATABASE_ERRORS:
+            return UNKNOWN
+
+    return wrapped
+
+
+async def writes(core: Core) -> str:
+    """The database takes a write of a megabyte, which is rolled back, and limits how long a statement and a lock may last. Raises NotWellError."""
+    limits = ""
+    try:
+        if core.database.dialect == "postgresql":
+            limits = await _limits(core)
+        await _write(core)
+    except DATABASE_ERRORS as error:
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        if core.database.dialect == "postgresql" and is_away(error) and state is None:
+            return UNKNOWN
+        if state == _NOT_PERMITTED:
+            return f"whether it takes writes is not proved, as this role may make no temporary table{limits}"
+        raise NotWellError(
+            f"the database takes no writes ({reason_of(error)}): is it a standby, is its disk full, may this role write?"
+        ) from error
+    return f"takes writes{limits}"
+
+
+async def _limits(core: Core) -> str:
+    names = ("statement_timeout", "lock_timeout")
+    async with core.database.read() as connection:
+        row = (await connection.execute(sa.select(*(sa.func.current_setting(name) for name in names)))).one()
+        read_only = await connection.scalar(sa.select(sa.func.current_setting("transaction_read_only")))
+    if read_only == "on":
+        raise NotWellError("the database is read only: let DATABASE_URL name the primary, and no standby")
+    found = dict(zip(names, row, strict=True))
+    lost = [name for name, value in found.items() if str(value) in {"0", ""}]
+    if lost:
+        raise NotWellError(
+            f"{' and '.join(lost)} of the connection is 0, so a lock may hold everything up for good: a pooler dropped it;"
+            " set it for the role with ALTER ROLE ... SET"
+        )
+    return ", " + ", ".join(f"{name} {value}" for name, value in found.items())
+
+
+async def _write(core: Core) -> None:
+    is_postgres = core.database.dialect == "postgresql"
+    try:
+        async with core.database.write() as connection:
+            if is_postgres:
+                await prove_space(connection)
+            else:
+                await connection.exec_driver_sql(
+                    "CREATE TABLE doctor_was_here AS SELECT randomblob(1000000) AS filling"
+                )
+            raise _TakenBack
+    except _TakenBack:
+        pass
+
+
+@_or_unknown
+async def workers(core: Core) -> str:
+    """Every worker was seen just now, and a process leads the wallet. Raises NotWellError once any process has run and one is missing."""
+    pays = core.rules.mode == "payout" and core.rules.hot_wallet is not None
+    async with core.database.read() as connection:
+        seen = await workers_seen(connection)
+        leads = await _leads(connection, core) if pays else None
+    if not seen:
+        return "no process of the service was seen within a day: run `onramp serve`, or `onramp work` beside it"
+    wrong = []
+    for name in WORKERS:
+        if name == "treasury" and not pays:
+            continue
+        found = seen.get(name)
+        if found is None or not found.is_present:
+            when = "" if found is None else f" (last seen {found.age_seconds:.0f} s ago)"
+            wrong.append(f"no process runs the worker {name}{when}: run `onramp work`")
+        elif found.busy_seconds > STALLED_SECONDS:
+            wrong.append(f"the step of {name} has not ended for {found.busy_seconds} s: restart `onramp work`")
+    if leads is False and not any("treasury" in one for one in wrong):
+        wrong.append(
+            "no process leads the hot wallet, so nobody is paid: restart `onramp work`, and look for `treasury.` in its log"
+        )
+    if wrong:
+        raise NotWellError("; ".join(wrong))
+    counts = ", ".join(f"{name} {seen[name].processes}" for name in WORKERS if name in seen)
+    return f"processes seen within {PRESENT_SECONDS:.0f} s: {counts}" + ("; the hot wallet is led" if leads else "")
+
+
+async def _leads(connection: AsyncConnection, core: Core) -> bool:
+    mine = leaders.c.id == f"{core.rules.chain_id}:{core.rules.hot_wallet}"
+    return await connection.scalar(sa.select(sa.literal(1)).where(mine, leaders.c.lease_until > db_now())) is not None
+
+
+@_or_unknown
+async def webhooks(core: Core) -> str:
+    """When the last of Stripe's events was taken in, and what waits. Raises NotWellError where purchases are paid and no event came."""
+    now = core.clock.now()
+    async with core.database.read() as connection:
+        last: datetime | None = await connection.scalar(
+            sa.select(sa.func.max(inbox.c.received_at, type_=UtcDateTime()))
+        )
+        told = sa.exists().where(inbox.c.stripe_session_id == sessions.c.stripe_session_id)
+        paid = sessions.c.paid_at.between(now - LOOK_BACK, now - EVENT_WAIT)
+        untold = await connection.scalar(sa.select(sa.func.count()).select_from(sessions).where(paid, ~told)) or 0
+        since = await connection.scalar(
+            sa.select(sa.func.min(sessions.c.paid_at, type_=UtcDateTime())).where(paid, ~told)
+        )
+        pending, oldest, parked = await inbox_service.backlog(connection)
+    shown = (
+        "none was ever taken in" if last is None else f"the last was taken in {(now - last).total_seconds():.0f} s ago"
+    )
+    wrong = []
+    if untold and (last is None or last < since):
+        wrong.append(
+            f"{untold} purchases of the last day were paid and none of their events was taken in ({shown}): register"
+            " /api/v1/webhooks/stripe at Stripe, and compare STRIPE_WEBHOOK_SECRETS with that endpoint's"
+        )
+    if oldest is not None and (now - oldest).total_seconds() > OLDEST_EVENT_SECONDS:
+        wrong.append(f"{pending} events wait, the oldest for {(now - oldest).total_seconds():.0f} s: run `onramp work`")
+    if wrong:
+        raise NotWellError("; ".join(wrong))
+    left = f"; {parked} are parked: `onramp events list --state parked`" if parked else ""
+    return f"of Stripe's events {shown}, {pending} wait{left}"
+
+
+async def policy(core: Core) -> str:
+    """Which version of the treasury's terms is active, what waits, and how file and environment differ. Raises NotWellError."""
+    if core.rules.mode != "payout":
+        return "nothing is paid out in observe mode"
+    try:
+        terms = policy_source.terms_of(core.settings, core.rules)
+    except PolicyError as error:
+        raise NotWellError("; ".join(error.problems)) from error
+    if core.rules.hot_wallet is None:
+        return "the file is well-formed; no hot wallet here: nothing is paid out"
+    scope = policies.scope_of(core.rules.chain_id, core.rules.hot_wallet)
+    try:
+        async with core.database.read() as connection:
+            active, versions = await policies.active(connection, scope), await policies.history(connection, scope)
+    except DATABASE_ERRORS:
+        return "the file is well-formed; the database does not say which version is active"
+    if active is None:
+        return "the file is well-formed; it becomes version 1 at the first start"
+    same = active.digest == digest(terms)
+    told = [f"version {active.version} is active" + (", and the same as file and environment" if same else "")]
+    told += [
+        f"version {one.version} is {one.status} and loosens {', '.join(one.loosens)}: `onramp treasury policy`"
+        for one in versions
+        if one.status in {State.PROPOSED, State.APPROVED}
+    ]
+    if not same:
+        told.append(
+            f"file and environment propose another{_verdict(compare(active.terms, terms))}: `onramp treasury policy`"
+        )
+    return "; ".join(told)
+
+
+def _verdict(verdict: Unchanged | Tightening | Loosening) -> str:
+    if isinstance(verdict, Loosening):
+        return f", which loosens {', '.join(verdict.rules)} and waits for two persons"
+    return ", which loosens nothing and is active from the next start on"

@@ -1,0 +1,32 @@
+"""Every table of every floor, imported so that they stand in the shared metadata together."""
+
+import chain.node.credits
+import chain.reads.cursor
+import kit.audit.table
+import kit.db.counts
+import kit.heartbeats.table
+import onramp.auth.api_keys.table
+import onramp.auth.invitations.table
+import onramp.auth.wallets.table
+import onramp.deliveries.table
+import onramp.deployment.table
+import onramp.sessions.contacts
+import onramp.sessions.searches
+import onramp.sessions.settlements
+import onramp.sessions.table
+import onramp.webhooks.table
+import treasury.balances
+import treasury.core.history
+import treasury.core.hot_wallets
+import treasury.core.leader
+import treasury.incidents.resolutions
+import treasury.incidents.table
+import treasury.ledger.table
+import treasury.pause.table
+import treasury.payouts.table
+import treasury.policy.table
+import treasury.settlements.table
+import treasury.sweeps.table
+import treasury.transactions.table
+
+__all__ = ["chain", "kit", "onramp", "treasury"]

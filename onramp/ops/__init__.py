@@ -1,0 +1,1 @@
+"""Operations: health, readiness, metrics, telemetry, and the cleaning of old rows."""

@@ -1,0 +1,268 @@
+"""The questions that readiness asks of each part; each answers a sentence, or raises one."""
+
+import sqlalchemy as sa
+
+from chain.pool.health import answering
+from chain.pool.pool import Pool
+from chain.reads import cursor
+from kit.clock import Clock, rfc3339
+from kit.db.database import DATABASE_ERRORS, Database, reason_of
+from kit.db.pooler import pooling, timeouts
+from kit.heartbeats.pulse import APART_SECONDS, Pulse
+from kit.heartbeats.service import replica_lag
+from kit.worker import Runner
+from onramp import migrations
+from onramp.deployment import service as deployments
+from onramp.ops.health import Check, DegradedError, NotWellError
+from onramp.sessions import stock
+from onramp.sessions.config import SessionRules
+from onramp.stripe.errors import StripeMisconfigured, StripeUnavailable
+from onramp.stripe.port import StripeGateway
+from onramp.webhooks import service as inbox_service
+from onramp.webhooks.intake import Intake
+from treasury.cold.identity import Unverified
+from treasury.cold.service import PoolColdWallet
+from treasury.pause import service as pause
+from treasury.signers.protocol import Signer
+
+OLDEST_EVENT_SECONDS = 300.0
+REPLICA_SECONDS = 60.0
+
+
+def database_check(database: Database, pulse: Pulse | None = None) -> Check:
+    """It answers and takes writes, as the heartbeats of this process prove every three seconds."""
+
+    async def check() -> str:
+        async with database.read() as connection:
+            if database.dialect == "postgresql":
+                read_only = await connection.scalar(sa.text("SELECT current_setting('transaction_read_only')")) == "on"
+            else:
+                read_only = await connection.scalar(sa.select(sa.literal(1))) != 1
+        if read_only:
+            raise NotWellError("the database takes no writes", operator="the database is read only: is it a standby?")
+        failure = None if pulse is None else pulse.failure or database.refusing
+        if failure is not None:
+            raise NotWellError("the database takes no writes", operator=f"the database takes no writes: {failure}")
+        return database.dialect
+
+    return check
+
+
+def replica_check(database: Database) -> Check:
+    """The read replica answers and is not far behind; lists are read from the primary meanwhile."""
+
+    async def check() -> str:
+        try:
+            behind = await replica_lag(database)
+        except DATABASE_ERRORS as error:
+            message = "the read replica does not answer: lists are read from the primary"
+            raise NotWellError(message, operator=f"{message} ({reason_of(error) or 'no answer in time'})") from error
+        if behind > REPLICA_SECONDS:
+            raise NotWellError(f"the read replica is {behind:.0f} s behind: lists are that old")
+        return f"{behind:.0f} s behind"
+
+    return check
+
+
+def clock_check(pulse: Pulse) -> Check:
+    """This machine's clock and the database's agree: Stripe's events are refused where they are five minutes apart."""
+
+    async def check() -> str:
+        if pulse.last is None:
+            return "not compared yet"
+        apart = pulse.last.apart
+        if abs(apart) > APART_SECONDS:
+            raise NotWellError(
+                f"this machine's clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the database's"
+            )
+        return "agrees with the database's"
+
+    return check
+
+
+def webhooks_check(intake: Intake) -> Check:
+    """Not every event of late was refused."""
+
+    async def check() -> str:
+        if intake.all_refused:
+            raise NotWellError(
+                "all of Stripe's events are refused",
+                operator="all of Stripe's events are refused: compare STRIPE_WEBHOOK_SECRETS with Stripe's endpoint, and this machine's clock",
+            )
+        return "not all refused"
+
+    return check
+
+
+def migrations_check(database: Database) -> Check:
+    """The code can use the schema: it is the code's own, or a newer one that declares itself compatible."""
+
+    async def check() -> str:
+        schema = await migrations.look(database)
+        if not schema.is_usable:
+            raise NotWellError(str(schema))
+        return str(schema)
+
+    return check
+
+
+def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int) -> Check:
+    """Enough operators answer now. A process without workers looks at what the workers wrote down, too."""
+
+    async def check() -> str:
+        await pool.refresh()
+        there = len(answering(pool.nodes))
+        if there < pool.agreement:
+            message = f"{there} of {len(pool.operators)} operators answer, {pool.agreement} must: deliveries wait"
+            raise NotWellError(message)
+        head = pool.agreed_head()
+        told = f"{there} operators, agreed head {head}" + (f", paused: {pool.pause}" if pool.pause else "")
+        if watching:
+            return told
+        async with database.read() as connection:
+            done = await cursor.known_head(connection, chain_id)
+        return f"{told}, read up to {done}"
+
+    return check
+
+
+def stripe_check(stripe: StripeGateway) -> Check:
+    """The key works and Stripe answers. What is wrong is said to operators, not in the sentence for buyers."""
+
+    async def check() -> str:
+        try:
+            await stripe.ping()
+        except StripeMisconfigured as error:
+            raise NotWellError(error.operator) from error
+        except StripeUnavailable as error:
+            raise NotWellError(f"Stripe does not serve us: {error.cause or 'unwell'}") from error
+        return "answers"
+
+    return check
+
+
+def signer_check(signer: Signer | None) -> Check:
+    """The key is there and is the pinned one."""
+
+    async def check() -> str:
+        if signer is None:
+            return "not needed in this process"
+        await signer.probe()
+        return f"signs for {signer.address}"
+
+    return check
+
+
+def cold_wallet_check(cold: PoolColdWallet | None) -> Check:
+    """The cold wallet is the pinned Safe, as two operators tell it at one block."""
+
+    async def check() -> str:
+        if cold is None:
+            return "no cold wallet is pinned, so nothing is swept: set COLD_SAFE_ADDRESS"
+        verdict = await cold.verify()
+        if isinstance(verdict, Unverified):
+            message = f"{cold.pin.address} does not prove itself, sweeps are stopped. {verdict.detail}"
+            raise NotWellError(message)
+        pin = cold.pin
+        return f"Safe {verdict.version}, {pin.threshold} of {len(pin.owners)}, proved at block {verdict.block_number}"
+
+    return check
+
+
+def backlog_check(database: Database, clock: Clock, runner: Runner | None) -> Check:
+    """Work is done as it comes."""
+
+    async def check() -> str:
+        async with database.read() as connection:
+            pending, oldest, parked = await inbox_service.backlog(connection)
+        age = 0.0 if oldest is None else (clock.now() - oldest).total_seconds()
+        if age > OLDEST_EVENT_SECONDS:
+            message = f"{pending} events wait, the oldest for {age:.0f} s: are workers running?"
+            raise NotWellError(message)
+        idle = "" if runner is not None else ", workers run elsewhere"
+        return f"{pending} events wait, {parked} parked{idle}"
+
+    return check
+
+
+def deployment_check(database: Database) -> Check:
+    """Stripe shows no completed purchase that should be in this database, as the poller last counted."""
+
+    async def check() -> str:
+        async with database.read() as connection:
+            unknown = await deployments.unknown_purchases(connection)
+        if unknown:
+            message = "Stripe shows completed purchases that this database does not know: is DATABASE_URL right? `onramp doctor` says more"
+            raise NotWellError(message)
+        return "knows its own purchases"
+
+    return check
+
+
+def pooler_check(database: Database) -> Check:
+    """Whether the settings name the pooler that stands before the database, and whether the server limits our statements."""
+
+    async def check() -> str:
+        try:
+            kind = await pooling(database)
+        except DATABASE_ERRORS:
+            return "not looked at: the database cannot be reached"
+        if kind == "transaction" and not database.is_pooled:
+            message = "a pooler in transaction mode stands before the database: set DATABASE_POOLER=transaction"
+            raise NotWellError(message)
+        told = {
+            "none": "no pooler",
+            "session": "a pooler in session mode",
+            "transaction": "a pooler in transaction mode",
+            "unknown": "it did not show in time whether there is a pooler",
+        }[kind]
+        if database.dialect == "sqlite":
+            return told
+        limits = await timeouts(database)
+        if "0" in limits:
+            return (
+                f"{told}; the server has no limit for statements or locks (statement_timeout {limits[0]}, lock_timeout {limits[1]}): "
+                "set both for the role with ALTER ROLE ... SET"
+            )
+        return f"{told}; statements end after {limits[0]}, waits for a lock after {limits[1]}"
+
+    return check
+
+
+def pause_check(database: Database) -> Check:
+    """Nobody has paused anything."""
+
+    async def check() -> str:
+        async with database.read() as connection:
+            paused = await pause.state(connection)
+        if paused.asked:
+            since = "; ".join(f"{one.scope} since {rfc3339(one.at)}" for one in paused.asked)
+            message = f"paused: {since}. Another approver resumes with `onramp treasury resume`"
+            raise NotWellError(message)
+        return "nothing is paused"
+
+    return check
+
+
+def inventory_check(database: Database, rules: SessionRules, clock: Clock) -> Check:
+    """It is known what can be sold, so a purchase would not be refused for want of a worker.
+
+    A stock that is sold out is a line here and no reason to send traffic elsewhere: those who have paid go on watching their purchases,
+    Stripe's events come in, and every other replica sells from the same wallet.
+    """
+
+    async def check() -> str:
+        if rules.mode != "payout":
+            return "not needed: somebody else delivers (observe mode)"
+        if rules.hot_wallet is None:
+            return "HOT_WALLET_ADDRESS is not set: purchases are sold, and nobody pays them out"
+        async with database.read() as connection:
+            found = await stock.stock(connection, rules, clock.now())
+        if found.unknown is not None:
+            raise NotWellError(found.unknown)
+        if not found.enough(rules.min_minor, "usd"):
+            message = "sold out: less MUSD is free than the smallest purchase takes. Refill the hot wallet"
+            raise DegradedError(message)
+        return "the hot wallet's balance is known"
+
+    return check

@@ -1,0 +1,187 @@
+"""The janitor: count what is there, and forget what need not be remembered.
+
+Each task stands alone: one that fails, or takes longer than the database allows a statement, stops no other. What is forgotten goes in
+small transactions, so that nobody waits long for a row, and a great deal of it (after an import, or where no janitor ran for weeks) is
+worked off over many rounds.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.clock import Clock
+from kit.db import counts
+from kit.db.database import Database, reason_of
+from kit.logs import get_logger
+from kit.worker import WorkerMetrics
+from onramp.auth.api_keys import alarms
+from onramp.auth.api_keys import service as keys_service
+from onramp.auth.wallets import service as login_service
+from onramp.ops import pruning, state_counts
+from onramp.ops.state_counts import StateMetrics
+from onramp.privacy import service as privacy
+from onramp.screening.listing import Screening
+from onramp.sessions import service as sessions_service
+from onramp.sessions.config import CLIENT_KEY_LIFETIME
+from onramp.webhooks import service as inbox_service
+from treasury.payouts import service as payouts
+from treasury.settlements.verification import Watch
+
+__all__ = ["Janitor", "StateMetrics"]
+
+log = get_logger(__name__)
+KEEP_EVENTS: Final = timedelta(days=90)
+WATCH_EVERY: Final = timedelta(minutes=10)
+CLEAN_EVERY: Final = timedelta(hours=1)
+BATCH: Final = 500
+"""Rows of one transaction: some milliseconds, for which a writer on SQLite waits."""
+MOST_BATCHES: Final = 40
+"""Of one task in one round, some tenths of a second; the next round goes on where it ended."""
+
+
+class Batch(Protocol):
+    """Forgets rows."""
+
+    async def __call__(self, connection: AsyncConnection, /, *, limit: int) -> int:
+        """Forget at most `limit` rows, in the caller's transaction; return how many it were."""
+
+
+class Janitor:
+    """Counts and cleans."""
+
+    name = "janitor"
+    interval = 15.0
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        metrics: StateMetrics,
+        screening: Screening,
+        workers: WorkerMetrics,
+        keep_contacts: timedelta,
+        keep_unpaid: timedelta = timedelta(days=30),
+        watch: Watch | None = None,
+    ) -> None:
+        """`screening` as the sender asks it; contacts are kept for `keep_contacts`, unpaid sessions for `keep_unpaid` after they ended.
+
+        `watch` looks again at USDC that was settled.
+        """
+        self._watch = watch
+        self._keep_contacts = keep_contacts
+        self._keep_unpaid = keep_unpaid
+        self._screening = screening
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._workers = workers
+        self._key_alarms = alarms.KeyAlarms(database, clock, metrics.key_alarms)
+        self._done_at: dict[str, datetime] = {}
+        """When a task that is not of every round was last done to its end."""
+
+    async def step(self) -> bool:
+        """One round: counting first, and once an hour all cleaning. Raises ExceptionGroup, after all tasks, where one has failed."""
+        failed: list[Exception] = []
+        for task, work in self._tasks().items():
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other tasks do not depend on it
+                log.error("janitor.task_failed", task=task, reason=reason_of(error))
+                failed.append(error)
+        if failed:
+            message = "tasks of the janitor failed; the others were done, and these are tried again at the next round"
+            raise ExceptionGroup(message, failed)
+        return False
+
+    def _tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        now = self._clock.now()
+        tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "count": self._count,
+            "key_alarms": self._key_alarms.step,
+            "unlist": self._unlist,
+            "fold_counts": self._fold_counts,
+            # At each round, as anybody may have made them for nothing.
+            "nonces": partial(self._clean, "nonces", partial(login_service.forget_expired, now=now)),
+        }
+        hourly: dict[str, Callable[[], Awaitable[None]]] = {
+            "client_keys": partial(
+                self._clean,
+                "client_keys",
+                partial(sessions_service.forget_client_keys, before=now - CLIENT_KEY_LIFETIME),
+            ),
+            "events": partial(self._clean, "events", partial(inbox_service.prune, before=now - KEEP_EVENTS)),
+            "key_secrets": self._forget_secrets,
+            "contacts": partial(
+                self._clean,
+                "contacts",
+                partial(privacy.prune, before=now - self._keep_contacts, by=self.name, now=now),
+            ),
+            "unpaid_sessions": self._forget_unpaid,
+        }
+        tasks |= {task: work for task, work in hourly.items() if self._is_due(task, CLEAN_EVERY)}
+        if self._watch is not None and self._is_due("usdc", WATCH_EVERY):
+            tasks["usdc"] = self._look_at_usdc
+        return tasks
+
+    def _is_due(self, task: str, every: timedelta) -> bool:
+        last = self._done_at.get(task)
+        return last is None or self._clock.now() - last >= every
+
+    async def _count(self) -> None:
+        await state_counts.show(self._database, self._metrics, self._workers, self._clock)
+
+    async def _fold_counts(self) -> None:
+        async with self._database.read() as connection:
+            waiting = await counts.changes(connection)
+        if waiting >= counts.FOLD_FROM:
+            async with self._database.write() as connection:
+                await counts.fold(connection)
+
+    async def _clean(self, task: str, batch: Batch) -> None:
+        """Forget in small transactions until nothing is left, or until the next round; only then the task is done for an hour."""
+        count = 0
+        for _ in range(MOST_BATCHES):
+            async with self._database.write() as connection:
+                gone = await batch(connection, limit=BATCH)
+            count += gone
+            if gone < BATCH:
+                self._done_at[task] = self._clock.now()
+                break
+        self._say(task, count)
+
+    async def _forget_secrets(self) -> None:
+        now = self._clock.now()
+        async with self._database.write() as connection:
+            count = await keys_service.prune(connection, now)
+        self._done_at["key_secrets"] = now
+        self._say("key_secrets", count)
+
+    async def _forget_unpaid(self) -> None:
+        now = self._clock.now()
+        count = await pruning.prune(self._database, now - self._keep_unpaid, by=self.name, now=now)
+        self._done_at["unpaid_sessions"] = now
+        self._say("unpaid_sessions", count)
+
+    def _say(self, task: str, count: int) -> None:
+        if count:
+            log.info("janitor.cleaned", task=task, rows=count)
+
+    async def _look_at_usdc(self) -> None:
+        assert self._watch is not None
+        await self._watch.step()
+        self._done_at["usdc"] = self._clock.now()
+
+    async def _unlist(self) -> None:
+        async with self._database.read() as connection:
+            held = await payouts.screened(connection)
+        # One who was listed by the oracle stays so until it says otherwise: silence lets nobody go.
+        if not held or await self._screening.ask([payout.to for payout in held], anew=True):
+            return
+        if all(payout.to in self._screening for payout in held):
+            return
+        async with self._database.write() as connection:
+            released = await payouts.unlist(connection, self._screening, now=self._clock.now())
+        log.warning("screening.payouts_released", payouts=released)

@@ -1,0 +1,93 @@
+"""Do the workers live? Judged by the heartbeats in the database, so that a process without workers knows it, too."""
+
+from collections.abc import Collection
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from kit.clock import Clock
+from kit.db.database import Database
+from kit.heartbeats.service import PRESENT_SECONDS, WorkerSeen, workers_seen
+from kit.http.problems import Problem
+from kit.logs import get_logger
+from kit.worker import STALLED_SECONDS
+from onramp.ops.health import DegradedError, NotWellError
+
+log = get_logger(__name__)
+MISSING_SECONDS: Final = 120.0
+"""How long a worker may be missing before nothing is sold any more: a restart or a deployment takes less."""
+
+
+class Liveness:
+    """Remembers since when which worker is missing, and raises an alarm when one begins to be."""
+
+    def __init__(
+        self, database: Database, expected: Collection[str], clock: Clock, registry: CollectorRegistry
+    ) -> None:
+        """`expected`: the workers that some process has to run."""
+        self._database = database
+        self._expected = tuple(expected)
+        self._clock = clock
+        self._here = {worker: clock.monotonic() for worker in expected}
+        """When each was last known to run, on this process's monotonic clock; a start counts."""
+        self._alarmed: set[str] = set()
+        self._gauge = Gauge(
+            "onramp_worker_missing",
+            "1 while no process runs this worker, or its step has not ended for minutes everywhere.",
+            ("worker",),
+            registry=registry,
+        )
+        for worker in self._expected:
+            self._gauge.labels(worker).set(0)
+
+    async def check(self) -> str:
+        """The part `workers` of /ready. Raises DegradedError for a worker that is missing, NotWellError once sales have to stop."""
+        async with self._database.read() as connection:
+            seen = await workers_seen(connection)
+        now = self._clock.monotonic()
+        stalled = {name for name in self._expected if name in seen and _is_stalled(seen[name])}
+        for name in self._expected:
+            found = seen.get(name)
+            if found is not None and found.is_present:
+                self._here[name] = now
+        missing = {name: now - at for name, at in self._here.items() if now - at > PRESENT_SECONDS}
+        self._tell(stalled, missing)
+        if stalled or any(seconds > MISSING_SECONDS for seconds in missing.values()):
+            message = "a worker has stopped: nothing is sold until it runs again"
+            raise NotWellError(message, operator=f"{message}. {_names(stalled, missing)}")
+        if missing:
+            raise DegradedError(f"no process runs {', '.join(sorted(missing))}: run `onramp work`")
+        unseen = sorted(name for name in self._expected if name not in seen or not seen[name].is_present)
+        return f"not seen yet: {', '.join(unseen)}" if unseen else "all run"
+
+    def _tell(self, stalled: Collection[str], missing: Collection[str]) -> None:
+        for name in self._expected:
+            unwell = name in stalled or name in missing
+            self._gauge.labels(name).set(unwell)
+            if unwell and name not in self._alarmed:
+                self._alarmed.add(name)
+                log.critical(
+                    "worker.missing", worker=name, stalled=name in stalled, detail="run `onramp work`, or restart it"
+                )
+            elif not unwell and name in self._alarmed:
+                self._alarmed.discard(name)
+                log.info("worker.found_again", worker=name)
+
+
+def _is_stalled(seen: WorkerSeen) -> bool:
+    return seen.is_present and seen.busy_seconds > STALLED_SECONDS
+
+
+def _names(stalled: Collection[str], missing: Collection[str]) -> str:
+    told = [f"{name}: its step has not ended for minutes" for name in sorted(stalled)]
+    return "; ".join(told + [f"{name}: no process runs it" for name in sorted(missing)])
+
+
+def refuse_sales() -> Problem:
+    """What create answers while a worker has stopped."""
+    return Problem(
+        503,
+        "delivery_unavailable",
+        "The service could not deliver what it sold right now, so it sells nothing. Nothing was charged; try again in a few minutes.",
+        headers={"Retry-After": "60"},
+    )

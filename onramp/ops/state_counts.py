@@ -1,0 +1,115 @@
+"""Count what stands where, for the metrics: each count costs what is open, however much has ended before."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Gauge
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.clock import Clock
+from kit.db import counts
+from kit.db.database import Database
+from kit.db.types import constant
+from kit.worker import WorkerMetrics
+from onramp.auth.api_keys import alarms
+from onramp.deliveries import waiting
+from onramp.deliveries.service import UNCONFIRMED
+from onramp.sessions.states import OPEN, UNPAID
+from onramp.sessions.table import sessions
+from treasury.core import aggregates
+from treasury.core.assets import USDC_DECIMALS
+from treasury.core.status import IN_FLIGHT, Status
+from treasury.pause import service as pause
+from treasury.pause.table import SCOPES
+from treasury.payouts.table import payouts
+from treasury.settlements import queries as settlements
+
+_PAYMENTS: Final = (
+    sa.select(sessions.c.payment_status, sa.func.count())
+    .where(sessions.c.payment_status.in_([constant(status) for status in sorted(OPEN | UNPAID)]))
+    .group_by(sessions.c.payment_status)
+)
+_DELIVERIES: Final = (
+    sa.select(sessions.c.delivery_status, sa.func.count())
+    .where(UNCONFIRMED, sessions.c.delivery_status.in_([constant(one) for one in ("awaiting", "mismatch", "seen")]))
+    .group_by(sessions.c.delivery_status)
+)
+_BACKLOGS: Final = {
+    "treasury": sa.select(sa.func.count(), sa.func.min(payouts.c.created_at)).where(
+        aggregates.in_states(payouts, [Status.PLANNED, Status.APPROVED, *IN_FLIGHT])
+    ),
+    "deliveries": sa.select(sa.func.count(), sa.func.min(sessions.c.updated_at)).where(
+        UNCONFIRMED, sessions.c.delivery_status.in_(["awaiting", "seen"])
+    ),
+}
+
+
+class StateMetrics:
+    """How many sessions and deliveries stand where."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare the families."""
+        self.sessions = Gauge("onramp_sessions", "Sessions by payment status.", ("status",), registry=registry)
+        self.deliveries = Gauge(
+            "onramp_deliveries", "Deliveries of paid sessions by status.", ("status",), registry=registry
+        )
+        self.overdue = Gauge("onramp_deliveries_overdue", "Paid, not confirmed, and late.", registry=registry)
+        self.settlements = Gauge(
+            "treasury_usdc_settlements", "Settlements of USDC by status.", ("status",), registry=registry
+        )
+        self.unverified = Gauge(
+            "treasury_usdc_settled_unverified", "USDC settled that its chain has not shown.", registry=registry
+        )
+        self.contradicted = Gauge(
+            "treasury_usdc_contradicted", "Settlements that the chain contradicts.", registry=registry
+        )
+        self.paused = Gauge("treasury_paused", "1 while a person has stopped this.", ("scope",), registry=registry)
+        self.key_alarms = alarms.counter(registry)
+
+
+async def by_payment(connection: AsyncConnection) -> dict[str, int]:
+    """Sessions in each payment status; a status without any is left out."""
+    return await _counted(connection, "sessions", _PAYMENTS)
+
+
+async def by_delivery(connection: AsyncConnection) -> dict[str, int]:
+    """Paid sessions in each delivery status; a status without any is left out."""
+    return await _counted(connection, "deliveries", _DELIVERIES)
+
+
+async def _counted(connection: AsyncConnection, subject: str, still_open: sa.Select[Any]) -> dict[str, int]:
+    open_ = {row[0]: row[1] for row in await connection.execute(still_open)}
+    ended = await counts.ended(connection, subject)
+    return {status: count for status, count in (ended | open_).items() if count > 0}
+
+
+async def show(database: Database, metrics: StateMetrics, workers: WorkerMetrics, clock: Clock) -> None:
+    """Count, and set the gauges; nothing is set where the database cannot be read."""
+    backlogs: dict[str, tuple[int, datetime | None]] = {}
+    async with database.read() as connection:
+        payments = await by_payment(connection)
+        deliveries = await by_delivery(connection)
+        overdue = await waiting.count_overdue(connection)
+        paused = await pause.state(connection)
+        for worker, statement in _BACKLOGS.items():
+            count, oldest = (await connection.execute(statement)).one()
+            backlogs[worker] = (count, oldest)
+        settled, unverified, contradicted = await settlements.totals(connection)
+    metrics.sessions.clear()
+    for status, count in payments.items():
+        metrics.sessions.labels(status).set(count)
+    metrics.deliveries.clear()
+    for status, count in deliveries.items():
+        metrics.deliveries.labels(status).set(count)
+    metrics.overdue.set(overdue)
+    for worker, (count, oldest) in backlogs.items():
+        workers.backlog.labels(worker).set(count)
+        age = 0.0 if oldest is None else (clock.now() - oldest).total_seconds()
+        workers.age.labels(worker).set(max(0.0, age))
+    for status, count in settled.items():
+        metrics.settlements.labels(status).set(count)
+    metrics.unverified.set(unverified / 10**USDC_DECIMALS)
+    metrics.contradicted.set(contradicted)
+    for scope in SCOPES:
+        metrics.paused.labels(scope).set(paused.stops(scope))

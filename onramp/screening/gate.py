@@ -1,0 +1,38 @@
+"""The first door: a purchase for a listed wallet does not begin."""
+
+from kit.audit import service as trail
+from kit.clock import Clock
+from kit.db.database import Database
+from kit.http.problems import Problem
+from onramp.screening.listing import Screening
+
+ACTION = "session.screened"
+BUYER = "buyer"
+"""The actor: whoever asked at the open door."""
+
+
+async def require_unlisted(database: Database, screening: Screening, wallet: str, clock: Clock) -> None:
+    """Refuse a listed wallet with a sentence that tells nothing; the trail alone says why.
+
+    Anybody may ask for a listed wallet, as often as they like, so the trail gets one row a minute for each wallet and a bounded number for
+    all; a row says how many others were left out since the last. The metric counts every refusal.
+
+    Raises Problem 403 `not_available`, 503 `screening_unavailable` where the oracle cannot be asked.
+    """
+    unknown = await screening.ask([wallet])
+    if wallet not in screening:
+        if unknown:
+            raise Problem(
+                503,
+                "screening_unavailable",
+                "This purchase cannot be checked just now. Nothing was stored and nothing was charged; try again in a moment.",
+                headers={"Retry-After": "5"},
+            )
+        return
+    left_out = screening.noted.due(wallet)
+    if left_out is not None:
+        facts = {"code": "not_available"} | ({"leftOut": left_out} if left_out else {})
+        async with database.write() as connection:
+            await trail.record(connection, BUYER, ACTION, wallet, None, facts, at=clock.now())
+    screening.metrics.refused.inc()
+    raise Problem(403, "not_available", "This purchase is not available. Nothing was stored and nothing was charged.")

@@ -1,0 +1,28 @@
+"""Hot wallets that this service paid from before, as the ledger still knows them."""
+
+from collections.abc import Iterable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from onramp.bootstrap.services import Services
+from onramp.treasury.schemas import ledger as shapes
+from treasury import rotation
+from treasury.core.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, USDC, USDC_DECIMALS
+from treasury.policy import service as policies
+
+
+async def earlier(conn: AsyncConnection, services: Services) -> list[shapes.AccountsAnswer]:
+    """What the ledger still has of wallets that this service paid from before."""
+    wallet = services.rules.hot_wallet
+    left = [] if wallet is None else await rotation.left_over(conn, wallet)
+    decimals = await decimals_of(conn, services, [one.wallet for one in left])
+    return [shapes.accounts(one.wallet, one.asset, one.accounts, decimals[one.asset]) for one in left]
+
+
+async def decimals_of(conn: AsyncConnection, services: Services, wallets: Iterable[str]) -> dict[str, int]:
+    """Decimals of each asset that any policy of these wallets ever listed."""
+    found = {MUSD: MUSD_DECIMALS, GAS_ASSET: GAS_DECIMALS, USDC: USDC_DECIMALS}
+    for wallet in dict.fromkeys(wallets):
+        for version in await policies.history(conn, policies.scope_of(services.rules.chain_id, wallet)):
+            found |= {symbol: asset.decimals for symbol, asset in version.terms.policy.assets.items()}
+    return found

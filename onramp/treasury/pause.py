@@ -1,0 +1,71 @@
+"""Pause and resume over HTTP."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.clock import rfc3339
+from kit.http.auth import principal_of
+from kit.http.routes import Route, body_of, reply
+from onramp.bootstrap.services import SERVICES
+from onramp.treasury.overview import BASE
+from onramp.treasury.schemas import commands, overview
+from treasury.pause import service
+from treasury.pause.table import SCOPES, Pauses, Scope
+
+
+def _scopes(order: commands.PauseOrder) -> tuple[Scope, ...]:
+    return SCOPES if order.scope == "all" else (order.scope,)
+
+
+async def _answer(conn: AsyncConnection) -> commands.PauseAnswer:
+    now, before = await service.state(conn), await service.happened(conn)
+    return commands.PauseAnswer(
+        sales=now.sales,
+        payouts=now.payouts,
+        sweeps=now.sweeps,
+        paused=[
+            commands.ScopeAnswer(scope=one.scope, by=one.by, note=one.note, at=rfc3339(one.at)) for one in now.asked
+        ],
+        history=[
+            commands.PauseLine(scope=scope, **line.model_dump())
+            for scope, entry in before
+            for line in overview.lines([entry])
+        ],
+    )
+
+
+async def read(request: web.Request) -> web.StreamResponse:
+    """What is stopped, and what was."""
+    async with request.app[SERVICES].database.read() as conn:
+        return reply(await _answer(conn))
+
+
+async def _ordered(request: web.Request, verb: Callable[..., Awaitable[Pauses]]) -> web.StreamResponse:
+    services, who, order = request.app[SERVICES], principal_of(request), body_of(request, commands.PauseOrder)
+    async with services.database.write() as conn:
+        now = services.clock.now()
+        await verb(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)
+        answer = await _answer(conn)
+    return reply(answer)
+
+
+async def pause(request: web.Request) -> web.StreamResponse:
+    """Stop at once; one person is enough."""
+    return await _ordered(request, service.pause)
+
+
+async def resume(request: web.Request) -> web.StreamResponse:
+    """Let go again; another person than the one who stopped it."""
+    return await _ordered(request, service.resume)
+
+
+ROUTES = (
+    Route("GET", BASE + "/pause", read, "viewer", "What is paused, by whom, and what was.", "read_pause",
+          answer=commands.PauseAnswer),
+    Route("POST", BASE + "/pause", pause, "operator", "Stop sales, payouts, sweeps, or all of them, at once.", "pause",
+          body=commands.PauseOrder, body_optional=True, answer=commands.PauseAnswer, needs_code=False),
+    Route("POST", BASE + "/resume", resume, "approver", "Let go again what another person paused.", "resume",
+          body=commands.PauseOrder, body_optional=True, answer=commands.PauseAnswer, also={409: "`self_approval`."}),
+)  # fmt: skip

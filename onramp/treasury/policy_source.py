@@ -1,0 +1,97 @@
+"""The policy file and the environment, proposed as the treasury's terms at a start."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.clock import Clock
+from kit.db.database import Database
+from kit.http.problems import Problem
+from kit.ids import Ids
+from kit.logs import get_logger
+from onramp.config.settings import Settings
+from onramp.screening.listing import Screening
+from onramp.sessions import allowance, stock
+from onramp.sessions.config import SessionRules
+from treasury.payouts.table import Payout
+from treasury.policy import parser, service
+from treasury.policy.active import ActivePolicy
+from treasury.policy.model import Policy
+from treasury.policy.parser import PolicyError
+from treasury.policy.states import State, Terms
+from treasury.policy.table import Version
+
+log = get_logger(__name__)
+_TRIES: Final = 3
+
+
+def read_policy(settings: Settings, rules: SessionRules) -> Policy:
+    """TREASURY_POLICY; where it is not set and there is no file, in development alone, what stands in `treasury.policy.parser`. Raises PolicyError."""
+    path = settings.TREASURY_POLICY
+    if path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PolicyError(["TREASURY_POLICY: the file cannot be read as UTF-8 text"]) from error
+    elif settings.is_production or "TREASURY_POLICY" in settings.model_fields_set:
+        raise PolicyError(
+            [f"TREASURY_POLICY: there is no file {path.name}; the README, under Treasury policy, shows one"]
+        )
+    else:
+        text = parser.DEVELOPMENT
+    policy = parser.parse(text, musd=rules.token)
+    problems = parser.fit_session_max(policy, rules.max_minor)
+    if problems:
+        raise PolicyError(problems)
+    return policy
+
+
+def terms_of(settings: Settings, rules: SessionRules) -> Terms:
+    """What file and environment propose. Raises PolicyError."""
+    return Terms(read_policy(settings, rules), rules.token, settings.cold_pin(settings.CHAIN_ID))
+
+
+async def propose(
+    database: Database, settings: Settings, rules: SessionRules, clock: Clock, ids: Ids
+) -> Version | None:
+    """Propose file and environment; what loosens waits for persons. None where this service pays nobody. Raises PolicyError."""
+    if rules.mode != "payout":
+        return None
+    # Before the wallet is asked for: a file that is wrong stops the start also where nobody is paid yet.
+    terms = terms_of(settings, rules)
+    if rules.hot_wallet is None:
+        return None
+    scope = service.scope_of(rules.chain_id, rules.hot_wallet)
+    for left in reversed(range(_TRIES)):
+        try:
+            async with database.write() as conn:
+                await service.apply_due(conn, scope, now=clock.now())
+                version = await service.propose(conn, terms, scope=scope, now=clock.now(), ids=ids)
+        except Problem:
+            # Another process starts with the same file in this moment.
+            if not left:
+                raise
+            continue
+        break
+    if version.status is not State.ACTIVE:
+        log.warning("treasury.policy_waits", version=version.version, loosens=list(version.loosens))
+    return version
+
+
+def active_policy(settings: Settings, rules: SessionRules, wallet: str, screening: Screening) -> ActivePolicy:
+    """The active terms as sender, sweeper and orders ask them."""
+
+    async def above(conn: AsyncConnection, queue: Sequence[Payout], now: datetime) -> Sequence[str | None]:
+        return await allowance.payouts_above(conn, rules, queue, now)
+
+    return ActivePolicy(
+        chain_id=rules.chain_id,
+        wallet=wallet,
+        cold=settings.cold_pin(settings.CHAIN_ID),
+        promised=stock.processing,
+        refused=screening,
+        ask=screening.ask,
+        above=above,
+    )

@@ -1,0 +1,119 @@
+"""The policy in the shapes of the outside: names as in `treasury.toml`, in camelCase; money as decimal text."""
+
+from dataclasses import asdict
+from typing import Any
+
+from kit.clock import rfc3339
+from kit.http.routes import Document
+from kit.money import format_units
+from treasury.core.assets import GWEI_DECIMALS, MUSD_DECIMALS
+from treasury.policy.model import AssetPolicy, PayoutLimits
+from treasury.policy.table import Version
+
+
+class Limits(Document):
+    """Payouts, in MUSD."""
+
+    approval_above: str
+    max_per_transaction: str
+    max_per_day: str
+
+
+class AssetLimits(Document):
+    """One asset, in its own units; null: no such limit."""
+
+    symbol: str
+    token: str
+    decimals: int
+    floor: str
+    target: str | None
+    ceiling: str | None
+    min: str | None
+    approval_above: str
+    max_per_transaction: str | None
+    max_per_day: str | None
+
+
+class ColdAnswer(Document):
+    """The cold wallet that this version pins."""
+
+    address: str
+    owners: list[str]
+    threshold: int
+    guard: str | None
+
+
+class VersionAnswer(Document):
+    """One version of the terms; `loosens` names the rules that two persons must want, `appliesAt` when it may then."""
+
+    id: str
+    version: int
+    status: str
+    loosens: list[str]
+    proposed_by: str
+    approved_by: str | None
+    applies_at: str | None
+    created_at: str
+    payouts: Limits
+    approval_expires_hours: int
+    every_minutes: int
+    max_fee_gwei: str
+    assets: list[AssetLimits]
+    token: str
+    cold_wallet: ColdAnswer | None
+
+
+class PolicyAnswer(Document):
+    """The version that counts, and those before and beside it, the newest first."""
+
+    active: VersionAnswer | None
+    versions: list[VersionAnswer]
+
+
+def _asset(asset: AssetPolicy) -> AssetLimits:
+    def units(amount: int | None) -> str | None:
+        return None if amount is None else format_units(amount, asset.decimals)
+
+    limits: dict[str, Any] = {name: units(amount) for name, amount in asdict(asset.sweeps).items()}
+    return AssetLimits(
+        symbol=asset.symbol,
+        token=asset.token,
+        decimals=asset.decimals,
+        floor=format_units(asset.floor, asset.decimals),
+        target=units(asset.target),
+        ceiling=units(asset.ceiling),
+        **limits,
+    )
+
+
+def _payouts(limits: PayoutLimits) -> Limits:
+    return Limits(**{name: format_units(amount, MUSD_DECIMALS) for name, amount in asdict(limits).items()})
+
+
+def version(row: Version) -> VersionAnswer:
+    """One version."""
+    policy, cold = row.terms.policy, row.terms.cold
+    return VersionAnswer(
+        id=row.id,
+        version=row.version,
+        status=row.status,
+        loosens=list(row.loosens),
+        proposed_by=row.proposed_by,
+        approved_by=row.approved_by,
+        applies_at=rfc3339(row.applies_at) if row.applies_at else None,
+        created_at=rfc3339(row.created_at),
+        payouts=_payouts(policy.payouts),
+        approval_expires_hours=policy.approval_expires_hours,
+        every_minutes=policy.every_minutes,
+        max_fee_gwei=format_units(policy.max_fee, GWEI_DECIMALS),
+        assets=[_asset(asset) for asset in policy.assets.values()],
+        token=row.terms.token,
+        cold_wallet=None
+        if cold is None
+        else ColdAnswer(address=cold.address, owners=list(cold.owners), threshold=cold.threshold, guard=cold.guard),
+    )
+
+
+def policy(active: Version | None, versions: list[Version]) -> PolicyAnswer:
+    """All of it."""
+    return PolicyAnswer(active=None if active is None else version(active), versions=[version(row) for row in versions])

@@ -1,1 +1,0 @@
-"""What persons say of coins and transactions that no row explains."""

@@ -1,0 +1,92 @@
+"""What the hot wallet holds and what of it is free to promise."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.db.database import metadata
+from kit.db.types import Uint256, UtcDateTime
+from treasury.payouts import service as payouts
+from treasury.sweeps import service as sweeps
+
+balances = sa.Table(
+    "treasury_balances",
+    metadata,
+    sa.Column("id", sa.String(96), primary_key=True),
+    sa.Column("chain_id", sa.BigInteger(), nullable=False),
+    sa.Column("wallet", sa.String(42), nullable=False),
+    sa.Column("asset", sa.String(16), nullable=False),
+    sa.Column("amount", Uint256(), nullable=False),
+    sa.Column("block_number", sa.BigInteger(), nullable=False),
+    sa.Column("updated_at", UtcDateTime(), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Available:
+    """Base units of one asset; `available` is what is on chain less what is held, and never below zero."""
+
+    on_chain: int
+    held: int
+    available: int
+    block_number: int | None
+    read_at: datetime | None = None
+    """When a worker last wrote the balance down; None where none ever did."""
+
+
+@cache
+def _write(dialect: str) -> Any:
+    # Written once: the sender writes it in each cycle.
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(balances)
+    newer = {name: insert.excluded[name] for name in ("amount", "block_number", "updated_at")}
+    not_older = balances.c.block_number <= insert.excluded.block_number
+    return insert.on_conflict_do_update(index_elements=["id"], set_=newer, where=not_older)
+
+
+async def refresh(
+    conn: AsyncConnection, *, chain_id: int, wallet: str, asset: str, amount: int, block_number: int, now: datetime
+) -> None:
+    """Write down a balance as agreed at a block; an older block never overwrites a newer one."""
+    values = {"amount": amount, "block_number": block_number, "updated_at": now}
+    key = f"{chain_id}:{wallet}:{asset}"
+    row = {"id": key, "chain_id": chain_id, "wallet": wallet, "asset": asset, **values}
+    await conn.execute(_write(conn.dialect.name), row)
+
+
+_NEWEST = (
+    sa.select(balances.c.amount, balances.c.block_number, balances.c.updated_at)
+    .where(balances.c.wallet == sa.bindparam("wallet"), balances.c.asset == sa.bindparam("asset"))
+    .order_by(balances.c.updated_at.desc())
+    .limit(1)
+)
+
+
+async def on_chain_of(conn: AsyncConnection, wallet: str, asset: str) -> tuple[int, int | None]:
+    """Base units that the chain was last seen to count, and at which block; 0 and None before the first reading of it."""
+    row = await _newest(conn, wallet, asset)
+    return (0, None) if row is None else (row.amount, row.block_number)
+
+
+async def read_at(conn: AsyncConnection, wallet: str, asset: str) -> datetime | None:
+    """When a worker last wrote this balance down; None where none ever did."""
+    row = await _newest(conn, wallet, asset)
+    return None if row is None else row.updated_at
+
+
+async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available:
+    """What may still be promised. Before the first reading of the chain it is nothing, at block None."""
+    row = await _newest(conn, wallet, asset)
+    on_chain, block_number, moment = (0, None, None) if row is None else (row.amount, row.block_number, row.updated_at)
+    held = await payouts.held(conn, wallet, asset, block_number, balance=on_chain) + await sweeps.held(
+        conn, wallet, asset, block_number
+    )
+    return Available(on_chain, held, max(0, on_chain - held), block_number, moment)
+
+
+async def _newest(conn: AsyncConnection, wallet: str, asset: str) -> Any:
+    return (await conn.execute(_NEWEST, {"wallet": wallet, "asset": asset})).first()

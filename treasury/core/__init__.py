@@ -1,0 +1,1 @@
+"""What payouts, sweeps and transactions share: statuses, history, sums, assets, the leader."""

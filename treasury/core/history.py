@@ -1,0 +1,103 @@
+"""What happened to each payout and transaction, line by line; never changed, never deleted."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.db.bulk import insert_new
+from kit.db.database import metadata
+from kit.db.types import UtcDateTime
+
+BY: Final = "treasury"
+"""Who does what no person ordered."""
+
+history = sa.Table(
+    "treasury_history",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("subject_id", sa.String(64), nullable=False, index=True),
+    sa.Column("at", UtcDateTime(), nullable=False),
+    sa.Column("from", sa.String(32)),
+    sa.Column("to", sa.String(32), nullable=False),
+    sa.Column("by", sa.String(64), nullable=False),
+    sa.Column("note", sa.Text(), nullable=False, server_default=""),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One change: `from_status` is None for the first; `by` is a worker's name or a key's id."""
+
+    at: datetime
+    from_status: str | None
+    to_status: str
+    by: str
+    note: str
+
+
+_INSERT = sa.insert(history)
+
+
+async def record(
+    conn: AsyncConnection,
+    subject_id: str,
+    *,
+    at: datetime,
+    from_status: str | None,
+    to_status: str,
+    by: str,
+    note: str = "",
+) -> None:
+    """Write one line, in the transaction that makes the change."""
+    values = {"subject_id": subject_id, "at": at, "from": from_status, "to": to_status, "by": by, "note": note}
+    await conn.execute(_INSERT, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of many lines written together."""
+
+    subject_id: str
+    from_status: str | None
+    to_status: str
+    note: str
+
+
+async def record_all(conn: AsyncConnection, lines: Sequence[Line], *, at: datetime, by: str) -> None:
+    """The same for many."""
+    if lines:
+        rows = [
+            {
+                "subject_id": one.subject_id,
+                "at": at,
+                "from": one.from_status,
+                "to": one.to_status,
+                "by": by,
+                "note": one.note,
+            }
+            for one in lines
+        ]
+        await insert_new(conn, history, rows)
+
+
+async def of(conn: AsyncConnection, subject_id: str) -> list[HistoryEntry]:
+    """Every line about one payout or transaction, oldest first."""
+    rows = await conn.execute(sa.select(history).where(history.c.subject_id == subject_id).order_by(history.c.id))
+    return [_entry(row) for row in rows.mappings()]
+
+
+async def of_many(conn: AsyncConnection, subject_ids: Collection[str]) -> dict[str, list[HistoryEntry]]:
+    """The same for several, in one question; each has a list, if an empty one."""
+    found: dict[str, list[HistoryEntry]] = {subject: [] for subject in subject_ids}
+    query = sa.select(history).where(history.c.subject_id.in_(list(found))).order_by(history.c.id)
+    for row in (await conn.execute(query)).mappings():
+        found[row["subject_id"]].append(_entry(row))
+    return found
+
+
+def _entry(row: sa.RowMapping) -> HistoryEntry:
+    return HistoryEntry(row["at"], row["from"], row["to"], row["by"], row["note"])

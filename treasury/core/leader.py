@@ -1,0 +1,112 @@
+"""One leader for each hot wallet: a lease with a fencing token that every write repeats.
+
+Each transaction of the leader begins with an update of the lease row that names owner and token. It fails where
+another took over; where it succeeds, the row stays locked until the commit (on SQLite the whole database is), so that
+nobody can take over in the middle of it. A leader that was asleep for an hour can therefore write nothing.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.db.database import Database, metadata
+from kit.db.leases import insert_or_nothing
+from kit.db.types import UtcDateTime, db_now
+
+leaders = sa.Table(
+    "treasury_leaders",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(64)),
+    sa.Column("token", sa.BigInteger(), nullable=False),
+    sa.Column("lease_until", UtcDateTime()),
+    sa.Column("explained_block", sa.BigInteger()),
+)
+
+
+async def hold_still(conn: AsyncConnection, chain_id: int, wallet: str) -> None:
+    """Let no leader of this wallet write before the caller's transaction ends; it goes on where it was."""
+    mine = leaders.c.id == f"{chain_id}:{wallet}"
+    await conn.execute(sa.update(leaders).where(mine).values(token=leaders.c.token))
+
+
+class LeadershipLost(Exception):
+    """Another process leads this wallet now; what was about to be written was not."""
+
+
+class Leader:
+    """The lease of one wallet on one chain, as one process holds it."""
+
+    def __init__(self, database: Database, *, chain_id: int, wallet: str, owner: str, seconds: float) -> None:
+        """`owner` must be new for each process; `seconds` is how long a silent leader keeps others waiting."""
+        self._database = database
+        self._key = f"{chain_id}:{wallet}"
+        self._owner = owner
+        self._seconds = seconds
+        self._token: int | None = None
+        self._free = sa.or_(leaders.c.lease_until.is_(None), leaders.c.lease_until < db_now())
+        self._is_free = sa.select(self._free).where(leaders.c.id == self._key)
+        # Written once: it begins every transaction of the leader.
+        self._renew = (
+            sa.update(leaders)
+            .where(leaders.c.id == self._key, leaders.c.owner == owner, leaders.c.token == sa.bindparam("mine"))
+            .values(lease_until=db_now(seconds))
+        )
+
+    @property
+    def token(self) -> int | None:
+        """The fencing token while leading; it grows with each change of leader."""
+        return self._token
+
+    async def hold(self) -> bool:
+        """Lead, or go on leading as far as is known; False while another does. Only `write` proves it."""
+        if self._token is not None:
+            return True
+        # Those who do not lead ask often, so that an orderly change of leader takes a second: by a read, which locks and writes nothing.
+        async with self._database.read() as conn:
+            if (await conn.execute(self._is_free)).scalar() is False:
+                return False
+        async with self._database.write() as conn:
+            await insert_or_nothing(conn, leaders, [{"id": self._key, "token": 0}], ["id"])
+            taken = await conn.execute(
+                sa.update(leaders)
+                .where(leaders.c.id == self._key, self._free)
+                .values(owner=self._owner, token=leaders.c.token + 1, lease_until=db_now(self._seconds))
+                .returning(leaders.c.token)
+            )
+            self._token = taken.scalar_one_or_none()
+        return self._token is not None
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only the leader can commit; it renews the lease. Raises LeadershipLost."""
+        async with self._database.write() as conn:
+            renewed = await conn.execute(self._renew, {"mine": self._token})
+            if renewed.rowcount != 1:
+                self._token = None
+                raise LeadershipLost
+            yield conn
+
+    async def resign(self) -> None:
+        """Let another lead at once."""
+        if self._token is None:
+            return
+        async with self._database.write() as conn:
+            mine = sa.and_(leaders.c.id == self._key, leaders.c.owner == self._owner, leaders.c.token == self._token)
+            await conn.execute(sa.update(leaders).where(mine).values(lease_until=None, owner=None))
+        self._token = None
+
+    async def explained_block(self, conn: AsyncConnection) -> int | None:
+        """The newest block at which every transaction of the wallet was known; None before the first."""
+        query = sa.select(leaders.c.explained_block).where(leaders.c.id == self._key)
+        block: int | None = (await conn.execute(query)).scalar_one_or_none()
+        return block
+
+    async def set_explained_block(self, conn: AsyncConnection, block_number: int) -> None:
+        """Remember it; it never goes back."""
+        older = sa.or_(leaders.c.explained_block.is_(None), leaders.c.explained_block < block_number)
+        await conn.execute(
+            sa.update(leaders).where(leaders.c.id == self._key, older).values(explained_block=block_number)
+        )

@@ -1,0 +1,190 @@
+"""What earlier hot wallets have paid, as the chain shows it: this database may be older than their last payments.
+
+An earlier wallet is one that this deployment paid from before. Nothing follows it any more, so its transactions are counted and its
+transfers are searched when a purchase that it may have paid is completed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.abi.erc20 import split_payout_calldata
+from chain.errors import NoAgreement
+from chain.pool.pool import Pool
+from chain.reads.receipts import ExpectedTransfer, Proven, Reverted, prove
+from chain.reads.wallet import OutgoingTx, outgoing
+from chain.types import Address, BlockRef, quantity, to_checksum
+from kit.db.database import Database
+from kit.ids import Ids
+from kit.logs import get_logger
+from treasury.core import leader
+from treasury.core.assets import MUSD
+from treasury.incidents import unmatched as foreign
+from treasury.incidents.table import foreign as foreign_table
+from treasury.ledger import service as ledger
+from treasury.ledger.states import Account
+from treasury.payouts import service as payouts
+from treasury.payouts.states import Fact as PayoutFact
+from treasury.signers.intent import TransferIntent
+from treasury.transactions import queries
+from treasury.transactions import service as transactions
+from treasury.transactions.states import Fact
+from treasury.transactions.table import transactions as transactions_table
+
+log = get_logger(__name__)
+CHUNK: Final = 20_000
+"""Blocks searched at once; on Mezo some twenty hours."""
+SLACK: Final = timedelta(hours=1)
+"""How far a block's time may be from the clock that the purchase was made by."""
+
+
+def _nonces(table: sa.Table) -> sa.Select[tuple[int]]:
+    c = table.c
+    here = sa.and_(c.chain_id == sa.bindparam("chain_id"), c.wallet == sa.bindparam("wallet"))
+    return sa.select(c.nonce).where(here, c.nonce < sa.bindparam("count", type_=sa.BigInteger()))
+
+
+_KNOWN_NONCES: Final = sa.select(sa.func.count()).select_from(
+    sa.union(_nonces(transactions_table), _nonces(foreign_table)).subquery()
+)
+"""How many of a wallet's first `count` nonces any row of ours holds; a union holds each once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A transfer of an earlier wallet that carries a purchase's reference; `amount` in base units."""
+
+    wallet: Address
+    token: Address
+    to: Address
+    amount: int
+    reference: str
+    tx_hash: str
+    nonce: int
+    block: BlockRef
+    agreed_by: tuple[str, ...]
+
+
+class EarlierWallets:
+    """Asks enough operators about the wallets that paid before. Every method may raise ChainError where they do not tell."""
+
+    def __init__(self, pool: Pool, database: Database, *, chain_id: int, token: Address) -> None:
+        """Nothing is asked yet; `token` is what purchases are paid in."""
+        self._pool = pool
+        self._database = database
+        self._chain_id = chain_id
+        self._token = to_checksum(token)
+
+    async def is_known(self, wallet: Address) -> bool:
+        """Whether rows of this database explain every transaction that the chain counts for the wallet.
+
+        Then what it paid is in those rows, and a purchase that none of them pays was not paid by it.
+        """
+        await self._pool.refresh()
+        at = hex(self._pool.agreed_head())
+        count = quantity((await self._pool.agree("eth_getTransactionCount", [wallet, at], key=quantity)).value)
+        async with self._database.read() as conn:
+            here = {"chain_id": self._chain_id, "wallet": wallet, "count": count}
+            known: int = (await conn.execute(_KNOWN_NONCES, here)).scalar_one()
+            unseen = any(row.tx_hash is None for row in await foreign.open_rows(conn, self._chain_id, wallet))
+        # Counted, not compared with the highest: a payment adopted from this wallet is known while those before it may be lost.
+        return known == count and not unseen
+
+    async def is_carried(self, reference: str) -> bool:
+        """Whether a transaction in our rows, of whatever wallet, carries this reference."""
+        async with self._database.read() as conn:
+            return bool(await foreign.carried(conn, [reference]) or await queries.carried(conn, [reference]))
+
+    async def is_paid_by(self, wallet: Address, to: str, amount: int, reference: str) -> bool:
+        """Whether a transaction of `wallet` that no payout explains yet is exactly this payment of what purchases are paid in."""
+        async with self._database.read() as conn:
+            return await foreign.pays(conn, wallet, self._token, to, amount, reference)
+
+    async def find(self, wallet: Address, reference: str, since: datetime) -> Payment | None:
+        """Search the wallet's transfers since then, newest blocks first; None where enough operators show that none carries the reference."""
+        await self._pool.refresh()
+        newest = self._pool.agreed_head()
+        while newest >= 0:
+            start = max(0, newest - CHUNK + 1)
+            for tx in await outgoing(self._pool, wallet, start, newest):
+                parts = split_payout_calldata(tx.input)
+                if parts is not None and tx.to == self._token and "0x" + parts[2].hex() == reference:
+                    payment = await self._proved(tx, parts[0], parts[1], reference)
+                    if payment is not None:
+                        return payment
+            if start == 0 or await self._time_of(start) < since - SLACK:
+                return None
+            newest = start - 1
+        return None
+
+    async def _proved(self, tx: OutgoingTx, to: Address, amount: int, reference: str) -> Payment | None:
+        verdict = await prove(self._pool, tx.hash, ExpectedTransfer(self._token, to, amount, tx.sender))
+        if isinstance(verdict, Reverted):
+            return None
+        if not isinstance(verdict, Proven):
+            raise NoAgreement("silence", detail=f"{tx.hash} carries the reference and is not proved yet.")
+        block = verdict.transfer.block
+        return Payment(tx.sender, self._token, to, amount, reference, tx.hash, tx.nonce, block, verdict.agreed_by)
+
+    async def _time_of(self, block: int) -> datetime:
+        def parse(raw: Mapping[str, Any]) -> int:
+            return quantity(raw["timestamp"])
+
+        agreed = await self._pool.agree("eth_getBlockByNumber", [hex(max(block, 1)), False], key=parse)
+        return datetime.fromtimestamp(parse(agreed.value), UTC)
+
+
+async def adopt(
+    conn: AsyncConnection, payout_id: str, payment: Payment, *, chain_id: int, now: datetime, ids: Ids
+) -> bool:
+    """Make the payment found on chain the final one of a payout that its wallet owes; False where a row holds its nonce for something else.
+
+    Books balance: what the wallet received after the backup, or before this database knew of it, is posted as a top-up.
+    """
+    await leader.hold_still(conn, chain_id, payment.wallet)
+    if await queries.by_nonce(conn, chain_id, payment.wallet, payment.nonce) is not None:
+        return False
+    books = await ledger.balances(conn, payment.wallet, MUSD)
+    lacking = -books.get(Account.AVAILABLE, 0)
+    if lacking > 0:
+        await ledger.adjust(
+            conn, payment.wallet, MUSD, "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, lacking,
+            now=now, note=payment.tx_hash,
+        )  # fmt: skip
+    intent = TransferIntent(
+        chain_id=chain_id,
+        wallet=payment.wallet,
+        nonce=payment.nonce,
+        token=payment.token,
+        to=payment.to,
+        amount=payment.amount,
+        reference=bytes.fromhex(payment.reference[2:]),
+        gas_limit=0,
+        max_fee=0,
+        priority_fee=0,
+    )
+    row_id = await transactions.adopt(conn, intent, payout_id, tx_hash=payment.tx_hash, raw=None, now=now, ids=ids)
+    note = f"block {payment.block.number}, agreed by {', '.join(payment.agreed_by)}"
+    found = "paid by an earlier hot wallet, found on chain by its reference"
+    where: dict[str, Any] = {"block_number": payment.block.number, "block_hash": payment.block.hash}
+    await payouts.move(
+        conn,
+        payout_id,
+        PayoutFact.ADOPTED,
+        now=now,
+        note=found,
+        transaction_id=row_id,
+        tx_hash=payment.tx_hash,
+        reason=None,
+    )
+    await transactions.move(conn, row_id, Fact.SEEN, now=now, note=note, **where)
+    await payouts.move(conn, payout_id, PayoutFact.SEEN, now=now, note=note, block_number=payment.block.number)
+    await transactions.move(conn, row_id, Fact.PROVEN, now=now, note=note)
+    await payouts.move(conn, payout_id, PayoutFact.PROVEN, now=now, note=note)
+    await foreign.match_nonce(conn, chain_id, payment.wallet, payment.nonce, payout_id)
+    log.warning("treasury.adopted", operation=payout_id, tx_hash=payment.tx_hash, wallet=payment.wallet)
+    return True

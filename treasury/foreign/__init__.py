@@ -1,1 +1,0 @@
-"""Transactions of the hot wallet that no row of ours explains."""

@@ -1,0 +1,1 @@
+"""Unmatched transactions and missing coins, and how two people resolve them."""

@@ -1,0 +1,66 @@
+"""One row for each nonce of the wallet that the chain counts and that no transaction row of this database explains.
+
+After a restore these are the service's own payouts: each ends when the payout with its reference is rebuilt from Stripe. Anything else
+means that someone else holds the key, and is answered by two persons. Until then nothing is signed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kit.db.database import metadata
+from kit.db.types import Uint256, UtcDateTime
+
+foreign = sa.Table(
+    "treasury_foreign",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("chain_id", sa.BigInteger(), nullable=False),
+    sa.Column("wallet", sa.String(42), nullable=False),
+    sa.Column("nonce", sa.BigInteger(), nullable=False),
+    sa.Column("tx_hash", sa.String(66)),
+    sa.Column("raw", sa.LargeBinary()),
+    sa.Column("token", sa.String(42)),
+    sa.Column("to_address", sa.String(42)),
+    sa.Column("amount", Uint256()),
+    sa.Column("reference", sa.String(66), index=True),
+    sa.Column("note", sa.Text(), nullable=False, server_default=""),
+    sa.Column("block_number", sa.BigInteger()),
+    sa.Column("noticed_at", UtcDateTime(), nullable=False),
+    sa.Column("payout_id", sa.String(64)),
+    sa.Column("answered_by", sa.String(64)),
+    sa.Column("answered_at", UtcDateTime()),
+    sa.UniqueConstraint("chain_id", "wallet", "nonce"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A nonce that was used without us; `tx_hash` is None while only the nonce is known to be spent."""
+
+    id: str
+    chain_id: int
+    wallet: str
+    nonce: int
+    tx_hash: str | None
+    raw: bytes | None
+    token: str | None
+    to: str | None
+    amount: int | None
+    reference: str | None
+    note: str
+    block_number: int | None
+    noticed_at: datetime
+    payout_id: str | None
+    answered_by: str | None
+    answered_at: datetime | None
+
+
+def to_foreign(row: sa.Row[Any]) -> Foreign:
+    """A row as a value."""
+    fields = dict(row._mapping)
+    fields["to"] = fields.pop("to_address")
+    fields["raw"] = None if row.raw is None else bytes(row.raw)
+    return Foreign(**fields)

@@ -1,0 +1,50 @@
+"""Terms as JSON, as a version keeps them: readable years later, and equal text for equal terms."""
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from chain.types import keccak
+from treasury.cold.identity import ColdPin
+from treasury.policy.model import AssetPolicy, PayoutLimits, Policy, SweepLimits
+from treasury.policy.states import Terms
+
+
+def dump(terms: Terms) -> str:
+    """Amounts as text: JSON's numbers hold 53 bits in most readers."""
+    return orjson.dumps(_texts(asdict(terms)), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def digest(terms: Terms) -> str:
+    """0x and 64 hex digits that change with anything in the terms."""
+    return "0x" + keccak(dump(terms).encode()).hex()
+
+
+def load(text: str) -> Terms:
+    """What `dump` wrote."""
+    data = _numbers(orjson.loads(text))
+    body, cold = data["policy"], data["cold"]
+    assets = {
+        symbol: AssetPolicy(**{**asset, "sweeps": SweepLimits(**asset["sweeps"])})
+        for symbol, asset in body["assets"].items()
+    }
+    policy = Policy(**{**body, "payouts": PayoutLimits(**body["payouts"]), "assets": assets})
+    pin = None if cold is None else ColdPin(**{**cold, "owners": tuple(cold["owners"])})
+    return Terms(policy, data["token"], pin)
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"#{value}"
+    if isinstance(value, dict):
+        return {key: _texts(item) for key, item in value.items()}
+    return [_texts(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("#"):
+        return int(value[1:])
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    return [_numbers(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,153 @@
+"""From an order to a sweep: the plan, the cold wallet's proof, the row. A dry run is the same without the row."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.http.problems import Problem
+from kit.ids import Ids
+from treasury.cold.identity import Unverified, Verified
+from treasury.cold.service import ColdWallet
+from treasury.sweeps import approvals, service
+from treasury.sweeps.states import Kind
+from treasury.sweeps.table import Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the policy makes of an order; `amount` in base units of `token`, which is the zero address for gas."""
+
+    asset: str
+    token: str
+    amount: int
+    purpose: str
+    approval_needed: bool
+    policy_version: str
+    expires_after: timedelta
+    decimals: int = 18
+
+
+class Planner(Protocol):
+    """The policy, asked about one asset with all that is held and made already; reads in the caller's transaction."""
+
+    async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
+        """A sweep of `amount` base units, or of the excess where None; `first`: nothing arrived in this Safe before.
+
+        Raises Problem `policy_refused` or `insufficient_available` where there is none.
+        """
+
+    async def panic(self, conn: AsyncConnection) -> list[Plan]:
+        """Everything of every asset, tokens before the gas token."""
+
+    async def due(self, conn: AsyncConnection) -> list[str]:
+        """Assets whose balance is above their ceiling."""
+
+    async def every(self, conn: AsyncConnection) -> timedelta | None:
+        """How often the sweeper looks; None: only on an operator's order."""
+
+
+def proven(verdict: Verified | Unverified) -> Verified:
+    """The proof, or Problem `cold_wallet_unverified`."""
+    if isinstance(verdict, Unverified):
+        raise Problem(409, "cold_wallet_unverified", f"The cold wallet does not prove itself: {verdict.detail}")
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Where sweeps come from: an operator, the schedule, a panic."""
+
+    planner: Planner
+    cold: ColdWallet
+    wallet: str
+    ids: Ids
+
+    async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, now: datetime) -> Plan:
+        """What would be swept. Raises Problem."""
+        pin = self.cold.pin
+        first = not await service.arrived(conn, pin.chain_id, pin.address)
+        return await self.planner.plan(conn, asset, amount, first=first, now=now)
+
+    async def sweep(
+        self,
+        conn: AsyncConnection,
+        asset: str,
+        amount: int | None,
+        verdict: Verified | Unverified,
+        *,
+        by: str,
+        person: str,
+        now: datetime,
+        window: str | None = None,
+    ) -> Sweep:
+        """Propose it. `verdict` is the cold wallet's, read before this transaction was opened. Raises Problem."""
+        identity = proven(verdict).identity
+        plan = await self.plan(conn, asset, amount, now=now)
+        return await self._propose(conn, plan, Kind.SWEEP, identity, by=by, person=person, now=now, window=window)
+
+    async def panic(
+        self, conn: AsyncConnection, verdict: Verified | Unverified, *, by: str, person: str, now: datetime
+    ) -> list[Sweep]:
+        """Propose to empty the wallet; each asset is then approved by another person. Raises Problem."""
+        identity = proven(verdict).identity
+        return [
+            await self._propose(conn, plan, Kind.PANIC, identity, by=by, person=person, now=now)
+            for plan in await self.planner.panic(conn)
+        ]
+
+    async def approve(
+        self,
+        conn: AsyncConnection,
+        sweep_id: str,
+        verdict: Verified | Unverified,
+        policy_version: str,
+        *,
+        by: str,
+        person: str,
+        now: datetime,
+        note: str = "",
+    ) -> Sweep:
+        """Another person's yes, bound to the policy and the Safe of this moment. Raises Problem."""
+        identity = proven(verdict).identity
+        return await approvals.approve(
+            conn,
+            sweep_id,
+            by=by,
+            person=person,
+            policy_version=policy_version,
+            safe_identity=identity,
+            now=now,
+            note=note,
+        )
+
+    async def _propose(
+        self,
+        conn: AsyncConnection,
+        plan: Plan,
+        kind: Kind,
+        identity: str,
+        *,
+        by: str,
+        person: str,
+        now: datetime,
+        window: str | None = None,
+    ) -> Sweep:
+        pin = self.cold.pin
+        return await service.propose(
+            conn,
+            service.Proposal(
+                plan.asset, plan.token, plan.amount, pin.address, plan.policy_version, identity, kind, plan.decimals
+            ),
+            chain_id=pin.chain_id,
+            wallet=self.wallet,
+            purpose=plan.purpose,
+            by=by,
+            person=person,
+            approval_needed=plan.approval_needed,
+            expires_after=plan.expires_after,
+            now=now,
+            ids=self.ids,
+            window=window,
+        )

@@ -74,7 +74,7 @@ def _fail(future: "asyncio.Future[Outcome]", error: Exception) -> None:
         future.set_exception(error)
 
 
-class Gather(Generic[Item, Outcome]):
+class DataLoader(Generic[Item, Outcome]):
     """Reads by key that arrive together become one query.
 
     A read joins only a query that starts after it was asked, so nobody reads what was true before the question.

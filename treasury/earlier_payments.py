@@ -86,7 +86,7 @@ class EarlierWallets:
         """
         await self._pool.refresh()
         at = hex(self._pool.agreed_head())
-        count = quantity((await self._pool.agree("eth_getTransactionCount", [wallet, at], key=quantity)).value)
+        count = quantity((await self._pool.quorum("eth_getTransactionCount", [wallet, at], key=quantity)).value)
         async with self._database.read() as conn:
             here = {"chain_id": self._chain_id, "wallet": wallet, "count": count}
             known: int = (await conn.execute(_KNOWN_NONCES, here)).scalar_one()
@@ -134,7 +134,7 @@ class EarlierWallets:
         def parse(raw: Mapping[str, Any]) -> int:
             return quantity(raw["timestamp"])
 
-        agreed = await self._pool.agree("eth_getBlockByNumber", [hex(max(block, 1)), False], key=parse)
+        agreed = await self._pool.quorum("eth_getBlockByNumber", [hex(max(block, 1)), False], key=parse)
         return datetime.fromtimestamp(parse(agreed.value), UTC)
 
 

@@ -115,7 +115,7 @@ class Gate(Protocol):
         """Whether sweeps may be signed; a panic does not ask."""
 
 
-class Rules(Protocol):
+class PolicyPort(Protocol):
     """What the policy says of an operation at the moment it would be signed; each answer is a sentence for people."""
 
     async def payouts_above(

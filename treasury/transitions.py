@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.bulk import change_where
 from kit.db.leases import compare_and_set
-from kit.db.types import among
+from kit.db.types import in_array
 from treasury.core import history
 from treasury.core.history import Line
 from treasury.core.status import Moved, Moves, Refused, Same, Status, decide
@@ -111,4 +111,4 @@ async def apply_all(
 @cache
 def _states(table: sa.Table) -> Any:
     # Written once for each table: building the text cost more than its run.
-    return sa.select(table.c.id, table.c.status).where(among(table.c.id, "ids"))
+    return sa.select(table.c.id, table.c.status).where(in_array(table.c.id, "ids"))

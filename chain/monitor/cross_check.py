@@ -95,7 +95,7 @@ async def compare(pool: Pool, token: Address, wallet: Address | None) -> Compari
 async def _asked(pool: Pool, topic: _Topic, via: Gathering) -> tuple[Agreed | None, list[Contradiction]]:
     """What is agreed, None where nothing is, and who contradicts it."""
     try:
-        agreed = await pool.agree(topic.method, topic.params, key=topic.key, via=via, grace=PATIENCE)
+        agreed = await pool.quorum(topic.method, topic.params, key=topic.key, via=via, grace=PATIENCE)
     except CallReverted:
         return None, []
     except NoAgreement as error:

@@ -119,7 +119,7 @@ class ChainWatch:
         asked = [{"to": MAINTENANCE, "data": _GET_LOCKDOWN}, hex(self._pool.agreed_head())]
         try:
             # A chain without the precompile answers nothing, an older one refuses the call.
-            self._pool.standing.locked = (await self._pool.agree("eth_call", asked, key=data_bytes)).key == _TRUE
+            self._pool.standing.locked = (await self._pool.quorum("eth_call", asked, key=data_bytes)).key == _TRUE
         except CallReverted:
             self._pool.standing.locked = False
 

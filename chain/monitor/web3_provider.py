@@ -60,16 +60,16 @@ class PoolProvider(AsyncBaseProvider):
             return sent.tx_hash
         place = _BLOCK_PARAMETER.get(method)
         if not self._agree or place is None:
-            return await self._pool.any(method, params)
+            return await self._pool.first(method, params)
         if len(params) <= place or params[place] in {None, "latest", "safe", "finalized"}:
             await self._pool.refresh()
             params = [*params[:place], hex(self._pool.agreed_head())]
-        return (await self._pool.agree(method, params)).value
+        return (await self._pool.quorum(method, params)).value
 
     async def is_connected(self, show_traceback: bool = False) -> bool:  # noqa: FBT002 - web3's signature
         """At least one node tells its newest block."""
         try:
-            await self._pool.any("eth_blockNumber", [])
+            await self._pool.first("eth_blockNumber", [])
         except NodeError:
             if show_traceback:
                 raise

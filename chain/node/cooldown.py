@@ -15,7 +15,7 @@ log = get_logger(__name__)
 State = Literal["untested", "ok", "cooling", "rate_limited", "wrong_chain"]
 
 _FIRST_REST: Final = 0.5
-_LONGEST_REST: Final = 10.0
+_MAX_REST: Final = 10.0
 _RATE_REST: Final = 2.0
 _WRONG_CHAIN_REST: Final = 30.0
 
@@ -85,7 +85,7 @@ class Rest:
             self._begin("rate_limited", _RATE_REST * min(2 ** (self.failures - 1), 32) if wait is None else wait, error)
         elif isinstance(error, Unreachable | NodeTimeout) and error.code is None:
             self.failures += 1
-            self._begin("cooling", min(_FIRST_REST * 2 ** min(self.failures - 1, 10), _LONGEST_REST), error)
+            self._begin("cooling", min(_FIRST_REST * 2 ** min(self.failures - 1, 10), _MAX_REST), error)
 
     def _begin(self, state: State, seconds: float, error: NodeError) -> None:
         if self._state != state:

@@ -13,11 +13,11 @@ import orjson
 from kit.clock import Clock
 
 FIRST_WAIT: Final = 2.0
-LONGEST_WAIT: Final = 30.0
+MAX_WAIT: Final = 30.0
 """Seconds between two times that it is asked again; doubled while it does not take it back."""
 MOST: Final = 8
 """Questions kept of one node: who lies about everything is asked about some of it."""
-MOST_TRIES: Final = 6
+MAX_TRIES: Final = 6
 """Times that it is asked in vain, because it or the others have nothing to say any more. Silence is not dissent."""
 
 REFUSED: Final = "refused"
@@ -80,7 +80,7 @@ class Dissent:
         now = self._clock.monotonic()
         if now < self._ask_at:
             return []
-        self._ask_at, self._wait = now + self._wait, min(2 * self._wait, LONGEST_WAIT)
+        self._ask_at, self._wait = now + self._wait, min(2 * self._wait, MAX_WAIT)
         for one in self._open.values():
             one.tries += 1
         return list(self._open.values())

@@ -33,7 +33,7 @@ LEAST = 0.001
 _OK = 200
 _REDIRECTS = range(300, 400)
 _TOO_MANY_REQUESTS = 429
-_LONGEST_WAIT = 3600.0
+_MAX_WAIT = 3600.0
 _REFUSED = frozenset({400, 405, 413, 415, 422, 501})
 """HTTP statuses of those who take no batch, or none so large, and do not say so in JSON."""
 _STALE = ("ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError")
@@ -58,7 +58,7 @@ def _seconds(header: str | None) -> float | None:
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = (moment - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else None  # noqa: PLR0124 - "nan" parses as a float
+    return min(max(seconds, 0.0), _MAX_WAIT) if seconds == seconds else None  # noqa: PLR0124 - "nan" parses as a float
 
 
 def _told(config: NodeConfig, text: str) -> str:

@@ -12,9 +12,9 @@ from typing import Final
 from kit.clock import Clock
 
 FIRST_WINDOW: Final = 2_000
-LARGEST_WINDOW: Final = 10_000
+MAX_WINDOW: Final = 10_000
 """Blocks; mezod's default limit (json-rpc.block-range-cap). Hosted nodes may allow far fewer."""
-MOST_LOGS: Final = 10_000
+MAX_LOGS: Final = 10_000
 """Logs in one answer; mezod's default limit (json-rpc.logs-cap). Others cut off there without a word."""
 SMALLEST_SLOW: Final = 50
 """Blocks: a node that has no time for so few is slow for another reason."""
@@ -33,7 +33,7 @@ class Window:
     def __init__(self) -> None:
         """A size that most nodes allow."""
         self.blocks = FIRST_WINDOW
-        self.most_logs = MOST_LOGS
+        self.most_logs = MAX_LOGS
         self._too_large: int | None = None
         self._costly = False
         self._worked = 0
@@ -44,7 +44,7 @@ class Window:
         self._before_doubt = None
         if asked < self.blocks:
             return
-        larger = min(2 * self.blocks, LARGEST_WINDOW)
+        larger = min(2 * self.blocks, MAX_WINDOW)
         if self._too_large is not None:
             self._worked += 1
             if self._worked < _PATIENCE:
@@ -55,7 +55,7 @@ class Window:
                 larger = self.blocks + gap // 2 if worth else self.blocks
             else:
                 self._too_large = None
-        self.blocks = max(self.blocks, min(larger, LARGEST_WINDOW))
+        self.blocks = max(self.blocks, min(larger, MAX_WINDOW))
 
     def refused(self, asked: int, most_logs: int | None = None) -> None:
         """So many blocks were too many, or held more than `most_logs` logs."""

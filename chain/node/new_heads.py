@@ -17,8 +17,8 @@ log = get_logger(__name__)
 SILENCE_SECONDS: Final = 30.0
 """Eight blocks of Mezo's."""
 FIRST_REST: Final = 1.0
-LONGEST_REST: Final = 60.0
-LARGEST_MESSAGE: Final = 1024 * 1024
+MAX_REST: Final = 60.0
+MAX_MESSAGE: Final = 1024 * 1024
 SUBSCRIBE: Final = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}).decode()
 
 
@@ -57,13 +57,13 @@ class WakeUps:
             rest = FIRST_REST if heard else rest
             log.info("chain.wakeups_lost", node=node.name, kind=ended, again_in=rest)
             await asyncio.sleep(rest)
-            rest = min(rest * 2, LONGEST_REST)
+            rest = min(rest * 2, MAX_REST)
 
     async def _listen(self, node: NodeConfig) -> tuple[bool, str]:
         """Whether a block was told of, and what ended it: one that falls silent after an hour was as good as one that hangs up."""
         heard = False
         try:
-            async with self._session.ws_connect(node.url, max_msg_size=LARGEST_MESSAGE, heartbeat=15) as socket:
+            async with self._session.ws_connect(node.url, max_msg_size=MAX_MESSAGE, heartbeat=15) as socket:
                 await socket.send_str(SUBSCRIBE)
                 while True:
                     message = await socket.receive(timeout=self._silence)

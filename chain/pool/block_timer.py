@@ -22,7 +22,7 @@ _SHORTEST: Final = 0.01
 _LATE: Final = 0.5
 
 
-class Pace:
+class BlockTimer:
     """Says when the next look is due: a little before the next block may be there, and then again and again until it is.
 
     Where somebody tells of each block, looks without being told come late: they find what was not told.

@@ -1,11 +1,11 @@
 """Several unreliable nodes as one source, with a policy for each call.
 
-`any`         a hint: the first usable node that answers, Spectrum's before the others.
-`agree`       money depends on it: every reachable operator is asked, enough must say the same and more than say
+`first`       a hint: the first usable node that answers, Spectrum's before the others.
+`quorum`      money depends on it: every reachable operator is asked, enough must say the same and more than say
 otherwise.
-`everywhere`  a broadcast: every node that serves our chain, whatever its health.
+`broadcast`   a broadcast: every node that serves our chain, whatever its health.
 
-Ask `agree` about what does not move: a receipt, or state at a block number. The answer at `latest` differs between
+Ask `quorum` about what does not move: a receipt, or state at a block number. The answer at `latest` differs between
 honest nodes that are one block apart, and the slower one would be taken for a liar.
 """
 
@@ -116,7 +116,7 @@ class Pool:
         best = max(self.heads().values(), default=None)
         return [status_of(node, best) for node in self._nodes]
 
-    async def any(self, method: str, params: list[Any]) -> Any:
+    async def first(self, method: str, params: list[Any]) -> Any:
         """The first answer, in order of preference.
 
         A null is passed over while another node may know more, and a slow node is overtaken. Raises NodeError when no node answered.
@@ -138,7 +138,7 @@ class Pool:
         answer = await first(nodes, ask)
         return None if answer is UNKNOWN else answer
 
-    async def agree(
+    async def quorum(
         self,
         method: str,
         params: list[Any],
@@ -171,7 +171,7 @@ class Pool:
         """For many questions: asked concurrently through this, they travel in few requests."""
         return Gathering(self._later)
 
-    async def everywhere(
+    async def broadcast(
         self,
         method: str,
         params: list[Any],
@@ -183,7 +183,7 @@ class Pool:
         """Every node's answer, resting nodes and those set aside included; never raises for what a node does.
 
         With `until`, one after another, the usable ones as preferred, until it is true of an answer; then all others at once.
-        `via` as in `agree`. `patience`: who is silent has so many seconds once as many operators as must agree have answered; it is
+        `via` as in `quorum`. `patience`: who is silent has so many seconds once as many operators as must agree have answered; it is
         asked all the same, and left out here.
         """
 
@@ -269,7 +269,7 @@ class Pool:
         self.standing.reached(best)
         for node in self._nodes:
             if node.set_aside and node.usable:
-                self._later(ask_again(node, self.agree, self.gathering(), self._metrics))
+                self._later(ask_again(node, self.quorum, self.gathering(), self._metrics))
 
     def _later(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

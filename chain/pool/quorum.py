@@ -15,7 +15,7 @@ import orjson
 
 from chain.errors import CallReverted, Malformed, NoAgreement, NodeError
 from chain.node.batch import Gathering
-from chain.node.disagreements import MOST_TRIES, REFUSED, Contested
+from chain.node.disagreements import MAX_TRIES, REFUSED, Contested
 from chain.node.metrics import ChainMetrics
 from chain.node.node import Node
 from chain.pool.vote import Vote
@@ -258,7 +258,7 @@ async def ask_again(node: Node, agree: Callable[..., Awaitable[Agreed]], via: Ga
     """Put to everyone once more what this node was set aside for: `agree` lets it return where it takes it back."""
 
     async def once_more(one: Contested) -> None:
-        given_up = one.tries > MOST_TRIES
+        given_up = one.tries > MAX_TRIES
         try:
             await agree(one.method, one.params, k=one.needed, key=one.key, via=via)
         except CallReverted:

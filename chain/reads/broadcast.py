@@ -42,7 +42,7 @@ async def broadcast(pool: Pool, raw: bytes, *, in_order: bool = False) -> Broadc
     def took(answer: Answer) -> bool:
         return isinstance(_refusal(answer, tx_hash), AlreadyKnown | None)
 
-    answers = await pool.everywhere(
+    answers = await pool.broadcast(
         "eth_sendRawTransaction", [to_hex(raw)], until=took if in_order else None, patience=GRACE
     )
     result = _result(tx_hash, answers)

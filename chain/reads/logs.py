@@ -13,13 +13,13 @@ from chain.errors import LimitExceeded, Malformed, MethodMissing, NodeError, Nod
 from chain.node.node import Node
 from chain.types import quantity
 
-MOST_REQUESTS: Final = 64
+MAX_REQUESTS: Final = 64
 """For one range at one node: who calls every window too large must not keep us asking."""
 NEAR: Final = 64
 """Blocks: so exactly it is looked up where a node's past begins."""
 LOOKED_BACK: Final = (100, 1_000, 10_000, 100_000, 1_000_000, 10**12)
 """Blocks behind the head; on Mezo six minutes, an hour, ten hours, four days, six weeks, everything."""
-_MOST_LOGS = re.compile(r"more than (\d+) (?:results|logs)")
+_MAX_LOGS = re.compile(r"more than (\d+) (?:results|logs)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ async def read_logs(node: Node, token: str | None, topics: list[Any], frm: int, 
     while start <= to:
         size = min(node.window.blocks, to - start + 1)
         requests += 1
-        if requests > MOST_REQUESTS:
-            raise RangeTooLarge(node.name, f"blocks {frm} to {to} take more than {MOST_REQUESTS} requests")
+        if requests > MAX_REQUESTS:
+            raise RangeTooLarge(node.name, f"blocks {frm} to {to} take more than {MAX_REQUESTS} requests")
         logs = await _asked(node, token, topics, start, start + size - 1)
         if logs is None:
             continue
@@ -111,7 +111,7 @@ async def _asked(
     try:
         logs = await node.call("eth_getLogs", [query])
     except RangeTooLarge as error:
-        most = _MOST_LOGS.search(error.detail)
+        most = _MAX_LOGS.search(error.detail)
         node.window.refused(size, int(most[1]) if most else None)
         if size == 1:
             raise

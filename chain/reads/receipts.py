@@ -135,7 +135,7 @@ async def agreed_receipt(pool: Pool, tx_hash: str, via: Gathering | None = None)
     def key(raw: Any) -> Hashable:
         return parse_receipt(raw, wanted)
 
-    agreed: Agreed = await pool.agree("eth_getTransactionReceipt", [wanted], key=key, via=via)
+    agreed: Agreed = await pool.quorum("eth_getTransactionReceipt", [wanted], key=key, via=via)
     assert isinstance(agreed.key, Receipt)
     return agreed.key, agreed.agreed_by
 
@@ -216,7 +216,7 @@ async def prove_native(
         )
 
     try:
-        agreed = await pool.agree("eth_getTransactionByHash", [hash32(tx_hash)], key=fields, via=via)
+        agreed = await pool.quorum("eth_getTransactionByHash", [hash32(tx_hash)], key=fields, via=via)
     except NoAgreement as error:
         return await _waiting(pool, error)
     if agreed.key != (hash32(tx_hash), to_checksum(sender), to_checksum(to), amount, verdict.block.hash):

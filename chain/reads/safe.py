@@ -20,7 +20,7 @@ SINGLETON_SLOT = 0
 GUARD_SLOT = int.from_bytes(keccak(b"guard_manager.guard.address"), "big")
 HANDLER_SLOT = int.from_bytes(keccak(b"fallback_manager.handler.address"), "big")
 _MODULES_ASKED = 10
-_MOST_OWNERS = 100
+_MAX_OWNERS = 100
 _T = TypeVar("_T")
 
 
@@ -56,7 +56,7 @@ def _addresses(data: bytes, place: int) -> tuple[Address, ...]:
     """A dynamic array of addresses whose offset stands in word `place` of the answer."""
     start = number_in(data[place * WORD : (place + 1) * WORD])
     count = number_in(data[start : start + WORD])
-    if count > _MOST_OWNERS:
+    if count > _MAX_OWNERS:
         message = "an array of impossible length"
         raise ValueError(message)
     first = start + WORD
@@ -77,7 +77,7 @@ class _Reader:
         self._k = k
 
     async def code(self, address: Address) -> bytes:
-        agreed = await self._pool.agree("eth_getCode", [address, self._at], k=self._k, key=data_bytes)
+        agreed = await self._pool.quorum("eth_getCode", [address, self._at], k=self._k, key=data_bytes)
         return data_bytes(agreed.value)
 
     async def slot(self, number: int) -> bytes:
@@ -85,13 +85,13 @@ class _Reader:
             return data_bytes(raw).rjust(WORD, b"\0")
 
         place = [self._address, hex(number), self._at]
-        return content((await self._pool.agree("eth_getStorageAt", place, k=self._k, key=content)).value)
+        return content((await self._pool.quorum("eth_getStorageAt", place, k=self._k, key=content)).value)
 
     async def call(self, data: bytes, decode: Callable[[bytes], _T]) -> _T | None:
         """None where the operators agree on a refusal, or on an answer that no Safe gives."""
         call = {"to": self._address, "data": to_hex(data)}
         try:
-            agreed = await self._pool.agree("eth_call", [call, self._at], k=self._k, key=data_bytes)
+            agreed = await self._pool.quorum("eth_call", [call, self._at], k=self._k, key=data_bytes)
             return decode(data_bytes(agreed.value))
         except (CallReverted, ValueError):
             return None

@@ -24,7 +24,7 @@ async def is_sanctioned(pool: Pool, oracle: Address, address: Address) -> bool:
     at = hex(pool.agreed_head())
     call = {"to": oracle, "data": to_hex(_IS_SANCTIONED + address_word(address))}
     try:
-        answer = data_bytes((await pool.agree("eth_call", [call, at], key=data_bytes)).value)
+        answer = data_bytes((await pool.quorum("eth_call", [call, at], key=data_bytes)).value)
     except CallReverted as error:
         message = "the sanctions oracle refuses to answer"
         raise NoOracle(message) from error

@@ -72,9 +72,9 @@ async def read_wallet(pool: Pool, address: Address, token: Address) -> WalletSta
     balance = {"to": token, "data": to_hex(encode_balance_of(address))}
     via = pool.gathering()
     nonce, native, held = await asyncio.gather(
-        pool.agree("eth_getTransactionCount", [address, at], key=quantity, via=via),
-        pool.agree("eth_getBalance", [address, at], key=quantity, via=via),
-        pool.agree("eth_call", [balance, at], key=_word, via=via),
+        pool.quorum("eth_getTransactionCount", [address, at], key=quantity, via=via),
+        pool.quorum("eth_getBalance", [address, at], key=quantity, via=via),
+        pool.quorum("eth_call", [balance, at], key=_word, via=via),
     )
     return WalletState(to_checksum(address), quantity(nonce.value), _word(held.value), quantity(native.value), number)
 
@@ -90,9 +90,9 @@ async def balance_of(pool: Pool, address: Address, token: Address, block_number:
     The zero address is the gas token.
     """
     if token == ZERO_ADDRESS:
-        return quantity((await pool.agree("eth_getBalance", [address, hex(block_number)], key=quantity)).value)
+        return quantity((await pool.quorum("eth_getBalance", [address, hex(block_number)], key=quantity)).value)
     call = {"to": token, "data": to_hex(encode_balance_of(address))}
-    return _amount((await pool.agree("eth_call", [call, hex(block_number)], key=_amount)).value)
+    return _amount((await pool.quorum("eth_call", [call, hex(block_number)], key=_amount)).value)
 
 
 async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, data: bytes) -> int:
@@ -115,7 +115,7 @@ async def is_unknown(pool: Pool, tx_hash: str, via: Gathering) -> bool:
     silent: set[str] = set()
     for method in ("eth_getTransactionByHash", "eth_getTransactionReceipt"):
         without: set[str] = set()
-        for answer in await pool.everywhere(method, [wanted], via=via):
+        for answer in await pool.broadcast(method, [wanted], via=via):
             if answer.error is not None:
                 continue
             if answer.result is not None:
@@ -140,7 +140,7 @@ async def fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
     via = pool.gathering()
     # mezod's gas price is never under the floor that its mempool demands.
     agreed, tips, prices = await asyncio.gather(
-        pool.agree("eth_getBlockByNumber", [at, False], key=base_of, via=via),
+        pool.quorum("eth_getBlockByNumber", [at, False], key=base_of, via=via),
         _said(pool, "eth_maxPriorityFeePerGas", [], via, may_lack=True),
         _said(pool, "eth_gasPrice", [], via, may_lack=True),
     )
@@ -163,7 +163,7 @@ async def _said(
     """
     said: list[int] = []
     is_lacking = False
-    for answer in await pool.everywhere(method, params, via=via, patience=GRACE):
+    for answer in await pool.broadcast(method, params, via=via, patience=GRACE):
         if answer.error is not None:
             is_lacking |= isinstance(answer.error, MethodMissing)
             continue
@@ -233,7 +233,7 @@ async def spender(pool: Pool, address: Address, nonce: int, from_block: int, to_
     address = to_checksum(address)
 
     async def counted(block: int) -> bool:
-        agreed = await pool.agree("eth_getTransactionCount", [address, hex(block)], key=quantity)
+        agreed = await pool.quorum("eth_getTransactionCount", [address, hex(block)], key=quantity)
         return quantity(agreed.value) > nonce
 
     def spenders(block: Any) -> tuple[str, ...]:
@@ -250,7 +250,7 @@ async def spender(pool: Pool, address: Address, nonce: int, from_block: int, to_
             low, high = (low, middle) if await counted(middle) else (middle, high)
         if high > to_block:
             return None
-        agreed = await pool.agree("eth_getBlockByNumber", [hex(high), True], key=spenders)
+        agreed = await pool.quorum("eth_getBlockByNumber", [hex(high), True], key=spenders)
     except NoAgreement as error:
         log.warning("chain.spender_not_told", nonce=nonce, reason=str(error))
         return None
@@ -277,6 +277,6 @@ async def agreed_transaction(
             block=BlockRef(quantity(raw["blockNumber"]), hash32(raw["blockHash"])),
         )
 
-    agreed = await pool.agree("eth_getTransactionByHash", [tx_hash], key=parse, via=via)
+    agreed = await pool.quorum("eth_getTransactionByHash", [tx_hash], key=parse, via=via)
     assert isinstance(agreed.key, OutgoingTx)
     return agreed.key, agreed.value

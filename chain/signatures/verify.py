@@ -94,7 +94,7 @@ async def _ask_contract(pool: Pool, account: Address, digest: bytes, signature: 
     # Anew: a wallet that was deployed in the newest block has no code at the head of a moment ago.
     await pool.refresh(anew=True)
     at = hex(pool.agreed_head())
-    code = await pool.agree("eth_getCode", [account, at], key=data_bytes)
+    code = await pool.quorum("eth_getCode", [account, at], key=data_bytes)
     deployed = bool(data_bytes(code.value))
     if deployed:
         inner = signature if wrapped is None else wrapped[2]
@@ -116,7 +116,7 @@ async def _says_yes(pool: Pool, program: bytes, at: str) -> bool:
     # aside for that; nor may it run for seconds on each of them.
     call = {"data": to_hex(program), "gas": hex(GAS)}
     try:
-        answer = await pool.agree("eth_call", [call, at], key=data_bytes, held_against=False)
+        answer = await pool.quorum("eth_call", [call, at], key=data_bytes, held_against=False)
     except CallReverted:
         return False
     except NoAgreement as error:

@@ -16,11 +16,11 @@ _NONCE_BYTES: Final = 12
 """Random, as NIST SP 800-38D 8.2.2 allows up to 2^32 values a key; far beyond what one service stores."""
 
 
-class SealError(Exception):
+class DecryptionError(Exception):
     """The value cannot be opened: it was changed, belongs elsewhere, or its key is not in the ring. Never says the value."""
 
 
-def seal(ring: KeyRing, value: str, *, purpose: str, belongs_to: str) -> str:
+def encrypt(ring: KeyRing, value: str, *, purpose: str, belongs_to: str) -> str:
     """Encrypt under the ring's first key. `purpose` names the kind of value, `belongs_to` its row."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -30,7 +30,7 @@ def seal(ring: KeyRing, value: str, *, purpose: str, belongs_to: str) -> str:
     return f"{_VERSION}.{key.id}.{base64.urlsafe_b64encode(sealed).decode().rstrip('=')}"
 
 
-def unseal(ring: KeyRing, sealed: str, *, purpose: str, belongs_to: str) -> str:
+def decrypt(ring: KeyRing, sealed: str, *, purpose: str, belongs_to: str) -> str:
     """Decrypt with whichever key of the ring it was sealed under. Raises SealError."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -38,12 +38,12 @@ def unseal(ring: KeyRing, sealed: str, *, purpose: str, belongs_to: str) -> str:
     key_id, data = _parts(sealed)
     key = next((key for key in ring.all(purpose) if key.id == key_id), None)
     if key is None:
-        raise SealError(f"it was sealed under key {key_id}, which DATA_KEYS does not hold")
+        raise DecryptionError(f"it was sealed under key {key_id}, which DATA_KEYS does not hold")
     nonce, encrypted = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
     try:
         return AESGCM(key.secret).decrypt(nonce, encrypted, _bound(purpose, belongs_to)).decode()
     except InvalidTag as error:
-        raise SealError("it was changed, or belongs to another row") from error
+        raise DecryptionError("it was changed, or belongs to another row") from error
 
 
 def is_current(ring: KeyRing, sealed: str, *, purpose: str) -> bool:
@@ -57,9 +57,9 @@ def _parts(sealed: str) -> tuple[str, bytes]:
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
-        raise SealError("it is not a sealed value") from error
+        raise DecryptionError("it is not a sealed value") from error
     if version != _VERSION or len(data) < _NONCE_BYTES + 16:
-        raise SealError("it is not a sealed value")
+        raise DecryptionError("it is not a sealed value")
     return key_id, data
 
 

@@ -23,7 +23,7 @@ class _FewerError(Exception):
     """A row was not as expected."""
 
 
-async def together(database: Database, changes: Sequence[Change]) -> bool:
+async def execute_atomically(database: Database, changes: Sequence[Change]) -> bool:
     """Make all changes and commit; False, and nothing changed, where one of them met a row that is not as expected."""
 
     async def sqlite(driver: Any) -> None:

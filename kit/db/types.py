@@ -144,7 +144,7 @@ class _Among(FunctionElement[bool]):
         return self
 
 
-def among(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
+def in_array(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
     """Whether a text column holds one of the texts that are given as the parameter `name` when the statement runs.
 
     The statement's text is the same for any number of them; `IN` with a placeholder for each is compiled and planned anew for every number.

@@ -32,7 +32,7 @@ FLUSH_SECONDS: Final = 5.0
 """How long the last bytes of an answer may take to leave once the connection is closed on our side."""
 SLICE: Final = 16 * 1024
 """Bytes handed to the parser at once; a body is judged by its framing after each."""
-_MOST_FRAMING: Final = (1, 5)
+_MAX_FRAMING: Final = (1, 5)
 """The part of a body's bytes that may frame chunks. Each chunk costs the parser as much as kilobytes in one: a megabyte in chunks of one byte
 stops the event loop for half a second (measured). Chunks of 24 bytes pass; what streams a body sends more in each."""
 
@@ -149,7 +149,7 @@ class Connection(web.RequestHandler):
             self._body, self._fed = body, 0
         else:
             self._fed += size
-            part, whole = _MOST_FRAMING
+            part, whole = _MAX_FRAMING
             return self._fed >= SLICE and body.total_bytes * whole < self._fed * (whole - part)
         return False
 

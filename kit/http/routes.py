@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from kit import json
 from kit.http.problems import FieldError, Problem, invalid
-from kit.validation_text import plain
+from kit.validation_text import validation_text
 
 Who = Literal["anyone", "wallet", "stripe", "metrics", "viewer", "operator", "approver", "admin"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -51,7 +51,7 @@ QUERY = web.RequestKey("query", BaseModel)
 KIB = 1024
 BODY_SECONDS = 15.0
 """How long a body may take to arrive."""
-MOST_FIELDS = 100
+MAX_FIELDS = 100
 """More than any body or query of ours has. Naming thousands of wrong fields in an answer would cost more than any valid request does."""
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -145,7 +145,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
     found = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         pointer = "".join(f"/{part}" for part in item["loc"])
-        found.append(FieldError(pointer or "/", plain(item["msg"])))
+        found.append(FieldError(pointer or "/", validation_text(item["msg"])))
     return found
 
 
@@ -201,8 +201,8 @@ async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *
         raise Problem(400, "malformed_json", f"{said[0].upper()}{said[1:]}.") from error
     if not isinstance(value, dict):
         raise invalid([FieldError("", "must be a JSON object")])
-    if len(value) > MOST_FIELDS:
-        raise invalid([FieldError("", f"has more than {MOST_FIELDS} fields")])
+    if len(value) > MAX_FIELDS:
+        raise invalid([FieldError("", f"has more than {MAX_FIELDS} fields")])
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -211,8 +211,8 @@ async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *
 
 def parse_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
     """Check the query string; a parameter given twice or unknown is 422 by name."""
-    if len(request.query) > MOST_FIELDS:
-        raise invalid([FieldError("", f"has more than {MOST_FIELDS} parameters")])
+    if len(request.query) > MAX_FIELDS:
+        raise invalid([FieldError("", f"has more than {MAX_FIELDS} parameters")])
     nul = [name for name, value in request.query.items() if "\0" in value]
     if nul:
         raise invalid([FieldError(f"/{name[:64]}", "holds a NUL character") for name in nul])

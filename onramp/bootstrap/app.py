@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable, Collection
 from aiohttp import web
 
 from chain.deployments import deployment
-from kit.batching import Gather
+from kit.batching import DataLoader
 from kit.heartbeats.pulse import Pulse
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.http.routes import GUARD, LIMITER, ROUTE_TABLE, Route, add_routes
 from kit.shutdown import within
 from kit.worker import Runner
 from onramp.auth.api_keys import routes as key_routes
-from onramp.auth.api_keys.authenticator import Keeper
+from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.guard import Guard
 from onramp.auth.invitations import routes as invitation_routes
 from onramp.auth.wallets import routes as login_routes
@@ -153,12 +153,12 @@ def _services(
         registry=core.registry,
         creator=core.creator,
         refresher=core.refresher,
-        reads=Gather(read),
+        reads=DataLoader(read),
         live=live,
         intake=intake,
         quotes=Quotes(core.database, core.stripe, core.rules, core.clock),
         tokens=Tokens(core.database, settings.jwt_secrets, settings.CHAIN_ID, core.clock),
-        keys=Keeper(core.database, settings.ring, core.clock),
+        keys=ApiKeyAuthenticator(core.database, settings.ring, core.clock),
         deliveries=deliveries,
         health=Health(_checks(core, runner, workers, pulse, intake), core.clock, cheap={"inventory"}, hidden={"pause"}),
         explorer=deployment(settings.CHAIN_ID).explorer,

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from chain.deployments import deployment
 from chain.monitor.monitor import ChainWatch
 from chain.node.metrics import PrometheusMetrics
-from chain.pool.block_timer import Pace
+from chain.pool.block_timer import BlockTimer
 from chain.pool.pool import Pool
 from chain.types import Address
 from kit.clock import Clock, SystemClock
@@ -27,7 +27,7 @@ from onramp.deployment.service import OwnDeployment
 from onramp.ops.telemetry import Traces, make_traces
 from onramp.screening.listing import Screening, ScreeningMetrics
 from onramp.screening.oracle import Oracle
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.create import Creator
 from onramp.sessions.ignored import IgnoredSessions
 from onramp.sessions.refresh import Refresher
@@ -39,7 +39,7 @@ from treasury.core.assets import GWEI, NATIVE
 from treasury.earlier_payments import EarlierWallets
 from treasury.policy.parser import PolicyError
 from treasury.settlements.verification import UsdcChain
-from treasury.signers.intent import SigningRules
+from treasury.signers.intent import SigningLimits
 from treasury.signers.protocol import Signer
 
 log = get_logger(__name__)
@@ -58,11 +58,11 @@ class Core:
     """What the API and the workers share."""
 
     settings: Settings
-    rules: SessionRules
+    rules: SessionConfig
     database: Database
     http: aiohttp.ClientSession
     pool: Pool
-    pace: Pace
+    pace: BlockTimer
     watch: ChainWatch
     stripe: StripeGateway
     clock: Clock
@@ -79,12 +79,12 @@ class Core:
     traces: Traces | None
 
 
-def session_rules(settings: Settings) -> SessionRules:
+def session_rules(settings: Settings) -> SessionConfig:
     """The rules of a session, out of the settings."""
     low, high = settings.minor_limits
     day, month = settings.wallet_limits
     token = settings.MUSD_TOKEN_ADDRESS or deployment(settings.CHAIN_ID).musd
-    return SessionRules(
+    return SessionConfig(
         mode=settings.DELIVERY_MODE,
         chain_id=settings.CHAIN_ID,
         token=token,
@@ -104,13 +104,13 @@ def session_rules(settings: Settings) -> SessionRules:
     )
 
 
-def signing_rules(settings: Settings, rules: SessionRules, wallet: Address) -> SigningRules:
+def signing_rules(settings: Settings, rules: SessionConfig, wallet: Address) -> SigningLimits:
     """What every signature of the hot wallet keeps to; sweeps may move what the policy file lists, to the pinned Safe."""
     try:
         listed = [asset.token for asset in read_policy(settings, rules).assets.values()]
     except PolicyError:
         listed = []  # such a file stops the start; until then nothing of it may be signed
-    return SigningRules(
+    return SigningLimits(
         chain_id=rules.chain_id,
         wallet=wallet,
         token=rules.token,
@@ -120,7 +120,7 @@ def signing_rules(settings: Settings, rules: SessionRules, wallet: Address) -> S
     )
 
 
-def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
+def make_signer(settings: Settings, rules: SessionConfig) -> Signer | None:
     """The hot wallet's signer, imported only when chosen; None where this process has no wallet."""
     if rules.hot_wallet is None:
         return None
@@ -151,7 +151,7 @@ def make_signer(settings: Settings, rules: SessionRules) -> Signer | None:
             return LocalSigner(settings.HOT_WALLET_KEYSTORE, settings.HOT_WALLET_PASSWORD.get_secret_value(), limits)
 
 
-def make_cold(settings: Settings, rules: SessionRules, pool: Pool) -> PoolColdWallet | None:
+def make_cold(settings: Settings, rules: SessionConfig, pool: Pool) -> PoolColdWallet | None:
     """The cold wallet, if one is pinned. The hot wallet must not be among its owners."""
     pin = settings.cold_pin(settings.CHAIN_ID)
     return None if pin is None else PoolColdWallet(pool, pin, strangers=[rules.hot_wallet] if rules.hot_wallet else [])
@@ -208,7 +208,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
             database=database,
             http=http,
             pool=pool,
-            pace=Pace(clock),
+            pace=BlockTimer(clock),
             watch=ChainWatch(
                 pool,
                 database,

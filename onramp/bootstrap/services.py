@@ -7,17 +7,17 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from chain.pool.pool import Pool
-from kit.batching import Gather
+from kit.batching import DataLoader
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.ids import Ids
-from onramp.auth.api_keys.authenticator import Keeper
+from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.wallets.tokens import Tokens
 from onramp.config.settings import Settings
 from onramp.deliveries.worker import DeliveriesWorker
 from onramp.ops.health import Health
 from onramp.quotes.service import Quotes
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.create import Creator
 from onramp.sessions.live import Live
 from onramp.sessions.model import Session
@@ -25,7 +25,7 @@ from onramp.sessions.refresh import Refresher
 from onramp.webhooks.intake import Intake
 from treasury.policy.active import ActivePolicy
 from treasury.settlements.verification import UsdcChain
-from treasury.sweeps.proposals import Orders
+from treasury.sweeps.proposals import SweepProposals
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Services:
     """One of each, joined."""
 
     settings: Settings
-    rules: SessionRules
+    rules: SessionConfig
     database: Database
     pool: Pool
     clock: Clock
@@ -41,19 +41,19 @@ class Services:
     registry: CollectorRegistry
     creator: Creator
     refresher: Refresher
-    reads: Gather[str, Session]
+    reads: DataLoader[str, Session]
     live: Live
     intake: Intake
     quotes: Quotes
     health: Health
     tokens: Tokens
-    keys: Keeper
+    keys: ApiKeyAuthenticator
     deliveries: DeliveriesWorker
     explorer: str | None
     stopping: asyncio.Event
     policy: ActivePolicy | None
     """What decides over the hot wallet; None where this service pays from none."""
-    orders: Orders | None
+    orders: SweepProposals | None
     """Where sweeps come from; None where no cold wallet is pinned."""
     usdc: UsdcChain | None
     """Shows whether USDC arrived; None where no node of its chain is configured."""

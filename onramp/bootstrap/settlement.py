@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.pool.pool import Pool
 from chain.types import Address
 from kit.clock import Clock
-from kit.db.types import among
-from onramp.sessions.config import SessionRules
+from kit.db.types import in_array
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.table import sessions
 from treasury.settlements.settings import SettlementSettings
 from treasury.settlements.verification import Recipients, UsdcChain
@@ -32,11 +32,11 @@ def make_usdc_chain(
 
 
 _LOCKED = (
-    sa.select(sessions.c.locked_address).where(sessions.c.mode == "payout", among(sessions.c.id, "ids")).distinct()
+    sa.select(sessions.c.locked_address).where(sessions.c.mode == "payout", in_array(sessions.c.id, "ids")).distinct()
 )
 
 
-def recipients_of(rules: SessionRules) -> Recipients:
+def recipients_of(rules: SessionConfig) -> Recipients:
     """Where the USDC of sessions may have gone: the address configured now, and those locked with them when they were made."""
 
     async def recipients(conn: AsyncConnection, session_ids: Collection[str]) -> frozenset[Address]:

@@ -30,9 +30,9 @@ from treasury.pause.service import StoredGate
 from treasury.payouts.arrivals import Arrivals
 from treasury.policy.active import ActivePolicy
 from treasury.sender import Sender, SenderConfig
-from treasury.sender.wallet_chain import PoolWalletChain
+from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.settlements.verification import Watch
-from treasury.sweeps.proposals import Orders
+from treasury.sweeps.proposals import SweepProposals
 
 STOP_SECONDS = 1.5
 """How long each of what goes on beside the workers may take to stop."""
@@ -123,7 +123,7 @@ def make_workers(
                 max_in_flight=core.settings.HOT_WALLET_PIPELINE,
             ),
             database=core.database,
-            chain=PoolWalletChain(core.pool, wallet=core.rules.hot_wallet, token=core.rules.token),
+            chain=QuorumWalletChain(core.pool, wallet=core.rules.hot_wallet, token=core.rules.token),
             signer=core.signer,
             proof=StripePaymentProof(
                 core.database, core.stripe, core.rules, core.deployment, core.earlier, core.settings.ring
@@ -154,11 +154,11 @@ def make_workers(
     return runner
 
 
-def orders_of(core: Core, policy: ActivePolicy) -> Orders | None:
+def orders_of(core: Core, policy: ActivePolicy) -> SweepProposals | None:
     """Where sweeps come from; None without a cold wallet to sweep to."""
     if core.cold is None or core.rules.hot_wallet is None:
         return None
-    return Orders(policy, core.cold, core.rules.hot_wallet, core.ids)
+    return SweepProposals(policy, core.cold, core.rules.hot_wallet, core.ids)
 
 
 @asynccontextmanager

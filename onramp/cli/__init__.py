@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from kit.validation_text import plain
+from kit.validation_text import validation_text
 from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
 from onramp.cli.invitations import INVITATIONS
@@ -34,7 +34,7 @@ class PlainWords(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
-            error.message = plain(error.message)
+            error.message = validation_text(error.message)
             raise
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from kit.validation_text import plain
+from kit.validation_text import validation_text
 from onramp.cli.output import Refused
 from onramp.config import fields
 from treasury.settings import TreasurySettings
@@ -56,7 +56,7 @@ def _pins() -> Pins:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         raise Refused(
-            "onramp: the settings cannot be used:", *(f"  {item['loc'][0]}: {plain(item['msg'])}" for item in found)
+            "onramp: the settings cannot be used:", *(f"  {item['loc'][0]}: {validation_text(item['msg'])}" for item in found)
         ) from error
 
 

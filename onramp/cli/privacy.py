@@ -33,7 +33,7 @@ def export_wallet(wallet: Wallet) -> None:
     """
     from kit.audit import service as trail
     from kit.clock import SystemClock
-    from kit.crypto.encryption import SealError
+    from kit.crypto.encryption import DecryptionError
     from onramp.privacy.dossier import dossier
 
     account, ring = _wallet(wallet), settings().ring
@@ -46,7 +46,7 @@ def export_wallet(wallet: Wallet) -> None:
 
     try:
         print_json(writing(work))
-    except SealError as error:
+    except DecryptionError as error:
         raise Refused(f"onramp: a contact cannot be opened: {error}; nothing was shown.") from error
 
 
@@ -119,7 +119,7 @@ def rekey() -> None:
     """
     from kit.audit import service as trail
     from kit.clock import SystemClock
-    from kit.crypto.encryption import SealError
+    from kit.crypto.encryption import DecryptionError
     from onramp.privacy import service
 
     ring = settings().ring
@@ -140,7 +140,7 @@ def rekey() -> None:
 
     try:
         count = with_database(work)
-    except SealError as error:
+    except DecryptionError as error:
         raise Refused(f"onramp: {error}. Put that key back into DATA_KEYS, behind the first, and repeat.") from error
     typer.echo(f"{count} contacts are encrypted anew; all of them stand under the first key of DATA_KEYS.")
     typer.echo("API keys and second factors made under an older key still need that key in DATA_KEYS.")

@@ -19,7 +19,7 @@ from kit.db.url import parse_url
 from kit.money import parse_units
 from onramp.limits.policy import parse_rate
 
-LONGEST_MINUTES: Final = 366 * 24 * 60
+MAX_MINUTES: Final = 366 * 24 * 60
 """What is counted in minutes ends within a year; far more would not fit a date."""
 
 

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from chain.settings import ChainSettings
 from kit.crypto.keyring import DEVELOPMENT, KeyRing, parse_key
 from kit.money import parse_units
-from kit.validation_text import plain
+from kit.validation_text import validation_text
 from onramp.config import cleaning, fields, secret_files
 from onramp.config.validation import problems_of
 from treasury.settings import TreasurySettings
@@ -47,8 +47,8 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings, SettlementSettings
     SESSION_MAX_AMOUNT: fields.Amount = "10000"
     WALLET_DAILY_LIMIT: fields.OptionalAmount = ""
     WALLET_MONTHLY_LIMIT: fields.OptionalAmount = ""
-    SESSION_TTL_MINUTES: int = Field(default=1440, gt=0, le=fields.LONGEST_MINUTES)
-    DELIVERY_OVERDUE_MINUTES: int = Field(default=15, gt=0, le=fields.LONGEST_MINUTES)
+    SESSION_TTL_MINUTES: int = Field(default=1440, gt=0, le=fields.MAX_MINUTES)
+    DELIVERY_OVERDUE_MINUTES: int = Field(default=15, gt=0, le=fields.MAX_MINUTES)
     AWS_KMS_KEY_ID: str = ""
     GCP_KMS_KEY_VERSION: fields.KeyVersion = ""
     GCP_KMS_ENDPOINT: fields.HostAndPort = ""
@@ -190,13 +190,13 @@ def _load(overrides: dict[str, Any], *, to_run: bool) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False, include_context=False):
-            name, text = str(item["loc"][0]), plain(item["msg"])
+            name, text = str(item["loc"][0]), validation_text(item["msg"])
             wrong.add(name)
             problems.append(text if text.startswith(name) else f"{name}: {text}")
         # Whether the others fit together is looked at beside their defaults, so that nobody mends one and meets the next.
         settings = Settings(**given | {name: Settings.model_fields[name].default for name in wrong})
-    together = problems_of(settings, to_run=to_run)
-    problems += [problem for problem in together if not wrong.intersection(re.findall(r"\w+", problem))]
+    execute_atomically = problems_of(settings, to_run=to_run)
+    problems += [problem for problem in execute_atomically if not wrong.intersection(re.findall(r"\w+", problem))]
     if problems:
         raise SettingsError(problems)
     return settings

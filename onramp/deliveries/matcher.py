@@ -7,12 +7,12 @@ from typing import Final
 from chain.reads import cursor
 from chain.types import Transfer
 from kit.clock import Clock
-from kit.db.atomic import together
+from kit.db.atomic import execute_atomically
 from kit.db.database import Database
 from kit.logs import get_logger
 from onramp.deliveries import seen, service
 from onramp.deliveries.states import Arrived, Match, match
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 
 log = get_logger(__name__)
 FRESH: Final = timedelta(minutes=10)
@@ -27,7 +27,7 @@ SWEEP_SHARE: Final = 50
 class Matcher:
     """Keeps what was seen, and tells sessions of it."""
 
-    def __init__(self, database: Database, rules: SessionRules, clock: Clock) -> None:
+    def __init__(self, database: Database, rules: SessionConfig, clock: Clock) -> None:
         """Its first look is a sweep."""
         self._database = database
         self._rules = rules
@@ -61,7 +61,7 @@ class Matcher:
         now, chain_id, dialect = self._clock.now(), self._rules.chain_id, self._database.engine.dialect
         changes = [seen.recording(news, chain_id, now, {}, dialect)] if news else []
         advanced = cursor.advancing(chain_id, read_to=read_to, head=head, now=now, dialect=dialect)
-        return await together(self._database, [*changes, advanced])
+        return await execute_atomically(self._database, [*changes, advanced])
 
     async def _record_claimed(self, news: Sequence[Transfer], *, read_to: int, head: int) -> bool:
         """Keep transfers and match them in one transaction: one commit, and each row is written once.
@@ -80,7 +80,7 @@ class Matcher:
             seen.recording(news, chain_id, now, claims, dialect),
             cursor.advancing(chain_id, read_to=read_to, head=head, now=now, dialect=dialect),
         )
-        kept = await together(self._database, changes)
+        kept = await execute_atomically(self._database, changes)
         self._claimed |= kept and bool(found)
         return kept
 
@@ -110,7 +110,7 @@ class Matcher:
 
     async def _claim(self, group: Sequence[Match]) -> None:
         changes = service.claiming(group, self._clock.now(), self._database.engine.dialect)
-        if await together(self._database, changes):
+        if await execute_atomically(self._database, changes):
             return
         if len(group) == 1:
             log.info("deliveries.claim_lost", session=group[0].owed.id)

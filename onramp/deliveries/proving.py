@@ -16,7 +16,7 @@ from kit.logs import get_logger
 from onramp.deliveries import seen, service
 from onramp.deliveries.states import fits
 from onramp.sessions import service as sessions_service
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
 
 log = get_logger(__name__)
@@ -54,7 +54,7 @@ class Prover:
         self,
         database: Database,
         pool: Pool,
-        rules: SessionRules,
+        rules: SessionConfig,
         senders: frozenset[str],
         clock: Clock,
         metrics: DeliveryMetrics,
@@ -121,7 +121,7 @@ class Prover:
         try:
             if self._pool.agreed_head() < session.block_number + GONE_AFTER:
                 return False
-            agreed = await self._pool.agree("eth_getBlockByNumber", [hex(session.block_number), False], key=block_hash)
+            agreed = await self._pool.quorum("eth_getBlockByNumber", [hex(session.block_number), False], key=block_hash)
         except ChainError:
             return False
         return agreed.key is not None and agreed.key != session.block_hash

@@ -10,7 +10,7 @@ from chain.types import Transfer
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 
 log = get_logger(__name__)
 OVERLAP: Final = 20
@@ -36,7 +36,7 @@ class BlockReader:
     """
 
     def __init__(
-        self, database: Database, pool: Pool, rules: SessionRules, senders: frozenset[str], clock: Clock, keep: Keep
+        self, database: Database, pool: Pool, rules: SessionConfig, senders: frozenset[str], clock: Clock, keep: Keep
     ) -> None:
         """Nothing is asked yet; `keep` stores what was read."""
         self._keep = keep

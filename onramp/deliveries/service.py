@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.atomic import Change
 from kit.db.bulk import filling, update_unchanged, updating
-from kit.db.types import UtcDateTime, among, constant
+from kit.db.types import UtcDateTime, constant, in_array
 from onramp.deliveries.states import MOVES, Arrived, Match, Owed
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
@@ -73,7 +73,7 @@ _OF_WALLETS: Final = (
         sa.and_(transfers.c.recipient == sessions.c.wallet_address, transfers.c.session_id.is_(None)),
     )
     .where(
-        among(sessions.c.wallet_address, "wallets"),
+        in_array(sessions.c.wallet_address, "wallets"),
         _unindexed(sessions.c.delivery_status) == "awaiting",
         *_WAITS,
     )

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from chain.errors import ChainError
-from chain.pool.block_timer import Pace
+from chain.pool.block_timer import BlockTimer
 from chain.pool.pool import Pool
 from chain.reads import cursor
 from chain.reads.receipts import Verdict, prove, waits_for
@@ -16,7 +16,7 @@ from onramp.deliveries.matcher import SWEEP_SHARE, Matcher
 from onramp.deliveries.proving import BATCH, DeliveryMetrics, Prover, block_hash
 from onramp.deliveries.reading import OVERLAP, BlockReader
 from onramp.sessions import service as sessions_service
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
 
 __all__ = ["DeliveriesWorker", "DeliveryMetrics"]
@@ -40,12 +40,12 @@ class DeliveriesWorker:
         self,
         database: Database,
         pool: Pool,
-        rules: SessionRules,
+        rules: SessionConfig,
         senders: frozenset[str],
         clock: Clock,
         metrics: DeliveryMetrics,
         changed: Callable[[], None],
-        pace: Pace | None = None,
+        pace: BlockTimer | None = None,
     ) -> None:
         """`senders`: the hot wallet, or in observe mode the known senders; `changed` wakes the live event streams.
 
@@ -59,7 +59,7 @@ class DeliveriesWorker:
         self._changed = changed
         self._matcher = Matcher(database, rules, clock)
         self._blocks = BlockReader(database, pool, rules, senders, clock, self._matcher.record)
-        self._pace = pace or Pace(clock)
+        self._pace = pace or BlockTimer(clock)
         self._prover = Prover(database, pool, rules, senders, clock, metrics, changed)
         self._mark_at = float("-inf")
         self._read_head = -1
@@ -149,7 +149,7 @@ class DeliveriesWorker:
             told = self._matcher.block_of(session.tx_hash, session.log_index) if self._read_head == head else None
             if told == session.block_hash or (session.block_number < head - OVERLAP and head % RECHECK_EVERY):
                 return
-            agreed = await self._pool.agree("eth_getBlockByNumber", [hex(session.block_number), False], key=block_hash)
+            agreed = await self._pool.quorum("eth_getBlockByNumber", [hex(session.block_number), False], key=block_hash)
             found = block_hash(agreed.value)
             if found is None or found == session.block_hash:
                 return

@@ -138,7 +138,7 @@ async def _owed_otherwise(core: Core) -> list[str]:
 async def _look_at(pool: Pool, one: _Named) -> list[str]:
     """What enough operators object to in the contract at this address. Raises ChainError where they do not agree."""
     at = hex(pool.agreed_head())
-    code = (await pool.agree("eth_getCode", [one.address, at])).value
+    code = (await pool.quorum("eth_getCode", [one.address, at])).value
     if code in {"0x", None}:
         return [
             f"there is no contract at {one.address}, named by {one.by}, on chain {pool.chain_id}: set the right address"
@@ -164,7 +164,7 @@ async def _look_at(pool: Pool, one: _Named) -> list[str]:
 async def _ask(pool: Pool, address: Address, data: bytes, at: str) -> bytes:
     """What a contract returns, as agreed; nothing where it refuses the call."""
     try:
-        return data_bytes((await pool.agree("eth_call", [{"to": address, "data": to_hex(data)}, at])).value)
+        return data_bytes((await pool.quorum("eth_call", [{"to": address, "data": to_hex(data)}, at])).value)
     except CallReverted:
         return b""
 
@@ -254,7 +254,7 @@ async def _block_time(core: Core) -> datetime | None:
 
     try:
         await core.pool.refresh()
-        agreed = await core.pool.agree("eth_getBlockByNumber", [hex(core.pool.agreed_head()), False], key=timestamp)
+        agreed = await core.pool.quorum("eth_getBlockByNumber", [hex(core.pool.agreed_head()), False], key=timestamp)
     except ChainError:
         return None
     return datetime.fromtimestamp(timestamp(agreed.value), UTC)

@@ -268,7 +268,7 @@ async def _settlement(core: Core) -> list[Finding]:
         found.append(Finding(f"settlement:{status.name}", ok=status.health == "alive", detail=detail))
 
     async def token() -> str:
-        code = (await pool.agree("eth_getCode", [usdc.token, hex(pool.agreed_head())])).value
+        code = (await pool.quorum("eth_getCode", [usdc.token, hex(pool.agreed_head())])).value
         if code in {"0x", None}:
             message = (
                 f"there is no contract at {usdc.token} of chain {pool.chain_id}: is SETTLEMENT_USDC_ADDRESS right?"

@@ -19,7 +19,7 @@ REDIS_SECONDS: Final = 0.25
 CLOSE_SECONDS: Final = 1.0
 REST_SECONDS: Final = 5.0
 """How long Redis is left alone after it failed."""
-MOST_CLIENTS: Final = 100_000
+MAX_CLIENTS: Final = 100_000
 """In memory, for each window; beyond it the window begins anew, so that memory stays bounded."""
 
 
@@ -88,7 +88,7 @@ class MemoryCounts:
 
     def _table(self, window: int, seconds: int) -> dict[str, int]:
         current, table = self._windows.get(seconds, (-1, {}))
-        if current != window or len(table) >= MOST_CLIENTS:
+        if current != window or len(table) >= MAX_CLIENTS:
             table = {}
             self._windows[seconds] = (window, table)
         return table

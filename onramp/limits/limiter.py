@@ -18,7 +18,7 @@ from kit.http.routes import LIMIT_HEADERS, Route
 from onramp.limits.counter import Count, Counts
 from onramp.limits.policy import WALLET_TIMES, Ip, Kind, Network, Rate, client_ip, headers, kind_of, scopes
 
-MOST_STREAMS: Final = 200
+MAX_STREAMS: Final = 200
 """Open at once by one client of one process. Each keeps a connection and 27 KB (measured), and a rate alone would let them pile up."""
 
 
@@ -73,20 +73,20 @@ class Limiter:
     @contextmanager
     def stream(self, request: web.Request) -> Iterator[None]:
         """Count a stream of this client while it is open, in this process, whose memory it takes; Problem 429 for one too many."""
-        together = scopes(self._ip(request))
-        if any(self._streams[scope.name] >= MOST_STREAMS * scope.times for scope in together):
+        execute_atomically = scopes(self._ip(request))
+        if any(self._streams[scope.name] >= MAX_STREAMS * scope.times for scope in execute_atomically):
             raise Problem(
                 429,
                 "too_many_streams",
                 "Too many streams are open from your address or network. Close one, or ask for the session itself.",
                 headers={"Retry-After": "30"},
             )
-        for scope in together:
+        for scope in execute_atomically:
             self._streams[scope.name] += 1
         try:
             yield
         finally:
-            for scope in together:
+            for scope in execute_atomically:
                 self._streams[scope.name] -= 1
                 if not self._streams[scope.name]:
                     del self._streams[scope.name]

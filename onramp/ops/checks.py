@@ -15,7 +15,7 @@ from onramp import migrations
 from onramp.deployment import service as deployments
 from onramp.ops.health import Check, DegradedError, NotWellError
 from onramp.sessions import stock
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.stripe.errors import StripeMisconfigured, StripeUnavailable
 from onramp.stripe.port import StripeGateway
 from onramp.webhooks import service as inbox_service
@@ -244,7 +244,7 @@ def pause_check(database: Database) -> Check:
     return check
 
 
-def inventory_check(database: Database, rules: SessionRules, clock: Clock) -> Check:
+def inventory_check(database: Database, rules: SessionConfig, clock: Clock) -> Check:
     """It is known what can be sold, so a purchase would not be refused for want of a worker.
 
     A stock that is sold out is a line here and no reason to send traffic elsewhere: those who have paid go on watching their purchases,

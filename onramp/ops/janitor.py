@@ -38,7 +38,7 @@ WATCH_EVERY: Final = timedelta(minutes=10)
 CLEAN_EVERY: Final = timedelta(hours=1)
 BATCH: Final = 500
 """Rows of one transaction: some milliseconds, for which a writer on SQLite waits."""
-MOST_BATCHES: Final = 40
+MAX_BATCHES: Final = 40
 """Of one task in one round, some tenths of a second; the next round goes on where it ended."""
 
 
@@ -143,7 +143,7 @@ class Janitor:
     async def _clean(self, task: str, batch: Batch) -> None:
         """Forget in small transactions until nothing is left, or until the next round; only then the task is done for an hour."""
         count = 0
-        for _ in range(MOST_BATCHES):
+        for _ in range(MAX_BATCHES):
             async with self._database.write() as connection:
                 gone = await batch(connection, limit=BATCH)
             count += gone

@@ -19,7 +19,7 @@ from treasury.payouts.table import payouts
 
 BATCH: Final = 500
 """Rows of one transaction: some milliseconds, for which a writer on SQLite waits."""
-MOST_BATCHES: Final = 200
+MAX_BATCHES: Final = 200
 """Of one pass; more than all clients together may begin in an hour (RATE_LIMIT_CREATE_TOTAL)."""
 ENDED: Final = ("expired", "rejected")
 
@@ -31,7 +31,7 @@ async def prune(database: Database, before: datetime, *, by: str, now: datetime)
     """
     count = 0
     for status in ENDED:
-        for _ in range(MOST_BATCHES):
+        for _ in range(MAX_BATCHES):
             async with database.write() as connection:
                 gone = await _prune_batch(connection, status, before)
             count += gone

@@ -24,7 +24,7 @@ class Alive(Document):
     status: str
 
 
-class PartAnswer(Document):
+class PartResponse(Document):
     """One part of the service."""
 
     name: str
@@ -36,7 +36,7 @@ class Readiness(Document):
     """Whether traffic should come here."""
 
     status: str
-    parts: list[PartAnswer]
+    parts: list[PartResponse]
 
 
 async def _is_operator(request: web.Request) -> bool:
@@ -55,7 +55,7 @@ async def _is_operator(request: web.Request) -> bool:
 async def _readiness(request: web.Request, status: str) -> Readiness:
     parts = request.app[SERVICES].health.shown(operator=await _is_operator(request))
     return Readiness(
-        status=status, parts=[PartAnswer(name=part.name, ok=part.ok, detail=part.detail) for part in parts]
+        status=status, parts=[PartResponse(name=part.name, ok=part.ok, detail=part.detail) for part in parts]
     )
 
 

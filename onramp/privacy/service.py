@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as trail
-from kit.crypto.encryption import SealError, is_current, seal, unseal
+from kit.crypto.encryption import DecryptionError, decrypt, encrypt, is_current
 from kit.crypto.keyring import KeyRing
 from onramp.sessions.contacts import contacts
 from onramp.sessions.table import sessions
@@ -43,14 +43,14 @@ async def email_of(connection: AsyncConnection, ring: KeyRing, session_id: str) 
     """The e-mail of a session; None where none is kept any more. Raises SealError."""
     query = sa.select(contacts.c.email_sealed).where(contacts.c.session_id == session_id)
     sealed = (await connection.execute(query)).scalar_one_or_none()
-    return None if sealed is None else unseal(ring, sealed, purpose=PURPOSE, belongs_to=session_id)
+    return None if sealed is None else decrypt(ring, sealed, purpose=PURPOSE, belongs_to=session_id)
 
 
 async def of_wallet(connection: AsyncConnection, ring: KeyRing, wallet: str) -> list[Contact]:
     """Every contact kept for a wallet (EIP-55), oldest first. Raises SealError."""
     query = sa.select(contacts).where(contacts.c.session_id.in_(_sessions_of(wallet)))
     return [
-        Contact(row.session_id, unseal(ring, row.email_sealed, purpose=PURPOSE, belongs_to=row.session_id), row.created_at)
+        Contact(row.session_id, decrypt(ring, row.email_sealed, purpose=PURPOSE, belongs_to=row.session_id), row.created_at)
         for row in await connection.execute(query.order_by(contacts.c.created_at, contacts.c.session_id))
     ]  # fmt: skip
 
@@ -99,9 +99,9 @@ async def rekey(connection: AsyncConnection, ring: KeyRing, *, after: str, limit
         if is_current(ring, row.email_sealed, purpose=PURPOSE):
             continue
         try:
-            email = unseal(ring, row.email_sealed, purpose=PURPOSE, belongs_to=row.session_id)
-        except SealError as error:
-            raise SealError(f"the contact of session {row.session_id}: {error}") from error
+            email = decrypt(ring, row.email_sealed, purpose=PURPOSE, belongs_to=row.session_id)
+        except DecryptionError as error:
+            raise DecryptionError(f"the contact of session {row.session_id}: {error}") from error
         same = sa.and_(contacts.c.session_id == row.session_id, contacts.c.email_sealed == row.email_sealed)
         result = await connection.execute(
             sa.update(contacts).where(same).values(**_sealed(ring, row.session_id, email))
@@ -112,7 +112,7 @@ async def rekey(connection: AsyncConnection, ring: KeyRing, *, after: str, limit
 
 def _sealed(ring: KeyRing, session_id: str, email: str) -> dict[str, Any]:
     return {
-        "email_sealed": seal(ring, email, purpose=PURPOSE, belongs_to=session_id),
+        "email_sealed": encrypt(ring, email, purpose=PURPOSE, belongs_to=session_id),
         "email_digest": _digests(ring, email)[0],
     }
 

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from kit.http.routes import Route, query_of, reply
 from onramp.bootstrap.services import SERVICES
-from onramp.quotes.schemas import QuoteAnswer, QuoteQuery
+from onramp.quotes.schemas import QuoteQuery, QuoteResponse
 
 
 async def quote(request: web.Request) -> web.StreamResponse:
@@ -21,6 +21,6 @@ ROUTES = (
         "What a purchase would cost and bring; an estimate.",
         "quote",
         query=QuoteQuery,
-        answer=QuoteAnswer,
+        answer=QuoteResponse,
     ),
 )

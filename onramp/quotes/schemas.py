@@ -19,7 +19,7 @@ class Fees(Document):
     payout: str
 
 
-class QuoteAnswer(Document):
+class QuoteResponse(Document):
     """An estimate; the purchase itself decides."""
 
     source_amount: str

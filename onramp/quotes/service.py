@@ -8,8 +8,8 @@ from kit.clock import Clock
 from kit.db.database import Database
 from kit.http.problems import FieldError, Problem, invalid
 from kit.money import format_units, parse_units
-from onramp.quotes.schemas import Fees, QuoteAnswer, QuoteQuery
-from onramp.sessions.config import SessionRules
+from onramp.quotes.schemas import Fees, QuoteQuery, QuoteResponse
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import USDC_TO_MUSD, expected_musd
 from onramp.stripe.port import StripeGateway
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
@@ -17,7 +17,7 @@ from treasury.pause import service as pause
 
 KEEP: Final = timedelta(seconds=10)
 LARGEST: Final = 1_000
-MOST_A_SECOND: Final = 10
+MAX_A_SECOND: Final = 10
 """Questions to Stripe, which takes 25 a second of an account, 100 of a live one (docs.stripe.com/rate-limits): whoever asks for ever
 other amounts must not use up what purchases need.
 """
@@ -25,14 +25,14 @@ other amounts must not use up what purchases need.
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    answer: QuoteAnswer
+    answer: QuoteResponse
     until: datetime
 
 
 class Quotes:
     """Estimates, kept a few seconds: buyers who type share one question to Stripe."""
 
-    def __init__(self, database: Database, stripe: StripeGateway, rules: SessionRules, clock: Clock) -> None:
+    def __init__(self, database: Database, stripe: StripeGateway, rules: SessionConfig, clock: Clock) -> None:
         """The rules give limits, fee and destination."""
         self._database = database
         self._stripe = stripe
@@ -41,7 +41,7 @@ class Quotes:
         self._kept: dict[tuple[int, str], _Kept] = {}
         self._turn_at = 0.0
 
-    async def quote(self, query: QuoteQuery) -> QuoteAnswer:
+    async def quote(self, query: QuoteQuery) -> QuoteResponse:
         """The estimate; raises Problem 503 `paused` or `quotes_busy`, 422 outside the limits, and Stripe's own where it is unwell."""
         rules = self._rules
         minor = parse_units(query.source_amount, 2)
@@ -64,7 +64,7 @@ class Quotes:
         units = parse_units(estimate.destination_amount, USDC_DECIMALS)
         owed = expected_musd(units, rules.fee_bps)
         gross = units * USDC_TO_MUSD
-        answer = QuoteAnswer(
+        answer = QuoteResponse(
             source_amount=format_units(minor, 2),
             source_currency=query.source_currency,
             destination_amount=format_units(units, USDC_DECIMALS),
@@ -85,7 +85,7 @@ class Quotes:
     async def _turn(self) -> None:
         """Wait for a turn at Stripe, a second at the longest."""
         now = self._clock.monotonic()
-        turn = max(self._turn_at, now - 1) + 1 / MOST_A_SECOND
+        turn = max(self._turn_at, now - 1) + 1 / MAX_A_SECOND
         if turn > now + 1:
             raise Problem(
                 503,

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.http.problems import Problem
 from kit.money import format_units
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.states import PAID
 from onramp.sessions.stock import UNITS_PER_MINOR, most_delivered
 from onramp.sessions.table import sessions
@@ -22,7 +22,7 @@ MONTH: Final = timedelta(days=30)
 _FAILED: Final = (Status.REJECTED, Status.CANCELLED, Status.REVERTED)
 
 
-def limits(rules: SessionRules) -> list[tuple[str, timedelta, int]]:
+def limits(rules: SessionConfig) -> list[tuple[str, timedelta, int]]:
     """(setting, window, hundredths) of each limit that is set. A euro counts as a dollar, as in SESSION_MAX_AMOUNT."""
     known = (
         ("WALLET_DAILY_LIMIT", DAY, rules.wallet_day_minor),
@@ -31,7 +31,7 @@ def limits(rules: SessionRules) -> list[tuple[str, timedelta, int]]:
     return [(name, window, most) for name, window, most in known if most is not None]
 
 
-async def require(connection: AsyncConnection, rules: SessionRules, wallet: str, minor: int, now: datetime) -> None:
+async def require(connection: AsyncConnection, rules: SessionConfig, wallet: str, minor: int, now: datetime) -> None:
     """Raise 422 `wallet_limit` where this wallet (EIP-55) would buy too much.
 
     Only what was paid is counted, and what is being paid. Anybody may begin purchases for any wallet, so a purchase that nobody pays,
@@ -54,7 +54,7 @@ async def require(connection: AsyncConnection, rules: SessionRules, wallet: str,
 
 
 async def payouts_above(
-    connection: AsyncConnection, rules: SessionRules, queue: Sequence[Payout], now: datetime
+    connection: AsyncConnection, rules: SessionConfig, queue: Sequence[Payout], now: datetime
 ) -> list[str | None]:
     """For each payout, those before it counted as paid: the limit that it or its recipient would be above, as a sentence."""
     found = await _above_session_max(connection, rules, queue)
@@ -69,7 +69,7 @@ async def payouts_above(
 
 
 async def _above_session_max(
-    connection: AsyncConnection, rules: SessionRules, queue: Sequence[Payout]
+    connection: AsyncConnection, rules: SessionConfig, queue: Sequence[Payout]
 ) -> list[str | None]:
     """For each payout, whether it is more than a purchase of SESSION_MAX_AMOUNT can come to deliver.
 

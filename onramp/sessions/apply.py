@@ -11,7 +11,7 @@ from kit.logs import get_logger
 from kit.money import parse_units
 from onramp.deployment.service import Deployment
 from onramp.sessions import searches, service, states
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import USDC_TO_MUSD, Session, expected_musd
 from onramp.sessions.ownership import disagreement
 from onramp.stripe.port import METADATA_SESSION, StripeSession
@@ -40,7 +40,7 @@ class Applied:
     """What came to be owed by it."""
 
 
-def not_owed(session: Session, fact: StripeSession, rules: SessionRules, deployment: Deployment) -> str | None:
+def not_owed(session: Session, fact: StripeSession, rules: SessionConfig, deployment: Deployment) -> str | None:
     """Why a completed session is not ours to pay out for, or None where everything is as it must be."""
     if fact.id != session.stripe_session_id or (fact.metadata or {}).get(METADATA_SESSION) != session.id:
         return "Stripe's session does not carry this session's id"
@@ -73,7 +73,7 @@ async def apply(
     connection: AsyncConnection,
     session: Session,
     fact: StripeSession,
-    rules: SessionRules,
+    rules: SessionConfig,
     deployment: Deployment,
     *,
     now: datetime,
@@ -119,7 +119,7 @@ async def apply(
     return Applied(changed=True, owes=owes, session=session.id, status=status, payout=payout)
 
 
-async def _may_be_paid(connection: AsyncConnection, session: Session, rules: SessionRules) -> bool:
+async def _may_be_paid(connection: AsyncConnection, session: Session, rules: SessionConfig) -> bool:
     """Whether another hot wallet than this one may have paid it already, as far as this database can know.
 
     The wallet that it was sold for need not be the one that paid: after a rotation the next one pays, and a backup from before knows
@@ -144,7 +144,7 @@ async def _looked_for(connection: AsyncConnection, session: Session, amount: int
 
 
 def _completion(
-    session: Session, fact: StripeSession, rules: SessionRules, deployment: Deployment, now: datetime
+    session: Session, fact: StripeSession, rules: SessionConfig, deployment: Deployment, now: datetime
 ) -> dict[str, Any]:
     units = delivered_units(fact)
     values: dict[str, Any] = {

@@ -13,7 +13,7 @@ RESERVE_FOR: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRules:
+class SessionConfig:
     """What is asked of Stripe, what is owed, and between which limits."""
 
     mode: str

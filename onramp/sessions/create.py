@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from kit.batching import GroupCommit
 from kit.clock import Clock
-from kit.crypto.encryption import SealError
+from kit.crypto.encryption import DecryptionError
 from kit.crypto.keyring import KeyRing
 from kit.db.bulk import update_unchanged_alone
 from kit.db.database import Database
@@ -25,11 +25,11 @@ from onramp.deployment.service import OwnDeployment
 from onramp.privacy import service as privacy
 from onramp.screening.listing import Screening
 from onramp.sessions import service
-from onramp.sessions.config import STRIPE_KEY_LIFETIME, SessionRules
+from onramp.sessions.config import STRIPE_KEY_LIFETIME, SessionConfig
 from onramp.sessions.intents import Intents
 from onramp.sessions.model import Session
 from onramp.sessions.ownership import metadata_of
-from onramp.sessions.requests import Order
+from onramp.sessions.requests import PurchaseRequest
 from onramp.sessions.table import sessions
 from onramp.stripe import port
 from onramp.stripe.errors import StripeRefused, StripeUnavailable
@@ -45,7 +45,7 @@ class Creator:
         self,
         database: Database,
         stripe: port.StripeGateway,
-        rules: SessionRules,
+        rules: SessionConfig,
         clock: Clock,
         ids: Ids,
         screening: Screening,
@@ -61,7 +61,7 @@ class Creator:
         self._intents = Intents(database, rules, clock, ids, screening, ring, deployment)
         self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made)
 
-    async def create(self, order: Order) -> tuple[Session, port.StripeSession]:
+    async def create(self, order: PurchaseRequest) -> tuple[Session, port.StripeSession]:
         """The session and Stripe's own, for its creator's eyes. Raises Problem; the same key may always be tried again."""
         session = await self._intents.of(order)
         # Bound for the rest of the request, whose id stands beside it: the line of whatever goes wrong from here on names the session.
@@ -165,7 +165,7 @@ class Creator:
         try:
             async with self.database.read() as connection:
                 return await privacy.email_of(connection, self._ring, session.id)
-        except SealError as error:
+        except DecryptionError as error:
             log.warning("session.contact_not_opened", session=session.id, reason=str(error))
             return None
 

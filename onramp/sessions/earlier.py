@@ -12,7 +12,7 @@ from kit.db.database import Database
 from kit.ids import Ids
 from kit.logs import bound, get_logger
 from onramp.sessions import searches, service
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
 from onramp.sessions.searches import Search
 from treasury import earlier_payments
@@ -50,7 +50,7 @@ class EarlierPayments:
     """Works through the searches that are due."""
 
     def __init__(
-        self, database: Database, wallets: EarlierWallets, rules: SessionRules, clock: Clock, ids: Ids, owner: str
+        self, database: Database, wallets: EarlierWallets, rules: SessionConfig, clock: Clock, ids: Ids, owner: str
     ) -> None:
         """`owner` is unique among all processes that share the database."""
         self._database = database

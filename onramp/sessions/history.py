@@ -21,7 +21,7 @@ from kit.money import format_units
 from onramp.bootstrap.services import SERVICES
 from onramp.sessions import receipts, service
 from onramp.sessions.model import Session, from_row
-from onramp.sessions.schemas import FIAT_DECIMALS, SessionAnswer, answer, explorer_link, moment
+from onramp.sessions.schemas import FIAT_DECIMALS, SessionResponse, answer, explorer_link, moment
 from onramp.sessions.table import sessions
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
@@ -43,7 +43,7 @@ class HistoryQuery(Document):
 class History(Document):
     """A wallet's own purchases, the newest first."""
 
-    data: list[SessionAnswer]
+    data: list[SessionResponse]
     next_cursor: str | None
 
 

@@ -10,7 +10,7 @@ from onramp.sessions.ownership import Ignored
 from onramp.stripe.port import METADATA_DEPLOYMENT, METADATA_SESSION, StripeSession
 
 log = get_logger(__name__)
-MOST_REMEMBERED: Final = 50_000
+MAX_REMEMBERED: Final = 50_000
 """Sessions; the one seen longest ago is forgotten first, and would be counted again."""
 _OURS: Final = frozenset({Ignored.CURRENCY, Ignored.AMOUNT, Ignored.MALFORMED, Ignored.CONTRADICTED})
 """Ignored although it claims to be ours: a person should look."""
@@ -42,7 +42,7 @@ class IgnoredSessions:
         self._known[fact.id] = reason
         if before is reason:
             return
-        if len(self._known) > MOST_REMEMBERED:
+        if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
         self._count.labels(reason.value).inc()
         metadata = fact.metadata or {}

@@ -22,10 +22,10 @@ from onramp.screening.gate import require_unlisted
 from onramp.screening.listing import Screening
 from onramp.sessions import allowance, service
 from onramp.sessions import stock as inventory
-from onramp.sessions.config import CREATE_LEASE_SECONDS, SessionRules
+from onramp.sessions.config import CREATE_LEASE_SECONDS, SessionConfig
 from onramp.sessions.model import Session, fresh, intent
 from onramp.sessions.ownership import marks
-from onramp.sessions.requests import Order
+from onramp.sessions.requests import PurchaseRequest
 from onramp.sessions.table import sessions
 from treasury.pause import service as pause
 
@@ -38,7 +38,7 @@ class Intents:
     def __init__(
         self,
         database: Database,
-        rules: SessionRules,
+        rules: SessionConfig,
         clock: Clock,
         ids: Ids,
         screening: Screening,
@@ -53,9 +53,9 @@ class Intents:
         self._screening = screening
         self._ring = ring
         self._deployment = deployment
-        self._group: GroupCommit[Order, Session | None] = GroupCommit(self._write)
+        self._group: GroupCommit[PurchaseRequest, Session | None] = GroupCommit(self._write)
 
-    async def of(self, order: Order) -> Session:
+    async def of(self, order: PurchaseRequest) -> Session:
         """The session of this order, new or made before under its key, leased to the caller while Stripe has not answered.
 
         Raises Problem: 403 `not_available`, 422 `wallet_limit`, 503 `paused`, `inventory_low` or `inventory_unknown`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
@@ -78,14 +78,14 @@ class Intents:
             # What stood in the way a moment ago is gone: stock came in.
         raise in_progress()
 
-    async def _require_allowance(self, order: Order) -> None:
+    async def _require_allowance(self, order: PurchaseRequest) -> None:
         """A purchase that was begun already is only told again, whatever was bought since."""
         async with self._database.read() as connection:
             if order.key_hash and await service.by_client_key(connection, order.wallet, order.key_hash) is not None:
                 return
             await allowance.require(connection, self._rules, order.wallet, order.minor, self._clock.now())
 
-    async def _write(self, orders: Sequence[Order]) -> Sequence[Session | None]:
+    async def _write(self, orders: Sequence[PurchaseRequest]) -> Sequence[Session | None]:
         """None for an order whose key is known already or that the stock does not cover; for all while sales are paused or the stock is unknown."""
         now = self._clock.now()
         sold_by = marks(await self._deployment.get(), self._rules)
@@ -111,7 +111,7 @@ class Intents:
                 await privacy.keep(connection, self._ring, given, now)
         return [fresh(row) if row is not None and row["id"] in stored else None for row in rows]
 
-    def _row(self, order: Order, head: int, now: datetime) -> dict[str, Any]:
+    def _row(self, order: PurchaseRequest, head: int, now: datetime) -> dict[str, Any]:
         values = intent(
             self._rules,
             session_id=self._ids.new("ons_"),
@@ -132,7 +132,7 @@ class Intents:
         }
 
 
-async def _replayed(connection: AsyncConnection, known: Session, order: Order) -> Session:
+async def _replayed(connection: AsyncConnection, known: Session, order: PurchaseRequest) -> Session:
     if known.body_hash != order.body_hash:
         raise Problem(
             409,

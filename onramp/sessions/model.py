@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.table import sessions
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
@@ -95,7 +95,7 @@ def from_row(row: sa.Row[Any]) -> Session:
 
 
 def intent(
-    rules: SessionRules,
+    rules: SessionConfig,
     *,
     session_id: str,
     wallet: str,

@@ -13,7 +13,7 @@ from typing import Any
 
 from chain.types import to_checksum
 from onramp.deployment.service import Deployment
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
 from onramp.stripe.port import (
     METADATA_CHAIN,
@@ -51,7 +51,7 @@ class Sale:
     hot_wallet: str | None
 
 
-def marks(deployment: Deployment, rules: SessionRules) -> dict[str, Any]:
+def marks(deployment: Deployment, rules: SessionConfig) -> dict[str, Any]:
     """The columns that tie a new session to its seller. Without a hot wallet (observe mode) only chain and deployment are named."""
     return {"deployment_id": deployment.id, "chain_id": rules.chain_id, "hot_wallet": rules.hot_wallet}
 
@@ -64,7 +64,7 @@ def metadata_of(session: Session) -> dict[str, str]:
     return given if session.hot_wallet is None else given | {METADATA_HOT_WALLET: session.hot_wallet}
 
 
-def sale_of(fact: StripeSession, deployment: Deployment, rules: SessionRules) -> Sale | Ignored:
+def sale_of(fact: StripeSession, deployment: Deployment, rules: SessionConfig) -> Sale | Ignored:
     """Whether this deployment sold a session that only Stripe remembers; every mark must say so."""
     metadata = fact.metadata or {}
     session_id = metadata.get(METADATA_SESSION, "")
@@ -87,7 +87,7 @@ def sale_of(fact: StripeSession, deployment: Deployment, rules: SessionRules) ->
         return Ignored.MALFORMED
 
 
-def disagreement(session: Session, fact: StripeSession, deployment: Deployment, rules: SessionRules) -> str | None:
+def disagreement(session: Session, fact: StripeSession, deployment: Deployment, rules: SessionConfig) -> str | None:
     """Why Stripe's session is not the sale that this row records, or None: a copied or forged row is no debt of ours."""
     told = _marks_in(fact.metadata or {})
     if told != metadata_of(session):
@@ -115,7 +115,7 @@ def _marks_in(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def is_session_id(text: str) -> bool:
     """Whether this may be one of our session ids; other text is never looked up."""
-    return text.startswith("ons_") and text.isascii() and text.isprintable() and len(text) <= _LONGEST_ID
+    return text.startswith("ons_") and text.isascii() and text.isprintable() and len(text) <= _MAX_ID
 
 
-_LONGEST_ID = 40
+_MAX_ID = 40

@@ -9,7 +9,7 @@ from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import OwnDeployment
 from onramp.sessions import service, settlements
 from onramp.sessions.apply import delivered_units, not_owed
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import BASIS_POINTS, expected_musd
 from onramp.stripe.errors import StripeNotFound
 from onramp.stripe.port import METADATA_FEE, METADATA_WALLET, StripeGateway, StripeSession
@@ -28,7 +28,7 @@ class StripePaymentProof:
         self,
         database: Database,
         stripe: StripeGateway,
-        rules: SessionRules,
+        rules: SessionConfig,
         deployment: OwnDeployment,
         earlier: EarlierWallets,
         ring: KeyRing,

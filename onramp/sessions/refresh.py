@@ -17,7 +17,7 @@ from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import Deployment, OwnDeployment
 from onramp.sessions import searches, service, settlements
 from onramp.sessions.apply import Applied, apply
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.ignored import IgnoredSessions
 from onramp.sessions.model import BASIS_POINTS, Session, intent
 from onramp.sessions.ownership import Ignored, Sale, disagreement, is_session_id, marks, sale_of
@@ -42,7 +42,7 @@ class Refresher:
 
     database: Database
     stripe: StripeGateway
-    rules: SessionRules
+    rules: SessionConfig
     clock: Clock
     ids: Ids
     deployment: OwnDeployment
@@ -106,7 +106,7 @@ class Refresher:
             await searches.expect(connection, session_id, sale.hot_wallet, now)
         return await service.get(connection, session_id) or Ignored.CONTRADICTED
 
-    async def _sold_under(self, connection: AsyncConnection, fact: StripeSession, sale: Sale) -> SessionRules:
+    async def _sold_under(self, connection: AsyncConnection, fact: StripeSession, sale: Sale) -> SessionConfig:
         """The rules that a lost session was sold under: settlement address and network may have been others than those of today.
 
         Stripe's session names them. An address is taken over only where a start of this deployment recorded it.
@@ -142,7 +142,7 @@ class Refresher:
 
 
 def rebuilt(
-    fact: StripeSession, sale: Sale, rules: SessionRules, deployment: Deployment, now: datetime
+    fact: StripeSession, sale: Sale, rules: SessionConfig, deployment: Deployment, now: datetime
 ) -> dict[str, Any] | Ignored:
     """The row of a session that only Stripe remembers, from its metadata; nothing is rebuilt that create would not sell."""
     metadata = fact.metadata or {}

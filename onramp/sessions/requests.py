@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chain.types import ZERO_ADDRESS, to_checksum
 from kit.http.problems import FieldError, Problem, invalid
 from kit.money import format_units, parse_units
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.schemas import CreateSession
 
 MIN_KEY = 16
@@ -14,7 +14,7 @@ MAX_KEY = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PurchaseRequest:
     """A create request that has passed every check that needs no database."""
 
     wallet: str
@@ -25,7 +25,7 @@ class Order:
     body_hash: str
 
 
-def check(body: CreateSession, key: str | None, rules: SessionRules) -> Order:
+def check(body: CreateSession, key: str | None, rules: SessionConfig) -> PurchaseRequest:
     """Refuse, naming each field, what can never become a session."""
     if key is not None and not MIN_KEY <= len(key) <= MAX_KEY:
         raise Problem(400, "idempotency_key_invalid", f"Idempotency-Key takes {MIN_KEY} to {MAX_KEY} characters.")
@@ -50,4 +50,4 @@ def check(body: CreateSession, key: str | None, rules: SessionRules) -> Order:
     digest = hashlib.sha256(f"{wallet}|{minor}|{body.source_currency}|{body.email or ''}".encode()).hexdigest()
     # The client's own bytes, whatever they are: aiohttp reads those that are no UTF-8 into surrogates.
     key_hash = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest() if key is not None else None
-    return Order(wallet, minor, body.source_currency, body.email, key_hash, digest)
+    return PurchaseRequest(wallet, minor, body.source_currency, body.email, key_hash, digest)

@@ -135,7 +135,7 @@ ROUTES = (
         "anyone",
         "One session.",
         "read_session",
-        answer=schemas.SessionAnswer,
+        answer=schemas.SessionResponse,
         timeout=None,  # it waits for the database alone, which has a limit of its own
     ),
     Route(

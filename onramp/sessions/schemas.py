@@ -98,7 +98,7 @@ class Delivery(Document):
     updated_at: str
 
 
-class SessionAnswer(Document):
+class SessionResponse(Document):
     """A session as anyone who holds its id may see it."""
 
     id: str
@@ -117,7 +117,7 @@ class SessionAnswer(Document):
     expires_at: str
 
 
-class CreatedSession(SessionAnswer):
+class CreatedSession(SessionResponse):
     """What the creator alone gets, in the answer and in its replay."""
 
     client_secret: str | None = Field(description="For Stripe's component; nowhere else, and never stored.")
@@ -140,7 +140,7 @@ def explorer_link(base: str | None, tx_hash: str | None) -> str | None:
 
 
 def document(session: Session, explorer: str | None) -> dict[str, Any]:
-    """A session as `SessionAnswer` describes it, without anything that belongs to the creator alone.
+    """A session as `SessionResponse` describes it, without anything that belongs to the creator alone.
 
     A plain dictionary: what we wrote ourselves needs no checking on its way out, and checking it cost as much as reading it.
     """
@@ -176,9 +176,9 @@ def document(session: Session, explorer: str | None) -> dict[str, Any]:
     }
 
 
-def answer(session: Session, explorer: str | None) -> SessionAnswer:
+def answer(session: Session, explorer: str | None) -> SessionResponse:
     """The same, checked."""
-    return SessionAnswer.model_validate(document(session, explorer))
+    return SessionResponse.model_validate(document(session, explorer))
 
 
 def created(

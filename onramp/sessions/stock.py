@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.types import UtcDateTime
 from kit.http.problems import Problem
-from onramp.sessions.config import RESERVE_FOR, SessionRules
+from onramp.sessions.config import RESERVE_FOR, SessionConfig
 from onramp.sessions.table import sessions
 from treasury import balances
 from treasury.core.assets import MUSD
@@ -33,7 +33,7 @@ _HEADROOM: Final = {"usd": (1, 1), "eur": (3, 2)}
 """What one unit of fiat may deliver at most in USDC: the dollar one; the euro well above any rate it had (1.6038 in 2008)."""
 _OTHER_HEADROOM: Final = (4, 1)
 """For a row in a currency that create does not take: more than a unit of any currency is worth (the Kuwaiti dinar: 3.3)."""
-_MOST_MINOR: Final = 10**12
+_MAX_MINOR: Final = 10**12
 """No purchase counts for more, in hundredths: a sum of absurd rows must fit a database's integers."""
 
 
@@ -51,7 +51,7 @@ def most_delivered(source_minor: int, currency: str) -> int:
 def _minor() -> sa.ColumnElement[int]:
     """The sum of what these purchases ask for, in hundredths; a row that no code of ours writes counts within bounds."""
     minor = sessions.c.source_minor
-    return sa.func.sum(sa.case((minor < 0, 0), (minor > _MOST_MINOR, _MOST_MINOR), else_=minor)).label("minor")
+    return sa.func.sum(sa.case((minor < 0, 0), (minor > _MAX_MINOR, _MAX_MINOR), else_=minor)).label("minor")
 
 
 # Written once: a statement's text and cache key cost more than its run.
@@ -115,7 +115,7 @@ class Stock:
         return self.free is None or self.free >= ask(source_minor, currency)
 
 
-async def stock(connection: AsyncConnection, rules: SessionRules, now: datetime) -> Stock:
+async def stock(connection: AsyncConnection, rules: SessionConfig, now: datetime) -> Stock:
     """What may be sold now: the hot wallet's balance as a treasury worker last wrote it down, less what is promised."""
     if rules.mode != "payout" or rules.hot_wallet is None:
         return Stock(None)
@@ -142,7 +142,7 @@ def why_unknown(read_at: datetime | None, now: datetime) -> str | None:
 
 
 async def require(
-    connection: AsyncConnection, rules: SessionRules, source_minor: int, currency: str, now: datetime
+    connection: AsyncConnection, rules: SessionConfig, source_minor: int, currency: str, now: datetime
 ) -> None:
     """Raise Problem 503 where one more purchase of this size may not be sold.
 

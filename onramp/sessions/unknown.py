@@ -8,7 +8,7 @@ from kit.logs import get_logger
 from onramp.deployment import service as deployments
 from onramp.deployment.service import Deployment, OwnDeployment
 from onramp.sessions import service
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.ignored import IgnoredSessions
 from onramp.sessions.ownership import Ignored, sale_of
 from onramp.stripe.port import METADATA_CHAIN, METADATA_HOT_WALLET, StripeSession
@@ -25,7 +25,7 @@ class UnknownPurchases:
     """Counts them after each long look at the account, and says so while there are any."""
 
     def __init__(
-        self, database: Database, rules: SessionRules, deployment: OwnDeployment, ignored: IgnoredSessions
+        self, database: Database, rules: SessionConfig, deployment: OwnDeployment, ignored: IgnoredSessions
     ) -> None:
         """Nothing is said yet."""
         self._database = database
@@ -51,7 +51,7 @@ class UnknownPurchases:
 
 
 def count_suspects(
-    ignored: Iterable[StripeSession], deployment: Deployment, rules: SessionRules, *, has_sold: bool
+    ignored: Iterable[StripeSession], deployment: Deployment, rules: SessionConfig, *, has_sold: bool
 ) -> int:
     """How many of these may have been sold by this service under another database.
 
@@ -61,7 +61,7 @@ def count_suspects(
     return sum(_is_suspect(fact, deployment, rules, has_sold=has_sold) for fact in ignored)
 
 
-def _is_suspect(fact: StripeSession, deployment: Deployment, rules: SessionRules, *, has_sold: bool) -> bool:
+def _is_suspect(fact: StripeSession, deployment: Deployment, rules: SessionConfig, *, has_sold: bool) -> bool:
     reason, metadata = sale_of(fact, deployment, rules), fact.metadata or {}
     if fact.status != "fulfillment_complete" or reason not in {Ignored.UNMARKED, Ignored.OTHER_DEPLOYMENT}:
         return False

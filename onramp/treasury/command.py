@@ -14,7 +14,7 @@ from onramp.bootstrap.services import SERVICES, Services
 from treasury.policy import service as policies
 
 Result = TypeVar("Result")
-_LONGEST_SUBJECT = 80
+_MAX_SUBJECT = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ async def refused(services: Services, who: Principal, action: str, subject: str,
             conn,
             who.id,
             f"treasury.{action}_refused",
-            subject[:_LONGEST_SUBJECT],
+            subject[:_MAX_SUBJECT],
             None,
             {"code": problem.code},
             at=services.clock.now(),

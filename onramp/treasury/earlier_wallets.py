@@ -11,7 +11,7 @@ from treasury.core.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, U
 from treasury.policy import service as policies
 
 
-async def earlier(conn: AsyncConnection, services: Services) -> list[shapes.AccountsAnswer]:
+async def earlier(conn: AsyncConnection, services: Services) -> list[shapes.AccountsResponse]:
     """What the ledger still has of wallets that this service paid from before."""
     wallet = services.rules.hot_wallet
     left = [] if wallet is None else await rotation.left_over(conn, wallet)

@@ -21,7 +21,7 @@ from treasury.core.assets import MUSD, MUSD_DECIMALS, USDC, USDC_DECIMALS
 from treasury.core.leader import hold_still
 from treasury.incidents import unmatched as foreign
 from treasury.ledger import service
-from treasury.sender.wallet_chain import PoolWalletChain
+from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.settlements import queries
 
 
@@ -65,7 +65,7 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     key = wallet_of(services)
     wallet = key[1]
-    chain = PoolWalletChain(services.pool, wallet=wallet, token=services.rules.token)
+    chain = QuorumWalletChain(services.pool, wallet=wallet, token=services.rules.token)
     try:
         view = await chain.view()
     except ChainError as error:

@@ -20,13 +20,13 @@ from treasury.policy.model import AssetPolicy
 from treasury.sweeps import service as sweeps
 from treasury.transactions import queries
 
-LONGEST_ID = 64
+MAX_ID = 64
 
 
 def id_of(request: web.Request, what: str) -> str:
     """The id in the path. Raises Problem `not_found` for one that cannot be ours."""
     row_id = request.match_info["id"]
-    if len(row_id) > LONGEST_ID:
+    if len(row_id) > MAX_ID:
         raise not_found(what)
     return row_id
 
@@ -111,12 +111,12 @@ ROUTES = (
     Route("GET", BASE + "/payouts", list_payouts, "viewer", "What buyers are owed, the newest first.", "list_payouts",
           query=overview.PageQuery, answer=overview.PayoutPage),
     Route("GET", BASE + "/payouts/{id}", read_payout, "viewer", "One payout with its history.", "read_payout",
-          answer=overview.PayoutAnswer),
+          answer=overview.PayoutResponse),
     Route("GET", BASE + "/sweeps", list_sweeps, "viewer", "What goes to the cold wallet, the newest first.",
           "list_sweeps", query=overview.PageQuery, answer=overview.SweepPage),
     Route("GET", BASE + "/sweeps/{id}", read_sweep, "viewer", "One sweep with its history.", "read_sweep",
-          answer=overview.SweepAnswer),
+          answer=overview.SweepResponse),
     Route("GET", BASE + "/transactions/{id}", read_transaction, "viewer",
           "One transaction: its nonce, every signature made for it, its history.", "read_transaction",
-          answer=overview.TransactionAnswer),
+          answer=overview.TransactionResponse),
 )  # fmt: skip

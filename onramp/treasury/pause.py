@@ -19,14 +19,14 @@ def _scopes(order: commands.PauseOrder) -> tuple[Scope, ...]:
     return SCOPES if order.scope == "all" else (order.scope,)
 
 
-async def _answer(conn: AsyncConnection) -> commands.PauseAnswer:
+async def _answer(conn: AsyncConnection) -> commands.PauseResponse:
     now, before = await service.state(conn), await service.happened(conn)
-    return commands.PauseAnswer(
+    return commands.PauseResponse(
         sales=now.sales,
         payouts=now.payouts,
         sweeps=now.sweeps,
         paused=[
-            commands.ScopeAnswer(scope=one.scope, by=one.by, note=one.note, at=rfc3339(one.at)) for one in now.asked
+            commands.ScopeResponse(scope=one.scope, by=one.by, note=one.note, at=rfc3339(one.at)) for one in now.asked
         ],
         history=[
             commands.PauseLine(scope=scope, **line.model_dump())
@@ -63,9 +63,9 @@ async def resume(request: web.Request) -> web.StreamResponse:
 
 ROUTES = (
     Route("GET", BASE + "/pause", read, "viewer", "What is paused, by whom, and what was.", "read_pause",
-          answer=commands.PauseAnswer),
+          answer=commands.PauseResponse),
     Route("POST", BASE + "/pause", pause, "operator", "Stop sales, payouts, sweeps, or all of them, at once.", "pause",
-          body=commands.PauseOrder, body_optional=True, answer=commands.PauseAnswer, needs_code=False),
+          body=commands.PauseOrder, body_optional=True, answer=commands.PauseResponse, needs_code=False),
     Route("POST", BASE + "/resume", resume, "approver", "Let go again what another person paused.", "resume",
-          body=commands.PauseOrder, body_optional=True, answer=commands.PauseAnswer, also={409: "`self_approval`."}),
+          body=commands.PauseOrder, body_optional=True, answer=commands.PauseResponse, also={409: "`self_approval`."}),
 )  # fmt: skip

@@ -38,7 +38,7 @@ async def _order(request: web.Request, action: str, verb: Verb) -> web.StreamRes
 
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
-    ) -> tuple[overview.PayoutAnswer, list[Told]]:
+    ) -> tuple[overview.PayoutResponse, list[Told]]:
         before = await approvals.require(conn, payout_id)
         bind(session=before.session_id)
         after = await verb(conn, services, who, payout_id)
@@ -115,14 +115,14 @@ async def settle(request: web.Request) -> web.StreamResponse:
 _CONFLICTS = {409: "`not_possible`: its state does not allow it; `paused`, `self_approval`."}
 ROUTES = (
     Route("POST", BASE + "/payouts/{id}/approve", approve, "approver", "Let a payout through that waits for a person.",
-          "approve_payout", body=commands.Note, body_optional=True, answer=overview.PayoutAnswer, also=_CONFLICTS),
+          "approve_payout", body=commands.Note, body_optional=True, answer=overview.PayoutResponse, also=_CONFLICTS),
     Route("POST", BASE + "/payouts/{id}/reject", reject, "approver", "Refuse a payout that has no nonce yet.",
-          "reject_payout", body=commands.Note, body_optional=True, answer=overview.PayoutAnswer, also=_CONFLICTS),
+          "reject_payout", body=commands.Note, body_optional=True, answer=overview.PayoutResponse, also=_CONFLICTS),
     Route("POST", BASE + "/payouts/{id}/retry", retry, "approver",
           "Another attempt at one that was reverted or rejected: two persons have to ask for it.", "retry_payout",
-          body=commands.Note, body_optional=True, answer=overview.PayoutAnswer, also=_CONFLICTS),
+          body=commands.Note, body_optional=True, answer=overview.PayoutResponse, also=_CONFLICTS),
     Route("POST", BASE + "/payouts/{id}/settle", settle, "approver",
           "Close one that was reverted or rejected and made good elsewhere.", "settle_payout", body=commands.SettleOrder,
-          answer=overview.PayoutAnswer,
+          answer=overview.PayoutResponse,
           also={409: "`not_possible`, or `not_settled`: the chain does not prove that transfer."}),
 )  # fmt: skip

@@ -53,7 +53,7 @@ async def apply(request: web.Request) -> web.StreamResponse:
 
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
-    ) -> tuple[shapes.VersionAnswer, list[Told]]:
+    ) -> tuple[shapes.VersionResponse, list[Told]]:
         made = await service.propose(
             conn,
             _terms(services),
@@ -76,7 +76,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
 
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
-    ) -> tuple[shapes.VersionAnswer, list[Told]]:
+    ) -> tuple[shapes.VersionResponse, list[Told]]:
         before = await service.require(conn, version_id)
         after = await service.approve(
             conn,
@@ -105,7 +105,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
 
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
-    ) -> tuple[shapes.VersionAnswer, list[Told]]:
+    ) -> tuple[shapes.VersionResponse, list[Told]]:
         before = await service.require(conn, version_id)
         after = await service.reject(conn, version_id, by=who.id, now=services.clock.now(), note=note)
         return shapes.version(after), [Told(version_id, _facts(before), _facts(after))]
@@ -116,12 +116,12 @@ async def reject(request: web.Request) -> web.StreamResponse:
 _CONFLICTS = {409: "`self_approval`, `policy_refused`, or `not_possible`.", 404: "This service pays from no wallet."}
 ROUTES = (
     Route("GET", BASE + "/policy", read, "viewer", "The policy that counts, and its versions.", "policy",
-          answer=shapes.PolicyAnswer),
+          answer=shapes.PolicyResponse),
     Route("POST", BASE + "/policy/apply", apply, "approver",
           "Want what file and environment say; what loosens counts when a second person wants it.", "apply_policy",
-          body=Note, body_optional=True, answer=shapes.VersionAnswer, also=_CONFLICTS),
+          body=Note, body_optional=True, answer=shapes.VersionResponse, also=_CONFLICTS),
     Route("POST", BASE + "/policy/{id}/approve", approve, "approver", "The second person's yes.", "approve_policy",
-          body=Note, body_optional=True, answer=shapes.VersionAnswer, also=_CONFLICTS),
+          body=Note, body_optional=True, answer=shapes.VersionResponse, also=_CONFLICTS),
     Route("POST", BASE + "/policy/{id}/reject", reject, "approver", "No; one person is enough.", "reject_policy",
-          body=Note, body_optional=True, answer=shapes.VersionAnswer, also=_CONFLICTS),
+          body=Note, body_optional=True, answer=shapes.VersionResponse, also=_CONFLICTS),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from kit.logs import get_logger
 from onramp.config.settings import Settings
 from onramp.screening.listing import Screening
 from onramp.sessions import allowance, stock
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from treasury.payouts.table import Payout
 from treasury.policy import parser, service
 from treasury.policy.active import ActivePolicy
@@ -27,7 +27,7 @@ log = get_logger(__name__)
 _TRIES: Final = 3
 
 
-def read_policy(settings: Settings, rules: SessionRules) -> Policy:
+def read_policy(settings: Settings, rules: SessionConfig) -> Policy:
     """TREASURY_POLICY; where it is not set and there is no file, in development alone, what stands in `treasury.policy.parser`. Raises PolicyError."""
     path = settings.TREASURY_POLICY
     if path.is_file():
@@ -48,13 +48,13 @@ def read_policy(settings: Settings, rules: SessionRules) -> Policy:
     return policy
 
 
-def terms_of(settings: Settings, rules: SessionRules) -> Terms:
+def terms_of(settings: Settings, rules: SessionConfig) -> Terms:
     """What file and environment propose. Raises PolicyError."""
     return Terms(read_policy(settings, rules), rules.token, settings.cold_pin(settings.CHAIN_ID))
 
 
 async def propose(
-    database: Database, settings: Settings, rules: SessionRules, clock: Clock, ids: Ids
+    database: Database, settings: Settings, rules: SessionConfig, clock: Clock, ids: Ids
 ) -> Version | None:
     """Propose file and environment; what loosens waits for persons. None where this service pays nobody. Raises PolicyError."""
     if rules.mode != "payout":
@@ -80,7 +80,7 @@ async def propose(
     return version
 
 
-def active_policy(settings: Settings, rules: SessionRules, wallet: str, screening: Screening) -> ActivePolicy:
+def active_policy(settings: Settings, rules: SessionConfig, wallet: str, screening: Screening) -> ActivePolicy:
     """The active terms as sender, sweeper and orders ask them."""
 
     async def above(conn: AsyncConnection, queue: Sequence[Payout], now: datetime) -> Sequence[str | None]:

@@ -24,7 +24,7 @@ class RefillQuery(Document):
     amount: Amount = Field(description="Decimal text.")
 
 
-class RefillAnswer(Document):
+class RefillResponse(Document):
     """`file` is what the Safe's Transaction Builder imports, `sheet` what each signer compares with the Ledger's screen."""
 
     file: dict[str, Any]
@@ -66,7 +66,7 @@ async def read_refill(request: web.Request) -> web.StreamResponse:
             409, "cold_wallet_unverified", "The cold wallet's nonce and balance could not be read; try again."
         ) from error
     return reply(
-        RefillAnswer(
+        RefillResponse(
             file=refill.file(services.clock.now()),
             sheet=refill.sheet(),
             owners=list(cold.pin.owners),
@@ -78,6 +78,6 @@ async def read_refill(request: web.Request) -> web.StreamResponse:
 
 ROUTES = (
     Route("GET", BASE + "/refill", read_refill, "viewer", "Prepare what the cold wallet's owners sign for a refill.",
-          "refill", query=RefillQuery, answer=RefillAnswer,
+          "refill", query=RefillQuery, answer=RefillResponse,
           also={409: "`cold_wallet_unverified`, or `policy_refused` for an asset that the policy does not list."}),
 )  # fmt: skip

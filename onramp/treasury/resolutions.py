@@ -18,7 +18,7 @@ from treasury.core.assets import MUSD_DECIMALS
 from treasury.incidents import service as answers
 
 
-class AnswerOrder(Document):
+class ResolutionRequest(Document):
     """An alarm, and what a person knows of it."""
 
     subject: str = Field(
@@ -27,7 +27,7 @@ class AnswerOrder(Document):
     note: str = Field(min_length=1, max_length=500, description="Where they went; kept in ledger and audit trail.")
 
 
-class AnswerAnswer(Document):
+class ResolutionResponse(Document):
     """`asked` until another person says so, too; `amount` is null for a transaction."""
 
     subject: str
@@ -40,16 +40,16 @@ class AnswerAnswer(Document):
 
 async def answer(request: web.Request) -> web.StreamResponse:
     """Take responsibility; the second person who does closes the alarm."""
-    order = body_of(request, AnswerOrder)
+    order = body_of(request, ResolutionRequest)
     chain_id, wallet = wallet_of(request.app[SERVICES])
 
-    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[AnswerAnswer, list[Told]]:
+    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[ResolutionResponse, list[Told]]:
         places = MUSD_DECIMALS if services.policy is None else (await services.policy.decimals(conn)).get(order.subject)
         now = services.clock.now()
         made = await answers.answer(
             conn, chain_id, wallet, order.subject, by=who.id, person=who.person, note=order.note, now=now
         )
-        shown = AnswerAnswer(
+        shown = ResolutionResponse(
             subject=made.subject,
             status=made.status,
             amount=None if places is None or not made.amount else format_units(made.amount, places),
@@ -66,6 +66,6 @@ async def answer(request: web.Request) -> web.StreamResponse:
 ROUTES = (
     *settlements.ROUTES,
     Route("POST", BASE + "/answer", answer, "approver",
-          "Say where coins went, or whose a transaction is; two persons close the alarm.", "answer", body=AnswerOrder,
-          answer=AnswerAnswer, also={404: "No such transaction.", 409: "`self_approval`, or `not_possible`."}),
+          "Say where coins went, or whose a transaction is; two persons close the alarm.", "answer", body=ResolutionRequest,
+          answer=ResolutionResponse, also={404: "No such transaction.", 409: "`self_approval`, or `not_possible`."}),
 )  # fmt: skip

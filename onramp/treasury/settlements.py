@@ -20,7 +20,7 @@ from onramp.treasury.overview import BASE
 from onramp.treasury.schemas import overview as pages
 from onramp.treasury.schemas import usdc as shapes
 from onramp.treasury.schemas.commands import Note
-from onramp.treasury.schemas.settlements import SettlementAnswer, settlement
+from onramp.treasury.schemas.settlements import SettlementResponse, settlement
 from treasury import rotation
 from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger import usdc
@@ -123,7 +123,7 @@ async def reverse(request: web.Request) -> web.StreamResponse:
     """Ask that a settlement be taken back; the second person who does takes it back."""
     row_id, note = _id_of(request), body_of(request, Note).note
 
-    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettlementAnswer, list[Told]]:
+    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettlementResponse, list[Told]]:
         row = await service.reverse(
             conn,
             row_id,
@@ -143,7 +143,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
     """No to a settlement or a reversal that waits; one person is enough."""
     row_id, note = _id_of(request), body_of(request, Note).note
 
-    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettlementAnswer, list[Told]]:
+    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettlementResponse, list[Told]]:
         row = await service.reject(conn, row_id, caller=_caller(who), note=note, now=services.clock.now())
         return settlement(row), [Told(row.tx_hash, None, _facts(row))]
 
@@ -174,8 +174,8 @@ ROUTES = (
           also={403: _CONFLICTS[403], 409: "`insufficient_available`: less is receivable; `self_approval`; `not_possible`."}),
     Route("POST", BASE + "/settle-usdc/{id}/reverse", reverse, "operator",
           "Take a settlement back, by its id or its transaction; two persons have to ask.", "reverse_usdc", body=Note,
-          body_optional=True, answer=SettlementAnswer, also=_CONFLICTS),
+          body_optional=True, answer=SettlementResponse, also=_CONFLICTS),
     Route("POST", BASE + "/settle-usdc/{id}/reject", reject, "operator",
           "No to a settlement or a reversal that waits; an approver may, and whoever proposed it.", "reject_usdc",
-          body=Note, body_optional=True, answer=SettlementAnswer, also=_CONFLICTS),
+          body=Note, body_optional=True, answer=SettlementResponse, also=_CONFLICTS),
 )  # fmt: skip

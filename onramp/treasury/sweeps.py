@@ -19,7 +19,7 @@ from treasury.core.assets import MUSD_DECIMALS
 from treasury.pause import service as pause
 from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps
-from treasury.sweeps.proposals import Orders, proven
+from treasury.sweeps.proposals import SweepProposals, proven
 from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
 
@@ -39,7 +39,7 @@ def _facts(row: Sweep) -> dict[str, Any]:
     }
 
 
-def _orders(services: Services) -> Orders:
+def _orders(services: Services) -> SweepProposals:
     """Where sweeps come from. Raises Problem `cold_wallet_unverified` where no cold wallet is pinned."""
     if services.orders is None:
         detail = "No cold wallet is pinned, so nothing can be swept: set COLD_SAFE_ADDRESS and COLD_SAFE_OWNERS."
@@ -47,7 +47,7 @@ def _orders(services: Services) -> Orders:
     return services.orders
 
 
-async def _verified(request: web.Request, action: str, subject: str) -> tuple[Orders, Verified]:
+async def _verified(request: web.Request, action: str, subject: str) -> tuple[SweepProposals, Verified]:
     """The cold wallet's proof, before any transaction is open; a refusal is written into the trail."""
     services = request.app[SERVICES]
     try:
@@ -58,7 +58,7 @@ async def _verified(request: web.Request, action: str, subject: str) -> tuple[Or
         raise
 
 
-async def _shown(conn: AsyncConnection, row: Sweep) -> overview.SweepAnswer:
+async def _shown(conn: AsyncConnection, row: Sweep) -> overview.SweepResponse:
     return overview.sweep(row, await history.of(conn, row.id))
 
 
@@ -96,7 +96,7 @@ async def propose(request: web.Request) -> web.StreamResponse:
 
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
-    ) -> tuple[overview.SweepAnswer, list[Told]]:
+    ) -> tuple[overview.SweepResponse, list[Told]]:
         await pause.require(conn, "sweeps")
         now = services.clock.now()
         amount = await _units(conn, services, order)
@@ -123,7 +123,7 @@ async def panic(request: web.Request) -> web.StreamResponse:
 async def _order(request: web.Request, action: str, sweep_id: str, verb: Verb) -> web.StreamResponse:
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
-    ) -> tuple[overview.SweepAnswer, list[Told]]:
+    ) -> tuple[overview.SweepResponse, list[Told]]:
         before = await sweeps.require(conn, sweep_id)
         after = await verb(conn, services, who, sweep_id)
         return await _shown(conn, after), [Told(sweep_id, _facts(before), _facts(after))]
@@ -166,12 +166,12 @@ ROUTES = (
     Route("GET", BASE + "/plan", read_plan, "viewer", "What a sweep of the excess would be now, for each asset.",
           "plan", answer=commands.PlanList),
     Route("POST", BASE + "/sweeps", propose, "operator", "Propose a sweep; a dry run answers 200 with the plan.",
-          "propose_sweep", body=commands.SweepOrder, answer=commands.OrderAnswer, status=201,
+          "propose_sweep", body=commands.SweepOrder, answer=commands.OrderResponse, status=201,
           also={200: "The plan of a dry run.", **_CONFLICTS}, alike=frozenset({200}), dry_run=True),
     Route("POST", BASE + "/sweeps/{id}/approve", approve, "approver", "Approve what another person proposed.",
-          "approve_sweep", body=commands.Note, body_optional=True, answer=overview.SweepAnswer, also=_CONFLICTS),
+          "approve_sweep", body=commands.Note, body_optional=True, answer=overview.SweepResponse, also=_CONFLICTS),
     Route("POST", BASE + "/sweeps/{id}/reject", reject, "approver", "Reject a sweep that has no nonce yet.",
-          "reject_sweep", body=commands.Note, body_optional=True, answer=overview.SweepAnswer, also=_CONFLICTS),
+          "reject_sweep", body=commands.Note, body_optional=True, answer=overview.SweepResponse, also=_CONFLICTS),
     Route("POST", BASE + "/panic", panic, "operator",
           "Propose to empty the hot wallet into the cold one; approved by another person, even while all is paused.",
           "panic", body=commands.Note, body_optional=True, answer=commands.SweepList, status=201, also=_CONFLICTS),

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from chain.abi.erc20 import encode_transfer
 from chain.node.config import parse_nodes, parse_ws
 from chain.node.new_heads import WakeUps
-from chain.pool.block_timer import Pace
+from chain.pool.block_timer import BlockTimer
 from chain.pool.pool import Pool
 from chain.reads.cursor import cursors
 from chain.types import to_checksum
@@ -77,7 +77,7 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
     await migrations.upgrade(database)
     settings = load(DELIVERY_MODE="observe", DELIVERY_SENDERS=SENDER, MUSD_TOKEN_ADDRESS=chain.deployment.musd)
     rules, clock, registry = session_rules(settings), SystemClock(), CollectorRegistry()
-    pool, pace = Pool(parse_nodes(",".join(chain.rpc_urls)), chain_id=rules.chain_id, agreement=2), Pace(clock)
+    pool, pace = Pool(parse_nodes(",".join(chain.rpc_urls)), chain_id=rules.chain_id, agreement=2), BlockTimer(clock)
     worker = DeliveriesWorker(
         database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None, pace
     )

@@ -50,10 +50,10 @@ async def compare(chain: DevChain, seconds: float, rounds: int) -> list[tuple[st
         three = Pool(several, chain_id=31611, session=session)
 
         async def ours() -> object:
-            return await pool.any(METHOD, PARAMS)
+            return await pool.first(METHOD, PARAMS)
 
         async def of_three() -> object:
-            return await three.any(METHOD, PARAMS)
+            return await three.first(METHOD, PARAMS)
 
         async def bare() -> object:
             body = orjson.dumps({"jsonrpc": "2.0", "id": next(numbers), "method": METHOD, "params": PARAMS})

@@ -31,10 +31,10 @@ from treasury.policy.active import ActivePolicy
 from treasury.policy.states import Terms
 from treasury.ports import Owed
 from treasury.sender import Sender, SenderConfig
-from treasury.sender.wallet_chain import PoolWalletChain
+from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.signers.aws import AwsKms
 from treasury.signers.encoding import CURVE_ORDER
-from treasury.signers.intent import SigningRules
+from treasury.signers.intent import SigningLimits
 from treasury.signers.remote import RemoteSigner
 
 CHAIN_ID = 31611
@@ -100,8 +100,8 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
     sender = Sender(
         config=SenderConfig(CHAIN_ID, wallet, TOKEN, max_in_flight=told["depth"]),
         database=database,
-        chain=PoolWalletChain(pool, wallet=wallet, token=TOKEN),
-        signer=RemoteSigner(keys, SigningRules(CHAIN_ID, wallet, TOKEN, 50 * 10**9)),
+        chain=QuorumWalletChain(pool, wallet=wallet, token=TOKEN),
+        signer=RemoteSigner(keys, SigningLimits(CHAIN_ID, wallet, TOKEN, 50 * 10**9)),
         proof=stripe,
         clock=clock,
         ids=ids,

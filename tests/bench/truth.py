@@ -27,7 +27,7 @@ from onramp.config.settings import load
 from onramp.deliveries.matcher import Matcher, arrived_of
 from onramp.deliveries.states import Owed, match
 from onramp.deliveries.table import transfers
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from treasury.payouts.table import payouts
@@ -39,7 +39,7 @@ HOT_WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
 
 
-def rules_of(mode: str) -> SessionRules:
+def rules_of(mode: str) -> SessionConfig:
     """The rules of one mode, with the address of everything pinned."""
     return session_rules(
         load(
@@ -60,7 +60,7 @@ def hash_of(number: int) -> str:
 
 
 def paid_rows(
-    rules: SessionRules, numbers: Iterable[int], to: Callable[[int], str] = wallet_of
+    rules: SessionConfig, numbers: Iterable[int], to: Callable[[int], str] = wallet_of
 ) -> list[dict[str, Any]]:
     """Paid sessions, a millisecond apart, whose MUSD has not come."""
     now = SystemClock().now()
@@ -74,7 +74,7 @@ def paid_rows(
     ]  # fmt: skip
 
 
-async def waiting(database: Database, rules: SessionRules, count: int) -> None:
+async def waiting(database: Database, rules: SessionConfig, count: int) -> None:
     """So many paid sessions, of the last hours, whose MUSD has not come; in payout mode each with its payout in the queue."""
     now = SystemClock().now()
     async with database.write() as connection:

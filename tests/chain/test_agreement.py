@@ -23,27 +23,27 @@ def say(nodes: list[Any], *values: Any) -> None:
 
 async def test_one_liar_of_three_is_outvoted(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
-    agreed = await pool.agree(METHOD, ARGS, key=quantity)
+    agreed = await pool.quorum(METHOD, ARGS, key=quantity)
     assert agreed.value == "0x5"
     assert set(agreed.agreed_by) == {"b.test", "c.test"}
 
 
 async def test_the_liar_is_set_aside_and_its_word_stops_counting(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     assert [node.set_aside for node in pool.nodes] == [True, False, False]
     await pool.refresh()
     assert set(pool.heads()) == {"b.test", "c.test"}
-    assert await pool.any(METHOD, ARGS) == "0x5"
+    assert await pool.first(METHOD, ARGS) == "0x5"
 
 
 async def test_who_agrees_again_returns(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     say(nodes, "0x5", "0x5", "0x5")
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     assert not pool.nodes[0].set_aside
-    assert len((await pool.agree(METHOD, ARGS)).agreed_by) == 3
+    assert len((await pool.quorum(METHOD, ARGS)).agreed_by) == 3
 
 
 async def test_a_slow_liar_is_noticed_after_the_decision(nodes: Any, pool: Any) -> None:
@@ -54,7 +54,7 @@ async def test_a_slow_liar_is_noticed_after_the_decision(nodes: Any, pool: Any) 
         return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": "0x1"})
 
     nodes[0].raw[METHOD] = slowly
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     assert not pool.nodes[0].set_aside
     await asyncio.sleep(0.6)
     assert pool.nodes[0].set_aside
@@ -63,14 +63,14 @@ async def test_a_slow_liar_is_noticed_after_the_decision(nodes: Any, pool: Any) 
 async def test_silence_is_not_dissent(nodes: Any, pool: Any) -> None:
     say(nodes, "0x5", "0x5", "0x5")
     nodes[0].errors[METHOD] = {"code": -32000, "message": "missing trie node"}
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     assert not pool.nodes[0].set_aside
 
 
 async def test_null_is_no_opinion(nodes: Any, pool: Any) -> None:
     say(nodes, None, None, "0x5")
     with pytest.raises(NoAgreement) as raised:
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
     assert raised.value.reason == "silence"
     assert raised.value.opinions == ("c.test",)
     assert set(raised.value.unknowns) == {"a.test", "b.test"}
@@ -79,7 +79,7 @@ async def test_null_is_no_opinion(nodes: Any, pool: Any) -> None:
 async def test_three_different_answers_are_dissent_and_nobody_is_blamed(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x2", "0x3")
     with pytest.raises(NoAgreement) as raised:
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
     assert raised.value.reason == "dissent"
     assert not any(node.set_aside for node in pool.nodes)
 
@@ -90,7 +90,7 @@ async def test_two_against_two_is_no_agreement(nodes: Any, make_pool: Any) -> No
     pool = make_pool(configs=[*configs, twin])
     say(nodes, "0x1", "0x5", "0x5")
     with pytest.raises(NoAgreement):
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
 
 
 async def test_two_nodes_of_one_operator_are_one_opinion(nodes: Any, make_pool: Any) -> None:
@@ -98,20 +98,20 @@ async def test_two_nodes_of_one_operator_are_one_opinion(nodes: Any, make_pool: 
     say(nodes, "0x5", "0x5", "0x5")
     pool = make_pool(configs=configs)
     with pytest.raises(NotEnoughOperators):
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
 
 
 async def test_an_operators_second_node_speaks_when_its_first_is_silent(nodes: Any, make_pool: Any) -> None:
     say(nodes, None, "0x5", "0x5")
     first, second, other = (node.config for node in nodes)
     pool = make_pool(configs=[NodeConfig("x", "x", first.url), NodeConfig("x#2", "x", second.url), other])
-    assert set((await pool.agree(METHOD, ARGS)).agreed_by) == {"x", "c.test"}
+    assert set((await pool.quorum(METHOD, ARGS)).agreed_by) == {"x", "c.test"}
 
 
 async def test_a_dead_node_does_not_stop_the_others(nodes: Any, pool: Any) -> None:
     say(nodes, "0x5", "0x5", "0x5")
     await nodes[0].stop()
-    assert set((await pool.agree(METHOD, ARGS)).agreed_by) == {"b.test", "c.test"}
+    assert set((await pool.quorum(METHOD, ARGS)).agreed_by) == {"b.test", "c.test"}
 
 
 async def test_a_hanging_node_costs_no_deadline(nodes: Any, pool: Any) -> None:
@@ -123,23 +123,23 @@ async def test_a_hanging_node_costs_no_deadline(nodes: Any, pool: Any) -> None:
 
     nodes[0].raw[METHOD] = hang
     async with asyncio.timeout(1.5):
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
 
 
 async def test_a_liar_that_recovered_counts_when_another_dies(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     say(nodes, "0x5", "0x5", "0x5")
     await nodes[1].stop()
-    assert set((await pool.agree(METHOD, ARGS)).agreed_by) == {"a.test", "c.test"}
+    assert set((await pool.quorum(METHOD, ARGS)).agreed_by) == {"a.test", "c.test"}
 
 
 async def test_one_set_aside_is_heard_where_those_trusted_are_split(nodes: Any, pool: Any) -> None:
     say(nodes, "0x5", "0x5", "0x1")
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     assert pool.nodes[2].set_aside
     say(nodes, "0x9", "0x5", "0x5")  # the third was late once, the first lies for good
-    assert set((await pool.agree(METHOD, ARGS)).agreed_by) == {"b.test", "c.test"}
+    assert set((await pool.quorum(METHOD, ARGS)).agreed_by) == {"b.test", "c.test"}
     assert [node.set_aside for node in pool.nodes] == [True, False, False]
 
 
@@ -149,13 +149,13 @@ async def test_two_set_aside_cannot_win_against_the_trusted(nodes: Any, make_poo
         node.dissent.note(Contested("eth_getCode", ARGS, 2, canonical, b"0x"))
     say(nodes, "0x9", "0x9", "0x5")
     with pytest.raises(NoAgreement):
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
 
 
 @pytest.mark.parametrize("fate", ["dead", "stale"])
 async def test_the_head_goes_on_when_one_is_set_aside_and_another_fails(nodes: Any, pool: Any, fate: str) -> None:
     say(nodes, "0x5", "0x5", "0x1")
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     if fate == "dead":
         await nodes[0].stop()
     else:
@@ -168,28 +168,28 @@ async def test_the_head_goes_on_when_one_is_set_aside_and_another_fails(nodes: A
 
 async def test_one_honest_node_and_a_liar_set_aside_agree_on_nothing(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     await nodes[1].stop()
     with pytest.raises(NoAgreement):
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
 
 
 async def test_an_agreed_revert_is_raised_as_such(nodes: Any, pool: Any) -> None:
     for node in nodes:
         node.errors[METHOD] = {"code": 3, "message": "execution reverted", "data": "0xabcd"}
     with pytest.raises(CallReverted) as raised:
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
     assert raised.value.data == "0xabcd"
 
 
 async def test_key_order_and_case_of_digits_are_no_difference(nodes: Any, pool: Any) -> None:
     say(nodes, {"a": "0xAB", "b": "0x1"}, {"b": "0x1", "a": "0xab"}, None)
-    assert len((await pool.agree(METHOD, ARGS)).agreed_by) == 2
+    assert len((await pool.quorum(METHOD, ARGS)).agreed_by) == 2
 
 
 async def test_a_malformed_answer_is_silence(nodes: Any, pool: Any) -> None:
     say(nodes, {"what": 1}, "0x5", "0x5")
-    await pool.agree(METHOD, ARGS, key=quantity)
+    await pool.quorum(METHOD, ARGS, key=quantity)
     assert not pool.nodes[0].set_aside
 
 
@@ -204,7 +204,7 @@ async def test_one_boasting_head_moves_nothing(nodes: Any, pool: Any) -> None:
 async def test_everywhere_reports_each_node_and_never_raises(nodes: Any, pool: Any) -> None:
     say(nodes, "0x5", "0x5", "0x5")
     await nodes[2].stop()
-    answers = await pool.everywhere(METHOD, ARGS)
+    answers = await pool.broadcast(METHOD, ARGS)
     assert [answer.result for answer in answers] == ["0x5", "0x5", None]
     assert isinstance(answers[2].error, NodeError)
 

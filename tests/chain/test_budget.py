@@ -42,36 +42,36 @@ async def test_near_its_end_the_month_is_kept_for_money(nodes: Any, make_pool: A
     all_say(nodes, "0x5")
     pool = make_pool(configs=private(nodes), plan=Plan(monthly_credits=100))
     first = pool.nodes[0]
-    assert await pool.any(METHOD, ARGS) == "0x5"
+    assert await pool.first(METHOD, ARGS) == "0x5"
     before = first.budget.used
     assert before == 1 + WEIGHT, "the chain id, and the question"
     while first.budget.left > 10:
-        await pool.any(METHOD, ARGS)
+        await pool.first(METHOD, ARGS)
     used = first.budget.used
-    await pool.any(METHOD, ARGS)
+    await pool.first(METHOD, ARGS)
     assert first.budget.used == used, "a hint goes to others"
-    agreed = await pool.agree(METHOD, ARGS)
+    agreed = await pool.quorum(METHOD, ARGS)
     assert "a.test" in agreed.agreed_by, "money may use the rest"
     while first.budget.left:
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
     assert pool.statuses()[0].health == "out of budget"
-    assert (await pool.agree(METHOD, ARGS)).agreed_by == ("b.test", "c.test")
+    assert (await pool.quorum(METHOD, ARGS)).agreed_by == ("b.test", "c.test")
 
 
 async def test_no_node_is_asked_more_often_a_second_than_was_bought(nodes: Any, make_pool: Any) -> None:
     all_say(nodes, "0x5")
     pool = make_pool(configs=private(nodes)[:1], agreement=1, plan=Plan(per_second=5), clock=SystemClock())
-    await pool.any(METHOD, ARGS)
+    await pool.first(METHOD, ARGS)
     began = time.monotonic()
     for _ in range(10):
-        await pool.agree(METHOD, ARGS)
+        await pool.quorum(METHOD, ARGS)
     assert time.monotonic() - began >= 1.0
 
 
 async def test_callers_who_wait_for_the_chain_id_do_not_ask_all_at_once(nodes: Any, make_pool: Any) -> None:
     all_say(nodes, "0x5")
     pool = make_pool(configs=private(nodes)[:1], agreement=1, plan=Plan(per_second=5))
-    await asyncio.gather(*(pool.any(METHOD, ARGS) for _ in range(20)))
+    await asyncio.gather(*(pool.first(METHOD, ARGS) for _ in range(20)))
     assert nodes[0].seen[METHOD] == 20
     assert pool._clock.seconds - 1000 >= (20 + 1 - 5) / 5
 
@@ -79,9 +79,9 @@ async def test_callers_who_wait_for_the_chain_id_do_not_ask_all_at_once(nodes: A
 async def test_a_question_that_cannot_wait_so_long_is_refused(nodes: Any, make_pool: Any) -> None:
     all_say(nodes, "0x5")
     pool = make_pool(configs=private(nodes)[:1], agreement=1, plan=Plan(per_second=1), clock=SystemClock())
-    await pool.any(METHOD, ARGS)
+    await pool.first(METHOD, ARGS)
     with pytest.raises((OutOfBudget, NoAgreement)):
-        await asyncio.gather(*(pool.agree(METHOD, ARGS, timeout=0.2) for _ in range(3)))
+        await asyncio.gather(*(pool.quorum(METHOD, ARGS, timeout=0.2) for _ in range(3)))
 
 
 async def test_a_month_is_counted_by_all_processes_and_forgotten_by_the_next(
@@ -91,7 +91,7 @@ async def test_a_month_is_counted_by_all_processes_and_forgotten_by_the_next(
     one, other = (make_pool(configs=private(nodes), plan=Plan(monthly_credits=1000)) for _ in range(2))
     for pool in (one, other):
         for _ in range(3):
-            await pool.agree(METHOD, ARGS)
+            await pool.quorum(METHOD, ARGS)
     spent = one.nodes[0].budget.used + other.nodes[0].budget.used
     for pool in (one, other, one):
         await save(database, pool.nodes[:1])
@@ -108,7 +108,7 @@ async def test_what_a_database_that_was_away_did_not_count_is_counted_later(
 ) -> None:
     all_say(nodes, "0x5")
     pool = make_pool(configs=private(nodes), plan=Plan(monthly_credits=1000))
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     spent = pool.nodes[0].budget.used
     async with database.write() as connection:
         await connection.execute(sa.text("ALTER TABLE chain_credits RENAME TO away"))
@@ -124,7 +124,7 @@ async def test_a_slow_node_is_overtaken_by_the_next(nodes: Any, make_pool: Any) 
     all_say(nodes, "0x5")
     pool = make_pool(clock=SystemClock())
     for _ in range(20):
-        await pool.any(METHOD, ARGS)
+        await pool.first(METHOD, ARGS)
 
     async def slowly(_request: web.Request, call: dict[str, Any]) -> web.Response:
         await asyncio.sleep(5)
@@ -132,7 +132,7 @@ async def test_a_slow_node_is_overtaken_by_the_next(nodes: Any, make_pool: Any) 
 
     nodes[0].raw[METHOD] = slowly
     began = time.monotonic()
-    assert await pool.any(METHOD, ARGS) == "0x5"
+    assert await pool.first(METHOD, ARGS) == "0x5"
     assert time.monotonic() - began < 2
     assert pool.calls["b.test", METHOD] >= 1
 
@@ -152,7 +152,7 @@ async def test_no_question_is_sent_to_overtake_that_is_not_to_spare(nodes: Any, 
         return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": "0x6"})
 
     nodes[0].raw[METHOD] = slowly
-    assert await pool.any(METHOD, ARGS) == "0x6"
+    assert await pool.first(METHOD, ARGS) == "0x6"
     assert {name for name, method in pool.calls if method == METHOD} == {first.name}
 
 
@@ -161,7 +161,7 @@ async def test_what_a_call_costs_may_be_set(nodes: Any, make_pool: Any) -> None:
     nodes[0].results["eth_getTransactionCount"] = "0x1"
     plan = load(SPECTRUM_MONTHLY_CREDITS=1000, SPECTRUM_CREDIT_WEIGHTS=f"{METHOD}=70, *=3").plan
     pool = make_pool(configs=private(nodes), plan=plan)
-    assert await pool.any(METHOD, ARGS) == "0x5"
+    assert await pool.first(METHOD, ARGS) == "0x5"
     await pool.nodes[0].call("eth_getTransactionCount", ARGS)
     assert pool.nodes[0].budget.used == CREDITS["eth_chainId"] + 70 + 3
 
@@ -217,7 +217,7 @@ async def test_how_a_node_stood_is_told_no_more_once_it_is_taken_from_the_list(
     nodes[0].results[METHOD] = "0x6"
     pool = make_pool(metrics=metrics)
     await pool.refresh()
-    await pool.agree(METHOD, ARGS)
+    await pool.quorum(METHOD, ARGS)
     assert registry.get_sample_value("chain_node_set_aside", {"node": "a.test"}) == 1
     pool.reload(node.config for node in nodes[1:])
     watch = ChainWatch(pool, database, metrics)
@@ -263,4 +263,4 @@ async def test_a_pool_without_nodes_says_so(make_pool: Any) -> None:
     pool = make_pool()
     pool.reload([])
     with pytest.raises(Unreachable):
-        await pool.any(METHOD, ARGS)
+        await pool.first(METHOD, ARGS)

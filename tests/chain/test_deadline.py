@@ -52,12 +52,12 @@ def test_one_that_hangs_from_the_start_stops_nobody_and_blames_nobody() -> None:
         pool = pool_of(ScriptedSession(speak), "a", "b", "c")
         await asyncio.sleep(0.3)
         began = asyncio.get_running_loop().time()
-        assert await pool.any("eth_getBalance", ARGS) == "0x5"
+        assert await pool.first("eth_getBalance", ARGS) == "0x5"
         assert asyncio.get_running_loop().time() - began < LIMIT / 5
         await pool.refresh()
         await asyncio.sleep(LIMIT)
         began = asyncio.get_running_loop().time()
-        assert await pool.any("eth_getBalance", ARGS) == "0x5"
+        assert await pool.first("eth_getBalance", ARGS) == "0x5"
         assert asyncio.get_running_loop().time() == began, "the probe has found out who hangs"
         assert [bool(node.rest.failures) for node in pool.nodes] == [True, False, False]
         await pool.close()
@@ -76,7 +76,7 @@ def test_one_that_hangs_does_not_hold_up_what_the_others_do_not_know() -> None:
         await pool.refresh()
         began = asyncio.get_running_loop().time()
         with pytest.raises(NoAgreement) as raised:
-            await pool.agree("eth_getTransactionReceipt", ["0x" + "11" * 32])
+            await pool.quorum("eth_getTransactionReceipt", ["0x" + "11" * 32])
         assert asyncio.get_running_loop().time() - began < 1
         assert (raised.value.reason, {*raised.value.unknowns}) == ("silence", {"b", "c"})
         await asyncio.sleep(LIMIT)
@@ -126,7 +126,7 @@ def test_who_is_left_no_time_is_not_blamed() -> None:
         for node in (first, other):
             for _ in range(128):
                 node.latency.note(LIMIT)
-        for work in (pool.any("eth_getBalance", ARGS), pool.agree("eth_getBalance", ARGS)):
+        for work in (pool.first("eth_getBalance", ARGS), pool.quorum("eth_getBalance", ARGS)):
             with pytest.raises((NodeError, NoAgreement)):
                 await work
             assert second.rest.failures == 0
@@ -152,11 +152,11 @@ def test_a_node_that_failed_is_found_again_by_the_probes() -> None:
         await asyncio.sleep(60)
         down.clear()
         asked.clear()
-        await pool.any("eth_getBalance", ARGS)
+        await pool.first("eth_getBalance", ARGS)
         assert {host for host, _ in asked} == {"b"}, "the first in the order of preference, but for the one that failed"
         await pool.refresh()
         asked.clear()
-        await pool.any("eth_getBalance", ARGS)
+        await pool.first("eth_getBalance", ARGS)
         assert {host for host, _ in asked} == {"a"}
         await pool.close()
 

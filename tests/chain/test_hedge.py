@@ -73,7 +73,7 @@ async def ask(fates: list[Fate]) -> tuple[float, str, set[int]]:
     loop.set_exception_handler(lambda _loop, context: complaints.append(context))
     began = loop.time()
     try:
-        how = await pool.any(METHOD, ARGS) or "null"
+        how = await pool.first(METHOD, ARGS) or "null"
     except CallReverted:
         how = "refused"
     except RangeTooLarge:

@@ -22,7 +22,7 @@ from tests.chain.world import FORGED, HEADS, REALITIES, WORDS, Mood, World
 
 EXPECTED = ExpectedTransfer(token=TOKEN, recipient=BUYER, amount=5, sender=WALLET)
 BLOCK_SECONDS = 3.6
-LONGEST_REST = 60.0
+MAX_REST = 60.0
 """Seconds after which every node is asked again, however often it failed or was of another chain."""
 WITHIN = 3
 
@@ -141,7 +141,7 @@ async def live(history: History) -> None:
             assert isinstance(verdict, said), ("while they lie on", verdict, history)
         world.moods = {name: Mood() for name in world.operators}
         world.sync()
-        await asyncio.sleep(LONGEST_REST)
+        await asyncio.sleep(MAX_REST)
         verdict = await settle()
         assert isinstance(verdict, said), ("when all tell the truth", verdict, history)
     finally:

@@ -34,9 +34,9 @@ async def test_the_chain_id_is_asked_once_before_first_use(nodes: Any, pool: Any
 async def test_a_node_of_another_chain_is_never_used(nodes: Any, pool: Any) -> None:
     nodes[0].results["eth_chainId"] = hex(1)
     nodes[1].results["eth_gasPrice"] = "0x7"
-    assert await pool.any("eth_gasPrice", []) == "0x7"
+    assert await pool.first("eth_gasPrice", []) == "0x7"
     assert pool.statuses()[0].state == "wrong_chain"
-    answers = await pool.everywhere("eth_sendRawTransaction", ["0x00"])
+    answers = await pool.broadcast("eth_sendRawTransaction", ["0x00"])
     assert isinstance({one.node: one.error for one in answers}["a.test"], WrongChain)
     assert set(nodes[0].seen) == {"eth_chainId"}
 
@@ -93,8 +93,8 @@ async def test_an_error_nested_too_deeply_is_silence_of_one_node(nodes: Any, poo
         node.results["eth_getBalance"] = "0x5"
     error = '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":%s,"data":%s}}'
     nodes[0].raw["eth_getBalance"] = reply(text=error % (deep, deep))
-    assert (await pool.agree("eth_getBalance", [])).agreed_by == ("b.test", "c.test")
-    assert await pool.any("eth_getBalance", []) == "0x5"
+    assert (await pool.quorum("eth_getBalance", [])).agreed_by == ("b.test", "c.test")
+    assert await pool.first("eth_getBalance", []) == "0x5"
 
 
 async def test_the_deadline_covers_the_whole_call(nodes: Any, pool: Any) -> None:
@@ -115,15 +115,15 @@ async def test_the_deadline_covers_the_whole_call(nodes: Any, pool: Any) -> None
 async def test_429_leaves_the_node_alone_as_long_as_it_asks(nodes: Any, pool: Any) -> None:
     nodes[0].raw["eth_gasPrice"] = reply(status=429, headers={"Retry-After": "7"})
     nodes[1].results["eth_gasPrice"] = "0x7"
-    assert await pool.any("eth_gasPrice", []) == "0x7"
+    assert await pool.first("eth_gasPrice", []) == "0x7"
     pool._clock.seconds += 6
-    await pool.any("eth_gasPrice", [])
-    answers = await pool.everywhere("eth_gasPrice", [])
+    await pool.first("eth_gasPrice", [])
+    answers = await pool.broadcast("eth_gasPrice", [])
     assert isinstance({one.node: one.error for one in answers}["a.test"], RateLimited)
     assert nodes[0].seen["eth_gasPrice"] == 1
     pool._clock.seconds += 2
     await pool.refresh()
-    await pool.any("eth_gasPrice", [])
+    await pool.first("eth_gasPrice", [])
     assert nodes[0].seen["eth_gasPrice"] == 2
 
 

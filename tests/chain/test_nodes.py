@@ -93,7 +93,7 @@ async def test_metrics_name_nodes_and_never_urls(nodes: Any, make_pool: Any) -> 
     for node, value in zip(nodes, ("0x1", "0x2", "0x2"), strict=True):
         node.results["eth_getBalance"] = value
     await pool.refresh()
-    await pool.agree("eth_getBalance", [])
+    await pool.quorum("eth_getBalance", [])
     text = generate_latest(registry).decode()
     assert SECRET not in text
     assert 'chain_rpc_requests_total{method="eth_blockNumber",node="a.test",outcome="ok"} 1.0' in text

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chain.pool.block_timer import FIRST, LONGEST, SLOWEST, Pace
+from chain.pool.block_timer import FIRST, LONGEST, SLOWEST, BlockTimer
 
 
 class Hand:
@@ -24,7 +24,7 @@ class Hand:
         self.at += seconds
 
 
-def follow(pace: Pace, clock: Hand, arrivals: list[float], *, told: bool = False) -> tuple[list[float], int]:
+def follow(pace: BlockTimer, clock: Hand, arrivals: list[float], *, told: bool = False) -> tuple[list[float], int]:
     """Look whenever it is due until all blocks were seen: how late each was, and how many looks it took."""
     late, looks, known = [], 0, 0
     hints = [*arrivals] if told else []
@@ -60,7 +60,7 @@ def test_a_block_is_found_soon_and_with_few_looks(between: float, jitter: float,
     found: list[float] = []
     for seed in range(5):
         clock = Hand()
-        spent, count = follow(Pace(clock), clock, blocks(500, between, jitter, seed))
+        spent, count = follow(BlockTimer(clock), clock, blocks(500, between, jitter, seed))
         found += spent[20:]
         assert count / 500 < looks
     assert sorted(found)[int(len(found) * 0.99)] < late
@@ -68,14 +68,14 @@ def test_a_block_is_found_soon_and_with_few_looks(between: float, jitter: float,
 
 def test_where_it_is_told_one_look_a_block_is_enough() -> None:
     clock = Hand()
-    late, looks = follow(Pace(clock), clock, blocks(500, 3.6, 0.1, 1), told=True)
+    late, looks = follow(BlockTimer(clock), clock, blocks(500, 3.6, 0.1, 1), told=True)
     assert max(late[20:]) < 0.01
     assert looks / 500 < 1.3
 
 
 def test_a_chain_that_stands_still_is_looked_at_less_and_less_often_but_always() -> None:
     clock = Hand()
-    pace = Pace(clock)
+    pace = BlockTimer(clock)
     arrivals = blocks(50, 1.0, 0.1, 1)
     follow(pace, clock, arrivals)
     looks = 0
@@ -91,7 +91,7 @@ def test_a_chain_that_stands_still_is_looked_at_less_and_less_often_but_always()
 
 def test_while_nobody_knows_a_head_it_asks_each_second() -> None:
     clock = Hand()
-    pace = Pace(clock)
+    pace = BlockTimer(clock)
     assert pace.due
     pace.looked(None)
     assert not pace.due
@@ -100,7 +100,7 @@ def test_while_nobody_knows_a_head_it_asks_each_second() -> None:
 
 def test_blocks_that_come_together_do_not_end_it() -> None:
     clock = Hand()
-    pace = Pace(clock)
+    pace = BlockTimer(clock)
     for head in (1, 5, 6, 6):
         pace.looked(head)
         assert 0 < pace.rest <= LONGEST

@@ -71,7 +71,7 @@ class Hot:
         """Send with the next nonce, and wait until it is mined."""
         sent = await broadcast(self.pool, self.sign(data))
         self.nonce += 1
-        while await self.pool.any("eth_getTransactionReceipt", [sent.tx_hash]) is None:
+        while await self.pool.first("eth_getTransactionReceipt", [sent.tx_hash]) is None:
             await asyncio.sleep(0.1)
         return sent
 
@@ -99,7 +99,7 @@ async def hot() -> AsyncIterator[Hot]:
         wallet = Hot(pool, "", await fees(pool))
         artifact = orjson.loads(MUSD.read_bytes())
         deployed = await wallet.send(artifact["bytecode"])
-        receipt = await pool.any("eth_getTransactionReceipt", [deployed.tx_hash])
+        receipt = await pool.first("eth_getTransactionReceipt", [deployed.tx_hash])
         wallet.token = to_checksum(receipt["contractAddress"])
         token = web3_over(pool).eth.contract(address=wallet.token, abi=artifact["abi"])  # type: ignore[call-overload]
         await wallet.send(token.encode_abi("addToMintList", [wallet.address]))

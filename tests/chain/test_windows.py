@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 
 from chain.errors import MethodMissing, NoAgreement, NodeError, NodeTimeout, RangeTooLarge
-from chain.node.log_coverage import LARGEST_WINDOW
-from chain.reads.logs import MOST_REQUESTS, read_logs
+from chain.node.log_coverage import MAX_WINDOW
+from chain.reads.logs import MAX_REQUESTS, read_logs
 from chain.reads.transfers import TransferReader
 from tests.chain.lying_node import Refusal
 from tests.chain.mezod import Mezod, blocks
@@ -43,8 +43,8 @@ async def test_a_long_backfill_takes_ever_larger_windows(three: list[Mezod], rea
     for store in three:
         assert store.asked[0] == (1, 2_000)
         assert all(last + 1 == first for (_, last), (first, _) in zip(store.asked, store.asked[1:], strict=False))
-        assert len(store.asked) <= 3 + LONG // LARGEST_WINDOW
-        assert max(last - first + 1 for first, last in store.asked) == LARGEST_WINDOW
+        assert len(store.asked) <= 3 + LONG // MAX_WINDOW
+        assert max(last - first + 1 for first, last in store.asked) == MAX_WINDOW
 
 
 @pytest.mark.parametrize("limit", [1, 10, 100, 1_000, 1_024, 3_000, 5_000])
@@ -135,13 +135,13 @@ async def test_who_finds_everything_too_large_is_left_alone(
 ) -> None:
     three[0].most_blocks = 0
     assert await blocks(reader, 1, 100) == ([], True)
-    assert len(three[0].asked) <= MOST_REQUESTS
+    assert len(three[0].asked) <= MAX_REQUESTS
     three[0].most_blocks = 1
     three[0].head = 1_000
     await pool.nodes[0].call("eth_blockNumber", [])
     with pytest.raises(RangeTooLarge):
         await read_logs(pool.nodes[0], TOKEN, [], 1, 1_000)
-    assert len(three[0].asked) <= 3 * MOST_REQUESTS
+    assert len(three[0].asked) <= 3 * MAX_REQUESTS
 
 
 async def test_a_node_that_says_it_ran_out_of_time_is_asked_for_less(

@@ -20,15 +20,15 @@ from treasury.cold.identity import ColdPin
 from treasury.cold.service import PoolColdWallet
 from treasury.ports import Owed
 from treasury.sender import Sender, SenderConfig
-from treasury.sender.wallet_chain import PoolWalletChain
-from treasury.signers.intent import SigningRules
+from treasury.sender.wallet_chain import QuorumWalletChain
+from treasury.signers.intent import SigningLimits
 
 
 async def run(told: dict[str, Any]) -> None:
     pool = Pool(parse_nodes(told["rpc"], ""), chain_id=CHAIN_ID)
     # Its signatures differ each time, as a KMS's do: signing twice would show as two transactions.
     signer = KeySigner(bytes.fromhex(told["key"]))
-    signer.rules = SigningRules(CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=told["safe"])
+    signer.rules = SigningLimits(CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=told["safe"])
     stripe = StripeWord()
     stripe.says = {session: Owed(int(amount), to) for session, (amount, to) in told["owed"].items()}
     pin = ColdPin(CHAIN_ID, told["safe"], tuple(told["owners"]), 3)
@@ -54,7 +54,7 @@ async def run(told: dict[str, Any]) -> None:
             max_in_flight=told["depth"],
         ),
         database=connect(told["database"]),
-        chain=PoolWalletChain(pool, wallet=signer.address, token=TOKEN),
+        chain=QuorumWalletChain(pool, wallet=signer.address, token=TOKEN),
         signer=signer,
         proof=stripe,
         clock=SystemClock(),

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import kit.db.database
-from kit.db.atomic import Change, together
+from kit.db.atomic import Change, execute_atomically
 from kit.db.database import Database
 from onramp.bootstrap.server import serve_forever
 from onramp.bootstrap.workers import WORKERS
@@ -58,11 +58,11 @@ class Dying(Database):
 async def _together(database: Database, changes: Sequence[Change]) -> bool:
     if any(_matters(change.text) for change in changes):
         _count()
-    return await together(database, changes)
+    return await execute_atomically(database, changes)
 
 
 kit.db.database.Database = Dying  # type: ignore[misc] # `connect` makes what stands under this name
-matcher.together = _together  # type: ignore[attr-defined] # in the one place that uses it
+matcher.execute_atomically = _together  # type: ignore[attr-defined] # in the one place that uses it
 
 
 @sa.event.listens_for(sa.Engine, "rollback")

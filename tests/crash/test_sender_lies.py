@@ -20,7 +20,7 @@ from tests.treasury.world import Crash, World
 from treasury.core.status import Status
 from treasury.ledger import service as ledger
 from treasury.ledger.states import HOT, Account
-from treasury.sender.wallet_chain import PoolWalletChain
+from treasury.sender.wallet_chain import QuorumWalletChain
 
 COUNT = 6
 PAID = 5 * MUSD
@@ -93,7 +93,7 @@ def buyer(number: int) -> str:
 async def live(world: World, operators: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
     """Cycles of senders, the next of which begins where the one before died, until all is final."""
     pool = Pool([door.config for door in operators], chain_id=CHAIN_ID, timeout=2.0)
-    view = PoolWalletChain(pool, wallet=WALLET, token=TOKEN)
+    view = QuorumWalletChain(pool, wallet=WALLET, token=TOKEN)
 
     def checkpoint(name: str) -> None:
         if deaths and deaths[0] == name:

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 import kit.db.engines
-from kit.batching import Gather
+from kit.batching import DataLoader
 from kit.db import connections
-from kit.db.atomic import together
+from kit.db.atomic import execute_atomically
 from kit.db.connections import CLOSE_SECONDS
 from kit.db.database import Database, connect, is_away
 from tests.kit.test_together import nonces
@@ -66,7 +66,7 @@ async def refused(database: Database, how: str) -> float:
         elif how == "alone":
             await database.alone("SELECT 1")
         else:
-            await together(database, [nonces(database, "one")])
+            await execute_atomically(database, [nonces(database, "one")])
     assert is_away(caught.value), caught.value
     return time.monotonic() - started
 
@@ -136,7 +136,7 @@ async def test_reads_that_share_a_question_fail_together_and_not_one_after_the_o
         await one(database)
         return {key: key for key in keys}
 
-    gather = Gather(read)
+    gather = DataLoader(read)
     assert await gather.get(1) == 1
     relay.silence(new=True)
     started = time.monotonic()

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from kit.db import leases
 from kit.db.bulk import change_where
 from kit.db.database import Database, connect, metadata
-from kit.db.types import among
+from kit.db.types import in_array
 from onramp import migrations
 from onramp.webhooks.table import inbox
 
@@ -88,8 +88,8 @@ async def test_a_few_of_many_rows_are_changed_without_reading_the_others(postgre
 
 
 async def test_rows_among_any_number_of_texts_are_found_by_one_statement(database: Database) -> None:
-    query = sa.select(inbox.c.id).where(among(inbox.c.id, "ids")).order_by(inbox.c.id)
-    others = sa.select(inbox.c.id).where(sa.not_(among(inbox.c.id, "ids")), inbox.c.state == "pending")
+    query = sa.select(inbox.c.id).where(in_array(inbox.c.id, "ids")).order_by(inbox.c.id)
+    others = sa.select(inbox.c.id).where(sa.not_(in_array(inbox.c.id, "ids")), inbox.c.state == "pending")
     async with database.write() as connection:
         await leases.insert_or_nothing(connection, inbox, [_row(number) for number in range(3)], ["id"])
         for ids in ([], ["evt_2", "evt_0", "evt_9"], ["evt_1', '"]):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chain.reads.cursor import cursors
-from kit.db.atomic import Change, together
+from kit.db.atomic import Change, execute_atomically
 from kit.db.bulk import inserting, upserting
 from kit.db.database import Database
 from onramp.auth.wallets.table import login_nonces
@@ -26,9 +26,9 @@ def cursor(database: Database, read_to: int) -> Change:
 
 
 async def test_one_row_that_is_not_as_expected_undoes_all_of_it(database: Database) -> None:
-    assert await together(database, [nonces(database, "one", "two"), cursor(database, 5)])
-    assert not await together(database, [cursor(database, 9), nonces(database, "three", "two")])
-    assert await together(database, [cursor(database, 4), nonces(database, "four")]), (
+    assert await execute_atomically(database, [nonces(database, "one", "two"), cursor(database, 5)])
+    assert not await execute_atomically(database, [cursor(database, 9), nonces(database, "three", "two")])
+    assert await execute_atomically(database, [cursor(database, 4), nonces(database, "four")]), (
         "what may lag behind is no obstacle"
     )
     async with database.read() as connection:
@@ -39,14 +39,16 @@ async def test_one_row_that_is_not_as_expected_undoes_all_of_it(database: Databa
 async def test_a_statement_that_fails_undoes_all_of_it(database: Database) -> None:
     wrong = Change("INSERT INTO nowhere VALUES (1)", [()] if database.dialect == "sqlite" else "[]", None)
     with pytest.raises(Exception, match="nowhere"):
-        await together(database, [nonces(database, "one"), wrong])
-    assert await together(database, [nonces(database, "one")])
+        await execute_atomically(database, [nonces(database, "one"), wrong])
+    assert await execute_atomically(database, [nonces(database, "one")])
     assert (await count(database), lent(database)) == (1, 0)
 
 
 async def test_whoever_goes_away_leaves_no_transaction_open(database: Database) -> None:
     tasks = [
-        asyncio.create_task(together(database, [nonces(database, *(f"{place}-{number}" for number in range(500)))]))
+        asyncio.create_task(
+            execute_atomically(database, [nonces(database, *(f"{place}-{number}" for number in range(500)))])
+        )
         for place in range(8)
     ]
     for task in tasks:
@@ -57,5 +59,5 @@ async def test_whoever_goes_away_leaves_no_transaction_open(database: Database) 
         while lent(database):
             await asyncio.sleep(0.05)
     assert await count(database) % 500 == 0
-    assert await together(database, [nonces(database, "after")])
+    assert await execute_atomically(database, [nonces(database, "after")])
     assert await count(database) % 500 == 1

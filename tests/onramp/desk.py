@@ -33,7 +33,7 @@ async def key(database: Database, role: Role, person: str) -> str:
     return secret
 
 
-class Desk:
+class SenderContext:
     """One person with one key."""
 
     def __init__(self, service: Service, secret: str | None) -> None:
@@ -52,6 +52,6 @@ class Desk:
             return answer.status, await answer.json(content_type=None)
 
 
-async def desk(service: Service, role: Role, person: str) -> Desk:
+async def desk(service: Service, role: Role, person: str) -> SenderContext:
     """A person at work."""
-    return Desk(service, await key(service.database, role, person))
+    return SenderContext(service, await key(service.database, role, person))

@@ -17,23 +17,23 @@ from onramp.bootstrap.core import session_rules
 from onramp.config.settings import load
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from tests.chain.scripted import LoopClock
-from tests.chain.test_histories import BLOCK_SECONDS, LONGEST_REST, WITHIN, History, happen
+from tests.chain.test_histories import BLOCK_SECONDS, MAX_REST, WITHIN, History, happen
 from tests.chain.world import Mood, World
 
 OWED = 5
 
 
 @cache
-def rules_of(token: str, sender: str) -> SessionRules:
+def rules_of(token: str, sender: str) -> SessionConfig:
     """Observe mode: this sender's transfers of this token count."""
     return session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=sender, MUSD_TOKEN_ADDRESS=token))
 
 
-async def purchase(database: Database, rules: SessionRules, buyer: str, from_block: int) -> None:
+async def purchase(database: Database, rules: SessionConfig, buyer: str, from_block: int) -> None:
     """One, paid, and nothing else in the world."""
     now = LoopClock().now()
     row = intent(
@@ -101,5 +101,5 @@ async def live(
         assert await settle(), ("while they lie on", history)
     world.moods = {name: Mood() for name in world.operators}
     world.sync()
-    await wait(LONGEST_REST)
+    await wait(MAX_REST)
     assert await settle(), ("when all tell the truth", history)

@@ -17,7 +17,7 @@ from kit.http.auth import Principal, Role
 from kit.http.problems import Problem
 from kit.ids import RandomIds
 from onramp.auth.api_keys import service
-from onramp.auth.api_keys.authenticator import Keeper
+from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 
@@ -156,7 +156,7 @@ async def test_a_secret_past_its_overlap_is_dropped_and_the_others_work_on(datab
     async with database.write() as connection:
         assert await service.prune(connection, author.now) == 1
         assert await service.prune(connection, author.now) == 0
-    keeper = Keeper(database, RING, SystemClock())
+    keeper = ApiKeyAuthenticator(database, RING, SystemClock())
     assert [await keeper.resolve(secret) is not None for secret in (first, fresh, last)] == [False, True, True]
 
 
@@ -170,13 +170,13 @@ async def test_a_row_forged_without_the_server_key_opens_nothing(database: Datab
                 id=service.hashes(other, forged)[0], key_id=key_id, created_at=now, active_from=now
             )
         )
-    assert await Keeper(database, RING, SystemClock()).resolve(forged) is None
+    assert await ApiKeyAuthenticator(database, RING, SystemClock()).resolve(forged) is None
 
 
 async def test_a_key_made_under_an_older_server_key_still_works(database: Database) -> None:
     _, secret = await make(database, "viewer", "vera")
     newer = KeyRing([secrets.token_bytes(32), DEVELOPMENT])
-    principal = await Keeper(database, newer, SystemClock()).resolve(secret)
+    principal = await ApiKeyAuthenticator(database, newer, SystemClock()).resolve(secret)
     assert principal is not None
     assert principal.person == "vera"
 
@@ -186,7 +186,7 @@ async def test_a_new_key_that_moves_money_waits_in_production(database: Database
     _, otto = await make(database, "operator", "otto", production=True)
     waiting, eve = await make(database, "approver", "Eve", production=True)
     _, vera = await make(database, "viewer", "vera", production=True)
-    keeper = Keeper(database, RING, SystemClock())
+    keeper = ApiKeyAuthenticator(database, RING, SystemClock())
     for free in (ada, otto, vera):
         assert await keeper.resolve(free) is not None
     with pytest.raises(Problem) as refused:
@@ -200,7 +200,7 @@ async def test_a_new_key_that_moves_money_waits_in_production(database: Database
         assert own.value.code == "self_approval"
         confirmed = await service.confirm(connection, author, Principal("key_z", "approver", "ada"), waiting)
     assert confirmed.confirmed_by == "key_z"
-    resolved = await Keeper(database, RING, SystemClock()).resolve(eve)
+    resolved = await ApiKeyAuthenticator(database, RING, SystemClock()).resolve(eve)
     assert resolved is not None
     assert (resolved.role, resolved.person) == ("approver", "eve"), "however a key has it written"
 
@@ -222,7 +222,7 @@ async def test_a_rotation_is_no_way_around_the_wait(database: Database) -> None:
     author = Author("key_admin", datetime.now(UTC), is_production=True)
     async with database.write() as connection:
         await service.rotate(connection, author, key_id, secret=stolen, ring=RING, overlap=timedelta(0))
-    keeper = Keeper(database, RING, SystemClock())
+    keeper = ApiKeyAuthenticator(database, RING, SystemClock())
     with pytest.raises(Problem) as refused:
         await keeper.resolve(stolen)
     assert refused.value.code == "key_not_active"
@@ -253,7 +253,7 @@ async def test_every_refusal_takes_the_same_way_through_the_database(database: D
     sa.event.listen(
         database.engine.sync_engine, "before_cursor_execute", lambda *arguments: asked.append(str(arguments[2]))
     )
-    keeper, ways = Keeper(database, RING, SystemClock()), set()
+    keeper, ways = ApiKeyAuthenticator(database, RING, SystemClock()), set()
     for refused in (was_good, out, near, service.new_secret(), near, was_good):
         asked.clear()
         assert await keeper.resolve(refused) is None

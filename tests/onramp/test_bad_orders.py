@@ -67,10 +67,10 @@ async def test_whoever_is_not_allowed_is_refused_and_found_in_the_trail(
 
 @pytest.mark.parametrize("route", ORDERS, ids=[route.name for route in ORDERS])
 async def test_without_a_key_nothing_happens(service: Service, route: Any) -> None:
-    from tests.onramp.desk import Desk
+    from tests.onramp.desk import SenderContext
 
     before = await rows(service)
-    status, problem = await Desk(service, None).post(path_of(route), {})
+    status, problem = await SenderContext(service, None).post(path_of(route), {})
     assert (status, problem["code"]) == (401, "unauthorized")
     assert await rows(service) == before
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from kit.audit.table import entries
 from onramp.bootstrap.core import StartError
 from tests.onramp.conftest import HOT_WALLET, Service, Start
-from tests.onramp.desk import Desk, desk
+from tests.onramp.desk import SenderContext, desk
 from treasury.policy.parser import DEVELOPMENT
 from treasury.policy.table import policies
 
@@ -29,8 +29,8 @@ class Office:
 
     service: Service
     file: Path
-    ada: Desk
-    eve: Desk
+    ada: SenderContext
+    eve: SenderContext
 
     async def loosened(self) -> str:
         """A version that Ada wants and nobody else yet."""
@@ -39,7 +39,7 @@ class Office:
         assert (status, version["status"], version["loosens"]) == (200, "proposed", ["payouts.max_per_day"])
         return str(version["id"])
 
-    async def refused(self, who: Desk, path: str, code: str, *said: str) -> None:
+    async def refused(self, who: SenderContext, path: str, code: str, *said: str) -> None:
         """Version 1 counts before and after, and the trail's last row is the attempt."""
         status, problem = await who.post(path)
         assert (status, problem["code"]) == (409, code), problem

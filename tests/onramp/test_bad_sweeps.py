@@ -15,7 +15,7 @@ from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.host import ROOT
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Service, Start
-from tests.onramp.desk import Desk, desk
+from tests.onramp.desk import SenderContext, desk
 from tests.onramp.test_bad_orders import rows
 from tests.treasury.safes import Safes
 from treasury import balances
@@ -36,15 +36,15 @@ class Office:
     service: Service
     settings: dict[str, Any]
     safe: str
-    otto: Desk
-    ada: Desk
+    otto: SenderContext
+    ada: SenderContext
 
     async def proposed(self) -> str:
         status, sweep = await self.otto.post("/sweeps", ORDER)
         assert (status, sweep["status"]) == (201, "awaiting_approval"), sweep
         return str(sweep["id"])
 
-    async def refused(self, who: Desk, path: str, body: Any, code: str, said: str) -> None:
+    async def refused(self, who: SenderContext, path: str, body: Any, code: str, said: str) -> None:
         """The order is refused; nothing of the money's rows changed, and the trail has the attempt as its last row."""
         before = await rows(self.service)
         status, problem = await who.post(path, body)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from onramp.sessions.schemas import CreatedSession, SessionAnswer
+from onramp.sessions.schemas import CreatedSession, SessionResponse
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 
 KEY = "a-key-of-enough-length"
@@ -36,7 +36,7 @@ async def test_what_is_answered_is_what_the_document_describes(service: Service)
     assert CreatedSession.model_validate(made).model_dump(mode="json", by_alias=True) == made
     async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{made['id']}") as answer:
         read = await answer.json()
-    assert SessionAnswer.model_validate(read).model_dump(mode="json", by_alias=True) == read
+    assert SessionResponse.model_validate(read).model_dump(mode="json", by_alias=True) == read
 
 
 async def test_the_same_key_and_body_give_the_same_answer(service: Service) -> None:

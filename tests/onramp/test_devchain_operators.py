@@ -40,7 +40,7 @@ async def test_three_operators_answer_and_the_pool_takes_them_as_three(chain: De
     try:
         await pool.refresh()
         assert set(pool.heads()) == {"alpha", "beta", "gamma"}
-        agreed = await pool.agree("eth_getCode", [chain.deployment.safe, "latest"])
+        agreed = await pool.quorum("eth_getCode", [chain.deployment.safe, "latest"])
         assert len(agreed.agreed_by) == 3
     finally:
         await pool.close()
@@ -65,7 +65,7 @@ async def test_a_node_that_is_down_cuts_the_connection_and_the_others_still_agre
     try:
         await pool.refresh()
         assert set(pool.heads()) == {"alpha", "gamma"}
-        assert (await pool.agree("eth_getCode", [CANONICAL_MUSD, "latest"])).agreed_by == ("alpha", "gamma")
+        assert (await pool.quorum("eth_getCode", [CANONICAL_MUSD, "latest"])).agreed_by == ("alpha", "gamma")
     finally:
         await pool.close()
     chain.proxy("beta").down = False
@@ -101,7 +101,7 @@ async def test_a_node_of_another_chain_is_not_used(chain: DevChain, session: aio
     try:
         await pool.refresh()
         with pytest.raises(ChainError):
-            await pool.any("eth_getBalance", [BUYER, "latest"])
+            await pool.first("eth_getBalance", [BUYER, "latest"])
     finally:
         await pool.close()
 

@@ -20,7 +20,7 @@ from treasury import balances as inventory
 from treasury.balances import balances
 
 UNIT = 10**18
-NEVER = "no treasury worker has reported the hot wallet's balance yet"
+NO_BLOCK = "no treasury worker has reported the hot wallet's balance yet"
 
 
 async def report(database: Database, age: timedelta = timedelta(0), amount: int = 1_000 * UNIT) -> None:
@@ -59,7 +59,7 @@ async def test_nothing_is_sold_before_a_worker_has_reported_the_balance(start: S
         assert "Nothing was charged" in problem["detail"]
     assert await service.stored() == 1
     assert (await service.create(key))[1]["id"] == begun["id"], "what was sold before is answered again"
-    found = await part(service, NEVER)
+    found = await part(service, NO_BLOCK)
     assert not found["ok"] and "`onramp work`" in found["detail"]
     await report(service.database)
     assert (await service.create())[0] == 201
@@ -170,7 +170,7 @@ async def test_ready_is_told_at_once_and_not_at_the_next_round(start: Start, cha
     service = await start(MEZO_RPC_URLS=SecretStr(",".join(chain.rpc_urls)), CHAIN_AGREEMENT=2)
     async with service.database.write() as connection:
         await connection.execute(sa.delete(balances))
-    await part(service, NEVER)
+    await part(service, NO_BLOCK)
     async with asyncio.timeout(60):
         while await statuses(service) != [503]:
             await asyncio.sleep(0.1)

@@ -27,7 +27,7 @@ from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
 from onramp.config.settings import SettingsError, load
 from onramp.limits import counter, limiter
-from onramp.limits.counter import MOST_CLIENTS, Count, MemoryCounts, SharedCounts
+from onramp.limits.counter import MAX_CLIENTS, Count, MemoryCounts, SharedCounts
 from onramp.limits.policy import Rate, client_address, kind_of, parse_rate
 from tests.bench.doors_rows import redis
 from tests.onramp.conftest import Start
@@ -119,7 +119,7 @@ async def test_every_route_that_is_limited_says_what_is_left_whatever_it_answers
 async def test_one_client_cannot_keep_all_connections_in_open_streams(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limiter, "MOST_STREAMS", 1)
+    monkeypatch.setattr(limiter, "MAX_STREAMS", 1)
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.1)  # at which a stream learns that nobody reads it
     service = await start(TRUSTED_PROXIES="127.0.0.1")
     url = f"{service.api}/api/v1/onramp/sessions/{(await service.create())[1]['id']}/events"
@@ -202,9 +202,9 @@ async def test_a_redis_that_hangs_costs_a_moment_once_and_not_at_every_request()
 async def test_a_window_begins_anew_and_memory_stays_bounded() -> None:
     counts = MemoryCounts()
     assert [await counts.hit("key", window, 60) for window in (1, 1, 2, 2, 2)] == [1, 2, 1, 2, 3]
-    for number in range(MOST_CLIENTS + 10):
+    for number in range(MAX_CLIENTS + 10):
         await counts.hit(f"client {number}", 3, 60)
-    assert len(counts._windows[60][1]) <= MOST_CLIENTS
+    assert len(counts._windows[60][1]) <= MAX_CLIENTS
 
 
 @pytest.fixture
@@ -244,8 +244,8 @@ async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> No
         names = [name async for name in plain.scan_iter()]
     assert len(names) == 2
     assert not any(b"198.51" in name or b"create" in name for name in names)
-    together = await asyncio.gather(*(replica.hit("burst", 7, 60) for replica in replicas for _ in range(20)))
-    assert sorted(together) == list(range(1, 41))
+    execute_atomically = await asyncio.gather(*(replica.hit("burst", 7, 60) for replica in replicas for _ in range(20)))
+    assert sorted(execute_atomically) == list(range(1, 41))
     for replica in replicas:
         await replica.probe()
         await replica.close()

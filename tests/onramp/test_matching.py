@@ -15,7 +15,7 @@ from onramp.deliveries import service
 from onramp.deliveries.matcher import Matcher
 from onramp.deliveries.states import Arrived, Owed, match
 from onramp.deliveries.table import transfers
-from onramp.sessions.config import SessionRules
+from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from tests.chain.receipts import TOKEN, WALLET
@@ -66,7 +66,7 @@ def test_the_tolerance_is_of_what_is_owed() -> None:
     }
 
 
-async def paid(database: Database, *found: tuple[str, str, int], rules: SessionRules = RULES) -> None:
+async def paid(database: Database, *found: tuple[str, str, int], rules: SessionConfig = RULES) -> None:
     now = SystemClock().now()
     rows = [
         intent(

@@ -14,7 +14,7 @@ from kit.audit.table import entries
 from kit.db.database import Database
 from kit.http.problems import Problem
 from tests.onramp.conftest import Service, Start
-from tests.onramp.desk import Desk, desk, key
+from tests.onramp.desk import SenderContext, desk, key
 from treasury.pause import service as pause
 from treasury.pause.service import StoredGate
 
@@ -115,14 +115,14 @@ async def test_who_may(service: Service) -> None:
     for path in ("/pause", "/resume"):
         assert (await vera.post(path))[0] == 403
         assert (await amir.post(path))[0] == 403, "an admin moves no money and stops none"
-        assert (await Desk(service, None).post(path))[0] == 401
-    assert (await Desk(service, None).get("/pause"))[0] == 401
+        assert (await SenderContext(service, None).post(path))[0] == 401
+    assert (await SenderContext(service, None).get("/pause"))[0] == 401
     assert (await vera.get("/pause"))[0] == 200
 
 
 async def test_a_pause_is_a_line_of_ready_and_does_not_take_the_api_out(service: Service) -> None:
     secret = await key(service.database, "operator", "otto")
-    await Desk(service, secret).post("/pause", {"scope": "sweeps"})
+    await SenderContext(service, secret).post("/pause", {"scope": "sweeps"})
     until = time.monotonic() + 60
     while True:
         headers = {"Authorization": f"Bearer {secret}"}

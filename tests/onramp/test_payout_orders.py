@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from kit.audit.table import entries
 from kit.ids import RandomIds
 from tests.onramp.conftest import HOT_WALLET, Service
-from tests.onramp.desk import Desk, desk
+from tests.onramp.desk import SenderContext, desk
 from treasury.payouts import service as payouts
 from treasury.payouts.states import Fact, Reason
 
@@ -95,7 +95,7 @@ async def test_every_order_asks_for_an_approver_and_a_payout_that_is_there(servi
     body = {"note": "x"}
     for role in ("viewer", "operator", "admin"):
         assert (await (await desk(service, role, role)).post(f"/payouts/pay_1/{action}", body))[0] == 403
-    assert (await Desk(service, None).post(f"/payouts/pay_1/{action}", body))[0] == 401
+    assert (await SenderContext(service, None).post(f"/payouts/pay_1/{action}", body))[0] == 401
     ada = await desk(service, "approver", "ada")
     assert (await ada.post(f"/payouts/pay_unknown/{action}", body))[0] == 404
     assert (await ada.post(f"/payouts/pay_unknown/{action}", {"note": 5}))[0] == 422

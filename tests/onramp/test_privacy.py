@@ -19,7 +19,7 @@ from kit.audit import hash_chain
 from kit.audit.sealer import Sealer, SealMetrics
 from kit.audit.table import entries
 from kit.clock import SystemClock
-from kit.crypto.encryption import SealError
+from kit.crypto.encryption import DecryptionError
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database, connect, metadata
 from kit.worker import WorkerMetrics
@@ -174,7 +174,7 @@ async def test_contacts_are_found_by_their_address_and_encrypted_anew_under_the_
     }  # fmt: skip
     async with database.read() as connection:
         assert await privacy.wallets_of(connection, KeyRing([NEW]), EMAIL) == sorted([BUYER, OTHER])
-        with pytest.raises(SealError) as refused:
+        with pytest.raises(DecryptionError) as refused:
             await privacy.of_wallet(connection, KeyRing([OLD]), BUYER)
     assert MARKER not in str(refused.value)
 

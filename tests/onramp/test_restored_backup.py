@@ -33,7 +33,7 @@ from tests.onramp.deployments import (
 )
 from treasury.core.status import Status
 from treasury.payouts import service as payouts
-from treasury.signers.intent import SigningRules, TransferIntent
+from treasury.signers.intent import SigningLimits, TransferIntent
 from treasury.signers.local import LocalSigner
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Place:
     async def use_key(self, to: str, amount: int, reference: bytes) -> None:
         """A transfer of the wallet that no deployment made."""
         token = self.chain.deployment.musd
-        rules = SigningRules(31611, self.wallet.address, token, 50 * 10**9)
+        rules = SigningLimits(31611, self.wallet.address, token, 50 * 10**9)
         signer = LocalSigner(self.wallet.keystore, self.wallet.password, rules)
         nonce = int(await self.rpc("eth_getTransactionCount", self.wallet.address, "latest"), 16)
         intent = TransferIntent(

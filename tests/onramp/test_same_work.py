@@ -15,7 +15,7 @@ from kit.crypto.keyring import DEVELOPMENT, DerivedKey, KeyRing
 from kit.db.database import Database
 from kit.http.problems import Problem
 from onramp.auth.api_keys import service
-from onramp.auth.api_keys.authenticator import Keeper
+from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets
 from onramp.auth.invitations import service as invitations
@@ -107,7 +107,7 @@ async def test_a_key_is_refused_with_the_same_work_whatever_is_wrong_with_it(ben
     }
     found = {}
     for name, secret in refused.items():
-        keeper = Keeper(bench.database, bench.ring, SystemClock())
+        keeper = ApiKeyAuthenticator(bench.database, bench.ring, SystemClock())
         async with bench.counted() as work:
             for _ in range(2):  # a refusal is not remembered: the second takes what the first took
                 assert await keeper.resolve(secret) is None
@@ -116,7 +116,7 @@ async def test_a_key_is_refused_with_the_same_work_whatever_is_wrong_with_it(ben
     questions = [statement for statement, _ in first.asked if statement.startswith("SELECT")]
     assert len(questions) == 2 and len(first.hashed) == 4, "one question, one hash for each server key"
     assert found == dict.fromkeys(found, first)
-    assert await Keeper(bench.database, bench.ring, SystemClock()).resolve(good) is not None
+    assert await ApiKeyAuthenticator(bench.database, bench.ring, SystemClock()).resolve(good) is not None
 
 
 async def test_a_link_is_refused_with_the_same_work_whatever_is_wrong_with_it(bench: Bench) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from kit.ids import RandomIds
 from tests.onramp.conftest import HOT_WALLET, Service
-from tests.onramp.desk import Desk, desk
+from tests.onramp.desk import SenderContext, desk
 from treasury.payouts import service as payouts
 from treasury.signers.intent import TransferIntent
 from treasury.signers.protocol import Signed
@@ -120,7 +120,7 @@ VIEWS = ["/balances", "/payouts", "/payouts/pay_1", "/sweeps", "/sweeps/swp_1", 
 
 @pytest.mark.parametrize("path", VIEWS)
 async def test_nobody_sees_it_without_a_key(service: Service, path: str) -> None:
-    status, problem = await Desk(service, None).get(path)
+    status, problem = await SenderContext(service, None).get(path)
     assert (status, problem["code"]) == (401, "unauthorized")
 
 

@@ -20,7 +20,7 @@ from onramp.dev.chain.devchain import DevChain
 from tests.chain.lying_node import LyingNode
 from tests.ethereum import CHAIN_ID, Ethereum
 from tests.onramp.conftest import HOT_WALLET, SETTLEMENT, Service, Start
-from tests.onramp.desk import Desk, desk, key
+from tests.onramp.desk import SenderContext, desk, key
 from tests.onramp.test_treasury_cli import onramp
 from treasury.ledger import usdc as books
 from treasury.settlements import queries
@@ -59,13 +59,15 @@ async def receivable(service: Service) -> int:
 
 
 @pytest.fixture
-async def shop(start: Start, ethereum: Ethereum, database_url: str) -> tuple[Service, Desk]:
+async def shop(start: Start, ethereum: Ethereum, database_url: str) -> tuple[Service, SenderContext]:
     service = await start(url=database_url, **settings_of(ethereum))
     await owed(service, 5, 3)
     return service, await desk(service, "operator", "otto")
 
 
-async def test_a_transfer_that_its_chain_shows_settles_at_once(shop: tuple[Service, Desk], ethereum: Ethereum) -> None:
+async def test_a_transfer_that_its_chain_shows_settles_at_once(
+    shop: tuple[Service, SenderContext], ethereum: Ethereum
+) -> None:
     service, otto = shop
     order = {"txHash": await ethereum.pay(SETTLEMENT, 5 * USDC), "sessionId": "ons_1"}
     status, made = await otto.post("/settle-usdc", order)
@@ -84,7 +86,7 @@ async def test_a_transfer_that_its_chain_shows_settles_at_once(shop: tuple[Servi
 
 
 async def test_one_transfer_for_two_sessions_clears_both_and_no_more(
-    shop: tuple[Service, Desk], ethereum: Ethereum
+    shop: tuple[Service, SenderContext], ethereum: Ethereum
 ) -> None:
     service, otto = shop
     tx_hash = await ethereum.pay(SETTLEMENT, 8 * USDC)
@@ -99,7 +101,7 @@ async def test_one_transfer_for_two_sessions_clears_both_and_no_more(
 
 
 async def test_claims_at_once_clear_no_more_than_the_transfer_brought(
-    shop: tuple[Service, Desk], ethereum: Ethereum
+    shop: tuple[Service, SenderContext], ethereum: Ethereum
 ) -> None:
     service, otto = shop
     tx_hash = await ethereum.pay(SETTLEMENT, 5 * USDC)
@@ -127,7 +129,7 @@ async def contradictions(ethereum: Ethereum) -> dict[str, str]:
 
 
 async def test_a_transaction_that_did_something_else_settles_nothing_whoever_asks(
-    shop: tuple[Service, Desk], ethereum: Ethereum
+    shop: tuple[Service, SenderContext], ethereum: Ethereum
 ) -> None:
     service, otto = shop
     ada = await desk(service, "approver", "ada")
@@ -213,7 +215,7 @@ async def test_a_node_of_another_chain_is_not_believed(ethereum: Ethereum) -> No
 
 
 async def test_a_settlement_whose_block_is_taken_back_is_found_out(
-    shop: tuple[Service, Desk], ethereum: Ethereum
+    shop: tuple[Service, SenderContext], ethereum: Ethereum
 ) -> None:
     service, otto = shop
     before = await ethereum.rpc("evm_snapshot")

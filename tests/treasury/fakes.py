@@ -17,7 +17,7 @@ from chain.reads.receipts import Mismatch, Proven, Reverted, Verdict, Waiting
 from chain.types import ZERO_ADDRESS, BlockRef, Transfer, keccak, to_checksum
 from treasury.ports import BroadcastReport, FeeQuote, Owed, OwnTransaction, ProofUnavailable, Sold, WalletView
 from treasury.signers.encoding import assemble, signing_hash
-from treasury.signers.intent import Intent, SigningRules
+from treasury.signers.intent import Intent, SigningLimits
 from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
 
 CHAIN_ID = 31611
@@ -58,7 +58,7 @@ class KeySigner:
     def __init__(self, key: bytes = KEY, max_fee: int = 50 * 10**9) -> None:
         self._key = key
         self.address = address_of(key)
-        self.rules = SigningRules(CHAIN_ID, self.address, TOKEN, max_fee, cold=SAFE)
+        self.rules = SigningLimits(CHAIN_ID, self.address, TOKEN, max_fee, cold=SAFE)
         self.requests: list[Intent] = []
         self.down = False
 

@@ -56,8 +56,8 @@ class Floor(Policy):
     """Sweeps leave the floor."""
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
-        leaving = await operations.leaving(conn, WALLET, sweep.asset, view.block_number)
-        return "below the floor" if sweep.token == TOKEN and view.token - leaving - sweep.amount < FLOOR else None
+        outgoing = await operations.outgoing(conn, WALLET, sweep.asset, view.block_number)
+        return "below the floor" if sweep.token == TOKEN and view.token - outgoing - sweep.amount < FLOOR else None
 
 
 class Watched(KeySigner):

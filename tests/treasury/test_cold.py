@@ -35,7 +35,7 @@ def safes(chain: DevChain) -> Safes:
 
 
 async def verify(pool: Pool, pin: ColdPin) -> Verified | Unverified:
-    newest = int(await pool.any("eth_blockNumber", []), 16)
+    newest = int(await pool.first("eth_blockNumber", []), 16)
     await pool.refresh()
     while pool.agreed_head() < newest:
         await asyncio.sleep(0.05)

@@ -12,11 +12,11 @@ from chain.abi.erc20 import reference_of, split_payout_calldata
 from chain.types import to_checksum
 from tests.treasury.fakes import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
 from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash
-from treasury.signers.intent import SigningRules, TransferIntent
+from treasury.signers.intent import SigningLimits, TransferIntent
 from treasury.signers.local import LocalSigner
 from treasury.signers.protocol import SignerRefused, WrongKey
 
-RULES = SigningRules(CHAIN_ID, WALLET, TOKEN, max_fee=10**10)
+RULES = SigningLimits(CHAIN_ID, WALLET, TOKEN, max_fee=10**10)
 INTENT = TransferIntent(
     CHAIN_ID, WALLET, 7, TOKEN, to_checksum("0x" + "b0" * 20), 5 * MUSD, reference_of("ons_one"), 80_000, 10**9, 10**8
 )

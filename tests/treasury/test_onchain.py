@@ -19,7 +19,7 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
 from tests.treasury.world import BUYER, Crash, World
 from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
-from treasury.sender.wallet_chain import PoolWalletChain
+from treasury.sender.wallet_chain import QuorumWalletChain
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ROOT / "node_modules"
@@ -46,7 +46,7 @@ class RealChain:
         self.pool = Pool(
             parse_nodes(f"one={url}/?1,two={url}/?2,three={url}/?3", ""), chain_id=CHAIN_ID, session=session
         )
-        self.view = PoolWalletChain(self.pool, wallet=WALLET, token=TOKEN)
+        self.view = QuorumWalletChain(self.pool, wallet=WALLET, token=TOKEN)
 
     async def rpc(self, method: str, *params: Any) -> Any:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}

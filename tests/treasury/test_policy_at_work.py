@@ -20,7 +20,7 @@ from treasury.payouts import service as payouts
 from treasury.policy import service
 from treasury.policy.active import ActivePolicy
 from treasury.policy.states import State, Terms
-from treasury.sweeps.proposals import Orders
+from treasury.sweeps.proposals import SweepProposals
 from treasury.sweeps.states import Kind
 
 
@@ -158,7 +158,7 @@ async def test_orders_go_through_the_active_policy(world: World) -> None:
     world.chain.balance = 30_000 * MUSD
     sender = world.sender(rules=rules)
     await world.cycles(sender, 1)
-    orders = Orders(rules, world.cold, WALLET, world.ids)
+    orders = SweepProposals(rules, world.cold, WALLET, world.ids)
     verdict = await world.cold.verify()
     async with world.database.write() as conn:
         swept = await orders.sweep(conn, "MUSD", None, verdict, by="key_anna", person="anna", now=world.clock.now())

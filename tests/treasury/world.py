@@ -20,11 +20,11 @@ from treasury.payouts import service as payouts
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.policy.model import AssetPolicy
-from treasury.ports import Owed, PaymentProof, Rules, WalletChain
+from treasury.ports import Owed, PaymentProof, PolicyPort, WalletChain
 from treasury.sender import Sender, SenderConfig
 from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps
-from treasury.sweeps.proposals import Orders, Planner
+from treasury.sweeps.proposals import Planner, SweepProposals
 from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
@@ -137,7 +137,7 @@ class World:
         checkpoint: Callable[[str], None] = lambda _: None,
         chain: WalletChain | None = None,
         proof: PaymentProof | None = None,
-        rules: Rules | None = None,
+        rules: PolicyPort | None = None,
         **config: float,
     ) -> Sender:
         settings = {"lease_seconds": 0.0, **config}
@@ -159,10 +159,10 @@ class World:
         )
 
     @property
-    def orders(self) -> Orders:
+    def orders(self) -> SweepProposals:
         """Orders to the planner of this test."""
         assert self.planner is not None
-        return Orders(self.planner, self.cold, WALLET, self.ids)
+        return SweepProposals(self.planner, self.cold, WALLET, self.ids)
 
     async def sweep(
         self, amount: int = 100 * MUSD, *, approved: bool = True, kind: Kind = Kind.SWEEP, token: str = TOKEN

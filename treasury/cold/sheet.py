@@ -24,7 +24,7 @@ _ZERO_FIELDS: Final = ("safeTxGas", "baseGas", "gasPrice", "gasToken", "refundRe
 _TEXTS: Final = frozenset(
     {"safe", "chainId", "nonce", "transfer", "to", "value", "data", "domainHash", "messageHash", "safeTxHash"}
 )
-_MOST_DECIMALS: Final = 36
+_MAX_DECIMALS: Final = 36
 
 
 class SheetError(Exception):
@@ -149,7 +149,7 @@ def _identity(top: Mapping[str, Any], pin: ColdPin) -> list[str]:
     if type(threshold) is not int or threshold != pin.threshold:
         problems.append(f"threshold: the sheet says {threshold!r}, and COLD_SAFE_THRESHOLD is {pin.threshold}.")
     try:
-        parse_units(top["holds"], _MOST_DECIMALS)
+        parse_units(top["holds"], _MAX_DECIMALS)
     except (ValueError, TypeError):
         problems.append(f"holds: the sheet says {top['holds']!r}, which is no amount.")
     return problems

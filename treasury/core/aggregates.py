@@ -12,7 +12,7 @@ from treasury.core.status import IN_FLIGHT, OPEN, Status
 
 Total = Mapping[str, sa.Select[Any]]
 """A sum of amounts, by the database's dialect; written once, as the sender asks in each cycle and its text costs more than its run."""
-NEVER: Final = 2**62
+NO_BLOCK: Final = 2**62
 """No block has so high a number."""
 
 
@@ -38,12 +38,12 @@ def of_asset(table: sa.Table) -> sa.Select[Any]:
     return sa.select(c.amount).where(c.wallet == sa.bindparam("wallet"), c.asset == sa.bindparam("asset"))
 
 
-def spoken_for(table: sa.Table, statuses: Collection[Status], *only: sa.ColumnElement[bool]) -> Total:
+def reserved(table: sa.Table, statuses: Collection[Status], *only: sa.ColumnElement[bool]) -> Total:
     """What rows in these states, those that are `only` so, take of a balance read at `block`, with what left it in later blocks."""
     return total_of(of_asset(table).where(in_states(table, statuses), *only), _final_after(table).where(*only))
 
 
-def leaving(table: sa.Table) -> Total:
+def outgoing(table: sa.Table) -> Total:
     """What rows with a nonce take of a balance read at `block`, with what left it in later blocks."""
     c = table.c
     numbered = sa.or_(c.status.in_([constant(one) for one in sorted(IN_FLIGHT)]), c.transaction_id.is_not(None))

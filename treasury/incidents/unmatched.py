@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.leases import insert_or_nothing
-from kit.db.types import among
+from kit.db.types import in_array
 from kit.ids import Ids
 from treasury.core import history
 from treasury.incidents.table import Foreign, foreign, to_foreign
@@ -65,7 +65,7 @@ async def unmatched(conn: AsyncConnection, chain_id: int, wallet: str) -> list[F
     return await _select(conn, _UNMATCHED, chain_id, wallet)
 
 
-_CARRIED = sa.select(foreign.c.reference).where(among(foreign.c.reference, "references"))
+_CARRIED = sa.select(foreign.c.reference).where(in_array(foreign.c.reference, "references"))
 
 
 async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:

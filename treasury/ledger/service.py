@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.leases import insert_or_nothing
-from kit.db.types import among
+from kit.db.types import in_array
 from treasury.core.history import BY
 from treasury.core.status import Status
 from treasury.ledger.states import HOT, Account, account_of, kind_of
@@ -64,7 +64,7 @@ async def follow(
     await follow_all(conn, table, [row_id], status, now=now, by=by)
 
 
-_LASTS = sa.select(ledger).where(among(ledger.c.subject, "ids")).order_by(ledger.c.sequence)
+_LASTS = sa.select(ledger).where(in_array(ledger.c.subject, "ids")).order_by(ledger.c.sequence)
 
 
 async def follow_all(
@@ -111,7 +111,7 @@ def _standing(table: sa.Table) -> Any:
     # Written once for each table: building the text cost more than its run.
     c = table.c
     query = sa.select(c.id, c.wallet, c.asset, c.amount, c.block_number)
-    return query.where(among(c.id, "ids"))
+    return query.where(in_array(c.id, "ids"))
 
 
 _OF_ASSET = sa.and_(ledger.c.wallet == sa.bindparam("wallet"), ledger.c.asset == sa.bindparam("asset"))

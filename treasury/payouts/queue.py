@@ -13,7 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.types import among, db_now
+from kit.db.types import db_now, in_array
 from treasury.core.leader import leaders
 from treasury.core.status import Status
 from treasury.payouts import service
@@ -38,7 +38,7 @@ _HEADS = (
         _UNSIGNED,
         _C.token == sa.bindparam("in_token"),
         sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(COMES_BACK - ASIDE)),
-        sa.not_(among(_C.id, "besides")),
+        sa.not_(in_array(_C.id, "besides")),
     )
     .order_by(*_ORDER)
     .limit(sa.bindparam("most", type_=sa.Integer()))
@@ -63,8 +63,8 @@ _OTHER_TOKEN = sa.select(payouts).where(
 )
 _WHY = sa.bindparam("why", type_=sa.String())
 _SAID_OTHERWISE = sa.and_(_QUEUED, _C.reason.is_distinct_from(_WHY))
-_ALL_OTHERWISE = sa.and_(_SAID_OTHERWISE, sa.not_(among(_C.id, "besides")))
-_THESE_OTHERWISE = sa.and_(_SAID_OTHERWISE, among(_C.id, "these"))
+_ALL_OTHERWISE = sa.and_(_SAID_OTHERWISE, sa.not_(in_array(_C.id, "besides")))
+_THESE_OTHERWISE = sa.and_(_SAID_OTHERWISE, in_array(_C.id, "these"))
 _ANY_OTHERWISE = sa.select(sa.literal(1)).where(_ALL_OTHERWISE).limit(1)
 _SAY_ALL = sa.update(payouts).where(_ALL_OTHERWISE).values(reason=_WHY)
 _SAY_THESE = sa.update(payouts).where(_THESE_OTHERWISE).values(reason=_WHY)

@@ -11,7 +11,7 @@ from chain.abi.erc20 import reference_of
 from chain.types import to_checksum
 from kit.db.counts import ended
 from kit.db.leases import insert_or_nothing
-from kit.db.types import Uint256, among
+from kit.db.types import Uint256, in_array
 from kit.ids import Ids
 from treasury.core import aggregates, history
 from treasury.core.assets import MUSD
@@ -88,7 +88,7 @@ async def get(conn: AsyncConnection, payout_id: str) -> Payout | None:
     return await _one(conn, payouts.c.id == payout_id)
 
 
-_BY_ID = sa.select(payouts).where(among(payouts.c.id, "ids"))
+_BY_ID = sa.select(payouts).where(in_array(payouts.c.id, "ids"))
 
 
 async def get_all(conn: AsyncConnection, payout_ids: Sequence[str]) -> list[Payout]:
@@ -136,12 +136,12 @@ _DOUBTFUL = sa.or_(
     payouts.c.status == Status.AWAITING_APPROVAL,
     sa.and_(payouts.c.status == Status.HELD, payouts.c.reason == Reason.PAYMENT_MISMATCH),
 )
-_HELD = aggregates.spoken_for(
+_HELD = aggregates.reserved(
     payouts,
     OPEN,
     sa.not_(sa.and_(_DOUBTFUL, payouts.c.amount > sa.bindparam("most", type_=Uint256()))),
 )
-_LEAVING = aggregates.leaving(payouts)
+_LEAVING = aggregates.outgoing(payouts)
 
 
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None, *, balance: int) -> int:
@@ -151,11 +151,11 @@ async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int
     or that Stripe contradicts, and that is more than the whole `balance`, takes nothing: it cannot be paid as things are, and would
     keep everybody else from buying until somebody has looked at it.
     """
-    block = aggregates.NEVER if block_number is None else block_number
+    block = aggregates.NO_BLOCK if block_number is None else block_number
     return await aggregates.total(conn, _HELD, wallet=wallet, asset=asset, block=block, most=balance)
 
 
-async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
+async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
     """Base units that payouts with a nonce take out of a balance read at `block_number`."""
     return await aggregates.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
 

@@ -1,4 +1,4 @@
-"""The active policy as the sender and the orders ask it. Implements `ports.Rules` and `sweeps.ordering.Planner`."""
+"""The active policy as the sender and the orders ask it. Implements `ports.PolicyPort` and `sweeps.ordering.Planner`."""
 
 from collections.abc import Awaitable, Callable, Collection, Container, Sequence
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import Address, to_checksum
-from kit.db.types import among
+from kit.db.types import in_array
 from kit.http.problems import Problem
 from kit.money import format_units
 from treasury import balances
@@ -48,7 +48,7 @@ _PAID: Final = aggregates.total_of(
     )
     .where(
         payouts_table.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
-        sa.not_(among(payouts_table.c.id, "besides")),
+        sa.not_(in_array(payouts_table.c.id, "besides")),
         transactions.c.created_at >= sa.bindparam("since"),
     )
 )

@@ -49,7 +49,7 @@ SYMBOL: Final = r"[A-Za-z0-9.]{1,16}"
 """How an asset may be called, as a regular expression."""
 _LIMITS: Final = ("approval_above", "max_per_transaction", "max_per_day")
 _SWEEP_LIMITS: Final = (*_LIMITS, "min")
-MOST_DECIMALS: Final = 36
+MAX_DECIMALS: Final = 36
 
 
 class PolicyError(Exception):
@@ -184,7 +184,7 @@ class _Reader:
         if symbol == GAS_ASSET:
             return NATIVE, GAS_DECIMALS
         where = f"assets.{symbol}"
-        decimals = self._whole(where, table, "decimals", 0, MOST_DECIMALS)
+        decimals = self._whole(where, table, "decimals", 0, MAX_DECIMALS)
         if symbol == USDC and decimals != USDC_DECIMALS:
             self._say(
                 f"{where}.decimals", f"must be {USDC_DECIMALS}, as the ledger counts USDC; name another token otherwise"

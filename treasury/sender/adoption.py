@@ -21,7 +21,7 @@ from treasury.payouts.states import Fact as OperationFact
 from treasury.payouts.states import Reason
 from treasury.ports import OwnTransaction, WalletView
 from treasury.sender import operations
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import purpose_of
 from treasury.sender.operations import Operation, kind_of
 from treasury.sender.origins import Origins
@@ -40,14 +40,14 @@ _ASKED_FOR = 5
 """Nonces looked for one by one in one search."""
 
 
-async def next_nonce(desk: Desk, conn: AsyncConnection) -> int:
+async def next_nonce(desk: SenderContext, conn: AsyncConnection) -> int:
     """One above every nonce we know to be used or taken."""
     chain_id, wallet = desk.key
     highest = (await conn.execute(_HIGHEST, {"chain_id": chain_id, "wallet": wallet})).one()
     return 1 + max(-1 if nonce is None else nonce for nonce in highest)
 
 
-async def unknown_below(desk: Desk, conn: AsyncConnection, first: int) -> list[int]:
+async def unknown_below(desk: SenderContext, conn: AsyncConnection, first: int) -> list[int]:
     """Return the nonces below `first` that no row of ours holds.
 
     There are none while this wallet leads: each nonce is written down before the next. A wallet that comes back after another one
@@ -74,7 +74,7 @@ class Explained(Enum):
 class Adoption:
     """Explains the wallet's transactions, one after the other."""
 
-    def __init__(self, desk: Desk, origins: Origins) -> None:
+    def __init__(self, desk: SenderContext, origins: Origins) -> None:
         """Counts searches that found too little."""
         self._desk = desk
         self._origins = origins

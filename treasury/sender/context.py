@@ -12,7 +12,7 @@ from treasury.cold.service import ColdWallet
 from treasury.core.assets import GWEI, MUSD
 from treasury.core.leader import Leader
 from treasury.metrics import TreasuryMetrics
-from treasury.ports import Gate, PaymentProof, Rules, WalletChain
+from treasury.ports import Gate, PaymentProof, PolicyPort, WalletChain
 from treasury.signers.protocol import Signer
 
 log = get_logger("treasury.sender")
@@ -83,7 +83,7 @@ class Alarms:
 
 
 @dataclass(slots=True)
-class Pace:
+class Throttle:
     """Keeps a repeated act from being repeated too often; memory only, a restart may repeat it once more."""
 
     clock: Clock
@@ -109,7 +109,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class SenderContext:
     """The sender's tools, shared by its stages."""
 
     config: SenderConfig
@@ -122,10 +122,10 @@ class Desk:
     metrics: TreasuryMetrics
     leader: Leader
     alarms: Alarms
-    pace: Pace
+    pace: Throttle
     checkpoint: Callable[[str], None]
     gate: Gate
-    rules: Rules
+    rules: PolicyPort
     cold: ColdWallet | None
 
     @property

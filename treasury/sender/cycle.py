@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 
 from chain.errors import ChainError
-from chain.pool.block_timer import Pace as Blocks
+from chain.pool.block_timer import BlockTimer
 from kit.clock import Clock
 from kit.db.database import DATABASE_ERRORS, Database
 from kit.http.problems import Problem
@@ -18,10 +18,10 @@ from treasury.core.status import IN_FLIGHT, Status
 from treasury.metrics import TreasuryMetrics
 from treasury.payouts import service as payouts
 from treasury.payouts.states import Reason
-from treasury.ports import Gate, PaymentProof, Purchases, Rules, WalletChain, WalletView
+from treasury.ports import Gate, PaymentProof, PolicyPort, Purchases, WalletChain, WalletView
 from treasury.reconciliation import others_at
 from treasury.sender.adoption import Adoption, Explained
-from treasury.sender.context import Alarms, Desk, Pace, SenderConfig, log
+from treasury.sender.context import Alarms, SenderConfig, SenderContext, Throttle, log
 from treasury.sender.fee_bump import Replacement
 from treasury.sender.ledger_check import Reconciler
 from treasury.sender.nonce_recovery import Returning
@@ -32,7 +32,7 @@ from treasury.sender.signing import Signing
 from treasury.sender.tracking import Tracking
 from treasury.sender.wait_reasons import Waiting
 from treasury.signers.protocol import Signer
-from treasury.sweeps.proposals import Orders
+from treasury.sweeps.proposals import SweepProposals
 from treasury.sweeps.scheduler import Sweeper
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import queries
@@ -40,7 +40,7 @@ from treasury.transactions.table import Transaction
 
 _STATUS_SECONDS = 15.0
 _EXPLAINED_STEP = 20
-"""Blocks between two notes of how far the wallet is explained; a note too old only lengthens a search."""
+"""BlockTimer between two notes of how far the wallet is explained; a note too old only lengthens a search."""
 
 _OPEN = (Status.APPROVED, *IN_FLIGHT)
 """A nonce is given out, and the chain has not had its last word."""
@@ -63,10 +63,10 @@ class Sender:
         ids: Ids,
         metrics: TreasuryMetrics,
         gate: Gate,
-        rules: Rules,
+        rules: PolicyPort,
         checkpoint: Callable[[str], None] = lambda _: None,
         cold: ColdWallet | None = None,
-        orders: Orders | None = None,
+        orders: SweepProposals | None = None,
         purchases: Purchases | None = None,
     ) -> None:
         """Refuses a signer of another wallet. Nothing is asked before the first step; `checkpoint` is told of each of CHECKPOINTS."""
@@ -77,7 +77,7 @@ class Sender:
         self._leader = Leader(
             database, chain_id=config.chain_id, wallet=config.wallet, owner=owner, seconds=config.lease_seconds
         )
-        self._desk = Desk(
+        self._desk = SenderContext(
             config=config,
             database=database,
             chain=chain,
@@ -88,7 +88,7 @@ class Sender:
             metrics=metrics,
             leader=self._leader,
             alarms=Alarms(metrics),
-            pace=Pace(clock),
+            pace=Throttle(clock),
             checkpoint=checkpoint,
             gate=gate,
             rules=rules,
@@ -104,7 +104,7 @@ class Sender:
         self._reconciler = Reconciler(self._desk)
         self._returning = Returning(self._desk, signing)
         self._explained = -_EXPLAINED_STEP
-        self._blocks = Blocks(clock)
+        self._blocks = BlockTimer(clock)
         self._written: WalletView | None = None
         self._filled: WalletView | None = None
         self._stall: str | None = None

@@ -16,7 +16,7 @@ from treasury.core.status import IN_FLIGHT
 from treasury.payouts.states import Reason
 from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import again
 from treasury.sender.operations import Operation
 from treasury.sender.signing import Signing
@@ -31,7 +31,7 @@ from treasury.transactions.table import Transaction
 class Replacement:
     """Counts blocks; a restart counts anew, which only waits longer."""
 
-    def __init__(self, desk: Desk, signing: Signing) -> None:
+    def __init__(self, desk: SenderContext, signing: Signing) -> None:
         """Nothing is known to be gone yet."""
         self._desk = desk
         self._signing = signing
@@ -130,7 +130,7 @@ class Replacement:
         return True
 
 
-def _said_before(desk: Desk, transaction: Transaction, operation: Operation, nonce: int) -> bool:
+def _said_before(desk: SenderContext, transaction: Transaction, operation: Operation, nonce: int) -> bool:
     """Whether the rows still say what the wallet has signed: an attempt's bytes are this movement, for that attempt's fee."""
     return any(
         attempt.raw is not None

@@ -10,7 +10,7 @@ from treasury.payouts.states import Fact, Reason
 from treasury.payouts.table import Payout
 from treasury.ports import FeeQuote
 from treasury.sender import operations
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.operations import Operation, kind_of
 from treasury.transitions import Change, MoveRefused
 
@@ -26,7 +26,7 @@ class Ready:
     panic: bool = False
 
 
-async def hold(desk: Desk, operation: Operation, reason: str, note: str, *, alarm: bool = True) -> None:
+async def hold(desk: SenderContext, operation: Operation, reason: str, note: str, *, alarm: bool = True) -> None:
     """Keep an operation back with a reason; it is written and rung once.
 
     One that a person decided about in this moment keeps that decision.
@@ -44,7 +44,7 @@ async def hold(desk: Desk, operation: Operation, reason: str, note: str, *, alar
     log.info("treasury.held", **operations.ids_of(operation), reason=reason)
 
 
-async def queue_again(desk: Desk, payout: Payout, note: str) -> None:
+async def queue_again(desk: SenderContext, payout: Payout, note: str) -> None:
     """Let a payout that was held alone queue at its old place; every check is made again before it gets a nonce."""
     try:
         async with desk.leader.write() as conn:
@@ -56,21 +56,23 @@ async def queue_again(desk: Desk, payout: Payout, note: str) -> None:
     log.info("treasury.queued_again", **operations.ids_of(payout), was=payout.reason)
 
 
-async def stop_payouts(desk: Desk, reason: Reason, note: str) -> None:
+async def stop_payouts(desk: SenderContext, reason: Reason, note: str) -> None:
     """Hold every payout that has no nonce yet: while the wallet is emptied, and while payouts are paused."""
     async with desk.database.read() as conn:
         waiting = await queue.unsigned(conn, desk.config.wallet, besides=reason)
     await _move_all(desk, waiting, Fact.HELD, reason, note)
 
 
-async def release_payouts(desk: Desk, stopped: Sequence[Payout]) -> None:
+async def release_payouts(desk: SenderContext, stopped: Sequence[Payout]) -> None:
     """What was held with all others queues again, each at its old place."""
     for reason in dict.fromkeys(payout.reason for payout in stopped):
         alike = [payout for payout in stopped if payout.reason == reason]
         await _move_all(desk, alike, Fact.TAKEN, None, f"no longer held for {reason}")
 
 
-async def _move_all(desk: Desk, waiting: Sequence[Payout], fact: Fact, reason: Reason | None, note: str) -> None:
+async def _move_all(
+    desk: SenderContext, waiting: Sequence[Payout], fact: Fact, reason: Reason | None, note: str
+) -> None:
     if not waiting:
         return
     changes = [Change(payout.id, note, {"reason": reason}, was=payout.status) for payout in waiting]

@@ -18,7 +18,7 @@ from treasury.reconciliation import (
     without_gas,
 )
 from treasury.rotation import earlier_wallets
-from treasury.sender.context import Desk
+from treasury.sender.context import SenderContext
 
 SECONDS: Final = 60.0
 
@@ -26,7 +26,7 @@ SECONDS: Final = 60.0
 class Reconciler:
     """Asked once a cycle by whoever leads; keeps its own pace."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: SenderContext) -> None:
         """Whether anything is gone is read from the ledger at first, and while it is so."""
         self._desk = desk
         self._gone: bool | None = None

@@ -13,7 +13,7 @@ from treasury.payouts.states import Fact
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.adoption import next_nonce
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import nothing
 from treasury.sender.operations import NO_OPERATION
 from treasury.sender.signing import Signing
@@ -29,7 +29,7 @@ _GAS = 21_000
 class Returning:
     """Frees the operations behind such nonces, so that they queue again."""
 
-    def __init__(self, desk: Desk, signing: Signing) -> None:
+    def __init__(self, desk: SenderContext, signing: Signing) -> None:
         """Nothing is remembered here."""
         self._desk = desk
         self._signing = signing

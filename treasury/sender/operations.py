@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.types import among
+from kit.db.types import in_array
 from treasury.core.history import BY
 from treasury.core.status import Moved, Moves, Refused, Same, decide
 from treasury.payouts import service as payouts
@@ -26,7 +26,7 @@ NO_OPERATION = "nop_"
 """Begins the operation id of a transaction that only spends a nonce."""
 
 _REASON = {
-    table: sa.update(table).where(among(table.c.id, "ids")).values(reason=sa.bindparam("why"))
+    table: sa.update(table).where(in_array(table.c.id, "ids")).values(reason=sa.bindparam("why"))
     for table in (payouts_table, sweeps_table)
 }
 
@@ -113,8 +113,8 @@ def refuses(operation: Operation, fact: str) -> bool:
     return isinstance(decide(moves, operation.status, fact), Refused)
 
 
-async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
+async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
     """Base units that signed transactions take out of a balance read at `block_number`."""
-    return await payouts.leaving(conn, wallet, asset, block_number) + await sweeps.leaving(
+    return await payouts.outgoing(conn, wallet, asset, block_number) + await sweeps.outgoing(
         conn, wallet, asset, block_number
     )

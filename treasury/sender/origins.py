@@ -22,7 +22,7 @@ from treasury.incidents.table import Foreign
 from treasury.payouts.states import Fact
 from treasury.ports import Purchases, Sold
 from treasury.sender import operations
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import purpose_of
 from treasury.sender.operations import Operation
 from treasury.signers.intent import Purpose
@@ -57,7 +57,7 @@ _ADVICE: Final[Mapping[Kind, str]] = {
 class Origins:
     """Judges the transactions that no row explains, and rings for those that are not the service's own."""
 
-    def __init__(self, desk: Desk, purchases: Purchases | None) -> None:
+    def __init__(self, desk: SenderContext, purchases: Purchases | None) -> None:
         """`purchases` None: nobody can be asked, so what may be a payout stays unidentified."""
         self._desk = desk
         self._purchases = purchases

@@ -17,7 +17,7 @@ from treasury.payouts.states import Fact, Reason
 from treasury.payouts.table import Payout
 from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import Ready, hold
 from treasury.sender.stripe_checks import Passing, Proving, malformed
 from treasury.transactions import queries
@@ -53,7 +53,7 @@ class _Facts:
 
     fees: FeeQuote
     ceiling: int
-    leaving: int
+    outgoing: int
     spent: Collection[str]
     before: Sequence[Transaction]
     above: Sequence[str | None]
@@ -62,7 +62,7 @@ class _Facts:
 class Paying:
     """Decides about the payouts whose turn it is."""
 
-    def __init__(self, desk: Desk, proving: Proving) -> None:
+    def __init__(self, desk: SenderContext, proving: Proving) -> None:
         """Only what is passed over for a while is remembered."""
         self._desk = desk
         self._proving = proving
@@ -131,11 +131,11 @@ class Paying:
         references = [payout.reference for payout in queue]
         async with desk.database.read() as conn:
             spent = await foreign.carried(conn, references) | await queries.carried(conn, references)
-            leaving = await operations.leaving(conn, config.wallet, config.asset, view.block_number)
+            outgoing = await operations.outgoing(conn, config.wallet, config.asset, view.block_number)
             before = await queries.of_operations(conn, [payout.id for payout in queue])
             above = await desk.rules.payouts_above(conn, queue, desk.clock.now())
             ceiling = await desk.rules.max_fee(conn) or config.max_fee
-        return _Facts(fees, ceiling, leaving, spent, before, above)
+        return _Facts(fees, ceiling, outgoing, spent, before, above)
 
     async def _refused_as_written(self, payout: Payout) -> bool:
         """Hold a row that no code of ours writes, before anything of it is used."""
@@ -179,7 +179,7 @@ class Paying:
         config, fee = self._desk.config, facts.fees.max_fee
         if fee > facts.ceiling:
             return Reason.FEE_CEILING, f"the chain asks {fee} wei, above {facts.ceiling}"
-        if facts.leaving + earlier + payout.amount > view.token:
+        if facts.outgoing + earlier + payout.amount > view.token:
             return Reason.INSUFFICIENT, "the hot wallet holds too little"
         if (before + 1) * config.gas_limit * fee > view.native:
             return Reason.INSUFFICIENT, "the hot wallet holds too little for gas"

@@ -16,7 +16,7 @@ from treasury.incidents import unmatched as foreign
 from treasury.payouts.states import Fact
 from treasury.sender import operations
 from treasury.sender.adoption import next_nonce
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import Ready
 from treasury.sender.intents import movement
 from treasury.sender.signing import Signing
@@ -36,7 +36,7 @@ Taken = tuple[Ready, Intent, str]
 class Pipeline:
     """Carries out what nothing speaks against."""
 
-    def __init__(self, desk: Desk, signing: Signing) -> None:
+    def __init__(self, desk: SenderContext, signing: Signing) -> None:
         """Nothing is remembered here."""
         self._desk = desk
         self._signing = signing

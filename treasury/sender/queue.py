@@ -9,7 +9,7 @@ from treasury.payouts import queue as payout_queue
 from treasury.payouts.states import Reason
 from treasury.ports import WalletView
 from treasury.sender.adoption import next_nonce
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import Ready, release_payouts, stop_payouts
 from treasury.sender.payout_checks import Choice, Paying
 from treasury.sender.pipeline import Pipeline
@@ -27,7 +27,7 @@ from treasury.transactions.table import Transaction
 class Payment:
     """One queue for each wallet: a panic before all, then payouts, then sweeps."""
 
-    def __init__(self, desk: Desk, signing: Signing, waiting: Waiting) -> None:
+    def __init__(self, desk: SenderContext, signing: Signing, waiting: Waiting) -> None:
         """`waiting` is told in each step why the queue waits."""
         self._desk = desk
         self._pipeline = Pipeline(desk, signing)

@@ -9,7 +9,7 @@ from treasury.payouts.states import Fact as OperationFact
 from treasury.payouts.states import Reason
 from treasury.ports import WalletView
 from treasury.sender import operations
-from treasury.sender.context import Desk
+from treasury.sender.context import SenderContext
 from treasury.sender.operations import Operation
 from treasury.transactions import queries
 from treasury.transactions import service as transactions
@@ -21,7 +21,7 @@ from treasury.transitions import MoveRefused
 class Rechecking:
     """Compares blocks, not transactions: a block with many payouts costs one question."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: SenderContext) -> None:
         """Nothing was looked at yet; a restart looks once more."""
         self._desk = desk
         self._next_check: dict[tuple[int, str], int] = {}

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from treasury.sender.context import Desk
+from treasury.sender.context import SenderContext
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed, SignerError, SignerUnavailable
 
@@ -13,7 +13,7 @@ _MINUTE = 60.0
 class Signing:
     """One signer; it fails for all who ask alike."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: SenderContext) -> None:
         """Only failures in a row are remembered."""
         self._desk = desk
         self._failures = 0

@@ -18,12 +18,12 @@ from treasury.payouts.states import Reason
 from treasury.payouts.table import Payout
 from treasury.ports import NotOwed, Owed, ProofUnavailable, WalletView
 from treasury.sender import operations
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import hold, queue_again
 from treasury.transactions import queries
 from treasury.transactions.table import Transaction
 
-_LONGEST_PASS: Final = 300.0
+_MAX_PASS: Final = 300.0
 """Seconds after which a payout that gets no answer while others do is asked about again, at the latest."""
 _FORGET: Final = 3_600.0
 _LOOK: Final = 10
@@ -45,7 +45,7 @@ class _Passed:
 class Passing:
     """Which payouts are passed over for now; memory only, so a restart asks about them once more."""
 
-    desk: Desk
+    desk: SenderContext
     _passed: dict[str, _Passed] = field(default_factory=dict)
 
     def now(self) -> dict[str, Reason]:
@@ -67,7 +67,7 @@ class Passing:
         for payout in silent:
             one = self._passed[payout.id]
             one.failures += 1
-            one.until = now + min(_LONGEST_PASS, first * 2.0 ** min(one.failures, 10))
+            one.until = now + min(_MAX_PASS, first * 2.0 ** min(one.failures, 10))
 
     def answered(self, payout: Payout) -> None:
         """An answer came."""
@@ -85,7 +85,7 @@ class Answers:
 class Proving:
     """Asks Stripe, and holds alone what it contradicts."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: SenderContext) -> None:
         """Only where the last look at the payouts held alone ended is remembered."""
         self._desk = desk
         self._after: str | None = None

@@ -7,7 +7,7 @@ from treasury.cold.service import fresh
 from treasury.core.assets import NATIVE
 from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
-from treasury.sender.context import Desk
+from treasury.sender.context import SenderContext
 from treasury.sender.holds import Ready, hold
 from treasury.sweeps import service as sweeps
 from treasury.sweeps.states import Kind, Reason
@@ -17,7 +17,7 @@ from treasury.sweeps.table import Sweep
 class Sweeping:
     """Decides about the sweep whose turn it is."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: SenderContext) -> None:
         """Nothing is remembered here."""
         self._desk = desk
 
@@ -81,9 +81,9 @@ class Sweeping:
             return await self._hold(sweep, Reason.NOT_ESTIMATED, str(error))
         cost = (gas + ahead * config.gas_limit) * fees.max_fee
         async with desk.database.read() as conn:
-            leaving = await operations.leaving(conn, config.wallet, sweep.asset, view.block_number)
+            outgoing = await operations.outgoing(conn, config.wallet, sweep.asset, view.block_number)
             objection = None if panic else await desk.rules.sweep_objection(conn, sweep, view, desk.clock.now())
-        most = balance - leaving - (cost if native else 0)
+        most = balance - outgoing - (cost if native else 0)
         amount = most if panic else sweep.amount
         if panic and most <= 0:
             return await self._cancel(sweep, "nothing is left to take")

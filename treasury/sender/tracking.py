@@ -16,7 +16,7 @@ from treasury.payouts.states import Reason
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.adoption import Adoption
-from treasury.sender.context import Desk, log
+from treasury.sender.context import SenderContext, log
 from treasury.sender.fee_bump import Replacement
 from treasury.sender.operations import kind_of
 from treasury.transactions import service as transactions
@@ -50,7 +50,7 @@ class _Known:
 class Tracking:
     """Follows what is signed until it is final."""
 
-    def __init__(self, desk: Desk, adoption: Adoption, replacement: Replacement) -> None:
+    def __init__(self, desk: SenderContext, adoption: Adoption, replacement: Replacement) -> None:
         """`adoption` answers who took a nonce that was ours; `replacement` offers more where the fee was too low."""
         self._desk = desk
         self._adoption = adoption

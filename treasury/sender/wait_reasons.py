@@ -6,7 +6,7 @@ from typing import Final
 
 from treasury.payouts import queue
 from treasury.payouts.states import Reason
-from treasury.sender.context import Desk
+from treasury.sender.context import SenderContext
 
 _NOBODY: Final[Mapping[str, Reason]] = MappingProxyType({})
 
@@ -14,7 +14,7 @@ _NOBODY: Final[Mapping[str, Reason]] = MappingProxyType({})
 class Waiting:
     """Keeps the reasons of the queue true: a read while something holds it, a write only where a row shows another reason."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: SenderContext) -> None:
         """What the rows show is not known before the first look."""
         self._desk = desk
         self._told: tuple[Reason | None, Mapping[str, Reason]] | None = None

@@ -23,7 +23,7 @@ from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView
 from treasury.signers.encoding import encode_signed
 
 
-class PoolWalletChain:
+class QuorumWalletChain:
     """Implements `treasury.ports.WalletChain`."""
 
     def __init__(self, pool: Pool, *, wallet: Address, token: Address) -> None:
@@ -111,7 +111,7 @@ class PoolWalletChain:
             return hash32(raw["hash"])
 
         try:
-            agreed = await self._pool.agree("eth_getBlockByNumber", [hex(number), False], key=parse, via=self._via)
+            agreed = await self._pool.quorum("eth_getBlockByNumber", [hex(number), False], key=parse, via=self._via)
         except NoAgreement:
             return None
         return str(agreed.key)

@@ -69,7 +69,7 @@ Intent = TransferIntent | NativeTransferIntent | SelfTransferIntent
 
 
 @dataclass(frozen=True, slots=True)
-class SigningRules:
+class SigningLimits:
     """What every signature of one wallet must keep to, whoever asks for it.
 
     Sweeps go to `cold` alone, and of tokens besides `token` only those in `sweep_tokens`; without it there are none.

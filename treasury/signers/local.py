@@ -8,10 +8,10 @@ from typing import Any
 
 from chain.types import Address, to_checksum
 from treasury.signers.encoding import assemble, signing_hash
-from treasury.signers.intent import Intent, SigningRules
+from treasury.signers.intent import Intent, SigningLimits
 from treasury.signers.protocol import Signed, SignerRefused, WrongKey
 
-_LARGEST_KEYSTORE = 64_000
+_MAX_KEYSTORE = 64_000
 
 
 def address_of(keystore: Path) -> Address | None:
@@ -25,7 +25,7 @@ def address_of(keystore: Path) -> Address | None:
 class LocalSigner:
     """Decrypts the keystore once, away from the event loop, and keeps the key in this process alone."""
 
-    def __init__(self, keystore: Path, password: str, rules: SigningRules) -> None:
+    def __init__(self, keystore: Path, password: str, rules: SigningLimits) -> None:
         """Nothing is read before the first `probe` or `sign`."""
         self._keystore = keystore
         self._password = password
@@ -71,12 +71,12 @@ class LocalSigner:
         from eth_keys.datatypes import PrivateKey
 
         try:
-            text = self._keystore.read_bytes()[: _LARGEST_KEYSTORE + 1]
+            text = self._keystore.read_bytes()[: _MAX_KEYSTORE + 1]
         except OSError:
             raise WrongKey("The file of HOT_WALLET_KEYSTORE cannot be read.") from None
         # What the libraries say may quote the file or the password, so nothing of it is passed on.
         try:
-            if len(text) > _LARGEST_KEYSTORE:
+            if len(text) > _MAX_KEYSTORE:
                 raise ValueError
             key = PrivateKey(bytes(Account.decrypt(json.loads(text), self._password)))
         except Exception:  # noqa: BLE001 - whatever they raise may quote it

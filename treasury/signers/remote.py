@@ -8,7 +8,7 @@ from chain.types import Address
 from kit.backoff import backoff
 from kit.clock import Clock, SystemClock
 from treasury.signers.encoding import assemble, signing_hash
-from treasury.signers.intent import Intent, SigningRules
+from treasury.signers.intent import Intent, SigningLimits
 from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable, WrongKey
 
 ATTEMPT_SECONDS: Final = 5.0
@@ -47,7 +47,7 @@ class KeyService(Protocol):
 class RemoteSigner:
     """Checks, encodes, asks, and believes nothing that does not recover to the pinned address."""
 
-    def __init__(self, keys: KeyService, rules: SigningRules, clock: Clock | None = None) -> None:
+    def __init__(self, keys: KeyService, rules: SigningLimits, clock: Clock | None = None) -> None:
         """Nothing is asked before the first `probe` or `sign`."""
         self._keys = keys
         self._rules = rules

@@ -56,7 +56,7 @@ def proven(verdict: Verified | Unverified) -> Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class SweepProposals:
     """Where sweeps come from: an operator, the schedule, a panic."""
 
     planner: Planner

@@ -8,7 +8,7 @@ from treasury.cold.service import ColdWallet
 from treasury.core.leader import Leader
 from treasury.metrics import TreasuryMetrics
 from treasury.sweeps import service
-from treasury.sweeps.proposals import Orders
+from treasury.sweeps.proposals import SweepProposals
 
 log = get_logger(__name__)
 
@@ -21,7 +21,7 @@ class Sweeper:
     """Asked once a cycle by whoever leads the wallet; keeps its own pace."""
 
     def __init__(
-        self, clock: Clock, metrics: TreasuryMetrics, cold: ColdWallet | None, orders: Orders | None = None
+        self, clock: Clock, metrics: TreasuryMetrics, cold: ColdWallet | None, orders: SweepProposals | None = None
     ) -> None:
         """Without `orders` nothing is proposed here; without `cold` there is nothing to watch."""
         self._clock = clock
@@ -46,7 +46,7 @@ class Sweeper:
         if self._orders is not None and not stopped:
             await self._propose(self._orders, leader)
 
-    async def _propose(self, orders: Orders, leader: Leader) -> None:
+    async def _propose(self, orders: SweepProposals, leader: Leader) -> None:
         async with leader.write() as conn:
             every = await orders.planner.every(conn)
             assets = [] if every is None else await orders.planner.due(conn)

@@ -219,8 +219,8 @@ _SWEPT = aggregates.total_of(
         sa.or_(transactions.c.created_at.is_(None), transactions.c.created_at >= sa.bindparam("since")),
     )
 )
-_HELD = aggregates.spoken_for(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
-_LEAVING = aggregates.leaving(sweeps)
+_HELD = aggregates.reserved(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
+_LEAVING = aggregates.outgoing(sweeps)
 
 
 async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: datetime) -> int:
@@ -230,11 +230,11 @@ async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: dat
 
 async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
     """Base units that approved or signed sweeps will take, and what left in blocks after `block_number`."""
-    block = aggregates.NEVER if block_number is None else block_number
+    block = aggregates.NO_BLOCK if block_number is None else block_number
     return await aggregates.total(conn, _HELD, wallet=wallet, asset=asset, block=block)
 
 
-async def leaving(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
+async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
     """Base units that sweeps with a nonce take out of a balance read at `block_number`."""
     return await aggregates.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
 

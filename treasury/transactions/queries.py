@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.types import among
+from kit.db.types import in_array
 from treasury.core.status import IN_FLIGHT, Status
 from treasury.payouts.states import Reason
 from treasury.payouts.table import payouts
@@ -21,7 +21,7 @@ _SESSION = sa.select(payouts.c.session_id).where(payouts.c.id == transactions.c.
 _ALL = sa.select(transactions, _SESSION.label("session_id"))
 # By an expression, so that SQLite finds the few by their state, and sorts them, instead of reading all in the order of their nonces.
 _MINE = _ALL.where(_HERE).order_by(transactions.c.nonce + sa.literal_column("0"))
-_IN_STATUS = _MINE.where(among(transactions.c.status, "statuses"))
+_IN_STATUS = _MINE.where(in_array(transactions.c.status, "statuses"))
 _UNCOUNTED = transactions.c.nonce >= sa.bindparam("count", type_=sa.BigInteger())
 _DECIDED = transactions.c.status.in_([Status.FINAL, Status.REVERTED])
 _IN_BLOCKS = sa.select(transactions.c.block_number, transactions.c.block_hash, transactions.c.nonce).where(
@@ -58,14 +58,14 @@ _ANY_IN_FLIGHT = (
     )
     .limit(1)
 )
-_BY_ID = _ALL.where(among(transactions.c.id, "ids"))
-_OF_OPERATIONS = _ALL.where(among(transactions.c.operation_id, "operations"))
+_BY_ID = _ALL.where(in_array(transactions.c.id, "ids"))
+_OF_OPERATIONS = _ALL.where(in_array(transactions.c.operation_id, "operations"))
 _CARRIED = sa.select(transactions.c.reference).where(
-    among(transactions.c.reference, "references"),
+    in_array(transactions.c.reference, "references"),
     transactions.c.status.not_in([Status.CANCELLED, Status.REVERTED]),
 )
 _ATTEMPTS = (
-    sa.select(attempts).where(among(attempts.c.transaction_id, "ids")).order_by(attempts.c.signed_at, attempts.c.id)
+    sa.select(attempts).where(in_array(attempts.c.transaction_id, "ids")).order_by(attempts.c.signed_at, attempts.c.id)
 )
 
 

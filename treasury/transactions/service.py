@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import ZERO_ADDRESS
-from kit.db.types import among
+from kit.db.types import in_array
 from kit.ids import Ids
 from treasury.core import history
 from treasury.core.history import BY, Line
@@ -22,10 +22,10 @@ from treasury.transitions import Change, apply, apply_all
 # Written once: the sender writes in each cycle, and building the text cost more than its run.
 _INSERT = sa.insert(transactions)
 _INSERT_ATTEMPTS = sa.insert(attempts)
-_STALL = sa.update(transactions).where(among(transactions.c.id, "ids")).values(stall=sa.bindparam("why"))
+_STALL = sa.update(transactions).where(in_array(transactions.c.id, "ids")).values(stall=sa.bindparam("why"))
 _COUNT = (
     sa.update(attempts)
-    .where(among(attempts.c.id, "ids"))
+    .where(in_array(attempts.c.id, "ids"))
     .values(broadcasts=attempts.c.broadcasts + 1, broadcast_at=sa.bindparam("now"))
 )
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from kit.audit import service as audit
-from kit.batching import Gather
+from kit.batching import DataLoader
 from kit.clock import Clock
 from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
@@ -21,10 +21,10 @@ log = get_logger(__name__)
 TRUST_SECONDS: Final = 2.0
 REMEMBER: Final = 1024
 TOUCH_SECONDS: Final = 5.0
-LONGEST_SUBJECT: Final = 80
+MAX_SUBJECT: Final = 80
 
 
-class Keeper:
+class ApiKeyAuthenticator:
     """Resolves secrets, and writes down when keys were used, a few seconds later and all together."""
 
     def __init__(self, database: Database, ring: KeyRing, clock: Clock) -> None:
@@ -35,7 +35,7 @@ class Keeper:
         self._known: dict[str, tuple[Principal, float]] = {}
         self._used: set[str] = set()
         self._refused: dict[str, Sparing] = {}
-        self._asked: Gather[str, Found] = Gather(self._ask)
+        self._asked: DataLoader[str, Found] = DataLoader(self._ask)
         self._task: asyncio.Task[None] | None = None
 
     async def resolve(self, token: str) -> Principal | None:
@@ -102,7 +102,7 @@ class Keeper:
             return
         async with self._database.write() as connection:
             facts = {"code": "forbidden", "role": principal.role, "needs": needed}
-            subject = path[:LONGEST_SUBJECT]
+            subject = path[:MAX_SUBJECT]
             await audit.record(connection, principal.id, "api.refused", subject, None, facts, at=self._clock.now())
 
     def start(self) -> None:

@@ -66,7 +66,7 @@ class KeysQuery(Document):
     cursor: Annotated[str, Field(max_length=40)] | None = None
 
 
-class KeyAnswer(Document):
+class KeyResponse(Document):
     """A key without its secret."""
 
     id: str
@@ -85,7 +85,7 @@ class KeyAnswer(Document):
     second_factor: bool
 
 
-class NewKeyAnswer(KeyAnswer):
+class NewKeyResponse(KeyResponse):
     """A key with its secret, shown this once."""
 
     secret: str
@@ -107,7 +107,7 @@ class FirstCode(Document):
 class KeyList(Document):
     """Keys, the newest first."""
 
-    data: list[KeyAnswer]
+    data: list[KeyResponse]
     next_cursor: str | None
 
 
@@ -128,14 +128,14 @@ def _fields(key: ApiKey) -> dict[str, object]:
     }
 
 
-def answer(key: ApiKey) -> KeyAnswer:
+def answer(key: ApiKey) -> KeyResponse:
     """Without the secret."""
-    return KeyAnswer.model_validate(_fields(key))
+    return KeyResponse.model_validate(_fields(key))
 
 
-def with_secret(key: ApiKey, secret: str) -> NewKeyAnswer:
+def with_secret(key: ApiKey, secret: str) -> NewKeyResponse:
     """With it."""
-    return NewKeyAnswer.model_validate({**_fields(key), "secret": secret})
+    return NewKeyResponse.model_validate({**_fields(key), "secret": secret})
 
 
 def listed(keys: list[ApiKey], limit: int) -> KeyList:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as trail
-from kit.crypto.encryption import SealError, seal, unseal
+from kit.crypto.encryption import DecryptionError, decrypt, encrypt
 from kit.crypto.keyring import KeyRing
 from kit.http.problems import Problem
 from kit.logs import get_logger
@@ -35,7 +35,7 @@ async def enrol(connection: AsyncConnection, author: Author, key_id: str, ring: 
     import pyotp
 
     secret = pyotp.random_base32()
-    sealed = seal(ring, secret, purpose=PURPOSE, belongs_to=key_id)
+    sealed = encrypt(ring, secret, purpose=PURPOSE, belongs_to=key_id)
     waiting = sa.and_(api_keys.c.id == key_id, api_keys.c.otp_enrolled_at.is_(None))
     stored = await connection.execute(
         sa.update(api_keys).where(waiting).values(otp_sealed=sealed, otp_step=None, otp_failures=0)
@@ -108,8 +108,8 @@ def _step_of(row: Any, key_id: str, code: str, ring: KeyRing, now: datetime) -> 
     if len(code) != 6 or not code.isascii() or not code.isdigit() or row.otp_sealed is None:
         return None
     try:
-        totp = pyotp.TOTP(unseal(ring, row.otp_sealed, purpose=PURPOSE, belongs_to=key_id))
-    except SealError as error:
+        totp = pyotp.TOTP(decrypt(ring, row.otp_sealed, purpose=PURPOSE, belongs_to=key_id))
+    except DecryptionError as error:
         log.error("api_keys.second_factor_unreadable", key=key_id, reason=str(error))
         return None
     current = int(now.timestamp()) // STEP_SECONDS

@@ -30,7 +30,7 @@ class InvitationsQuery(Document):
     cursor: Annotated[str, Field(max_length=40)] | None = None
 
 
-class InvitationAnswer(Document):
+class InvitationResponse(Document):
     """An invitation without its link; `status` is open, accepted, withdrawn or expired."""
 
     id: str
@@ -44,7 +44,7 @@ class InvitationAnswer(Document):
     key_id: str | None
 
 
-class NewInvitation(InvitationAnswer):
+class NewInvitation(InvitationResponse):
     """With its link, shown this once."""
 
     link: str
@@ -53,7 +53,7 @@ class NewInvitation(InvitationAnswer):
 class InvitationList(Document):
     """Invitations, the newest first."""
 
-    data: list[InvitationAnswer]
+    data: list[InvitationResponse]
     next_cursor: str | None
 
 
@@ -71,9 +71,9 @@ def _fields(item: Invitation, now: datetime) -> dict[str, object]:
     }
 
 
-def answer(item: Invitation, now: datetime) -> InvitationAnswer:
+def answer(item: Invitation, now: datetime) -> InvitationResponse:
     """Without the link."""
-    return InvitationAnswer.model_validate(_fields(item, now))
+    return InvitationResponse.model_validate(_fields(item, now))
 
 
 def with_link(item: Invitation, now: datetime, base: str, token: str) -> NewInvitation:

@@ -58,7 +58,7 @@ async def nonce(request: web.Request) -> web.StreamResponse:
     async with services.database.write() as connection:
         await service.remember(connection, message.nonce, waiting)
     return reply(
-        schemas.NonceAnswer(nonce=message.nonce, message=render(message), expires_at=rfc3339(waiting.expires_at))
+        schemas.NonceResponse(nonce=message.nonce, message=render(message), expires_at=rfc3339(waiting.expires_at))
     )
 
 
@@ -95,7 +95,7 @@ async def login(request: web.Request) -> web.StreamResponse:
             headers={"Retry-After": "5"},
         ) from error
     token, until = services.tokens.sign(signer.account, burnt.version)
-    return reply(schemas.LoginAnswer(token=token, expires_at=rfc3339(until), address=signer.account))
+    return reply(schemas.LoginResponse(token=token, expires_at=rfc3339(until), address=signer.account))
 
 
 def _read(text: str) -> Message | MessageError:
@@ -117,16 +117,16 @@ async def logout(request: web.Request) -> web.StreamResponse:
     """End every token of the wallet that asks."""
     address = principal_of(request).id
     await request.app[SERVICES].tokens.log_out(address)
-    return reply(schemas.LogoutAnswer(address=address))
+    return reply(schemas.LogoutResponse(address=address))
 
 
 ROUTES = (
     Route("POST", "/api/v1/auth/nonce", nonce, "anyone", "A message for a wallet to sign, good once, for ten minutes.", "nonce",
-          body=schemas.AskNonce, answer=schemas.NonceAnswer, limit=4096,
+          body=schemas.AskNonce, answer=schemas.NonceResponse, limit=4096,
           also={503: "`login_unavailable`: no site is configured."}),
     Route("POST", "/api/v1/auth/login", login, "anyone", "A signed message in, a token out.", "login",
-          body=schemas.Login, answer=schemas.LoginAnswer,
+          body=schemas.Login, answer=schemas.LoginResponse,
           also={401: "`signature_invalid`, with the reason; the nonce is used up.", 503: "`chain_unavailable`."}),
     Route("POST", "/api/v1/auth/logout", logout, "wallet", "End every token of this wallet.", "logout",
-          answer=schemas.LogoutAnswer),
+          answer=schemas.LogoutResponse),
 )  # fmt: skip

@@ -22,7 +22,7 @@ class AskNonce(Document):
     )
 
 
-class NonceAnswer(Document):
+class NonceResponse(Document):
     """What to sign."""
 
     nonce: str
@@ -37,7 +37,7 @@ class Login(Document):
     signature: Annotated[str, Field(max_length=40_000)]
 
 
-class LoginAnswer(Document):
+class LoginResponse(Document):
     """A token, and the 0x address that owns the deliveries."""
 
     token: str
@@ -45,7 +45,7 @@ class LoginAnswer(Document):
     address: str
 
 
-class LogoutAnswer(Document):
+class LogoutResponse(Document):
     """Whose tokens ended."""
 
     address: str

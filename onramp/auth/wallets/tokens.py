@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from kit.batching import Gather
+from kit.batching import DataLoader
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.http.auth import Principal
@@ -27,7 +27,7 @@ class Tokens:
         self._secrets = tuple(secrets)
         self._audience = f"onramp:{chain_id}"
         self._clock = clock
-        self._versions: Gather[str, int] = Gather(self._ask)
+        self._versions: DataLoader[str, int] = DataLoader(self._ask)
         self._known: dict[str, tuple[Principal, float]] = {}
 
     def sign(self, address: str, version: int) -> tuple[str, datetime]:

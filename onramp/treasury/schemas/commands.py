@@ -7,27 +7,27 @@ from pydantic import AfterValidator, Field, RootModel, model_validator
 from kit.http.problems import FieldError, Problem, invalid
 from kit.http.routes import Document
 from kit.money import format_units, parse_units
-from onramp.treasury.schemas.overview import Line, SweepAnswer
+from onramp.treasury.schemas.overview import Line, SweepResponse
 from treasury.core.assets import USDC_DECIMALS
-from treasury.policy.parser import MOST_DECIMALS, SYMBOL
+from treasury.policy.parser import MAX_DECIMALS, SYMBOL
 from treasury.sweeps.proposals import Plan
 
 EXCESS: Final = "excess"
-_LONGEST_AMOUNT: Final = 80
+_MAX_AMOUNT: Final = 80
 
 
 def _positive(text: str, decimals: int, otherwise: str = "") -> str:
-    if len(text) > _LONGEST_AMOUNT or not 0 < parse_units(text, decimals) < 2**256:
+    if len(text) > _MAX_AMOUNT or not 0 < parse_units(text, decimals) < 2**256:
         raise ValueError(f"must be more than zero, as a plain decimal number such as 1500.00{otherwise}")
     return text
 
 
-Amount = Annotated[str, AfterValidator(lambda text: _positive(text, MOST_DECIMALS))]
+Amount = Annotated[str, AfterValidator(lambda text: _positive(text, MAX_DECIMALS))]
 """Of an asset whose decimals are not known yet."""
 UsdcAmount = Annotated[str, AfterValidator(lambda text: _positive(text, USDC_DECIMALS))]
 AmountOrExcess = Annotated[
     str,
-    AfterValidator(lambda text: text if text == EXCESS else _positive(text, MOST_DECIMALS, ", or the word excess")),
+    AfterValidator(lambda text: text if text == EXCESS else _positive(text, MAX_DECIMALS, ", or the word excess")),
 ]
 
 
@@ -49,7 +49,7 @@ class PauseLine(Line):
     scope: str
 
 
-class ScopeAnswer(Document):
+class ScopeResponse(Document):
     """One thing that was paused: by whom, when, why."""
 
     scope: str
@@ -58,13 +58,13 @@ class ScopeAnswer(Document):
     at: str
 
 
-class PauseAnswer(Document):
+class PauseResponse(Document):
     """What is stopped now. `sales` is true while payouts are paused, too; `paused` lists what was asked for."""
 
     sales: bool
     payouts: bool
     sweeps: bool
-    paused: list[ScopeAnswer]
+    paused: list[ScopeResponse]
     history: list[PauseLine]
 
 
@@ -96,7 +96,7 @@ class SettleOrder(Note):
         return self
 
 
-class PlanAnswer(Document):
+class PlanResponse(Document):
     """What an order would do now, or, in `refusal` and `detail`, why it would be refused."""
 
     asset: str
@@ -109,27 +109,27 @@ class PlanAnswer(Document):
     detail: str | None = None
 
 
-class OrderAnswer(RootModel[SweepAnswer | PlanAnswer]):
+class OrderResponse(RootModel[SweepResponse | PlanResponse]):
     """The sweep that was made, or the plan of a dry run."""
 
 
 class PlanList(Document):
     """A line for each asset."""
 
-    data: list[PlanAnswer]
+    data: list[PlanResponse]
     next_cursor: str | None
 
 
 class SweepList(Document):
     """The sweeps of one order."""
 
-    data: list[SweepAnswer]
+    data: list[SweepResponse]
     next_cursor: str | None
 
 
-def plan(found: Plan, to: str) -> PlanAnswer:
+def plan(found: Plan, to: str) -> PlanResponse:
     """What would be swept."""
-    return PlanAnswer(
+    return PlanResponse(
         asset=found.asset,
         amount=format_units(found.amount, found.decimals),
         to=to,
@@ -139,9 +139,9 @@ def plan(found: Plan, to: str) -> PlanAnswer:
     )
 
 
-def no_plan(asset: str, problem: Problem) -> PlanAnswer:
+def no_plan(asset: str, problem: Problem) -> PlanResponse:
     """Why nothing would be swept."""
-    return PlanAnswer(
+    return PlanResponse(
         asset=asset,
         amount=None,
         to=None,

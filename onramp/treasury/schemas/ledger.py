@@ -7,7 +7,7 @@ from pydantic import Field
 from kit.clock import rfc3339
 from kit.http.routes import Document
 from kit.money import format_units
-from onramp.treasury.schemas.settlements import SettlementAnswer
+from onramp.treasury.schemas.settlements import SettlementResponse
 from treasury.incidents.table import Foreign
 from treasury.ledger.states import Account
 from treasury.ledger.table import Posting
@@ -21,7 +21,7 @@ class LedgerQuery(Document):
     cursor: int | None = Field(default=None, ge=1, le=2**62)
 
 
-class AccountsAnswer(Document):
+class AccountsResponse(Document):
     """One asset's accounts. Together they are zero; `available`, `held` and `inFlight` together are what `wallet` holds."""
 
     wallet: str
@@ -39,7 +39,7 @@ class AccountsAnswer(Document):
     settled: str
 
 
-class PostingAnswer(Document):
+class PostingResponse(Document):
     """One amount that went from one account to another; `subject` is what moved it."""
 
     id: int
@@ -59,24 +59,24 @@ class PostingAnswer(Document):
 class LedgerPage(Document):
     """Every account as it is now, and the newest movements first; `earlier`: wallets paid from before, with anything left."""
 
-    accounts: list[AccountsAnswer]
-    earlier: list[AccountsAnswer]
-    data: list[PostingAnswer]
+    accounts: list[AccountsResponse]
+    earlier: list[AccountsResponse]
+    data: list[PostingResponse]
     next_cursor: str | None
 
 
-def accounts(wallet: str, asset: str, found: Mapping[Account, int], decimals: int) -> AccountsAnswer:
+def accounts(wallet: str, asset: str, found: Mapping[Account, int], decimals: int) -> AccountsResponse:
     """One asset."""
-    return AccountsAnswer(
+    return AccountsResponse(
         wallet=wallet,
         asset=asset,
         **{account.value: format_units(found.get(account, 0), decimals) for account in Account},
     )
 
 
-def posting(row: Posting, decimals: int) -> PostingAnswer:
+def posting(row: Posting, decimals: int) -> PostingResponse:
     """One movement."""
-    return PostingAnswer(
+    return PostingResponse(
         id=row.id,
         wallet=row.wallet,
         asset=row.asset,
@@ -92,7 +92,7 @@ def posting(row: Posting, decimals: int) -> PostingAnswer:
     )
 
 
-class DifferenceAnswer(Document):
+class DifferenceResponse(Document):
     """One asset. `change` is what this look found: above zero it came in, below it is gone; `suspense`: all that is unexplained."""
 
     asset: str
@@ -101,7 +101,7 @@ class DifferenceAnswer(Document):
     suspense: str
 
 
-class ForeignAnswer(Document):
+class ForeignResponse(Document):
     """A nonce of the hot wallet that no row explains; `txHash` is null while its transaction is not found."""
 
     id: str
@@ -121,18 +121,18 @@ class Reconciliation(Document):
 
     agrees: bool
     block_number: int
-    data: list[DifferenceAnswer]
-    unexplained: list[ForeignAnswer]
-    settlements: list[SettlementAnswer] = Field(
+    data: list[DifferenceResponse]
+    unexplained: list[ForeignResponse]
+    settlements: list[SettlementResponse] = Field(
         description="Of USDC: those that wait for a second person, that its chain has not shown, or that it contradicts."
     )
-    earlier: list[AccountsAnswer]
+    earlier: list[AccountsResponse]
     next_cursor: str | None = None
 
 
-def difference(found: Difference, decimals: int) -> DifferenceAnswer:
+def difference(found: Difference, decimals: int) -> DifferenceResponse:
     """One asset."""
-    return DifferenceAnswer(
+    return DifferenceResponse(
         asset=found.asset,
         on_chain=format_units(found.on_chain, decimals),
         change=format_units(found.change, decimals),
@@ -140,9 +140,9 @@ def difference(found: Difference, decimals: int) -> DifferenceAnswer:
     )
 
 
-def unexplained(row: Foreign) -> ForeignAnswer:
+def unexplained(row: Foreign) -> ForeignResponse:
     """One nonce."""
-    return ForeignAnswer(
+    return ForeignResponse(
         id=row.id,
         nonce=row.nonce,
         tx_hash=row.tx_hash,

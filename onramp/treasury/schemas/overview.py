@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from kit.clock import rfc3339
 from kit.http.routes import Document
 from kit.money import format_units
-from onramp.treasury.schemas.ledger import AccountsAnswer
+from onramp.treasury.schemas.ledger import AccountsResponse
 from treasury.balances import Available
 from treasury.core.assets import MUSD_DECIMALS
 from treasury.core.history import HistoryEntry
@@ -68,7 +68,7 @@ class Line(Document):
     note: str
 
 
-class PayoutAnswer(Document):
+class PayoutResponse(Document):
     """What one buyer is owed; `retryBy` asked for another attempt and waits for a second person."""
 
     id: str
@@ -91,11 +91,11 @@ class PayoutAnswer(Document):
 class PayoutPage(Document):
     """The newest first."""
 
-    data: list[PayoutAnswer]
+    data: list[PayoutResponse]
     next_cursor: str | None
 
 
-class SweepAnswer(Document):
+class SweepResponse(Document):
     """One movement to the cold wallet; `reason` says why it waits, or else why it was planned."""
 
     id: str
@@ -119,11 +119,11 @@ class SweepAnswer(Document):
 class SweepPage(Document):
     """The newest first."""
 
-    data: list[SweepAnswer]
+    data: list[SweepResponse]
     next_cursor: str | None
 
 
-class AttemptAnswer(Document):
+class AttemptResponse(Document):
     """One signature; `maxFeePerGas` in wei, null for a transaction found on chain."""
 
     hash: str
@@ -133,7 +133,7 @@ class AttemptAnswer(Document):
     broadcasts: int
 
 
-class TransactionAnswer(Document):
+class TransactionResponse(Document):
     """One nonce and what it is for; `nonce` is null once it was given back, `stall` says why it does not get on."""
 
     id: str
@@ -145,14 +145,14 @@ class TransactionAnswer(Document):
     token: str
     to: str
     amount: str
-    attempts: list[AttemptAnswer]
+    attempts: list[AttemptResponse]
     block_number: int | None
     created_at: str
     updated_at: str
     history: list[Line]
 
 
-class BalanceAnswer(Document):
+class BalanceResponse(Document):
     """One asset of the hot wallet at the block that enough operators agreed on; null before the first reading."""
 
     asset: str
@@ -168,8 +168,8 @@ class BalanceAnswer(Document):
 class BalanceList(Document):
     """Every asset; `earlier`: what the ledger still has of wallets paid from before."""
 
-    data: list[BalanceAnswer]
-    earlier: list[AccountsAnswer]
+    data: list[BalanceResponse]
+    earlier: list[AccountsResponse]
     next_cursor: str | None
 
 
@@ -181,9 +181,9 @@ def lines(entries: list[HistoryEntry]) -> list[Line]:
     ]
 
 
-def payout(row: Payout, entries: list[HistoryEntry]) -> PayoutAnswer:
+def payout(row: Payout, entries: list[HistoryEntry]) -> PayoutResponse:
     """One payout."""
-    return PayoutAnswer(
+    return PayoutResponse(
         id=row.id,
         session_id=row.session_id,
         asset=row.asset,
@@ -202,9 +202,9 @@ def payout(row: Payout, entries: list[HistoryEntry]) -> PayoutAnswer:
     )
 
 
-def sweep(row: Sweep, entries: list[HistoryEntry]) -> SweepAnswer:
+def sweep(row: Sweep, entries: list[HistoryEntry]) -> SweepResponse:
     """One sweep."""
-    return SweepAnswer(
+    return SweepResponse(
         id=row.id,
         kind=row.kind,
         asset=row.asset,
@@ -224,9 +224,9 @@ def sweep(row: Sweep, entries: list[HistoryEntry]) -> SweepAnswer:
     )
 
 
-def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = MUSD_DECIMALS) -> TransactionAnswer:
+def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = MUSD_DECIMALS) -> TransactionResponse:
     """One transaction with its signatures; `decimals` of what it moves."""
-    return TransactionAnswer(
+    return TransactionResponse(
         id=row.id,
         wallet=row.wallet,
         nonce=row.nonce,
@@ -237,7 +237,7 @@ def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = M
         to=row.to,
         amount=format_units(row.amount, decimals),
         attempts=[
-            AttemptAnswer(
+            AttemptResponse(
                 hash=one.hash,
                 max_fee_per_gas=None if one.max_fee is None else str(one.max_fee),
                 signed_at=rfc3339(one.signed_at),
@@ -253,13 +253,13 @@ def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = M
     )
 
 
-def balance(asset: AssetPolicy, found: Available) -> BalanceAnswer:
+def balance(asset: AssetPolicy, found: Available) -> BalanceResponse:
     """One asset, beside what the policy wants of it."""
 
     def units(amount: int | None) -> str | None:
         return None if amount is None else format_units(amount, asset.decimals)
 
-    return BalanceAnswer(
+    return BalanceResponse(
         asset=asset.symbol,
         on_chain=format_units(found.on_chain, asset.decimals),
         held=format_units(found.held, asset.decimals),

@@ -34,7 +34,7 @@ class AssetLimits(Document):
     max_per_day: str | None
 
 
-class ColdAnswer(Document):
+class ColdResponse(Document):
     """The cold wallet that this version pins."""
 
     address: str
@@ -43,7 +43,7 @@ class ColdAnswer(Document):
     guard: str | None
 
 
-class VersionAnswer(Document):
+class VersionResponse(Document):
     """One version of the terms; `loosens` names the rules that two persons must want, `appliesAt` when it may then."""
 
     id: str
@@ -60,14 +60,14 @@ class VersionAnswer(Document):
     max_fee_gwei: str
     assets: list[AssetLimits]
     token: str
-    cold_wallet: ColdAnswer | None
+    cold_wallet: ColdResponse | None
 
 
-class PolicyAnswer(Document):
+class PolicyResponse(Document):
     """The version that counts, and those before and beside it, the newest first."""
 
-    active: VersionAnswer | None
-    versions: list[VersionAnswer]
+    active: VersionResponse | None
+    versions: list[VersionResponse]
 
 
 def _asset(asset: AssetPolicy) -> AssetLimits:
@@ -90,10 +90,10 @@ def _payouts(limits: PayoutLimits) -> Limits:
     return Limits(**{name: format_units(amount, MUSD_DECIMALS) for name, amount in asdict(limits).items()})
 
 
-def version(row: Version) -> VersionAnswer:
+def version(row: Version) -> VersionResponse:
     """One version."""
     policy, cold = row.terms.policy, row.terms.cold
-    return VersionAnswer(
+    return VersionResponse(
         id=row.id,
         version=row.version,
         status=row.status,
@@ -110,10 +110,12 @@ def version(row: Version) -> VersionAnswer:
         token=row.terms.token,
         cold_wallet=None
         if cold is None
-        else ColdAnswer(address=cold.address, owners=list(cold.owners), threshold=cold.threshold, guard=cold.guard),
+        else ColdResponse(address=cold.address, owners=list(cold.owners), threshold=cold.threshold, guard=cold.guard),
     )
 
 
-def policy(active: Version | None, versions: list[Version]) -> PolicyAnswer:
+def policy(active: Version | None, versions: list[Version]) -> PolicyResponse:
     """All of it."""
-    return PolicyAnswer(active=None if active is None else version(active), versions=[version(row) for row in versions])
+    return PolicyResponse(
+        active=None if active is None else version(active), versions=[version(row) for row in versions]
+    )

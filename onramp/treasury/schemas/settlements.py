@@ -7,7 +7,7 @@ from treasury.core.assets import USDC_DECIMALS
 from treasury.settlements.table import Settlement, State
 
 
-class SettlementAnswer(Document):
+class SettlementResponse(Document):
     """One claim that a transaction brought USDC.
 
     `status` is `awaiting_approval` until a second person makes the same claim; `verified`: its chain shows it, and no second
@@ -31,9 +31,9 @@ class SettlementAnswer(Document):
     updated_at: str
 
 
-def settlement(row: Settlement) -> SettlementAnswer:
+def settlement(row: Settlement) -> SettlementResponse:
     """One of them."""
-    return SettlementAnswer(
+    return SettlementResponse(
         id=row.id,
         tx_hash=row.tx_hash,
         session_id=row.session_id,

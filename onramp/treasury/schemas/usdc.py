@@ -11,7 +11,7 @@ from kit.money import format_units
 from onramp.treasury.schemas import ledger
 from onramp.treasury.schemas.commands import Note, UsdcAmount
 from onramp.treasury.schemas.overview import CursorQuery
-from onramp.treasury.schemas.settlements import SettlementAnswer, settlement
+from onramp.treasury.schemas.settlements import SettlementResponse, settlement
 from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger.table import Posting
 from treasury.settlements.table import Settlement, State
@@ -48,13 +48,13 @@ class SettlementQuery(CursorQuery):
     status: State | None = Field(default=None, description="Only those in this state.")
 
 
-class SettledUsdc(SettlementAnswer):
+class SettledUsdc(SettlementResponse):
     """The settlement, the postings that it clears (none while it waits), and what is still to come.
 
     `id` is null where it was settled before such claims were kept.
     """
 
-    data: list[ledger.PostingAnswer]
+    data: list[ledger.PostingResponse]
     receivable: str
     next_cursor: str | None = None
 
@@ -62,7 +62,7 @@ class SettledUsdc(SettlementAnswer):
 class SettlementPage(Document):
     """The newest first."""
 
-    data: list[SettlementAnswer]
+    data: list[SettlementResponse]
     next_cursor: str | None
 
 

@@ -21,12 +21,12 @@ from onramp.dev.kms.server import DevKey
 from tests.treasury.fakes import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
 from treasury.signers.aws import AwsKms
 from treasury.signers.gcp import GcpKms
-from treasury.signers.intent import SigningRules, TransferIntent
+from treasury.signers.intent import SigningLimits, TransferIntent
 from treasury.signers.local import LocalSigner
 from treasury.signers.protocol import Signer
 from treasury.signers.remote import KeyService, RemoteSigner
 
-RULES = SigningRules(CHAIN_ID, WALLET, TOKEN, max_fee=10**10)
+RULES = SigningLimits(CHAIN_ID, WALLET, TOKEN, max_fee=10**10)
 INTENT = TransferIntent(
     CHAIN_ID, WALLET, 7, TOKEN, to_checksum("0x" + "b0" * 20), 5 * MUSD, reference_of("ons_one"), 80_000, 10**9, 10**8
 )
@@ -131,7 +131,7 @@ def each_signer(request: pytest.FixtureRequest) -> Iterator[Signer]:
             from tests.treasury.signers.softhsm import SoftHsm
 
             keys: Any = SoftHsm(*request.getfixturevalue("hsm_token"))
-            yield RemoteSigner(keys, SigningRules(CHAIN_ID, keys.address, TOKEN, max_fee=10**10))
+            yield RemoteSigner(keys, SigningLimits(CHAIN_ID, keys.address, TOKEN, max_fee=10**10))
             keys.end()
         case name:
             rig: Rig = request.getfixturevalue(name)

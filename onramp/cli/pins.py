@@ -56,7 +56,8 @@ def _pins() -> Pins:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         raise Refused(
-            "onramp: the settings cannot be used:", *(f"  {item['loc'][0]}: {validation_text(item['msg'])}" for item in found)
+            "onramp: the settings cannot be used:",
+            *(f"  {item['loc'][0]}: {validation_text(item['msg'])}" for item in found),
         ) from error
 
 

@@ -29,7 +29,7 @@ def test_rows_of_money_keys_and_trail_are_deleted_by_nothing() -> None:
     found: dict[str, set[str]] = {}
     for floor in FLOORS:
         for path in sorted((ROOT / floor).rglob("*.py")):
-            if "migrations" not in path.parts and "sandbox" not in path.parts:
+            if "migrations" not in path.parts and "dev" not in path.parts:
                 for name in deletions(path.read_text()):
                     found.setdefault(name, set()).add(str(path.relative_to(ROOT)))
     assert set(found) == MAY_GO, found

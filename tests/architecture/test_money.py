@@ -15,7 +15,7 @@ MONEY = re.compile(
 # Where a figure leaves for a gauge that Prometheus keeps as a float anyway, and nothing comes back from it.
 SHOWN_ONLY = {"treasury/metrics.py", "onramp/metrics.py", "chain/node/metrics.py"}
 # Decimals, in the sandbox's own arithmetic of quotes: it plays Stripe, and holds no money.
-DECIMAL = {"onramp/sandbox"}
+DECIMAL = {"onramp/dev/stripe"}
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -33,21 +33,21 @@ class Past:
 
     async def fill(self) -> None:
         """Write it all, and let the planner know."""
-        async with self._database.write() as connection:
+        async with self._database.write() as conn:
             if self._is_postgres:
-                await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+                await conn.execute(sa.text("SET LOCAL statement_timeout = 0"))
                 for table in ("sessions", "treasury_payouts"):
-                    await connection.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+                    await conn.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
             for table, count, row in self._tables():
-                await self._insert(connection, table, count, row)
+                await self._insert(conn, table, count, row)
             if self._is_postgres:
                 for table in ("sessions", "treasury_payouts"):
-                    await connection.execute(sa.text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
-                await connection.execute(sa.insert(counts.ended_counts), self._ended())
+                    await conn.execute(sa.text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
+                await conn.execute(sa.insert(counts.ended_counts), self._ended())
         if self._is_postgres:
-            async with self._database.read() as connection:
+            async with self._database.read() as conn:
                 for table in BIG:
-                    await connection.execute(sa.text(f"VACUUM ANALYZE {table}"))
+                    await conn.execute(sa.text(f"VACUUM ANALYZE {table}"))
 
     def _ended(self) -> list[dict[str, Any]]:
         found = (
@@ -58,7 +58,7 @@ class Past:
         )
         return [{"subject": one[0], "status": one[1], "change": one[2]} for one in found]
 
-    async def _insert(self, connection: Any, table: str, count: int, row: dict[str, str]) -> None:
+    async def _insert(self, conn: Any, table: str, count: int, row: dict[str, str]) -> None:
         names = ", ".join(f'"{name}"' for name in row)
         series = (
             f"SELECT g FROM generate_series(1, {count}) AS g"
@@ -66,7 +66,7 @@ class Past:
             else f"WITH RECURSIVE s(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM s WHERE g < {count}) SELECT g FROM s"
         )
         text = f"INSERT INTO {table} ({names}) SELECT {', '.join(row.values())} FROM ({series}) AS series"
-        await connection.exec_driver_sql(text)
+        await conn.exec_driver_sql(text)
 
     def _ago(self, days: int) -> str:
         """A moment of each row: the newest so many days ago, the others a minute apart before."""

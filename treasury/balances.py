@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime
-from treasury.payouts import service as payouts
-from treasury.sweeps import service as sweeps
+from treasury.payouts import service as payouts_service
+from treasury.sweeps import service as sweeps_service
 
 balances = sa.Table(
     "treasury_balances",
@@ -82,7 +82,7 @@ async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available
     """What may still be promised. Before the first reading of the chain it is nothing, at block None."""
     row = await _newest(conn, wallet, asset)
     on_chain, block_number, moment = (0, None, None) if row is None else (row.amount, row.block_number, row.updated_at)
-    held = await payouts.held(conn, wallet, asset, block_number, balance=on_chain) + await sweeps.held(
+    held = await payouts_service.held(conn, wallet, asset, block_number, balance=on_chain) + await sweeps_service.held(
         conn, wallet, asset, block_number
     )
     return Available(on_chain, held, max(0, on_chain - held), block_number, moment)

@@ -25,13 +25,13 @@ from treasury.core import leader
 from treasury.core.assets import MUSD
 from treasury.incidents import unmatched as foreign
 from treasury.incidents.table import foreign as foreign_table
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Fact as PayoutFact
 from treasury.signers.intent import TransferIntent
 from treasury.transactions import queries
-from treasury.transactions import service as transactions
+from treasury.transactions import service as transactions_service
 from treasury.transactions.states import Fact
 from treasury.transactions.table import transactions as transactions_table
 
@@ -148,10 +148,10 @@ async def adopt(
     await leader.hold_still(conn, chain_id, payment.wallet)
     if await queries.by_nonce(conn, chain_id, payment.wallet, payment.nonce) is not None:
         return False
-    books = await ledger.balances(conn, payment.wallet, MUSD)
+    books = await ledger_service.balances(conn, payment.wallet, MUSD)
     lacking = -books.get(Account.AVAILABLE, 0)
     if lacking > 0:
-        await ledger.adjust(
+        await ledger_service.adjust(
             conn, payment.wallet, MUSD, "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, lacking,
             now=now, note=payment.tx_hash,
         )  # fmt: skip
@@ -167,11 +167,13 @@ async def adopt(
         max_fee=0,
         priority_fee=0,
     )
-    row_id = await transactions.adopt(conn, intent, payout_id, tx_hash=payment.tx_hash, raw=None, now=now, ids=ids)
+    row_id = await transactions_service.adopt(
+        conn, intent, payout_id, tx_hash=payment.tx_hash, raw=None, now=now, ids=ids
+    )
     note = f"block {payment.block.number}, agreed by {', '.join(payment.agreed_by)}"
     found = "paid by an earlier hot wallet, found on chain by its reference"
     where: dict[str, Any] = {"block_number": payment.block.number, "block_hash": payment.block.hash}
-    await payouts.move(
+    await payouts_service.move(
         conn,
         payout_id,
         PayoutFact.ADOPTED,
@@ -181,10 +183,10 @@ async def adopt(
         tx_hash=payment.tx_hash,
         reason=None,
     )
-    await transactions.move(conn, row_id, Fact.SEEN, now=now, note=note, **where)
-    await payouts.move(conn, payout_id, PayoutFact.SEEN, now=now, note=note, block_number=payment.block.number)
-    await transactions.move(conn, row_id, Fact.PROVEN, now=now, note=note)
-    await payouts.move(conn, payout_id, PayoutFact.PROVEN, now=now, note=note)
+    await transactions_service.move(conn, row_id, Fact.SEEN, now=now, note=note, **where)
+    await payouts_service.move(conn, payout_id, PayoutFact.SEEN, now=now, note=note, block_number=payment.block.number)
+    await transactions_service.move(conn, row_id, Fact.PROVEN, now=now, note=note)
+    await payouts_service.move(conn, payout_id, PayoutFact.PROVEN, now=now, note=note)
     await foreign.match_nonce(conn, chain_id, payment.wallet, payment.nonce, payout_id)
     log.warning("treasury.adopted", operation=payout_id, tx_hash=payment.tx_hash, wallet=payment.wallet)
     return True

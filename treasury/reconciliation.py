@@ -15,7 +15,7 @@ from kit.logs import get_logger
 from treasury.core.assets import GAS_ASSET, NATIVE
 from treasury.core.status import Status
 from treasury.incidents import unmatched as foreign
-from treasury.ledger import service
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.ledger.table import ledger
 from treasury.policy.model import AssetPolicy
@@ -47,10 +47,10 @@ async def reconcile(
     wallet is mined up to that block and not settled; otherwise its amount would count as gone. Where another look was at a later
     block this one has nothing to add: what it sees may be posted already, with that later block.
     """
-    outrun = await service.compared_after(conn, wallet, asset, block_number)
-    change = 0 if outrun else on_chain - await service.hot_at(conn, wallet, asset, block_number)
-    suspense = (await service.balances(conn, wallet, asset)).get(Account.SUSPENSE, 0)
-    opening = not await service.opened(conn, wallet, asset)
+    outrun = await ledger_service.compared_after(conn, wallet, asset, block_number)
+    change = 0 if outrun else on_chain - await ledger_service.hot_at(conn, wallet, asset, block_number)
+    suspense = (await ledger_service.balances(conn, wallet, asset)).get(Account.SUSPENSE, 0)
+    opening = not await ledger_service.opened(conn, wallet, asset)
     steps: list[tuple[str, Account, Account, int]] = []
     if change < 0:
         steps = [("difference", Account.AVAILABLE, Account.SUSPENSE, -change)]
@@ -64,7 +64,9 @@ async def reconcile(
         ]
     for kind, source, target, amount in steps:
         if amount:
-            await service.adjust(conn, wallet, asset, kind, source, target, amount, now=now, block_number=block_number)
+            await ledger_service.adjust(
+                conn, wallet, asset, kind, source, target, amount, now=now, block_number=block_number
+            )
             suspense += amount * ((target is Account.SUSPENSE) - (source is Account.SUSPENSE))
     return Difference(asset, on_chain, change, suspense)
 
@@ -124,7 +126,7 @@ async def post_costs(
 ) -> None:
     """Post what these cost, as far as it is known; once, however often it is told."""
     spent = [
-        service.movement(
+        ledger_service.movement(
             wallet=wallet,
             asset=GAS_ASSET,
             kind="gas",
@@ -138,7 +140,7 @@ async def post_costs(
         for one in decided
         if (cost := costs[one.id])
     ]
-    await service.post(conn, spent)
+    await ledger_service.post(conn, spent)
 
 
 async def others_at(chain: WalletChain, listed: Sequence[AssetPolicy], token: Address, block: int) -> dict[str, int]:

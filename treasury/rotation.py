@@ -12,7 +12,7 @@ from treasury.balances import balances as read_balances
 from treasury.core import aggregates
 from treasury.core.hot_wallets import hot_wallets
 from treasury.core.status import OPEN, Status
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
 from treasury.payouts.table import payouts
 from treasury.sweeps.table import sweeps
@@ -58,8 +58,8 @@ async def left_over(conn: AsyncConnection, wallet: Address) -> list[Left]:
     """What the ledger still has of earlier wallets. Nothing reads the chain for them any more."""
     found = []
     for earlier in await earlier_wallets(conn, wallet):
-        for asset in await ledger.assets(conn, earlier):
-            accounts = await ledger.balances(conn, earlier, asset)
+        for asset in await ledger_service.assets(conn, earlier):
+            accounts = await ledger_service.balances(conn, earlier, asset)
             if any(accounts.get(account) for account in _LEFT):
                 found.append(Left(earlier, asset, accounts))
     return found

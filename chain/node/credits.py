@@ -22,15 +22,15 @@ chain_credits = sa.Table(
 async def save(database: Database, nodes: Sequence[Node]) -> None:
     """Add what this process spent since it was last saved, and learn what all have spent. What could not be saved stays to be."""
     saved = []
-    async with database.write() as connection:
+    async with database.write() as conn:
         for node in nodes:
             month, spent = node.budget.unsaved
             key = f"{month} {node.name}"
-            if spent and not await insert_or_nothing(connection, chain_credits, [{"id": key, "used": spent}], ["id"]):
-                await connection.execute(
+            if spent and not await insert_or_nothing(conn, chain_credits, [{"id": key, "used": spent}], ["id"]):
+                await conn.execute(
                     sa.update(chain_credits).where(chain_credits.c.id == key).values(used=chain_credits.c.used + spent)
                 )
-            used = await connection.scalar(sa.select(chain_credits.c.used).where(chain_credits.c.id == key))
+            used = await conn.scalar(sa.select(chain_credits.c.used).where(chain_credits.c.id == key))
             saved.append((node.budget, month, spent, int(used or 0)))
     for budget, month, spent, used in saved:
         budget.saved(month, spent, used)

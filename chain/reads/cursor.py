@@ -23,21 +23,21 @@ cursors = sa.Table(
 _HEAD = sa.select(cursors.c.head).where(cursors.c.id == sa.bindparam("chain"))
 
 
-async def known_head(connection: AsyncConnection, chain_id: int) -> int:
+async def known_head(conn: AsyncConnection, chain_id: int) -> int:
     """The newest block known here; 0 before the chain was first read."""
-    return int((await connection.execute(_HEAD, {"chain": str(chain_id)})).scalar_one_or_none() or 0)
+    return int((await conn.execute(_HEAD, {"chain": str(chain_id)})).scalar_one_or_none() or 0)
 
 
-async def read_to(connection: AsyncConnection, chain_id: int) -> int | None:
+async def read_to(conn: AsyncConnection, chain_id: int) -> int | None:
     """The block up to which transfers were read; None before the first reading."""
     statement = sa.select(cursors.c.read_to).where(cursors.c.id == str(chain_id))
-    value = (await connection.execute(statement)).scalar_one_or_none()
+    value = (await conn.execute(statement)).scalar_one_or_none()
     return None if value is None else int(value)
 
 
-async def advance(connection: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
+async def advance(conn: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
     """Move forward, never back; two readers do no harm."""
-    await execute(connection, advancing(chain_id, read_to=read_to, head=head, now=now, dialect=connection.dialect))
+    await execute(conn, advancing(chain_id, read_to=read_to, head=head, now=now, dialect=conn.dialect))
 
 
 def advancing(chain_id: int, *, read_to: int, head: int, now: datetime, dialect: Dialect) -> Change:

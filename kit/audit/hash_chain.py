@@ -65,36 +65,34 @@ def link_hash(key: DerivedKey, previous: str, number: int, entry: Entry) -> str:
     return key.mac(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hex()
 
 
-async def head(connection: AsyncConnection) -> Head:
+async def head(conn: AsyncConnection) -> Head:
     """The newest link, or `NO_HEAD`."""
     newest = sa.select(links.c.number, links.c.hash).order_by(links.c.number.desc()).limit(1)
-    row = (await connection.execute(newest)).first()
+    row = (await conn.execute(newest)).first()
     return NO_HEAD if row is None else Head(row.number, row.hash)
 
 
-async def hash_at(connection: AsyncConnection, number: int) -> str | None:
+async def hash_at(conn: AsyncConnection, number: int) -> str | None:
     """The hash of one link; None where there is none of that number."""
     found: str | None = (
-        await connection.execute(sa.select(links.c.hash).where(links.c.number == number))
+        await conn.execute(sa.select(links.c.hash).where(links.c.number == number))
     ).scalar_one_or_none()
     return found
 
 
-async def unsealed(connection: AsyncConnection, *, since: int, limit: int) -> Sequence[Entry]:
+async def unsealed(conn: AsyncConnection, *, since: int, limit: int) -> Sequence[Entry]:
     """Rows beyond id `since` that have no link yet, in the order of their ids."""
     missing = ~sa.exists().where(links.c.entry_id == entries.c.id)
     query = sa.select(entries).where(entries.c.id > since, missing).order_by(entries.c.id).limit(limit)
-    return [entry_of(row) for row in await connection.execute(query)]
+    return [entry_of(row) for row in await conn.execute(query)]
 
 
-async def newest_sealed_entry(connection: AsyncConnection) -> int:
+async def newest_sealed_entry(conn: AsyncConnection) -> int:
     """The largest id of a row that has a link; 0 for none."""
-    return (await connection.execute(sa.select(sa.func.max(links.c.entry_id)))).scalar_one() or 0
+    return (await conn.execute(sa.select(sa.func.max(links.c.entry_id)))).scalar_one() or 0
 
 
-async def extend(
-    connection: AsyncConnection, key: DerivedKey, last: Head, rows: Sequence[Entry], sealed_at: Any
-) -> Head:
+async def extend(conn: AsyncConnection, key: DerivedKey, last: Head, rows: Sequence[Entry], sealed_at: Any) -> Head:
     """Link `rows` behind `last`. Where another sealer was quicker, the number is taken and the database raises."""
     values = []
     for entry in rows:
@@ -104,17 +102,17 @@ async def extend(
             {"number": number, "entry_id": entry.id, "hash": last.hash, "key_id": key.id, "sealed_at": sealed_at}
         )
     if values:
-        await connection.execute(sa.insert(links), values)
+        await conn.execute(sa.insert(links), values)
     return last
 
 
-async def verify(connection: AsyncConnection, ring: KeyRing, published: Sequence[Head] = ()) -> Verdict:
+async def verify(conn: AsyncConnection, ring: KeyRing, published: Sequence[Head] = ()) -> Verdict:
     """Walk the whole chain. `published`: heads known from logs or metrics, which must still stand in it."""
     keys = {key.id: key for key in ring.all(PURPOSE)}
     wanted = {known.number: known.hash for known in published}
     last = NO_HEAD
     broken: Broken | None = None
-    async for row in _walk(connection):
+    async for row in _walk(conn):
         broken = _look(row, last, keys, wanted)
         if broken is not None:
             break
@@ -122,7 +120,7 @@ async def verify(connection: AsyncConnection, ring: KeyRing, published: Sequence
     if broken is None and wanted and max(wanted) > last.number:
         broken = Broken(last.number + 1, None, f"the chain ends at {last.number}, and was longer: rows were cut off")
     waiting = sa.select(sa.func.count()).where(~sa.exists().where(links.c.entry_id == entries.c.id))
-    count = (await connection.execute(waiting.select_from(entries))).scalar_one()
+    count = (await conn.execute(waiting.select_from(entries))).scalar_one()
     return Verdict(last, count, broken)
 
 
@@ -142,7 +140,7 @@ def _look(row: Any, last: Head, keys: Mapping[str, DerivedKey], wanted: Mapping[
     return None
 
 
-async def _walk(connection: AsyncConnection) -> AsyncIterator[Any]:
+async def _walk(conn: AsyncConnection) -> AsyncIterator[Any]:
     last = 0
     while True:
         query = (
@@ -152,7 +150,7 @@ async def _walk(connection: AsyncConnection) -> AsyncIterator[Any]:
             .order_by(links.c.number)
             .limit(PAGE)
         )
-        rows = (await connection.execute(query)).fetchall()
+        rows = (await conn.execute(query)).fetchall()
         for row in rows:
             yield row
         if len(rows) < PAGE:

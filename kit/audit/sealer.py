@@ -54,18 +54,18 @@ class Sealer:
     async def step(self) -> bool:
         """Link what is new; True where more may wait."""
         full = self._clock.monotonic() >= self._full_at
-        async with self._database.read() as connection:
-            newest = await hash_chain.newest_sealed_entry(connection)
+        async with self._database.read() as conn:
+            newest = await hash_chain.newest_sealed_entry(conn)
             since = 0 if full else max(0, newest - WINDOW)
-            found = await hash_chain.unsealed(connection, since=since, limit=BATCH)
+            found = await hash_chain.unsealed(conn, since=since, limit=BATCH)
         if full and len(found) < BATCH:
             self._full_at = self._clock.monotonic() + FULL_EVERY_SECONDS
         try:
-            async with self._database.write() if found else self._database.read() as connection:
-                last = await hash_chain.head(connection)
-                self._require_seen(last, await hash_chain.hash_at(connection, self._seen.number))
-                rows = await hash_chain.unsealed(connection, since=since, limit=BATCH) if found else []
-                head = await hash_chain.extend(connection, self._key, last, rows, self._clock.now())
+            async with self._database.write() if found else self._database.read() as conn:
+                last = await hash_chain.head(conn)
+                self._require_seen(last, await hash_chain.hash_at(conn, self._seen.number))
+                rows = await hash_chain.unsealed(conn, since=since, limit=BATCH) if found else []
+                head = await hash_chain.extend(conn, self._key, last, rows, self._clock.now())
         except IntegrityError:
             return True  # another sealer was quicker; its links are seen in the next step
         self._publish(head, len(rows))

@@ -33,7 +33,7 @@ class Entry:
 
 
 async def record(
-    connection: AsyncConnection,
+    conn: AsyncConnection,
     actor: str,
     action: str,
     subject: str,
@@ -48,7 +48,7 @@ async def record(
     `before` and `after` hold what changed: ids, states and amounts as decimal text, never a personal value.
     The id of the request that is being served, if one is, is written beside them.
     """
-    await connection.execute(
+    await conn.execute(
         sa.insert(entries).values(
             at=at,
             actor=actor,
@@ -63,7 +63,7 @@ async def record(
 
 
 async def page(
-    connection: AsyncConnection, *, limit: int, before_id: int | None = None, subject: str | None = None
+    conn: AsyncConnection, *, limit: int, before_id: int | None = None, subject: str | None = None
 ) -> Sequence[Entry]:
     """The newest rows first; those before `before_id` where given."""
     query = _joined().order_by(entries.c.id.desc()).limit(limit)
@@ -71,13 +71,13 @@ async def page(
         query = query.where(entries.c.id < before_id)
     if subject is not None:
         query = query.where(entries.c.subject == subject)
-    return [entry_of(row) for row in await connection.execute(query)]
+    return [entry_of(row) for row in await conn.execute(query)]
 
 
-async def after_id(connection: AsyncConnection, last: int, limit: int) -> Sequence[Entry]:
+async def after_id(conn: AsyncConnection, last: int, limit: int) -> Sequence[Entry]:
     """Rows in the order they were written, beyond `last`."""
     query = _joined().where(entries.c.id > last).order_by(entries.c.id).limit(limit)
-    return [entry_of(row) for row in await connection.execute(query)]
+    return [entry_of(row) for row in await conn.execute(query)]
 
 
 def _joined() -> "sa.Select[Any]":

@@ -22,13 +22,13 @@ Bind = Callable[[Any], Any] | None
 
 
 async def insert_new(
-    connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str] | None = None
+    conn: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str] | None = None
 ) -> list[str]:
     """Insert the rows that meet no unique key (`conflict`: no row with these); the ids that went in. All rows have the same columns."""
     names = tuple(rows[0])
-    dialect = connection.dialect
-    text = _insert(table, names, tuple(conflict or ()), _family(connection))
-    return await _run(connection, text, _payload(table, names, dialect, rows))
+    dialect = conn.dialect
+    text = _insert(table, names, tuple(conflict or ()), _family(conn))
+    return await _run(conn, text, _payload(table, names, dialect, rows))
 
 
 async def insert_new_alone(
@@ -84,18 +84,18 @@ def updating(table: sa.Table, rows: Sequence[dict[str, Any]], dialect: Dialect) 
     return Change(text, _values(table, (*changed, "id", "version"), dialect, rows), len(rows))
 
 
-async def update_unchanged(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
+async def update_unchanged(conn: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
     """The same in the caller's transaction; how many were changed."""
-    return await execute(connection, updating(table, rows, connection.dialect))
+    return await execute(conn, updating(table, rows, conn.dialect))
 
 
 async def change_where(
-    connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], column: str, was: str
+    conn: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], column: str, was: str
 ) -> set[str]:
     """Give each row, named by its `id`, its values while `column` still holds `was`; the ids of those that were changed."""
     names = tuple(rows[0])
-    text = _change(table, names, column, _family(connection))
-    result = await connection.exec_driver_sql(text, (_payload(table, names, connection.dialect, rows), was))
+    text = _change(table, names, column, _family(conn))
+    result = await conn.exec_driver_sql(text, (_payload(table, names, conn.dialect, rows), was))
     return {row[0] for row in result}
 
 
@@ -107,20 +107,20 @@ def filling(table: sa.Table, column: str, values: Sequence[tuple[str, str]], dia
     return Change(text, [(value, row_id) for row_id, value in values], len(values))
 
 
-async def execute(connection: AsyncConnection, change: Change) -> int:
+async def execute(conn: AsyncConnection, change: Change) -> int:
     """A change in the caller's transaction, whatever it meets; how many rows it changed."""
-    if _family(connection) == "postgresql":
-        return len(await _run(connection, change.text, change.given))
-    return (await connection.exec_driver_sql(change.text, change.given)).rowcount
+    if _family(conn) == "postgresql":
+        return len(await _run(conn, change.text, change.given))
+    return (await conn.exec_driver_sql(change.text, change.given)).rowcount
 
 
-async def _run(connection: AsyncConnection, text: str, payload: str) -> list[str]:
-    result = await connection.exec_driver_sql(text, (payload,))
+async def _run(conn: AsyncConnection, text: str, payload: str) -> list[str]:
+    result = await conn.exec_driver_sql(text, (payload,))
     return [row[0] for row in result]
 
 
-def _family(connection: AsyncConnection) -> Family:
-    return "sqlite" if connection.dialect.name == "sqlite" else "postgresql"
+def _family(conn: AsyncConnection) -> Family:
+    return "sqlite" if conn.dialect.name == "sqlite" else "postgresql"
 
 
 def _payload(table: sa.Table, names: tuple[str, ...], dialect: Dialect, rows: Sequence[dict[str, Any]]) -> str:

@@ -32,29 +32,29 @@ _OF: Final = (
 )
 
 
-async def ended(connection: AsyncConnection, subject: str) -> dict[str, int]:
+async def ended(conn: AsyncConnection, subject: str) -> dict[str, int]:
     """Return how many rows of `subject` are in each state that is counted; a state that was never reached is left out."""
-    found = await connection.execute(_OF, {"subject": subject})
+    found = await conn.execute(_OF, {"subject": subject})
     return {row[0]: int(row[1]) for row in found}
 
 
-async def changes(connection: AsyncConnection) -> int:
+async def changes(conn: AsyncConnection) -> int:
     """Return how many rows `fold` could make fewer."""
-    return (await connection.execute(sa.select(sa.func.count()).select_from(ended_counts))).scalar_one()
+    return (await conn.execute(sa.select(sa.func.count()).select_from(ended_counts))).scalar_one()
 
 
-async def fold(connection: AsyncConnection) -> int:
+async def fold(conn: AsyncConnection) -> int:
     """Make many changes one for each state, in the caller's transaction; several may do so at once. Return how many were folded."""
     c = ended_counts.c
     oldest: sa.Select[Any] = sa.select(c.id).order_by(c.id).limit(_FOLD_MOST)
-    if connection.dialect.name == "postgresql":
+    if conn.dialect.name == "postgresql":
         oldest = oldest.with_for_update(skip_locked=True)
     gone = sa.delete(ended_counts).where(c.id.in_(oldest)).returning(c.subject, c.status, c.change)
-    found = (await connection.execute(gone)).fetchall()
+    found = (await conn.execute(gone)).fetchall()
     totals: Counter[tuple[str, str]] = Counter()
     for subject, status, change in found:
         totals[subject, status] += change
     rows = [{"subject": key[0], "status": key[1], "change": change} for key, change in totals.items() if change]
     if rows:
-        await connection.execute(sa.insert(ended_counts), rows)
+        await conn.execute(sa.insert(ended_counts), rows)
     return len(found)

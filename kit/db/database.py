@@ -103,8 +103,8 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection on the primary that must not write; every statement stands alone."""
-        async with self._single.connect() as connection:
-            yield connection
+        async with self._single.connect() as conn:
+            yield conn
 
     async def alone(self, statement: str, *parameters: Any) -> Sequence[Any]:
         """One writing statement that is its own transaction: durable when it returns, and one round trip instead of three.
@@ -128,9 +128,9 @@ class Database:
         def lend() -> T:
             lent = self.engine.sync_engine.raw_connection()
             try:
-                connection = lent.dbapi_connection
-                assert isinstance(connection, AdaptedConnection)
-                return connection.run_async(work)
+                conn = lent.dbapi_connection
+                assert isinstance(conn, AdaptedConnection)
+                return conn.run_async(work)
             except BaseException as error:
                 lost = self._connections.lost(error, lent.driver_connection, lent.record_info)
                 # One that was broken off in the middle, as by a request's own limit, is still busy with its last statement.
@@ -166,40 +166,40 @@ class Database:
         The primary in its place where the replica does not answer, which is then not asked again for REPLICA_REST_SECONDS.
         """
         async with AsyncExitStack() as stack:
-            connection = None
+            conn = None
             if self._replica is not None and time.monotonic() >= self._replica_rests_until:
                 try:
-                    connection = await self._ask_replica(stack)
+                    conn = await self._ask_replica(stack)
                 except (OSError, SQLAlchemyError) as error:
                     self._replica_rests_until = time.monotonic() + REPLICA_REST_SECONDS
                     log.warning("database.replica_away", reason=reason_of(error) or "no answer in time")
-            yield await stack.enter_async_context(self.read()) if connection is None else connection
+            yield await stack.enter_async_context(self.read()) if conn is None else conn
 
     async def _ask_replica(self, stack: AsyncExitStack) -> AsyncConnection:
         assert self._replica is not None
         async with asyncio.timeout(REPLICA_SECONDS), AsyncExitStack() as opening:
-            connection = await opening.enter_async_context(self._replica.connect())
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.execute(sa.text("SELECT 1"))
+            conn = await opening.enter_async_context(self._replica.connect())
+            await conn.execution_options(isolation_level="AUTOCOMMIT")
+            await conn.execute(sa.text("SELECT 1"))
             await stack.enter_async_context(opening.pop_all())
-        return connection
+        return conn
 
     async def ask_both(self, query: sa.Select[Any]) -> tuple[Any, Any]:
         """The one value that a query answers on the primary and on the replica. Raises what the databases raise."""
         async with AsyncExitStack() as stack:
-            connection = await self._ask_replica(stack)
-            there = await connection.scalar(query)
-        async with self.read() as connection:
-            return await connection.scalar(query), there
+            conn = await self._ask_replica(stack)
+            there = await conn.scalar(query)
+        async with self.read() as conn:
+            return await conn.scalar(query), there
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed at the end, rolled back when the block raises."""
-        async with self.engine.connect() as connection:
+        async with self.engine.connect() as conn:
             if self.dialect == "sqlite":
-                await connection.execution_options(onramp_writes=True)
-            async with connection.begin():
-                yield connection
+                await conn.execution_options(onramp_writes=True)
+            async with conn.begin():
+                yield conn
 
     def apart(self) -> "Database":
         """The same database over one connection of its own, to be closed by the caller; this one itself where it lies in memory."""
@@ -208,12 +208,12 @@ class Database:
     @asynccontextmanager
     async def patient(self) -> AsyncIterator[AsyncConnection]:
         """A connection whose commands may take as long as they need, within the server's own limits: for migrations alone."""
-        async with self.engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
+        async with self.engine.connect() as conn:
+            driver = (await conn.get_raw_connection()).driver_connection
             assert isinstance(driver, LimitedPostgres | LimitedSqlite)
             driver.limit(None)
             try:
-                yield connection
+                yield conn
             finally:
                 driver.limit(COMMAND_SECONDS)
 

@@ -20,7 +20,7 @@ def lease_columns() -> tuple[sa.Column[Any], sa.Column[Any]]:
 
 
 async def compare_and_set(
-    connection: AsyncConnection,
+    conn: AsyncConnection,
     table: sa.Table,
     where: sa.ColumnElement[bool] | str,
     allowed: Collection[str],
@@ -34,14 +34,12 @@ async def compare_and_set(
     Postgres, this left 160 on both.
     """
     condition = table.c.id == where if isinstance(where, str) else where
-    result = await connection.execute(
-        sa.update(table).where(condition, table.c[column].in_(list(allowed))).values(**values)
-    )
+    result = await conn.execute(sa.update(table).where(condition, table.c[column].in_(list(allowed))).values(**values))
     return result.rowcount == 1
 
 
 async def claim(
-    connection: AsyncConnection,
+    conn: AsyncConnection,
     table: sa.Table,
     *,
     owner: str,
@@ -53,9 +51,9 @@ async def claim(
     """Lease up to `limit` due rows that nobody holds; each is handed out once among any number of workers."""
     free = sa.or_(table.c.lease_until.is_(None), table.c.lease_until < db_now())
     chosen = sa.select(table.c.id).where(due, free).order_by(order_by).limit(limit)
-    if connection.dialect.name == "postgresql":
+    if conn.dialect.name == "postgresql":
         chosen = chosen.with_for_update(skip_locked=True)
-    result = await connection.execute(
+    result = await conn.execute(
         sa.update(table)
         .where(table.c.id.in_(chosen))
         .values(lease_owner=owner, lease_until=db_now(seconds))
@@ -65,9 +63,9 @@ async def claim(
     return rows
 
 
-async def release(connection: AsyncConnection, table: sa.Table, row_id: str, owner: str, **values: Any) -> bool:
+async def release(conn: AsyncConnection, table: sa.Table, row_id: str, owner: str, **values: Any) -> bool:
     """Give a leased row back, with `values` set; False where the lease was lost to another meanwhile."""
-    result = await connection.execute(
+    result = await conn.execute(
         sa.update(table)
         .where(table.c.id == row_id, table.c.lease_owner == owner)
         .values(lease_owner=None, lease_until=None, **values)
@@ -84,15 +82,15 @@ def newest_first(query: Query, at: sa.Column[Any], key: sa.Column[Any], before: 
 
 
 async def insert_or_nothing(
-    connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str] | None = None
+    conn: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str] | None = None
 ) -> list[str]:
     """Insert what is new; the ids of the rows that really went in. `conflict` None: any unique key. All rows have the same columns."""
     if not rows:
         return []
     if len(rows) > 1:
-        return await insert_new(connection, table, rows, conflict)
-    statement = _insert_or_nothing(connection.dialect.name, table, None if conflict is None else tuple(conflict))
-    result = await connection.execute(statement, rows[0])
+        return await insert_new(conn, table, rows, conflict)
+    statement = _insert_or_nothing(conn.dialect.name, table, None if conflict is None else tuple(conflict))
+    result = await conn.execute(statement, rows[0])
     return [row.id for row in result]
 
 

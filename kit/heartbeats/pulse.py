@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kit.clock import Clock
 from kit.db.database import Database, reason_of
-from kit.heartbeats import service
+from kit.heartbeats import service as heartbeats_service
 from kit.logs import get_logger
 
 log = get_logger(__name__)
@@ -59,8 +59,8 @@ class Pulse:
             await asyncio.gather(self._task, return_exceptions=True)
         if self.failure is None and self.last is not None:
             try:
-                async with asyncio.timeout(FORGET_SECONDS), self._own.write() as connection:
-                    await service.forget(connection, self._process)
+                async with asyncio.timeout(FORGET_SECONDS), self._own.write() as conn:
+                    await heartbeats_service.forget(conn, self._process)
             except Exception as error:  # noqa: BLE001 - the rows grow old by themselves
                 log.info("heartbeats.not_removed", reason=reason_of(error))
         if self._own is not self._database:
@@ -69,8 +69,8 @@ class Pulse:
     async def beat(self) -> None:
         """Store one heartbeat now; what went wrong is kept in `failure` and logged when it begins."""
         try:
-            async with asyncio.timeout(BEAT_SECONDS), self._own.write() as connection:
-                seen = await service.beat(connection, self._process, self._busy())
+            async with asyncio.timeout(BEAT_SECONDS), self._own.write() as conn:
+                seen = await heartbeats_service.beat(conn, self._process, self._busy())
                 apart = (self._clock.now() - seen).total_seconds()
             if self._database.refusing is not None:
                 await self._prove()
@@ -93,8 +93,8 @@ class Pulse:
         """A statement of this process was refused lately: make sure that the database takes writes again."""
         if self._own.dialect == "postgresql":
             try:
-                async with asyncio.timeout(BEAT_SECONDS), self._own.write() as connection:
-                    await service.prove_space(connection)
+                async with asyncio.timeout(BEAT_SECONDS), self._own.write() as conn:
+                    await heartbeats_service.prove_space(conn)
             except DBAPIError as error:
                 # A role that may make no temporary table proves as much as a heartbeat does.
                 if getattr(error.orig, "sqlstate", None) != _NOT_PERMITTED:
@@ -104,4 +104,4 @@ class Pulse:
     async def _loop(self) -> None:
         while True:
             await self.beat()
-            await self._clock.sleep(service.EVERY_SECONDS)
+            await self._clock.sleep(heartbeats_service.EVERY_SECONDS)

@@ -39,45 +39,45 @@ class WorkerSeen:
         return self.processes > 0
 
 
-async def beat(connection: AsyncConnection, process: str, busy: Mapping[str, float]) -> datetime:
+async def beat(conn: AsyncConnection, process: str, busy: Mapping[str, float]) -> datetime:
     """Write a heartbeat for each worker of `busy` (name -> seconds that its step under way has lasted); the database's time.
 
     One statement; nothing is written for a process without workers. Raises what the database raises where it cannot write.
     """
     now = db_now()
     if not busy:
-        read: datetime = (await connection.execute(sa.select(now))).scalar_one()
+        read: datetime = (await conn.execute(sa.select(now))).scalar_one()
         return read
     rows: Sequence[dict[str, Any]] = [
         {"id": f"{process}/{worker}", "process": process, "worker": worker, "started_at": now, "seen_at": now}
         | {"busy_seconds": int(seconds)}
         for worker, seconds in busy.items()
     ]
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(worker_heartbeats).values(rows)
+    insert = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(worker_heartbeats).values(rows)
     statement = insert.on_conflict_do_update(
         index_elements=[worker_heartbeats.c.id],
         set_={"seen_at": insert.excluded.seen_at, "busy_seconds": insert.excluded.busy_seconds},
     ).returning(worker_heartbeats.c.seen_at)
-    seen: Sequence[datetime] = (await connection.execute(statement)).scalars().all()
+    seen: Sequence[datetime] = (await conn.execute(statement)).scalars().all()
     return seen[0]
 
 
-async def prove_space(connection: AsyncConnection) -> None:
+async def prove_space(conn: AsyncConnection) -> None:
     """Write a megabyte that the commit drops again: a heartbeat fits into space that is allocated already, this does not.
 
     Raises what the database raises where there is no space, or where it takes no writes.
     """
     text = "SELECT g AS n, md5(CAST(g AS text)) AS filling FROM generate_series(1, 15000) AS g"
-    await connection.exec_driver_sql(f"CREATE TEMPORARY TABLE space_proof ON COMMIT DROP AS {text}")
+    await conn.exec_driver_sql(f"CREATE TEMPORARY TABLE space_proof ON COMMIT DROP AS {text}")
 
 
-async def workers_seen(connection: AsyncConnection) -> dict[str, WorkerSeen]:
+async def workers_seen(conn: AsyncConnection) -> dict[str, WorkerSeen]:
     """Every worker that any process has run within a day, by its name. One query over a handful of rows.
 
     A name that is missing, or whose `is_present` is False, belongs to a worker that no process runs now.
     """
     columns = (worker_heartbeats.c.worker, worker_heartbeats.c.seen_at, worker_heartbeats.c.busy_seconds)
-    rows = (await connection.execute(sa.select(*columns, sa.type_coerce(db_now(), UtcDateTime()).label("now")))).all()
+    rows = (await conn.execute(sa.select(*columns, sa.type_coerce(db_now(), UtcDateTime()).label("now")))).all()
     found: dict[str, list[tuple[float, int]]] = {}
     for row in rows:
         age = max(0.0, (row.now - row.seen_at).total_seconds())
@@ -100,7 +100,7 @@ async def replica_lag(database: Database) -> float:
     return PRESENT_SECONDS if there is None else max(0.0, (here - there).total_seconds())
 
 
-async def forget(connection: AsyncConnection, process: str) -> None:
+async def forget(conn: AsyncConnection, process: str) -> None:
     """Remove the heartbeats of a process that stops in order, and what processes that did not left behind a day ago."""
     old = worker_heartbeats.c.seen_at < db_now(-KEPT.total_seconds())
-    await connection.execute(sa.delete(worker_heartbeats).where(sa.or_(worker_heartbeats.c.process == process, old)))
+    await conn.execute(sa.delete(worker_heartbeats).where(sa.or_(worker_heartbeats.c.process == process, old)))

@@ -38,7 +38,7 @@ from onramp.quotes import routes as quote_routes
 from onramp.quotes.service import Quotes
 from onramp.sessions import history
 from onramp.sessions import routes as session_routes
-from onramp.sessions import service as session_service
+from onramp.sessions import service as sessions_service
 from onramp.sessions.live import Live
 from onramp.sessions.model import Session
 from onramp.treasury import audit as audit_routes
@@ -131,8 +131,8 @@ def _services(
     policy = None if wallet is None else policy_source.active_policy(settings, core.rules, wallet, core.screening)
 
     async def read(keys: Collection[str]) -> dict[str, Session]:
-        async with core.database.read() as connection:
-            return await session_service.get_many(connection, keys)
+        async with core.database.read() as conn:
+            return await sessions_service.get_many(conn, keys)
 
     intake = Intake(
         core.database,

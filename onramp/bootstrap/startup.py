@@ -58,8 +58,8 @@ async def _name(core: Core) -> None:
     deployment = await core.deployment.get()
     log.info("deployment", id=deployment.id)
     if core.rules.hot_wallet is not None:
-        async with core.database.write() as connection:
-            await hot_wallets.note(connection, core.rules.chain_id, core.rules.hot_wallet, "started", core.clock.now())
+        async with core.database.write() as conn:
+            await hot_wallets.note(conn, core.rules.chain_id, core.rules.hot_wallet, "started", core.clock.now())
 
 
 async def _nothing_left_behind(core: Core) -> None:
@@ -67,8 +67,8 @@ async def _nothing_left_behind(core: Core) -> None:
         if core.rules.mode == "payout":
             log.warning("treasury.no_wallet", detail="HOT_WALLET_ADDRESS is not set: who has paid is not paid out")
         return
-    async with core.database.read() as connection:
-        rows = await left_behind(connection, core.rules.hot_wallet)
+    async with core.database.read() as conn:
+        rows = await left_behind(conn, core.rules.hot_wallet)
     if rows:
         shown = "".join(f"\n  {row_id} of {wallet}: {status}" for row_id, wallet, status in rows[:20])
         message = (

@@ -79,12 +79,12 @@ def export_audit(
     """
     import orjson
 
-    from kit.audit import service
+    from kit.audit import service as audit_service
     from onramp.treasury.schemas import audit
 
     async def work(connection: Any) -> None:
         last = after
-        while rows := await service.after_id(connection, last, 500):
+        while rows := await audit_service.after_id(connection, last, 500):
             for entry in rows:
                 line = orjson.dumps(audit.answer(entry).model_dump(mode="json", by_alias=True))
                 sys.stdout.write(line.decode() + "\n")

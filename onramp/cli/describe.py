@@ -9,17 +9,17 @@ from kit.money import format_units
 from onramp.cli.output import print_pairs, print_table
 from onramp.sessions import schemas
 from onramp.sessions.model import Session
-from onramp.webhooks import service as inbox
+from onramp.webhooks import service as webhooks_service
 from treasury.core.assets import MUSD_DECIMALS
 from treasury.payouts import queue
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 
 
-async def describe(connection: AsyncConnection, session: Session) -> dict[str, Any]:
+async def describe(conn: AsyncConnection, session: Session) -> dict[str, Any]:
     """The session in its HTTP shape, with `events`, `payout` and `attention` beside it."""
     described = schemas.answer(session, None).model_dump(mode="json", by_alias=True)
     described["attention"] = session.attention
-    events = await inbox.of_session(connection, session.stripe_session_id) if session.stripe_session_id else []
+    events = await webhooks_service.of_session(conn, session.stripe_session_id) if session.stripe_session_id else []
     described["events"] = [
         {
             "id": row.id,
@@ -30,9 +30,9 @@ async def describe(connection: AsyncConnection, session: Session) -> dict[str, A
         }
         for row in events
     ]
-    payout = await payouts.by_session(connection, session.id)
+    payout = await payouts_service.by_session(conn, session.id)
     if payout is not None:
-        payout = (await queue.lead(connection)).shown(payout)
+        payout = (await queue.lead(conn)).shown(payout)
     described["payout"] = (
         None
         if payout is None

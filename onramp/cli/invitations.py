@@ -26,13 +26,14 @@ def invite_person(
     """
     from kit.clock import SystemClock
     from kit.ids import RandomIds
-    from onramp.auth.invitations import schemas, service
+    from onramp.auth.invitations import schemas
+    from onramp.auth.invitations import service as invitations_service
 
     asked = parsed_request(role, name, person)
-    loaded, token = settings(), service.new_token()
+    loaded, token = settings(), invitations_service.new_token()
 
     async def work(connection: Any, author: Any, ring: Any) -> Any:
-        return await service.invite(
+        return await invitations_service.invite(
             connection,
             author,
             invitation_id=RandomIds().new("inv_"),
@@ -59,10 +60,10 @@ def withdraw_invitation(
 
     Example: [bold]onramp keys withdraw inv_4k...[/bold]
     """
-    from onramp.auth.invitations import service
+    from onramp.auth.invitations import service as invitations_service
 
     async def work(connection: Any, author: Any, _ring: Any) -> Any:
-        return await service.withdraw(connection, author, invitation_id)
+        return await invitations_service.withdraw(connection, author, invitation_id)
 
     item = as_local_operator(work)
     if item.key_id is not None:

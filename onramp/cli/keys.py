@@ -106,13 +106,14 @@ def create_key(
     Example: [bold]onramp keys create --role approver --name "Ada's laptop" --person ada[/bold]
     """
     from kit.ids import RandomIds
-    from onramp.auth.api_keys import schemas, service
+    from onramp.auth.api_keys import schemas
+    from onramp.auth.api_keys import service as api_keys_service
 
     asked = parsed_request(role, name, person)
-    secret = service.new_secret()
+    secret = api_keys_service.new_secret()
 
     async def work(connection: Any, author: Any, ring: Any) -> Any:
-        return await service.create(
+        return await api_keys_service.create(
             connection,
             author,
             key_id=RandomIds().new("key_"),
@@ -132,9 +133,10 @@ def list_keys(limit: Limit = 100, cursor: Cursor = None, *, as_json: Json = Fals
 
     Example: [bold]onramp keys list[/bold]
     """
-    from onramp.auth.api_keys import schemas, service
+    from onramp.auth.api_keys import schemas
+    from onramp.auth.api_keys import service as api_keys_service
 
-    found = reading(lambda connection: service.newest(connection, limit=limit + 1, before=cursor))
+    found = reading(lambda connection: api_keys_service.newest(connection, limit=limit + 1, before=cursor))
     require_page(found, cursor)
     page = schemas.listed(list(found), limit).model_dump(mode="json", by_alias=True)
     if as_json:
@@ -173,13 +175,14 @@ def rotate_key(
 
     Example: [bold]onramp keys rotate key_4k... --overlap-minutes 60[/bold]
     """
-    from onramp.auth.api_keys import schemas, service
+    from onramp.auth.api_keys import schemas
+    from onramp.auth.api_keys import service as api_keys_service
 
-    secret = service.new_secret()
+    secret = api_keys_service.new_secret()
 
     async def work(connection: Any, author: Any, ring: Any) -> Any:
         overlap = timedelta(minutes=overlap_minutes)
-        return await service.rotate(connection, author, key_id, secret=secret, ring=ring, overlap=overlap)
+        return await api_keys_service.rotate(connection, author, key_id, secret=secret, ring=ring, overlap=overlap)
 
     _show(schemas.with_secret(as_local_operator(work), secret), as_json=as_json)
 
@@ -190,10 +193,11 @@ def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
 
     Example: [bold]onramp keys revoke key_4k...[/bold]
     """
-    from onramp.auth.api_keys import schemas, service
+    from onramp.auth.api_keys import schemas
+    from onramp.auth.api_keys import service as api_keys_service
 
     async def work(connection: Any, author: Any, _ring: Any) -> Any:
-        return await service.revoke(connection, author, key_id)
+        return await api_keys_service.revoke(connection, author, key_id)
 
     _show(schemas.answer(as_local_operator(work)), as_json=as_json)
 

@@ -38,8 +38,8 @@ def reading(work: Callable[[Any], Awaitable[Result]]) -> Result:
     """Do `work` on a connection that only reads."""
 
     async def inner(database: Any) -> Result:
-        async with database.read() as connection:
-            return await work(connection)
+        async with database.read() as conn:
+            return await work(conn)
 
     return with_database(inner)
 
@@ -48,7 +48,7 @@ def writing(work: Callable[[Any], Awaitable[Result]]) -> Result:
     """Do `work` in one transaction."""
 
     async def inner(database: Any) -> Result:
-        async with database.write() as connection:
-            return await work(connection)
+        async with database.write() as conn:
+            return await work(conn)
 
     return with_database(inner)

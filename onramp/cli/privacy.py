@@ -31,17 +31,19 @@ def export_wallet(wallet: Wallet) -> None:
 
     Example: [bold]onramp privacy export --wallet 0x14dC... > dossier.json[/bold]
     """
-    from kit.audit import service as trail
+    from kit.audit import service as audit_service
     from kit.clock import SystemClock
     from kit.crypto.encryption import DecryptionError
     from onramp.privacy.dossier import dossier
 
     account, ring = _wallet(wallet), settings().ring
 
-    async def work(connection: Any) -> dict[str, Any]:
-        found = await dossier(connection, ring, account)
+    async def work(conn: Any) -> dict[str, Any]:
+        found = await dossier(conn, ring, account)
         shown = {"contacts": len(found["contacts"])}
-        await trail.record(connection, trail.MACHINE, "privacy.export", account, None, shown, at=SystemClock().now())
+        await audit_service.record(
+            conn, audit_service.MACHINE, "privacy.export", account, None, shown, at=SystemClock().now()
+        )
         return found
 
     try:
@@ -56,7 +58,7 @@ def find_wallets(*, as_json: Json = False) -> None:
 
     Example: [bold]onramp privacy find < address.txt[/bold]
     """
-    from onramp.privacy import service
+    from onramp.privacy import service as privacy_service
     from onramp.sessions.schemas import email_address
 
     ring = settings().ring
@@ -67,7 +69,7 @@ def find_wallets(*, as_json: Json = False) -> None:
         # Not repeated: what was typed may be personal all the same.
         raise typer.BadParameter(f"{error}, such as ada@example.org: nobody was looked for.") from error
 
-    found = reading(lambda connection: service.wallets_of(connection, ring, email))
+    found = reading(lambda conn: privacy_service.wallets_of(conn, ring, email))
     if as_json:
         print_json({"data": found, "nextCursor": None})
         return
@@ -85,12 +87,12 @@ def erase_wallet(wallet: Wallet) -> None:
     """
     from kit.audit.service import MACHINE
     from kit.clock import SystemClock
-    from onramp.privacy import service
+    from onramp.privacy import service as privacy_service
 
     account = _wallet(wallet)
 
     now = SystemClock().now()
-    count = writing(lambda connection: service.erase(connection, account, by=MACHINE, now=now))
+    count = writing(lambda conn: privacy_service.erase(conn, account, by=MACHINE, now=now))
     typer.echo(f"{count} contacts of {account} are deleted. Purchases, payouts and the audit trail are kept.")
 
 
@@ -102,12 +104,12 @@ def prune() -> None:
     """
     from kit.audit.service import MACHINE
     from kit.clock import SystemClock
-    from onramp.privacy import service
+    from onramp.privacy import service as privacy_service
 
     days = settings().PRIVACY_RETENTION_DAYS
 
     now = SystemClock().now()
-    count = writing(lambda connection: service.prune(connection, now - timedelta(days=days), by=MACHINE, now=now))
+    count = writing(lambda conn: privacy_service.prune(conn, now - timedelta(days=days), by=MACHINE, now=now))
     typer.echo(f"{count} contacts older than {days} days are deleted.")
 
 
@@ -117,22 +119,24 @@ def rekey() -> None:
 
     Example: [bold]onramp privacy rekey[/bold]
     """
-    from kit.audit import service as trail
+    from kit.audit import service as audit_service
     from kit.clock import SystemClock
     from kit.crypto.encryption import DecryptionError
-    from onramp.privacy import service
+    from onramp.privacy import service as privacy_service
 
     ring = settings().ring
 
     async def work(database: Any) -> int:
         done, last = 0, ""
         while True:
-            async with database.write() as connection:
-                following, changed = await service.rekey(connection, ring, after=last, limit=200)
+            async with database.write() as conn:
+                following, changed = await privacy_service.rekey(conn, ring, after=last, limit=200)
                 if changed:
-                    after = {"contacts": changed, "key": ring.first(service.PURPOSE).id}
+                    after = {"contacts": changed, "key": ring.first(privacy_service.PURPOSE).id}
                     now = SystemClock().now()
-                    await trail.record(connection, trail.MACHINE, "privacy.rekey", "contacts", None, after, at=now)
+                    await audit_service.record(
+                        conn, audit_service.MACHINE, "privacy.rekey", "contacts", None, after, at=now
+                    )
             done += changed
             if following is None:
                 return done

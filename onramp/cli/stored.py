@@ -66,9 +66,10 @@ def list_sessions(
 
     Example: [bold]onramp sessions list --status fulfillment_processing[/bold]
     """
-    from onramp.sessions import schemas, service
+    from onramp.sessions import schemas
+    from onramp.sessions import service as sessions_service
 
-    found = reading(lambda connection: service.newest(connection, limit + 1, status, cursor))
+    found = reading(lambda connection: sessions_service.newest(connection, limit + 1, status, cursor))
     require_page(found, cursor)
     page = [schemas.answer(item, None).model_dump(mode="json", by_alias=True) for item in found[:limit]]
     rows = [
@@ -97,10 +98,10 @@ def show_session(
     Example: [bold]onramp sessions show ons_4k...[/bold]
     """
     from onramp.cli.describe import describe, print_description
-    from onramp.sessions import service
+    from onramp.sessions import service as sessions_service
 
     async def work(connection: Any) -> list[dict[str, Any]]:
-        return [await describe(connection, item) for item in await service.find(connection, needle)]
+        return [await describe(connection, item) for item in await sessions_service.find(connection, needle)]
 
     found = reading(work)
     if not found:
@@ -126,9 +127,9 @@ def list_events(
 
     Example: [bold]onramp events list --state parked[/bold]
     """
-    from onramp.webhooks import service
+    from onramp.webhooks import service as webhooks_service
 
-    found = reading(lambda connection: service.newest(connection, limit + 1, state, cursor))
+    found = reading(lambda connection: webhooks_service.newest(connection, limit + 1, state, cursor))
     require_page(found, cursor)
     page = [_event(row) for row in found[:limit]]
     columns = ("id", "state", "sessionStatus", "stripeSessionId", "receivedAt", "reason")
@@ -142,8 +143,8 @@ def replay_event(event_id: Annotated[str, typer.Argument(metavar="ID", help="Str
 
     Example: [bold]onramp events replay evt_1...[/bold]
     """
-    from onramp.webhooks import service
+    from onramp.webhooks import service as webhooks_service
 
-    if not writing(lambda connection: service.replay(connection, event_id)):
+    if not writing(lambda connection: webhooks_service.replay(connection, event_id)):
         raise Refused(f"onramp: no event {event_id!r} of a session is stored; nothing was changed.")
     typer.echo(f"{event_id} is pending again; the inbox worker will ask Stripe about its session.")

@@ -10,7 +10,8 @@ from kit.clock import Clock
 from kit.db.atomic import execute_atomically
 from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import seen, service
+from onramp.deliveries import seen
+from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.states import Arrived, Match, match
 from onramp.sessions.config import SessionConfig
 
@@ -49,9 +50,9 @@ class Matcher:
         record = self._record_claimed if observed else self._record_new
         if not await record(news, read_to=read_to, head=head):
             now, chain_id = self._clock.now(), self._rules.chain_id
-            async with self._database.write() as connection:
-                await seen.record(connection, news, chain_id, now)
-                await cursor.advance(connection, chain_id, read_to=read_to, head=head, now=now)
+            async with self._database.write() as conn:
+                await seen.record(conn, news, chain_id, now)
+                await cursor.advance(conn, chain_id, read_to=read_to, head=head, now=now)
         self._recorded = told
 
     async def _record_new(self, news: Sequence[Transfer], *, read_to: int, head: int) -> bool:
@@ -70,13 +71,13 @@ class Matcher:
         """
         now, chain_id, dialect = self._clock.now(), self._rules.chain_id, self._database.engine.dialect
         # Read before the transaction, so that nobody waits for it meanwhile: what changes in between is found by the claim.
-        async with self._database.read() as connection:
-            owed, before = await service.matchable_of(connection, {one.recipient for one in news}, LIMIT)
+        async with self._database.read() as conn:
+            owed, before = await deliveries_service.matchable_of(conn, {one.recipient for one in news}, LIMIT)
         new = {one.id: one for one in (arrived_of(one, chain_id) for one in news)}
         found = match(owed, [*before, *new.values()], self._rules.observe_tolerance_bps)
         claims = {one.arrived.id: one.owed.id for one in found}
         changes = (
-            *service.claiming(found, now, dialect, given=new),
+            *deliveries_service.claiming(found, now, dialect, given=new),
             seen.recording(news, chain_id, now, claims, dialect),
             cursor.advancing(chain_id, read_to=read_to, head=head, now=now, dialect=dialect),
         )
@@ -101,15 +102,15 @@ class Matcher:
 
     async def _observe(self, *, sweep: bool) -> bool:
         since = None if sweep else self._clock.now() - FRESH
-        async with self._database.read() as connection:
-            owed, arrived = await service.matchable(connection, since, LIMIT)
+        async with self._database.read() as conn:
+            owed, arrived = await deliveries_service.matchable(conn, since, LIMIT)
         found = match(owed, arrived, self._rules.observe_tolerance_bps)
         for start in range(0, len(found), GROUP):
             await self._claim(found[start : start + GROUP])
         return bool(found)
 
     async def _claim(self, group: Sequence[Match]) -> None:
-        changes = service.claiming(group, self._clock.now(), self._database.engine.dialect)
+        changes = deliveries_service.claiming(group, self._clock.now(), self._database.engine.dialect)
         if await execute_atomically(self._database, changes):
             return
         if len(group) == 1:
@@ -119,12 +120,12 @@ class Matcher:
             await self._claim([one])
 
     async def _payout(self, *, sweep: bool) -> bool:
-        async with self._database.read() as connection:
+        async with self._database.read() as conn:
             wallet = None if sweep else self._rules.hot_wallet
-            found = await service.sent(connection, wallet, self._clock.now() - FRESH, LIMIT)
+            found = await deliveries_service.sent(conn, wallet, self._clock.now() - FRESH, LIMIT)
         for start in range(0, len(found), GROUP):
-            async with self._database.write() as connection:
-                await service.take_sent(connection, found[start : start + GROUP], self._clock.now())
+            async with self._database.write() as conn:
+                await deliveries_service.take_sent(conn, found[start : start + GROUP], self._clock.now())
         return bool(found)
 
 

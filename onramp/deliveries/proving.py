@@ -13,7 +13,8 @@ from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, V
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import seen, service
+from onramp.deliveries import seen
+from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.states import fits
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
@@ -75,8 +76,8 @@ class Prover:
         head, last, known = self._pool.agreed_head(), None, dict(self._asked)
         self._asked = {}
         while True:
-            async with self._database.read() as connection:
-                waiting = await service.to_prove(connection, head, BATCH, last)
+            async with self._database.read() as conn:
+                waiting = await deliveries_service.to_prove(conn, head, BATCH, last)
             self._asked |= {session.id: known[session.id] for session in waiting if session.id in known}
             due = [session for session in waiting if self._is_due(session, head)]
             await self.prove_these(due)
@@ -128,18 +129,20 @@ class Prover:
 
     async def _settle(self, session: Session, outcome: Verdict, *, gone: bool) -> None:
         now = self._clock.now()
-        async with self._database.write() as connection:
+        async with self._database.write() as conn:
             match outcome:
                 case Proven():
-                    if await service.move(connection, session, "confirmed", now, **_proof(outcome), confirmed_at=now):
+                    if await deliveries_service.move(
+                        conn, session, "confirmed", now, **_proof(outcome), confirmed_at=now
+                    ):
                         if session.mode == "observe":
-                            await seen.prove_claim(connection, session.id, outcome.transfer.block)
+                            await seen.prove_claim(conn, session.id, outcome.transfer.block)
                         self._confirmed(session, now)
                 case Mismatch(detail):
                     log.critical("delivery.mismatch", session=session.id, tx_hash=session.tx_hash, detail=detail)
                     self._metrics.outcomes.labels("mismatch").inc()
-                    await service.move(
-                        connection,
+                    await deliveries_service.move(
+                        conn,
                         session,
                         "mismatch",
                         now,
@@ -147,21 +150,21 @@ class Prover:
                         attention=f"The transfer differs from what is owed: {detail}.",
                     )
                 case Reverted():
-                    await self._release(connection, session, now)
+                    await self._release(conn, session, now)
                 case Waiting() if gone:
-                    await self._release(connection, session, now)
+                    await self._release(conn, session, now)
                 case Waiting(reason):
                     shown = reason if reason != "not_mined" else waits_for(self._pool)
                     # Until it is proved again, that its block was taken back is what a person has to know.
                     if session.delivery_reason not in {shown, "reorg"}:
                         await sessions_service.change(
-                            connection, session, now=now, delivery_reason=shown, delivery_updated_at=now
+                            conn, session, now=now, delivery_reason=shown, delivery_updated_at=now
                         )
 
-    async def _release(self, connection: AsyncConnection, session: Session, now: datetime) -> None:
+    async def _release(self, conn: AsyncConnection, session: Session, now: datetime) -> None:
         """The transaction moved nothing: the delivery waits for another."""
-        if await service.move(connection, session, "awaiting", now, **_UNCLAIMED):
-            await seen.release(connection, session.id)
+        if await deliveries_service.move(conn, session, "awaiting", now, **_UNCLAIMED):
+            await seen.release(conn, session.id)
             log.warning("delivery.released", session=session.id, tx_hash=session.tx_hash)
 
     def _confirmed(self, session: Session, now: datetime) -> None:

@@ -52,8 +52,8 @@ class BlockReader:
 
     async def read(self, head: int) -> int:
         """Read up to `head`; the block up to which all is known. Raises ChainError."""
-        async with self._database.read() as connection:
-            done = await cursor.read_to(connection, self._chain_id)
+        async with self._database.read() as conn:
+            done = await cursor.read_to(conn, self._chain_id)
         now = self._clock.monotonic()
         gap: int | None = None
         if done is None:

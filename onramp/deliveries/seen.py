@@ -35,17 +35,17 @@ def recording(
     return inserting(transfers, rows, ["id"], dialect)
 
 
-async def record(connection: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime) -> None:
+async def record(conn: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime) -> None:
     """Keep transfers that were seen; one seen again is nothing new, unless it is in another block now."""
     rows = _rows(found, chain_id, now)
     for start in range(0, len(rows), 1_000):
         part = {row["id"]: row for row in rows[start : start + 1_000]}
-        if len(await insert_or_nothing(connection, transfers, list(part.values()), ["id"])) == len(part):
+        if len(await insert_or_nothing(conn, transfers, list(part.values()), ["id"])) == len(part):
             continue
-        known = (await connection.execute(_KNOWN, {"ids": list(part)})).fetchall()
+        known = (await conn.execute(_KNOWN, {"ids": list(part)})).fetchall()
         for one in known:
             if one.block_hash != part[one.id]["block_hash"]:
-                await _follow(connection, part[one.id])
+                await _follow(conn, part[one.id])
 
 
 def _rows(found: Sequence[Transfer], chain_id: int, now: datetime) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def _rows(found: Sequence[Transfer], chain_id: int, now: datetime) -> list[dict[
     ]
 
 
-async def _follow(connection: AsyncConnection, row: dict[str, Any]) -> None:
+async def _follow(conn: AsyncConnection, row: dict[str, Any]) -> None:
     """Take over the block that a known transfer is in now: the chain took the old one back.
 
     Not under a confirmed delivery: that its block changed is found by the recheck, with an alarm. What a claim rests on otherwise stays
@@ -75,22 +75,22 @@ async def _follow(connection: AsyncConnection, row: dict[str, Any]) -> None:
     """
     confirmed = sa.exists().where(sessions.c.id == transfers.c.session_id, sessions.c.delivery_status == "confirmed")
     one = sa.update(transfers).where(transfers.c.id == row["id"])
-    await connection.execute(one.where(transfers.c.session_id.is_(None)).values(row))
-    await connection.execute(
+    await conn.execute(one.where(transfers.c.session_id.is_(None)).values(row))
+    await conn.execute(
         one.where(transfers.c.session_id.is_not(None), ~confirmed).values(
             block_number=row["block_number"], block_hash=row["block_hash"]
         )
     )
 
 
-async def release(connection: AsyncConnection, session_id: str) -> None:
+async def release(conn: AsyncConnection, session_id: str) -> None:
     """Observe mode: forget the transfer that a session had claimed, for the chain no longer holds it; it is read again if it comes back."""
-    await connection.execute(sa.delete(transfers).where(transfers.c.session_id == session_id))
+    await conn.execute(sa.delete(transfers).where(transfers.c.session_id == session_id))
 
 
-async def prove_claim(connection: AsyncConnection, session_id: str, block: BlockRef) -> None:
+async def prove_claim(conn: AsyncConnection, session_id: str, block: BlockRef) -> None:
     """Observe mode: the claimed transfer was proved in this block."""
-    await connection.execute(
+    await conn.execute(
         sa.update(transfers)
         .where(transfers.c.session_id == session_id)
         .values(block_number=block.number, block_hash=block.hash)

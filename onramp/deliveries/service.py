@@ -119,27 +119,23 @@ _EVER_SENT: Final = _SENT.where(
 )
 
 
-async def matchable(
-    connection: AsyncConnection, moment: datetime | None, limit: int
-) -> tuple[list[Owed], list[Arrived]]:
+async def matchable(conn: AsyncConnection, moment: datetime | None, limit: int) -> tuple[list[Owed], list[Arrived]]:
     """What wallets are owed, and what they have received that no session has claimed, all of it.
 
     Of wallets that received something first seen after `moment`, at the cost of what they received; without it, of all
     that wait, at the cost of going through them.
     """
     if moment is None:
-        rows = await connection.execute(_ALL_PAIRS, {"limit": limit})
+        rows = await conn.execute(_ALL_PAIRS, {"limit": limit})
     else:
-        rows = await connection.execute(_NEW_PAIRS, {"moment": moment, "limit": limit})
+        rows = await conn.execute(_NEW_PAIRS, {"moment": moment, "limit": limit})
     return _sides(rows)
 
 
-async def matchable_of(
-    connection: AsyncConnection, wallets: Collection[str], limit: int
-) -> tuple[list[Owed], list[Arrived]]:
+async def matchable_of(conn: AsyncConnection, wallets: Collection[str], limit: int) -> tuple[list[Owed], list[Arrived]]:
     """What these wallets are owed, and what else they have received that no session has claimed."""
     given = {"wallets": list(wallets), "limit": limit}
-    return _sides(await connection.execute(_OF_WALLETS, given))
+    return _sides(await conn.execute(_OF_WALLETS, given))
 
 
 def _sides(rows: Iterable[Sequence[Any]]) -> tuple[list[Owed], list[Arrived]]:
@@ -179,17 +175,17 @@ def claiming(matches: Sequence[Match], now: datetime, dialect: Dialect, given: C
     return [*changes, filling(transfers, "session_id", pairs, dialect)] if pairs else changes
 
 
-async def sent(connection: AsyncConnection, wallet: str | None, since: datetime, limit: int) -> list[Sent]:
+async def sent(conn: AsyncConnection, wallet: str | None, since: datetime, limit: int) -> list[Sent]:
     """Payout mode: sessions whose payout has left, or left under another hash than known, with that hash.
 
     With `wallet`, of its payouts that are under way, and of those owed after `since`, only: the cost is theirs, however many sessions wait.
     """
     statements = (_EVER_SENT,) if wallet is None else (_UNDER_WAY, _JUST_ENDED)
     given = {"wallet": wallet, "since": since, "limit": limit}
-    return [Sent(*row) for statement in statements for row in await connection.execute(statement, given)]
+    return [Sent(*row) for statement in statements for row in await conn.execute(statement, given)]
 
 
-async def take_sent(connection: AsyncConnection, found: Sequence[Sent], now: datetime) -> int:
+async def take_sent(conn: AsyncConnection, found: Sequence[Sent], now: datetime) -> int:
     """Let each session know its payout's hash; how many were still as they were read."""
     rows = [
         {
@@ -203,10 +199,10 @@ async def take_sent(connection: AsyncConnection, found: Sequence[Sent], now: dat
         }
         for one in found
     ]
-    return await update_unchanged(connection, sessions, rows)
+    return await update_unchanged(conn, sessions, rows)
 
 
-async def to_prove(connection: AsyncConnection, head: int, limit: int, after: Session | None = None) -> list[Session]:
+async def to_prove(conn: AsyncConnection, head: int, limit: int, after: Session | None = None) -> list[Session]:
     """Deliveries that were seen, in a block below `head` or in none yet, and are not proved; the longest waiting first.
 
     From behind `after` on, as it was read.
@@ -224,10 +220,10 @@ async def to_prove(connection: AsyncConnection, head: int, limit: int, after: Se
         moment = after.delivery_updated_at
         later = sa.and_(sessions.c.delivery_updated_at == moment, sessions.c.id > after.id)
         statement = statement.where(sa.or_(sessions.c.delivery_updated_at > moment, later))
-    return [from_row(row) for row in await connection.execute(statement)]
+    return [from_row(row) for row in await conn.execute(statement)]
 
 
-async def confirmed_since(connection: AsyncConnection, block: int, limit: int) -> list[Session]:
+async def confirmed_since(conn: AsyncConnection, block: int, limit: int) -> list[Session]:
     """Deliveries confirmed in a block above `block`: young enough that the chain could still take them back."""
     statement = (
         sa.select(sessions)
@@ -235,13 +231,13 @@ async def confirmed_since(connection: AsyncConnection, block: int, limit: int) -
         .order_by(sessions.c.block_number.desc())
         .limit(limit)
     )
-    return [from_row(row) for row in await connection.execute(statement)]
+    return [from_row(row) for row in await conn.execute(statement)]
 
 
-async def move(connection: AsyncConnection, session: Session, status: str, now: datetime, **values: Any) -> bool:
+async def move(conn: AsyncConnection, session: Session, status: str, now: datetime, **values: Any) -> bool:
     """Move a delivery, if the machine allows it and nobody changed the session meanwhile."""
     if session.delivery_status not in MOVES[status]:
         return False
     return await sessions_service.change(
-        connection, session, now=now, delivery_status=status, delivery_updated_at=now, **values
+        conn, session, now=now, delivery_status=status, delivery_updated_at=now, **values
     )

@@ -41,24 +41,24 @@ contradiction by Stripe, is a wait for people to a buyer; what stops all payouts
 _UNCONFIRMED = sa.and_(UNCONFIRMED, sessions.c.delivery_status.in_(["awaiting", "seen", "mismatch"]))
 
 
-async def overdue(connection: AsyncConnection, paid_before: datetime, limit: int) -> list[Session]:
+async def overdue(conn: AsyncConnection, paid_before: datetime, limit: int) -> list[Session]:
     """Paid, not confirmed, and not yet called overdue."""
     statement = (
         sa.select(sessions)
         .where(_UNCONFIRMED, sessions.c.paid_at < paid_before, sessions.c.overdue.is_(False))
         .limit(limit)
     )
-    return [from_row(row) for row in await connection.execute(statement)]
+    return [from_row(row) for row in await conn.execute(statement)]
 
 
-async def count_overdue(connection: AsyncConnection) -> int:
+async def count_overdue(conn: AsyncConnection) -> int:
     """How many are called overdue now."""
     statement = sa.select(sa.func.count()).where(_UNCONFIRMED, sessions.c.overdue.is_(True))
-    return (await connection.execute(statement)).scalar_one()
+    return (await conn.execute(statement)).scalar_one()
 
 
 async def reasons(
-    connection: AsyncConnection, limit: int, everyone: str | None = None, awaiting: str | None = None
+    conn: AsyncConnection, limit: int, everyone: str | None = None, awaiting: str | None = None
 ) -> list[tuple[Session, str | None]]:
     """Sessions that wait for another reason than the one shown.
 
@@ -88,10 +88,10 @@ async def reasons(
         )
         .limit(limit)
     )
-    return [(from_row(row), row.why) for row in await connection.execute(statement)]
+    return [(from_row(row), row.why) for row in await conn.execute(statement)]
 
 
-async def say_why(connection: AsyncConnection, found: Sequence[tuple[Session, str | None]], now: datetime) -> None:
+async def say_why(conn: AsyncConnection, found: Sequence[tuple[Session, str | None]], now: datetime) -> None:
     """Show these reasons, of sessions that are still as they were read."""
     rows = [
         {
@@ -103,4 +103,4 @@ async def say_why(connection: AsyncConnection, found: Sequence[tuple[Session, st
         }
         for session, reason in found
     ]
-    await update_unchanged(connection, sessions, rows)
+    await update_unchanged(conn, sessions, rows)

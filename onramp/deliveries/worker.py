@@ -11,7 +11,8 @@ from chain.reads.receipts import Verdict, prove, waits_for
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import service, waiting
+from onramp.deliveries import service as deliveries_service
+from onramp.deliveries import waiting
 from onramp.deliveries.matcher import SWEEP_SHARE, Matcher
 from onramp.deliveries.proving import BATCH, DeliveryMetrics, Prover, block_hash
 from onramp.deliveries.reading import OVERLAP, BlockReader
@@ -106,8 +107,8 @@ class DeliveriesWorker:
             read_to = await self._blocks.read(head)
         except ChainError:
             # The blocks that could not be read are missing all the same, and the metric has to say so.
-            async with self._database.read() as connection:
-                known = await cursor.read_to(connection, self._rules.chain_id)
+            async with self._database.read() as conn:
+                known = await cursor.read_to(conn, self._rules.chain_id)
             if known is not None:
                 self._metrics.unread.set(max(head - known, 0))
             raise
@@ -134,14 +135,14 @@ class DeliveriesWorker:
         return await self._owned(session_id, owner), outcome
 
     async def _owned(self, session_id: str, owner: str) -> Session | None:
-        async with self._database.read() as connection:
-            session = await sessions_service.get(connection, session_id)
+        async with self._database.read() as conn:
+            session = await sessions_service.get(conn, session_id)
         return session if session is not None and session.wallet_address == owner else None
 
     async def _recheck(self, head: int) -> None:
         """A block hash that changed under a confirmed delivery is a rollback of the chain itself: alarm, and prove again."""
-        async with self._database.read() as connection:
-            young = await service.confirmed_since(connection, head - WATCH_BACK, BATCH)
+        async with self._database.read() as conn:
+            young = await deliveries_service.confirmed_since(conn, head - WATCH_BACK, BATCH)
         # A block's hash holds all its ancestors: while the newest of them stands, all stand, for one question at the most.
         for session in young:
             if session.block_number is None or session.tx_hash is None:
@@ -155,9 +156,9 @@ class DeliveriesWorker:
                 return
             log.critical("delivery.block_changed", session=session.id, block=session.block_number)
             self._metrics.outcomes.labels("reorged").inc()
-            async with self._database.write() as connection:
-                await service.move(
-                    connection, session, "seen", self._clock.now(), delivery_reason="reorg", confirmed_at=None
+            async with self._database.write() as conn:
+                await deliveries_service.move(
+                    conn, session, "seen", self._clock.now(), delivery_reason="reorg", confirmed_at=None
                 )
 
     async def _mark_waiting(self) -> None:
@@ -166,20 +167,20 @@ class DeliveriesWorker:
         if began < self._mark_at:
             return
         now = self._clock.now()
-        async with self._database.read() as connection:
-            overdue = await waiting.overdue(connection, now - self._rules.overdue_after, BATCH)
+        async with self._database.read() as conn:
+            overdue = await waiting.overdue(conn, now - self._rules.overdue_after, BATCH)
             everyone = waits_for(self._pool)
             # Where we pay ourselves, a payout needs no reading of blocks.
             blind = self._rules.mode == "observe" and self._blocks.is_blind
             awaiting = everyone or ("waiting_for_second_node" if blind else None)
-            unsaid = await waiting.reasons(connection, WAITING, everyone, awaiting)
+            unsaid = await waiting.reasons(conn, WAITING, everyone, awaiting)
         if overdue or unsaid:
-            async with self._database.write() as connection:
+            async with self._database.write() as conn:
                 for session in overdue:
                     log.critical("delivery.overdue", session=session.id, reason=session.delivery_reason)
-                    await sessions_service.change(connection, session, now=now, overdue=True, delivery_updated_at=now)
+                    await sessions_service.change(conn, session, now=now, overdue=True, delivery_updated_at=now)
                 if unsaid:
-                    await waiting.say_why(connection, unsaid, now)
+                    await waiting.say_why(conn, unsaid, now)
             self._changed()
         ended = self._clock.monotonic()
         self._mark_at = ended + max(MARK_SECONDS, SWEEP_SHARE * (ended - began))

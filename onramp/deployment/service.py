@@ -41,31 +41,31 @@ class OwnDeployment:
     async def get(self) -> Deployment:
         """Return the deployment; a database that lost its row gets a new id, so that nothing sold under the old one is paid."""
         if self._known is None:
-            async with self._database.read() as connection:
-                self._known = await read(connection)
+            async with self._database.read() as conn:
+                self._known = await read(conn)
         if self._known is None:
             row = {"place": 1, "id": self._ids.new(PREFIX), "created_at": self._clock.now(), "unmarked_until": None}
-            async with self._database.write() as connection:
-                await insert_or_nothing(connection, deployments, [row], ["place"])
-                self._known = await read(connection)
+            async with self._database.write() as conn:
+                await insert_or_nothing(conn, deployments, [row], ["place"])
+                self._known = await read(conn)
         if self._known is None:
             message = "the deployment id vanished while it was read"
             raise RuntimeError(message)
         return self._known
 
 
-async def read(connection: AsyncConnection) -> Deployment | None:
+async def read(conn: AsyncConnection) -> Deployment | None:
     """Return the stored deployment, or None where the table is empty."""
     c = deployments.c
-    row = (await connection.execute(sa.select(c.id, c.created_at, c.unmarked_until))).one_or_none()
+    row = (await conn.execute(sa.select(c.id, c.created_at, c.unmarked_until))).one_or_none()
     return None if row is None else Deployment(row.id, row.created_at, row.unmarked_until)
 
 
-async def unknown_purchases(connection: AsyncConnection) -> int:
+async def unknown_purchases(conn: AsyncConnection) -> int:
     """Return how many completed purchases at Stripe may be this deployment's and are missing here, as last counted."""
-    return (await connection.scalar(sa.select(deployments.c.unknown_purchases))) or 0
+    return (await conn.scalar(sa.select(deployments.c.unknown_purchases))) or 0
 
 
-async def set_unknown_purchases(connection: AsyncConnection, count: int) -> None:
+async def set_unknown_purchases(conn: AsyncConnection, count: int) -> None:
     """Keep the number for readiness, which another process may answer."""
-    await connection.execute(sa.update(deployments).values(unknown_purchases=count))
+    await conn.execute(sa.update(deployments).values(unknown_purchases=count))

@@ -31,7 +31,7 @@ from treasury.core import aggregates
 from treasury.core.assets import GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE, NATIVE_AS_TOKEN
 from treasury.core.status import OPEN
 from treasury.payouts.table import payouts
-from treasury.policy import service as policies
+from treasury.policy import service as policy_service
 from treasury.policy.parser import PolicyError
 from treasury.policy.states import State, Terms
 from treasury.sender import SenderConfig
@@ -90,10 +90,10 @@ async def _named_by_terms(core: Core, wrong: list[str]) -> list[_Named]:
     with suppress(PolicyError):
         found.append(("the policy file", policy_source.terms_of(core.settings, core.rules), False))
     if core.rules.hot_wallet is not None:
-        scope = policies.scope_of(core.rules.chain_id, core.rules.hot_wallet)
+        scope = policy_service.scope_of(core.rules.chain_id, core.rules.hot_wallet)
         try:
-            async with core.database.read() as connection:
-                versions = await policies.history(connection, scope)
+            async with core.database.read() as conn:
+                versions = await policy_service.history(conn, scope)
         except DATABASE_ERRORS:
             versions = []
         found += [
@@ -125,8 +125,8 @@ async def _owed_otherwise(core: Core) -> list[str]:
         .group_by(payouts.c.token)
     )
     try:
-        async with core.database.read() as connection:
-            found = (await connection.execute(query)).fetchall()
+        async with core.database.read() as conn:
+            found = (await conn.execute(query)).fetchall()
     except DATABASE_ERRORS:
         return []
     return [
@@ -176,8 +176,8 @@ async def hot_wallet(core: Core) -> str:
         return "nothing is paid out by this service"
     wrong, left = [], None
     with suppress(*DATABASE_ERRORS):
-        async with core.database.read() as connection:
-            left = await rotation.left_behind(connection, wallet)
+        async with core.database.read() as conn:
+            left = await rotation.left_behind(conn, wallet)
     if left:
         others = ", ".join(sorted({owner for _, owner, _ in left}))
         wrong.append(
@@ -231,8 +231,8 @@ async def clock(core: Core) -> str:
 
 async def _database_time(core: Core) -> datetime | None:
     try:
-        async with core.database.read() as connection:
-            found = (await connection.execute(sa.select(sa.type_coerce(db_now(), UtcDateTime())))).scalar_one()
+        async with core.database.read() as conn:
+            found = (await conn.execute(sa.select(sa.type_coerce(db_now(), UtcDateTime())))).scalar_one()
     except DATABASE_ERRORS:
         return None
     return found if isinstance(found, datetime) else None

@@ -15,14 +15,14 @@ from kit.logs import redact
 from onramp.bootstrap.core import Core, open_core
 from onramp.config.settings import Settings, SettingsError, load
 from onramp.config.validation import guessable
-from onramp.deployment import service as deployments
+from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment
 from onramp.doctor import chain, records
 from onramp.limits.counter import SharedCounts
 from onramp.ops import checks
 from onramp.ops.health import DegradedError, NotWellError
 from onramp.screening.listing import ListError, Screening, ScreeningMetrics
-from onramp.sessions import service as session_service
+from onramp.sessions import service as sessions_service
 from onramp.sessions.reconcile import DEEP_BACK
 from onramp.sessions.unknown import ADVICE, count_suspects
 from treasury.core import hot_wallets
@@ -109,10 +109,10 @@ def _inventory(core: Core) -> Callable[[], Awaitable[str]]:
 def _deployment(core: Core) -> Callable[[], Awaitable[str]]:
     async def check() -> str:
         try:
-            async with core.database.read() as connection:
-                own = await deployments.read(connection)
-                wallets = await hot_wallets.others(connection, core.rules.chain_id, None)
-                has_sold = await session_service.any_complete(connection)
+            async with core.database.read() as conn:
+                own = await deployment_service.read(conn)
+                wallets = await hot_wallets.others(conn, core.rules.chain_id, None)
+                has_sold = await sessions_service.any_complete(conn)
         except DATABASE_ERRORS:
             return "the database does not say which deployment it is"
         if own is None:
@@ -142,8 +142,8 @@ async def _unknown(core: Core, own: Deployment, *, has_sold: bool) -> tuple[int,
         after = page.after
         if after is None:
             break
-    async with core.database.read() as connection:
-        known = await session_service.at_stripe(connection, [fact.id for fact in found])
+    async with core.database.read() as conn:
+        known = await sessions_service.at_stripe(conn, [fact.id for fact in found])
     missing = [fact for fact in found if fact.id not in known]
     return count_suspects(missing, own, core.rules, has_sold=has_sold), after is not None
 

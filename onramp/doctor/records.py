@@ -22,10 +22,10 @@ from onramp.ops.checks import OLDEST_EVENT_SECONDS
 from onramp.ops.health import NotWellError
 from onramp.sessions.table import sessions
 from onramp.treasury import policy_source
-from onramp.webhooks import service as inbox_service
+from onramp.webhooks import service as webhooks_service
 from onramp.webhooks.table import inbox
 from treasury.core.leader import leaders
-from treasury.policy import service as policies
+from treasury.policy import service as policy_service
 from treasury.policy.parser import PolicyError
 from treasury.policy.serialization import digest
 from treasury.policy.states import Loosening, State, Tightening, Unchanged, compare
@@ -74,9 +74,9 @@ async def writes(core: Core) -> str:
 
 async def _limits(core: Core) -> str:
     names = ("statement_timeout", "lock_timeout")
-    async with core.database.read() as connection:
-        row = (await connection.execute(sa.select(*(sa.func.current_setting(name) for name in names)))).one()
-        read_only = await connection.scalar(sa.select(sa.func.current_setting("transaction_read_only")))
+    async with core.database.read() as conn:
+        row = (await conn.execute(sa.select(*(sa.func.current_setting(name) for name in names)))).one()
+        read_only = await conn.scalar(sa.select(sa.func.current_setting("transaction_read_only")))
     if read_only == "on":
         raise NotWellError("the database is read only: let DATABASE_URL name the primary, and no standby")
     found = dict(zip(names, row, strict=True))
@@ -92,13 +92,11 @@ async def _limits(core: Core) -> str:
 async def _write(core: Core) -> None:
     is_postgres = core.database.dialect == "postgresql"
     try:
-        async with core.database.write() as connection:
+        async with core.database.write() as conn:
             if is_postgres:
-                await prove_space(connection)
+                await prove_space(conn)
             else:
-                await connection.exec_driver_sql(
-                    "CREATE TABLE doctor_was_here AS SELECT randomblob(1000000) AS filling"
-                )
+                await conn.exec_driver_sql("CREATE TABLE doctor_was_here AS SELECT randomblob(1000000) AS filling")
             raise _TakenBack
     except _TakenBack:
         pass
@@ -108,9 +106,9 @@ async def _write(core: Core) -> None:
 async def workers(core: Core) -> str:
     """Every worker was seen just now, and a process leads the wallet. Raises NotWellError once any process has run and one is missing."""
     pays = core.rules.mode == "payout" and core.rules.hot_wallet is not None
-    async with core.database.read() as connection:
-        seen = await workers_seen(connection)
-        leads = await _leads(connection, core) if pays else None
+    async with core.database.read() as conn:
+        seen = await workers_seen(conn)
+        leads = await _leads(conn, core) if pays else None
     if not seen:
         return "no process of the service was seen within a day: run `onramp serve`, or `onramp work` beside it"
     wrong = []
@@ -133,26 +131,22 @@ async def workers(core: Core) -> str:
     return f"processes seen within {PRESENT_SECONDS:.0f} s: {counts}" + ("; the hot wallet is led" if leads else "")
 
 
-async def _leads(connection: AsyncConnection, core: Core) -> bool:
+async def _leads(conn: AsyncConnection, core: Core) -> bool:
     mine = leaders.c.id == f"{core.rules.chain_id}:{core.rules.hot_wallet}"
-    return await connection.scalar(sa.select(sa.literal(1)).where(mine, leaders.c.lease_until > db_now())) is not None
+    return await conn.scalar(sa.select(sa.literal(1)).where(mine, leaders.c.lease_until > db_now())) is not None
 
 
 @_or_unknown
 async def webhooks(core: Core) -> str:
     """When the last of Stripe's events was taken in, and what waits. Raises NotWellError where purchases are paid and no event came."""
     now = core.clock.now()
-    async with core.database.read() as connection:
-        last: datetime | None = await connection.scalar(
-            sa.select(sa.func.max(inbox.c.received_at, type_=UtcDateTime()))
-        )
+    async with core.database.read() as conn:
+        last: datetime | None = await conn.scalar(sa.select(sa.func.max(inbox.c.received_at, type_=UtcDateTime())))
         told = sa.exists().where(inbox.c.stripe_session_id == sessions.c.stripe_session_id)
         paid = sessions.c.paid_at.between(now - LOOK_BACK, now - EVENT_WAIT)
-        untold = await connection.scalar(sa.select(sa.func.count()).select_from(sessions).where(paid, ~told)) or 0
-        since = await connection.scalar(
-            sa.select(sa.func.min(sessions.c.paid_at, type_=UtcDateTime())).where(paid, ~told)
-        )
-        pending, oldest, parked = await inbox_service.backlog(connection)
+        untold = await conn.scalar(sa.select(sa.func.count()).select_from(sessions).where(paid, ~told)) or 0
+        since = await conn.scalar(sa.select(sa.func.min(sessions.c.paid_at, type_=UtcDateTime())).where(paid, ~told))
+        pending, oldest, parked = await webhooks_service.backlog(conn)
     shown = (
         "none was ever taken in" if last is None else f"the last was taken in {(now - last).total_seconds():.0f} s ago"
     )
@@ -180,10 +174,10 @@ async def policy(core: Core) -> str:
         raise NotWellError("; ".join(error.problems)) from error
     if core.rules.hot_wallet is None:
         return "the file is well-formed; no hot wallet here: nothing is paid out"
-    scope = policies.scope_of(core.rules.chain_id, core.rules.hot_wallet)
+    scope = policy_service.scope_of(core.rules.chain_id, core.rules.hot_wallet)
     try:
-        async with core.database.read() as connection:
-            active, versions = await policies.active(connection, scope), await policies.history(connection, scope)
+        async with core.database.read() as conn:
+            active, versions = await policy_service.active(conn, scope), await policy_service.history(conn, scope)
     except DATABASE_ERRORS:
         return "the file is well-formed; the database does not say which version is active"
     if active is None:

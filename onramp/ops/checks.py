@@ -12,17 +12,17 @@ from kit.heartbeats.pulse import APART_SECONDS, Pulse
 from kit.heartbeats.service import replica_lag
 from kit.worker import Runner
 from onramp import migrations
-from onramp.deployment import service as deployments
+from onramp.deployment import service as deployment_service
 from onramp.ops.health import Check, DegradedError, NotWellError
 from onramp.sessions import stock
 from onramp.sessions.config import SessionConfig
 from onramp.stripe.errors import StripeMisconfigured, StripeUnavailable
 from onramp.stripe.port import StripeGateway
-from onramp.webhooks import service as inbox_service
+from onramp.webhooks import service as webhooks_service
 from onramp.webhooks.intake import Intake
 from treasury.cold.identity import Unverified
 from treasury.cold.service import PoolColdWallet
-from treasury.pause import service as pause
+from treasury.pause import service as pause_service
 from treasury.signers.protocol import Signer
 
 OLDEST_EVENT_SECONDS = 300.0
@@ -33,11 +33,11 @@ def database_check(database: Database, pulse: Pulse | None = None) -> Check:
     """It answers and takes writes, as the heartbeats of this process prove every three seconds."""
 
     async def check() -> str:
-        async with database.read() as connection:
+        async with database.read() as conn:
             if database.dialect == "postgresql":
-                read_only = await connection.scalar(sa.text("SELECT current_setting('transaction_read_only')")) == "on"
+                read_only = await conn.scalar(sa.text("SELECT current_setting('transaction_read_only')")) == "on"
             else:
-                read_only = await connection.scalar(sa.select(sa.literal(1))) != 1
+                read_only = await conn.scalar(sa.select(sa.literal(1))) != 1
         if read_only:
             raise NotWellError("the database takes no writes", operator="the database is read only: is it a standby?")
         failure = None if pulse is None else pulse.failure or database.refusing
@@ -119,8 +119,8 @@ def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int
         told = f"{there} operators, agreed head {head}" + (f", paused: {pool.pause}" if pool.pause else "")
         if watching:
             return told
-        async with database.read() as connection:
-            done = await cursor.known_head(connection, chain_id)
+        async with database.read() as conn:
+            done = await cursor.known_head(conn, chain_id)
         return f"{told}, read up to {done}"
 
     return check
@@ -173,8 +173,8 @@ def backlog_check(database: Database, clock: Clock, runner: Runner | None) -> Ch
     """Work is done as it comes."""
 
     async def check() -> str:
-        async with database.read() as connection:
-            pending, oldest, parked = await inbox_service.backlog(connection)
+        async with database.read() as conn:
+            pending, oldest, parked = await webhooks_service.backlog(conn)
         age = 0.0 if oldest is None else (clock.now() - oldest).total_seconds()
         if age > OLDEST_EVENT_SECONDS:
             message = f"{pending} events wait, the oldest for {age:.0f} s: are workers running?"
@@ -189,8 +189,8 @@ def deployment_check(database: Database) -> Check:
     """Stripe shows no completed purchase that should be in this database, as the poller last counted."""
 
     async def check() -> str:
-        async with database.read() as connection:
-            unknown = await deployments.unknown_purchases(connection)
+        async with database.read() as conn:
+            unknown = await deployment_service.unknown_purchases(conn)
         if unknown:
             message = "Stripe shows completed purchases that this database does not know: is DATABASE_URL right? `onramp doctor` says more"
             raise NotWellError(message)
@@ -233,8 +233,8 @@ def pause_check(database: Database) -> Check:
     """Nobody has paused anything."""
 
     async def check() -> str:
-        async with database.read() as connection:
-            paused = await pause.state(connection)
+        async with database.read() as conn:
+            paused = await pause_service.state(conn)
         if paused.asked:
             since = "; ".join(f"{one.scope} since {rfc3339(one.at)}" for one in paused.asked)
             message = f"paused: {since}. Another approver resumes with `onramp treasury resume`"
@@ -256,8 +256,8 @@ def inventory_check(database: Database, rules: SessionConfig, clock: Clock) -> C
             return "not needed: somebody else delivers (observe mode)"
         if rules.hot_wallet is None:
             return "HOT_WALLET_ADDRESS is not set: purchases are sold, and nobody pays them out"
-        async with database.read() as connection:
-            found = await stock.stock(connection, rules, clock.now())
+        async with database.read() as conn:
+            found = await stock.stock(conn, rules, clock.now())
         if found.unknown is not None:
             raise NotWellError(found.unknown)
         if not found.enough(rules.min_minor, "usd"):

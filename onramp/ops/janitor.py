@@ -18,16 +18,16 @@ from kit.db.database import Database, reason_of
 from kit.logs import get_logger
 from kit.worker import WorkerMetrics
 from onramp.auth.api_keys import alarms
-from onramp.auth.api_keys import service as keys_service
-from onramp.auth.wallets import service as login_service
+from onramp.auth.api_keys import service as api_keys_service
+from onramp.auth.wallets import service as wallets_service
 from onramp.ops import pruning, state_counts
 from onramp.ops.state_counts import StateMetrics
-from onramp.privacy import service as privacy
+from onramp.privacy import service as privacy_service
 from onramp.screening.listing import Screening
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import CLIENT_KEY_LIFETIME
-from onramp.webhooks import service as inbox_service
-from treasury.payouts import service as payouts
+from onramp.webhooks import service as webhooks_service
+from treasury.payouts import service as payouts_service
 from treasury.settlements.verification import Watch
 
 __all__ = ["Janitor", "StateMetrics"]
@@ -45,7 +45,7 @@ MAX_BATCHES: Final = 40
 class Batch(Protocol):
     """Forgets rows."""
 
-    async def __call__(self, connection: AsyncConnection, /, *, limit: int) -> int:
+    async def __call__(self, conn: AsyncConnection, /, *, limit: int) -> int:
         """Forget at most `limit` rows, in the caller's transaction; return how many it were."""
 
 
@@ -104,7 +104,7 @@ class Janitor:
             "unlist": self._unlist,
             "fold_counts": self._fold_counts,
             # At each round, as anybody may have made them for nothing.
-            "nonces": partial(self._clean, "nonces", partial(login_service.forget_expired, now=now)),
+            "nonces": partial(self._clean, "nonces", partial(wallets_service.forget_expired, now=now)),
         }
         hourly: dict[str, Callable[[], Awaitable[None]]] = {
             "client_keys": partial(
@@ -112,12 +112,12 @@ class Janitor:
                 "client_keys",
                 partial(sessions_service.forget_client_keys, before=now - CLIENT_KEY_LIFETIME),
             ),
-            "events": partial(self._clean, "events", partial(inbox_service.prune, before=now - KEEP_EVENTS)),
+            "events": partial(self._clean, "events", partial(webhooks_service.prune, before=now - KEEP_EVENTS)),
             "key_secrets": self._forget_secrets,
             "contacts": partial(
                 self._clean,
                 "contacts",
-                partial(privacy.prune, before=now - self._keep_contacts, by=self.name, now=now),
+                partial(privacy_service.prune, before=now - self._keep_contacts, by=self.name, now=now),
             ),
             "unpaid_sessions": self._forget_unpaid,
         }
@@ -134,18 +134,18 @@ class Janitor:
         await state_counts.show(self._database, self._metrics, self._workers, self._clock)
 
     async def _fold_counts(self) -> None:
-        async with self._database.read() as connection:
-            waiting = await counts.changes(connection)
+        async with self._database.read() as conn:
+            waiting = await counts.changes(conn)
         if waiting >= counts.FOLD_FROM:
-            async with self._database.write() as connection:
-                await counts.fold(connection)
+            async with self._database.write() as conn:
+                await counts.fold(conn)
 
     async def _clean(self, task: str, batch: Batch) -> None:
         """Forget in small transactions until nothing is left, or until the next round; only then the task is done for an hour."""
         count = 0
         for _ in range(MAX_BATCHES):
-            async with self._database.write() as connection:
-                gone = await batch(connection, limit=BATCH)
+            async with self._database.write() as conn:
+                gone = await batch(conn, limit=BATCH)
             count += gone
             if gone < BATCH:
                 self._done_at[task] = self._clock.now()
@@ -154,8 +154,8 @@ class Janitor:
 
     async def _forget_secrets(self) -> None:
         now = self._clock.now()
-        async with self._database.write() as connection:
-            count = await keys_service.prune(connection, now)
+        async with self._database.write() as conn:
+            count = await api_keys_service.prune(conn, now)
         self._done_at["key_secrets"] = now
         self._say("key_secrets", count)
 
@@ -175,13 +175,13 @@ class Janitor:
         self._done_at["usdc"] = self._clock.now()
 
     async def _unlist(self) -> None:
-        async with self._database.read() as connection:
-            held = await payouts.screened(connection)
+        async with self._database.read() as conn:
+            held = await payouts_service.screened(conn)
         # One who was listed by the oracle stays so until it says otherwise: silence lets nobody go.
         if not held or await self._screening.ask([payout.to for payout in held], anew=True):
             return
         if all(payout.to in self._screening for payout in held):
             return
-        async with self._database.write() as connection:
-            released = await payouts.unlist(connection, self._screening, now=self._clock.now())
+        async with self._database.write() as conn:
+            released = await payouts_service.unlist(conn, self._screening, now=self._clock.now())
         log.warning("screening.payouts_released", payouts=released)

@@ -42,8 +42,8 @@ class Liveness:
 
     async def check(self) -> str:
         """The part `workers` of /ready. Raises DegradedError for a worker that is missing, NotWellError once sales have to stop."""
-        async with self._database.read() as connection:
-            seen = await workers_seen(connection)
+        async with self._database.read() as conn:
+            seen = await workers_seen(conn)
         now = self._clock.monotonic()
         stalled = {name for name in self._expected if name in seen and _is_stalled(seen[name])}
         for name in self._expected:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.audit import service as trail
+from kit.audit import service as audit_service
 from kit.db.database import Database
 from onramp.deliveries.table import transfers
 from onramp.sessions.contacts import contacts
@@ -32,23 +32,23 @@ async def prune(database: Database, before: datetime, *, by: str, now: datetime)
     count = 0
     for status in ENDED:
         for _ in range(MAX_BATCHES):
-            async with database.write() as connection:
-                gone = await _prune_batch(connection, status, before)
+            async with database.write() as conn:
+                gone = await _prune_batch(conn, status, before)
             count += gone
             if gone < BATCH:
                 break
     if count:
-        async with database.write() as connection:
+        async with database.write() as conn:
             facts = {"sessions": count, "before": before}
-            await trail.record(connection, by, "sessions.prune", "sessions", None, facts, at=now)
+            await audit_service.record(conn, by, "sessions.prune", "sessions", None, facts, at=now)
     return count
 
 
-async def _prune_batch(connection: AsyncConnection, status: str, before: datetime) -> int:
-    ids = list((await connection.execute(_due(connection.dialect.name, status, before))).scalars())
+async def _prune_batch(conn: AsyncConnection, status: str, before: datetime) -> int:
+    ids = list((await conn.execute(_due(conn.dialect.name, status, before))).scalars())
     if ids:
-        await connection.execute(sa.delete(contacts).where(contacts.c.session_id.in_(ids)))
-        await connection.execute(sa.delete(sessions).where(sessions.c.id.in_(ids)))
+        await conn.execute(sa.delete(contacts).where(contacts.c.session_id.in_(ids)))
+        await conn.execute(sa.delete(sessions).where(sessions.c.id.in_(ids)))
     return len(ids)
 
 

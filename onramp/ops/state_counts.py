@@ -20,7 +20,7 @@ from onramp.sessions.table import sessions
 from treasury.core import aggregates
 from treasury.core.assets import USDC_DECIMALS
 from treasury.core.status import IN_FLIGHT, Status
-from treasury.pause import service as pause
+from treasury.pause import service as pause_service
 from treasury.pause.table import SCOPES
 from treasury.payouts.table import payouts
 from treasury.settlements import queries as settlements
@@ -68,34 +68,34 @@ class StateMetrics:
         self.key_alarms = alarms.counter(registry)
 
 
-async def by_payment(connection: AsyncConnection) -> dict[str, int]:
+async def by_payment(conn: AsyncConnection) -> dict[str, int]:
     """Sessions in each payment status; a status without any is left out."""
-    return await _counted(connection, "sessions", _PAYMENTS)
+    return await _counted(conn, "sessions", _PAYMENTS)
 
 
-async def by_delivery(connection: AsyncConnection) -> dict[str, int]:
+async def by_delivery(conn: AsyncConnection) -> dict[str, int]:
     """Paid sessions in each delivery status; a status without any is left out."""
-    return await _counted(connection, "deliveries", _DELIVERIES)
+    return await _counted(conn, "deliveries", _DELIVERIES)
 
 
-async def _counted(connection: AsyncConnection, subject: str, still_open: sa.Select[Any]) -> dict[str, int]:
-    open_ = {row[0]: row[1] for row in await connection.execute(still_open)}
-    ended = await counts.ended(connection, subject)
+async def _counted(conn: AsyncConnection, subject: str, still_open: sa.Select[Any]) -> dict[str, int]:
+    open_ = {row[0]: row[1] for row in await conn.execute(still_open)}
+    ended = await counts.ended(conn, subject)
     return {status: count for status, count in (ended | open_).items() if count > 0}
 
 
 async def show(database: Database, metrics: StateMetrics, workers: WorkerMetrics, clock: Clock) -> None:
     """Count, and set the gauges; nothing is set where the database cannot be read."""
     backlogs: dict[str, tuple[int, datetime | None]] = {}
-    async with database.read() as connection:
-        payments = await by_payment(connection)
-        deliveries = await by_delivery(connection)
-        overdue = await waiting.count_overdue(connection)
-        paused = await pause.state(connection)
+    async with database.read() as conn:
+        payments = await by_payment(conn)
+        deliveries = await by_delivery(conn)
+        overdue = await waiting.count_overdue(conn)
+        paused = await pause_service.state(conn)
         for worker, statement in _BACKLOGS.items():
-            count, oldest = (await connection.execute(statement)).one()
+            count, oldest = (await conn.execute(statement)).one()
             backlogs[worker] = (count, oldest)
-        settled, unverified, contradicted = await settlements.totals(connection)
+        settled, unverified, contradicted = await settlements.totals(conn)
     metrics.sessions.clear()
     for status, count in payments.items():
         metrics.sessions.labels(status).set(count)

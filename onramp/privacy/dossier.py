@@ -10,19 +10,19 @@ from kit.audit.table import entries
 from kit.clock import rfc3339
 from kit.crypto.keyring import KeyRing
 from onramp.auth.wallets.table import login_nonces, wallet_logins
-from onramp.privacy import service
+from onramp.privacy import service as privacy_service
 from onramp.sessions.table import sessions
 from onramp.webhooks.table import inbox
 from treasury.payouts.table import payouts
 
 
-async def dossier(connection: AsyncConnection, ring: KeyRing, wallet: str) -> dict[str, Any]:
+async def dossier(conn: AsyncConnection, ring: KeyRing, wallet: str) -> dict[str, Any]:
     """All rows that are about a wallet (EIP-55), contacts in the clear. Raises SealError.
 
     Keys are the columns' names; amounts are base units as text.
     """
-    bought = await _rows(connection, sa.select(sessions).where(sessions.c.wallet_address == wallet))
-    paid = await _rows(connection, sa.select(payouts).where(payouts.c.to_address == wallet))
+    bought = await _rows(conn, sa.select(sessions).where(sessions.c.wallet_address == wallet))
+    paid = await _rows(conn, sa.select(payouts).where(payouts.c.to_address == wallet))
     at_stripe = [row["stripe_session_id"] for row in bought if row["stripe_session_id"]]
     subjects = [wallet, *(row["id"] for row in (*bought, *paid))]
     told = sa.select(inbox).where(inbox.c.stripe_session_id.in_(at_stripe))
@@ -30,23 +30,21 @@ async def dossier(connection: AsyncConnection, ring: KeyRing, wallet: str) -> di
         "wallet": wallet,
         "contacts": [
             {"sessionId": one.session_id, "email": one.email, "createdAt": rfc3339(one.created_at)}
-            for one in await service.of_wallet(connection, ring, wallet)
+            for one in await privacy_service.of_wallet(conn, ring, wallet)
         ],
         "sessions": bought,
         "payouts": paid,
-        "events": await _rows(connection, told),
-        "logins": await _rows(connection, sa.select(wallet_logins).where(wallet_logins.c.id == wallet)),
+        "events": await _rows(conn, told),
+        "logins": await _rows(conn, sa.select(wallet_logins).where(wallet_logins.c.id == wallet)),
         "nonces": await _rows(
-            connection, sa.select(login_nonces).where(sa.func.lower(login_nonces.c.address) == wallet.lower())
+            conn, sa.select(login_nonces).where(sa.func.lower(login_nonces.c.address) == wallet.lower())
         ),
-        "trail": await _rows(connection, sa.select(entries).where(entries.c.subject.in_(subjects))),
+        "trail": await _rows(conn, sa.select(entries).where(entries.c.subject.in_(subjects))),
     }
 
 
-async def _rows(connection: AsyncConnection, query: "sa.Select[Any]") -> list[dict[str, Any]]:
-    return [
-        {str(name): _plain(value) for name, value in row._mapping.items()} for row in await connection.execute(query)
-    ]
+async def _rows(conn: AsyncConnection, query: "sa.Select[Any]") -> list[dict[str, Any]]:
+    return [{str(name): _plain(value) for name, value in row._mapping.items()} for row in await conn.execute(query)]
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import USDC_TO_MUSD, expected_musd
 from onramp.stripe.port import StripeGateway
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
-from treasury.pause import service as pause
+from treasury.pause import service as pause_service
 
 KEEP: Final = timedelta(seconds=10)
 LARGEST: Final = 1_000
@@ -48,8 +48,8 @@ class Quotes:
         if not rules.min_minor <= minor <= rules.max_minor:
             bounds = f"{format_units(rules.min_minor, 2)} and {format_units(rules.max_minor, 2)}"
             raise invalid([FieldError("/sourceAmount", f"must be between {bounds}")])
-        async with self._database.read() as connection:
-            await pause.require_sales(connection)
+        async with self._database.read() as conn:
+            await pause_service.require_sales(conn)
         key, now = (minor, query.source_currency), self._clock.now()
         kept = self._kept.get(key)
         if kept is not None and kept.until > now:

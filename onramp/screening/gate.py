@@ -1,6 +1,6 @@
 """The first door: a purchase for a listed wallet does not begin."""
 
-from kit.audit import service as trail
+from kit.audit import service as audit_service
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.http.problems import Problem
@@ -32,7 +32,7 @@ async def require_unlisted(database: Database, screening: Screening, wallet: str
     left_out = screening.noted.due(wallet)
     if left_out is not None:
         facts = {"code": "not_available"} | ({"leftOut": left_out} if left_out else {})
-        async with database.write() as connection:
-            await trail.record(connection, BUYER, ACTION, wallet, None, facts, at=clock.now())
+        async with database.write() as conn:
+            await audit_service.record(conn, BUYER, ACTION, wallet, None, facts, at=clock.now())
     screening.metrics.refused.inc()
     raise Problem(403, "not_available", "This purchase is not available. Nothing was stored and nothing was charged.")

@@ -31,7 +31,7 @@ def limits(rules: SessionConfig) -> list[tuple[str, timedelta, int]]:
     return [(name, window, most) for name, window, most in known if most is not None]
 
 
-async def require(connection: AsyncConnection, rules: SessionConfig, wallet: str, minor: int, now: datetime) -> None:
+async def require(conn: AsyncConnection, rules: SessionConfig, wallet: str, minor: int, now: datetime) -> None:
     """Raise 422 `wallet_limit` where this wallet (EIP-55) would buy too much.
 
     Only what was paid is counted, and what is being paid. Anybody may begin purchases for any wallet, so a purchase that nobody pays,
@@ -44,7 +44,7 @@ async def require(connection: AsyncConnection, rules: SessionConfig, wallet: str
             sessions.c.created_at > now - window,
             sessions.c.payment_status.in_(PAID),
         )
-        if int((await connection.execute(query)).scalar_one()) + minor > most:
+        if int((await conn.execute(query)).scalar_one()) + minor > most:
             raise Problem(
                 422,
                 "wallet_limit",
@@ -54,12 +54,12 @@ async def require(connection: AsyncConnection, rules: SessionConfig, wallet: str
 
 
 async def payouts_above(
-    connection: AsyncConnection, rules: SessionConfig, queue: Sequence[Payout], now: datetime
+    conn: AsyncConnection, rules: SessionConfig, queue: Sequence[Payout], now: datetime
 ) -> list[str | None]:
     """For each payout, those before it counted as paid: the limit that it or its recipient would be above, as a sentence."""
-    found = await _above_session_max(connection, rules, queue)
+    found = await _above_session_max(conn, rules, queue)
     for name, window, most in limits(rules):
-        paid = await _paid(connection, queue, now - window)
+        paid = await _paid(conn, queue, now - window)
         for place, payout in enumerate(queue):
             paid[payout.to] = paid.get(payout.to, 0) + payout.amount
             if paid[payout.to] > most * UNITS_PER_MINOR and found[place] is None:
@@ -68,9 +68,7 @@ async def payouts_above(
     return found
 
 
-async def _above_session_max(
-    connection: AsyncConnection, rules: SessionConfig, queue: Sequence[Payout]
-) -> list[str | None]:
+async def _above_session_max(conn: AsyncConnection, rules: SessionConfig, queue: Sequence[Payout]) -> list[str | None]:
     """For each payout, whether it is more than a purchase of SESSION_MAX_AMOUNT can come to deliver.
 
     Stripe lets a buyer change the amount on its own page, so what create allowed does not bound what is owed.
@@ -82,7 +80,7 @@ async def _above_session_max(
     query = sa.select(sessions.c.id, sessions.c.source_currency).where(
         sessions.c.id.in_([payout.session_id for payout in large])
     )
-    currencies = {row.id: row.source_currency for row in await connection.execute(query)}
+    currencies = {row.id: row.source_currency for row in await conn.execute(query)}
     for place, payout in enumerate(queue):
         most = most_delivered(rules.max_minor, currencies.get(payout.session_id, ""))
         if payout.amount > most:
@@ -93,7 +91,7 @@ async def _above_session_max(
     return found
 
 
-async def _paid(connection: AsyncConnection, queue: Sequence[Payout], since: datetime) -> dict[str, int]:
+async def _paid(conn: AsyncConnection, queue: Sequence[Payout], since: datetime) -> dict[str, int]:
     """Base units that each recipient of the queue was given a nonce for since, this queue left out."""
     p = payouts.c
     query = sa.select(p.to_address, p.amount).where(
@@ -101,7 +99,7 @@ async def _paid(connection: AsyncConnection, queue: Sequence[Payout], since: dat
         p.transaction_id.is_not(None), p.status.not_in(_FAILED), p.created_at > since,
     )  # fmt: skip
     found: dict[str, int] = {}
-    for row in await connection.execute(query):
+    for row in await conn.execute(query):
         found[row.to_address] = found.get(row.to_address, 0) + row.amount
     return found
 

@@ -10,14 +10,15 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
 from onramp.deployment.service import Deployment
-from onramp.sessions import searches, service, states
+from onramp.sessions import searches, states
+from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import USDC_TO_MUSD, Session, expected_musd
 from onramp.sessions.ownership import disagreement
 from onramp.stripe.port import METADATA_SESSION, StripeSession
 from treasury.core import hot_wallets
 from treasury.core.assets import USDC_DECIMALS
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 
 log = get_logger(__name__)
 LOOKING: Final = (
@@ -70,7 +71,7 @@ def delivered_units(fact: StripeSession) -> int | None:
 
 
 async def apply(
-    connection: AsyncConnection,
+    conn: AsyncConnection,
     session: Session,
     fact: StripeSession,
     rules: SessionConfig,
@@ -94,17 +95,17 @@ async def apply(
             values |= {"payment_status": status, "payment_updated_at": now, "asked_at": now, "tries": 0}
             if status == "fulfillment_complete":
                 values |= _completion(session, fact, rules, deployment, now)
-                if values.get("expected_units") and await _may_be_paid(connection, session, rules):
-                    values |= await _looked_for(connection, session, values.pop("expected_units"), now)
-    if not await service.change(connection, session, now=now, **values):
+                if values.get("expected_units") and await _may_be_paid(conn, session, rules):
+                    values |= await _looked_for(conn, session, values.pop("expected_units"), now)
+    if not await sessions_service.change(conn, session, now=now, **values):
         return Applied(changed=False, lost=True)
     owes, payout = values.get("expected_units") is not None and session.mode == "payout", None
     if owes:
         if rules.hot_wallet is None or session.stripe_session_id is None:
             message = "payout mode without a hot wallet"
             raise RuntimeError(message)
-        payout = await payouts.owe(
-            connection,
+        payout = await payouts_service.owe(
+            conn,
             session_id=session.id,
             stripe_session_id=session.stripe_session_id,
             to=session.wallet_address,
@@ -119,7 +120,7 @@ async def apply(
     return Applied(changed=True, owes=owes, session=session.id, status=status, payout=payout)
 
 
-async def _may_be_paid(connection: AsyncConnection, session: Session, rules: SessionConfig) -> bool:
+async def _may_be_paid(conn: AsyncConnection, session: Session, rules: SessionConfig) -> bool:
     """Whether another hot wallet than this one may have paid it already, as far as this database can know.
 
     The wallet that it was sold for need not be the one that paid: after a rotation the next one pays, and a backup from before knows
@@ -129,14 +130,14 @@ async def _may_be_paid(connection: AsyncConnection, session: Session, rules: Ses
         return False
     if session.hot_wallet is not None:
         return session.hot_wallet != rules.hot_wallet or await hot_wallets.any_since(
-            connection, rules.chain_id, session.hot_wallet, session.created_at
+            conn, rules.chain_id, session.hot_wallet, session.created_at
         )
-    return bool(await hot_wallets.others(connection, rules.chain_id, rules.hot_wallet))
+    return bool(await hot_wallets.others(conn, rules.chain_id, rules.hot_wallet))
 
 
-async def _looked_for(connection: AsyncConnection, session: Session, amount: int, now: datetime) -> dict[str, Any]:
+async def _looked_for(conn: AsyncConnection, session: Session, amount: int, now: datetime) -> dict[str, Any]:
     """Nothing is owed before the chain has shown whether it was paid."""
-    if not await searches.begin(connection, session.id, session.hot_wallet, amount, now):
+    if not await searches.begin(conn, session.id, session.hot_wallet, amount, now):
         log.warning("session.earlier_wallet", session=session.id, hot_wallet=session.hot_wallet)
         return {}
     log.critical("session.earlier_wallet_named", session=session.id, hot_wallet=session.hot_wallet)

@@ -22,9 +22,9 @@ from kit.ids import Ids
 from kit.logs import bind, get_logger
 from kit.money import format_units
 from onramp.deployment.service import OwnDeployment
-from onramp.privacy import service as privacy
+from onramp.privacy import service as privacy_service
 from onramp.screening.listing import Screening
-from onramp.sessions import service
+from onramp.sessions import service as sessions_service
 from onramp.sessions.config import STRIPE_KEY_LIFETIME, SessionConfig
 from onramp.sessions.intents import Intents
 from onramp.sessions.model import Session
@@ -163,8 +163,8 @@ class Creator:
 
     async def _email_of(self, session: Session) -> str | None:
         try:
-            async with self.database.read() as connection:
-                return await privacy.email_of(connection, self._ring, session.id)
+            async with self.database.read() as conn:
+                return await privacy_service.email_of(conn, self._ring, session.id)
         except DecryptionError as error:
             log.warning("session.contact_not_opened", session=session.id, reason=str(error))
             return None
@@ -215,30 +215,30 @@ class Creator:
 
     async def _make_anew(self, session: Session, command: port.CreateSession) -> port.StripeSession:
         generation = session.stripe_key_generation + 1
-        async with self.database.write() as connection:
-            await connection.execute(
+        async with self.database.write() as conn:
+            await conn.execute(
                 sa.update(sessions).where(sessions.c.id == session.id).values(stripe_key_generation=generation)
             )
         return await self.stripe.create_session(command, idempotency_key=f"{session.id}-{generation}")
 
     async def _store(self, session: Session, **values: Any) -> Session:
-        async with self.database.write() as connection:
-            await service.change(
-                connection, session, now=self.clock.now(), lease_owner=None, lease_until=None, **values
+        async with self.database.write() as conn:
+            await sessions_service.change(
+                conn, session, now=self.clock.now(), lease_owner=None, lease_until=None, **values
             )
         return await self._stored(session)
 
     async def _stored(self, session: Session) -> Session:
-        async with self.database.read() as connection:
-            stored = await service.get(connection, session.id)
+        async with self.database.read() as conn:
+            stored = await sessions_service.get(conn, session.id)
         if stored is None:
             message = "a session row vanished"
             raise RuntimeError(message)
         return stored
 
     async def _release(self, session: Session) -> None:
-        async with self.database.write() as connection:
-            await connection.execute(
+        async with self.database.write() as conn:
+            await conn.execute(
                 sa.update(sessions)
                 .where(sessions.c.id == session.id, sessions.c.lease_owner == "create")
                 .values(lease_owner=None, lease_until=None, tries=sessions.c.tries + 1, asked_at=self.clock.now())

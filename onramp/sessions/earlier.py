@@ -11,14 +11,15 @@ from kit.clock import Clock
 from kit.db.database import Database
 from kit.ids import Ids
 from kit.logs import bound, get_logger
-from onramp.sessions import searches, service
+from onramp.sessions import searches
+from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
 from onramp.sessions.searches import Search
 from treasury import earlier_payments
 from treasury.core import hot_wallets
 from treasury.earlier_payments import EarlierWallets, Payment
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 
 log = get_logger(__name__)
 BATCH: Final = 10
@@ -62,8 +63,8 @@ class EarlierPayments:
 
     async def step(self) -> bool:
         """Look for the payments that are due; True where a session changed."""
-        async with self._database.write() as connection:
-            due = await searches.claim_due(connection, self._owner, self._clock.now(), BATCH)
+        async with self._database.write() as conn:
+            due = await searches.claim_due(conn, self._owner, self._clock.now(), BATCH)
         changed = False
         for search in due:
             with bound(session=search.session_id):
@@ -74,9 +75,9 @@ class EarlierPayments:
         return changed
 
     async def _decide(self, search: Search) -> bool:
-        async with self._database.read() as connection:
-            session = await service.get(connection, search.session_id)
-            others = await hot_wallets.others(connection, self._rules.chain_id, self._rules.hot_wallet)
+        async with self._database.read() as conn:
+            session = await sessions_service.get(conn, search.session_id)
+            others = await hot_wallets.others(conn, self._rules.chain_id, self._rules.hot_wallet)
         if session is None:
             raise _Lost
         candidates = _candidates(search.wallet, others, self._rules.hot_wallet)
@@ -99,7 +100,7 @@ class EarlierPayments:
             # The payment may be among the transactions of the current wallet that are not read yet, as after a restore.
             return await self._later(session, search, "looking", None, seconds=searches.SOON_SECONDS)
         if wallet is not None and await self._wallets.is_paid_by(
-            wallet, session.wallet_address, search.amount, payouts.reference_text(session.id)
+            wallet, session.wallet_address, search.amount, payouts_service.reference_text(session.id)
         ):
             # Sold for an earlier wallet, paid by this one, and then lost: the treasury adopts the payment, it signs nothing.
             return await self._owe(session, search, wallet)
@@ -111,7 +112,7 @@ class EarlierPayments:
 
     async def _look(self, session: Session, candidates: list[str]) -> tuple[Payment | None, bool]:
         """The payment, if one is found, and whether our rows explain all that these wallets did."""
-        reference = payouts.reference_text(session.id)
+        reference = payouts_service.reference_text(session.id)
         carried, all_known = await self._wallets.is_carried(reference), True
         for wallet in candidates:
             known = await self._wallets.is_known(wallet)
@@ -126,10 +127,10 @@ class EarlierPayments:
     async def _adopt(self, session: Session, search: Search, payment: Payment) -> bool:
         now = self._clock.now()
         try:
-            async with self._database.write() as connection:
-                payout = await self._owed(connection, session, search, payment.wallet, "paid", now)
+            async with self._database.write() as conn:
+                payout = await self._owed(conn, session, search, payment.wallet, "paid", now)
                 if not await earlier_payments.adopt(
-                    connection, payout, payment, chain_id=self._rules.chain_id, now=now, ids=self._ids
+                    conn, payout, payment, chain_id=self._rules.chain_id, now=now, ids=self._ids
                 ):
                     raise _NonceTaken
         except _NonceTaken:
@@ -141,24 +142,22 @@ class EarlierPayments:
         return True
 
     async def _owe(self, session: Session, search: Search, wallet: str) -> bool:
-        async with self._database.write() as connection:
-            await self._owed(connection, session, search, wallet, "owed", self._clock.now())
+        async with self._database.write() as conn:
+            await self._owed(conn, session, search, wallet, "owed", self._clock.now())
         log.warning("session.owed_by_current_wallet", session=session.id, wallet=wallet, before=search.wallet)
         return True
 
     async def _owed(
-        self, connection: AsyncConnection, session: Session, search: Search, wallet: str, state: str, now: datetime
+        self, conn: AsyncConnection, session: Session, search: Search, wallet: str, state: str, now: datetime
     ) -> str:
         """The session's payout, owed by `wallet`, with the end of the search, in one transaction."""
-        if session.stripe_session_id is None or not await searches.settle(
-            connection, search.session_id, self._owner, state
-        ):
+        if session.stripe_session_id is None or not await searches.settle(conn, search.session_id, self._owner, state):
             raise _Lost
         values: dict[str, Any] = {"expected_units": search.amount, "attention": None}
-        if not await service.change(connection, session, now=now, **values):
+        if not await sessions_service.change(conn, session, now=now, **values):
             raise _Lost
-        return await payouts.owe(
-            connection,
+        return await payouts_service.owe(
+            conn,
             session_id=session.id,
             stripe_session_id=session.stripe_session_id,
             to=session.wallet_address,
@@ -176,10 +175,10 @@ class EarlierPayments:
         """Look again later; `attention` is shown from now on where given."""
         now = self._clock.now()
         news = attention is not None and attention != session.attention
-        async with self._database.write() as connection:
-            if not await searches.postpone(connection, search.session_id, self._owner, state, now, seconds):
+        async with self._database.write() as conn:
+            if not await searches.postpone(conn, search.session_id, self._owner, state, now, seconds):
                 raise _Lost
-            if news and not await service.change(connection, session, now=now, attention=attention):
+            if news and not await sessions_service.change(conn, session, now=now, attention=attention):
                 raise _Lost
         if news:
             log.critical("session.earlier_wallet_named", session=session.id, reason=attention)

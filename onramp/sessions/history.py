@@ -19,7 +19,8 @@ from kit.http.problems import FieldError, Problem, invalid, not_found
 from kit.http.routes import Document, Route, query_of, reply
 from kit.money import format_units
 from onramp.bootstrap.services import SERVICES
-from onramp.sessions import receipts, service
+from onramp.sessions import receipts
+from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.schemas import FIAT_DECIMALS, SessionResponse, answer, explorer_link, moment
 from onramp.sessions.table import sessions
@@ -47,18 +48,18 @@ class History(Document):
     next_cursor: str | None
 
 
-async def of_wallet(connection: AsyncConnection, wallet: str, limit: int, before: str | None = None) -> list[Session]:
+async def of_wallet(conn: AsyncConnection, wallet: str, limit: int, before: str | None = None) -> list[Session]:
     """A wallet's sessions, the newest first; those older than the session `before` where given."""
     own = sa.select(sessions).where(sessions.c.wallet_address == wallet)
     query = newest_first(own, sessions.c.created_at, sessions.c.id, before).limit(limit)
-    return [from_row(row) for row in await connection.execute(query)]
+    return [from_row(row) for row in await conn.execute(query)]
 
 
-async def _all_of(connection: AsyncConnection, wallet: str) -> list[Session]:
+async def _all_of(conn: AsyncConnection, wallet: str) -> list[Session]:
     """Read in pages: others are served in between."""
     found: list[Session] = []
     while len(found) < CSV_ROWS:
-        page = await of_wallet(connection, wallet, CSV_PAGE, found[-1].id if found else None)
+        page = await of_wallet(conn, wallet, CSV_PAGE, found[-1].id if found else None)
         found += page
         if len(page) < CSV_PAGE:
             break
@@ -71,16 +72,16 @@ async def listing(request: web.Request) -> web.StreamResponse:
     wallet = principal_of(request).id
     query = query_of(request, HistoryQuery)
     if request.headers.get("Accept", "").startswith("text/csv"):
-        async with services.database.read_replica() as connection:
-            everything = await _all_of(connection, wallet)
+        async with services.database.read_replica() as conn:
+            everything = await _all_of(conn, wallet)
         # Ten thousand rows take some tenths of a second, which other requests need not wait for.
         return await asyncio.to_thread(_as_csv, everything, services.explorer)
-    async with services.database.read_replica() as connection:
+    async with services.database.read_replica() as conn:
         if query.cursor is not None:
-            last = await service.get(connection, query.cursor)
+            last = await sessions_service.get(conn, query.cursor)
             if last is None or last.wallet_address != wallet:
                 raise invalid([FieldError("/cursor", "is none that a page of yours ended with")])
-        found = await of_wallet(connection, wallet, query.limit + 1, query.cursor)
+        found = await of_wallet(conn, wallet, query.limit + 1, query.cursor)
     page = found[: query.limit]
     return reply(
         History.model_construct(

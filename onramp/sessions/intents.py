@@ -17,17 +17,18 @@ from kit.db.types import db_now
 from kit.http.problems import Problem
 from kit.ids import Ids
 from onramp.deployment.service import OwnDeployment
-from onramp.privacy import service as privacy
+from onramp.privacy import service as privacy_service
 from onramp.screening.gate import require_unlisted
 from onramp.screening.listing import Screening
-from onramp.sessions import allowance, service
+from onramp.sessions import allowance
+from onramp.sessions import service as sessions_service
 from onramp.sessions import stock as inventory
 from onramp.sessions.config import CREATE_LEASE_SECONDS, SessionConfig
 from onramp.sessions.model import Session, fresh, intent
 from onramp.sessions.ownership import marks
 from onramp.sessions.requests import PurchaseRequest
 from onramp.sessions.table import sessions
-from treasury.pause import service as pause
+from treasury.pause import service as pause_service
 
 TRIES: Final = 3
 
@@ -67,33 +68,33 @@ class Intents:
             made = await self._group.submit(order)
             if made is not None:
                 return made
-            async with self._database.write() as connection:
+            async with self._database.write() as conn:
                 known = (
-                    await service.by_client_key(connection, order.wallet, order.key_hash) if order.key_hash else None
+                    await sessions_service.by_client_key(conn, order.wallet, order.key_hash) if order.key_hash else None
                 )
                 if known is not None:
-                    return await _replayed(connection, known, order)
-                await pause.require_sales(connection)
-                await inventory.require(connection, self._rules, order.minor, order.currency, self._clock.now())
+                    return await _replayed(conn, known, order)
+                await pause_service.require_sales(conn)
+                await inventory.require(conn, self._rules, order.minor, order.currency, self._clock.now())
             # What stood in the way a moment ago is gone: stock came in.
         raise in_progress()
 
     async def _require_allowance(self, order: PurchaseRequest) -> None:
         """A purchase that was begun already is only told again, whatever was bought since."""
-        async with self._database.read() as connection:
-            if order.key_hash and await service.by_client_key(connection, order.wallet, order.key_hash) is not None:
+        async with self._database.read() as conn:
+            if order.key_hash and await sessions_service.by_client_key(conn, order.wallet, order.key_hash) is not None:
                 return
-            await allowance.require(connection, self._rules, order.wallet, order.minor, self._clock.now())
+            await allowance.require(conn, self._rules, order.wallet, order.minor, self._clock.now())
 
     async def _write(self, orders: Sequence[PurchaseRequest]) -> Sequence[Session | None]:
         """None for an order whose key is known already or that the stock does not cover; for all while sales are paused or the stock is unknown."""
         now = self._clock.now()
         sold_by = marks(await self._deployment.get(), self._rules)
-        async with self._database.read() as connection:
-            if (await pause.state(connection)).sales:
+        async with self._database.read() as conn:
+            if (await pause_service.state(conn)).sales:
                 return [None] * len(orders)
-            stock = await inventory.stock(connection, self._rules, now)
-            head = await known_head(connection, self._rules.chain_id)
+            stock = await inventory.stock(conn, self._rules, now)
+            head = await known_head(conn, self._rules.chain_id)
         rows = [
             self._row(order, head, now) | sold_by if stock.enough(order.minor, order.currency) else None
             for order in orders
@@ -107,8 +108,8 @@ class Intents:
             if row is not None and row["id"] in stored and order.email is not None
         ]
         if given:
-            async with self._database.write() as connection:
-                await privacy.keep(connection, self._ring, given, now)
+            async with self._database.write() as conn:
+                await privacy_service.keep(conn, self._ring, given, now)
         return [fresh(row) if row is not None and row["id"] in stored else None for row in rows]
 
     def _row(self, order: PurchaseRequest, head: int, now: datetime) -> dict[str, Any]:
@@ -132,7 +133,7 @@ class Intents:
         }
 
 
-async def _replayed(connection: AsyncConnection, known: Session, order: PurchaseRequest) -> Session:
+async def _replayed(conn: AsyncConnection, known: Session, order: PurchaseRequest) -> Session:
     if known.body_hash != order.body_hash:
         raise Problem(
             409,
@@ -141,8 +142,8 @@ async def _replayed(connection: AsyncConnection, known: Session, order: Purchase
         )
     if known.stripe_session_id is not None or known.refusal_code is not None:
         return known
-    await pause.require_sales(connection)
-    taken = await connection.execute(
+    await pause_service.require_sales(conn)
+    taken = await conn.execute(
         sa.update(sessions)
         .where(
             sessions.c.id == known.id,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from kit.db.database import Database, is_away, reason_of
 from kit.logs import get_logger
-from onramp.sessions import service
+from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
 from onramp.sessions.table import sessions
 
@@ -51,8 +51,8 @@ class Live:
         try:
             sent = after
             while True:
-                async with self._database.read() as connection:
-                    session = await service.get(connection, session_id)
+                async with self._database.read() as conn:
+                    session = await sessions_service.get(conn, session_id)
                 if session is None:
                     return
                 if session.version > sent:
@@ -94,8 +94,8 @@ class Live:
         for start in range(0, len(watched), 500):
             part = watched[start : start + 500]
             statement = sa.select(sessions.c.id, sessions.c.version).where(sessions.c.id.in_(part))
-            async with self._database.read() as connection:
-                rows = (await connection.execute(statement)).fetchall()
+            async with self._database.read() as conn:
+                rows = (await conn.execute(statement)).fetchall()
             for row in rows:
                 watchers = self._watched.get(row.id)
                 if watchers and row.version != self._versions.get(row.id):

@@ -13,7 +13,7 @@ from onramp.sessions.ownership import is_session_id
 from onramp.sessions.proof import debt_of
 from onramp.sessions.refresh import Refresher
 from onramp.stripe.port import METADATA_SESSION, StripeGateway, StripeSession
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.ports import Sold
 
 log = get_logger(__name__)
@@ -74,7 +74,7 @@ class LostPurchases:
         page = await self.stripe.list_completed(created_gte=walk.since, starting_after=walk.after)
         for fact in page.sessions:
             session_id = (fact.metadata or {}).get(METADATA_SESSION, "")
-            reference = payouts.reference_text(session_id) if is_session_id(session_id) else ""
+            reference = payouts_service.reference_text(session_id) if is_session_id(session_id) else ""
             if reference not in walk.wanted:
                 continue
             sold = await self._take_over(fact, session_id)

@@ -7,7 +7,8 @@ from kit.db.database import Database
 from kit.http.problems import Problem
 from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import OwnDeployment
-from onramp.sessions import service, settlements
+from onramp.sessions import service as sessions_service
+from onramp.sessions import settlements
 from onramp.sessions.apply import delivered_units, not_owed
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import BASIS_POINTS, expected_musd
@@ -44,8 +45,8 @@ class StripePaymentProof:
     async def owed(self, session_id: str, stripe_session_id: str) -> Owed | NotOwed:
         """What Stripe says is owed, or why nothing is. Raises ProofUnavailable when it gives no answer."""
         deployment = await self._deployment.get()
-        async with self._database.read() as connection:
-            session = await service.get(connection, session_id)
+        async with self._database.read() as conn:
+            session = await sessions_service.get(conn, session_id)
         if session is None or session.stripe_session_id != stripe_session_id:
             return NotOwed("no purchase here belongs to this payout and its Stripe session")
         try:
@@ -77,8 +78,8 @@ class StripePaymentProof:
             return "Stripe delivered on a network on which this service takes no payment"
         if address.lower() == (rules.settlement_address or "").lower():
             return None
-        async with self._database.read() as connection:
-            if await settlements.is_ours(connection, self._ring, address):
+        async with self._database.read() as conn:
+            if await settlements.is_ours(conn, self._ring, address):
                 return None
         return (
             f"Stripe delivered to {address[:42]}, which is neither SETTLEMENT_ADDRESS nor an earlier one that a start recorded: "

@@ -13,7 +13,8 @@ from kit.db.types import db_now
 from kit.http.problems import Problem
 from kit.logs import bound, get_logger
 from kit.worker import WorkerMetrics
-from onramp.sessions import service, states
+from onramp.sessions import service as sessions_service
+from onramp.sessions import states
 from onramp.sessions.create import Creator
 from onramp.sessions.earlier import EarlierPayments
 from onramp.sessions.model import from_row
@@ -82,7 +83,7 @@ class ReconcileWorker:
         return again
 
     async def _finish_creates(self) -> None:
-        async with self._database.write() as connection:
+        async with self._database.write() as conn:
             due = sa.and_(
                 sessions.c.payment_status == "created",
                 sessions.c.stripe_session_id.is_(None),
@@ -91,7 +92,7 @@ class ReconcileWorker:
                 sa.or_(sessions.c.tries == 0, sessions.c.asked_at < db_now(-60)),
             )
             rows = await claim(
-                connection, sessions, owner="create", seconds=30, limit=10, due=due, order_by=sessions.c.asked_at
+                conn, sessions, owner="create", seconds=30, limit=10, due=due, order_by=sessions.c.asked_at
             )
         for row in rows:
             with bound(session=row.id):
@@ -117,8 +118,8 @@ class ReconcileWorker:
         ignored: list[StripeSession] = []
         while True:
             page = await self._stripe.list_completed(created_gte=int(since.timestamp()), starting_after=after)
-            async with self._database.read() as connection:
-                known = await service.at_stripe(connection, [fact.id for fact in page.sessions])
+            async with self._database.read() as conn:
+                known = await sessions_service.at_stripe(conn, [fact.id for fact in page.sessions])
             for fact in page.sessions:
                 status = known.get(fact.id)
                 if status == "fulfillment_complete":
@@ -138,11 +139,11 @@ class ReconcileWorker:
 
     async def _ask_open(self) -> bool:
         now = self._clock.now()
-        async with self._database.read() as connection:
-            due = await service.least_recently_asked(connection, now - ASK_EVERY, ASK_BATCH)
+        async with self._database.read() as conn:
+            due = await sessions_service.least_recently_asked(conn, now - ASK_EVERY, ASK_BATCH)
         for session in due:
-            async with self._database.write() as connection:
-                await service.touch_asked(connection, [session.id], self._clock.now())
+            async with self._database.write() as conn:
+                await sessions_service.touch_asked(conn, [session.id], self._clock.now())
             if session.stripe_session_id is None:
                 continue
             with bound(session=session.id):
@@ -159,9 +160,9 @@ class ReconcileWorker:
 
     async def _expire(self) -> None:
         now = self._clock.now()
-        async with self._database.write() as connection:
-            for session in await service.lapsed(connection, now, 100):
-                if isinstance(states.expire(session.payment_status), states.Moved) and await service.change(
-                    connection, session, now=now, payment_status="expired", payment_updated_at=now
+        async with self._database.write() as conn:
+            for session in await sessions_service.lapsed(conn, now, 100):
+                if isinstance(states.expire(session.payment_status), states.Moved) and await sessions_service.change(
+                    conn, session, now=now, payment_status="expired", payment_updated_at=now
                 ):
                     log.info("session.expired", session=session.id, stripe_session=session.stripe_session_id)

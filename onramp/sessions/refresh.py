@@ -15,7 +15,8 @@ from kit.logs import get_logger
 from kit.money import parse_units
 from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import Deployment, OwnDeployment
-from onramp.sessions import searches, service, settlements
+from onramp.sessions import searches, settlements
+from onramp.sessions import service as sessions_service
 from onramp.sessions.apply import Applied, apply
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.ignored import IgnoredSessions
@@ -59,13 +60,11 @@ class Refresher:
         """Apply a session as fetched from Stripe; never call it with the payload of an event."""
         deployment = await self.deployment.get()
         for _ in range(_RACES):
-            async with self.database.write() as connection:
-                session = await service.by_stripe_id(connection, fact.id)
-                found = session or await self._adopt(connection, fact, deployment)
+            async with self.database.write() as conn:
+                session = await sessions_service.by_stripe_id(conn, fact.id)
+                found = session or await self._adopt(conn, fact, deployment)
                 if isinstance(found, Session):
-                    applied = await apply(
-                        connection, found, fact, self.rules, deployment, now=self.clock.now(), ids=self.ids
-                    )
+                    applied = await apply(conn, found, fact, self.rules, deployment, now=self.clock.now(), ids=self.ids)
             if isinstance(found, Ignored):
                 self.ignored.note(fact, found)
                 return None
@@ -83,30 +82,28 @@ class Refresher:
         message = "a session changed under every try to apply Stripe's word; it will be asked again"
         raise RuntimeError(message)
 
-    async def _adopt(
-        self, connection: AsyncConnection, fact: StripeSession, deployment: Deployment
-    ) -> Session | Ignored:
+    async def _adopt(self, conn: AsyncConnection, fact: StripeSession, deployment: Deployment) -> Session | Ignored:
         """Tie a Stripe session without a row to its intent, or rebuild the row that a backup does not have; else say why it is ignored."""
         session_id = (fact.metadata or {}).get(METADATA_SESSION, "")
-        known = await service.get(connection, session_id) if is_session_id(session_id) else None
+        known = await sessions_service.get(conn, session_id) if is_session_id(session_id) else None
         if known is not None:
-            return await self._tie(connection, known, fact, deployment)
+            return await self._tie(conn, known, fact, deployment)
         sale = sale_of(fact, deployment, self.rules)
         if isinstance(sale, Ignored):
             return sale
         now = self.clock.now()
-        values = rebuilt(fact, sale, await self._sold_under(connection, fact, sale), deployment, now)
+        values = rebuilt(fact, sale, await self._sold_under(conn, fact, sale), deployment, now)
         if isinstance(values, Ignored):
             return values
         log.warning("session.rebuilt", session=session_id, stripe_session=fact.id, hot_wallet=sale.hot_wallet)
-        await service.put(connection, values)
+        await sessions_service.put(conn, values)
         if sale.hot_wallet is not None and sale.hot_wallet != self.rules.hot_wallet:
             # Named beside our own deployment id, it is a wallet that this deployment paid from, also where the backup does not know of it.
-            await hot_wallets.note(connection, self.rules.chain_id, sale.hot_wallet, "stripe", now)
-            await searches.expect(connection, session_id, sale.hot_wallet, now)
-        return await service.get(connection, session_id) or Ignored.CONTRADICTED
+            await hot_wallets.note(conn, self.rules.chain_id, sale.hot_wallet, "stripe", now)
+            await searches.expect(conn, session_id, sale.hot_wallet, now)
+        return await sessions_service.get(conn, session_id) or Ignored.CONTRADICTED
 
-    async def _sold_under(self, connection: AsyncConnection, fact: StripeSession, sale: Sale) -> SessionConfig:
+    async def _sold_under(self, conn: AsyncConnection, fact: StripeSession, sale: Sale) -> SessionConfig:
         """The rules that a lost session was sold under: settlement address and network may have been others than those of today.
 
         Stripe's session names them. An address is taken over only where a start of this deployment recorded it.
@@ -117,19 +114,19 @@ class Refresher:
         if network in SETTLEMENT_NETWORKS:
             rules = replace(rules, destination_network=network)
         locked = fact.wallet_addresses.get(NETWORK_KEYS.get(network, network)) or fact.wallet_address or ""
-        if await settlements.is_ours(connection, self.ring, locked):
+        if await settlements.is_ours(conn, self.ring, locked):
             rules = replace(rules, settlement_address=to_checksum(locked.lower()))
         return rules
 
     async def _tie(
-        self, connection: AsyncConnection, known: Session, fact: StripeSession, deployment: Deployment
+        self, conn: AsyncConnection, known: Session, fact: StripeSession, deployment: Deployment
     ) -> Session | Ignored:
         """Finish an intent whose create was cut off before Stripe's answer was stored."""
         if known.stripe_session_id is not None or disagreement(known, fact, deployment, self.rules) is not None:
             return Ignored.CONTRADICTED
         now = self.clock.now()
-        await service.change(
-            connection,
+        await sessions_service.change(
+            conn,
             known,
             now=now,
             stripe_session_id=fact.id,
@@ -138,7 +135,7 @@ class Refresher:
             payment_updated_at=now,
         )
         log.info("session.tied", session=known.id, stripe_session=fact.id)
-        return await service.get(connection, known.id) or Ignored.CONTRADICTED
+        return await sessions_service.get(conn, known.id) or Ignored.CONTRADICTED
 
 
 def rebuilt(

@@ -45,42 +45,42 @@ class Search:
     created_at: datetime
 
 
-async def expect(connection: AsyncConnection, session_id: str, wallet: str | None, now: datetime) -> None:
+async def expect(conn: AsyncConnection, session_id: str, wallet: str | None, now: datetime) -> None:
     """Remember that this session was rebuilt and names an earlier wallet, before it is paid."""
-    await insert_or_nothing(connection, searches, [_row(session_id, wallet, now, rebuilt=True, state="open")], ["id"])
+    await insert_or_nothing(conn, searches, [_row(session_id, wallet, now, rebuilt=True, state="open")], ["id"])
 
 
-async def begin(connection: AsyncConnection, session_id: str, wallet: str | None, amount: int, now: datetime) -> bool:
+async def begin(conn: AsyncConnection, session_id: str, wallet: str | None, amount: int, now: datetime) -> bool:
     """Look for the payment of `amount` base units from now on; True where this database had lost the session."""
     row = _row(session_id, wallet, now, rebuilt=False, state="looking") | {"amount": amount}
-    if await insert_or_nothing(connection, searches, [row], ["id"]):
+    if await insert_or_nothing(conn, searches, [row], ["id"]):
         return False
     mine = searches.c.id == session_id
     begun = {"state": "looking", "amount": amount, "due_at": now, "created_at": now}
-    await connection.execute(sa.update(searches).where(mine, searches.c.state == "open").values(begun))
-    return bool(await connection.scalar(sa.select(searches.c.rebuilt).where(mine)))
+    await conn.execute(sa.update(searches).where(mine, searches.c.state == "open").values(begun))
+    return bool(await conn.scalar(sa.select(searches.c.rebuilt).where(mine)))
 
 
-async def claim_due(connection: AsyncConnection, owner: str, now: datetime, limit: int) -> list[Search]:
+async def claim_due(conn: AsyncConnection, owner: str, now: datetime, limit: int) -> list[Search]:
     """Lease the searches that are due, the longest waiting first."""
     due = sa.and_(searches.c.state.in_(["looking", "unpaid"]), searches.c.due_at <= now)
     rows = await claim(
-        connection, searches, owner=owner, seconds=LEASE_SECONDS, limit=limit, due=due, order_by=searches.c.due_at
+        conn, searches, owner=owner, seconds=LEASE_SECONDS, limit=limit, due=due, order_by=searches.c.due_at
     )
     return [Search(row.id, row.wallet, row.rebuilt, row.state, row.amount, row.created_at) for row in rows]
 
 
-async def settle(connection: AsyncConnection, session_id: str, owner: str, state: str) -> bool:
+async def settle(conn: AsyncConnection, session_id: str, owner: str, state: str) -> bool:
     """End a leased search as `paid` or `owed`; False where the lease was lost."""
-    return await release(connection, searches, session_id, owner, state=state)
+    return await release(conn, searches, session_id, owner, state=state)
 
 
 async def postpone(
-    connection: AsyncConnection, session_id: str, owner: str, state: str, now: datetime, seconds: float | None = None
+    conn: AsyncConnection, session_id: str, owner: str, state: str, now: datetime, seconds: float | None = None
 ) -> bool:
     """Look again later; `state` is `looking` where too little is known, `unpaid` where nothing was found."""
     wait = seconds or (AGAIN_SECONDS if state == "looking" else UNPAID_AGAIN_SECONDS)
-    return await release(connection, searches, session_id, owner, state=state, due_at=now + timedelta(seconds=wait))
+    return await release(conn, searches, session_id, owner, state=state, due_at=now + timedelta(seconds=wait))
 
 
 def _row(session_id: str, wallet: str | None, now: datetime, *, rebuilt: bool, state: str) -> dict[str, object]:

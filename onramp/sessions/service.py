@@ -18,35 +18,35 @@ _HASH: Final = re.compile("0x[0-9a-f]{64}")
 _BY_IDS = sa.select(sessions).where(sessions.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
-async def get(connection: AsyncConnection, session_id: str) -> Session | None:
+async def get(conn: AsyncConnection, session_id: str) -> Session | None:
     """One session by our id."""
-    row = (await connection.execute(sa.select(sessions).where(sessions.c.id == session_id))).one_or_none()
+    row = (await conn.execute(sa.select(sessions).where(sessions.c.id == session_id))).one_or_none()
     return None if row is None else from_row(row)
 
 
-async def get_many(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Session]:
+async def get_many(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Session]:
     """Sessions by id; unknown ids are left out."""
-    rows = await connection.execute(_BY_IDS, {"ids": list(ids)})
+    rows = await conn.execute(_BY_IDS, {"ids": list(ids)})
     return {row.id: from_row(row) for row in rows}
 
 
-async def by_stripe_id(connection: AsyncConnection, stripe_session_id: str) -> Session | None:
+async def by_stripe_id(conn: AsyncConnection, stripe_session_id: str) -> Session | None:
     """One session by Stripe's id."""
     statement = sa.select(sessions).where(sessions.c.stripe_session_id == stripe_session_id)
-    row = (await connection.execute(statement)).one_or_none()
+    row = (await conn.execute(statement)).one_or_none()
     return None if row is None else from_row(row)
 
 
-async def by_client_key(connection: AsyncConnection, wallet: str, idempotency_hash: str) -> Session | None:
+async def by_client_key(conn: AsyncConnection, wallet: str, idempotency_hash: str) -> Session | None:
     """The session that a client's key made before, while it is remembered."""
     statement = sa.select(sessions).where(
         sessions.c.wallet_address == wallet, sessions.c.idempotency_hash == idempotency_hash
     )
-    row = (await connection.execute(statement)).one_or_none()
+    row = (await conn.execute(statement)).one_or_none()
     return None if row is None else from_row(row)
 
 
-async def find(connection: AsyncConnection, needle: str) -> list[Session]:
+async def find(conn: AsyncConnection, needle: str) -> list[Session]:
     """Sessions by our id, Stripe's, a wallet or a transaction hash, the newest first; fifty at most."""
     form = needle.lower()
     if is_address(form):
@@ -56,28 +56,28 @@ async def find(connection: AsyncConnection, needle: str) -> list[Session]:
         query = sa.select(sessions).where(sessions.c.tx_hash == form)
     else:
         query = sa.select(sessions).where(sa.or_(sessions.c.id == needle, sessions.c.stripe_session_id == needle))
-    found = [from_row(row) for row in (await connection.execute(query)).fetchall()]
+    found = [from_row(row) for row in (await conn.execute(query)).fetchall()]
     return sorted(found, key=lambda one: one.created_at, reverse=True)[:50]
 
 
 async def newest(
-    connection: AsyncConnection, limit: int, status: str | None = None, before: str | None = None
+    conn: AsyncConnection, limit: int, status: str | None = None, before: str | None = None
 ) -> list[Session]:
     """The newest sessions, of one payment status if given; those older than the session `before` where given."""
     query = newest_first(sa.select(sessions), sessions.c.created_at, sessions.c.id, before).limit(limit)
     if status is not None:
         query = query.where(sessions.c.payment_status == status)
-    return [from_row(row) for row in await connection.execute(query)]
+    return [from_row(row) for row in await conn.execute(query)]
 
 
-async def put(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+async def put(conn: AsyncConnection, values: dict[str, Any]) -> bool:
     """Insert a session; False where its id, Stripe's id, or the client's key is there already."""
-    return bool(await insert_or_nothing(connection, sessions, [values]))
+    return bool(await insert_or_nothing(conn, sessions, [values]))
 
 
-async def change(connection: AsyncConnection, session: Session, *, now: datetime, **values: Any) -> bool:
+async def change(conn: AsyncConnection, session: Session, *, now: datetime, **values: Any) -> bool:
     """Change a session that is still as it was read; its version goes up by one. False: another changed it first."""
-    result = await connection.execute(
+    result = await conn.execute(
         sa.update(sessions)
         .where(sessions.c.id == session.id, sessions.c.version == session.version)
         .values(version=session.version + 1, updated_at=now, **values)
@@ -85,12 +85,12 @@ async def change(connection: AsyncConnection, session: Session, *, now: datetime
     return result.rowcount == 1
 
 
-async def touch_asked(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
+async def touch_asked(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
     """Remember that Stripe was asked, so that the next to be asked is another; no change that anyone sees."""
-    await connection.execute(sa.update(sessions).where(sessions.c.id.in_(list(ids))).values(asked_at=now))
+    await conn.execute(sa.update(sessions).where(sessions.c.id.in_(list(ids))).values(asked_at=now))
 
 
-async def least_recently_asked(connection: AsyncConnection, before: datetime, limit: int) -> list[Session]:
+async def least_recently_asked(conn: AsyncConnection, before: datetime, limit: int) -> list[Session]:
     """Open sessions that Stripe was not asked about since `before`, the longest ago first."""
     statement = (
         sa.select(sessions)
@@ -100,38 +100,38 @@ async def least_recently_asked(connection: AsyncConnection, before: datetime, li
         .order_by(sessions.c.asked_at)
         .limit(limit)
     )
-    return [from_row(row) for row in await connection.execute(statement)]
+    return [from_row(row) for row in await conn.execute(statement)]
 
 
-async def lapsed(connection: AsyncConnection, now: datetime, limit: int) -> list[Session]:
+async def lapsed(conn: AsyncConnection, now: datetime, limit: int) -> list[Session]:
     """Unpaid sessions whose time is over."""
     statement = (
         sa.select(sessions).where(sessions.c.payment_status.in_(UNPAID), sessions.c.expires_at < now).limit(limit)
     )
-    return [from_row(row) for row in await connection.execute(statement)]
+    return [from_row(row) for row in await conn.execute(statement)]
 
 
-async def at_stripe(connection: AsyncConnection, stripe_ids: Collection[str]) -> dict[str, str]:
+async def at_stripe(conn: AsyncConnection, stripe_ids: Collection[str]) -> dict[str, str]:
     """Return the payment status of each of these Stripe ids that is known here."""
     statement = sa.select(sessions.c.stripe_session_id, sessions.c.payment_status).where(
         sessions.c.stripe_session_id.in_(list(stripe_ids))
     )
-    return {row.stripe_session_id: row.payment_status for row in await connection.execute(statement)}
+    return {row.stripe_session_id: row.payment_status for row in await conn.execute(statement)}
 
 
-async def any_complete(connection: AsyncConnection) -> bool:
+async def any_complete(conn: AsyncConnection) -> bool:
     """Return whether a purchase was ever completed in this database."""
     statement = sa.select(sa.literal(1)).where(sessions.c.payment_status == "fulfillment_complete").limit(1)
-    return (await connection.execute(statement)).first() is not None
+    return (await conn.execute(statement)).first() is not None
 
 
-async def forget_client_keys(connection: AsyncConnection, before: datetime, limit: int) -> int:
+async def forget_client_keys(conn: AsyncConnection, before: datetime, limit: int) -> int:
     """A client's key is replayed for 24 h; afterwards the same key may make a new session. At most `limit` rows; how many."""
     aged = sa.select(sessions.c.id).where(sessions.c.created_at < before, sessions.c.body_hash.is_not(None))
     aged = aged.order_by(sessions.c.created_at).limit(limit)
-    if connection.dialect.name == "postgresql":
+    if conn.dialect.name == "postgresql":
         aged = aged.with_for_update(skip_locked=True)
-    result = await connection.execute(
+    result = await conn.execute(
         sa.update(sessions).where(sessions.c.id.in_(aged)).values(idempotency_hash=None, body_hash=None)
     )
     return result.rowcount

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import Address, to_checksum
-from kit.audit import service as trail
+from kit.audit import service as audit_service
 from kit.crypto.keyring import KeyRing
 from kit.db.database import Database, metadata
 from kit.db.leases import insert_or_nothing
@@ -47,7 +47,7 @@ async def record(database: Database, ring: KeyRing, address: Address, *, now: da
             mac = ring.macs(_PURPOSE, one)[0]
             row = {"id": one, "mac": mac, "first_used_at": now}
             if await insert_or_nothing(conn, settlement_addresses, [row], ["id"]):
-                await trail.record(conn, trail.MACHINE, "settlement.recorded", one, at=now)
+                await audit_service.record(conn, audit_service.MACHINE, "settlement.recorded", one, at=now)
                 continue
             mine = settlement_addresses.c.id == one
             await conn.execute(sa.update(settlement_addresses).where(mine).values(mac=mac))

@@ -71,13 +71,13 @@ _PROMISED = (
 )
 
 
-async def reserved(connection: AsyncConnection, available: int, now: datetime) -> int:
+async def reserved(conn: AsyncConnection, available: int, now: datetime) -> int:
     """MUSD, in base units, that is promised out of `available`: to buyers whose payment is under way, and to those at the payment page.
 
     Those at the payment page, all together, never reserve more than UNPAID_SHARE of what the others leave.
     """
     paying, unpaid = 0, 0
-    for row in await connection.execute(_PROMISED, {"since": now - RESERVE_FOR}):
+    for row in await conn.execute(_PROMISED, {"since": now - RESERVE_FOR}):
         most = ask(int(row.minor), row.source_currency)
         if row.payment_status == "fulfillment_processing":
             paying += most
@@ -94,9 +94,9 @@ _PROCESSING = (
 )
 
 
-async def processing(connection: AsyncConnection) -> int:
+async def processing(conn: AsyncConnection) -> int:
     """MUSD, in base units, of buyers whose payment is under way: no sweep may take it."""
-    return sum(ask(int(row.minor), row.source_currency) for row in await connection.execute(_PROCESSING))
+    return sum(ask(int(row.minor), row.source_currency) for row in await conn.execute(_PROCESSING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +115,15 @@ class Stock:
         return self.free is None or self.free >= ask(source_minor, currency)
 
 
-async def stock(connection: AsyncConnection, rules: SessionConfig, now: datetime) -> Stock:
+async def stock(conn: AsyncConnection, rules: SessionConfig, now: datetime) -> Stock:
     """What may be sold now: the hot wallet's balance as a treasury worker last wrote it down, less what is promised."""
     if rules.mode != "payout" or rules.hot_wallet is None:
         return Stock(None)
-    state = await balances.available(connection, rules.hot_wallet, MUSD)
+    state = await balances.available(conn, rules.hot_wallet, MUSD)
     unknown = why_unknown(state.read_at, now)
     if unknown is not None:
         return Stock(0, unknown)
-    return Stock(state.available - await reserved(connection, state.available, now))
+    return Stock(state.available - await reserved(conn, state.available, now))
 
 
 def why_unknown(read_at: datetime | None, now: datetime) -> str | None:
@@ -141,14 +141,12 @@ def why_unknown(read_at: datetime | None, now: datetime) -> str | None:
     )
 
 
-async def require(
-    connection: AsyncConnection, rules: SessionConfig, source_minor: int, currency: str, now: datetime
-) -> None:
+async def require(conn: AsyncConnection, rules: SessionConfig, source_minor: int, currency: str, now: datetime) -> None:
     """Raise Problem 503 where one more purchase of this size may not be sold.
 
     `inventory_unknown`: no treasury worker has reported the balance lately. `inventory_low`: the wallet could not deliver it.
     """
-    found = await stock(connection, rules, now)
+    found = await stock(conn, rules, now)
     if found.unknown is not None:
         raise Problem(
             503,

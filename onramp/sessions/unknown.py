@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from chain.types import to_checksum
 from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.deployment import service as deployments
+from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment, OwnDeployment
-from onramp.sessions import service
+from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.ignored import IgnoredSessions
 from onramp.sessions.ownership import Ignored, sale_of
@@ -37,15 +37,15 @@ class UnknownPurchases:
     async def tell(self, ignored: Iterable[StripeSession]) -> None:
         """Keep how many of these may be ours; an alarm where there are any, again when the number changes."""
         deployment = await self._deployment.get()
-        async with self._database.read() as connection:
-            has_sold = await service.any_complete(connection)
+        async with self._database.read() as conn:
+            has_sold = await sessions_service.any_complete(conn)
         count = count_suspects(ignored, deployment, self._rules, has_sold=has_sold)
         self._ignored.unknown.set(count)
         if count == self._told:
             return
         self._told = count
-        async with self._database.write() as connection:
-            await deployments.set_unknown_purchases(connection, count)
+        async with self._database.write() as conn:
+            await deployment_service.set_unknown_purchases(conn, count)
         if count:
             log.critical("deployment.unknown_purchases", count=count, deployment=deployment.id, detail=ADVICE)
 

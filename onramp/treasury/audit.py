@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from kit.audit import service
+from kit.audit import service as audit_service
 from kit.http.routes import Route, query_of, reply
 from onramp.bootstrap.services import SERVICES
 from onramp.treasury.schemas import audit
@@ -12,7 +12,9 @@ async def listing(request: web.Request) -> web.StreamResponse:
     """The newest changes first."""
     query = query_of(request, audit.AuditQuery)
     async with request.app[SERVICES].database.read_replica() as connection:
-        entries = await service.page(connection, limit=query.limit + 1, before_id=query.cursor, subject=query.subject)
+        entries = await audit_service.page(
+            connection, limit=query.limit + 1, before_id=query.cursor, subject=query.subject
+        )
     return reply(audit.page(list(entries), query.limit))
 
 

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.audit import service as audit
+from kit.audit import service as audit_service
 from kit.http.auth import Principal, principal_of
 from kit.http.problems import Problem
 from onramp.bootstrap.services import SERVICES, Services
-from treasury.policy import service as policies
+from treasury.policy import service as policy_service
 
 Result = TypeVar("Result")
 _MAX_SUBJECT = 80
@@ -43,7 +43,7 @@ async def carry_out(
             result, told = await work(conn, services, who)
             now = services.clock.now()
             for one in told:
-                await audit.record(
+                await audit_service.record(
                     conn,
                     who.id,
                     f"treasury.{action}",
@@ -63,7 +63,7 @@ async def carry_out(
 async def refused(services: Services, who: Principal, action: str, subject: str, problem: Problem) -> None:
     """A row for an order that was not carried out."""
     async with services.database.write() as conn:
-        await audit.record(
+        await audit_service.record(
             conn,
             who.id,
             f"treasury.{action}_refused",
@@ -79,5 +79,7 @@ async def _policy_version(conn: AsyncConnection, services: Services) -> int | No
     """The active one; None where this service pays from no wallet, or before its first start with a policy."""
     if services.rules.hot_wallet is None:
         return None
-    active = await policies.active(conn, policies.scope_of(services.rules.chain_id, services.rules.hot_wallet))
+    active = await policy_service.active(
+        conn, policy_service.scope_of(services.rules.chain_id, services.rules.hot_wallet)
+    )
     return None if active is None else active.version

@@ -8,7 +8,7 @@ from onramp.bootstrap.services import Services
 from onramp.treasury.schemas import ledger as shapes
 from treasury import rotation
 from treasury.core.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, USDC, USDC_DECIMALS
-from treasury.policy import service as policies
+from treasury.policy import service as policy_service
 
 
 async def earlier(conn: AsyncConnection, services: Services) -> list[shapes.AccountsResponse]:
@@ -23,6 +23,6 @@ async def decimals_of(conn: AsyncConnection, services: Services, wallets: Iterab
     """Decimals of each asset that any policy of these wallets ever listed."""
     found = {MUSD: MUSD_DECIMALS, GAS_ASSET: GAS_DECIMALS, USDC: USDC_DECIMALS}
     for wallet in dict.fromkeys(wallets):
-        for version in await policies.history(conn, policies.scope_of(services.rules.chain_id, wallet)):
+        for version in await policy_service.history(conn, policy_service.scope_of(services.rules.chain_id, wallet)):
             found |= {symbol: asset.decimals for symbol, asset in version.terms.policy.assets.items()}
     return found

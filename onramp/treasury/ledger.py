@@ -20,7 +20,7 @@ from treasury import reconciliation, rotation
 from treasury.core.assets import MUSD, MUSD_DECIMALS, USDC, USDC_DECIMALS
 from treasury.core.leader import hold_still
 from treasury.incidents import unmatched as foreign
-from treasury.ledger import service
+from treasury.ledger import service as ledger_service
 from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.settlements import queries
 
@@ -34,12 +34,12 @@ async def read(request: web.Request) -> web.StreamResponse:
     async with services.database.read() as conn:
         decimals = {**await policy.decimals(conn), USDC: USDC_DECIMALS}
         held = [
-            shapes.accounts(wallet, asset, await service.balances(conn, wallet, asset), places)
+            shapes.accounts(wallet, asset, await ledger_service.balances(conn, wallet, asset), places)
             for asset, places in decimals.items()
         ]
         left = await earlier(conn, services)
         wallets = [wallet, *await rotation.earlier_wallets(conn, wallet)]
-        found = await service.page(conn, wallets, limit=query.limit + 1, before=query.cursor)
+        found = await ledger_service.page(conn, wallets, limit=query.limit + 1, before=query.cursor)
         decimals |= await decimals_of(conn, services, wallets)
     page = found[: query.limit]
     return reply(

@@ -15,9 +15,9 @@ from treasury import balances
 from treasury.core import history
 from treasury.core.assets import GAS_ASSET, MUSD_DECIMALS
 from treasury.payouts import queue
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.policy.model import AssetPolicy
-from treasury.sweeps import service as sweeps
+from treasury.sweeps import service as sweeps_service
 from treasury.transactions import queries
 
 MAX_ID = 64
@@ -74,7 +74,7 @@ async def list_payouts(request: web.Request) -> web.StreamResponse:
 async def read_payout(request: web.Request) -> web.StreamResponse:
     """One payout with its history."""
     async with request.app[SERVICES].database.read() as conn:
-        row = await payouts.get(conn, id_of(request, "payout"))
+        row = await payouts_service.get(conn, id_of(request, "payout"))
         if row is None:
             raise not_found("payout")
         row = (await queue.lead(conn)).shown(row)
@@ -83,13 +83,13 @@ async def read_payout(request: web.Request) -> web.StreamResponse:
 
 async def list_sweeps(request: web.Request) -> web.StreamResponse:
     """The newest first."""
-    return reply(overview.SweepPage(**await _page(request, sweeps.page, overview.sweep)))
+    return reply(overview.SweepPage(**await _page(request, sweeps_service.page, overview.sweep)))
 
 
 async def read_sweep(request: web.Request) -> web.StreamResponse:
     """One sweep with its history."""
     async with request.app[SERVICES].database.read() as conn:
-        row = await sweeps.require(conn, id_of(request, "sweep"))
+        row = await sweeps_service.require(conn, id_of(request, "sweep"))
         return reply(overview.sweep(row, await history.of(conn, row.id)))
 
 
@@ -99,7 +99,7 @@ async def read_transaction(request: web.Request) -> web.StreamResponse:
         row = await queries.get(conn, id_of(request, "transaction"))
         if row is None:
             raise not_found("transaction")
-        sweep = await sweeps.get(conn, row.operation_id)
+        sweep = await sweeps_service.get(conn, row.operation_id)
         decimals = MUSD_DECIMALS if sweep is None else sweep.decimals
         return reply(overview.transaction(row, await history.of(conn, row.id), decimals))
 

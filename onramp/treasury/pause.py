@@ -11,7 +11,7 @@ from kit.http.routes import Route, body_of, reply
 from onramp.bootstrap.services import SERVICES
 from onramp.treasury.overview import BASE
 from onramp.treasury.schemas import commands, overview
-from treasury.pause import service
+from treasury.pause import service as pause_service
 from treasury.pause.table import SCOPES, Pauses, Scope
 
 
@@ -20,7 +20,7 @@ def _scopes(order: commands.PauseOrder) -> tuple[Scope, ...]:
 
 
 async def _answer(conn: AsyncConnection) -> commands.PauseResponse:
-    now, before = await service.state(conn), await service.happened(conn)
+    now, before = await pause_service.state(conn), await pause_service.happened(conn)
     return commands.PauseResponse(
         sales=now.sales,
         payouts=now.payouts,
@@ -53,12 +53,12 @@ async def _ordered(request: web.Request, verb: Callable[..., Awaitable[Pauses]])
 
 async def pause(request: web.Request) -> web.StreamResponse:
     """Stop at once; one person is enough."""
-    return await _ordered(request, service.pause)
+    return await _ordered(request, pause_service.pause)
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
     """Let go again; another person than the one who stopped it."""
-    return await _ordered(request, service.resume)
+    return await _ordered(request, pause_service.resume)
 
 
 ROUTES = (

@@ -15,7 +15,7 @@ from onramp.treasury.command import Told, carry_out, refused
 from onramp.treasury.overview import BASE, id_of
 from onramp.treasury.schemas import commands, overview
 from treasury.core import history
-from treasury.pause import service as pause
+from treasury.pause import service as pause_service
 from treasury.payouts import approvals
 from treasury.payouts.table import Payout
 
@@ -61,7 +61,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
     note = body_of(request, commands.Note).note
 
     async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
-        await pause.require(conn, "payouts")
+        await pause_service.require(conn, "payouts")
         now = services.clock.now()
         return await approvals.approve(conn, payout_id, by=who.id, person=who.person, now=now, note=note)
 
@@ -83,7 +83,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     note = body_of(request, commands.Note).note
 
     async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
-        await pause.require(conn, "payouts")
+        await pause_service.require(conn, "payouts")
         now = services.clock.now()
         wallet = services.rules.hot_wallet
         return await approvals.retry(conn, payout_id, wallet=wallet, by=who.id, person=who.person, now=now, note=note)

@@ -14,7 +14,7 @@ from onramp.treasury.command import Told, carry_out, refused
 from onramp.treasury.overview import BASE, id_of
 from onramp.treasury.schemas import policy as shapes
 from onramp.treasury.schemas.commands import Note
-from treasury.policy import service
+from treasury.policy import service as policy_service
 from treasury.policy.parser import PolicyError
 from treasury.policy.states import State, Terms
 from treasury.policy.table import Version
@@ -23,7 +23,7 @@ from treasury.policy.table import Version
 def _scope(services: Services) -> str:
     if services.rules.hot_wallet is None:
         raise not_found("policy")
-    return service.scope_of(services.rules.chain_id, services.rules.hot_wallet)
+    return policy_service.scope_of(services.rules.chain_id, services.rules.hot_wallet)
 
 
 def _facts(row: Version) -> dict[str, Any]:
@@ -44,8 +44,8 @@ async def read(request: web.Request) -> web.StreamResponse:
     if services.rules.hot_wallet is None:
         return reply(shapes.policy(None, []))
     async with services.database.read() as conn:
-        active = await service.active(conn, _scope(services))
-        return reply(shapes.policy(active, await service.history(conn, _scope(services))))
+        active = await policy_service.active(conn, _scope(services))
+        return reply(shapes.policy(active, await policy_service.history(conn, _scope(services))))
 
 
 async def apply(request: web.Request) -> web.StreamResponse:
@@ -54,7 +54,7 @@ async def apply(request: web.Request) -> web.StreamResponse:
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
     ) -> tuple[shapes.VersionResponse, list[Told]]:
-        made = await service.propose(
+        made = await policy_service.propose(
             conn,
             _terms(services),
             scope=_scope(services),
@@ -77,8 +77,8 @@ async def approve(request: web.Request) -> web.StreamResponse:
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
     ) -> tuple[shapes.VersionResponse, list[Told]]:
-        before = await service.require(conn, version_id)
-        after = await service.approve(
+        before = await policy_service.require(conn, version_id)
+        after = await policy_service.approve(
             conn,
             version_id,
             by=who.id,
@@ -106,8 +106,8 @@ async def reject(request: web.Request) -> web.StreamResponse:
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
     ) -> tuple[shapes.VersionResponse, list[Told]]:
-        before = await service.require(conn, version_id)
-        after = await service.reject(conn, version_id, by=who.id, now=services.clock.now(), note=note)
+        before = await policy_service.require(conn, version_id)
+        after = await policy_service.reject(conn, version_id, by=who.id, now=services.clock.now(), note=note)
         return shapes.version(after), [Told(version_id, _facts(before), _facts(after))]
 
     return reply(await carry_out(request, "policy_reject", version_id, work))

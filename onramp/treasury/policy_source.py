@@ -16,7 +16,8 @@ from onramp.screening.listing import Screening
 from onramp.sessions import allowance, stock
 from onramp.sessions.config import SessionConfig
 from treasury.payouts.table import Payout
-from treasury.policy import parser, service
+from treasury.policy import parser
+from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
 from treasury.policy.model import Policy
 from treasury.policy.parser import PolicyError
@@ -63,12 +64,12 @@ async def propose(
     terms = terms_of(settings, rules)
     if rules.hot_wallet is None:
         return None
-    scope = service.scope_of(rules.chain_id, rules.hot_wallet)
+    scope = policy_service.scope_of(rules.chain_id, rules.hot_wallet)
     for left in reversed(range(_TRIES)):
         try:
             async with database.write() as conn:
-                await service.apply_due(conn, scope, now=clock.now())
-                version = await service.propose(conn, terms, scope=scope, now=clock.now(), ids=ids)
+                await policy_service.apply_due(conn, scope, now=clock.now())
+                version = await policy_service.propose(conn, terms, scope=scope, now=clock.now(), ids=ids)
         except Problem:
             # Another process starts with the same file in this moment.
             if not left:

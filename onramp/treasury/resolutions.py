@@ -15,7 +15,7 @@ from onramp.treasury.command import Told, carry_out
 from onramp.treasury.ledger import wallet_of
 from onramp.treasury.overview import BASE
 from treasury.core.assets import MUSD_DECIMALS
-from treasury.incidents import service as answers
+from treasury.incidents import service as incidents_service
 
 
 class ResolutionRequest(Document):
@@ -46,7 +46,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
     async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[ResolutionResponse, list[Told]]:
         places = MUSD_DECIMALS if services.policy is None else (await services.policy.decimals(conn)).get(order.subject)
         now = services.clock.now()
-        made = await answers.answer(
+        made = await incidents_service.answer(
             conn, chain_id, wallet, order.subject, by=who.id, person=who.person, note=order.note, now=now
         )
         shown = ResolutionResponse(

@@ -24,7 +24,8 @@ from onramp.treasury.schemas.settlements import SettlementResponse, settlement
 from treasury import rotation
 from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger import usdc
-from treasury.settlements import queries, service
+from treasury.settlements import queries
+from treasury.settlements import service as settlements_service
 from treasury.settlements.service import Caller, Claim
 from treasury.settlements.table import Settlement, State
 
@@ -95,7 +96,9 @@ async def settle_usdc(request: web.Request) -> web.StreamResponse:
         wallets, now = await _wallets(conn, services), services.clock.now()
         was = await usdc.receivable(conn, wallets)
         before = {row.id: row.status for row in await queries.of_transaction(conn, claim.tx_hash)}
-        row = await service.settle(conn, claim, seen, wallets=wallets, caller=_caller(who), now=now, ids=services.ids)
+        row = await settlements_service.settle(
+            conn, claim, seen, wallets=wallets, caller=_caller(who), now=now, ids=services.ids
+        )
         changed = row is not None and before.get(row.id) != row.status
         scope = None if row is None else row.session_id
         cleared = [] if row is not None and not row.counts else await usdc.cleared(conn, wallets, claim.tx_hash, scope)
@@ -124,7 +127,7 @@ async def reverse(request: web.Request) -> web.StreamResponse:
     row_id, note = _id_of(request), body_of(request, Note).note
 
     async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettlementResponse, list[Told]]:
-        row = await service.reverse(
+        row = await settlements_service.reverse(
             conn,
             row_id,
             wallets=await _wallets(conn, services),
@@ -144,7 +147,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
     row_id, note = _id_of(request), body_of(request, Note).note
 
     async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettlementResponse, list[Told]]:
-        row = await service.reject(conn, row_id, caller=_caller(who), note=note, now=services.clock.now())
+        row = await settlements_service.reject(conn, row_id, caller=_caller(who), note=note, now=services.clock.now())
         return settlement(row), [Told(row.tx_hash, None, _facts(row))]
 
     return reply(await carry_out(request, "reject_usdc", row_id, work))

@@ -16,9 +16,9 @@ from onramp.treasury.schemas import commands, overview
 from treasury.cold.identity import Verified
 from treasury.core import history
 from treasury.core.assets import MUSD_DECIMALS
-from treasury.pause import service as pause
+from treasury.pause import service as pause_service
 from treasury.sweeps import approvals
-from treasury.sweeps import service as sweeps
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.proposals import SweepProposals, proven
 from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
@@ -90,14 +90,14 @@ async def propose(request: web.Request) -> web.StreamResponse:
     orders, verdict = await _verified(request, "sweep_propose", asset)
     if order.dry_run:
         async with services.database.read() as conn:
-            await pause.require(conn, "sweeps")
+            await pause_service.require(conn, "sweeps")
             plan = await orders.plan(conn, asset, await _units(conn, services, order), now=services.clock.now())
         return reply(commands.plan(plan, orders.cold.pin.address))
 
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
     ) -> tuple[overview.SweepResponse, list[Told]]:
-        await pause.require(conn, "sweeps")
+        await pause_service.require(conn, "sweeps")
         now = services.clock.now()
         amount = await _units(conn, services, order)
         made = await orders.sweep(conn, asset, amount, verdict, by=who.id, person=who.person, now=now)
@@ -124,7 +124,7 @@ async def _order(request: web.Request, action: str, sweep_id: str, verb: Verb) -
     async def work(
         conn: AsyncConnection, services: Services, who: Principal
     ) -> tuple[overview.SweepResponse, list[Told]]:
-        before = await sweeps.require(conn, sweep_id)
+        before = await sweeps_service.require(conn, sweep_id)
         after = await verb(conn, services, who, sweep_id)
         return await _shown(conn, after), [Told(sweep_id, _facts(before), _facts(after))]
 
@@ -135,12 +135,12 @@ async def approve(request: web.Request) -> web.StreamResponse:
     """Another person's yes, to exactly what the row says."""
     sweep_id, note = id_of(request, "sweep"), body_of(request, commands.Note).note
     async with request.app[SERVICES].database.read() as conn:
-        await sweeps.require(conn, sweep_id)
+        await sweeps_service.require(conn, sweep_id)
     orders, verdict = await _verified(request, "sweep_approve", sweep_id)
 
     async def verb(conn: AsyncConnection, services: Services, who: Principal, sweep_id: str) -> Sweep:
-        if (await sweeps.require(conn, sweep_id)).kind is not Kind.PANIC:
-            await pause.require(conn, "sweeps")
+        if (await sweeps_service.require(conn, sweep_id)).kind is not Kind.PANIC:
+            await pause_service.require(conn, "sweeps")
         version = "" if services.policy is None else await services.policy.version(conn)
         now = services.clock.now()
         return await orders.approve(conn, sweep_id, verdict, version, by=who.id, person=who.person, now=now, note=note)

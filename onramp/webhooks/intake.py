@@ -16,7 +16,7 @@ from kit.http.problems import Problem
 from kit.http.routes import KIB, read_body
 from kit.logs import get_logger
 from onramp.limits.policy import Network, client_ip, is_within
-from onramp.webhooks import service
+from onramp.webhooks import service as webhooks_service
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
 
 log = get_logger(__name__)
@@ -71,7 +71,7 @@ class Intake:
         self._wake = wake
         # One writer: while a group is being made durable the next one gathers, and grows with the load (measured: two write
         # smaller groups and take fewer events).
-        self._group: GroupCommit[service.Event, bool] = GroupCommit(self._store)
+        self._group: GroupCommit[webhooks_service.Event, bool] = GroupCommit(self._store)
         self._refused_in_row = 0
         self._outcomes = {name: metrics.events.labels(name) for name in ("stored", "duplicate", "ignored", "refused")}
 
@@ -93,7 +93,7 @@ class Intake:
         except MalformedEvent as error:
             self._outcomes["refused"].inc()
             raise Problem(400, "malformed_event", f"This is not an event: {error}.") from error
-        event = service.Event(
+        event = webhooks_service.Event(
             id=parsed.id,
             type=parsed.type[:64],
             stripe_session_id=parsed.session_id,
@@ -129,8 +129,8 @@ class Intake:
             self._outcomes["refused"].inc()
             raise Problem(403, "address_not_allowed", "Events are not taken from this address.")
 
-    async def _store(self, events: Sequence[service.Event]) -> Sequence[bool]:
-        new = await service.store(self._database, events, self._clock.now())
+    async def _store(self, events: Sequence[webhooks_service.Event]) -> Sequence[bool]:
+        new = await webhooks_service.store(self._database, events, self._clock.now())
         # The same id twice in one group: the first is the new one.
         outcomes = []
         for event in events:

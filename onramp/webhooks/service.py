@@ -75,37 +75,35 @@ async def store(database: Database, events: Sequence[Event], received_at: dateti
     return set(await insert_new_alone(database, inbox, rows, ["id"]))
 
 
-async def claim_due(connection: AsyncConnection, owner: str, limit: int) -> list[Claimed]:
+async def claim_due(conn: AsyncConnection, owner: str, limit: int) -> list[Claimed]:
     """Lease pending events that are due, the oldest first."""
     due = sa.and_(inbox.c.state == "pending", inbox.c.due_at <= db_now())
-    rows = await claim(
-        connection, inbox, owner=owner, seconds=LEASE_SECONDS, limit=limit, due=due, order_by=inbox.c.due_at
-    )
+    rows = await claim(conn, inbox, owner=owner, seconds=LEASE_SECONDS, limit=limit, due=due, order_by=inbox.c.due_at)
     return [Claimed(row.id, row.stripe_session_id, row.tries, row.received_at) for row in rows]
 
 
 async def finish(
-    connection: AsyncConnection, ids: Sequence[str], owner: str, state: str, reason: str | None, now: datetime
+    conn: AsyncConnection, ids: Sequence[str], owner: str, state: str, reason: str | None, now: datetime
 ) -> None:
     """Mark leased events as handled or ignored."""
-    await connection.execute(
+    await conn.execute(
         sa.update(inbox)
         .where(inbox.c.id.in_(list(ids)), inbox.c.lease_owner == owner)
         .values(state=state, reason=reason, handled_at=now, lease_owner=None, lease_until=None)
     )
 
 
-async def postpone(connection: AsyncConnection, event: Claimed, owner: str, seconds: float, reason: str) -> None:
+async def postpone(conn: AsyncConnection, event: Claimed, owner: str, seconds: float, reason: str) -> None:
     """Try again later; after too many tries park it with the reason, for a person and for the poller."""
     if event.tries + 1 >= MAX_TRIES:
-        await release(connection, inbox, event.id, owner, state="parked", reason=reason, tries=event.tries + 1)
+        await release(conn, inbox, event.id, owner, state="parked", reason=reason, tries=event.tries + 1)
     else:
-        await release(connection, inbox, event.id, owner, due_at=db_now(seconds), reason=reason, tries=event.tries + 1)
+        await release(conn, inbox, event.id, owner, due_at=db_now(seconds), reason=reason, tries=event.tries + 1)
 
 
-async def replay(connection: AsyncConnection, event_id: str) -> bool:
+async def replay(conn: AsyncConnection, event_id: str) -> bool:
     """Make one stored event pending again; what follows is idempotent. False where there is none, or nothing could follow."""
-    result = await connection.execute(
+    result = await conn.execute(
         sa.update(inbox)
         .where(inbox.c.id == event_id, inbox.c.stripe_session_id.is_not(None), inbox.c.type.in_(TYPES))
         .values(state="pending", reason=None, tries=0, due_at=db_now(), lease_owner=None, lease_until=None)
@@ -114,22 +112,22 @@ async def replay(connection: AsyncConnection, event_id: str) -> bool:
 
 
 async def newest(
-    connection: AsyncConnection, limit: int, state: str | None = None, before: str | None = None
+    conn: AsyncConnection, limit: int, state: str | None = None, before: str | None = None
 ) -> Sequence[sa.Row[Any]]:
     """Stored events, the newest first; those older than the event `before` where given."""
     query = newest_first(sa.select(inbox), inbox.c.received_at, inbox.c.id, before).limit(limit)
     if state is not None:
         query = query.where(inbox.c.state == state)
-    return (await connection.execute(query)).fetchall()
+    return (await conn.execute(query)).fetchall()
 
 
-async def of_session(connection: AsyncConnection, stripe_session_id: str) -> Sequence[sa.Row[Any]]:
+async def of_session(conn: AsyncConnection, stripe_session_id: str) -> Sequence[sa.Row[Any]]:
     """The events of one session, oldest first."""
     statement = sa.select(inbox).where(inbox.c.stripe_session_id == stripe_session_id).order_by(inbox.c.received_at)
-    return (await connection.execute(statement)).fetchall()
+    return (await conn.execute(statement)).fetchall()
 
 
-async def backlog(connection: AsyncConnection) -> tuple[int, datetime | None, int]:
+async def backlog(conn: AsyncConnection) -> tuple[int, datetime | None, int]:
     """Pending events, when the oldest of them came, and how many are parked."""
     # By the index: it is asked every second, beside 90 days of handled ones.
     statement = sa.select(
@@ -137,14 +135,14 @@ async def backlog(connection: AsyncConnection) -> tuple[int, datetime | None, in
         sa.func.min(inbox.c.received_at).filter(inbox.c.state == "pending").label("oldest"),
         sa.func.count().filter(inbox.c.state == "parked").label("parked"),
     ).where(inbox.c.state.in_(["pending", "parked"]))
-    row = (await connection.execute(statement)).one()
+    row = (await conn.execute(statement)).one()
     return row.pending, row.oldest, row.parked
 
 
-async def prune(connection: AsyncConnection, before: datetime, limit: int) -> int:
+async def prune(conn: AsyncConnection, before: datetime, limit: int) -> int:
     """Forget at most `limit` handled and ignored events from before `before`; how many. Stripe resends nothing that old."""
     aged = sa.select(inbox.c.id).where(inbox.c.state.in_(["handled", "ignored"]), inbox.c.received_at < before)
     aged = aged.order_by(inbox.c.received_at).limit(limit)
-    if connection.dialect.name == "postgresql":
+    if conn.dialect.name == "postgresql":
         aged = aged.with_for_update(skip_locked=True)
-    return (await connection.execute(sa.delete(inbox).where(inbox.c.id.in_(aged)))).rowcount
+    return (await conn.execute(sa.delete(inbox).where(inbox.c.id.in_(aged)))).rowcount

@@ -14,7 +14,7 @@ from kit.worker import WorkerMetrics
 from onramp.sessions import service as sessions_service
 from onramp.sessions.refresh import Refresher
 from onramp.stripe.errors import StripeNotFound
-from onramp.webhooks import service
+from onramp.webhooks import service as webhooks_service
 from onramp.webhooks.intake import WebhookMetrics
 from onramp.webhooks.service import Claimed
 
@@ -50,8 +50,8 @@ class InboxWorker:
 
     async def step(self) -> bool:
         """Handle one batch."""
-        async with self._database.write() as connection:
-            claimed = await service.claim_due(connection, self._owner, BATCH)
+        async with self._database.write() as conn:
+            claimed = await webhooks_service.claim_due(conn, self._owner, BATCH)
         if not claimed:
             await self._measure()
             return False
@@ -95,8 +95,8 @@ class InboxWorker:
     async def _session_of(self, stripe_id: str) -> str | None:
         """Ours, for a line of the log; None where there is none, or the database does not say."""
         try:
-            async with self._database.read() as connection:
-                session = await sessions_service.by_stripe_id(connection, stripe_id)
+            async with self._database.read() as conn:
+                session = await sessions_service.by_stripe_id(conn, stripe_id)
         except DATABASE_ERRORS:
             return None
         return None if session is None else session.id
@@ -108,20 +108,22 @@ class InboxWorker:
 
     async def _finish(self, events: list[Claimed], state: str, reason: str | None) -> None:
         now = self._clock.now()
-        async with self._database.write() as connection:
-            await service.finish(connection, [event.id for event in events], self._owner, state, reason, now)
+        async with self._database.write() as conn:
+            await webhooks_service.finish(conn, [event.id for event in events], self._owner, state, reason, now)
         for event in events:
             self._metrics.age.observe(max(0.0, (now - event.received_at).total_seconds()))
 
     async def _postpone(self, stripe_id: str, events: list[Claimed], reason: str) -> None:
         log.info("inbox.postponed", session=await self._session_of(stripe_id), reason=reason)
-        async with self._database.write() as connection:
+        async with self._database.write() as conn:
             for event in events:
-                await service.postpone(connection, event, self._owner, backoff(event.tries + 1, cap=600), reason[:200])
+                await webhooks_service.postpone(
+                    conn, event, self._owner, backoff(event.tries + 1, cap=600), reason[:200]
+                )
 
     async def _measure(self) -> None:
-        async with self._database.read() as connection:
-            pending, oldest, parked = await service.backlog(connection)
+        async with self._database.read() as conn:
+            pending, oldest, parked = await webhooks_service.backlog(conn)
         metrics = self._worker_metrics
         metrics.backlog.labels(self.name).set(pending)
         metrics.parked.labels(self.name).set(parked)

@@ -254,10 +254,10 @@ async def stock(database: Database) -> None:
     """MUSD without end, so that no create is refused for want of it, and older sessions: the plans of a service in use, not of an empty one."""
     expired = {"payment_status": "expired", "paid_at": None, "delivered_units": None, "expected_units": None}
     older = [row | expired for row in truth.paid_rows(truth.rules_of("payout"), range(OLDER))]
-    async with database.write() as connection:
-        await insert_new(connection, sessions, older)
+    async with database.write() as conn:
+        await insert_new(conn, sessions, older)
         await balances.refresh(
-            connection,
+            conn,
             chain_id=31611,
             wallet=HOT_WALLET,
             asset="MUSD",
@@ -265,7 +265,7 @@ async def stock(database: Database) -> None:
             block_number=1,
             now=SystemClock().now(),
         )
-        await connection.execute(sa.text("ANALYZE"))
+        await conn.execute(sa.text("ANALYZE"))
 
 
 async def some_sessions(port: int) -> list[str]:

@@ -34,9 +34,9 @@ async def calls_a_block(chain: DevChain, folder: Path, count: int) -> dict[str, 
     rules, clock, registry = (
         session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=SENDER)), SystemClock(), CollectorRegistry(),
     )  # fmt: skip
-    async with database.write() as connection:
+    async with database.write() as conn:
         for start in range(0, count, 2_000):
-            await insert_new(connection, sessions, paid_rows(rules, range(start, min(count, start + 2_000))))
+            await insert_new(conn, sessions, paid_rows(rules, range(start, min(count, start + 2_000))))
     pool = Pool(parse_nodes(",".join(chain.rpc_urls)), chain_id=rules.chain_id, agreement=2)
     worker = DeliveriesWorker(
         database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from kit.clock import SystemClock
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import connect
-from onramp.auth.api_keys import service
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
 from onramp.config.settings import load
@@ -42,10 +42,10 @@ PAIRS = 8
 
 async def viewer_key(url: str) -> str:
     """A viewer's key, in the database that is measured."""
-    secret, database = service.new_secret(), connect(url)
-    async with database.write() as connection:
-        await service.create(
-            connection, service.Author("bench", datetime.now(UTC), is_production=False), key_id="key_bench",
+    secret, database = api_keys_service.new_secret(), connect(url)
+    async with database.write() as conn:
+        await api_keys_service.create(
+            conn, api_keys_service.Author("bench", datetime.now(UTC), is_production=False), key_id="key_bench",
             secret=secret, ring=KeyRing([DEVELOPMENT]), role="viewer", name="bench", person="bench",
         )  # fmt: skip
     await database.close()

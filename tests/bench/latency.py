@@ -58,8 +58,8 @@ async def watch(database: Database, run: Run) -> None:
     """Look at the database as somebody else would."""
     statement = sa.select(sessions.c.id).where(sessions.c.delivery_status == "confirmed")
     while True:
-        async with database.read() as connection:
-            found = (await connection.execute(statement)).scalars().all()
+        async with database.read() as conn:
+            found = (await conn.execute(statement)).scalars().all()
         now = time.perf_counter()
         for one in found:
             run.confirmed.setdefault(one, now)
@@ -88,10 +88,10 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
         runner.wake("deliveries")
 
     count = BLOCKS * A_BLOCK
-    async with database.write() as connection:
+    async with database.write() as conn:
         for table in (transfers, cursors, sessions):
-            await connection.execute(sa.delete(table))
-        await connection.execute(sa.insert(sessions), paid_rows(rules, range(count), to=buyer))
+            await conn.execute(sa.delete(table))
+        await conn.execute(sa.insert(sessions), paid_rows(rules, range(count), to=buyer))
     await chain.mint(SENDER, count * UNIT)
     await chain.fund_gas(SENDER, UNIT)
     await chain.rpc("anvil_impersonateAccount", SENDER)

@@ -25,8 +25,9 @@ from onramp.bootstrap.server import spare_the_collector
 from onramp.dev.kms.aws import KEY_ID
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.pause.service import StoredGate
-from treasury.payouts import service as payouts
-from treasury.policy import parser, service
+from treasury.payouts import service as payouts_service
+from treasury.policy import parser
+from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
 from treasury.policy.states import Terms
 from treasury.ports import Owed
@@ -78,7 +79,7 @@ async def owe(database: Database, wallet: str, stripe: Stripe, count: int) -> No
         for _ in range(count):
             session = "ons_" + secrets.token_hex(12)
             stripe.says[session] = owed = Owed(AMOUNT, buyer())
-            await payouts.owe(
+            await payouts_service.owe(
                 conn, session_id=session, stripe_session_id="cos_" + session, to=owed.to, amount=AMOUNT, token=TOKEN,
                 wallet=wallet, now=clock.now(), ids=ids,
             )  # fmt: skip
@@ -96,7 +97,9 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
 
     terms = Terms(parser.parse(parser.DEVELOPMENT, musd=TOKEN), TOKEN, None)
     async with database.write() as conn:
-        await service.propose(conn, terms, scope=service.scope_of(CHAIN_ID, wallet), now=clock.now(), ids=ids)
+        await policy_service.propose(
+            conn, terms, scope=policy_service.scope_of(CHAIN_ID, wallet), now=clock.now(), ids=ids
+        )
     sender = Sender(
         config=SenderConfig(CHAIN_ID, wallet, TOKEN, max_in_flight=told["depth"]),
         database=database,

@@ -22,8 +22,9 @@ from onramp.dev.kms.aws import FakeAwsKms
 from onramp.dev.kms.server import DevKey, KmsFaults
 from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, address_of
 from treasury import balances
-from treasury.payouts import service as payouts
-from treasury.policy import parser, planner, service
+from treasury.payouts import service as payouts_service
+from treasury.policy import parser, planner
+from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
 from treasury.policy.planner import Snapshot
 from treasury.policy.states import Terms
@@ -158,13 +159,13 @@ async def plans(url: str) -> list[Row]:
     terms = Terms(parser.parse(parser.DEVELOPMENT, musd=TOKEN), TOKEN, None)
     rules = ActivePolicy(chain_id=CHAIN_ID, wallet=holder, cold=None)
     async with database.write() as conn:
-        await service.propose(conn, terms, scope=service.scope_of(CHAIN_ID, holder), now=now, ids=ids)
+        await policy_service.propose(conn, terms, scope=policy_service.scope_of(CHAIN_ID, holder), now=now, ids=ids)
         await balances.refresh(
             conn, chain_id=CHAIN_ID, wallet=holder, asset="MUSD", amount=STOCK, block_number=1, now=now
         )
         for _ in range(HOLDS):
             session = ids.new("ons_")
-            await payouts.owe(
+            await payouts_service.owe(
                 conn, session_id=session, stripe_session_id="cos_", to=buyer(), amount=MUSD, token=TOKEN, wallet=holder,
                 now=now, ids=ids,
             )  # fmt: skip

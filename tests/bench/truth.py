@@ -77,12 +77,12 @@ def paid_rows(
 async def waiting(database: Database, rules: SessionConfig, count: int) -> None:
     """So many paid sessions, of the last hours, whose MUSD has not come; in payout mode each with its payout in the queue."""
     now = SystemClock().now()
-    async with database.write() as connection:
+    async with database.write() as conn:
         for table in (transfers, cursors, payouts, sessions):
-            await connection.execute(sa.delete(table))
+            await conn.execute(sa.delete(table))
         for start in range(0, count, 2_000):
             numbers = range(start, min(count, start + 2_000))
-            await insert_new(connection, sessions, paid_rows(rules, numbers))
+            await insert_new(conn, sessions, paid_rows(rules, numbers))
             if rules.mode == "payout":
                 owed = [
                     {
@@ -92,17 +92,17 @@ async def waiting(database: Database, rules: SessionConfig, count: int) -> None:
                     }
                     for number in numbers
                 ]  # fmt: skip
-                await insert_new(connection, payouts, owed)
+                await insert_new(conn, payouts, owed)
     if database.dialect == "postgresql":
-        async with database.write() as connection:
-            await connection.execute(sa.text("ANALYZE"))
+        async with database.write() as conn:
+            await conn.execute(sa.text("ANALYZE"))
 
 
 async def sent(database: Database, numbers: Sequence[int]) -> None:
     """Their payouts have left the hot wallet."""
-    async with database.write() as connection:
+    async with database.write() as conn:
         for number in numbers:
-            await connection.execute(
+            await conn.execute(
                 sa.update(payouts)
                 .where(payouts.c.id == f"pay_{number}")
                 .values(status="broadcast", tx_hash=hash_of(number))
@@ -164,9 +164,9 @@ async def milliseconds(database: Database, mode: str, count: int) -> float:
         await matcher.step()
         spent.append((time.perf_counter() - began) * 1000)
         await asyncio.sleep(0)
-    async with database.read() as connection:
+    async with database.read() as conn:
         seen = sa.select(sa.func.count()).where(sessions.c.delivery_status == "seen")
-        assert (await connection.execute(seen)).scalar_one() == BLOCKS * LOGS
+        assert (await conn.execute(seen)).scalar_one() == BLOCKS * LOGS
     return statistics.median(spent)
 
 

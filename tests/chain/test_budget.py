@@ -110,12 +110,12 @@ async def test_what_a_database_that_was_away_did_not_count_is_counted_later(
     pool = make_pool(configs=private(nodes), plan=Plan(monthly_credits=1000))
     await pool.quorum(METHOD, ARGS)
     spent = pool.nodes[0].budget.used
-    async with database.write() as connection:
-        await connection.execute(sa.text("ALTER TABLE chain_credits RENAME TO away"))
+    async with database.write() as conn:
+        await conn.execute(sa.text("ALTER TABLE chain_credits RENAME TO away"))
     with pytest.raises(sa.exc.DBAPIError):
         await save(database, pool.nodes[:1])
-    async with database.write() as connection:
-        await connection.execute(sa.text("ALTER TABLE away RENAME TO chain_credits"))
+    async with database.write() as conn:
+        await conn.execute(sa.text("ALTER TABLE away RENAME TO chain_credits"))
     await save(database, pool.nodes[:1])
     assert pool.nodes[0].budget.used == spent
 

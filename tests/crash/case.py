@@ -23,10 +23,10 @@ from tests.treasury.fakes import MUSD, TOKEN, address_of
 from treasury.cold.identity import ColdPin, Verified
 from treasury.cold.service import PoolColdWallet
 from treasury.core.status import Status
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
-from treasury.payouts import service as payouts
-from treasury.sweeps import service as sweeps
+from treasury.payouts import service as payouts_service
+from treasury.sweeps import service as sweeps_service
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
@@ -67,13 +67,13 @@ class Case:
         async with database.write() as conn:
             if self.sweep:
                 to = self.chain.deployment.safe
-                await sweeps.propose(
-                    conn, sweeps.Proposal("MUSD", TOKEN, SWEPT, to, "none", identity), chain_id=CHAIN_ID, wallet=self.wallet,
+                await sweeps_service.propose(
+                    conn, sweeps_service.Proposal("MUSD", TOKEN, SWEPT, to, "none", identity), chain_id=CHAIN_ID, wallet=self.wallet,
                     purpose="a test", by="key_anna", person="anna", approval_needed=False, expires_after=timedelta(hours=1),
                     now=now, ids=ids,
                 )  # fmt: skip
             for session, (amount, buyer) in self.owed.items():
-                await payouts.owe(
+                await payouts_service.owe(
                     conn, session_id=session, stripe_session_id="cos_" + session, to=buyer, amount=int(amount), token=TOKEN,
                     wallet=self.wallet, now=now, ids=ids,
                 )  # fmt: skip
@@ -116,9 +116,9 @@ class Case:
             async with asyncio.timeout(SECONDS):
                 while True:
                     async with database.read() as conn:
-                        states = [row.status for row in await sweeps.page(conn)]
-                        states += [row.status for row in await payouts.page(conn)]
-                        opened = await ledger.opened(conn, self.wallet, "MUSD")
+                        states = [row.status for row in await sweeps_service.page(conn)]
+                        states += [row.status for row in await payouts_service.page(conn)]
+                        opened = await ledger_service.opened(conn, self.wallet, "MUSD")
                     if opened and set(states) == {Status.FINAL}:
                         return
                     await asyncio.sleep(0.2)
@@ -145,7 +145,7 @@ class Case:
         )
         database = connect(self.url)
         async with database.read() as conn:
-            book = await ledger.balances(conn, self.wallet, "MUSD")
+            book = await ledger_service.balances(conn, self.wallet, "MUSD")
         await database.close()
         paid, swept = len(self.owed) * PAID, SWEPT * self.sweep
         assert await self.chain.balance(self.wallet) == STOCK - paid - swept

@@ -18,7 +18,7 @@ from tests.chain.lying import Asked, Lie, LyingProxy, instead, refused, stale_he
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import Crash, World
 from treasury.core.status import Status
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
 from treasury.sender.wallet_chain import QuorumWalletChain
 
@@ -131,7 +131,7 @@ async def paid_once(world: World, chain: DevChain) -> None:
         assert log["transactionHash"] == (await world.payout(f"ons_{number}")).tx_hash
     assert int(await chain.rpc("eth_getTransactionCount", WALLET, "latest"), 16) == COUNT
     async with world.database.read() as conn:
-        book = await ledger.balances(conn, WALLET, "MUSD")
+        book = await ledger_service.balances(conn, WALLET, "MUSD")
     assert sum(book.get(account, 0) for account in HOT) == await chain.balance(WALLET) == STOCK - COUNT * PAID
     assert (book[Account.PAID_OUT], book.get(Account.SUSPENSE, 0)) == (COUNT * PAID, 0)
 

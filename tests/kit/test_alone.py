@@ -20,8 +20,8 @@ SLOW = {
 
 
 async def count(database: Database) -> int:
-    async with database.read() as connection:
-        return int((await connection.execute(sa.select(sa.func.count()).select_from(login_nonces))).scalar_one())
+    async with database.read() as conn:
+        return int((await conn.execute(sa.select(sa.func.count()).select_from(login_nonces))).scalar_one())
 
 
 def lent(database: Database) -> int:

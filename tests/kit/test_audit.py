@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from kit.audit import hash_chain, service
+from kit.audit import hash_chain
+from kit.audit import service as audit_service
 from kit.audit.sealer import ChainMoved, Sealer, SealMetrics
 from kit.audit.table import entries, links
 from kit.clock import SystemClock
@@ -25,10 +26,10 @@ def sealer(database: Database, ring: KeyRing = RING, registry: CollectorRegistry
 
 
 async def write(database: Database, *actions: str) -> None:
-    async with database.write() as connection:
+    async with database.write() as conn:
         for number, action in enumerate(actions):
-            await service.record(
-                connection,
+            await audit_service.record(
+                conn,
                 "key_1",
                 action,
                 f"pay_{number}",
@@ -40,20 +41,20 @@ async def write(database: Database, *actions: str) -> None:
 
 
 async def verdict(database: Database, ring: KeyRing = RING, *published: hash_chain.Head) -> hash_chain.Verdict:
-    async with database.read() as connection:
-        return await hash_chain.verify(connection, ring, published)
+    async with database.read() as conn:
+        return await hash_chain.verify(conn, ring, published)
 
 
 async def behind_its_back(database: Database, statement: Any) -> None:
     """What an owner of the database can do: take the triggers away, change, and put nothing back."""
-    async with database.write() as connection:
+    async with database.write() as conn:
         for table in ("audit_entries", "audit_links"):
             if database.dialect == "postgresql":
-                await connection.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+                await conn.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
             else:
                 for verb in ("update", "delete"):
-                    await connection.execute(sa.text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}"))
-        await connection.execute(statement)
+                    await conn.execute(sa.text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}"))
+        await conn.execute(statement)
 
 
 async def test_rows_are_linked_in_order_and_the_chain_holds(database: Database) -> None:
@@ -68,16 +69,16 @@ async def test_rows_are_linked_in_order_and_the_chain_holds(database: Database) 
     assert (found.head.number, found.unsealed, found.broken) == (3, 0, None)
     assert registry.get_sample_value("onramp_audit_head_number") == 3
     assert registry.get_sample_value("onramp_audit_head_hash") == int(found.head.hash[:12], 16)
-    async with database.read() as connection:
-        rows = await service.page(connection, limit=2)
+    async with database.read() as conn:
+        rows = await audit_service.page(conn, limit=2)
     assert [(row.action, row.number) for row in rows] == [("treasury.pause", 3), ("payout.reject", 2)]
     assert rows[0].before == {"status": "planned", "amount": str(2**60)}
 
 
 async def test_a_change_that_is_rolled_back_leaves_no_row(database: Database) -> None:
     with pytest.raises(RuntimeError):
-        async with database.write() as connection:
-            await service.record(connection, "key_1", "payout.approve", "pay_1", at=datetime.now(UTC))
+        async with database.write() as conn:
+            await audit_service.record(conn, "key_1", "payout.approve", "pay_1", at=datetime.now(UTC))
             raise RuntimeError
     assert (await verdict(database)).unsealed == 0
 
@@ -155,12 +156,12 @@ async def test_a_row_that_commits_late_is_linked_late(postgres_url: str) -> None
     database = connect(postgres_url)
     worker = sealer(database)
     async with database.write() as slow:
-        await service.record(slow, "key_1", "slow", "pay_1", at=datetime.now(UTC))
+        await audit_service.record(slow, "key_1", "slow", "pay_1", at=datetime.now(UTC))
         await write(database, "quick")
         await worker.step()
     await worker.step()
-    async with database.read() as connection:
-        rows = await service.after_id(connection, 0, 10)
+    async with database.read() as conn:
+        rows = await audit_service.after_id(conn, 0, 10)
     assert [(row.action, row.number) for row in rows] == [("slow", 2), ("quick", 1)]
     assert (await verdict(database)).broken is None
     await database.close()

@@ -21,8 +21,8 @@ async def answer_of(statement: str, database: Database) -> tuple[int, Any, str |
         return await furniture.serve(request, handler)
 
     async def read(_request: web.Request) -> web.StreamResponse:
-        async with database.read() as connection:
-            await connection.execute(sa.text(statement))
+        async with database.read() as conn:
+            await conn.execute(sa.text(statement))
         return web.Response()
 
     app = web.Application(middlewares=[serve])

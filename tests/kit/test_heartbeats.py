@@ -8,19 +8,19 @@ import sqlalchemy as sa
 from kit.clock import SystemClock
 from kit.db.database import Database
 from kit.db.types import db_now
-from kit.heartbeats import service
+from kit.heartbeats import service as heartbeats_service
 from kit.heartbeats.pulse import Pulse
 from kit.heartbeats.table import worker_heartbeats
 
 
 async def beat(database: Database, process: str, busy: Mapping[str, float]) -> None:
-    async with database.write() as connection:
-        await service.beat(connection, process, busy)
+    async with database.write() as conn:
+        await heartbeats_service.beat(conn, process, busy)
 
 
-async def seen(database: Database) -> dict[str, service.WorkerSeen]:
-    async with database.read() as connection:
-        return await service.workers_seen(connection)
+async def seen(database: Database) -> dict[str, heartbeats_service.WorkerSeen]:
+    async with database.read() as conn:
+        return await heartbeats_service.workers_seen(conn)
 
 
 async def test_a_worker_that_no_process_ever_ran_is_not_seen(database: Database) -> None:
@@ -29,8 +29,8 @@ async def test_a_worker_that_no_process_ever_ran_is_not_seen(database: Database)
 
 
 async def test_a_process_without_workers_writes_nothing_and_learns_the_time(database: Database) -> None:
-    async with database.write() as connection:
-        assert (await service.beat(connection, "one", {})).tzinfo is not None
+    async with database.write() as conn:
+        assert (await heartbeats_service.beat(conn, "one", {})).tzinfo is not None
     assert await seen(database) == {}
 
 
@@ -46,8 +46,8 @@ async def test_a_worker_is_seen_in_every_process_that_runs_it_and_as_busy_as_the
 
 async def test_a_worker_whose_heartbeats_ended_is_no_longer_present(database: Database) -> None:
     await beat(database, "one", {"treasury": 0.0})
-    async with database.write() as connection:
-        await connection.execute(sa.update(worker_heartbeats).values(seen_at=db_now(-60)))
+    async with database.write() as conn:
+        await conn.execute(sa.update(worker_heartbeats).values(seen_at=db_now(-60)))
     found = (await seen(database))["treasury"]
     assert not found.is_present
     assert 55 < found.age_seconds < 120
@@ -56,12 +56,12 @@ async def test_a_worker_whose_heartbeats_ended_is_no_longer_present(database: Da
 async def test_an_orderly_stop_removes_its_own_rows_and_those_of_yesterday(database: Database) -> None:
     for process in ("one", "two", "old"):
         await beat(database, process, {"inbox": 0.0})
-    async with database.write() as connection:
+    async with database.write() as conn:
         old = worker_heartbeats.c.process == "old"
-        await connection.execute(sa.update(worker_heartbeats).where(old).values(seen_at=db_now(-2 * 86400)))
-        await service.forget(connection, "one")
-    async with database.read() as connection:
-        assert (await connection.execute(sa.select(worker_heartbeats.c.process))).scalars().all() == ["two"]
+        await conn.execute(sa.update(worker_heartbeats).where(old).values(seen_at=db_now(-2 * 86400)))
+        await heartbeats_service.forget(conn, "one")
+    async with database.read() as conn:
+        assert (await conn.execute(sa.select(worker_heartbeats.c.process))).scalars().all() == ["two"]
 
 
 async def test_the_pulse_beats_by_itself_and_measures_how_far_the_clocks_are_apart(database: Database) -> None:

@@ -40,16 +40,16 @@ async def database(relay: Relay, postgres_url: str, monkeypatch: pytest.MonkeyPa
 
 
 async def one(database: Database) -> int:
-    async with database.read() as connection:
-        return int((await connection.execute(sa.text("SELECT 1"))).scalar_one())
+    async with database.read() as conn:
+        return int((await conn.execute(sa.text("SELECT 1"))).scalar_one())
 
 
 async def warm(database: Database, count: int = 6) -> None:
     """As many connections as `count` in the pool."""
 
     async def hold() -> None:
-        async with database.read() as connection:
-            await connection.execute(sa.text("SELECT pg_sleep(0.2)"))
+        async with database.read() as conn:
+            await conn.execute(sa.text("SELECT pg_sleep(0.2)"))
 
     await asyncio.gather(*(hold() for _ in range(count)))
 
@@ -61,8 +61,8 @@ async def refused(database: Database, how: str) -> float:
         if how == "read":
             await one(database)
         elif how == "write":
-            async with database.write() as connection:
-                await connection.execute(sa.text("SELECT 1"))
+            async with database.write() as conn:
+                await conn.execute(sa.text("SELECT 1"))
         elif how == "alone":
             await database.alone("SELECT 1")
         else:
@@ -109,8 +109,8 @@ async def test_a_database_that_lets_nobody_in_is_waited_for_as_long_as_connectin
 async def test_a_commit_that_is_not_answered_is_given_up(relay: Relay, database: Database) -> None:
     started = time.monotonic()
     with pytest.raises(OSError, match="in time"):
-        async with database.write() as connection:
-            await connection.execute(sa.text("SELECT 1"))
+        async with database.write() as conn:
+            await conn.execute(sa.text("SELECT 1"))
             relay.silence(new=False)
     assert time.monotonic() - started < COMMAND_SECONDS + SLACK
     assert await one(database) == 1
@@ -181,5 +181,5 @@ async def test_a_call_of_sqlite_that_does_not_end_is_given_up(sqlite_url: str, m
 
 
 async def one_of(database: Database, statement: str) -> None:
-    async with database.read() as connection:
-        await connection.execute(sa.text(statement))
+    async with database.read() as conn:
+        await conn.execute(sa.text(statement))

@@ -26,9 +26,9 @@ def _row(number: int) -> dict[str, object]:
 
 
 async def test_the_migrations_make_the_tables_that_the_code_describes(database: Database) -> None:
-    async with database.read() as connection:
+    async with database.read() as conn:
         options = {"compare_type": True}
-        differences = await connection.run_sync(
+        differences = await conn.run_sync(
             lambda sync: compare_metadata(MigrationContext.configure(sync, opts=options), metadata)
         )
     assert differences == []
@@ -45,13 +45,13 @@ async def test_migrating_again_and_from_several_places_changes_nothing(database:
 
 
 async def test_one_of_many_compare_and_sets_wins(database: Database) -> None:
-    async with database.write() as connection:
-        await leases.insert_or_nothing(connection, inbox, [_row(1)], ["id"])
+    async with database.write() as conn:
+        await leases.insert_or_nothing(conn, inbox, [_row(1)], ["id"])
 
     async def change(number: int) -> bool:
-        async with database.write() as connection:
+        async with database.write() as conn:
             return await leases.compare_and_set(
-                connection, inbox, "evt_1", ["pending"], column="state", state="handled", reason=str(number)
+                conn, inbox, "evt_1", ["pending"], column="state", state="handled", reason=str(number)
             )
 
     assert sum(await asyncio.gather(*(change(number) for number in range(20)))) == 1
@@ -60,16 +60,16 @@ async def test_one_of_many_compare_and_sets_wins(database: Database) -> None:
 async def test_of_many_rows_only_those_still_in_their_state_are_changed_each_to_its_own_values(
     database: Database,
 ) -> None:
-    async with database.write() as connection:
-        await leases.insert_or_nothing(connection, inbox, [_row(number) for number in range(3)], ["id"])
-        await leases.compare_and_set(connection, inbox, "evt_1", ["pending"], column="state", state="handled")
+    async with database.write() as conn:
+        await leases.insert_or_nothing(conn, inbox, [_row(number) for number in range(3)], ["id"])
+        await leases.compare_and_set(conn, inbox, "evt_1", ["pending"], column="state", state="handled")
         later = _row(0)["due_at"]
         news = [
             {"id": f"evt_{number}", "state": "done", "reason": f"it's {number}" if number else None, "due_at": later}
             for number in range(4)
         ]
-        assert await change_where(connection, inbox, news, "state", "pending") == {"evt_0", "evt_2"}
-        found = (await connection.execute(sa.select(inbox).order_by(inbox.c.id))).fetchall()
+        assert await change_where(conn, inbox, news, "state", "pending") == {"evt_0", "evt_2"}
+        found = (await conn.execute(sa.select(inbox).order_by(inbox.c.id))).fetchall()
     assert [(row.state, row.reason) for row in found] == [("done", None), ("handled", None), ("done", "it's 2")]
     assert [row.due_at == later for row in found] == [True, False, True]
 
@@ -77,39 +77,39 @@ async def test_of_many_rows_only_those_still_in_their_state_are_changed_each_to_
 async def test_a_few_of_many_rows_are_changed_without_reading_the_others(postgres_url: str) -> None:
     database = connect(postgres_url)
     read = sa.text("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'webhook_events'")
-    async with database.write() as connection:
-        await leases.insert_or_nothing(connection, inbox, [_row(number) for number in range(5_000)], ["id"])
-        await connection.execute(sa.text("ANALYZE webhook_events"))
-    async with database.write() as connection:
+    async with database.write() as conn:
+        await leases.insert_or_nothing(conn, inbox, [_row(number) for number in range(5_000)], ["id"])
+        await conn.execute(sa.text("ANALYZE webhook_events"))
+    async with database.write() as conn:
         news = [{"id": f"evt_{number}", "state": "done"} for number in range(7)]
-        assert len(await change_where(connection, inbox, news, "state", "pending")) == 7
-        assert (await connection.execute(read)).scalar_one() == 0
+        assert len(await change_where(conn, inbox, news, "state", "pending")) == 7
+        assert (await conn.execute(read)).scalar_one() == 0
     await database.close()
 
 
 async def test_rows_among_any_number_of_texts_are_found_by_one_statement(database: Database) -> None:
     query = sa.select(inbox.c.id).where(in_array(inbox.c.id, "ids")).order_by(inbox.c.id)
     others = sa.select(inbox.c.id).where(sa.not_(in_array(inbox.c.id, "ids")), inbox.c.state == "pending")
-    async with database.write() as connection:
-        await leases.insert_or_nothing(connection, inbox, [_row(number) for number in range(3)], ["id"])
+    async with database.write() as conn:
+        await leases.insert_or_nothing(conn, inbox, [_row(number) for number in range(3)], ["id"])
         for ids in ([], ["evt_2", "evt_0", "evt_9"], ["evt_1', '"]):
-            found = (await connection.execute(query, {"ids": ids})).scalars().all()
+            found = (await conn.execute(query, {"ids": ids})).scalars().all()
             assert found == [one for one in ("evt_0", "evt_2") if one in ids]
-            assert set((await connection.execute(others, {"ids": ids})).scalars()) == {
+            assert set((await conn.execute(others, {"ids": ids})).scalars()) == {
                 "evt_0", "evt_1", "evt_2"
             } - set(ids)  # fmt: skip
 
 
 async def test_each_due_row_is_claimed_once(database: Database) -> None:
-    async with database.write() as connection:
-        await leases.insert_or_nothing(connection, inbox, [_row(number) for number in range(100)], ["id"])
+    async with database.write() as conn:
+        await leases.insert_or_nothing(conn, inbox, [_row(number) for number in range(100)], ["id"])
 
     async def work(owner: str) -> list[str]:
         taken: list[str] = []
         while True:
-            async with database.write() as connection:
+            async with database.write() as conn:
                 rows = await leases.claim(
-                    connection,
+                    conn,
                     inbox,
                     owner=owner,
                     seconds=60,
@@ -126,21 +126,21 @@ async def test_each_due_row_is_claimed_once(database: Database) -> None:
 
 
 async def test_a_lapsed_lease_is_handed_on_and_its_old_holder_can_write_nothing(database: Database) -> None:
-    async with database.write() as connection:
-        await leases.insert_or_nothing(connection, inbox, [_row(1)], ["id"])
+    async with database.write() as conn:
+        await leases.insert_or_nothing(conn, inbox, [_row(1)], ["id"])
     for owner, seconds in (("frozen", -1), ("next", 60)):
-        async with database.write() as connection:
+        async with database.write() as conn:
             rows = await leases.claim(
-                connection, inbox, owner=owner, seconds=seconds, limit=1, due=sa.true(), order_by=inbox.c.id
+                conn, inbox, owner=owner, seconds=seconds, limit=1, due=sa.true(), order_by=inbox.c.id
             )
             assert [row.id for row in rows] == ["evt_1"]
-    async with database.write() as connection:
-        assert not await leases.release(connection, inbox, "evt_1", "frozen", state="handled")
-        assert await leases.release(connection, inbox, "evt_1", "next", state="handled")
+    async with database.write() as conn:
+        assert not await leases.release(conn, inbox, "evt_1", "frozen", state="handled")
+        assert await leases.release(conn, inbox, "evt_1", "next", state="handled")
 
 
 async def test_what_is_there_already_is_not_inserted_and_not_an_error(database: Database) -> None:
-    async with database.write() as connection:
-        assert await leases.insert_or_nothing(connection, inbox, [_row(1)], ["id"]) == ["evt_1"]
-    async with database.write() as connection:
-        assert sorted(await leases.insert_or_nothing(connection, inbox, [_row(1), _row(2)], ["id"])) == ["evt_2"]
+    async with database.write() as conn:
+        assert await leases.insert_or_nothing(conn, inbox, [_row(1)], ["id"]) == ["evt_1"]
+    async with database.write() as conn:
+        assert sorted(await leases.insert_or_nothing(conn, inbox, [_row(1), _row(2)], ["id"])) == ["evt_2"]

@@ -31,8 +31,8 @@ async def test_one_row_that_is_not_as_expected_undoes_all_of_it(database: Databa
     assert await execute_atomically(database, [cursor(database, 4), nonces(database, "four")]), (
         "what may lag behind is no obstacle"
     )
-    async with database.read() as connection:
-        assert (await connection.execute(cursors.select())).one().read_to == 5
+    async with database.read() as conn:
+        assert (await conn.execute(cursors.select())).one().read_to == 5
     assert (await count(database), lent(database)) == (3, 0)
 
 

@@ -51,8 +51,8 @@ class Service:
             return answer.status, await answer.json(content_type=None)
 
     async def stored(self) -> int:
-        async with self.database.read() as connection:
-            return int((await connection.execute(sa.select(sa.func.count()).select_from(sessions))).scalar_one())
+        async with self.database.read() as conn:
+            return int((await conn.execute(sa.select(sa.func.count()).select_from(sessions))).scalar_one())
 
     async def fault(self, kind: str, count: int = 1, path: str = "/v1/crypto/onramp_sessions") -> None:
         async with self.http.post(
@@ -127,9 +127,9 @@ async def start(sqlite_url: str) -> AsyncIterator[Start]:
             stack.push_async_callback(runner.cleanup)
             database = connect(overrides.get("url", sqlite_url))
             stack.push_async_callback(database.close)
-            async with database.write() as connection:
+            async with database.write() as conn:
                 await balances.refresh(
-                    connection,
+                    conn,
                     chain_id=31611,
                     wallet=HOT_WALLET,
                     asset="MUSD",

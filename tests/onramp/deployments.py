@@ -16,7 +16,7 @@ from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import DevWallet, dev_wallet
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import Service
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.payouts.table import payouts
 
 BUYERS = iter(range(0xB0A7_0000, 0xB0A8_0000))
@@ -43,8 +43,8 @@ def another_database(request: pytest.FixtureRequest, url: str) -> Callable[[], s
 
 async def rename(database: Database, name: str) -> None:
     """Let the database be another deployment's, as one that was made by itself is."""
-    async with database.write() as connection:
-        await connection.execute(sa.update(deployments).values(id=name))
+    async with database.write() as conn:
+        await conn.execute(sa.update(deployments).values(id=name))
 
 
 async def funded(chain: DevChain, home: Path) -> DevWallet:
@@ -98,24 +98,24 @@ async def until(what: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any:
 
 async def row_of(database: Database, session_id: str) -> Any:
     """The session's row, or None."""
-    async with database.read() as connection:
-        return (await connection.execute(sa.select(sessions).where(sessions.c.id == session_id))).first()
+    async with database.read() as conn:
+        return (await conn.execute(sa.select(sessions).where(sessions.c.id == session_id))).first()
 
 
 async def payouts_of(database: Database) -> list[Any]:
     """All payouts."""
-    async with database.read() as connection:
-        return list(await connection.execute(sa.select(payouts).order_by(payouts.c.created_at)))
+    async with database.read() as conn:
+        return list(await conn.execute(sa.select(payouts).order_by(payouts.c.created_at)))
 
 
 async def books_of(database: Database, wallet: str) -> dict[str, int]:
     """The wallet's accounts of MUSD."""
-    async with database.read() as connection:
-        return {str(name): amount for name, amount in (await ledger.balances(connection, wallet, "MUSD")).items()}
+    async with database.read() as conn:
+        return {str(name): amount for name, amount in (await ledger_service.balances(conn, wallet, "MUSD")).items()}
 
 
 async def copy_session(source: Database, target: Database, session_id: str) -> None:
     """Let the target be a backup that was taken while this session waited for its payment."""
     row = dict((await row_of(source, session_id))._mapping)
-    async with target.write() as connection:
-        await connection.execute(sa.insert(sessions), [row])
+    async with target.write() as conn:
+        await conn.execute(sa.insert(sessions), [row])

@@ -7,7 +7,7 @@ from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database
 from kit.http.auth import Role
 from kit.ids import RandomIds
-from onramp.auth.api_keys import service as api_keys
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
 from tests.onramp.conftest import Service
 
@@ -17,11 +17,11 @@ BASE = "/api/v1/treasury"
 
 async def key(database: Database, role: Role, person: str) -> str:
     """The secret of a new key of this person."""
-    secret = api_keys.new_secret()
+    secret = api_keys_service.new_secret()
     author = Author("machine", datetime.now(UTC), is_production=False)
-    async with database.write() as connection:
-        await api_keys.create(
-            connection,
+    async with database.write() as conn:
+        await api_keys_service.create(
+            conn,
             author,
             key_id=RandomIds().new("key_"),
             secret=secret,

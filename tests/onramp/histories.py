@@ -40,10 +40,10 @@ async def purchase(database: Database, rules: SessionConfig, buyer: str, from_bl
         session_id="ons_1", wallet=buyer, minor=100, currency="usd", fee_bps=0, rules=rules,
         made=now - timedelta(seconds=1), now=now,
     ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": OWED, "from_block": from_block}  # fmt: skip
-    async with database.write() as connection:
+    async with database.write() as conn:
         for table in (transfers, cursors, sessions):
-            await connection.execute(sa.delete(table))
-        await connection.execute(sa.insert(sessions), [row])
+            await conn.execute(sa.delete(table))
+        await conn.execute(sa.insert(sessions), [row])
 
 
 async def live(
@@ -71,8 +71,8 @@ async def live(
         world.sync()
         await world.play()
         await worker.step()
-        async with database.read() as connection:
-            row = (await connection.execute(sa.select(sessions))).one()
+        async with database.read() as conn:
+            row = (await conn.execute(sa.select(sessions))).one()
         if row.delivery_status == "confirmed":
             assert history.really == "paid", history
             assert (row.block_hash, "paid") in world.told, history

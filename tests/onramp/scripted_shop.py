@@ -117,8 +117,8 @@ class Shop:
             session_id=f"ons_{number}", wallet=wallet, minor=100, currency="usd", fee_bps=0, rules=self.rules,
             made=now - timedelta(seconds=1), now=now,
         ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": OWED, "from_block": 50}  # fmt: skip
-        async with self.database.write() as connection:
-            await connection.execute(sa.insert(sessions), [row])
+        async with self.database.write() as conn:
+            await conn.execute(sa.insert(sessions), [row])
 
     async def step(self, blocks: int = 1) -> Any:
         """So many blocks later; the first session."""
@@ -127,10 +127,10 @@ class Shop:
         self.clock.seconds += 20
         self.pool._probe._at = None
         await self.worker.step()
-        async with self.database.read() as connection:
-            return (await connection.execute(sa.select(sessions).order_by("id"))).first()
+        async with self.database.read() as conn:
+            return (await conn.execute(sa.select(sessions).order_by("id"))).first()
 
     async def seen(self) -> list[Any]:
         """Every transfer that is kept."""
-        async with self.database.read() as connection:
-            return list(await connection.execute(sa.select(transfers).order_by("tx_hash")))
+        async with self.database.read() as conn:
+            return list(await conn.execute(sa.select(transfers).order_by("tx_hash")))

@@ -19,7 +19,7 @@ from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from onramp.treasury.policy_source import active_policy
 from tests.onramp.conftest import HOT_WALLET, Service, Start
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Fact
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
@@ -34,8 +34,8 @@ UNIT = 10**18
 async def mark(service: Service, session: dict[str, Any], status: str, age: timedelta = timedelta(0)) -> None:
     """As if the buyer had gone so far, so long ago."""
     values = {"payment_status": status, "created_at": NOW - age, "payment_updated_at": NOW - age}
-    async with service.database.write() as connection:
-        await connection.execute(sa.update(sessions).where(sessions.c.id == session["id"]).values(**values))
+    async with service.database.write() as conn:
+        await conn.execute(sa.update(sessions).where(sessions.c.id == session["id"]).values(**values))
 
 
 async def test_a_wallet_buys_up_to_its_day_and_its_month_and_no_more(start: Start) -> None:
@@ -79,11 +79,11 @@ async def test_a_purchase_that_was_begun_is_told_again_whatever_was_bought_since
 
 async def owed(database: Database, number: int, amount: int, to: str = BUYER, age: timedelta = timedelta(0)) -> Payout:
     async with database.write() as conn:
-        payout_id = await payouts.owe(
+        payout_id = await payouts_service.owe(
             conn, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=to, amount=amount, token=TOKEN,
             wallet=HOT_WALLET, now=NOW - age, ids=RandomIds(),
         )  # fmt: skip
-        found = await payouts.get(conn, payout_id)
+        found = await payouts_service.get(conn, payout_id)
     assert found is not None
     return found
 
@@ -103,7 +103,7 @@ async def test_a_payout_above_what_its_recipient_may_get_waits_for_a_person(data
     await pay(database, await owed(database, 2, 90 * UNIT, age=timedelta(hours=25)))
     rejected = await owed(database, 3, 90 * UNIT)
     async with database.write() as conn:
-        await payouts.move(conn, rejected.id, Fact.REJECTED, now=NOW, reason=None)
+        await payouts_service.move(conn, rejected.id, Fact.REJECTED, now=NOW, reason=None)
     queue = [await owed(database, 4, 40 * UNIT), await owed(database, 5, 1), await owed(database, 6, 100 * UNIT, OTHER)]
     async with database.read() as conn:
         found = await allowance.payouts_above(conn, rules, queue, NOW)
@@ -143,7 +143,7 @@ async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(d
     ]
     clock, ids = SystemClock(), RandomIds()
     queue: list[Payout] = []
-    async with database.write() as connection:
+    async with database.write() as conn:
         for number, (currency, amount) in enumerate(amounts):
             row = intent(
                 rules,
@@ -155,16 +155,16 @@ async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(d
                 made=NOW,
                 now=NOW,
             )
-            await connection.execute(sa.insert(sessions), [row])
-            made = await payouts.owe(
-                connection, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=BUYER, amount=amount, token=TOKEN,
+            await conn.execute(sa.insert(sessions), [row])
+            made = await payouts_service.owe(
+                conn, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=BUYER, amount=amount, token=TOKEN,
                 wallet=HOT_WALLET, now=clock.now(), ids=ids,
             )  # fmt: skip
-            found = await payouts.get(connection, made)
+            found = await payouts_service.get(conn, made)
             assert found is not None
             queue.append(found)
-    async with database.read() as connection:
-        told = await allowance.payouts_above(connection, rules, queue, NOW)
+    async with database.read() as conn:
+        told = await allowance.payouts_above(conn, rules, queue, NOW)
     assert [one is not None for one in told] == [False, True, False, True, True]
     assert told[1] == "SESSION_MAX_AMOUNT: it is above 100.00 MUSD, the most that one purchase may deliver unasked"
 
@@ -172,7 +172,7 @@ async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(d
 async def test_a_row_in_another_currency_or_of_an_absurd_amount_keeps_nobody_from_buying(service: Service) -> None:
     odd = [("gbp", 500), ("jpy", 0), ("xxx", -(2**62)), ("usd", 500)]
     rules = session_rules(load(HOT_WALLET_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN, SETTLEMENT_ADDRESS=OTHER))
-    async with service.database.write() as connection:
+    async with service.database.write() as conn:
         for number, (currency, minor) in enumerate(odd):
             row = intent(
                 rules,
@@ -184,29 +184,29 @@ async def test_a_row_in_another_currency_or_of_an_absurd_amount_keeps_nobody_fro
                 made=NOW,
                 now=NOW,
             )
-            await connection.execute(sa.insert(sessions), [row | {"payment_status": "fulfillment_processing"}])
-        assert await stock.processing(connection) == (500 * 4 + 500) * stock.UNITS_PER_MINOR
+            await conn.execute(sa.insert(sessions), [row | {"payment_status": "fulfillment_processing"}])
+        assert await stock.processing(conn) == (500 * 4 + 500) * stock.UNITS_PER_MINOR
     assert (await service.create(sourceAmount="5"))[0] == 201
-    async with service.database.write() as connection:
-        await connection.execute(sa.update(sessions).where(sessions.c.id == "ons_0").values(source_minor=2**63 - 1))
-        await connection.execute(sa.update(sessions).where(sessions.c.id == "ons_1").values(source_minor=2**63 - 1))
+    async with service.database.write() as conn:
+        await conn.execute(sa.update(sessions).where(sessions.c.id == "ons_0").values(source_minor=2**63 - 1))
+        await conn.execute(sa.update(sessions).where(sessions.c.id == "ons_1").values(source_minor=2**63 - 1))
         # Both count as much as any purchase can, and no sum overflows.
-        assert await stock.processing(connection) < 2**256
+        assert await stock.processing(conn) < 2**256
 
 
 async def test_an_absurd_payout_that_waits_for_a_person_keeps_nobody_from_buying(service: Service) -> None:
     for number, (status, reason) in enumerate(
         [("awaiting_approval", "awaiting_approval"), ("held", "payment_mismatch")]
     ):
-        async with service.database.write() as connection:
-            made = await payouts.owe(
-                connection, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=BUYER, amount=10**40, token=TOKEN,
+        async with service.database.write() as conn:
+            made = await payouts_service.owe(
+                conn, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=BUYER, amount=10**40, token=TOKEN,
                 wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
             )  # fmt: skip
             here = payouts_table.c.id == made
-            await connection.execute(sa.update(payouts_table).where(here).values(status=status, reason=reason))
+            await conn.execute(sa.update(payouts_table).where(here).values(status=status, reason=reason))
     assert (await service.create(sourceAmount="5"))[0] == 201
-    async with service.database.write() as connection:
-        await connection.execute(sa.update(payouts_table).values(status="approved", reason=None))
+    async with service.database.write() as conn:
+        await conn.execute(sa.update(payouts_table).values(status="approved", reason=None))
     answer, problem = await service.create(sourceAmount="5")
     assert (answer, problem["code"]) == (503, "inventory_low"), "once a person approved it, it is counted"

@@ -28,9 +28,9 @@ KEYS = "/api/v1/admin/keys"
 async def make(database: Database, role: Role, person: str, *, production: bool = False) -> tuple[str, str]:
     secret, key_id = service.new_secret(), RandomIds().new("key_")
     author = Author("machine", datetime.now(UTC), is_production=production)
-    async with database.write() as connection:
+    async with database.write() as conn:
         await service.create(
-            connection, author, key_id=key_id, secret=secret, ring=RING, role=role, name=person, person=person
+            conn, author, key_id=key_id, secret=secret, ring=RING, role=role, name=person, person=person
         )
     return key_id, secret
 
@@ -116,15 +116,13 @@ async def test_of_rotations_side_by_side_one_secret_is_left_without_an_end(datab
 
     async def rotate() -> None:
         author = Author("machine", datetime.now(UTC), is_production=False)
-        async with database.write() as connection:
-            await service.rotate(
-                connection, author, key_id, secret=service.new_secret(), ring=RING, overlap=timedelta(0)
-            )
+        async with database.write() as conn:
+            await service.rotate(conn, author, key_id, secret=service.new_secret(), ring=RING, overlap=timedelta(0))
 
     await asyncio.gather(*(rotate() for _ in range(4)))
-    async with database.read() as connection:
+    async with database.read() as conn:
         left = sa.select(api_key_secrets.c.id).where(api_key_secrets.c.expires_at.is_(None))
-        assert len((await connection.execute(left)).fetchall()) == 1
+        assert len((await conn.execute(left)).fetchall()) == 1
 
 
 async def test_an_unknown_key_is_404_and_nothing_is_changed(service: Any) -> None:
@@ -135,8 +133,8 @@ async def test_an_unknown_key_is_404_and_nothing_is_changed(service: Any) -> Non
 
 async def test_the_secret_is_stored_nowhere(database: Database) -> None:
     _, secret = await make(database, "operator", "otto")
-    async with database.read() as connection:
-        rows = [row for table in (api_keys, api_key_secrets) for row in await connection.execute(sa.select(table))]
+    async with database.read() as conn:
+        rows = [row for table in (api_keys, api_key_secrets) for row in await conn.execute(sa.select(table))]
     assert secret not in str(rows)
     assert secret.removeprefix("ork_") not in str(rows)
 
@@ -148,14 +146,14 @@ async def test_a_secret_past_its_overlap_is_dropped_and_the_others_work_on(datab
         service.new_secret(),
     )
     key_id, first = await make(database, "viewer", "vera")
-    async with database.write() as connection:
+    async with database.write() as conn:
         for secret in (fresh, last):
-            await service.rotate(connection, author, key_id, secret=secret, ring=RING, overlap=timedelta(hours=1))
+            await service.rotate(conn, author, key_id, secret=secret, ring=RING, overlap=timedelta(hours=1))
         past = sa.update(api_key_secrets).where(api_key_secrets.c.id == service.hashes(RING, first)[0])
-        await connection.execute(past.values(expires_at=author.now - timedelta(seconds=1)))
-    async with database.write() as connection:
-        assert await service.prune(connection, author.now) == 1
-        assert await service.prune(connection, author.now) == 0
+        await conn.execute(past.values(expires_at=author.now - timedelta(seconds=1)))
+    async with database.write() as conn:
+        assert await service.prune(conn, author.now) == 1
+        assert await service.prune(conn, author.now) == 0
     keeper = ApiKeyAuthenticator(database, RING, SystemClock())
     assert [await keeper.resolve(secret) is not None for secret in (first, fresh, last)] == [False, True, True]
 
@@ -164,8 +162,8 @@ async def test_a_row_forged_without_the_server_key_opens_nothing(database: Datab
     key_id, _ = await make(database, "viewer", "vera")
     forged, now = service.new_secret(), datetime.now(UTC)
     other = KeyRing([secrets.token_bytes(32)])
-    async with database.write() as connection:
-        await connection.execute(
+    async with database.write() as conn:
+        await conn.execute(
             sa.insert(api_key_secrets).values(
                 id=service.hashes(other, forged)[0], key_id=key_id, created_at=now, active_from=now
             )
@@ -194,11 +192,11 @@ async def test_a_new_key_that_moves_money_waits_in_production(database: Database
     assert (refused.value.status, refused.value.code) == (403, "key_not_active")
 
     author = Author("key_x", datetime.now(UTC), is_production=True)
-    async with database.write() as connection:
+    async with database.write() as conn:
         with pytest.raises(Problem) as own:
-            await service.confirm(connection, author, Principal("key_y", "approver", "eve"), waiting)
+            await service.confirm(conn, author, Principal("key_y", "approver", "eve"), waiting)
         assert own.value.code == "self_approval"
-        confirmed = await service.confirm(connection, author, Principal("key_z", "approver", "ada"), waiting)
+        confirmed = await service.confirm(conn, author, Principal("key_z", "approver", "ada"), waiting)
     assert confirmed.confirmed_by == "key_z"
     resolved = await ApiKeyAuthenticator(database, RING, SystemClock()).resolve(eve)
     assert resolved is not None
@@ -209,8 +207,8 @@ async def test_the_wait_ends_by_itself_after_a_day(database: Database) -> None:
     for person in ("a", "b"):
         await make(database, "operator", person, production=True)
     _, secret = await make(database, "operator", "c", production=True)
-    async with database.write() as connection:
-        found = await service.resolve(connection, service.hashes(RING, secret), datetime.now(UTC))
+    async with database.write() as conn:
+        found = await service.resolve(conn, service.hashes(RING, secret), datetime.now(UTC))
     (only,) = found.values()
     left = only.active_from - datetime.now(UTC)
     assert timedelta(hours=23, minutes=59) < left <= timedelta(hours=24)
@@ -220,8 +218,8 @@ async def test_a_rotation_is_no_way_around_the_wait(database: Database) -> None:
     key_id, old = await make(database, "approver", "ada", production=True)
     stolen = service.new_secret()
     author = Author("key_admin", datetime.now(UTC), is_production=True)
-    async with database.write() as connection:
-        await service.rotate(connection, author, key_id, secret=stolen, ring=RING, overlap=timedelta(0))
+    async with database.write() as conn:
+        await service.rotate(conn, author, key_id, secret=stolen, ring=RING, overlap=timedelta(0))
     keeper = ApiKeyAuthenticator(database, RING, SystemClock())
     with pytest.raises(Problem) as refused:
         await keeper.resolve(stolen)
@@ -243,10 +241,10 @@ async def test_every_refusal_takes_the_same_way_through_the_database(database: D
     _, good = await make(database, "approver", "eve")
     rotated, out = await make(database, "approver", "otto")
     author = Author("machine", datetime.now(UTC), is_production=False)
-    async with database.write() as connection:
-        await service.revoke(connection, author, revoked)
+    async with database.write() as conn:
+        await service.revoke(conn, author, revoked)
         await service.rotate(
-            connection, author, rotated, secret=service.new_secret(), ring=RING, overlap=timedelta(seconds=-1)
+            conn, author, rotated, secret=service.new_secret(), ring=RING, overlap=timedelta(seconds=-1)
         )
     near = good[:-1] + ("a" if good[-1] != "a" else "b")
     asked: list[str] = []

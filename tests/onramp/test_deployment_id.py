@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from kit.db.database import Database, connect
 from onramp import migrations
-from onramp.deployment import service as deployments
+from onramp.deployment import service as deployment_service
 from tests.onramp.deployments import row_of
 from treasury.core import hot_wallets
 
@@ -19,9 +19,9 @@ OTHER = "0x976EA74026E726554dB657fA54763abd0C3a0aa9"
 
 
 async def upgraded(database: Database, to: str) -> None:
-    async with database.engine.connect() as connection:
-        await connection.execution_options(onramp_writes=True)
-        async with connection.begin():
+    async with database.engine.connect() as conn:
+        await conn.execution_options(onramp_writes=True)
+        async with conn.begin():
 
             def run(sync: sa.Connection) -> None:
                 from alembic import command
@@ -30,7 +30,7 @@ async def upgraded(database: Database, to: str) -> None:
                 config.attributes["connection"] = sync
                 command.upgrade(config, to)
 
-            await connection.run_sync(run)
+            await conn.run_sync(run)
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ async def empty(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
     is_sqlite = database_url.startswith("sqlite")
     database = connect(f"sqlite+aiosqlite:///{tmp_path}/empty.db" if is_sqlite else database_url)
     if not is_sqlite:
-        async with database.write() as connection:
-            await connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-            await connection.execute(sa.text("CREATE SCHEMA public"))
+        async with database.write() as conn:
+            await conn.execute(sa.text("DROP SCHEMA public CASCADE"))
+            await conn.execute(sa.text("CREATE SCHEMA public"))
     yield database
     await database.close()
 
@@ -48,14 +48,14 @@ async def empty(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
 async def test_an_upgrade_names_the_deployment_and_every_wallet_that_paid(empty: Database) -> None:
     await upgraded(empty, BEFORE)
     now = datetime.now(UTC).isoformat()
-    async with empty.write() as connection:
-        await connection.execute(
+    async with empty.write() as conn:
+        await conn.execute(
             sa.text(
                 "INSERT INTO treasury_balances (id, chain_id, wallet, asset, amount, block_number, updated_at)"
                 f" VALUES ('31611:{OTHER}:MUSD', 31611, '{OTHER}', 'MUSD', '1', 1, '{now}')"
             )
         )
-        await connection.execute(
+        await conn.execute(
             sa.text(
                 "INSERT INTO sessions (id, version, wallet_address, source_minor, source_currency, mode, fee_bps, locked_address,"
                 " destination_currency, destination_network, from_block, payment_status, payment_updated_at, delivery_status,"
@@ -65,23 +65,23 @@ async def test_an_upgrade_names_the_deployment_and_every_wallet_that_paid(empty:
             )
         )
     await migrations.upgrade(empty)
-    async with empty.read() as connection:
-        own = await deployments.read(connection)
-        assert await hot_wallets.others(connection, 31611, None) == [OTHER]
+    async with empty.read() as conn:
+        own = await deployment_service.read(conn)
+        assert await hot_wallets.others(conn, 31611, None) == [OTHER]
         assert (await row_of(empty, "ons_1")).deployment_id is None
     assert own is not None
     assert own.id.startswith("dep_")
     assert own.unmarked_until is not None
     assert own.unmarked_until > datetime.now(UTC) + timedelta(days=1)
     await migrations.upgrade(empty)
-    async with empty.read() as connection:
-        assert await deployments.read(connection) == own
+    async with empty.read() as conn:
+        assert await deployment_service.read(conn) == own
 
 
 async def test_a_new_database_admits_no_sale_without_marks(empty: Database) -> None:
     await migrations.upgrade(empty)
-    async with empty.read() as connection:
-        own = await deployments.read(connection)
-        assert await hot_wallets.others(connection, 31611, None) == []
+    async with empty.read() as conn:
+        own = await deployment_service.read(conn)
+        assert await hot_wallets.others(conn, 31611, None) == []
     assert own is not None
     assert own.unmarked_until is None

@@ -45,10 +45,10 @@ async def environment(chain: DevChain, sqlite_url: str, tmp_path: Path) -> Async
     runner, _ = await start_app(make_sandbox(config), "127.0.0.1", port)
     wallet = dev_wallet(tmp_path)
     database = connect(sqlite_url)
-    async with database.write() as connection:
+    async with database.write() as conn:
         for address in (wallet.address, SETTLEMENT):
             await balances.refresh(
-                connection, chain_id=31611, wallet=address, asset="MUSD", amount=10**21, block_number=1, now=datetime.now(UTC)
+                conn, chain_id=31611, wallet=address, asset="MUSD", amount=10**21, block_number=1, now=datetime.now(UTC)
             )  # fmt: skip
     await database.close()
     yield {
@@ -124,8 +124,8 @@ async def test_one_broken_thing_is_named_alone(
 
 async def test_a_missing_treasury_worker_is_named_with_how_to_start_it(environment: dict[str, str]) -> None:
     database = connect(environment["DATABASE_URL"])
-    async with database.write() as connection:
-        await connection.execute(sa.delete(balances.balances))
+    async with database.write() as conn:
+        await conn.execute(sa.delete(balances.balances))
     await database.close()
     code, checks, said = await doctor(environment)
     assert (code, [name for name, ok in checks.items() if not ok]) == (1, ["inventory"]), said

@@ -18,7 +18,7 @@ from chain.types import to_checksum
 from kit.db.database import connect
 from kit.db.leases import insert_or_nothing
 from kit.db.types import db_now
-from kit.heartbeats import service as heartbeats
+from kit.heartbeats import service as heartbeats_service
 from kit.ids import RandomIds
 from onramp.bootstrap.core import session_rules
 from onramp.bootstrap.server import start_app
@@ -34,8 +34,8 @@ from onramp.sessions.table import sessions
 from onramp.treasury import policy_source
 from onramp.webhooks.table import inbox
 from treasury.core.leader import leaders
-from treasury.payouts import service as payouts
-from treasury.policy import service as policies
+from treasury.payouts import service as payouts_service
+from treasury.policy import service as policy_service
 from treasury.policy.parser import DEVELOPMENT
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
@@ -80,9 +80,9 @@ async def look(
 
 async def stored(url: str, *statements: Any) -> None:
     database = connect(url)
-    async with database.write() as connection:
+    async with database.write() as conn:
         for statement in statements:
-            await connection.execute(statement)
+            await conn.execute(statement)
     await database.close()
 
 
@@ -122,13 +122,13 @@ async def test_the_token_is_the_one_of_the_active_terms_and_of_what_is_owed(
     rules = session_rules(settings)
     database = connect(database_url)
     now = datetime.now(UTC)
-    async with database.write() as connection:
+    async with database.write() as conn:
         terms = policy_source.terms_of(settings, rules)
-        scope = policies.scope_of(31611, wallet)
-        await policies.propose(connection, terms, scope=scope, now=now, ids=RandomIds())
-    async with database.write() as connection:
-        await payouts.owe(
-            connection, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=5, token=musd, wallet=wallet, now=now, ids=RandomIds()
+        scope = policy_service.scope_of(31611, wallet)
+        await policy_service.propose(conn, terms, scope=scope, now=now, ids=RandomIds())
+    async with database.write() as conn:
+        await payouts_service.owe(
+            conn, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=5, token=musd, wallet=wallet, now=now, ids=RandomIds()
         )  # fmt: skip
     await database.close()
     assert not unwell(await look())
@@ -165,9 +165,9 @@ async def test_payouts_of_another_wallet_that_have_not_ended_fail(
     look: Examine, database_url: str, chain: DevChain
 ) -> None:
     database = connect(database_url)
-    async with database.write() as connection:
-        await payouts.owe(
-            connection, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=5, token=chain.deployment.musd, wallet=SETTLEMENT,
+    async with database.write() as conn:
+        await payouts_service.owe(
+            conn, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=5, token=chain.deployment.musd, wallet=SETTLEMENT,
             now=datetime.now(UTC), ids=RandomIds(),
         )  # fmt: skip
     await database.close()
@@ -181,8 +181,8 @@ async def test_workers_that_do_not_run_and_a_wallet_that_nobody_leads_fail(
 ) -> None:
     async def beat(names: Iterable[str]) -> None:
         database = connect(database_url)
-        async with database.write() as connection:
-            await heartbeats.beat(connection, "a process", dict.fromkeys(names, 0.0))
+        async with database.write() as conn:
+            await heartbeats_service.beat(conn, "a process", dict.fromkeys(names, 0.0))
         await database.close()
 
     await beat({"janitor", "deliveries"})
@@ -197,10 +197,10 @@ async def test_workers_that_do_not_run_and_a_wallet_that_nobody_leads_fail(
     assert not found["workers"].ok
     assert "no process leads the hot wallet" in found["workers"].detail
     database = connect(database_url)
-    async with database.write() as connection:
+    async with database.write() as conn:
         row = {"id": f"31611:{wallet}", "token": 1, "owner": "one"}
-        await insert_or_nothing(connection, leaders, [row], ["id"])
-        await connection.execute(sa.update(leaders).values(lease_until=db_now(60)))
+        await insert_or_nothing(conn, leaders, [row], ["id"])
+        await conn.execute(sa.update(leaders).values(lease_until=db_now(60)))
     await database.close()
     await beat(WORKERS)
     found = await look()
@@ -255,8 +255,8 @@ async def test_a_database_that_takes_no_writes_fails(look: Examine, database_url
 async def test_it_leaves_nothing_in_the_database(look: Examine, database_url: str) -> None:
     await look()
     database = connect(database_url)
-    async with database.read() as connection:
-        names = await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names())
+    async with database.read() as conn:
+        names = await conn.run_sync(lambda sync: sa.inspect(sync).get_table_names())
     await database.close()
     assert "doctor_was_here" not in names
 

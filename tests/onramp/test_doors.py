@@ -35,10 +35,10 @@ STRANGERS = {
 async def keys_of(database: Database) -> dict[str, str]:
     secrets = {role: service.new_secret() for role in KEY_ROLES}
     author = Author("machine", datetime.now(UTC), is_production=False)
-    async with database.write() as connection:
+    async with database.write() as conn:
         for role, secret in secrets.items():
             await service.create(
-                connection, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT]),
+                conn, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT]),
                 role=role, name=role, person=role,
             )  # fmt: skip
     clock = SystemClock()

@@ -18,7 +18,8 @@ from kit.db.types import UtcDateTime
 from kit.http.auth import Role
 from kit.ids import RandomIds
 from onramp import migrations
-from onramp.auth.api_keys import alarms, service
+from onramp.auth.api_keys import alarms
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 from onramp.auth.invitations.table import invitations
@@ -38,11 +39,11 @@ class Office:
 
     async def hire(self, role: Role, person: str) -> tuple[str, str]:
         """(id, secret) of a key that works."""
-        key_id, secret = RandomIds().new("key_"), service.new_secret()
+        key_id, secret = RandomIds().new("key_"), api_keys_service.new_secret()
         author = Author("machine", datetime.now(UTC), is_production=False)
-        async with self.database.write() as connection:
-            await service.create(
-                connection, author, key_id=key_id, secret=secret, ring=RING, role=role, name=person, person=person
+        async with self.database.write() as conn:
+            await api_keys_service.create(
+                conn, author, key_id=key_id, secret=secret, ring=RING, role=role, name=person, person=person
             )
         return key_id, secret
 
@@ -122,9 +123,9 @@ async def test_who_invites_made_the_key_and_who_accepts_chooses_nothing(office: 
     status, key = await office.ask("POST", "/api/v1/invitations/accept", None, token)
     assert (status, key["person"], key["madeBy"]) == (201, "bob", made["id"])
     assert await office.confirm(ada, key["id"]) == "self_approval"
-    async with office.database.write() as connection:  # as an earlier version left it
+    async with office.database.write() as conn:  # as an earlier version left it
         for table in (invitations, api_keys, api_key_secrets):
-            await connection.execute(sa.update(table).values(makers=None))
+            await conn.execute(sa.update(table).values(makers=None))
     assert await office.confirm(ada, key["id"]) == "self_approval"
     assert await office.confirm(eve, key["id"]) == "confirmed"
 
@@ -143,10 +144,10 @@ async def test_who_made_the_admin_that_made_the_key_stands_behind_it(office: Off
     again = await office.rotate(stolen["secret"], amir, 0)
     erin = await office.make(again["secret"], "operator", "erin")
     assert await office.confirm(ada, erin["id"]) == "self_approval", "another rotation hides nothing"
-    async with office.database.write() as connection:  # on the machine
-        secret = service.new_secret()
+    async with office.database.write() as conn:  # on the machine
+        secret = api_keys_service.new_secret()
         author = Author("machine", datetime.now(UTC), is_production=True)
-        await service.rotate(connection, author, amir, secret=secret, ring=RING, overlap=timedelta(0))
+        await api_keys_service.rotate(conn, author, amir, secret=secret, ring=RING, overlap=timedelta(0))
     assert (await office.ask("GET", KEYS, amir_admin))[0] == 401
     fred = await office.make(secret, "operator", "fred")
     assert await office.confirm(ada, fred["id"]) == "confirmed"
@@ -161,9 +162,9 @@ async def test_makers_are_found_for_keys_of_an_earlier_version(office: Office) -
     carol = await office.make(bob["secret"], "approver", "carol")
     otto, _ = await office.hire("operator", "otto")
     await office.rotate(bob["secret"], otto)
-    async with office.database.write() as connection:
+    async with office.database.write() as conn:
         for table in (api_keys, api_key_secrets):
-            await connection.execute(sa.update(table).values(makers=None))
+            await conn.execute(sa.update(table).values(makers=None))
     assert [await office.confirm(ada, one) for one in (carol["id"], otto)] == ["self_approval"] * 2
     dora = await office.make(bob["secret"], "approver", "dora")
     assert await office.confirm(ada, dora["id"]) == "self_approval"
@@ -251,9 +252,9 @@ async def test_a_name_that_could_pass_for_another_person_is_refused_on_every_way
 async def test_names_alike_that_were_stored_before_are_one_person(office: Office) -> None:
     _, admin = await office.hire("admin", "amir")
     twins = [await office.hire("approver", one) for one in ("gina", "hugo")]
-    async with office.database.write() as connection:
+    async with office.database.write() as conn:
         for (key_id, _), person in zip(twins, ("ada", "аda\u034f."), strict=True):
-            await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(person=person))
+            await conn.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(person=person))
     one, other = (secret for _, secret in twins)
     assert (await office.ask("POST", "/api/v1/treasury/pause", one, {"scope": "sweeps"}))[0] == 200
     status, said = await office.ask("POST", "/api/v1/treasury/resume", other, {"scope": "sweeps"})
@@ -301,10 +302,10 @@ async def test_a_new_money_key_rings_and_rings_again_when_it_works_unconfirmed(
     await office.rotate(admin, otto)
     assert await rung() == [(made, "bob", "approver"), (made, "carol", "operator"), (made, "otto", "operator")]
     assert await office.confirm(eve, bob["id"]) == "confirmed"
-    async with office.database.write() as connection:  # a day later
+    async with office.database.write() as conn:  # a day later
         now = datetime.now(UTC)
         late = sa.update(api_key_secrets).where(api_key_secrets.c.active_from > now)
-        await connection.execute(late.values(created_at=now - service.WAIT, active_from=now))
+        await conn.execute(late.values(created_at=now - api_keys_service.WAIT, active_from=now))
     works = "api_keys.unconfirmed_key_works"
     assert await rung() == [(works, "carol", "operator"), (works, "otto", "operator")]
     assert await rung() == []
@@ -316,29 +317,29 @@ async def test_a_new_money_key_rings_and_rings_again_when_it_works_unconfirmed(
 async def test_keys_that_are_there_at_the_migration_ring_for_nothing_and_work_on(database: Database) -> None:
     now = datetime.now(UTC)
 
-    def back(connection: sa.Connection) -> None:
+    def back(conn: sa.Connection) -> None:
         made = migrations.config()
-        made.attributes["connection"] = connection
+        made.attributes["connection"] = conn
         command.downgrade(made, "0017")
 
-    async with database.engine.connect() as connection, connection.begin():
-        await connection.run_sync(back)
+    async with database.engine.connect() as conn, conn.begin():
+        await conn.run_sync(back)
     keys = sa.table("api_keys", *map(sa.column, ("id", "name", "role", "person", "created_at", "created_by")))
     held = sa.table("api_key_secrets", *map(sa.column, ("id", "key_id", "created_at", "active_from")))
     waits = {"key_a": timedelta(0), "key_b": timedelta(hours=5)}
-    async with database.write() as connection:
+    async with database.write() as conn:
         for key_id, wait in waits.items():
             at = sa.literal(now, UtcDateTime())
             values = {"id": key_id, "name": "x", "role": "approver", "person": key_id[-1], "created_by": "machine"}
-            await connection.execute(sa.insert(keys).values(created_at=at, **values))
-            secret = {"id": service.hashes(RING, f"ork_{key_id}")[0], "key_id": key_id, "created_at": at}
+            await conn.execute(sa.insert(keys).values(created_at=at, **values))
+            secret = {"id": api_keys_service.hashes(RING, f"ork_{key_id}")[0], "key_id": key_id, "created_at": at}
             active = sa.literal(now + wait, UtcDateTime())
-            await connection.execute(sa.insert(held).values(active_from=active, **secret))
+            await conn.execute(sa.insert(held).values(active_from=active, **secret))
     await migrations.upgrade(database)
-    async with database.read() as connection:
+    async with database.read() as conn:
         columns = (api_key_secrets.c.made_alarm_at, api_key_secrets.c.unconfirmed_alarm_at)
-        rows = (await connection.execute(sa.select(*columns).order_by(api_key_secrets.c.key_id))).all()
-        listed = await service.newest(connection, limit=5)
+        rows = (await conn.execute(sa.select(*columns).order_by(api_key_secrets.c.key_id))).all()
+        listed = await api_keys_service.newest(conn, limit=5)
     assert [(made is None, works is None) for made, works in rows] == [(False, False), (False, True)]
     assert {(key.id, key.made_by, key.active_from) for key in listed} == {
         (key_id, None, now + wait) for key_id, wait in waits.items()

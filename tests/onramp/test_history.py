@@ -44,8 +44,8 @@ async def bought(shop: Any, wallet: str = MINE, count: int = 1) -> list[str]:
 
 async def deliver(shop: Any, session_id: str) -> None:
     now = datetime.now(UTC)
-    async with shop.database.write() as connection:
-        await connection.execute(
+    async with shop.database.write() as conn:
+        await conn.execute(
             sa.update(sessions).where(sessions.c.id == session_id).values(
                 payment_status="fulfillment_complete", delivered_units=99_500_000, expected_units=99 * 10**18, received_units=99 * 10**18,
                 delivery_status="confirmed", tx_hash=TX, block_number=15_937_001, agreed_by=["alpha", "beta"], paid_at=now, confirmed_at=now,
@@ -56,8 +56,8 @@ async def deliver(shop: Any, session_id: str) -> None:
 async def test_pages_hold_ones_own_newest_first_each_once(shop: Any) -> None:
     mine, others = await bought(shop, count=5), await bought(shop, OTHER, 2)
     same = datetime.now(UTC) - timedelta(hours=1)
-    async with shop.database.write() as connection:  # made at one moment: the id decides
-        await connection.execute(sa.update(sessions).where(sessions.c.id.in_(mine[:3])).values(created_at=same))
+    async with shop.database.write() as conn:  # made at one moment: the id decides
+        await conn.execute(sa.update(sessions).where(sessions.c.id.in_(mine[:3])).values(created_at=same))
     headers, seen, cursor = token(shop, MINE), [], ""
     while True:
         status, page = await get(shop, f"{BASE}?limit=2{cursor}", headers)

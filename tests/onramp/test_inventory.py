@@ -25,10 +25,10 @@ NO_BLOCK = "no treasury worker has reported the hot wallet's balance yet"
 
 async def report(database: Database, age: timedelta = timedelta(0), amount: int = 1_000 * UNIT) -> None:
     """As a treasury worker that read the balance so long ago."""
-    async with database.write() as connection:
-        await connection.execute(sa.delete(balances))
+    async with database.write() as conn:
+        await conn.execute(sa.delete(balances))
         await inventory.refresh(
-            connection, chain_id=31611, wallet=HOT_WALLET, asset="MUSD", amount=amount, block_number=1,
+            conn, chain_id=31611, wallet=HOT_WALLET, asset="MUSD", amount=amount, block_number=1,
             now=datetime.now(UTC) - age,
         )  # fmt: skip
 
@@ -49,8 +49,8 @@ async def test_nothing_is_sold_before_a_worker_has_reported_the_balance(start: S
     service = await start(url=database_url)
     key = "0b0a4f2e-7d1c-4a53-9d0e-3f4b8f1f6c11"
     _, begun = await service.create(key)
-    async with service.database.write() as connection:
-        await connection.execute(sa.delete(balances))
+    async with service.database.write() as conn:
+        await conn.execute(sa.delete(balances))
     body = {"walletAddress": begun["walletAddress"], "sourceAmount": "5", "sourceCurrency": "usd"}
     async with service.http.post(f"{service.api}/api/v1/onramp/sessions", json=body) as answer:
         problem = await answer.json(content_type=None)
@@ -78,8 +78,8 @@ async def test_a_balance_that_nobody_has_renewed_for_long_is_no_stock(start: Sta
 
 async def test_where_somebody_else_delivers_no_stock_is_asked_for(start: Start) -> None:
     service = await start(DELIVERY_MODE="observe", DELIVERY_SENDERS=HOT_WALLET)
-    async with service.database.write() as connection:
-        await connection.execute(sa.delete(balances))
+    async with service.database.write() as conn:
+        await conn.execute(sa.delete(balances))
     assert (await service.create())[0] == 201
     assert (await part(service, "not needed"))["ok"]
 
@@ -90,8 +90,8 @@ async def begun(service: Service, status: str, *amounts: str, currency: str = "u
         code, made = await service.create(sourceAmount=amount, sourceCurrency=currency)
         assert code == 201, made
         values = {"payment_status": status, "payment_updated_at": datetime.now(UTC)}
-        async with service.database.write() as connection:
-            await connection.execute(sa.update(sessions).where(sessions.c.id == made["id"]).values(**values))
+        async with service.database.write() as conn:
+            await conn.execute(sa.update(sessions).where(sessions.c.id == made["id"]).values(**values))
 
 
 async def test_nobody_sells_the_service_out_for_others_without_paying(start: Start, database_url: str) -> None:
@@ -104,8 +104,8 @@ async def test_nobody_sells_the_service_out_for_others_without_paying(start: Sta
     # 600 are left by those who pay, and half of that is anybody's.
     assert (await service.create(sourceAmount="300.01"))[1]["code"] == "inventory_low"
     assert (await service.create(sourceAmount="300"))[0] == 201
-    async with service.database.write() as connection:
-        await connection.execute(sa.update(sessions).values(payment_status="fulfillment_processing"))
+    async with service.database.write() as conn:
+        await conn.execute(sa.update(sessions).values(payment_status="fulfillment_processing"))
     assert (await service.create(sourceAmount="1"))[1]["code"] == "inventory_low", (
         "what is paid for is promised in full"
     )
@@ -168,8 +168,8 @@ async def test_an_api_alone_is_ready_once_a_treasury_worker_runs_beside_it(
 
 async def test_ready_is_told_at_once_and_not_at_the_next_round(start: Start, chain: DevChain) -> None:
     service = await start(MEZO_RPC_URLS=SecretStr(",".join(chain.rpc_urls)), CHAIN_AGREEMENT=2)
-    async with service.database.write() as connection:
-        await connection.execute(sa.delete(balances))
+    async with service.database.write() as conn:
+        await conn.execute(sa.delete(balances))
     await part(service, NO_BLOCK)
     async with asyncio.timeout(60):
         while await statuses(service) != [503]:

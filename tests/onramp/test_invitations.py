@@ -10,13 +10,13 @@ import pyotp
 import pytest
 import sqlalchemy as sa
 
-from kit.audit import service as trail
+from kit.audit import service as audit_service
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database
 from kit.http.problems import Problem
 from kit.ids import RandomIds
 from kit.logs import redact
-from onramp.auth.api_keys import service as keys
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
 from onramp.auth.invitations import service
 from onramp.auth.invitations.routes import base_of
@@ -30,11 +30,11 @@ ACCEPT = "/api/v1/invitations/accept"
 
 
 async def admin_of(database: Database) -> str:
-    secret = keys.new_secret()
+    secret = api_keys_service.new_secret()
     author = Author("machine", datetime.now(UTC), is_production=False)
-    async with database.write() as connection:
-        await keys.create(
-            connection,
+    async with database.write() as conn:
+        await api_keys_service.create(
+            conn,
             author,
             key_id=RandomIds().new("key_"),
             secret=secret,
@@ -72,8 +72,8 @@ async def test_a_link_yields_its_key_once(service: Any) -> None:
     assert (await ask(service, "GET", "/api/v1/keys/me", key["secret"]))[1]["id"] == key["id"]
     _, page = await ask(service, "GET", INVITATIONS, admin)
     assert [(item["status"], item["keyId"]) for item in page["data"]] == [("accepted", key["id"])]
-    async with service.database.read() as connection:
-        entries = await trail.page(connection, limit=2)
+    async with service.database.read() as conn:
+        entries = await audit_service.page(conn, limit=2)
     assert (entries[0].actor, entries[0].action) == (made["id"], "key.create")
     assert token not in str(entries)
 
@@ -85,8 +85,8 @@ async def test_a_withdrawn_an_expired_and_an_unknown_link_say_the_same(service: 
     ]
     status, withdrawn = await ask(service, "DELETE", f"{INVITATIONS}/{links[0]['id']}", admin)
     assert (status, withdrawn["status"]) == (200, "withdrawn")
-    async with service.database.write() as connection:
-        await connection.execute(
+    async with service.database.write() as conn:
+        await conn.execute(
             sa.update(invitations)
             .where(invitations.c.id == links[1]["id"])
             .values(expires_at=datetime.now(UTC) - timedelta(seconds=1))
@@ -103,25 +103,25 @@ def service_token() -> str:
 
 
 async def test_an_invited_key_that_moves_money_waits_in_production_like_any_other(database: Database) -> None:
-    token, secret, now = service.new_token(), keys.new_secret(), datetime.now(UTC)
+    token, secret, now = service.new_token(), api_keys_service.new_secret(), datetime.now(UTC)
     author = Author("key_admin", now, is_production=True)
-    async with database.write() as connection:
+    async with database.write() as conn:
         for person in ("a", "b"):
-            await keys.create(
-                connection, author, key_id=f"key_{person}", secret=keys.new_secret(), ring=RING, role="approver",
+            await api_keys_service.create(
+                conn, author, key_id=f"key_{person}", secret=api_keys_service.new_secret(), ring=RING, role="approver",
                 name=person, person=person,
             )  # fmt: skip
         await service.invite(
-            connection, author, invitation_id="inv_1", token=token, ring=RING, role="approver", name="eve",
+            conn, author, invitation_id="inv_1", token=token, ring=RING, role="approver", name="eve",
             person="eve", valid_for=timedelta(hours=1),
         )  # fmt: skip
         key = await service.accept(
-            connection, token=token, ring=RING, key_id="key_eve", secret=secret, now=now, is_production=True
+            conn, token=token, ring=RING, key_id="key_eve", secret=secret, now=now, is_production=True
         )
-        assert key.active_from - now == keys.WAIT
+        assert key.active_from - now == api_keys_service.WAIT
         with pytest.raises(Problem):
             await service.accept(
-                connection, token=token, ring=RING, key_id="key_2", secret=secret, now=now, is_production=True
+                conn, token=token, ring=RING, key_id="key_2", secret=secret, now=now, is_production=True
             )
 
 

@@ -40,9 +40,9 @@ def seal(url: str) -> None:
 def tamper(url: str) -> None:
     async def work() -> None:
         database = connect(url)
-        async with database.write() as connection:
-            await connection.execute(sa.text("DROP TRIGGER audit_entries_no_update"))
-            await connection.execute(sa.text("UPDATE audit_entries SET actor = 'nobody' WHERE id = 1"))
+        async with database.write() as conn:
+            await conn.execute(sa.text("DROP TRIGGER audit_entries_no_update"))
+            await conn.execute(sa.text("UPDATE audit_entries SET actor = 'nobody' WHERE id = 1"))
         await database.close()
 
     asyncio.run(work())

@@ -32,8 +32,8 @@ async def until(service: Service, session_id: str, payment: str) -> dict[str, An
 
 
 async def owed(service: Service) -> list[int]:
-    async with service.database.read() as connection:
-        return [row.amount for row in await connection.execute(sa.select(payouts))]
+    async with service.database.read() as conn:
+        return [row.amount for row in await conn.execute(sa.select(payouts))]
 
 
 @pytest.mark.parametrize("status", STATES)
@@ -110,16 +110,16 @@ async def test_what_was_not_paid_to_us_is_never_paid_out(
         body = await until(service, made["id"], "fulfillment_complete")
     assert body["status"] == "attention"
     assert await owed(service) == []
-    async with service.database.read() as connection:
-        row = (await connection.execute(sa.select(sessions.c.attention))).scalar_one()
+    async with service.database.read() as conn:
+        row = (await conn.execute(sa.select(sessions.c.attention))).scalar_one()
     assert word in row
 
 
 async def test_a_session_that_the_database_has_lost_is_rebuilt_and_owed_once(start: Start, sqlite_url: str) -> None:
     service = await start()
     _, made = await service.create()
-    async with service.database.write() as connection:
-        await connection.execute(sa.delete(sessions))
+    async with service.database.write() as conn:
+        await conn.execute(sa.delete(sessions))
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     service.sandbox.walk(fact, "fulfillment_complete", {"destination_amount": "50"}, "none")
     async with replica(sqlite_url, service, Ahead()), replica(sqlite_url, service, Ahead()):
@@ -160,8 +160,8 @@ async def test_who_watches_later_does_not_take_a_change_from_who_watched_before(
     before, later = live.follow(made["id"], 0), live.follow(made["id"], 0)
     await anext(before)
     waits = asyncio.ensure_future(anext(before))
-    async with service.database.write() as connection:
-        await connection.execute(sa.update(sessions).values(version=sessions.c.version + 1))
+    async with service.database.write() as conn:
+        await conn.execute(sa.update(sessions).values(version=sessions.c.version + 1))
     changed = (await anext(later)).version
     others = asyncio.ensure_future(anext(later))
     await asyncio.sleep(0)  # both wait for what comes next

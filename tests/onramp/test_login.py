@@ -110,8 +110,8 @@ async def test_a_failed_login_burns_its_nonce_and_a_good_one_too(service_: Any) 
     broken = await ask(service_)
     assert (await login(service_, broken.replace("Version: 1", "Version: 2"), "0x00"))[0] == 401
     assert (await login(service_, broken, sign(broken)))[0] == 401
-    async with service_.database.read() as connection:
-        assert (await connection.execute(sa.select(sa.func.count()).select_from(login_nonces))).scalar_one() == 0
+    async with service_.database.read() as conn:
+        assert (await conn.execute(sa.select(sa.func.count()).select_from(login_nonces))).scalar_one() == 0
 
 
 async def test_of_many_who_use_one_nonce_one_gets_in(service_: Any) -> None:
@@ -197,19 +197,19 @@ async def test_a_wallet_is_no_operator(service_: Any) -> None:
 
 async def test_a_nonce_is_burnt_once_on_either_database_and_a_logout_raises_the_version(database: Database) -> None:
     now = datetime.now(UTC)
-    async with database.write() as connection:
-        await service.remember(connection, "n" * 32, service.Waiting(EOA, SITE, now + timedelta(minutes=10)))
-        await service.remember(connection, "o" * 32, service.Waiting(EOA, SITE, now - timedelta(minutes=1)))
-    async with database.write() as connection:
-        assert await service.forget_expired(connection, now) == 1
+    async with database.write() as conn:
+        await service.remember(conn, "n" * 32, service.Waiting(EOA, SITE, now + timedelta(minutes=10)))
+        await service.remember(conn, "o" * 32, service.Waiting(EOA, SITE, now - timedelta(minutes=1)))
+    async with database.write() as conn:
+        assert await service.forget_expired(conn, now) == 1
     waiting = service.Waiting(EOA, SITE, now + timedelta(minutes=10))
     tries = await asyncio.gather(*(service.burn(database, "n" * 32, EOA) for _ in range(4)))
     assert [one for one in tries if one is not None] == [service.Burnt(waiting, 0)]
-    async with database.write() as connection:
+    async with database.write() as conn:
         for expected in (0, 1, 2):
-            assert await service.versions(connection, [EOA]) == {EOA: expected}
-            await service.log_out(connection, EOA)
-        await service.remember(connection, "o" * 32, waiting)
+            assert await service.versions(conn, [EOA]) == {EOA: expected}
+            await service.log_out(conn, EOA)
+        await service.remember(conn, "o" * 32, waiting)
     assert await service.burn(database, "o" * 32, EOA) == service.Burnt(waiting, 3)
 
 

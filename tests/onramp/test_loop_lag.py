@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kit.audit import service as trail
+from kit.audit import service as audit_service
 from kit.clock import SystemClock
 from kit.http.routes import Route
 from onramp.auth.wallets.tokens import Tokens
@@ -43,8 +43,8 @@ async def busy(start: Start, postgres_url: str) -> Service:
     )
     _, made = await service.create()
     now = datetime.now(UTC)
-    async with service.database.write() as connection:
-        row = (await connection.execute(sa.select(sessions).where(sessions.c.id == made["id"]))).one()._asdict()
+    async with service.database.write() as conn:
+        row = (await conn.execute(sa.select(sessions).where(sessions.c.id == made["id"]))).one()._asdict()
         paid = {
             "payment_status": "fulfillment_complete", "delivered_units": 99_500_000, "expected_units": 99 * 10**18, "received_units": 99 * 10**18,
             "delivery_status": "confirmed", "tx_hash": "0x" + "ab" * 32, "block_number": 15_937_001, "agreed_by": ["alpha", "beta"],
@@ -54,10 +54,10 @@ async def busy(start: Start, postgres_url: str) -> Service:
             row | paid | {"id": f"ons_{number:032}", "stripe_session_id": f"cos_{number}", "idempotency_hash": None, "created_at": now - timedelta(minutes=number)}
             for number in range(SESSIONS)
         ]  # fmt: skip
-        await connection.execute(sa.insert(sessions), rows)
+        await conn.execute(sa.insert(sessions), rows)
         for number in range(ENTRIES):
-            await trail.record(
-                connection, "machine", "test.entry", f"sub_{number}", {"a": "b" * 200}, {"c": "d" * 200}, at=now
+            await audit_service.record(
+                conn, "machine", "test.entry", f"sub_{number}", {"a": "b" * 200}, {"c": "d" * 200}, at=now
             )
     return service
 

@@ -11,7 +11,7 @@ from kit.clock import SystemClock
 from kit.db.database import Database, connect
 from onramp.bootstrap.core import session_rules
 from onramp.config.settings import load
-from onramp.deliveries import service
+from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.matcher import Matcher
 from onramp.deliveries.states import Arrived, Owed, match
 from onramp.deliveries.table import transfers
@@ -75,8 +75,8 @@ async def paid(database: Database, *found: tuple[str, str, int], rules: SessionC
         ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": units}
         for session, wallet, units in found
     ]  # fmt: skip
-    async with database.write() as connection:
-        await connection.execute(sa.insert(sessions), rows)
+    async with database.write() as conn:
+        await conn.execute(sa.insert(sessions), rows)
 
 
 def transfer(number: int, recipient: str, units: int, block_hash: str = "0x" + "aa" * 32) -> Transfer:
@@ -84,10 +84,10 @@ def transfer(number: int, recipient: str, units: int, block_hash: str = "0x" + "
 
 
 async def seen(database: Database) -> dict[str, str]:
-    async with database.read() as connection:
-        rows = await connection.execute(sa.select(sessions).where(sessions.c.delivery_status == "seen"))
+    async with database.read() as conn:
+        rows = await conn.execute(sa.select(sessions).where(sessions.c.delivery_status == "seen"))
         found = {row.id: row.tx_hash for row in rows}
-        claims = await connection.execute(sa.select(transfers).where(transfers.c.session_id.is_not(None)))
+        claims = await conn.execute(sa.select(transfers).where(transfers.c.session_id.is_not(None)))
         assert {row.session_id: row.tx_hash for row in claims} == found
     return found
 
@@ -114,8 +114,8 @@ async def test_a_transfer_that_came_before_the_payment_was_known_waits_for_it(da
 
 async def test_a_sweep_finds_what_was_seen_long_ago(database: Database) -> None:
     await Matcher(database, RULES, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
-    async with database.write() as connection:
-        await connection.execute(sa.update(transfers).values(seen_at=NOON - timedelta(days=9)))
+    async with database.write() as conn:
+        await conn.execute(sa.update(transfers).values(seen_at=NOON - timedelta(days=9)))
     await paid(database, ("ons_1", BUYER, 5))
     assert await Matcher(database, RULES, SystemClock()).step()
     assert await seen(database) == {"ons_1": f"0x{1:064x}"}
@@ -124,8 +124,8 @@ async def test_a_sweep_finds_what_was_seen_long_ago(database: Database) -> None:
 async def test_where_another_was_quicker_with_one_the_rest_is_claimed_all_the_same(database: Database) -> None:
     class Overtaken(Matcher):
         async def _claim(self, group: Any) -> None:
-            async with database.write() as connection:
-                await connection.execute(sa.update(sessions).where(sessions.c.id == "ons_1").values(version=2))
+            async with database.write() as conn:
+                await conn.execute(sa.update(sessions).where(sessions.c.id == "ons_1").values(version=2))
             await super()._claim(group)
 
     matcher = Overtaken(database, RULES, SystemClock())
@@ -184,13 +184,13 @@ async def test_a_transfer_that_is_known_already_is_matched_by_the_next_look(data
 async def test_a_new_block_is_kept_where_another_was_quicker_with_a_session(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    matcher, look = Matcher(database, RULES, SystemClock()), service.matchable_of
+    matcher, look = Matcher(database, RULES, SystemClock()), deliveries_service.matchable_of
 
     async def read_and_overtaken(*given: Any) -> Any:
         owed, arrived = await look(*given)
         return [one._replace(version=one.version - (one.id == "ons_1")) for one in owed], arrived
 
-    monkeypatch.setattr(service, "matchable_of", read_and_overtaken)
+    monkeypatch.setattr(deliveries_service, "matchable_of", read_and_overtaken)
     await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7)], read_to=2, head=2)
@@ -212,26 +212,28 @@ async def test_a_payouts_hash_is_known_at_the_next_look_even_if_it_ended_before(
         "token": TOKEN, "to_address": BUYER, "amount": 5, "reference": "0x01", "status": status, "tx_hash": f"0x{1:064x}",
         "created_at": now, "updated_at": now,
     }  # fmt: skip
-    async with database.write() as connection:
-        await connection.execute(sa.insert(payouts), [row])
+    async with database.write() as conn:
+        await conn.execute(sa.insert(payouts), [row])
     assert await matcher.step()
     assert not await matcher.step()
-    async with database.read() as connection:
-        found = (await connection.execute(sa.select(sessions))).one()
+    async with database.read() as conn:
+        found = (await conn.execute(sa.select(sessions))).one()
     assert (found.delivery_status, found.tx_hash) == ("seen", f"0x{1:064x}")
 
 
-STATEMENTS = {name: getattr(service, name) for name in ("_NEW_PAIRS", "_UNDER_WAY", "_JUST_ENDED", "_OF_WALLETS")}
+STATEMENTS = {
+    name: getattr(deliveries_service, name) for name in ("_NEW_PAIRS", "_UNDER_WAY", "_JUST_ENDED", "_OF_WALLETS")
+}
 
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
 async def test_a_look_starts_from_what_is_new_and_not_from_who_waits(sqlite_url: str, statement: Any) -> None:
     database = connect(sqlite_url)
     statement = statement.params(wallet=WALLET, wallets=[], limit=1, moment=NOON, since=NOON)
-    async with database.read() as connection:
-        compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    async with database.read() as conn:
+        compiled = statement.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
         nothing = (None,) * str(compiled).count("?")
-        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", nothing)).fetchall()
+        plan = (await conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", nothing)).fetchall()
     await database.close()
     steps = [str(tuple(row)[-1]) for row in plan]
     scans = [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]

@@ -61,17 +61,17 @@ def _migrate_and_die(url: str, number: int) -> None:
 
 
 async def _tables(database: Database) -> set[str]:
-    async with database.read() as connection:
-        return set(await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names()))
+    async with database.read() as conn:
+        return set(await conn.run_sync(lambda sync: sa.inspect(sync).get_table_names()))
 
 
 async def _assert_complete(database: Database) -> None:
     assert await migrations.current(database) == migrations.newest()
-    async with database.read() as connection:
-        differences = await connection.run_sync(
+    async with database.read() as conn:
+        differences = await conn.run_sync(
             lambda sync: compare_metadata(MigrationContext.configure(sync, opts={"compare_type": True}), metadata)
         )
-        assert await connection.scalar(sa.text("SELECT count(*) FROM schema_compatibility")) == 1
+        assert await conn.scalar(sa.text("SELECT count(*) FROM schema_compatibility")) == 1
     assert differences == []
 
 
@@ -135,9 +135,9 @@ async def test_a_migration_waits_for_another_and_says_when_it_gives_up(empty_url
         assert await _tables(other) == set()
     assert await waiting == (None, migrations.newest())
     await _assert_complete(database)
-    async with database.write() as connection:  # the same connection is as patient as it was
+    async with database.write() as conn:  # the same connection is as patient as it was
         if database.dialect == "sqlite":
-            assert (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one() == SQLITE_BUSY_MS
+            assert (await conn.exec_driver_sql("PRAGMA busy_timeout")).scalar_one() == SQLITE_BUSY_MS
     await database.close()
     await other.close()
 
@@ -145,13 +145,13 @@ async def test_a_migration_waits_for_another_and_says_when_it_gives_up(empty_url
 async def test_a_table_that_is_in_use_is_not_waited_for_for_long(postgres_url: str, tmp_path: Path) -> None:
     database, other = connect(postgres_url), connect(postgres_url)
     following = next_history(tmp_path, ADDS, migrations.newest())
-    async with other.write() as connection:
-        await connection.execute(sa.text("LOCK TABLE treasury_payouts IN SHARE MODE"))
+    async with other.write() as conn:
+        await conn.execute(sa.text("LOCK TABLE treasury_payouts IN SHARE MODE"))
         with pytest.raises(MigrationError, match=r"a table that another transaction holds.*Nothing was changed"):
             await migrations.upgrade(database, following)
     assert (await migrations.look(database)).found == migrations.newest()
-    async with database.read() as connection:
-        columns = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns("sessions"))
+    async with database.read() as conn:
+        columns = await conn.run_sync(lambda sync: sa.inspect(sync).get_columns("sessions"))
     assert "gift_note" not in {column["name"] for column in columns}
     assert await migrations.upgrade(database, following) == (migrations.newest(), NEXT)
     await database.close()
@@ -167,9 +167,9 @@ PARTS = (
 @pytest.mark.parametrize("left", PARTS)
 def test_a_file_that_an_interrupted_earlier_version_left_is_named_with_what_to_do(tmp_path: Path, left: str) -> None:
     path = tmp_path / "broken.db"
-    with sqlite3.connect(path) as connection:
-        connection.executescript(left)
-    connection.close()
+    with sqlite3.connect(path) as conn:
+        conn.executescript(left)
+    conn.close()
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite+aiosqlite:///{path}"}
     for command in (("migrate",), ("sessions", "list"), ("work", "--only", "audit")):
         refused = typed(environment | {"LOG_LEVEL": "error"}, *command)

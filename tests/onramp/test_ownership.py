@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from onramp.bootstrap.core import Core
 from onramp.deployment.table import deployments as deployment_table
-from onramp.sessions import service as session_service
+from onramp.sessions import service as sessions_service
 from onramp.sessions.proof import StripePaymentProof
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
@@ -28,8 +28,8 @@ async def sold(
     service = await start(url=url, **more)
     _, made = await service.create()
     if lost:
-        async with service.database.write() as connection:
-            await connection.execute(sa.delete(sessions))
+        async with service.database.write() as conn:
+            await conn.execute(sa.delete(sessions))
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     service.sandbox.walk(fact, status, {}, "none")
     async with replica(url, service, Ahead(), (), **more) as core:
@@ -130,8 +130,8 @@ async def test_a_row_that_stripe_contradicts_owes_nothing(
     async with sold(start, database_url, lost=False) as (service, core, made, fact):
         fact["metadata"] = {name: text for name, text in (fact["metadata"] | metadata).items() if text is not None}
         if row:
-            async with service.database.write() as connection:
-                await connection.execute(sa.update(sessions).values(**row))
+            async with service.database.write() as conn:
+                await conn.execute(sa.update(sessions).values(**row))
         applied = await core.refresher.refresh(fact["id"])
         assert applied is not None
         assert not applied.owes
@@ -165,10 +165,10 @@ async def test_a_sale_from_before_the_marks_is_owed_by_a_database_that_sold_then
     service = await start(url=database_url)
     until = None if hours is None else datetime.now(UTC) + timedelta(hours=hours)
     _, made = await service.create()
-    async with service.database.write() as connection:
+    async with service.database.write() as conn:
         unmarked = {"deployment_id": None, "chain_id": None, "hot_wallet": None}
-        await connection.execute(sa.update(sessions).values(**unmarked))
-        await connection.execute(sa.update(deployment_table).values(unmarked_until=until))
+        await conn.execute(sa.update(sessions).values(**unmarked))
+        await conn.execute(sa.update(deployment_table).values(unmarked_until=until))
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     keys = ("onramp_session_id", "onramp_wallet", "onramp_fee_bps")
     fact["metadata"] = {name: fact["metadata"][name] for name in keys}
@@ -184,9 +184,9 @@ async def test_a_cut_off_create_is_finished_only_with_a_session_of_the_same_mark
     start: Start, database_url: str
 ) -> None:
     async with sold(start, database_url, lost=False) as (service, core, made, fact):
-        async with service.database.write() as connection:
+        async with service.database.write() as conn:
             cut_off = {"stripe_session_id": None, "payment_status": "created"}
-            await connection.execute(sa.update(sessions).values(**cut_off))
+            await conn.execute(sa.update(sessions).values(**cut_off))
         before = fact["metadata"]
         fact["metadata"] = before | {"onramp_deployment": "dep_other"}
         assert await core.refresher.refresh(fact["id"]) is None
@@ -202,14 +202,14 @@ async def test_a_cut_off_create_is_finished_only_with_a_session_of_the_same_mark
 async def test_a_retry_asks_stripe_the_same_after_an_upgrade_and_a_rotation(start: Start, sqlite_url: str) -> None:
     """Another metadata under the same idempotency key is refused by Stripe, so a row keeps what it was asked with."""
     async with sold(start, sqlite_url, lost=False) as (service, core, made, fact):
-        async with core.database.read() as connection:
-            row = await connection.execute(sa.select(sessions))
+        async with core.database.read() as conn:
+            row = await conn.execute(sa.select(sessions))
         assert row.one().hot_wallet == HOT_WALLET
         for changes, names in (({"hot_wallet": OTHER}, 6), ({"deployment_id": None}, 3)):
-            async with service.database.write() as connection:
-                await connection.execute(sa.update(sessions).values(**changes))
-            async with core.database.read() as connection:
-                session = await session_service.get(connection, made["id"])
+            async with service.database.write() as conn:
+                await conn.execute(sa.update(sessions).values(**changes))
+            async with core.database.read() as conn:
+                session = await sessions_service.get(conn, made["id"])
             assert session is not None
             metadata = core.creator.command(session, None).metadata
             assert len(metadata) == names

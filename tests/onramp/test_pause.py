@@ -15,7 +15,7 @@ from kit.db.database import Database
 from kit.http.problems import Problem
 from tests.onramp.conftest import Service, Start
 from tests.onramp.desk import SenderContext, desk, key
-from treasury.pause import service as pause
+from treasury.pause import service as pause_service
 from treasury.pause.service import StoredGate
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
@@ -73,8 +73,8 @@ async def test_whoever_paused_does_not_resume_nor_does_their_other_key(service: 
     assert (await otto.post("/resume"))[0] == 403
     assert (await eve.post("/resume"))[0] == 200
     assert (await eve.post("/resume"))[0] == 200, "nothing is left to resume, and nothing is wrong"
-    async with service.database.read() as connection:
-        rows = (await connection.execute(sa.select(entries).where(entries.c.action.like("treasury.%")))).fetchall()
+    async with service.database.read() as conn:
+        rows = (await conn.execute(sa.select(entries).where(entries.c.action.like("treasury.%")))).fetchall()
     told = [(row.action, row.subject, row.after["status"]) for row in rows]
     scopes = [f"pause_{scope}" for scope in ("sales", "payouts", "sweeps")]
     assert sorted(told[:3]) == sorted(("treasury.pause", scope, "paused") for scope in scopes)
@@ -138,15 +138,15 @@ async def test_the_gate_follows_in_the_same_transaction(database: Database) -> N
     gate = StoredGate()
     async with database.write() as conn:
         assert (await gate.payouts_allowed(conn), await gate.sweeps_allowed(conn)) == (True, True)
-        await pause.pause(conn, ["payouts"], by="key_1", person="otto", note="", now=NOW)
+        await pause_service.pause(conn, ["payouts"], by="key_1", person="otto", note="", now=NOW)
         assert (await gate.payouts_allowed(conn), await gate.sweeps_allowed(conn)) == (False, True)
     async with database.write() as conn:
         with pytest.raises(Problem) as refused:
-            await pause.resume(conn, ["payouts", "sweeps"], by="key_2", person="otto", note="", now=NOW)
+            await pause_service.resume(conn, ["payouts", "sweeps"], by="key_2", person="otto", note="", now=NOW)
         assert refused.value.code == "self_approval"
-        state = await pause.resume(conn, ["payouts"], by="key_3", person="ada", note="", now=NOW)
+        state = await pause_service.resume(conn, ["payouts"], by="key_3", person="ada", note="", now=NOW)
         assert not state.asked
-        again = await pause.pause(conn, ["payouts", "sweeps"], by="key_3", person="ada", note="", now=NOW)
+        again = await pause_service.pause(conn, ["payouts", "sweeps"], by="key_3", person="ada", note="", now=NOW)
         assert (again.sales, again.payouts, again.sweeps) == (True, True, True)
 
 

@@ -10,7 +10,7 @@ from kit.audit.table import entries
 from kit.ids import RandomIds
 from tests.onramp.conftest import HOT_WALLET, Service
 from tests.onramp.desk import SenderContext, desk
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Fact, Reason
 
 TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
@@ -21,18 +21,18 @@ NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 async def owed(service: Service, *facts: Fact) -> str:
     """A payout to which these were told."""
     async with service.database.write() as conn:
-        payout_id = await payouts.owe(
+        payout_id = await payouts_service.owe(
             conn, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
             wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
         )  # fmt: skip
         for fact in facts:
-            await payouts.move(conn, payout_id, fact, now=NOW, reason=Reason.AWAITING_APPROVAL)
+            await payouts_service.move(conn, payout_id, fact, now=NOW, reason=Reason.AWAITING_APPROVAL)
     return payout_id
 
 
 async def trail(service: Service) -> list[tuple[str, str, Any]]:
-    async with service.database.read() as connection:
-        rows = await connection.execute(sa.select(entries).where(entries.c.action.like("treasury.payout%")))
+    async with service.database.read() as conn:
+        rows = await conn.execute(sa.select(entries).where(entries.c.action.like("treasury.payout%")))
         return [(row.action, row.subject, row.after) for row in rows]
 
 

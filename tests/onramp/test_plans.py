@@ -22,12 +22,12 @@ from onramp.dev.local.wallet import dev_wallet
 from onramp.ops import state_counts
 from onramp.sessions import history
 from onramp.sessions import service as sessions_service
-from onramp.webhooks import service as inbox
+from onramp.webhooks import service as webhooks_service
 from tests.filled import BIG, Past
 from tests.onramp.conftest import Service, Start
 from tests.onramp.desk import desk
 from tests.onramp.shop import shop
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 
 COUNT = {"postgresql": 40_000, "sqlite": 10_000}
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
@@ -95,14 +95,14 @@ async def sequential(database: Database, heard: Heard, count: int) -> dict[str, 
 
 async def _of_postgres(database: Database, heard: Heard, count: int) -> dict[str, str]:
     url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    connection = await asyncpg.connect(url)
+    conn = await asyncpg.connect(url)
     found = {}
     for statement, parameters in heard.items():
         reads = statement.lstrip().startswith("SELECT") and "FOR UPDATE" not in statement
         options = "ANALYZE, TIMING OFF, FORMAT JSON" if reads else "FORMAT JSON"
-        plan = orjson.loads(await connection.fetchval(f"EXPLAIN ({options}) {statement}", *parameters))
+        plan = orjson.loads(await conn.fetchval(f"EXPLAIN ({options}) {statement}", *parameters))
         found[statement] = "; ".join(_costly(plan[0]["Plan"], count))
-    await connection.close()
+    await conn.close()
     return found
 
 
@@ -119,10 +119,10 @@ def _costly(node: dict[str, Any], count: int, *, limited: bool = False) -> Itera
 
 
 async def _of_sqlite(database: Database, heard: Heard, count: int) -> dict[str, str]:
-    connection = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
+    conn = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
     found = {}
     for statement, parameters in heard.items():
-        plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+        plan = [str(row[3]) for row in conn.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
         # By an index, in the order that is asked for and only as far as LIMIT goes, is no reading of it all.
         scans = [
             line
@@ -137,12 +137,12 @@ async def _of_sqlite(database: Database, heard: Heard, count: int) -> dict[str, 
             return 0
 
         if statement.lstrip().startswith("SELECT"):
-            connection.set_progress_handler(count_steps, 100)
-            connection.execute(statement, parameters).fetchall()
-            connection.set_progress_handler(None, 0)
+            conn.set_progress_handler(count_steps, 100)
+            conn.execute(statement, parameters).fetchall()
+            conn.set_progress_handler(None, 0)
         if scans or steps * 100 > count:
             found[statement] = f"{steps * 100} steps: {'; '.join(plan)}"
-    connection.close()
+    conn.close()
     return found
 
 
@@ -176,7 +176,7 @@ async def looked_at(service: Service, body: dict[str, Any]) -> None:
     known = payout["data"][0]
     for path in (f"/payouts/{known['id']}", f"/transactions/{known['transactionId']}"):
         assert (await vera.get(path))[0] == 200
-    async with service.database.read() as connection:
+    async with service.database.read() as conn:
         for needle in (
             body["id"],
             body["payment"]["stripeSessionId"],
@@ -184,16 +184,16 @@ async def looked_at(service: Service, body: dict[str, Any]) -> None:
             BUYER,
             BUYER.lower(),
         ):
-            found = await sessions_service.find(connection, needle)
+            found = await sessions_service.find(conn, needle)
             assert body["id"] in {one.id for one in found}, needle
-        await describe(connection, found[0])
-        page = await sessions_service.newest(connection, 20)
-        await sessions_service.newest(connection, 20, before=page[-1].id)
-        events = await inbox.newest(connection, 20)
-        await inbox.newest(connection, 20, "parked")
-        await inbox.newest(connection, 20, before=events[-1].id)
-        await history.of_wallet(connection, BUYER, 20, page[-1].id)
-        await payouts.screened(connection)
+        await describe(conn, found[0])
+        page = await sessions_service.newest(conn, 20)
+        await sessions_service.newest(conn, 20, before=page[-1].id)
+        events = await webhooks_service.newest(conn, 20)
+        await webhooks_service.newest(conn, 20, "parked")
+        await webhooks_service.newest(conn, 20, before=events[-1].id)
+        await history.of_wallet(conn, BUYER, 20, page[-1].id)
+        await payouts_service.screened(conn)
 
 
 async def test_no_statement_reads_a_long_past(
@@ -204,11 +204,11 @@ async def test_no_statement_reads_a_long_past(
     await chain.rpc("anvil_setNonce", wallet, hex(count))
     await chain.rpc("anvil_mine", hex(200))
     await Past(database, count, wallet, chain.deployment.musd).fill()
-    async with database.read() as connection:
+    async with database.read() as conn:
         expected = {"fulfillment_complete": count, "expired": count // 2}
-        assert await state_counts.by_payment(connection) == expected
-        assert await state_counts.by_delivery(connection) == {"confirmed": count}
-        assert await payouts.count_by_status(connection) == {"final": count}
+        assert await state_counts.by_payment(conn) == expected
+        assert await state_counts.by_delivery(conn) == {"confirmed": count}
+        assert await payouts_service.count_by_status(conn) == {"final": count}
     limits = {"WALLET_DAILY_LIMIT": "1000", "WALLET_MONTHLY_LIMIT": "5000"}
     with listening(monkeypatch) as listener:
         async with shop(partial(start, url=database_url), database_url, chain, tmp_path, **limits) as (service, _):

@@ -24,7 +24,7 @@ from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database, connect, metadata
 from kit.worker import WorkerMetrics
 from onramp.ops.janitor import Janitor, StateMetrics
-from onramp.privacy import service as privacy
+from onramp.privacy import service as privacy_service
 from onramp.privacy.dossier import dossier
 from onramp.screening.listing import Screening, ScreeningMetrics
 from onramp.sessions.contacts import contacts
@@ -43,9 +43,9 @@ OLD, NEW = bytes(range(32)), bytes(range(1, 33))
 async def every_cell(database: Database) -> str:
     """All that is stored, in every column of every table."""
     found = []
-    async with database.read() as connection:
+    async with database.read() as conn:
         for table in metadata.sorted_tables:
-            found += [str(dict(row._mapping)) for row in await connection.execute(sa.select(table))]
+            found += [str(dict(row._mapping)) for row in await conn.execute(sa.select(table))]
     return "\n".join(found)
 
 
@@ -90,19 +90,19 @@ async def test_a_create_that_broke_off_is_finished_to_the_letter(
         # The process ended between Stripe's answer and its storing: the row is what the intent left.
         assert (await service.create(KEY, email=EMAIL))[0] == 201
         lost = {"stripe_session_id": None, "payment_status": "created"}
-        async with service.database.write() as connection:
-            await connection.execute(sa.update(sessions).values(**lost))
+        async with service.database.write() as conn:
+            await conn.execute(sa.update(sessions).values(**lost))
     else:
         await service.fault("reset", count=50)
         assert (await service.create(KEY, email=EMAIL))[0] == 503
         service.sandbox.faults.waiting.clear()
     back = datetime.now(UTC) - timedelta(minutes=3)
-    async with service.database.write() as connection:
-        await connection.execute(sa.update(sessions).values(created_at=back, asked_at=back))
+    async with service.database.write() as conn:
+        await conn.execute(sa.update(sessions).values(created_at=back, asked_at=back))
     async with replica(sqlite_url, service, Ahead(), workers=("reconcile",)):
         for _ in range(100):
-            async with service.database.read() as connection:
-                row = (await connection.execute(sa.select(sessions))).one()
+            async with service.database.read() as conn:
+                row = (await conn.execute(sa.select(sessions))).one()
             if row.stripe_session_id is not None:
                 break
             await asyncio.sleep(0.05)
@@ -123,68 +123,68 @@ async def bought(database: Database, ring: KeyRing, **emails: str) -> None:
             "payment_status": "initialized", "payment_updated_at": now, "delivery_status": "awaiting", "body_hash": "b" * 64,
             "delivery_updated_at": now, "created_at": now, "updated_at": now, "expires_at": now, "asked_at": now,
         }  # fmt: skip
-        async with database.write() as connection:
-            await connection.execute(sa.insert(sessions).values(**values))
-            await privacy.keep(connection, ring, [(f"ons_{name}", email)], now)
+        async with database.write() as conn:
+            await conn.execute(sa.insert(sessions).values(**values))
+            await privacy_service.keep(conn, ring, [(f"ons_{name}", email)], now)
 
 
 async def kept(database: Database, ring: KeyRing) -> dict[str, str | None]:
-    async with database.read() as connection:
-        ids = (await connection.execute(sa.select(contacts.c.session_id).order_by(contacts.c.session_id))).scalars()
-        return {one: await privacy.email_of(connection, ring, one) for one in ids.all()}
+    async with database.read() as conn:
+        ids = (await conn.execute(sa.select(contacts.c.session_id).order_by(contacts.c.session_id))).scalars()
+        return {one: await privacy_service.email_of(conn, ring, one) for one in ids.all()}
 
 
 async def trail(database: Database) -> list[tuple[str, str, Any]]:
-    async with database.read() as connection:
-        return [(row.action, row.subject, row.after) for row in await connection.execute(sa.select(entries))]
+    async with database.read() as conn:
+        return [(row.action, row.subject, row.after) for row in await conn.execute(sa.select(entries))]
 
 
 async def test_one_wallet_is_erased_and_its_money_and_the_trail_stay(database: Database) -> None:
     ring = KeyRing([OLD])
     await bought(database, ring, one=EMAIL, two=EMAIL, other="b@example.org")
-    async with database.write() as connection:
-        assert await privacy.erase(connection, BUYER, by="machine", now=datetime.now(UTC)) == 2
+    async with database.write() as conn:
+        assert await privacy_service.erase(conn, BUYER, by="machine", now=datetime.now(UTC)) == 2
     assert await kept(database, ring) == {"ons_other": "b@example.org"}
-    async with database.read() as connection:
-        rows = (await connection.execute(sa.select(sessions).order_by(sessions.c.id))).fetchall()
-        found = await dossier(connection, ring, BUYER)
+    async with database.read() as conn:
+        rows = (await conn.execute(sa.select(sessions).order_by(sessions.c.id))).fetchall()
+        found = await dossier(conn, ring, BUYER)
     assert [(row.id, row.body_hash) for row in rows] == [("ons_one", None), ("ons_other", "b" * 64), ("ons_two", None)]
     assert (found["contacts"], len(found["sessions"])) == ([], 2)
     assert await trail(database) == [("privacy.erase", BUYER, {"contacts": 2})]
     await Sealer(database, ring, SystemClock(), SealMetrics(CollectorRegistry())).step()
-    async with database.read() as connection:
-        verdict = await hash_chain.verify(connection, ring, [])
+    async with database.read() as conn:
+        verdict = await hash_chain.verify(conn, ring, [])
     assert (verdict.broken, verdict.head.number) == (None, 1)
 
 
 async def test_contacts_are_found_by_their_address_and_encrypted_anew_under_the_first_key(database: Database) -> None:
     await bought(database, KeyRing([OLD]), one=EMAIL, two="Two@Example.org", other=EMAIL.upper())
     ring = KeyRing([NEW, OLD])
-    async with database.read() as connection:
-        assert await privacy.wallets_of(connection, ring, f" {EMAIL.title()}\n") == sorted([BUYER, OTHER])
-        assert await privacy.wallets_of(connection, ring, "nobody@example.org") == []
+    async with database.read() as conn:
+        assert await privacy_service.wallets_of(conn, ring, f" {EMAIL.title()}\n") == sorted([BUYER, OTHER])
+        assert await privacy_service.wallets_of(conn, ring, "nobody@example.org") == []
     done, last = 0, ""
     while last is not None:
-        async with database.write() as connection:
-            following, changed = await privacy.rekey(connection, ring, after=last or "", limit=2)
+        async with database.write() as conn:
+            following, changed = await privacy_service.rekey(conn, ring, after=last or "", limit=2)
         done, last = done + changed, following  # type: ignore[assignment] # None ends it
     assert done == 3
     assert await kept(database, KeyRing([NEW])) == {
         "ons_one": EMAIL, "ons_other": EMAIL.upper(), "ons_two": "Two@Example.org",
     }  # fmt: skip
-    async with database.read() as connection:
-        assert await privacy.wallets_of(connection, KeyRing([NEW]), EMAIL) == sorted([BUYER, OTHER])
+    async with database.read() as conn:
+        assert await privacy_service.wallets_of(conn, KeyRing([NEW]), EMAIL) == sorted([BUYER, OTHER])
         with pytest.raises(DecryptionError) as refused:
-            await privacy.of_wallet(connection, KeyRing([OLD]), BUYER)
+            await privacy_service.of_wallet(conn, KeyRing([OLD]), BUYER)
     assert MARKER not in str(refused.value)
 
 
 async def test_the_janitor_deletes_what_is_older_than_the_retention(database: Database) -> None:
     ring, clock, registry = KeyRing([OLD]), Ahead(), CollectorRegistry()
     await bought(database, ring, one=EMAIL, two=EMAIL)
-    async with database.write() as connection:
+    async with database.write() as conn:
         past = datetime.now(UTC) - timedelta(days=31)
-        await connection.execute(sa.update(contacts).where(contacts.c.session_id == "ons_one").values(created_at=past))
+        await conn.execute(sa.update(contacts).where(contacts.c.session_id == "ons_one").values(created_at=past))
     nobody = Screening("", clock, ScreeningMetrics(registry))
     workers, retention = WorkerMetrics(registry), timedelta(days=30)
     await Janitor(database, clock, StateMetrics(registry), nobody, workers, retention).step()

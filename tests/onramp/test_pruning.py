@@ -20,13 +20,13 @@ BEFORE = NOW - timedelta(days=30)
 
 
 async def change(service: Service, session: dict[str, Any], **values: Any) -> None:
-    async with service.database.write() as connection:
-        await connection.execute(sa.update(sessions).where(sessions.c.id == session["id"]).values(**values))
+    async with service.database.write() as conn:
+        await conn.execute(sa.update(sessions).where(sessions.c.id == session["id"]).values(**values))
 
 
 async def ids(service: Service) -> set[str]:
-    async with service.database.read() as connection:
-        return set((await connection.execute(sa.select(sessions.c.id))).scalars())
+    async with service.database.read() as conn:
+        return set((await conn.execute(sa.select(sessions.c.id))).scalars())
 
 
 async def test_what_nobody_paid_goes_with_its_contact_and_all_else_stays(start: Start, database_url: str) -> None:
@@ -49,9 +49,9 @@ async def test_what_nobody_paid_goes_with_its_contact_and_all_else_stays(start: 
     count = await pruning.prune(service.database, BEFORE, by="janitor", now=NOW)
     kept = {name for name, session in made.items() if session["id"] in await ids(service)}
     assert set(cases) - kept == {"expired", "rejected", "rejected by Stripe at the start"}
-    async with service.database.read() as connection:
-        left = set((await connection.execute(sa.select(contacts.c.session_id))).scalars())
-        row = (await connection.execute(sa.select(entries).where(entries.c.action == "sessions.prune"))).one()
+    async with service.database.read() as conn:
+        left = set((await conn.execute(sa.select(contacts.c.session_id))).scalars())
+        row = (await conn.execute(sa.select(entries).where(entries.c.action == "sessions.prune"))).one()
     assert left == {made[name]["id"] for name in kept}
     assert (count, row.actor, row.after["sessions"]) == (3, "janitor", 3)
     assert await pruning.prune(service.database, BEFORE, by="janitor", now=NOW) == 0
@@ -66,13 +66,13 @@ async def test_many_go_in_small_transactions_by_an_index(
         await change(service, (await service.create())[1], payment_status="expired", **OLD)
     side = await asyncio.gather(*(pruning.prune(service.database, BEFORE, by="janitor", now=NOW) for _ in range(2)))
     assert (sum(side), await service.stored()) == (10, 0), "two janitors at once share the work"
-    async with service.database.read() as connection:
+    async with service.database.read() as conn:
         query = pruning._due(service.database.dialect, "expired", BEFORE)
-        literal = query.compile(connection.engine, compile_kwargs={"literal_binds": True})
+        literal = query.compile(conn.engine, compile_kwargs={"literal_binds": True})
         if service.database.dialect == "postgresql":
-            await connection.exec_driver_sql("SET enable_seqscan = off")
+            await conn.exec_driver_sql("SET enable_seqscan = off")
         explain = "EXPLAIN QUERY PLAN" if service.database.dialect == "sqlite" else "EXPLAIN"
-        plan = str((await connection.exec_driver_sql(f"{explain} {literal}")).fetchall())
+        plan = str((await conn.exec_driver_sql(f"{explain} {literal}")).fetchall())
     assert "ix_sessions_payment_asked" in plan, plan
 
 

@@ -170,8 +170,8 @@ async def test_a_purchase_that_was_rebuilt_is_told_by_the_sessions_id(
 ) -> None:
     async with shop(start, sqlite_url, chain, tmp_path) as (service, _):
         _, made = await service.create(sourceAmount="7")
-        async with service.database.write() as connection:
-            await connection.execute(sa.delete(sessions).where(sessions.c.id == made["id"]))
+        async with service.database.write() as conn:
+            await conn.execute(sa.delete(sessions).where(sessions.c.id == made["id"]))
         await pay(service.http, service.stripe, made)
         async with asyncio.timeout(60):
             while "delivery.confirmed" not in log.getvalue() or "treasury.final" not in log.getvalue():
@@ -211,8 +211,8 @@ async def test_a_create_that_fails_at_stripe_is_told_with_its_request_and_sessio
     await service.fault("500_before", count=20)
     status, problem = await service.create(key="a-key-of-the-buyer-0001")
     assert status == 503, problem
-    async with service.database.read() as connection:
-        (session,) = (await connection.execute(sa.select(sessions.c.id))).scalars()
+    async with service.database.read() as conn:
+        (session,) = (await conn.execute(sa.select(sessions.c.id))).scalars()
     (line,) = [line for line in lines_of(log.getvalue()) if line["event"] == "session.not_created"]
     assert (line["session"], line["request_id"]) == (session, problem["requestId"])
 

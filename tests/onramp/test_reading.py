@@ -70,14 +70,14 @@ class Operators:
         self.pool._probe._at = None
         await self.pool.refresh()
         done = await self.reader.read(self.pool.agreed_head())
-        async with self.database.read() as connection:
-            assert await cursor.read_to(connection, CHAIN) == done
+        async with self.database.read() as conn:
+            assert await cursor.read_to(conn, CHAIN) == done
         return done
 
     async def found(self) -> list[int]:
         """The blocks of the transfers in the database."""
-        async with self.database.read() as connection:
-            return [row.block_number for row in await connection.execute(sa.select(transfers).order_by("block_number"))]
+        async with self.database.read() as conn:
+            return [row.block_number for row in await conn.execute(sa.select(transfers).order_by("block_number"))]
 
 
 @pytest_asyncio.fixture

@@ -185,16 +185,16 @@ async def _steps(database: Database, history: History) -> AsyncIterator[tuple[st
     """Migrate revision by revision; yield each with its declaration and what it breaks for the code of the revision before."""
     scripts = {one.revision: one.module for one in ScriptDirectory.from_config(history.config()).walk_revisions()}
 
-    def step(connection: sa.Connection, revision: str) -> list[str]:
+    def step(conn: sa.Connection, revision: str) -> list[str]:
         config = history.config()
-        config.attributes["connection"] = connection
-        before = schema_of(connection)
+        config.attributes["connection"] = conn
+        before = schema_of(conn)
         command.upgrade(config, revision)
-        return breaks(before, schema_of(connection))
+        return breaks(before, schema_of(conn))
 
     for revision in history.revisions():
-        async with database.write() as connection:
-            broken = await connection.run_sync(step, revision)
+        async with database.write() as conn:
+            broken = await conn.run_sync(step, revision)
         yield revision, scripts[revision].COMPATIBLE_SINCE, broken
 
 
@@ -223,12 +223,12 @@ async def test_what_older_code_could_not_go_on_with_is_seen(
 ) -> None:
     history = next_history(tmp_path, changes, NEXT)
 
-    def step(connection: sa.Connection) -> list[str]:
+    def step(conn: sa.Connection) -> list[str]:
         config = history.config()
-        config.attributes["connection"] = connection
-        before = schema_of(connection)
+        config.attributes["connection"] = conn
+        before = schema_of(conn)
         command.upgrade(config, "head")
-        return breaks(before, schema_of(connection))
+        return breaks(before, schema_of(conn))
 
-    async with database.write() as connection:
-        assert await connection.run_sync(step) == says
+    async with database.write() as conn:
+        assert await conn.run_sync(step) == says

@@ -32,7 +32,7 @@ from tests.onramp.deployments import (
     until,
 )
 from treasury.core.status import Status
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.signers.intent import SigningLimits, TransferIntent
 from treasury.signers.local import LocalSigner
 
@@ -209,7 +209,7 @@ async def test_the_reference_of_a_purchase_on_another_amount_is_a_theft(place: P
     await place.sold(1)
     made = await buy(place.service, buyer())
     complete(place.service, made)
-    reference = bytes.fromhex(payouts.reference_text(made["id"])[2:])
+    reference = bytes.fromhex(payouts_service.reference_text(made["id"])[2:])
     await place.use_key(made["walletAddress"], PAID + 1, reference)
     url, _ = place.backup()
     async with place.beside(url) as core:

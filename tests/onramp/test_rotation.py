@@ -33,8 +33,8 @@ async def test_nothing_starts_while_another_wallet_has_something_to_finish(start
     over = [Status.FINAL, Status.CANCELLED, Status.REJECTED, Status.REVERTED]
     rows = [owed(number, status) for number, status in enumerate(over)]
     rows += [owed(10, Status.HELD), owed(11, Status.BROADCAST), owed(12, Status.HELD, HOT_WALLET)]
-    async with service.database.write() as connection:
-        await connection.execute(sa.insert(payouts), rows)
+    async with service.database.write() as conn:
+        await conn.execute(sa.insert(payouts), rows)
     with pytest.raises(StartError) as refused:
         async with replica(sqlite_url, service, Ahead(), ()):
             pytest.fail("it started")
@@ -42,8 +42,8 @@ async def test_nothing_starts_while_another_wallet_has_something_to_finish(start
     assert f"pay_10 of {BEFORE}: held" in said
     assert f"pay_11 of {BEFORE}: broadcast" in said
     assert said.count("pay_") == 2
-    async with service.database.write() as connection:
-        await connection.execute(sa.update(payouts).values(status=Status.FINAL))
+    async with service.database.write() as conn:
+        await conn.execute(sa.update(payouts).values(status=Status.FINAL))
     async with replica(sqlite_url, service, Ahead(), ()):
         pass
 

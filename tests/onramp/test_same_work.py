@@ -18,7 +18,7 @@ from onramp.auth.api_keys import service
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets
-from onramp.auth.invitations import service as invitations
+from onramp.auth.invitations import service as invitations_service
 
 OLD = bytes(range(32))
 
@@ -79,9 +79,9 @@ async def bench(database: Database) -> Bench:
 
 async def make(bench: Bench, name: str, ring: KeyRing | None = None) -> str:
     secret, author = service.new_secret(), Author("machine", datetime.now(UTC), is_production=False)
-    async with bench.database.write() as connection:
+    async with bench.database.write() as conn:
         await service.create(
-            connection, author, key_id=f"key_{name}", secret=secret, ring=ring or bench.ring, role="viewer", name=name,
+            conn, author, key_id=f"key_{name}", secret=secret, ring=ring or bench.ring, role="viewer", name=name,
             person=name,
         )  # fmt: skip
     return secret
@@ -91,12 +91,12 @@ async def test_a_key_is_refused_with_the_same_work_whatever_is_wrong_with_it(ben
     good, revoked, lapsed = await make(bench, "good"), await make(bench, "revoked"), await make(bench, "lapsed")
     old = await make(bench, "old", KeyRing([OLD]))
     author = Author("machine", datetime.now(UTC), is_production=False)
-    async with bench.database.write() as connection:
+    async with bench.database.write() as conn:
         for key in ("key_revoked", "key_old"):
-            await service.revoke(connection, author, key)
+            await service.revoke(conn, author, key)
         past = datetime.now(UTC) - timedelta(seconds=1)
         of_lapsed = api_key_secrets.c.key_id == "key_lapsed"
-        await connection.execute(sa.update(api_key_secrets).where(of_lapsed).values(expires_at=past))
+        await conn.execute(sa.update(api_key_secrets).where(of_lapsed).values(expires_at=past))
     refused = {
         "one that never was": service.new_secret(),
         "wrong in its first letter": near(good, len(service.PREFIX)),
@@ -122,16 +122,22 @@ async def test_a_key_is_refused_with_the_same_work_whatever_is_wrong_with_it(ben
 async def test_a_link_is_refused_with_the_same_work_whatever_is_wrong_with_it(bench: Bench) -> None:
     now = datetime.now(UTC)
     author = Author("machine", now, is_production=False)
-    tokens = {name: invitations.new_token() for name in ("used", "withdrawn", "expired", "open")}
-    async with bench.database.write() as connection:
+    tokens = {name: invitations_service.new_token() for name in ("used", "withdrawn", "expired", "open")}
+    async with bench.database.write() as conn:
         for name, token in tokens.items():
-            await invitations.invite(
-                connection, author, invitation_id=f"inv_{name}", token=token, ring=bench.ring, role="viewer", name=name,
+            await invitations_service.invite(
+                conn, author, invitation_id=f"inv_{name}", token=token, ring=bench.ring, role="viewer", name=name,
                 person=name, valid_for=timedelta(seconds=-1) if name == "expired" else timedelta(hours=1),
             )  # fmt: skip
-        await invitations.withdraw(connection, author, "inv_withdrawn")
+        await invitations_service.withdraw(conn, author, "inv_withdrawn")
     await accept(bench, tokens["used"])
-    refused = [tokens["used"], tokens["withdrawn"], tokens["expired"], invitations.new_token(), near(tokens["open"], 9)]
+    refused = [
+        tokens["used"],
+        tokens["withdrawn"],
+        tokens["expired"],
+        invitations_service.new_token(),
+        near(tokens["open"], 9),
+    ]
     found = []
     for token in refused:
         async with bench.counted() as work:
@@ -143,9 +149,9 @@ async def test_a_link_is_refused_with_the_same_work_whatever_is_wrong_with_it(be
 
 
 async def accept(bench: Bench, token: str) -> None:
-    async with bench.database.write() as connection:
-        await invitations.accept(
-            connection, token=token, ring=bench.ring, key_id="key_" + token[-9:], secret=service.new_secret(),
+    async with bench.database.write() as conn:
+        await invitations_service.accept(
+            conn, token=token, ring=bench.ring, key_id="key_" + token[-9:], secret=service.new_secret(),
             now=datetime.now(UTC), is_production=True,
         )  # fmt: skip
 

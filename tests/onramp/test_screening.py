@@ -21,7 +21,7 @@ from onramp.screening.listing import LOOK_EVERY, ListError, Screening, Screening
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import desk
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Fact, Reason
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
@@ -110,9 +110,9 @@ def test_no_file_makes_the_reader_fail_or_list_what_is_no_address(data: bytes) -
 
 
 async def trail(database: Database) -> list[tuple[str, str, str]]:
-    async with database.read() as connection:
+    async with database.read() as conn:
         # Without what the start writes: the settlement address that it records.
-        rows = await connection.execute(sa.select(entries).where(entries.c.action != "settlement.recorded"))
+        rows = await conn.execute(sa.select(entries).where(entries.c.action != "settlement.recorded"))
         return [(row.actor, row.action, row.subject) for row in rows]
 
 
@@ -137,11 +137,11 @@ async def test_a_listed_wallet_is_refused_with_a_neutral_sentence_and_nothing_is
 async def owed(database: Database, session: str = "ons_1") -> str:
     """A payout to BUYER, held for screening."""
     async with database.write() as conn:
-        payout_id = await payouts.owe(
+        payout_id = await payouts_service.owe(
             conn, session_id=session, stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
             wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
         )  # fmt: skip
-        await payouts.move(conn, payout_id, Fact.HELD, now=NOW, reason=Reason.SCREENING)
+        await payouts_service.move(conn, payout_id, Fact.HELD, now=NOW, reason=Reason.SCREENING)
     return payout_id
 
 
@@ -156,7 +156,7 @@ async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(databas
     async def found() -> Any:
         await janitor.step()
         async with database.read() as conn:
-            payout = await payouts.get(conn, payout_id)
+            payout = await payouts_service.get(conn, payout_id)
         assert payout is not None
         return payout.status, payout.reason
 

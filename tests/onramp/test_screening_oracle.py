@@ -73,8 +73,8 @@ async def test_both_doors_ask_it_and_nobody_passes_while_it_cannot_say(
     async with shop(start, sqlite_url, chain, tmp_path, SANCTIONS_ORACLE=ORACLE) as (service, _):
         status, problem = await service.create(walletAddress=LISTED)
         assert (status, problem["code"]) == (403, "not_available")
-        async with service.database.read() as connection:
-            found = [row.action for row in await connection.execute(sa.select(entries))]
+        async with service.database.read() as conn:
+            found = [row.action for row in await conn.execute(sa.select(entries))]
         assert "session.screened" in found
         _, made = await service.create(walletAddress=BUYER, sourceAmount="5")
         await say(chain, BUYER, 1)  # between the two doors

@@ -30,10 +30,8 @@ ME = "/api/v1/keys/me"
 async def make(database: Database, role: Any = "admin") -> tuple[str, str]:
     secret, key_id = service.new_secret(), RandomIds().new("key_")
     author = Author("machine", datetime.now(UTC), is_production=False)
-    async with database.write() as connection:
-        await service.create(
-            connection, author, key_id=key_id, secret=secret, ring=RING, role=role, name="Ada", person="ada"
-        )
+    async with database.write() as conn:
+        await service.create(conn, author, key_id=key_id, secret=secret, ring=RING, role=role, name="Ada", person="ada")
     return key_id, secret
 
 
@@ -185,8 +183,8 @@ async def test_one_is_invited_enrols_and_approves_with_a_code(service: Any) -> N
 
 
 async def reset(database: Database, key_id: str) -> None:
-    async with database.write() as connection:
-        await connection.execute(
+    async with database.write() as conn:
+        await conn.execute(
             sa.update(api_keys).where(api_keys.c.id == key_id).values(otp_failures=0, otp_locked_until=None)
         )
 
@@ -194,17 +192,17 @@ async def reset(database: Database, key_id: str) -> None:
 async def enrolled(database: Database) -> tuple[str, pyotp.TOTP]:
     key_id, _ = await make(database, "approver")
     author = Author(key_id, datetime.now(UTC) - timedelta(minutes=1), is_production=False)
-    async with database.write() as connection:
-        secret, _ = await second_factor.enrol(connection, author, key_id, RING)
+    async with database.write() as conn:
+        secret, _ = await second_factor.enrol(conn, author, key_id, RING)
         totp = pyotp.TOTP(secret)
-        outcome, _ = await second_factor.activate(connection, author, key_id, totp.at(author.now), RING)
+        outcome, _ = await second_factor.activate(conn, author, key_id, totp.at(author.now), RING)
     assert outcome == "accepted"
     return key_id, totp
 
 
 async def use(database: Database, key_id: str, code: str, now: datetime | None = None) -> str:
-    async with database.write() as connection:
-        return await second_factor.use(connection, key_id, code, RING, now or datetime.now(UTC))
+    async with database.write() as conn:
+        return await second_factor.use(conn, key_id, code, RING, now or datetime.now(UTC))
 
 
 async def test_of_two_who_use_one_code_at_once_one_is_let_in(database: Database) -> None:
@@ -238,17 +236,17 @@ async def test_of_wrong_codes_that_come_side_by_side_five_are_looked_at(database
 
 async def test_the_secret_of_the_factor_is_not_readable_in_the_database(database: Database) -> None:
     key_id, totp = await enrolled(database)
-    async with database.read() as connection:
-        row = (await connection.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
+    async with database.read() as conn:
+        row = (await conn.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
     assert totp.secret not in str(row)
 
 
 async def test_a_sealed_factor_copied_to_another_key_is_no_factor(database: Database) -> None:
     key_id, totp = await enrolled(database)
     other, _ = await make(database, "approver")
-    async with database.write() as connection:
+    async with database.write() as conn:
         sealed = sa.select(api_keys.c.otp_sealed).where(api_keys.c.id == key_id).scalar_subquery()
-        await connection.execute(
+        await conn.execute(
             sa.update(api_keys)
             .where(api_keys.c.id == other)
             .values(otp_sealed=sealed, otp_enrolled_at=datetime.now(UTC))

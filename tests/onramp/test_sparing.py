@@ -23,10 +23,10 @@ LISTED = [f"0x{number:040x}" for number in range(1, 2 * MOST)]
 
 
 async def rows(service: Service) -> list[tuple[str, str, int]]:
-    async with service.database.read() as connection:
+    async with service.database.read() as conn:
         # What the start writes (the settlement address it records) is no stranger's doing.
         by_strangers = sa.select(entries).where(entries.c.action != "settlement.recorded").order_by(entries.c.id)
-        found = await connection.execute(by_strangers)
+        found = await conn.execute(by_strangers)
         return [(row.action, row.subject, (row.after or {}).get("leftOut", 0)) for row in found]
 
 

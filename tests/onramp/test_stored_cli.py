@@ -35,9 +35,9 @@ def fill(url: str) -> None:
 
     async def work() -> None:
         database = connect(url)
-        async with database.write() as connection:
-            await connection.execute(sa.insert(sessions), bought)
-            await connection.execute(sa.insert(inbox), told)
+        async with database.write() as conn:
+            await conn.execute(sa.insert(sessions), bought)
+            await conn.execute(sa.insert(inbox), told)
         await database.close()
 
     asyncio.run(work())

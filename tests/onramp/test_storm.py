@@ -53,7 +53,7 @@ async def deliver(service: Service, bodies: Sequence[bytes]) -> Counter[int]:
     waiting = iter(bodies)
     answers: Counter[int] = Counter()
 
-    async def connection() -> None:
+    async def conn() -> None:
         for body in waiting:
             async with service.http.post(
                 f"{service.api}/api/v1/webhooks/stripe", data=body, headers=signed(body)
@@ -61,17 +61,15 @@ async def deliver(service: Service, bodies: Sequence[bytes]) -> Counter[int]:
                 await answer.read()
                 answers[answer.status] += 1
 
-    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(conn() for _ in range(CONNECTIONS)))
     return answers
 
 
 async def unsettled(service: Service, sandbox: Sandbox) -> list[str]:
-    async with service.database.read() as connection:
-        rows = await connection.execute(sa.select(sessions.c.stripe_session_id, sessions.c.payment_status))
+    async with service.database.read() as conn:
+        rows = await conn.execute(sa.select(sessions.c.stripe_session_id, sessions.c.payment_status))
         ours = {row.stripe_session_id: row.payment_status for row in rows}
-        pending = await connection.execute(
-            sa.select(sa.func.count()).select_from(inbox).where(inbox.c.state == "pending")
-        )
+        pending = await conn.execute(sa.select(sa.func.count()).select_from(inbox).where(inbox.c.state == "pending"))
     wrong = [fact["id"] for fact in sandbox.store.sessions if ours.get(fact["id"]) != fact["status"]]
     return wrong + ["pending events"] * bool(pending.scalar_one())
 
@@ -110,10 +108,10 @@ async def test_a_storm_leaves_every_session_in_its_true_state(start: Start, post
 
 
 async def true_to_the_last_unit(service: Service, sandbox: Sandbox, bodies: Sequence[bytes]) -> None:
-    async with service.database.read() as connection:
-        stored = (await connection.execute(sa.select(sa.func.count()).select_from(inbox))).scalar_one()
-        owed = {row.session_id: row for row in await connection.execute(sa.select(payouts))}
-        known = {row.stripe_session_id: row for row in await connection.execute(sa.select(sessions))}
+    async with service.database.read() as conn:
+        stored = (await conn.execute(sa.select(sa.func.count()).select_from(inbox))).scalar_one()
+        owed = {row.session_id: row for row in await conn.execute(sa.select(payouts))}
+        known = {row.stripe_session_id: row for row in await conn.execute(sa.select(sessions))}
     assert stored == len({orjson.loads(body)["id"] for body in bodies})
     complete = [fact for fact in sandbox.store.sessions if fact["status"] == "fulfillment_complete"]
     assert len(complete) > SESSIONS // 3

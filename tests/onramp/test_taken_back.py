@@ -108,8 +108,8 @@ async def test_what_we_owed_ourselves_counts_from_whomever(shop: Shop, mode: str
     """An earlier hot wallet paid it, or a person who settled it with its proof; elsewhere a stranger's transfer is none."""
     await shop.purchase()
     shop.chain.paid[TX] = 99
-    async with shop.database.write() as connection:
-        await connection.execute(sa.update(sessions).values(mode=mode, delivery_status="seen", tx_hash=TX))
+    async with shop.database.write() as conn:
+        await conn.execute(sa.update(sessions).values(mode=mode, delivery_status="seen", tx_hash=TX))
     metrics, stranger = DeliveryMetrics(CollectorRegistry()), to_checksum("0x" + "99" * 20)
     prover = Prover(shop.database, shop.pool, shop.rules, frozenset({stranger}), shop.clock, metrics, lambda: None)
     await shop.pool.refresh()
@@ -127,13 +127,13 @@ async def test_the_block_of_a_known_transfer_is_followed_but_under_a_confirmed_d
 ) -> None:
     await shop.purchase()
     now = shop.clock.now()
-    async with shop.database.write() as connection:
-        await seen.record(connection, [transfer(60, 5)], 31611, now)
+    async with shop.database.write() as conn:
+        await seen.record(conn, [transfer(60, 5)], 31611, now)
         if status is not None:
-            await connection.execute(sa.update(sessions).values(delivery_status=status))
-            await connection.execute(sa.update(transfers).values(session_id="ons_1"))
-    async with shop.database.write() as connection:
-        await seen.record(connection, [transfer(61, 7)], 31611, now)
+            await conn.execute(sa.update(sessions).values(delivery_status=status))
+            await conn.execute(sa.update(transfers).values(session_id="ons_1"))
+    async with shop.database.write() as conn:
+        await seen.record(conn, [transfer(61, 7)], 31611, now)
     (kept,) = await shop.seen()
     assert kept.block_number == (61 if follows else 60)
     assert kept.block_hash == f"0x{kept.block_number:064x}"
@@ -184,8 +184,8 @@ async def many(shop: Shop, count: int) -> None:
 
 
 async def statuses(shop: Shop) -> dict[str, str]:
-    async with shop.database.read() as connection:
-        return {row.id: row.delivery_status for row in await connection.execute(sa.select(sessions))}
+    async with shop.database.read() as conn:
+        return {row.id: row.delivery_status for row in await conn.execute(sa.select(sessions))}
 
 
 async def test_two_hundred_that_wait_cost_a_few_requests(shop: Shop) -> None:

@@ -13,17 +13,15 @@ from tests.onramp.test_api_keys import KEYS, RING, ask, make
 
 
 async def test_each_change_of_a_key_stands_in_the_trail(database: Database) -> None:
-    from kit.audit import service as trail
+    from kit.audit import service as audit_service
 
     key_id, secret = await make(database, "operator", "otto")
     author = Author("key_admin", datetime.now(UTC), is_production=False)
-    async with database.write() as connection:
-        await service.rotate(
-            connection, author, key_id, secret=service.new_secret(), ring=RING, overlap=timedelta(hours=1)
-        )
-        await service.revoke(connection, author, key_id)
-        await service.revoke(connection, author, key_id)
-        entries = await trail.page(connection, limit=10, subject=key_id)
+    async with database.write() as conn:
+        await service.rotate(conn, author, key_id, secret=service.new_secret(), ring=RING, overlap=timedelta(hours=1))
+        await service.revoke(conn, author, key_id)
+        await service.revoke(conn, author, key_id)
+        entries = await audit_service.page(conn, limit=10, subject=key_id)
     assert [(entry.actor, entry.action) for entry in reversed(entries)] == [
         ("machine", "key.create"), ("key_admin", "key.rotate"), ("key_admin", "key.revoke")
     ]  # fmt: skip
@@ -35,8 +33,8 @@ async def test_each_change_of_a_key_stands_in_the_trail(database: Database) -> N
 async def test_the_database_refuses_to_change_the_trail(database: Database, statement: str) -> None:
     await make(database, "operator", "otto")
     with pytest.raises(sa.exc.DBAPIError, match="append-only"):
-        async with database.write() as connection:
-            await connection.execute(sa.text(statement))
+        async with database.write() as conn:
+            await conn.execute(sa.text(statement))
 
 
 async def test_whoever_may_view_reads_the_trail_page_by_page(service: Any) -> None:

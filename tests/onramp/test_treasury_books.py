@@ -12,7 +12,7 @@ from tests.onramp.desk import desk, key
 from tests.onramp.test_payout_orders import NOW, owed
 from tests.onramp.test_treasury_cli import onramp
 from treasury.incidents import unmatched as foreign
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc as usdc_books
 from treasury.ledger.states import Account
 from treasury.reconciliation import reconcile
@@ -29,7 +29,7 @@ async def book(service: Service, *, musd: int = 5 * MUSD, block: int = 1) -> Non
 
 async def postings(service: Service) -> list[str]:
     async with service.database.read() as conn:
-        return [row.kind for row in await ledger.page(conn, [HOT_WALLET])]
+        return [row.kind for row in await ledger_service.page(conn, [HOT_WALLET])]
 
 
 async def test_accounts_stand_on_top_and_movements_below_them_page_by_page(service: Service) -> None:
@@ -159,8 +159,8 @@ async def test_coins_that_are_gone_are_written_off_when_two_persons_say_where_th
     status, said = await ada.post("/answer", {**order, "note": "all three"})
     assert (status, said["status"]) == (200, "answered")
     async with service.database.read() as conn:
-        assert (await ledger.balances(conn, HOT_WALLET, "MUSD"))[Account.SUSPENSE] == 0
-        newest = (await ledger.page(conn, [HOT_WALLET], limit=1))[0]
+        assert (await ledger_service.balances(conn, HOT_WALLET, "MUSD"))[Account.SUSPENSE] == 0
+        newest = (await ledger_service.page(conn, [HOT_WALLET], limit=1))[0]
     assert (newest.kind, newest.by, newest.note) == ("answer", said["answeredBy"], "Ada moved it by hand; all three")
     assert (await eve.post("/answer", order))[1]["code"] == "not_possible"
     refused = "treasury.answer_refused"

@@ -8,11 +8,11 @@ import pytest
 from kit.ids import RandomIds
 from tests.onramp.conftest import HOT_WALLET, Service
 from tests.onramp.desk import SenderContext, desk
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.signers.intent import TransferIntent
 from treasury.signers.protocol import Signed
-from treasury.sweeps import service as sweeps
-from treasury.transactions import service as transactions
+from treasury.sweeps import service as sweeps_service
+from treasury.transactions import service as transactions_service
 
 TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
@@ -24,7 +24,7 @@ IDS = RandomIds()
 
 async def owe(service: Service, number: int) -> str:
     async with service.database.write() as conn:
-        return await payouts.owe(
+        return await payouts_service.owe(
             conn,
             session_id=f"ons_{number}",
             stripe_session_id=f"cos_{number}",
@@ -82,17 +82,17 @@ async def test_pages_show_each_payout_once_the_newest_first(service: Service) ->
 
 
 async def test_a_sweep_and_a_transaction_are_shown(service: Service) -> None:
-    proposal = sweeps.Proposal("MUSD", TOKEN, 1500 * MUSD, SAFE, "3", "0x" + "1d" * 32)
+    proposal = sweeps_service.Proposal("MUSD", TOKEN, 1500 * MUSD, SAFE, "3", "0x" + "1d" * 32)
     payout_id = await owe(service, 1)
     intent = TransferIntent(31611, HOT_WALLET, 7, TOKEN, BUYER, MUSD, b"\x01" * 32, 80_000, 10**18 + 1, 1)
     async with service.database.write() as conn:
-        made = await sweeps.propose(
+        made = await sweeps_service.propose(
             conn, proposal, chain_id=31611, wallet=HOT_WALLET, purpose="excess over ceiling", by="key_1",
             person="otto", approval_needed=True, expires_after=timedelta(hours=24), now=NOW, ids=IDS,
         )  # fmt: skip
-        (taken,) = await transactions.take_nonces(conn, [(intent, payout_id)], now=NOW, ids=IDS)
+        (taken,) = await transactions_service.take_nonces(conn, [(intent, payout_id)], now=NOW, ids=IDS)
         signed = Signed(raw=b"\x02", hash="0x" + "ab" * 32, request_id="request-1")
-        await transactions.add_attempt(conn, taken, signed, intent=intent, now=NOW, ids=IDS)
+        await transactions_service.add_attempt(conn, taken, signed, intent=intent, now=NOW, ids=IDS)
     vera = await desk(service, "viewer", "vera")
     status, sweep = await vera.get(f"/sweeps/{made.id}")
     wanted: dict[str, Any] = {"asset": "MUSD", "amount": "1500.00", "to": SAFE, "status": "awaiting_approval"}

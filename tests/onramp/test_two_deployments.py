@@ -168,8 +168,8 @@ async def test_a_backup_and_a_new_wallet_adopt_what_the_wallet_before_paid(stree
             return bool((await row_of(backup, made["id"])).delivery_status == "confirmed")
 
         await until(confirmed)
-        async with backup.read() as connection:
-            assert await hot_wallets.others(connection, 31611, core.rules.hot_wallet) == [street.wallets[0].address]
+        async with backup.read() as conn:
+            assert await hot_wallets.others(conn, 31611, core.rules.hot_wallet) == [street.wallets[0].address]
     (adopted,) = await payouts_of(backup)
     assert (adopted.wallet, adopted.tx_hash, adopted.amount) == (street.wallets[0].address, paid.tx_hash, PAID)
     assert adopted.block_number == paid.block_number

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
-from kit.heartbeats import service as heartbeats
+from kit.heartbeats import service as heartbeats_service
 from kit.heartbeats.pulse import Pulse
 from onramp.ops import liveness
 from tests.onramp.conftest import Ahead, Service, Start, replica
@@ -47,10 +47,10 @@ async def part(service: Service, name: str, *, ok: bool, secret: str | None = No
 
 
 async def as_owner(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
+    conn = await asyncpg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
     for statement in statements:
-        await connection.execute(statement)
-    await connection.close()
+        await conn.execute(statement)
+    await conn.close()
 
 
 async def every_answer(service: Service, session_id: str) -> dict[str, tuple[int, str]]:
@@ -99,8 +99,8 @@ async def test_a_lock_that_lasts_and_lost_connections_are_503(
     service = await start(url=postgres_url)
     session_id = (await service.create())[1]["id"]
     database = connect(postgres_url)
-    async with database.write() as connection:
-        await connection.execute(sa.text("LOCK TABLE sessions, webhook_events IN ACCESS EXCLUSIVE MODE"))
+    async with database.write() as conn:
+        await conn.execute(sa.text("LOCK TABLE sessions, webhook_events IN ACCESS EXCLUSIVE MODE"))
         assert set((await every_answer(service, session_id)).values()) == {AWAY}
     assert {status for status, _ in (await every_answer(service, session_id)).values()} == {200, 201}
     await database.close()
@@ -140,8 +140,8 @@ _SECRETS: dict[str, Any] = {"STRIPE_WEBHOOK_SECRETS": SecretStr("whsec_first")}
 
 async def _pending(url: str) -> int:
     database = connect(url)
-    async with database.read() as connection:
-        found = await connection.scalar(sa.text("SELECT count(*) FROM webhook_events WHERE state = 'pending'"))
+    async with database.read() as conn:
+        found = await conn.scalar(sa.text("SELECT count(*) FROM webhook_events WHERE state = 'pending'"))
     await database.close()
     return int(found or 0)
 
@@ -248,8 +248,8 @@ async def test_a_full_database_is_believed_to_have_space_when_it_has(database: D
     database._connections.refusing = "no space left"
     await pulse.beat()
     assert (pulse.failure, database.refusing) == (None, None)
-    async with database.read() as connection:
-        assert set(await heartbeats.workers_seen(connection)) == {"inbox"}
+    async with database.read() as conn:
+        assert set(await heartbeats_service.workers_seen(conn)) == {"inbox"}
     await pulse.stop()
 
 

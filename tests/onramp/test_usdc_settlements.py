@@ -19,7 +19,7 @@ from tests.onramp.desk import desk, key
 from tests.onramp.test_payout_orders import NOW
 from tests.onramp.test_treasury_books import acts
 from tests.onramp.test_treasury_cli import onramp
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc as books
 from treasury.ledger.states import Account
 
@@ -40,7 +40,7 @@ async def service(start: Start, database_url: str) -> Service:
 async def accounts(service: Service) -> tuple[int, int]:
     """USDC receivable and settled."""
     async with service.database.read() as conn:
-        found = await ledger.balances(conn, HOT_WALLET, "USDC")
+        found = await ledger_service.balances(conn, HOT_WALLET, "USDC")
     return found.get(Account.RECEIVABLE, 0) // USDC, found.get(Account.SETTLED, 0) // USDC
 
 
@@ -155,7 +155,7 @@ async def test_two_persons_take_a_settlement_back_and_it_can_be_settled_anew(ser
     assert (status, done["status"], done["reversedBy"] is not None) == (200, "reversed", True)
     assert await accounts(service) == (6, 0)
     async with service.database.read() as conn:
-        rows = await ledger.page(conn, [HOT_WALLET], limit=10)
+        rows = await ledger_service.page(conn, [HOT_WALLET], limit=10)
         waiting = await books.receivable(conn, [HOT_WALLET])
     assert [(row.subject, row.kind, row.amount) for row in rows][:4] == [
         ("ons_2", "reverse_usdc", 1_500_000), ("ons_1", "reverse_usdc", 1_000_000),

@@ -28,7 +28,7 @@ from tests.onramp.scripted_shop import Shop
 from tests.onramp.test_matching import BUYER, OTHER, paid
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
 from treasury.core.leader import leaders
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Reason
 from treasury.payouts.table import payouts as payouts_table
 
@@ -76,25 +76,25 @@ async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
 
 
 async def shown(database: Database) -> dict[str, str | None]:
-    async with database.read() as connection:
-        return {row.id: row.delivery_reason for row in await connection.execute(sa.select(sessions))}
+    async with database.read() as conn:
+        return {row.id: row.delivery_reason for row in await conn.execute(sa.select(sessions))}
 
 
 async def mark(database: Database, everyone: str | None, awaiting: str | None) -> int:
-    async with database.write() as connection:
-        found = await waiting.reasons(connection, 100, everyone, awaiting)
+    async with database.write() as conn:
+        found = await waiting.reasons(conn, 100, everyone, awaiting)
         if found:
-            await waiting.say_why(connection, found, SystemClock().now())
+            await waiting.say_why(conn, found, SystemClock().now())
     return len(found)
 
 
 async def test_each_is_told_what_it_waits_for_once_on_both_databases(database: Database) -> None:
     await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7), ("ons_3", BUYER, 9))
-    async with database.write() as connection:
+    async with database.write() as conn:
         seen = sa.update(sessions).where(sessions.c.id != "ons_1").values(delivery_status="seen")
-        await connection.execute(seen)
+        await conn.execute(seen)
         known = sa.update(sessions).where(sessions.c.id == "ons_3").values(delivery_reason="reorg")
-        await connection.execute(known)
+        await conn.execute(known)
     assert await mark(database, None, None) == 0
     assert await mark(database, None, SECOND) == 1
     assert await shown(database) == {"ons_1": SECOND, "ons_2": None, "ons_3": "reorg"}
@@ -118,10 +118,10 @@ async def test_what_is_paid_and_does_not_come_is_overdue_until_it_has_come(
     database: Database, said: io.StringIO
 ) -> None:
     async def stands() -> tuple[str, bool, int]:
-        async with database.read() as connection:
-            session = await sessions_service.get(connection, "ons_1")
+        async with database.read() as conn:
+            session = await sessions_service.get(conn, "ons_1")
             assert session is not None
-            return session.status, session.overdue, await waiting.count_overdue(connection)
+            return session.status, session.overdue, await waiting.count_overdue(conn)
 
     shop = Shop(database)
     await shop.step(0)
@@ -154,13 +154,13 @@ FIXED = {None, SECOND, "chain_paused", "payouts_paused", "awaiting_approval", "s
 async def owed(database: Database, session_id: str) -> None:
     """A paid session's payout, by a wallet that some process leads."""
     now = SystemClock().now()
-    async with database.write() as connection:
-        await payouts.owe(
-            connection, session_id=session_id, stripe_session_id="cos_" + session_id, to=BUYER, amount=UNIT, token=OTHER,
+    async with database.write() as conn:
+        await payouts_service.owe(
+            conn, session_id=session_id, stripe_session_id="cos_" + session_id, to=BUYER, amount=UNIT, token=OTHER,
             wallet=HOT_WALLET, now=now, ids=RandomIds(),
         )  # fmt: skip
-        await insert_or_nothing(connection, leaders, [{"id": f"31611:{HOT_WALLET}", "token": 1}], ["id"])
-        await connection.execute(sa.update(leaders).values(lease_until=db_now(30)))
+        await insert_or_nothing(conn, leaders, [{"id": f"31611:{HOT_WALLET}", "token": 1}], ["id"])
+        await conn.execute(sa.update(leaders).values(lease_until=db_now(30)))
 
 
 async def test_a_buyer_reads_one_of_the_fixed_reasons_whatever_the_payout_waits_for(database: Database) -> None:
@@ -168,8 +168,8 @@ async def test_a_buyer_reads_one_of_the_fixed_reasons_whatever_the_payout_waits_
     await owed(database, "ons_1")
     for status in ("held", "planned", "approved", "awaiting_approval", "signed"):
         for reason in Reason:
-            async with database.write() as connection:
-                await connection.execute(sa.update(payouts_table).values(status=status, reason=reason))
+            async with database.write() as conn:
+                await conn.execute(sa.update(payouts_table).values(status=status, reason=reason))
             await mark(database, None, None)
             told = (await shown(database))["ons_1"]
             assert told in FIXED, (status, reason)
@@ -180,11 +180,11 @@ async def test_a_buyer_whose_payout_no_process_would_sign_reads_that_payouts_are
     await paid(database, ("ons_1", BUYER, 5))
     await owed(database, "ons_1")
     assert await mark(database, None, None) == 0
-    async with database.write() as connection:
-        await connection.execute(sa.update(leaders).values(lease_until=db_now(-1)))
+    async with database.write() as conn:
+        await conn.execute(sa.update(leaders).values(lease_until=db_now(-1)))
     assert await mark(database, None, None) == 1
     assert await shown(database) == {"ons_1": "payouts_paused"}
-    async with database.write() as connection:
-        await connection.execute(sa.update(leaders).values(lease_until=db_now(30)))
+    async with database.write() as conn:
+        await conn.execute(sa.update(leaders).values(lease_until=db_now(30)))
     assert await mark(database, None, None) == 1
     assert await shown(database) == {"ons_1": None}

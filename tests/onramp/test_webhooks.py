@@ -43,8 +43,8 @@ async def send(service: Service, body: bytes, header: str | None) -> tuple[int, 
 
 
 async def rows(service: Service) -> list[Any]:
-    async with service.database.read() as connection:
-        return list(await connection.execute(sa.select(inbox)))
+    async with service.database.read() as conn:
+        return list(await conn.execute(sa.select(inbox)))
 
 
 async def test_a_signed_event_is_stored_once_however_often_it_comes(service: Service) -> None:

@@ -23,9 +23,9 @@ from kit.clock import SystemClock
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.http.auth import KEY_ROLES
 from kit.ids import RandomIds
-from onramp.auth.api_keys import service as keys
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
-from onramp.auth.invitations import service as invitations
+from onramp.auth.invitations import service as invitations_service
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
 from onramp.config.settings import load
@@ -40,12 +40,12 @@ LEFT_OUT = {"GET /openapi.json", "GET /checkout/{file:.+}"}
 
 
 async def credentials(service: Any) -> dict[str, str | None]:
-    secrets = {role: keys.new_secret() for role in KEY_ROLES}
+    secrets = {role: api_keys_service.new_secret() for role in KEY_ROLES}
     author = Author("machine", datetime.now(UTC), is_production=False)
-    async with service.database.write() as connection:
+    async with service.database.write() as conn:
         for role, secret in secrets.items():
-            await keys.create(
-                connection, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT]),
+            await api_keys_service.create(
+                conn, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT]),
                 role=role, name=role, person=role,
             )  # fmt: skip
     tokens = Tokens(service.database, [JWT_SECRET], 31611, SystemClock())
@@ -58,13 +58,13 @@ async def things(service: Any) -> dict[str, str]:
     _, session = await service.create()
     author = Author("machine", datetime.now(UTC), is_production=False)
     ring = KeyRing([DEVELOPMENT])
-    async with service.database.write() as connection:
-        key = await keys.create(
-            connection, author, key_id="key_spare", secret=keys.new_secret(), ring=ring, role="viewer", name="spare",
+    async with service.database.write() as conn:
+        key = await api_keys_service.create(
+            conn, author, key_id="key_spare", secret=api_keys_service.new_secret(), ring=ring, role="viewer", name="spare",
             person="spare",
         )  # fmt: skip
-        invitation = await invitations.invite(
-            connection, author, invitation_id="inv_1", token="oin_x", ring=ring, role="viewer", name="x", person="x",
+        invitation = await invitations_service.invite(
+            conn, author, invitation_id="inv_1", token="oin_x", ring=ring, role="viewer", name="x", person="x",
             valid_for=timedelta(hours=1),
         )  # fmt: skip
     return {

@@ -13,9 +13,9 @@ from kit.db.database import Database, T, metadata
 class InlineConnection:
     """As much of AsyncConnection as the verbs use."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
-        self.dialect = connection.dialect
+    def __init__(self, conn: sa.Connection) -> None:
+        self._connection = conn
+        self.dialect = conn.dialect
 
     async def scalar(self, statement: Any, parameters: Any = None) -> Any:
         return (await self.execute(statement, parameters)).scalar()
@@ -30,8 +30,8 @@ class InlineConnection:
 class InlineDriver:
     """As much of the driver's connection as `kit.db.atomic` uses."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, conn: Any) -> None:
+        self._connection = conn
 
     async def execute(self, text: str) -> Any:
         return self._connection.execute(text)

@@ -30,7 +30,7 @@ from tests.treasury.world import World
 from treasury import balances
 from treasury.core.history import history
 from treasury.core.status import Status
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
 from treasury.payouts.table import payouts
 from treasury.ports import WalletView
@@ -114,7 +114,7 @@ class Invariants(RuleBasedStateMachine):
 
     async def _agrees(self) -> None:
         async with self.database.read() as conn:
-            book = await ledger.balances(conn, WALLET, "MUSD")
+            book = await ledger_service.balances(conn, WALLET, "MUSD")
         assert sum(book[account] for account in HOT if account in book) == self.world.chain.balance, "I4: at the end"
         assert not book.get(Account.SUSPENSE, 0), "I4: coins without a row"
 
@@ -126,8 +126,8 @@ class Invariants(RuleBasedStateMachine):
     async def _the_books_are_right(self) -> None:
         chain = self.world.chain
         async with self.database.read() as conn:
-            book = Counter(await ledger.balances(conn, WALLET, "MUSD"))
-            opened = await ledger.opened(conn, WALLET, "MUSD")
+            book = Counter(await ledger_service.balances(conn, WALLET, "MUSD"))
+            opened = await ledger_service.opened(conn, WALLET, "MUSD")
         owed, swept = await self._rows()
         for account, places in ((Account.HELD, _HELD), (Account.IN_FLIGHT, _FLYING)):
             rows = sum(row.amount for row, table in [*((r, 0) for r in owed), *((r, 1) for r in swept)] if row.status in places[table])  # fmt: skip

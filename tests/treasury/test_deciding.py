@@ -13,7 +13,7 @@ from kit.http.problems import Problem
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import BUYER, World
 from treasury.core.status import Status
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
 from treasury.payouts import approvals
 from treasury.payouts.table import Payout
@@ -22,7 +22,7 @@ from treasury.sender import Sender
 from treasury.signers.protocol import Signed
 from treasury.sweeps import approvals as deciding_sweeps
 from treasury.sweeps.table import sweeps as sweeps_table
-from treasury.transactions import service as transactions
+from treasury.transactions import service as transactions_service
 
 ELSE = to_checksum("0x" + "e1" * 20)
 
@@ -158,7 +158,7 @@ async def test_a_failure_that_the_chain_takes_back_is_followed_again(
     assert await world.status("ons_two") is Status.FINAL
     assert (len(world.chain.transfers()), world.metrics.alarms["reorg"]) == (2, 1)
     async with world.database.read() as conn:
-        books = await ledger.balances(conn, WALLET, "MUSD")
+        books = await ledger_service.balances(conn, WALLET, "MUSD")
     assert sum(books.get(account, 0) for account in HOT) == world.chain.balance
     assert not books.get(Account.SUSPENSE)
 
@@ -200,7 +200,7 @@ async def test_one_transfer_makes_good_one_payout(world: World) -> None:
     again = Signed(b"", "0x" + "77" * 32, "")
     async with world.database.write() as conn:
         row = (await world.transaction("ons_paid")).id
-        await transactions.add_attempt(conn, row, again, intent=None, now=world.clock.now(), ids=world.ids)
+        await transactions_service.add_attempt(conn, row, again, intent=None, now=world.clock.now(), ids=world.ids)
     for tx_hash in (paid, again.hash):
         said = await refused(world, approvals.settle, "ons_one", proven=proof(5 * MUSD, tx_hash, WALLET))
         assert said == "not_settled"
@@ -218,7 +218,7 @@ async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: Wo
     await decide(world, approvals.settle, "ons_one", proven=proof(5 * MUSD))
     await world.cycles(sender)
     async with world.database.read() as conn:
-        books = await ledger.balances(conn, WALLET, "MUSD")
+        books = await ledger_service.balances(conn, WALLET, "MUSD")
     assert (books[Account.SUSPENSE], books[Account.PAID_OUT]) == (5 * MUSD, 5 * MUSD)
     assert world.metrics.is_stopped
 

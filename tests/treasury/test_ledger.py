@@ -9,10 +9,11 @@ from sqlalchemy.exc import DBAPIError
 from kit.http.problems import Problem
 from tests.treasury.fakes import MUSD, TOKEN, WALLET
 from tests.treasury.world import World
-from treasury.ledger import service, usdc
+from treasury.ledger import service as ledger_service
+from treasury.ledger import usdc
 from treasury.ledger.states import HOT, Account
 from treasury.ledger.table import ledger
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Fact
 from treasury.reconciliation import reconcile
 from treasury.transactions.table import transactions
@@ -22,14 +23,14 @@ STOCK = 1_000_000 * MUSD
 
 async def book(world: World, asset: str = "MUSD") -> dict[Account, int]:
     async with world.database.read() as conn:
-        found = await service.balances(conn, WALLET, asset)
+        found = await ledger_service.balances(conn, WALLET, asset)
     assert sum(found.values()) == 0
     return {account: amount for account, amount in found.items() if amount}
 
 
 async def kinds(world: World, subject: str) -> list[str]:
     async with world.database.read() as conn:
-        return [row.kind for row in reversed(await service.page(conn, [WALLET])) if row.subject == subject]
+        return [row.kind for row in reversed(await ledger_service.page(conn, [WALLET])) if row.subject == subject]
 
 
 async def test_a_payout_is_held_signed_and_settled_and_the_books_agree_with_the_chain(world: World) -> None:
@@ -58,7 +59,7 @@ async def test_a_reverted_payout_and_a_refused_one_give_their_hold_back(world: W
     assert await kinds(world, payout) == ["hold", "sign", "revert"]
     other = await world.owe("ons_2")
     async with world.database.write() as conn:
-        await payouts.move(conn, other, Fact.REJECTED, now=world.clock.now(), by="key_anna")
+        await payouts_service.move(conn, other, Fact.REJECTED, now=world.clock.now(), by="key_anna")
     assert await kinds(world, other) == ["hold", "release"]
     assert await book(world) == {Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK}
 
@@ -114,8 +115,11 @@ async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_an
     assert world.metrics.is_stopped
     async with world.database.write() as conn:
         now = world.clock.now()
-        assert await service.answer(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now) == 3 * MUSD
-        assert await service.answer(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now) == 0
+        assert (
+            await ledger_service.answer(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now)
+            == 3 * MUSD
+        )
+        assert await ledger_service.answer(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now) == 0
     await world.cycles(sender, 4)
     assert await world.status("ons_1") == "final"
 
@@ -142,10 +146,10 @@ async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: World)
                 await conn.execute(statement)
     with pytest.raises(DBAPIError):
         async with world.database.write() as conn:
-            same = service.movement(
+            same = ledger_service.movement(
                 wallet=WALLET, asset="MUSD", kind="x", subject="x", source=Account.GAS, target=Account.GAS, amount=1, now=world.clock.now()
             )  # fmt: skip
-            await service.post(conn, [same])
+            await ledger_service.post(conn, [same])
     assert (await book(world))[Account.HELD] == 5 * MUSD
 
 
@@ -153,7 +157,7 @@ async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: World)
     async with world.database.write() as conn:
         for number in (1, 2):
             for _ in range(2):
-                await payouts.owe(
+                await payouts_service.owe(
                     conn, session_id=f"ons_{number}", stripe_session_id="cos_1", to=WALLET, amount=MUSD, token=TOKEN,
                     wallet=WALLET, now=world.clock.now(), ids=world.ids, usdc=10_000_000,
                 )  # fmt: skip
@@ -174,7 +178,7 @@ async def test_two_who_post_of_the_wallet_at_once_lose_nothing(world: World) -> 
     async def post(amount: int) -> None:
         async with world.database.write() as conn:
             now = world.clock.now()
-            await service.adjust(
+            await ledger_service.adjust(
                 conn, WALLET, "MUSD", "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, amount, now=now
             )
             await asyncio.sleep(0.05)

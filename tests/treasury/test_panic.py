@@ -10,7 +10,7 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, KeySigner
 from tests.treasury.world import BUYER, World
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
 from treasury.signers.intent import TransferIntent
 from treasury.sweeps import approvals
@@ -98,7 +98,7 @@ async def test_the_ledger_holds_what_a_panic_takes_while_the_signer_is_away(worl
     world.signer.down = True
     await world.cycles(world.sender(), 2)
     async with world.database.read() as conn:
-        book = await ledger.balances(conn, WALLET, "MUSD")
+        book = await ledger_service.balances(conn, WALLET, "MUSD")
     assert ((await world.swept(panic)).amount, book[Account.HELD]) == (200 * MUSD, 200 * MUSD)
     assert sum(book[account] for account in HOT if account in book) == 200 * MUSD
 

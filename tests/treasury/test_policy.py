@@ -12,7 +12,7 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
 from tests.treasury.world import BUYER
 from treasury.cold.identity import ColdPin
 from treasury.core.assets import NATIVE_AS_TOKEN
-from treasury.policy import service
+from treasury.policy import service as policy_service
 from treasury.policy.model import AssetPolicy, SweepLimits
 from treasury.policy.parser import DEVELOPMENT, PolicyError, fit_session_max, parse
 from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, plan
@@ -22,7 +22,7 @@ from treasury.policy.states import Loosening, Terms, Tightening, Unchanged, comp
 POLICY = parse(DEVELOPMENT, musd=TOKEN)
 PIN = ColdPin(CHAIN_ID, SAFE, (BUYER,), 1)
 TERMS = Terms(POLICY, TOKEN, PIN)
-SCOPE = service.scope_of(CHAIN_ID, WALLET)
+SCOPE = policy_service.scope_of(CHAIN_ID, WALLET)
 MUSD_RULES = POLICY.assets["MUSD"]
 
 

@@ -16,8 +16,8 @@ from tests.treasury.world import BUYER, World
 from treasury import balances
 from treasury.core.status import Status
 from treasury.payouts import approvals
-from treasury.payouts import service as payouts
-from treasury.policy import service
+from treasury.payouts import service as payouts_service
+from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
 from treasury.policy.states import State, Terms
 from treasury.sweeps.proposals import SweepProposals
@@ -28,7 +28,7 @@ async def proposed(
     world: World, terms: Terms, person: str | None = None, *, production: bool = False
 ) -> tuple[State, int]:
     async with world.database.write() as conn:
-        made = await service.propose(
+        made = await policy_service.propose(
             conn, terms, scope=SCOPE, now=world.clock.now(), ids=world.ids, by=person or "file", person=person, production=production
         )  # fmt: skip
     return made.status, made.version
@@ -36,8 +36,8 @@ async def proposed(
 
 async def active(world: World) -> int:
     async with world.database.write() as conn:
-        await service.apply_due(conn, SCOPE, now=world.clock.now())
-        return (await service.require_active(conn, SCOPE)).version
+        await policy_service.apply_due(conn, SCOPE, now=world.clock.now())
+        return (await policy_service.require_active(conn, SCOPE)).version
 
 
 async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world: World) -> None:
@@ -51,9 +51,11 @@ async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world
     assert await proposed(world, looser, "anna") == (State.PROPOSED, 3)
     assert await active(world) == 2
     async with world.database.write() as conn:
-        version = (await service.history(conn, SCOPE))[0]
+        version = (await policy_service.history(conn, SCOPE))[0]
         with pytest.raises(Problem) as problem:
-            await service.approve(conn, version.id, by="key_2", person="anna", now=world.clock.now(), production=False)
+            await policy_service.approve(
+                conn, version.id, by="key_2", person="anna", now=world.clock.now(), production=False
+            )
     assert problem.value.code == "self_approval"
     assert await proposed(world, looser, "bert") == (State.ACTIVE, 3)
     assert await active(world) == 3
@@ -69,8 +71,8 @@ async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world:
         assert await active(world) == 1
         if refused:
             async with world.database.write() as conn:
-                version = (await service.history(conn, SCOPE))[0]
-                await service.reject(conn, version.id, by="key_carl", now=world.clock.now())
+                version = (await policy_service.history(conn, SCOPE))[0]
+                await policy_service.reject(conn, version.id, by="key_carl", now=world.clock.now())
         world.clock.seconds += timedelta(hours=2).total_seconds()
         assert await active(world) == (1 if refused else number)
 
@@ -86,7 +88,7 @@ async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: Wor
         world.clock.seconds = started + after
         await sender.step()
         async with world.database.read() as conn:
-            counts = (await service.require_active(conn, SCOPE)).version
+            counts = (await policy_service.require_active(conn, SCOPE)).version
         assert counts == 1 or after >= day
     assert counts == number
 
@@ -196,7 +198,7 @@ async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: 
     """The sender with the real policy: what one payout was cleared for helps no other to the same recipient."""
     refused = {BUYER}
     async with world.database.write() as conn:
-        await service.propose(conn, TERMS, scope=SCOPE, now=world.clock.now(), ids=world.ids)
+        await policy_service.propose(conn, TERMS, scope=SCOPE, now=world.clock.now(), ids=world.ids)
     policy = ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN, refused=refused)
     sender = world.sender(rules=policy)
     for session in ("ons_one", "ons_two"):
@@ -216,6 +218,6 @@ async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: 
     assert [(await world.payout(session)).reason for session in ("ons_two", "ons_three")] == ["screening"] * 2
     refused.clear()
     async with world.database.write() as conn:
-        assert await payouts.unlist(conn, refused, now=world.clock.now()) == 2
+        assert await payouts_service.unlist(conn, refused, now=world.clock.now()) == 2
     await world.cycles(sender, 8)
     assert await world.status("ons_three") is Status.FINAL

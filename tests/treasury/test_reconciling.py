@@ -4,7 +4,7 @@ from tests.treasury.fakes import CHAIN_ID, MUSD, WALLET
 from tests.treasury.world import World
 from treasury import reconciliation
 from treasury.core.status import Status
-from treasury.ledger import service
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.ports import WalletView
 from treasury.sender import Sender
@@ -29,7 +29,7 @@ async def test_books_are_compared_under_a_pipeline_that_never_rests(world: World
     assert world.metrics.differences == {"MUSD": 0, "BTC": world.metrics.differences["BTC"]}
     assert not world.metrics.is_stopped
     async with world.database.read() as conn:
-        posted = [row.kind for row in await service.page(conn, [WALLET], limit=500) if row.subject == WALLET]
+        posted = [row.kind for row in await ledger_service.page(conn, [WALLET], limit=500) if row.subject == WALLET]
     assert set(posted) <= {
         "opening",
         "top_up",
@@ -54,7 +54,7 @@ async def test_a_top_up_that_came_after_the_view_is_left_to_the_next_look(world:
     await rush(world, sender, 40, 3)
     await world.cycles(sender, 8)
     async with world.database.read() as conn:
-        books = await service.balances(conn, WALLET, "MUSD")
+        books = await ledger_service.balances(conn, WALLET, "MUSD")
     assert books[Account.EXTERNAL_IN] == -(1_000_000 + 7) * MUSD
     assert world.metrics.differences["MUSD"] == 0
 

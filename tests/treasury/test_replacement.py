@@ -11,13 +11,13 @@ from tests.treasury.test_crash import dies_at
 from tests.treasury.world import BUYER, Cold, Crash, World
 from treasury.cold.identity import Unverified, Verified
 from treasury.core.status import Status
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Fact as PayoutFact
 from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import OwnTransaction
 from treasury.signers.intent import Intent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed, SignerUnavailable
-from treasury.transactions import service as transactions
+from treasury.transactions import service as transactions_service
 from treasury.transactions.states import Fact as TransactionFact
 
 GWEI = 10**9
@@ -280,11 +280,11 @@ async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(
     later = TransferIntent(CHAIN_ID, WALLET, 1, TOKEN, BUYER, MUSD, reference, 80_000, GWEI, 1)
     signed, now = await world.signer.sign(later), world.clock.now()
     async with world.database.write() as conn:
-        (row,) = await transactions.take_nonces(conn, [(later, second)], now=now, ids=world.ids)
-        await transactions.add_attempt(conn, row, signed, intent=later, now=now, ids=world.ids)
-        await transactions.move(conn, row, TransactionFact.STORED, now=now)
-        await payouts.move(conn, second, PayoutFact.TAKEN, now=now, transaction_id=row)
-        await payouts.move(conn, second, PayoutFact.SIGNED, now=now, tx_hash=signed.hash)
+        (row,) = await transactions_service.take_nonces(conn, [(later, second)], now=now, ids=world.ids)
+        await transactions_service.add_attempt(conn, row, signed, intent=later, now=now, ids=world.ids)
+        await transactions_service.move(conn, row, TransactionFact.STORED, now=now)
+        await payouts_service.move(conn, second, PayoutFact.TAKEN, now=now, transaction_id=row)
+        await payouts_service.move(conn, second, PayoutFact.SIGNED, now=now, tx_hash=signed.hash)
     world.signer.requests.clear()
     await world.cycles(world.sender(), 10)
     assert [type(request) for request in world.signer.requests] == [SelfTransferIntent, TransferIntent]

@@ -11,7 +11,7 @@ from tests.treasury.world import World
 from treasury import balances
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
-from treasury.sweeps import service as sweeps
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.proposals import Plan
 from treasury.sweeps.states import Kind
 
@@ -42,7 +42,7 @@ class Excess:
 
 async def rows(world: World) -> list[tuple[Status, int, str]]:
     async with world.database.read() as conn:
-        return sorted((row.status, row.amount, row.proposed_by) for row in await sweeps.page(conn))
+        return sorted((row.status, row.amount, row.proposed_by) for row in await sweeps_service.page(conn))
 
 
 async def test_what_is_above_the_ceiling_is_swept_first_a_little_and_then_down_to_the_target(world: World) -> None:
@@ -57,7 +57,7 @@ async def test_what_is_above_the_ceiling_is_swept_first_a_little_and_then_down_t
     assert (Status.AWAITING_APPROVAL, 700 * MUSD, "sweeper") in await rows(world)
     assert len(world.chain.transfers()) == 1
     async with world.database.write() as conn:
-        (waiting,) = await sweeps.active(conn, WALLET, Kind.SWEEP)
+        (waiting,) = await sweeps_service.active(conn, WALLET, Kind.SWEEP)
         verdict = await world.cold.verify()
         now = world.clock.now()
         await world.orders.approve(conn, waiting.id, verdict, "1", by="key_bert", person="bert", now=now)

@@ -16,11 +16,11 @@ from treasury.cold.identity import Unverified, Verified
 from treasury.core import history
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.policy.model import AssetPolicy, SweepLimits
 from treasury.sweeps import approvals
-from treasury.sweeps import service as sweeps
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 
@@ -41,7 +41,7 @@ async def test_an_approved_sweep_arrives_in_the_safe(world: World) -> None:
     assert [(tx.hash, tx.nonce) for tx in world.chain.transfers()] == [(done.tx_hash, 0)]
     async with world.database.read() as conn:
         lines = [(entry.to_status, entry.by) for entry in await history.of(conn, sweep.id)]
-        assert await sweeps.arrived(conn, CHAIN_ID, SAFE)
+        assert await sweeps_service.arrived(conn, CHAIN_ID, SAFE)
     assert lines == [
         ("planned", "key_anna"), ("awaiting_approval", "key_anna"), ("approved", "key_bert"), ("signed", "treasury"),
         ("broadcast", "treasury"), ("mined", "treasury"), ("final", "treasury"),
@@ -70,12 +70,12 @@ async def test_one_sweep_of_an_asset_at_a_time(world: World) -> None:
 
 
 async def test_two_triggers_of_one_window_make_one_sweep(world: World) -> None:
-    proposal = sweeps.Proposal("MUSD", TOKEN, MUSD, SAFE, "1", world.cold.identity)
+    proposal = sweeps_service.Proposal("MUSD", TOKEN, MUSD, SAFE, "1", world.cold.identity)
     made = []
     for _ in range(2):
         async with world.database.write() as conn:
             made.append(
-                await sweeps.propose(
+                await sweeps_service.propose(
                     conn,
                     proposal,
                     chain_id=CHAIN_ID,
@@ -261,7 +261,7 @@ async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booke
     await world.cycles(sender, 8)
     assert ((await world.swept(sweep)).status, world.chain.balances[other]) == (Status.FINAL, 20 * 10**6)
     async with world.database.read() as conn:
-        book = await ledger.balances(conn, WALLET, "OTHER")
+        book = await ledger_service.balances(conn, WALLET, "OTHER")
         assert (await balances.available(conn, WALLET, "OTHER")).available == 20 * 10**6
     assert (book[Account.COLD], book[Account.AVAILABLE]) == (50 * 10**6, 20 * 10**6)
     world.chain.balances[other] = 0
@@ -273,6 +273,6 @@ async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booke
     await world.cycles(world.sender(), 3)
     assert (world.metrics.is_stopped, len(world.signer.requests)) == (True, signed)
     async with world.database.write() as conn:
-        await ledger.answer(conn, WALLET, "OTHER", 10**30, by="key_anna", note="we know", now=world.clock.now())
+        await ledger_service.answer(conn, WALLET, "OTHER", 10**30, by="key_anna", note="we know", now=world.clock.now())
     await world.cycles(sender)
     assert await world.status("ons_later") is Status.FINAL

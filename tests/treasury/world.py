@@ -16,14 +16,14 @@ from treasury.balances import Available
 from treasury.cold.identity import ColdPin, Unverified, Verified
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.policy.model import AssetPolicy
 from treasury.ports import Owed, PaymentProof, PolicyPort, WalletChain
 from treasury.sender import Sender, SenderConfig
 from treasury.sweeps import approvals
-from treasury.sweeps import service as sweeps
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.proposals import Planner, SweepProposals
 from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
@@ -169,10 +169,10 @@ class World:
     ) -> Sweep:
         """A sweep that anna proposed and, unless told otherwise, bert approved."""
         asset = {NATIVE: "BTC", TOKEN: "MUSD"}.get(token, "OTHER")
-        proposal = sweeps.Proposal(asset, token, amount, SAFE, self.policy.active, self.cold.identity, kind)
+        proposal = sweeps_service.Proposal(asset, token, amount, SAFE, self.policy.active, self.cold.identity, kind)
         now = self.clock.now()
         async with self.database.write() as conn:
-            made = await sweeps.propose(
+            made = await sweeps_service.propose(
                 conn,
                 proposal,
                 chain_id=CHAIN_ID,
@@ -203,7 +203,7 @@ class World:
     async def swept(self, sweep: Sweep) -> Sweep:
         """The row as it is now."""
         async with self.database.read() as conn:
-            return await sweeps.require(conn, sweep.id)
+            return await sweeps_service.require(conn, sweep.id)
 
     async def mismatched(self, sender: Sender) -> None:
         """A payout whose transaction was mined, and is another than its row says."""
@@ -218,7 +218,7 @@ class World:
         if paid:
             self.stripe.says[session] = Owed(amount, to)
         async with self.database.write() as conn:
-            return await payouts.owe(
+            return await payouts_service.owe(
                 conn,
                 session_id=session,
                 stripe_session_id="cos_" + session,
@@ -232,7 +232,7 @@ class World:
 
     async def payout(self, session: str) -> Payout:
         async with self.database.read() as conn:
-            found = await payouts.by_session(conn, session)
+            found = await payouts_service.by_session(conn, session)
         assert found is not None
         return found
 

@@ -11,7 +11,7 @@ from kit.http.problems import Problem, not_found
 from kit.persons import same_person
 from treasury.incidents import unmatched as foreign
 from treasury.incidents.resolutions import Answer, answers, to_answer
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 
 FOREIGN: Final = "fgn_"
@@ -52,7 +52,7 @@ async def answer(
     if subject.startswith(FOREIGN):
         await foreign.answer(conn, subject, by=by, note=said, now=now)
     else:
-        await ledger.answer(conn, wallet, subject, amount, by=by, note=said, now=now)
+        await ledger_service.answer(conn, wallet, subject, amount, by=by, note=said, now=now)
     return await _require(conn, key)
 
 
@@ -65,7 +65,7 @@ async def _unexplained(conn: AsyncConnection, chain_id: int, wallet: str, subjec
         if row.answered_at is not None or row.payout_id is not None:
             raise Problem(409, "not_possible", f"{subject} is explained already; nothing was changed.")
         return 0
-    gone = (await ledger.balances(conn, wallet, subject)).get(Account.SUSPENSE, 0)
+    gone = (await ledger_service.balances(conn, wallet, subject)).get(Account.SUSPENSE, 0)
     if gone <= 0:
         raise Problem(409, "not_possible", f"Nothing of {subject} is unexplained; nothing was changed.")
     return gone

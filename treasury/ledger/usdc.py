@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.http.problems import Problem
 from treasury.core.assets import USDC
-from treasury.ledger import service
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.ledger.table import Posting, ledger
 
@@ -20,7 +20,7 @@ _KINDS = ("receivable", _SETTLE, _REVERSE)
 
 async def owe(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> None:
     """Stripe owes the settlement address so much USDC for this session; posted once, with its payout."""
-    row = service.movement(
+    row = ledger_service.movement(
         wallet=wallet,
         asset=USDC,
         kind="receivable",
@@ -30,7 +30,7 @@ async def owe(conn: AsyncConnection, session_id: str, amount: int, *, wallet: st
         amount=amount,
         now=now,
     )
-    await service.post(conn, [row])
+    await ledger_service.post(conn, [row])
 
 
 async def lock(conn: AsyncConnection, wallets: Sequence[str]) -> None:
@@ -85,7 +85,7 @@ async def cleared(
     if session_id is not None:
         conditions.append(ledger.c.subject == session_id)
     standing: dict[str, list[Posting]] = {}
-    for row in await service.select(conn, *conditions):
+    for row in await ledger_service.select(conn, *conditions):
         if row.kind == _REVERSE:
             standing.pop(row.subject, None)
         else:
@@ -111,7 +111,7 @@ async def reverse(
 async def _move(
     conn: AsyncConnection, one: "Receivable", amount: int, *, tx_hash: str, by: str, now: datetime, back: bool = False
 ) -> None:
-    row = service.movement(
+    row = ledger_service.movement(
         wallet=one.wallet,
         asset=USDC,
         kind=_REVERSE if back else _SETTLE,
@@ -124,7 +124,7 @@ async def _move(
         by=by,
         note=tx_hash,
     )
-    if not await service.post(conn, [row]):
+    if not await ledger_service.post(conn, [row]):
         raise Problem(409, "not_possible", "Others settled USDC in this moment; nothing was posted: try again.")
 
 
@@ -148,7 +148,7 @@ async def _sessions(conn: AsyncConnection, wallets: Sequence[str]) -> list[Recei
     """Every session that ever brought or owed USDC, oldest first; `amount` is 0 where all of it has come."""
     known: dict[str, Receivable] = {}
     # By kind, as the hot wallet may hold USDC of its own.
-    for row in await service.select(conn, ledger.c.wallet.in_(wallets), ledger.c.kind.in_(_KINDS)):
+    for row in await ledger_service.select(conn, ledger.c.wallet.in_(wallets), ledger.c.kind.in_(_KINDS)):
         before = known.get(row.subject)
         amount = row.amount if row.to_account is Account.RECEIVABLE else -row.amount
         known[row.subject] = Receivable(

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.audit import service as audit
+from kit.audit import service as audit_service
 from kit.db.leases import compare_and_set, insert_or_nothing
 from kit.http.problems import Problem
 from kit.persons import same_person
@@ -106,4 +106,4 @@ async def _write_down(
     await history.record(conn, subject, at=now, from_status=before, to_status=after, by=by, note=note)
     action = "pause" if after == PAUSED else "resume"
     changed = {"status": after, "note": note} if note else {"status": after}
-    await audit.record(conn, by, f"treasury.{action}", subject, {"status": before}, changed, at=now)
+    await audit_service.record(conn, by, f"treasury.{action}", subject, {"status": before}, changed, at=now)

@@ -17,9 +17,9 @@ from kit.http.problems import Problem, not_found
 from kit.persons import same_person
 from treasury.core import history
 from treasury.core.status import Status
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
-from treasury.payouts import service
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Fact, Reason
 from treasury.payouts.table import Payout, payouts
 from treasury.transactions import queries
@@ -30,7 +30,7 @@ _FAILED = (Status.REVERTED, Status.REJECTED)
 
 async def require(conn: AsyncConnection, payout_id: str) -> Payout:
     """One payout. Raises Problem `not_found`."""
-    found = await service.get(conn, payout_id)
+    found = await payouts_service.get(conn, payout_id)
     if found is None:
         raise not_found("payout")
     return found
@@ -136,7 +136,7 @@ async def settle(
             raise Problem(409, "not_settled", f"That transfer is the payment of {other} already.")
     if moved.sender != payout.wallet:
         # Somebody else's coins: left out, they would look like coins that came back to the wallet, and explain a difference.
-        await ledger.adjust(
+        await ledger_service.adjust(
             conn, payout.wallet, payout.asset, "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, payout.amount,
             now=now, subject=payout_id, by=by, note=moved.tx_hash,
         )  # fmt: skip
@@ -157,7 +157,7 @@ async def proof_elsewhere(pool: Pool, payout: Payout, tx_hash: str) -> Proven:
 
 async def _move(conn: AsyncConnection, payout: Payout, fact: Fact, *, by: str, now: datetime, **values: Any) -> None:
     try:
-        await service.move(conn, payout.id, fact, by=by, now=now, **{"reason": None, **values})
+        await payouts_service.move(conn, payout.id, fact, by=by, now=now, **{"reason": None, **values})
     except MoveRefused as error:
         raise _impossible(payout, str(error)) from error
 

@@ -48,8 +48,8 @@ class Arrivals:
 
     async def look(self) -> None:
         """Wake the sender where another payout is the newest than at the last look. Raises what the database raises."""
-        async with self._database.read() as connection:
-            newest: str | None = (await connection.execute(_NEWEST, {"of_wallet": self._wallet})).scalar()
+        async with self._database.read() as conn:
+            newest: str | None = (await conn.execute(_NEWEST, {"of_wallet": self._wallet})).scalar()
         if newest is not None and newest != self._newest:
             self._wake()
         self._newest = newest

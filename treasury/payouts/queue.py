@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.db.types import db_now, in_array
 from treasury.core.leader import leaders
 from treasury.core.status import Status
-from treasury.payouts import service
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import ASIDE, COMES_BACK, STOPPED, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
 
@@ -161,4 +161,6 @@ async def page(
 ) -> list[Payout]:
     """Return payouts as people see them, the newest first; `before` is the (created_at, id) of the last one seen."""
     told = await lead(conn)
-    return [told.shown(payout) for payout in await service.page(conn, limit=limit, status=status, before=before)]
+    return [
+        told.shown(payout) for payout in await payouts_service.page(conn, limit=limit, status=status, before=before)
+    ]

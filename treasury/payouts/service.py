@@ -17,7 +17,7 @@ from treasury.core import aggregates, history
 from treasury.core.assets import MUSD
 from treasury.core.history import BY
 from treasury.core.status import OPEN, Moved, Same, Status
-from treasury.ledger import service as ledger
+from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc as usdc_books
 from treasury.payouts.states import MOVES, Fact, Reason
 from treasury.payouts.table import Payout, payouts, to_payout
@@ -65,7 +65,7 @@ async def owe(
     }
     for created in await insert_or_nothing(conn, payouts, [row], ["session_id"]):
         await history.record(conn, created, at=now, from_status=None, to_status=Status.PLANNED, by=BY)
-        await ledger.follow(conn, payouts, created, Status.PLANNED, now=now, by=BY)
+        await ledger_service.follow(conn, payouts, created, Status.PLANNED, now=now, by=BY)
         if usdc:
             await usdc_books.owe(conn, session_id, usdc, wallet=row["wallet"], now=now)
         return created

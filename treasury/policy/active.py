@@ -19,12 +19,13 @@ from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
-from treasury.policy import planner, service
+from treasury.policy import planner
+from treasury.policy import service as policy_service
 from treasury.policy.model import AssetPolicy, PayoutLimits
 from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot
 from treasury.policy.table import Version
 from treasury.ports import WalletView
-from treasury.sweeps import service as sweeps
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.proposals import Plan
 from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
@@ -99,7 +100,7 @@ class ActivePolicy:
 
         `refused` is asked for each payout anew, with an EIP-55 address, after `ask` was; `above` names a limit beside the policy's that a person must approve.
         """
-        self._scope = service.scope_of(chain_id, wallet)
+        self._scope = policy_service.scope_of(chain_id, wallet)
         self._wallet = wallet
         self._cold = cold
         self._promised = promised
@@ -130,7 +131,7 @@ class ActivePolicy:
         asset = active.terms.policy.assets.get(sweep.asset)
         if asset is None or asset.token != sweep.token:
             return f"assets.{sweep.asset}: the active policy does not list this token"
-        first = not await sweeps.arrived(conn, sweep.chain_id, sweep.to)
+        first = not await sweeps_service.arrived(conn, sweep.chain_id, sweep.to)
         on_chain = {MUSD: view.token, GAS_ASSET: view.native}.get(asset.symbol)
         if on_chain is None:
             on_chain, _ = await balances.on_chain_of(conn, self._wallet, asset.symbol)
@@ -161,7 +162,7 @@ class ActivePolicy:
 
     async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
         """The number of the version that counts from now on; None where none was due. Raises Problem."""
-        applied = await service.apply_due(conn, self._scope, now=now)
+        applied = await policy_service.apply_due(conn, self._scope, now=now)
         return None if applied is None else str(applied.version)
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
@@ -207,7 +208,7 @@ class ActivePolicy:
     async def decimals(self, conn: AsyncConnection) -> dict[str, int]:
         """Decimals of each asset that this or an earlier version lists; what is paid out first, the gas token last."""
         known: dict[str, int] = {}
-        for version in [*await service.history(conn, self._scope), await self._active(conn)]:
+        for version in [*await policy_service.history(conn, self._scope), await self._active(conn)]:
             known |= {symbol: asset.decimals for symbol, asset in version.terms.policy.assets.items()}
         return {symbol: known[symbol] for symbol in sorted(known, key=lambda one: (one == GAS_ASSET, one))}
 
@@ -229,11 +230,11 @@ class ActivePolicy:
         on_chain, block = seen or await balances.on_chain_of(conn, wallet, symbol)
         holds = [
             await payouts_service.held(conn, wallet, symbol, block, balance=on_chain),
-            await sweeps.held(conn, wallet, symbol, block),
+            await sweeps_service.held(conn, wallet, symbol, block),
         ]
-        swept = 0 if now is None else await sweeps.swept_since(conn, wallet, symbol, now - DAY)
+        swept = 0 if now is None else await sweeps_service.swept_since(conn, wallet, symbol, now - DAY)
         active = None
-        for other in await sweeps.active(conn, wallet, Kind.SWEEP):
+        for other in await sweeps_service.active(conn, wallet, Kind.SWEEP):
             if other.asset == symbol and (besides is None or other.id != besides.id):
                 active = other.id
         if besides is not None:
@@ -250,7 +251,7 @@ class ActivePolicy:
         return await aggregates.total(conn, _PAID, wallet=one.wallet, asset=one.asset, since=since, besides=ids)
 
     async def _active(self, conn: AsyncConnection) -> Version:
-        return await service.require_active(conn, self._scope)
+        return await policy_service.require_active(conn, self._scope)
 
     def _require_pinned(self, active: Version) -> None:
         if active.terms.cold is None or active.terms.cold != self._cold:

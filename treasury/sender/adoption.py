@@ -28,7 +28,7 @@ from treasury.sender.origins import Origins
 from treasury.signers.intent import Purpose, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.transactions import queries
-from treasury.transactions import service as transactions
+from treasury.transactions import service as transactions_service
 from treasury.transactions.states import Fact
 
 _HIGHEST = sa.select(queries.HIGHEST.scalar_subquery(), foreign.HIGHEST.scalar_subquery())
@@ -271,12 +271,12 @@ class Adoption:
         if holder is not None and holder.operation_id == operation.id and holder.status in IN_FLIGHT:
             # Signed twice for the same payout at the same nonce: only one could be mined, and it is this one.
             signed = Signed(raw=tx.raw or b"", hash=tx.hash, request_id="")
-            await transactions.add_attempt(conn, holder.id, signed, intent=None, now=now, ids=desk.ids)
+            await transactions_service.add_attempt(conn, holder.id, signed, intent=None, now=now, ids=desk.ids)
             return True
         if operations.refuses(operation, OperationFact.ADOPTED):
             return False
         await self._displace(conn, tx.nonce, tx.hash)
-        row_id = await transactions.adopt(
+        row_id = await transactions_service.adopt(
             conn, intent, operation.id, tx_hash=tx.hash, raw=tx.raw, now=now, ids=desk.ids
         )
         note = "found on chain by its reference"
@@ -292,7 +292,7 @@ class Adoption:
         if holder is None or holder.status not in IN_FLIGHT:
             return
         note = f"nonce {nonce} was taken by {by_hash}"
-        await transactions.move(conn, holder.id, Fact.DISPLACED, now=now, note=note, nonce=None)
+        await transactions_service.move(conn, holder.id, Fact.DISPLACED, now=now, note=note, nonce=None)
         values = {"reason": Reason.DISPLACED}
         await operations.move(conn, holder.operation_id, OperationFact.REVERTED, now=now, note=note, **values)
         desk.alarms.ring(

@@ -16,7 +16,7 @@ from treasury.core.assets import GAS_ASSET
 from treasury.core.leader import Leader, LeadershipLost
 from treasury.core.status import IN_FLIGHT, Status
 from treasury.metrics import TreasuryMetrics
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Reason
 from treasury.ports import Gate, PaymentProof, PolicyPort, Purchases, WalletChain, WalletView
 from treasury.reconciliation import others_at
@@ -230,7 +230,7 @@ class Sender:
         async with desk.database.read() as conn:
             flying = await queries.any_in_flight(conn, *desk.key)
             due = desk.pace.due("counts", _STATUS_SECONDS)
-            counts = await payouts.count_by_status(conn) if due else None
+            counts = await payouts_service.count_by_status(conn) if due else None
             swept = await aggregates.count_by_status(conn, sweeps_table) if due else None
         self.interval = min(desk.config.busy_seconds, self._blocks.rest) if flying else desk.config.idle_seconds
         if counts is not None:

@@ -24,7 +24,7 @@ from treasury.signers.encoding import is_signed
 from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
 from treasury.transactions import queries
-from treasury.transactions import service as transactions
+from treasury.transactions import service as transactions_service
 from treasury.transactions.table import Transaction
 
 
@@ -75,7 +75,7 @@ class Replacement:
             return False
         if offer.max_fee > ceiling:
             async with desk.leader.write() as conn:
-                await transactions.set_stall(conn, [transaction.id], Reason.FEE_CEILING)
+                await transactions_service.set_stall(conn, [transaction.id], Reason.FEE_CEILING)
                 await operations.set_reason(conn, [transaction.operation_id], Reason.FEE_CEILING)
             ids = operations.ids_of(transaction)
             desk.alarms.ring("fee_ceiling", transaction.id, **ids, asked=offer.max_fee, ceiling=ceiling)
@@ -121,7 +121,7 @@ class Replacement:
             current = await queries.get(conn, transaction.id)
             if current is None or current.status not in IN_FLIGHT or len(current.attempts) != len(transaction.attempts):
                 return False
-            await transactions.add_attempt(
+            await transactions_service.add_attempt(
                 conn, transaction.id, signed, intent=intent, now=desk.clock.now(), ids=desk.ids
             )
         self._since.pop(transaction.id, None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from treasury.core.status import Status
 from treasury.payouts import queue
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Fact, Reason
 from treasury.payouts.table import Payout
 from treasury.ports import FeeQuote
@@ -48,7 +48,7 @@ async def queue_again(desk: SenderContext, payout: Payout, note: str) -> None:
     """Let a payout that was held alone queue at its old place; every check is made again before it gets a nonce."""
     try:
         async with desk.leader.write() as conn:
-            await payouts.move(conn, payout.id, Fact.TAKEN, now=desk.clock.now(), note=note, reason=None)
+            await payouts_service.move(conn, payout.id, Fact.TAKEN, now=desk.clock.now(), note=note, reason=None)
     except MoveRefused as refused:
         log.warning("treasury.not_released", **operations.ids_of(payout), detail=str(refused))
         return

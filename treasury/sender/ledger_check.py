@@ -3,7 +3,8 @@
 from typing import Final
 
 from treasury.core.assets import GAS_ASSET
-from treasury.ledger import service, usdc
+from treasury.ledger import service as ledger_service
+from treasury.ledger import usdc
 from treasury.ledger.states import Account
 from treasury.ports import WalletView
 from treasury.reconciliation import (
@@ -51,8 +52,8 @@ class Reconciler:
             self._view = None
         if self._gone is not False:
             async with desk.database.read() as conn:
-                tokens = [asset for asset in await service.assets(conn, config.wallet) if asset != GAS_ASSET]
-                books = [await service.balances(conn, config.wallet, asset) for asset in tokens]
+                tokens = [asset for asset in await ledger_service.assets(conn, config.wallet) if asset != GAS_ASSET]
+                books = [await ledger_service.balances(conn, config.wallet, asset) for asset in tokens]
             self._gone = any(book.get(Account.SUSPENSE, 0) > 0 for book in books)
         return not self._gone
 

@@ -17,7 +17,7 @@ from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import nothing
 from treasury.sender.operations import NO_OPERATION
 from treasury.sender.signing import Signing
-from treasury.transactions import service as transactions
+from treasury.transactions import service as transactions_service
 from treasury.transactions.states import Fact as TransactionFact
 from treasury.transactions.table import Transaction
 from treasury.transitions import MoveRefused
@@ -59,7 +59,7 @@ class Returning:
         desk = self._desk
         async with desk.leader.write() as conn:
             now = desk.clock.now()
-            await transactions.give_back(conn, transaction, now=now)
+            await transactions_service.give_back(conn, transaction, now=now)
             note = f"nonce {transaction.nonce} given back"
             await self._queue_again(conn, transaction, note)
         log.warning("treasury.nonce_given_back", **operations.ids_of(transaction), nonce=transaction.nonce)
@@ -83,7 +83,7 @@ class Returning:
         if not transaction.operation_id.startswith(NO_OPERATION):
             async with desk.leader.write() as conn:
                 await self._queue_again(conn, transaction, f"nonce {nonce} is spent by a transfer of nothing instead")
-                await transactions.make_empty(
+                await transactions_service.make_empty(
                     conn, transaction.id, operation_id=desk.ids.new(NO_OPERATION), wallet=wallet, token=NATIVE
                 )
         intent = nothing(desk.config, nonce, _GAS, fees)
@@ -92,8 +92,8 @@ class Returning:
             return False
         async with desk.leader.write() as conn:
             now = desk.clock.now()
-            await transactions.add_attempt(conn, transaction.id, signed, intent=intent, now=now, ids=desk.ids)
-            await transactions.move(conn, transaction.id, TransactionFact.STORED, now=now, note=signed.hash)
+            await transactions_service.add_attempt(conn, transaction.id, signed, intent=intent, now=now, ids=desk.ids)
+            await transactions_service.move(conn, transaction.id, TransactionFact.STORED, now=now, note=signed.hash)
         ids = operations.ids_of(transaction)
         log.warning("treasury.nonce_spent", **ids, nonce=nonce, tx_hash=signed.hash)
         return True

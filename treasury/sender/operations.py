@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.db.types import in_array
 from treasury.core.history import BY
 from treasury.core.status import Moved, Moves, Refused, Same, decide
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import MOVES as PAYOUT_MOVES
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
-from treasury.sweeps import service as sweeps
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.states import MOVES as SWEEP_MOVES
 from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
@@ -57,7 +57,7 @@ async def move(
 ) -> Moved | Same | None:
     """Tell a fact to whatever a transaction is for; None where it is for nothing. Raises MoveRefused."""
     if kind_of(operation_id) == "sweep":
-        return await sweeps.move(conn, operation_id, fact, now=now, by=by, note=note, **values)
+        return await sweeps_service.move(conn, operation_id, fact, now=now, by=by, note=note, **values)
     room = _room(operation_id)
     if room is None:
         return None
@@ -86,8 +86,8 @@ async def get(conn: AsyncConnection, operation_id: str) -> Operation | None:
     """One payout or sweep."""
     kind = kind_of(operation_id)
     if kind == "sweep":
-        return await sweeps.get(conn, operation_id)
-    return await payouts.get(conn, operation_id) if kind == "payout" else None
+        return await sweeps_service.get(conn, operation_id)
+    return await payouts_service.get(conn, operation_id) if kind == "payout" else None
 
 
 async def get_all(conn: AsyncConnection, operation_ids: Sequence[str]) -> dict[str, Operation]:
@@ -95,16 +95,16 @@ async def get_all(conn: AsyncConnection, operation_ids: Sequence[str]) -> dict[s
     found: dict[str, Operation] = {}
     owed = [one for one in operation_ids if kind_of(one) == "payout"]
     if owed:
-        found |= {payout.id: payout for payout in await payouts.get_all(conn, owed)}
+        found |= {payout.id: payout for payout in await payouts_service.get_all(conn, owed)}
     for one in operation_ids:
-        if kind_of(one) == "sweep" and (sweep := await sweeps.get(conn, one)) is not None:
+        if kind_of(one) == "sweep" and (sweep := await sweeps_service.get(conn, one)) is not None:
             found[one] = sweep
     return found
 
 
 async def by_reference(conn: AsyncConnection, reference: str) -> Operation | None:
     """Whatever hashes to the reference that a transaction carries."""
-    return await payouts.by_reference(conn, reference) or await sweeps.by_reference(conn, reference)
+    return await payouts_service.by_reference(conn, reference) or await sweeps_service.by_reference(conn, reference)
 
 
 def refuses(operation: Operation, fact: str) -> bool:
@@ -115,6 +115,6 @@ def refuses(operation: Operation, fact: str) -> bool:
 
 async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
     """Base units that signed transactions take out of a balance read at `block_number`."""
-    return await payouts.outgoing(conn, wallet, asset, block_number) + await sweeps.outgoing(
+    return await payouts_service.outgoing(conn, wallet, asset, block_number) + await sweeps_service.outgoing(
         conn, wallet, asset, block_number
     )

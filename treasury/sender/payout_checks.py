@@ -12,7 +12,7 @@ from chain.types import ZERO_ADDRESS
 from treasury.core.status import Status
 from treasury.incidents import unmatched as foreign
 from treasury.payouts import queue as payout_queue
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Fact, Reason
 from treasury.payouts.table import Payout
 from treasury.ports import FeeQuote, WalletView
@@ -218,7 +218,9 @@ class Paying:
         try:
             async with desk.leader.write() as conn:
                 now = desk.clock.now()
-                await payouts.move(conn, payout.id, Fact.ASKED, now=now, note=rule, reason=Reason.AWAITING_APPROVAL)
+                await payouts_service.move(
+                    conn, payout.id, Fact.ASKED, now=now, note=rule, reason=Reason.AWAITING_APPROVAL
+                )
         except MoveRefused as refused:
             log.warning("treasury.not_asked", **operations.ids_of(payout), detail=str(refused))
             return

@@ -24,7 +24,7 @@ from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
 from treasury.sweeps.table import Sweep
 from treasury.transactions import queries
-from treasury.transactions import service as transactions
+from treasury.transactions import service as transactions_service
 from treasury.transactions.states import Fact as TransactionFact
 from treasury.transactions.table import Transaction
 from treasury.transitions import Change
@@ -86,7 +86,7 @@ class Pipeline:
                 for place, one in enumerate(good)
             ]
             wanted = [(intent, one.operation.id) for one, intent in zip(good, intents, strict=True)]
-            rows = await transactions.take_nonces(conn, wanted, now=now, ids=desk.ids)
+            rows = await transactions_service.take_nonces(conn, wanted, now=now, ids=desk.ids)
             taken: list[Taken] = list(zip(good, intents, rows, strict=True))
             await operations.move_all(conn, [_took(one) for one in taken], Fact.TAKEN, now=now)
         for one in good:
@@ -110,9 +110,9 @@ class Pipeline:
         rows = [row for (_, _, row), _ in signed]
         async with desk.leader.write() as conn:
             made = [(row, bytes_, intent) for (_, intent, row), bytes_ in signed]
-            await transactions.add_attempts(conn, made, now=now, ids=desk.ids)
+            await transactions_service.add_attempts(conn, made, now=now, ids=desk.ids)
             stored = [Change(row, bytes_.hash, was=Status.APPROVED) for (_, _, row), bytes_ in signed]
-            await transactions.move_all(conn, stored, TransactionFact.STORED, now=now)
+            await transactions_service.move_all(conn, stored, TransactionFact.STORED, now=now)
             told = [
                 Change(ready.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}, was=Status.APPROVED)
                 for (ready, _, _), bytes_ in signed

@@ -17,7 +17,7 @@ from treasury.sender.signing import Signing
 from treasury.sender.stripe_checks import Proving
 from treasury.sender.sweep_checks import Sweeping
 from treasury.sender.wait_reasons import Waiting
-from treasury.sweeps import service as sweeps
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
 from treasury.transactions import queries
@@ -56,7 +56,7 @@ class Payment:
         desk, config = self._desk, self._desk.config
         async with desk.database.read() as conn:
             nonce = await next_nonce(desk, conn)
-            panics = await sweeps.active(conn, config.wallet, Kind.PANIC)
+            panics = await sweeps_service.active(conn, config.wallet, Kind.PANIC)
             allowed = await desk.gate.payouts_allowed(conn)
             stopped_ones = await payout_queue.stopped(conn, config.wallet)
         armed = any(sweep.approval is not None for sweep in panics)
@@ -103,7 +103,7 @@ class Payment:
         if not choice.leaves_way:
             return choice
         async with desk.database.read() as conn:
-            sweeping = await sweeps.queue(conn, config.wallet, Kind.SWEEP)
+            sweeping = await sweeps_service.queue(conn, config.wallet, Kind.SWEEP)
         return Choice(await self._first(sweeping, view, ahead), why=choice.why)
 
     async def _first(self, queue: Sequence[Sweep], view: WalletView, ahead: int = 0) -> list[Ready]:
@@ -129,11 +129,17 @@ class Payment:
         desk, config = self._desk, self._desk.config
         async with desk.database.read() as conn:
             flying = await queries.any_in_flight(conn, *desk.key)
-            others = [one for one in await sweeps.active(conn, config.wallet, Kind.SWEEP) if one.transaction_id is None]
-            queue = await sweeps.queue(conn, config.wallet, Kind.PANIC)
+            others = [
+                one
+                for one in await sweeps_service.active(conn, config.wallet, Kind.SWEEP)
+                if one.transaction_id is None
+            ]
+            queue = await sweeps_service.queue(conn, config.wallet, Kind.PANIC)
         for other in others:
             async with desk.leader.write() as conn:
-                await sweeps.cancel(conn, other.id, now=desk.clock.now(), note="the hot wallet is being emptied")
+                await sweeps_service.cancel(
+                    conn, other.id, now=desk.clock.now(), note="the hot wallet is being emptied"
+                )
         return Choice([] if flying else await self._first(queue, view))
 
 

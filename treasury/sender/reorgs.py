@@ -12,7 +12,7 @@ from treasury.sender import operations
 from treasury.sender.context import SenderContext
 from treasury.sender.operations import Operation
 from treasury.transactions import queries
-from treasury.transactions import service as transactions
+from treasury.transactions import service as transactions_service
 from treasury.transactions.states import Fact
 from treasury.transactions.table import Transaction
 from treasury.transitions import MoveRefused
@@ -76,7 +76,7 @@ class Rechecking:
                     return False
                 fact = OperationFact.ADOPTED
                 shown |= {"transaction_id": transaction.id, "tx_hash": transaction.attempts[-1].hash}
-            await transactions.move(conn, transaction.id, Fact.REORGED, now=now, note=note, **where)
+            await transactions_service.move(conn, transaction.id, Fact.REORGED, now=now, note=note, **where)
             await operations.move(conn, transaction.operation_id, fact, now=now, note=note, **shown)
         return True
 

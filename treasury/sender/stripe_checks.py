@@ -13,7 +13,7 @@ from typing import Final
 from chain.reads.receipts import Reverted, Waiting
 from chain.types import to_checksum
 from treasury.payouts import queue
-from treasury.payouts import service as payouts
+from treasury.payouts import service as payouts_service
 from treasury.payouts.states import Reason
 from treasury.payouts.table import Payout
 from treasury.ports import NotOwed, Owed, ProofUnavailable, WalletView
@@ -175,7 +175,7 @@ class Proving:
 
 def malformed(payout: Payout) -> str | None:
     """What in the row no code of ours writes, as a sentence; None where it is in order. Nothing of such a row is used."""
-    if payout.reference != payouts.reference_text(payout.session_id):
+    if payout.reference != payouts_service.reference_text(payout.session_id):
         return "its reference is another session's"
     try:
         well = to_checksum(payout.to) == payout.to

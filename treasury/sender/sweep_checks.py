@@ -9,7 +9,7 @@ from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext
 from treasury.sender.holds import Ready, hold
-from treasury.sweeps import service as sweeps
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.states import Kind, Reason
 from treasury.sweeps.table import Sweep
 
@@ -26,7 +26,7 @@ class Sweeping:
         desk, config = self._desk, self._desk.config
         panic = sweep.kind is Kind.PANIC
         cold = desk.cold
-        if cold is None or sweep.to != cold.pin.address or sweep.approval != sweeps.proposal_of(sweep).digest():
+        if cold is None or sweep.to != cold.pin.address or sweep.approval != sweeps_service.proposal_of(sweep).digest():
             return await self._hold(
                 sweep, Reason.FORGED, "it is not what was approved, or not to the pinned cold wallet"
             )
@@ -35,7 +35,9 @@ class Sweeping:
             ceiling = await desk.rules.max_fee(conn) or config.max_fee
             version = await desk.rules.version(conn)
             elsewhere = await desk.rules.destination_objection(conn, sweep)
-            panics = await sweeps.active(conn, config.wallet, Kind.PANIC) if panic and sweep.token == NATIVE else []
+            panics = (
+                await sweeps_service.active(conn, config.wallet, Kind.PANIC) if panic and sweep.token == NATIVE else []
+            )
         if sweep.expires_at is not None and sweep.expires_at <= desk.clock.now():
             return await self._cancel(sweep, "its approval is older than approval_expires_hours")
         if not allowed:
@@ -109,5 +111,5 @@ class Sweeping:
 
     async def _cancel(self, sweep: Sweep, note: str) -> list[Ready]:
         async with self._desk.leader.write() as conn:
-            await sweeps.cancel(conn, sweep.id, now=self._desk.clock.now(), note=note)
+            await sweeps_service.cancel(conn, sweep.id, now=self._desk.clock.now(), note=note)
         return []

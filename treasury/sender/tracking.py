@@ -19,7 +19,7 @@ from treasury.sender.adoption import Adoption
 from treasury.sender.context import SenderContext, log
 from treasury.sender.fee_bump import Replacement
 from treasury.sender.operations import kind_of
-from treasury.transactions import service as transactions
+from treasury.transactions import service as transactions_service
 from treasury.transactions.states import Fact
 from treasury.transactions.table import Attempt, Transaction
 from treasury.transitions import Change, MoveRefused
@@ -199,10 +199,10 @@ class Tracking:
         now = self._desk.clock.now()
         try:
             async with self._desk.leader.write() as conn:
-                await transactions.count_broadcasts(conn, attempts, now)
+                await transactions_service.count_broadcasts(conn, attempts, now)
                 if reached:
                     told = [Change(one.id, tx_hash, was=one.status) for one, tx_hash in reached]
-                    await transactions.move_all(conn, told, Fact.BROADCAST, now=now)
+                    await transactions_service.move_all(conn, told, Fact.BROADCAST, now=now)
                     told = [Change(one.operation_id, tx_hash) for one, tx_hash in reached]
                     await operations.move_all(conn, told, OperationFact.BROADCAST, now=now)
         except MoveRefused as refused:
@@ -221,7 +221,7 @@ class Tracking:
         news = [transaction for transaction in stalled if transaction.stall != reason]
         if news:
             async with self._desk.leader.write() as conn:
-                await transactions.set_stall(conn, [one.id for one in news], reason)
+                await transactions_service.set_stall(conn, [one.id for one in news], reason)
                 await operations.set_reason(conn, [one.operation_id for one in news], reason)
 
     async def _mined(self, found: Sequence[tuple[Transaction, Attempt, Proven]]) -> bool:
@@ -251,12 +251,12 @@ class Tracking:
             told.append((transaction.id, transaction.operation_id, note))
         async with desk.leader.write() as conn:
             now = desk.clock.now()
-            await transactions.move_all(conn, seen, Fact.SEEN, now=now)
+            await transactions_service.move_all(conn, seen, Fact.SEEN, now=now)
             await operations.move_all(conn, shown, OperationFact.SEEN, now=now)
             for _ in found:
                 desk.checkpoint("mined")
             over = [Change(row, note, was=Status.MINED) for row, _, note in told]
-            await transactions.move_all(conn, over, Fact.PROVEN, now=now)
+            await transactions_service.move_all(conn, over, Fact.PROVEN, now=now)
             over = [Change(operation, note, was=Status.MINED) for _, operation, note in told]
             await operations.move_all(conn, over, OperationFact.PROVEN, now=now)
         for transaction, attempt, proven in found:
@@ -275,7 +275,7 @@ class Tracking:
         }
         try:
             async with desk.leader.write() as conn:
-                await transactions.move(conn, transaction.id, Fact.REVERTED, now=now, note=note, **where)
+                await transactions_service.move(conn, transaction.id, Fact.REVERTED, now=now, note=note, **where)
                 await operations.move(
                     conn, transaction.operation_id, OperationFact.REVERTED, now=now, note=note, reason=None
                 )

@@ -13,7 +13,7 @@ from kit.db.leases import compare_and_set
 from kit.http.problems import Problem
 from kit.persons import same_person
 from treasury.core.status import Status
-from treasury.sweeps import service
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.states import Fact
 from treasury.sweeps.table import Sweep, sweeps
 from treasury.transitions import MoveRefused
@@ -34,7 +34,7 @@ async def approve(
 
     `policy_version` and `safe_identity` are those of this moment: an approval of what is no longer so is none.
     """
-    sweep = await service.require(conn, sweep_id)
+    sweep = await sweeps_service.require(conn, sweep_id)
     if same_person(person, sweep.proposed_person):
         raise Problem(409, "self_approval", "Whoever proposed a sweep cannot approve it; ask another approver.")
     if sweep.status is not Status.AWAITING_APPROVAL:
@@ -47,24 +47,24 @@ async def approve(
         raise Problem(
             409, "cold_wallet_unverified", "The cold wallet changed since it was proposed; nothing was moved."
         )
-    values = {"approved_by": by, "approved_person": person, "approval": service.proposal_of(sweep).digest()}
+    values = {"approved_by": by, "approved_person": person, "approval": sweeps_service.proposal_of(sweep).digest()}
     await _told(conn, sweep_id, Fact.APPROVED, now=now, by=by, note=note, **values)
-    return await service.require(conn, sweep_id)
+    return await sweeps_service.require(conn, sweep_id)
 
 
 async def reject(conn: AsyncConnection, sweep_id: str, *, by: str, now: datetime, note: str = "") -> Sweep:
     """A person says no, at any time before it has a nonce. Raises Problem."""
-    await service.require(conn, sweep_id)
+    await sweeps_service.require(conn, sweep_id)
     # A nonce may leave the status as it was. Held by this row from here on, the sender gives it none any more.
     free = sa.and_(sweeps.c.id == sweep_id, sweeps.c.transaction_id.is_(None))
     if not await compare_and_set(conn, sweeps, free, list(Status), updated_at=now):
         raise Problem(409, "not_possible", f"{sweep_id} has a nonce already and cannot be rejected any more.")
     await _told(conn, sweep_id, Fact.REJECTED, now=now, by=by, note=note, active_key=None, reason=None)
-    return await service.require(conn, sweep_id)
+    return await sweeps_service.require(conn, sweep_id)
 
 
 async def _told(conn: AsyncConnection, sweep_id: str, fact: Fact, **values: Any) -> None:
     try:
-        await service.move(conn, sweep_id, fact, **values)
+        await sweeps_service.move(conn, sweep_id, fact, **values)
     except MoveRefused as error:
         raise Problem(409, "not_possible", f"That cannot be done any more: {error}.") from error

@@ -10,7 +10,8 @@ from kit.http.problems import Problem
 from kit.ids import Ids
 from treasury.cold.identity import Unverified, Verified
 from treasury.cold.service import ColdWallet
-from treasury.sweeps import approvals, service
+from treasury.sweeps import approvals
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
 
@@ -67,7 +68,7 @@ class SweepProposals:
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, now: datetime) -> Plan:
         """What would be swept. Raises Problem."""
         pin = self.cold.pin
-        first = not await service.arrived(conn, pin.chain_id, pin.address)
+        first = not await sweeps_service.arrived(conn, pin.chain_id, pin.address)
         return await self.planner.plan(conn, asset, amount, first=first, now=now)
 
     async def sweep(
@@ -135,9 +136,9 @@ class SweepProposals:
         window: str | None = None,
     ) -> Sweep:
         pin = self.cold.pin
-        return await service.propose(
+        return await sweeps_service.propose(
             conn,
-            service.Proposal(
+            sweeps_service.Proposal(
                 plan.asset, plan.token, plan.amount, pin.address, plan.policy_version, identity, kind, plan.decimals
             ),
             chain_id=pin.chain_id,

@@ -7,7 +7,7 @@ from treasury.cold.identity import Unverified, Verified
 from treasury.cold.service import ColdWallet
 from treasury.core.leader import Leader
 from treasury.metrics import TreasuryMetrics
-from treasury.sweeps import service
+from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.proposals import SweepProposals
 
 log = get_logger(__name__)
@@ -41,7 +41,7 @@ class Sweeper:
             return
         self._look_at = now + _LOOK_SECONDS
         async with leader.write() as conn:
-            for sweep_id in await service.lapse(conn, now=self._clock.now()):
+            for sweep_id in await sweeps_service.lapse(conn, now=self._clock.now()):
                 log.warning("treasury.sweep_lapsed", sweep=sweep_id)
         if self._orders is not None and not stopped:
             await self._propose(self._orders, leader)
@@ -60,7 +60,14 @@ class Sweeper:
             try:
                 async with leader.write() as conn:
                     made = await orders.sweep(
-                        conn, asset, None, verdict, by=service.SWEEPER, person=service.SWEEPER, now=now, window=window
+                        conn,
+                        asset,
+                        None,
+                        verdict,
+                        by=sweeps_service.SWEEPER,
+                        person=sweeps_service.SWEEPER,
+                        now=now,
+                        window=window,
                     )
             except Problem as problem:
                 log.info("treasury.no_sweep", asset=asset, code=problem.code, detail=str(problem))

@@ -63,12 +63,12 @@ class KeyAlarms:
             )
             .order_by(c.created_at)
         )  # fmt: skip
-        async with self._database.read() as connection:
-            if (await connection.execute(query.limit(1))).first() is None:
+        async with self._database.read() as conn:
+            if (await conn.execute(query.limit(1))).first() is None:
                 return
-        async with self._database.write() as connection:
+        async with self._database.write() as conn:
             # On Postgres the rows are held, so that of several processes one rings.
-            for row in (await connection.execute(query.with_for_update(of=api_key_secrets))).fetchall():
+            for row in (await conn.execute(query.with_for_update(of=api_key_secrets))).fetchall():
                 facts = {
                     "subject": row.key_id, "role": row.role, "person": row.person, "made_by": row.made_by or "unknown",
                     "makers": row.makers, "active_from": rfc3339(row.active_from),
@@ -82,4 +82,4 @@ class KeyAlarms:
                     log.critical("api_keys.unconfirmed_key_works", **facts)
                     self._count.labels("unconfirmed").inc()
                     values["unconfirmed_alarm_at"] = now
-                await connection.execute(sa.update(api_key_secrets).where(c.id == row.id).values(**values))
+                await conn.execute(sa.update(api_key_secrets).where(c.id == row.id).values(**values))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from kit.audit import service as audit
+from kit.audit import service as audit_service
 from kit.batching import DataLoader
 from kit.clock import Clock
 from kit.crypto.keyring import KeyRing
@@ -14,7 +14,8 @@ from kit.http.auth import Principal
 from kit.http.problems import Problem
 from kit.logs import get_logger
 from kit.sparing import Sparing
-from onramp.auth.api_keys import second_factor, service
+from onramp.auth.api_keys import second_factor
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import PREFIX, Found
 
 log = get_logger(__name__)
@@ -52,7 +53,7 @@ class ApiKeyAuthenticator:
             return known[0]
         if not token.startswith(PREFIX):
             return None
-        found = await self._find(service.hashes(self._ring, token))
+        found = await self._find(api_keys_service.hashes(self._ring, token))
         if found is None:
             self._known.pop(token, None)
             return None
@@ -80,15 +81,15 @@ class ApiKeyAuthenticator:
         return next((found for found in answers if found is not None), None)
 
     async def _ask(self, candidates: Sequence[str]) -> dict[str, Found]:
-        async with self._database.read() as connection:
-            return await service.resolve(connection, candidates, self._clock.now())
+        async with self._database.read() as conn:
+            return await api_keys_service.resolve(conn, candidates, self._clock.now())
 
     async def check_code(self, principal: Principal, code: str) -> None:
         """Take the second factor's code; Problem 401 without a right one. A wrong try is remembered."""
         if not code:
             raise second_factor.missing()
-        async with self._database.write() as connection:
-            outcome = await second_factor.use(connection, principal.id, code, self._ring, self._clock.now())
+        async with self._database.write() as conn:
+            outcome = await second_factor.use(conn, principal.id, code, self._ring, self._clock.now())
         if outcome != "accepted":
             raise second_factor.refusal(outcome)
 
@@ -100,10 +101,10 @@ class ApiKeyAuthenticator:
         """
         if self._refused.setdefault(principal.id, Sparing(self._clock)).due(path) is None:
             return
-        async with self._database.write() as connection:
+        async with self._database.write() as conn:
             facts = {"code": "forbidden", "role": principal.role, "needs": needed}
             subject = path[:MAX_SUBJECT]
-            await audit.record(connection, principal.id, "api.refused", subject, None, facts, at=self._clock.now())
+            await audit_service.record(conn, principal.id, "api.refused", subject, None, facts, at=self._clock.now())
 
     def start(self) -> None:
         """Begin to write down last uses."""
@@ -128,7 +129,7 @@ class ApiKeyAuthenticator:
         if not used:
             return
         try:
-            async with self._database.write() as connection:
-                await service.touch(connection, used, self._clock.now())
+            async with self._database.write() as conn:
+                await api_keys_service.touch(conn, used, self._clock.now())
         except Exception:  # noqa: BLE001 - a last use is worth less than the service
             log.warning("api_keys.last_use_not_written", keys=len(used))

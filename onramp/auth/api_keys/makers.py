@@ -24,21 +24,21 @@ _INVITATIONS = sa.table("invitations", sa.column("id"), sa.column("created_by"),
 _MAKING = ("key.create", "key.rotate")
 
 
-async def behind(connection: AsyncConnection, actor: str, now: datetime) -> frozenset[str]:
+async def behind(conn: AsyncConnection, actor: str, now: datetime) -> frozenset[str]:
     """The persons behind what `actor` (a key's or an invitation's id) makes at `now`; none for the machine's operator.
 
     They are the key's own person and everybody behind a secret of it that works or will.
     """
-    return await _walk(connection, {actor}, now)
+    return await _walk(conn, {actor}, now)
 
 
-async def of_key(connection: AsyncConnection, key_id: str, now: datetime) -> frozenset[str]:
+async def of_key(conn: AsyncConnection, key_id: str, now: datetime) -> frozenset[str]:
     """The persons behind the making of this key and behind its newest secret, whether or not they still hold one."""
-    row = (await connection.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
+    row = (await conn.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
     newest = sa.and_(api_key_secrets.c.key_id == key_id, api_key_secrets.c.expires_at.is_(None))
-    secret = (await connection.execute(sa.select(api_key_secrets.c.makers).where(newest))).first()
+    secret = (await conn.execute(sa.select(api_key_secrets.c.makers).where(newest))).first()
     if row.makers is None or secret is None or secret.makers is None:
-        return await _walk(connection, await _authors(connection, key_id, row.created_by), now)
+        return await _walk(conn, await _authors(conn, key_id, row.created_by), now)
     return frozenset((*row.makers, *secret.makers))
 
 
@@ -47,7 +47,7 @@ def includes(persons: Collection[str], person: str) -> bool:
     return any(same_person(one, person) for one in persons)
 
 
-async def _walk(connection: AsyncConnection, actors: Collection[str], now: datetime) -> frozenset[str]:
+async def _walk(conn: AsyncConnection, actors: Collection[str], now: datetime) -> frozenset[str]:
     persons: set[str] = set()
     waiting, seen = set(actors), set[str]()
     while waiting:
@@ -55,29 +55,29 @@ async def _walk(connection: AsyncConnection, actors: Collection[str], now: datet
         if actor in seen:
             continue
         seen.add(actor)
-        invited = (await connection.execute(sa.select(_INVITATIONS).where(_INVITATIONS.c.id == actor))).first()
+        invited = (await conn.execute(sa.select(_INVITATIONS).where(_INVITATIONS.c.id == actor))).first()
         if invited is not None:
             persons.update(invited.makers or ())
             waiting.add(invited.created_by)
-        key = (await connection.execute(sa.select(api_keys).where(api_keys.c.id == actor))).first()
+        key = (await conn.execute(sa.select(api_keys).where(api_keys.c.id == actor))).first()
         if key is None:
             continue
         persons.add(comparable(key.person))
-        for secret in await _usable(connection, actor, now):
+        for secret in await _usable(conn, actor, now):
             if secret.makers is None:
-                waiting |= await _authors(connection, actor, key.created_by)
+                waiting |= await _authors(conn, actor, key.created_by)
             else:
                 persons.update(secret.makers)
     return frozenset(persons)
 
 
-async def _usable(connection: AsyncConnection, key_id: str, now: datetime) -> "list[sa.Row[Any]]":
+async def _usable(conn: AsyncConnection, key_id: str, now: datetime) -> "list[sa.Row[Any]]":
     c = api_key_secrets.c
     works = sa.and_(c.key_id == key_id, sa.or_(c.expires_at.is_(None), c.expires_at > now))
-    return list(await connection.execute(sa.select(c.makers).where(works)))
+    return list(await conn.execute(sa.select(c.makers).where(works)))
 
 
-async def _authors(connection: AsyncConnection, key_id: str, created_by: str) -> set[str]:
+async def _authors(conn: AsyncConnection, key_id: str, created_by: str) -> set[str]:
     """Everybody who ever made or rotated this key: for secrets of earlier versions, which did not store their makers."""
     made = sa.select(entries.c.actor).where(entries.c.subject == key_id, entries.c.action.in_(_MAKING))
-    return {created_by, *(await connection.execute(made)).scalars()}
+    return {created_by, *(await conn.execute(made)).scalars()}

@@ -10,7 +10,7 @@ from onramp.auth.api_keys.table import api_keys
 _INVITATIONS = sa.table("invitations", sa.column("person"), sa.column("closed_at"))
 
 
-async def require(connection: AsyncConnection, person: str) -> None:
+async def require(conn: AsyncConnection, person: str) -> None:
     """Raise Problem 422, which names the rule, for a name that no person may have or that looks like another person's.
 
     Other persons are those of all keys, revoked ones too, and of open invitations. The caller holds the lock under which
@@ -21,7 +21,7 @@ async def require(connection: AsyncConnection, person: str) -> None:
         raise invalid([FieldError("/person", rule)])
     keys = sa.select(api_keys.c.person)
     invited = sa.select(_INVITATIONS.c.person).where(_INVITATIONS.c.closed_at.is_(None))
-    known = (await connection.execute(keys.union(invited))).scalars().all()
+    known = (await conn.execute(keys.union(invited))).scalars().all()
     other = persons.looks_like(person, known)
     if other is not None:
         detail = f"looks like the person {other!r}: write it the same for the same person, or choose a clearer name"

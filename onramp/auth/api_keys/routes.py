@@ -6,7 +6,8 @@ from aiohttp import web
 
 from kit.http.auth import principal_of
 from kit.http.routes import Route, body_of, query_of, reply
-from onramp.auth.api_keys import schemas, second_factor, service
+from onramp.auth.api_keys import schemas, second_factor
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
 from onramp.bootstrap.services import SERVICES
 
@@ -21,10 +22,10 @@ async def create(request: web.Request) -> web.StreamResponse:
     """Make a key; the secret is in this answer and nowhere else."""
     services = request.app[SERVICES]
     body = body_of(request, schemas.CreateKey)
-    secret = service.new_secret()
-    async with services.database.write() as connection:
-        key = await service.create(
-            connection,
+    secret = api_keys_service.new_secret()
+    async with services.database.write() as conn:
+        key = await api_keys_service.create(
+            conn,
             author_of(request),
             key_id=services.ids.new("key_"),
             secret=secret,
@@ -39,25 +40,25 @@ async def create(request: web.Request) -> web.StreamResponse:
 async def listing(request: web.Request) -> web.StreamResponse:
     """Keys, the newest first."""
     query = query_of(request, schemas.KeysQuery)
-    async with request.app[SERVICES].database.read() as connection:
-        keys = await service.newest(connection, limit=query.limit + 1, before=query.cursor)
+    async with request.app[SERVICES].database.read() as conn:
+        keys = await api_keys_service.newest(conn, limit=query.limit + 1, before=query.cursor)
     return reply(schemas.listed(list(keys), query.limit))
 
 
 async def read(request: web.Request) -> web.StreamResponse:
     """One key."""
-    async with request.app[SERVICES].database.read() as connection:
-        return reply(schemas.answer(await service.get(connection, request.match_info["id"])))
+    async with request.app[SERVICES].database.read() as conn:
+        return reply(schemas.answer(await api_keys_service.get(conn, request.match_info["id"])))
 
 
 async def rotate(request: web.Request) -> web.StreamResponse:
     """A new secret for a key that keeps its id."""
     services = request.app[SERVICES]
     body = body_of(request, schemas.RotateKey)
-    secret = service.new_secret()
-    async with services.database.write() as connection:
-        key = await service.rotate(
-            connection,
+    secret = api_keys_service.new_secret()
+    async with services.database.write() as conn:
+        key = await api_keys_service.rotate(
+            conn,
             author_of(request),
             request.match_info["id"],
             secret=secret,
@@ -71,8 +72,8 @@ async def rotate(request: web.Request) -> web.StreamResponse:
 async def revoke(request: web.Request) -> web.StreamResponse:
     """Refused here at once, and everywhere within five seconds."""
     services = request.app[SERVICES]
-    async with services.database.write() as connection:
-        key = await service.revoke(connection, author_of(request), request.match_info["id"])
+    async with services.database.write() as conn:
+        key = await api_keys_service.revoke(conn, author_of(request), request.match_info["id"])
     services.keys.forget(key.id)
     return reply(schemas.answer(key))
 
@@ -81,23 +82,23 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     """End the wait of a new key."""
     author, approver, key_id = author_of(request), principal_of(request), request.match_info["id"]
     made_at = body_of(request, schemas.ConfirmKey).made_at
-    async with request.app[SERVICES].database.write() as connection:
-        key = await service.confirm(connection, author, approver, key_id, made_at=made_at)
+    async with request.app[SERVICES].database.write() as conn:
+        key = await api_keys_service.confirm(conn, author, approver, key_id, made_at=made_at)
     return reply(schemas.answer(key))
 
 
 async def me(request: web.Request) -> web.StreamResponse:
     """The key that asks."""
-    async with request.app[SERVICES].database.read() as connection:
-        return reply(schemas.answer(await service.get(connection, principal_of(request).id)))
+    async with request.app[SERVICES].database.read() as conn:
+        return reply(schemas.answer(await api_keys_service.get(conn, principal_of(request).id)))
 
 
 async def enrol(request: web.Request) -> web.StreamResponse:
     """Begin a second factor; it is asked for once its first code has come."""
     services = request.app[SERVICES]
     author = author_of(request)
-    async with services.database.write() as connection:
-        secret, uri = await second_factor.enrol(connection, author, author.id, services.settings.ring)
+    async with services.database.write() as conn:
+        secret, uri = await second_factor.enrol(conn, author, author.id, services.settings.ring)
     return reply(schemas.Enrolment(secret=secret, uri=uri), status=201)
 
 
@@ -105,8 +106,8 @@ async def activate(request: web.Request) -> web.StreamResponse:
     """Take the first code."""
     services = request.app[SERVICES]
     author, code = author_of(request), body_of(request, schemas.FirstCode).code
-    async with services.database.write() as connection:
-        outcome, key = await second_factor.activate(connection, author, author.id, code, services.settings.ring)
+    async with services.database.write() as conn:
+        outcome, key = await second_factor.activate(conn, author, author.id, code, services.settings.ring)
     if outcome != "accepted":
         raise second_factor.refusal(outcome)
     services.keys.forget(key.id)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.audit import service as trail
+from kit.audit import service as audit_service
 from kit.crypto.encryption import DecryptionError, decrypt, encrypt
 from kit.crypto.keyring import KeyRing
 from kit.http.problems import Problem
@@ -27,7 +27,7 @@ LOCK: Final = timedelta(minutes=5)
 Outcome = Literal["accepted", "wrong", "used", "locked"]
 
 
-async def enrol(connection: AsyncConnection, author: Author, key_id: str, ring: KeyRing) -> tuple[str, str]:
+async def enrol(conn: AsyncConnection, author: Author, key_id: str, ring: KeyRing) -> tuple[str, str]:
     """(secret, otpauth URI) of a factor that waits for its first code.
 
     Problem 409 where one is enrolled: a thief of the key must not replace it. Whoever lost their device gets a new key.
@@ -37,46 +37,46 @@ async def enrol(connection: AsyncConnection, author: Author, key_id: str, ring: 
     secret = pyotp.random_base32()
     sealed = encrypt(ring, secret, purpose=PURPOSE, belongs_to=key_id)
     waiting = sa.and_(api_keys.c.id == key_id, api_keys.c.otp_enrolled_at.is_(None))
-    stored = await connection.execute(
+    stored = await conn.execute(
         sa.update(api_keys).where(waiting).values(otp_sealed=sealed, otp_step=None, otp_failures=0)
     )
     if stored.rowcount != 1:
         raise Problem(409, "otp_enrolled", "This key has a second factor already. A lost device means a new key.")
-    key = await get(connection, key_id)
-    await trail.record(connection, author.id, "key.otp_enrol", key_id, at=author.now)
+    key = await get(conn, key_id)
+    await audit_service.record(conn, author.id, "key.otp_enrol", key_id, at=author.now)
     return secret, pyotp.TOTP(secret).provisioning_uri(name=key.name, issuer_name=ISSUER)
 
 
 async def activate(
-    connection: AsyncConnection, author: Author, key_id: str, code: str, ring: KeyRing
+    conn: AsyncConnection, author: Author, key_id: str, code: str, ring: KeyRing
 ) -> tuple[Outcome, ApiKey]:
     """Take the first code; from here on the key needs one. Problem 409 where nothing waits for a code."""
-    key = await get(connection, key_id)
-    row = await _row(connection, key_id)
+    key = await get(conn, key_id)
+    row = await _row(conn, key_id)
     if key.second_factor or row.otp_sealed is None:
         raise Problem(409, "otp_not_waiting", "No second factor of this key waits for its first code.")
-    outcome = await use(connection, key_id, code, ring, author.now)
+    outcome = await use(conn, key_id, code, ring, author.now)
     if outcome == "accepted":
-        await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(otp_enrolled_at=author.now))
-        await trail.record(connection, author.id, "key.otp_activate", key_id, at=author.now)
-    return outcome, await get(connection, key_id)
+        await conn.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(otp_enrolled_at=author.now))
+        await audit_service.record(conn, author.id, "key.otp_activate", key_id, at=author.now)
+    return outcome, await get(conn, key_id)
 
 
-async def use(connection: AsyncConnection, key_id: str, code: str, ring: KeyRing, now: datetime) -> Outcome:
+async def use(conn: AsyncConnection, key_id: str, code: str, ring: KeyRing, now: datetime) -> Outcome:
     """Try a code. A code, and every older one, is spent with its first use, whoever is quicker; five wrong ones close for 5 min.
 
     The caller commits whatever the outcome: a wrong try must be remembered.
     """
-    row = await _begin_try(connection, key_id, now)
+    row = await _begin_try(conn, key_id, now)
     if row is None:
         return "locked"
     step = _step_of(row, key_id, code, ring, now)
     if step is None:
-        await _lock_where_many(connection, row, now)
+        await _lock_where_many(conn, row, now)
         return "wrong"
     is_new = row.otp_step is None or row.otp_step < step
     taken = {"otp_step": step, "otp_failures": 0} if is_new else {"otp_failures": row.otp_failures - 1}
-    await connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(**taken))
+    await conn.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(**taken))
     return "accepted" if is_new else "used"
 
 
@@ -122,11 +122,11 @@ def _is_code(totp: Any, step: int, code: str) -> bool:
     return hmac.compare_digest(str(totp.at(step * STEP_SECONDS)), code)
 
 
-async def _row(connection: AsyncConnection, key_id: str) -> Any:
-    return (await connection.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
+async def _row(conn: AsyncConnection, key_id: str) -> Any:
+    return (await conn.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
 
 
-async def _begin_try(connection: AsyncConnection, key_id: str, now: datetime) -> Any:
+async def _begin_try(conn: AsyncConnection, key_id: str, now: datetime) -> Any:
     """The key's row, this try counted as a wrong one; None while it is locked.
 
     The row is the caller's until it commits: of tries side by side each sees those before it, and no more than five are looked at.
@@ -138,14 +138,14 @@ async def _begin_try(connection: AsyncConnection, key_id: str, now: datetime) ->
         .values(otp_failures=api_keys.c.otp_failures + 1)
         .returning(api_keys)
     )
-    return (await connection.execute(counted)).one_or_none()
+    return (await conn.execute(counted)).one_or_none()
 
 
-async def _lock_where_many(connection: AsyncConnection, row: Any, now: datetime) -> None:
+async def _lock_where_many(conn: AsyncConnection, row: Any, now: datetime) -> None:
     if row.otp_failures < TRIES:
         return
-    await connection.execute(
+    await conn.execute(
         sa.update(api_keys).where(api_keys.c.id == row.id).values(otp_failures=0, otp_locked_until=now + LOCK)
     )
     log.warning("api_keys.second_factor_locked", key=row.id)
-    await trail.record(connection, row.id, "key.otp_locked", row.id, None, {"until": now + LOCK}, at=now)
+    await audit_service.record(conn, row.id, "key.otp_locked", row.id, None, {"until": now + LOCK}, at=now)

@@ -6,9 +6,10 @@ from aiohttp import web
 
 from kit.http.routes import Route, body_of, query_of, reply
 from onramp.auth.api_keys import schemas as key_shapes
-from onramp.auth.api_keys import service as keys
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.routes import author_of
-from onramp.auth.invitations import page, schemas, service
+from onramp.auth.invitations import page, schemas
+from onramp.auth.invitations import service as invitations_service
 from onramp.bootstrap.services import SERVICES
 from onramp.config.settings import Settings
 
@@ -23,10 +24,10 @@ async def invite(request: web.Request) -> web.StreamResponse:
     """Make a link; it is in this answer and nowhere else."""
     services, author = request.app[SERVICES], author_of(request)
     body = body_of(request, schemas.CreateInvitation)
-    token = service.new_token()
-    async with services.database.write() as connection:
-        item = await service.invite(
-            connection,
+    token = invitations_service.new_token()
+    async with services.database.write() as conn:
+        item = await invitations_service.invite(
+            conn,
             author,
             invitation_id=services.ids.new("inv_"),
             token=token,
@@ -43,26 +44,26 @@ async def invite(request: web.Request) -> web.StreamResponse:
 async def listing(request: web.Request) -> web.StreamResponse:
     """Invitations, the newest first."""
     services, query = request.app[SERVICES], query_of(request, schemas.InvitationsQuery)
-    async with services.database.read() as connection:
-        items = await service.newest(connection, limit=query.limit + 1, before=query.cursor)
+    async with services.database.read() as conn:
+        items = await invitations_service.newest(conn, limit=query.limit + 1, before=query.cursor)
     return reply(schemas.listed(list(items), query.limit, services.clock.now()))
 
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Close an invitation."""
     author = author_of(request)
-    async with request.app[SERVICES].database.write() as connection:
-        item = await service.withdraw(connection, author, request.match_info["id"])
+    async with request.app[SERVICES].database.write() as conn:
+        item = await invitations_service.withdraw(conn, author, request.match_info["id"])
     return reply(schemas.answer(item, author.now))
 
 
 async def accept(request: web.Request) -> web.StreamResponse:
     """Take the key, once."""
     services = request.app[SERVICES]
-    secret = keys.new_secret()
-    async with services.database.write() as connection:
-        key = await service.accept(
-            connection,
+    secret = api_keys_service.new_secret()
+    async with services.database.write() as conn:
+        key = await invitations_service.accept(
+            conn,
             token=body_of(request, schemas.Accept).token,
             ring=services.settings.ring,
             key_id=services.ids.new("key_"),

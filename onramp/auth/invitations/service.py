@@ -8,14 +8,14 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.audit import service as trail
+from kit.audit import service as audit_service
 from kit.crypto.keyring import KeyRing
 from kit.db.leases import newest_first
 from kit.http.auth import Role
 from kit.http.problems import Problem, not_found
 from kit.ids import random_secret
 from onramp.auth.api_keys import makers, person_names
-from onramp.auth.api_keys import service as keys
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.model import ApiKey
 from onramp.auth.api_keys.service import Author
 from onramp.auth.invitations.table import invitations
@@ -51,7 +51,7 @@ def new_token() -> str:
 
 
 async def invite(
-    connection: AsyncConnection,
+    conn: AsyncConnection,
     author: Author,
     *,
     invitation_id: str,
@@ -63,10 +63,10 @@ async def invite(
     valid_for: timedelta,
 ) -> Invitation:
     """Store an invitation. Raises Problem 422 where `person` is a name that could pass for another one."""
-    await keys.one_at_a_time(connection)
-    await person_names.require(connection, person)
+    await api_keys_service.one_at_a_time(conn)
+    await person_names.require(conn, person)
     expires = author.now + valid_for
-    await connection.execute(
+    await conn.execute(
         sa.insert(invitations).values(
             id=invitation_id,
             token_hash=ring.macs(PURPOSE, token)[0],
@@ -76,16 +76,16 @@ async def invite(
             created_at=author.now,
             created_by=author.id,
             expires_at=expires,
-            makers=sorted(await makers.behind(connection, author.id, author.now)),
+            makers=sorted(await makers.behind(conn, author.id, author.now)),
         )
     )
     after = {"role": role, "name": name, "person": person, "expires_at": expires}
-    await trail.record(connection, author.id, "key.invite", invitation_id, None, after, at=author.now)
-    return await get(connection, invitation_id)
+    await audit_service.record(conn, author.id, "key.invite", invitation_id, None, after, at=author.now)
+    return await get(conn, invitation_id)
 
 
 async def accept(
-    connection: AsyncConnection,
+    conn: AsyncConnection,
     *,
     token: str,
     ring: KeyRing,
@@ -104,7 +104,7 @@ async def accept(
         invitations.c.closed_at.is_(None),
         invitations.c.expires_at > now,
     )
-    taken = await connection.execute(
+    taken = await conn.execute(
         sa.update(invitations).where(usable).values(closed_at=now, key_id=key_id).returning(invitations)
     )
     row = taken.first()
@@ -112,8 +112,8 @@ async def accept(
         raise Problem(
             404, "invitation_invalid", "This invitation is unknown, used, withdrawn or expired. Ask for another."
         )
-    return await keys.create(
-        connection,
+    return await api_keys_service.create(
+        conn,
         Author(row.id, now, is_production=is_production),
         key_id=key_id,
         secret=secret,
@@ -125,27 +125,27 @@ async def accept(
     )
 
 
-async def withdraw(connection: AsyncConnection, author: Author, invitation_id: str) -> Invitation:
+async def withdraw(conn: AsyncConnection, author: Author, invitation_id: str) -> Invitation:
     """Close an invitation that nobody took; one that was taken is answered as it is."""
     still = sa.and_(invitations.c.id == invitation_id, invitations.c.closed_at.is_(None))
-    closed = await connection.execute(sa.update(invitations).where(still).values(closed_at=author.now))
+    closed = await conn.execute(sa.update(invitations).where(still).values(closed_at=author.now))
     if closed.rowcount == 1:
-        await trail.record(connection, author.id, "key.invite_withdraw", invitation_id, at=author.now)
-    return await get(connection, invitation_id)
+        await audit_service.record(conn, author.id, "key.invite_withdraw", invitation_id, at=author.now)
+    return await get(conn, invitation_id)
 
 
-async def get(connection: AsyncConnection, invitation_id: str) -> Invitation:
+async def get(conn: AsyncConnection, invitation_id: str) -> Invitation:
     """One invitation; Problem 404 where there is none."""
-    row = (await connection.execute(sa.select(invitations).where(invitations.c.id == invitation_id))).first()
+    row = (await conn.execute(sa.select(invitations).where(invitations.c.id == invitation_id))).first()
     if row is None:
         raise not_found("invitation")
     return _invitation(row)
 
 
-async def newest(connection: AsyncConnection, *, limit: int, before: str | None = None) -> Sequence[Invitation]:
+async def newest(conn: AsyncConnection, *, limit: int, before: str | None = None) -> Sequence[Invitation]:
     """Invitations, the newest first; those older than `before` where given."""
     query = newest_first(sa.select(invitations), invitations.c.created_at, invitations.c.id, before).limit(limit)
-    return [_invitation(row) for row in await connection.execute(query)]
+    return [_invitation(row) for row in await conn.execute(query)]
 
 
 def _invitation(row: Any) -> Invitation:

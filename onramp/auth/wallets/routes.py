@@ -14,7 +14,8 @@ from kit.clock import rfc3339
 from kit.http.auth import principal_of
 from kit.http.problems import Problem
 from kit.http.routes import Route, body_of, reply
-from onramp.auth.wallets import schemas, service
+from onramp.auth.wallets import schemas
+from onramp.auth.wallets import service as wallets_service
 from onramp.auth.wallets.message import Message, MessageError, check, nonce_in, parse, render
 from onramp.bootstrap.services import SERVICES
 from onramp.config.settings import Settings
@@ -54,9 +55,9 @@ async def nonce(request: web.Request) -> web.StreamResponse:
         issued_at=rfc3339(now),
         expires_at=rfc3339(now + NONCE_LIFETIME),
     )
-    waiting = service.Waiting(body.address, origin, now + NONCE_LIFETIME)
-    async with services.database.write() as connection:
-        await service.remember(connection, message.nonce, waiting)
+    waiting = wallets_service.Waiting(body.address, origin, now + NONCE_LIFETIME)
+    async with services.database.write() as conn:
+        await wallets_service.remember(conn, message.nonce, waiting)
     return reply(
         schemas.NonceResponse(nonce=message.nonce, message=render(message), expires_at=rfc3339(waiting.expires_at))
     )
@@ -73,7 +74,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     body = body_of(request, schemas.Login)
     named = nonce_in(body.message)
     read = _read(body.message)
-    burnt = None if named is None else await service.burn(services.database, named, _account(read))
+    burnt = None if named is None else await wallets_service.burn(services.database, named, _account(read))
     now = services.clock.now()
     try:
         if isinstance(read, MessageError):

@@ -39,9 +39,9 @@ _DELETE: Final = (
 _BURN: Final = {"postgresql": _DELETE.format("$1", "$2"), "sqlite": _DELETE.format("?", "?")}
 
 
-async def remember(connection: AsyncConnection, nonce: str, waiting: Waiting) -> None:
+async def remember(conn: AsyncConnection, nonce: str, waiting: Waiting) -> None:
     """Store a nonce until its signature comes."""
-    await connection.execute(
+    await conn.execute(
         sa.insert(login_nonces).values(
             id=nonce, address=waiting.address, origin=waiting.origin, expires_at=waiting.expires_at
         )
@@ -62,24 +62,24 @@ async def burn(database: Database, nonce: str, account: str) -> Burnt | None:
     return Burnt(Waiting(address, origin, moment), version or 0)
 
 
-async def forget_expired(connection: AsyncConnection, now: datetime, limit: int = 500) -> int:
+async def forget_expired(conn: AsyncConnection, now: datetime, limit: int = 500) -> int:
     """Drop at most `limit` nonces whose ten minutes are over; how many."""
     over = sa.select(login_nonces.c.id).where(login_nonces.c.expires_at < now)
     over = over.order_by(login_nonces.c.expires_at).limit(limit)
-    return (await connection.execute(sa.delete(login_nonces).where(login_nonces.c.id.in_(over)))).rowcount
+    return (await conn.execute(sa.delete(login_nonces).where(login_nonces.c.id.in_(over)))).rowcount
 
 
-async def versions(connection: AsyncConnection, addresses: Collection[str]) -> dict[str, int]:
+async def versions(conn: AsyncConnection, addresses: Collection[str]) -> dict[str, int]:
     """How often each of these wallets logged out."""
-    rows = await connection.execute(sa.select(wallet_logins).where(wallet_logins.c.id.in_(list(addresses))))
+    rows = await conn.execute(sa.select(wallet_logins).where(wallet_logins.c.id.in_(list(addresses))))
     found = {row.id: row.version for row in rows}
     return {address: found.get(address, 0) for address in addresses}
 
 
-async def log_out(connection: AsyncConnection, address: str) -> None:
+async def log_out(conn: AsyncConnection, address: str) -> None:
     """Refuse every token that this wallet has."""
-    if await insert_or_nothing(connection, wallet_logins, [{"id": address, "version": 1}]):
+    if await insert_or_nothing(conn, wallet_logins, [{"id": address, "version": 1}]):
         return
-    await connection.execute(
+    await conn.execute(
         sa.update(wallet_logins).where(wallet_logins.c.id == address).values(version=wallet_logins.c.version + 1)
     )

@@ -8,7 +8,7 @@ from kit.batching import DataLoader
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.http.auth import Principal
-from onramp.auth.wallets import service
+from onramp.auth.wallets import service as wallets_service
 
 LIFETIME: Final = timedelta(hours=1)
 TRUST_SECONDS: Final = 2.0
@@ -66,8 +66,8 @@ class Tokens:
 
     async def log_out(self, address: str) -> None:
         """End every token of a wallet."""
-        async with self._database.write() as connection:
-            await service.log_out(connection, address)
+        async with self._database.write() as conn:
+            await wallets_service.log_out(conn, address)
         self._known = {token: kept for token, kept in self._known.items() if kept[0].id != address}
 
     def _claims(self, token: str) -> dict[str, Any] | None:
@@ -87,5 +87,5 @@ class Tokens:
         return None
 
     async def _ask(self, addresses: Collection[str]) -> dict[str, int]:
-        async with self._database.read() as connection:
-            return await service.versions(connection, addresses)
+        async with self._database.read() as conn:
+            return await wallets_service.versions(conn, addresses)

@@ -9,7 +9,7 @@ from kit.db.database import connect
 from kit.http.auth import Role
 from kit.ids import RandomIds
 from onramp import migrations
-from onramp.auth.api_keys import service
+from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.alarms import DEVELOPMENT
 from onramp.auth.api_keys.service import Author
 from onramp.config.settings import Settings
@@ -22,23 +22,23 @@ async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
     kept = home / "api-keys.json"
     if not kept.exists():
         kept.touch(mode=0o600)
-        kept.write_text(json.dumps({role: service.new_secret() for role in PERSONS}), encoding="utf-8")
+        kept.write_text(json.dumps({role: api_keys_service.new_secret() for role in PERSONS}), encoding="utf-8")
     secrets: dict[str, str] = json.loads(kept.read_text(encoding="utf-8"))
     database = connect(settings.DATABASE_URL.get_secret_value())
     try:
         await migrations.upgrade(database)
         now = datetime.now(UTC)
-        async with database.write() as connection:
+        async with database.write() as conn:
             for role, person in PERSONS.items():
-                stored = service.hashes(settings.ring, secrets[role])
-                if await service.resolve(connection, stored, now):
+                stored = api_keys_service.hashes(settings.ring, secrets[role])
+                if await api_keys_service.resolve(conn, stored, now):
                     continue
-                if await service.was_made(
-                    connection, DEVELOPMENT, role
+                if await api_keys_service.was_made(
+                    conn, DEVELOPMENT, role
                 ):  # it was revoked or rotated; another takes its place
-                    secrets[role] = service.new_secret()
-                await service.create(
-                    connection,
+                    secrets[role] = api_keys_service.new_secret()
+                await api_keys_service.create(
+                    conn,
                     Author(DEVELOPMENT, now, is_production=False),
                     key_id=RandomIds().new("key_"),
                     secret=secrets[role],

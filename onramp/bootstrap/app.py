@@ -28,7 +28,7 @@ from onramp.config.settings import Settings
 from onramp.deliveries.worker import DeliveriesWorker
 from onramp.limits.counter import MemoryCounts, SharedCounts
 from onramp.limits.limiter import Limiter
-from onramp.limits.policy import Kind, Rate, at_least, parse_rate
+from onramp.limits.rates import Kind, Rate, at_least, parse_rate
 from onramp.ops import checks
 from onramp.ops import routes as operating
 from onramp.ops.health import Check, Health
@@ -36,10 +36,10 @@ from onramp.ops.liveness import Liveness
 from onramp.ops.telemetry import TRACES, traced
 from onramp.quotes import routes as quote_routes
 from onramp.quotes.service import Quotes
-from onramp.sessions import history
 from onramp.sessions import routes as session_routes
 from onramp.sessions import service as sessions_service
-from onramp.sessions.live import Live
+from onramp.sessions import wallet_history
+from onramp.sessions.change_feed import ChangeFeed
 from onramp.sessions.model import Session
 from onramp.treasury import audit as audit_routes
 from onramp.treasury import ledger as ledger_routes
@@ -69,7 +69,7 @@ def routes(settings: Settings) -> list[Route]:
     """The whole route table."""
     table = [
         *session_routes.ROUTES,
-        *history.ROUTES,
+        *wallet_history.ROUTES,
         *quote_routes.ROUTES,
         *login_routes.ROUTES,
         *webhook_routes.ROUTES,
@@ -121,7 +121,7 @@ def _services(
     runner: Runner | None,
     workers: Collection[str],
     *,
-    live: Live,
+    live: ChangeFeed,
     deliveries: DeliveriesWorker,
     webhook_metrics: WebhookMetrics,
     pulse: Pulse,
@@ -198,7 +198,7 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.A
             if "treasury" in workers:
                 await refuse_wrong_key(core)
             await prepare(core)
-            live = Live(core.database)
+            live = ChangeFeed(core.database)
             deliveries = make_deliveries(core, live.nudge)
             webhook_metrics = WebhookMetrics(core.registry)
             runner = (

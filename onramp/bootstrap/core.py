@@ -25,11 +25,11 @@ from onramp.config.settings import Settings
 from onramp.config.validation import MAINNET
 from onramp.deployment.service import OwnDeployment
 from onramp.ops.telemetry import Traces, make_traces
-from onramp.screening.listing import Screening, ScreeningMetrics
-from onramp.screening.oracle import Oracle
+from onramp.screening.oracle import SanctionsOracle
+from onramp.screening.sanctions_list import Screening, ScreeningMetrics
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.create import Creator
-from onramp.sessions.ignored import IgnoredSessions
+from onramp.sessions.ignored_sessions import IgnoredSessions
 from onramp.sessions.refresh import Refresher
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import StripeGateway
@@ -196,7 +196,7 @@ async def open_core(settings: Settings, clock: Clock | None = None) -> AsyncIter
         clock=clock,
         registry=registry,
     )
-    oracle = Oracle(pool, settings.SANCTIONS_ORACLE, clock) if settings.SANCTIONS_ORACLE else None
+    oracle = SanctionsOracle(pool, settings.SANCTIONS_ORACLE, clock) if settings.SANCTIONS_ORACLE else None
     screening = Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry), oracle)
     signer = make_signer(settings, rules)
     usdc = make_usdc_chain(settings, rules.destination_network, http, clock)

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from kit.descriptors import raise_limit
 from kit.http.connection import Limits, Peer, Whence
+from kit.http.forwarded import Network, client_ip, is_within
 from kit.http.server import Runner, most_for
 from kit.logs import configure, get_logger
 from kit.shutdown import end_process_within
@@ -24,7 +25,7 @@ from onramp.bootstrap.startup import prepare, refuse_wrong_key
 from onramp.bootstrap.workers import beside, make_pulse, make_workers
 from onramp.config.fields import networks
 from onramp.config.settings import Settings
-from onramp.limits.policy import Network, client_address, client_ip, is_within
+from onramp.limits.rates import client_address
 from onramp.ops.routes import make_scraped
 from onramp.ops.telemetry import make_errors
 from treasury.signers.protocol import SignerError

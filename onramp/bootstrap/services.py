@@ -17,9 +17,9 @@ from onramp.config.settings import Settings
 from onramp.deliveries.worker import DeliveriesWorker
 from onramp.ops.health import Health
 from onramp.quotes.service import Quotes
+from onramp.sessions.change_feed import ChangeFeed
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.create import Creator
-from onramp.sessions.live import Live
 from onramp.sessions.model import Session
 from onramp.sessions.refresh import Refresher
 from onramp.webhooks.intake import Intake
@@ -42,7 +42,7 @@ class Services:
     creator: Creator
     refresher: Refresher
     reads: DataLoader[str, Session]
-    live: Live
+    live: ChangeFeed
     intake: Intake
     quotes: Quotes
     health: Health

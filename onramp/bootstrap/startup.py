@@ -8,8 +8,8 @@ from kit.db.pooler import pooling
 from kit.logs import get_logger
 from onramp import migrations
 from onramp.bootstrap.core import Core, StartError
-from onramp.screening.listing import ListError
-from onramp.sessions import settlements
+from onramp.screening.sanctions_list import ListError
+from onramp.sessions import settlement_addresses
 from onramp.treasury import policy_source
 from treasury.core import hot_wallets
 from treasury.policy.parser import PolicyError
@@ -28,7 +28,7 @@ async def prepare(core: Core) -> None:
     await _nothing_left_behind(core)
     if core.rules.mode == "payout" and core.rules.settlement_address is not None:
         now = core.clock.now()
-        await settlements.record(core.database, core.settings.ring, core.rules.settlement_address, now=now)
+        await settlement_addresses.record(core.database, core.settings.ring, core.rules.settlement_address, now=now)
     try:
         await policy_source.propose(core.database, core.settings, core.rules, core.clock, core.ids)
     except PolicyError as error:

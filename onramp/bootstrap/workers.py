@@ -17,11 +17,11 @@ from onramp.bootstrap.core import Core
 from onramp.bootstrap.settlement import recipients_of
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.ops.janitor import Janitor, StateMetrics
-from onramp.sessions.earlier import EarlierPayments
-from onramp.sessions.lost import LostPurchases
-from onramp.sessions.proof import StripePaymentProof
-from onramp.sessions.reconcile import ReconcileWorker
-from onramp.sessions.unknown import UnknownPurchases
+from onramp.sessions.payment_finder import PaymentFinder
+from onramp.sessions.payment_proof import StripePaymentProof
+from onramp.sessions.purchase_recovery import PurchaseRecovery
+from onramp.sessions.unknown_purchases import UnknownPurchases
+from onramp.sessions.worker import ReconcileWorker
 from onramp.treasury import policy_source
 from onramp.webhooks.intake import WebhookMetrics
 from onramp.webhooks.worker import InboxWorker
@@ -108,7 +108,7 @@ def make_workers(
             owner,
             metrics,
             paid,
-            EarlierPayments(core.database, core.earlier, core.rules, core.clock, core.ids, owner),
+            PaymentFinder(core.database, core.earlier, core.rules, core.clock, core.ids, owner),
             UnknownPurchases(core.database, core.rules, core.deployment, core.refresher.ignored),
         )
     if "deliveries" in only:
@@ -135,7 +135,7 @@ def make_workers(
             gate=StoredGate(),
             rules=policy,
             orders=orders_of(core, policy),
-            purchases=LostPurchases(core.stripe, core.refresher, core.deployment, core.clock, paid),
+            purchases=PurchaseRecovery(core.stripe, core.refresher, core.deployment, core.clock, paid),
         )
     if "audit" in only:
         made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))

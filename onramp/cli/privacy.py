@@ -123,6 +123,7 @@ def rekey() -> None:
     from kit.clock import SystemClock
     from kit.crypto.encryption import DecryptionError
     from onramp.privacy import service as privacy_service
+    from onramp.sessions.contacts import PURPOSE
 
     ring = settings().ring
 
@@ -132,7 +133,7 @@ def rekey() -> None:
             async with database.write() as conn:
                 following, changed = await privacy_service.rekey(conn, ring, after=last, limit=200)
                 if changed:
-                    after = {"contacts": changed, "key": ring.first(privacy_service.PURPOSE).id}
+                    after = {"contacts": changed, "key": ring.first(PURPOSE).id}
                     now = SystemClock().now()
                     await audit_service.record(
                         conn, audit_service.MACHINE, "privacy.rekey", "contacts", None, after, at=now

@@ -17,7 +17,7 @@ from chain.types import ZERO_ADDRESS, to_checksum
 from kit.crypto.keyring import parse_key
 from kit.db.url import parse_url
 from kit.money import parse_units
-from onramp.limits.policy import parse_rate
+from onramp.limits.rates import parse_rate
 
 MAX_MINUTES: Final = 366 * 24 * 60
 """What is counted in minutes ends within a year; far more would not fit a date."""

@@ -11,11 +11,11 @@ from chain.reads.receipts import Verdict, prove, waits_for
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.logs import get_logger
+from onramp.deliveries import delivery_reasons
 from onramp.deliveries import service as deliveries_service
-from onramp.deliveries import waiting
-from onramp.deliveries.matcher import SWEEP_SHARE, Matcher
-from onramp.deliveries.proving import BATCH, DeliveryMetrics, Prover, block_hash
-from onramp.deliveries.reading import OVERLAP, BlockReader
+from onramp.deliveries.block_reader import OVERLAP, BlockReader
+from onramp.deliveries.prover import BATCH, DeliveryMetrics, Prover, block_hash
+from onramp.deliveries.transfer_matcher import SWEEP_SHARE, TransferMatcher
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
@@ -58,7 +58,7 @@ class DeliveriesWorker:
         self._clock = clock
         self._metrics = metrics
         self._changed = changed
-        self._matcher = Matcher(database, rules, clock)
+        self._matcher = TransferMatcher(database, rules, clock)
         self._blocks = BlockReader(database, pool, rules, senders, clock, self._matcher.record)
         self._pace = pace or BlockTimer(clock)
         self._prover = Prover(database, pool, rules, senders, clock, metrics, changed)
@@ -168,19 +168,19 @@ class DeliveriesWorker:
             return
         now = self._clock.now()
         async with self._database.read() as conn:
-            overdue = await waiting.overdue(conn, now - self._rules.overdue_after, BATCH)
+            overdue = await delivery_reasons.overdue(conn, now - self._rules.overdue_after, BATCH)
             everyone = waits_for(self._pool)
             # Where we pay ourselves, a payout needs no reading of blocks.
             blind = self._rules.mode == "observe" and self._blocks.is_blind
             awaiting = everyone or ("waiting_for_second_node" if blind else None)
-            unsaid = await waiting.reasons(conn, WAITING, everyone, awaiting)
+            unsaid = await delivery_reasons.reasons(conn, WAITING, everyone, awaiting)
         if overdue or unsaid:
             async with self._database.write() as conn:
                 for session in overdue:
                     log.critical("delivery.overdue", session=session.id, reason=session.delivery_reason)
                     await sessions_service.change(conn, session, now=now, overdue=True, delivery_updated_at=now)
                 if unsaid:
-                    await waiting.say_why(conn, unsaid, now)
+                    await delivery_reasons.say_why(conn, unsaid, now)
             self._changed()
         ended = self._clock.monotonic()
         self._mark_at = ended + max(MARK_SECONDS, SWEEP_SHARE * (ended - began))

@@ -21,10 +21,10 @@ from onramp.doctor import chain, records
 from onramp.limits.counter import SharedCounts
 from onramp.ops import checks
 from onramp.ops.health import DegradedError, NotWellError
-from onramp.screening.listing import ListError, Screening, ScreeningMetrics
+from onramp.screening.sanctions_list import ListError, Screening, ScreeningMetrics
 from onramp.sessions import service as sessions_service
-from onramp.sessions.reconcile import DEEP_BACK
-from onramp.sessions.unknown import ADVICE, count_suspects
+from onramp.sessions.unknown_purchases import ADVICE, count_suspects
+from onramp.sessions.worker import DEEP_BACK
 from treasury.core import hot_wallets
 from treasury.signers.protocol import SignerError
 

@@ -13,10 +13,11 @@ from prometheus_client import Counter as CounterMetric
 
 from kit.clock import Clock
 from kit.http.auth import PRINCIPAL
+from kit.http.forwarded import Ip, Network, client_ip
 from kit.http.problems import Problem
 from kit.http.routes import LIMIT_HEADERS, Route
 from onramp.limits.counter import Count, Counts
-from onramp.limits.policy import WALLET_TIMES, Ip, Kind, Network, Rate, client_ip, headers, kind_of, scopes
+from onramp.limits.rates import WALLET_TIMES, Kind, Rate, headers, kind_of, scopes
 
 MAX_STREAMS: Final = 200
 """Open at once by one client of one process. Each keeps a connection and 27 KB (measured), and a rate alone would let them pile up."""

@@ -11,8 +11,8 @@ import onramp.auth.wallets.table
 import onramp.deliveries.table
 import onramp.deployment.table
 import onramp.sessions.contacts
-import onramp.sessions.searches
-import onramp.sessions.settlements
+import onramp.sessions.payment_searches
+import onramp.sessions.settlement_addresses
 import onramp.sessions.table
 import onramp.webhooks.table
 import treasury.balances

@@ -23,7 +23,7 @@ from onramp.auth.wallets import service as wallets_service
 from onramp.ops import pruning, state_counts
 from onramp.ops.state_counts import StateMetrics
 from onramp.privacy import service as privacy_service
-from onramp.screening.listing import Screening
+from onramp.screening.sanctions_list import Screening
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import CLIENT_KEY_LIFETIME
 from onramp.webhooks import service as webhooks_service

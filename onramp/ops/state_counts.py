@@ -13,7 +13,7 @@ from kit.db.database import Database
 from kit.db.types import constant
 from kit.worker import WorkerMetrics
 from onramp.auth.api_keys import alarms
-from onramp.deliveries import waiting
+from onramp.deliveries import delivery_reasons
 from onramp.deliveries.service import UNCONFIRMED
 from onramp.sessions.states import OPEN, UNPAID
 from onramp.sessions.table import sessions
@@ -90,7 +90,7 @@ async def show(database: Database, metrics: StateMetrics, workers: WorkerMetrics
     async with database.read() as conn:
         payments = await by_payment(conn)
         deliveries = await by_delivery(conn)
-        overdue = await waiting.count_overdue(conn)
+        overdue = await delivery_reasons.count_overdue(conn)
         paused = await pause_service.state(conn)
         for worker, statement in _BACKLOGS.items():
             count, oldest = (await conn.execute(statement)).one()

@@ -1,4 +1,4 @@
-"""Everything that is kept about one wallet, as a document for the person whose it is."""
+"""Collect everything that is stored about one wallet, as a document for the person who owns it."""
 
 from datetime import datetime
 from typing import Any
@@ -17,24 +17,23 @@ from treasury.payouts.table import payouts
 
 
 async def dossier(conn: AsyncConnection, ring: KeyRing, wallet: str) -> dict[str, Any]:
-    """All rows that are about a wallet (EIP-55), contacts in the clear. Raises SealError.
+    """Return all rows about a wallet (EIP-55), with its contacts decrypted. Raises DecryptionError.
 
     Keys are the columns' names; amounts are base units as text.
     """
-    bought = await _rows(conn, sa.select(sessions).where(sessions.c.wallet_address == wallet))
+    purchases = await _rows(conn, sa.select(sessions).where(sessions.c.wallet_address == wallet))
     paid = await _rows(conn, sa.select(payouts).where(payouts.c.to_address == wallet))
-    at_stripe = [row["stripe_session_id"] for row in bought if row["stripe_session_id"]]
-    subjects = [wallet, *(row["id"] for row in (*bought, *paid))]
-    told = sa.select(inbox).where(inbox.c.stripe_session_id.in_(at_stripe))
+    stripe_ids = [row["stripe_session_id"] for row in purchases if row["stripe_session_id"]]
+    subjects = [wallet, *(row["id"] for row in (*purchases, *paid))]
     return {
         "wallet": wallet,
         "contacts": [
-            {"sessionId": one.session_id, "email": one.email, "createdAt": rfc3339(one.created_at)}
-            for one in await privacy_service.of_wallet(conn, ring, wallet)
+            {"sessionId": contact.session_id, "email": contact.email, "createdAt": rfc3339(contact.created_at)}
+            for contact in await privacy_service.of_wallet(conn, ring, wallet)
         ],
-        "sessions": bought,
+        "sessions": purchases,
         "payouts": paid,
-        "events": await _rows(conn, told),
+        "events": await _rows(conn, sa.select(inbox).where(inbox.c.stripe_session_id.in_(stripe_ids))),
         "logins": await _rows(conn, sa.select(wallet_logins).where(wallet_logins.c.id == wallet)),
         "nonces": await _rows(
             conn, sa.select(login_nonces).where(sa.func.lower(login_nonces.c.address) == wallet.lower())
@@ -44,10 +43,12 @@ async def dossier(conn: AsyncConnection, ring: KeyRing, wallet: str) -> dict[str
 
 
 async def _rows(conn: AsyncConnection, query: "sa.Select[Any]") -> list[dict[str, Any]]:
-    return [{str(name): _plain(value) for name, value in row._mapping.items()} for row in await conn.execute(query)]
+    rows = await conn.execute(query)
+    return [{str(name): _json_value(value) for name, value in row._mapping.items()} for row in rows]
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
+    """Return times as RFC 3339 and integers that JSON numbers cannot hold exactly (2**53 and above) as text."""
     if isinstance(value, datetime):
         return rfc3339(value)
     is_large = isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53

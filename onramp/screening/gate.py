@@ -4,14 +4,14 @@ from kit.audit import service as audit_service
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.http.problems import Problem
-from onramp.screening.listing import Screening
+from onramp.screening.sanctions_list import Screening
 
 ACTION = "session.screened"
 BUYER = "buyer"
 """The actor: whoever asked at the open door."""
 
 
-async def require_unlisted(database: Database, screening: Screening, wallet: str, clock: Clock) -> None:
+async def require_not_sanctioned(database: Database, screening: Screening, wallet: str, clock: Clock) -> None:
     """Refuse a listed wallet with a sentence that tells nothing; the trail alone says why.
 
     Anybody may ask for a listed wallet, as often as they like, so the trail gets one row a minute for each wallet and a bounded number for

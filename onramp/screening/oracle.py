@@ -17,7 +17,7 @@ MOST: Final = 10_000
 """Answers kept; beyond it the oldest go."""
 
 
-class Oracle:
+class SanctionsOracle:
     """What the contract last said of each address; `in` asks nobody."""
 
     def __init__(self, pool: Pool, contract: Address, clock: Clock) -> None:

@@ -10,7 +10,7 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
 from onramp.deployment.service import Deployment
-from onramp.sessions import searches, states
+from onramp.sessions import payment_searches, states
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import USDC_TO_MUSD, Session, expected_musd
@@ -137,7 +137,7 @@ async def _may_be_paid(conn: AsyncConnection, session: Session, rules: SessionCo
 
 async def _looked_for(conn: AsyncConnection, session: Session, amount: int, now: datetime) -> dict[str, Any]:
     """Nothing is owed before the chain has shown whether it was paid."""
-    if not await searches.begin(conn, session.id, session.hot_wallet, amount, now):
+    if not await payment_searches.begin(conn, session.id, session.hot_wallet, amount, now):
         log.warning("session.earlier_wallet", session=session.id, hot_wallet=session.hot_wallet)
         return {}
     log.critical("session.earlier_wallet_named", session=session.id, hot_wallet=session.hot_wallet)

@@ -22,14 +22,14 @@ from kit.ids import Ids
 from kit.logs import bind, get_logger
 from kit.money import format_units
 from onramp.deployment.service import OwnDeployment
-from onramp.privacy import service as privacy_service
-from onramp.screening.listing import Screening
+from onramp.screening.sanctions_list import Screening
+from onramp.sessions import contacts
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import STRIPE_KEY_LIFETIME, SessionConfig
-from onramp.sessions.intents import Intents
 from onramp.sessions.model import Session
 from onramp.sessions.ownership import metadata_of
-from onramp.sessions.requests import PurchaseRequest
+from onramp.sessions.purchase_intents import PurchaseIntents
+from onramp.sessions.purchase_request import PurchaseRequest
 from onramp.sessions.table import sessions
 from onramp.stripe import port
 from onramp.stripe.errors import StripeRefused, StripeUnavailable
@@ -58,7 +58,7 @@ class Creator:
         self.rules = rules
         self.clock = clock
         self._ring = ring
-        self._intents = Intents(database, rules, clock, ids, screening, ring, deployment)
+        self._intents = PurchaseIntents(database, rules, clock, ids, screening, ring, deployment)
         self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made)
 
     async def create(self, order: PurchaseRequest) -> tuple[Session, port.StripeSession]:
@@ -164,7 +164,7 @@ class Creator:
     async def _email_of(self, session: Session) -> str | None:
         try:
             async with self.database.read() as conn:
-                return await privacy_service.email_of(conn, self._ring, session.id)
+                return await contacts.email_of(conn, self._ring, session.id)
         except DecryptionError as error:
             log.warning("session.contact_not_opened", session=session.id, reason=str(error))
             return None

@@ -15,11 +15,11 @@ from kit.logs import get_logger
 from kit.money import parse_units
 from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import Deployment, OwnDeployment
-from onramp.sessions import searches, settlements
+from onramp.sessions import payment_searches, settlement_addresses
 from onramp.sessions import service as sessions_service
 from onramp.sessions.apply import Applied, apply
 from onramp.sessions.config import SessionConfig
-from onramp.sessions.ignored import IgnoredSessions
+from onramp.sessions.ignored_sessions import IgnoredSessions
 from onramp.sessions.model import BASIS_POINTS, Session, intent
 from onramp.sessions.ownership import Ignored, Sale, disagreement, is_session_id, marks, sale_of
 from onramp.sessions.schemas import FIAT_DECIMALS, source_currency
@@ -100,7 +100,7 @@ class Refresher:
         if sale.hot_wallet is not None and sale.hot_wallet != self.rules.hot_wallet:
             # Named beside our own deployment id, it is a wallet that this deployment paid from, also where the backup does not know of it.
             await hot_wallets.note(conn, self.rules.chain_id, sale.hot_wallet, "stripe", now)
-            await searches.expect(conn, session_id, sale.hot_wallet, now)
+            await payment_searches.expect(conn, session_id, sale.hot_wallet, now)
         return await sessions_service.get(conn, session_id) or Ignored.CONTRADICTED
 
     async def _sold_under(self, conn: AsyncConnection, fact: StripeSession, sale: Sale) -> SessionConfig:
@@ -114,7 +114,7 @@ class Refresher:
         if network in SETTLEMENT_NETWORKS:
             rules = replace(rules, destination_network=network)
         locked = fact.wallet_addresses.get(NETWORK_KEYS.get(network, network)) or fact.wallet_address or ""
-        if await settlements.is_ours(conn, self.ring, locked):
+        if await settlement_addresses.is_ours(conn, self.ring, locked):
             rules = replace(rules, settlement_address=to_checksum(locked.lower()))
         return rules
 

@@ -15,7 +15,7 @@ from onramp.bootstrap.services import SERVICES
 from onramp.ops.liveness import refuse_sales
 from onramp.sessions import receipt_pdf, receipts, schemas
 from onramp.sessions.model import Session
-from onramp.sessions.requests import check
+from onramp.sessions.purchase_request import check
 
 
 async def _session(request: web.Request) -> Session:

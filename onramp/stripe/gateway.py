@@ -21,8 +21,8 @@ from kit.logs import get_logger
 from kit.sparing import Sparing
 from onramp.stripe.breaker import Breaker, StripeMetrics
 from onramp.stripe.errors import StripeMisconfigured, StripeNotFound, StripeUnavailable, from_reply
-from onramp.stripe.models import ListReply, QuotesReply, SessionReply
 from onramp.stripe.port import NETWORK_KEYS, CreateSession, StripePage, StripeQuote, StripeSession
+from onramp.stripe.replies import ListReply, QuotesReply, SessionReply
 
 if TYPE_CHECKING:
     import stripe

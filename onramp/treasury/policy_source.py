@@ -12,8 +12,8 @@ from kit.http.problems import Problem
 from kit.ids import Ids
 from kit.logs import get_logger
 from onramp.config.settings import Settings
-from onramp.screening.listing import Screening
-from onramp.sessions import allowance, stock
+from onramp.screening.sanctions_list import Screening
+from onramp.sessions import purchase_limits, stock
 from onramp.sessions.config import SessionConfig
 from treasury.payouts.table import Payout
 from treasury.policy import parser
@@ -85,7 +85,7 @@ def active_policy(settings: Settings, rules: SessionConfig, wallet: str, screeni
     """The active terms as sender, sweeper and orders ask them."""
 
     async def above(conn: AsyncConnection, queue: Sequence[Payout], now: datetime) -> Sequence[str | None]:
-        return await allowance.payouts_above(conn, rules, queue, now)
+        return await purchase_limits.payouts_above(conn, rules, queue, now)
 
     return ActivePolicy(
         chain_id=rules.chain_id,

@@ -25,7 +25,7 @@ from onramp.config.settings import load
 from onramp.dev.chain.anvil import free_port
 from onramp.limits.counter import Counts, MemoryCounts, SharedCounts
 from onramp.limits.limiter import Limiter
-from onramp.limits.policy import parse_rate
+from onramp.limits.rates import parse_rate
 from tests.bench import load as loads
 from tests.bench import logins
 

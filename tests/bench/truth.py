@@ -24,9 +24,9 @@ from onramp import migrations
 from onramp.bootstrap.core import session_rules
 from onramp.bootstrap.server import spare_the_collector
 from onramp.config.settings import load
-from onramp.deliveries.matcher import Matcher, arrived_of
 from onramp.deliveries.states import Owed, match
 from onramp.deliveries.table import transfers
+from onramp.deliveries.transfer_matcher import TransferMatcher, arrived_of
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
@@ -147,7 +147,7 @@ async def milliseconds(database: Database, mode: str, count: int) -> float:
     """The median time in which a block with 200 transfers, to buyers who wait, is kept and matched."""
     rules = rules_of(mode)
     await waiting(database, rules, count)
-    matcher = Matcher(database, rules, SystemClock())
+    matcher = TransferMatcher(database, rules, SystemClock())
     await matcher.step()
     spare_the_collector()  # as the service does
     spent = []

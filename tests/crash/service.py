@@ -14,7 +14,7 @@ from kit.db.database import Database
 from onramp.bootstrap.server import serve_forever
 from onramp.bootstrap.workers import WORKERS
 from onramp.config.settings import load
-from onramp.deliveries import matcher
+from onramp.deliveries import transfer_matcher
 
 TABLES = ("sessions", "transfers", "webhook_events", "treasury_payouts", "treasury_transactions", "treasury_attempts")
 _touched: set[int] = set()
@@ -62,7 +62,7 @@ async def _together(database: Database, changes: Sequence[Change]) -> bool:
 
 
 kit.db.database.Database = Dying  # type: ignore[misc] # `connect` makes what stands under this name
-matcher.execute_atomically = _together  # type: ignore[attr-defined] # in the one place that uses it
+transfer_matcher.execute_atomically = _together  # type: ignore[attr-defined] # in the one place that uses it
 
 
 @sa.event.listens_for(sa.Engine, "rollback")

@@ -13,8 +13,8 @@ from kit.db.database import Database
 from kit.ids import RandomIds
 from onramp.bootstrap.core import session_rules
 from onramp.config.settings import SettingsError, load
-from onramp.screening.listing import Screening, ScreeningMetrics
-from onramp.sessions import allowance, stock
+from onramp.screening.sanctions_list import Screening, ScreeningMetrics
+from onramp.sessions import purchase_limits, stock
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from onramp.treasury.policy_source import active_policy
@@ -106,13 +106,13 @@ async def test_a_payout_above_what_its_recipient_may_get_waits_for_a_person(data
         await payouts_service.move(conn, rejected.id, Fact.REJECTED, now=NOW, reason=None)
     queue = [await owed(database, 4, 40 * UNIT), await owed(database, 5, 1), await owed(database, 6, 100 * UNIT, OTHER)]
     async with database.read() as conn:
-        found = await allowance.payouts_above(conn, rules, queue, NOW)
-        monthly = await allowance.payouts_above(conn, replace(rules, wallet_month_minor=19_000), queue[:1], NOW)
-        free = await allowance.payouts_above(conn, replace(rules, wallet_day_minor=None), queue, NOW)
+        found = await purchase_limits.payouts_above(conn, rules, queue, NOW)
+        monthly = await purchase_limits.payouts_above(conn, replace(rules, wallet_month_minor=19_000), queue[:1], NOW)
+        free = await purchase_limits.payouts_above(conn, replace(rules, wallet_day_minor=None), queue, NOW)
     assert found == [None, "WALLET_DAILY_LIMIT: its recipient would get more than 100.00 MUSD in 24 hours", None]
     assert monthly == [None] and free == [None] * 3
     async with database.read() as conn:
-        monthly = await allowance.payouts_above(conn, replace(rules, wallet_month_minor=18_999), queue[:1], NOW)
+        monthly = await purchase_limits.payouts_above(conn, replace(rules, wallet_month_minor=18_999), queue[:1], NOW)
     assert monthly[0] is not None and monthly[0].startswith("WALLET_MONTHLY_LIMIT")
 
 
@@ -164,7 +164,7 @@ async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(d
             assert found is not None
             queue.append(found)
     async with database.read() as conn:
-        told = await allowance.payouts_above(conn, rules, queue, NOW)
+        told = await purchase_limits.payouts_above(conn, rules, queue, NOW)
     assert [one is not None for one in told] == [False, True, False, True, True]
     assert told[1] == "SESSION_MAX_AMOUNT: it is above 100.00 MUSD, the most that one purchase may deliver unasked"
 

@@ -14,9 +14,9 @@ from kit.db.database import Database
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import dev_wallet
 from onramp.dev.stripe.faults import Fault, FaultKind
-from onramp.sessions import settlements
-from onramp.sessions.proof import StripePaymentProof
-from onramp.sessions.settlements import settlement_addresses
+from onramp.sessions import settlement_addresses as settlements
+from onramp.sessions.payment_proof import StripePaymentProof
+from onramp.sessions.settlement_addresses import settlement_addresses
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import SETTLEMENT, Ahead, Service, Start, replica
 from tests.onramp.shop import UNIT, WORKERS

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from kit.clock import SystemClock
 from onramp.auth.wallets.tokens import Tokens
-from onramp.sessions import history
+from onramp.sessions import wallet_history
 from onramp.sessions.table import sessions
 
 SECRET = bytes(range(32))
@@ -76,7 +76,7 @@ async def test_pages_hold_ones_own_newest_first_each_once(shop: Any) -> None:
 
 
 async def test_the_history_is_a_table_too(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "CSV_PAGE", 1)
+    monkeypatch.setattr(wallet_history, "CSV_PAGE", 1)
     first, second = await bought(shop, count=2)
     await bought(shop, OTHER)
     await deliver(shop, first)

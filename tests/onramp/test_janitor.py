@@ -12,7 +12,7 @@ from kit.db.database import Database, connect
 from kit.worker import WorkerMetrics
 from onramp.ops import state_counts
 from onramp.ops.janitor import Janitor, StateMetrics
-from onramp.screening.listing import Screening, ScreeningMetrics
+from onramp.screening.sanctions_list import Screening, ScreeningMetrics
 from onramp.sessions.contacts import contacts
 from onramp.sessions.table import sessions
 from tests.filled import Past

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from onramp.sessions.live import Live
+from onramp.sessions.change_feed import ChangeFeed
 from onramp.sessions.states import OPEN, PAID, RANK, UNPAID, Moved, Refused, Same, expire, move
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import SETTLEMENT, Ahead, Service, Start, replica
@@ -156,7 +156,7 @@ async def test_a_stream_tells_each_change_and_resumes(start: Start, sqlite_url: 
 
 async def test_who_watches_later_does_not_take_a_change_from_who_watched_before(service: Service) -> None:
     _, made = await service.create()
-    live = Live(service.database)
+    live = ChangeFeed(service.database)
     before, later = live.follow(made["id"], 0), live.follow(made["id"], 0)
     await anext(before)
     waits = asyncio.ensure_future(anext(before))

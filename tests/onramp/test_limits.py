@@ -28,7 +28,7 @@ from onramp.bootstrap.app import routes
 from onramp.config.settings import SettingsError, load
 from onramp.limits import counter, limiter
 from onramp.limits.counter import MAX_CLIENTS, Count, MemoryCounts, SharedCounts
-from onramp.limits.policy import Rate, client_address, kind_of, parse_rate
+from onramp.limits.rates import Rate, client_address, kind_of, parse_rate
 from tests.bench.doors_rows import redis
 from tests.onramp.conftest import Start
 

@@ -12,9 +12,9 @@ from kit.db.database import Database, connect
 from onramp.bootstrap.core import session_rules
 from onramp.config.settings import load
 from onramp.deliveries import service as deliveries_service
-from onramp.deliveries.matcher import Matcher
 from onramp.deliveries.states import Arrived, Owed, match
 from onramp.deliveries.table import transfers
+from onramp.deliveries.transfer_matcher import TransferMatcher
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
@@ -93,7 +93,7 @@ async def seen(database: Database) -> dict[str, str]:
 
 
 async def test_what_arrives_is_told_to_who_waits_for_it_on_both_databases(database: Database) -> None:
-    matcher = Matcher(database, RULES, SystemClock())
+    matcher = TransferMatcher(database, RULES, SystemClock())
     await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
     assert not await matcher.step()
     await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7)], read_to=2, head=2)
@@ -103,7 +103,7 @@ async def test_what_arrives_is_told_to_who_waits_for_it_on_both_databases(databa
 
 
 async def test_a_transfer_that_came_before_the_payment_was_known_waits_for_it(database: Database) -> None:
-    matcher = Matcher(database, RULES, SystemClock())
+    matcher = TransferMatcher(database, RULES, SystemClock())
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5)], read_to=1, head=1)
     assert not await matcher.step()
@@ -113,16 +113,16 @@ async def test_a_transfer_that_came_before_the_payment_was_known_waits_for_it(da
 
 
 async def test_a_sweep_finds_what_was_seen_long_ago(database: Database) -> None:
-    await Matcher(database, RULES, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
+    await TransferMatcher(database, RULES, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
     async with database.write() as conn:
         await conn.execute(sa.update(transfers).values(seen_at=NOON - timedelta(days=9)))
     await paid(database, ("ons_1", BUYER, 5))
-    assert await Matcher(database, RULES, SystemClock()).step()
+    assert await TransferMatcher(database, RULES, SystemClock()).step()
     assert await seen(database) == {"ons_1": f"0x{1:064x}"}
 
 
 async def test_where_another_was_quicker_with_one_the_rest_is_claimed_all_the_same(database: Database) -> None:
-    class Overtaken(Matcher):
+    class Overtaken(TransferMatcher):
         async def _claim(self, group: Any) -> None:
             async with database.write() as conn:
                 await conn.execute(sa.update(sessions).where(sessions.c.id == "ons_1").values(version=2))
@@ -136,7 +136,7 @@ async def test_where_another_was_quicker_with_one_the_rest_is_claimed_all_the_sa
 
 
 async def test_a_new_block_is_kept_and_matched_in_one_transaction(database: Database) -> None:
-    matcher = Matcher(database, RULES, SystemClock())
+    matcher = TransferMatcher(database, RULES, SystemClock())
     await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7), ("ons_3", BUYER, 4))
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7), transfer(3, WALLET, 1)], read_to=3, head=3)
@@ -148,7 +148,7 @@ async def test_a_new_block_is_kept_and_matched_in_one_transaction(database: Data
 
 
 async def test_what_the_wallet_received_before_is_weighed_with_what_is_new(database: Database) -> None:
-    matcher = Matcher(database, RULES, SystemClock())
+    matcher = TransferMatcher(database, RULES, SystemClock())
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5)], read_to=1, head=1)
     await paid(database, ("ons_1", BUYER, 5))
@@ -158,7 +158,7 @@ async def test_what_the_wallet_received_before_is_weighed_with_what_is_new(datab
 
 
 async def test_in_the_middle_of_a_backfill_nothing_is_claimed(database: Database) -> None:
-    matcher = Matcher(database, RULES, SystemClock())
+    matcher = TransferMatcher(database, RULES, SystemClock())
     await paid(database, ("ons_1", BUYER, 5))
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 4)], read_to=1, head=2)
@@ -171,9 +171,9 @@ async def test_in_the_middle_of_a_backfill_nothing_is_claimed(database: Database
 @pytest.mark.parametrize("block", ["aa", "cc"], ids=["as-it-was", "in-another-block"])
 async def test_a_transfer_that_is_known_already_is_matched_by_the_next_look(database: Database, block: str) -> None:
     """As after a restart, which reads the last blocks again."""
-    await Matcher(database, RULES, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
+    await TransferMatcher(database, RULES, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
     await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
-    matcher = Matcher(database, RULES, SystemClock())
+    matcher = TransferMatcher(database, RULES, SystemClock())
     matcher._sweep_at = float("inf")
     await matcher.record([transfer(1, BUYER, 5, "0x" + block * 32), transfer(2, OTHER, 7)], read_to=2, head=2)
     assert await seen(database) == {}
@@ -184,7 +184,7 @@ async def test_a_transfer_that_is_known_already_is_matched_by_the_next_look(data
 async def test_a_new_block_is_kept_where_another_was_quicker_with_a_session(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    matcher, look = Matcher(database, RULES, SystemClock()), deliveries_service.matchable_of
+    matcher, look = TransferMatcher(database, RULES, SystemClock()), deliveries_service.matchable_of
 
     async def read_and_overtaken(*given: Any) -> Any:
         owed, arrived = await look(*given)
@@ -204,7 +204,7 @@ async def test_a_payouts_hash_is_known_at_the_next_look_even_if_it_ended_before(
     database: Database, status: str
 ) -> None:
     rules = session_rules(load(DELIVERY_MODE="payout", HOT_WALLET_ADDRESS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
-    matcher, now = Matcher(database, rules, SystemClock()), SystemClock().now()
+    matcher, now = TransferMatcher(database, rules, SystemClock()), SystemClock().now()
     assert not await matcher.step()
     await paid(database, ("ons_1", BUYER, 5), rules=rules)
     row = {

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from chain.types import to_checksum
 from kit.clock import SystemClock
 from onramp.auth.wallets.tokens import Tokens
-from onramp.limits.policy import Rate, at_least
+from onramp.limits.rates import Rate, at_least
 from tests.onramp.conftest import Start
 
 SECRET = bytes(range(32))

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from onramp.bootstrap.core import Core
 from onramp.deployment.table import deployments as deployment_table
 from onramp.sessions import service as sessions_service
-from onramp.sessions.proof import StripePaymentProof
+from onramp.sessions.payment_proof import StripePaymentProof
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
 from tests.onramp.deployments import payouts_of, row_of

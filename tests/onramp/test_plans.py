@@ -20,8 +20,8 @@ from onramp.cli.describe import describe
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import dev_wallet
 from onramp.ops import state_counts
-from onramp.sessions import history
 from onramp.sessions import service as sessions_service
+from onramp.sessions import wallet_history
 from onramp.webhooks import service as webhooks_service
 from tests.filled import BIG, Past
 from tests.onramp.conftest import Service, Start
@@ -192,7 +192,7 @@ async def looked_at(service: Service, body: dict[str, Any]) -> None:
         events = await webhooks_service.newest(conn, 20)
         await webhooks_service.newest(conn, 20, "parked")
         await webhooks_service.newest(conn, 20, before=events[-1].id)
-        await history.of_wallet(conn, BUYER, 20, page[-1].id)
+        await wallet_history.of_wallet(conn, BUYER, 20, page[-1].id)
         await payouts_service.screened(conn)
 
 

@@ -26,8 +26,8 @@ from kit.worker import WorkerMetrics
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.privacy import service as privacy_service
 from onramp.privacy.dossier import dossier
-from onramp.screening.listing import Screening, ScreeningMetrics
-from onramp.sessions.contacts import contacts
+from onramp.screening.sanctions_list import Screening, ScreeningMetrics
+from onramp.sessions.contacts import contacts, email_of, store
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import Ahead, Service, Start, replica
 from tests.onramp.typed import typed
@@ -125,13 +125,13 @@ async def bought(database: Database, ring: KeyRing, **emails: str) -> None:
         }  # fmt: skip
         async with database.write() as conn:
             await conn.execute(sa.insert(sessions).values(**values))
-            await privacy_service.keep(conn, ring, [(f"ons_{name}", email)], now)
+            await store(conn, ring, [(f"ons_{name}", email)], now)
 
 
 async def kept(database: Database, ring: KeyRing) -> dict[str, str | None]:
     async with database.read() as conn:
         ids = (await conn.execute(sa.select(contacts.c.session_id).order_by(contacts.c.session_id))).scalars()
-        return {one: await privacy_service.email_of(conn, ring, one) for one in ids.all()}
+        return {one: await email_of(conn, ring, one) for one in ids.all()}
 
 
 async def trail(database: Database) -> list[tuple[str, str, Any]]:

@@ -12,9 +12,9 @@ from chain.reads import cursor
 from kit.db.database import Database
 from onramp.bootstrap.core import session_rules
 from onramp.config.settings import load
-from onramp.deliveries.matcher import Matcher
-from onramp.deliveries.reading import HOLD, OVERLAP, RETRY_SECONDS, BlockReader
+from onramp.deliveries.block_reader import HOLD, OVERLAP, RETRY_SECONDS, BlockReader
 from onramp.deliveries.table import transfers
+from onramp.deliveries.transfer_matcher import TransferMatcher
 from tests.chain.conftest import HandClock
 from tests.chain.mezod import Mezod
 from tests.chain.receipts import TOKEN, WALLET
@@ -49,7 +49,7 @@ class Operators:
     def restart(self) -> None:
         """Another process."""
         rules = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
-        keep = Matcher(self.database, rules, self.clock).record
+        keep = TransferMatcher(self.database, rules, self.clock).record
         self.reader = BlockReader(self.database, self.pool, rules, frozenset({WALLET}), self.clock, keep)
 
     def grow(self, blocks: int, *paid: int) -> None:

@@ -17,7 +17,7 @@ from kit.db.database import Database
 from kit.ids import RandomIds
 from kit.worker import WorkerMetrics
 from onramp.ops.janitor import Janitor, StateMetrics
-from onramp.screening.listing import LOOK_EVERY, ListError, Screening, ScreeningMetrics, parse
+from onramp.screening.sanctions_list import LOOK_EVERY, ListError, Screening, ScreeningMetrics, parse
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import desk
@@ -179,14 +179,16 @@ async def test_an_approver_lets_one_payout_through(service: Service) -> None:
 
 
 async def test_a_buyer_sees_that_a_payout_is_being_screened(service: Service) -> None:
-    from onramp.deliveries import waiting
+    from onramp.deliveries import delivery_reasons
 
     _, made = await service.create()
     await owed(service.database, made["id"])
     paid = sa.update(sessions).values(payment_status="fulfillment_complete", expected_units=10**18)
     async with service.database.write() as conn:
         await conn.execute(paid.where(sessions.c.id == made["id"]))
-        assert [(one.id, reason) for one, reason in await waiting.reasons(conn, 9)] == [(made["id"], "screening")]
+        assert [(one.id, reason) for one, reason in await delivery_reasons.reasons(conn, 9)] == [
+            (made["id"], "screening")
+        ]
 
 
 def test_nothing_starts_without_the_list_that_it_names(tmp_path: Path, file: Path) -> None:

@@ -15,7 +15,7 @@ from kit.clock import SystemClock
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.ids import RandomIds
 from kit.sparing import MOST, REMEMBER, Sparing
-from onramp.screening import listing
+from onramp.screening import sanctions_list
 from tests.onramp.conftest import Service, Start
 from tests.onramp.test_screening import Turned
 
@@ -34,7 +34,7 @@ async def test_refused_purchases_of_listed_wallets_leave_few_rows(
     start: Start, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Turned()
-    monkeypatch.setattr(listing, "Sparing", lambda _: Sparing(clock))
+    monkeypatch.setattr(sanctions_list, "Sparing", lambda _: Sparing(clock))
     (tmp_path / "list").write_text("\n".join(LISTED))
     service = await start(url=database_url, SANCTIONS_LIST=str(tmp_path / "list"))
     for _ in range(20):

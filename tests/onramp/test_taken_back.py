@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from chain.types import BlockRef, Transfer, to_checksum
 from kit.db.database import Database
-from onramp.deliveries import seen
-from onramp.deliveries.proving import BATCH, GONE_AFTER, DeliveryMetrics, Prover
+from onramp.deliveries import observed_transfers
+from onramp.deliveries.prover import BATCH, GONE_AFTER, DeliveryMetrics, Prover
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
 from tests.chain.receipts import BUYER, TOKEN, TX, WALLET
@@ -128,12 +128,12 @@ async def test_the_block_of_a_known_transfer_is_followed_but_under_a_confirmed_d
     await shop.purchase()
     now = shop.clock.now()
     async with shop.database.write() as conn:
-        await seen.record(conn, [transfer(60, 5)], 31611, now)
+        await observed_transfers.record(conn, [transfer(60, 5)], 31611, now)
         if status is not None:
             await conn.execute(sa.update(sessions).values(delivery_status=status))
             await conn.execute(sa.update(transfers).values(session_id="ons_1"))
     async with shop.database.write() as conn:
-        await seen.record(conn, [transfer(61, 7)], 31611, now)
+        await observed_transfers.record(conn, [transfer(61, 7)], 31611, now)
     (kept,) = await shop.seen()
     assert kept.block_number == (61 if follows else 60)
     assert kept.block_hash == f"0x{kept.block_number:064x}"

@@ -13,7 +13,7 @@ from kit.http.auth import Role
 from kit.worker import WorkerMetrics
 from onramp.auth.api_keys.table import api_keys
 from onramp.ops.janitor import Janitor, StateMetrics
-from onramp.screening.listing import Screening, ScreeningMetrics
+from onramp.screening.sanctions_list import Screening, ScreeningMetrics
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import desk, key
 from tests.onramp.test_payout_orders import NOW

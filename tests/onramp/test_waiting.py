@@ -16,7 +16,7 @@ from kit.db.database import Database
 from kit.db.leases import insert_or_nothing
 from kit.db.types import db_now
 from kit.ids import RandomIds
-from onramp.deliveries import waiting
+from onramp.deliveries import delivery_reasons
 from onramp.dev.chain.devchain import DevChain
 from onramp.sessions import service as sessions_service
 from onramp.sessions.table import sessions
@@ -82,9 +82,9 @@ async def shown(database: Database) -> dict[str, str | None]:
 
 async def mark(database: Database, everyone: str | None, awaiting: str | None) -> int:
     async with database.write() as conn:
-        found = await waiting.reasons(conn, 100, everyone, awaiting)
+        found = await delivery_reasons.reasons(conn, 100, everyone, awaiting)
         if found:
-            await waiting.say_why(conn, found, SystemClock().now())
+            await delivery_reasons.say_why(conn, found, SystemClock().now())
     return len(found)
 
 
@@ -121,7 +121,7 @@ async def test_what_is_paid_and_does_not_come_is_overdue_until_it_has_come(
         async with database.read() as conn:
             session = await sessions_service.get(conn, "ons_1")
             assert session is not None
-            return session.status, session.overdue, await waiting.count_overdue(conn)
+            return session.status, session.overdue, await delivery_reasons.count_overdue(conn)
 
     shop = Shop(database)
     await shop.step(0)

@@ -10,7 +10,7 @@ from kit.http.problems import Problem
 from kit.logs import get_logger
 from onramp.deployment.service import OwnDeployment
 from onramp.sessions.ownership import is_session_id
-from onramp.sessions.proof import debt_of
+from onramp.sessions.payment_proof import debt_of
 from onramp.sessions.refresh import Refresher
 from onramp.stripe.port import METADATA_SESSION, StripeGateway, StripeSession
 from treasury.payouts import service as payouts_service
@@ -35,7 +35,7 @@ class _Walk:
 
 
 @dataclass(slots=True)
-class LostPurchases:
+class PurchaseRecovery:
     """Implements `treasury.ports.Purchases`.
 
     A walk goes on where the last call left it. References that come up meanwhile wait for the next walk, so that nobody can keep one

@@ -9,7 +9,7 @@ from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment, OwnDeployment
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
-from onramp.sessions.ignored import IgnoredSessions
+from onramp.sessions.ignored_sessions import IgnoredSessions
 from onramp.sessions.ownership import Ignored, sale_of
 from onramp.stripe.port import METADATA_CHAIN, METADATA_HOT_WALLET, StripeSession
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from kit.clock import Clock
 from kit.logs import get_logger
 from kit.sparing import Sparing
-from onramp.screening.oracle import Oracle
+from onramp.screening.oracle import SanctionsOracle
 
 log = get_logger(__name__)
 LOOK_EVERY: Final = 2.0
@@ -53,7 +53,9 @@ class ScreeningMetrics:
 class Screening:
     """`address in screening`: whether nobody may sell to or pay this address. Any case of letters is the same address."""
 
-    def __init__(self, path: str, clock: Clock, metrics: ScreeningMetrics, oracle: Oracle | None = None) -> None:
+    def __init__(
+        self, path: str, clock: Clock, metrics: ScreeningMetrics, oracle: SanctionsOracle | None = None
+    ) -> None:
         """`path` empty: nobody is listed, but by the oracle. Nothing is read yet."""
         self._oracle = oracle
         self._path = Path(path) if path else None

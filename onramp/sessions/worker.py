@@ -16,11 +16,11 @@ from kit.worker import WorkerMetrics
 from onramp.sessions import service as sessions_service
 from onramp.sessions import states
 from onramp.sessions.create import Creator
-from onramp.sessions.earlier import EarlierPayments
 from onramp.sessions.model import from_row
+from onramp.sessions.payment_finder import PaymentFinder
 from onramp.sessions.refresh import Refresher
 from onramp.sessions.table import sessions
-from onramp.sessions.unknown import UnknownPurchases
+from onramp.sessions.unknown_purchases import UnknownPurchases
 from onramp.stripe.errors import StripeNotFound
 from onramp.stripe.port import StripeGateway, StripeSession
 
@@ -51,7 +51,7 @@ class ReconcileWorker:
         owner: str,
         worker_metrics: WorkerMetrics,
         paid: Callable[[], None],
-        earlier: EarlierPayments,
+        earlier: PaymentFinder,
         unknown: UnknownPurchases,
     ) -> None:
         """`paid` wakes whoever pays and delivers."""

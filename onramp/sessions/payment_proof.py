@@ -8,7 +8,7 @@ from kit.http.problems import Problem
 from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import OwnDeployment
 from onramp.sessions import service as sessions_service
-from onramp.sessions import settlements
+from onramp.sessions import settlement_addresses
 from onramp.sessions.apply import delivered_units, not_owed
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import BASIS_POINTS, expected_musd
@@ -79,7 +79,7 @@ class StripePaymentProof:
         if address.lower() == (rules.settlement_address or "").lower():
             return None
         async with self._database.read() as conn:
-            if await settlements.is_ours(conn, self._ring, address):
+            if await settlement_addresses.is_ours(conn, self._ring, address):
                 return None
         return (
             f"Stripe delivered to {address[:42]}, which is neither SETTLEMENT_ADDRESS nor an earlier one that a start recorded: "

@@ -11,11 +11,11 @@ from kit.clock import Clock
 from kit.db.database import Database
 from kit.ids import Ids
 from kit.logs import bound, get_logger
-from onramp.sessions import searches
+from onramp.sessions import payment_searches
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
-from onramp.sessions.searches import Search
+from onramp.sessions.payment_searches import Search
 from treasury import earlier_payments
 from treasury.core import hot_wallets
 from treasury.earlier_payments import EarlierWallets, Payment
@@ -47,7 +47,7 @@ class _NonceTaken(Exception):
     """A row holds the payment's nonce for something else: nothing of the adoption may stand."""
 
 
-class EarlierPayments:
+class PaymentFinder:
     """Works through the searches that are due."""
 
     def __init__(
@@ -64,7 +64,7 @@ class EarlierPayments:
     async def step(self) -> bool:
         """Look for the payments that are due; True where a session changed."""
         async with self._database.write() as conn:
-            due = await searches.claim_due(conn, self._owner, self._clock.now(), BATCH)
+            due = await payment_searches.claim_due(conn, self._owner, self._clock.now(), BATCH)
         changed = False
         for search in due:
             with bound(session=search.session_id):
@@ -98,7 +98,7 @@ class EarlierPayments:
         wallet = self._rules.hot_wallet
         if wallet is not None and not known_here:
             # The payment may be among the transactions of the current wallet that are not read yet, as after a restore.
-            return await self._later(session, search, "looking", None, seconds=searches.SOON_SECONDS)
+            return await self._later(session, search, "looking", None, seconds=payment_searches.SOON_SECONDS)
         if wallet is not None and await self._wallets.is_paid_by(
             wallet, session.wallet_address, search.amount, payouts_service.reference_text(session.id)
         ):
@@ -107,7 +107,7 @@ class EarlierPayments:
         if search.rebuilt or not known or wallet is None:
             return await self._later(session, search, "unpaid", NOT_FOUND.format(wallet=named))
         if self._clock.now() - search.created_at < WAIT:
-            return await self._later(session, search, "looking", None, seconds=searches.SOON_SECONDS)
+            return await self._later(session, search, "looking", None, seconds=payment_searches.SOON_SECONDS)
         return await self._owe(session, search, wallet)
 
     async def _look(self, session: Session, candidates: list[str]) -> tuple[Payment | None, bool]:
@@ -151,7 +151,9 @@ class EarlierPayments:
         self, conn: AsyncConnection, session: Session, search: Search, wallet: str, state: str, now: datetime
     ) -> str:
         """The session's payout, owed by `wallet`, with the end of the search, in one transaction."""
-        if session.stripe_session_id is None or not await searches.settle(conn, search.session_id, self._owner, state):
+        if session.stripe_session_id is None or not await payment_searches.settle(
+            conn, search.session_id, self._owner, state
+        ):
             raise _Lost
         values: dict[str, Any] = {"expected_units": search.amount, "attention": None}
         if not await sessions_service.change(conn, session, now=now, **values):
@@ -176,7 +178,7 @@ class EarlierPayments:
         now = self._clock.now()
         news = attention is not None and attention != session.attention
         async with self._database.write() as conn:
-            if not await searches.postpone(conn, search.session_id, self._owner, state, now, seconds):
+            if not await payment_searches.postpone(conn, search.session_id, self._owner, state, now, seconds):
                 raise _Lost
             if news and not await sessions_service.change(conn, session, now=now, attention=attention):
                 raise _Lost

@@ -8,11 +8,10 @@ from typing import Final, Literal
 
 import limits
 
+from kit.http.forwarded import Ip, Network, client_ip
 from kit.http.routes import Route
 
 Kind = Literal["create", "read", "auth", "refused", "create_total"]
-Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _V6_CLIENT: Final = 64
 """A household has this many bits of IPv6 in common; counting single addresses would count nobody."""
 WIDTHS: Final = {4: ((32, 1), (24, 8)), 6: ((_V6_CLIENT, 1), (56, 1), (48, 8))}
@@ -93,39 +92,9 @@ def kind_of(route: Route) -> Kind | None:
     return "create" if route.name == "create_session" else "read"
 
 
-def client_ip(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> Ip | None:
-    """The right-most address of X-Forwarded-For that is no trusted proxy; the header counts only where the peer is one."""
-    hops = [item.strip() for value in forwarded for item in value.split(",")]
-    found = _address(peer or "")
-    while found is not None and hops and is_within(found, trusted):
-        before = _address(hops.pop())
-        if before is None:
-            break  # what no proxy of ours could have written tells nothing
-        found = before
-    return found
-
-
 def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """The same as the text that is counted by; IPv6 by its /64."""
     return scopes(client_ip(peer, forwarded, trusted))[0].name
-
-
-@lru_cache(maxsize=4096)
-def _address(text: str) -> Ip | None:
-    if text.startswith("[") and "]" in text:
-        text = text[1 : text.index("]")]
-    elif text.count(":") == 1:  # an IPv4 address with its port
-        text = text.partition(":")[0]
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(found, "ipv4_mapped", None) or found
-
-
-def is_within(address: Ip, networks: Sequence[Network]) -> bool:
-    """Whether one of the networks has it."""
-    return any(address.version == network.version and address in network for network in networks)
 
 
 def headers(kind: Kind, rate: Rate, left: int, reset: int) -> dict[str, str]:

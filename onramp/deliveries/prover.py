@@ -13,7 +13,7 @@ from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, V
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import seen
+from onramp.deliveries import observed_transfers
 from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.states import fits
 from onramp.sessions import service as sessions_service
@@ -136,7 +136,7 @@ class Prover:
                         conn, session, "confirmed", now, **_proof(outcome), confirmed_at=now
                     ):
                         if session.mode == "observe":
-                            await seen.prove_claim(conn, session.id, outcome.transfer.block)
+                            await observed_transfers.prove_claim(conn, session.id, outcome.transfer.block)
                         self._confirmed(session, now)
                 case Mismatch(detail):
                     log.critical("delivery.mismatch", session=session.id, tx_hash=session.tx_hash, detail=detail)
@@ -164,7 +164,7 @@ class Prover:
     async def _release(self, conn: AsyncConnection, session: Session, now: datetime) -> None:
         """The transaction moved nothing: the delivery waits for another."""
         if await deliveries_service.move(conn, session, "awaiting", now, **_UNCLAIMED):
-            await seen.release(conn, session.id)
+            await observed_transfers.release(conn, session.id)
             log.warning("delivery.released", session=session.id, tx_hash=session.tx_hash)
 
     def _confirmed(self, session: Session, now: datetime) -> None:

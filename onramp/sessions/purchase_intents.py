@@ -17,23 +17,22 @@ from kit.db.types import db_now
 from kit.http.problems import Problem
 from kit.ids import Ids
 from onramp.deployment.service import OwnDeployment
-from onramp.privacy import service as privacy_service
-from onramp.screening.gate import require_unlisted
-from onramp.screening.listing import Screening
-from onramp.sessions import allowance
+from onramp.screening.gate import require_not_sanctioned
+from onramp.screening.sanctions_list import Screening
+from onramp.sessions import contacts, purchase_limits
 from onramp.sessions import service as sessions_service
 from onramp.sessions import stock as inventory
 from onramp.sessions.config import CREATE_LEASE_SECONDS, SessionConfig
 from onramp.sessions.model import Session, fresh, intent
 from onramp.sessions.ownership import marks
-from onramp.sessions.requests import PurchaseRequest
+from onramp.sessions.purchase_request import PurchaseRequest
 from onramp.sessions.table import sessions
 from treasury.pause import service as pause_service
 
 TRIES: Final = 3
 
 
-class Intents:
+class PurchaseIntents:
     """Writes intents, those of buyers who come together in one transaction; finds the one that a client's key made before."""
 
     def __init__(
@@ -61,8 +60,8 @@ class Intents:
 
         Raises Problem: 403 `not_available`, 422 `wallet_limit`, 503 `paused`, `inventory_low` or `inventory_unknown`, 409 `idempotency_key_reused` or `idempotency_in_progress`.
         """
-        await require_unlisted(self._database, self._screening, order.wallet, self._clock)
-        if allowance.limits(self._rules):
+        await require_not_sanctioned(self._database, self._screening, order.wallet, self._clock)
+        if purchase_limits.limits(self._rules):
             await self._require_allowance(order)
         for _ in range(TRIES):
             made = await self._group.submit(order)
@@ -84,7 +83,7 @@ class Intents:
         async with self._database.read() as conn:
             if order.key_hash and await sessions_service.by_client_key(conn, order.wallet, order.key_hash) is not None:
                 return
-            await allowance.require(conn, self._rules, order.wallet, order.minor, self._clock.now())
+            await purchase_limits.require(conn, self._rules, order.wallet, order.minor, self._clock.now())
 
     async def _write(self, orders: Sequence[PurchaseRequest]) -> Sequence[Session | None]:
         """None for an order whose key is known already or that the stock does not cover; for all while sales are paused or the stock is unknown."""
@@ -109,7 +108,7 @@ class Intents:
         ]
         if given:
             async with self._database.write() as conn:
-                await privacy_service.keep(conn, self._ring, given, now)
+                await contacts.store(conn, self._ring, given, now)
         return [fresh(row) if row is not None and row["id"] in stored else None for row in rows]
 
     def _row(self, order: PurchaseRequest, head: int, now: datetime) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from kit.clock import Clock
 from kit.db.atomic import execute_atomically
 from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.deliveries import seen
+from onramp.deliveries import observed_transfers
 from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.states import Arrived, Match, match
 from onramp.sessions.config import SessionConfig
@@ -25,7 +25,7 @@ SWEEP_SHARE: Final = 50
 """The rest between two sweeps is at least this many times as long as a sweep takes."""
 
 
-class Matcher:
+class TransferMatcher:
     """Keeps what was seen, and tells sessions of it."""
 
     def __init__(self, database: Database, rules: SessionConfig, clock: Clock) -> None:
@@ -51,7 +51,7 @@ class Matcher:
         if not await record(news, read_to=read_to, head=head):
             now, chain_id = self._clock.now(), self._rules.chain_id
             async with self._database.write() as conn:
-                await seen.record(conn, news, chain_id, now)
+                await observed_transfers.record(conn, news, chain_id, now)
                 await cursor.advance(conn, chain_id, read_to=read_to, head=head, now=now)
         self._recorded = told
 
@@ -60,7 +60,7 @@ class Matcher:
         if len(news) > GROUP:
             return False
         now, chain_id, dialect = self._clock.now(), self._rules.chain_id, self._database.engine.dialect
-        changes = [seen.recording(news, chain_id, now, {}, dialect)] if news else []
+        changes = [observed_transfers.recording(news, chain_id, now, {}, dialect)] if news else []
         advanced = cursor.advancing(chain_id, read_to=read_to, head=head, now=now, dialect=dialect)
         return await execute_atomically(self._database, [*changes, advanced])
 
@@ -78,7 +78,7 @@ class Matcher:
         claims = {one.arrived.id: one.owed.id for one in found}
         changes = (
             *deliveries_service.claiming(found, now, dialect, given=new),
-            seen.recording(news, chain_id, now, claims, dialect),
+            observed_transfers.recording(news, chain_id, now, claims, dialect),
             cursor.advancing(chain_id, read_to=read_to, head=head, now=now, dialect=dialect),
         )
         kept = await execute_atomically(self._database, changes)
@@ -133,7 +133,7 @@ def arrived_of(one: Transfer, chain_id: int) -> Arrived:
     """A transfer just read, as one that nobody has claimed."""
     block = one.block
     return Arrived(
-        seen.id_of(chain_id, one),
+        observed_transfers.id_of(chain_id, one),
         one.recipient,
         one.amount,
         one.sender,

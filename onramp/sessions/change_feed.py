@@ -18,7 +18,7 @@ log = get_logger(__name__)
 EVERY_SECONDS = 0.5
 
 
-class Live:
+class ChangeFeed:
     """Follows the versions of the sessions that somebody watches."""
 
     def __init__(self, database: Database) -> None:

@@ -18,7 +18,7 @@ from onramp import migrations
 from onramp.dev.chain.devchain import DevChain
 from tests.chain.lying import Asked, Lie, LyingProxy
 from tests.crash.case import PAID, STOCK, Case
-from tests.treasury.fakes import address_of
+from tests.support.hot_wallet import address_of
 
 Row = tuple[str, ...]
 KILLS = ("claimed", "nonce_taken", "signed", "broadcast", "stored", "mined", "final")

@@ -19,7 +19,7 @@ from web3 import HTTPProvider, Web3
 
 from chain.abi.erc20 import encode_transfer
 from chain.types import to_checksum
-from tests.treasury.fakes import CHAIN_ID, TOKEN
+from tests.support.hot_wallet import CHAIN_ID, TOKEN
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.kms.aws import FakeAwsKms
 from onramp.dev.kms.server import DevKey, KmsFaults
-from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, address_of
+from tests.support.hot_wallet import CHAIN_ID, MUSD, TOKEN, WALLET, address_of
 from treasury import balances
 from treasury.payouts import service as payouts_service
 from treasury.policy import parser, planner

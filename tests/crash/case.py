@@ -19,7 +19,7 @@ from kit.clock import SystemClock
 from kit.db.database import connect
 from kit.ids import RandomIds
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
-from tests.treasury.fakes import MUSD, TOKEN, address_of
+from tests.support.hot_wallet import MUSD, TOKEN, address_of
 from treasury.cold.identity import ColdPin, Verified
 from treasury.cold.service import PoolColdWallet
 from treasury.core.status import Status

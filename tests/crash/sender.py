@@ -13,9 +13,11 @@ from chain.pool.pool import Pool
 from kit.clock import SystemClock
 from kit.db.database import connect
 from kit.ids import RandomIds
-from tests.treasury.fakes import CHAIN_ID, TOKEN, KeySigner, StripeWord
-from tests.treasury.rules import NoRules, Pause
-from tests.treasury.world import Heard
+from tests.support.fake_policy import FakeGate, NoLimits
+from tests.support.fake_signer import KeySigner
+from tests.support.fake_stripe import FakeStripe
+from tests.support.hot_wallet import CHAIN_ID, TOKEN
+from tests.support.recorded_metrics import RecordedMetrics
 from treasury.cold.identity import ColdPin
 from treasury.cold.service import PoolColdWallet
 from treasury.ports import Owed
@@ -28,9 +30,9 @@ async def run(told: dict[str, Any]) -> None:
     pool = Pool(parse_nodes(told["rpc"], ""), chain_id=CHAIN_ID)
     # Its signatures differ each time, as a KMS's do: signing twice would show as two transactions.
     signer = KeySigner(bytes.fromhex(told["key"]))
-    signer.rules = SigningLimits(CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=told["safe"])
-    stripe = StripeWord()
-    stripe.says = {session: Owed(int(amount), to) for session, (amount, to) in told["owed"].items()}
+    signer.limits = SigningLimits(CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=told["safe"])
+    stripe = FakeStripe()
+    stripe.owed_by_session = {session: Owed(int(amount), to) for session, (amount, to) in told["owed"].items()}
     pin = ColdPin(CHAIN_ID, told["safe"], tuple(told["owners"]), 3)
 
     def checkpoint(name: str) -> None:
@@ -59,10 +61,10 @@ async def run(told: dict[str, Any]) -> None:
         proof=stripe,
         clock=SystemClock(),
         ids=RandomIds(),
-        metrics=Heard(),
+        metrics=RecordedMetrics(),
         checkpoint=checkpoint,
-        gate=Pause(),
-        rules=NoRules(),
+        gate=FakeGate(),
+        rules=NoLimits(),
         cold=PoolColdWallet(pool, pin, strangers=[signer.address]),
     )
     while True:

@@ -15,8 +15,8 @@ from chain.types import keccak, to_checksum
 from kit.db.database import Database
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.chain.lying import Asked, Lie, LyingProxy, instead, refused, stale_head
-from tests.treasury.fakes import MUSD, TOKEN, WALLET
-from tests.treasury.world import Crash, World
+from tests.support.hot_wallet import MUSD, TOKEN, WALLET
+from tests.support.treasury_world import Crash, TreasuryWorld
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
@@ -70,15 +70,15 @@ def lost() -> Lie:
 
 
 @pytest.fixture
-async def world(chain: DevChain, operators: list[LyingProxy], database: Database) -> AsyncIterator[World]:
+async def world(chain: DevChain, operators: list[LyingProxy], database: Database) -> AsyncIterator[TreasuryWorld]:
     clean = await chain.rpc("evm_snapshot")
     await chain.mint(WALLET, STOCK)
     await chain.fund_gas(WALLET, 10**18)
-    yield World(database)
+    yield TreasuryWorld(database)
     await chain.rpc("evm_revert", clean)
 
 
-async def owed(world: World) -> list[str]:
+async def owed(world: TreasuryWorld) -> list[str]:
     """Sessions with a buyer each."""
     for number in range(COUNT):
         await world.owe(f"ons_{number}", PAID, to=buyer(number))
@@ -90,7 +90,7 @@ def buyer(number: int) -> str:
     return to_checksum("0x" + keccak(b"buyer" + bytes([number]))[12:].hex())
 
 
-async def live(world: World, operators: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
+async def live(world: TreasuryWorld, operators: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
     """Cycles of senders, the next of which begins where the one before died, until all is final."""
     pool = Pool([door.config for door in operators], chain_id=CHAIN_ID, timeout=2.0)
     view = QuorumWalletChain(pool, wallet=WALLET, token=TOKEN)
@@ -123,7 +123,7 @@ async def live(world: World, operators: list[LyingProxy], deaths: list[str], bet
         await pool.close()
 
 
-async def paid_once(world: World, chain: DevChain) -> None:
+async def paid_once(world: TreasuryWorld, chain: DevChain) -> None:
     """One Transfer to each buyer, as many nonces as payouts, and the ledger says what the chain says."""
     for number in range(COUNT):
         query = {"address": TOKEN, "fromBlock": "0x0", "toBlock": "latest", "topics": [TRANSFER_TOPIC, topic_of(WALLET), topic_of(buyer(number))]}  # fmt: skip
@@ -146,7 +146,7 @@ LIES: dict[str, dict[str, Lie]] = {
 
 @pytest.mark.parametrize("lie", [pytest.param(name, marks=pytest.mark.prove) for name in LIES])
 async def test_one_liar_among_three_costs_nobody_anything(
-    world: World, chain: DevChain, operators: list[LyingProxy], lie: str
+    world: TreasuryWorld, chain: DevChain, operators: list[LyingProxy], lie: str
 ) -> None:
     await owed(world)
     for method, told in LIES[lie].items():
@@ -156,7 +156,7 @@ async def test_one_liar_among_three_costs_nobody_anything(
 
 
 async def test_everything_at_once_and_a_sender_that_dies(
-    world: World, chain: DevChain, operators: list[LyingProxy]
+    world: TreasuryWorld, chain: DevChain, operators: list[LyingProxy]
 ) -> None:
     """The exact nonce at every node, answers lost, bytes forgotten, receipts and logs hidden, a node that lags, and deaths."""
     await owed(world)
@@ -173,7 +173,7 @@ async def test_everything_at_once_and_a_sender_that_dies(
 
 
 async def test_blocks_that_are_taken_back_while_it_pays(
-    world: World, chain: DevChain, operators: list[LyingProxy]
+    world: TreasuryWorld, chain: DevChain, operators: list[LyingProxy]
 ) -> None:
     """The same bytes go out again, and no other signature is asked for."""
     await owed(world)

@@ -17,7 +17,7 @@ from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import SenderContext, desk
 from tests.onramp.test_bad_orders import rows
-from tests.treasury.safes import Safes
+from tests.support.safes import Safes
 from treasury import balances
 from treasury.policy.parser import DEVELOPMENT
 from treasury.sweeps.table import sweeps

@@ -14,7 +14,7 @@ from tests.chain.scripted import LoopClock, ScriptedSession, VirtualLoop
 from tests.chain.test_histories import History, histories
 from tests.chain.world import START, World
 from tests.onramp.histories import live
-from tests.treasury.inline import InlineDatabase
+from tests.support.inline_database import InlineDatabase
 
 
 async def on_the_model(history: History, database: InlineDatabase) -> None:

@@ -125,7 +125,7 @@ def test_a_sweep_is_proposed_by_one_approved_by_another_and_arrives_in_the_safe(
 def test_what_was_swept_comes_back_by_three_owners_signatures(dev_stack: DevStack, tmp_path: Path) -> None:
     """The file and the sheet, three of the five keys, and anybody with gas."""
     from onramp.dev.chain.deploy import _owner_keys
-    from tests.treasury.safes import SENDER, sign
+    from tests.support.safes import SENDER, sign
 
     stack = dev_stack
     before = float(ready(stack)["onChain"])

@@ -25,7 +25,7 @@ from tests.chain.world import START, Mood
 from tests.onramp.histories import OWED, live
 from tests.onramp.test_observe import SENDER, UNIT
 from tests.onramp.test_reorg import SENDER_KEY
-from tests.treasury.inline import InlineDatabase
+from tests.support.inline_database import InlineDatabase
 
 UNITS = {"paid": OWED, "less": OWED - 1, "reverted": 2**200}
 """What the transaction is to move; more than the sender has fails on chain."""

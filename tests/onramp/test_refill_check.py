@@ -14,7 +14,7 @@ from chain.types import ZERO_ADDRESS, to_checksum
 from onramp.dev.chain.deploy import _address_of, _owner_keys
 from tests.onramp.conftest import HOT_WALLET
 from tests.onramp.typed import typed
-from tests.treasury.safes import sign
+from tests.support.safes import sign
 from treasury.cold.identity import ColdPin
 from treasury.cold.refill import Refill, prepare
 from treasury.cold.safetx import SafeTransaction

@@ -1,11 +1,11 @@
-"""A sender with everything around it."""
+"""The treasury's world as a fixture."""
 
 import pytest
 
 from kit.db.database import Database
-from tests.treasury.world import World
+from tests.support.treasury_world import TreasuryWorld
 
 
 @pytest.fixture
-def world(database: Database) -> World:
-    return World(database)
+def world(database: Database) -> TreasuryWorld:
+    return TreasuryWorld(database)

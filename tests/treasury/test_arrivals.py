@@ -1,11 +1,11 @@
 """A payout that another process wrote wakes the sender, once."""
 
-from tests.treasury.fakes import WALLET
-from tests.treasury.world import World
+from tests.support.hot_wallet import WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury.payouts.arrivals import Arrivals
 
 
-async def test_each_new_payout_wakes_once_and_one_that_waits_does_not_again(world: World) -> None:
+async def test_each_new_payout_wakes_once_and_one_that_waits_does_not_again(world: TreasuryWorld) -> None:
     woken: list[str] = []
     arrivals = Arrivals(world.database, WALLET, lambda: woken.append("treasury"))
     await arrivals.look()

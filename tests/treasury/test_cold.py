@@ -14,7 +14,7 @@ from chain.reads.safe import SafeState
 from chain.types import to_checksum
 from onramp.dev.chain.artifacts import call_data
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
-from tests.treasury.safes import Safes, parrot
+from tests.support.safes import Safes, parrot
 from treasury.cold.identity import ColdPin, Unverified, Verified, identity_of, judge
 from treasury.cold.service import PoolColdWallet, pin_of
 

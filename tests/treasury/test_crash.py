@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.treasury.world import Crash, World
+from tests.support.treasury_world import Crash, TreasuryWorld
 from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
 
@@ -22,7 +22,7 @@ def dies_at(name: str) -> object:
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-async def test_death_at_a_checkpoint_pays_once(world: World, name: str) -> None:
+async def test_death_at_a_checkpoint_pays_once(world: TreasuryWorld, name: str) -> None:
     for session in ("ons_a", "ons_b"):
         await world.owe(session)
         world.clock.seconds += 1
@@ -37,7 +37,7 @@ async def test_death_at_a_checkpoint_pays_once(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", AROUND_THE_SIGNATURE)
-async def test_death_at_every_second_try_pays_once(world: World, name: str) -> None:
+async def test_death_at_every_second_try_pays_once(world: TreasuryWorld, name: str) -> None:
     for session in ("ons_a", "ons_b", "ons_c"):
         await world.owe(session)
         world.clock.seconds += 1
@@ -53,7 +53,7 @@ async def test_death_at_every_second_try_pays_once(world: World, name: str) -> N
     assert {await world.status(session) for session in ("ons_a", "ons_b", "ons_c")} == {Status.FINAL}
 
 
-async def test_a_leader_that_slept_stores_nothing_and_sends_nothing(world: World) -> None:
+async def test_a_leader_that_slept_stores_nothing_and_sends_nothing(world: TreasuryWorld) -> None:
     """It signed, another took over and paid; what it wakes up with is thrown away."""
     await world.owe("ons_one")
     second = world.sender()
@@ -77,7 +77,7 @@ async def test_a_leader_that_slept_stores_nothing_and_sends_nothing(world: World
     assert len(set(world.chain.received)) == 1
 
 
-async def test_two_senders_side_by_side_pay_once(world: World) -> None:
+async def test_two_senders_side_by_side_pay_once(world: TreasuryWorld) -> None:
     import asyncio
 
     for number in range(4):
@@ -91,7 +91,7 @@ async def test_two_senders_side_by_side_pay_once(world: World) -> None:
     assert {await world.status(f"ons_{number}") for number in range(4)} == {Status.FINAL}
 
 
-async def test_only_one_leads_while_the_lease_lasts(world: World) -> None:
+async def test_only_one_leads_while_the_lease_lasts(world: TreasuryWorld) -> None:
     first, second = world.sender(lease_seconds=60), world.sender(lease_seconds=60)
     await world.owe("ons_one")
     assert await first.step() is True

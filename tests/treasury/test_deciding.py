@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.reads.receipts import Proven
 from chain.types import BlockRef, Transfer, to_checksum
 from kit.http.problems import Problem
-from tests.treasury.fakes import MUSD, TOKEN, WALLET
-from tests.treasury.world import BUYER, World
+from tests.support.hot_wallet import BUYER, MUSD, TOKEN, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
@@ -27,7 +27,7 @@ from treasury.transactions import service as transactions_service
 ELSE = to_checksum("0x" + "e1" * 20)
 
 
-async def decide(world: World, verb: Callable[..., Awaitable[Payout]], session: str, **facts: object) -> Payout:
+async def decide(world: TreasuryWorld, verb: Callable[..., Awaitable[Payout]], session: str, **facts: object) -> Payout:
     payout = await world.payout(session)
     if verb is approvals.retry:
         facts.setdefault("wallet", WALLET)
@@ -35,13 +35,13 @@ async def decide(world: World, verb: Callable[..., Awaitable[Payout]], session: 
         return await verb(conn, payout.id, by=f"key_of_{facts.get('person', 'anna')}", now=world.clock.now(), **facts)
 
 
-async def refused(world: World, verb: Callable[..., Awaitable[Payout]], session: str, **facts: object) -> str:
+async def refused(world: TreasuryWorld, verb: Callable[..., Awaitable[Payout]], session: str, **facts: object) -> str:
     with pytest.raises(Problem) as problem:
         await decide(world, verb, session, **facts)
     return problem.value.code
 
 
-async def failed(world: World, session: str = "ons_one") -> Sender:
+async def failed(world: TreasuryWorld, session: str = "ons_one") -> Sender:
     await world.owe(session)
     sender = world.sender()
     world.chain.reverts = True
@@ -72,7 +72,7 @@ class Overtaken:
         return answer
 
 
-async def test_a_payout_above_a_limit_waits_for_a_person_and_blocks_nobody(world: World) -> None:
+async def test_a_payout_above_a_limit_waits_for_a_person_and_blocks_nobody(world: TreasuryWorld) -> None:
     world.policy.approval_above = 10 * MUSD
     await world.owe("ons_large", 11 * MUSD)
     world.clock.seconds += 1
@@ -88,7 +88,7 @@ async def test_a_payout_above_a_limit_waits_for_a_person_and_blocks_nobody(world
     assert await world.status("ons_large") is Status.FINAL
 
 
-async def test_a_rejected_payout_is_not_paid_until_two_persons_try_again(world: World) -> None:
+async def test_a_rejected_payout_is_not_paid_until_two_persons_try_again(world: TreasuryWorld) -> None:
     world.policy.approval_above = 0
     await world.owe("ons_one")
     sender = world.sender()
@@ -105,7 +105,7 @@ async def test_a_rejected_payout_is_not_paid_until_two_persons_try_again(world: 
     assert await world.status("ons_one") is Status.FINAL
 
 
-async def test_a_reverted_payout_is_tried_again_once_its_first_attempt_is_proved_dead(world: World) -> None:
+async def test_a_reverted_payout_is_tried_again_once_its_first_attempt_is_proved_dead(world: TreasuryWorld) -> None:
     sender = await failed(world)
     first = (await world.payout("ons_one")).tx_hash
     for person in ("anna", "bert"):
@@ -116,7 +116,7 @@ async def test_a_reverted_payout_is_tried_again_once_its_first_attempt_is_proved
     assert len(world.chain.transfers()) == 1
 
 
-async def test_an_attempt_that_turns_out_to_have_paid_is_not_made_again(world: World) -> None:
+async def test_an_attempt_that_turns_out_to_have_paid_is_not_made_again(world: TreasuryWorld) -> None:
     """The agreed word was "reverted", and a reorganisation made it otherwise."""
     sender = await failed(world)
     for mined in world.chain.mined.values():
@@ -135,7 +135,7 @@ async def test_an_attempt_that_turns_out_to_have_paid_is_not_made_again(world: W
 @pytest.mark.parametrize("asked", [False, True])
 @pytest.mark.parametrize("mined_again", [False, True])
 async def test_a_failure_that_the_chain_takes_back_is_followed_again(
-    world: World, *, mined_again: bool, asked: bool
+    world: TreasuryWorld, *, mined_again: bool, asked: bool
 ) -> None:
     """It succeeds in another block, or in none yet; whether another attempt was asked for meanwhile."""
     sender = await failed(world)
@@ -163,7 +163,7 @@ async def test_a_failure_that_the_chain_takes_back_is_followed_again(
     assert not books.get(Account.SUSPENSE)
 
 
-async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good(world: World) -> None:
+async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good(world: TreasuryWorld) -> None:
     sender = await failed(world)
     (was,) = world.chain.mined.values()
     await decide(world, approvals.settle, "ons_one", note="paid in cash")
@@ -176,7 +176,7 @@ async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good
     assert world.metrics.alarms["reorg"] == 1
 
 
-async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word(world: World) -> None:
+async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word(world: TreasuryWorld) -> None:
     await failed(world)
     assert await refused(world, approvals.settle, "ons_one", note=" ") == "validation_failed"
 
@@ -189,7 +189,7 @@ async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word
     assert await refused(world, approvals.retry, "ons_two", person="anna") == "not_possible"
 
 
-async def test_one_transfer_makes_good_one_payout(world: World) -> None:
+async def test_one_transfer_makes_good_one_payout(world: TreasuryWorld) -> None:
     await world.owe("ons_paid")
     await world.cycles(world.sender(), 4)
     paid = (await world.payout("ons_paid")).tx_hash
@@ -209,7 +209,7 @@ async def test_one_transfer_makes_good_one_payout(world: World) -> None:
     await decide(world, approvals.settle, "ons_two", proven=proof(5 * MUSD, "0x" + "cd" * 32))
 
 
-async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: World) -> None:
+async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: TreasuryWorld) -> None:
     """One person settles; that coins are gone takes two to answer."""
     sender = await failed(world)
     await world.cycles(sender)
@@ -223,7 +223,7 @@ async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: Wo
     assert world.metrics.is_stopped
 
 
-async def test_a_no_that_comes_as_the_nonce_is_taken_is_too_late(world: World) -> None:
+async def test_a_no_that_comes_as_the_nonce_is_taken_is_too_late(world: TreasuryWorld) -> None:
     payout, sweep = await world.owe("ons_one"), (await world.sweep()).id
     for verb, table, row in ((approvals.reject, payouts_table, payout), (deciding_sweeps.reject, sweeps_table, sweep)):
         with pytest.raises(Problem) as problem:
@@ -232,21 +232,21 @@ async def test_a_no_that_comes_as_the_nonce_is_taken_is_too_late(world: World) -
         assert problem.value.code == "not_possible"
 
 
-async def test_what_is_on_its_way_can_be_neither_rejected_nor_tried_again(world: World) -> None:
+async def test_what_is_on_its_way_can_be_neither_rejected_nor_tried_again(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     await world.sender().step()
     assert await refused(world, approvals.reject, "ons_one") == "not_possible"
     assert await refused(world, approvals.retry, "ons_one", person="anna") == "not_possible"
 
 
-async def test_a_recipient_on_the_list_is_held(world: World) -> None:
+async def test_a_recipient_on_the_list_is_held(world: TreasuryWorld) -> None:
     world.policy.list = {BUYER}
     await world.owe("ons_one")
     await world.cycles(world.sender(), 2)
     assert ((await world.payout("ons_one")).reason, world.signer.requests) == ("screening", [])
 
 
-async def test_what_another_hot_wallet_owed_is_settled_and_never_tried_by_this_one(world: World) -> None:
+async def test_what_another_hot_wallet_owed_is_settled_and_never_tried_by_this_one(world: TreasuryWorld) -> None:
     await failed(world)
     assert await refused(world, approvals.retry, "ons_one", person="anna", wallet=ELSE) == "not_possible"
     assert (await decide(world, approvals.settle, "ons_one", note="paid from the Safe")).status is Status.CANCELLED

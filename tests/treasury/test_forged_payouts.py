@@ -6,13 +6,13 @@ import pytest
 import sqlalchemy as sa
 
 from chain.types import keccak, to_checksum
-from tests.treasury.fakes import MUSD, TOKEN, WALLET
-from tests.treasury.world import World
+from tests.support.hot_wallet import MUSD, TOKEN, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.payouts.table import payouts as payouts_table
 
 
-async def test_a_forged_row_is_not_paid_and_others_are(world: World) -> None:
+async def test_a_forged_row_is_not_paid_and_others_are(world: TreasuryWorld) -> None:
     await world.owe("ons_real")
     await world.owe("ons_forged", 900 * MUSD, to_checksum("0x" + "e1" * 20), paid=False)
     async with world.database.write() as conn:
@@ -29,7 +29,7 @@ async def test_a_forged_row_is_not_paid_and_others_are(world: World) -> None:
     assert world.metrics.alarms["payout_payment_mismatch"] == 1
 
 
-async def test_a_row_whose_amount_was_changed_is_not_paid(world: World) -> None:
+async def test_a_row_whose_amount_was_changed_is_not_paid(world: TreasuryWorld) -> None:
     await world.owe("ons_one", 5 * MUSD)
     async with world.database.write() as conn:
         await conn.execute(sa.update(payouts_table).values(amount=500 * MUSD))
@@ -37,7 +37,7 @@ async def test_a_row_whose_amount_was_changed_is_not_paid(world: World) -> None:
     assert world.signer.requests == []
 
 
-async def test_a_row_changed_between_check_and_nonce_is_not_paid(world: World) -> None:
+async def test_a_row_changed_between_check_and_nonce_is_not_paid(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     stripe = world.stripe
 
@@ -52,7 +52,7 @@ async def test_a_row_changed_between_check_and_nonce_is_not_paid(world: World) -
     assert world.signer.requests == []
 
 
-async def test_stripe_that_agrees_again_lets_signing_go_on(world: World) -> None:
+async def test_stripe_that_agrees_again_lets_signing_go_on(world: TreasuryWorld) -> None:
     from treasury.ports import Owed
 
     payout_to = to_checksum("0x" + "b0" * 20)
@@ -60,7 +60,7 @@ async def test_stripe_that_agrees_again_lets_signing_go_on(world: World) -> None
     sender = world.sender()
     await world.cycles(sender, 2)
     assert await world.status("ons_one") is Status.HELD
-    world.stripe.says["ons_one"] = Owed(5 * MUSD, payout_to)
+    world.stripe.owed_by_session["ons_one"] = Owed(5 * MUSD, payout_to)
     await world.cycles(sender, 6)
     assert await world.status("ons_one") is Status.FINAL
 
@@ -71,7 +71,7 @@ FORGED = {
 }  # fmt: skip
 
 
-async def insert(world: World, status: str, **more: object) -> None:
+async def insert(world: TreasuryWorld, status: str, **more: object) -> None:
     """As a hand does that has the database and nothing else: no verb, no history, no hold."""
     now = world.clock.now()
     row = {**FORGED, "amount": 7 * MUSD, "status": status, "created_at": now, "updated_at": now, **more}
@@ -80,7 +80,7 @@ async def insert(world: World, status: str, **more: object) -> None:
 
 
 @pytest.mark.parametrize("status", ["planned", "approved"])
-async def test_a_payout_row_inserted_by_hand_is_not_signed_and_others_are(world: World, status: str) -> None:
+async def test_a_payout_row_inserted_by_hand_is_not_signed_and_others_are(world: TreasuryWorld, status: str) -> None:
     await insert(world, status, approved_by="key_nobody" if status == "approved" else None)
     world.clock.seconds += 1
     await world.owe("ons_honest")
@@ -96,10 +96,10 @@ async def test_a_payout_row_inserted_by_hand_is_not_signed_and_others_are(world:
     "change", [{"amount": 500 * MUSD}, {"to_address": to_checksum("0x" + "66" * 20)}, {"stripe_session_id": "cos_another"},
                {"reference": "0x" + "66" * 32}]
 )  # fmt: skip
-async def test_a_payout_row_changed_by_hand_is_not_signed(world: World, change: dict[str, Any]) -> None:
+async def test_a_payout_row_changed_by_hand_is_not_signed(world: TreasuryWorld, change: dict[str, Any]) -> None:
     await world.owe("ons_one")
     if "stripe_session_id" in change:
-        world.stripe.says.clear()
+        world.stripe.owed_by_session.clear()
     async with world.database.write() as conn:
         await conn.execute(sa.update(payouts_table).values(**change))
     await world.cycles(world.sender(), 6)
@@ -107,7 +107,7 @@ async def test_a_payout_row_changed_by_hand_is_not_signed(world: World, change: 
     assert world.metrics.alarms["payout_payment_mismatch"] == 1
 
 
-async def test_a_forged_payout_in_a_pipeline_is_left_out_of_those_beside_it(world: World) -> None:
+async def test_a_forged_payout_in_a_pipeline_is_left_out_of_those_beside_it(world: TreasuryWorld) -> None:
     world.chain.room = 10
     for number in range(3):
         await world.owe(f"ons_{number}")
@@ -118,7 +118,7 @@ async def test_a_forged_payout_in_a_pipeline_is_left_out_of_those_beside_it(worl
     assert (await world.payout("ons_forged")).transaction_id is None
 
 
-async def test_a_row_that_says_it_is_signed_moves_nothing(world: World) -> None:
+async def test_a_row_that_says_it_is_signed_moves_nothing(world: TreasuryWorld) -> None:
     """Without bytes that our key signed there is nothing to send, whatever a status claims."""
     await insert(world, "signed", transaction_id="txn_forged", tx_hash="0x" + "12" * 32)
     await world.cycles(world.sender(), 6)

@@ -6,9 +6,10 @@ import pytest
 import sqlalchemy as sa
 
 from chain.errors import NoAgreement
-from tests.treasury.fakes import MUSD, StripeWord
+from tests.support.fake_stripe import FakeStripe
+from tests.support.hot_wallet import BUYER, MUSD
+from tests.support.treasury_world import TreasuryWorld
 from tests.treasury.test_forged_payouts import insert
-from tests.treasury.world import BUYER, World
 from treasury.core.status import Status
 from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import Owed, ProofUnavailable
@@ -18,18 +19,18 @@ from treasury.transactions.table import transactions as transactions_table
 DEPTHS = pytest.mark.parametrize("depth", [1, 4])
 
 
-async def change(world: World, session: str, **values: Any) -> None:
+async def change(world: TreasuryWorld, session: str, **values: Any) -> None:
     async with world.database.write() as conn:
         await conn.execute(sa.update(payouts_table).where(payouts_table.c.session_id == session).values(**values))
 
 
-async def owe(world: World, *sessions: str, **how: Any) -> None:
+async def owe(world: TreasuryWorld, *sessions: str, **how: Any) -> None:
     for session in sessions:
         world.clock.seconds += 1
         await world.owe(session, **how)
 
 
-async def paid(world: World) -> list[str]:
+async def paid(world: TreasuryWorld) -> list[str]:
     """Who was paid, in the order of the chain."""
     async with world.database.read() as conn:
         query = sa.select(payouts_table.c.session_id).join(
@@ -38,13 +39,13 @@ async def paid(world: World) -> list[str]:
         return list((await conn.execute(query.order_by(transactions_table.c.nonce))).scalars())
 
 
-def sender_of(world: World, depth: int, **more: Any) -> Sender:
+def sender_of(world: TreasuryWorld, depth: int, **more: Any) -> Sender:
     world.chain.room = depth
     return world.sender(max_in_flight=depth, **more)
 
 
 @DEPTHS
-async def test_a_wave_of_contradictions_signs_none_of_them_and_delays_nobody(world: World, depth: int) -> None:
+async def test_a_wave_of_contradictions_signs_none_of_them_and_delays_nobody(world: TreasuryWorld, depth: int) -> None:
     await owe(world, *(f"ons_bad_{number}" for number in range(20)), paid=False)
     await owe(world, "ons_good")
     sender = sender_of(world, depth)
@@ -57,19 +58,19 @@ async def test_a_wave_of_contradictions_signs_none_of_them_and_delays_nobody(wor
     assert not world.metrics.is_stopped
 
 
-async def test_where_stripe_contradicts_everything_nothing_is_signed(world: World) -> None:
+async def test_where_stripe_contradicts_everything_nothing_is_signed(world: TreasuryWorld) -> None:
     await owe(world, *(f"ons_{number}" for number in range(8)))
-    world.stripe.says.clear()
+    world.stripe.owed_by_session.clear()
     sender = sender_of(world, 4)
     await world.cycles(sender, 6)
     assert world.signer.requests == []
     for number in range(8):
-        world.stripe.says[f"ons_{number}"] = Owed(5 * MUSD, BUYER)
+        world.stripe.owed_by_session[f"ons_{number}"] = Owed(5 * MUSD, BUYER)
     await world.cycles(sender, 12)
     assert [await world.status(f"ons_{number}") for number in range(8)] == [Status.FINAL] * 8
 
 
-async def test_a_contradicted_payout_is_asked_about_at_a_bounded_pace(world: World) -> None:
+async def test_a_contradicted_payout_is_asked_about_at_a_bounded_pace(world: TreasuryWorld) -> None:
     await owe(world, *(f"ons_bad_{number}" for number in range(30)), paid=False)
     sender = world.sender()
     await sender.step()
@@ -86,7 +87,9 @@ ABSURD = 10**40
 
 
 @pytest.mark.parametrize("approved_by", [None, "key_nobody"])
-async def test_a_forged_absurd_amount_at_the_head_keeps_nobody_waiting(world: World, approved_by: str | None) -> None:
+async def test_a_forged_absurd_amount_at_the_head_keeps_nobody_waiting(
+    world: TreasuryWorld, approved_by: str | None
+) -> None:
     world.policy.approval_above = 10**6 * MUSD
     await insert(world, "approved", amount=ABSURD, approved_by=approved_by)
     await owe(world, "ons_good")
@@ -95,7 +98,7 @@ async def test_a_forged_absurd_amount_at_the_head_keeps_nobody_waiting(world: Wo
     assert (await world.payout("ons_forged")).reason == "payment_mismatch"
 
 
-async def test_a_forged_amount_beside_others_counts_against_no_limit_of_theirs(world: World) -> None:
+async def test_a_forged_amount_beside_others_counts_against_no_limit_of_theirs(world: TreasuryWorld) -> None:
     class Day(type(world.policy)):  # type: ignore[misc]
         async def payouts_above(self, conn: Any, queue: Any, now: Any) -> list[str | None]:
             total, found = 0, []
@@ -115,7 +118,9 @@ async def test_a_forged_amount_beside_others_counts_against_no_limit_of_theirs(w
     [{"to_address": "nobody"}, {"to_address": BUYER.lower()}, {"reference": "0xzz"}, {"amount": 0}, {"reference": ""}],
     ids=str,
 )
-async def test_a_row_that_no_code_of_ours_writes_stops_only_itself(world: World, values: dict[str, Any]) -> None:
+async def test_a_row_that_no_code_of_ours_writes_stops_only_itself(
+    world: TreasuryWorld, values: dict[str, Any]
+) -> None:
     await owe(world, "ons_bad", "ons_good")
     await change(world, "ons_bad", **values)
     await world.cycles(world.sender(), 4)
@@ -125,7 +130,9 @@ async def test_a_row_that_no_code_of_ours_writes_stops_only_itself(world: World,
 
 
 @pytest.mark.parametrize("status", ["held", "planned", "rejected", "final"])
-async def test_a_row_in_flight_whose_status_was_changed_by_hand_stops_only_itself(world: World, status: str) -> None:
+async def test_a_row_in_flight_whose_status_was_changed_by_hand_stops_only_itself(
+    world: TreasuryWorld, status: str
+) -> None:
     await owe(world, "ons_bad")
     sender = world.sender()
     await sender.step()
@@ -136,12 +143,12 @@ async def test_a_row_in_flight_whose_status_was_changed_by_hand_stops_only_itsel
     assert len(world.chain.transfers()) == 3, "each of them was paid once"
 
 
-class Mute(StripeWord):
+class Mute(FakeStripe):
     """Says nothing of some sessions, or fails on them in a way that nobody foresaw."""
 
-    def __init__(self, word: StripeWord, error: BaseException, *sessions: str) -> None:
+    def __init__(self, word: FakeStripe, error: BaseException, *sessions: str) -> None:
         super().__init__()
-        self.says, self.error, self.mute = word.says, error, set(sessions)
+        self.owed_by_session, self.error, self.mute = word.owed_by_session, error, set(sessions)
 
     async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
         said = await super().owed(session_id, stripe_session_id)
@@ -155,7 +162,9 @@ ERRORS = [ProofUnavailable("a reply of another shape"), KeyError("nobody thought
 
 @DEPTHS
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
-async def test_one_that_stripe_says_nothing_of_is_passed_over(world: World, error: Exception, depth: int) -> None:
+async def test_one_that_stripe_says_nothing_of_is_passed_over(
+    world: TreasuryWorld, error: Exception, depth: int
+) -> None:
     await owe(world, "ons_mute", "ons_one", "ons_two")
     stripe = Mute(world.stripe, error, "ons_mute")
     sender = sender_of(world, depth, proof=stripe)
@@ -169,7 +178,7 @@ async def test_one_that_stripe_says_nothing_of_is_passed_over(world: World, erro
     assert (final.status, final.reason) == (Status.FINAL, None)
 
 
-async def test_one_that_stripe_says_nothing_of_is_asked_about_ever_more_seldom(world: World) -> None:
+async def test_one_that_stripe_says_nothing_of_is_asked_about_ever_more_seldom(world: TreasuryWorld) -> None:
     """Each question may take seconds, which others would wait for."""
     stripe = Mute(world.stripe, ERRORS[0], "ons_mute")
     await owe(world, "ons_mute")
@@ -181,7 +190,7 @@ async def test_one_that_stripe_says_nothing_of_is_asked_about_ever_more_seldom(w
     assert 3 <= asked <= 16, "1,600 seconds, five minutes between two questions at last"
 
 
-async def test_an_outage_of_stripe_keeps_the_order_in_which_was_paid(world: World) -> None:
+async def test_an_outage_of_stripe_keeps_the_order_in_which_was_paid(world: TreasuryWorld) -> None:
     world.stripe.down = True
     sessions = [f"ons_{number}" for number in range(6)]
     await owe(world, *sessions)
@@ -193,12 +202,12 @@ async def test_an_outage_of_stripe_keeps_the_order_in_which_was_paid(world: Worl
     assert await paid(world) == sessions
 
 
-async def test_a_person_who_decides_in_the_same_moment_stops_nobody(world: World) -> None:
+async def test_a_person_who_decides_in_the_same_moment_stops_nobody(world: TreasuryWorld) -> None:
     await owe(world, "ons_bad", paid=False)
     await owe(world, "ons_good")
     stripe = world.stripe
 
-    class Quick(StripeWord):
+    class Quick(FakeStripe):
         async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
             if session_id == "ons_bad":
                 await change(world, "ons_bad", status="rejected")
@@ -209,7 +218,7 @@ async def test_a_person_who_decides_in_the_same_moment_stops_nobody(world: World
     assert await world.status("ons_good") is Status.FINAL
 
 
-async def test_many_that_wait_for_a_person_delay_the_next_by_nothing(world: World) -> None:
+async def test_many_that_wait_for_a_person_delay_the_next_by_nothing(world: TreasuryWorld) -> None:
     world.policy.approval_above = 10 * MUSD
     await owe(world, *(f"ons_large_{number}" for number in range(10)), amount=11 * MUSD)
     await owe(world, "ons_small")
@@ -219,7 +228,9 @@ async def test_many_that_wait_for_a_person_delay_the_next_by_nothing(world: Worl
     assert await world.status("ons_small") is Status.BROADCAST
 
 
-async def test_a_payout_owed_in_another_token_is_held_alone_until_that_token_is_paid_out_again(world: World) -> None:
+async def test_a_payout_owed_in_another_token_is_held_alone_until_that_token_is_paid_out_again(
+    world: TreasuryWorld,
+) -> None:
     await owe(world, "ons_before", "ons_now")
     token = (await world.payout("ons_before")).token
     other = "0x" + "77" * 20
@@ -235,7 +246,7 @@ async def test_a_payout_owed_in_another_token_is_held_alone_until_that_token_is_
     assert await world.status("ons_before") is Status.FINAL
 
 
-async def test_a_sweeper_or_a_sweep_that_fails_keeps_no_payout_waiting(world: World) -> None:
+async def test_a_sweeper_or_a_sweep_that_fails_keeps_no_payout_waiting(world: TreasuryWorld) -> None:
     class Broken(type(world.cold)):  # type: ignore[misc]
         async def verify(self) -> Any:
             raise self.error

@@ -20,10 +20,10 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 
 from chain.abi.erc20 import split_payout_calldata
 from kit.http.problems import Problem
-from tests.treasury.fakes import MUSD, WALLET
-from tests.treasury.inline import InlineDatabase
-from tests.treasury.invariants import BALANCE, Floor, Invariants, Watched
-from tests.treasury.world import Crash, World
+from tests.support.hot_wallet import MUSD, WALLET
+from tests.support.inline_database import InlineDatabase
+from tests.support.money_invariants import BALANCE, CheckingSigner, FloorPolicy, Invariants
+from tests.support.treasury_world import Crash, TreasuryWorld
 from treasury.core.status import Status
 from treasury.payouts import approvals
 from treasury.sender import CHECKPOINTS
@@ -44,9 +44,9 @@ class Histories(Invariants):
 
     @initialize(depth=st.sampled_from([1, 1, 4]))
     def begin(self, depth: int) -> None:
-        self.world = World(self.database)
-        self.world.policy = Floor()
-        self.world.signer = Watched(self.world)
+        self.world = TreasuryWorld(self.database)
+        self.world.policy = FloorPolicy()
+        self.world.signer = CheckingSigner(self.world)
         self.world.chain.balance = BALANCE
         self.run(self.world.forget())
         self.world.chain.room = self.depth = depth

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from kit.http.problems import Problem
-from tests.treasury.fakes import MUSD, TOKEN, WALLET
-from tests.treasury.world import World
+from tests.support.hot_wallet import MUSD, TOKEN, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc
 from treasury.ledger.states import HOT, Account
@@ -21,19 +21,19 @@ from treasury.transactions.table import transactions
 STOCK = 1_000_000 * MUSD
 
 
-async def book(world: World, asset: str = "MUSD") -> dict[Account, int]:
+async def book(world: TreasuryWorld, asset: str = "MUSD") -> dict[Account, int]:
     async with world.database.read() as conn:
         found = await ledger_service.balances(conn, WALLET, asset)
     assert sum(found.values()) == 0
     return {account: amount for account, amount in found.items() if amount}
 
 
-async def kinds(world: World, subject: str) -> list[str]:
+async def kinds(world: TreasuryWorld, subject: str) -> list[str]:
     async with world.database.read() as conn:
         return [row.kind for row in reversed(await ledger_service.page(conn, [WALLET])) if row.subject == subject]
 
 
-async def test_a_payout_is_held_signed_and_settled_and_the_books_agree_with_the_chain(world: World) -> None:
+async def test_a_payout_is_held_signed_and_settled_and_the_books_agree_with_the_chain(world: TreasuryWorld) -> None:
     sender = world.sender()
     await world.cycles(sender, 1)
     payout = await world.owe("ons_1")
@@ -52,7 +52,7 @@ async def test_a_payout_is_held_signed_and_settled_and_the_books_agree_with_the_
     assert world.metrics.differences["MUSD"] == 0
 
 
-async def test_a_reverted_payout_and_a_refused_one_give_their_hold_back(world: World) -> None:
+async def test_a_reverted_payout_and_a_refused_one_give_their_hold_back(world: TreasuryWorld) -> None:
     world.chain.reverts = True
     payout = await world.owe("ons_1")
     await world.cycles(world.sender(), 8)
@@ -64,7 +64,7 @@ async def test_a_reverted_payout_and_a_refused_one_give_their_hold_back(world: W
     assert await book(world) == {Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK}
 
 
-async def test_a_sweep_and_the_reorganisation_of_its_block(world: World) -> None:
+async def test_a_sweep_and_the_reorganisation_of_its_block(world: TreasuryWorld) -> None:
     sweep = await world.sweep()
     sender = world.sender()
     await world.cycles(sender, 3)
@@ -77,7 +77,7 @@ async def test_a_sweep_and_the_reorganisation_of_its_block(world: World) -> None
     assert (await book(world))[Account.COLD] == 100 * MUSD
 
 
-async def test_a_reorganisation_that_nobody_noticed_yet_is_no_top_up(world: World) -> None:
+async def test_a_reorganisation_that_nobody_noticed_yet_is_no_top_up(world: TreasuryWorld) -> None:
     """A block looked at in depth 3 is not looked at again before depth 6, and the coins of the sweep are back in the wallet."""
     sweep = await world.sweep()
     sender = world.sender()
@@ -97,7 +97,7 @@ async def test_a_reorganisation_that_nobody_noticed_yet_is_no_top_up(world: Worl
     assert (world.metrics.alarms["reorg"], world.metrics.alarms["ledger_difference"]) == (1, 0)
 
 
-async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_answers(world: World) -> None:
+async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_answers(world: TreasuryWorld) -> None:
     sender = world.sender()
     await world.cycles(sender, 1)
     world.chain.balance += 7 * MUSD
@@ -124,7 +124,7 @@ async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_an
     assert await world.status("ons_1") == "final"
 
 
-async def test_what_comes_back_pays_off_the_suspense_first(world: World) -> None:
+async def test_what_comes_back_pays_off_the_suspense_first(world: TreasuryWorld) -> None:
     async def look(balance: int, block: int) -> tuple[int, int]:
         async with world.database.write() as conn:
             found = await reconcile(conn, WALLET, "MUSD", balance, block, now=world.clock.now())
@@ -138,7 +138,7 @@ async def test_what_comes_back_pays_off_the_suspense_first(world: World) -> None
     assert (await book(world))[Account.EXTERNAL_IN] == -120
 
 
-async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: World) -> None:
+async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: TreasuryWorld) -> None:
     await world.owe("ons_1")
     for statement in (sa.update(ledger).values(amount=1), sa.delete(ledger)):
         with pytest.raises(DBAPIError, match="only grows"):
@@ -153,7 +153,7 @@ async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: World)
     assert (await book(world))[Account.HELD] == 5 * MUSD
 
 
-async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: World) -> None:
+async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: TreasuryWorld) -> None:
     async with world.database.write() as conn:
         for number in (1, 2):
             for _ in range(2):
@@ -174,7 +174,7 @@ async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: World)
     assert await book(world, "USDC") == {Account.SOLD: -2 * 10**7, Account.SETTLED: 2 * 10**7}
 
 
-async def test_two_who_post_of_the_wallet_at_once_lose_nothing(world: World) -> None:
+async def test_two_who_post_of_the_wallet_at_once_lose_nothing(world: TreasuryWorld) -> None:
     async def post(amount: int) -> None:
         async with world.database.write() as conn:
             now = world.clock.now()
@@ -187,7 +187,7 @@ async def test_two_who_post_of_the_wallet_at_once_lose_nothing(world: World) -> 
     assert (await book(world))[Account.AVAILABLE] == 7
 
 
-async def test_two_who_settle_usdc_at_once_clear_what_each_of_them_says(world: World) -> None:
+async def test_two_who_settle_usdc_at_once_clear_what_each_of_them_says(world: TreasuryWorld) -> None:
     async def settle(tx_hash: str) -> int:
         async with world.database.write() as conn:
             now = world.clock.now()
@@ -202,7 +202,7 @@ async def test_two_who_settle_usdc_at_once_clear_what_each_of_them_says(world: W
     assert (await book(world, "USDC"))[Account.SETTLED] == 30
 
 
-async def test_one_transfer_of_usdc_that_two_persons_settle_at_once_clears_once(world: World) -> None:
+async def test_one_transfer_of_usdc_that_two_persons_settle_at_once_clears_once(world: TreasuryWorld) -> None:
     async def settle(session_id: str) -> list[str]:
         async with world.database.write() as conn:
             known = {"wallets": [WALLET], "tx_hash": "0x01", "by": "key", "now": world.clock.now()}
@@ -218,7 +218,7 @@ async def test_one_transfer_of_usdc_that_two_persons_settle_at_once_clears_once(
     assert (await book(world, "USDC"))[Account.SETTLED] == 10
 
 
-async def test_usdc_that_the_hot_wallet_holds_is_not_what_stripe_owes(world: World) -> None:
+async def test_usdc_that_the_hot_wallet_holds_is_not_what_stripe_owes(world: TreasuryWorld) -> None:
     async with world.database.write() as conn:
         now = world.clock.now()
         await usdc.owe(conn, "ons_1", 10, wallet=WALLET, now=now)
@@ -229,7 +229,7 @@ async def test_usdc_that_the_hot_wallet_holds_is_not_what_stripe_owes(world: Wor
     assert (books[Account.SETTLED], books[Account.AVAILABLE]) == (10, 7)
 
 
-async def test_a_transfer_that_is_another_than_was_meant_keeps_nobody_from_comparing(world: World) -> None:
+async def test_a_transfer_that_is_another_than_was_meant_keeps_nobody_from_comparing(world: TreasuryWorld) -> None:
     sender = world.sender()
     await world.mismatched(sender)
     world.chain.balance -= 7 * MUSD

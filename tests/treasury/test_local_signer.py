@@ -10,7 +10,7 @@ from eth_account import Account
 
 from chain.abi.erc20 import reference_of, split_payout_calldata
 from chain.types import to_checksum
-from tests.treasury.fakes import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
+from tests.support.hot_wallet import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
 from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash
 from treasury.signers.intent import SigningLimits, TransferIntent
 from treasury.signers.local import LocalSigner

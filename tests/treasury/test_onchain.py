@@ -15,8 +15,8 @@ from chain.pool.pool import Pool
 from chain.types import keccak
 from kit.db.database import Database
 from onramp.dev.chain.anvil import free_port
-from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET
-from tests.treasury.world import BUYER, Crash, World
+from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.support.treasury_world import Crash, TreasuryWorld
 from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
 from treasury.sender.wallet_chain import QuorumWalletChain
@@ -100,7 +100,7 @@ async def chain(rpc_url: str) -> AsyncIterator[RealChain]:
         await real.rpc("evm_revert", clean)
 
 
-async def settle(world: World, real: RealChain, checkpoint: Any = lambda _: None, cycles: int = 14) -> None:
+async def settle(world: TreasuryWorld, real: RealChain, checkpoint: Any = lambda _: None, cycles: int = 14) -> None:
     sender = world.sender(checkpoint, chain=real.view)
     for _ in range(cycles):
         await sender.step()
@@ -111,11 +111,11 @@ async def settle(world: World, real: RealChain, checkpoint: Any = lambda _: None
 
 
 @pytest.fixture
-def world(database: Database) -> World:
-    return World(database)
+def world(database: Database) -> TreasuryWorld:
+    return TreasuryWorld(database)
 
 
-async def test_a_payout_is_proved_and_carries_its_reference(world: World, chain: RealChain) -> None:
+async def test_a_payout_is_proved_and_carries_its_reference(world: TreasuryWorld, chain: RealChain) -> None:
     await world.owe("ons_one")
     await settle(world, chain)
     payout = await world.payout("ons_one")
@@ -127,7 +127,7 @@ async def test_a_payout_is_proved_and_carries_its_reference(world: World, chain:
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-async def test_death_at_a_checkpoint_pays_once(world: World, chain: RealChain, name: str) -> None:
+async def test_death_at_a_checkpoint_pays_once(world: TreasuryWorld, chain: RealChain, name: str) -> None:
     def checkpoint(reached: str) -> None:
         if reached == name:
             raise Crash(name)
@@ -141,7 +141,7 @@ async def test_death_at_a_checkpoint_pays_once(world: World, chain: RealChain, n
     assert await chain.transfers() == [(await world.payout("ons_one")).tx_hash]
 
 
-async def test_a_lost_database_adopts_what_was_paid(world: World, chain: RealChain) -> None:
+async def test_a_lost_database_adopts_what_was_paid(world: TreasuryWorld, chain: RealChain) -> None:
     await world.owe("ons_a")
     await settle(world, chain, cycles=8)
     before = await world.transaction("ons_a")
@@ -159,7 +159,7 @@ async def test_a_lost_database_adopts_what_was_paid(world: World, chain: RealCha
     assert await chain.transfers() == [before.attempts[0].hash, (await world.payout("ons_b")).tx_hash]
 
 
-async def test_a_payout_that_the_token_reverts_is_reverted(world: World, chain: RealChain) -> None:
+async def test_a_payout_that_the_token_reverts_is_reverted(world: TreasuryWorld, chain: RealChain) -> None:
     await world.owe("ons_one", to=BUYER)
     sender = world.sender(chain=chain.view)
     await chain.rpc("evm_setAutomine", False)

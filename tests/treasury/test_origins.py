@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from chain.abi.erc20 import reference_of
-from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
-from tests.treasury.world import BUYER, World
+from tests.support.fake_signer import KeySigner
+from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.incidents import unmatched as foreign
 from treasury.incidents.table import Foreign
@@ -20,7 +21,7 @@ OTHER_TOKEN = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"
 KINDS = ("foreign_transaction", "unidentified_transaction", "unknown_sweep")
 
 
-async def use_key(world: World, reference: bytes | None, **changed: Any) -> None:
+async def use_key(world: TreasuryWorld, reference: bytes | None, **changed: Any) -> None:
     """A transaction of the wallet that this database did not make."""
     made: dict[str, Any] = {"token": TOKEN, "to": THIEF, "amount": 3 * MUSD} | changed
     nonce = world.chain.nonce
@@ -32,11 +33,11 @@ async def use_key(world: World, reference: bytes | None, **changed: Any) -> None
 def thief(token: str, to: str) -> KeySigner:
     """The same key in hands that keep to no rules of ours."""
     signer = KeySigner()
-    signer.rules = replace(signer.rules, token=token, cold=to)
+    signer.limits = replace(signer.limits, token=token, cold=to)
     return signer
 
 
-async def restored(world: World, count: int) -> list[str]:
+async def restored(world: TreasuryWorld, count: int) -> list[str]:
     """Purchases paid after the backup was taken; the sessions' ids."""
     sessions = [f"ons_{number}" for number in range(count)]
     for session in sessions:
@@ -48,23 +49,23 @@ async def restored(world: World, count: int) -> list[str]:
     return sessions
 
 
-def rang(world: World) -> dict[str, int]:
+def rang(world: TreasuryWorld) -> dict[str, int]:
     return {kind: count for kind in KINDS if (count := world.metrics.alarms[kind])}
 
 
-async def notes(world: World) -> list[Foreign]:
+async def notes(world: TreasuryWorld) -> list[Foreign]:
     async with world.database.read() as conn:
         return await foreign.open_rows(conn, CHAIN_ID, WALLET)
 
 
-async def answer(world: World, sender: Sender) -> None:
+async def answer(world: TreasuryWorld, sender: Sender) -> None:
     for row in await notes(world):
         async with world.database.write() as conn:
             assert await foreign.answer(conn, row.id, by="key_anna", note="known", now=world.clock.now())
     await world.cycles(sender)
 
 
-async def test_payouts_that_the_backup_lost_are_adopted_without_an_alarm(world: World) -> None:
+async def test_payouts_that_the_backup_lost_are_adopted_without_an_alarm(world: TreasuryWorld) -> None:
     sessions = await restored(world, 5)
     await world.owe("ons_new")
     await world.cycles(world.sender(), 8)
@@ -74,7 +75,7 @@ async def test_payouts_that_the_backup_lost_are_adopted_without_an_alarm(world: 
     assert (world.metrics.rebuilding_now, world.metrics.is_stopped) == (0, False)
 
 
-async def test_a_reference_that_no_purchase_has_is_a_theft_at_once(world: World) -> None:
+async def test_a_reference_that_no_purchase_has_is_a_theft_at_once(world: TreasuryWorld) -> None:
     sessions = await restored(world, 3)
     await use_key(world, b"\x07" * 32)
     await world.owe("ons_new")
@@ -94,8 +95,10 @@ async def test_a_reference_that_no_purchase_has_is_a_theft_at_once(world: World)
     [{"amount": 4 * MUSD}, {"to": THIEF}, {"token": OTHER_TOKEN}, {"token": OTHER_TOKEN, "to": SAFE}],
     ids=["amount", "recipient", "token", "token to the cold wallet"],
 )
-async def test_a_known_reference_on_another_payment_is_a_theft_at_once(world: World, changed: dict[str, Any]) -> None:
-    world.stripe.says["ons_one"] = Owed(5 * MUSD, BUYER)
+async def test_a_known_reference_on_another_payment_is_a_theft_at_once(
+    world: TreasuryWorld, changed: dict[str, Any]
+) -> None:
+    world.stripe.owed_by_session["ons_one"] = Owed(5 * MUSD, BUYER)
     await use_key(world, reference_of("ons_one"), **({"to": BUYER, "amount": 5 * MUSD} | changed))
     await world.sender().step()
     assert rang(world) == {"foreign_transaction": 1}
@@ -103,7 +106,7 @@ async def test_a_known_reference_on_another_payment_is_a_theft_at_once(world: Wo
 
 
 @pytest.mark.parametrize("to", [SAFE, THIEF])
-async def test_what_no_payout_looks_like_is_a_theft_though_stripe_is_away(world: World, to: str) -> None:
+async def test_what_no_payout_looks_like_is_a_theft_though_stripe_is_away(world: TreasuryWorld, to: str) -> None:
     world.stripe.down = True
     native = NativeTransferIntent(CHAIN_ID, WALLET, 0, to, 5, 30_000, 10**9, 0)
     world.chain.accept((await thief(TOKEN, to).sign(native)).raw)
@@ -113,7 +116,9 @@ async def test_what_no_payout_looks_like_is_a_theft_though_stripe_is_away(world:
     assert rang(world) == {"foreign_transaction": 2}
 
 
-async def test_while_stripe_is_away_the_restored_are_named_after_a_minute_and_adopted_later(world: World) -> None:
+async def test_while_stripe_is_away_the_restored_are_named_after_a_minute_and_adopted_later(
+    world: TreasuryWorld,
+) -> None:
     sessions = await restored(world, 2)
     await use_key(world, b"\x07" * 32)
     world.stripe.down = True
@@ -135,7 +140,7 @@ async def test_while_stripe_is_away_the_restored_are_named_after_a_minute_and_ad
     assert len(world.chain.transfers()) == 4
 
 
-async def test_a_second_payment_under_the_same_reference_is_a_theft(world: World) -> None:
+async def test_a_second_payment_under_the_same_reference_is_a_theft(world: TreasuryWorld) -> None:
     await restored(world, 1)
     await use_key(world, reference_of("ons_0"), to=BUYER, amount=5 * MUSD)
     await world.cycles(world.sender(), 3)
@@ -143,7 +148,7 @@ async def test_a_second_payment_under_the_same_reference_is_a_theft(world: World
     assert rang(world) == {"foreign_transaction": 1}
 
 
-async def test_a_sweep_that_the_backup_lost_is_no_theft_and_waits_for_an_answer(world: World) -> None:
+async def test_a_sweep_that_the_backup_lost_is_no_theft_and_waits_for_an_answer(world: TreasuryWorld) -> None:
     await use_key(world, reference_of("swp_lost"), to=SAFE)
     await world.owe("ons_new")
     sender = world.sender()
@@ -154,8 +159,8 @@ async def test_a_sweep_that_the_backup_lost_is_no_theft_and_waits_for_an_answer(
     assert await world.status("ons_new") is Status.FINAL
 
 
-async def test_a_buyer_paid_as_stripe_says_by_another_database_is_no_theft(world: World) -> None:
-    world.stripe.says["ons_other"] = Owed(5 * MUSD, BUYER)
+async def test_a_buyer_paid_as_stripe_says_by_another_database_is_no_theft(world: TreasuryWorld) -> None:
+    world.stripe.owed_by_session["ons_other"] = Owed(5 * MUSD, BUYER)
     world.stripe.objections["ons_other"] = "ignored as other_deployment"
     await use_key(world, reference_of("ons_other"), to=BUYER, amount=5 * MUSD)
     await world.cycles(world.sender(), 2)
@@ -164,7 +169,7 @@ async def test_a_buyer_paid_as_stripe_says_by_another_database_is_no_theft(world
     assert "other_deployment" in row.note
 
 
-async def test_a_transaction_that_the_nodes_do_not_show_is_not_called_a_theft(world: World) -> None:
+async def test_a_transaction_that_the_nodes_do_not_show_is_not_called_a_theft(world: TreasuryWorld) -> None:
     await restored(world, 1)
     world.chain.hides_logs = True
     sender = world.sender()

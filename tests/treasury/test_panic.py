@@ -6,8 +6,9 @@ import pytest
 
 from chain.errors import NoAgreement
 from chain.types import to_checksum
-from tests.treasury.fakes import CHAIN_ID, MUSD, TOKEN, WALLET, KeySigner
-from tests.treasury.world import BUYER, World
+from tests.support.fake_signer import KeySigner
+from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
@@ -17,7 +18,7 @@ from treasury.sweeps import approvals
 from treasury.sweeps.states import Kind
 
 
-async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_unsigned(world: World) -> None:
+async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_unsigned(world: TreasuryWorld) -> None:
     world.chain.balance = 777 * MUSD
     await world.owe("ons_flying")
     sender = world.sender()
@@ -38,7 +39,7 @@ async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_un
     assert (await world.swept(waiting)).status is Status.CANCELLED
 
 
-async def test_a_panic_runs_while_coins_are_gone_and_nothing_else_does(world: World) -> None:
+async def test_a_panic_runs_while_coins_are_gone_and_nothing_else_does(world: TreasuryWorld) -> None:
     world.chain.balance = 500 * MUSD
     sender = world.sender()
     await world.cycles(sender, 1)
@@ -60,7 +61,7 @@ async def test_a_panic_runs_while_coins_are_gone_and_nothing_else_does(world: Wo
     assert len(world.signer.requests) == 1
 
 
-async def test_a_panic_runs_though_another_hand_used_the_key(world: World) -> None:
+async def test_a_panic_runs_though_another_hand_used_the_key(world: TreasuryWorld) -> None:
     sender = world.sender()
     await world.cycles(sender, 1)
     world.chain.balance -= 100 * MUSD
@@ -76,7 +77,7 @@ async def test_a_panic_runs_though_another_hand_used_the_key(world: World) -> No
     assert len(world.signer.requests) == 1
 
 
-async def test_a_panic_runs_though_one_transfer_is_another_than_the_row_says(world: World) -> None:
+async def test_a_panic_runs_though_one_transfer_is_another_than_the_row_says(world: TreasuryWorld) -> None:
     sender = world.sender()
     await world.mismatched(sender)
     assert world.metrics.alarms["transfer_mismatch"] == 1
@@ -85,14 +86,14 @@ async def test_a_panic_runs_though_one_transfer_is_another_than_the_row_says(wor
     assert (await world.swept(panic)).status is Status.FINAL
 
 
-async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world: World) -> None:
+async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world: TreasuryWorld) -> None:
     panic = await world.sweep(1, kind=Kind.PANIC)
     world.cold.reasons = ("Its owners changed.",)
     await world.cycles(world.sender(), 3)
     assert ((await world.swept(panic)).reason, world.signer.requests) == ("cold_wallet_unverified", [])
 
 
-async def test_the_ledger_holds_what_a_panic_takes_while_the_signer_is_away(world: World) -> None:
+async def test_the_ledger_holds_what_a_panic_takes_while_the_signer_is_away(world: TreasuryWorld) -> None:
     world.chain.balance = 200 * MUSD
     panic = await world.sweep(1 * MUSD, kind=Kind.PANIC)
     world.signer.down = True
@@ -103,7 +104,7 @@ async def test_the_ledger_holds_what_a_panic_takes_while_the_signer_is_away(worl
     assert sum(book[account] for account in HOT if account in book) == 200 * MUSD
 
 
-async def test_a_panic_takes_the_tokens_first_and_then_the_gas_token(world: World) -> None:
+async def test_a_panic_takes_the_tokens_first_and_then_the_gas_token(world: TreasuryWorld) -> None:
     world.chain.balance = 5 * MUSD
     both = [await world.sweep(1, kind=Kind.PANIC, token=token) for token in (NATIVE, TOKEN)]
     await world.cycles(world.sender(), 8)
@@ -114,7 +115,7 @@ async def test_a_panic_takes_the_tokens_first_and_then_the_gas_token(world: Worl
 
 
 async def test_a_panic_of_the_gas_token_waits_for_those_that_it_pays_for_whatever_is_approved_first(
-    world: World,
+    world: TreasuryWorld,
 ) -> None:
     token = await world.sweep(1, kind=Kind.PANIC, approved=False)
     native = await world.sweep(1, kind=Kind.PANIC, token=NATIVE)
@@ -127,7 +128,7 @@ async def test_a_panic_of_the_gas_token_waits_for_those_that_it_pays_for_whateve
     assert world.chain.balance == 0
 
 
-async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(world: World) -> None:
+async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(world: TreasuryWorld) -> None:
     token = await world.sweep(1, kind=Kind.PANIC, approved=False)
     native = await world.sweep(1, kind=Kind.PANIC, token=NATIVE)
     sender = world.sender()
@@ -140,7 +141,7 @@ async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(wor
 
 @pytest.mark.parametrize("refused_by", ["its token", "the signer"])
 async def test_a_token_that_cannot_move_keeps_no_other_in_a_wallet_that_is_emptied(
-    world: World, monkeypatch: pytest.MonkeyPatch, refused_by: str
+    world: TreasuryWorld, monkeypatch: pytest.MonkeyPatch, refused_by: str
 ) -> None:
     frozen = to_checksum("0x" + "07" * 20)
     world.chain.balances[frozen] = 50
@@ -149,7 +150,7 @@ async def test_a_token_that_cannot_move_keeps_no_other_in_a_wallet_that_is_empti
         raise NoAgreement("silence")
 
     if refused_by == "its token":
-        world.signer.rules = replace(world.signer.rules, sweep_tokens=frozenset({frozen}))
+        world.signer.limits = replace(world.signer.limits, sweep_tokens=frozenset({frozen}))
         monkeypatch.setattr(world.chain, "estimate", estimate)
     await world.sweep(1, kind=Kind.PANIC, token=frozen)
     world.clock.seconds += 1
@@ -159,7 +160,9 @@ async def test_a_token_that_cannot_move_keeps_no_other_in_a_wallet_that_is_empti
     assert world.chain.balances[frozen] == 50
 
 
-async def test_a_panic_that_nobody_approved_in_time_keeps_no_other_while_signing_is_stopped(world: World) -> None:
+async def test_a_panic_that_nobody_approved_in_time_keeps_no_other_while_signing_is_stopped(
+    world: TreasuryWorld,
+) -> None:
     sender = world.sender()
     await world.cycles(sender, 1)
     world.chain.balance -= 100 * MUSD

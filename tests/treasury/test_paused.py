@@ -3,7 +3,7 @@
 import pytest
 
 from kit.db.database import Database
-from tests.treasury.world import World
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.payouts.states import Reason
 
@@ -12,7 +12,7 @@ from treasury.payouts.states import Reason
 async def test_nothing_is_signed_behind_a_pause_and_the_nonce_is_used_when_it_ends(
     database: Database, moment: str
 ) -> None:
-    world = World(database)
+    world = TreasuryWorld(database)
 
     def between(step: str) -> None:
         if step == moment and not world.signer.requests:

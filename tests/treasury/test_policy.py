@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
-from tests.treasury.world import BUYER
+from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
 from treasury.cold.identity import ColdPin
 from treasury.core.assets import NATIVE_AS_TOKEN
 from treasury.policy import service as policy_service

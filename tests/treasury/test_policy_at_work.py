@@ -10,9 +10,9 @@ import pytest
 from chain.types import Address, to_checksum
 from kit.db.database import Database
 from kit.http.problems import Problem
-from tests.treasury.fakes import CHAIN_ID, MUSD, WALLET
+from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from tests.treasury.test_policy import PIN, SCOPE, TERMS, changed
-from tests.treasury.world import BUYER, World
 from treasury import balances
 from treasury.core.status import Status
 from treasury.payouts import approvals
@@ -25,7 +25,7 @@ from treasury.sweeps.states import Kind
 
 
 async def proposed(
-    world: World, terms: Terms, person: str | None = None, *, production: bool = False
+    world: TreasuryWorld, terms: Terms, person: str | None = None, *, production: bool = False
 ) -> tuple[State, int]:
     async with world.database.write() as conn:
         made = await policy_service.propose(
@@ -34,13 +34,13 @@ async def proposed(
     return made.status, made.version
 
 
-async def active(world: World) -> int:
+async def active(world: TreasuryWorld) -> int:
     async with world.database.write() as conn:
         await policy_service.apply_due(conn, SCOPE, now=world.clock.now())
         return (await policy_service.require_active(conn, SCOPE)).version
 
 
-async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world: World) -> None:
+async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world: TreasuryWorld) -> None:
     looser = changed(floor=1)
     assert await proposed(world, TERMS) == (State.ACTIVE, 1)
     assert await proposed(world, TERMS) == (State.ACTIVE, 1)
@@ -61,7 +61,7 @@ async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world
     assert await active(world) == 3
 
 
-async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world: World) -> None:
+async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world: TreasuryWorld) -> None:
     await proposed(world, TERMS)
     for refused in (True, False):
         await proposed(world, changed(floor=1), "anna", production=True)
@@ -77,7 +77,7 @@ async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world:
         assert await active(world) == (1 if refused else number)
 
 
-async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: World) -> None:
+async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: TreasuryWorld) -> None:
     await proposed(world, TERMS)
     await proposed(world, changed(floor=1), "anna", production=True)
     _, number = await proposed(world, changed(floor=1), "bert", production=True)
@@ -93,13 +93,13 @@ async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: Wor
     assert counts == number
 
 
-async def governed(world: World) -> ActivePolicy:
+async def governed(world: TreasuryWorld) -> ActivePolicy:
     await proposed(world, TERMS)
     return ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)
 
 
 async def test_a_payout_above_a_limit_waits_and_the_day_counts_what_got_a_nonce(
-    world: World, database: Database
+    world: TreasuryWorld, database: Database
 ) -> None:
     rules = await governed(world)
     sender = world.sender(rules=rules)
@@ -119,7 +119,7 @@ async def test_a_payout_above_a_limit_waits_and_the_day_counts_what_got_a_nonce(
     assert len(world.chain.transfers()) == 11
 
 
-async def test_the_day_counts_a_sweep_from_its_nonce_however_long_its_approval_took(world: World) -> None:
+async def test_the_day_counts_a_sweep_from_its_nonce_however_long_its_approval_took(world: TreasuryWorld) -> None:
     rules = await governed(world)
     day = timedelta(hours=24).total_seconds()
     world.chain.balance = 300_000 * MUSD
@@ -138,7 +138,7 @@ async def test_the_day_counts_a_sweep_from_its_nonce_however_long_its_approval_t
                 await planned
 
 
-async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_listed(world: World) -> None:
+async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_listed(world: TreasuryWorld) -> None:
     await proposed(world, TERMS)
     unknown = {to_checksum(BUYER)}
 
@@ -155,7 +155,7 @@ async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_list
     assert await world.status("ons_one") == "final"
 
 
-async def test_orders_go_through_the_active_policy(world: World) -> None:
+async def test_orders_go_through_the_active_policy(world: TreasuryWorld) -> None:
     rules = await governed(world)
     world.chain.balance = 30_000 * MUSD
     sender = world.sender(rules=rules)
@@ -183,7 +183,7 @@ async def test_orders_go_through_the_active_policy(world: World) -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 async def test_neither_sweep_nor_panic_is_signed_where_the_policy_pins_another_cold_wallet(
-    world: World, kind: Kind
+    world: TreasuryWorld, kind: Kind
 ) -> None:
     await proposed(world, replace(TERMS, cold=None))
     rules = ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)
@@ -194,7 +194,7 @@ async def test_neither_sweep_nor_panic_is_signed_where_the_policy_pins_another_c
     assert world.signer.requests == []
 
 
-async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: World) -> None:
+async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: TreasuryWorld) -> None:
     """The sender with the real policy: what one payout was cleared for helps no other to the same recipient."""
     refused = {BUYER}
     async with world.database.write() as conn:

@@ -1,7 +1,7 @@
 """The leader compares ledger and chain while the pipeline never rests, at one block, and believes no view that was overtaken."""
 
-from tests.treasury.fakes import CHAIN_ID, MUSD, WALLET
-from tests.treasury.world import World
+from tests.support.hot_wallet import CHAIN_ID, MUSD, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury import reconciliation
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
@@ -10,7 +10,7 @@ from treasury.ports import WalletView
 from treasury.sender import Sender
 
 
-async def rush(world: World, sender: Sender, rounds: int, first: int) -> None:
+async def rush(world: TreasuryWorld, sender: Sender, rounds: int, first: int) -> None:
     """A block each round, and in each of them something is mined that nobody can prove yet."""
     for number in range(first, first + rounds):
         await world.owe(f"ons_{number}", MUSD)
@@ -22,7 +22,7 @@ async def rush(world: World, sender: Sender, rounds: int, first: int) -> None:
             assert await reconciliation.unsettled(conn, CHAIN_ID, WALLET, await world.chain.view())
 
 
-async def test_books_are_compared_under_a_pipeline_that_never_rests(world: World) -> None:
+async def test_books_are_compared_under_a_pipeline_that_never_rests(world: TreasuryWorld) -> None:
     world.chain.room = 10
     sender = world.sender(max_in_flight=4)
     await rush(world, sender, 40, 0)
@@ -44,7 +44,7 @@ async def test_books_are_compared_under_a_pipeline_that_never_rests(world: World
     assert len(world.signer.requests) < before + 20
 
 
-async def test_a_top_up_that_came_after_the_view_is_left_to_the_next_look(world: World) -> None:
+async def test_a_top_up_that_came_after_the_view_is_left_to_the_next_look(world: TreasuryWorld) -> None:
     world.chain.room = 10
     sender = world.sender(max_in_flight=4)
     await rush(world, sender, 3, 0)
@@ -59,7 +59,7 @@ async def test_a_top_up_that_came_after_the_view_is_left_to_the_next_look(world:
     assert world.metrics.differences["MUSD"] == 0
 
 
-async def test_a_look_at_an_older_block_than_the_last_has_nothing_to_say(world: World) -> None:
+async def test_a_look_at_an_older_block_than_the_last_has_nothing_to_say(world: TreasuryWorld) -> None:
     async def look(balance: int, block: int) -> int:
         async with world.database.write() as conn:
             now = world.clock.now()
@@ -71,7 +71,7 @@ async def test_a_look_at_an_older_block_than_the_last_has_nothing_to_say(world: 
     assert await look(120, 10) == -10
 
 
-async def test_a_view_of_a_branch_that_is_gone_is_found_out(world: World) -> None:
+async def test_a_view_of_a_branch_that_is_gone_is_found_out(world: TreasuryWorld) -> None:
     await world.owe("ons_1")
     await world.cycles(world.sender(), 8)
     paid = await world.transaction("ons_1")

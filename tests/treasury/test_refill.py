@@ -13,7 +13,7 @@ from chain.types import keccak, to_checksum
 from onramp.dev.chain.artifacts import call_data
 from onramp.dev.chain.deploy import DeployError
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
-from tests.treasury.safes import Safes, sign
+from tests.support.safes import Safes, sign
 from treasury.cold.refill import Refill, prepare
 from treasury.cold.service import PoolColdWallet
 

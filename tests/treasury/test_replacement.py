@@ -6,9 +6,11 @@ import itertools
 import pytest
 import sqlalchemy as sa
 
-from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain
+from tests.support.fake_chain import FakeChain
+from tests.support.fake_cold_wallet import FakeColdWallet
+from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.treasury_world import Crash, TreasuryWorld
 from tests.treasury.test_crash import dies_at
-from tests.treasury.world import BUYER, Cold, Crash, World
 from treasury.cold.identity import Unverified, Verified
 from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
@@ -23,7 +25,7 @@ from treasury.transactions.states import Fact as TransactionFact
 GWEI = 10**9
 
 
-async def wait(world: World, sender: object, blocks: int) -> None:
+async def wait(world: TreasuryWorld, sender: object, blocks: int) -> None:
     """Blocks without this wallet's transactions in them."""
     for _ in range(blocks):
         await sender.step()  # type: ignore[attr-defined]
@@ -31,7 +33,9 @@ async def wait(world: World, sender: object, blocks: int) -> None:
         world.chain.head += 1
 
 
-async def test_a_transaction_evicted_by_a_rising_floor_is_signed_again_for_more_and_paid_once(world: World) -> None:
+async def test_a_transaction_evicted_by_a_rising_floor_is_signed_again_for_more_and_paid_once(
+    world: TreasuryWorld,
+) -> None:
     await world.owe("ons_one")
     sender = world.sender()
     await sender.step()
@@ -45,7 +49,9 @@ async def test_a_transaction_evicted_by_a_rising_floor_is_signed_again_for_more_
     assert len(world.chain.transfers()) == 1
 
 
-async def test_nothing_is_signed_again_while_a_node_knows_the_old_one_or_the_fee_is_enough(world: World) -> None:
+async def test_nothing_is_signed_again_while_a_node_knows_the_old_one_or_the_fee_is_enough(
+    world: TreasuryWorld,
+) -> None:
     await world.owe("ons_one")
     sender = world.sender()
     await sender.step()
@@ -59,7 +65,7 @@ async def test_nothing_is_signed_again_while_a_node_knows_the_old_one_or_the_fee
     assert len(world.signer.requests) == 1
 
 
-async def test_a_raised_fee_keeps_to_the_ceiling_and_to_a_pause(world: World) -> None:
+async def test_a_raised_fee_keeps_to_the_ceiling_and_to_a_pause(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     sender = world.sender()
     await sender.step()
@@ -76,7 +82,7 @@ async def test_a_raised_fee_keeps_to_the_ceiling_and_to_a_pause(world: World) ->
     assert await world.status("ons_one") is Status.FINAL
 
 
-async def test_a_row_that_was_changed_since_it_was_signed_gets_no_higher_fee(world: World) -> None:
+async def test_a_row_that_was_changed_since_it_was_signed_gets_no_higher_fee(world: TreasuryWorld) -> None:
     """Stripe was asked for what the first bytes say; a hand in the database asks nobody."""
     await world.owe("ons_one")
     sender = world.sender()
@@ -93,8 +99,8 @@ async def test_a_row_that_was_changed_since_it_was_signed_gets_no_higher_fee(wor
     assert await world.status("ons_one") is Status.FINAL
 
 
-async def test_a_pause_while_the_safe_is_asked_stops_the_higher_fee_of_a_sweep(world: World) -> None:
-    class Slow(Cold):
+async def test_a_pause_while_the_safe_is_asked_stops_the_higher_fee_of_a_sweep(world: TreasuryWorld) -> None:
+    class Slow(FakeColdWallet):
         async def verify(self) -> Verified | Unverified:
             world.pause.sweeps = bool(world.signer.requests)
             return await super().verify()
@@ -111,7 +117,7 @@ async def test_a_pause_while_the_safe_is_asked_stops_the_higher_fee_of_a_sweep(w
     assert (world.pause.sweeps, len(world.signer.requests)) == (True, 1)
 
 
-async def test_a_clock_that_was_set_back_keeps_no_bytes_from_the_nodes(world: World) -> None:
+async def test_a_clock_that_was_set_back_keeps_no_bytes_from_the_nodes(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     await world.sender().step()
     world.chain.pending.clear()
@@ -120,7 +126,7 @@ async def test_a_clock_that_was_set_back_keeps_no_bytes_from_the_nodes(world: Wo
     assert len(world.chain.received) == 2
 
 
-async def test_an_old_attempt_that_is_mined_after_all_is_the_payment(world: World) -> None:
+async def test_an_old_attempt_that_is_mined_after_all_is_the_payment(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     sender = world.sender()
     await sender.step()
@@ -137,7 +143,7 @@ async def test_an_old_attempt_that_is_mined_after_all_is_the_payment(world: Worl
     assert (payout.status, [tx.hash for tx in world.chain.transfers()]) == (Status.FINAL, [payout.tx_hash])
 
 
-async def test_where_the_chain_replaces_a_stuck_one_gets_a_higher_fee(world: World) -> None:
+async def test_where_the_chain_replaces_a_stuck_one_gets_a_higher_fee(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     sender = world.sender(replaces=True, stuck_blocks=3)
     await wait(world, sender, 12)
@@ -150,7 +156,7 @@ async def test_where_the_chain_replaces_a_stuck_one_gets_a_higher_fee(world: Wor
     assert len(world.chain.transfers()) == 1
 
 
-async def test_a_pipeline_signs_ahead_in_order_and_no_further_than_its_depth(world: World) -> None:
+async def test_a_pipeline_signs_ahead_in_order_and_no_further_than_its_depth(world: TreasuryWorld) -> None:
     world.chain.room = 10
     for number in range(6):
         await world.owe(f"ons_{number}")
@@ -164,7 +170,7 @@ async def test_a_pipeline_signs_ahead_in_order_and_no_further_than_its_depth(wor
     assert len(world.chain.transfers()) == 6
 
 
-async def test_what_is_mined_in_time_costs_no_search_and_no_question_who_has_forgotten_it(world: World) -> None:
+async def test_what_is_mined_in_time_costs_no_search_and_no_question_who_has_forgotten_it(world: TreasuryWorld) -> None:
     class Counted(FakeChain):
         asked = 0
 
@@ -189,7 +195,7 @@ async def test_what_is_mined_in_time_costs_no_search_and_no_question_who_has_for
     assert chain.asked == 0
 
 
-async def test_nothing_is_sent_behind_one_that_no_node_takes_and_nothing_more_is_signed(world: World) -> None:
+async def test_nothing_is_sent_behind_one_that_no_node_takes_and_nothing_more_is_signed(world: TreasuryWorld) -> None:
     world.chain.room, world.chain.deaf = 10, True
     for number in range(6):
         await world.owe(f"ons_{number}")
@@ -205,7 +211,7 @@ async def test_nothing_is_sent_behind_one_that_no_node_takes_and_nothing_more_is
     assert len(world.chain.transfers()) == 6
 
 
-async def test_signatures_of_a_pipeline_are_asked_for_side_by_side(world: World) -> None:
+async def test_signatures_of_a_pipeline_are_asked_for_side_by_side(world: TreasuryWorld) -> None:
     """All four are under way before the first is given: else each would wait for the ones before it."""
     world.chain.room = 10
     all_asked, asked, sign = asyncio.Event(), [0], world.signer.sign
@@ -226,7 +232,7 @@ async def test_signatures_of_a_pipeline_are_asked_for_side_by_side(world: World)
 
 @pytest.mark.parametrize("broken", [0, 2])
 async def test_what_is_signed_behind_a_failed_signature_is_dropped_and_nothing_is_lost(
-    world: World, broken: int
+    world: TreasuryWorld, broken: int
 ) -> None:
     world.chain.room = 10
     for number in range(4):
@@ -250,7 +256,7 @@ async def test_what_is_signed_behind_a_failed_signature_is_dropped_and_nothing_i
     assert "nonce_stranded" not in world.metrics.alarms
 
 
-async def test_a_pipeline_promises_no_coin_twice(world: World) -> None:
+async def test_a_pipeline_promises_no_coin_twice(world: TreasuryWorld) -> None:
     world.chain.room, world.chain.balance = 10, 12 * MUSD
     for number in range(4):
         await world.owe(f"ons_{number}", 5 * MUSD)
@@ -260,7 +266,7 @@ async def test_a_pipeline_promises_no_coin_twice(world: World) -> None:
     assert (await world.payout("ons_2")).reason == "insufficient"
 
 
-async def test_a_pipeline_promises_no_gas_twice(world: World) -> None:
+async def test_a_pipeline_promises_no_gas_twice(world: TreasuryWorld) -> None:
     world.chain.room, world.chain.native = 10, 2 * 80_000 * GWEI + 1
     for number in range(4):
         await world.owe(f"ons_{number}")
@@ -269,7 +275,7 @@ async def test_a_pipeline_promises_no_gas_twice(world: World) -> None:
     assert len(world.signer.requests) == 2
 
 
-async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(world: World) -> None:
+async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(world: TreasuryWorld) -> None:
     world.chain.room = 10
     await world.owe("ons_one")
     with pytest.raises(Crash):

@@ -3,8 +3,9 @@
 import sqlalchemy as sa
 
 from chain.abi.erc20 import reference_of
-from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, KeySigner
-from tests.treasury.world import BUYER, World
+from tests.support.fake_signer import KeySigner
+from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.incidents import unmatched as foreign
 from treasury.incidents.table import Foreign
@@ -15,12 +16,12 @@ from treasury.sweeps.table import sweeps
 from treasury.transactions.table import attempts, transactions
 
 
-async def open_rows(world: World) -> list[Foreign]:
+async def open_rows(world: TreasuryWorld) -> list[Foreign]:
     async with world.database.read() as conn:
         return await foreign.open_rows(conn, CHAIN_ID, WALLET)
 
 
-async def use_key(world: World, reference: bytes | None, amount: int = 3 * MUSD) -> None:
+async def use_key(world: TreasuryWorld, reference: bytes | None, amount: int = 3 * MUSD) -> None:
     """A transaction of the wallet that this database did not make."""
     intent = TransferIntent(CHAIN_ID, WALLET, world.chain.nonce, TOKEN, BUYER, amount, reference, 80_000, 10**9, 10**8)
     world.chain.accept((await world.signer.sign(intent)).raw)
@@ -28,7 +29,7 @@ async def use_key(world: World, reference: bytes | None, amount: int = 3 * MUSD)
     world.signer.requests.clear()
 
 
-async def test_payouts_known_again_are_adopted_before_anything_is_signed(world: World) -> None:
+async def test_payouts_known_again_are_adopted_before_anything_is_signed(world: TreasuryWorld) -> None:
     sessions = ("ons_a", "ons_b", "ons_c")
     for session in sessions:
         await world.owe(session)
@@ -47,7 +48,7 @@ async def test_payouts_known_again_are_adopted_before_anything_is_signed(world: 
     assert {await world.status(session) for session in (*sessions, "ons_new")} == {Status.FINAL}
 
 
-async def test_a_payout_rebuilt_after_its_payment_was_noticed_is_adopted(world: World) -> None:
+async def test_a_payout_rebuilt_after_its_payment_was_noticed_is_adopted(world: TreasuryWorld) -> None:
     await world.owe("ons_a")
     await world.cycles(world.sender(), 3)
     paid = (await world.payout("ons_a")).tx_hash
@@ -67,7 +68,7 @@ async def test_a_payout_rebuilt_after_its_payment_was_noticed_is_adopted(world: 
     assert len(world.chain.transfers()) == 2
 
 
-async def test_adopted_transactions_keep_their_bytes(world: World) -> None:
+async def test_adopted_transactions_keep_their_bytes(world: TreasuryWorld) -> None:
     await world.owe("ons_a")
     await world.cycles(world.sender(), 3)
     sent = world.chain.received[0]
@@ -79,7 +80,7 @@ async def test_adopted_transactions_keep_their_bytes(world: World) -> None:
     assert [attempt.raw for attempt in transaction.attempts] == [sent]
 
 
-async def test_a_stolen_key_stops_signing_until_a_person_answers(world: World) -> None:
+async def test_a_stolen_key_stops_signing_until_a_person_answers(world: TreasuryWorld) -> None:
     await use_key(world, None)
     await world.owe("ons_one")
     sender = world.sender()
@@ -95,7 +96,7 @@ async def test_a_stolen_key_stops_signing_until_a_person_answers(world: World) -
     assert (await world.transaction("ons_one")).nonce == 1
 
 
-async def test_a_reference_spent_with_another_amount_is_never_paid_again(world: World) -> None:
+async def test_a_reference_spent_with_another_amount_is_never_paid_again(world: TreasuryWorld) -> None:
     await use_key(world, reference_of("ons_one"), amount=3 * MUSD)
     await world.owe("ons_one", 5 * MUSD)
     sender = world.sender()
@@ -109,7 +110,7 @@ async def test_a_reference_spent_with_another_amount_is_never_paid_again(world: 
     assert len(world.chain.transfers()) == 1
 
 
-async def test_a_payment_whose_logs_are_hidden_is_not_made_again(world: World) -> None:
+async def test_a_payment_whose_logs_are_hidden_is_not_made_again(world: TreasuryWorld) -> None:
     await world.owe("ons_a")
     await world.cycles(world.sender(), 3)
     await world.forget()
@@ -127,7 +128,7 @@ async def test_a_payment_whose_logs_are_hidden_is_not_made_again(world: World) -
     assert await open_rows(world) == []
 
 
-async def test_a_nonce_taken_by_another_hand_leaves_the_buyer_unpaid_with_an_alarm(world: World) -> None:
+async def test_a_nonce_taken_by_another_hand_leaves_the_buyer_unpaid_with_an_alarm(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.chain.deaf = True
     sender = world.sender()
@@ -140,7 +141,7 @@ async def test_a_nonce_taken_by_another_hand_leaves_the_buyer_unpaid_with_an_ala
     assert len(await open_rows(world)) == 1
 
 
-async def test_whoever_takes_a_nonce_for_something_else_than_tokens_is_found_however_late(world: World) -> None:
+async def test_whoever_takes_a_nonce_for_something_else_than_tokens_is_found_however_late(world: TreasuryWorld) -> None:
     """A payment of BTC leaves no log. Not found, it would keep ledger and chain from being compared, too."""
     await world.owe("ons_one")
     world.chain.deaf = world.chain.hides_logs = True
@@ -158,7 +159,7 @@ async def test_whoever_takes_a_nonce_for_something_else_than_tokens_is_found_how
     assert world.metrics.is_stopped
 
 
-async def test_a_panic_that_took_another_amount_than_the_backup_knows_is_adopted(world: World) -> None:
+async def test_a_panic_that_took_another_amount_than_the_backup_knows_is_adopted(world: TreasuryWorld) -> None:
     panic = await world.sweep(100 * MUSD, kind=Kind.PANIC)
     sender = world.sender()
     await world.cycles(sender, 4)
@@ -181,7 +182,7 @@ async def test_a_panic_that_took_another_amount_than_the_backup_knows_is_adopted
     assert (again.status, again.amount, await open_rows(world)) == (Status.FINAL, taken, [])
 
 
-async def test_another_signature_for_the_same_payout_at_the_same_nonce_is_adopted(world: World) -> None:
+async def test_another_signature_for_the_same_payout_at_the_same_nonce_is_adopted(world: TreasuryWorld) -> None:
     await world.owe("ons_one", 5 * MUSD)
     world.chain.deaf = True
     sender = world.sender()
@@ -193,7 +194,7 @@ async def test_another_signature_for_the_same_payout_at_the_same_nonce_is_adopte
     assert len((await world.transaction("ons_one")).attempts) == 2
 
 
-async def test_a_nonce_below_a_known_one_is_explained_before_anything_is_signed(world: World) -> None:
+async def test_a_nonce_below_a_known_one_is_explained_before_anything_is_signed(world: TreasuryWorld) -> None:
     """As where a wallet leads again after another one did: a later payment of its past may be known, and an earlier one not."""
     for session in ("ons_a", "ons_b"):
         await world.owe(session)

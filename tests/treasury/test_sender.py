@@ -4,8 +4,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tests.treasury.fakes import MUSD, TOKEN, WALLET
-from tests.treasury.world import World
+from tests.support.hot_wallet import MUSD, TOKEN, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury import balances
 from treasury.core import history
 from treasury.core.status import Status
@@ -13,7 +13,7 @@ from treasury.payouts.states import Reason
 from treasury.transactions.table import transactions as transactions_table
 
 
-async def test_a_payout_goes_all_the_way(world: World) -> None:
+async def test_a_payout_goes_all_the_way(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     await world.cycles(world.sender())
     payout = await world.payout("ons_one")
@@ -24,7 +24,7 @@ async def test_a_payout_goes_all_the_way(world: World) -> None:
     assert moves == ["planned", "approved", "signed", "broadcast", "mined", "final"]
 
 
-async def test_bytes_are_stored_before_they_are_broadcast(world: World) -> None:
+async def test_bytes_are_stored_before_they_are_broadcast(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.chain.deaf = True
     await world.cycles(world.sender(), 1)
@@ -33,7 +33,7 @@ async def test_bytes_are_stored_before_they_are_broadcast(world: World) -> None:
     assert [attempt.raw for attempt in transaction.attempts] == world.chain.received
 
 
-async def test_the_same_bytes_are_sent_until_they_are_mined(world: World) -> None:
+async def test_the_same_bytes_are_sent_until_they_are_mined(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.chain.deaf = True
     sender = world.sender()
@@ -46,7 +46,7 @@ async def test_the_same_bytes_are_sent_until_they_are_mined(world: World) -> Non
     assert len(world.signer.requests) == 1
 
 
-async def test_rebroadcasts_keep_a_pace(world: World) -> None:
+async def test_rebroadcasts_keep_a_pace(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.chain.deaf = True
     sender = world.sender()
@@ -55,7 +55,7 @@ async def test_rebroadcasts_keep_a_pace(world: World) -> None:
     assert len(world.chain.received) == 1
 
 
-async def test_a_full_pipeline_reads_no_rows_until_a_block_comes_or_a_second_is_over(world: World) -> None:
+async def test_a_full_pipeline_reads_no_rows_until_a_block_comes_or_a_second_is_over(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     sender, statements = world.sender(lease_seconds=30.0), list[str]()
 
@@ -75,7 +75,7 @@ async def test_a_full_pipeline_reads_no_rows_until_a_block_comes_or_a_second_is_
     assert await world.status("ons_one") is Status.FINAL
 
 
-async def test_the_oldest_is_paid_first_and_one_at_a_time(world: World) -> None:
+async def test_the_oldest_is_paid_first_and_one_at_a_time(world: TreasuryWorld) -> None:
     for name in ("ons_a", "ons_b", "ons_c"):
         await world.owe(name)
         world.clock.seconds += 1
@@ -86,12 +86,12 @@ async def test_the_oldest_is_paid_first_and_one_at_a_time(world: World) -> None:
     assert [(await world.transaction(name)).nonce for name in ("ons_a", "ons_b", "ons_c")] == [0, 1, 2]
 
 
-async def test_owing_twice_is_owing_once(world: World) -> None:
+async def test_owing_twice_is_owing_once(world: TreasuryWorld) -> None:
     assert await world.owe("ons_one", 5 * MUSD) == await world.owe("ons_one", 7 * MUSD)
     assert (await world.payout("ons_one")).amount == 5 * MUSD
 
 
-async def test_too_little_waits_and_comes_back_with_the_oldest_first(world: World) -> None:
+async def test_too_little_waits_and_comes_back_with_the_oldest_first(world: TreasuryWorld) -> None:
     world.chain.balance = 6 * MUSD
     await world.owe("ons_large", 10 * MUSD)
     world.clock.seconds += 1
@@ -109,7 +109,7 @@ async def test_too_little_waits_and_comes_back_with_the_oldest_first(world: Worl
     assert (await world.transaction("ons_large")).nonce == 0
 
 
-async def test_without_gas_nothing_is_signed(world: World) -> None:
+async def test_without_gas_nothing_is_signed(world: TreasuryWorld) -> None:
     world.chain.native = 1
     await world.owe("ons_one")
     await world.cycles(world.sender(), 2)
@@ -117,7 +117,7 @@ async def test_without_gas_nothing_is_signed(world: World) -> None:
     assert world.signer.requests == []
 
 
-async def test_a_fee_above_the_ceiling_waits(world: World) -> None:
+async def test_a_fee_above_the_ceiling_waits(world: TreasuryWorld) -> None:
     world.chain.fee = 60 * 10**9
     await world.owe("ons_one")
     sender = world.sender()
@@ -128,7 +128,9 @@ async def test_a_fee_above_the_ceiling_waits(world: World) -> None:
     assert await world.status("ons_one") is Status.FINAL
 
 
-async def test_a_chain_that_cannot_be_read_is_why_the_queue_waits_until_another_process_reads_it(world: World) -> None:
+async def test_a_chain_that_cannot_be_read_is_why_the_queue_waits_until_another_process_reads_it(
+    world: TreasuryWorld,
+) -> None:
     await world.owe("ons_one")
     await world.owe("ons_two")
     world.chain.unreachable = True
@@ -143,7 +145,7 @@ async def test_a_chain_that_cannot_be_read_is_why_the_queue_waits_until_another_
     assert sorted((one.status, one.reason) for one in told) == [(Status.BROADCAST, None), (Status.PLANNED, None)]
 
 
-async def test_stripe_unwell_only_waits(world: World) -> None:
+async def test_stripe_unwell_only_waits(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.stripe.down = True
     sender = world.sender()
@@ -154,7 +156,7 @@ async def test_stripe_unwell_only_waits(world: World) -> None:
     assert await world.status("ons_one") is Status.FINAL
 
 
-async def test_a_signer_that_is_down_gives_the_nonce_back(world: World) -> None:
+async def test_a_signer_that_is_down_gives_the_nonce_back(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.signer.down = True
     sender = world.sender()
@@ -170,7 +172,7 @@ async def test_a_signer_that_is_down_gives_the_nonce_back(world: World) -> None:
     assert (await world.transaction("ons_one")).nonce == 0
 
 
-async def test_a_reverted_payout_leaves_the_buyer_unpaid_with_an_alarm_and_blocks_nobody(world: World) -> None:
+async def test_a_reverted_payout_leaves_the_buyer_unpaid_with_an_alarm_and_blocks_nobody(world: TreasuryWorld) -> None:
     await world.owe("ons_bad")
     world.clock.seconds += 1
     await world.owe("ons_good")
@@ -184,7 +186,7 @@ async def test_a_reverted_payout_leaves_the_buyer_unpaid_with_an_alarm_and_block
     assert world.metrics.alarms["payout_reverted"] == 1
 
 
-async def test_nobody_is_paid_into_the_token_or_the_wallet_itself(world: World) -> None:
+async def test_nobody_is_paid_into_the_token_or_the_wallet_itself(world: TreasuryWorld) -> None:
     await world.owe("ons_token", to=TOKEN)
     await world.owe("ons_self", to=WALLET)
     await world.owe("ons_one")
@@ -194,7 +196,7 @@ async def test_nobody_is_paid_into_the_token_or_the_wallet_itself(world: World) 
     assert await world.status("ons_one") is Status.FINAL
 
 
-async def test_a_halted_chain_pauses_and_fails_nothing(world: World) -> None:
+async def test_a_halted_chain_pauses_and_fails_nothing(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.chain.unreachable = True
     sender = world.sender()
@@ -204,7 +206,7 @@ async def test_a_halted_chain_pauses_and_fails_nothing(world: World) -> None:
     assert await world.status("ons_one") is Status.FINAL
 
 
-async def test_a_block_that_changes_moves_final_back_and_sends_the_same_bytes(world: World) -> None:
+async def test_a_block_that_changes_moves_final_back_and_sends_the_same_bytes(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     sender = world.sender()
     await world.cycles(sender, 2)
@@ -228,7 +230,7 @@ async def test_a_block_that_changes_moves_final_back_and_sends_the_same_bytes(wo
     assert len(world.chain.transfers()) == 2
 
 
-async def test_what_is_owed_is_held_until_the_balance_knows_of_it(world: World) -> None:
+async def test_what_is_owed_is_held_until_the_balance_knows_of_it(world: TreasuryWorld) -> None:
     sender = world.sender()
     await sender.step()
     await world.owe("ons_one", 40 * MUSD)

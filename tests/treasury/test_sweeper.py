@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.http.problems import Problem
-from tests.treasury.fakes import MUSD, TOKEN, WALLET
-from tests.treasury.world import World
+from tests.support.hot_wallet import MUSD, TOKEN, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury import balances
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
@@ -40,12 +40,14 @@ class Excess:
         return self.minutes
 
 
-async def rows(world: World) -> list[tuple[Status, int, str]]:
+async def rows(world: TreasuryWorld) -> list[tuple[Status, int, str]]:
     async with world.database.read() as conn:
         return sorted((row.status, row.amount, row.proposed_by) for row in await sweeps_service.page(conn))
 
 
-async def test_what_is_above_the_ceiling_is_swept_first_a_little_and_then_down_to_the_target(world: World) -> None:
+async def test_what_is_above_the_ceiling_is_swept_first_a_little_and_then_down_to_the_target(
+    world: TreasuryWorld,
+) -> None:
     world.planner = Excess()
     world.chain.balance = 1300 * MUSD
     sender = world.sender()
@@ -68,7 +70,7 @@ async def test_what_is_above_the_ceiling_is_swept_first_a_little_and_then_down_t
     assert len(await rows(world)) == 2
 
 
-async def test_below_the_ceiling_and_without_a_schedule_nothing_is_proposed(world: World) -> None:
+async def test_below_the_ceiling_and_without_a_schedule_nothing_is_proposed(world: TreasuryWorld) -> None:
     world.planner = Excess()
     world.chain.balance = 1000 * MUSD
     await world.cycles(world.sender(), 3)
@@ -78,7 +80,9 @@ async def test_below_the_ceiling_and_without_a_schedule_nothing_is_proposed(worl
     assert await rows(world) == []
 
 
-async def test_towards_a_safe_that_does_not_prove_itself_nothing_is_proposed_and_it_alarms(world: World) -> None:
+async def test_towards_a_safe_that_does_not_prove_itself_nothing_is_proposed_and_it_alarms(
+    world: TreasuryWorld,
+) -> None:
     world.planner = Excess()
     world.chain.balance = 5000 * MUSD
     world.cold.reasons = ("It has modules.",)
@@ -94,7 +98,7 @@ async def test_towards_a_safe_that_does_not_prove_itself_nothing_is_proposed_and
     assert problem.value.code == "cold_wallet_unverified"
 
 
-async def test_an_order_is_the_plan_and_the_plans_refusal(world: World) -> None:
+async def test_an_order_is_the_plan_and_the_plans_refusal(world: TreasuryWorld) -> None:
     world.planner = Excess()
     world.chain.balance = 900 * MUSD
     await world.cycles(world.sender(), 1)
@@ -108,7 +112,7 @@ async def test_an_order_is_the_plan_and_the_plans_refusal(world: World) -> None:
     assert (plan.amount, made.amount, made.status) == (100 * MUSD, 100 * MUSD, Status.APPROVED)
 
 
-async def test_a_panic_is_one_proposal_for_each_asset(world: World) -> None:
+async def test_a_panic_is_one_proposal_for_each_asset(world: TreasuryWorld) -> None:
     world.planner = Excess()
     await world.cycles(world.sender(), 1)
     async with world.database.write() as conn:

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from chain.types import to_checksum
 from kit.http.problems import Problem
-from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.treasury_world import Crash, TreasuryWorld
 from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
-from tests.treasury.world import BUYER, Crash, World
 from treasury import balances
 from treasury.cold.identity import Unverified, Verified
 from treasury.core import history
@@ -25,7 +25,7 @@ from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 
 
-async def refused(world: World, sweep: Sweep, **changes: object) -> str:
+async def refused(world: TreasuryWorld, sweep: Sweep, **changes: object) -> str:
     facts = {"by": "key_bert", "person": "bert", "policy_version": "1", "safe_identity": world.cold.identity, "now": world.clock.now()}  # fmt: skip
     async with world.database.write() as conn:
         with pytest.raises(Problem) as problem:
@@ -33,7 +33,7 @@ async def refused(world: World, sweep: Sweep, **changes: object) -> str:
     return problem.value.code
 
 
-async def test_an_approved_sweep_arrives_in_the_safe(world: World) -> None:
+async def test_an_approved_sweep_arrives_in_the_safe(world: TreasuryWorld) -> None:
     sweep = await world.sweep()
     await world.cycles(world.sender())
     done = await world.swept(sweep)
@@ -48,7 +48,7 @@ async def test_an_approved_sweep_arrives_in_the_safe(world: World) -> None:
     ]  # fmt: skip
 
 
-async def test_nothing_moves_without_the_second_person(world: World) -> None:
+async def test_nothing_moves_without_the_second_person(world: TreasuryWorld) -> None:
     sweep = await world.sweep(approved=False)
     assert await refused(world, sweep, person="anna", by="key_of_anna_too") == "self_approval"
     assert await refused(world, sweep, policy_version="2") == "policy_refused"
@@ -59,7 +59,7 @@ async def test_nothing_moves_without_the_second_person(world: World) -> None:
     assert world.signer.requests == []
 
 
-async def test_one_sweep_of_an_asset_at_a_time(world: World) -> None:
+async def test_one_sweep_of_an_asset_at_a_time(world: TreasuryWorld) -> None:
     first = await world.sweep(approved=False)
     with pytest.raises(Problem) as problem:
         await world.sweep()
@@ -69,7 +69,7 @@ async def test_one_sweep_of_an_asset_at_a_time(world: World) -> None:
     assert (await world.swept(await world.sweep())).status is Status.APPROVED
 
 
-async def test_two_triggers_of_one_window_make_one_sweep(world: World) -> None:
+async def test_two_triggers_of_one_window_make_one_sweep(world: TreasuryWorld) -> None:
     proposal = sweeps_service.Proposal("MUSD", TOKEN, MUSD, SAFE, "1", world.cold.identity)
     made = []
     for _ in range(2):
@@ -94,7 +94,7 @@ async def test_two_triggers_of_one_window_make_one_sweep(world: World) -> None:
     assert made[0].status is Status.APPROVED
 
 
-async def test_an_approval_lapses(world: World) -> None:
+async def test_an_approval_lapses(world: TreasuryWorld) -> None:
     sweep = await world.sweep()
     world.pause.sweeps = True
     sender = world.sender()
@@ -107,7 +107,7 @@ async def test_an_approval_lapses(world: World) -> None:
     assert world.signer.requests == []
 
 
-async def test_drift_of_the_safe_holds_the_sweep_before_it_is_signed(world: World) -> None:
+async def test_drift_of_the_safe_holds_the_sweep_before_it_is_signed(world: TreasuryWorld) -> None:
     sweep = await world.sweep()
     world.cold.reasons = ("It has modules.",)
     sender = world.sender()
@@ -128,7 +128,9 @@ async def test_drift_of_the_safe_holds_the_sweep_before_it_is_signed(world: Worl
 
 
 @pytest.mark.parametrize("change", [{"amount": 900 * MUSD}, {"to_address": BUYER}, {"approval": None}])
-async def test_a_row_that_is_not_what_was_approved_is_not_signed(world: World, change: dict[str, object]) -> None:
+async def test_a_row_that_is_not_what_was_approved_is_not_signed(
+    world: TreasuryWorld, change: dict[str, object]
+) -> None:
     sweep = await world.sweep()
     async with world.database.write() as conn:
         await conn.execute(sa.update(sweeps_table).values(**change))
@@ -137,7 +139,7 @@ async def test_a_row_that_is_not_what_was_approved_is_not_signed(world: World, c
     assert world.metrics.alarms["sweep_forged"] == 1
 
 
-async def test_a_policy_that_changed_or_would_say_no_now_stops_it(world: World) -> None:
+async def test_a_policy_that_changed_or_would_say_no_now_stops_it(world: TreasuryWorld) -> None:
     sweep = await world.sweep()
     world.policy.objection = "it would go below the floor"
     sender = world.sender()
@@ -150,7 +152,7 @@ async def test_a_policy_that_changed_or_would_say_no_now_stops_it(world: World) 
 
 
 async def test_a_policy_that_changes_while_the_safe_proves_itself_stops_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: TreasuryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender, prove = world.sender(), world.cold.verify
     await world.cycles(sender, 1)
@@ -165,7 +167,7 @@ async def test_a_policy_that_changes_while_the_safe_proves_itself_stops_it(
     assert ((await world.swept(sweep)).status, world.signer.requests) == (Status.CANCELLED, [])
 
 
-async def test_a_sweep_that_is_held_keeps_no_other_asset(world: World) -> None:
+async def test_a_sweep_that_is_held_keeps_no_other_asset(world: TreasuryWorld) -> None:
     held = await world.sweep(1, token=to_checksum("0x" + "07" * 20))
     world.clock.seconds += 1
     sweep = await world.sweep()
@@ -174,7 +176,7 @@ async def test_a_sweep_that_is_held_keeps_no_other_asset(world: World) -> None:
     assert (await world.swept(sweep)).status is Status.FINAL
 
 
-async def test_payouts_go_before_sweeps(world: World) -> None:
+async def test_payouts_go_before_sweeps(world: TreasuryWorld) -> None:
     sweep = await world.sweep()
     for name in ("ons_a", "ons_b"):
         await world.owe(name)
@@ -184,7 +186,7 @@ async def test_payouts_go_before_sweeps(world: World) -> None:
     assert len(world.chain.transfers()) == 3
 
 
-async def test_paused_payouts_wait_while_sweeps_go_on_and_come_back_in_order(world: World) -> None:
+async def test_paused_payouts_wait_while_sweeps_go_on_and_come_back_in_order(world: TreasuryWorld) -> None:
     world.pause.payouts = True
     for name in ("ons_a", "ons_b"):
         await world.owe(name)
@@ -199,7 +201,7 @@ async def test_paused_payouts_wait_while_sweeps_go_on_and_come_back_in_order(wor
     assert [(await world.transaction(name)).nonce for name in ("ons_a", "ons_b")] == [1, 2]
 
 
-async def test_a_pause_between_check_and_nonce_holds(world: World) -> None:
+async def test_a_pause_between_check_and_nonce_holds(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     stripe = world.stripe
 
@@ -213,7 +215,7 @@ async def test_a_pause_between_check_and_nonce_holds(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", AROUND_THE_SIGNATURE)
-async def test_death_at_a_checkpoint_sweeps_once(world: World, name: str) -> None:
+async def test_death_at_a_checkpoint_sweeps_once(world: TreasuryWorld, name: str) -> None:
     sweep = await world.sweep()
     with pytest.raises(Crash):
         await world.cycles(world.sender(dies_at(name)), 8)  # type: ignore[arg-type]
@@ -224,7 +226,7 @@ async def test_death_at_a_checkpoint_sweeps_once(world: World, name: str) -> Non
     assert done.status is Status.FINAL
 
 
-async def test_a_restored_backup_adopts_the_sweep_it_had_forgotten_to_have_signed(world: World) -> None:
+async def test_a_restored_backup_adopts_the_sweep_it_had_forgotten_to_have_signed(world: TreasuryWorld) -> None:
     sweep = await world.sweep()
     async with world.database.read() as conn:
         row = dict((await conn.execute(sa.select(sweeps_table))).one()._mapping)
@@ -240,7 +242,7 @@ async def test_a_restored_backup_adopts_the_sweep_it_had_forgotten_to_have_signe
     assert len(world.chain.transfers()) == 1
 
 
-async def test_the_gas_token_is_swept_too_and_leaves_its_own_gas(world: World) -> None:
+async def test_the_gas_token_is_swept_too_and_leaves_its_own_gas(world: TreasuryWorld) -> None:
     sweep = await world.sweep(10**17, token=NATIVE)
     await world.cycles(world.sender())
     assert (await world.swept(sweep)).status is Status.FINAL
@@ -248,10 +250,10 @@ async def test_the_gas_token_is_swept_too_and_leaves_its_own_gas(world: World) -
     assert world.chain.limits[str((await world.swept(sweep)).tx_hash)] == 30_000
 
 
-async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booked(world: World) -> None:
+async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booked(world: TreasuryWorld) -> None:
     other = to_checksum("0x" + "07" * 20)
     world.policy.listing = [AssetPolicy("OTHER", other, 6, 0, None, None, SweepLimits(0, None, None, None))]
-    world.signer.rules = replace(world.signer.rules, sweep_tokens=frozenset({other}))
+    world.signer.limits = replace(world.signer.limits, sweep_tokens=frozenset({other}))
     world.chain.balances[other] = 70 * 10**6
     sender = world.sender()
     await world.cycles(sender, 1)

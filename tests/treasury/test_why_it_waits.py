@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.treasury.fakes import MUSD
+from tests.support.hot_wallet import MUSD
+from tests.support.treasury_world import TreasuryWorld
 from tests.treasury.test_held_alone import change, owe, paid, sender_of
-from tests.treasury.world import World
 from treasury.core.status import Status
 from treasury.payouts import queue
 from treasury.payouts.states import Reason
@@ -18,11 +18,11 @@ from treasury.sender import Sender
 QUEUE = [f"ons_{number}" for number in range(4)]
 
 
-async def reasons(world: World) -> set[str | None]:
+async def reasons(world: TreasuryWorld) -> set[str | None]:
     return {(await world.payout(session)).reason for session in QUEUE}
 
 
-async def steps(world: World, sender: Sender, count: int) -> None:
+async def steps(world: TreasuryWorld, sender: Sender, count: int) -> None:
     """Some cycles, up to the moment in which nothing more is due: a nonce that no signature came for is given back by then."""
     await world.cycles(sender, count)
     for _ in range(2):
@@ -30,7 +30,7 @@ async def steps(world: World, sender: Sender, count: int) -> None:
             pass
 
 
-async def test_those_behind_one_without_funds_say_so_and_wait_though_they_are_small(world: World) -> None:
+async def test_those_behind_one_without_funds_say_so_and_wait_though_they_are_small(world: TreasuryWorld) -> None:
     world.chain.balance = 10 * MUSD
     await owe(world, QUEUE[0], amount=20 * MUSD)
     await owe(world, *QUEUE[1:], amount=MUSD)
@@ -50,37 +50,37 @@ async def test_those_behind_one_without_funds_say_so_and_wait_though_they_are_sm
     assert await paid(world) == [*QUEUE, "ons_late"]
 
 
-def _gas(world: World) -> None:
+def _gas(world: TreasuryWorld) -> None:
     world.chain.native = 1
 
 
-def _fee(world: World) -> None:
+def _fee(world: TreasuryWorld) -> None:
     world.chain.fee = 60 * 10**9
 
 
-def _signer(world: World) -> None:
+def _signer(world: TreasuryWorld) -> None:
     world.signer.down = True
 
 
-def _stripe(world: World) -> None:
+def _stripe(world: TreasuryWorld) -> None:
     world.stripe.down = True
 
 
-def _nodes(world: World) -> None:
+def _nodes(world: TreasuryWorld) -> None:
     world.chain.unreachable = True
 
 
-def _pause(world: World) -> None:
+def _pause(world: TreasuryWorld) -> None:
     world.pause.payouts = True
 
 
-def _well(world: World) -> None:
+def _well(world: TreasuryWorld) -> None:
     chain = world.chain
     chain.native, chain.fee, chain.unreachable = 10**18, 10**9, False
     world.signer.down = world.stripe.down = world.pause.payouts = False
 
 
-CAUSES: list[tuple[Callable[[World], None], str]] = [
+CAUSES: list[tuple[Callable[[TreasuryWorld], None], str]] = [
     (_gas, "insufficient"),
     (_fee, "fee_ceiling"),
     (_signer, "signer_unavailable"),
@@ -93,7 +93,7 @@ CAUSES: list[tuple[Callable[[World], None], str]] = [
 @pytest.mark.parametrize("depth", [1, 4])
 @pytest.mark.parametrize(("cause", "reason"), CAUSES, ids=[reason for _, reason in CAUSES])
 async def test_whatever_holds_the_queue_is_said_of_each_and_unsaid(
-    world: World, cause: Callable[[World], None], reason: str, depth: int
+    world: TreasuryWorld, cause: Callable[[TreasuryWorld], None], reason: str, depth: int
 ) -> None:
     await owe(world, *QUEUE)
     sender = sender_of(world, depth)
@@ -108,7 +108,7 @@ async def test_whatever_holds_the_queue_is_said_of_each_and_unsaid(
     assert await reasons(world) == {None}
 
 
-async def test_where_signing_is_stopped_for_the_wallet_each_says_so(world: World) -> None:
+async def test_where_signing_is_stopped_for_the_wallet_each_says_so(world: TreasuryWorld) -> None:
     await owe(world, "ons_before")
     sender = world.sender()
     await world.cycles(sender, 3)
@@ -121,7 +121,7 @@ async def test_where_signing_is_stopped_for_the_wallet_each_says_so(world: World
     assert world.metrics.is_stopped
 
 
-async def test_those_behind_a_transaction_that_does_not_get_on_say_why(world: World) -> None:
+async def test_those_behind_a_transaction_that_does_not_get_on_say_why(world: TreasuryWorld) -> None:
     await owe(world, "ons_first")
     sender = world.sender()
     world.chain.deaf = True
@@ -131,7 +131,7 @@ async def test_those_behind_a_transaction_that_does_not_get_on_say_why(world: Wo
     assert await reasons(world) == {"waiting_for_second_node"}
 
 
-async def test_a_queue_that_is_well_shows_that_it_is_one_and_who_nobody_leads_shows_that(world: World) -> None:
+async def test_a_queue_that_is_well_shows_that_it_is_one_and_who_nobody_leads_shows_that(world: TreasuryWorld) -> None:
     await owe(world, *QUEUE)
     sender = world.sender(lease_seconds=30)
     await sender.step()
@@ -144,7 +144,7 @@ async def test_a_queue_that_is_well_shows_that_it_is_one_and_who_nobody_leads_sh
     assert lead.shown(await world.payout(QUEUE[-1])).reason == Reason.NO_LEADER
 
 
-async def test_a_reason_is_written_once_and_read_while_it_lasts(world: World) -> None:
+async def test_a_reason_is_written_once_and_read_while_it_lasts(world: TreasuryWorld) -> None:
     """However many wait: no row is written again for the same reason."""
     world.chain.balance = 0
     await owe(world, *QUEUE)
@@ -157,7 +157,7 @@ async def test_a_reason_is_written_once_and_read_while_it_lasts(world: World) ->
     assert {(await world.payout(one)).updated_at for one in QUEUE} == moments
 
 
-async def _versions(world: World) -> list[Any]:
+async def _versions(world: TreasuryWorld) -> list[Any]:
     """Postgres counts each writing of a row; on SQLite nothing does."""
     async with world.database.read() as conn:
         column = "xmin::text" if conn.dialect.name == "postgresql" else "updated_at"
@@ -165,7 +165,7 @@ async def _versions(world: World) -> list[Any]:
 
 
 @pytest.mark.parametrize("status", ["planned", "approved"])
-async def test_a_reason_left_by_an_earlier_process_does_not_stay(world: World, status: str) -> None:
+async def test_a_reason_left_by_an_earlier_process_does_not_stay(world: TreasuryWorld, status: str) -> None:
     await owe(world, *QUEUE)
     for session in QUEUE:
         await change(world, session, reason="waiting_for_second_node", status=status)

@@ -18,7 +18,7 @@ from onramp.dev.chain.anvil import free_port
 from onramp.dev.kms.aws import KEY_ID, FakeAwsKms
 from onramp.dev.kms.gcp import KEY_VERSION, FakeGcpKms
 from onramp.dev.kms.server import DevKey
-from tests.treasury.fakes import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
+from tests.support.hot_wallet import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
 from treasury.signers.aws import AwsKms
 from treasury.signers.gcp import GcpKms
 from treasury.signers.intent import SigningLimits, TransferIntent

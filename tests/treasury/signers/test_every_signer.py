@@ -7,7 +7,7 @@ from eth_account import Account
 
 from chain.abi.erc20 import payout_calldata
 from chain.types import to_checksum
-from tests.treasury.fakes import KEY
+from tests.support.hot_wallet import KEY
 from tests.treasury.signers.conftest import INTENT, RULES
 from treasury.signers.encoding import CURVE_ORDER
 from treasury.signers.intent import NativeTransferIntent, Purpose, SelfTransferIntent

@@ -7,7 +7,7 @@ import pytest
 from eth_account import Account
 
 from onramp.dev.kms.server import DevKey
-from tests.treasury.fakes import KEY, WALLET
+from tests.support.hot_wallet import KEY, WALLET
 from tests.treasury.signers.conftest import INTENT, Rig
 from treasury.signers.aws import AwsKms
 from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash

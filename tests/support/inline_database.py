@@ -1,4 +1,4 @@
-"""SQLite in memory, in the test's own thread: the same SQL through the same verbs, without a hop for each statement."""
+"""SQLite in memory and in the test's own thread: the same SQL as the service runs, without a thread switch for each statement."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from kit.db.database import Database, T, metadata
 
 
 class InlineConnection:
-    """As much of AsyncConnection as the verbs use."""
+    """The part of `AsyncConnection` that the services use."""
 
     def __init__(self, conn: sa.Connection) -> None:
         self._connection = conn
@@ -28,7 +28,7 @@ class InlineConnection:
 
 
 class InlineDriver:
-    """As much of the driver's connection as `kit.db.atomic` uses."""
+    """The part of the driver's connection that `kit.db.atomic` uses."""
 
     def __init__(self, conn: Any) -> None:
         self._connection = conn
@@ -47,7 +47,7 @@ class InlineDriver:
 
 
 class InlineDatabase(Database):
-    """One connection; a transaction at a time, as SQLite has it anyway."""
+    """A database with one connection and one transaction at a time, which is SQLite's own limit for writers."""
 
     def __init__(self) -> None:
         self.dialect = "sqlite"

@@ -1,4 +1,4 @@
-"""What people paused and what the policy says, as a test says it; without a word of the test nothing is paused or above a limit."""
+"""The pause switches and the treasury policy, set by the test. By default nothing is paused and nothing is above a limit."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -11,8 +11,8 @@ from treasury.ports import WalletView
 from treasury.sweeps.table import Sweep
 
 
-class Pause:
-    """What people paused, as a test says."""
+class FakeGate:
+    """Implements `treasury.ports.Gate`; `payouts` and `sweeps` are True while paused."""
 
     def __init__(self) -> None:
         self.payouts = self.sweeps = False
@@ -24,59 +24,50 @@ class Pause:
         return not self.sweeps
 
 
-class NoRules:
-    """No limits: what the sender itself demands is all."""
+class NoLimits:
+    """Implements `treasury.ports.PolicyPort` without any limit: only the sender's own checks remain."""
 
     async def payouts_above(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
     ) -> Sequence[str | None]:
-        """None is ever too much."""
         del conn, now
         return [None] * len(payouts)
 
     async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
-        """The sender's own pin is all."""
         del conn, sweep
         return None
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
-        """None is ever wrong."""
         del conn, sweep, view, now
         return None
 
     async def version(self, conn: AsyncConnection) -> str:
-        """Always the same."""
         del conn
         return "none"
 
     async def max_fee(self, conn: AsyncConnection) -> int | None:
-        """The sender's own."""
         del conn
         return None
 
     async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
-        """Nothing is listed."""
         del conn
         return ()
 
     def listed(self, payout: Payout) -> bool:
-        """Nobody is."""
         del payout
         return False
 
     async def unscreened(self, payouts: Sequence[Payout]) -> Collection[str]:
-        """There is nobody to ask."""
         del payouts
         return ()
 
     async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
-        """There is none."""
         del conn, now
         return None
 
 
-class Policy(NoRules):
-    """What the policy says, as a test says."""
+class FakePolicy(NoLimits):
+    """Implements `treasury.ports.PolicyPort` with limits that the test sets."""
 
     def __init__(self) -> None:
         self.approval_above = 10**30

@@ -1,25 +1,25 @@
-"""A sender with a fake chain, Stripe's word and a clock around it, and the questions that tests ask of it."""
+"""A sender with fakes for the chain, Stripe, the policy and the clock, and the queries that tests need."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 
 import sqlalchemy as sa
 
-from chain.reads.safe import SafeState
-from chain.types import Address, to_checksum
 from kit.db.database import Database
 from kit.ids import RandomIds
-from tests.treasury.fakes import CHAIN_ID, MUSD, SAFE, TOKEN, WALLET, FakeChain, KeySigner, StripeWord, TestClock
-from tests.treasury.rules import Pause, Policy
-from treasury.balances import Available
-from treasury.cold.identity import ColdPin, Unverified, Verified
+from tests.support.clocks import ManualClock
+from tests.support.fake_chain import FakeChain
+from tests.support.fake_cold_wallet import FakeColdWallet
+from tests.support.fake_policy import FakeGate, FakePolicy
+from tests.support.fake_signer import KeySigner
+from tests.support.fake_stripe import FakeStripe
+from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.recorded_metrics import RecordedMetrics
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
-from treasury.policy.model import AssetPolicy
 from treasury.ports import Owed, PaymentProof, PolicyPort, WalletChain
 from treasury.sender import Sender, SenderConfig
 from treasury.sweeps import approvals
@@ -32,104 +32,26 @@ from treasury.transactions import queries
 from treasury.transactions.table import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
-BUYER = to_checksum("0x" + "b0" * 20)
-IDENTITY = "0x" + "1d" * 32
-
 
 class Crash(BaseException):
-    """The process dies here."""
+    """Raised at a checkpoint to end the process there."""
 
 
-class Heard:
-    """Metrics that a test can read."""
-
-    def __init__(self) -> None:
-        self.alarms: Counter[str] = Counter()
-        self.is_stopped = False
-        self.rebuilding_now = 0
-        self.differences: dict[str, int] = {}
-        self.cold_proved: bool | None = None
-        self.gas_spent = 0
-
-    def leading(self, yes: bool) -> None: ...
-
-    def balance(self, asset: str, available: Available, decimals: int = 18) -> None: ...
-
-    def limits(self, asset: AssetPolicy) -> None: ...
-
-    def nonce(self, nonce: int) -> None: ...
-
-    def in_flight(self, count: int) -> None: ...
-
-    def payouts(self, by_status: Mapping[str, int]) -> None: ...
-
-    def sweeps(self, by_status: Mapping[str, int]) -> None: ...
-
-    def cold_wallet(self, proved: bool) -> None:
-        self.cold_proved = proved
-
-    def signed(self, seconds: float, outcome: str) -> None: ...
-
-    def broadcast(self, outcome: str) -> None: ...
-
-    def gas(self, wei: int) -> None:
-        self.gas_spent += wei
-
-    def alarm(self, kind: str) -> None:
-        self.alarms[kind] += 1
-
-    def stopped(self, yes: bool) -> None:
-        self.is_stopped = yes
-
-    def rebuilding(self, transactions: int) -> None:
-        self.rebuilding_now = transactions
-
-    def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
-        self.differences[asset] = amount
-
-    def receivable(self, usdc: int, age_seconds: float) -> None: ...
-
-
-class Cold:
-    """A cold wallet that proves itself unless told otherwise."""
-
-    def __init__(self, chain: FakeChain) -> None:
-        self.pin = ColdPin(CHAIN_ID, SAFE, (BUYER,), 1)
-        self.identity = IDENTITY
-        self.reasons: tuple[str, ...] = ()
-        self.behind = 0
-        self.asked = 0
-        self._chain = chain
-
-    async def read(self) -> SafeState:
-        message = "a sender sends by the verdict alone; what it was made of is for those who refill"
-        raise AssertionError(message)
-
-    async def holds(self, token: Address) -> int:
-        raise AssertionError(token)
-
-    async def verify(self) -> Verified | Unverified:
-        self.asked += 1
-        if self.reasons:
-            return Unverified(self.reasons, self._chain.head)
-        return Verified(self._chain.head - self.behind, self.identity, "1.4.1")
-
-
-class World:
-    """Everything around the sender; `sender()` starts a new process, as far as the database can tell."""
+class TreasuryWorld:
+    """Everything around the sender. Each call of `sender()` starts what the database sees as a new process."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.chain = FakeChain()
         self.signer = KeySigner()
-        self.stripe = StripeWord()
+        self.stripe = FakeStripe()
         self.stripe.rebuild = lambda session, owed: self.owe(session, owed.amount, owed.to)
-        self.clock = TestClock()
-        self.metrics = Heard()
+        self.clock = ManualClock()
+        self.metrics = RecordedMetrics()
         self.ids = RandomIds()
-        self.cold = Cold(self.chain)
-        self.pause = Pause()
-        self.policy = Policy()
+        self.cold = FakeColdWallet(self.chain)
+        self.pause = FakeGate()
+        self.policy = FakePolicy()
         self.planner: Planner | None = None
 
     def sender(
@@ -160,14 +82,14 @@ class World:
 
     @property
     def orders(self) -> SweepProposals:
-        """Orders to the planner of this test."""
+        """Sweep proposals from the planner of this test."""
         assert self.planner is not None
         return SweepProposals(self.planner, self.cold, WALLET, self.ids)
 
     async def sweep(
         self, amount: int = 100 * MUSD, *, approved: bool = True, kind: Kind = Kind.SWEEP, token: str = TOKEN
     ) -> Sweep:
-        """A sweep that anna proposed and, unless told otherwise, bert approved."""
+        """Propose a sweep as anna and, unless `approved` is False, approve it as bert."""
         asset = {NATIVE: "BTC", TOKEN: "MUSD"}.get(token, "OTHER")
         proposal = sweeps_service.Proposal(asset, token, amount, SAFE, self.policy.active, self.cold.identity, kind)
         now = self.clock.now()
@@ -188,7 +110,7 @@ class World:
         return await self.approve(made) if approved else made
 
     async def approve(self, sweep: Sweep) -> Sweep:
-        """Bert says yes to it."""
+        """Approve a sweep as bert."""
         async with self.database.write() as conn:
             return await approvals.approve(
                 conn,
@@ -201,12 +123,12 @@ class World:
             )
 
     async def swept(self, sweep: Sweep) -> Sweep:
-        """The row as it is now."""
+        """Read a sweep's row."""
         async with self.database.read() as conn:
             return await sweeps_service.require(conn, sweep.id)
 
     async def mismatched(self, sender: Sender) -> None:
-        """A payout whose transaction was mined, and is another than its row says."""
+        """Create a payout whose mined transaction differs from its row."""
         await self.owe("ons_1")
         await sender.step()
         async with self.database.write() as conn:
@@ -214,9 +136,9 @@ class World:
         await self.cycles(sender, 3)
 
     async def owe(self, session: str, amount: int = 5 * MUSD, to: str = BUYER, *, paid: bool = True) -> str:
-        """A payout for `session`, which Stripe confirms unless it was not paid."""
+        """Create a payout for `session`; Stripe confirms it unless `paid` is False. Return its id."""
         if paid:
-            self.stripe.says[session] = Owed(amount, to)
+            self.stripe.owed_by_session[session] = Owed(amount, to)
         async with self.database.write() as conn:
             return await payouts_service.owe(
                 conn,
@@ -248,7 +170,7 @@ class World:
         return (await self.payout(session)).status
 
     async def cycles(self, sender: Sender, count: int = 6, *, mine: bool = True) -> None:
-        """Some cycles, with time and blocks passing between."""
+        """Run `count` cycles, each until nothing moves; 15 seconds and, unless `mine` is False, two blocks pass after each."""
         for _ in range(count):
             while await sender.step():
                 pass
@@ -257,7 +179,7 @@ class World:
                 self.chain.mine()
 
     async def forget(self) -> None:
-        """The database as it was before any payout: a backup that knows nothing of what happened since."""
+        """Put the database back to a backup from before any payout."""
         from treasury.core.history import history
         from treasury.core.leader import leaders
         from treasury.incidents.table import foreign
@@ -269,7 +191,7 @@ class World:
                 await conn.execute(sa.delete(table))
 
     async def tear_out_the_ledger(self) -> None:
-        """A backup has no rows of later; here the rows that nobody may delete are taken with the table's guard."""
+        """Delete the ledger's rows, which are append-only: on SQLite its triggers are dropped and made again, on Postgres it is truncated."""
         async with self.database.write() as conn:
             if conn.dialect.name == "postgresql":
                 await conn.execute(sa.text("TRUNCATE treasury_ledger"))

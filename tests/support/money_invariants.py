@@ -1,15 +1,15 @@
-"""What must be so in the life of a wallet, whatever happens; the invariants are those that the best senders share.
+"""Ten invariants of a hot wallet, checked along a random history.
 
-I1 nonces dense, one operation each;
-I2 one transfer for each payout and sweep;
-I3 every transaction on chain is one of our attempts;
-I4 the ledger's hot wallet is the chain's balance but for what is mined and not settled yet, at every step;
-I5 nothing leaves `final` but by a reorganisation;
-I6 nothing is sent that is not stored;
-I7 sweeps leave the floor, and what is held and free sums to the balance, at every step;
-I8 sweeps go to the pinned Safe while it proves itself;
-I9 a pause stops signatures, but not a panic's;
-I10 no fee above the ceiling.
+I1 nonces have no gaps, and each belongs to one operation;
+I2 each payout and each sweep has one transfer;
+I3 every transaction on chain is one of our stored attempts;
+I4 the ledger's hot accounts equal the chain's balance, except for transactions that are mined and not settled yet (every step);
+I5 a status leaves `final` only through a reorganisation;
+I6 only stored bytes are sent;
+I7 sweeps leave the floor in the wallet, and held plus free amounts equal the balance (every step);
+I8 sweeps go only to the pinned Safe, and only while it passes verification;
+I9 a pause stops all signatures except a panic's;
+I10 no fee is above the ceiling.
 """
 
 import asyncio
@@ -24,9 +24,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.erc20 import split_payout_calldata
 from kit.db.database import Database
-from tests.treasury.fakes import MUSD, SAFE, TOKEN, WALLET, KeySigner
-from tests.treasury.rules import Policy
-from tests.treasury.world import World
+from tests.support.fake_policy import FakePolicy
+from tests.support.fake_signer import KeySigner
+from tests.support.hot_wallet import MUSD, SAFE, TOKEN, WALLET
+from tests.support.treasury_world import TreasuryWorld
 from treasury import balances
 from treasury.core.history import history
 from treasury.core.status import Status
@@ -43,7 +44,7 @@ from treasury.transactions.table import attempts, transactions
 FLOOR = 50 * MUSD
 CEILING = 50 * 10**9
 BALANCE = 200 * MUSD
-"""What the wallet holds at first."""
+"""Base units in the wallet at the start."""
 _PAYOUTS = sa.select(payouts.c.id, payouts.c.status, payouts.c.reason, payouts.c.amount, payouts.c.tx_hash)
 _SWEEPS = sa.select(sweeps.c.id, sweeps.c.status, sweeps.c.reason, sweeps.c.amount, sweeps.c.tx_hash)
 _SIGNED = {Status.SIGNED, Status.BROADCAST, Status.MINED}
@@ -52,18 +53,18 @@ _HELD = (_QUEUED | {Status.PLANNED, Status.AWAITING_APPROVAL}, _QUEUED)
 _FLYING = (_SIGNED, _SIGNED)
 
 
-class Floor(Policy):
-    """Sweeps leave the floor."""
+class FloorPolicy(FakePolicy):
+    """A policy that refuses a sweep which would take the wallet below FLOOR."""
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         outgoing = await operations.outgoing(conn, WALLET, sweep.asset, view.block_number)
         return "below the floor" if sweep.token == TOKEN and view.token - outgoing - sweep.amount < FLOOR else None
 
 
-class Watched(KeySigner):
-    """Looks, at the moment of each signature, at what must be so then."""
+class CheckingSigner(KeySigner):
+    """A signer that checks I7 to I10 at each signature."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: TreasuryWorld) -> None:
         super().__init__()
         self._world = world
 
@@ -84,7 +85,7 @@ class Watched(KeySigner):
 
 
 class Invariants(RuleBasedStateMachine):
-    """Asked after each step of a history, and at its end; a subclass says what may happen."""
+    """Checks the invariants after each step of a history and at its end; a subclass defines the steps."""
 
     database: Database
     loop: asyncio.AbstractEventLoop
@@ -92,11 +93,11 @@ class Invariants(RuleBasedStateMachine):
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)
 
-    world: World
+    world: TreasuryWorld
     sessions: dict[str, bool]
-    """Of each purchase: whether Stripe confirms it."""
+    """By purchase: whether Stripe confirms it."""
     came_in: int
-    """Base units that came from outside since the beginning."""
+    """Base units received from outside since the start."""
 
     async def _rows(self) -> tuple[list[Any], list[Any]]:
         async with self.database.read() as conn:

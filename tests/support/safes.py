@@ -1,4 +1,4 @@
-"""Real Safes on the development chain, and counterfeits of them, for tests."""
+"""Real Safes on the development chain, and counterfeits of them."""
 
 import itertools
 import json
@@ -18,24 +18,24 @@ from treasury.cold.signatures import check
 
 _salts = itertools.count(1)
 SENDER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-"""The first of the node's unlocked accounts: anybody with gas."""
+"""The first of the development node's unlocked accounts; it has gas and no special rights."""
 
 
 def sign(key: str, digest: bytes) -> str:
-    """A signature as hardware wallets of owners give it: r, s, and a last byte of 27 or 28."""
+    """Sign as an owner's hardware wallet does: r, s, and a last byte of 27 or 28."""
     raw = PrivateKey(bytes.fromhex(key[2:])).sign_recoverable(digest, hasher=None)
     return "0x" + (raw[:64] + bytes([raw[64] + 27])).hex()
 
 
 def _old(name: str) -> dict[str, str]:
-    """A contract of Safe 1.3.0 out of its npm package."""
+    """Load a contract of Safe 1.3.0 from its npm package."""
     path = ROOT / "node_modules/@gnosis.pm/safe-contracts/build/artifacts/contracts"
     found: dict[str, str] = json.loads((path / f"{name}.sol" / f"{name.rsplit('/', 1)[-1]}.json").read_text())
     return found
 
 
 class Safes:
-    """Makes Safes of the development chain's five owners."""
+    """Creates Safes owned by the development chain's five owners."""
 
     def __init__(self, chain: DevChain) -> None:
         self.chain = chain
@@ -54,7 +54,7 @@ class Safes:
     async def make(
         self, owners: Sequence[Address] | None = None, threshold: int = 3, handler: Address | None = None
     ) -> Address:
-        """A new proxy from the canonical factory, set up by it as people do."""
+        """Create a proxy with the canonical factory, as wallets do."""
         safe = self.contracts._known.safes["1.4.1"]
         arguments = (tuple(owners or self.owners), threshold, ZERO_ADDRESS, b"", handler or safe.fallback_handlers[0], ZERO_ADDRESS, 0, ZERO_ADDRESS)  # fmt: skip
         setup = bytes.fromhex(
@@ -71,7 +71,7 @@ class Safes:
         return to_checksum("0x" + raw.hex())
 
     async def make_old(self) -> Address:
-        """A Safe 1.3.0 proxy, as Mezo mainnet has them."""
+        """Create a Safe 1.3.0 proxy, the version on Mezo mainnet."""
         safe = self.contracts._known.safes["1.3.0"]
         for address, name in ((safe.singletons[1], "GnosisSafeL2"), (safe.fallback_handlers[0], "handler/CompatibilityFallbackHandler")):  # fmt: skip
             if await self.chain.rpc("eth_getCode", address, "latest") == "0x":
@@ -86,7 +86,7 @@ class Safes:
         return proxy
 
     async def execute(self, safe: Address, to: Address, data: str, nonce: int = 0) -> None:
-        """Three owners sign, anybody sends."""
+        """Execute a Safe transaction signed by three owners and sent by an account without rights."""
         transaction = SafeTransaction(CHAIN_ID, safe, to, 0, bytes.fromhex(data[2:]), nonce)
         collected = [sign(self.keys[owner], transaction.safe_tx_hash) for owner in self.owners[:3]]
         checked = check(collected, transaction.safe_tx_hash, self.owners, 3)
@@ -94,16 +94,16 @@ class Safes:
         await self.send(safe, transaction.execution(checked.packed))
 
     async def place(self, address: Address, code: bytes | str) -> None:
-        """Put code where no factory would."""
+        """Put code at an address where no factory can."""
         await self.chain.rpc("anvil_setCode", address, code if isinstance(code, str) else "0x" + code.hex())
 
     async def store(self, address: Address, slot: int, value: Address) -> None:
-        """Write into a contract's storage behind its back."""
+        """Overwrite one slot of a contract's storage."""
         await self.chain.rpc("anvil_setStorageAt", address, hex(slot), "0x" + value[2:].lower().rjust(64, "0"))
         await self.chain.rpc("anvil_mine", "0x1")
 
 
 def parrot(of: Address) -> bytes:
-    """Runtime code that answers every call with what the contract `of` answers: right owners, right threshold."""
+    """Return runtime code that answers every call as the contract `of` does, so with the right owners and threshold."""
     # CALLDATACOPY all of it, STATICCALL `of` with it, RETURNDATACOPY and RETURN what came.
     return bytes.fromhex("3660006000376000600036600073" + of[2:].lower() + "5afa503d600060003e3d6000f3")

@@ -1,115 +1,18 @@
-"""Stand-ins that pass for the real outside: a chain of one wallet that really decodes and checks what it is sent."""
+"""A chain of one wallet that decodes and checks the transactions it receives, as a real node does."""
 
-import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
-from coincurve import PrivateKey
-from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
-from chain.abi.erc20 import reference_of, split_payout_calldata
+from chain.abi.erc20 import split_payout_calldata
 from chain.errors import NoAgreement
 from chain.reads.receipts import Mismatch, Proven, Reverted, Verdict, Waiting
 from chain.types import ZERO_ADDRESS, BlockRef, Transfer, keccak, to_checksum
-from treasury.ports import BroadcastReport, FeeQuote, Owed, OwnTransaction, ProofUnavailable, Sold, WalletView
-from treasury.signers.encoding import assemble, signing_hash
-from treasury.signers.intent import Intent, SigningLimits
-from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
-
-CHAIN_ID = 31611
-TOKEN = to_checksum("0x118917a40faf1cd7a13db0ef56c86de7973ac503")
-KEY = bytes.fromhex("11" * 32)
-SAFE = to_checksum("0x" + "5a" * 20)
-MUSD = 10**18
-
-
-def address_of(key: bytes) -> str:
-    return to_checksum("0x" + keccak(PrivateKey(key).public_key.format(compressed=False)[1:])[12:].hex())
-
-
-WALLET = address_of(KEY)
-
-
-class TestClock:
-    """Time that a test moves by hand."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 21, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
-class KeySigner:
-    """Signs with a key in memory; may fail, and may sign differently each time as a KMS does."""
-
-    def __init__(self, key: bytes = KEY, max_fee: int = 50 * 10**9) -> None:
-        self._key = key
-        self.address = address_of(key)
-        self.rules = SigningLimits(CHAIN_ID, self.address, TOKEN, max_fee, cold=SAFE)
-        self.requests: list[Intent] = []
-        self.down = False
-
-    async def probe(self) -> None:
-        if self.down:
-            raise SignerUnavailable("The signer is down.")
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-    async def sign(self, intent: Intent) -> Signed:
-        self.requests.append(intent)
-        await self.probe()
-        objection = self.rules.objection(intent)
-        if objection is not None:
-            raise SignerRefused(objection)
-        # Fresh randomness, as clouds use: the same digest gives another signature each time.
-        nonce = (lib.secp256k1_nonce_function_default, ffi.from_buffer(secrets.token_bytes(32)))
-        raw = PrivateKey(self._key).sign_recoverable(signing_hash(intent), hasher=None, custom_nonce=nonce)
-        r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:64], "big")
-        return assemble(intent, r, s, f"req-{len(self.requests)}")
-
-
-class StripeWord:
-    """What Stripe says of each session; nothing unless told."""
-
-    def __init__(self) -> None:
-        self.says: dict[str, Owed] = {}
-        self.objections: dict[str, str] = {}
-        self.down = False
-        self.asked: list[str] = []
-        self.rebuild: Callable[[str, Owed], Awaitable[object]] | None = None
-        """Writes a purchase into the database that has lost it."""
-
-    async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
-        self.asked.append(session_id)
-        if self.down:
-            raise ProofUnavailable("Stripe does not answer.")
-        return self.says.get(session_id)
-
-    async def find(self, references: Collection[str]) -> Mapping[str, Sold | None]:
-        if self.down:
-            return {}
-        found: dict[str, Sold | None] = dict.fromkeys(references)
-        for session, owed in self.says.items():
-            reference = "0x" + reference_of(session).hex()
-            if reference in found:
-                found[reference] = Sold(session, owed, self.objections.get(session))
-                if session not in self.objections and self.rebuild is not None:
-                    await self.rebuild(session, owed)
-        return found
+from tests.support.hot_wallet import CHAIN_ID, MUSD, TOKEN, WALLET
+from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView
 
 
 @dataclass
@@ -121,7 +24,7 @@ class Mined:
 
 @dataclass
 class FakeChain:
-    """One wallet on one chain: exact nonces, no queue, blocks on demand."""
+    """Implements `treasury.ports.WalletChain` for one wallet: exact nonces, no nonce-gap queue, blocks on demand."""
 
     balance: int = 1_000_000 * MUSD
     native: int = 10**18
@@ -136,13 +39,13 @@ class FakeChain:
     reverts: bool = False
     fee: int = 10**9
     room: int = 1
-    """How many of the wallet's transactions wait in a node at once."""
+    """How many of the wallet's transactions a node keeps waiting."""
     forks: dict[int, str] = field(default_factory=dict)
     balances: dict[str, int] = field(default_factory=dict)
     values: dict[str, int] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     floor: int = 0
-    """The lowest fee a node's memory keeps; what offers less is refused, and forgotten silently."""
+    """The lowest fee, in wei for each unit of gas, that a node keeps; a transaction that offers less is dropped silently."""
 
     def transfers(self) -> list[OwnTransaction]:
         return [m.tx for m in self.mined.values() if not m.reverted]

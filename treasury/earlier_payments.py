@@ -23,16 +23,16 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from treasury.core import leader
 from treasury.core.assets import MUSD
+from treasury.core.facts import OperationFact
 from treasury.incidents import unmatched as foreign
 from treasury.incidents.table import foreign as foreign_table
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Fact as PayoutFact
 from treasury.signers.intent import TransferIntent
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
-from treasury.transactions.states import Fact
+from treasury.transactions.states import TransactionFact
 from treasury.transactions.table import transactions as transactions_table
 
 log = get_logger(__name__)
@@ -176,17 +176,19 @@ async def adopt(
     await payouts_service.move(
         conn,
         payout_id,
-        PayoutFact.ADOPTED,
+        OperationFact.ADOPTED,
         now=now,
         note=found,
         transaction_id=row_id,
         tx_hash=payment.tx_hash,
         reason=None,
     )
-    await transactions_service.move(conn, row_id, Fact.SEEN, now=now, note=note, **where)
-    await payouts_service.move(conn, payout_id, PayoutFact.SEEN, now=now, note=note, block_number=payment.block.number)
-    await transactions_service.move(conn, row_id, Fact.PROVEN, now=now, note=note)
-    await payouts_service.move(conn, payout_id, PayoutFact.PROVEN, now=now, note=note)
+    await transactions_service.move(conn, row_id, TransactionFact.MINED, now=now, note=note, **where)
+    await payouts_service.move(
+        conn, payout_id, OperationFact.MINED, now=now, note=note, block_number=payment.block.number
+    )
+    await transactions_service.move(conn, row_id, TransactionFact.PROVEN, now=now, note=note)
+    await payouts_service.move(conn, payout_id, OperationFact.PROVEN, now=now, note=note)
     await foreign.match_nonce(conn, chain_id, payment.wallet, payment.nonce, payout_id)
     log.warning("treasury.adopted", operation=payout_id, tx_hash=payment.tx_hash, wallet=payment.wallet)
     return True

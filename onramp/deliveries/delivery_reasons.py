@@ -11,8 +11,8 @@ from kit.db.bulk import update_unchanged
 from onramp.deliveries.service import OWED, UNCONFIRMED
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
+from treasury.core.reasons import Reason
 from treasury.payouts.queue import abandoned
-from treasury.payouts.states import Reason
 from treasury.payouts.table import payouts
 
 SHOWN: Final[Mapping[Reason, str]] = {

@@ -19,8 +19,8 @@ from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from onramp.treasury.policy_source import active_policy
 from tests.onramp.conftest import HOT_WALLET, Service, Start
+from treasury.core.facts import OperationFact
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Fact
 from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
 
@@ -103,7 +103,7 @@ async def test_a_payout_above_what_its_recipient_may_get_waits_for_a_person(data
     await pay(database, await owed(database, 2, 90 * UNIT, age=timedelta(hours=25)))
     rejected = await owed(database, 3, 90 * UNIT)
     async with database.write() as conn:
-        await payouts_service.move(conn, rejected.id, Fact.REJECTED, now=NOW, reason=None)
+        await payouts_service.move(conn, rejected.id, OperationFact.REJECTED, now=NOW, reason=None)
     queue = [await owed(database, 4, 40 * UNIT), await owed(database, 5, 1), await owed(database, 6, 100 * UNIT, OTHER)]
     async with database.read() as conn:
         found = await purchase_limits.payouts_above(conn, rules, queue, NOW)

@@ -10,15 +10,16 @@ from kit.audit.table import entries
 from kit.ids import RandomIds
 from tests.onramp.conftest import HOT_WALLET, Service
 from tests.onramp.desk import SenderContext, desk
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Fact, Reason
 
 TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 
 
-async def owed(service: Service, *facts: Fact) -> str:
+async def owed(service: Service, *facts: OperationFact) -> str:
     """A payout to which these were told."""
     async with service.database.write() as conn:
         payout_id = await payouts_service.owe(
@@ -37,7 +38,7 @@ async def trail(service: Service) -> list[tuple[str, str, Any]]:
 
 
 async def test_one_above_a_limit_is_approved_by_an_approver(service: Service) -> None:
-    payout_id = await owed(service, Fact.ASKED)
+    payout_id = await owed(service, OperationFact.APPROVAL_REQUIRED)
     ada, otto = await desk(service, "approver", "ada"), await desk(service, "operator", "otto")
     assert (await otto.post(f"/payouts/{payout_id}/approve"))[0] == 403
     status, shown = await ada.post(f"/payouts/{payout_id}/approve", {"note": "I know this buyer"})
@@ -68,7 +69,7 @@ async def test_a_rejected_one_is_tried_again_when_two_persons_say_so(service: Se
 
 
 async def test_a_rejected_one_is_settled_with_a_word_about_how(service: Service) -> None:
-    payout_id = await owed(service, Fact.REJECTED)
+    payout_id = await owed(service, OperationFact.REJECTED)
     ada = await desk(service, "approver", "ada")
     path = f"/payouts/{payout_id}/settle"
     assert (await ada.post(path, {}))[0] == 422
@@ -81,7 +82,7 @@ async def test_a_rejected_one_is_settled_with_a_word_about_how(service: Service)
 
 
 async def test_nothing_is_let_through_while_payouts_are_paused_but_no_is_always_possible(service: Service) -> None:
-    payout_id = await owed(service, Fact.ASKED)
+    payout_id = await owed(service, OperationFact.APPROVAL_REQUIRED)
     ada = await desk(service, "approver", "ada")
     await ada.post("/pause", {"scope": "payouts"})
     status, problem = await ada.post(f"/payouts/{payout_id}/approve")

@@ -21,8 +21,9 @@ from onramp.screening.sanctions_list import LOOK_EVERY, ListError, Screening, Sc
 from onramp.sessions.table import sessions
 from tests.onramp.conftest import HOT_WALLET, Service, Start
 from tests.onramp.desk import desk
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Fact, Reason
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
@@ -141,7 +142,7 @@ async def owed(database: Database, session: str = "ons_1") -> str:
             conn, session_id=session, stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
             wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
         )  # fmt: skip
-        await payouts_service.move(conn, payout_id, Fact.HELD, now=NOW, reason=Reason.SCREENING)
+        await payouts_service.move(conn, payout_id, OperationFact.HELD, now=NOW, reason=Reason.SCREENING)
     return payout_id
 
 

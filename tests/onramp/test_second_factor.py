@@ -20,7 +20,7 @@ from onramp.auth.api_keys.table import api_keys
 from onramp.bootstrap.app import routes
 from onramp.config.settings import load
 from tests.onramp.test_payout_orders import owed
-from treasury.payouts.states import Fact
+from treasury.core.facts import OperationFact
 
 RING = KeyRing([DEVELOPMENT])
 KEYS = "/api/v1/admin/keys"
@@ -161,7 +161,7 @@ async def test_one_is_invited_enrols_and_approves_with_a_code(service: Any) -> N
     _, begun = await ask(service, "POST", f"{ME}/otp", eve)
     totp = totp_of(begun)
     assert (await ask(service, "POST", f"{ME}/otp/confirm", eve, json={"code": at(totp)}))[0] == 200
-    payout = f"/api/v1/treasury/payouts/{await owed(service, Fact.ASKED)}"
+    payout = f"/api/v1/treasury/payouts/{await owed(service, OperationFact.APPROVAL_REQUIRED)}"
     until = time.monotonic() + 60
     while (answer := await ask(service, "GET", payout, eve))[1].get("status") != "awaiting_approval":
         assert time.monotonic() < until, answer

@@ -12,8 +12,10 @@ from tests.onramp.conftest import Service
 from tests.onramp.desk import key
 from tests.onramp.test_payout_orders import owed
 from tests.onramp.typed import typed
-from treasury.payouts.states import COMES_BACK, Fact, Reason
-from treasury.sweeps.states import Reason as SweepReason
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
+from treasury.payouts.states import COMES_BACK
+from treasury.sweeps.states import REASONS as SWEEP_REASONS
 
 
 async def onramp(service: Service, secret: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -27,7 +29,7 @@ async def onramp(service: Service, secret: str, *arguments: str) -> "subprocess.
 
 
 async def test_an_approver_finds_what_waits_and_types_what_is_printed(service: Service) -> None:
-    payout_id = await owed(service, Fact.ASKED)
+    payout_id = await owed(service, OperationFact.APPROVAL_REQUIRED)
     ada = await key(service.database, "approver", "ada")
     listed = await onramp(service, ada, "payouts")
     assert listed.returncode == 0, listed.stderr
@@ -127,7 +129,7 @@ def test_whatever_keeps_a_payout_in_the_queue_has_a_next_command(status: str, re
 
 
 @pytest.mark.parametrize(
-    "reason", sorted((COMES_BACK | set(SweepReason) | {Reason.SCREENING, Reason.TOKEN_CHANGED}) - STALLS)
+    "reason", sorted((COMES_BACK | SWEEP_REASONS | {Reason.SCREENING, Reason.TOKEN_CHANGED}) - STALLS)
 )
 def test_whatever_holds_a_row_has_a_next_command(reason: str) -> None:
     said, command = advice.of_row({"id": "swp_1", "status": "held", "reason": reason, "sessionId": "ons_1"})

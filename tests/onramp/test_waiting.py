@@ -28,8 +28,9 @@ from tests.onramp.scripted_shop import Shop
 from tests.onramp.test_matching import BUYER, OTHER, paid
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
 from treasury.core.leader import leaders
+from treasury.core.reasons import Reason
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Reason
+from treasury.payouts.states import REASONS
 from treasury.payouts.table import payouts as payouts_table
 
 SECOND = "waiting_for_second_node"
@@ -167,7 +168,7 @@ async def test_a_buyer_reads_one_of_the_fixed_reasons_whatever_the_payout_waits_
     await paid(database, ("ons_1", BUYER, 5))
     await owed(database, "ons_1")
     for status in ("held", "planned", "approved", "awaiting_approval", "signed"):
-        for reason in Reason:
+        for reason in REASONS:
             async with database.write() as conn:
                 await conn.execute(sa.update(payouts_table).values(status=status, reason=reason))
             await mark(database, None, None)

@@ -9,12 +9,12 @@ from sqlalchemy.exc import DBAPIError
 from kit.http.problems import Problem
 from tests.support.hot_wallet import MUSD, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
+from treasury.core.facts import OperationFact
 from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc
 from treasury.ledger.states import HOT, Account
 from treasury.ledger.table import ledger
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Fact
 from treasury.reconciliation import reconcile
 from treasury.transactions.table import transactions
 
@@ -59,7 +59,7 @@ async def test_a_reverted_payout_and_a_refused_one_give_their_hold_back(world: T
     assert await kinds(world, payout) == ["hold", "sign", "revert"]
     other = await world.owe("ons_2")
     async with world.database.write() as conn:
-        await payouts_service.move(conn, other, Fact.REJECTED, now=world.clock.now(), by="key_anna")
+        await payouts_service.move(conn, other, OperationFact.REJECTED, now=world.clock.now(), by="key_anna")
     assert await kinds(world, other) == ["hold", "release"]
     assert await book(world) == {Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK}
 

@@ -4,8 +4,8 @@ import pytest
 
 from kit.db.database import Database
 from tests.support.treasury_world import TreasuryWorld
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
-from treasury.payouts.states import Reason
 
 
 @pytest.mark.parametrize("moment", ["claimed", "checked", "nonce_taken"])

@@ -12,15 +12,15 @@ from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
 from tests.support.treasury_world import Crash, TreasuryWorld
 from tests.treasury.test_crash import dies_at
 from treasury.cold.identity import Unverified, Verified
+from treasury.core.facts import OperationFact
 from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Fact as PayoutFact
 from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import OwnTransaction
 from treasury.signers.intent import Intent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed, SignerUnavailable
 from treasury.transactions import service as transactions_service
-from treasury.transactions.states import Fact as TransactionFact
+from treasury.transactions.states import TransactionFact
 
 GWEI = 10**9
 
@@ -289,8 +289,8 @@ async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(
         (row,) = await transactions_service.take_nonces(conn, [(later, second)], now=now, ids=world.ids)
         await transactions_service.add_attempt(conn, row, signed, intent=later, now=now, ids=world.ids)
         await transactions_service.move(conn, row, TransactionFact.STORED, now=now)
-        await payouts_service.move(conn, second, PayoutFact.TAKEN, now=now, transaction_id=row)
-        await payouts_service.move(conn, second, PayoutFact.SIGNED, now=now, tx_hash=signed.hash)
+        await payouts_service.move(conn, second, OperationFact.READY, now=now, transaction_id=row)
+        await payouts_service.move(conn, second, OperationFact.SIGNED, now=now, tx_hash=signed.hash)
     world.signer.requests.clear()
     await world.cycles(world.sender(), 10)
     assert [type(request) for request in world.signer.requests] == [SelfTransferIntent, TransferIntent]

@@ -8,8 +8,8 @@ from tests.support.hot_wallet import MUSD, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from treasury import balances
 from treasury.core import history
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
-from treasury.payouts.states import Reason
 from treasury.transactions.table import transactions as transactions_table
 
 

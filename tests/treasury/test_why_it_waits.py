@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from tests.support.hot_wallet import MUSD
 from tests.support.treasury_world import TreasuryWorld
 from tests.treasury.test_held_alone import change, owe, paid, sender_of
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.payouts import queue
-from treasury.payouts.states import Reason
 from treasury.payouts.table import payouts as payouts_table
 from treasury.sender import Sender
 

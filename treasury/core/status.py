@@ -53,12 +53,12 @@ class Refused:
 
 
 Moves = Mapping[str, Mapping[Status, Status]]
-"""For each fact: the states it may be told to, and where each goes (to itself: known already)."""
+"""For each fact: the states in which it is possible, and the state that each goes to (itself: the fact changes nothing)."""
 
 
 def decide(moves: Moves, state: Status, fact: str) -> Moved | Same | Refused:
-    """What `fact` does to a row in `state`; pure."""
-    target = moves[fact].get(state)
+    """Return what `fact` does to a row in `state`. Pure and total: a fact without moves is refused in every state."""
+    target = moves.get(fact, {}).get(state)
     if target is None:
         return Refused(f"{fact} is not possible while {state}")
     return Same(target) if target is state else Moved(target)

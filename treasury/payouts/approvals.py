@@ -16,11 +16,12 @@ from kit.db.leases import compare_and_set
 from kit.http.problems import Problem, not_found
 from kit.persons import same_person
 from treasury.core import history
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Fact, Reason
 from treasury.payouts.table import Payout, payouts
 from treasury.transactions import queries
 from treasury.transitions import MoveRefused
@@ -45,11 +46,11 @@ async def approve(
     """
     payout = await require(conn, payout_id)
     if payout.status is Status.HELD and payout.reason == Reason.SCREENING:
-        await _move(conn, payout, Fact.CLEARED, by=by, now=now, note=note, cleared_by=by)
+        await _move(conn, payout, OperationFact.CLEARED, by=by, now=now, note=note, cleared_by=by)
         return await require(conn, payout_id)
     if payout.status is not Status.AWAITING_APPROVAL:
         raise _impossible(payout, "only one that awaits approval, or is held for screening, can be approved")
-    await _move(conn, payout, Fact.APPROVED, by=by, now=now, note=note, approved_by=by, approved_person=person)
+    await _move(conn, payout, OperationFact.APPROVED, by=by, now=now, note=note, approved_by=by, approved_person=person)
     return await require(conn, payout_id)
 
 
@@ -60,7 +61,7 @@ async def reject(conn: AsyncConnection, payout_id: str, *, by: str, now: datetim
     free = sa.and_(payouts.c.id == payout_id, payouts.c.transaction_id.is_(None))
     if not await compare_and_set(conn, payouts, free, list(Status), updated_at=now):
         raise _impossible(payout, "it has a nonce already and cannot be rejected any more")
-    await _move(conn, payout, Fact.REJECTED, by=by, now=now, note=note)
+    await _move(conn, payout, OperationFact.REJECTED, by=by, now=now, note=note)
     return await require(conn, payout_id)
 
 
@@ -99,7 +100,7 @@ async def retry(
         raise Problem(409, "self_approval", "You asked for this attempt already; another person has to ask for it too.")
     fresh = dict.fromkeys(("transaction_id", "tx_hash", "block_number", "retry_by", "retry_person", "cleared_by"))
     approved = {"approved_by": by, "approved_person": person}
-    await _move(conn, payout, Fact.RETRIED, by=by, now=now, note=note, **fresh, **approved)
+    await _move(conn, payout, OperationFact.RETRIED, by=by, now=now, note=note, **fresh, **approved)
     return await require(conn, payout_id)
 
 
@@ -122,7 +123,7 @@ async def settle(
     if proven is None:
         if not note.strip():
             raise Problem(422, "validation_failed", "Say in a note how the buyer was made good, or give the txHash.")
-        await _move(conn, payout, Fact.CLOSED, by=by, now=now, note=note)
+        await _move(conn, payout, OperationFact.CLOSED, by=by, now=now, note=note)
         return await require(conn, payout_id)
     moved = proven.transfer
     if (moved.token, moved.recipient, moved.amount) != (payout.token, payout.to, payout.amount):
@@ -142,7 +143,9 @@ async def settle(
         )  # fmt: skip
     said = f"made good by {moved.tx_hash}" + (f": {note}" if note else "")
     # Its block is not the wallet's: what the wallet holds does not change by it.
-    await _move(conn, payout, Fact.SETTLED, by=by, now=now, note=said, tx_hash=moved.tx_hash, block_number=None)
+    await _move(
+        conn, payout, OperationFact.SETTLED, by=by, now=now, note=said, tx_hash=moved.tx_hash, block_number=None
+    )
     return await require(conn, payout_id)
 
 
@@ -155,7 +158,9 @@ async def proof_elsewhere(pool: Pool, payout: Payout, tx_hash: str) -> Proven:
     raise Problem(409, "not_settled", f"The chain does not prove that this transaction paid the buyer: {detail}.")
 
 
-async def _move(conn: AsyncConnection, payout: Payout, fact: Fact, *, by: str, now: datetime, **values: Any) -> None:
+async def _move(
+    conn: AsyncConnection, payout: Payout, fact: OperationFact, *, by: str, now: datetime, **values: Any
+) -> None:
     try:
         await payouts_service.move(conn, payout.id, fact, by=by, now=now, **{"reason": None, **values})
     except MoveRefused as error:

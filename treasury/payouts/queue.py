@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.types import db_now, in_array
 from treasury.core.leader import leaders
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import ASIDE, COMES_BACK, STOPPED, Reason
+from treasury.payouts.states import ASIDE, COMES_BACK, STOPPED
 from treasury.payouts.table import Payout, payouts, to_payout
 
 _C = payouts.c

@@ -15,11 +15,13 @@ from kit.db.types import Uint256, in_array
 from kit.ids import Ids
 from treasury.core import aggregates, history
 from treasury.core.assets import MUSD
+from treasury.core.facts import OperationFact
 from treasury.core.history import BY
+from treasury.core.reasons import Reason
 from treasury.core.status import OPEN, Moved, Same, Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc as usdc_books
-from treasury.payouts.states import MOVES, Fact, Reason
+from treasury.payouts.states import MOVES
 from treasury.payouts.table import Payout, payouts, to_payout
 from treasury.transitions import apply
 
@@ -77,7 +79,14 @@ async def owe(
 
 
 async def move(
-    conn: AsyncConnection, payout_id: str, fact: Fact, *, now: datetime, by: str = BY, note: str = "", **values: Any
+    conn: AsyncConnection,
+    payout_id: str,
+    fact: OperationFact,
+    *,
+    now: datetime,
+    by: str = BY,
+    note: str = "",
+    **values: Any,
 ) -> Moved | Same:
     """Tell a fact to a payout. Raises MoveRefused."""
     return await apply(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
@@ -127,7 +136,7 @@ async def unlist(conn: AsyncConnection, listed: Container[str], *, now: datetime
     for payout in await screened(conn):
         if payout.to not in listed:
             note = "the recipient is not listed any more"
-            await move(conn, payout.id, Fact.UNLISTED, now=now, note=note, reason=None)
+            await move(conn, payout.id, OperationFact.DELISTED, now=now, note=note, reason=None)
             count += 1
     return count
 

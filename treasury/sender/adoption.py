@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.erc20 import split_payout_calldata
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT
 from treasury.incidents import unmatched as foreign
 from treasury.incidents.table import Foreign
-from treasury.payouts.states import Fact as OperationFact
-from treasury.payouts.states import Reason
 from treasury.ports import OwnTransaction, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
@@ -29,7 +29,7 @@ from treasury.signers.intent import Purpose, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
-from treasury.transactions.states import Fact
+from treasury.transactions.states import TransactionFact
 
 _HIGHEST = sa.select(queries.HIGHEST.scalar_subquery(), foreign.HIGHEST.scalar_subquery())
 _NONCES = sa.union(queries.NONCES, foreign.NONCES)
@@ -292,7 +292,7 @@ class Adoption:
         if holder is None or holder.status not in IN_FLIGHT:
             return
         note = f"nonce {nonce} was taken by {by_hash}"
-        await transactions_service.move(conn, holder.id, Fact.DISPLACED, now=now, note=note, nonce=None)
+        await transactions_service.move(conn, holder.id, TransactionFact.DISPLACED, now=now, note=note, nonce=None)
         values = {"reason": Reason.DISPLACED}
         await operations.move(conn, holder.operation_id, OperationFact.REVERTED, now=now, note=note, **values)
         desk.alarms.ring(

@@ -14,10 +14,10 @@ from treasury.cold.service import ColdWallet
 from treasury.core import aggregates
 from treasury.core.assets import GAS_ASSET
 from treasury.core.leader import Leader, LeadershipLost
+from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT, Status
 from treasury.metrics import TreasuryMetrics
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Reason
 from treasury.ports import Gate, PaymentProof, PolicyPort, Purchases, WalletChain, WalletView
 from treasury.reconciliation import others_at
 from treasury.sender.adoption import Adoption, Explained

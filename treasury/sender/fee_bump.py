@@ -12,8 +12,8 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.cold.identity import Verified
+from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT
-from treasury.payouts.states import Reason
 from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log

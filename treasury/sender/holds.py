@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.payouts import queue
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Fact, Reason
 from treasury.payouts.table import Payout
 from treasury.ports import FeeQuote
 from treasury.sender import operations
@@ -37,7 +38,9 @@ async def hold(desk: SenderContext, operation: Operation, reason: str, note: str
         return
     try:
         async with desk.leader.write() as conn:
-            await operations.move(conn, operation.id, Fact.HELD, now=desk.clock.now(), note=note, reason=reason)
+            await operations.move(
+                conn, operation.id, OperationFact.HELD, now=desk.clock.now(), note=note, reason=reason
+            )
     except MoveRefused as refused:
         log.warning("treasury.not_held", **operations.ids_of(operation), reason=reason, detail=str(refused))
         return
@@ -48,7 +51,9 @@ async def queue_again(desk: SenderContext, payout: Payout, note: str) -> None:
     """Let a payout that was held alone queue at its old place; every check is made again before it gets a nonce."""
     try:
         async with desk.leader.write() as conn:
-            await payouts_service.move(conn, payout.id, Fact.TAKEN, now=desk.clock.now(), note=note, reason=None)
+            await payouts_service.move(
+                conn, payout.id, OperationFact.READY, now=desk.clock.now(), note=note, reason=None
+            )
     except MoveRefused as refused:
         log.warning("treasury.not_released", **operations.ids_of(payout), detail=str(refused))
         return
@@ -60,18 +65,18 @@ async def stop_payouts(desk: SenderContext, reason: Reason, note: str) -> None:
     """Hold every payout that has no nonce yet: while the wallet is emptied, and while payouts are paused."""
     async with desk.database.read() as conn:
         waiting = await queue.unsigned(conn, desk.config.wallet, besides=reason)
-    await _move_all(desk, waiting, Fact.HELD, reason, note)
+    await _move_all(desk, waiting, OperationFact.HELD, reason, note)
 
 
 async def release_payouts(desk: SenderContext, stopped: Sequence[Payout]) -> None:
     """What was held with all others queues again, each at its old place."""
     for reason in dict.fromkeys(payout.reason for payout in stopped):
         alike = [payout for payout in stopped if payout.reason == reason]
-        await _move_all(desk, alike, Fact.TAKEN, None, f"no longer held for {reason}")
+        await _move_all(desk, alike, OperationFact.READY, None, f"no longer held for {reason}")
 
 
 async def _move_all(
-    desk: SenderContext, waiting: Sequence[Payout], fact: Fact, reason: Reason | None, note: str
+    desk: SenderContext, waiting: Sequence[Payout], fact: OperationFact, reason: Reason | None, note: str
 ) -> None:
     if not waiting:
         return

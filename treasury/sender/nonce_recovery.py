@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.core.assets import NATIVE
-from treasury.payouts.states import Fact
+from treasury.core.facts import OperationFact
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.adoption import next_nonce
@@ -18,7 +18,7 @@ from treasury.sender.intents import nothing
 from treasury.sender.operations import NO_OPERATION
 from treasury.sender.signing import Signing
 from treasury.transactions import service as transactions_service
-from treasury.transactions.states import Fact as TransactionFact
+from treasury.transactions.states import TransactionFact
 from treasury.transactions.table import Transaction
 from treasury.transitions import MoveRefused
 
@@ -66,7 +66,9 @@ class Returning:
 
     async def _queue_again(self, conn: AsyncConnection, transaction: Transaction, note: str) -> None:
         now = self._desk.clock.now()
-        await operations.move(conn, transaction.operation_id, Fact.TAKEN, now=now, note=note, transaction_id=None)
+        await operations.move(
+            conn, transaction.operation_id, OperationFact.READY, now=now, note=note, transaction_id=None
+        )
 
     async def _spend(self, transaction: Transaction, nonce: int) -> bool:
         """Sign a transfer of nothing for the nonce; the operation that had it queues for another."""

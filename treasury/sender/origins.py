@@ -17,9 +17,9 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from treasury.core.facts import OperationFact
 from treasury.incidents import unmatched as foreign
 from treasury.incidents.table import Foreign
-from treasury.payouts.states import Fact
 from treasury.ports import Purchases, Sold
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
@@ -130,7 +130,7 @@ class Origins:
         if operation is not None:
             agrees = (operation.to, operation.token, operation.wallet) == (row.to, row.token, desk.config.wallet)
             agrees = agrees and (operation.amount == row.amount or purpose_of(operation) is Purpose.PANIC)
-            if agrees and not operations.refuses(operation, Fact.ADOPTED):
+            if agrees and not operations.refuses(operation, OperationFact.ADOPTED):
                 # Written a moment ago by another process; the next cycle adopts.
                 return Kind.LOOKING, row.note
             return Kind.FOREIGN, f"carries the reference of {operation.id}, but not as its one payment"

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from chain.types import ZERO_ADDRESS
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.incidents import unmatched as foreign
 from treasury.payouts import queue as payout_queue
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Fact, Reason
 from treasury.payouts.table import Payout
 from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
@@ -219,7 +220,12 @@ class Paying:
             async with desk.leader.write() as conn:
                 now = desk.clock.now()
                 await payouts_service.move(
-                    conn, payout.id, Fact.ASKED, now=now, note=rule, reason=Reason.AWAITING_APPROVAL
+                    conn,
+                    payout.id,
+                    OperationFact.APPROVAL_REQUIRED,
+                    now=now,
+                    note=rule,
+                    reason=Reason.AWAITING_APPROVAL,
                 )
         except MoveRefused as refused:
             log.warning("treasury.not_asked", **operations.ids_of(payout), detail=str(refused))

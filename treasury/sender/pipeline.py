@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from treasury.core.facts import OperationFact
 from treasury.core.status import Status
 from treasury.incidents import unmatched as foreign
-from treasury.payouts.states import Fact
 from treasury.sender import operations
 from treasury.sender.adoption import next_nonce
 from treasury.sender.context import SenderContext, log
@@ -25,7 +25,7 @@ from treasury.signers.protocol import Signed
 from treasury.sweeps.table import Sweep
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
-from treasury.transactions.states import Fact as TransactionFact
+from treasury.transactions.states import TransactionFact
 from treasury.transactions.table import Transaction
 from treasury.transitions import Change
 
@@ -88,7 +88,7 @@ class Pipeline:
             wanted = [(intent, one.operation.id) for one, intent in zip(good, intents, strict=True)]
             rows = await transactions_service.take_nonces(conn, wanted, now=now, ids=desk.ids)
             taken: list[Taken] = list(zip(good, intents, rows, strict=True))
-            await operations.move_all(conn, [_took(one) for one in taken], Fact.TAKEN, now=now)
+            await operations.move_all(conn, [_took(one) for one in taken], OperationFact.READY, now=now)
         for one in good:
             if one.operation.reason is not None:
                 kind = operations.kind_of(one.operation.id)
@@ -117,7 +117,7 @@ class Pipeline:
                 Change(ready.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}, was=Status.APPROVED)
                 for (ready, _, _), bytes_ in signed
             ]
-            await operations.move_all(conn, told, Fact.SIGNED, now=now)
+            await operations.move_all(conn, told, OperationFact.SIGNED, now=now)
             return await queries.get_all(conn, rows)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from chain.errors import ChainError
 from treasury.core.leader import LeadershipLost
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.payouts import queue as payout_queue
-from treasury.payouts.states import Reason
 from treasury.ports import WalletView
 from treasury.sender.adoption import next_nonce
 from treasury.sender.context import SenderContext, log

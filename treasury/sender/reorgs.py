@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
-from treasury.payouts.states import Fact as OperationFact
-from treasury.payouts.states import Reason
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext
 from treasury.sender.operations import Operation
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
-from treasury.transactions.states import Fact
+from treasury.transactions.states import TransactionFact
 from treasury.transactions.table import Transaction
 from treasury.transitions import MoveRefused
 
@@ -76,7 +76,7 @@ class Rechecking:
                     return False
                 fact = OperationFact.ADOPTED
                 shown |= {"transaction_id": transaction.id, "tx_hash": transaction.attempts[-1].hash}
-            await transactions_service.move(conn, transaction.id, Fact.REORGED, now=now, note=note, **where)
+            await transactions_service.move(conn, transaction.id, TransactionFact.REORGED, now=now, note=note, **where)
             await operations.move(conn, transaction.operation_id, fact, now=now, note=note, **shown)
         return True
 

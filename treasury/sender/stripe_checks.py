@@ -12,9 +12,9 @@ from typing import Final
 
 from chain.reads.receipts import Reverted, Waiting
 from chain.types import to_checksum
+from treasury.core.reasons import Reason
 from treasury.payouts import queue
 from treasury.payouts import service as payouts_service
-from treasury.payouts.states import Reason
 from treasury.payouts.table import Payout
 from treasury.ports import NotOwed, Owed, ProofUnavailable, WalletView
 from treasury.sender import operations

@@ -5,12 +5,13 @@ from chain.errors import ChainError
 from treasury.cold.identity import Unverified
 from treasury.cold.service import fresh
 from treasury.core.assets import NATIVE
+from treasury.core.reasons import Reason
 from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext
 from treasury.sender.holds import Ready, hold
 from treasury.sweeps import service as sweeps_service
-from treasury.sweeps.states import Kind, Reason
+from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
 
 

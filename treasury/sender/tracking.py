@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 from chain.reads.receipts import Mismatch, Proven, Reverted, Verdict, Waiting
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
 from treasury.core.status import Status
-from treasury.payouts.states import Fact as OperationFact
-from treasury.payouts.states import Reason
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.adoption import Adoption
@@ -20,7 +20,7 @@ from treasury.sender.context import SenderContext, log
 from treasury.sender.fee_bump import Replacement
 from treasury.sender.operations import kind_of
 from treasury.transactions import service as transactions_service
-from treasury.transactions.states import Fact
+from treasury.transactions.states import TransactionFact
 from treasury.transactions.table import Attempt, Transaction
 from treasury.transitions import Change, MoveRefused
 
@@ -202,7 +202,7 @@ class Tracking:
                 await transactions_service.count_broadcasts(conn, attempts, now)
                 if reached:
                     told = [Change(one.id, tx_hash, was=one.status) for one, tx_hash in reached]
-                    await transactions_service.move_all(conn, told, Fact.BROADCAST, now=now)
+                    await transactions_service.move_all(conn, told, TransactionFact.BROADCAST, now=now)
                     told = [Change(one.operation_id, tx_hash) for one, tx_hash in reached]
                     await operations.move_all(conn, told, OperationFact.BROADCAST, now=now)
         except MoveRefused as refused:
@@ -251,12 +251,12 @@ class Tracking:
             told.append((transaction.id, transaction.operation_id, note))
         async with desk.leader.write() as conn:
             now = desk.clock.now()
-            await transactions_service.move_all(conn, seen, Fact.SEEN, now=now)
-            await operations.move_all(conn, shown, OperationFact.SEEN, now=now)
+            await transactions_service.move_all(conn, seen, TransactionFact.MINED, now=now)
+            await operations.move_all(conn, shown, OperationFact.MINED, now=now)
             for _ in found:
                 desk.checkpoint("mined")
             over = [Change(row, note, was=Status.MINED) for row, _, note in told]
-            await transactions_service.move_all(conn, over, Fact.PROVEN, now=now)
+            await transactions_service.move_all(conn, over, TransactionFact.PROVEN, now=now)
             over = [Change(operation, note, was=Status.MINED) for _, operation, note in told]
             await operations.move_all(conn, over, OperationFact.PROVEN, now=now)
         for transaction, attempt, proven in found:
@@ -275,7 +275,9 @@ class Tracking:
         }
         try:
             async with desk.leader.write() as conn:
-                await transactions_service.move(conn, transaction.id, Fact.REVERTED, now=now, note=note, **where)
+                await transactions_service.move(
+                    conn, transaction.id, TransactionFact.REVERTED, now=now, note=note, **where
+                )
                 await operations.move(
                     conn, transaction.operation_id, OperationFact.REVERTED, now=now, note=note, reason=None
                 )

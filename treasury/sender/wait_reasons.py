@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from treasury.core.reasons import Reason
 from treasury.payouts import queue
-from treasury.payouts.states import Reason
 from treasury.sender.context import SenderContext
 
 _NOBODY: Final[Mapping[str, Reason]] = MappingProxyType({})

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.db.leases import compare_and_set
 from kit.http.problems import Problem
 from kit.persons import same_person
+from treasury.core.facts import OperationFact
 from treasury.core.status import Status
 from treasury.sweeps import service as sweeps_service
-from treasury.sweeps.states import Fact
 from treasury.sweeps.table import Sweep, sweeps
 from treasury.transitions import MoveRefused
 
@@ -48,7 +48,7 @@ async def approve(
             409, "cold_wallet_unverified", "The cold wallet changed since it was proposed; nothing was moved."
         )
     values = {"approved_by": by, "approved_person": person, "approval": sweeps_service.proposal_of(sweep).digest()}
-    await _told(conn, sweep_id, Fact.APPROVED, now=now, by=by, note=note, **values)
+    await _told(conn, sweep_id, OperationFact.APPROVED, now=now, by=by, note=note, **values)
     return await sweeps_service.require(conn, sweep_id)
 
 
@@ -59,11 +59,11 @@ async def reject(conn: AsyncConnection, sweep_id: str, *, by: str, now: datetime
     free = sa.and_(sweeps.c.id == sweep_id, sweeps.c.transaction_id.is_(None))
     if not await compare_and_set(conn, sweeps, free, list(Status), updated_at=now):
         raise Problem(409, "not_possible", f"{sweep_id} has a nonce already and cannot be rejected any more.")
-    await _told(conn, sweep_id, Fact.REJECTED, now=now, by=by, note=note, active_key=None, reason=None)
+    await _told(conn, sweep_id, OperationFact.REJECTED, now=now, by=by, note=note, active_key=None, reason=None)
     return await sweeps_service.require(conn, sweep_id)
 
 
-async def _told(conn: AsyncConnection, sweep_id: str, fact: Fact, **values: Any) -> None:
+async def _told(conn: AsyncConnection, sweep_id: str, fact: OperationFact, **values: Any) -> None:
     try:
         await sweeps_service.move(conn, sweep_id, fact, **values)
     except MoveRefused as error:

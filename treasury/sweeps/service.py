@@ -15,9 +15,10 @@ from kit.http.problems import Problem, not_found
 from kit.ids import Ids
 from treasury.core import aggregates, history
 from treasury.core.assets import NATIVE
+from treasury.core.facts import OperationFact
 from treasury.core.history import BY
 from treasury.core.status import IN_FLIGHT, Moved, Same, Status
-from treasury.sweeps.states import COMES_BACK, MOVES, Fact, Kind
+from treasury.sweeps.states import COMES_BACK, MOVES, Kind
 from treasury.sweeps.table import Sweep, sweeps, to_sweep
 from treasury.transactions.table import transactions
 from treasury.transitions import apply
@@ -108,12 +109,14 @@ async def propose(
         raise Problem(409, "already_active", f"A {proposal.kind} of {proposal.asset} is under way already: {named}.")
     await history.record(conn, row_id, at=now, from_status=None, to_status=Status.PLANNED, by=by, note=purpose)
     if approval_needed or proposal.kind is Kind.PANIC:
-        await move(conn, row_id, Fact.ASKED, now=now, by=by, note="another person has to approve it")
+        await move(
+            conn, row_id, OperationFact.APPROVAL_REQUIRED, now=now, by=by, note="another person has to approve it"
+        )
     else:
         await move(
             conn,
             row_id,
-            Fact.APPROVED,
+            OperationFact.APPROVED,
             now=now,
             by=by,
             note="the policy asks for no approval",
@@ -135,13 +138,13 @@ async def lapse(conn: AsyncConnection, *, now: datetime) -> list[str]:
 
 async def cancel(conn: AsyncConnection, sweep_id: str, *, now: datetime, note: str) -> None:
     """What was proposed is no longer so. Raises MoveRefused once it is signed."""
-    await move(conn, sweep_id, Fact.LAPSED, now=now, note=note, active_key=None, reason=None)
+    await move(conn, sweep_id, OperationFact.LAPSED, now=now, note=note, active_key=None, reason=None)
 
 
 async def move(
     conn: AsyncConnection,
     sweep_id: str,
-    fact: Fact | str,
+    fact: OperationFact | str,
     *,
     now: datetime,
     by: str = BY,
@@ -149,7 +152,7 @@ async def move(
     **values: Any,
 ) -> Moved | Same:
     """Tell a fact to a sweep; one that is over frees its asset for the next. Raises MoveRefused."""
-    if fact in {Fact.PROVEN, Fact.REVERTED}:
+    if fact in {OperationFact.PROVEN, OperationFact.REVERTED}:
         values["active_key"] = None
     return await apply(conn, sweeps, MOVES, sweep_id, fact, now=now, by=by, note=note, **values)
 

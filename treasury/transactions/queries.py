@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.types import in_array
+from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT, Status
-from treasury.payouts.states import Reason
 from treasury.payouts.table import payouts
 from treasury.transactions.table import Attempt, Transaction, attempts, to_attempt, to_transaction, transactions
 

@@ -15,7 +15,7 @@ from treasury.core.history import BY, Line
 from treasury.core.status import Moved, Same, Status
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed
-from treasury.transactions.states import MOVES, Fact
+from treasury.transactions.states import MOVES, TransactionFact
 from treasury.transactions.table import Transaction, attempts, transactions
 from treasury.transitions import Change, apply, apply_all
 
@@ -33,7 +33,7 @@ _COUNT = (
 async def move(
     conn: AsyncConnection,
     transaction_id: str,
-    fact: Fact,
+    fact: TransactionFact,
     *,
     now: datetime,
     by: str = BY,
@@ -44,7 +44,7 @@ async def move(
     return await apply(conn, transactions, MOVES, transaction_id, fact, now=now, by=by, note=note, **values)
 
 
-async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: Fact, *, now: datetime) -> None:
+async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: TransactionFact, *, now: datetime) -> None:
     """Tell a fact to many. Raises MoveRefused."""
     await apply_all(conn, transactions, MOVES, changes, fact, now=now, by=BY)
 
@@ -167,7 +167,7 @@ async def set_stall(conn: AsyncConnection, transaction_ids: Sequence[str], stall
 async def give_back(conn: AsyncConnection, transaction: Transaction, *, now: datetime) -> None:
     """Free the nonce of a transaction that never had stored bytes. Raises MoveRefused once it has."""
     note = f"nonce {transaction.nonce} given back, nothing was signed and kept"
-    await move(conn, transaction.id, Fact.GIVEN_BACK, now=now, note=note, nonce=None)
+    await move(conn, transaction.id, TransactionFact.NONCE_RELEASED, now=now, note=note, nonce=None)
 
 
 async def make_empty(conn: AsyncConnection, transaction_id: str, *, operation_id: str, wallet: str, token: str) -> None:

@@ -1,7 +1,7 @@
-"""The life of a nonce. Pure: (state, fact) -> moved | same | refused.
+"""The states of a transaction, which holds one nonce. Pure: (state, fact) -> moved | same | refused.
 
-A transaction starts `approved`: the checks passed, and it holds a nonce. Until bytes are stored nothing can have been
-broadcast, so the nonce may be given back; afterwards only the chain decides.
+A transaction starts `approved`: the checks passed, and it holds a nonce. Until its signed bytes are stored nothing can have been
+broadcast, so the nonce may be released; afterwards only the chain decides.
 """
 
 from enum import StrEnum
@@ -11,34 +11,34 @@ from treasury.core.status import Moves, Status
 S = Status
 
 
-class Fact(StrEnum):
+class TransactionFact(StrEnum):
     """What can become known about a transaction."""
 
     STORED = "stored"
     """Its signed bytes are in the database."""
-    GIVEN_BACK = "given_back"
+    NONCE_RELEASED = "nonce_released"
     """No bytes were stored; another operation may use the nonce."""
     BROADCAST = "broadcast"
     """At least one node has the bytes."""
-    SEEN = "seen"
+    MINED = "mined"
     """It is in a block."""
     PROVEN = "proven"
-    """Enough operators agree on its block and on exactly the transfer that was meant."""
+    """Enough providers agree on its block and on exactly the intended transfer."""
     REVERTED = "reverted"
-    """Enough operators agree that it failed: the nonce is spent and nothing moved."""
+    """Enough providers agree that it failed: the nonce is spent and nothing moved."""
     REORGED = "reorged"
-    """Enough operators agree on another block where it was."""
+    """Enough providers agree on another block where it was."""
     DISPLACED = "displaced"
     """Another transaction of the wallet took its nonce; this one can never be mined."""
 
 
 MOVES: Moves = {
-    Fact.STORED: {S.APPROVED: S.SIGNED},
-    Fact.GIVEN_BACK: {S.APPROVED: S.CANCELLED},
-    Fact.BROADCAST: {S.SIGNED: S.BROADCAST, S.BROADCAST: S.BROADCAST},
-    Fact.SEEN: {S.SIGNED: S.MINED, S.BROADCAST: S.MINED, S.MINED: S.MINED},
-    Fact.PROVEN: {S.MINED: S.FINAL, S.FINAL: S.FINAL},
-    Fact.REVERTED: {S.SIGNED: S.REVERTED, S.BROADCAST: S.REVERTED, S.MINED: S.REVERTED},
-    Fact.REORGED: {S.MINED: S.BROADCAST, S.FINAL: S.BROADCAST, S.REVERTED: S.BROADCAST},
-    Fact.DISPLACED: {S.SIGNED: S.CANCELLED, S.BROADCAST: S.CANCELLED, S.MINED: S.CANCELLED},
+    TransactionFact.STORED: {S.APPROVED: S.SIGNED},
+    TransactionFact.NONCE_RELEASED: {S.APPROVED: S.CANCELLED},
+    TransactionFact.BROADCAST: {S.SIGNED: S.BROADCAST, S.BROADCAST: S.BROADCAST},
+    TransactionFact.MINED: {S.SIGNED: S.MINED, S.BROADCAST: S.MINED, S.MINED: S.MINED},
+    TransactionFact.PROVEN: {S.MINED: S.FINAL, S.FINAL: S.FINAL},
+    TransactionFact.REVERTED: {S.SIGNED: S.REVERTED, S.BROADCAST: S.REVERTED, S.MINED: S.REVERTED},
+    TransactionFact.REORGED: {S.MINED: S.BROADCAST, S.FINAL: S.BROADCAST, S.REVERTED: S.BROADCAST},
+    TransactionFact.DISPLACED: {S.SIGNED: S.CANCELLED, S.BROADCAST: S.CANCELLED, S.MINED: S.CANCELLED},
 }

@@ -18,7 +18,7 @@ from kit.db.database import Database, connect
 from onramp import migrations
 from onramp.dev.chain.devchain import DevChain, running
 from tests.chain.lying import LyingProxy
-from tests.devstack import SECRET, DevStack, dev_process
+from tests.support.dev_stack import SECRET, DevStack, dev_process
 
 # A busy machine is no failure: hypothesis would call a test flaky whose one run took longer than 200 ms.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -30,22 +30,22 @@ LONGEST = (
     "tests/crash/test_crash.py",
     "tests/treasury/test_onchain.py",
     "tests/treasury/test_histories.py",
-    "tests/onramp/test_doctor.py",
+    "tests/onramp/doctor/test_doctor.py",
     "tests/chain/test_histories.py",
-    "tests/onramp/test_whole_interface.py",
+    "tests/onramp/bootstrap/test_openapi.py",
     "tests/treasury/test_sweeps.py",
     "tests/treasury/test_panic.py",
     "tests/browser/test_checkout.py",
     "tests/onramp/test_nodes_away.py",
-    "tests/onramp/test_no_secret_leaks.py",
+    "tests/onramp/scenarios/test_no_secret_leaks.py",
     "tests/treasury/test_crash.py",
-    "tests/onramp/test_dev_data.py",
+    "tests/onramp/dev/test_run.py",
     "tests/onramp/test_delivery_histories.py",
     "tests/onramp/test_storm.py",
     "tests/treasury/test_sender.py",
     "tests/onramp/test_real_histories.py",
     "tests/crash/test_sender_lies.py",
-    "tests/onramp/test_keys_cli.py",
+    "tests/onramp/cli/test_keys.py",
     "tests/crash/test_sender_process.py",
 )
 """Begun first: a few workers share the files, and one that takes minutes and begins last would be waited for alone."""

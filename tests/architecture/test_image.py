@@ -17,7 +17,7 @@ import pytest
 
 import onramp
 from onramp.dev.chain.anvil import free_port
-from tests.onramp.production import production_environment
+from tests.support.production import production_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ from chain.node.config import NodeConfig
 from chain.node.jsonrpc import LARGEST, MAX_BODY
 from chain.pool.pool import Pool
 from chain.types import data_bytes
-from tests.loop_lag import LONGEST_STEP, watched
+from tests.support.loop_lag import LONGEST_STEP, watched
 
 Result = Callable[[], bytes]
 FULL = MAX_BODY - 1000

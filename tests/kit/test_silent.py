@@ -14,7 +14,7 @@ from kit.db.atomic import execute_atomically
 from kit.db.connections import CLOSE_SECONDS
 from kit.db.database import Database, connect, is_away
 from tests.kit.test_together import nonces
-from tests.relay import Relay
+from tests.support.tcp_relay import Relay
 
 COMMAND_SECONDS, CONNECT_SECONDS = 2.0, 1.5
 """Shorter than in production, which one test keeps to."""

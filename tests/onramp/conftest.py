@@ -1,155 +1,24 @@
-"""The API on real HTTP, in this process, against the real sandbox; the chain is left out by giving it nodes that do not answer."""
+"""A running service for each test that asks for one."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
-import aiohttp
 import pytest
-import sqlalchemy as sa
-from pydantic import SecretStr
 
-from kit.db.database import Database, connect
-from onramp.bootstrap.app import make_app
-from onramp.bootstrap.core import Core, open_core
-from onramp.bootstrap.server import start_app
-from onramp.bootstrap.startup import prepare
-from onramp.bootstrap.workers import make_workers
-from onramp.config.settings import load
-from onramp.dev.chain.anvil import free_port
-from onramp.dev.stripe.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
-from onramp.sessions.table import sessions
-from treasury import balances
-
-HOT_WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-SETTLEMENT = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
-SECRETS = ("whsec_first", "whsec_second")
-
-
-@dataclass(slots=True)
-class Service:
-    """What a test holds of a running service."""
-
-    api: str
-    stripe: str
-    http: aiohttp.ClientSession
-    sandbox: Sandbox
-    database: Database
-
-    async def create(self, key: str | None = None, **changes: Any) -> tuple[int, dict[str, Any]]:
-        body = {
-            "walletAddress": "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955",
-            "sourceAmount": "100",
-            "sourceCurrency": "usd",
-        } | changes
-        headers = {"Idempotency-Key": key} if key is not None else {}
-        async with self.http.post(f"{self.api}/api/v1/onramp/sessions", json=body, headers=headers) as answer:
-            return answer.status, await answer.json(content_type=None)
-
-    async def stored(self) -> int:
-        async with self.database.read() as conn:
-            return int((await conn.execute(sa.select(sa.func.count()).select_from(sessions))).scalar_one())
-
-    async def fault(self, kind: str, count: int = 1, path: str = "/v1/crypto/onramp_sessions") -> None:
-        async with self.http.post(
-            f"{self.stripe}/sandbox/faults", json={"kind": kind, "count": count, "path": path}
-        ) as answer:
-            assert answer.status == 200
-
-
-class Ahead:
-    """The machine's clock, moved forward by hand; what paces itself to spare Stripe does not wait."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 100)
-
-
-@asynccontextmanager
-async def replica(
-    url: str, service: Service, clock: Ahead, workers: Sequence[str] = ("inbox", "reconcile"), **overrides: Any
-) -> AsyncIterator[Core]:
-    """One more process's worth of workers, on the same database."""
-    settings = load(
-        **{
-            "DATABASE_URL": SecretStr(url),
-            "STRIPE_SECRET_KEY": SecretStr("sk_test_api"),
-            "STRIPE_API_BASE": service.stripe,
-            "MEZO_RPC_URLS": SecretStr("a=http://127.0.0.1:9"),
-            "CHAIN_AGREEMENT": 1,
-            "SETTLEMENT_ADDRESS": SETTLEMENT,
-            "HOT_WALLET_ADDRESS": HOT_WALLET,
-            **overrides,
-        }
-    )
-    async with open_core(settings, clock) as core:
-        await prepare(core)
-        runner = make_workers(core, workers)
-        runner.start()
-        try:
-            yield core
-        finally:
-            await runner.stop()
-
-
-Start = Callable[..., Awaitable[Service]]
+from tests.support.service import Service, Start, start_service
 
 
 @pytest.fixture
 async def start(sqlite_url: str) -> AsyncIterator[Start]:
+    """Start services with settings of the test's choice; all of them are stopped afterwards."""
     async with AsyncExitStack() as stack:
 
         async def started(
             *, stock: int = 1_000_000 * 10**18, sandbox: dict[str, Any] | None = None, **overrides: Any
         ) -> Service:
-            port, sandbox_port = free_port(), free_port()
-            api, stripe = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
-            config = SandboxConfig(
-                **{
-                    "secret_key": "sk_test_api", "publishable_key": "pk_test_api", "webhook_url": None, "webhook_secrets": SECRETS,
-                    "base_url": stripe, **(sandbox or {}),
-                }
-            )  # fmt: skip
-            app = make_sandbox(config)
-            runner, _ = await start_app(app, "127.0.0.1", sandbox_port)
-            stack.push_async_callback(runner.cleanup)
-            database = connect(overrides.get("url", sqlite_url))
-            stack.push_async_callback(database.close)
-            async with database.write() as conn:
-                await balances.refresh(
-                    conn,
-                    chain_id=31611,
-                    wallet=HOT_WALLET,
-                    asset="MUSD",
-                    amount=stock,
-                    block_number=1,
-                    now=datetime.now(UTC),
-                )
-            settings = load(
-                **{
-                    "PORT": port, "DATABASE_URL": SecretStr(overrides.pop("url", sqlite_url)), "STRIPE_SECRET_KEY": SecretStr("sk_test_api"),
-                    "STRIPE_PUBLISHABLE_KEY": "pk_test_api", "STRIPE_WEBHOOK_SECRETS": SecretStr(",".join(SECRETS)),
-                    "STRIPE_API_BASE": stripe, "MEZO_RPC_URLS": SecretStr("a=http://127.0.0.1:9,b=http://127.0.0.1:19"),
-                    "SETTLEMENT_ADDRESS": SETTLEMENT, "HOT_WALLET_ADDRESS": HOT_WALLET,
-                    "RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "RATE_LIMIT_AUTH": "", **overrides,
-                }
-            )  # fmt: skip
-            runner, _ = await start_app(make_app(settings, workers=()), "127.0.0.1", port)
-            stack.push_async_callback(runner.cleanup)
-            http = await stack.enter_async_context(aiohttp.ClientSession())
-            return Service(api, stripe, http, app[SANDBOX], database)
+            url: str = overrides.pop("url", sqlite_url)
+            return await start_service(stack, url, stock=stock, sandbox=sandbox, **overrides)
 
         yield started
 

@@ -18,7 +18,7 @@ from onramp.sessions import purchase_limits, stock
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from onramp.treasury.policy_source import active_policy
-from tests.onramp.conftest import HOT_WALLET, Service, Start
+from tests.support.service import HOT_WALLET, Service, Start
 from treasury.core.facts import OperationFact
 from treasury.payouts import service as payouts_service
 from treasury.payouts.table import Payout

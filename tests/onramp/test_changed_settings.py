@@ -18,8 +18,9 @@ from onramp.sessions import settlement_addresses as settlements
 from onramp.sessions.payment_proof import StripePaymentProof
 from onramp.sessions.settlement_addresses import settlement_addresses
 from onramp.sessions.table import sessions
-from tests.onramp.conftest import SETTLEMENT, Ahead, Service, Start, replica
-from tests.onramp.shop import UNIT, WORKERS
+from tests.support.clocks import OffsetClock
+from tests.support.payout_service import UNIT, WORKERS
+from tests.support.service import SETTLEMENT, Service, Start, replica
 from treasury.payouts.table import payouts
 from treasury.ports import NotOwed, Owed, ProofUnavailable
 
@@ -86,7 +87,7 @@ async def test_a_late_payment_is_paid_as_it_was_sold(
     service = await start(**known)
     service.sandbox.sender.endpoint.url = f"{service.api}/api/v1/webhooks/stripe"
     made: list[dict[str, Any]] = []
-    async with replica(sqlite_url, service, Ahead(), WORKERS, **known):
+    async with replica(sqlite_url, service, OffsetClock(), WORKERS, **known):
         async with asyncio.timeout(60):
             while len(made) < 2:
                 status, body = await service.create(sourceAmount="5")
@@ -98,7 +99,7 @@ async def test_a_late_payment_is_paid_as_it_was_sold(
         await conn.execute(sa.update(sessions).where(sessions.c.id == forged["id"]).values(locked_address=THIRD))
     details = service.sandbox.store.sessions.get(forged["payment"]["stripeSessionId"])["transaction_details"]
     details["wallet_address"] = THIRD
-    async with replica(sqlite_url, service, Ahead(), WORKERS, **known, **after):
+    async with replica(sqlite_url, service, OffsetClock(), WORKERS, **known, **after):
         for one in made:
             await advance(service, one)
         done = await until(service, late["id"], "completed")
@@ -144,7 +145,7 @@ ODD: list[tuple[str, Any]] = [
 async def test_whatever_stripe_says_of_a_session_is_an_answer_about_that_one(service: Service, sqlite_url: str) -> None:
     _, made = await service.create(sourceAmount="5")
     stripe_id = made["payment"]["stripeSessionId"]
-    async with replica(sqlite_url, service, Ahead(), ()) as core:
+    async with replica(sqlite_url, service, OffsetClock(), ()) as core:
         proof = StripePaymentProof(
             core.database, core.stripe, core.rules, core.deployment, core.earlier, core.settings.ring
         )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from onramp.sessions.schemas import CreatedSession, SessionResponse
-from tests.onramp.conftest import HOT_WALLET, Service, Start
+from tests.support.service import HOT_WALLET, Service, Start
 
 KEY = "a-key-of-enough-length"
 MUSD = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"

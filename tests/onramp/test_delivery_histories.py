@@ -13,7 +13,7 @@ from tests.chain.receipts import BUYER, TOKEN, WALLET
 from tests.chain.scripted import LoopClock, ScriptedSession, VirtualLoop
 from tests.chain.test_histories import History, histories
 from tests.chain.world import START, World
-from tests.onramp.histories import live
+from tests.support.delivery_histories import live
 from tests.support.inline_database import InlineDatabase
 
 

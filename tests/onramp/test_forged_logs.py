@@ -9,8 +9,9 @@ from chain.abi.erc20 import topic_of
 from onramp.dev.chain.devchain import DevChain
 from tests.chain import lying
 from tests.chain.lying import LyingProxy
-from tests.onramp.conftest import Ahead, Service, Start, replica
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
+from tests.support.clocks import OffsetClock
+from tests.support.service import Service, Start, replica
 
 LOGS = "eth_getLogs"
 STRANGER = wallet(99)
@@ -45,7 +46,7 @@ def inventing(chain: DevChain, recipient: str, amount: int) -> lying.Lie:
     return tell
 
 
-async def bought(service: Service, clock: Ahead, buyer: str, amount: str) -> str:
+async def bought(service: Service, clock: OffsetClock, buyer: str, amount: str) -> str:
     """A purchase that waits for its transfer, begun once the worker has looked at the chain."""
     await asyncio.sleep(1.5)
     _, made = await service.create(walletAddress=buyer)
@@ -58,7 +59,7 @@ async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
     start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
 ) -> None:
     options = before(chain, operators)
-    service, clock, buyer = await start(**options), Ahead(), wallet(31)
+    service, clock, buyer = await start(**options), OffsetClock(), wallet(31)
     operators[0].always(paying(STRANGER), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "6.00")
@@ -71,7 +72,7 @@ async def test_somebody_elses_transfer_told_as_the_buyers_is_no_mismatch(
     start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
 ) -> None:
     options = before(chain, operators)
-    service, clock, buyer = await start(**options), Ahead(), wallet(32)
+    service, clock, buyer = await start(**options), OffsetClock(), wallet(32)
     operators[0].always(paying(buyer), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "8.00")
@@ -88,7 +89,7 @@ async def test_an_invented_transfer_does_not_stand_before_the_true_one(
     start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
 ) -> None:
     options = before(chain, operators)
-    service, clock, buyer = await start(**options), Ahead(), wallet(33)
+    service, clock, buyer = await start(**options), OffsetClock(), wallet(33)
     operators[0].always(inventing(chain, buyer, 9 * UNIT), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "9.00")
@@ -102,7 +103,7 @@ async def test_a_transfer_only_one_honest_operator_tells_is_found_by_its_receipt
     start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
 ) -> None:
     options = before(chain, operators)
-    service, clock, buyer = await start(**options), Ahead(), wallet(34)
+    service, clock, buyer = await start(**options), OffsetClock(), wallet(34)
     for pruned in operators[:2]:
         pruned.always(lying.instead([]), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):

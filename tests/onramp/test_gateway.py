@@ -28,8 +28,8 @@ from onramp.stripe.errors import (
 )
 from onramp.stripe.gateway import make_gateway
 from onramp.stripe.port import CreateSession
-from tests.onramp.conftest import SETTLEMENT
-from tests.onramp.stripe_wire import COMMAND, Stepping, Wire, wired
+from tests.support.service import SETTLEMENT
+from tests.support.stripe_gateway import COMMAND, Stepping, Wire, wired
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from onramp.dev.local.wallet import dev_wallet
 from onramp.ops.health import DegradedError, Health
 from onramp.sessions.stock import BELIEVED_FOR
 from onramp.sessions.table import sessions
-from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
+from tests.support.clocks import OffsetClock
+from tests.support.service import HOT_WALLET, Service, Start, replica
 from treasury import balances as inventory
 from treasury.balances import balances
 
@@ -158,7 +159,7 @@ async def test_an_api_alone_is_ready_once_a_treasury_worker_runs_beside_it(
         while await ready() != (503, ["inventory"]):
             await asyncio.sleep(0.1)
     assert (await service.create())[1]["code"] == "inventory_unknown"
-    async with replica(sqlite_url, service, Ahead(), ("treasury",), **settings):
+    async with replica(sqlite_url, service, OffsetClock(), ("treasury",), **settings):
         async with asyncio.timeout(60):
             while (found := await ready()) != (200, []):
                 assert found == (503, ["inventory"])

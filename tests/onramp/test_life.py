@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from onramp.sessions.change_feed import ChangeFeed
 from onramp.sessions.states import OPEN, PAID, RANK, UNPAID, Moved, Refused, Same, expire, move
 from onramp.sessions.table import sessions
-from tests.onramp.conftest import SETTLEMENT, Ahead, Service, Start, replica
+from tests.support.clocks import OffsetClock
+from tests.support.service import SETTLEMENT, Service, Start, replica
 from treasury.payouts.table import payouts
 
 STATES = (*RANK, "rejected", "expired")
@@ -63,7 +64,7 @@ def test_a_word_that_is_not_known_changes_nothing() -> None:
 
 
 async def test_an_unpaid_session_expires_and_a_late_payment_is_honoured(start: Start, sqlite_url: str) -> None:
-    service, clock = await start(), Ahead()
+    service, clock = await start(), OffsetClock()
     _, made = await service.create()
     async with replica(sqlite_url, service, clock):
         clock.ahead = timedelta(days=1, minutes=1)
@@ -82,7 +83,7 @@ async def test_the_fee_of_a_session_is_the_one_it_was_made_with(start: Start, sq
     _, made = await service.create()
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     service.sandbox.walk(fact, "fulfillment_complete", {"destination_amount": "10.000001"}, "none")
-    async with replica(sqlite_url, service, Ahead(), PAYOUT_FEE_BPS=9000):
+    async with replica(sqlite_url, service, OffsetClock(), PAYOUT_FEE_BPS=9000):
         await until(service, made["id"], "fulfillment_complete")
     assert await owed(service) == [10_000_001 * 10**12 * 9_850 // 10_000]
 
@@ -106,7 +107,7 @@ async def test_what_was_not_paid_to_us_is_never_paid_out(
     _, made = await service.create()
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     service.sandbox.walk(fact, "fulfillment_complete", edits, "none")
-    async with replica(sqlite_url, service, Ahead()):
+    async with replica(sqlite_url, service, OffsetClock()):
         body = await until(service, made["id"], "fulfillment_complete")
     assert body["status"] == "attention"
     assert await owed(service) == []
@@ -122,7 +123,7 @@ async def test_a_session_that_the_database_has_lost_is_rebuilt_and_owed_once(sta
         await conn.execute(sa.delete(sessions))
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     service.sandbox.walk(fact, "fulfillment_complete", {"destination_amount": "50"}, "none")
-    async with replica(sqlite_url, service, Ahead()), replica(sqlite_url, service, Ahead()):
+    async with replica(sqlite_url, service, OffsetClock()), replica(sqlite_url, service, OffsetClock()):
         for _ in range(100):
             if await owed(service):
                 break
@@ -143,7 +144,7 @@ async def test_a_stream_tells_each_change_and_resumes(start: Start, sqlite_url: 
         assert '"initialized"' in first["data"]
         fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
         service.sandbox.walk(fact, "fulfillment_complete", {}, "none")
-        async with replica(sqlite_url, service, Ahead()):
+        async with replica(sqlite_url, service, OffsetClock()):
             second = await event(stream)
         assert '"fulfillment_complete"' in second["data"]
         assert int(second["id"]) > int(first["id"])
@@ -197,7 +198,7 @@ async def test_only_a_page_of_an_allowed_origin_may_call(start: Start) -> None:
 
 
 async def test_an_old_client_key_makes_a_new_session_after_a_day(start: Start, sqlite_url: str) -> None:
-    service, clock = await start(), Ahead()
+    service, clock = await start(), OffsetClock()
     _, made = await service.create("key-of-sixteen-chars")
     async with replica(sqlite_url, service, clock, ("janitor",)):
         clock.ahead = timedelta(hours=25)

@@ -30,7 +30,7 @@ from onramp.limits import counter, limiter
 from onramp.limits.counter import MAX_CLIENTS, Count, MemoryCounts, SharedCounts
 from onramp.limits.rates import Rate, client_address, kind_of, parse_rate
 from tests.bench.doors_rows import redis
-from tests.onramp.conftest import Start
+from tests.support.service import Start
 
 SECRET = bytes(range(32))
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]

@@ -9,7 +9,7 @@ from chain.types import to_checksum
 from kit.clock import SystemClock
 from onramp.auth.wallets.tokens import Tokens
 from onramp.limits.rates import Rate, at_least
-from tests.onramp.conftest import Start
+from tests.support.service import Start
 
 SECRET = bytes(range(32))
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from onramp.dev.chain.devchain import DevChain
 from tests.chain import lying, mezod
 from tests.chain.lying import LyingProxy
-from tests.onramp.conftest import Service, Start
-from tests.onramp.shop import UNIT, shop
+from tests.support.payout_service import UNIT, payout_service
+from tests.support.service import Service, Start
 
 
 async def buy(service: Service, number: int, amount: str = "5") -> dict[str, Any]:
@@ -57,7 +57,7 @@ async def metrics(service: Service) -> str:
 async def test_with_any_one_operator_away_purchases_go_on(
     start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path
 ) -> None:
-    async with shop(start, sqlite_url, chain, tmp_path) as (service, _):
+    async with payout_service(start, sqlite_url, chain, tmp_path) as (service, _):
         for number, proxy in enumerate(chain.proxies):
             proxy.down = True
             assert proxy.name not in await completed(service, await buy(service, number))
@@ -75,7 +75,7 @@ async def test_with_any_one_operator_away_purchases_go_on(
 async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
     start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path
 ) -> None:
-    async with shop(start, sqlite_url, chain, tmp_path) as (service, wallet):
+    async with payout_service(start, sqlite_url, chain, tmp_path) as (service, wallet):
         before = await chain.balance(wallet.address)
         chain.proxies[0].down = chain.proxies[1].down = True
         await asyncio.sleep(1)
@@ -104,7 +104,7 @@ async def test_operators_that_tell_their_head_and_nothing_else_are_why_a_purchas
 ) -> None:
     """Each is up by its own word, so that readiness sees nothing: the session says it."""
     urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in operators))
-    async with shop(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, _):
+    async with payout_service(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, _):
         for method, status in {"eth_call": "awaiting", "eth_getTransactionReceipt": "seen"}.items():
             for one in operators[:2]:
                 one.always(lying.refused(-32603, "internal error"), method)
@@ -160,7 +160,7 @@ async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
 
     refuse()
     await mezod.set_lockdown(chain, enabled=True)
-    async with shop(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, wallet):
+    async with payout_service(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, wallet):
         before = await chain.balance(wallet.address)
         await told(service, paused=True)
         await waits_and_goes_on(service, 50)
@@ -174,7 +174,7 @@ async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
 async def test_a_chain_that_makes_no_blocks_pauses_and_goes_on(
     start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path
 ) -> None:
-    async with shop(start, sqlite_url, chain, tmp_path) as (service, _):
+    async with payout_service(start, sqlite_url, chain, tmp_path) as (service, _):
         await chain.rpc("evm_setIntervalMining", 0)
         await chain.rpc("evm_setAutomine", False)
         made = await buy(service, 30)

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from chain.abi.erc20 import encode_transfer
 from onramp.dev.chain.devchain import DevChain
-from tests.onramp.conftest import Ahead, Service, Start, replica
+from tests.support.clocks import OffsetClock
+from tests.support.service import Service, Start, replica
 
 SENDER = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc"
 STRANGER = "0x976EA74026E726554dB657fA54763abd0C3a0aa9"
@@ -49,7 +50,7 @@ async def until(service: Service, session_id: str, status: str, seconds: float =
     return body
 
 
-def pay(service: Service, clock: Ahead, made: dict[str, Any], amount: str) -> None:
+def pay(service: Service, clock: OffsetClock, made: dict[str, Any], amount: str) -> None:
     """No event tells of it; the poller finds it a minute later."""
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     service.sandbox.walk(fact, "fulfillment_complete", {"destination_amount": amount}, "none")
@@ -63,7 +64,7 @@ def wallet(number: int) -> str:
 async def test_a_known_senders_transfer_is_proved_and_a_strangers_does_not_exist(
     start: Start, sqlite_url: str, chain: DevChain
 ) -> None:
-    service, clock, buyer = await start(**settings(chain)), Ahead(), wallet(1)
+    service, clock, buyer = await start(**settings(chain)), OffsetClock(), wallet(1)
     async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)):
         await asyncio.sleep(1.5)  # a first look at the chain, so that the session knows from which block on it counts
         _, made = await service.create(walletAddress=buyer)
@@ -84,7 +85,7 @@ async def test_a_known_senders_transfer_is_proved_and_a_strangers_does_not_exist
 
 
 async def test_one_transfer_serves_one_purchase(start: Start, sqlite_url: str, chain: DevChain) -> None:
-    service, clock, buyer = await start(**settings(chain)), Ahead(), wallet(2)
+    service, clock, buyer = await start(**settings(chain)), OffsetClock(), wallet(2)
     async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)):
         await asyncio.sleep(1.5)
         purchases = [(await service.create(walletAddress=buyer))[1] for _ in range(2)]
@@ -104,7 +105,7 @@ async def test_one_transfer_serves_one_purchase(start: Start, sqlite_url: str, c
 async def test_another_amount_is_a_mismatch_until_the_right_one_comes(
     start: Start, sqlite_url: str, chain: DevChain
 ) -> None:
-    service, clock, buyer = await start(**settings(chain)), Ahead(), wallet(3)
+    service, clock, buyer = await start(**settings(chain)), OffsetClock(), wallet(3)
     async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)):
         await asyncio.sleep(1.5)
         _, made = await service.create(walletAddress=buyer)
@@ -117,7 +118,7 @@ async def test_another_amount_is_a_mismatch_until_the_right_one_comes(
 
 async def test_the_tolerance_is_kept_to_the_last_unit(start: Start, sqlite_url: str, chain: DevChain) -> None:
     loose = settings(chain, OBSERVE_TOLERANCE_BPS=100)
-    service, clock, near, far = await start(**loose), Ahead(), wallet(4), wallet(5)
+    service, clock, near, far = await start(**loose), OffsetClock(), wallet(4), wallet(5)
     async with replica(sqlite_url, service, clock, WORKERS, **loose):
         await asyncio.sleep(1.5)
         _, within = await service.create(walletAddress=near)

@@ -13,8 +13,9 @@ from onramp.deployment.table import deployments as deployment_table
 from onramp.sessions import service as sessions_service
 from onramp.sessions.payment_proof import StripePaymentProof
 from onramp.sessions.table import sessions
-from tests.onramp.conftest import HOT_WALLET, Ahead, Service, Start, replica
-from tests.onramp.deployments import payouts_of, row_of
+from tests.support.clocks import OffsetClock
+from tests.support.deployments import payouts_of, row_of
+from tests.support.service import HOT_WALLET, Service, Start, replica
 from treasury.ports import NotOwed, Owed
 
 OTHER = "0x976EA74026E726554dB657fA54763abd0C3a0aa9"
@@ -32,7 +33,7 @@ async def sold(
             await conn.execute(sa.delete(sessions))
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     service.sandbox.walk(fact, status, {}, "none")
-    async with replica(url, service, Ahead(), (), **more) as core:
+    async with replica(url, service, OffsetClock(), (), **more) as core:
         yield service, core, made, fact
 
 
@@ -173,7 +174,7 @@ async def test_a_sale_from_before_the_marks_is_owed_by_a_database_that_sold_then
     keys = ("onramp_session_id", "onramp_wallet", "onramp_fee_bps")
     fact["metadata"] = {name: fact["metadata"][name] for name in keys}
     service.sandbox.walk(fact, "fulfillment_complete", {}, "none")
-    async with replica(database_url, service, Ahead(), ()) as core:
+    async with replica(database_url, service, OffsetClock(), ()) as core:
         applied = await core.refresher.refresh(fact["id"])
         assert applied is not None
         assert applied.owes is owes

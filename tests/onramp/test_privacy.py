@@ -29,8 +29,9 @@ from onramp.privacy.dossier import dossier
 from onramp.screening.sanctions_list import Screening, ScreeningMetrics
 from onramp.sessions.contacts import contacts, email_of, store
 from onramp.sessions.table import sessions
-from tests.onramp.conftest import Ahead, Service, Start, replica
-from tests.onramp.typed import typed
+from tests.support.clocks import OffsetClock
+from tests.support.command_line import run_onramp
+from tests.support.service import Service, Start, replica
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
@@ -71,7 +72,7 @@ async def test_no_email_is_in_any_column_log_line_metric_or_answer(
             async with service.http.get(service.api + path) as answer:
                 answers.append(await answer.text())
         stored = await every_cell(service.database)
-        async with replica(sqlite_url, service, Ahead(), workers=("janitor", "audit", "reconcile")):
+        async with replica(sqlite_url, service, OffsetClock(), workers=("janitor", "audit", "reconcile")):
             await asyncio.sleep(0.5)
     finally:
         logs.configure("warning", "text")
@@ -99,7 +100,7 @@ async def test_a_create_that_broke_off_is_finished_to_the_letter(
     back = datetime.now(UTC) - timedelta(minutes=3)
     async with service.database.write() as conn:
         await conn.execute(sa.update(sessions).values(created_at=back, asked_at=back))
-    async with replica(sqlite_url, service, Ahead(), workers=("reconcile",)):
+    async with replica(sqlite_url, service, OffsetClock(), workers=("reconcile",)):
         for _ in range(100):
             async with service.database.read() as conn:
                 row = (await conn.execute(sa.select(sessions))).one()
@@ -180,7 +181,7 @@ async def test_contacts_are_found_by_their_address_and_encrypted_anew_under_the_
 
 
 async def test_the_janitor_deletes_what_is_older_than_the_retention(database: Database) -> None:
-    ring, clock, registry = KeyRing([OLD]), Ahead(), CollectorRegistry()
+    ring, clock, registry = KeyRing([OLD]), OffsetClock(), CollectorRegistry()
     await bought(database, ring, one=EMAIL, two=EMAIL)
     async with database.write() as conn:
         past = datetime.now(UTC) - timedelta(days=31)
@@ -203,7 +204,7 @@ def test_the_commands_do_what_they_say(sqlite_url: str) -> None:
 
     def run(*arguments: str, answers: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
         environment = {"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, **variables}
-        return typed(environment, "privacy", *arguments, answers=answers)
+        return run_onramp(environment, "privacy", *arguments, answers=answers)
 
     assert run("find", "--json", answers=f"{EMAIL}\n").stdout.count(BUYER) == 1
     refused = run("find", "--json", answers=f"{MARKER}@\n")

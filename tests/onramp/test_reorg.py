@@ -7,8 +7,9 @@ from eth_account import Account
 from chain.abi.erc20 import encode_transfer
 from onramp.bootstrap.core import Core
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
-from tests.onramp.conftest import Ahead, Start, replica
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, settings, until, wallet
+from tests.support.clocks import OffsetClock
+from tests.support.service import Start, replica
 
 # The sixth account of anvil's public test mnemonic.
 SENDER_KEY = "0x8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba"
@@ -44,7 +45,7 @@ async def depth_of(chain: DevChain, block: int) -> int:
 async def test_a_delivery_whose_block_is_gone_is_seen_again_with_an_alarm_and_confirmed_when_it_is_back(
     start: Start, sqlite_url: str, chain: DevChain
 ) -> None:
-    service, clock, buyer = await start(**settings(chain)), Ahead(), wallet(21)
+    service, clock, buyer = await start(**settings(chain)), OffsetClock(), wallet(21)
     async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as core:
         await asyncio.sleep(1.5)  # a first look at the chain, so that the session knows from which block on it counts
         _, made = await service.create(walletAddress=buyer)
@@ -74,7 +75,7 @@ async def test_a_delivery_whose_block_is_gone_is_seen_again_with_an_alarm_and_co
 async def test_a_delivery_that_only_moved_to_another_block_is_proved_there(
     start: Start, sqlite_url: str, chain: DevChain
 ) -> None:
-    service, clock, buyer = await start(**settings(chain)), Ahead(), wallet(22)
+    service, clock, buyer = await start(**settings(chain)), OffsetClock(), wallet(22)
     async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as core:
         await asyncio.sleep(1.5)
         _, made = await service.create(walletAddress=buyer)

@@ -19,8 +19,8 @@ from kit.worker import WorkerMetrics
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.screening.sanctions_list import LOOK_EVERY, ListError, Screening, ScreeningMetrics, parse
 from onramp.sessions.table import sessions
-from tests.onramp.conftest import HOT_WALLET, Service, Start
-from tests.onramp.desk import desk
+from tests.support.operators import operator_client
+from tests.support.service import HOT_WALLET, Service, Start
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.payouts import service as payouts_service
@@ -169,8 +169,8 @@ async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(databas
 
 async def test_an_approver_lets_one_payout_through(service: Service) -> None:
     payout_id = await owed(service.database)
-    ada = await desk(service, "approver", "ada")
-    assert (await (await desk(service, "operator", "otto")).post(f"/payouts/{payout_id}/approve"))[0] == 403
+    ada = await operator_client(service, "approver", "ada")
+    assert (await (await operator_client(service, "operator", "otto")).post(f"/payouts/{payout_id}/approve"))[0] == 403
     status, shown = await ada.post(f"/payouts/{payout_id}/approve", {"note": "another person of that name"})
     assert (status, shown["status"], shown["reason"]) == (200, "approved", None)
     assert shown["history"][-1]["note"] == "another person of that name"

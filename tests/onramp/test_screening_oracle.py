@@ -12,8 +12,8 @@ from chain.reads.sanctions import NoOracle, is_sanctioned
 from kit.audit.table import entries
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.host import ROOT
-from tests.onramp.conftest import Service, Start
-from tests.onramp.shop import shop
+from tests.support.payout_service import payout_service
+from tests.support.service import Service, Start
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"
@@ -70,7 +70,7 @@ async def test_both_doors_ask_it_and_nobody_passes_while_it_cannot_say(
 ) -> None:
     await say(chain, LISTED, 1)
     await say(chain, BUYER, 0)
-    async with shop(start, sqlite_url, chain, tmp_path, SANCTIONS_ORACLE=ORACLE) as (service, _):
+    async with payout_service(start, sqlite_url, chain, tmp_path, SANCTIONS_ORACLE=ORACLE) as (service, _):
         status, problem = await service.create(walletAddress=LISTED)
         assert (status, problem["code"]) == (403, "not_available")
         async with service.database.read() as conn:

@@ -17,7 +17,8 @@ from onramp.dev.stripe.app import Sandbox
 from onramp.sessions.model import expected_musd
 from onramp.sessions.table import sessions
 from onramp.webhooks.table import inbox
-from tests.onramp.conftest import SECRETS, Ahead, Service, Start, replica
+from tests.support.clocks import OffsetClock
+from tests.support.service import SECRETS, Service, Start, replica
 from treasury.payouts.table import payouts
 
 SESSIONS = 600
@@ -77,7 +78,7 @@ async def unsettled(service: Service, sandbox: Sandbox) -> list[str]:
 async def test_a_storm_leaves_every_session_in_its_true_state(start: Start, postgres_url: str) -> None:
     chance = random.Random(20261121)
     service = await start(url=postgres_url, stock=10**30, RATE_LIMIT_CREATE="")
-    sandbox, clock = service.sandbox, Ahead()
+    sandbox, clock = service.sandbox, OffsetClock()
     made = await asyncio.gather(
         *(service.create(f"storm-of-events-{number:06}", sourceAmount=str(5 + number)) for number in range(SESSIONS))
     )

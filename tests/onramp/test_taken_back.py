@@ -15,7 +15,7 @@ from onramp.deliveries.prover import BATCH, GONE_AFTER, DeliveryMetrics, Prover
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
 from tests.chain.receipts import BUYER, TOKEN, TX, WALLET
-from tests.onramp.scripted_shop import OTHER_TX, Shop
+from tests.support.scripted_deliveries import OTHER_TX, Shop
 
 
 @pytest_asyncio.fixture

@@ -23,10 +23,11 @@ from onramp.sessions.table import sessions
 from tests.chain import failing, lying
 from tests.chain.lying import LyingProxy
 from tests.chain.receipts import TX
-from tests.onramp.conftest import HOT_WALLET, Ahead, Start, replica
-from tests.onramp.scripted_shop import Shop
 from tests.onramp.test_matching import BUYER, OTHER, paid
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
+from tests.support.clocks import OffsetClock
+from tests.support.scripted_deliveries import Shop
+from tests.support.service import HOT_WALLET, Start, replica
 from treasury.core.leader import leaders
 from treasury.core.reasons import Reason
 from treasury.payouts import service as payouts_service
@@ -54,7 +55,7 @@ async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
     """Nothing was seen yet, and the buyer reads why: over HTTP, in the session and in its delivery."""
     urls = ",".join(f"{one.name}={one.config.url}" for one in operators)
     known = settings(chain, MEZO_RPC_URLS=SecretStr(urls))
-    service, clock, buyer = await start(**known), Ahead(), wallet(90 + len(methods))
+    service, clock, buyer = await start(**known), OffsetClock(), wallet(90 + len(methods))
     async with replica(sqlite_url, service, clock, WORKERS, **known):
         await asyncio.sleep(1.5)
         _, made = await service.create(walletAddress=buyer)

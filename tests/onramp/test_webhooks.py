@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from onramp.config.settings import SettingsError, load
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
 from onramp.webhooks.table import inbox
-from tests.onramp.conftest import SECRETS, Service, Start
+from tests.support.service import SECRETS, Service, Start
 
 
 def event(number: int = 1, kind: str = "crypto.onramp_session.updated", status: str = "requires_payment") -> bytes:

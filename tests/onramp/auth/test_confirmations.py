@@ -1,0 +1,346 @@
+"""Four eyes are two persons: who may confirm a key, and which names cannot pass for another person. Over HTTP, on both databases."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import structlog
+from alembic import command
+from prometheus_client import CollectorRegistry
+
+from kit import persons
+from kit.clock import SystemClock
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import Database
+from kit.db.types import UtcDateTime
+from kit.http.auth import Role
+from kit.ids import RandomIds
+from onramp import migrations
+from onramp.auth.api_keys import alarms
+from onramp.auth.api_keys import service as api_keys_service
+from onramp.auth.api_keys.service import Author
+from onramp.auth.api_keys.table import api_key_secrets, api_keys
+from onramp.auth.invitations.table import invitations
+from onramp.config.settings import Settings
+from tests.support.command_line import run_onramp
+
+RING = KeyRing([DEVELOPMENT])
+KEYS = "/api/v1/admin/keys"
+
+
+class Office:
+    """A service whose keys wait as they do in production, and persons whose keys were made on the machine."""
+
+    def __init__(self, running: Any) -> None:
+        self.running = running
+        self.database = running.database
+
+    async def hire(self, role: Role, person: str) -> tuple[str, str]:
+        """(id, secret) of a key that works."""
+        key_id, secret = RandomIds().new("key_"), api_keys_service.new_secret()
+        author = Author("machine", datetime.now(UTC), is_production=False)
+        async with self.database.write() as conn:
+            await api_keys_service.create(
+                conn, author, key_id=key_id, secret=secret, ring=RING, role=role, name=person, person=person
+            )
+        return key_id, secret
+
+    async def ask(self, method: str, path: str, secret: str | None, body: Any = None) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        more = {} if body is None else {"json": body}
+        async with self.running.http.request(method, self.running.api + path, headers=headers, **more) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def make(self, admin: str, role: str, person: str) -> dict[str, Any]:
+        status, key = await self.ask("POST", KEYS, admin, {"role": role, "name": f"{person} {role}", "person": person})
+        assert status == 201, key
+        return dict(key)
+
+    async def rotate(self, admin: str, key_id: str, overlap: int = 10_080) -> dict[str, Any]:
+        status, key = await self.ask("POST", f"{KEYS}/{key_id}/rotate", admin, {"overlapMinutes": overlap})
+        assert status == 200, key
+        return dict(key)
+
+    async def confirm(self, approver: str, key_id: str, body: Any = None) -> str:
+        """`confirmed`, or the code of the refusal."""
+        status, said = await self.ask("POST", f"{KEYS}/{key_id}/confirm", approver, body)
+        return "confirmed" if status == 200 else str(said["code"])
+
+    async def works(self, secret: str) -> bool:
+        status, said = await self.ask("GET", "/api/v1/keys/me", secret)
+        assert status == 200 or said["code"] == "key_not_active", said
+        return status == 200
+
+
+@pytest.fixture
+async def office(start: Any, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Office:
+    running = await start(url=database_url)
+    # Production refuses the sandbox and SQLite; all that keys ask of it is this flag.
+    monkeypatch.setattr(Settings, "is_production", property(lambda _: True))
+    return Office(running)
+
+
+async def test_nobody_confirms_a_key_that_they_made_and_another_person_does(office: Office) -> None:
+    _, admin = await office.hire("admin", "ada")
+    _, ada = await office.hire("approver", "Ada")
+    _, eve = await office.hire("approver", "eve")
+    bob = await office.make(admin, "approver", "bob")
+    assert not await office.works(bob["secret"])
+    assert await office.confirm(ada, bob["id"]) == "self_approval"
+    assert not await office.works(bob["secret"])
+    status, seen = await office.ask("GET", f"{KEYS}/{bob['id']}/confirm", eve)
+    assert (status, seen["person"], seen["madeAt"]) == (200, "bob", bob["madeAt"])
+    assert seen["madeBy"] == (await office.ask("GET", "/api/v1/keys/me", admin))[1]["id"]
+    assert [await office.confirm(eve, bob["id"]) for _ in range(2)] == ["confirmed"] * 2
+    assert await office.works(bob["secret"])
+    _, trail = await office.ask("GET", "/api/v1/treasury/audit", admin)
+    assert [row["action"] for row in trail["data"]].count("key.confirm") == 1
+
+
+async def test_a_rotation_of_another_persons_key_is_confirmed_by_neither_of_the_two(office: Office) -> None:
+    _, admin = await office.hire("admin", "ada")
+    otto, old = await office.hire("operator", "otto")
+    own, ada, eve = [(await office.hire("approver", one))[1] for one in ("otto", "ada", "eve")]
+    fresh = await office.rotate(admin, otto)
+    assert [await office.confirm(who, otto) for who in (ada, own)] == ["self_approval"] * 2
+    assert (await office.works(fresh["secret"]), await office.works(old)) == (False, True)
+    assert await office.confirm(eve, otto) == "confirmed"
+    assert await office.works(fresh["secret"])
+    assert (await office.rotate(admin, otto))["confirmedBy"] is None, "the newest secret is not confirmed"
+
+
+async def test_who_invites_made_the_key_and_who_accepts_chooses_nothing(office: Office) -> None:
+    _, admin = await office.hire("admin", "ada")
+    _, ada = await office.hire("approver", "ada")
+    _, eve = await office.hire("approver", "eve")
+    order = {"role": "approver", "name": "bob's laptop", "person": "bob"}
+    _, made = await office.ask("POST", "/api/v1/admin/invitations", admin, order)
+    token = {"token": made["link"].partition("#")[2]}
+    status, refused = await office.ask("POST", "/api/v1/invitations/accept", None, token | {"person": "carol"})
+    assert status == 422, refused
+    status, key = await office.ask("POST", "/api/v1/invitations/accept", None, token)
+    assert (status, key["person"], key["madeBy"]) == (201, "bob", made["id"])
+    assert await office.confirm(ada, key["id"]) == "self_approval"
+    async with office.database.write() as conn:  # as an earlier version left it
+        for table in (invitations, api_keys, api_key_secrets):
+            await conn.execute(sa.update(table).values(makers=None))
+    assert await office.confirm(ada, key["id"]) == "self_approval"
+    assert await office.confirm(eve, key["id"]) == "confirmed"
+
+
+async def test_who_made_the_admin_that_made_the_key_stands_behind_it(office: Office) -> None:
+    _, ada_admin = await office.hire("admin", "ada")
+    amir, amir_admin = await office.hire("admin", "amir")
+    _, ada = await office.hire("approver", "ada")
+    _, eve = await office.hire("approver", "eve")
+    bob = await office.make(ada_admin, "admin", "bob")
+    carol = await office.make(bob["secret"], "approver", "carol")
+    assert await office.confirm(ada, carol["id"]) == "self_approval"
+    stolen = await office.rotate(ada_admin, amir)
+    dora = await office.make(stolen["secret"], "approver", "dora")
+    assert await office.confirm(ada, dora["id"]) == "self_approval", "ada held a secret of amir's key"
+    again = await office.rotate(stolen["secret"], amir, 0)
+    erin = await office.make(again["secret"], "operator", "erin")
+    assert await office.confirm(ada, erin["id"]) == "self_approval", "another rotation hides nothing"
+    async with office.database.write() as conn:  # on the machine
+        secret = api_keys_service.new_secret()
+        author = Author("machine", datetime.now(UTC), is_production=True)
+        await api_keys_service.rotate(conn, author, amir, secret=secret, ring=RING, overlap=timedelta(0))
+    assert (await office.ask("GET", KEYS, amir_admin))[0] == 401
+    fred = await office.make(secret, "operator", "fred")
+    assert await office.confirm(ada, fred["id"]) == "confirmed"
+    assert [await office.confirm(eve, one["id"]) for one in (carol, dora, erin)] == ["confirmed"] * 3
+
+
+async def test_makers_are_found_for_keys_of_an_earlier_version(office: Office) -> None:
+    _, ada_admin = await office.hire("admin", "ada")
+    _, ada = await office.hire("approver", "ada")
+    _, eve = await office.hire("approver", "eve")
+    bob = await office.make(ada_admin, "admin", "bob")
+    carol = await office.make(bob["secret"], "approver", "carol")
+    otto, _ = await office.hire("operator", "otto")
+    await office.rotate(bob["secret"], otto)
+    async with office.database.write() as conn:
+        for table in (api_keys, api_key_secrets):
+            await conn.execute(sa.update(table).values(makers=None))
+    assert [await office.confirm(ada, one) for one in (carol["id"], otto)] == ["self_approval"] * 2
+    dora = await office.make(bob["secret"], "approver", "dora")
+    assert await office.confirm(ada, dora["id"]) == "self_approval"
+    assert [await office.confirm(eve, one) for one in (carol["id"], otto, dora["id"])] == ["confirmed"] * 3
+
+
+async def test_a_confirmation_counts_for_the_newest_secret_alone_and_for_the_one_that_was_seen(office: Office) -> None:
+    admins = [(await office.hire("admin", one))[1] for one in ("ada", "amir")]
+    approvers = [(await office.hire("approver", one))[1] for one in ("ada", "amir")]
+    _, eve = await office.hire("approver", "eve")
+    bob = await office.make(admins[0], "approver", "bob")
+    await asyncio.sleep(0.002)  # times are shown in milliseconds
+    newer = await office.rotate(admins[1], bob["id"])
+    assert [await office.confirm(one, bob["id"]) for one in approvers] == ["self_approval"] * 2
+    assert await office.confirm(eve, bob["id"], {"madeAt": bob["madeAt"]}) == "key_changed"
+    assert (await office.works(newer["secret"]), await office.works(bob["secret"])) == (False, False)
+    assert await office.confirm(eve, bob["id"], {"madeAt": newer["madeAt"]}) == "confirmed"
+    assert (await office.works(newer["secret"]), await office.works(bob["secret"])) == (True, False)
+
+
+async def test_a_rotation_beside_a_confirmation_is_not_confirmed_by_it(office: Office) -> None:
+    _, admin = await office.hire("admin", "amir")
+    await office.hire("approver", "ada")  # the first two keys that may move money do not wait
+    _, eve = await office.hire("approver", "eve")
+    for _ in range(5):
+        bob = await office.make(admin, "approver", "bob")
+        await asyncio.sleep(0.002)
+        said, newer = await asyncio.gather(
+            office.confirm(eve, bob["id"], {"madeAt": bob["madeAt"]}), office.rotate(admin, bob["id"])
+        )
+        assert said in {"confirmed", "key_changed"}
+        assert await office.works(bob["secret"]) == (said == "confirmed")
+        assert not await office.works(newer["secret"])
+
+
+LOOK_ALIKES = {
+    "ada\u034f": "cannot be seen", "a\ufe0fda": "cannot be seen", "ada\u3164": "cannot be seen", "ada\u2800": "cannot be seen",
+    "ada\U000e0100": "cannot be seen", "a\u200dda": "cannot be seen", "a\u200cda": "cannot be seen", "\ufeffada": "cannot be seen",
+    "ada\U000e0041": "cannot be seen", "a\u00adda": "cannot be seen", "\u202eada": "cannot be seen",
+    "аda": "several scripts", "aԁa": "several scripts", "αda": "several scripts", "аԁа": "looks like", "ada.": "begin and end",
+    "-ada": "begin and end", "a.da": "looks like", "a d a": "looks like", "ad\u00e1": "looks like", "a\u0327da": "must not hold",
+    "ａｄａ": "ordinary letters", "𝐚𝐝𝐚": "ordinary letters", "ⓐda": "ordinary letters", "ᴀda": "must not hold",
+    "ɑdɑ": "must not hold", "Ꭺda": "must not hold", "a\u0333da": "must not hold", "b0b": "looks like", "car01": "looks like",
+    "arnir": "looks like", "machine": "for itself", "Sweeper": "for itself", "mach1ne": "for itself", "key_4k2": "for itself",
+    "...": "begin and end",
+}  # fmt: skip
+
+
+async def test_a_name_that_could_pass_for_another_person_is_refused_on_every_way_in(office: Office) -> None:
+    _, admin = await office.hire("admin", "amir")
+    for person in ("ada", "Bob", "carol"):
+        await office.hire("viewer", person)
+    for path in (KEYS, "/api/v1/admin/invitations"):
+        for person, rule in LOOK_ALIKES.items():
+            status, said = await office.ask("POST", path, admin, {"role": "viewer", "name": "x", "person": person})
+            assert (status, said["errors"][0]["pointer"]) == (422, "/person"), ascii(person)
+            assert rule in said["detail"], (ascii(person), said["detail"])
+            assert persons.refusal(person) or any(
+                persons.same_person(person, one) for one in ("ada", "bob", "carol", "amir")
+            )
+    status, said = await office.ask("POST", KEYS, admin, {"role": "viewer", "name": "аda"})
+    assert (status, said["errors"][0]["pointer"]) == (422, "/person"), "the name is the person where none is given"
+    for person in (
+        "ADA",
+        " ada ",
+        "José",
+        "Łódź 2",
+        "田中さん",
+        "Ελένη",
+        "שלום",
+        "राम",
+        "김민수",
+        "ada@example.com",
+        "O'Neil (ops)",
+    ):
+        status, said = await office.ask("POST", KEYS, admin, {"role": "viewer", "name": "x", "person": person})
+        assert status == 201, (person, said)
+    status, said = await office.ask(
+        "POST", "/api/v1/admin/invitations", admin, {"role": "viewer", "name": "x", "person": "zoe"}
+    )
+    assert status == 201
+    assert (await office.ask("POST", KEYS, admin, {"role": "viewer", "name": "x", "person": "z0e"}))[0] == 422
+
+
+async def test_names_alike_that_were_stored_before_are_one_person(office: Office) -> None:
+    _, admin = await office.hire("admin", "amir")
+    twins = [await office.hire("approver", one) for one in ("gina", "hugo")]
+    async with office.database.write() as conn:
+        for (key_id, _), person in zip(twins, ("ada", "аda\u034f."), strict=True):
+            await conn.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(person=person))
+    one, other = (secret for _, secret in twins)
+    assert (await office.ask("POST", "/api/v1/treasury/pause", one, {"scope": "sweeps"}))[0] == 200
+    status, said = await office.ask("POST", "/api/v1/treasury/resume", other, {"scope": "sweeps"})
+    assert (status, said["code"]) == (409, "self_approval")
+    fresh = await office.rotate(admin, twins[0][0])
+    assert await office.confirm(other, fresh["id"]) == "self_approval"
+
+
+def test_the_command_line_refuses_the_same_names(sqlite_url: str) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "DATABASE_URL": sqlite_url, "COLUMNS": "200"}
+    for verb in ("create", "invite"):
+        options = ("keys", verb, "--role", "viewer", "--name", "x", "--person")
+        if verb == "create":
+            assert run_onramp(environment, *options, "ada").returncode == 0
+        for person, rule in (("a\u200dda", "cannot be seen"), ("аԁа", "looks like"), ("machine", "for itself")):
+            refused = run_onramp(environment, *options, person)
+            assert refused.returncode == 1, refused.stderr
+            assert rule in refused.stderr
+            assert "Traceback" not in refused.stderr
+    waiting = run_onramp(environment, "keys", "list").stdout
+    assert "machine" in waiting
+    assert "yes" in waiting
+
+
+async def test_a_new_money_key_rings_and_rings_again_when_it_works_unconfirmed(
+    office: Office,
+) -> None:
+    clock, registry = SystemClock(), CollectorRegistry()
+    bell = alarms.KeyAlarms(office.database, clock, alarms.counter(registry))
+
+    async def rung() -> list[tuple[str, str, str]]:
+        with structlog.testing.capture_logs() as told:
+            await asyncio.gather(bell.step(), bell.step())
+        return sorted((line["event"], line["person"], line["role"]) for line in told if line["log_level"] == "critical")
+
+    _, admin = await office.hire("admin", "amir")
+    _, eve = await office.hire("approver", "eve")
+    otto, _ = await office.hire("operator", "otto")
+    await office.hire("viewer", "vera")
+    made = "api_keys.money_key_made"
+    assert await rung() == [(made, "amir", "admin"), (made, "eve", "approver"), (made, "otto", "operator")]
+    assert await rung() == []
+    bob = await office.make(admin, "approver", "bob")
+    carol = await office.make(admin, "operator", "carol")
+    await office.rotate(admin, otto)
+    assert await rung() == [(made, "bob", "approver"), (made, "carol", "operator"), (made, "otto", "operator")]
+    assert await office.confirm(eve, bob["id"]) == "confirmed"
+    async with office.database.write() as conn:  # a day later
+        now = datetime.now(UTC)
+        late = sa.update(api_key_secrets).where(api_key_secrets.c.active_from > now)
+        await conn.execute(late.values(created_at=now - api_keys_service.WAIT, active_from=now))
+    works = "api_keys.unconfirmed_key_works"
+    assert await rung() == [(works, "carol", "operator"), (works, "otto", "operator")]
+    assert await rung() == []
+    assert registry.get_sample_value("onramp_key_alarms_total", {"alarm": "unconfirmed"}) == 2
+    assert registry.get_sample_value("onramp_key_alarms_total", {"alarm": "made"}) == 6
+    assert await office.works(carol["secret"])
+
+
+async def test_keys_that_are_there_at_the_migration_ring_for_nothing_and_work_on(database: Database) -> None:
+    now = datetime.now(UTC)
+
+    def back(conn: sa.Connection) -> None:
+        made = migrations.config()
+        made.attributes["connection"] = conn
+        command.downgrade(made, "0017")
+
+    async with database.engine.connect() as conn, conn.begin():
+        await conn.run_sync(back)
+    keys = sa.table("api_keys", *map(sa.column, ("id", "name", "role", "person", "created_at", "created_by")))
+    held = sa.table("api_key_secrets", *map(sa.column, ("id", "key_id", "created_at", "active_from")))
+    waits = {"key_a": timedelta(0), "key_b": timedelta(hours=5)}
+    async with database.write() as conn:
+        for key_id, wait in waits.items():
+            at = sa.literal(now, UtcDateTime())
+            values = {"id": key_id, "name": "x", "role": "approver", "person": key_id[-1], "created_by": "machine"}
+            await conn.execute(sa.insert(keys).values(created_at=at, **values))
+            secret = {"id": api_keys_service.hashes(RING, f"ork_{key_id}")[0], "key_id": key_id, "created_at": at}
+            active = sa.literal(now + wait, UtcDateTime())
+            await conn.execute(sa.insert(held).values(active_from=active, **secret))
+    await migrations.upgrade(database)
+    async with database.read() as conn:
+        columns = (api_key_secrets.c.made_alarm_at, api_key_secrets.c.unconfirmed_alarm_at)
+        rows = (await conn.execute(sa.select(*columns).order_by(api_key_secrets.c.key_id))).all()
+        listed = await api_keys_service.newest(conn, limit=5)
+    assert [(made is None, works is None) for made, works in rows] == [(False, False), (False, True)]
+    assert {(key.id, key.made_by, key.active_from) for key in listed} == {
+        (key_id, None, now + wait) for key_id, wait in waits.items()
+    }

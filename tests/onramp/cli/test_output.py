@@ -1,0 +1,63 @@
+"""What commands print at terminals of any width: every figure, hash and word is found whole, and no line is cut off."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from onramp.cli.output import print_pairs, print_table
+from tests.support.command_line import run_onramp
+
+BALANCES = (
+    ("asset", "onChain", "held", "available", "floor", "ceiling", ""),
+    ("MUSD", "69033.376544", "0.00", "69033.376544", "5000.00", "20000.00", "above its ceiling"),
+    ("BTC", "0.999830178998572126", "0.00", "0.999830178998572126", "0.001", "", ""),
+)
+PAYOUTS = (
+    ("id", "status", "amount", "to", "note"),
+    *(
+        (f"pay_{number:032x}", "awaiting_approval", "1000000.000000000000000001 MUSD", "0x" + "Ab" * 20, "held [/b] for a person")
+        for number in range(4)
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("lines", [BALANCES, PAYOUTS], ids=["balances", "payouts"])
+@pytest.mark.parametrize("width", [*range(60, 180, 7), 80])
+def test_nothing_is_broken_but_between_words(
+    lines: tuple[tuple[str, ...], ...], width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_table(lines[0], lines[1:], title="a title")
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= width
+    assert all(line.rstrip()[-1] in "┓┩│┘┐" for line in said.splitlines() if line.startswith(("┏", "┡", "│", "└", "┌")))
+    for line in lines:
+        for value in line:
+            assert all(word in said for word in value.split()), (value, said)
+
+
+@pytest.mark.parametrize("show", [
+    lambda note: print_table(("at", "note"), [("now", note)]),
+    lambda note: print_pairs([("note", note)]),
+], ids=["table", "pairs"])  # fmt: skip
+def test_a_note_is_shown_as_it_was_written_and_steers_no_terminal(
+    show: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    show("[bold]:smile: \x1b[2Jgone [/x]")
+    said = capsys.readouterr().out
+    assert "[bold]:smile:  [2Jgone [/x]" in said
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("treasury", "pause", "--scope", "marker"), "'marker' is not one of 'sales', 'payouts', 'sweeps', 'all'."),
+        (("treasury", "payouts", "--limit", "0"), "must be greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_choice_is_refused_in_plain_words(tmp_path: Path, command: tuple[str, ...], says: str) -> None:
+    said = run_onramp({"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "160"}, *command)
+    assert (said.returncode, says in said.stderr, "Value error" in said.stderr) == (2, True, False)

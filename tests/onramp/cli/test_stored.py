@@ -1,0 +1,65 @@
+"""`onramp sessions list` and `events list`, page by page, as a person types them."""
+
+import asyncio
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from kit.db.database import connect
+from onramp.sessions.model import intent
+from onramp.sessions.table import sessions
+from onramp.webhooks.table import inbox
+from tests.support.command_line import run_onramp
+from tests.support.delivery_histories import rules_of
+
+ADDRESS = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NAMES = ("a", "b", "c", "d", "e")
+
+
+def fill(url: str) -> None:
+    """Five of each; the middle three of the same moment."""
+    rules = rules_of(ADDRESS, ADDRESS)
+    bought, told = [], []
+    for number, name in enumerate(NAMES):
+        at = NOON + timedelta(seconds={0: 0, 4: 2}.get(number, 1))
+        bought.append(
+            intent(session_id=f"ons_{name}", wallet=ADDRESS, minor=100, currency="usd", fee_bps=0, rules=rules, made=at, now=at)
+        )  # fmt: skip
+        told.append(
+            {"id": f"evt_{name}", "type": "x", "body_sha256": "0" * 64, "created_at": NOON, "received_at": at, "state": "handled", "due_at": at}
+        )  # fmt: skip
+
+    async def work() -> None:
+        database = connect(url)
+        async with database.write() as conn:
+            await conn.execute(sa.insert(sessions), bought)
+            await conn.execute(sa.insert(inbox), told)
+        await database.close()
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(("room", "prefix"), [("sessions", "ons"), ("events", "evt")])
+def test_every_row_is_on_one_page(sqlite_url: str, room: str, prefix: str) -> None:
+    fill(sqlite_url)
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, "LOG_LEVEL": "error"}
+    seen: list[str] = []
+    more: tuple[str, ...] = ()
+    for _ in range(3):
+        said = run_onramp(environment, room, "list", "--limit", "2", "--json", *more)
+        assert said.returncode == 0, said.stderr
+        page = json.loads(said.stdout)
+        seen += [row["id"] for row in page["data"]]
+        more = ("--cursor", str(page["nextCursor"]))
+    assert seen == [f"{prefix}_{name}" for name in reversed(NAMES)]
+    assert page["nextCursor"] is None, "the last page says so"
+
+    lost = run_onramp(environment, room, "list", "--cursor", "nonsense")
+    assert (lost.returncode, lost.stdout, "'nonsense'" in lost.stderr) == (1, "", True)
+    shown = run_onramp(environment, room, "list", "--limit", "4").stdout
+    assert f"More: --cursor {prefix}_b" in shown
+    assert "More" not in run_onramp(environment, room, "list", "--limit", "5").stdout

@@ -1,0 +1,330 @@
+"""A completed purchase is paid by the deployment that sold it, once: not by another one, nor by a later wallet that does not know it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from kit.db.database import Database, connect
+from onramp.bootstrap.core import Core
+from onramp.dev.chain.devchain import DevChain
+from tests.support.clocks import OffsetClock
+from tests.support.deployments import (
+    UNIT,
+    WORKERS,
+    another_database,
+    books_of,
+    buy,
+    buyer,
+    complete,
+    copy_session,
+    funded,
+    paying,
+    payouts_of,
+    rename,
+    row_of,
+    until,
+)
+from tests.support.service import Service, Start, replica
+from treasury.core import hot_wallets
+from treasury.core.status import Status
+from treasury.earlier_payments import EarlierWallets
+
+if TYPE_CHECKING:
+    from onramp.dev.local.wallet import DevWallet
+
+PAID = 99 * UNIT // 2
+
+
+class Street:
+    """One Stripe account, one chain, one settlement address; A sells first."""
+
+    def __init__(
+        self, start: Start, chain: DevChain, home: Path, url: str, more: Callable[[], str], stack: AsyncExitStack
+    ) -> None:
+        """Nothing runs yet."""
+        self.start, self.chain, self.home, self.url, self.more, self.stack = start, chain, home, url, more, stack
+        self.wallets: list[DevWallet] = []
+        self.clock = OffsetClock()
+        self.a: Service
+
+    async def open(self) -> None:
+        """A sells, and its workers run while `selling`."""
+        self.wallets = [await funded(self.chain, self.home / name) for name in ("a", "b")]
+        self.a = await self.start(url=self.url, **paying(self.chain, self.wallets[0]))
+
+    @asynccontextmanager
+    async def selling(self, workers: tuple[str, ...] = WORKERS) -> AsyncIterator[Core]:
+        """A's workers."""
+        settings = paying(self.chain, self.wallets[0])
+        async with replica(self.url, self.a, self.clock, workers, **settings) as core:
+            yield core
+
+    async def database(self, name: str | None = None) -> tuple[str, Database]:
+        """Another database: a backup of A's from before it sold anything, or with `name` another deployment's."""
+        url = self.more()
+        database = connect(url)
+        self.stack.push_async_callback(database.close)
+        if name is not None:
+            await rename(database, name)
+        return url, database
+
+    def beside(self, url: str, clock: OffsetClock | None = None, **more: Any) -> Any:
+        """Workers over another database, which pay from the second wallet."""
+        return replica(url, self.a, clock or OffsetClock(), WORKERS, **paying(self.chain, self.wallets[1], **more))
+
+    async def sold(self, *, paid: bool) -> dict[str, Any]:
+        """A purchase at A, completed at Stripe; with `paid`, A has paid it, too."""
+        made = await buy(self.a, buyer())
+        self.complete(made)
+        if paid:
+            await until(lambda: self.is_final(self.a.database, made["id"]))
+        return made
+
+    def complete(self, made: dict[str, Any]) -> None:
+        """Pay at Stripe; the poller finds it a minute later."""
+        complete(self.a, made)
+        self.clock.ahead += timedelta(seconds=61)
+
+    async def is_final(self, database: Database, session_id: str) -> bool:
+        """Whether the payout of a session is final."""
+        return any(row.session_id == session_id and row.status == Status.FINAL for row in await payouts_of(database))
+
+    async def received(self, made: dict[str, Any]) -> int:
+        """What the buyer holds, in base units."""
+        return await self.chain.balance(made["walletAddress"])
+
+
+@pytest.fixture
+async def street(
+    request: pytest.FixtureRequest, start: Start, chain: DevChain, tmp_path: Path, database_url: str
+) -> AsyncIterator[Street]:
+    async with AsyncExitStack() as stack:
+        street = Street(start, chain, tmp_path, database_url, another_database(request, database_url), stack)
+        await street.open()
+        yield street
+
+
+def counted(core: Core, reason: str) -> float:
+    return core.registry.get_sample_value("onramp_sessions_ignored_total", {"reason": reason}) or 0
+
+
+async def answer(service: Service, path: str) -> tuple[int, Any]:
+    async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{path}") as reply:
+        return reply.status, await reply.json(content_type=None)
+
+
+async def test_another_deployment_on_the_account_pays_nothing_and_says_so(street: Street) -> None:
+    async with street.selling():
+        made = [await street.sold(paid=True) for _ in range(2)]
+    fact = street.a.sandbox.store.get(made[0]["payment"]["stripeSessionId"])
+    metadata = fact["metadata"]
+    assert (metadata["onramp_chain_id"], metadata["onramp_hot_wallet"]) == ("31611", street.wallets[0].address)
+    assert metadata["onramp_deployment"].startswith("dep_")
+    url, fresh = await street.database("dep_fresh")
+    async with street.beside(url) as core:
+
+        async def ignored() -> bool:
+            return counted(core, "other_deployment") == 2
+
+        await until(ignored)
+        # A second look at the account, and an event about one of them, change nothing.
+        assert await core.refresher.refresh(made[0]["payment"]["stripeSessionId"]) is None
+        assert counted(core, "other_deployment") == 2
+        await until(lambda: unknown(core, 2))
+    assert await payouts_of(fresh) == []
+    assert [await row_of(fresh, one["id"]) for one in made] == [None, None]
+    assert [await street.received(one) for one in made] == [PAID, PAID]
+    other = await street.start(url=url, **paying(street.chain, street.wallets[1]))
+    async with aiohttp.ClientSession() as http:
+
+        async def is_told() -> Any:
+            async with http.get(f"{other.api}/ready") as reply:
+                parts = {part["name"]: part for part in (await reply.json())["parts"]}
+                return not parts["deployment"]["ok"] and "DATABASE_URL" in parts["deployment"]["detail"]
+
+        await until(is_told)
+    # Selling goes on.
+    assert (await other.create(walletAddress=buyer()))[0] == 201
+
+
+async def unknown(core: Core, count: int) -> bool:
+    return bool(core.registry.get_sample_value("onramp_unknown_purchases") == count)
+
+
+async def test_a_backup_and_a_new_wallet_adopt_what_the_wallet_before_paid(street: Street) -> None:
+    async with street.selling():
+        made = await street.sold(paid=True)
+    (paid,) = await payouts_of(street.a.database)
+    url, backup = await street.database()
+    async with street.beside(url) as core:
+        await until(lambda: street.is_final(backup, made["id"]))
+
+        async def confirmed() -> bool:
+            return bool((await row_of(backup, made["id"])).delivery_status == "confirmed")
+
+        await until(confirmed)
+        async with backup.read() as conn:
+            assert await hot_wallets.others(conn, 31611, core.rules.hot_wallet) == [street.wallets[0].address]
+    (adopted,) = await payouts_of(backup)
+    assert (adopted.wallet, adopted.tx_hash, adopted.amount) == (street.wallets[0].address, paid.tx_hash, PAID)
+    assert adopted.block_number == paid.block_number
+    books = await books_of(backup, street.wallets[0].address)
+    assert books["paid_out"] == PAID
+    assert books.get("available", 0) >= 0
+    assert sum(books.values()) == 0
+    assert (await row_of(backup, made["id"])).attention is None
+    assert await street.received(made) == PAID
+    # A start after it finds nothing left behind.
+    async with street.beside(url):
+        pass
+
+
+async def test_a_backup_and_a_new_wallet_leave_to_a_person_what_was_not_paid(street: Street) -> None:
+    async with street.selling():
+        made = await buy(street.a, buyer())
+    street.complete(made)
+    url, backup = await street.database()
+    async with street.beside(url):
+
+        async def told() -> Any:
+            row = await row_of(backup, made["id"])
+            return row is not None and "no payment by it" in (row.attention or "")
+
+        await until(told)
+    row = await row_of(backup, made["id"])
+    assert street.wallets[0].address in row.attention
+    assert (row.expected_units, row.delivered_units) == (None, 49_500_000)
+    assert await payouts_of(backup) == []
+    assert await street.received(made) == 0
+    view = await street.start(url=url, **paying(street.chain, street.wallets[1]))
+    status, body = await answer(view, made["id"])
+    assert (status, body["status"], body["payment"]["status"]) == (200, "attention", "fulfillment_complete")
+    for part in ("delivery", "receipt"):
+        assert (await answer(view, f"{made['id']}/{part}"))[0] == 200
+    headers = {"Accept": "application/pdf"}
+    async with view.http.get(f"{view.api}/api/v1/onramp/sessions/{made['id']}/receipt", headers=headers) as paper:
+        assert (paper.status, (await paper.read())[:4]) == (200, b"%PDF")
+
+
+async def test_a_session_that_the_backup_holds_unpaid_is_not_paid_again_by_the_new_wallet(street: Street) -> None:
+    async with street.selling():
+        made = await buy(street.a, buyer())
+        url, backup = await street.database()
+        await copy_session(street.a.database, backup, made["id"])
+        street.complete(made)
+        await until(lambda: street.is_final(street.a.database, made["id"]))
+    async with street.beside(url):
+        await until(lambda: street.is_final(backup, made["id"]))
+    assert [row.wallet for row in await payouts_of(backup)] == [street.wallets[0].address]
+    assert await street.received(made) == PAID
+
+
+async def test_a_late_payment_after_a_rotation_is_paid_by_the_new_wallet(street: Street) -> None:
+    async with street.selling():
+        await street.sold(paid=True)
+        made = await buy(street.a, buyer())
+    street.complete(made)
+    clock = OffsetClock()
+    async with street.beside(street.url, clock):
+
+        async def looked_for() -> bool:
+            row = await row_of(street.a.database, made["id"])
+            return row.payment_status == "fulfillment_complete" and row.expected_units is None
+
+        await until(looked_for)
+        clock.ahead += timedelta(minutes=5)
+        await until(lambda: street.is_final(street.a.database, made["id"]))
+    paid = {row.session_id: row.wallet for row in await payouts_of(street.a.database)}
+    assert paid[made["id"]] == street.wallets[1].address
+    assert await street.received(made) == PAID
+
+
+@pytest.mark.parametrize("told_by", ["stripe", "start"])
+@pytest.mark.parametrize("now", ["first", "third"])
+async def test_what_a_wallet_in_between_paid_is_not_paid_again_after_a_restore(
+    street: Street, now: str, told_by: str
+) -> None:
+    """Sold for one wallet and paid by the next, of which the backup knows nothing; then the first or a third one pays."""
+    async with street.selling():
+        made = await buy(street.a, buyer())
+    url, backup = await street.database()
+    await copy_session(street.a.database, backup, made["id"])
+    street.complete(made)
+    clock = OffsetClock()
+    async with street.beside(street.url, clock):
+        await until(lambda: is_looked_for(street.a.database, made["id"]))
+        clock.ahead += timedelta(minutes=5)
+        await until(lambda: street.is_final(street.a.database, made["id"]))
+        if told_by == "stripe":
+            settings = paying(street.chain, street.wallets[1], STRIPE_API_BASE=street.a.stripe)
+            sold = await buy(await street.start(url=street.url, **settings), buyer())
+            complete(street.a, sold)
+            clock.ahead += timedelta(minutes=5)
+            await until(lambda: street.is_final(street.a.database, sold["id"]))
+    if told_by == "start":
+        # As the runbook says: one start with each wallet that was used since the backup.
+        async with replica(url, street.a, OffsetClock(), (), **paying(street.chain, street.wallets[1])):
+            pass
+    wallet = street.wallets[0] if now == "first" else await funded(street.chain, street.home / "c")
+    async with replica(url, street.a, OffsetClock(), WORKERS, **paying(street.chain, wallet)):
+        await until(lambda: street.is_final(backup, made["id"]))  # whichever wallet was taken to have paid it
+    paid = {row.session_id: row.wallet for row in await payouts_of(backup)}
+    assert set(paid.values()) == {street.wallets[1].address}
+    assert await street.received(made) == PAID
+
+
+async def test_one_adopted_payment_does_not_make_the_ones_before_it_known(street: Street) -> None:
+    """The wallet before paid two purchases since the backup, which lacks the second; that one is adopted first."""
+    async with street.selling():
+        first = await buy(street.a, buyer())
+        url, backup = await street.database()
+        await copy_session(street.a.database, backup, first["id"])
+        street.complete(first)
+        await until(lambda: street.is_final(street.a.database, first["id"]))
+        second = await street.sold(paid=True)
+    fact = street.a.sandbox.store.get(first["payment"]["stripeSessionId"])
+    async with street.beside(url) as core:
+        await core.refresher.refresh(second["payment"]["stripeSessionId"])
+        await until(lambda: street.is_final(backup, second["id"]))
+        wallets = EarlierWallets(core.pool, core.database, chain_id=31611, token=street.chain.deployment.musd)
+        # The poller may adopt the first one in this very moment; only then is the wallet's past known.
+        is_known = await wallets.is_known(street.wallets[0].address)
+        assert not is_known or await street.is_final(backup, first["id"])
+        await core.refresher.refresh(fact["id"])
+        await until(lambda: street.is_final(backup, first["id"]))
+        assert await wallets.is_known(street.wallets[0].address)
+    assert {row.wallet for row in await payouts_of(backup)} == {street.wallets[0].address}
+    assert [await street.received(one) for one in (first, second)] == [PAID, PAID]
+
+
+async def is_looked_for(database: Database, session_id: str) -> bool:
+    """Whether the session is completed, and nothing is owed for it yet."""
+    row = await row_of(database, session_id)
+    return row.payment_status == "fulfillment_complete" and row.expected_units is None
+
+
+async def test_what_the_nodes_do_not_tell_is_a_persons_until_they_do(street: Street) -> None:
+    async with street.selling():
+        made = await street.sold(paid=True)
+    url, backup = await street.database()
+
+    async def silent() -> Any:
+        row = await row_of(backup, made["id"])
+        return row is not None and "do not tell enough" in (row.attention or "")
+
+    nowhere = SecretStr("a=http://127.0.0.1:9,b=http://127.0.0.1:19")
+    async with street.beside(url, MEZO_RPC_URLS=nowhere):
+        await until(silent)
+    assert await payouts_of(backup) == []
+    clock = OffsetClock()
+    clock.ahead += timedelta(minutes=2)
+    async with street.beside(url, clock):
+        await until(lambda: street.is_final(backup, made["id"]))
+    assert (await row_of(backup, made["id"])).attention is None
+    assert await street.received(made) == PAID

@@ -1,0 +1,82 @@
+"""Orders that must not be carried out: each is refused with its code, found in the trail, and moves nothing."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from kit.audit.table import entries
+from onramp.treasury import ledger, pause, policy, resolutions
+from onramp.treasury import payouts as payout_orders
+from onramp.treasury import sweeps as sweep_orders
+from tests.support.operators import BASE, operator_client
+from tests.support.service import Service
+from treasury.core.history import history
+from treasury.ledger.table import ledger as postings
+from treasury.pause.table import pauses
+from treasury.payouts.table import payouts
+from treasury.sweeps.table import sweeps
+from treasury.transactions.table import transactions
+
+ROOMS = (resolutions, ledger, pause, payout_orders, policy, sweep_orders)
+ORDERS = [route for room in ROOMS for route in room.ROUTES if route.method == "POST"]
+MONEY = (payouts, sweeps, transactions, postings, history, pauses)
+BELOW = {"operator": ("viewer", "admin"), "approver": ("viewer", "operator", "admin")}
+"""Who is not enough for what."""
+WRONG = [(route, role) for route in ORDERS for role in BELOW[route.who]]
+BODIES: dict[str, Any] = {
+    "/sweeps": {"asset": "MUSD", "amount": "excess"},
+    "/settle-usdc": {"txHash": "0x" + "1" * 64, "amount": "1"},
+}
+
+
+async def rows(service: Service) -> list[Any]:
+    """All that says where money is."""
+    async with service.database.read() as conn:
+        return [(await conn.execute(sa.select(table))).fetchall() for table in MONEY]
+
+
+async def trail(service: Service) -> list[Any]:
+    async with service.database.read() as conn:
+        return list((await conn.execute(sa.select(entries).order_by(entries.c.id))).fetchall())
+
+
+def path_of(route: Any) -> str:
+    return str(route.path).removeprefix(BASE).replace("{id}", "swp_" + "0" * 32)
+
+
+def test_every_order_of_the_treasury_is_in_the_table() -> None:
+    assert len(ORDERS) >= 16
+    assert {route.who for route in ORDERS} == set(BELOW)
+
+
+@pytest.mark.parametrize(("route", "role"), WRONG, ids=[f"{route.name}-{role}" for route, role in WRONG])
+async def test_whoever_is_not_allowed_is_refused_and_found_in_the_trail(
+    service: Service, route: Any, role: Any
+) -> None:
+    someone = await operator_client(service, role, "eve")
+    before = await rows(service)
+    path = path_of(route)
+    status, problem = await someone.post(path, BODIES.get(path, {}))
+    assert (status, problem["code"]) == (403, "forbidden")
+    (found,) = [row for row in await trail(service) if row.action == "api.refused"]
+    assert (found.subject, found.after["role"], found.after["needs"]) == (f"{BASE}{path}"[:80], role, route.who)
+    assert found.actor.startswith("key_")
+    assert await rows(service) == before
+
+
+@pytest.mark.parametrize("route", ORDERS, ids=[route.name for route in ORDERS])
+async def test_without_a_key_nothing_happens(service: Service, route: Any) -> None:
+    from tests.support.operators import OperatorClient
+
+    before = await rows(service)
+    status, problem = await OperatorClient(service, None).post(path_of(route), {})
+    assert (status, problem["code"]) == (401, "unauthorized")
+    assert await rows(service) == before
+
+
+async def test_the_same_attempt_again_is_one_row(service: Service) -> None:
+    eve = await operator_client(service, "viewer", "eve")
+    for _ in range(5):
+        await eve.post("/pause", {"scope": "all"})
+    assert len([row for row in await trail(service) if row.action == "api.refused"]) == 1

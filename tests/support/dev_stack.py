@@ -1,0 +1,110 @@
+"""`onramp dev` in a process of its own, as a person would start it."""
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+SECRET = re.compile(
+    r"(sk|rk)_(test|live)_\w{12}|whsec_\w{12}|cos_\w+_secret_\w|\b(ork|oin)_[a-z2-7]{52}|\beyJ[\w-]{20,}\.eyJ[\w-]{20,}\."
+)
+"""What looks like a secret that was made, and not like one that a test typed."""
+START_SECONDS = 90
+"""For a busy machine; on a quiet one the whole stack is up in a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevStack:
+    """A running `onramp dev`, by what it printed."""
+
+    api: str
+    checkout: str
+    docs: str
+    metrics: str
+    rpc: str
+    stripe: str
+    viewer: str
+    operator: str
+    approver: str
+    admin: str
+    log: Path
+    printed: list[str] = field(repr=False)
+    """Every line of standard output so far."""
+
+
+@contextmanager
+def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> Iterator[DevStack]:
+    """`onramp dev` with `variables` in its environment; ended as by Ctrl-C. `data` is kept for the next one."""
+    log = folder / "dev.log"
+    # With HOT_WALLET_SIGNER=aws-kms or gcp-kms the same stories are lived on a key service.
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "HOT_WALLET_SIGNER") if name in os.environ}
+    # A test makes more purchases a minute than a person does.
+    environment |= {"RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "LOG_FORMAT": "json"} | variables
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [str(ROOT / ".venv/bin/onramp"), "dev", "--port", "0", *(["--data", str(data)] if data else [])],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment,
+            cwd=log.parent,
+            text=True,
+        )
+    try:
+        printed: list[str] = []
+        stack = DevStack(**_printed(process, log, printed), log=log, printed=printed)
+        while not any(line.startswith("Open the checkout") for line in printed):
+            time.sleep(0.01)
+        yield stack
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+    # Whatever all the tests of this session did with it.
+    written = log.read_text()
+    assert not any(key in written for key in (stack.viewer, stack.operator, stack.approver, stack.admin)), (
+        "a key is in the log"
+    )
+    assert SECRET.search(written) is None, "a secret is in the log"
+
+
+def _printed(process: "subprocess.Popen[str]", log: Path, printed: list[str]) -> dict[str, str]:
+    wanted = {one.name for one in fields(DevStack)} - {"log", "printed"}
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            printed.append(line.rstrip("\n"))
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    found: dict[str, str] = {}
+    until = time.monotonic() + START_SECONDS
+    while missing := wanted - set(found):
+        try:
+            line = lines.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            names = ", ".join(sorted(missing))
+            pytest.fail(f"`onramp dev` did not print {names} in {START_SECONDS} s: {log.read_text()[-2000:]}")
+        if line is None:
+            pytest.fail(f"`onramp dev` ended: {log.read_text()[-2000:]}")
+        name, colon, value = line.strip().partition(": ")
+        if colon and name in wanted:
+            found[name] = value
+    return found

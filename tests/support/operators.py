@@ -1,0 +1,57 @@
+"""Operators of the treasury: their API keys, and a client for its routes."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.db.database import Database
+from kit.http.auth import Role
+from kit.ids import RandomIds
+from onramp.auth.api_keys import service as api_keys_service
+from onramp.auth.api_keys.service import Author
+from tests.support.service import Service
+
+RING = KeyRing([DEVELOPMENT])
+BASE = "/api/v1/treasury"
+
+
+async def make_key(database: Database, role: Role, person: str) -> str:
+    """Make a key for this person; return its secret."""
+    secret = api_keys_service.new_secret()
+    author = Author("machine", datetime.now(UTC), is_production=False)
+    async with database.write() as conn:
+        await api_keys_service.create(
+            conn,
+            author,
+            key_id=RandomIds().new("key_"),
+            secret=secret,
+            ring=RING,
+            role=role,
+            name=f"{person} {role}",
+            person=person,
+        )
+    return secret
+
+
+class OperatorClient:
+    """The treasury's routes, called with one key."""
+
+    def __init__(self, service: Service, secret: str | None) -> None:
+        self._service = service
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        return await self._ask("GET", path)
+
+    async def post(self, path: str, body: Any = None) -> tuple[int, Any]:
+        return await self._ask("POST", path, **({} if body is None else {"json": body}))
+
+    async def _ask(self, method: str, path: str, **more: Any) -> tuple[int, Any]:
+        url = f"{self._service.api}{BASE}{path}"
+        async with self._service.http.request(method, url, headers=self._headers, **more) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+
+async def operator_client(service: Service, role: Role, person: str) -> OperatorClient:
+    """Make a key for this person; return a client that uses it."""
+    return OperatorClient(service, await make_key(service.database, role, person))

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.bulk import change_where
-from kit.db.leases import compare_and_set
+from kit.db.cas import compare_and_set
 from kit.db.types import in_array
+from kit.state import Moved, Refused, Same, decide
 from treasury.core import history
 from treasury.core.history import Line
-from treasury.core.status import Moved, Moves, Refused, Same, Status, decide
+from treasury.core.status import Moves, Status
 from treasury.ledger.service import follow, follow_all
 from treasury.ledger.states import account_of
 
@@ -36,7 +37,7 @@ async def apply(
     by: str,
     note: str = "",
     **values: Any,
-) -> Moved | Same:
+) -> Moved[Status] | Same[Status]:
     """Tell `fact` to a row and set `values` with it; a status that stays the same writes no history.
 
     Raises MoveRefused where the machine refuses, where the row is gone, or where others keep changing it.

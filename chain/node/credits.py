@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from chain.node.node import Node
 from kit.db.database import Database, metadata
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 
 SAVE_SECONDS: Final = 15.0
 
@@ -26,7 +26,7 @@ async def save(database: Database, nodes: Sequence[Node]) -> None:
         for node in nodes:
             month, spent = node.budget.unsaved
             key = f"{month} {node.name}"
-            if spent and not await insert_or_nothing(conn, chain_credits, [{"id": key, "used": spent}], ["id"]):
+            if spent and not await insert_or_ignore(conn, chain_credits, [{"id": key, "used": spent}], ["id"]):
                 await conn.execute(
                     sa.update(chain_credits).where(chain_credits.c.id == key).values(used=chain_credits.c.used + spent)
                 )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit.table import entries, links
 
-MACHINE = "machine"
+LOCAL_OPERATOR = "machine"
 """The actor of a command that works straight on the database: whoever holds the machine."""
 
 

@@ -1,6 +1,6 @@
 """One engine for the service: reads that begin nothing heavy, writes that begin at once and commit at the end.
 
-Read-modify-write loses updates silently on both databases, so nobody does it: see `kit.db.leases.compare_and_set`. On SQLite a
+Read-modify-write loses updates silently on both databases, so nobody does it: see `kit.db.cas`. On SQLite a
 transaction that reads first and writes later fails at once when another wrote in between, and no busy timeout helps; a writing
 transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.html).
 """
@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
-from kit.db.connections import COMMAND_SECONDS, Connections, LimitedPostgres, LimitedSqlite
+from kit.db.drivers import COMMAND_SECONDS, Connections, LimitedPostgres, LimitedSqlite
 from kit.db.engines import SQLITE_POOL_SIZE, is_in_memory, postgres_engine, sqlite_engine
 from kit.db.url import Target, parse_url
 from kit.logs import get_logger

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from kit.db.connections import (
+from kit.db.drivers import (
     COMMAND_SECONDS,
     CONNECT_SECONDS,
     POOL_SECONDS,

@@ -12,7 +12,7 @@ from aiohttp import StreamReader, web
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
 
-from kit.http import refusals
+from kit.http import protocol_errors
 from kit.http.problems import Problem
 
 
@@ -124,7 +124,7 @@ class Connection(web.RequestHandler):
             self._keepalive_timeout = self._server.limits.proxy_idle_seconds
         refused = self._server.admit(self)
         if refused is not None:
-            wire.write(refusals.written(refused))
+            wire.write(protocol_errors.written(refused))
             self._abandon(wire)
             return
         super().connection_made(transport)
@@ -176,7 +176,7 @@ class Connection(web.RequestHandler):
         """Close; whoever sent a part is told why."""
         wire = self._wire
         if wire is not None and self._heard and not wire.is_closing():
-            wire.write(refusals.written(refusals.LATE))
+            wire.write(protocol_errors.written(protocol_errors.LATE))
         self.force_close()
 
     def pause_writing(self) -> None:
@@ -225,5 +225,5 @@ class Connection(web.RequestHandler):
         if status == 400:
             # The library answers what it could not read in the words of HTTP/1.0.
             request._version = HttpVersion11
-            return refusals.response(refusals.of_bytes(exc))
-        return refusals.response(refusals.of_status(status))
+            return protocol_errors.response(protocol_errors.of_bytes(exc))
+        return protocol_errors.response(protocol_errors.of_status(status))

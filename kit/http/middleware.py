@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from kit.clock import SystemClock
 from kit.db.database import is_away, reason_of
+from kit.entry_limiter import EntryLimiter
 from kit.http.problems import Problem
-from kit.http.routes import LIMIT_HEADERS, ROUTE, route_of
+from kit.http.routing import LIMIT_HEADERS, ROUTE, route_of
 from kit.ids import Ids
 from kit.logs import bind, get_logger, unbind
-from kit.sparing import Sparing
 
 log = get_logger(__name__)
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -100,7 +100,7 @@ class Furniture:
         self._metrics = metrics
         tls = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if https else {}
         self._headers = tuple((_SECURITY | tls).items())
-        self._said = Sparing(SystemClock())
+        self._said = EntryLimiter(SystemClock())
 
     async def serve(self, request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
         """Answer one request; whatever goes wrong inside becomes a problem document."""
@@ -142,7 +142,7 @@ class Furniture:
         except Exception as error:
             if is_away(error):
                 # Each request meets it while it lasts; a line a minute says so.
-                if self._said.due(type(error).__name__) is not None:
+                if self._said.admit(type(error).__name__) is not None:
                     log.error("http.database_away", method=request.method, reason=reason_of(error))
                 away = Problem(
                     503,

@@ -1,37 +1,39 @@
-"""The OpenAPI 3.1 document, made from the route table that serves: what is documented is what runs."""
+"""Build the OpenAPI 3.1 document from the route table that serves, so that it cannot differ from it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from kit.http.auth import takes_code
-from kit.http.routes import Route, Who
+from kit.http.routing import Access, Route
 
-_SECURITY: dict[Who, list[dict[str, list[str]]]] = {
-    "anyone": [],
-    "wallet": [{"wallet": []}],
-    "stripe": [{"stripe": []}],
-    "metrics": [{"metrics": []}],
-    "viewer": [{"operator": ["viewer"]}],
-    "operator": [{"operator": ["operator"]}],
-    "approver": [{"operator": ["approver"]}],
-    "admin": [{"operator": ["admin"]}],
-}
-_SCHEMES = {
-    "wallet": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From /api/v1/auth/login."},
-    "operator": {"type": "http", "scheme": "bearer", "description": "An API key, `ork_...`."},
-    "stripe": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "Stripe-Signature",
-        "description": "Stripe's webhook signature.",
-    },
-    "metrics": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN, where it is set."},
-}
-_CODE = {"X-OTP": "A code of the key's second factor, where it has one; each works once. A dry run needs none."}
+
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """How the document describes one kind of access."""
+
+    requirement: Sequence[Mapping[str, Sequence[str]]] = ()
+    """OpenAPI security requirements: name of the scheme -> roles."""
+    refusals: frozenset[int] = frozenset()
+    """Statuses of the problems for callers without this access."""
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What the application adds to each operation for access and rate limits."""
+
+    schemes: Mapping[str, Mapping[str, str]]
+    """OpenAPI security schemes by name."""
+    rules: Mapping[Access, AccessRule]
+    headers: Callable[[Route], Mapping[str, str]]
+    """Request headers that the guard reads on a route: name -> meaning."""
+    is_limited: Callable[[Route], bool]
+    """Whether a route may answer 429."""
+
+
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "requestId"],
@@ -52,83 +54,62 @@ _PROBLEM = {
         },
     },
 }
-_STANDARD = {
-    400: "Malformed.",
-    404: "Nothing is known under that id.",
-    413: "Too large.",
-    415: "Not JSON.",
-    422: "Says something impossible; `errors` names each field.",
-    401: "No or wrong credentials.",
+_MEANINGS = {
+    400: "Malformed request.",
+    401: "Missing or invalid credentials.",
     403: "Not allowed.",
+    404: "No such id.",
+    413: "Body too large.",
+    415: "The body is not JSON.",
+    422: "Validation failed; `errors` names each invalid field.",
     429: "Too many requests.",
-    503: "Unwell; try again.",
+    503: "Service unavailable; retry later.",
 }
 
 
-def document(routes: Iterable[Route], *, title: str, version: str, description: str) -> dict[str, Any]:
-    """The whole document as plain data."""
+def document(
+    routes: Iterable[Route], security: Security, *, title: str, version: str, description: str
+) -> dict[str, Any]:
+    """Return the whole OpenAPI document as plain data. KeyError for a route whose access `security` does not describe."""
     table = list(routes)
-    models = {model for route in table for model in (route.body, route.query, route.answer) if model is not None}
-    inputs = {route.body for route in table if route.body is not None} | {
-        route.query for route in table if route.query is not None
-    }
-    wanted: list[tuple[type[BaseModel], Any]] = [
+    inputs = {model for route in table for model in (route.body, route.query) if model is not None}
+    models = inputs | {route.response for route in table if route.response is not None}
+    modes: list[tuple[type[BaseModel], Any]] = [
         (model, "validation" if model in inputs else "serialization")
-        for model in sorted(models, key=lambda m: m.__name__)
+        for model in sorted(models, key=lambda model: model.__name__)
     ]
-    refs, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
-    schema_of: dict[Any, Any] = {model: reference for (model, _mode), reference in refs.items()}
+    references, definitions = models_json_schema(modes, ref_template="#/components/schemas/{model}")
+    schema_of: dict[Any, Any] = {model: reference for (model, _mode), reference in references.items()}
     schemas = {**definitions.get("$defs", {}), "Problem": _PROBLEM}
     paths: dict[str, Any] = {}
     for route in table:
-        paths.setdefault(re.sub(r"{(\w+):[^}]+}", r"{\1}", route.path), {})[route.method.lower()] = _operation(
-            route, schema_of, schemas
-        )
+        path = re.sub(r"{(\w+):[^}]+}", r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, security, schema_of, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": description},
         "paths": paths,
-        "components": {"schemas": schemas, "securitySchemes": _SCHEMES},
+        "components": {"schemas": schemas, "securitySchemes": dict(security.schemes)},
     }
 
 
-def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"{(\w+)[:}]", route.path)
-    ]
-    if route.query is not None:
-        shape = schemas[schema_of[route.query]["$ref"].rsplit("/", 1)[1]]
-        parameters += [
-            {
-                "name": name,
-                "in": "query",
-                "required": name in shape.get("required", []),
-                **({"description": schema["description"]} if "description" in schema else {}),
-                "schema": schema,
-            }
-            for name, schema in shape.get("properties", {}).items()
-        ]
-    parameters += [
-        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-        for name, text in {**route.headers, **(_CODE if takes_code(route) else {})}.items()
-    ]
-    answer: dict[str, Any] = {"description": "Done."}
-    content = {"schema": schema_of[route.answer]} if route.answer is not None else {}
-    answer["content"] = {media: (content if media == "application/json" else {}) for media in route.media}
+def _operation(route: Route, security: Security, schema_of: dict[Any, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "Success."}
+    content = {"schema": schema_of[route.response]} if route.response is not None else {}
+    success["content"] = {media: (content if media == "application/json" else {}) for media in route.media}
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
-        "security": _SECURITY[route.who],
+        "security": list(security.rules[route.access].requirement),
         "responses": {
-            str(route.status): answer,
+            str(route.status): success,
             **{
-                str(status): _problem(text, answer["content"] if status in route.alike else {})
-                for status, text in sorted(_others(route).items())
+                str(status): _problem(text, success["content"] if status in route.same_schema else {})
+                for status, text in sorted(_other_responses(route, security).items())
             },
         },
     }
-    if parameters:
+    if parameters := _parameters(route, security, schema_of, schemas):
         operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {
@@ -138,21 +119,46 @@ def _operation(route: Route, schema_of: dict[Any, Any], schemas: dict[str, Any])
     return operation
 
 
-def _others(route: Route) -> dict[int, str]:
-    statuses = {503}
+def _parameters(
+    route: Route, security: Security, schema_of: dict[Any, Any], schemas: dict[str, Any]
+) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)[:}]", route.path)
+    ]
+    if route.query is not None:
+        model = schemas[schema_of[route.query]["$ref"].rsplit("/", 1)[1]]
+        parameters += [
+            {
+                "name": name,
+                "in": "query",
+                "required": name in model.get("required", []),
+                **({"description": schema["description"]} if "description" in schema else {}),
+                "schema": schema,
+            }
+            for name, schema in model.get("properties", {}).items()
+        ]
+    parameters += [
+        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in {**route.headers, **security.headers(route)}.items()
+    ]
+    return parameters
+
+
+def _other_responses(route: Route, security: Security) -> dict[int, str]:
+    """Return the problems that a route may answer by its shape and access, and those it declares itself: status -> meaning."""
+    statuses = {503} | security.rules[route.access].refusals
     if route.body is not None:
-        statuses |= {400, 413} | (set() if route.raw else {415, 422})
+        statuses |= {400, 413} | (set() if route.raw_body else {415, 422})
     if route.query is not None:
         statuses |= {422}
     if "{" in route.path:
         statuses |= {404}
-    if route.who not in {"anyone", "stripe"}:
-        statuses |= {401} | ({403} if route.who != "metrics" else set())
-    if route.path.startswith("/api/v1/") and route.who != "stripe":
+    if security.is_limited(route):
         statuses |= {429}
-    return {**{status: _STANDARD[status] for status in statuses}, **route.also}
+    return {**{status: _MEANINGS[status] for status in statuses}, **route.responses}
 
 
-def _problem(text: str, also: dict[str, Any]) -> dict[str, Any]:
-    content = also | {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+def _problem(text: str, other_content: dict[str, Any]) -> dict[str, Any]:
+    content = other_content | {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {"description": text, "content": content}

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11
 
-from kit.http import refusals
+from kit.http import protocol_errors
 from kit.http.connection import SERVED, Connection, Limits, Whence
 from kit.http.problems import Problem
 
@@ -38,8 +38,8 @@ class Server(web.Server):
             "auto_decompress": False,
             "keepalive_timeout": limits.idle_seconds,
             "lingering_time": LINGER_SECONDS,
-            "max_line_size": refusals.MAX_LINE,
-            "max_field_size": refusals.MAX_FIELD,
+            "max_line_size": protocol_errors.MAX_LINE,
+            "max_field_size": protocol_errors.MAX_FIELD,
         }
         super().__init__(
             self._serve,
@@ -70,16 +70,16 @@ class Server(web.Server):
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.version not in _VERSIONS:
             request._version = HttpVersion11  # in which it is answered
-            return refusals.response(refusals.OTHER_VERSION)
-        refused = refusals.of_request(request.headers)
+            return protocol_errors.response(protocol_errors.OTHER_VERSION)
+        refused = protocol_errors.of_request(request.headers)
         if refused is not None:
-            return refusals.response(refused)
+            return protocol_errors.response(refused)
         try:
             return await self._inner(request)
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            answer = refusals.response(refusals.of_status(error.status))
+            answer = protocol_errors.response(protocol_errors.of_status(error.status))
             for name, value in error.headers.items():
                 answer.headers.setdefault(name, value)
             return answer
@@ -90,9 +90,9 @@ class Server(web.Server):
         if place is not None:
             here = self._at.setdefault(place, {})
             if len(here) >= self.limits.per_place and not self._close_one(here):
-                return refusals.TOO_MANY_HERE
+                return protocol_errors.TOO_MANY_HERE
         if len(self._open) >= self.limits.most and not (self._close_one(self._late_at) or self._close_one(self._open)):
-            return refusals.TOO_MANY
+            return protocol_errors.TOO_MANY
         self._open[connection] = None
         if place is not None:
             self._at.setdefault(place, {})[connection] = None
@@ -178,7 +178,7 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         async def neutral(_request: web.Request, response: web.StreamResponse) -> None:
-            response.headers["Server"] = refusals.SERVER
+            response.headers["Server"] = protocol_errors.SERVER
 
         self.app.on_response_prepare.append(neutral)
         return Server(await super()._make_server(), self._limits, self._whence)

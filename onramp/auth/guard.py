@@ -6,16 +6,18 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from kit import json
-from kit.http.auth import MAY, PRINCIPAL, Principal, bearer, forbidden, takes_code, unauthorized
-from kit.http.routes import ROUTE, Route, Who, read_body
+from kit.http.bearer import bearer_token, unauthorized
+from kit.http.parsing import read_body
+from kit.http.routing import ROUTE, Access, Route
+from onramp.auth.roles import ALLOWED_ROLES, PRINCIPAL, Principal, forbidden, takes_code
 
 Resolve = Callable[[str], Awaitable[Principal | None]]
 """Who a bearer token stands for; None where it stands for nobody. May raise a Problem that says more."""
 CheckCode = Callable[[Principal, str], Awaitable[None]]
 """Take a code of an enrolled key, or raise Problem 401; an empty text is no code."""
-Refused = Callable[[Principal, Who, str], Awaitable[None]]
+Refused = Callable[[Principal, Access, str], Awaitable[None]]
 """Write down who tried an order that is not theirs: the role it asks for, and its path."""
-ORDERS: frozenset[Who] = frozenset({"operator", "approver", "admin"})
+ORDERS: frozenset[Access] = frozenset({"operator", "approver", "admin"})
 
 
 class Guard:
@@ -27,15 +29,15 @@ class Guard:
         self._check_code = check_code
         self._refused = refused
 
-    async def check(self, request: web.Request, who: Who) -> None:
+    async def check(self, request: web.Request, who: Access) -> None:
         """Raise 401 for nobody we know, 403 for whoever may not; leave the Principal on the request."""
-        if who not in MAY:
+        if who not in ALLOWED_ROLES:
             return
-        token = bearer(request)
+        token = bearer_token(request)
         principal = None if token is None else await self._resolve(token)
         if principal is None:
             raise unauthorized()
-        if principal.role not in MAY[who]:
+        if principal.role not in ALLOWED_ROLES[who]:
             if who in ORDERS and request.method != "GET" and principal.role != "wallet":
                 await self._refused(principal, who, request.rel_url.raw_path)
             raise forbidden(principal.role, who)

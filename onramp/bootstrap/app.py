@@ -7,9 +7,9 @@ from aiohttp import web
 
 from chain.deployments import deployment
 from kit.batching import DataLoader
-from kit.heartbeats.pulse import Pulse
+from kit.heartbeats.writer import HeartbeatWriter
 from kit.http.middleware import Furniture, HttpMetrics
-from kit.http.routes import GUARD, LIMITER, ROUTE_TABLE, Route, add_routes
+from kit.http.routing import GUARD, LIMITER, ROUTE_TABLE, Route, add_routes
 from kit.shutdown import within
 from kit.worker import Runner
 from onramp.auth.api_keys import routes as key_routes
@@ -90,7 +90,7 @@ def routes(settings: Settings) -> list[Route]:
 
 
 def _checks(
-    core: Core, runner: Runner | None, workers: Collection[str], pulse: Pulse, intake: Intake
+    core: Core, runner: Runner | None, workers: Collection[str], pulse: HeartbeatWriter, intake: Intake
 ) -> dict[str, tuple[Check, bool]]:
     database, chain_id = core.database, core.rules.chain_id
     pays = core.rules.mode == "payout" and core.rules.hot_wallet is not None
@@ -124,7 +124,7 @@ def _services(
     live: ChangeFeed,
     deliveries: DeliveriesWorker,
     webhook_metrics: WebhookMetrics,
-    pulse: Pulse,
+    pulse: HeartbeatWriter,
 ) -> Services:
     """Everything that requests are answered with."""
     settings, wallet = core.settings, core.rules.hot_wallet

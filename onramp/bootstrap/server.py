@@ -12,11 +12,11 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
-from kit.descriptors import raise_limit
 from kit.http.connection import Limits, Peer, Whence
 from kit.http.forwarded import Network, client_ip, is_within
 from kit.http.server import Runner, most_for
 from kit.logs import configure, get_logger
+from kit.open_files import raise_limit
 from kit.shutdown import end_process_within
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.core import Core, StartError, open_core

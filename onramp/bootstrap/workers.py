@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from chain.node.config import parse_ws
 from chain.node.new_heads import WakeUps
-from kit.audit.sealer import Sealer, SealMetrics
-from kit.heartbeats.pulse import Pulse
+from kit.audit.worker import AuditChainMetrics, AuditChainWorker
+from kit.heartbeats.writer import HeartbeatWriter
 from kit.shutdown import within
 from kit.worker import Runner, Worker, WorkerMetrics
 from onramp.bootstrap.core import Core
@@ -60,13 +60,13 @@ def process_name(core: Core) -> str:
     return f"{socket.gethostname()[:24]}-{os.getpid()}-{core.ids.new('')[:8]}"
 
 
-def make_pulse(core: Core, runner: Runner | None, *, serves: bool = False) -> Pulse:
+def make_pulse(core: Core, runner: Runner | None, *, serves: bool = False) -> HeartbeatWriter:
     """This process's heartbeats: one for each of its workers, and `api` where it serves requests."""
 
     def busy() -> dict[str, float]:
         return ({"api": 0.0} if serves else {}) | ({} if runner is None else runner.busy())
 
-    return Pulse(core.database, process_name(core), busy, core.clock)
+    return HeartbeatWriter(core.database, process_name(core), busy, core.clock)
 
 
 def make_workers(
@@ -138,7 +138,9 @@ def make_workers(
             purchases=PurchaseRecovery(core.stripe, core.refresher, core.deployment, core.clock, paid),
         )
     if "audit" in only:
-        made["audit"] = Sealer(core.database, core.settings.ring, core.clock, SealMetrics(core.registry))
+        made["audit"] = AuditChainWorker(
+            core.database, core.settings.ring, core.clock, AuditChainMetrics(core.registry)
+        )
     if "janitor" in only:
         made["janitor"] = Janitor(
             core.database,
@@ -162,7 +164,7 @@ def orders_of(core: Core, policy: ActivePolicy) -> SweepProposals | None:
 
 
 @asynccontextmanager
-async def beside(core: Core, runner: Runner | None, pulse: Pulse) -> AsyncIterator[None]:
+async def beside(core: Core, runner: Runner | None, pulse: HeartbeatWriter) -> AsyncIterator[None]:
     """What a process that stays up keeps going beside requests and workers: heartbeats, the watch over the nodes, their wake-ups."""
 
     def wake() -> None:

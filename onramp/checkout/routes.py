@@ -10,7 +10,7 @@ from aiohttp import web
 
 from chain.deployments import deployment
 from kit.http.problems import not_found
-from kit.http.routes import Route
+from kit.http.routing import Route
 from onramp.bootstrap.services import SERVICES
 from onramp.config.settings import Settings
 
@@ -95,8 +95,16 @@ async def file(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("GET", "/checkout", page, "anyone", "The checkout page.", "checkout", media=("text/html",)),
     Route(
-        "GET", "/checkout/{file:.+}", file, "anyone", "A file of the checkout page.", "checkout_file", media=("*/*",)
+        "GET", "/checkout", page, access="anyone", summary="The checkout page.", name="checkout", media=("text/html",)
+    ),
+    Route(
+        "GET",
+        "/checkout/{file:.+}",
+        file,
+        access="anyone",
+        summary="A file of the checkout page.",
+        name="checkout_file",
+        media=("*/*",),
     ),
 )

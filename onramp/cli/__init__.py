@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from kit.validation_text import validation_text
+from kit.validation import validation_text
 from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
 from onramp.cli.invitations import INVITATIONS

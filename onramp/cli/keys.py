@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import typer
 
-from kit.http.auth import KeyRole
+from onramp.auth.roles import KeyRole
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit, Otp
 from onramp.cli.output import Refused, print_json, print_pairs, print_table, require_page, say_more, settings
@@ -31,7 +31,7 @@ Person = Annotated[
 
 def as_local_operator(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
     """Run a verb in one transaction as the machine's operator; a Problem is the command's refusal."""
-    from kit.audit.service import MACHINE
+    from kit.audit.service import LOCAL_OPERATOR
     from kit.clock import SystemClock
     from kit.http.problems import Problem
     from onramp.auth.api_keys.service import Author
@@ -39,7 +39,7 @@ def as_local_operator(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
     loaded = settings()
 
     async def inner(connection: Any) -> Any:
-        author = Author(MACHINE, SystemClock().now(), is_production=loaded.is_production)
+        author = Author(LOCAL_OPERATOR, SystemClock().now(), is_production=loaded.is_production)
         return await work(connection, author, loaded.ring)
 
     try:

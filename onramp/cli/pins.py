@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from kit.validation_text import validation_text
+from kit.validation import validation_text
 from onramp.cli.output import Refused
 from onramp.config import fields
 from treasury.settings import TreasurySettings

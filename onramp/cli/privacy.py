@@ -42,7 +42,7 @@ def export_wallet(wallet: Wallet) -> None:
         found = await dossier(conn, ring, account)
         shown = {"contacts": len(found["contacts"])}
         await audit_service.record(
-            conn, audit_service.MACHINE, "privacy.export", account, None, shown, at=SystemClock().now()
+            conn, audit_service.LOCAL_OPERATOR, "privacy.export", account, None, shown, at=SystemClock().now()
         )
         return found
 
@@ -85,14 +85,14 @@ def erase_wallet(wallet: Wallet) -> None:
 
     Example: [bold]onramp privacy erase --wallet 0x14dC...[/bold]
     """
-    from kit.audit.service import MACHINE
+    from kit.audit.service import LOCAL_OPERATOR
     from kit.clock import SystemClock
     from onramp.privacy import service as privacy_service
 
     account = _wallet(wallet)
 
     now = SystemClock().now()
-    count = writing(lambda conn: privacy_service.erase(conn, account, by=MACHINE, now=now))
+    count = writing(lambda conn: privacy_service.erase(conn, account, by=LOCAL_OPERATOR, now=now))
     typer.echo(f"{count} contacts of {account} are deleted. Purchases, payouts and the audit trail are kept.")
 
 
@@ -102,14 +102,14 @@ def prune() -> None:
 
     Example: [bold]onramp privacy prune[/bold]
     """
-    from kit.audit.service import MACHINE
+    from kit.audit.service import LOCAL_OPERATOR
     from kit.clock import SystemClock
     from onramp.privacy import service as privacy_service
 
     days = settings().PRIVACY_RETENTION_DAYS
 
     now = SystemClock().now()
-    count = writing(lambda conn: privacy_service.prune(conn, now - timedelta(days=days), by=MACHINE, now=now))
+    count = writing(lambda conn: privacy_service.prune(conn, now - timedelta(days=days), by=LOCAL_OPERATOR, now=now))
     typer.echo(f"{count} contacts older than {days} days are deleted.")
 
 
@@ -136,7 +136,7 @@ def rekey() -> None:
                     after = {"contacts": changed, "key": ring.first(PURPOSE).id}
                     now = SystemClock().now()
                     await audit_service.record(
-                        conn, audit_service.MACHINE, "privacy.rekey", "contacts", None, after, at=now
+                        conn, audit_service.LOCAL_OPERATOR, "privacy.rekey", "contacts", None, after, at=now
                     )
             done += changed
             if following is None:

@@ -102,21 +102,20 @@ def routes(*, as_json: Json = False) -> None:
 
     Example: [bold]onramp routes[/bold]
     """
-    from kit.http.auth import MAY, VISITORS, may_enter
+    from onramp.auth.roles import ALLOWED_ROLES, CALLERS, may_call
     from onramp.bootstrap.app import routes as route_table
 
     table = route_table(settings())
+    callers = {route: [name for name in CALLERS if may_call(route.access, name)] for route in table}
     if as_json:
-        print_json(
-            [
-                {"method": r.method, "path": r.path, "who": [name for name in VISITORS if may_enter(r.who, name)]}
-                for r in table
-            ]
-        )
+        print_json([{"method": route.method, "path": route.path, "who": callers[route]} for route in table])
         return
     rows = [
-        (f"{r.method} {r.path}", ", ".join(name for name in VISITORS if name in MAY[r.who]) if r.who in MAY else r.who)
-        for r in table
+        (
+            f"{route.method} {route.path}",
+            ", ".join(callers[route]) if route.access in ALLOWED_ROLES else route.access,
+        )
+        for route in table
     ]
     print_table(("route", "lets in"), rows)
 

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from chain.settings import ChainSettings
 from kit.crypto.keyring import DEVELOPMENT, KeyRing, parse_key
 from kit.money import parse_units
-from kit.validation_text import validation_text
+from kit.validation import validation_text
 from onramp.config import cleaning, fields, secret_files
 from onramp.config.validation import problems_of
 from treasury.settings import TreasurySettings

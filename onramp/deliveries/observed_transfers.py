@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.types import BlockRef, Transfer
 from kit.db.atomic import Change
 from kit.db.bulk import inserting
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
 
@@ -40,7 +40,7 @@ async def record(conn: AsyncConnection, found: Sequence[Transfer], chain_id: int
     rows = _rows(found, chain_id, now)
     for start in range(0, len(rows), 1_000):
         part = {row["id"]: row for row in rows[start : start + 1_000]}
-        if len(await insert_or_nothing(conn, transfers, list(part.values()), ["id"])) == len(part):
+        if len(await insert_or_ignore(conn, transfers, list(part.values()), ["id"])) == len(part):
             continue
         known = (await conn.execute(_KNOWN, {"ids": list(part)})).fetchall()
         for one in known:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.clock import Clock
 from kit.db.database import Database
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.ids import Ids
 from onramp.deployment.table import deployments
 
@@ -46,7 +46,7 @@ class OwnDeployment:
         if self._known is None:
             row = {"place": 1, "id": self._ids.new(PREFIX), "created_at": self._clock.now(), "unmarked_until": None}
             async with self._database.write() as conn:
-                await insert_or_nothing(conn, deployments, [row], ["place"])
+                await insert_or_ignore(conn, deployments, [row], ["place"])
                 self._known = await read(conn)
         if self._known is None:
             message = "the deployment id vanished while it was read"

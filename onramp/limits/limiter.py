@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Counter as CounterMetric
 
 from kit.clock import Clock
-from kit.http.auth import PRINCIPAL
 from kit.http.forwarded import Ip, Network, client_ip
 from kit.http.problems import Problem
-from kit.http.routes import LIMIT_HEADERS, Route
+from kit.http.routing import LIMIT_HEADERS, Route
+from onramp.auth.roles import PRINCIPAL
 from onramp.limits.counter import Count, Counts
 from onramp.limits.rates import WALLET_TIMES, Kind, Rate, headers, kind_of, scopes
 
@@ -74,20 +74,20 @@ class Limiter:
     @contextmanager
     def stream(self, request: web.Request) -> Iterator[None]:
         """Count a stream of this client while it is open, in this process, whose memory it takes; Problem 429 for one too many."""
-        execute_atomically = scopes(self._ip(request))
-        if any(self._streams[scope.name] >= MAX_STREAMS * scope.times for scope in execute_atomically):
+        client_scopes = scopes(self._ip(request))
+        if any(self._streams[scope.name] >= MAX_STREAMS * scope.times for scope in client_scopes):
             raise Problem(
                 429,
                 "too_many_streams",
                 "Too many streams are open from your address or network. Close one, or ask for the session itself.",
                 headers={"Retry-After": "30"},
             )
-        for scope in execute_atomically:
+        for scope in client_scopes:
             self._streams[scope.name] += 1
         try:
             yield
         finally:
-            for scope in execute_atomically:
+            for scope in client_scopes:
                 self._streams[scope.name] -= 1
                 if not self._streams[scope.name]:
                     del self._streams[scope.name]

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import limits
 
 from kit.http.forwarded import Ip, Network, client_ip
-from kit.http.routes import Route
+from kit.http.routing import Route
 
 Kind = Literal["create", "read", "auth", "refused", "create_total"]
 _V6_CLIENT: Final = 64
@@ -85,7 +85,7 @@ def parse_rate(text: str) -> Rate | None:
 
 def kind_of(route: Route) -> Kind | None:
     """What a route counts as. Stripe, platforms and the page's own files are never limited: buyers cannot starve them."""
-    if route.who == "stripe" or not route.path.startswith("/api/v1/"):
+    if route.access == "stripe" or not route.path.startswith("/api/v1/"):
         return None
     if route.path.startswith(("/api/v1/auth/", "/api/v1/invitations")):
         return "auth"

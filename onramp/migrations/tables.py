@@ -3,7 +3,7 @@
 import chain.node.credits
 import chain.reads.cursor
 import kit.audit.table
-import kit.db.counts
+import kit.db.ended_counts
 import kit.heartbeats.table
 import onramp.auth.api_keys.table
 import onramp.auth.invitations.table

@@ -8,8 +8,8 @@ from chain.reads import cursor
 from kit.clock import Clock, rfc3339
 from kit.db.database import DATABASE_ERRORS, Database, reason_of
 from kit.db.pooler import pooling, timeouts
-from kit.heartbeats.pulse import APART_SECONDS, Pulse
 from kit.heartbeats.service import replica_lag
+from kit.heartbeats.writer import APART_SECONDS, HeartbeatWriter
 from kit.worker import Runner
 from onramp import migrations
 from onramp.deployment import service as deployment_service
@@ -29,7 +29,7 @@ OLDEST_EVENT_SECONDS = 300.0
 REPLICA_SECONDS = 60.0
 
 
-def database_check(database: Database, pulse: Pulse | None = None) -> Check:
+def database_check(database: Database, pulse: HeartbeatWriter | None = None) -> Check:
     """It answers and takes writes, as the heartbeats of this process prove every three seconds."""
 
     async def check() -> str:
@@ -64,7 +64,7 @@ def replica_check(database: Database) -> Check:
     return check
 
 
-def clock_check(pulse: Pulse) -> Check:
+def clock_check(pulse: HeartbeatWriter) -> Check:
     """This machine's clock and the database's agree: Stripe's events are refused where they are five minutes apart."""
 
     async def check() -> str:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.clock import Clock
-from kit.db import counts
+from kit.db import ended_counts
 from kit.db.database import Database, reason_of
 from kit.logs import get_logger
 from kit.worker import WorkerMetrics
@@ -135,10 +135,10 @@ class Janitor:
 
     async def _fold_counts(self) -> None:
         async with self._database.read() as conn:
-            waiting = await counts.changes(conn)
-        if waiting >= counts.FOLD_FROM:
+            waiting = await ended_counts.changes(conn)
+        if waiting >= ended_counts.FOLD_FROM:
             async with self._database.write() as conn:
-                await counts.fold(conn)
+                await ended_counts.fold(conn)
 
     async def _clean(self, task: str, batch: Batch) -> None:
         """Forget in small transactions until nothing is left, or until the next round; only then the task is done for an hour."""

@@ -8,14 +8,16 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from kit.db.database import DATABASE_ERRORS
-from kit.http import docs as layout
-from kit.http import openapi
-from kit.http.auth import bearer
+from kit.http import reference_page
+from kit.http.bearer import bearer_token
+from kit.http.documents import Document, reply
 from kit.http.problems import Problem
-from kit.http.routes import GUARD, ROUTE_TABLE, Document, Route, reply
-from onramp import __version__
+from kit.http.reference_page import AccessTable
+from kit.http.routing import GUARD, ROUTE_TABLE, Route
+from onramp.auth.roles import CALLERS, may_call
 from onramp.bootstrap.services import SERVICES
 from onramp.config.settings import Settings
+from onramp.ops import openapi
 
 
 class Alive(Document):
@@ -41,7 +43,7 @@ class Readiness(Document):
 
 async def _is_operator(request: web.Request) -> bool:
     """Whether the request carries an operator's key; a wrong one is no error here, because probes send what they like."""
-    if not (bearer(request) or "").startswith("ork_"):
+    if not (bearer_token(request) or "").startswith("ork_"):
         return False
     try:
         await request.app[GUARD].check(request, "viewer")
@@ -91,7 +93,7 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 
 def _may_scrape(request: web.Request, settings: Settings) -> bool:
     token = settings.METRICS_TOKEN.get_secret_value()
-    return not token or hmac.compare_digest(bearer(request) or "", token)
+    return not token or hmac.compare_digest(bearer_token(request) or "", token)
 
 
 def _exposition(registry: CollectorRegistry) -> web.Response:
@@ -115,13 +117,10 @@ def make_scraped(settings: Settings, registry: CollectorRegistry) -> web.Applica
 @lru_cache(maxsize=1)
 def _written(table: tuple[Route, ...]) -> tuple[bytes, bytes]:
     """The document and its page, written once: it takes 50 ms, during which the event loop does nothing else."""
-    specification = openapi.document(
-        table,
-        title="Onramp",
-        version=__version__,
-        description="Sells MUSD for a card payment, and proves on chain that it arrived.",
-    )
-    return orjson.dumps(specification), layout.page(specification, table).encode()
+    specification = openapi.specification(table)
+    return orjson.dumps(specification), reference_page.page(
+        specification, AccessTable(table, CALLERS, may_call)
+    ).encode()
 
 
 def write_documents(table: tuple[Route, ...]) -> None:
@@ -146,46 +145,65 @@ async def docs(request: web.Request) -> web.StreamResponse:
 async def docs_style(request: web.Request) -> web.StreamResponse:
     """The page's style."""
     del request
-    return web.Response(text=layout.STYLE, content_type="text/css")
+    return web.Response(text=reference_page.STYLE, content_type="text/css")
 
 
 ROUTES = (
-    Route("GET", "/health", health, "anyone", "Does the process live?", "health", answer=Alive, head=True),
+    Route(
+        "GET",
+        "/health",
+        health,
+        access="anyone",
+        summary="Does the process live?",
+        name="health",
+        response=Alive,
+        allow_head=True,
+    ),
     Route(
         "GET",
         "/ready",
         ready,
-        "anyone",
-        "Should traffic come here?",
-        "ready",
-        answer=Readiness,
-        also={503: "A vital part is unwell."},
-        alike=frozenset({503}),
-        head=True,
+        access="anyone",
+        summary="Should traffic come here?",
+        name="ready",
+        response=Readiness,
+        responses={503: "A vital part is unwell."},
+        same_schema=frozenset({503}),
+        allow_head=True,
     ),
     Route(
         "GET",
         "/api/health",
         api_health,
-        "anyone",
-        "Healthy, degraded or unhealthy.",
-        "api_health",
-        answer=Readiness,
-        also={503: "Unhealthy."},
-        alike=frozenset({503}),
-        head=True,
+        access="anyone",
+        summary="Healthy, degraded or unhealthy.",
+        name="api_health",
+        response=Readiness,
+        responses={503: "Unhealthy."},
+        same_schema=frozenset({503}),
+        allow_head=True,
     ),
     Route(
         "GET",
         "/metrics",
         metrics,
-        "metrics",
-        "Prometheus metrics; METRICS_TOKEN where it is set.",
-        "metrics",
+        access="metrics",
+        summary="Prometheus metrics; METRICS_TOKEN where it is set.",
+        name="metrics",
         media=("text/plain",),
-        also={401: "A wrong METRICS_TOKEN."},
+        responses={401: "A wrong METRICS_TOKEN."},
     ),
-    Route("GET", "/openapi.json", specification, "anyone", "This document.", "openapi"),
-    Route("GET", "/docs", docs, "anyone", "This document for people.", "docs", media=("text/html",)),
-    Route("GET", "/docs/docs.css", docs_style, "anyone", "The page's style.", "docs_style", media=("text/css",)),
+    Route("GET", "/openapi.json", specification, access="anyone", summary="This document.", name="openapi"),
+    Route(
+        "GET", "/docs", docs, access="anyone", summary="This document for people.", name="docs", media=("text/html",)
+    ),
+    Route(
+        "GET",
+        "/docs/docs.css",
+        docs_style,
+        access="anyone",
+        summary="The page's style.",
+        name="docs_style",
+        media=("text/css",),
+    ),
 )

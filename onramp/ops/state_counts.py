@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.clock import Clock
-from kit.db import counts
+from kit.db import ended_counts
 from kit.db.database import Database
 from kit.db.types import constant
 from kit.worker import WorkerMetrics
@@ -80,7 +80,7 @@ async def by_delivery(conn: AsyncConnection) -> dict[str, int]:
 
 async def _counted(conn: AsyncConnection, subject: str, still_open: sa.Select[Any]) -> dict[str, int]:
     open_ = {row[0]: row[1] for row in await conn.execute(still_open)}
-    ended = await counts.ended(conn, subject)
+    ended = await ended_counts.ended(conn, subject)
     return {status: count for status, count in (ended | open_).items() if count > 0}
 
 

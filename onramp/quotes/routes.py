@@ -2,7 +2,9 @@
 
 from aiohttp import web
 
-from kit.http.routes import Route, query_of, reply
+from kit.http.documents import reply
+from kit.http.parsing import query_of
+from kit.http.routing import Route
 from onramp.bootstrap.services import SERVICES
 from onramp.quotes.schemas import QuoteQuery, QuoteResponse
 
@@ -17,10 +19,10 @@ ROUTES = (
         "GET",
         "/api/v1/onramp/quotes",
         quote,
-        "anyone",
-        "What a purchase would cost and bring; an estimate.",
-        "quote",
+        access="anyone",
+        summary="What a purchase would cost and bring; an estimate.",
+        name="quote",
         query=QuoteQuery,
-        answer=QuoteResponse,
+        response=QuoteResponse,
     ),
 )

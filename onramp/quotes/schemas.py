@@ -1,6 +1,6 @@
 """A quote in the shape of the outside."""
 
-from kit.http.routes import Document
+from kit.http.documents import Document
 from onramp.sessions.schemas import Amount, Currency
 
 

@@ -29,7 +29,7 @@ async def require_not_sanctioned(database: Database, screening: Screening, walle
                 headers={"Retry-After": "5"},
             )
         return
-    left_out = screening.noted.due(wallet)
+    left_out = screening.noted.admit(wallet)
     if left_out is not None:
         facts = {"code": "not_available"} | ({"leftOut": left_out} if left_out else {})
         async with database.write() as conn:

@@ -9,8 +9,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from kit.clock import Clock
+from kit.entry_limiter import EntryLimiter
 from kit.logs import get_logger
-from kit.sparing import Sparing
 from onramp.screening.oracle import SanctionsOracle
 
 log = get_logger(__name__)
@@ -61,7 +61,7 @@ class Screening:
         self._path = Path(path) if path else None
         self._clock = clock
         self.metrics = metrics
-        self.noted = Sparing(clock)
+        self.noted = EntryLimiter(clock)
         self._listed: frozenset[str] = frozenset()
         self._read: _File | None = None
         self._refused: _File | str | None = None

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
+from kit.state import Moved, Refused, Same
 from onramp.deployment.service import Deployment
 from onramp.sessions import payment_searches, states
 from onramp.sessions import service as sessions_service
@@ -84,14 +85,14 @@ async def apply(
     outcome = states.move(session.payment_status, fact.status)
     values: dict[str, Any] = {}
     match outcome:
-        case states.Same():
+        case Same():
             return Applied(changed=False, session=session.id)
-        case states.Refused(reason):
+        case Refused(reason):
             if session.attention == reason:
                 return Applied(changed=False, session=session.id)
             log.error("session.fact_refused", session=session.id, reason=reason)
             values["attention"] = reason
-        case states.Moved(status):
+        case Moved(status):
             values |= {"payment_status": status, "payment_updated_at": now, "asked_at": now, "tries": 0}
             if status == "fulfillment_complete":
                 values |= _completion(session, fact, rules, deployment, now)

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import metadata
-from kit.db.leases import claim, insert_or_nothing, lease_columns, release
+from kit.db.inserts import insert_or_ignore
+from kit.db.leases import claim, lease_columns, release
 from kit.db.types import Uint256, UtcDateTime
 
 searches = sa.Table(
@@ -47,13 +48,13 @@ class Search:
 
 async def expect(conn: AsyncConnection, session_id: str, wallet: str | None, now: datetime) -> None:
     """Remember that this session was rebuilt and names an earlier wallet, before it is paid."""
-    await insert_or_nothing(conn, searches, [_row(session_id, wallet, now, rebuilt=True, state="open")], ["id"])
+    await insert_or_ignore(conn, searches, [_row(session_id, wallet, now, rebuilt=True, state="open")], ["id"])
 
 
 async def begin(conn: AsyncConnection, session_id: str, wallet: str | None, amount: int, now: datetime) -> bool:
     """Look for the payment of `amount` base units from now on; True where this database had lost the session."""
     row = _row(session_id, wallet, now, rebuilt=False, state="looking") | {"amount": amount}
-    if await insert_or_nothing(conn, searches, [row], ["id"]):
+    if await insert_or_ignore(conn, searches, [row], ["id"]):
         return False
     mine = searches.c.id == session_id
     begun = {"state": "looking", "amount": amount, "due_at": now, "created_at": now}

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from kit.http.routes import Document
+from kit.http.documents import Document
 from kit.money import format_units
 from onramp.sessions.model import USDC_TO_MUSD, Session
 from onramp.sessions.schemas import FIAT_DECIMALS, DeliveryStatus, Status, explorer_link, moment, optional_units

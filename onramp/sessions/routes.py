@@ -8,8 +8,10 @@ from aiohttp import web
 
 from kit.http import sse
 from kit.http.accept import preferred
+from kit.http.documents import reply, reply_json
+from kit.http.parsing import body_of
 from kit.http.problems import Problem, not_found
-from kit.http.routes import LIMITER, Route, body_of, reply, reply_json
+from kit.http.routing import LIMITER, Route
 from kit.logs import bind
 from onramp.bootstrap.services import SERVICES
 from onramp.ops.liveness import refuse_sales
@@ -108,11 +110,11 @@ ROUTES = (
         "POST",
         BASE,
         create,
-        "anyone",
-        "Start a purchase.",
-        "create_session",
+        access="anyone",
+        summary="Start a purchase.",
+        name="create_session",
         body=schemas.CreateSession,
-        answer=schemas.CreatedSession,
+        response=schemas.CreatedSession,
         status=201,
         limit=16 * 1024,
         timeout=25.0,
@@ -120,7 +122,7 @@ ROUTES = (
             "Idempotency-Key": "16 to 255 characters; the same key and body give the same answer for 24 h. Make it a new random UUID for each"
             " purchase: whoever guesses the key, and knows wallet and amount, is answered the same `clientSecret`."
         },
-        also={
+        responses={
             403: "`not_available`: this purchase cannot be made.",
             422: "What a field says is impossible; `wallet_limit`; or Stripe's own refusal, by its code.",
             409: "`idempotency_key_reused`, or `idempotency_in_progress` with Retry-After.",
@@ -132,20 +134,20 @@ ROUTES = (
         "GET",
         BASE + "/{id}",
         read,
-        "anyone",
-        "One session.",
-        "read_session",
-        answer=schemas.SessionResponse,
+        access="anyone",
+        summary="One session.",
+        name="read_session",
+        response=schemas.SessionResponse,
         timeout=None,  # it waits for the database alone, which has a limit of its own
     ),
     Route(
         "GET",
         BASE + "/{id}/events",
         events,
-        "anyone",
-        "A session, live: a `session` event at once and at each change, its data the SessionAnswer of that moment. The stream stays"
+        access="anyone",
+        summary="A session, live: a `session` event at once and at each change, its data the SessionAnswer of that moment. The stream stays"
         " open: close it when you have seen enough.",
-        "session_events",
+        name="session_events",
         media=("text/event-stream",),
         timeout=None,
         headers={"Last-Event-ID": "Resume after this version."},
@@ -154,21 +156,21 @@ ROUTES = (
         "GET",
         BASE + "/{id}/delivery",
         delivery,
-        "anyone",
-        "The proof of delivery.",
-        "session_delivery",
-        answer=receipts.Proof,
+        access="anyone",
+        summary="The proof of delivery.",
+        name="session_delivery",
+        response=receipts.Proof,
     ),
     Route(
         "GET",
         BASE + "/{id}/receipt",
         receipt,
-        "anyone",
-        "The receipt.",
-        "session_receipt",
-        answer=receipts.Receipt,
+        access="anyone",
+        summary="The receipt.",
+        name="session_receipt",
+        response=receipts.Receipt,
         media=("application/json", "application/pdf"),
         headers={"Accept": "`application/pdf` for the document that a person files."},
-        also={406: "JSON and PDF are served."},
+        responses={406: "JSON and PDF are served."},
     ),
 )

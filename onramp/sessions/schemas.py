@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from kit.clock import rfc3339
-from kit.http.routes import Document
+from kit.http.documents import Document
 from kit.money import format_units, parse_units
 from onramp.sessions.model import Session
 from onramp.sessions.states import PaymentStatus

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import is_address, to_checksum
-from kit.db.leases import insert_or_nothing, newest_first
+from kit.db.inserts import insert_or_ignore
+from kit.db.paging import newest_first
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.states import OPEN, UNPAID
 from onramp.sessions.table import sessions
@@ -72,7 +73,7 @@ async def newest(
 
 async def put(conn: AsyncConnection, values: dict[str, Any]) -> bool:
     """Insert a session; False where its id, Stripe's id, or the client's key is there already."""
-    return bool(await insert_or_nothing(conn, sessions, [values]))
+    return bool(await insert_or_ignore(conn, sessions, [values]))
 
 
 async def change(conn: AsyncConnection, session: Session, *, now: datetime, **values: Any) -> bool:

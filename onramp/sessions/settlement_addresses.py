@@ -16,7 +16,7 @@ from chain.types import Address, to_checksum
 from kit.audit import service as audit_service
 from kit.crypto.keyring import KeyRing
 from kit.db.database import Database, metadata
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import UtcDateTime
 
 _PURPOSE = "settlement-address"
@@ -46,8 +46,8 @@ async def record(database: Database, ring: KeyRing, address: Address, *, now: da
         for one in sorted(stale):
             mac = ring.macs(_PURPOSE, one)[0]
             row = {"id": one, "mac": mac, "first_used_at": now}
-            if await insert_or_nothing(conn, settlement_addresses, [row], ["id"]):
-                await audit_service.record(conn, audit_service.MACHINE, "settlement.recorded", one, at=now)
+            if await insert_or_ignore(conn, settlement_addresses, [row], ["id"]):
+                await audit_service.record(conn, audit_service.LOCAL_OPERATOR, "settlement.recorded", one, at=now)
                 continue
             mine = settlement_addresses.c.id == one
             await conn.execute(sa.update(settlement_addresses).where(mine).values(mac=mac))

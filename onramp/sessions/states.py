@@ -4,8 +4,9 @@ Stripe delivers facts late, twice and out of order; so a fact is a whole snapsho
 so final that money arriving later is ignored: a session that expired or was rejected here still honours a completion.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from kit.state import Decision, Moved, Refused, Same
 
 PaymentStatus = Literal[
     "created",
@@ -28,29 +29,10 @@ OPEN: Final = frozenset({"initialized", "requires_payment", "fulfillment_process
 UNPAID: Final = frozenset({"created", "initialized", "requires_payment"})
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """The payment goes on to `status`."""
-
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Same:
-    """Nothing new: a duplicate, or an older fact than what is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The fact contradicts what is known; the state stays and a person should look."""
-
-    reason: str
-
-
-def move(status: str, fact: str) -> Moved | Same | Refused:
+def move(status: str, fact: str) -> Decision[str]:
     """What a payment in `status` does when Stripe says `fact`."""
     if fact == status:
-        return Same()
+        return Same(status)
     if fact == "rejected":
         if status in PAID:
             return Refused(f"Stripe says rejected after {status}")
@@ -59,10 +41,10 @@ def move(status: str, fact: str) -> Moved | Same | Refused:
         return Refused(f"Stripe says {fact[:40]!r}, which is no state known here")
     if status in {"rejected", "expired"}:
         # Late money is honoured; a late word about an unpaid session changes nothing.
-        return Moved(fact) if fact in PAID else Same()
-    return Moved(fact) if RANK[fact] > RANK[status] else Same()
+        return Moved(fact) if fact in PAID else Same(status)
+    return Moved(fact) if RANK[fact] > RANK[status] else Same(status)
 
 
-def expire(status: str) -> Moved | Same | Refused:
+def expire(status: str) -> Decision[str]:
     """What time alone does: only a session that nobody paid expires."""
-    return Moved("expired") if status in UNPAID else Same()
+    return Moved("expired") if status in UNPAID else Same(status)

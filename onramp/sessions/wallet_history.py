@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.errors import ChainError
 from chain.reads.receipts import Proven
-from kit.db.leases import newest_first
-from kit.http.auth import principal_of
+from kit.db.paging import newest_first
+from kit.http.documents import Document, reply
+from kit.http.parsing import query_of
 from kit.http.problems import FieldError, Problem, invalid, not_found
-from kit.http.routes import Document, Route, query_of, reply
+from kit.http.routing import Route
 from kit.money import format_units
+from onramp.auth.roles import principal_of
 from onramp.bootstrap.services import SERVICES
 from onramp.sessions import receipts
 from onramp.sessions import service as sessions_service
@@ -139,9 +141,26 @@ def _units(amount: int | None, decimals: int) -> str:
 
 
 ROUTES = (
-    Route("GET", "/api/v1/onramp/sessions", listing, "wallet", "A wallet's own purchases, the newest first.", "list_sessions",
-          query=HistoryQuery, answer=History, media=("application/json", "text/csv"),
-          headers={"Accept": "`text/csv` for the whole history as a table."}),
-    Route("POST", "/api/v1/onramp/sessions/{id}/verify", verify, "wallet", "Check one's own delivery on the chain now.",
-          "verify_session", answer=receipts.Proof, also={503: "`chain_unavailable`."}),
-)  # fmt: skip
+    Route(
+        "GET",
+        "/api/v1/onramp/sessions",
+        listing,
+        access="wallet",
+        summary="A wallet's own purchases, the newest first.",
+        name="list_sessions",
+        query=HistoryQuery,
+        response=History,
+        media=("application/json", "text/csv"),
+        headers={"Accept": "`text/csv` for the whole history as a table."},
+    ),
+    Route(
+        "POST",
+        "/api/v1/onramp/sessions/{id}/verify",
+        verify,
+        access="wallet",
+        summary="Check one's own delivery on the chain now.",
+        name="verify_session",
+        response=receipts.Proof,
+        responses={503: "`chain_unavailable`."},
+    ),
+)

@@ -12,6 +12,7 @@ from kit.db.leases import claim
 from kit.db.types import db_now
 from kit.http.problems import Problem
 from kit.logs import bound, get_logger
+from kit.state import Moved
 from kit.worker import WorkerMetrics
 from onramp.sessions import service as sessions_service
 from onramp.sessions import states
@@ -162,7 +163,7 @@ class ReconcileWorker:
         now = self._clock.now()
         async with self._database.write() as conn:
             for session in await sessions_service.lapsed(conn, now, 100):
-                if isinstance(states.expire(session.payment_status), states.Moved) and await sessions_service.change(
+                if isinstance(states.expire(session.payment_status), Moved) and await sessions_service.change(
                     conn, session, now=now, payment_status="expired", payment_updated_at=now
                 ):
                     log.info("session.expired", session=session.id, stripe_session=session.stripe_session_id)

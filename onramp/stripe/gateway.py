@@ -16,9 +16,9 @@ from pydantic import BaseModel, ValidationError
 
 from kit.backoff import backoff
 from kit.clock import Clock
+from kit.entry_limiter import EntryLimiter
 from kit.http.problems import Problem
 from kit.logs import get_logger
-from kit.sparing import Sparing
 from onramp.stripe.breaker import Breaker, StripeMetrics
 from onramp.stripe.errors import StripeMisconfigured, StripeNotFound, StripeUnavailable, from_reply
 from onramp.stripe.port import NETWORK_KEYS, CreateSession, StripePage, StripeQuote, StripeSession
@@ -50,7 +50,7 @@ class OnrampGateway:
         self._metrics = metrics
         self._breaker = Breaker(clock, metrics)
         self._quotes = QUOTES[0]
-        self._said = Sparing(clock)
+        self._said = EntryLimiter(clock)
 
     async def create_session(self, command: CreateSession, *, idempotency_key: str) -> StripeSession:
         """Make a session, with the wallet locked and currency and network pinned by single-value lists."""
@@ -212,7 +212,7 @@ class OnrampGateway:
 
     def _say(self, event: str, **facts: Any) -> None:
         """Log an error once a minute: each buyer who asks while it lasts would cause it again."""
-        if self._said.due((event, str(facts))) is not None:
+        if self._said.admit((event, str(facts))) is not None:
             log.error(event, **facts)
 
 

@@ -3,7 +3,9 @@
 from aiohttp import web
 
 from kit.audit import service as audit_service
-from kit.http.routes import Route, query_of, reply
+from kit.http.documents import reply
+from kit.http.parsing import query_of
+from kit.http.routing import Route
 from onramp.bootstrap.services import SERVICES
 from onramp.treasury.schemas import audit
 
@@ -19,6 +21,14 @@ async def listing(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("GET", "/api/v1/treasury/audit", listing, "viewer", "Who changed what, the newest first.", "audit",
-          query=audit.AuditQuery, answer=audit.AuditPage),
-)  # fmt: skip
+    Route(
+        "GET",
+        "/api/v1/treasury/audit",
+        listing,
+        access="viewer",
+        summary="Who changed what, the newest first.",
+        name="audit",
+        query=audit.AuditQuery,
+        response=audit.AuditPage,
+    ),
+)

@@ -8,8 +8,8 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as audit_service
-from kit.http.auth import Principal, principal_of
 from kit.http.problems import Problem
+from onramp.auth.roles import Principal, principal_of
 from onramp.bootstrap.services import SERVICES, Services
 from treasury.policy import service as policy_service
 

@@ -6,9 +6,11 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.errors import ChainError
-from kit.http.auth import Principal
+from kit.http.documents import reply
+from kit.http.parsing import body_of, query_of
 from kit.http.problems import Problem
-from kit.http.routes import Route, body_of, query_of, reply
+from kit.http.routing import Route
+from onramp.auth.roles import Principal
 from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury.command import Told, carry_out
 from onramp.treasury.earlier_wallets import decimals_of, earlier
@@ -111,11 +113,29 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("GET", BASE + "/ledger", read, "viewer", "Where every coin is, and its movements, the newest first.",
-          "ledger", query=shapes.LedgerQuery, answer=shapes.LedgerPage),
-    Route("POST", BASE + "/reconcile", reconcile, "operator",
-          "Compare ledger and chain now, at one agreed block; a difference goes to suspense.", "reconcile",
-          body=Note, body_optional=True, answer=shapes.Reconciliation,
-          also={409: "`not_possible`: a transaction is not settled or not known yet.",
-                503: "`chain_unavailable`: the nodes do not agree."}),
-)  # fmt: skip
+    Route(
+        "GET",
+        BASE + "/ledger",
+        read,
+        access="viewer",
+        summary="Where every coin is, and its movements, the newest first.",
+        name="ledger",
+        query=shapes.LedgerQuery,
+        response=shapes.LedgerPage,
+    ),
+    Route(
+        "POST",
+        BASE + "/reconcile",
+        reconcile,
+        access="operator",
+        summary="Compare ledger and chain now, at one agreed block; a difference goes to suspense.",
+        name="reconcile",
+        body=Note,
+        body_optional=True,
+        response=shapes.Reconciliation,
+        responses={
+            409: "`not_possible`: a transaction is not settled or not known yet.",
+            503: "`chain_unavailable`: the nodes do not agree.",
+        },
+    ),
+)

@@ -6,8 +6,10 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel
 
+from kit.http.documents import reply
+from kit.http.parsing import query_of
 from kit.http.problems import not_found
-from kit.http.routes import Route, query_of, reply
+from kit.http.routing import Route
 from onramp.bootstrap.services import SERVICES
 from onramp.treasury.earlier_wallets import earlier
 from onramp.treasury.schemas import overview
@@ -106,17 +108,60 @@ async def read_transaction(request: web.Request) -> web.StreamResponse:
 
 BASE = "/api/v1/treasury"
 ROUTES = (
-    Route("GET", BASE + "/balances", list_balances, "viewer", "What the hot wallet holds, and what of it is free.",
-          "balances", answer=overview.BalanceList),
-    Route("GET", BASE + "/payouts", list_payouts, "viewer", "What buyers are owed, the newest first.", "list_payouts",
-          query=overview.PageQuery, answer=overview.PayoutPage),
-    Route("GET", BASE + "/payouts/{id}", read_payout, "viewer", "One payout with its history.", "read_payout",
-          answer=overview.PayoutResponse),
-    Route("GET", BASE + "/sweeps", list_sweeps, "viewer", "What goes to the cold wallet, the newest first.",
-          "list_sweeps", query=overview.PageQuery, answer=overview.SweepPage),
-    Route("GET", BASE + "/sweeps/{id}", read_sweep, "viewer", "One sweep with its history.", "read_sweep",
-          answer=overview.SweepResponse),
-    Route("GET", BASE + "/transactions/{id}", read_transaction, "viewer",
-          "One transaction: its nonce, every signature made for it, its history.", "read_transaction",
-          answer=overview.TransactionResponse),
-)  # fmt: skip
+    Route(
+        "GET",
+        BASE + "/balances",
+        list_balances,
+        access="viewer",
+        summary="What the hot wallet holds, and what of it is free.",
+        name="balances",
+        response=overview.BalanceList,
+    ),
+    Route(
+        "GET",
+        BASE + "/payouts",
+        list_payouts,
+        access="viewer",
+        summary="What buyers are owed, the newest first.",
+        name="list_payouts",
+        query=overview.PageQuery,
+        response=overview.PayoutPage,
+    ),
+    Route(
+        "GET",
+        BASE + "/payouts/{id}",
+        read_payout,
+        access="viewer",
+        summary="One payout with its history.",
+        name="read_payout",
+        response=overview.PayoutResponse,
+    ),
+    Route(
+        "GET",
+        BASE + "/sweeps",
+        list_sweeps,
+        access="viewer",
+        summary="What goes to the cold wallet, the newest first.",
+        name="list_sweeps",
+        query=overview.PageQuery,
+        response=overview.SweepPage,
+    ),
+    Route(
+        "GET",
+        BASE + "/sweeps/{id}",
+        read_sweep,
+        access="viewer",
+        summary="One sweep with its history.",
+        name="read_sweep",
+        response=overview.SweepResponse,
+    ),
+    Route(
+        "GET",
+        BASE + "/transactions/{id}",
+        read_transaction,
+        access="viewer",
+        summary="One transaction: its nonce, every signature made for it, its history.",
+        name="read_transaction",
+        response=overview.TransactionResponse,
+    ),
+)

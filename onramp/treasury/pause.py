@@ -6,8 +6,10 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.clock import rfc3339
-from kit.http.auth import principal_of
-from kit.http.routes import Route, body_of, reply
+from kit.http.documents import reply
+from kit.http.parsing import body_of
+from kit.http.routing import Route
+from onramp.auth.roles import principal_of
 from onramp.bootstrap.services import SERVICES
 from onramp.treasury.overview import BASE
 from onramp.treasury.schemas import commands, overview
@@ -62,10 +64,37 @@ async def resume(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("GET", BASE + "/pause", read, "viewer", "What is paused, by whom, and what was.", "read_pause",
-          answer=commands.PauseResponse),
-    Route("POST", BASE + "/pause", pause, "operator", "Stop sales, payouts, sweeps, or all of them, at once.", "pause",
-          body=commands.PauseOrder, body_optional=True, answer=commands.PauseResponse, needs_code=False),
-    Route("POST", BASE + "/resume", resume, "approver", "Let go again what another person paused.", "resume",
-          body=commands.PauseOrder, body_optional=True, answer=commands.PauseResponse, also={409: "`self_approval`."}),
-)  # fmt: skip
+    Route(
+        "GET",
+        BASE + "/pause",
+        read,
+        access="viewer",
+        summary="What is paused, by whom, and what was.",
+        name="read_pause",
+        response=commands.PauseResponse,
+    ),
+    Route(
+        "POST",
+        BASE + "/pause",
+        pause,
+        access="operator",
+        summary="Stop sales, payouts, sweeps, or all of them, at once.",
+        name="pause",
+        body=commands.PauseOrder,
+        body_optional=True,
+        response=commands.PauseResponse,
+        needs_code=False,
+    ),
+    Route(
+        "POST",
+        BASE + "/resume",
+        resume,
+        access="approver",
+        summary="Let go again what another person paused.",
+        name="resume",
+        body=commands.PauseOrder,
+        body_optional=True,
+        response=commands.PauseResponse,
+        responses={409: "`self_approval`."},
+    ),
+)

@@ -6,10 +6,12 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.http.auth import Principal, principal_of
+from kit.http.documents import reply
+from kit.http.parsing import body_of
 from kit.http.problems import Problem
-from kit.http.routes import Route, body_of, reply
+from kit.http.routing import Route
 from kit.logs import bind, get_logger
+from onramp.auth.roles import Principal, principal_of
 from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury.command import Told, carry_out, refused
 from onramp.treasury.overview import BASE, id_of
@@ -114,15 +116,51 @@ async def settle(request: web.Request) -> web.StreamResponse:
 
 _CONFLICTS = {409: "`not_possible`: its state does not allow it; `paused`, `self_approval`."}
 ROUTES = (
-    Route("POST", BASE + "/payouts/{id}/approve", approve, "approver", "Let a payout through that waits for a person.",
-          "approve_payout", body=commands.Note, body_optional=True, answer=overview.PayoutResponse, also=_CONFLICTS),
-    Route("POST", BASE + "/payouts/{id}/reject", reject, "approver", "Refuse a payout that has no nonce yet.",
-          "reject_payout", body=commands.Note, body_optional=True, answer=overview.PayoutResponse, also=_CONFLICTS),
-    Route("POST", BASE + "/payouts/{id}/retry", retry, "approver",
-          "Another attempt at one that was reverted or rejected: two persons have to ask for it.", "retry_payout",
-          body=commands.Note, body_optional=True, answer=overview.PayoutResponse, also=_CONFLICTS),
-    Route("POST", BASE + "/payouts/{id}/settle", settle, "approver",
-          "Close one that was reverted or rejected and made good elsewhere.", "settle_payout", body=commands.SettleOrder,
-          answer=overview.PayoutResponse,
-          also={409: "`not_possible`, or `not_settled`: the chain does not prove that transfer."}),
-)  # fmt: skip
+    Route(
+        "POST",
+        BASE + "/payouts/{id}/approve",
+        approve,
+        access="approver",
+        summary="Let a payout through that waits for a person.",
+        name="approve_payout",
+        body=commands.Note,
+        body_optional=True,
+        response=overview.PayoutResponse,
+        responses=_CONFLICTS,
+    ),
+    Route(
+        "POST",
+        BASE + "/payouts/{id}/reject",
+        reject,
+        access="approver",
+        summary="Refuse a payout that has no nonce yet.",
+        name="reject_payout",
+        body=commands.Note,
+        body_optional=True,
+        response=overview.PayoutResponse,
+        responses=_CONFLICTS,
+    ),
+    Route(
+        "POST",
+        BASE + "/payouts/{id}/retry",
+        retry,
+        access="approver",
+        summary="Another attempt at one that was reverted or rejected: two persons have to ask for it.",
+        name="retry_payout",
+        body=commands.Note,
+        body_optional=True,
+        response=overview.PayoutResponse,
+        responses=_CONFLICTS,
+    ),
+    Route(
+        "POST",
+        BASE + "/payouts/{id}/settle",
+        settle,
+        access="approver",
+        summary="Close one that was reverted or rejected and made good elsewhere.",
+        name="settle_payout",
+        body=commands.SettleOrder,
+        response=overview.PayoutResponse,
+        responses={409: "`not_possible`, or `not_settled`: the chain does not prove that transfer."},
+    ),
+)

@@ -5,9 +5,11 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.http.auth import Principal, principal_of
+from kit.http.documents import reply
+from kit.http.parsing import body_of
 from kit.http.problems import Problem, not_found
-from kit.http.routes import Route, body_of, reply
+from kit.http.routing import Route
+from onramp.auth.roles import Principal, principal_of
 from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury import policy_source
 from onramp.treasury.command import Told, carry_out, refused
@@ -115,13 +117,49 @@ async def reject(request: web.Request) -> web.StreamResponse:
 
 _CONFLICTS = {409: "`self_approval`, `policy_refused`, or `not_possible`.", 404: "This service pays from no wallet."}
 ROUTES = (
-    Route("GET", BASE + "/policy", read, "viewer", "The policy that counts, and its versions.", "policy",
-          answer=shapes.PolicyResponse),
-    Route("POST", BASE + "/policy/apply", apply, "approver",
-          "Want what file and environment say; what loosens counts when a second person wants it.", "apply_policy",
-          body=Note, body_optional=True, answer=shapes.VersionResponse, also=_CONFLICTS),
-    Route("POST", BASE + "/policy/{id}/approve", approve, "approver", "The second person's yes.", "approve_policy",
-          body=Note, body_optional=True, answer=shapes.VersionResponse, also=_CONFLICTS),
-    Route("POST", BASE + "/policy/{id}/reject", reject, "approver", "No; one person is enough.", "reject_policy",
-          body=Note, body_optional=True, answer=shapes.VersionResponse, also=_CONFLICTS),
-)  # fmt: skip
+    Route(
+        "GET",
+        BASE + "/policy",
+        read,
+        access="viewer",
+        summary="The policy that counts, and its versions.",
+        name="policy",
+        response=shapes.PolicyResponse,
+    ),
+    Route(
+        "POST",
+        BASE + "/policy/apply",
+        apply,
+        access="approver",
+        summary="Want what file and environment say; what loosens counts when a second person wants it.",
+        name="apply_policy",
+        body=Note,
+        body_optional=True,
+        response=shapes.VersionResponse,
+        responses=_CONFLICTS,
+    ),
+    Route(
+        "POST",
+        BASE + "/policy/{id}/approve",
+        approve,
+        access="approver",
+        summary="The second person's yes.",
+        name="approve_policy",
+        body=Note,
+        body_optional=True,
+        response=shapes.VersionResponse,
+        responses=_CONFLICTS,
+    ),
+    Route(
+        "POST",
+        BASE + "/policy/{id}/reject",
+        reject,
+        access="approver",
+        summary="No; one person is enough.",
+        name="reject_policy",
+        body=Note,
+        body_optional=True,
+        response=shapes.VersionResponse,
+        responses=_CONFLICTS,
+    ),
+)

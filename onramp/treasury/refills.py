@@ -6,8 +6,10 @@ from aiohttp import web
 from pydantic import Field
 
 from chain.errors import ChainError
+from kit.http.documents import Document, reply
+from kit.http.parsing import query_of
 from kit.http.problems import Problem
-from kit.http.routes import Document, Route, query_of, reply
+from kit.http.routing import Route
 from kit.money import format_units, parse_units
 from onramp.bootstrap.services import SERVICES
 from onramp.treasury.overview import BASE
@@ -77,7 +79,15 @@ async def read_refill(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("GET", BASE + "/refill", read_refill, "viewer", "Prepare what the cold wallet's owners sign for a refill.",
-          "refill", query=RefillQuery, answer=RefillResponse,
-          also={409: "`cold_wallet_unverified`, or `policy_refused` for an asset that the policy does not list."}),
-)  # fmt: skip
+    Route(
+        "GET",
+        BASE + "/refill",
+        read_refill,
+        access="viewer",
+        summary="Prepare what the cold wallet's owners sign for a refill.",
+        name="refill",
+        query=RefillQuery,
+        response=RefillResponse,
+        responses={409: "`cold_wallet_unverified`, or `policy_refused` for an asset that the policy does not list."},
+    ),
+)

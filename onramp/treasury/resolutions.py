@@ -6,9 +6,11 @@ from aiohttp import web
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.http.auth import Principal
-from kit.http.routes import Document, Route, body_of, reply
+from kit.http.documents import Document, reply
+from kit.http.parsing import body_of
+from kit.http.routing import Route
 from kit.money import format_units
+from onramp.auth.roles import Principal
 from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury import settlements
 from onramp.treasury.command import Told, carry_out
@@ -65,7 +67,15 @@ async def answer(request: web.Request) -> web.StreamResponse:
 
 ROUTES = (
     *settlements.ROUTES,
-    Route("POST", BASE + "/answer", answer, "approver",
-          "Say where coins went, or whose a transaction is; two persons close the alarm.", "answer", body=ResolutionRequest,
-          answer=ResolutionResponse, also={404: "No such transaction.", 409: "`self_approval`, or `not_possible`."}),
-)  # fmt: skip
+    Route(
+        "POST",
+        BASE + "/answer",
+        answer,
+        access="approver",
+        summary="Say where coins went, or whose a transaction is; two persons close the alarm.",
+        name="answer",
+        body=ResolutionRequest,
+        response=ResolutionResponse,
+        responses={404: "No such transaction.", 409: "`self_approval`, or `not_possible`."},
+    ),
+)

@@ -7,11 +7,13 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.reads.arrivals import Arrival
-from kit.http.auth import MAY, Principal
+from kit.http.documents import reply
+from kit.http.parsing import body_of, query_of
 from kit.http.problems import not_found
-from kit.http.routes import Route, body_of, query_of, reply
+from kit.http.routing import Route
 from kit.logs import get_logger
 from kit.money import format_units, parse_units
+from onramp.auth.roles import ALLOWED_ROLES, Principal
 from onramp.bootstrap.services import SERVICES, Services
 from onramp.bootstrap.settlement import recipients_of
 from onramp.treasury.command import Told, carry_out
@@ -40,7 +42,7 @@ async def _wallets(conn: AsyncConnection, services: Services) -> Sequence[str]:
 
 
 def _caller(who: Principal) -> Caller:
-    return Caller(who.id, who.person, who.role in MAY["approver"])
+    return Caller(who.id, who.person, who.role in ALLOWED_ROLES["approver"])
 
 
 def _facts(row: Settlement) -> dict[str, Any]:
@@ -168,17 +170,53 @@ _CONFLICTS = {
     409: "`self_approval`, or `not_possible`.",
 }
 ROUTES = (
-    Route("GET", BASE + "/settle-usdc", list_settlements, "viewer",
-          "Who says that USDC arrived, and what the chain says of it.", "list_settlements",
-          query=shapes.SettlementQuery, answer=shapes.SettlementPage),
-    Route("POST", BASE + "/settle-usdc", settle_usdc, "operator",
-          "Clear USDC that arrived: at once where its chain shows the transfer, else when a second person says so, too.",
-          "settle_usdc", body=shapes.SettleUsdcOrder, answer=shapes.SettledUsdc, timeout=40.0,
-          also={403: _CONFLICTS[403], 409: "`insufficient_available`: less is receivable; `self_approval`; `not_possible`."}),
-    Route("POST", BASE + "/settle-usdc/{id}/reverse", reverse, "operator",
-          "Take a settlement back, by its id or its transaction; two persons have to ask.", "reverse_usdc", body=Note,
-          body_optional=True, answer=SettlementResponse, also=_CONFLICTS),
-    Route("POST", BASE + "/settle-usdc/{id}/reject", reject, "operator",
-          "No to a settlement or a reversal that waits; an approver may, and whoever proposed it.", "reject_usdc",
-          body=Note, body_optional=True, answer=SettlementResponse, also=_CONFLICTS),
-)  # fmt: skip
+    Route(
+        "GET",
+        BASE + "/settle-usdc",
+        list_settlements,
+        access="viewer",
+        summary="Who says that USDC arrived, and what the chain says of it.",
+        name="list_settlements",
+        query=shapes.SettlementQuery,
+        response=shapes.SettlementPage,
+    ),
+    Route(
+        "POST",
+        BASE + "/settle-usdc",
+        settle_usdc,
+        access="operator",
+        summary="Clear USDC that arrived: at once where its chain shows the transfer, else when a second person says so, too.",
+        name="settle_usdc",
+        body=shapes.SettleUsdcOrder,
+        response=shapes.SettledUsdc,
+        timeout=40.0,
+        responses={
+            403: _CONFLICTS[403],
+            409: "`insufficient_available`: less is receivable; `self_approval`; `not_possible`.",
+        },
+    ),
+    Route(
+        "POST",
+        BASE + "/settle-usdc/{id}/reverse",
+        reverse,
+        access="operator",
+        summary="Take a settlement back, by its id or its transaction; two persons have to ask.",
+        name="reverse_usdc",
+        body=Note,
+        body_optional=True,
+        response=SettlementResponse,
+        responses=_CONFLICTS,
+    ),
+    Route(
+        "POST",
+        BASE + "/settle-usdc/{id}/reject",
+        reject,
+        access="operator",
+        summary="No to a settlement or a reversal that waits; an approver may, and whoever proposed it.",
+        name="reject_usdc",
+        body=Note,
+        body_optional=True,
+        response=SettlementResponse,
+        responses=_CONFLICTS,
+    ),
+)

@@ -6,9 +6,11 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.http.auth import Principal, principal_of
+from kit.http.documents import reply
+from kit.http.parsing import body_of
 from kit.http.problems import Problem
-from kit.http.routes import Route, body_of, reply
+from kit.http.routing import Route
+from onramp.auth.roles import Principal, principal_of
 from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury.command import Told, carry_out, refused
 from onramp.treasury.overview import BASE, gas_last, id_of
@@ -163,16 +165,64 @@ _CONFLICTS = {
     "`self_approval`, or `not_possible`."
 }
 ROUTES = (
-    Route("GET", BASE + "/plan", read_plan, "viewer", "What a sweep of the excess would be now, for each asset.",
-          "plan", answer=commands.PlanList),
-    Route("POST", BASE + "/sweeps", propose, "operator", "Propose a sweep; a dry run answers 200 with the plan.",
-          "propose_sweep", body=commands.SweepOrder, answer=commands.OrderResponse, status=201,
-          also={200: "The plan of a dry run.", **_CONFLICTS}, alike=frozenset({200}), dry_run=True),
-    Route("POST", BASE + "/sweeps/{id}/approve", approve, "approver", "Approve what another person proposed.",
-          "approve_sweep", body=commands.Note, body_optional=True, answer=overview.SweepResponse, also=_CONFLICTS),
-    Route("POST", BASE + "/sweeps/{id}/reject", reject, "approver", "Reject a sweep that has no nonce yet.",
-          "reject_sweep", body=commands.Note, body_optional=True, answer=overview.SweepResponse, also=_CONFLICTS),
-    Route("POST", BASE + "/panic", panic, "operator",
-          "Propose to empty the hot wallet into the cold one; approved by another person, even while all is paused.",
-          "panic", body=commands.Note, body_optional=True, answer=commands.SweepList, status=201, also=_CONFLICTS),
-)  # fmt: skip
+    Route(
+        "GET",
+        BASE + "/plan",
+        read_plan,
+        access="viewer",
+        summary="What a sweep of the excess would be now, for each asset.",
+        name="plan",
+        response=commands.PlanList,
+    ),
+    Route(
+        "POST",
+        BASE + "/sweeps",
+        propose,
+        access="operator",
+        summary="Propose a sweep; a dry run answers 200 with the plan.",
+        name="propose_sweep",
+        body=commands.SweepOrder,
+        response=commands.OrderResponse,
+        status=201,
+        responses={200: "The plan of a dry run.", **_CONFLICTS},
+        same_schema=frozenset({200}),
+        dry_run=True,
+    ),
+    Route(
+        "POST",
+        BASE + "/sweeps/{id}/approve",
+        approve,
+        access="approver",
+        summary="Approve what another person proposed.",
+        name="approve_sweep",
+        body=commands.Note,
+        body_optional=True,
+        response=overview.SweepResponse,
+        responses=_CONFLICTS,
+    ),
+    Route(
+        "POST",
+        BASE + "/sweeps/{id}/reject",
+        reject,
+        access="approver",
+        summary="Reject a sweep that has no nonce yet.",
+        name="reject_sweep",
+        body=commands.Note,
+        body_optional=True,
+        response=overview.SweepResponse,
+        responses=_CONFLICTS,
+    ),
+    Route(
+        "POST",
+        BASE + "/panic",
+        panic,
+        access="operator",
+        summary="Propose to empty the hot wallet into the cold one; approved by another person, even while all is paused.",
+        name="panic",
+        body=commands.Note,
+        body_optional=True,
+        response=commands.SweepList,
+        status=201,
+        responses=_CONFLICTS,
+    ),
+)

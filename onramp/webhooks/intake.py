@@ -13,8 +13,8 @@ from kit.batching import GroupCommit
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.http.forwarded import Network, client_ip, is_within
+from kit.http.parsing import KIB, read_body
 from kit.http.problems import Problem
-from kit.http.routes import KIB, read_body
 from kit.logs import get_logger
 from onramp.webhooks import service as webhooks_service
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify

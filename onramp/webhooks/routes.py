@@ -4,7 +4,8 @@ from typing import Final
 
 from aiohttp import web
 
-from kit.http.routes import Document, Route
+from kit.http.documents import Document
+from kit.http.routing import Route
 from onramp.bootstrap.services import SERVICES
 from onramp.webhooks.intake import BODY_LIMIT
 
@@ -36,15 +37,15 @@ ROUTES = (
         "POST",
         "/api/v1/webhooks/stripe",
         receive,
-        "stripe",
-        "Take an event of Stripe's in.",
-        "stripe_webhook",
+        access="stripe",
+        summary="Take an event of Stripe's in.",
+        name="stripe_webhook",
         body=StripeEventBody,
-        answer=Received,
-        raw=True,
+        response=Received,
+        raw_body=True,
         limit=BODY_LIMIT,
         timeout=None,
-        also={
+        responses={
             400: "Unsigned, stale, from the future, or malformed.",
             403: "`address_not_allowed`: not one of STRIPE_WEBHOOK_ADDRESSES.",
         },

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.bulk import insert_new_alone
 from kit.db.database import Database
-from kit.db.leases import claim, newest_first, release
+from kit.db.leases import claim, release
+from kit.db.paging import newest_first
 from kit.db.types import db_now
 from onramp.webhooks.table import inbox
 

@@ -66,6 +66,9 @@ def test_routes_hold_no_sql_no_node_and_no_stripe(path: Path) -> None:
         _under(
             _modules(path),
             "sqlalchemy",
+            "kit.db.bulk",
+            "kit.db.cas",
+            "kit.db.inserts",
             "kit.db.leases",
             "chain.pool",
             "chain.node",

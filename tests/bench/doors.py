@@ -6,21 +6,21 @@ from dataclasses import replace
 
 import uvloop
 
-from kit.http.routes import Who, _wrap
+from kit.http.routing import Access, handler_of
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.server import spare_the_collector, start_app
 from onramp.config.settings import load
 from onramp.sessions.routes import BASE, ROUTES
 
-CLOSED: dict[Who, str] = {"viewer": "/closed", "wallet": "/mine"}
+CLOSED: dict[Access, str] = {"viewer": "/closed", "wallet": "/mine"}
 
 
 async def serve(port: int) -> None:
     app = make_app(load(), workers=())
     read = next(route for route in ROUTES if (route.method, route.path) == ("GET", BASE + "/{id}"))
-    for who, base in CLOSED.items():
-        closed = replace(read, path=base + "/{id}", who=who, name="closed_" + who)
-        app.router.add_route(closed.method, closed.path, _wrap(closed))
+    for access, base in CLOSED.items():
+        closed = replace(read, path=base + "/{id}", access=access, name="closed_" + access)
+        app.router.add_route(closed.method, closed.path, handler_of(closed))
     await start_app(app, "127.0.0.1", port)
     spare_the_collector()  # as `onramp serve` does
     await asyncio.Event().wait()

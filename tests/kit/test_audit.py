@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from kit.audit import hash_chain
 from kit.audit import service as audit_service
-from kit.audit.sealer import ChainMoved, Sealer, SealMetrics
 from kit.audit.table import entries, links
+from kit.audit.worker import AuditChainMetrics, AuditChainWorker, ChainMoved
 from kit.clock import SystemClock
 from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
@@ -21,8 +21,8 @@ KEY = secrets.token_bytes(32)
 RING = KeyRing([KEY])
 
 
-def sealer(database: Database, ring: KeyRing = RING, registry: CollectorRegistry | None = None) -> Sealer:
-    return Sealer(database, ring, SystemClock(), SealMetrics(registry or CollectorRegistry()))
+def sealer(database: Database, ring: KeyRing = RING, registry: CollectorRegistry | None = None) -> AuditChainWorker:
+    return AuditChainWorker(database, ring, SystemClock(), AuditChainMetrics(registry or CollectorRegistry()))
 
 
 async def write(database: Database, *actions: str) -> None:
@@ -140,7 +140,7 @@ async def test_another_key_proves_nothing_and_an_older_one_still_does(database: 
 async def test_several_sealers_make_one_chain(database: Database) -> None:
     workers = [sealer(database) for _ in range(4)]
 
-    async def seal(worker: Sealer) -> None:
+    async def seal(worker: AuditChainWorker) -> None:
         for _ in range(12):
             await worker.step()
 

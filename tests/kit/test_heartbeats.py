@@ -9,8 +9,8 @@ from kit.clock import SystemClock
 from kit.db.database import Database
 from kit.db.types import db_now
 from kit.heartbeats import service as heartbeats_service
-from kit.heartbeats.pulse import Pulse
 from kit.heartbeats.table import worker_heartbeats
+from kit.heartbeats.writer import HeartbeatWriter
 
 
 async def beat(database: Database, process: str, busy: Mapping[str, float]) -> None:
@@ -65,7 +65,7 @@ async def test_an_orderly_stop_removes_its_own_rows_and_those_of_yesterday(datab
 
 
 async def test_the_pulse_beats_by_itself_and_measures_how_far_the_clocks_are_apart(database: Database) -> None:
-    pulse = Pulse(database, "one", lambda: {"inbox": 0.0}, SystemClock())
+    pulse = HeartbeatWriter(database, "one", lambda: {"inbox": 0.0}, SystemClock())
     pulse.start()
     async with asyncio.timeout(30):
         while pulse.last is None:

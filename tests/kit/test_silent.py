@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 import kit.db.engines
 from kit.batching import DataLoader
-from kit.db import connections
+from kit.db import drivers
 from kit.db.atomic import execute_atomically
-from kit.db.connections import CLOSE_SECONDS
 from kit.db.database import Database, connect, is_away
+from kit.db.drivers import CLOSE_SECONDS
 from tests.kit.test_together import nonces
 from tests.support.tcp_relay import Relay
 
@@ -33,7 +33,7 @@ async def relay(postgres_url: str) -> AsyncIterator[Relay]:
 @pytest.fixture
 async def database(relay: Relay, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     monkeypatch.setattr(kit.db.engines, "COMMAND_SECONDS", COMMAND_SECONDS)
-    monkeypatch.setattr(connections, "CONNECT_SECONDS", CONNECT_SECONDS)
+    monkeypatch.setattr(drivers, "CONNECT_SECONDS", CONNECT_SECONDS)
     opened = connect(relay.url(postgres_url))
     yield opened
     await opened.close()
@@ -170,7 +170,7 @@ async def test_the_clock_of_the_machine_may_be_set_back_while_connections_are_re
 
 
 async def test_a_call_of_sqlite_that_does_not_end_is_given_up(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections.LimitedSqlite, "seconds", 0.5)
+    monkeypatch.setattr(drivers.LimitedSqlite, "seconds", 0.5)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     database = connect(sqlite_url)
     for ask in (lambda: one_of(database, endless), lambda: database.alone(endless)):

@@ -9,7 +9,9 @@ from alembic.script import ScriptDirectory
 
 from kit.db import leases
 from kit.db.bulk import change_where
+from kit.db.cas import compare_and_set
 from kit.db.database import Database, connect, metadata
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import in_array
 from onramp import migrations
 from onramp.webhooks.table import inbox
@@ -46,11 +48,11 @@ async def test_migrating_again_and_from_several_places_changes_nothing(database:
 
 async def test_one_of_many_compare_and_sets_wins(database: Database) -> None:
     async with database.write() as conn:
-        await leases.insert_or_nothing(conn, inbox, [_row(1)], ["id"])
+        await insert_or_ignore(conn, inbox, [_row(1)], ["id"])
 
     async def change(number: int) -> bool:
         async with database.write() as conn:
-            return await leases.compare_and_set(
+            return await compare_and_set(
                 conn, inbox, "evt_1", ["pending"], column="state", state="handled", reason=str(number)
             )
 
@@ -61,8 +63,8 @@ async def test_of_many_rows_only_those_still_in_their_state_are_changed_each_to_
     database: Database,
 ) -> None:
     async with database.write() as conn:
-        await leases.insert_or_nothing(conn, inbox, [_row(number) for number in range(3)], ["id"])
-        await leases.compare_and_set(conn, inbox, "evt_1", ["pending"], column="state", state="handled")
+        await insert_or_ignore(conn, inbox, [_row(number) for number in range(3)], ["id"])
+        await compare_and_set(conn, inbox, "evt_1", ["pending"], column="state", state="handled")
         later = _row(0)["due_at"]
         news = [
             {"id": f"evt_{number}", "state": "done", "reason": f"it's {number}" if number else None, "due_at": later}
@@ -78,7 +80,7 @@ async def test_a_few_of_many_rows_are_changed_without_reading_the_others(postgre
     database = connect(postgres_url)
     read = sa.text("SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'webhook_events'")
     async with database.write() as conn:
-        await leases.insert_or_nothing(conn, inbox, [_row(number) for number in range(5_000)], ["id"])
+        await insert_or_ignore(conn, inbox, [_row(number) for number in range(5_000)], ["id"])
         await conn.execute(sa.text("ANALYZE webhook_events"))
     async with database.write() as conn:
         news = [{"id": f"evt_{number}", "state": "done"} for number in range(7)]
@@ -91,7 +93,7 @@ async def test_rows_among_any_number_of_texts_are_found_by_one_statement(databas
     query = sa.select(inbox.c.id).where(in_array(inbox.c.id, "ids")).order_by(inbox.c.id)
     others = sa.select(inbox.c.id).where(sa.not_(in_array(inbox.c.id, "ids")), inbox.c.state == "pending")
     async with database.write() as conn:
-        await leases.insert_or_nothing(conn, inbox, [_row(number) for number in range(3)], ["id"])
+        await insert_or_ignore(conn, inbox, [_row(number) for number in range(3)], ["id"])
         for ids in ([], ["evt_2", "evt_0", "evt_9"], ["evt_1', '"]):
             found = (await conn.execute(query, {"ids": ids})).scalars().all()
             assert found == [one for one in ("evt_0", "evt_2") if one in ids]
@@ -102,7 +104,7 @@ async def test_rows_among_any_number_of_texts_are_found_by_one_statement(databas
 
 async def test_each_due_row_is_claimed_once(database: Database) -> None:
     async with database.write() as conn:
-        await leases.insert_or_nothing(conn, inbox, [_row(number) for number in range(100)], ["id"])
+        await insert_or_ignore(conn, inbox, [_row(number) for number in range(100)], ["id"])
 
     async def work(owner: str) -> list[str]:
         taken: list[str] = []
@@ -127,7 +129,7 @@ async def test_each_due_row_is_claimed_once(database: Database) -> None:
 
 async def test_a_lapsed_lease_is_handed_on_and_its_old_holder_can_write_nothing(database: Database) -> None:
     async with database.write() as conn:
-        await leases.insert_or_nothing(conn, inbox, [_row(1)], ["id"])
+        await insert_or_ignore(conn, inbox, [_row(1)], ["id"])
     for owner, seconds in (("frozen", -1), ("next", 60)):
         async with database.write() as conn:
             rows = await leases.claim(
@@ -141,6 +143,6 @@ async def test_a_lapsed_lease_is_handed_on_and_its_old_holder_can_write_nothing(
 
 async def test_what_is_there_already_is_not_inserted_and_not_an_error(database: Database) -> None:
     async with database.write() as conn:
-        assert await leases.insert_or_nothing(conn, inbox, [_row(1)], ["id"]) == ["evt_1"]
+        assert await insert_or_ignore(conn, inbox, [_row(1)], ["id"]) == ["evt_1"]
     async with database.write() as conn:
-        assert sorted(await leases.insert_or_nothing(conn, inbox, [_row(1), _row(2)], ["id"])) == ["evt_2"]
+        assert sorted(await insert_or_ignore(conn, inbox, [_row(1), _row(2)], ["id"])) == ["evt_2"]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from kit.state import Moved, Refused, Same
 from onramp.sessions.change_feed import ChangeFeed
-from onramp.sessions.states import OPEN, PAID, RANK, UNPAID, Moved, Refused, Same, expire, move
+from onramp.sessions.states import OPEN, PAID, RANK, UNPAID, expire, move
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
 from tests.support.service import SETTLEMENT, Service, Start, replica
@@ -50,7 +51,7 @@ def test_a_payment_only_moves_forward_and_no_paid_one_is_taken_back(status: str,
         case Refused(reason):
             assert fact in {"rejected", "created"}, reason
     if fact == "fulfillment_complete":
-        assert move(status, fact) == (Same() if status == fact else Moved(fact))
+        assert move(status, fact) == (Same(status) if status == fact else Moved(fact))
 
 
 @pytest.mark.parametrize("status", STATES)

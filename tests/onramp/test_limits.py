@@ -111,7 +111,9 @@ async def test_every_route_that_is_limited_says_what_is_left_whatever_it_answers
         path = re.sub(r"{[^}]+}", "nothing_of_that_name", route.path)
         async with service.http.request(route.method, service.api + path) as answer:
             told = {"RateLimit", "RateLimit-Policy", "RateLimit-Remaining"} <= set(answer.headers)
-        if told is not (kind_of(route) is not None or (route.who not in {"anyone", "stripe"} and answer.status == 401)):
+        if told is not (
+            kind_of(route) is not None or (route.access not in {"anyone", "stripe"} and answer.status == 401)
+        ):
             (loud if told else silent).append((route.method, route.path, answer.status))
     assert (silent, loud) == ([], [])
 

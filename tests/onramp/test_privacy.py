@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 import onramp.migrations.tables  # noqa: F401 - every table, for the search through all of them
 from kit import logs
 from kit.audit import hash_chain
-from kit.audit.sealer import Sealer, SealMetrics
 from kit.audit.table import entries
+from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.clock import SystemClock
 from kit.crypto.encryption import DecryptionError
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
@@ -152,7 +152,7 @@ async def test_one_wallet_is_erased_and_its_money_and_the_trail_stay(database: D
     assert [(row.id, row.body_hash) for row in rows] == [("ons_one", None), ("ons_other", "b" * 64), ("ons_two", None)]
     assert (found["contacts"], len(found["sessions"])) == ([], 2)
     assert await trail(database) == [("privacy.erase", BUYER, {"contacts": 2})]
-    await Sealer(database, ring, SystemClock(), SealMetrics(CollectorRegistry())).step()
+    await AuditChainWorker(database, ring, SystemClock(), AuditChainMetrics(CollectorRegistry())).step()
     async with database.read() as conn:
         verdict = await hash_chain.verify(conn, ring, [])
     assert (verdict.broken, verdict.head.number) == (None, 1)

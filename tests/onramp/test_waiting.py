@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from kit import logs
 from kit.clock import SystemClock
 from kit.db.database import Database
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import db_now
 from kit.ids import RandomIds
 from onramp.deliveries import delivery_reasons
@@ -161,7 +161,7 @@ async def owed(database: Database, session_id: str) -> None:
             conn, session_id=session_id, stripe_session_id="cos_" + session_id, to=BUYER, amount=UNIT, token=OTHER,
             wallet=HOT_WALLET, now=now, ids=RandomIds(),
         )  # fmt: skip
-        await insert_or_nothing(conn, leaders, [{"id": f"31611:{HOT_WALLET}", "token": 1}], ["id"])
+        await insert_or_ignore(conn, leaders, [{"id": f"31611:{HOT_WALLET}", "token": 1}], ["id"])
         await conn.execute(sa.update(leaders).values(lease_until=db_now(30)))
 
 

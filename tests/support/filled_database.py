@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from kit.db import counts
+from kit.db import ended_counts
 from kit.db.database import Database
 
 BIG: Final = (
@@ -43,7 +43,7 @@ class Past:
             if self._is_postgres:
                 for table in ("sessions", "treasury_payouts"):
                     await conn.execute(sa.text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
-                await conn.execute(sa.insert(counts.ended_counts), self._ended())
+                await conn.execute(sa.insert(ended_counts.ended_counts), self._ended())
         if self._is_postgres:
             async with self._database.read() as conn:
                 for table in BIG:

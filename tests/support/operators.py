@@ -5,10 +5,10 @@ from typing import Any
 
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database
-from kit.http.auth import Role
 from kit.ids import RandomIds
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
+from onramp.auth.roles import Role
 from tests.support.service import Service
 
 RING = KeyRing([DEVELOPMENT])

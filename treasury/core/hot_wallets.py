@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import Address, to_checksum
 from kit.db.database import metadata
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import UtcDateTime
 
 Source = Literal["started", "rows", "stripe"]
@@ -50,7 +50,7 @@ async def note(conn: AsyncConnection, chain_id: int, wallet: Address, source: So
         "source": source,
         "first_seen_at": now,
     }
-    return bool(await insert_or_nothing(conn, hot_wallets, [row], ["id"]))
+    return bool(await insert_or_ignore(conn, hot_wallets, [row], ["id"]))
 
 
 async def others(conn: AsyncConnection, chain_id: int, wallet: Address | None) -> list[Address]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import Database, metadata
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import UtcDateTime, db_now
 
 leaders = sa.Table(
@@ -69,7 +69,7 @@ class Leader:
             if (await conn.execute(self._is_free)).scalar() is False:
                 return False
         async with self._database.write() as conn:
-            await insert_or_nothing(conn, leaders, [{"id": self._key, "token": 0}], ["id"])
+            await insert_or_ignore(conn, leaders, [{"id": self._key, "token": 0}], ["id"])
             taken = await conn.execute(
                 sa.update(leaders)
                 .where(leaders.c.id == self._key, self._free)

@@ -1,7 +1,6 @@
-"""The states that payouts and transactions share, and how one of them is left."""
+"""The states that payouts, sweeps and transactions share, and the type of their transition tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -31,34 +30,5 @@ OPEN = frozenset(Status) - ENDED
 """Something may still happen by itself, or by a person's approval."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """The fact moves the row to `to`."""
-
-    to: Status
-
-
-@dataclass(frozen=True, slots=True)
-class Same:
-    """The fact was known already; nothing changes."""
-
-    to: Status
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The fact cannot be true of a row in this state."""
-
-    reason: str
-
-
 Moves = Mapping[str, Mapping[Status, Status]]
 """For each fact: the states in which it is possible, and the state that each goes to (itself: the fact changes nothing)."""
-
-
-def decide(moves: Moves, state: Status, fact: str) -> Moved | Same | Refused:
-    """Return what `fact` does to a row in `state`. Pure and total: a fact without moves is refused in every state."""
-    target = moves.get(fact, {}).get(state)
-    if target is None:
-        return Refused(f"{fact} is not possible while {state}")
-    return Same(target) if target is state else Moved(target)

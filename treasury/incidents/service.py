@@ -6,7 +6,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.leases import compare_and_set, insert_or_nothing
+from kit.db.cas import compare_and_set
+from kit.db.inserts import insert_or_ignore
 from kit.http.problems import Problem, not_found
 from kit.persons import same_person
 from treasury.incidents import unmatched as foreign
@@ -38,7 +39,7 @@ async def answer(
     key = f"{chain_id}:{wallet}:{subject}"
     asked = {"subject": subject, "status": "asked", "amount": amount, "asked_by": by, "asked_person": person}
     fresh: dict[str, Any] = {**asked, "answered_by": None, "note": note, "at": now}
-    if await insert_or_nothing(conn, answers, [{"id": key, **fresh}], ["id"]):
+    if await insert_or_ignore(conn, answers, [{"id": key, **fresh}], ["id"]):
         return await _require(conn, key)
     before = await _require(conn, key)
     if before.status == "answered" or before.amount != amount:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import in_array
 from kit.ids import Ids
 from treasury.core import history
@@ -35,7 +35,7 @@ async def notice(
         "noticed_at": now,
         "note": note,
     }
-    if await insert_or_nothing(conn, foreign, [{**row, **known}], ["chain_id", "wallet", "nonce"]):
+    if await insert_or_ignore(conn, foreign, [{**row, **known}], ["chain_id", "wallet", "nonce"]):
         return
     c = foreign.c
     same = sa.and_(c.chain_id == chain_id, c.wallet == wallet, c.nonce == nonce)

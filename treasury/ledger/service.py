@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import in_array
 from treasury.core.history import BY
 from treasury.core.status import Status
@@ -54,7 +54,7 @@ def movement(
 
 async def post(conn: AsyncConnection, movements: Sequence[dict[str, Any]]) -> int:
     """Write movements into the ledger; how many of them were not there already."""
-    return len(await insert_or_nothing(conn, ledger, movements, ["subject", "asset", "sequence"]))
+    return len(await insert_or_ignore(conn, ledger, movements, ["subject", "asset", "sequence"]))
 
 
 async def follow(

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as audit_service
-from kit.db.leases import compare_and_set, insert_or_nothing
+from kit.db.cas import compare_and_set
+from kit.db.inserts import insert_or_ignore
 from kit.http.problems import Problem
 from kit.persons import same_person
 from treasury.core import history
@@ -94,7 +95,7 @@ class StoredGate:
 
 async def _pause(conn: AsyncConnection, scope: Scope, *, by: str, person: str, note: str, now: datetime) -> None:
     values: dict[str, Any] = {"status": PAUSED, "by": by, "person": person, "note": note, "at": now}
-    stopped = bool(await insert_or_nothing(conn, pauses, [{"id": scope, **values}], ["id"]))
+    stopped = bool(await insert_or_ignore(conn, pauses, [{"id": scope, **values}], ["id"]))
     if stopped or await compare_and_set(conn, pauses, scope, {RUNNING}, **values):
         await _write_down(conn, scope, RUNNING, PAUSED, by=by, note=note, now=now)
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.pool.pool import Pool
 from chain.reads.receipts import ExpectedTransfer, Proven, prove
 from chain.types import Address
-from kit.db.leases import compare_and_set
+from kit.db.cas import compare_and_set
 from kit.http.problems import Problem, not_found
 from kit.persons import same_person
 from treasury.core import history

@@ -9,16 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.erc20 import reference_of
 from chain.types import to_checksum
-from kit.db.counts import ended
-from kit.db.leases import insert_or_nothing
+from kit.db.ended_counts import ended
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import Uint256, in_array
 from kit.ids import Ids
+from kit.state import Moved, Same
 from treasury.core import aggregates, history
 from treasury.core.assets import MUSD
 from treasury.core.facts import OperationFact
 from treasury.core.history import BY
 from treasury.core.reasons import Reason
-from treasury.core.status import OPEN, Moved, Same, Status
+from treasury.core.status import OPEN, Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc as usdc_books
 from treasury.payouts.states import MOVES
@@ -65,7 +66,7 @@ async def owe(
         "created_at": now,
         "updated_at": now,
     }
-    for created in await insert_or_nothing(conn, payouts, [row], ["session_id"]):
+    for created in await insert_or_ignore(conn, payouts, [row], ["session_id"]):
         await history.record(conn, created, at=now, from_status=None, to_status=Status.PLANNED, by=BY)
         await ledger_service.follow(conn, payouts, created, Status.PLANNED, now=now, by=BY)
         if usdc:
@@ -87,7 +88,7 @@ async def move(
     by: str = BY,
     note: str = "",
     **values: Any,
-) -> Moved | Same:
+) -> Moved[Status] | Same[Status]:
     """Tell a fact to a payout. Raises MoveRefused."""
     return await apply(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
 

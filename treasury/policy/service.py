@@ -10,7 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.leases import compare_and_set, insert_or_nothing
+from kit.db.cas import compare_and_set
+from kit.db.inserts import insert_or_ignore
 from kit.http.problems import Problem, not_found
 from kit.ids import Ids
 from kit.persons import same_person
@@ -195,7 +196,7 @@ async def _insert(
         "created_at": now,
         "updated_at": now,
     }
-    if not await insert_or_nothing(conn, policies, [row]):
+    if not await insert_or_ignore(conn, policies, [row]):
         # Another process started with the same file in this moment; on Postgres its row is visible now.
         raise Problem(409, "not_possible", "The policy is being changed by another process; try again.")
     await lines.record(conn, str(row["id"]), at=now, from_status=None, to_status=state, by=by, note=str(row["loosens"]))

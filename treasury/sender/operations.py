@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.types import in_array
+from kit.state import Moved, Refused, Same, decide
 from treasury.core.history import BY
-from treasury.core.status import Moved, Moves, Refused, Same, decide
+from treasury.core.status import Moves, Status
 from treasury.payouts import service as payouts_service
 from treasury.payouts.states import MOVES as PAYOUT_MOVES
 from treasury.payouts.table import Payout
@@ -54,7 +55,7 @@ def _room(operation_id: str) -> tuple[sa.Table, Moves] | None:
 
 async def move(
     conn: AsyncConnection, operation_id: str, fact: str, *, now: datetime, by: str = BY, note: str = "", **values: Any
-) -> Moved | Same | None:
+) -> Moved[Status] | Same[Status] | None:
     """Tell a fact to whatever a transaction is for; None where it is for nothing. Raises MoveRefused."""
     if kind_of(operation_id) == "sweep":
         return await sweeps_service.move(conn, operation_id, fact, now=now, by=by, note=note, **values)

@@ -12,7 +12,8 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.reads.arrivals import Arrival, Arrived, Contradicted
-from kit.db.leases import compare_and_set, insert_or_nothing
+from kit.db.cas import compare_and_set
+from kit.db.inserts import insert_or_ignore
 from kit.http.problems import Problem, not_found
 from kit.ids import Ids
 from kit.money import format_units
@@ -139,7 +140,7 @@ async def _first(
         "created_at": now,
         "updated_at": now,
     }
-    if not await insert_or_nothing(conn, settlements, [row], ["open_claim"]):
+    if not await insert_or_ignore(conn, settlements, [row], ["open_claim"]):
         raise _not_possible("Others claimed this transaction in the same moment; look at it again.")
     made = await require(conn, row["id"])
     if made.status is State.SETTLED:
@@ -227,7 +228,7 @@ async def _to_reverse(
         "created_at": before[0].at,
         "updated_at": now,
     }
-    await insert_or_nothing(conn, settlements, [row], ["open_claim"])
+    await insert_or_ignore(conn, settlements, [row], ["open_claim"])
     return next(row for row in await of_transaction(conn, row_id) if row.counts)
 
 

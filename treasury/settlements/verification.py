@@ -11,8 +11,8 @@ from chain.pool.pool import Pool
 from chain.reads.arrivals import Arrival, Arrived, Contradicted, Unseen, arrival
 from chain.types import Address
 from kit.clock import Clock
+from kit.db.cas import compare_and_set
 from kit.db.database import Database
-from kit.db.leases import compare_and_set
 from kit.logs import get_logger
 from kit.money import format_units
 from treasury.core.assets import USDC_DECIMALS

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.leases import compare_and_set
+from kit.db.cas import compare_and_set
 from kit.http.problems import Problem
 from kit.persons import same_person
 from treasury.core.facts import OperationFact

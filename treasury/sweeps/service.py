@@ -10,14 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.erc20 import reference_of
 from chain.types import keccak
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.http.problems import Problem, not_found
 from kit.ids import Ids
+from kit.state import Moved, Same
 from treasury.core import aggregates, history
 from treasury.core.assets import NATIVE
 from treasury.core.facts import OperationFact
 from treasury.core.history import BY
-from treasury.core.status import IN_FLIGHT, Moved, Same, Status
+from treasury.core.status import IN_FLIGHT, Status
 from treasury.sweeps.states import COMES_BACK, MOVES, Kind
 from treasury.sweeps.table import Sweep, sweeps, to_sweep
 from treasury.transactions.table import transactions
@@ -100,7 +101,7 @@ async def propose(
         "created_at": now,
         "updated_at": now,
     }
-    if not await insert_or_nothing(conn, sweeps, [row]):
+    if not await insert_or_ignore(conn, sweeps, [row]):
         same = None if window_key is None else await _one(conn, sweeps.c.window_key == window_key)
         if same is not None:
             return same
@@ -150,7 +151,7 @@ async def move(
     by: str = BY,
     note: str = "",
     **values: Any,
-) -> Moved | Same:
+) -> Moved[Status] | Same[Status]:
     """Tell a fact to a sweep; one that is over frees its asset for the next. Raises MoveRefused."""
     if fact in {OperationFact.PROVEN, OperationFact.REVERTED}:
         values["active_key"] = None

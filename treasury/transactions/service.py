@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.types import ZERO_ADDRESS
 from kit.db.types import in_array
 from kit.ids import Ids
+from kit.state import Moved, Same
 from treasury.core import history
 from treasury.core.history import BY, Line
-from treasury.core.status import Moved, Same, Status
+from treasury.core.status import Status
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.transactions.states import MOVES, TransactionFact
@@ -39,7 +40,7 @@ async def move(
     by: str = BY,
     note: str = "",
     **values: Any,
-) -> Moved | Same:
+) -> Moved[Status] | Same[Status]:
     """Tell a fact to a transaction. Raises MoveRefused."""
     return await apply(conn, transactions, MOVES, transaction_id, fact, now=now, by=by, note=note, **values)
 

@@ -10,13 +10,13 @@ from kit.batching import DataLoader
 from kit.clock import Clock
 from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
-from kit.http.auth import Principal
+from kit.entry_limiter import EntryLimiter
 from kit.http.problems import Problem
 from kit.logs import get_logger
-from kit.sparing import Sparing
 from onramp.auth.api_keys import second_factor
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import PREFIX, Found
+from onramp.auth.roles import Principal
 
 log = get_logger(__name__)
 TRUST_SECONDS: Final = 2.0
@@ -35,7 +35,7 @@ class ApiKeyAuthenticator:
         self._clock = clock
         self._known: dict[str, tuple[Principal, float]] = {}
         self._used: set[str] = set()
-        self._refused: dict[str, Sparing] = {}
+        self._refused: dict[str, EntryLimiter] = {}
         self._asked: DataLoader[str, Found] = DataLoader(self._ask)
         self._task: asyncio.Task[None] | None = None
 
@@ -99,7 +99,7 @@ class ApiKeyAuthenticator:
         The same again within a minute is one row, and a key gets so many rows a minute however many paths it tries: it neither fills the
         trail nor hides there what another key tries.
         """
-        if self._refused.setdefault(principal.id, Sparing(self._clock)).due(path) is None:
+        if self._refused.setdefault(principal.id, EntryLimiter(self._clock)).admit(path) is None:
             return
         async with self._database.write() as conn:
             facts = {"code": "forbidden", "role": principal.role, "needs": needed}

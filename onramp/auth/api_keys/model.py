@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kit.http.auth import Role
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
+from onramp.auth.roles import Role
 
 
 @dataclass(frozen=True, slots=True)

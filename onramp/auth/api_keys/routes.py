@@ -4,11 +4,13 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from kit.http.auth import principal_of
-from kit.http.routes import Route, body_of, query_of, reply
+from kit.http.documents import reply
+from kit.http.parsing import body_of, query_of
+from kit.http.routing import Route
 from onramp.auth.api_keys import schemas, second_factor
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
+from onramp.auth.roles import principal_of
 from onramp.bootstrap.services import SERVICES
 
 
@@ -117,25 +119,111 @@ async def activate(request: web.Request) -> web.StreamResponse:
 ME = "/api/v1/keys/me"
 BASE = "/api/v1/admin/keys"
 ROUTES = (
-    Route("POST", BASE, create, "admin", "Make an API key.", "create_key", body=schemas.CreateKey,
-          answer=schemas.NewKeyResponse, status=201),
-    Route("GET", BASE, listing, "admin", "API keys with their last use.", "list_keys", query=schemas.KeysQuery,
-          answer=schemas.KeyList),
-    Route("GET", BASE + "/{id}", read, "admin", "One API key.", "read_key", answer=schemas.KeyResponse),
-    Route("POST", BASE + "/{id}/rotate", rotate, "admin", "A new secret; the old one works on for a while.",
-          "rotate_key", body=schemas.RotateKey, body_optional=True, answer=schemas.NewKeyResponse, also={409: "`key_revoked`."}),
-    Route("POST", BASE + "/{id}/revoke", revoke, "admin", "Refuse this key, everywhere within five seconds.",
-          "revoke_key", answer=schemas.KeyResponse),
-    Route("DELETE", BASE + "/{id}", revoke, "admin", "Revoke it, likewise.", "delete_key", answer=schemas.KeyResponse),
-    Route("GET", BASE + "/{id}/confirm", read, "approver", "The key that a confirmation would let work.",
-          "read_key_to_confirm", answer=schemas.KeyResponse),
-    Route("POST", BASE + "/{id}/confirm", confirm, "approver",
-          "Let a key's newest secret work at once: an approver who is neither its person nor behind its making says "
-          "that it is meant.", "confirm_key", body=schemas.ConfirmKey, body_optional=True, answer=schemas.KeyResponse,
-          also={409: "`self_approval`, `key_changed` or `key_revoked`."}),
-    Route("GET", ME, me, "viewer", "The API key that asks.", "my_key", answer=schemas.KeyResponse),
-    Route("POST", ME + "/otp", enrol, "viewer", "Begin a second factor for the key that asks.", "enrol",
-          answer=schemas.Enrolment, status=201, also={409: "`otp_enrolled`."}),
-    Route("POST", ME + "/otp/confirm", activate, "viewer", "Take its first code; from here on orders need one.",
-          "activate", body=schemas.FirstCode, answer=schemas.KeyResponse, also={409: "`otp_not_waiting`."}),
-)  # fmt: skip
+    Route(
+        "POST",
+        BASE,
+        create,
+        access="admin",
+        summary="Make an API key.",
+        name="create_key",
+        body=schemas.CreateKey,
+        response=schemas.NewKeyResponse,
+        status=201,
+    ),
+    Route(
+        "GET",
+        BASE,
+        listing,
+        access="admin",
+        summary="API keys with their last use.",
+        name="list_keys",
+        query=schemas.KeysQuery,
+        response=schemas.KeyList,
+    ),
+    Route(
+        "GET",
+        BASE + "/{id}",
+        read,
+        access="admin",
+        summary="One API key.",
+        name="read_key",
+        response=schemas.KeyResponse,
+    ),
+    Route(
+        "POST",
+        BASE + "/{id}/rotate",
+        rotate,
+        access="admin",
+        summary="A new secret; the old one works on for a while.",
+        name="rotate_key",
+        body=schemas.RotateKey,
+        body_optional=True,
+        response=schemas.NewKeyResponse,
+        responses={409: "`key_revoked`."},
+    ),
+    Route(
+        "POST",
+        BASE + "/{id}/revoke",
+        revoke,
+        access="admin",
+        summary="Refuse this key, everywhere within five seconds.",
+        name="revoke_key",
+        response=schemas.KeyResponse,
+    ),
+    Route(
+        "DELETE",
+        BASE + "/{id}",
+        revoke,
+        access="admin",
+        summary="Revoke it, likewise.",
+        name="delete_key",
+        response=schemas.KeyResponse,
+    ),
+    Route(
+        "GET",
+        BASE + "/{id}/confirm",
+        read,
+        access="approver",
+        summary="The key that a confirmation would let work.",
+        name="read_key_to_confirm",
+        response=schemas.KeyResponse,
+    ),
+    Route(
+        "POST",
+        BASE + "/{id}/confirm",
+        confirm,
+        access="approver",
+        summary="Let a key's newest secret work at once: an approver who is neither its person nor behind its making says "
+        "that it is meant.",
+        name="confirm_key",
+        body=schemas.ConfirmKey,
+        body_optional=True,
+        response=schemas.KeyResponse,
+        responses={409: "`self_approval`, `key_changed` or `key_revoked`."},
+    ),
+    Route(
+        "GET", ME, me, access="viewer", summary="The API key that asks.", name="my_key", response=schemas.KeyResponse
+    ),
+    Route(
+        "POST",
+        ME + "/otp",
+        enrol,
+        access="viewer",
+        summary="Begin a second factor for the key that asks.",
+        name="enrol",
+        response=schemas.Enrolment,
+        status=201,
+        responses={409: "`otp_enrolled`."},
+    ),
+    Route(
+        "POST",
+        ME + "/otp/confirm",
+        activate,
+        access="viewer",
+        summary="Take its first code; from here on orders need one.",
+        name="activate",
+        body=schemas.FirstCode,
+        response=schemas.KeyResponse,
+        responses={409: "`otp_not_waiting`."},
+    ),
+)

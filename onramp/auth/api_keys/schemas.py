@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from kit.clock import rfc3339
-from kit.http.auth import KeyRole
-from kit.http.routes import Document
+from kit.http.documents import Document
 from onramp.auth.api_keys.model import ApiKey
+from onramp.auth.roles import KeyRole
 
 
 def _label(text: str) -> str:

@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.audit import service as audit_service
 from kit.clock import rfc3339
 from kit.crypto.keyring import KeyRing
-from kit.db.leases import newest_first
-from kit.http.auth import Principal, Role
+from kit.db.paging import newest_first
 from kit.http.problems import Problem, not_found
 from kit.ids import random_secret
 from kit.persons import comparable, same_person
 from onramp.auth.api_keys import makers, person_names
 from onramp.auth.api_keys.model import ApiKey, keys_query, to_key
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
+from onramp.auth.roles import Principal, Role
 
 PREFIX: Final = "ork_"
 WAIT: Final = timedelta(hours=24)

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from kit.http.routes import Route, body_of, query_of, reply
+from kit.http.documents import reply
+from kit.http.parsing import body_of, query_of
+from kit.http.routing import Route
 from onramp.auth.api_keys import schemas as key_shapes
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.routes import author_of
@@ -88,17 +90,64 @@ async def script(request: web.Request) -> web.StreamResponse:
 
 BASE = "/api/v1/admin/invitations"
 ROUTES = (
-    Route("POST", BASE, invite, "admin", "Invite somebody: a link that yields an API key, once.", "invite",
-          body=schemas.CreateInvitation, answer=schemas.NewInvitation, status=201),
-    Route("GET", BASE, listing, "admin", "Invitations.", "list_invitations", query=schemas.InvitationsQuery,
-          answer=schemas.InvitationList),
-    Route("DELETE", BASE + "/{id}", withdraw, "admin", "Close an invitation that nobody took.",
-          "withdraw_invitation", answer=schemas.InvitationResponse),
-    Route("POST", "/api/v1/invitations/accept", accept, "anyone", "Take the key of an invitation, once.",
-          "accept_invitation", body=schemas.Accept, answer=key_shapes.NewKeyResponse, status=201,
-          also={404: "`invitation_invalid`: unknown, used, withdrawn or expired."}),
-    Route("GET", "/invitation", show, "anyone", "The page behind an invitation's link.", "invitation",
-          media=("text/html",)),
-    Route("GET", "/invitation/page.js", script, "anyone", "Its script.", "invitation_script",
-          media=("text/javascript",)),
-)  # fmt: skip
+    Route(
+        "POST",
+        BASE,
+        invite,
+        access="admin",
+        summary="Invite somebody: a link that yields an API key, once.",
+        name="invite",
+        body=schemas.CreateInvitation,
+        response=schemas.NewInvitation,
+        status=201,
+    ),
+    Route(
+        "GET",
+        BASE,
+        listing,
+        access="admin",
+        summary="Invitations.",
+        name="list_invitations",
+        query=schemas.InvitationsQuery,
+        response=schemas.InvitationList,
+    ),
+    Route(
+        "DELETE",
+        BASE + "/{id}",
+        withdraw,
+        access="admin",
+        summary="Close an invitation that nobody took.",
+        name="withdraw_invitation",
+        response=schemas.InvitationResponse,
+    ),
+    Route(
+        "POST",
+        "/api/v1/invitations/accept",
+        accept,
+        access="anyone",
+        summary="Take the key of an invitation, once.",
+        name="accept_invitation",
+        body=schemas.Accept,
+        response=key_shapes.NewKeyResponse,
+        status=201,
+        responses={404: "`invitation_invalid`: unknown, used, withdrawn or expired."},
+    ),
+    Route(
+        "GET",
+        "/invitation",
+        show,
+        access="anyone",
+        summary="The page behind an invitation's link.",
+        name="invitation",
+        media=("text/html",),
+    ),
+    Route(
+        "GET",
+        "/invitation/page.js",
+        script,
+        access="anyone",
+        summary="Its script.",
+        name="invitation_script",
+        media=("text/javascript",),
+    ),
+)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from kit.clock import rfc3339
-from kit.http.routes import Document
+from kit.http.documents import Document
 from onramp.auth.api_keys.schemas import CreateKey
 from onramp.auth.invitations.service import Invitation
 

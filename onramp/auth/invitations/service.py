@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as audit_service
 from kit.crypto.keyring import KeyRing
-from kit.db.leases import newest_first
-from kit.http.auth import Role
+from kit.db.paging import newest_first
 from kit.http.problems import Problem, not_found
 from kit.ids import random_secret
 from onramp.auth.api_keys import makers, person_names
@@ -19,6 +18,7 @@ from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.model import ApiKey
 from onramp.auth.api_keys.service import Author
 from onramp.auth.invitations.table import invitations
+from onramp.auth.roles import Role
 
 PREFIX: Final = "oin_"
 PURPOSE: Final = "invitations"

@@ -11,9 +11,11 @@ from chain.errors import ChainError
 from chain.signatures.bitcoin import looks_bitcoin
 from chain.signatures.verify import SignatureInvalid, account_claimed, verify
 from kit.clock import rfc3339
-from kit.http.auth import principal_of
+from kit.http.documents import reply
+from kit.http.parsing import body_of
 from kit.http.problems import Problem
-from kit.http.routes import Route, body_of, reply
+from kit.http.routing import Route
+from onramp.auth.roles import principal_of
 from onramp.auth.wallets import schemas
 from onramp.auth.wallets import service as wallets_service
 from onramp.auth.wallets.message import Message, MessageError, check, nonce_in, parse, render
@@ -122,12 +124,36 @@ async def logout(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("POST", "/api/v1/auth/nonce", nonce, "anyone", "A message for a wallet to sign, good once, for ten minutes.", "nonce",
-          body=schemas.AskNonce, answer=schemas.NonceResponse, limit=4096,
-          also={503: "`login_unavailable`: no site is configured."}),
-    Route("POST", "/api/v1/auth/login", login, "anyone", "A signed message in, a token out.", "login",
-          body=schemas.Login, answer=schemas.LoginResponse,
-          also={401: "`signature_invalid`, with the reason; the nonce is used up.", 503: "`chain_unavailable`."}),
-    Route("POST", "/api/v1/auth/logout", logout, "wallet", "End every token of this wallet.", "logout",
-          answer=schemas.LogoutResponse),
-)  # fmt: skip
+    Route(
+        "POST",
+        "/api/v1/auth/nonce",
+        nonce,
+        access="anyone",
+        summary="A message for a wallet to sign, good once, for ten minutes.",
+        name="nonce",
+        body=schemas.AskNonce,
+        response=schemas.NonceResponse,
+        limit=4096,
+        responses={503: "`login_unavailable`: no site is configured."},
+    ),
+    Route(
+        "POST",
+        "/api/v1/auth/login",
+        login,
+        access="anyone",
+        summary="A signed message in, a token out.",
+        name="login",
+        body=schemas.Login,
+        response=schemas.LoginResponse,
+        responses={401: "`signature_invalid`, with the reason; the nonce is used up.", 503: "`chain_unavailable`."},
+    ),
+    Route(
+        "POST",
+        "/api/v1/auth/logout",
+        logout,
+        access="wallet",
+        summary="End every token of this wallet.",
+        name="logout",
+        response=schemas.LogoutResponse,
+    ),
+)

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from chain.signatures.bitcoin import looks_bitcoin, parse_address
 from chain.types import to_checksum
-from kit.http.routes import Document
+from kit.http.documents import Document
 from onramp.auth.wallets.message import LONGEST
 
 

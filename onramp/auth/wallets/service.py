@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import Database
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import UtcDateTime
 from onramp.auth.wallets.table import login_nonces, wallet_logins
 
@@ -78,7 +78,7 @@ async def versions(conn: AsyncConnection, addresses: Collection[str]) -> dict[st
 
 async def log_out(conn: AsyncConnection, address: str) -> None:
     """Refuse every token that this wallet has."""
-    if await insert_or_nothing(conn, wallet_logins, [{"id": address, "version": 1}]):
+    if await insert_or_ignore(conn, wallet_logins, [{"id": address, "version": 1}]):
         return
     await conn.execute(
         sa.update(wallet_logins).where(wallet_logins.c.id == address).values(version=wallet_logins.c.version + 1)

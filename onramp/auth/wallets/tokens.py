@@ -7,7 +7,7 @@ from typing import Any, Final
 from kit.batching import DataLoader
 from kit.clock import Clock
 from kit.db.database import Database
-from kit.http.auth import Principal
+from onramp.auth.roles import Principal
 from onramp.auth.wallets import service as wallets_service
 
 LIFETIME: Final = timedelta(hours=1)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from kit.db.database import connect
-from kit.http.auth import Role
 from kit.ids import RandomIds
 from onramp import migrations
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.alarms import DEVELOPMENT
 from onramp.auth.api_keys.service import Author
+from onramp.auth.roles import Role
 from onramp.config.settings import Settings
 
 PERSONS: Final[dict[Role, str]] = {"viewer": "vera", "operator": "otto", "approver": "ada", "admin": "amir"}

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from kit.audit.service import Entry
 from kit.clock import rfc3339
-from kit.http.routes import Document
+from kit.http.documents import Document
 
 
 class AuditQuery(Document):

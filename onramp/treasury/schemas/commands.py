@@ -4,8 +4,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, RootModel, model_validator
 
+from kit.http.documents import Document
 from kit.http.problems import FieldError, Problem, invalid
-from kit.http.routes import Document
 from kit.money import format_units, parse_units
 from onramp.treasury.schemas.overview import Line, SweepResponse
 from treasury.core.assets import USDC_DECIMALS

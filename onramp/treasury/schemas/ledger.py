@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from kit.clock import rfc3339
-from kit.http.routes import Document
+from kit.http.documents import Document
 from kit.money import format_units
 from onramp.treasury.schemas.settlements import SettlementResponse
 from treasury.incidents.table import Foreign

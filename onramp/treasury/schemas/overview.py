@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from kit.clock import rfc3339
-from kit.http.routes import Document
+from kit.http.documents import Document
 from kit.money import format_units
 from onramp.treasury.schemas.ledger import AccountsResponse
 from treasury.balances import Available

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kit.clock import rfc3339
-from kit.http.routes import Document
+from kit.http.documents import Document
 from kit.money import format_units
 from treasury.core.assets import GWEI_DECIMALS, MUSD_DECIMALS
 from treasury.policy.model import AssetPolicy, PayoutLimits

@@ -1,7 +1,7 @@
 """One settlement of USDC in the shape of the outside."""
 
 from kit.clock import rfc3339
-from kit.http.routes import Document
+from kit.http.documents import Document
 from kit.money import format_units
 from treasury.core.assets import USDC_DECIMALS
 from treasury.settlements.table import Settlement, State

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from kit.clock import rfc3339
-from kit.http.routes import Document
+from kit.http.documents import Document
 from kit.money import format_units
 from onramp.treasury.schemas import ledger
 from onramp.treasury.schemas.commands import Note, UsdcAmount

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from kit.clock import SystemClock
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database
-from kit.http.auth import KEY_ROLES, MAY, VISITORS, may_enter
-from kit.http.routes import Route
+from kit.http.routing import Route
 from kit.ids import RandomIds
 from onramp.auth.api_keys import service
 from onramp.auth.api_keys.service import Author
+from onramp.auth.roles import ALLOWED_ROLES, CALLERS, KEY_ROLES, may_call
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
 from onramp.cli import app
@@ -62,22 +62,22 @@ async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(start: An
     for route in sorted(TABLE, key=lambda route: route.name == "logout"):  # it ends the wallet's token: last
         for role, credential in credentials.items():
             status = await knock(service, route, credential)
-            expected = status not in {401, 403} if may_enter(route.who, role) else status == 403
+            expected = status not in {401, 403} if may_call(route.access, role) else status == 403
             if not expected or status == 500:
                 wrong.append((route.method, route.path, role, status))
         for stranger, shown in STRANGERS.items():
             status = await knock(service, route, shown)
-            expected = status not in {401, 403} if may_enter(route.who, "nobody") else status == 401
+            expected = status not in {401, 403} if may_call(route.access, "anonymous") else status == 401
             if not expected or status == 500:
                 wrong.append((route.method, route.path, stranger, status))
     assert wrong == []
 
 
 def test_the_roles_are_ordered_and_an_admin_moves_no_money() -> None:
-    assert MAY["approver"] < MAY["operator"] < MAY["viewer"]
-    assert MAY["admin"] == {"admin"}
-    assert "admin" not in MAY["operator"]
-    assert all("wallet" not in roles for who, roles in MAY.items() if who != "wallet")
+    assert ALLOWED_ROLES["approver"] < ALLOWED_ROLES["operator"] < ALLOWED_ROLES["viewer"]
+    assert ALLOWED_ROLES["admin"] == {"admin"}
+    assert "admin" not in ALLOWED_ROLES["operator"]
+    assert all("wallet" not in roles for who, roles in ALLOWED_ROLES.items() if who != "wallet")
 
 
 OPEN = {
@@ -96,7 +96,7 @@ OF_WALLETS = {
 def test_to_strangers_is_open_what_stands_here_and_to_wallets_their_own() -> None:
     of: dict[str, set[str]] = {}
     for route in TABLE:
-        of.setdefault(route.who, set()).add(f"{route.method} {route.path}")
+        of.setdefault(route.access, set()).add(f"{route.method} {route.path}")
     assert (of["anyone"], of["wallet"]) == (OPEN, OF_WALLETS)
     assert of["stripe"] == {"POST /api/v1/webhooks/stripe"} and of["metrics"] == {"GET /metrics"}
 
@@ -104,29 +104,29 @@ def test_to_strangers_is_open_what_stands_here_and_to_wallets_their_own() -> Non
 @pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.path}")
 def test_what_the_interface_promises_to_few_is_open_to_no_more(route: Route) -> None:
     if route.path.startswith("/api/v1/admin/"):
-        assert route.who == ("approver" if route.path.endswith("/confirm") else "admin")
+        assert route.access == ("approver" if route.path.endswith("/confirm") else "admin")
     elif route.path.startswith("/api/v1/treasury/"):
         last = route.path.rsplit("/", 1)[1]
         if route.method == "GET":
-            assert route.who == "viewer"
+            assert route.access == "viewer"
         elif last in {"approve", "reject", "retry", "settle", "resume"} and "/settle-usdc/" not in route.path:
-            assert route.who == "approver"
+            assert route.access == "approver"
         else:
-            assert route.who in {"operator", "approver"}
+            assert route.access in {"operator", "approver"}
 
 
 async def test_the_documentation_shows_the_table_that_serves(service: Any) -> None:
     async with service.http.get(f"{service.api}/docs") as answer:
         text = await answer.text()
     for route in TABLE:
-        cells = "".join(f"<td>{'yes' if may_enter(route.who, name) else ''}</td>" for name in VISITORS)
+        cells = "".join(f"<td>{'yes' if may_call(route.access, name) else ''}</td>" for name in CALLERS)
         assert f"<tr><td><code>{route.method} {route.path}</code></td>{cells}</tr>" in text
 
 
 def test_the_command_shows_the_table_that_serves() -> None:
     shown = CliRunner().invoke(app, ["routes", "--json"])
     assert json.loads(shown.stdout) == [
-        {"method": route.method, "path": route.path, "who": [name for name in VISITORS if may_enter(route.who, name)]}
+        {"method": route.method, "path": route.path, "who": [name for name in CALLERS if may_call(route.access, name)]}
         for route in TABLE
     ]
     for_people = CliRunner().invoke(app, ["routes"]).stdout

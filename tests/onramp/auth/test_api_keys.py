@@ -13,13 +13,13 @@ from pydantic import SecretStr
 from kit.clock import SystemClock
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database
-from kit.http.auth import Principal, Role
 from kit.http.problems import Problem
 from kit.ids import RandomIds
 from onramp.auth.api_keys import service
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
+from onramp.auth.roles import Principal, Role
 
 RING = KeyRing([DEVELOPMENT])
 KEYS = "/api/v1/admin/keys"

@@ -15,7 +15,6 @@ from kit.clock import SystemClock
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database
 from kit.db.types import UtcDateTime
-from kit.http.auth import Role
 from kit.ids import RandomIds
 from onramp import migrations
 from onramp.auth.api_keys import alarms
@@ -23,6 +22,7 @@ from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 from onramp.auth.invitations.table import invitations
+from onramp.auth.roles import Role
 from onramp.config.settings import Settings
 from tests.support.command_line import run_onramp
 

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database
-from kit.http.auth import KEY_ROLES, MAY
 from kit.ids import RandomIds
 from onramp.auth.api_keys import second_factor, service
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_keys
+from onramp.auth.roles import ALLOWED_ROLES, KEY_ROLES
 from onramp.bootstrap.app import routes
 from onramp.config.settings import load
 from tests.onramp.treasury.test_payouts import owed
@@ -102,7 +102,7 @@ async def test_every_order_of_an_enrolled_key_takes_a_code_and_a_code_is_good_fo
     await ask(service, "POST", f"{ME}/otp/confirm", secret, json={"code": at(totp)})
     orders, asked, spent = [], set(), set()
     for route in routes(load()):
-        if role in MAY.get(route.who, ()):
+        if role in ALLOWED_ROLES.get(route.access, ()):
             path = re.sub(r"{[^}]+}", key_id, route.path)
             body: dict[str, Any] | None = {} if route.body else None
             status, said = await ask(service, route.method, path, secret, json=body)

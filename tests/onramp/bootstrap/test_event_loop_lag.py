@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from kit.audit import service as audit_service
 from kit.clock import SystemClock
-from kit.http.routes import Route
+from kit.http.routing import Route
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
 from onramp.config.settings import load
@@ -137,8 +137,8 @@ JSON = "Content-Type: application/json"
 async def test_bodies_of_every_route(busy: Service) -> None:
     who = await credentials(busy)
     asked = [
-        (f"{route.method} {route.path}: {what}", request(route.method, path_of(route), JSON, *([who[route.who]] if route.who in who else ()), body=body))
-        for route in TABLE if route.body is not None and not route.raw
+        (f"{route.method} {route.path}: {what}", request(route.method, path_of(route), JSON, *([who[route.access]] if route.access in who else ()), body=body))
+        for route in TABLE if route.body is not None and not route.raw_body
         for what, body in bodies(route)
     ]  # fmt: skip
     assert await slow(busy, asked) == []
@@ -156,7 +156,7 @@ async def test_answers_of_every_route(busy: Service) -> None:
             else None
         )
         path = path_of(route) + (f"?limit={limit}" if limit else "")
-        key_of = [who[route.who]] if route.who in who else []
+        key_of = [who[route.access]] if route.access in who else []
         asked += [
             (f"{path} {accept[:20]}", request("GET", path, f"Accept: {accept}", *key_of))
             for accept in ("*/*", "application/pdf", "text/csv", "a/b;q=0.5," * 700)

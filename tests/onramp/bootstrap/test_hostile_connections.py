@@ -19,7 +19,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from kit.http.routes import Route
+from kit.http.routing import Route
 from onramp.bootstrap.app import routes
 from onramp.bootstrap.server import start_app
 from onramp.config.settings import load

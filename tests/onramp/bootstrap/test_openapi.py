@@ -21,11 +21,11 @@ from schemathesis.generation import GenerationMode
 
 from kit.clock import SystemClock
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
-from kit.http.auth import KEY_ROLES
 from kit.ids import RandomIds
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
 from onramp.auth.invitations import service as invitations_service
+from onramp.auth.roles import KEY_ROLES
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
 from onramp.config.settings import load

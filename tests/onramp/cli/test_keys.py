@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from kit.audit.sealer import Sealer, SealMetrics
+from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.clock import SystemClock
 from kit.crypto.keyring import KeyRing, parse_key
 from kit.db.database import connect
@@ -31,7 +31,9 @@ def onramp(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def seal(url: str) -> None:
     async def work() -> None:
         database = connect(url)
-        await Sealer(database, KeyRing([parse_key(DATA_KEY)]), SystemClock(), SealMetrics(CollectorRegistry())).step()
+        await AuditChainWorker(
+            database, KeyRing([parse_key(DATA_KEY)]), SystemClock(), AuditChainMetrics(CollectorRegistry())
+        ).step()
         await database.close()
 
     asyncio.run(work())

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from chain.types import to_checksum
 from kit.db.database import connect
-from kit.db.leases import insert_or_nothing
+from kit.db.inserts import insert_or_ignore
 from kit.db.types import db_now
 from kit.heartbeats import service as heartbeats_service
 from kit.ids import RandomIds
@@ -199,7 +199,7 @@ async def test_workers_that_do_not_run_and_a_wallet_that_nobody_leads_fail(
     database = connect(database_url)
     async with database.write() as conn:
         row = {"id": f"31611:{wallet}", "token": 1, "owner": "one"}
-        await insert_or_nothing(conn, leaders, [row], ["id"])
+        await insert_or_ignore(conn, leaders, [row], ["id"])
         await conn.execute(sa.update(leaders).values(lease_until=db_now(60)))
     await database.close()
     await beat(WORKERS)

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from kit.db.connections import SQLITE_BUSY_MS
 from kit.db.database import Database, connect, metadata
+from kit.db.drivers import SQLITE_BUSY_MS
 from onramp import migrations
 from onramp.dev.chain.anvil import free_port
 from onramp.migrations import MigrationError

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from kit.audit.table import entries
 from kit.clock import SystemClock
+from kit.entry_limiter import MOST, REMEMBER, EntryLimiter
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.ids import RandomIds
-from kit.sparing import MOST, REMEMBER, Sparing
 from onramp.screening import sanctions_list
 from tests.onramp.test_screening import Turned
 from tests.support.service import Service, Start
@@ -34,7 +34,7 @@ async def test_refused_purchases_of_listed_wallets_leave_few_rows(
     start: Start, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Turned()
-    monkeypatch.setattr(sanctions_list, "Sparing", lambda _: Sparing(clock))
+    monkeypatch.setattr(sanctions_list, "EntryLimiter", lambda _: EntryLimiter(clock))
     (tmp_path / "list").write_text("\n".join(LISTED))
     service = await start(url=database_url, SANCTIONS_LIST=str(tmp_path / "list"))
     for _ in range(20):
@@ -56,14 +56,14 @@ async def test_refused_purchases_of_listed_wallets_leave_few_rows(
 
 def test_ever_other_subjects_fill_neither_trail_nor_memory() -> None:
     clock = Turned()
-    sparing = Sparing(clock)
+    sparing = EntryLimiter(clock)
     written = 0
     for minute in range(100):
         clock.seconds = 60.0 * minute
-        written += sum(sparing.due(f"{minute} {number}") is not None for number in range(200))
+        written += sum(sparing.admit(f"{minute} {number}") is not None for number in range(200))
     assert written == 100 * MOST
     assert len(sparing._written) <= REMEMBER
-    assert Sparing(SystemClock()).due("first") == 0
+    assert EntryLimiter(SystemClock()).admit("first") == 0
 
 
 async def test_what_each_buyer_meets_while_stripe_refuses_the_key_is_one_line_a_minute(

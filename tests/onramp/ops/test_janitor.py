@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from kit.clock import SystemClock
-from kit.db import counts
+from kit.db import ended_counts
 from kit.db.database import Database, connect
 from kit.worker import WorkerMetrics
 from onramp.ops import state_counts
@@ -68,6 +68,6 @@ async def test_counts_follow_what_begins_ends_and_goes(database: Database) -> No
             assert await state_counts.by_payment(conn) == {"fulfillment_complete": 301, "expired": 147}
             assert await state_counts.by_delivery(conn) == {"confirmed": 299, "seen": 1, "awaiting": 1}
         async with database.write() as conn:
-            await counts.fold(conn)
+            await ended_counts.fold(conn)
     async with database.read() as conn:
-        assert await counts.changes(conn) == 4
+        assert await ended_counts.changes(conn) == 4

@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
 from kit.heartbeats import service as heartbeats_service
-from kit.heartbeats.pulse import Pulse
+from kit.heartbeats.writer import HeartbeatWriter
 from onramp.ops import liveness
 from tests.onramp.test_webhooks import event, send, signed
 from tests.support.clocks import OffsetClock
@@ -174,10 +174,10 @@ WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
 
 
 @asynccontextmanager
-async def beating(url: str, busy: Callable[[], dict[str, float]]) -> AsyncIterator[Pulse]:
+async def beating(url: str, busy: Callable[[], dict[str, float]]) -> AsyncIterator[HeartbeatWriter]:
     """Another process's heartbeats."""
     database = connect(url)
-    pulse = Pulse(database, "elsewhere", busy, SystemClock())
+    pulse = HeartbeatWriter(database, "elsewhere", busy, SystemClock())
     pulse.start()
     yield pulse
     await pulse.stop()
@@ -224,7 +224,7 @@ async def test_a_stranger_without_a_signature_makes_no_such_line(service: Servic
 async def test_clocks_that_are_apart_are_an_alarm(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     clock = OffsetClock()
     clock.ahead = timedelta(minutes=10)
-    pulse = Pulse(database, "one", dict, clock)
+    pulse = HeartbeatWriter(database, "one", dict, clock)
     await pulse.beat()
     await pulse.beat()
     await pulse.stop()
@@ -245,7 +245,7 @@ async def test_lists_are_read_from_the_primary_while_the_replica_is_away(start: 
 
 
 async def test_a_full_database_is_believed_to_have_space_when_it_has(database: Database) -> None:
-    pulse = Pulse(database, "one", lambda: {"inbox": 0.0}, SystemClock())
+    pulse = HeartbeatWriter(database, "one", lambda: {"inbox": 0.0}, SystemClock())
     database._connections.refusing = "no space left"
     await pulse.beat()
     assert (pulse.failure, database.refusing) == (None, None)

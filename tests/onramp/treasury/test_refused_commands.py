@@ -23,7 +23,7 @@ ORDERS = [route for room in ROOMS for route in room.ROUTES if route.method == "P
 MONEY = (payouts, sweeps, transactions, postings, history, pauses)
 BELOW = {"operator": ("viewer", "admin"), "approver": ("viewer", "operator", "admin")}
 """Who is not enough for what."""
-WRONG = [(route, role) for route in ORDERS for role in BELOW[route.who]]
+WRONG = [(route, role) for route in ORDERS for role in BELOW[route.access]]
 BODIES: dict[str, Any] = {
     "/sweeps": {"asset": "MUSD", "amount": "excess"},
     "/settle-usdc": {"txHash": "0x" + "1" * 64, "amount": "1"},
@@ -47,7 +47,7 @@ def path_of(route: Any) -> str:
 
 def test_every_order_of_the_treasury_is_in_the_table() -> None:
     assert len(ORDERS) >= 16
-    assert {route.who for route in ORDERS} == set(BELOW)
+    assert {route.access for route in ORDERS} == set(BELOW)
 
 
 @pytest.mark.parametrize(("route", "role"), WRONG, ids=[f"{route.name}-{role}" for route, role in WRONG])
@@ -60,7 +60,7 @@ async def test_whoever_is_not_allowed_is_refused_and_found_in_the_trail(
     status, problem = await someone.post(path, BODIES.get(path, {}))
     assert (status, problem["code"]) == (403, "forbidden")
     (found,) = [row for row in await trail(service) if row.action == "api.refused"]
-    assert (found.subject, found.after["role"], found.after["needs"]) == (f"{BASE}{path}"[:80], role, route.who)
+    assert (found.subject, found.after["role"], found.after["needs"]) == (f"{BASE}{path}"[:80], role, route.access)
     assert found.actor.startswith("key_")
     assert await rows(service) == before
 

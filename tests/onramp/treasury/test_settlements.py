@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from kit.clock import SystemClock
-from kit.http.auth import Role
 from kit.worker import WorkerMetrics
 from onramp.auth.api_keys.table import api_keys
+from onramp.auth.roles import Role
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.screening.sanctions_list import Screening, ScreeningMetrics
 from tests.onramp.cli.test_treasury import onramp

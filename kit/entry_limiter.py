@@ -10,7 +10,7 @@ MOST: Final = 30
 REMEMBER: Final = 1024
 
 
-class Sparing:
+class EntryLimiter:
     """Lets one entry a minute through for each subject, and MOST a minute for all subjects; counts in this process."""
 
     def __init__(self, clock: Clock, most: int = MOST) -> None:
@@ -22,7 +22,7 @@ class Sparing:
         self._in_minute = 0
         self._left_out = 0
 
-    def due(self, subject: Hashable) -> int | None:
+    def admit(self, subject: Hashable) -> int | None:
         """How many entries were left out since the last one, where this one is to be written; None where it is left out, too."""
         moment = self._clock.monotonic()
         if moment - self._began >= EVERY_SECONDS:

@@ -32,7 +32,7 @@ class Beat:
     """Seconds by which this machine's clock is ahead of the database's; negative where it is behind."""
 
 
-class Pulse:
+class HeartbeatWriter:
     """One for each process: proves every few seconds that the database can be written, and tells others which workers run here."""
 
     def __init__(self, database: Database, process: str, busy: Callable[[], Mapping[str, float]], clock: Clock) -> None:

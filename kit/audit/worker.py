@@ -23,7 +23,7 @@ class ChainMoved(Exception):
     """The chain is not the one that this process saw: a link it knows is gone or changed. Nothing is sealed on top of that."""
 
 
-class SealMetrics:
+class AuditChainMetrics:
     """The head, for whoever keeps metrics out of the database owner's reach."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -36,13 +36,13 @@ class SealMetrics:
         self.moved = Gauge("onramp_audit_chain_moved", "1 where a link that was seen is gone.", registry=registry)
 
 
-class Sealer:
+class AuditChainWorker:
     """Any number may run: a number in the chain can be taken once."""
 
     name = "audit"
     interval = 0.5
 
-    def __init__(self, database: Database, ring: KeyRing, clock: Clock, metrics: SealMetrics) -> None:
+    def __init__(self, database: Database, ring: KeyRing, clock: Clock, metrics: AuditChainMetrics) -> None:
         """The first step looks at the whole trail, later ones at its end."""
         self._database = database
         self._key = ring.first(hash_chain.PURPOSE)

@@ -1,0 +1,49 @@
+"""The OpenAPI document of this service: its security schemes, and which problems each kind of access may answer."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kit.http.openapi import AccessRule, Security, document
+from kit.http.routing import ANYONE, Access, Route
+from onramp import __version__
+from onramp.auth.roles import KEY_ROLES, takes_code
+
+_SCHEMES: Final = {
+    "wallet": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From /api/v1/auth/login."},
+    "operator": {"type": "http", "scheme": "bearer", "description": "An API key, `ork_...`."},
+    "stripe": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Stripe-Signature",
+        "description": "Stripe's webhook signature.",
+    },
+    "metrics": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN, if it is set."},
+}
+_REFUSED: Final = frozenset({401, 403})
+_RULES: Final[dict[Access, AccessRule]] = {
+    ANYONE: AccessRule(),
+    "wallet": AccessRule([{"wallet": []}], _REFUSED),
+    "stripe": AccessRule([{"stripe": []}]),
+    "metrics": AccessRule([{"metrics": []}], frozenset({401})),
+    **{role: AccessRule([{"operator": [role]}], _REFUSED) for role in KEY_ROLES},
+}
+_CODE: Final = {"X-OTP": "A code of the key's second factor, if it has one; each works once. A dry run needs none."}
+
+
+def _headers(route: Route) -> Mapping[str, str]:
+    return _CODE if takes_code(route) else {}
+
+
+def _is_limited(route: Route) -> bool:
+    return route.path.startswith("/api/v1/") and route.access != "stripe"
+
+
+def specification(table: tuple[Route, ...]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document as plain data."""
+    return document(
+        table,
+        Security(_SCHEMES, _RULES, _headers, _is_limited),
+        title="Onramp",
+        version=__version__,
+        description="Sells MUSD for a card payment, and proves on chain that it arrived.",
+    )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from chain.types import Address, to_checksum
 from treasury.cold.identity import ColdPin
 from treasury.cold.service import pin_of
-from treasury.signers.local import address_of
+from treasury.signers.local import keystore_address
 
 
 class TreasurySettings(BaseModel):
@@ -50,7 +50,7 @@ class TreasurySettings(BaseModel):
         """The pinned wallet; without a pin, the one that the keystore says it holds, which its key must then bear out."""
         if self.HOT_WALLET_ADDRESS or self.HOT_WALLET_SIGNER != "local" or self.HOT_WALLET_KEYSTORE is None:
             return self.HOT_WALLET_ADDRESS or None
-        return address_of(self.HOT_WALLET_KEYSTORE)
+        return keystore_address(self.HOT_WALLET_KEYSTORE)
 
     def cold_pin(self, chain_id: int) -> ColdPin | None:
         """What the cold wallet must be; None where there is none. Raises ValueError where the values do not fit."""

@@ -9,14 +9,28 @@ def account_of(point: bytes) -> Address:
 
 
 def recover(digest: bytes, signature: bytes, parity: int) -> Address | None:
-    """The account whose key made `signature` (r and s of 32 bytes each) over `digest`; None where no key can have.
+    """Return the account whose key made `signature` (r and s of 32 bytes each) over `digest`; None where no key can have.
 
-    `parity`, 0 or 1, tells which of two points with that r was meant.
+    `parity`, 0 or 1, selects one of the two points with that r.
     """
+    point = _recover_point(digest, signature, parity)
+    return None if point is None else account_of(point)
+
+
+def is_signed_by(account: bytes, digest: bytes, signature: bytes, parity: int) -> bool:
+    """Return whether the key of `account` (20 bytes) made `signature` over `digest`; the other arguments as for `recover`.
+
+    Cheaper than comparing with `recover`, which also computes the checksum of an address that may be the wrong one.
+    """
+    point = _recover_point(digest, signature, parity)
+    return point is not None and keccak(point)[-20:] == account
+
+
+def _recover_point(digest: bytes, signature: bytes, parity: int) -> bytes | None:
     from coincurve import PublicKey
 
     try:
         key = PublicKey.from_signature_and_message(signature + bytes([parity]), digest, hasher=None)
     except ValueError:
         return None
-    return account_of(key.format(compressed=False)[1:])
+    return key.format(compressed=False)[1:]

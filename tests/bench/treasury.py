@@ -30,7 +30,7 @@ from treasury.policy.planner import Snapshot
 from treasury.policy.states import Terms
 from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import TransferIntent
-from treasury.signers.remote import numbers
+from treasury.signers.remote import decode_der
 
 Row = tuple[str, ...]
 SIGNATURE_SECONDS = 0.1
@@ -130,10 +130,10 @@ def key_service_answers() -> Row:
     turn = iter(ders * 10_000)
 
     def ours() -> object:
-        r, s = numbers(next(turn))
+        r, s = decode_der(next(turn))
         return assemble(intent, r, s, "")
 
-    fields = dict(TypedTransaction.from_bytes(HexBytes(assemble(intent, *numbers(ders[0]), "").raw)).as_dict())
+    fields = dict(TypedTransaction.from_bytes(HexBytes(assemble(intent, *decode_der(ders[0]), "").raw)).as_dict())
     unsigned = {name: value for name, value in fields.items() if name not in {"v", "r", "s"}}
 
     def bare() -> object:

@@ -1,1 +1,1 @@
-"""Signers: they get a structured intent, never a digest, and answer signed bytes."""
+"""Signers: each receives a structured intent, never a digest, and returns the signed bytes of a transaction."""

@@ -1,21 +1,48 @@
-"""From an intent to a type-2 transaction and back: one path for every signer, whatever holds the key."""
+"""Encode an intent as a type-2 transaction (EIP-1559), and put a signature into it: the same code for every signer."""
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from chain.abi.erc20 import encode_transfer, payout_calldata
-from chain.signatures.recovery import recover
-from chain.types import keccak, to_checksum, to_hex
+from chain.signatures.recovery import is_signed_by
+from chain.types import address_bytes, keccak, to_checksum, to_hex
 from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent
 from treasury.signers.protocol import Signed, SignerRefused
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """The order n of secp256k1."""
+_TYPE = b"\x02"
+_LIST = 0xC0
+"""What RLP adds to the length of a list in its prefix (Yellow Paper, appendix B)."""
+
+
+@cache
+def _rlp() -> Any:
+    """Return rlp's codec. Importing it takes 0.2 s of CPU time, so a process that signs nothing never does."""
+    from rlp import codec
+
+    return codec
+
+
+def _number(value: int) -> bytes:
+    """Return a number as RLP takes it: big-endian without leading zeros, zero as no bytes."""
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def _encode(fields: Iterable[bytes | list[Any]]) -> bytes:
+    """Return the RLP of these fields, one after the other, without the prefix of a list."""
+    return b"".join(map(_rlp().encode_raw, fields))
+
+
+def _typed(fields: bytes) -> bytes:
+    """Return the type-2 transaction with these encoded fields; without the three of the signature, what is signed."""
+    prefix: bytes = _rlp().length_prefix(len(fields), _LIST)
+    return _TYPE + prefix + fields
 
 
 def _call(intent: Intent) -> tuple[str, int, bytes]:
-    """Whom the transaction calls, with how much of the gas token, and its data."""
+    """Return the address that the transaction calls, the wei it sends there, and its calldata."""
     if isinstance(intent, NativeTransferIntent):
         return intent.to, intent.amount, b""
     if isinstance(intent, SelfTransferIntent):
@@ -25,92 +52,68 @@ def _call(intent: Intent) -> tuple[str, int, bytes]:
     return intent.token, 0, payout_calldata(intent.to, intent.amount, intent.reference)
 
 
-def _head(length: int, kind: int) -> bytes:
-    """What stands before so many bytes in RLP (Yellow Paper, appendix B); `kind`: 0x80 a string, 0xC0 a list."""
-    if length < 56:
-        return bytes([kind + length])
-    size = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([kind + 55 + len(size)]) + size
-
-
-def _string(item: int | bytes) -> bytes:
-    """One field in RLP, which knows bytes alone: a number is its bytes, the highest first, without leading zeros."""
-    data = item.to_bytes((item.bit_length() + 7) // 8, "big") if isinstance(item, int) else item
-    return data if len(data) == 1 and data[0] < 0x80 else _head(len(data), 0x80) + data
-
-
-def _typed(fields: bytes) -> bytes:
-    """A type-2 transaction of these encoded fields, or what is signed for it."""
-    return b"\x02" + _head(len(fields), 0xC0) + fields
-
-
 @lru_cache(maxsize=64)
-def _unsigned(intent: Intent) -> tuple[bytes, bytes]:
-    """The encoded fields of an EIP-1559 transaction without the signature (eips.ethereum.org/EIPS/eip-1559), and the digest.
+def _unsigned(intent: Intent) -> tuple[bytes, bytes, bytes]:
+    """Return the encoded fields without the signature (eips.ethereum.org/EIPS/eip-1559), the digest to sign, and the wallet's 20 bytes.
 
-    Kept, because they are asked for twice: before the signature, and when it is checked and put behind them.
+    Cached, because both are needed twice: before the signature, and when it is checked and appended.
     """
     to, value, data = _call(intent)
-    fees = (intent.priority_fee, intent.max_fee)
-    fields: tuple[int | bytes, ...] = (
-        intent.chain_id,
-        intent.nonce,
-        *fees,
-        intent.gas_limit,
-        bytes.fromhex(to[2:]),
-        value,
-        data,
-    )
-    encoded = b"".join(map(_string, fields)) + _head(0, 0xC0)  # the access list is empty
-    return encoded, keccak(_typed(encoded))
+    numbers = (intent.chain_id, intent.nonce, intent.priority_fee, intent.max_fee, intent.gas_limit)
+    access_list: list[Any] = []
+    fields = _encode((*map(_number, numbers), bytes.fromhex(to[2:]), _number(value), data, access_list))
+    return fields, keccak(_typed(fields)), address_bytes(intent.wallet)
 
 
 def signing_hash(intent: Intent) -> bytes:
-    """The 32 bytes that the key signs (EIP-1559)."""
+    """Return the 32 bytes that the key signs (EIP-1559)."""
     return _unsigned(intent)[1]
 
 
 def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
-    """Put a signature into the transaction: low s, the parity found by recovery, the signer compared with the wallet.
+    """Put a signature into the transaction: s is made low, and the parity is the one that recovers to the wallet.
 
-    Raises SignerRefused where no parity recovers to the wallet: another key, another digest, or a corrupt reply.
+    Raises SignerRefused where neither parity does: another key, another digest, or a corrupt reply.
     """
     if not (0 < r < CURVE_ORDER and 0 < s < CURVE_ORDER):
-        raise SignerRefused("The signer answered numbers that are no signature.")
-    # Nodes refuse the upper half (EIP-2); flipping s flips the parity, so it is tried afterwards.
+        raise SignerRefused("The signer returned numbers that are not a signature.")
+    # Nodes refuse the upper half (EIP-2). Flipping s flips the parity, so the parity is searched for afterwards.
     low = min(s, CURVE_ORDER - s)
-    (encoded, digest), wallet = _unsigned(intent), to_checksum(intent.wallet)
+    fields, digest, wallet = _unsigned(intent)
     signature = r.to_bytes(32, "big") + low.to_bytes(32, "big")
     for parity in (0, 1):
-        if recover(digest, signature, parity) == wallet:
-            raw = _typed(encoded + b"".join(map(_string, (parity, r, low))))
+        if is_signed_by(wallet, digest, signature, parity):
+            raw = _typed(fields + _encode((_number(parity), _number(r), _number(low))))
             return Signed(raw=raw, hash=to_hex(keccak(raw)), request_id=request_id)
     raise SignerRefused("The signature does not belong to the hot wallet's pinned address; it was thrown away.")
 
 
 def is_signed(intent: Intent, raw: bytes) -> bool:
-    """Whether `raw` is exactly this intent, signed by its wallet: bytes that prove themselves, whoever stored them."""
+    """Return whether `raw` is exactly this intent, signed by its wallet; who stored the bytes does not matter."""
     from eth_account.typed_transactions.typed_transaction import TypedTransaction
     from hexbytes import HexBytes
 
     try:
-        shown = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-        return assemble(intent, shown["r"], shown["s"], "").raw == raw
-    except Exception:  # noqa: BLE001 - whatever the codec raises: these are not the bytes
+        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        return assemble(intent, fields["r"], fields["s"], "").raw == raw
+    except Exception:  # noqa: BLE001 - whatever the codec raises, these are not the bytes
         return False
 
 
-def encode_signed(shown: Mapping[str, Any]) -> bytes:
-    """The bytes of a signed type-2 transaction from the fields JSON-RPC shows; nonsense raises what the codec does."""
-    parity = shown.get("yParity", shown["v"])
+def encode_signed(fields: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a signed type-2 transaction from its fields as JSON-RPC shows them.
+
+    Invalid fields raise whatever the codec raises.
+    """
+    parity = fields.get("yParity", fields["v"])
     numbers = ("chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "value", "r", "s")
-    fields: dict[str, Any] = {name: int(shown[name], 16) for name in numbers}
-    listed = {
+    parsed: dict[str, Any] = {name: int(fields[name], 16) for name in numbers}
+    others = {
         "type": 2,
-        "to": to_checksum(shown["to"].lower()),
-        "data": shown["input"],
-        "accessList": shown.get("accessList", []),
+        "to": to_checksum(fields["to"].lower()),
+        "data": fields["input"],
+        "accessList": fields.get("accessList", []),
     }
     from eth_account.typed_transactions.typed_transaction import TypedTransaction
 
-    return bytes(TypedTransaction.from_dict({**fields, **listed, "v": int(parity, 16)}).encode())
+    return bytes(TypedTransaction.from_dict({**parsed, **others, "v": int(parity, 16)}).encode())

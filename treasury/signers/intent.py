@@ -1,4 +1,4 @@
-"""What a signer is asked to sign, in terms a person could check."""
+"""What a signer is asked to sign, in terms that a person can check, and the limits that hold for every signature."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,21 +7,21 @@ from chain.types import ZERO_ADDRESS, Address
 
 
 class Purpose(StrEnum):
-    """Why something is signed: the rules and the pauses differ."""
+    """Why something is signed. Limits and pauses depend on it."""
 
     PAYOUT = "payout"
     SWEEP = "sweep"
     PANIC = "panic"
-    """Empties the wallet to the cold wallet; the one purpose that no pause stops."""
+    """Empty the wallet to the cold wallet; the one purpose that no pause stops."""
     NONCE = "nonce"
-    """Moves nothing, to ourselves, so that a nonce is spent."""
+    """Move nothing, from the wallet to itself, to spend a nonce."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferIntent:
     """Move `amount` base units of `token` from `wallet` to `to`; fees in wei for each unit of gas.
 
-    `reference` is 32 bytes that follow the call's arguments; the token ignores them, and we find them again.
+    `reference` is 32 bytes that follow the call's arguments. The token ignores them; they identify the payment on chain.
     """
 
     chain_id: int
@@ -39,7 +39,7 @@ class TransferIntent:
 
 @dataclass(frozen=True, slots=True)
 class NativeTransferIntent:
-    """Move `amount` wei of the gas token from `wallet` to the cold wallet."""
+    """Move `amount` wei of the gas token from `wallet` to `to`, the cold wallet; fees in wei for each unit of gas."""
 
     chain_id: int
     wallet: Address
@@ -54,7 +54,7 @@ class NativeTransferIntent:
 
 @dataclass(frozen=True, slots=True)
 class SelfTransferIntent:
-    """Spend a nonce: nothing goes from `wallet` to itself."""
+    """Spend a nonce: move nothing from `wallet` to itself; fees in wei for each unit of gas."""
 
     chain_id: int
     wallet: Address
@@ -70,9 +70,10 @@ Intent = TransferIntent | NativeTransferIntent | SelfTransferIntent
 
 @dataclass(frozen=True, slots=True)
 class SigningLimits:
-    """What every signature of one wallet must keep to, whoever asks for it.
+    """The limits of every signature of one wallet, whichever part of the service asks for it.
 
-    Sweeps go to `cold` alone, and of tokens besides `token` only those in `sweep_tokens`; without it there are none.
+    A payout moves `token` only. A sweep goes to `cold` only, and moves `token`, a token in `sweep_tokens`, or the gas token; with
+    `cold` None there are no sweeps. `max_fee` is in wei for each unit of gas.
     """
 
     chain_id: int
@@ -84,19 +85,19 @@ class SigningLimits:
     sweep_tokens: frozenset[Address] = frozenset()
 
     def objection(self, intent: Intent) -> str | None:
-        """Why this intent must not be signed, as a sentence; None where nothing speaks against it."""
+        """Return why this intent must not be signed, as a sentence; None if it may be."""
         checks = (
             (intent.chain_id == self.chain_id, f"chain {intent.chain_id} is not {self.chain_id}"),
             (intent.wallet == self.wallet, f"wallet {intent.wallet} is not {self.wallet}"),
-            *self._of_its_kind(intent),
+            *self._by_kind(intent),
             (intent.nonce >= 0, "the nonce is negative"),
             (0 < intent.gas_limit <= self.max_gas, f"gas limit {intent.gas_limit} is above {self.max_gas}"),
             (0 < intent.max_fee <= self.max_fee, f"fee {intent.max_fee} wei is above the ceiling {self.max_fee}"),
             (0 <= intent.priority_fee <= intent.max_fee, "the tip is above the fee"),
         )
-        return next((f"Refused to sign: {sentence}." for good, sentence in checks if not good), None)
+        return next((f"Refused to sign: {sentence}." for holds, sentence in checks if not holds), None)
 
-    def _of_its_kind(self, intent: Intent) -> tuple[tuple[bool, str], ...]:
+    def _by_kind(self, intent: Intent) -> tuple[tuple[bool, str], ...]:
         if isinstance(intent, SelfTransferIntent):
             return ((intent.purpose is Purpose.NONCE, "a transfer of nothing has another purpose"),)
         sweep = intent.purpose in {Purpose.SWEEP, Purpose.PANIC}

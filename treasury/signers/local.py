@@ -11,11 +11,11 @@ from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import Intent, SigningLimits
 from treasury.signers.protocol import Signed, SignerRefused, WrongKey
 
-_MAX_KEYSTORE = 64_000
+_MAX_KEYSTORE_BYTES = 64_000
 
 
-def address_of(keystore: Path) -> Address | None:
-    """The address that a keystore file shows without its password, as most writers of them have it do; None where it shows none."""
+def keystore_address(keystore: Path) -> Address | None:
+    """Return the address that a keystore file states without its password, as most tools write it; None if it states none."""
     try:
         return to_checksum("0x" + str(json.loads(keystore.read_bytes())["address"]).removeprefix("0x"))
     except (OSError, ValueError, KeyError, TypeError):
@@ -23,35 +23,35 @@ def address_of(keystore: Path) -> Address | None:
 
 
 class LocalSigner:
-    """Decrypts the keystore once, away from the event loop, and keeps the key in this process alone."""
+    """Decrypts the keystore once, in a thread, and keeps the key in memory. Implements `Signer`."""
 
-    def __init__(self, keystore: Path, password: str, rules: SigningLimits) -> None:
-        """Nothing is read before the first `probe` or `sign`."""
+    def __init__(self, keystore: Path, password: str, limits: SigningLimits) -> None:
+        """The file is first read by `probe` or `sign`."""
         self._keystore = keystore
         self._password = password
-        self._rules = rules
+        self._limits = limits
         self._key: Any = None
-        self._opening = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
-        """Only what is public."""
-        return f"LocalSigner({self._rules.wallet})"
+        """Show the address only: the default would show the password."""
+        return f"LocalSigner({self._limits.wallet})"
 
     @property
     def address(self) -> Address:
         """The pinned wallet."""
-        return self._rules.wallet
+        return self._limits.wallet
 
     async def probe(self) -> None:
         """Open the keystore and compare its address with the pinned one. Raises SignerError."""
-        await self._opened()
+        await self._load_key()
 
     async def sign(self, intent: Intent) -> Signed:
-        """Check the intent against the rules, then sign it. Raises SignerError."""
-        objection = self._rules.objection(intent)
+        """Check the intent against the limits, then sign it. Raises SignerError."""
+        objection = self._limits.objection(intent)
         if objection is not None:
             raise SignerRefused(objection)
-        key = await self._opened()
+        key = await self._load_key()
         signature = key.sign_msg_hash(signing_hash(intent))
         return assemble(intent, signature.r, signature.s, "local-" + secrets.token_hex(16))
 
@@ -59,30 +59,30 @@ class LocalSigner:
         """Forget the key."""
         self._key = None
 
-    async def _opened(self) -> Any:
-        async with self._opening:
+    async def _load_key(self) -> Any:
+        async with self._lock:
             if self._key is None:
-                # The key derivation is slow on purpose: seconds of pure computation.
-                self._key = await asyncio.to_thread(self._open)
+                # Key derivation is slow by design: seconds of computation.
+                self._key = await asyncio.to_thread(self._decrypt)
         return self._key
 
-    def _open(self) -> Any:
+    def _decrypt(self) -> Any:
         from eth_account import Account
         from eth_keys.datatypes import PrivateKey
 
         try:
-            text = self._keystore.read_bytes()[: _MAX_KEYSTORE + 1]
+            text = self._keystore.read_bytes()[: _MAX_KEYSTORE_BYTES + 1]
         except OSError:
             raise WrongKey("The file of HOT_WALLET_KEYSTORE cannot be read.") from None
-        # What the libraries say may quote the file or the password, so nothing of it is passed on.
+        # The libraries' messages may quote the file or the password, so none of them is passed on.
         try:
-            if len(text) > _MAX_KEYSTORE:
+            if len(text) > _MAX_KEYSTORE_BYTES:
                 raise ValueError
             key = PrivateKey(bytes(Account.decrypt(json.loads(text), self._password)))
-        except Exception:  # noqa: BLE001 - whatever they raise may quote it
+        except Exception:  # noqa: BLE001 - any message may quote the password
             raise WrongKey(
-                "HOT_WALLET_KEYSTORE does not open: HOT_WALLET_PASSWORD is wrong, or it is no keystore."
+                "HOT_WALLET_KEYSTORE does not open: HOT_WALLET_PASSWORD is wrong, or the file is not a keystore."
             ) from None
-        if key.public_key.to_checksum_address() != self._rules.wallet:
+        if key.public_key.to_checksum_address() != self._limits.wallet:
             raise WrongKey("The hot wallet's keystore holds another address than the pinned one.")
         return key

@@ -1,4 +1,4 @@
-"""What every signer is, and how it says no."""
+"""The interface of every signer, and the errors that it raises."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ from treasury.signers.intent import Intent
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Signed bytes, their hash (0x and 64 hex digits), and the id the signer knows the request by."""
+    """Signed bytes, their hash (0x and 64 hex digits), and the id of the request in the signer's own logs."""
 
     raw: bytes
     hash: str
@@ -17,36 +17,36 @@ class Signed:
 
 
 class SignerError(Exception):
-    """No signature; the sentence is for people."""
+    """There is no signature; the message is a sentence for people."""
 
 
 class SignerRefused(SignerError):
-    """The intent breaks a rule, or the key is not the pinned one: asking again will not help."""
+    """The intent breaks a limit, or the key is not the pinned one; retrying does not help."""
 
 
 class WrongKey(SignerRefused):
-    """The key is not the pinned wallet's, or cannot be opened with what was configured: no signature will ever come."""
+    """The key is not the pinned wallet's, or the configured password does not open it; no request will ever succeed."""
 
 
 class SignerUnavailable(SignerError):
-    """The signer did not answer, or not in time; asking again may help."""
+    """The signer did not respond, or not in time; retrying may help."""
 
 
 class Signer(Protocol):
-    """Holds one key, or the right to use it."""
+    """A signer for one wallet: it holds the key, or has the right to use it."""
 
     @property
     def address(self) -> Address:
-        """The wallet it signs for, as pinned by the configuration."""
+        """The wallet that it signs for, as pinned by the configuration."""
 
     async def sign(self, intent: Intent) -> Signed:
         """Build, sign and check the transaction. Raises SignerError.
 
-        A repeated request may give another signature: whoever gets one must store the bytes before using them.
+        Repeating a request may give another signature, so the caller must store the bytes before using them.
         """
 
     async def probe(self) -> None:
-        """Prove that the key is there and is the pinned one, signing no transaction. Raises SignerError."""
+        """Check that the key exists and is the pinned one, without signing a transaction. Raises SignerError."""
 
     async def close(self) -> None:
-        """Give back what was opened; nothing is asked of it afterwards."""
+        """Release connections, threads and keys. Nothing may be called afterwards."""

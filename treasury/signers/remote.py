@@ -1,4 +1,4 @@
-"""A signer whose key stays in somebody else's hardware: it is sent digests, but only digests of what we built and checked."""
+"""A signer whose key stays in a key service: the service receives digests, each of a transaction that was built and checked here."""
 
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -12,91 +12,95 @@ from treasury.signers.intent import Intent, SigningLimits
 from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable, WrongKey
 
 ATTEMPT_SECONDS: Final = 5.0
+"""The time limit of one request to the key service."""
 DEADLINE_SECONDS: Final = 10.0
-"""A signature that is asked for twice costs nothing: neither was stored before it came."""
+"""How long throttled requests are retried, in seconds. Retrying is safe: a signature counts only once its bytes are stored."""
 
 
 class SignerThrottled(SignerUnavailable):
-    """The service says that it was asked too often."""
+    """The key service limits the rate of requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeySignature:
-    """An ECDSA signature as key services give it (DER of r and s), and the id that their logs know the request by."""
+    """An ECDSA signature as key services return it (DER of r and s), and the id of the request in their logs."""
 
     der: bytes
     request_id: str
 
 
 class KeyService(Protocol):
-    """One key pair on secp256k1. Every method raises SignerError and nothing of its library's."""
+    """One key pair on secp256k1. Every method raises SignerError, never an exception of the library behind it."""
 
     async def public_key(self) -> bytes:
-        """The public key as SubjectPublicKeyInfo, DER."""
+        """Return the public key as SubjectPublicKeyInfo in DER."""
 
     async def sign(self, digest: bytes) -> KeySignature:
-        """Sign 32 bytes as they are, hashing nothing. The same digest gives another signature each time."""
+        """Sign 32 bytes without hashing them. Each call may return another signature of the same digest."""
 
     async def probe(self) -> None:
-        """Raise where the key could not sign now; no signature is made."""
+        """Raise if the key could not sign now. No signature is made."""
 
     async def close(self) -> None:
-        """Give connections and threads back."""
+        """Release connections and threads."""
 
 
 class RemoteSigner:
-    """Checks, encodes, asks, and believes nothing that does not recover to the pinned address."""
+    """Checks and encodes an intent, has a key service sign its digest, and accepts only a signature that recovers to the pinned address.
 
-    def __init__(self, keys: KeyService, rules: SigningLimits, clock: Clock | None = None) -> None:
-        """Nothing is asked before the first `probe` or `sign`."""
-        self._keys = keys
-        self._rules = rules
+    Implements `Signer`.
+    """
+
+    def __init__(self, key_service: KeyService, limits: SigningLimits, clock: Clock | None = None) -> None:
+        """The service is first called by `probe` or `sign`."""
+        self._key_service = key_service
+        self._limits = limits
         self._clock = clock or SystemClock()
-        self._compared = False
+        self._address_checked = False
 
     def __repr__(self) -> str:
-        """Only what is public."""
-        return f"RemoteSigner({type(self._keys).__name__}, {self._rules.wallet})"
+        """Show the kind of service and the address."""
+        return f"RemoteSigner({type(self._key_service).__name__}, {self._limits.wallet})"
 
     @property
     def address(self) -> Address:
         """The pinned wallet."""
-        return self._rules.wallet
+        return self._limits.wallet
 
     async def probe(self) -> None:
-        """Compare the key's address with the pinned one, and ask whether it may sign. Raises SignerError."""
-        self._compared = False
-        await self._compare()
-        await self._keys.probe()
+        """Compare the key's address with the pinned one, and check that the key may sign. Raises SignerError."""
+        self._address_checked = False
+        await self._check_address()
+        await self._key_service.probe()
 
     async def sign(self, intent: Intent) -> Signed:
-        """Check the intent against the rules, then have it signed. Raises SignerError."""
-        objection = self._rules.objection(intent)
+        """Check the intent against the limits, then have it signed. Raises SignerError."""
+        objection = self._limits.objection(intent)
         if objection is not None:
             raise SignerRefused(objection)
-        await self._compare()
-        signature = await self._ask(signing_hash(intent))
-        r, s = numbers(signature.der)
+        await self._check_address()
+        signature = await self._sign_digest(signing_hash(intent))
+        r, s = decode_der(signature.der)
         return assemble(intent, r, s, signature.request_id)
 
     async def close(self) -> None:
-        """Give connections and threads back."""
-        await self._keys.close()
+        """Release connections and threads."""
+        await self._key_service.close()
 
-    async def _compare(self) -> None:
-        """Once, as long as it holds: `assemble` compares again with each signature."""
-        if self._compared:
+    async def _check_address(self) -> None:
+        """Compare the key's address with the pinned one, once; `assemble` checks each signature again."""
+        if self._address_checked:
             return
-        if address_of(await self._keys.public_key()) != self._rules.wallet:
+        if address_of_public_key(await self._key_service.public_key()) != self._limits.wallet:
             raise WrongKey("The key service holds another key than the hot wallet's pinned one.")
-        self._compared = True
+        self._address_checked = True
 
-    async def _ask(self, digest: bytes) -> KeySignature:
+    async def _sign_digest(self, digest: bytes) -> KeySignature:
         started, attempt = self._clock.monotonic(), 0
         while True:
             attempt += 1
             try:
-                return await self._keys.sign(digest)
+                return await self._key_service.sign(digest)
             except SignerThrottled:
                 wait = backoff(attempt, base=0.2, cap=2.0)
                 if self._clock.monotonic() - started + wait > DEADLINE_SECONDS:
@@ -104,25 +108,25 @@ class RemoteSigner:
                 await self._clock.sleep(wait)
 
 
-def numbers(der: bytes) -> tuple[int, int]:
-    """R and s of a DER signature; SignerRefused for what is none."""
+def decode_der(der: bytes) -> tuple[int, int]:
+    """Return r and s of a DER signature. Raises SignerRefused for anything else."""
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
     try:
         return decode_dss_signature(der)
     except ValueError:
-        raise SignerRefused("The key service answered something that is no signature.") from None
+        raise SignerRefused("The key service returned something that is not a signature.") from None
 
 
-def address_of(spki: bytes) -> Address:
-    """The address of a public key; SignerRefused for another kind of key."""
+def address_of_public_key(spki: bytes) -> Address:
+    """Return the address of a public key, given as SubjectPublicKeyInfo in DER. Raises SignerRefused for a key of another kind."""
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     try:
         key = load_der_public_key(spki)
     except ValueError:
-        raise SignerRefused("The key service answered something that is no public key.") from None
+        raise SignerRefused("The key service returned something that is not a public key.") from None
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256K1):
         raise SignerRefused("The key is not on the curve secp256k1, so it has no address.")
     point = key.public_numbers()

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from treasury.signers.remote import KeySignature, address_of
+from treasury.signers.remote import KeySignature, address_of_public_key
 
 
 class SoftHsm:
@@ -29,7 +29,7 @@ class SoftHsm:
             private_template={pkcs11.Attribute.SENSITIVE: True, pkcs11.Attribute.EXTRACTABLE: False},
         )
         self._spki = self._encoded()
-        self.address = address_of(self._spki)
+        self.address = address_of_public_key(self._spki)
 
     def _encoded(self) -> bytes:
         point = bytes(self._public[pkcs11.Attribute.EC_POINT])[2:]  # an octet string around the point

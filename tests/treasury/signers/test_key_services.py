@@ -13,7 +13,7 @@ from treasury.signers.aws import AwsKms
 from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash
 from treasury.signers.gcp import GcpKms, is_loopback
 from treasury.signers.protocol import SignerRefused, SignerUnavailable
-from treasury.signers.remote import DEADLINE_SECONDS, RemoteSigner, SignerThrottled, numbers
+from treasury.signers.remote import DEADLINE_SECONDS, RemoteSigner, SignerThrottled, decode_der
 
 both = pytest.mark.parametrize("cloud", ["aws", "gcp"])
 
@@ -112,7 +112,7 @@ async def test_many_signatures_at_once(rig: Rig) -> None:
 async def test_a_reply_that_does_not_prove_itself_is_thrown_away(gcp: Rig, fault: str) -> None:
     await gcp.signer.probe()
     setattr(gcp.key.faults, fault, True)
-    with pytest.raises(SignerUnavailable, match="changed on its way"):
+    with pytest.raises(SignerUnavailable, match="corrupted in transit"):
         await gcp.signer.sign(INTENT)
 
 
@@ -130,7 +130,7 @@ async def test_aws_is_asked_for_a_digest_and_proves_permission_without_signing(a
     await aws.signer.probe()
     assert aws.key.signatures == 0
     assert isinstance(aws.keys, AwsKms)
-    assert aws.keys._question(bytes(32))["MessageType"] == "DIGEST"
+    assert aws.keys._parameters(bytes(32))["MessageType"] == "DIGEST"
 
 
 async def test_aws_that_cannot_be_reached_is_unavailable(aws: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def test_no_signer_shows_its_key(aws: Rig) -> None:
 @pytest.mark.parametrize("der", [b"", b"\x30", b"\x30\x06\x02\x01\x01\x02\x01", b"\x30\x80" + bytes(20), bytes(72)])
 def test_what_is_no_der_is_refused(der: bytes) -> None:
     with pytest.raises(SignerRefused):
-        numbers(der)
+        decode_der(der)
 
 
 @pytest.mark.parametrize(("r", "s"), [(0, 1), (1, 0), (CURVE_ORDER, 1), (1, CURVE_ORDER), (-1, 1), (1, 2**300)])

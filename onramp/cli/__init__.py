@@ -14,7 +14,7 @@ from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
 from onramp.cli.invitations import INVITATIONS
 from onramp.cli.keys import keys_app
-from onramp.cli.output import Refused
+from onramp.cli.output import CommandError
 from onramp.cli.privacy import privacy_app
 from onramp.cli.running import dev, doctor, migrate, routes, serve, work
 from onramp.cli.stored import events_app, sessions_app
@@ -74,7 +74,7 @@ def main() -> NoReturn:
     configure("critical")
     try:
         app()
-    except Refused as refused:
+    except CommandError as refused:
         for line in refused.lines:
             print(redact(line), file=sys.stderr)
         sys.exit(1)

@@ -7,7 +7,7 @@ import typer
 
 from onramp.cli.local import reading
 from onramp.cli.options import Json
-from onramp.cli.output import Refused, print_json, settings
+from onramp.cli.output import CommandError, print_json, settings
 
 audit_app = typer.Typer(
     help="The audit trail: verify its chain, export it.\n\nExample: [bold]onramp audit verify[/bold]",
@@ -57,7 +57,7 @@ def verify_audit(
         )
     if broken is not None:
         row = f" (audit row {broken.entry_id})" if broken.entry_id is not None else ""
-        raise Refused(
+        raise CommandError(
             f"onramp: the audit chain is broken at number {broken.number}{row}: {broken.reason}. "
             f"Up to {verdict.head.number} it holds; keep the database as it is, and compare with a backup."
         )

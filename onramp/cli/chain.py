@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from onramp.cli.options import Json
-from onramp.cli.output import Refused, print_json, print_table, run, settings
+from onramp.cli.output import CommandError, print_json, print_table, run, settings
 
 chain_app = typer.Typer(
     name="chain",
@@ -30,7 +30,9 @@ def status(
     Example: [bold]onramp chain status --watch[/bold]
     """
     if not run(_status(watch=watch, as_json=as_json)):
-        raise Refused("onramp: too few operators answer, or say the same; deliveries and payouts wait, nothing is lost")
+        raise CommandError(
+            "onramp: too few operators answer, or say the same; deliveries and payouts wait, nothing is lost"
+        )
 
 
 async def _status(*, watch: bool, as_json: bool) -> bool:

@@ -8,7 +8,7 @@ import typer
 
 from onramp.cli.keys import Name, Person, Role, as_local_operator, parsed_request, show_key_response
 from onramp.cli.options import Json
-from onramp.cli.output import Refused, print_json, settings
+from onramp.cli.output import CommandError, print_json, settings
 from onramp.cli.remote import api_base, call
 
 
@@ -67,7 +67,7 @@ def withdraw_invitation(
 
     item = as_local_operator(work)
     if item.key_id is not None:
-        raise Refused(f"onramp: it was taken, and its key works: `onramp keys revoke {item.key_id}` ends that.")
+        raise CommandError(f"onramp: it was taken, and its key works: `onramp keys revoke {item.key_id}` ends that.")
     typer.echo(f"{item.id} is closed: its link yields no key.")
 
 

@@ -14,7 +14,7 @@ import typer
 from onramp.auth.roles import KeyRole
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit, Otp
-from onramp.cli.output import Refused, print_json, print_pairs, print_table, require_page, say_more, settings
+from onramp.cli.output import CommandError, print_json, print_pairs, print_table, require_page, say_more, settings
 from onramp.cli.remote import call
 
 keys_app = typer.Typer(
@@ -45,7 +45,7 @@ def as_local_operator(work: Callable[[Any, Any, Any], Awaitable[Any]]) -> Any:
     try:
         return writing(inner)
     except Problem as problem:
-        raise Refused(f"onramp: {problem.detail} Nothing was changed.") from problem
+        raise CommandError(f"onramp: {problem.detail} Nothing was changed.") from problem
 
 
 def _show(document: Any, *, as_json: bool) -> None:
@@ -87,8 +87,7 @@ def parsed_request(role: Role, name: str, person: str) -> Any:
     try:
         return schemas.CreateKey(role=role, name=name, person=person or None)
     except ValidationError as error:
-        message = "the name takes 1 to 80 printable characters, the person up to 80"
-        raise typer.BadParameter(message) from error
+        raise typer.BadParameter("the name takes 1 to 80 printable characters, the person up to 80") from error
 
 
 @keys_app.command("create")

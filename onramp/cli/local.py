@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from onramp.cli.output import Refused, run, settings
+from onramp.cli.output import CommandError, run, settings
 
 Result = TypeVar("Result")
 
@@ -29,9 +29,11 @@ def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = 
     except BrokenPipeError:
         raise  # of our own output, as under `head`: the database is well
     except migrations.MigrationError as error:
-        raise Refused(f"onramp: {error}") from error
+        raise CommandError(f"onramp: {error}") from error
     except DATABASE_ERRORS as error:
-        raise Refused(f"onramp: the database cannot be used: {reason_of(error)}. Is DATABASE_URL right?") from error
+        raise CommandError(
+            f"onramp: the database cannot be used: {reason_of(error)}. Is DATABASE_URL right?"
+        ) from error
 
 
 def reading(work: Callable[[Any], Awaitable[Result]]) -> Result:

@@ -21,7 +21,7 @@ WIDE: Final = 400
 """Columns where nobody's terminal says how many."""
 
 
-class Refused(Exception):
+class CommandError(Exception):
     """The command was refused or failed; `lines` go to stderr and the exit status is 1."""
 
     def __init__(self, *lines: str) -> None:
@@ -46,7 +46,7 @@ def settings_refused() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        raise Refused(
+        raise CommandError(
             "onramp: the settings cannot be used:", *(f"  {problem}" for problem in error.problems)
         ) from error
 
@@ -132,7 +132,7 @@ def _filled(items: Sequence[str], width: int) -> list[str]:
 def require_page(found: Sequence[object], cursor: str | None) -> None:
     """Refuse a cursor that leads nowhere: an empty page would look as if nothing were stored."""
     if cursor is not None and not found:
-        raise Refused(f"onramp: nothing comes after the cursor {cursor!r}. Give nextCursor as it came.")
+        raise CommandError(f"onramp: nothing comes after the cursor {cursor!r}. Give nextCursor as it came.")
 
 
 def say_more(cursor: str | None) -> None:

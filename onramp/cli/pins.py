@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kit.validation import validation_text
-from onramp.cli.output import Refused
+from onramp.cli.output import CommandError
 from onramp.config import fields
 from treasury.settings import TreasurySettings
 
@@ -36,14 +36,14 @@ def expected() -> "Expected":
     if wallet is None:
         missing.append("HOT_WALLET_ADDRESS")
     if missing or wallet is None:
-        raise Refused(
+        raise CommandError(
             f"onramp: set {', '.join(missing)} as the service has it (and COLD_SAFE_THRESHOLD), "
             "so that the sheet can be compared."
         )
     try:
         pin = pins.cold_pin(pins.CHAIN_ID)
     except ValueError as error:
-        raise Refused("onramp: the settings cannot be used:", f"  {error}") from error
+        raise CommandError("onramp: the settings cannot be used:", f"  {error}") from error
     assert pin is not None, "COLD_SAFE_ADDRESS is set"
     musd = pins.MUSD_TOKEN_ADDRESS or _musd_of(pins.CHAIN_ID)
     tokens = {musd: (MUSD, MUSD_DECIMALS), NATIVE: (GAS_ASSET, GAS_DECIMALS)}
@@ -55,7 +55,7 @@ def _pins() -> Pins:
         return Pins()
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        raise Refused(
+        raise CommandError(
             "onramp: the settings cannot be used:",
             *(f"  {item['loc'][0]}: {validation_text(item['msg'])}" for item in found),
         ) from error
@@ -67,7 +67,7 @@ def _musd_of(chain_id: int) -> str:
     try:
         return deployment(chain_id).musd
     except LookupError as error:
-        raise Refused(f"onramp: CHAIN_ID: {error}") from error
+        raise CommandError(f"onramp: CHAIN_ID: {error}") from error
 
 
 def _listed(policy: Path, musd: str) -> dict[str, tuple[str, int]]:

@@ -7,7 +7,7 @@ import typer
 
 from onramp.cli.local import reading, with_database, writing
 from onramp.cli.options import Json
-from onramp.cli.output import Refused, print_json, settings
+from onramp.cli.output import CommandError, print_json, settings
 
 privacy_app = typer.Typer(
     help="Personal data: show, erase, prune, encrypt anew.\n\nExample: [bold]onramp privacy find[/bold]",
@@ -49,7 +49,7 @@ def export_wallet(wallet: Wallet) -> None:
     try:
         print_json(writing(work))
     except DecryptionError as error:
-        raise Refused(f"onramp: a contact cannot be opened: {error}; nothing was shown.") from error
+        raise CommandError(f"onramp: a contact cannot be opened: {error}; nothing was shown.") from error
 
 
 @privacy_app.command("find")
@@ -146,6 +146,8 @@ def rekey() -> None:
     try:
         count = with_database(work)
     except DecryptionError as error:
-        raise Refused(f"onramp: {error}. Put that key back into DATA_KEYS, behind the first, and repeat.") from error
+        raise CommandError(
+            f"onramp: {error}. Put that key back into DATA_KEYS, behind the first, and repeat."
+        ) from error
     typer.echo(f"{count} contacts are encrypted anew; all of them stand under the first key of DATA_KEYS.")
     typer.echo("API keys and second factors made under an older key still need that key in DATA_KEYS.")

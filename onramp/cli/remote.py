@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from onramp.cli.output import Refused, run, settings
+from onramp.cli.output import CommandError, run, settings
 
 if TYPE_CHECKING:
     from onramp.config.settings import Settings
@@ -31,8 +31,7 @@ def call(
     loaded = settings()
     key = loaded.ONRAMP_API_KEY.get_secret_value()
     if authorised and not key:
-        message = "onramp: this acts as you: set ONRAMP_API_KEY to your API key. Nothing was changed."
-        raise Refused(message)
+        raise CommandError("onramp: this acts as you: set ONRAMP_API_KEY to your API key. Nothing was changed.")
     headers = {"X-OTP": otp} if otp else {}
     if authorised:
         headers["Authorization"] = f"Bearer {key}"
@@ -40,14 +39,14 @@ def call(
     asked = urlencode({name: value for name, value in (query or {}).items() if value})
     answered, document = run(_ask(method, f"{where}{path}?{asked}" if asked else where + path, body, headers))
     if document is None:
-        raise Refused(f"onramp: the service at {where} does not answer. Is {named_by} right?")
+        raise CommandError(f"onramp: the service at {where} does not answer. Is {named_by} right?")
     if answered < 300:
         return document
     told = document if isinstance(document, dict) else {}
     code, detail = told.get("code", f"http_{answered}"), told.get("detail", "The service refused.")
     if authorised and code == "unauthorized":
         detail = f"{where} does not know the key in ONRAMP_API_KEY, or it is revoked or replaced."
-    raise Refused(f"onramp: {code}: {detail}")
+    raise CommandError(f"onramp: {code}: {detail}")
 
 
 async def _ask(method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]) -> tuple[int, Any]:

@@ -9,7 +9,7 @@ import typer
 
 from onramp.cli.local import with_database
 from onramp.cli.options import Json
-from onramp.cli.output import Refused, print_json, print_table, run, settings, settings_refused
+from onramp.cli.output import CommandError, print_json, print_table, run, settings, settings_refused
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def _starting() -> Iterator[None]:
     try:
         yield
     except (StartError, MigrationError) as error:
-        raise Refused(f"onramp: {error}") from error
+        raise CommandError(f"onramp: {error}") from error
 
 
 def serve(
@@ -94,7 +94,7 @@ def doctor(*, as_json: Json = False) -> None:
         print_table(("", "check", "detail"), [("ok" if c.ok else "FAIL", c.name, c.detail) for c in checks])
     if not is_well:
         failed = ", ".join(check.name for check in checks if not check.ok)
-        raise Refused(f"onramp: not well: {failed}")
+        raise CommandError(f"onramp: not well: {failed}")
 
 
 def routes(*, as_json: Json = False) -> None:
@@ -128,7 +128,10 @@ def dev(
 
     Example: [bold]onramp dev --data .run/mine[/bold]
     """
-    from onramp.dev.run import run_dev
+    from onramp.dev.run import DevStackError, run_dev
 
     with _starting(), settings_refused():
-        run_dev(port, data)
+        try:
+            run_dev(port, data)
+        except DevStackError as error:
+            raise CommandError(f"onramp: {error}") from error

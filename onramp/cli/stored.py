@@ -7,7 +7,7 @@ import typer
 
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit
-from onramp.cli.output import Refused, print_json, print_table, require_page, say_more
+from onramp.cli.output import CommandError, print_json, print_table, require_page, say_more
 from onramp.sessions.states import PaymentStatus
 
 sessions_app = typer.Typer(
@@ -105,7 +105,7 @@ def show_session(
 
     found = reading(work)
     if not found:
-        raise Refused(f"onramp: nothing is known under {needle!r}. Try `onramp sessions list`.")
+        raise CommandError(f"onramp: nothing is known under {needle!r}. Try `onramp sessions list`.")
     if as_json:
         print_json(found[0] if len(found) == 1 else {"data": found, "nextCursor": None})
         return
@@ -146,5 +146,5 @@ def replay_event(event_id: Annotated[str, typer.Argument(metavar="ID", help="Str
     from onramp.webhooks import service as webhooks_service
 
     if not writing(lambda connection: webhooks_service.replay(connection, event_id)):
-        raise Refused(f"onramp: no event {event_id!r} of a session is stored; nothing was changed.")
+        raise CommandError(f"onramp: no event {event_id!r} of a session is stored; nothing was changed.")
     typer.echo(f"{event_id} is pending again; the inbox worker will ask Stripe about its session.")

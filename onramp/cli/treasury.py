@@ -11,7 +11,7 @@ import typer
 
 from onramp.cli import advice
 from onramp.cli.options import Json
-from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more
+from onramp.cli.output import CommandError, print_json, print_pairs, print_table, say_more
 from onramp.cli.remote import call
 from treasury.core.status import Status
 
@@ -84,7 +84,7 @@ def watch_row(row: dict[str, Any], *, as_json: bool) -> None:
         print_json(row)
     if row["status"] != "final":
         said, command = advice.of_row(row)
-        raise Refused(f"onramp: {row['id']} ended {row['status']}. {said}: {command}" if command else
+        raise CommandError(f"onramp: {row['id']} ended {row['status']}. {said}: {command}" if command else
                       f"onramp: {row['id']} ended {row['status']}.")  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import typer
 
 from onramp.cli import advice
 from onramp.cli.options import Json, Note, Otp
-from onramp.cli.output import Refused, print_json, print_pairs, print_table, say_more
+from onramp.cli.output import CommandError, print_json, print_pairs, print_table, say_more
 from onramp.cli.remote import call
 from onramp.cli.treasury import BASE, PageLimit, noted, print_earlier, say_next
 
@@ -61,7 +61,7 @@ def reconcile(note: Note = "", otp: Otp = "", *, as_json: Json = False) -> None:
         say_next(*steps, *advice.of_earlier(found["earlier"]))
     if not found["agrees"]:
         said, command = steps[0]
-        raise Refused(f"onramp: ledger and chain differ: {said}: {command}")
+        raise CommandError(f"onramp: ledger and chain differ: {said}: {command}")
 
 
 def answer(

@@ -12,7 +12,7 @@ from chain.types import ZERO_ADDRESS
 from kit.money import parse_units
 from onramp.cli import pins
 from onramp.cli.options import Json
-from onramp.cli.output import Refused, print_json, print_pairs
+from onramp.cli.output import CommandError, print_json, print_pairs
 from onramp.cli.remote import call
 from onramp.cli.treasury import BASE, say_next
 
@@ -46,7 +46,7 @@ def refill(
         rest = {key: value for key, value in made.items() if key != "file"}
         sheet.write_bytes(orjson.dumps(rest, option=orjson.OPT_INDENT_2))
     except OSError as error:
-        raise Refused(
+        raise CommandError(
             f"onramp: {out} cannot be written: {error.strerror}. Choose another folder with --out."
         ) from error
     print_pairs(list(made["sheet"].items()), title="what each signer compares")
@@ -97,7 +97,7 @@ def refill_check(
         if sent is not None:
             typer.echo(f"Enough. Anybody with gas may send this to {transaction.safe}, without value:\n{sent}")
     if sent is None:
-        raise Refused("onramp: too few owners have signed; nothing can be sent yet.")
+        raise CommandError("onramp: too few owners have signed; nothing can be sent yet.")
 
 
 def _shown(moved: "Refill") -> dict[str, str]:
@@ -125,7 +125,7 @@ def _read(sheet: Path, expected: "Expected") -> "Refill":
         if sheet.name.endswith(_SHEET) and builder.exists():
             compare_file(_document(builder), moved)
     except SheetError as error:
-        raise Refused(
+        raise CommandError(
             f"onramp: {sheet} was changed, or belongs to another deployment: sign and send nothing.",
             *(f"  {problem}" for problem in error.problems),
         ) from error
@@ -139,9 +139,9 @@ def _document(path: Path) -> Any:
     try:
         return loads(path.read_bytes())
     except OSError as error:
-        raise Refused(f"onramp: {path} cannot be read: {error.strerror}.") from error
+        raise CommandError(f"onramp: {path} cannot be read: {error.strerror}.") from error
     except MalformedJson as error:
-        raise Refused(
+        raise CommandError(
             f"onramp: {path} is no sheet of a refill: {error}. `onramp treasury refill` writes one."
         ) from error
 
@@ -153,7 +153,7 @@ def _compared(made: Any, amount: str, asset: str) -> None:
 
     try:
         expected = pins.expected()
-    except Refused:
+    except CommandError:
         typer.echo(
             "COLD_SAFE_* or HOT_WALLET_ADDRESS are not set here: what the service prepared was not compared.", err=True
         )
@@ -164,7 +164,7 @@ def _compared(made: Any, amount: str, asset: str) -> None:
         if moved.asset != asset or moved.amount != parse_units(amount, moved.decimals):
             raise SheetError([f"transfer: {amount} {asset} was asked for, and {moved.shown} {moved.asset} prepared."])
     except SheetError as error:
-        raise Refused(
+        raise CommandError(
             "onramp: the service prepared something else than this machine's settings allow; nothing was written.",
             *(f"  {problem}" for problem in error.problems),
         ) from error

@@ -1,4 +1,4 @@
-"""`onramp dev`: everything on this machine, ready to buy MUSD with a test card."""
+"""`onramp dev`: start everything on this computer, ready to sell MUSD for a test card."""
 
 import asyncio
 import secrets
@@ -19,28 +19,33 @@ from pydantic import SecretStr
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.server import logged, run_with_uvloop, start_app, until_told
 from onramp.bootstrap.workers import WORKERS
-from onramp.cli.output import Refused
 from onramp.config.settings import Settings, load
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from onramp.dev.chain.rpc import DevChainError
 from onramp.dev.kms.keyservice import key_service
 from onramp.dev.local.api_keys import dev_api_keys
-from onramp.dev.local.host import FolderInUseError, locked, taken
+from onramp.dev.local.host import FolderInUseError, lock_folder, port_in_use
 from onramp.dev.local.wallet import DevWallet, dev_wallet
 from onramp.dev.stripe.app import SandboxConfig, make_sandbox
 
 STOCK: Final = 100_000 * 10**18
+"""MUSD of the hot wallet, in base units."""
 GAS: Final = 10**18
+"""Native balance (BTC on Mezo) of the hot wallet, in wei."""
 HOST: Final = "127.0.0.1"
 SETTLEMENT: Final = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
-"""Where the sandbox's USDC would go: one of the well-known development accounts."""
+"""The address that the sandbox's USDC would go to: one of the well-known development accounts."""
 START_SECONDS: Final = 60
+
+
+class DevStackError(Exception):
+    """The development stack cannot start; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The URLs of a running development stack, an API key of each role, and where its settings stand."""
+    """The URLs of a running development stack, one API key for each role, and the file with its settings."""
 
     api: str
     checkout: str
@@ -53,10 +58,10 @@ class Stack:
     approver: str = field(repr=False)
     admin: str = field(repr=False)
     environment: Path
-    """What the other commands read, as a shell takes it in."""
+    """The settings as a shell script, for the other commands."""
 
     def lines(self) -> list[str]:
-        """As they are printed: `name: value`, and what to do with them."""
+        """Return the lines to print: `name: value` for each field, then what to do next."""
         return [
             *(f"{name}: {getattr(self, name)}" for name in self.__slots__ if name != "environment"),
             f"Commands in another shell find this run after `set -a; . {shlex.quote(str(self.environment))}; set +a`.",
@@ -65,17 +70,21 @@ class Stack:
 
 
 @asynccontextmanager
-async def home_of(data: Path | None) -> AsyncIterator[Path]:
-    """Where the run keeps its things: the folder given, or one that goes with the run."""
+async def data_folder(data: Path | None) -> AsyncIterator[Path]:
+    """Lock the folder `data` for this run; without one, make a temporary folder and delete it afterwards.
+
+    Raises DevStackError if another run uses the folder.
+    """
     if data is not None:
         home = data.resolve()
         try:
             home.mkdir(parents=True, exist_ok=True)
-            with locked(home):
+            with lock_folder(home):
                 yield home
         except FolderInUseError as error:
-            message = f"Another `onramp dev` is using the folder {home}. Stop it, or choose another --data; nothing was changed."
-            raise Refused(f"onramp: {message}") from error
+            raise DevStackError(
+                f"Another `onramp dev` is using the folder {home}. Stop it, or choose another --data; nothing was changed."
+            ) from error
         return
     home = Path(tempfile.mkdtemp(prefix="onramp-dev-"))
     try:
@@ -86,9 +95,9 @@ async def home_of(data: Path | None) -> AsyncIterator[Path]:
 
 @asynccontextmanager
 async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
-    """Start node, sandbox and service; stop them in the opposite order."""
+    """Start the node, the Stripe sandbox and the service; stop them in reverse order."""
     async with AsyncExitStack() as stack:
-        home = await stack.enter_async_context(home_of(data))
+        home = await stack.enter_async_context(data_folder(data))
         chain = DevChain()
         stack.push_async_callback(chain.stop)
         await chain.start(home / "chain" if data is not None else None)
@@ -100,7 +109,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
         api = f"http://{HOST}:{port}"
         webhook_secret = "whsec_" + secrets.token_hex(16)
         secret_key, publishable_key = "sk_test_" + secrets.token_hex(12), "pk_test_" + secrets.token_hex(12)
-        sandbox_port = kept_port(home / "stripe.port") if data is not None else free_port()
+        sandbox_port = remembered_port(home / "stripe.port") if data is not None else free_port()
         sandbox_url = f"http://{HOST}:{sandbox_port}"
         sandbox = make_sandbox(
             SandboxConfig(
@@ -109,11 +118,11 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
                 webhook_url=f"{api}/api/v1/webhooks/stripe",
                 webhook_secrets=(webhook_secret,),
                 base_url=sandbox_url,
-                kept=home / "stripe.db" if data is not None else None,
+                state_file=home / "stripe.db" if data is not None else None,
             )
         )
         await _serve(stack, sandbox, sandbox_port)
-        signer, of_sdk = await stack.enter_async_context(key_service(load().HOT_WALLET_SIGNER, wallet))
+        signer, sdk_environment = await stack.enter_async_context(key_service(load().HOT_WALLET_SIGNER, wallet))
         settings = dev_settings(
             home,
             port,
@@ -126,9 +135,9 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             signer=signer,
         )
         keys = await dev_api_keys(home, settings)
-        environment = kept_environment(home, settings, of_sdk)
+        environment = write_environment(home, settings, sdk_environment)
         await _serve(stack, make_app(settings, workers=WORKERS), port)
-        await _open_for_sale(api)
+        await _wait_until_ready(api)
         yield Stack(
             api=api,
             checkout=f"{api}/checkout",
@@ -141,24 +150,24 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
         )
 
 
-def kept_port(file: Path) -> int:
-    """The port of the run before, as buyers' payment pages have it in their addresses; another where it is taken now."""
+def remembered_port(file: Path) -> int:
+    """Return the port of the previous run, because open payment pages have it in their URLs; another one if it is in use."""
     port = int(file.read_text(encoding="utf-8")) if file.is_file() else free_port()
-    port = free_port() if taken(port) else port
+    port = free_port() if port_in_use(port) else port
     file.write_text(str(port), encoding="utf-8")
     return port
 
 
-def kept_environment(home: Path, settings: Settings, of_sdk: dict[str, str]) -> Path:
-    """A file of the settings that are no defaults, so that `doctor` and what asks the database can be tried beside this run."""
-    given = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
+def write_environment(home: Path, settings: Settings, sdk_environment: dict[str, str]) -> Path:
+    """Write the settings that are not defaults to a file, so that `doctor` and other commands can work on this run."""
+    values = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
     texts = {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in given.items()
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in values.items()
     }
     file = home / "environment"
     file.touch(mode=0o600)
     file.write_text(
-        "".join(f"{name}={shlex.quote(text)}\n" for name, text in (texts | of_sdk).items()), encoding="utf-8"
+        "".join(f"{name}={shlex.quote(text)}\n" for name, text in (texts | sdk_environment).items()), encoding="utf-8"
     )
     return file
 
@@ -175,7 +184,7 @@ def dev_settings(
     webhook_secret: str,
     signer: dict[str, Any],
 ) -> Settings:
-    """Settings that join what was started; what else the environment says stays as it is."""
+    """Return settings that connect the started parts; all other settings come from the environment."""
     return load(
         ENVIRONMENT="development",
         HOST=HOST,
@@ -198,33 +207,32 @@ def dev_settings(
         COLD_SAFE_ADDRESS=chain.deployment.safe,
         COLD_SAFE_OWNERS=",".join(chain.deployment.safe_owners),
         COLD_SAFE_THRESHOLD=3,
-        JWT_SECRETS=SecretStr(_kept_secret(home / "jwt.secret")),
-        # The checkout page's own, and those of a dApp that is developed beside it.
+        JWT_SECRETS=SecretStr(_remembered_secret(home / "jwt.secret")),
+        # The checkout page's own origins, and those of a dApp that is developed beside it.
         ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port},{load().ALLOWED_ORIGINS}".rstrip(","),
         **signer,
     )
 
 
-async def _open_for_sale(api: str) -> None:
-    """Wait until the service can sell. Raises DevChainError with what keeps it from that."""
-    unwell = "It did not answer."
+async def _wait_until_ready(api: str) -> None:
+    """Wait until the service can sell. Raises DevStackError with the failing parts after START_SECONDS."""
+    problems = "It did not answer."
     async with aiohttp.ClientSession(base_url=api) as http:
         try:
             async with asyncio.timeout(START_SECONDS):
                 while True:
-                    async with http.get("/ready") as answer:
-                        if answer.status == 200:
+                    async with http.get("/ready") as response:
+                        if response.status == 200:
                             return
-                        parts = (await answer.json())["parts"]
-                    unwell = "; ".join(f"{part['name']}: {part['detail']}" for part in parts if not part["ok"])
+                        parts = (await response.json())["parts"]
+                    problems = "; ".join(f"{part['name']}: {part['detail']}" for part in parts if not part["ok"])
                     await asyncio.sleep(0.05)
         except TimeoutError as error:
-            message = f"The service could not sell within {START_SECONDS} s. {unwell}"
-            raise DevChainError(message) from error
+            raise DevStackError(f"The service could not sell within {START_SECONDS} s. {problems}") from error
 
 
-def _kept_secret(path: Path) -> str:
-    """A random secret, made at the first start and kept with the data."""
+def _remembered_secret(path: Path) -> str:
+    """Return a random secret, made at the first start and kept with the data."""
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_hex(32), encoding="utf-8")
@@ -237,7 +245,7 @@ async def _serve(stack: AsyncExitStack, app: web.Application, port: int) -> None
 
 
 def run_dev(port: int, data: Path | None) -> None:
-    """Run until told to stop."""
+    """Run until interrupted. Raises DevStackError if something cannot start."""
 
     async def run() -> None:
         try:
@@ -246,7 +254,7 @@ def run_dev(port: int, data: Path | None) -> None:
                     print(line, flush=True)
                 await until_told()
         except (DevChainError, OSError) as error:
-            raise Refused(f"onramp: {error}") from error
+            raise DevStackError(str(error)) from error
 
     with logged(load(ENVIRONMENT="development")):
         run_with_uvloop(run())

@@ -134,11 +134,11 @@ class RealWorld(World):
     async def _behind(self, asked: Asked, blocks: int) -> web.StreamResponse:
         if not blocks:
             return await _plain(asked)
-        passed = lag.ask(asked.call, self.head - blocks)
+        passed = lag.limit_request(asked.call, self.head - blocks)
         said = (
-            lag.unknown(asked.call)
+            lag.unknown_block(asked.call)
             if passed is None
-            else lag.answer(asked.call, await asked.truth(), self.head - blocks)
+            else lag.limit_response(asked.call, await asked.truth(), self.head - blocks)
         )
         return web.json_response(said)
 

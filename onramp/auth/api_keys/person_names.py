@@ -24,5 +24,11 @@ async def require(conn: AsyncConnection, person: str) -> None:
     known = (await conn.execute(keys.union(invited))).scalars().all()
     other = persons.looks_like(person, known)
     if other is not None:
-        detail = f"looks like the person {other!r}: write it the same for the same person, or choose a clearer name"
-        raise invalid([FieldError("/person", detail)])
+        raise invalid(
+            [
+                FieldError(
+                    "/person",
+                    f"looks like the person {other!r}: write it the same for the same person, or choose a clearer name",
+                )
+            ]
+        )

@@ -13,16 +13,14 @@ from onramp.auth.roles import KeyRole
 def _label(text: str) -> str:
     text = text.strip()
     if not 1 <= len(text) <= 80 or not text.isprintable():
-        message = "must be 1 to 80 printable characters"
-        raise ValueError(message)
+        raise ValueError("must be 1 to 80 printable characters")
     return text
 
 
 def _person(text: str) -> str:
     text = text.strip()
     if not 1 <= len(text) <= 80:
-        message = "must be 1 to 80 characters"
-        raise ValueError(message)
+        raise ValueError("must be 1 to 80 characters")
     return text
 
 

@@ -141,13 +141,19 @@ async def confirm(
     await one_at_a_time(conn)
     key = await _working(conn, key_id)
     if made_at is not None and made_at != rfc3339(key.made_at):
-        detail = "This key got another secret since you looked at it. Nothing was confirmed; look at it again."
-        raise Problem(409, "key_changed", detail)
+        raise Problem(
+            409,
+            "key_changed",
+            "This key got another secret since you looked at it. Nothing was confirmed; look at it again.",
+        )
     if same_person(approver.person, key.person) or approver.id == key_id:
         raise Problem(409, "self_approval", "This key is yours. An approver of another person must confirm it.")
     if makers.includes(await makers.of_key(conn, key_id, author.now), approver.person):
-        detail = "You made this key or its newest secret, or made the key that did. Another person must confirm it."
-        raise Problem(409, "self_approval", detail)
+        raise Problem(
+            409,
+            "self_approval",
+            "You made this key or its newest secret, or made the key that did. Another person must confirm it.",
+        )
     newest = sa.and_(api_key_secrets.c.key_id == key_id, api_key_secrets.c.expires_at.is_(None))
     waiting = sa.and_(newest, api_key_secrets.c.active_from > author.now)
     values = {"active_from": author.now, "confirmed_by": approver.id}

@@ -1,4 +1,4 @@
-"""Anvil, the real EVM node of Foundry, started for development and tests."""
+"""Start and stop Anvil, Foundry's EVM node, for development and tests."""
 
 import asyncio
 import contextlib
@@ -14,16 +14,16 @@ from typing import Final
 import aiohttp
 
 from onramp.dev.chain.rpc import DevChainError, Rpc
-from onramp.dev.local.host import ROOT, ends_with_parent, taken
+from onramp.dev.local.host import ROOT, end_with_parent, port_in_use
 
-# What npm calls a processor in the names of Foundry's packages.
+# The processor's name in the names of Foundry's npm packages.
 _ARCHITECTURES: Final = {"x86_64": "amd64", "amd64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 3
 _TAIL_BYTES: Final = 2000
 _PORTS: Final = range(10_000, 32_000)
-"""Below those that systems choose from (Linux from 32768, others from 49152), as each connection out has one for a while."""
+"""Below the ephemeral ports (Linux from 32768, others from 49152), of which every outgoing connection takes one for a while."""
 _PORT_TRIES: Final = 100
 
 
@@ -32,41 +32,41 @@ class AnvilError(DevChainError):
 
 
 class _PortTaken(AnvilError):
-    """Somebody else listens on the port."""
+    """Another program listens on the port."""
 
 
 def binary() -> Path:
-    """The node's program: of the npm package for this machine, else the `anvil` on PATH. Raises AnvilError."""
+    """Return the node's program: from the npm package for this computer, else the `anvil` on PATH. Raises AnvilError."""
     name = f"anvil-{platform.system().lower()}-{_ARCHITECTURES.get(platform.machine().lower(), platform.machine())}"
     packaged = ROOT / "node_modules" / "@foundry-rs" / name / "bin" / "anvil"
     if packaged.is_file():
         return packaged
     installed = shutil.which("anvil")
     if installed is None:
-        message = f"anvil is not installed: run `make setup` (npm package @foundry-rs/{name}), or install Foundry."
-        raise AnvilError(message)
+        raise AnvilError(
+            f"anvil is not installed: run `make setup` (npm package @foundry-rs/{name}), or install Foundry."
+        )
     return Path(installed)
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses now, and that no system gives to somebody else before it is used. Raises AnvilError."""
-    # Not `random` itself: whoever seeds that in two processes would get the same ports in both.
+    """Return an unused loopback port that the operating system will not hand to another program. Raises AnvilError."""
+    # SystemRandom, because two processes that seed `random` alike would choose the same ports.
     for port in random.SystemRandom().sample(_PORTS, _PORT_TRIES):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    message = f"No free port between {_PORTS.start} and {_PORTS.stop} was found on 127.0.0.1."
-    raise AnvilError(message)
+    raise AnvilError(f"No free port between {_PORTS.start} and {_PORTS.stop} was found on 127.0.0.1.")
 
 
 class Anvil:
     """One node on the loopback. `start` again after `stop` continues from the state in the data directory.
 
-    On Linux it ends with the thread that started it, which is how the kernel understands a parent.
+    On Linux the node ends with the thread that started it: to the kernel, the parent is a thread.
     """
 
     def __init__(self, *, chain_id: int, port: int | None = None) -> None:
-        """Nothing runs before `start`. Without `port`, a free one is taken each time."""
+        """Without `port`, each start takes a free one."""
         self.url = ""
         self._chain_id = chain_id
         self._port = port
@@ -76,14 +76,13 @@ class Anvil:
 
     @property
     def running(self) -> bool:
-        """True between `start` and `stop`, unless it died."""
+        """Whether the process runs: between `start` and `stop`, unless it died."""
         return self._process is not None and self._process.returncode is None
 
     async def start(self, data_dir: Path | None = None) -> None:
-        """Start, and return once it answers. `data_dir` keeps the chain; without it, nothing is kept. Raises AnvilError."""
+        """Start, and return once the node answers. `data_dir` keeps the chain between runs. Raises AnvilError."""
         if self.running:
-            message = "Anvil already runs."
-            raise AnvilError(message)
+            raise AnvilError("Anvil is already running.")
         program = binary()
         if data_dir is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="onramp-anvil-"))
@@ -93,7 +92,7 @@ class Anvil:
             try:
                 await self._start_on(program, self._port or free_port(), keep=data_dir is not None)
             except BaseException as error:
-                # A free port may be lost to somebody else before the node gets it; a port that was asked for is not ours to change.
+                # Another program may take a free port before the node gets it. A port that the caller chose is not replaced.
                 again = isinstance(error, _PortTaken) and self._port is None and attempt + 1 < _ATTEMPTS
                 await self._end_process()
                 if again:
@@ -103,22 +102,21 @@ class Anvil:
             return
 
     async def stop(self) -> None:
-        """Ask it to save and end; end it where it does not. Harmless when it does not run."""
+        """Ask the node to save its state and end; kill it after a timeout. Does nothing if it is not running."""
         await self._end_process()
         self._remove_temporary()
 
     async def _start_on(self, program: Path, port: int, *, keep: bool) -> None:
-        if taken(port):
-            message = f"Port {port} is taken: stop what listens there, or choose another port."
-            raise _PortTaken(message)
-        # Prague is what Mezo has run since v11, less than the node's own default. History is pruned because the node
-        # otherwise writes gigabytes to its home. Blocks come each second and for each transaction.
+        if port_in_use(port):
+            raise _PortTaken(f"Port {port} is in use: stop the program that listens there, or choose another port.")
+        # Mezo has run Prague since v11; the node's own default is newer. History is pruned because the node
+        # otherwise writes gigabytes to its home. A block is made each second and for each transaction.
         arguments = ["--host", "127.0.0.1", "--port", str(port), "--chain-id", str(self._chain_id), "--accounts", "12"]
         arguments += ["--hardfork", "prague", "--block-time", "1", "--mixed-mining"]
         arguments += ["--slots-in-an-epoch", "1", "--prune-history", "256", "--silent"]
         if keep:
             arguments += ["--state", str(self._home / "state.json"), "--state-interval", "10"]
-        # A file and not a pipe: nobody reads while the node runs, and a full pipe would stop it.
+        # A file, not a pipe: a pipe that nothing reads fills up and blocks the node.
         with (self._home / "anvil.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 str(program),
@@ -127,13 +125,13 @@ class Anvil:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=ends_with_parent(),
-                start_new_session=True,  # Ctrl-C in a terminal is ours to handle: the node has to save first
+                preexec_fn=end_with_parent(),
+                start_new_session=True,  # Ctrl-C must reach only this process, which then lets the node save its state
             )
         self.url = f"http://127.0.0.1:{port}"
-        await self._until_ready(self._process, port)
+        await self._wait_until_ready(self._process, port)
 
-    async def _until_ready(self, process: asyncio.subprocess.Process, port: int) -> None:
+    async def _wait_until_ready(self, process: asyncio.subprocess.Process, port: int) -> None:
         rpc = Rpc(self.url)
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -143,16 +141,15 @@ class Anvil:
                             return
                     await asyncio.sleep(0.02)
         except TimeoutError as error:
-            message = f"anvil did not answer within {_START_SECONDS:.0f} s; it said: {self._last_words()}"
-            raise AnvilError(message) from error
-        words = self._last_words()
-        if "address already in use" in words.lower():
-            message = f"Port {port} is taken: stop what listens there, or choose another port."
-            raise _PortTaken(message)
-        message = f"anvil ended at once (exit code {process.returncode}); it said: {words}"
-        raise AnvilError(message)
+            raise AnvilError(
+                f"anvil did not answer within {_START_SECONDS:.0f} s; its output: {self._log_tail()}"
+            ) from error
+        output = self._log_tail()
+        if "address already in use" in output.lower():
+            raise _PortTaken(f"Port {port} is in use: stop the program that listens there, or choose another port.")
+        raise AnvilError(f"anvil ended at once (exit code {process.returncode}); its output: {output}")
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         with contextlib.suppress(OSError):
             return (self._home / "anvil.log").read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip() or "nothing"
         return "nothing"

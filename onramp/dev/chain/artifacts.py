@@ -1,4 +1,4 @@
-"""The compiled contracts out of the npm packages: real MUSD of the Mezo testnet, real Safe 1.4.1."""
+"""Read compiled contracts from the npm packages: MUSD as on the Mezo testnet, and Safe 1.4.1."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +23,7 @@ class ArtifactError(DevChainError):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One compiled contract. `storage` are the slots that hold values rather than mappings, where the package says."""
+    """One compiled contract. `storage` lists the slots that hold values and not mappings; empty if the package has no storage layout."""
 
     creation: bytes
     runtime: bytes
@@ -33,11 +33,12 @@ class Artifact:
 @cache
 def _load(path: Path) -> Artifact:
     if not path.is_file():
-        message = f"{path.relative_to(ROOT)} is missing: run `make setup`, which takes the contracts from npm."
-        raise ArtifactError(message)
+        raise ArtifactError(
+            f"{path.relative_to(ROOT)} is missing: run `make setup`, which takes the contracts from npm."
+        )
     data: dict[str, Any] = orjson.loads(path.read_bytes())
     variables = data.get("storageLayout", {}).get("storage", [])
-    slots = {int(one["slot"]) for one in variables if not one["type"].startswith("t_mapping")}
+    slots = {int(variable["slot"]) for variable in variables if not variable["type"].startswith("t_mapping")}
     return Artifact(
         creation=bytes.fromhex(data["bytecode"].removeprefix("0x")),
         runtime=bytes.fromhex(data["deployedBytecode"].removeprefix("0x")),
@@ -46,16 +47,16 @@ def _load(path: Path) -> Artifact:
 
 
 def musd() -> Artifact:
-    """MUSD as the Mezo testnet has it. Its runtime code lacks the immutables: only a deployment fills them in."""
+    """Return MUSD as on the Mezo testnet. Its runtime code lacks the immutables, which only a deployment fills in."""
     return _load(_MUSD)
 
 
 def safe(name: str) -> Artifact:
-    """A contract of Safe 1.4.1 by its path in the package, as `SafeL2` or `proxies/SafeProxyFactory`."""
+    """Return a contract of Safe 1.4.1 by its path in the package, such as `SafeL2` or `proxies/SafeProxyFactory`."""
     return _load(_SAFE / f"{name}.sol" / f"{name.rsplit('/', 1)[-1]}.json")
 
 
 def call_data(signature: str, *values: Any) -> str:
-    """Calldata of a call, as JSON-RPC data; `signature` as `transfer(address,uint256)`, without tuples."""
-    types = [one for one in signature[signature.index("(") + 1 : -1].split(",") if one]
+    """Return the calldata of a call as 0x hex; `signature` is like `transfer(address,uint256)`, without tuples."""
+    types = [name for name in signature[signature.index("(") + 1 : -1].split(",") if name]
     return "0x" + (keccak(signature.encode())[:4] + encode(types, values)).hex()

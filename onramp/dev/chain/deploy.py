@@ -1,4 +1,4 @@
-"""Put the real contracts on a development chain: MUSD where the testnet has it, Safe 1.4.1 at its canonical addresses."""
+"""Deploy the real contracts on a development chain: MUSD at its testnet address, Safe 1.4.1 at its canonical addresses."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -18,18 +18,18 @@ OWNERS: Final = 5
 THRESHOLD: Final = 3
 _SETTLE_SECONDS: Final = 15.0
 _GAS: Final = 9_000_000
-# Of OwnerManager, the third parent of the Safe.
+# The slot of `threshold` in OwnerManager, the third parent of the Safe.
 _SAFE_THRESHOLD_SLOT: Final = 4
 _ONE: Final = "0x" + "1".rjust(64, "0")
 
 
 class DeployError(DevChainError):
-    """The chain does not hold what it should; the text says what."""
+    """The chain does not hold the expected contracts; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What stands on the development chain: equal in every run. The keys are derived from public words and guard nothing."""
+    """The contracts on the development chain, the same in every run. The owners' keys are derived from public text and protect nothing."""
 
     chain_id: int
     musd: Address
@@ -50,14 +50,14 @@ class DevContracts:
     """Deploys, mints and funds through a node's unlocked accounts and its cheat codes."""
 
     def __init__(self, url: str, chain_id: int) -> None:
-        """Nothing is sent yet. Raises LookupError for a chain without `contracts/deployments/<chain id>.json`."""
+        """Send nothing yet. Raises LookupError for a chain without `contracts/deployments/<chain id>.json`."""
         self._rpc = Rpc(url)
         self._chain_id = chain_id
         self._known = deployment(chain_id)
         self.musd = self._known.musd
 
     async def deploy(self) -> Deployment:
-        """Deploy what is not there yet. Raises DeployError, ArtifactError, RpcError."""
+        """Deploy the contracts that are missing. Raises DeployError, ArtifactError, RpcError."""
         minter = await self._minter()
         keys = _owner_keys()
         owners = tuple(_address_of(key) for key in keys)
@@ -66,7 +66,7 @@ class DevContracts:
         return Deployment(self._chain_id, self.musd, safe, owners, tuple("0x" + key.hex() for key in keys))
 
     async def mint(self, to: Address, amount: int) -> None:
-        """Add MUSD, in base units; mined when it returns."""
+        """Mint MUSD, in base units; return when the transaction is mined."""
         await self._send(await self._minter(), self.musd, call_data("mint(address,uint256)", to, amount))
 
     async def fund_gas(self, to: Address, wei: int) -> None:
@@ -74,15 +74,15 @@ class DevContracts:
         await self._rpc("anvil_setBalance", to, hex(wei))
 
     async def balance(self, holder: Address) -> int:
-        """MUSD of one holder, in base units."""
+        """Return the holder's MUSD, in base units."""
         (amount,) = await self._read(self.musd, "balanceOf(address)", "uint256", holder)
         return int(amount)
 
     async def safe_owners(self, safe: Address) -> tuple[int, tuple[Address, ...]]:
-        """Threshold and owners, as the Safe itself says."""
+        """Return threshold and owners as the Safe reports them."""
         (threshold,) = await self._read(safe, "getThreshold()", "uint256")
         (owners,) = await self._read(safe, "getOwners()", "address[]")
-        return int(threshold), tuple(to_checksum(one) for one in owners)
+        return int(threshold), tuple(to_checksum(owner) for owner in owners)
 
     async def _place_musd(self, minter: Address) -> None:
         if not await self._code(self.musd):
@@ -91,13 +91,14 @@ class DevContracts:
             for slot in artifact.storage:
                 value = await self._rpc("eth_getStorageAt", made, hex(slot), "latest")
                 await self._rpc("anvil_setStorageAt", self.musd, hex(slot), value)
-            # The code last: with code there, everything is. The immutables inside know the address they were made at, so the
-            # token computes its EIP-712 domain anew, as it would after a fork; and no second MUSD stays behind.
+            # The code comes last, because its presence means that the deployment is complete. The immutables hold the address of the
+            # original deployment, so the token recomputes its EIP-712 domain, as after a fork. The original is then removed.
             await self._rpc("anvil_setCode", self.musd, await self._rpc("eth_getCode", made, "latest"))
             await self._rpc("anvil_setCode", made, "0x")
         if (await self._read(self.musd, "symbol()", "string"))[0] != "MUSD":
-            message = f"The contract at {self.musd} of this chain is not MUSD: delete the chain's data and start again."
-            raise DeployError(message)
+            raise DeployError(
+                f"The contract at {self.musd} of this chain is not MUSD: delete the chain's data and start again."
+            )
         if not (await self._read(self.musd, "mintList(address)", "bool", minter))[0]:
             await self._send(minter, self.musd, call_data("addToMintList(address)", minter))
 
@@ -105,7 +106,7 @@ class DevContracts:
         canonical = self._known.safes["1.4.1"]
         factory, handler = canonical.proxy_factory, canonical.fallback_handlers[0]
         for singleton, name in zip(canonical.singletons, ("Safe", "SafeL2"), strict=True):
-            # As its constructor does: a threshold keeps anybody from setting up the singleton itself.
+            # Set by the real constructor, too: with a threshold, the singleton itself cannot be set up.
             await self._place(singleton, name, {_SAFE_THRESHOLD_SLOT: _ONE})
         await self._place(factory, "proxies/SafeProxyFactory", {})
         await self._place(handler, "handler/CompatibilityFallbackHandler", {})
@@ -122,8 +123,9 @@ class DevContracts:
             create = call_data("createProxyWithNonce(address,bytes,uint256)", singleton, setup, 0)
             await self._send(sender, factory, create)
         if await self.safe_owners(safe) != (THRESHOLD, owners):
-            message = f"The contract at {safe} of this chain is not our Safe: delete the chain's data and start again."
-            raise DeployError(message)
+            raise DeployError(
+                f"The contract at {safe} of this chain is not our Safe: delete the chain's data and start again."
+            )
         return safe
 
     async def _place(self, address: Address, name: str, storage: dict[int, str]) -> None:
@@ -148,8 +150,7 @@ class DevContracts:
         tx_hash = await self._rpc("eth_sendTransaction", transaction)
         receipt = await self._mined(tx_hash)
         if receipt["status"] != "0x1":
-            message = f"A development transaction to {to or 'a new contract'} reverted."
-            raise DeployError(message)
+            raise DeployError(f"A development transaction to {to or 'a new contract'} reverted.")
         return receipt
 
     async def _mined(self, tx_hash: str) -> dict[str, Any]:
@@ -161,17 +162,16 @@ class DevContracts:
                         return receipt
                     await asyncio.sleep(0.02)
         except TimeoutError as error:
-            message = f"A development transaction was not mined within {_SETTLE_SECONDS:.0f} s."
-            raise DeployError(message) from error
+            raise DeployError(f"A development transaction was not mined within {_SETTLE_SECONDS:.0f} s.") from error
 
 
 def _proxy_address(factory: Address, singleton: Address, setup: bytes) -> Address:
-    """Where the factory's CREATE2 puts the proxy with salt nonce 0."""
+    """Return the address at which the factory's CREATE2 creates the proxy with salt nonce 0."""
     creation = artifacts.safe("proxies/SafeProxy").creation + encode(["address"], [singleton])
     salt = keccak(keccak(setup) + bytes(32))
     return to_checksum("0x" + keccak(b"\xff" + bytes.fromhex(factory[2:]) + salt + keccak(creation))[12:].hex())
 
 
 async def deploy(url: str) -> Deployment:
-    """Deploy on the node at `url` what is not there yet. Raises as `DevContracts.deploy`."""
+    """Deploy the contracts that are missing on the node at `url`. Raises DeployError, ArtifactError, RpcError."""
     return await DevContracts(url, int(await Rpc(url)("eth_chainId"), 16)).deploy()

@@ -1,4 +1,4 @@
-"""The development chain, whole: a node, three operators before it, and the real contracts on it."""
+"""The whole development chain: a node, three providers' proxies in front of it, and the real contracts on it."""
 
 import asyncio
 import threading
@@ -19,42 +19,40 @@ _THREAD_SECONDS: Final = 60.0
 
 
 class DevChain:
-    """A Mezo-like chain on this machine. `mint`, `fund_gas`, `balance` and `rpc` may be awaited on any event loop."""
+    """A Mezo-like chain on this computer. `mint`, `fund_gas`, `balance` and `rpc` may be awaited on any event loop."""
 
     def __init__(self) -> None:
-        """Nothing runs before `start`. The node and the operators take free ports."""
+        """Node and proxies take free ports at `start`."""
         self.anvil = Anvil(chain_id=CHAIN_ID)
         self.proxies = tuple(NodeProxy(name) for name in OPERATORS)
         self._deployment: Deployment | None = None
 
     @property
     def deployment(self) -> Deployment:
-        """What stands on the chain. Raises RuntimeError before `start`."""
+        """The contracts on the chain. Raises RuntimeError before `start`."""
         if self._deployment is None:
-            message = "the development chain does not run"
-            raise RuntimeError(message)
+            raise RuntimeError("the development chain is not running")
         return self._deployment
 
     @property
     def rpc_urls(self) -> tuple[str, ...]:
-        """The operators' nodes, each as `operator=url`; joined by commas it is a value for MEZO_RPC_URLS."""
+        """The providers' nodes, each as `operator=url`; joined by commas they are a value for MEZO_RPC_URLS."""
         return tuple(f"{proxy.name}={proxy.url}" for proxy in self.proxies)
 
     @property
     def rpc(self) -> Rpc:
-        """Calls to the node itself, behind the operators' backs: cheat codes, and the truth."""
+        """Calls to the node itself, past the proxies: cheat codes, and true answers."""
         return Rpc(self.anvil.url)
 
     def proxy(self, name: str) -> NodeProxy:
-        """One operator's node, to make it misbehave. Raises LookupError."""
+        """Return one provider's proxy, to make it misbehave. Raises LookupError."""
         for proxy in self.proxies:
             if proxy.name == name:
                 return proxy
-        message = f"there is no operator {name}"
-        raise LookupError(message)
+        raise LookupError(f"there is no operator {name}")
 
     async def start(self, data_dir: Path | None = None) -> None:
-        """Start all of it. `data_dir` keeps the chain between runs. Raises DevChainError, OSError."""
+        """Start node, proxies and contracts. `data_dir` keeps the chain between runs. Raises DevChainError, OSError."""
         try:
             await self.anvil.start(data_dir)
             for proxy in self.proxies:
@@ -65,14 +63,14 @@ class DevChain:
             raise
 
     async def stop(self) -> None:
-        """Stop all of it; with a data directory the node saves its state first. Harmless when it does not run."""
+        """Stop everything; with a data directory the node saves its state first. Does nothing if it is not running."""
         self._deployment = None
         for proxy in self.proxies:
             await proxy.stop()
         await self.anvil.stop()
 
     async def mint(self, to: Address, amount: int) -> None:
-        """Add MUSD, in base units; mined when it returns."""
+        """Mint MUSD, in base units; return when the transaction is mined."""
         await self._contracts().mint(to, amount)
 
     async def fund_gas(self, to: Address, wei: int) -> None:
@@ -80,7 +78,7 @@ class DevChain:
         await self._contracts().fund_gas(to, wei)
 
     async def balance(self, holder: Address) -> int:
-        """MUSD of one holder, in base units."""
+        """Return the holder's MUSD, in base units."""
         return await self._contracts().balance(holder)
 
     def _contracts(self) -> DevContracts:
@@ -89,13 +87,13 @@ class DevChain:
 
 @contextmanager
 def running(data_dir: Path | None = None) -> Iterator[DevChain]:
-    """A started chain on an event loop of its own, in a thread: one chain for many tests, each of which has its own loop."""
+    """Run a chain on its own event loop in a thread, so that many tests, each with its own loop, can share it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="development chain", daemon=True)
     thread.start()
 
-    def wait(work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, loop).result(_THREAD_SECONDS)
+    def wait(coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, loop).result(_THREAD_SECONDS)
 
     chain = DevChain()
     try:

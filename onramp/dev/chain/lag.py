@@ -1,8 +1,8 @@
-"""What a node that is some blocks behind would say: the answers of a node at the head, seen from an earlier block."""
+"""Turn the responses of a node at the head into those of a node that is some blocks behind."""
 
 from typing import Any, Final
 
-# Where a call names its block, counted from 0.
+# Method -> index of the parameter that names the block.
 _BLOCK_ARGUMENT: Final = {
     "eth_getBlockByNumber": 0,
     "eth_call": 1,
@@ -13,7 +13,7 @@ _BLOCK_ARGUMENT: Final = {
     "eth_getTransactionCount": 1,
     "eth_getStorageAt": 2,
 }
-# On Mezo `finalized` and `safe` are other words for `latest`.
+# On Mezo `finalized` and `safe` mean `latest`.
 _HEAD_TAGS: Final = {"latest", "pending", "safe", "finalized"}
 _BY_HASH: Final = {"eth_getTransactionReceipt", "eth_getTransactionByHash", "eth_getBlockByHash"}
 
@@ -24,8 +24,11 @@ def _above(block: Any, head: int) -> bool:
     return isinstance(block, str) and block.startswith("0x") and int(block, 16) > head
 
 
-def ask(request: Message, head: int) -> Message | None:
-    """The request as it may be passed on; None where the lagging node has to answer by itself (`unknown`)."""
+def limit_request(request: Message, head: int) -> Message | None:
+    """Return the request with `latest` replaced by `head`, to be forwarded; None if it names a later block.
+
+    The response to the latter is `unknown_block`.
+    """
     method, params = request.get("method"), list(request.get("params") or [])
     if method == "eth_getLogs":
         query = dict(params[0])
@@ -35,21 +38,21 @@ def ask(request: Message, head: int) -> Message | None:
             for end in ("fromBlock", "toBlock"):
                 query[end] = hex(head) if query.get(end, "latest") in _HEAD_TAGS else query[end]
         return request | {"params": [query]}
-    place = _BLOCK_ARGUMENT.get(str(method))
-    if place is None:
+    index = _BLOCK_ARGUMENT.get(str(method))
+    if index is None:
         return request
-    if len(params) == place:
+    if len(params) == index:
         params.append("latest")
-    if len(params) > place:
-        if _above(params[place], head):
+    if len(params) > index:
+        if _above(params[index], head):
             return None
-        if isinstance(params[place], str) and params[place] in _HEAD_TAGS:
-            params[place] = hex(head)
+        if isinstance(params[index], str) and params[index] in _HEAD_TAGS:
+            params[index] = hex(head)
     return request | {"params": params}
 
 
-def unknown(request: Message) -> Message:
-    """The answer about a block that is not there yet: mezod says no error for logs, and null for a block."""
+def unknown_block(request: Message) -> Message:
+    """Return the response about a block that the node does not have: mezod returns no logs, null for a block, an error for the rest."""
     envelope: Message = {"jsonrpc": "2.0", "id": request.get("id")}
     if request.get("method") == "eth_getLogs":
         return envelope | {"result": []}
@@ -58,8 +61,8 @@ def unknown(request: Message) -> Message:
     return envelope | {"error": {"code": -32000, "message": "header not found"}}
 
 
-def answer(request: Message, response: Message, head: int) -> Message:
-    """The response without what happened after `head`."""
+def limit_response(request: Message, response: Message, head: int) -> Message:
+    """Return the response without anything that happened after block `head`."""
     method, result = request.get("method"), response.get("result")
     if method == "eth_blockNumber" and "result" in response:
         return response | {"result": hex(head)}
@@ -68,6 +71,6 @@ def answer(request: Message, response: Message, head: int) -> Message:
     if not _above(result.get("number" if method == "eth_getBlockByHash" else "blockNumber"), head):
         return response
     if method == "eth_getTransactionByHash":
-        # It came over the gossip before its block did.
+        # The node received the transaction by gossip, but not its block yet.
         return response | {"result": result | {"blockHash": None, "blockNumber": None, "transactionIndex": None}}
     return response | {"result": None}

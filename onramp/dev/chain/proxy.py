@@ -1,4 +1,4 @@
-"""A node's front door: three of them before one node stand for three operators, and each can be made to misbehave."""
+"""A proxy in front of a node. Three proxies for one node imitate three providers, and each can be made to misbehave."""
 
 import asyncio
 from collections import Counter
@@ -16,23 +16,23 @@ _JSON = "application/json"
 
 
 class NodeProxy:
-    """Forwards JSON-RPC to a node, on a port of its own. The switches may be set at any time, from any thread.
+    """Forwards JSON-RPC to a node, on its own port. The switches may be set at any time, from any thread.
 
-    `down`            connections are cut without an answer; after `stop` they are refused.
-    `delay`           seconds before an answer.
-    `wrong_chain_id`  what it says to eth_chainId and net_version; None: the truth.
-    `behind`          blocks it lags behind the head, in everything it says.
+    `down`            connections are closed without a response; after `stop` they are refused.
+    `delay`           seconds before a response.
+    `wrong_chain_id`  the result of eth_chainId and net_version; None for the true one.
+    `behind`          by how many blocks all responses lag behind the head.
     """
 
     def __init__(self, name: str) -> None:
-        """`name` is the operator it stands for."""
+        """`name` is the provider that the proxy imitates."""
         self.name = name
         self.down = False
         self.delay = 0.0
         self.wrong_chain_id: int | None = None
         self.behind = 0
         self.calls: Counter[str] = Counter()
-        """How often each method was asked for, refused ones included."""
+        """Requests by method, including those that were refused."""
         self._port: int | None = None
         self._target = ""
         self._runner: web.AppRunner | None = None
@@ -40,18 +40,17 @@ class NodeProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens: on a port that is taken at the first `start` and kept. Raises RuntimeError before."""
+        """The proxy's URL; its port is chosen at the first `start` and kept. Raises RuntimeError before that."""
         if self._port is None:
-            message = f"the proxy {self.name} has not been started"
-            raise RuntimeError(message)
+            raise RuntimeError(f"the proxy {self.name} has not been started")
         return f"http://127.0.0.1:{self._port}"
 
     def honest(self) -> None:
-        """All switches off."""
+        """Turn all switches off."""
         self.down, self.delay, self.wrong_chain_id, self.behind = False, 0.0, None, 0
 
     async def start(self, target: str) -> None:
-        """Listen, and forward to the node at `target`. Raises OSError where the port that was kept is taken now."""
+        """Listen, and forward to the node at `target`. Raises OSError if the port kept from an earlier start is in use."""
         self._target = target
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         app = web.Application(client_max_size=_BODY_BYTES)
@@ -66,7 +65,7 @@ class NodeProxy:
             raise
 
     async def stop(self) -> None:
-        """Stop listening; `start` again listens on the same port. Harmless when it does not run."""
+        """Stop listening; the next `start` uses the same port. Does nothing if it is not running."""
         runner, self._runner = self._runner, None
         session, self._session = self._session, None
         if runner is not None:
@@ -77,12 +76,13 @@ class NodeProxy:
     async def _serve(self, request: web.Request) -> web.Response:
         body = await request.read()
         try:
-            asked = orjson.loads(body)
+            message = orjson.loads(body)
         except orjson.JSONDecodeError:
             return web.json_response(
                 {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error"}}
             )
-        self.calls.update(str(one.get("method")) for one in (asked if isinstance(asked, list) else [asked]))
+        requests = message if isinstance(message, list) else [message]
+        self.calls.update(str(call.get("method")) for call in requests)
         if self.delay:
             await asyncio.sleep(self.delay)
         if self.down:
@@ -92,37 +92,38 @@ class NodeProxy:
         try:
             if self.wrong_chain_id is None and not self.behind:
                 return web.Response(body=await self._forward(body), content_type=_JSON)
-            return web.Response(body=orjson.dumps(await self._bend(asked)), content_type=_JSON)
+            return web.Response(body=orjson.dumps(await self._misbehave(message)), content_type=_JSON)
         except aiohttp.ClientError:
             return web.Response(status=502)
 
     async def _forward(self, body: bytes) -> bytes:
         if self._session is None:
-            message = "the proxy is stopping"
-            raise aiohttp.ClientConnectionError(message)
+            raise aiohttp.ClientConnectionError("the proxy is stopping")
         async with self._session.post(self._target, data=body, headers={"Content-Type": _JSON}) as response:
             return await response.read()
 
-    async def _bend(self, asked: Any) -> Any:
-        head = int(
+    async def _misbehave(self, message: Any) -> Any:
+        """Return the changed response to one request or to a batch."""
+        true_head = int(
             (await self._call({"jsonrpc": "2.0", "id": 0, "method": "eth_blockNumber", "params": []}))["result"], 16
         )
-        seen = max(0, head - self.behind)
-        if isinstance(asked, list):
-            return [await self._bend_one(one, seen) for one in asked]
-        return await self._bend_one(asked, seen)
+        head = max(0, true_head - self.behind)
+        if isinstance(message, list):
+            return [await self._changed_response(request, head) for request in message]
+        return await self._changed_response(message, head)
 
-    async def _bend_one(self, request: lag.Message, head: int) -> lag.Message:
+    async def _changed_response(self, request: lag.Message, head: int) -> lag.Message:
         if self.wrong_chain_id is not None and request.get("method") in {"eth_chainId", "net_version"}:
-            said = hex(self.wrong_chain_id) if request["method"] == "eth_chainId" else str(self.wrong_chain_id)
-            return {"jsonrpc": "2.0", "id": request.get("id"), "result": said}
+            is_hex = request["method"] == "eth_chainId"
+            result = hex(self.wrong_chain_id) if is_hex else str(self.wrong_chain_id)
+            return {"jsonrpc": "2.0", "id": request.get("id"), "result": result}
         if not self.behind:
             return await self._call(request)
-        passed = lag.ask(request, head)
-        if passed is None:
-            return lag.unknown(request)
-        return lag.answer(request, await self._call(passed), head)
+        limited = lag.limit_request(request, head)
+        if limited is None:
+            return lag.unknown_block(request)
+        return lag.limit_response(request, await self._call(limited), head)
 
     async def _call(self, request: lag.Message) -> lag.Message:
-        loaded: lag.Message = orjson.loads(await self._forward(orjson.dumps(request)))
-        return loaded
+        response: lag.Message = orjson.loads(await self._forward(orjson.dumps(request)))
+        return response

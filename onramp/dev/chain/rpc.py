@@ -1,4 +1,4 @@
-"""JSON-RPC to a development node, which is trusted: no pool, no second opinion."""
+"""JSON-RPC to a development node, which is trusted: no pool, no quorum."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 
 class DevChainError(Exception):
-    """The development chain cannot do what it was asked; the text says why and what to do."""
+    """The development chain cannot do what was asked of it; the text says why and what to do."""
 
 
 class RpcError(DevChainError):
@@ -19,16 +19,15 @@ class RpcError(DevChainError):
 class Rpc:
     """Calls one development node.
 
-    Each call has a connection of its own, so that the same object serves every event loop: the chain may live on one loop
+    Each call opens its own connection, so the same object works on every event loop: the chain may run on one loop
     and a test that mints on another.
     """
 
     def __init__(self, url: str) -> None:
-        """Nothing is sent yet."""
         self.url = url
 
     async def __call__(self, method: str, *params: Any) -> Any:
-        """The result of one call. Raises RpcError where the node refuses, aiohttp.ClientError where nobody answers."""
+        """Return the result of one call. Raises RpcError if the node refuses it, aiohttp.ClientError if there is no response."""
         body = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT) as session,
@@ -36,6 +35,5 @@ class Rpc:
         ):
             answer = orjson.loads(await response.read())
         if "error" in answer:
-            message = f"{method}: {answer['error'].get('message')} ({answer['error'].get('code')})"
-            raise RpcError(message)
+            raise RpcError(f"{method}: {answer['error'].get('message')} ({answer['error'].get('code')})")
         return answer["result"]

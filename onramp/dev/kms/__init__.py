@@ -1,1 +1,1 @@
-"""AWS KMS and Google Cloud KMS at wire level, for development and tests."""
+"""Fakes of AWS KMS and Google Cloud KMS at wire level, for development and tests."""

@@ -1,4 +1,4 @@
-"""AWS KMS's wire, as far as a hot wallet needs it: GetPublicKey and Sign of the JSON 1.1 protocol, with one key."""
+"""A fake of AWS KMS at wire level: GetPublicKey and Sign of the JSON 1.1 protocol, with one key."""
 
 import asyncio
 import base64
@@ -17,33 +17,32 @@ _ARN: Final = "arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-00
 
 
 class FakeAwsKms:
-    """The service; `key` holds its faults."""
+    """The service; `key` holds the faults to simulate."""
 
     def __init__(self, key: DevKey) -> None:
-        """Nothing listens before `app` is served."""
         self.key = key
 
     def app(self) -> web.Application:
-        """As aiohttp serves it."""
+        """Return the aiohttp application to serve."""
         app = web.Application()
-        app.router.add_post("/", self._answer)
+        app.router.add_post("/", self._serve)
         return app
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.key.requests += 1
         faults = self.key.faults
-        asked: dict[str, Any] = orjson.loads(await request.read())
+        body: dict[str, Any] = orjson.loads(await request.read())
         operation = request.headers.get("X-Amz-Target", "").removeprefix("TrentService.")
         await asyncio.sleep(faults.delay)
         if "Credential=" not in request.headers.get("Authorization", ""):
             return _error("MissingAuthenticationTokenException")
-        if self.key.take("throttle"):
+        if self.key.use_fault("throttle"):
             return _error("ThrottlingException")
-        if self.key.take("unwell"):
+        if self.key.use_fault("internal_error"):
             return _error("KMSInternalException", 500)
         if faults.denied:
             return _error("AccessDeniedException")
-        if asked.get("KeyId") not in {KEY_ID, _ARN}:
+        if body.get("KeyId") not in {KEY_ID, _ARN}:
             return _error("NotFoundException")
         if faults.disabled:
             return _error("DisabledException")
@@ -51,7 +50,7 @@ class FakeAwsKms:
             case "GetPublicKey":
                 return _json(self._public_key())
             case "Sign":
-                return self._sign(request, asked)
+                return self._sign(request, body)
             case _:
                 return _error("UnknownOperationException")
 
@@ -64,21 +63,17 @@ class FakeAwsKms:
             "SigningAlgorithms": ["ECDSA_SHA_256"],
         }
 
-    def _sign(self, request: web.Request, asked: dict[str, Any]) -> web.StreamResponse:
+    def _sign(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         try:
-            message = base64.b64decode(asked.get("Message", ""), validate=True)
+            message = base64.b64decode(body.get("Message", ""), validate=True)
         except (binascii.Error, TypeError):
             return _error("ValidationException")
-        if (
-            asked.get("SigningAlgorithm") != "ECDSA_SHA_256"
-            or asked.get("MessageType") != "DIGEST"
-            or len(message) != 32
-        ):
+        if body.get("SigningAlgorithm") != "ECDSA_SHA_256" or body.get("MessageType") != "DIGEST" or len(message) != 32:
             return _error("ValidationException")
-        if asked.get("DryRun"):
+        if body.get("DryRun"):
             return _error("DryRunOperationException", 412)
         signature = self.key.sign(message)
-        if self.key.take("lose"):
+        if self.key.use_fault("lose_reply"):
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
@@ -95,4 +90,4 @@ def _json(value: dict[str, Any], status: int = 200) -> web.Response:
 
 
 def _error(code: str, status: int = 400) -> web.Response:
-    return _json({"__type": code, "message": f"The development service answers {code}."}, status)
+    return _json({"__type": code, "message": f"The development service returns {code}."}, status)

@@ -1,4 +1,4 @@
-"""Google Cloud KMS's wire, as far as a hot wallet needs it: GetPublicKey and AsymmetricSign over gRPC, by Google's own messages."""
+"""A fake of Google Cloud KMS at wire level: GetPublicKey and AsymmetricSign over gRPC, with Google's own message types."""
 
 import asyncio
 from typing import Any, Final
@@ -16,15 +16,14 @@ _SERVICE: Final = "google.cloud.kms.v1.KeyManagementService"
 
 
 class FakeGcpKms:
-    """The service; `key` holds its faults."""
+    """The service; `key` holds the faults to simulate."""
 
     def __init__(self, key: DevKey) -> None:
-        """Nothing listens before `start`."""
         self.key = key
         self._server: Any = None
 
     async def start(self) -> str:
-        """Listen on the loopback; the endpoint, as GCP_KMS_ENDPOINT takes it."""
+        """Listen on the loopback; return the endpoint, a value for GCP_KMS_ENDPOINT."""
         self._server = aio.server()
         self._server.add_generic_rpc_handlers((self._handler(),))
         port = self._server.add_insecure_port("127.0.0.1:0")
@@ -37,9 +36,11 @@ class FakeGcpKms:
             await self._server.stop(0)
 
     def _handler(self) -> GenericRpcHandler:
-        def method(serve: Any, asked: Any, answered: Any) -> RpcMethodHandler:
+        def method(serve: Any, request: Any, response: Any) -> RpcMethodHandler:
             return unary(
-                serve, request_deserializer=asked.pb().FromString, response_serializer=answered.pb().SerializeToString
+                serve,
+                request_deserializer=request.pb().FromString,
+                response_serializer=response.pb().SerializeToString,
             )
 
         return method_handlers_generic_handler(
@@ -54,9 +55,9 @@ class FakeGcpKms:
         self.key.requests += 1
         faults = self.key.faults
         await asyncio.sleep(faults.delay)
-        if self.key.take("throttle"):
+        if self.key.use_fault("throttle"):
             await context.abort(StatusCode.RESOURCE_EXHAUSTED, "quota")
-        if self.key.take("unwell"):
+        if self.key.use_fault("internal_error"):
             await context.abort(StatusCode.INTERNAL, "internal")
         if faults.denied:
             await context.abort(StatusCode.PERMISSION_DENIED, "denied")
@@ -72,14 +73,14 @@ class FakeGcpKms:
         algorithm = (
             algorithms.EC_SIGN_P256_SHA256 if self.key.faults.another_curve else algorithms.EC_SIGN_SECP256K1_SHA256
         )
-        answer = types.PublicKey(
-            name=self._shown(),
+        response = types.PublicKey(
+            name=self._version_name(),
             pem=pem.decode(),
-            pem_crc32c=self._sum(pem),
+            pem_crc32c=self._checksum(pem),
             algorithm=algorithm,
-            protection_level=self._level(),
+            protection_level=self._protection_level(),
         )
-        return types.PublicKey.pb(answer)
+        return types.PublicKey.pb(response)
 
     async def _sign(self, request: Any, context: Any) -> Any:
         await self._begin(request, context)
@@ -87,24 +88,24 @@ class FakeGcpKms:
         if len(digest) != 32:
             await context.abort(StatusCode.INVALID_ARGUMENT, "a digest has 32 bytes")
         if request.digest_crc32c.value != google_crc32c.value(digest):
-            await context.abort(StatusCode.INVALID_ARGUMENT, "the digest was changed on its way")
+            await context.abort(StatusCode.INVALID_ARGUMENT, "the digest was changed in transit")
         signature = self.key.sign(digest)
-        if self.key.take("lose"):
+        if self.key.use_fault("lose_reply"):
             await context.abort(StatusCode.UNAVAILABLE, "the connection was lost")
-        answer = types.AsymmetricSignResponse(
-            name=self._shown(),
+        response = types.AsymmetricSignResponse(
+            name=self._version_name(),
             signature=signature,
-            signature_crc32c=self._sum(signature),
+            signature_crc32c=self._checksum(signature),
             verified_digest_crc32c=not self.key.faults.unverified,
-            protection_level=self._level(),
+            protection_level=self._protection_level(),
         )
-        return types.AsymmetricSignResponse.pb(answer)
+        return types.AsymmetricSignResponse.pb(response)
 
-    def _shown(self) -> str:
+    def _version_name(self) -> str:
         return KEY_VERSION[:-1] + "2" if self.key.faults.other_name else KEY_VERSION
 
-    def _sum(self, data: bytes) -> int:
+    def _checksum(self, data: bytes) -> int:
         return int(google_crc32c.value(data)) ^ (1 if self.key.faults.bad_crc else 0)
 
-    def _level(self) -> Any:
+    def _protection_level(self) -> Any:
         return types.ProtectionLevel.SOFTWARE if self.key.faults.software else types.ProtectionLevel.HSM

@@ -1,4 +1,4 @@
-"""The development wallet's key behind a cloud's wire, so that a purchase can be run on the real SDKs without an account."""
+"""Put the development wallet's key into a fake cloud KMS, so that a purchase runs on the real SDKs without an account."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from onramp.dev.local.wallet import DevWallet
 
 @asynccontextmanager
 async def key_service(signer: str, wallet: DevWallet) -> AsyncIterator[tuple[dict[str, Any], dict[str, str]]]:
-    """Start what `signer` (HOT_WALLET_SIGNER) needs; the settings by which it is found, and what its SDK reads besides."""
+    """Start the service that `signer` (HOT_WALLET_SIGNER) needs; yield its settings, and the environment variables its SDK reads."""
     match signer:
         case "aws-kms":
-            async with _aws(_key(wallet)) as (key_id, found):
-                yield {"HOT_WALLET_SIGNER": signer, "AWS_KMS_KEY_ID": key_id}, found
+            async with _aws(_key(wallet)) as (key_id, sdk_environment):
+                yield {"HOT_WALLET_SIGNER": signer, "AWS_KMS_KEY_ID": key_id}, sdk_environment
         case "gcp-kms":
             from onramp.dev.kms.gcp import KEY_VERSION, FakeGcpKms
 
@@ -44,17 +44,17 @@ async def _aws(key: DevKey) -> AsyncIterator[tuple[str, dict[str, str]]]:
     runner = web.AppRunner(FakeAwsKms(key).app(), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    # The SDK finds endpoint, region and credentials in the environment, and nowhere else that is the same everywhere.
-    found = {
+    # The environment is the only place that is the same everywhere in which the SDK looks for endpoint, region and credentials.
+    sdk_environment = {
         "AWS_ENDPOINT_URL_KMS": f"http://127.0.0.1:{port}",
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "development",
         "AWS_SECRET_ACCESS_KEY": "development",
     }
-    os.environ.update(found)
+    os.environ.update(sdk_environment)
     try:
-        yield KEY_ID, found
+        yield KEY_ID, sdk_environment
     finally:
         await runner.cleanup()
 

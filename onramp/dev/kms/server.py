@@ -1,4 +1,4 @@
-"""A key as cloud key services keep it, for development and tests: another signature each time, and every fault that they are known for."""
+"""A key that behaves as in a cloud KMS, for development and tests: signatures differ each time, and known faults can be simulated."""
 
 import time
 from dataclasses import dataclass, field
@@ -15,31 +15,31 @@ DIGEST: Final = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 @dataclass(slots=True)
 class KmsFaults:
-    """What goes wrong. Numbers count down with each request; the others stay until taken back."""
+    """The faults to simulate. Numbers are counts of requests still to fail; the others stay until they are reset."""
 
     high_s: bool = False
-    """s in the upper half, which nodes refuse; both clouds may answer it."""
+    """s is in the upper half of the curve's order, which nodes refuse; both clouds may return such signatures."""
     short: bool = False
-    """r or s with a leading zero byte, which DER leaves out."""
+    """r or s has a leading zero byte, which DER leaves out."""
     wrong_key: bool = False
     double_hash: bool = False
     """The digest is hashed again, as some emulators do."""
     garbage: bool = False
-    """Something that is no DER."""
+    """The signature is not valid DER."""
     throttle: int = 0
-    lose: int = 0
-    """It is signed, and the reply is lost."""
-    unwell: int = 0
+    lose_reply: int = 0
+    """The digest is signed, and the reply is lost."""
+    internal_error: int = 0
     delay: float = 0.0
-    """Seconds before each answer."""
+    """Seconds before each response."""
     disabled: bool = False
     denied: bool = False
     bad_crc: bool = False
-    """Google: the reply's checksum does not fit it."""
+    """Google: the reply's checksum is wrong."""
     unverified: bool = False
-    """Google: the service does not say that it saw the digest's checksum."""
+    """Google: the service does not confirm the digest's checksum."""
     other_name: bool = False
-    """Google: the reply speaks of another key version."""
+    """Google: the reply names another key version."""
     software: bool = False
     """Google: the key is not in hardware."""
     another_curve: bool = False
@@ -47,27 +47,27 @@ class KmsFaults:
 
 @dataclass(slots=True)
 class DevKey:
-    """One key pair, its faults, and how often it has signed."""
+    """One key pair, its faults, and counts of its signatures and requests."""
 
     secret: bytes = field(repr=False)
     faults: KmsFaults = field(default_factory=KmsFaults)
     signatures: int = 0
     requests: int = 0
 
-    def take(self, name: str) -> bool:
-        """Whether a fault that counts down happens now."""
-        left = getattr(self.faults, name)
-        if left:
-            setattr(self.faults, name, left - 1)
-        return bool(left)
+    def use_fault(self, name: str) -> bool:
+        """Return whether a counted fault happens now, and count it down."""
+        remaining = getattr(self.faults, name)
+        if remaining:
+            setattr(self.faults, name, remaining - 1)
+        return bool(remaining)
 
     def public_key(self, encoding: Encoding) -> bytes:
-        """SubjectPublicKeyInfo."""
+        """Return the public key as SubjectPublicKeyInfo."""
         key: Any = ec.generate_private_key(ec.SECP256R1()) if self.faults.another_curve else self._key()
         return bytes(key.public_key().public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo))
 
     def sign(self, digest: bytes) -> bytes:
-        """A DER signature, with the faults that are set."""
+        """Return a DER signature of the digest, with the faults that are set."""
         self.signatures += 1
         if self.faults.garbage:
             return b"\x30\x06\x02\x01"
@@ -76,11 +76,11 @@ class DevKey:
             hashed = hashes.Hash(hashes.SHA256())
             hashed.update(digest)
             digest = hashed.finalize()
-        until = time.monotonic() + 10
+        deadline = time.monotonic() + 10
         while True:
             r, s = decode_dss_signature(key.sign(digest, DIGEST))
             s = max(s, ORDER - s) if self.faults.high_s else s
-            if not self.faults.short or min(r, s).bit_length() <= 31 * 8 or time.monotonic() > until:
+            if not self.faults.short or min(r, s).bit_length() <= 31 * 8 or time.monotonic() > deadline:
                 return encode_dss_signature(r, s)
 
     def _key(self) -> ec.EllipticCurvePrivateKey:

@@ -1,1 +1,1 @@
-"""What development needs of this machine: processes, a wallet, API keys."""
+"""Development on this computer: processes, a wallet, API keys."""

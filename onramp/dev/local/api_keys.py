@@ -1,4 +1,4 @@
-"""Development API keys, one of each role and each of another person; the same at every start on the same data."""
+"""Development API keys: one for each role, each held by a different person; the same at every start on the same data."""
 
 import json
 from datetime import UTC, datetime
@@ -18,12 +18,12 @@ PERSONS: Final[dict[Role, str]] = {"viewer": "vera", "operator": "otto", "approv
 
 
 async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
-    """Role -> secret; kept with the development data, and put into its database where they are not there yet."""
-    kept = home / "api-keys.json"
-    if not kept.exists():
-        kept.touch(mode=0o600)
-        kept.write_text(json.dumps({role: api_keys_service.new_secret() for role in PERSONS}), encoding="utf-8")
-    secrets: dict[str, str] = json.loads(kept.read_text(encoding="utf-8"))
+    """Return role -> secret; the keys are kept with the development data and added to its database if they are missing."""
+    file = home / "api-keys.json"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({role: api_keys_service.new_secret() for role in PERSONS}), encoding="utf-8")
+    secrets: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
     database = connect(settings.DATABASE_URL.get_secret_value())
     try:
         await migrations.upgrade(database)
@@ -49,5 +49,5 @@ async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
                 )
     finally:
         await database.close()
-    kept.write_text(json.dumps(secrets), encoding="utf-8")
+    file.write_text(json.dumps(secrets), encoding="utf-8")
     return secrets

@@ -1,4 +1,4 @@
-"""What the development chain asks of the operating system."""
+"""Files, locks, ports and processes of this computer, for the development chain."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-"""The folder of the project, where node_modules is."""
+"""The project's folder, which contains node_modules."""
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -21,10 +21,10 @@ class FolderInUseError(Exception):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases when the process ends, however it ends. Raises FolderInUseError.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system releases when the process ends, even if it is killed. Raises FolderInUseError.
 
-    Where the system has no such lock (Windows) nothing is held.
+    Does nothing on systems without such a lock (Windows).
     """
     try:
         import fcntl
@@ -39,17 +39,17 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def taken(port: int) -> bool:
-    """True where somebody listens on this port of the loopback."""
+def port_in_use(port: int) -> bool:
+    """Return whether a program listens on this loopback port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def ends_with_parent() -> Callable[[], None] | None:
-    """What a child process runs first, so that a killed test run leaves none behind; None where the system cannot.
+def end_with_parent() -> Callable[[], None] | None:
+    """Return a function for a child process to run first, so that it ends with its parent; None if the system cannot do that.
 
-    The child is asked to end by SIGTERM, so that a node still saves its state.
+    A killed test run then leaves no process behind. The child receives SIGTERM, so that a node still saves its state.
     """
     if sys.platform != "linux":
         return None
@@ -57,7 +57,7 @@ def ends_with_parent() -> Callable[[], None] | None:
 
     def arrange() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before we asked to be told
+        if os.getppid() != parent:  # the parent died before prctl
             os._exit(1)
 
     return arrange

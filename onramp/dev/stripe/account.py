@@ -1,4 +1,4 @@
-"""One Stripe account and everything that happens to it."""
+"""One Stripe account: its state, the changes to it, and the events they cause."""
 
 import asyncio
 import contextlib
@@ -8,63 +8,66 @@ from typing import Any
 
 from onramp.dev.stripe.config import SandboxConfig
 from onramp.dev.stripe.faults import Faults
-from onramp.dev.stripe.kept import Kept
-from onramp.dev.stripe.keys import Keys
-from onramp.dev.stripe.params import Wanted
-from onramp.dev.stripe.session import Session, make
+from onramp.dev.stripe.idempotency import IdempotencyKeys
+from onramp.dev.stripe.lifecycle import NO_EDITS, Edits, apply_status, statuses_between
+from onramp.dev.stripe.params import CreateParams
+from onramp.dev.stripe.session import Session, new_session
+from onramp.dev.stripe.state_file import StateFile
 from onramp.dev.stripe.store import Store
-from onramp.dev.stripe.walk import NO_EDITS, Edits, path, step
 from onramp.dev.stripe.webhooks import Sender
 
 
 class Sandbox:
-    """State, its changes, and the events they make."""
+    """An account with its sessions, idempotency keys, faults and webhook sender."""
 
     def __init__(self, config: SandboxConfig) -> None:
-        """With what was kept of an earlier run; empty where nothing was."""
+        """Load the state that an earlier run stored, if any."""
         self.config = config
-        self._kept = Kept(config.kept)
+        self._file = StateFile(config.state_file)
         self.store = Store()
-        for session in self._kept.sessions():
+        for session in self._file.load_sessions():
             self.store.add(session)
-        self.keys = Keys(config.key_seconds, self._kept)
+        self.keys = IdempotencyKeys(config.key_seconds, self._file)
         self.faults = Faults()
         self.sender = Sender(config)
         self.requests: Counter[str] = Counter()
-        """API requests by method and route, the faulty ones included."""
+        """API requests by method and route, including those with a fault."""
         self.leaks = 0
-        """Requests that carried a key to where a redirect had pointed."""
+        """Requests that sent an API key to the target of a redirect."""
         self._closing = asyncio.Event()
 
-    def create(self, wanted: Wanted) -> Session:
-        """A new session; its making sends no event."""
-        session = make(wanted, self.config)
+    def create(self, params: CreateParams) -> Session:
+        """Create a session; this sends no event."""
+        session = new_session(params, self.config)
         self.store.add(session)
-        self._kept.session(session)
+        self._file.store_session(session)
         return session
 
     def walk(
         self, session: Session, target: str, edits: Edits | Mapping[str, Any] = NO_EDITS, how: str = "once"
     ) -> None:
-        """Every step up to `target`, an event for each. Raises StripeError, and changes nothing, where no legal way leads there."""
+        """Move a session step by step to status `target`, with an event for each step.
+
+        Raises StripeError, and changes nothing, if no legal transition leads there.
+        """
         edits = edits if isinstance(edits, Edits) else Edits(**edits)
         events: list[dict[str, Any]] = []
-        for status in path(session["status"], target):
-            step(session, status, edits, self.config)
+        for status in statuses_between(session["status"], target):
+            apply_status(session, status, edits, self.config)
             events.append(self.sender.record(session))
-        self._kept.session(session)
+        self._file.store_session(session)
         self.sender.send(session, events, how)
 
     async def pause(self, seconds: float) -> None:
-        """Wait, unless the sandbox is closed meanwhile."""
+        """Wait; return early if the sandbox closes."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), seconds)
 
     def closing(self) -> None:
-        """Let those who wait go."""
+        """End every `pause`."""
         self._closing.set()
 
     async def close(self) -> None:
-        """Stop sending events."""
+        """Stop sending events and close the state file."""
         await self.sender.close()
-        self._kept.close()
+        self._file.close()

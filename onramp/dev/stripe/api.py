@@ -1,4 +1,4 @@
-"""Stripe's API: authentication, idempotency, the faults that were ordered, and the handlers, which only compute."""
+"""Stripe's API: authentication, idempotency, simulated faults, and the handlers, which only compute."""
 
 import base64
 import binascii
@@ -13,10 +13,10 @@ from onramp.dev.stripe import form
 from onramp.dev.stripe.account import Sandbox
 from onramp.dev.stripe.errors import StripeError, bad, unknown_parameter
 from onramp.dev.stripe.faults import Fault, FaultKind, broken
+from onramp.dev.stripe.lifecycle import ORDER, REJECTED
 from onramp.dev.stripe.params import read_create
 from onramp.dev.stripe.quotes import quotes
 from onramp.dev.stripe.session import rendered
-from onramp.dev.stripe.walk import ORDER, REJECTED
 
 SESSIONS: Final = "/v1/crypto/onramp_sessions"
 Params = dict[str, Any]
@@ -30,12 +30,11 @@ class Api:
     """The endpoints of one account."""
 
     def __init__(self, account: Sandbox) -> None:
-        """`account` answers."""
         self._account = account
         self._tokens = account.config.secret_keys
 
     def routes(self) -> list[web.RouteDef]:
-        """As aiohttp takes them; everything else under /v1/ is a URL that Stripe does not recognise."""
+        """Return the aiohttp routes; every other URL under /v1/ is one that Stripe does not recognise."""
         get = (
             (SESSIONS, self.sessions),
             (SESSIONS + "/{id}", self.session),
@@ -51,40 +50,40 @@ class Api:
         ]
 
     def create(self, request: web.Request, params: Params) -> Any:
-        """POST a session."""
+        """Create a session."""
         surface = self._surface(request)
         session = self._account.create(read_create(params, self._account.config, surface))
         return rendered(session, surface)
 
     def session(self, request: web.Request, params: Params) -> Any:
-        """GET one session."""
-        form.only(params, ("expand",))
+        """Return one session."""
+        form.require_known(params, ("expand",))
         return rendered(self._account.store.get(request.match_info["id"]), self._surface(request))
 
     def sessions(self, request: web.Request, params: Params) -> Any:
-        """GET a page of sessions, newest first."""
+        """Return a page of sessions, the newest first."""
         surface = self._surface(request)
-        form.only(params, _LIST | {"status", "destination_currency", "destination_network"})
+        form.require_known(params, _LIST | {"status", "destination_currency", "destination_network"})
         status = form.text(params, "status")
         if status is not None and status not in {*ORDER, REJECTED}:
             raise bad(None, f"Invalid status: must be one of {', '.join((*ORDER, REJECTED))}", "status")
         names = ("destination_currency", "destination_network")
-        wanted = {name: value for name in names if (value := form.text(params, name)) is not None}
+        filters = {name: value for name in names if (value := form.text(params, name)) is not None}
 
         def matches(row: dict[str, Any]) -> bool:
             details = row["transaction_details"]
-            return status in {None, row["status"]} and all(details[name] == value for name, value in wanted.items())
+            return status in {None, row["status"]} and all(details[name] == value for name, value in filters.items())
 
         rows, more = self._account.store.sessions.page(params, matches)
         return {"object": "list", "url": SESSIONS, "has_more": more, "data": [rendered(row, surface) for row in rows]}
 
     def quotes(self, _request: web.Request, params: Params) -> Any:
-        """GET estimates."""
+        """Return price estimates."""
         return quotes(params, self._account.config)
 
     def events(self, _request: web.Request, params: Params) -> Any:
-        """GET a page of events, newest first."""
-        form.only(params, _LIST | {"type", "types", "delivery_success"})
+        """Return a page of events, the newest first."""
+        form.require_known(params, _LIST | {"type", "types", "delivery_success"})
         kinds = form.listing(params, "types") or ()
         kind, success = form.text(params, "type"), form.boolean(params, "delivery_success")
         if kind is not None:
@@ -97,12 +96,12 @@ class Api:
         return {"object": "list", "url": "/v1/events", "has_more": more, "data": rows}
 
     def event(self, request: web.Request, params: Params) -> Any:
-        """GET one event."""
-        form.only(params, ("expand",))
+        """Return one event."""
+        form.require_known(params, ("expand",))
         return self._account.sender.events.get(request.match_info["id"])
 
     def unrecognised(self, request: web.Request, _params: Params) -> Any:
-        """404."""
+        """Refuse the URL with a 404."""
         raise StripeError(404, None, f"Unrecognized request URL ({request.method}: {request.path}).")
 
     def _surface(self, request: web.Request) -> str:
@@ -154,14 +153,14 @@ class Api:
     ) -> web.StreamResponse:
         raw = await request.read() if request.method == "POST" else b""
         params = _params(request, raw)
-        if fault is not None and (early := _early(fault, request, self._account.config.base_url)) is not None:
-            return early
+        if fault is not None and (failure := _fail_early(fault, request, self._account.config.base_url)) is not None:
+            return failure
         keys = self._account.keys
         key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
-        if key is not None and (known := keys.begin(key, request.path, raw)) is not None:
-            headers = {"Idempotency-Key": key, "Idempotent-Replayed": "true", "Original-Request": known.request_id}
+        if key is not None and (stored := keys.begin(key, request.path, raw)) is not None:
+            headers = {"Idempotency-Key": key, "Idempotent-Replayed": "true", "Original-Request": stored.request_id}
             return web.Response(
-                status=known.status or 200, body=known.body, content_type="application/json", headers=headers
+                status=stored.status or 200, body=stored.body, content_type="application/json", headers=headers
             )
         status = 200
         try:
@@ -185,7 +184,7 @@ class Api:
         if fault is not None and fault.kind is FaultKind.TIMEOUT_AFTER:
             await self._account.pause(30.0 if fault.seconds is None else fault.seconds)
         if fault is not None and fault.kind is FaultKind.DROP:
-            return await _cut(request, body)
+            return await _send_half(request, body)
         return response
 
 
@@ -202,7 +201,8 @@ def _params(request: web.Request, raw: bytes) -> Params:
         raise bad(None, "Invalid request: the body is not UTF-8.") from error
 
 
-def _early(fault: Fault, request: web.Request, base_url: str) -> web.StreamResponse | None:
+def _fail_early(fault: Fault, request: web.Request, base_url: str) -> web.StreamResponse | None:
+    """Return or raise the failure of a fault that happens before anything is done; None for other faults."""
     refusal = fault.refusal()
     if refusal is not None:
         raise refusal
@@ -217,8 +217,8 @@ def _early(fault: Fault, request: web.Request, base_url: str) -> web.StreamRespo
     return None
 
 
-async def _cut(request: web.Request, body: bytes) -> web.StreamResponse:
-    """Half of the body, and the end of the connection."""
+async def _send_half(request: web.Request, body: bytes) -> web.StreamResponse:
+    """Send half of the body and close the connection."""
     response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
     await response.prepare(request)
     await response.write(body[: len(body) // 2])

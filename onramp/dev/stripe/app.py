@@ -1,4 +1,4 @@
-"""The sandbox as an application: Stripe's API, the controls of a test, and the hosted page."""
+"""The sandbox as an aiohttp application: Stripe's API, controls for tests, and the hosted payment page."""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -18,7 +18,7 @@ MAX_BODY: Final = 1024 * 1024
 
 
 def make_sandbox(config: SandboxConfig) -> web.Application:
-    """The application; `app[SANDBOX]` is the account behind it."""
+    """Return the application; `app[SANDBOX]` is its account."""
     account = Sandbox(config)
     page = HostedPage(account)
     app = web.Application(client_max_size=MAX_BODY)

@@ -1,20 +1,20 @@
-"""The session as Stripe's browser script shows it (@stripe/crypto 1.1.3, types/api/onramp.d.ts), which is not the API's shape."""
+"""The session as Stripe's browser script returns it (@stripe/crypto 1.1.3, types/api/onramp.d.ts); its fields differ from the API's."""
 
 from decimal import Decimal
 from typing import Any, Final
 
 from onramp.dev.stripe.config import SandboxConfig
-from onramp.dev.stripe.coverage import DECIMALS, rate, written
+from onramp.dev.stripe.coverage import DECIMALS, format_crypto, rate
+from onramp.dev.stripe.lifecycle import Edits, pairs
 from onramp.dev.stripe.params import amount
 from onramp.dev.stripe.quotes import CENT, fees
 from onramp.dev.stripe.session import Session
-from onramp.dev.stripe.walk import Edits, pairs
 
 _SYMBOLS: Final = {"usd": "$", "eur": "€", "gbp": "£", "cad": "CA$", "cop": "COL$", "php": "₱"}
 
 
 def browser_session(session: Session, edits: Edits, config: SandboxConfig) -> dict[str, Any]:
-    """The session without its secret, priced as the buyer's wishes stand; `sandbox` holds what only our own page asks."""
+    """Return the session without its secret, priced for the buyer's choices; `sandbox` holds fields for our hosted page alone."""
     details = session["transaction_details"]
     options = pairs(session)
     return {
@@ -41,14 +41,14 @@ def _quote(session: Session, edits: Edits) -> dict[str, Any]:
     paid = amount(edits.source_amount or details["source_amount"] or "", 2)
     if paid is None:
         paid = (bought / price).quantize(CENT) if bought is not None else Decimal(100)
-    settled = bought is not None and edits == Edits()
+    is_final = bought is not None and edits == Edits()
     network_fee, transaction_fee = fees(paid, network)
     return {
         "id": session["id"].replace("cos_", "quote_"),
         "source_currency": _fiat(details["source_currency"]),
         "destination_currency": _crypto(currency, network),
         "source_amount": f"{paid:.2f}",
-        "destination_amount": details["destination_amount"] if settled else written(paid * price, currency),
+        "destination_amount": details["destination_amount"] if is_final else format_crypto(paid * price, currency),
         "total_amount": f"{paid + network_fee + transaction_fee:.2f}",
         "fees": {
             "network_fee": f"{network_fee:.2f}",

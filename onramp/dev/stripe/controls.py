@@ -1,4 +1,4 @@
-"""The controls of a test, beside Stripe's API: JSON in, JSON out, no key."""
+"""HTTP controls for tests, beside Stripe's API: JSON in, JSON out, no API key."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar
@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from onramp.dev.stripe.account import Sandbox
 from onramp.dev.stripe.errors import StripeError, bad
 from onramp.dev.stripe.faults import Chaos, Fault
+from onramp.dev.stripe.lifecycle import Edits
 from onramp.dev.stripe.session import Session
-from onramp.dev.stripe.walk import Edits
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class Advance(BaseModel):
-    """Where a session goes, and what is different from what was asked."""
+    """The status to move a session to, and fields that shall differ from the request."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
@@ -34,7 +34,7 @@ class Advance(BaseModel):
 
 
 class EndpointChange(BaseModel):
-    """Another URL, other secrets, as when a secret is rolled; what is absent stays."""
+    """Another URL or other secrets, as in a rotation; absent fields stay as they are."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,48 +43,47 @@ class EndpointChange(BaseModel):
 
 
 class Controls:
-    """What a test does to an account."""
+    """Lets a test change an account."""
 
     def __init__(self, account: Sandbox) -> None:
-        """`account` obeys."""
         self._account = account
 
     def routes(self) -> list[web.RouteDef]:
-        """As aiohttp takes them."""
+        """Return the aiohttp routes."""
         return [
-            web.get("/sandbox", refusing(self.overview)),
-            web.get("/sandbox/onramp_sessions/{id}", refusing(self.show)),
-            web.post("/sandbox/onramp_sessions/{id}/advance", refusing(self.advance)),
-            web.post("/sandbox/events/{id}/resend", refusing(self.resend)),
-            web.post("/sandbox/faults", refusing(self.faults)),
-            web.post("/sandbox/chaos", refusing(self.chaos)),
-            web.post("/sandbox/endpoint", refusing(self.endpoint)),
-            web.route("*", "/sandbox/elsewhere", refusing(self.elsewhere)),
+            web.get("/sandbox", with_stripe_errors(self.overview)),
+            web.get("/sandbox/onramp_sessions/{id}", with_stripe_errors(self.show)),
+            web.post("/sandbox/onramp_sessions/{id}/advance", with_stripe_errors(self.advance)),
+            web.post("/sandbox/events/{id}/resend", with_stripe_errors(self.resend)),
+            web.post("/sandbox/faults", with_stripe_errors(self.faults)),
+            web.post("/sandbox/chaos", with_stripe_errors(self.chaos)),
+            web.post("/sandbox/endpoint", with_stripe_errors(self.endpoint)),
+            web.route("*", "/sandbox/elsewhere", with_stripe_errors(self.elsewhere)),
         ]
 
     async def advance(self, request: web.Request) -> web.Response:
-        """Walk a session forward the legal way."""
-        wanted = _read(Advance, await request.read())
+        """Move a session forward by legal transitions."""
+        target = _read(Advance, await request.read())
         session = self._account.store.get(request.match_info["id"])
-        edits = Edits(**wanted.model_dump(exclude={"status", "events"}))
-        self._account.walk(session, wanted.status, edits, wanted.events)
-        return _json(self._shown(session))
+        edits = Edits(**target.model_dump(exclude={"status", "events"}))
+        self._account.walk(session, target.status, edits, target.events)
+        return _json(self._with_deliveries(session))
 
     async def show(self, request: web.Request) -> web.Response:
-        """A session with the deliveries attempted."""
-        return _json(self._shown(self._account.store.get(request.match_info["id"])))
+        """Return a session with its attempted webhook deliveries."""
+        return _json(self._with_deliveries(self._account.store.get(request.match_info["id"])))
 
-    def _shown(self, session: Session) -> dict[str, Any]:
+    def _with_deliveries(self, session: Session) -> dict[str, Any]:
         return {"session": session, "deliveries": self._account.sender.deliveries.get(session["id"], [])}
 
     async def resend(self, request: web.Request) -> web.Response:
-        """Deliver one event again."""
+        """Deliver an event again."""
         event = self._account.sender.events.get(request.match_info["id"])
         self._account.sender.resend(event)
         return _json(event)
 
     async def faults(self, request: web.Request) -> web.Response:
-        """Add a fault; an empty object takes all of them back."""
+        """Add a fault; an empty object removes all of them."""
         raw = await request.read()
         waiting = self._account.faults.waiting
         if raw.strip() in {b"", b"{}"}:
@@ -94,12 +93,12 @@ class Controls:
         return _json({"faults": [fault.model_dump() for fault in waiting]})
 
     async def chaos(self, request: web.Request) -> web.Response:
-        """Set how deliveries misbehave; what is absent behaves, so an empty object ends it."""
+        """Set how deliveries misbehave; absent fields mean good behaviour, so an empty object ends all of it."""
         self._account.sender.chaos = _read(Chaos, await request.read())
         return _json(self._account.sender.chaos.model_dump())
 
     async def endpoint(self, request: web.Request) -> web.Response:
-        """Move the webhook endpoint, or roll its secrets."""
+        """Change the webhook endpoint's URL or its secrets."""
         change = _read(EndpointChange, await request.read())
         endpoint = self._account.sender.endpoint
         if "url" in change.model_fields_set:
@@ -109,13 +108,13 @@ class Controls:
         return _json({"url": endpoint.url, "secrets": len(endpoint.secrets)})
 
     async def elsewhere(self, request: web.Request) -> web.Response:
-        """Where a redirect leads; a client that brings its key along is counted."""
+        """Serve as the target of redirects; count clients that send their API key here."""
         if "Authorization" in request.headers:
             self._account.leaks += 1
         return _json({"object": "elsewhere"})
 
     async def overview(self, _request: web.Request) -> web.Response:
-        """Counts, and what is set to go wrong."""
+        """Return counts, and the faults that are set."""
         account = self._account
         return _json(
             {
@@ -139,7 +138,7 @@ def _read(model: type[Model], raw: bytes) -> Model:
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
-    """A JSON object; nothing at all is an empty one."""
+    """Parse a JSON object; an empty body is an empty object."""
     try:
         value = orjson.loads(raw or b"{}")
     except orjson.JSONDecodeError as error:
@@ -153,8 +152,10 @@ def _json(value: Any) -> web.Response:
     return web.Response(body=orjson.dumps(value), content_type="application/json")
 
 
-def refusing(handler: Callable[[web.Request], Awaitable[web.Response]]) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Answer the errors of the controls and of the page in Stripe's shape; no middleware, for the API shall not pay for it."""
+def with_stripe_errors(
+    handler: Callable[[web.Request], Awaitable[web.Response]],
+) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Turn a StripeError of the handler into a response. Not a middleware, so that the API has no cost from it."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
         try:

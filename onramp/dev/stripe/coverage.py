@@ -1,4 +1,4 @@
-"""Which currencies exist on which networks, to how many places, and the sandbox's fixed prices.
+"""Currencies, their networks and decimals, and the sandbox's fixed prices.
 
 Names as in Stripe's preview schema of October 2026; pairs as published for the hosted and embedded onramp.
 """
@@ -10,7 +10,7 @@ NETWORKS: Final = (
     "avalanche", "base", "bitcoin", "celo", "ethereum", "optimism", "polygon", "solana", "stellar", "sui", "tempo", "worldchain",
 )  # fmt: skip
 WALLET_KEYS: Final = {network: "base_network" if network == "base" else network for network in NETWORKS}
-"""Base alone has another name as a key than as a value."""
+"""Network -> its name as a key; only Base has a different name there."""
 NETWORK_OF_KEY: Final = {key: network for network, key in WALLET_KEYS.items()}
 EVM: Final = frozenset({"avalanche", "base", "celo", "ethereum", "optimism", "polygon", "tempo", "worldchain"})
 
@@ -41,10 +41,10 @@ _RATES: Final = {(f, c): Decimal(fv) / Decimal(cv) for f, fv in _FIAT.items() fo
 
 
 def rate(source_currency: str, currency: str) -> Decimal:
-    """Units of crypto for one unit of fiat, fixed: a dollar is one USDC, a euro 1.08."""
+    """Return how many units of crypto one unit of fiat buys. Rates are fixed: a dollar buys one USDC, a euro 1.08."""
     return _RATES.get((source_currency, currency), Decimal(1))
 
 
-def written(amount: Decimal, currency: str) -> str:
-    """An amount of crypto to the asset's full precision, as Stripe echoes it."""
+def format_crypto(amount: Decimal, currency: str) -> str:
+    """Return an amount of crypto as text with the asset's full precision, as Stripe echoes it."""
     return f"{amount:.{DECIMALS.get(currency, 18)}f}"

@@ -1,4 +1,4 @@
-"""Error bodies as Stripe writes them."""
+"""Error responses in Stripe's format."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from aiohttp import web
 
 
 class StripeError(Exception):
-    """An error reply; `code` and `param` may be absent, as with Stripe."""
+    """An error response; `code` and `param` may be absent, as in Stripe's own."""
 
     def __init__(
         self,
@@ -19,7 +19,6 @@ class StripeError(Exception):
         kind: str = "invalid_request_error",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """As Stripe would answer."""
         super().__init__(message)
         self.status = status
         self.headers = dict(headers or {})
@@ -31,15 +30,15 @@ class StripeError(Exception):
         self.body = orjson.dumps({"error": detail})
 
     def response(self) -> web.Response:
-        """The reply."""
+        """Return the HTTP response."""
         return web.Response(status=self.status, body=self.body, content_type="application/json", headers=self.headers)
 
 
 def bad(code: str | None, message: str, param: str | None = None) -> StripeError:
-    """A 400."""
+    """Return a 400."""
     return StripeError(400, code, message, param=param)
 
 
 def unknown_parameter(name: str) -> StripeError:
-    """A name that the endpoint does not know."""
+    """Return the 400 for a parameter that the endpoint does not have."""
     return bad("parameter_unknown", f"Received unknown parameter: {name}", name)

@@ -1,4 +1,4 @@
-"""What can be told to go wrong: with the API's answers, and with the delivery of events."""
+"""Faults that a test can set: in the API's responses, and in the delivery of events."""
 
 from enum import StrEnum
 
@@ -8,29 +8,29 @@ from onramp.dev.stripe.errors import StripeError
 
 
 class FaultKind(StrEnum):
-    """How one request fails. `before`: nothing was done, nothing is stored under its key."""
+    """How one request fails. `before`: nothing is done, and nothing is stored under its idempotency key."""
 
     RATE_LIMITED = "429"
     BEFORE = "500_before"
     STORED = "500_stored"
-    """Nothing was done, yet the failure is stored and given again."""
+    """Nothing is done, but the failure is stored and repeated."""
     AFTER = "500_after"
-    """It was done; the failure is stored and given again."""
+    """The request is done; the failure is stored and repeated."""
     RESET = "reset"
-    """The connection ends without an answer, before anything was done."""
+    """The connection closes without a response, before anything is done."""
     DROP = "drop"
-    """It was done; the connection ends in the middle of the body."""
+    """The request is done; the connection closes in the middle of the body."""
     TIMEOUT_AFTER = "timeout_after"
-    """It was done; the answer comes after `seconds`."""
+    """The request is done; the response comes after `seconds`."""
     SLOW = "slow"
-    """It is done after `seconds`; until then its key is in use."""
+    """The request is done after `seconds`; until then its key is in use."""
     REDIRECT = "302"
     DISABLED = "disabled"
-    """Session minting is stopped; by the code `crypto_onramp_disabled`, too."""
+    """Session creation is stopped; `crypto_onramp_disabled` is another name of this fault."""
     HTML = "html"
-    """A gateway's page with 502 in the place of Stripe's JSON."""
+    """A gateway's 502 page instead of Stripe's JSON."""
     ERROR = "error"
-    """Any other of Stripe's errors, by `status`, `code` and `type`."""
+    """Any other Stripe error, by `status`, `code` and `type`."""
 
     @classmethod
     def _missing_(cls, value: object) -> "FaultKind | None":
@@ -38,7 +38,7 @@ class FaultKind(StrEnum):
 
 
 class Fault(BaseModel):
-    """One kind, for the next `count` requests whose path starts with `path` and whose method is `method`, where given."""
+    """A fault of the next `count` requests whose path starts with `path` and, if it is set, whose method is `method`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,10 +51,10 @@ class Fault(BaseModel):
     status: int = Field(default=400, ge=400, le=599)
     code: str | None = None
     type: str = "invalid_request_error"
-    message: str = "The sandbox was told to answer so."
+    message: str = "A test set this error."
 
     def refusal(self) -> StripeError | None:
-        """The answer of a fault that happens before anything is done."""
+        """Return the error of a fault that happens before anything is done; None for other faults."""
         match self.kind:
             case FaultKind.RATE_LIMITED:
                 headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
@@ -62,7 +62,7 @@ class Fault(BaseModel):
             case FaultKind.BEFORE:
                 return broken()
             case FaultKind.DISABLED:
-                return StripeError(400, "crypto_onramp_disabled", "Session minting is stopped.", kind="api_error")
+                return StripeError(400, "crypto_onramp_disabled", "Session creation is stopped.", kind="api_error")
             case FaultKind.ERROR:
                 return StripeError(self.status, self.code, self.message, kind=self.type)
             case _:
@@ -70,19 +70,18 @@ class Fault(BaseModel):
 
 
 def broken() -> StripeError:
-    """Stripe's 500."""
+    """Return Stripe's 500."""
     return StripeError(500, None, "An unknown error occurred.", kind="api_error")
 
 
 class Faults:
-    """The faults to come, taken in the order they were set."""
+    """The faults to come, used in the order in which they were set."""
 
     def __init__(self) -> None:
-        """None."""
         self.waiting: list[Fault] = []
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The fault for this request, which uses it up by one."""
+        """Return the fault of this request and count it down; None if there is none."""
         for fault in self.waiting:
             if path.startswith(fault.path) and fault.method in {None, method}:
                 fault.count -= 1
@@ -93,23 +92,23 @@ class Faults:
 
 
 class Chaos(BaseModel):
-    """How deliveries misbehave. Numbers count down with each event (`lose`) or attempt; rates are between 0 and 1."""
+    """How webhook deliveries misbehave. Counts go down with each event (`lose`) or attempt; rates are between 0 and 1."""
 
     model_config = ConfigDict(extra="forbid")
 
     duplicate: bool = False
     """Every event arrives twice, with the same id."""
     twin: bool = False
-    """Every change makes two events with different ids."""
+    """Every change causes two events with different ids."""
     reverse: bool = False
-    """The events of one walk arrive last first."""
+    """The events of one change arrive in reverse order."""
     lose: int = Field(default=0, ge=0)
     stale: int = Field(default=0, ge=0)
-    """Attempts signed with a time an hour ago."""
+    """Attempts signed with a timestamp that is an hour old."""
     wrong_secret: int = Field(default=0, ge=0)
     delay: float = Field(default=0.0, ge=0)
     """Seconds before an event's first attempt."""
     jitter: float = Field(default=0.0, ge=0)
-    """Up to so many seconds more, by chance: events overtake each other."""
+    """Maximum random delay in seconds, which lets events overtake each other."""
     lose_rate: float = Field(default=0.0, ge=0, le=1)
     duplicate_rate: float = Field(default=0.0, ge=0, le=1)

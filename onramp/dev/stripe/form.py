@@ -1,6 +1,6 @@
-"""Stripe's form encoding: `a[b]=c`, lists as `a[]=x` or `a[0]=x`; everything arrives as text.
+"""Stripe's form encoding: `a[b]=c`, lists as `a[]=x` or `a[0]=x`; every value is text.
 
-What is a list and what a map is known only to the reader of a parameter, so parsing leaves both as maps.
+Only the reader of a parameter knows whether it is a list or a map, so `parse` returns both as maps.
 """
 
 import re
@@ -17,7 +17,7 @@ MAX_PARAMETERS: Final = 1000
 
 
 def parse(raw: str) -> dict[str, Any]:
-    """Nested maps of text, in the order sent; a plain parameter given twice keeps its last value."""
+    """Return nested maps of text, in the order sent; the last value of a repeated plain parameter counts."""
     tree: dict[str, Any] = {}
     if not raw:
         return tree
@@ -33,17 +33,17 @@ def parse(raw: str) -> dict[str, Any]:
         for part in parts:
             node = node.setdefault(key, {})
             if not isinstance(node, dict):
-                raise _twofold(name)
+                raise _value_and_map(name)
             key = part or str(len(node))
         if isinstance(node.get(key), dict):
-            raise _twofold(name)
+            raise _value_and_map(name)
         node[key] = unquote_plus(value) if "%" in value or "+" in value else value
     return tree
 
 
 @lru_cache(maxsize=1024)
 def _path(name: str) -> tuple[str, tuple[str, ...]]:
-    """The names of a parameter from the outermost in; clients send the same ones again and again."""
+    """Split a parameter's name: the outermost name, then the inner ones. Cached, because clients repeat the same names."""
     name = unquote_plus(name)
     if "[" not in name:
         return name, ()
@@ -53,20 +53,20 @@ def _path(name: str) -> tuple[str, tuple[str, ...]]:
     return shape[1], tuple(_PART.findall(shape[2]))
 
 
-def _twofold(name: str) -> StripeError:
+def _value_and_map(name: str) -> StripeError:
     name = unquote_plus(name)
     return bad(None, f"Invalid request: {name} is given both as a value and as a hash.", name)
 
 
-def only(tree: dict[str, Any], known: Collection[str], prefix: str = "") -> None:
-    """Refuse names that the endpoint does not know."""
+def require_known(tree: dict[str, Any], names: Collection[str], prefix: str = "") -> None:
+    """Raise StripeError for a parameter that is not in `names`."""
     for name in tree:
-        if name not in known:
+        if name not in names:
             raise unknown_parameter(f"{prefix}[{name}]" if prefix else name)
 
 
 def text(tree: dict[str, Any], name: str, prefix: str = "") -> str | None:
-    """A plain value, None where it is absent."""
+    """Return a plain value; None if it is absent."""
     value = tree.get(name)
     if value is None:
         return None
@@ -74,13 +74,16 @@ def text(tree: dict[str, Any], name: str, prefix: str = "") -> str | None:
     if not isinstance(value, str):
         raise bad(None, f"Invalid string: {full} is a hash.", full)
     if not value:
-        message = f"You passed an empty string for '{full}'. We assume empty values are an attempt to unset a parameter; however '{full}' cannot be unset."
-        raise bad("parameter_invalid_empty", message, full)
+        raise bad(
+            "parameter_invalid_empty",
+            f"You passed an empty string for '{full}'. We assume empty values are an attempt to unset a parameter; however '{full}' cannot be unset.",
+            full,
+        )
     return value
 
 
 def boolean(tree: dict[str, Any], name: str) -> bool | None:
-    """`true` or `false`."""
+    """Return a value that is `true` or `false`; None if it is absent."""
     value = text(tree, name)
     if value is None:
         return None
@@ -90,7 +93,7 @@ def boolean(tree: dict[str, Any], name: str) -> bool | None:
 
 
 def integer(tree: dict[str, Any], name: str, prefix: str = "") -> int | None:
-    """A whole number."""
+    """Return a whole number; None if it is absent."""
     value = text(tree, name, prefix)
     if value is None:
         return None
@@ -101,7 +104,7 @@ def integer(tree: dict[str, Any], name: str, prefix: str = "") -> int | None:
 
 
 def mapping(tree: dict[str, Any], name: str, prefix: str = "") -> dict[str, Any]:
-    """A map, empty where it is absent or unset."""
+    """Return a map; empty if it is absent or unset."""
     value = tree.get(name)
     if value is None or value == "":
         return {}
@@ -112,15 +115,15 @@ def mapping(tree: dict[str, Any], name: str, prefix: str = "") -> dict[str, Any]
 
 
 def listing(tree: dict[str, Any], name: str) -> tuple[str, ...] | None:
-    """A list of plain values, in the order of its indexes."""
+    """Return a list of plain values in the order of their indexes; None if it is absent."""
     value = tree.get(name)
     if value is None:
         return None
     if not isinstance(value, dict) or not all(key.isascii() and key.isdigit() for key in value):
         raise bad(None, "Invalid array", name)
-    found = []
+    items = []
     for key in sorted(value, key=int):
         item = text(value, key, name)
         assert item is not None
-        found.append(item)
-    return tuple(found)
+        items.append(item)
+    return tuple(items)

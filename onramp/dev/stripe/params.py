@@ -1,4 +1,4 @@
-"""What may be asked of a new session, and the error Stripe gives for everything else."""
+"""The parameters of a create request, and Stripe's errors for invalid ones."""
 
 import ipaddress
 import re
@@ -16,7 +16,7 @@ from onramp.dev.stripe.kyc import check_person
 UNSUPPORTED_COUNTRY: Final = "203.0.113.1"
 UNSUPPORTABLE_CUSTOMER: Final = "203.0.113.2"
 MINTING_DISABLED: Final = "203.0.113.3"
-"""Documentation addresses (RFC 5737) that stand for a place or a state of Stripe's which no validation can tell."""
+"""Documentation addresses (RFC 5737) that trigger errors which do not depend on the parameters."""
 
 _COMMON: Final = frozenset(
     {"customer_ip_address", "customer_information", "kyc_details", "settlement_speed", "metadata", "expand"}
@@ -35,7 +35,7 @@ V1_NAMES: Final = {
     "source_exchange_amount": "source_amount",
     "destination_exchange_amount": "destination_amount",
 }
-"""The four names that the second surface changed."""
+"""The four names that API surface v2 changed: v1 -> v2."""
 _NESTED: Final = (_FLAT - set(V1_NAMES.values())) | set(V1_NAMES)
 _DECIMAL: Final = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,30})?")
 _ADDRESSES: Final[Mapping[str, re.Pattern[str]]] = {
@@ -48,8 +48,8 @@ _ADDRESSES: Final[Mapping[str, re.Pattern[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A create request that is in order; amounts still as they were written."""
+class CreateParams:
+    """A valid create request."""
 
     wallets: Mapping[str, str]
     tags: Mapping[str, str]
@@ -67,13 +67,13 @@ class Wanted:
     kyc_provided: bool
 
 
-def read_create(tree: dict[str, Any], config: SandboxConfig, surface: str) -> Wanted:
-    """Raises the error Stripe would give."""
-    form.only(tree, _V1 if surface == "v1" else _V2)
+def read_create(tree: dict[str, Any], config: SandboxConfig, surface: str) -> CreateParams:
+    """Return the parameters of a create request. Raises StripeError with Stripe's own error for an invalid one."""
+    form.require_known(tree, _V1 if surface == "v1" else _V2)
     flat = tree
     if surface == "v1":
         nested = form.mapping(tree, "transaction_details")
-        form.only(nested, _NESTED, "transaction_details")
+        form.require_known(nested, _NESTED, "transaction_details")
         flat = {V1_NAMES.get(name, name): value for name, value in nested.items()}
     if not config.merchant_ready:
         raise bad("crypto_onramp_merchant_not_properly_setup", "Set your business name and URL in the Dashboard first.")
@@ -92,7 +92,7 @@ def read_create(tree: dict[str, Any], config: SandboxConfig, surface: str) -> Wa
         raise bad(
             "crypto_onramp_no_wallet_address_to_lock", "There is no wallet address to lock.", "lock_wallet_address"
         )
-    return Wanted(
+    return CreateParams(
         wallets, tags, single, lock, currency, network, currencies, networks, source_currency, source, amount, speed,
         _metadata(tree), kyc,
     )  # fmt: skip
@@ -110,7 +110,7 @@ def _check_ip(ip: str | None) -> None:
     if ip == UNSUPPORTABLE_CUSTOMER:
         raise bad("crypto_onramp_unsupportable_customer", "We cannot serve this customer.")
     if ip == MINTING_DISABLED:
-        raise StripeError(400, "crypto_onramp_disabled", "Session minting is stopped at the moment.", kind="api_error")
+        raise StripeError(400, "crypto_onramp_disabled", "Session creation is stopped at the moment.", kind="api_error")
 
 
 def _destination(
@@ -118,13 +118,13 @@ def _destination(
 ) -> tuple[str | None, str | None, tuple[str, ...] | None, tuple[str, ...] | None]:
     currency, network = form.text(tree, "destination_currency"), form.text(tree, "destination_network")
     currencies, networks = form.listing(tree, "destination_currencies"), form.listing(tree, "destination_networks")
-    for given, known, name in (
+    for items, supported, name in (
         (currencies, CURRENCIES, "destination_currencies"),
         (networks, NETWORKS, "destination_networks"),
     ):
-        for item in given or ():
-            if item not in known:
-                raise bad(None, f"Invalid {name}: must be one of {', '.join(known)}", name)
+        for item in items or ():
+            if item not in supported:
+                raise bad(None, f"Invalid {name}: must be one of {', '.join(supported)}", name)
     if (currency is None) != (network is None):
         raise bad(
             "crypto_onramp_incomplete_destination_currency_and_network_pair",
@@ -159,11 +159,11 @@ def _amounts(
     tree: dict[str, Any], config: SandboxConfig, currency: str | None, network: str | None
 ) -> tuple[str | None, Decimal | None, Decimal | None]:
     source_currency = form.text(tree, "source_currency")
-    source, wanted = form.text(tree, "source_amount"), form.text(tree, "destination_amount")
+    source, destination = form.text(tree, "source_amount"), form.text(tree, "destination_amount")
     if source_currency is not None and source_currency not in SOURCE_CURRENCIES:
         names = ", ".join(sorted(SOURCE_CURRENCIES))
         raise bad(None, f"Invalid source_currency: must be one of {names}", "source_currency")
-    if source is not None and wanted is not None:
+    if source is not None and destination is not None:
         raise bad(
             "crypto_onramp_invalid_source_destination_pair", "Set only one of source_amount and destination_amount."
         )
@@ -180,14 +180,14 @@ def _amounts(
             raise bad("crypto_onramp_amount_below_minimum", "The amount is below the minimum.", "source_amount")
         if config.maximum_amount is not None and paid > config.maximum_amount:
             raise bad("crypto_onramp_amount_above_maximum", "The amount is above the maximum.", "source_amount")
-    if wanted is not None:
+    if destination is not None:
         if currency is None or network is None:
             raise bad(
                 "crypto_onramp_missing_destination_currency",
                 "destination_amount needs destination_currency and destination_network.",
                 "destination_currency",
             )
-        bought = amount(wanted, DECIMALS[currency])
+        bought = amount(destination, DECIMALS[currency])
         if bought is None:
             raise bad(
                 "crypto_onramp_invalid_destination_amount",
@@ -198,7 +198,7 @@ def _amounts(
 
 
 def amount(text: str, places: int) -> Decimal | None:
-    """A positive plain decimal of at most so many places; None for anything else."""
+    """Parse a positive plain decimal with at most `places` decimal places; None for anything else."""
     if not _DECIMAL.fullmatch(text) or len(text.partition(".")[2].rstrip("0")) > places:
         return None
     return Decimal(text) or None
@@ -207,19 +207,19 @@ def amount(text: str, places: int) -> Decimal | None:
 def _wallets(
     tree: dict[str, Any], network: str | None, networks: tuple[str, ...] | None
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    given = form.mapping(tree, "wallet_addresses")
-    if not given:
+    addresses = form.mapping(tree, "wallet_addresses")
+    if not addresses:
         return {}, {}
     wallets: dict[str, str] = {}
     tags: dict[str, str] = {}
-    for key in given:
+    for key in addresses:
         if key == "destination_tags":
-            found = form.mapping(given, key, "wallet_addresses")
-            form.only(found, ("stellar",), "wallet_addresses[destination_tags]")
-            tags = {name: form.text(found, name, "wallet_addresses[destination_tags]") or "" for name in found}
+            tag_tree = form.mapping(addresses, key, "wallet_addresses")
+            form.require_known(tag_tree, ("stellar",), "wallet_addresses[destination_tags]")
+            tags = {name: form.text(tag_tree, name, "wallet_addresses[destination_tags]") or "" for name in tag_tree}
             continue
-        form.only({key: ""}, NETWORK_OF_KEY, "wallet_addresses")
-        wallets[key] = form.text(given, key, "wallet_addresses") or ""
+        form.require_known({key: ""}, NETWORK_OF_KEY, "wallet_addresses")
+        wallets[key] = form.text(addresses, key, "wallet_addresses") or ""
     allowed = networks if networks is not None else NETWORKS if network is not None else ()
     for key, address in wallets.items():
         if NETWORK_OF_KEY[key] not in allowed:
@@ -231,26 +231,26 @@ def _wallets(
         if not _ADDRESSES[NETWORK_OF_KEY[key]].fullmatch(address):
             raise bad(
                 "crypto_onramp_wallet_address_invalid",
-                f"This is no address on {NETWORK_OF_KEY[key]}.",
+                f"This is not an address on {NETWORK_OF_KEY[key]}.",
                 f"wallet_addresses[{key}]",
             )
     return wallets, tags
 
 
 def valid_address(network: str, address: str) -> bool:
-    """Whether it has the form of an address there."""
-    form_of = _ADDRESSES.get(network)
-    return form_of is not None and form_of.fullmatch(address) is not None
+    """Return whether `address` has the form of an address on `network`."""
+    pattern = _ADDRESSES.get(network)
+    return pattern is not None and pattern.fullmatch(address) is not None
 
 
 def _metadata(tree: dict[str, Any]) -> Mapping[str, str]:
-    given = form.mapping(tree, "metadata")
-    if len(given) > 50:
+    metadata = form.mapping(tree, "metadata")
+    if len(metadata) > 50:
         raise bad(None, "You can have at most 50 metadata keys.", "metadata")
-    for key, value in given.items():
+    for key, value in metadata.items():
         name = f"metadata[{key}]"
         if not isinstance(value, str):
             raise bad(None, "Metadata values are strings.", name)
         if len(key) > 40 or len(value) > 500:
             raise bad(None, "Metadata keys have at most 40 characters, values 500.", name)
-    return {key: value for key, value in given.items() if value}
+    return {key: value for key, value in metadata.items() if value}

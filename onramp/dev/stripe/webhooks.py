@@ -1,4 +1,4 @@
-"""The webhook sender: signed for each attempt, retried on a scaled clock, and able to misbehave as Stripe's is known to."""
+"""The webhook sender: signs each attempt, retries on a scaled clock, and can misbehave as Stripe's is known to."""
 
 import asyncio
 import hashlib
@@ -26,7 +26,7 @@ API_VERSION: Final = "2026-10-28.endive"
 
 
 def signature(body: bytes, secrets_: Sequence[str], moment: int) -> str:
-    """The header as Stripe writes it: one v1 for each active secret, and v0 noise; no spaces."""
+    """Return the Stripe-Signature header: a v1 for each active secret, and a random v0; no spaces."""
     signed = str(moment).encode() + b"." + body
     pairs = [f"v1={hmac.digest(key.encode(), signed, hashlib.sha256).hex()}" for key in secrets_]
     return ",".join([f"t={moment}", *pairs, f"v0={secrets.token_hex(32)}"])
@@ -34,25 +34,24 @@ def signature(body: bytes, secrets_: Sequence[str], moment: int) -> str:
 
 @dataclass(slots=True)
 class Endpoint:
-    """Where events go; without a URL nowhere."""
+    """The endpoint that receives events; without a URL none are sent."""
 
     url: str | None
     secrets: tuple[str, ...] = field(repr=False)
 
 
 class Sender:
-    """Makes the account's events and delivers them to its one endpoint."""
+    """Records the account's events and delivers them to its one endpoint."""
 
     def __init__(self, config: SandboxConfig) -> None:
-        """Nothing is sent before the first change."""
         self._config = config
         self.endpoint = Endpoint(config.webhook_url, config.webhook_secrets)
         self.chaos = Chaos()
         self.events = Rows("event")
         self.delivered: set[str] = set()
         self.deliveries: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        """Attempts by session, in the order they ended."""
-        self._turn: dict[str, asyncio.Event] = {}
+        """Session -> its delivery attempts, in the order in which they ended."""
+        self._last_queued: dict[str, asyncio.Event] = {}
         self._http: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -65,7 +64,7 @@ class Sender:
             await self._http.close()
 
     def record(self, session: Session) -> dict[str, Any]:
-        """The event of a change: a snapshot of the session as it is now, whatever becomes of it before the event arrives."""
+        """Record the event of a change, with a snapshot of the session as it is now."""
         event = {
             "id": "evt_" + secrets.token_hex(12),
             "object": "event",
@@ -81,7 +80,7 @@ class Sender:
         return event
 
     def send(self, session: Session, events: Sequence[dict[str, Any]], how: str) -> None:
-        """Deliver events `once`, `twice`, `late` or (`none`) not at all, and as the chaos set says."""
+        """Deliver events `once`, `twice`, `late` or not at all (`none`), with the chaos that is set."""
         if how == "none" or self.endpoint.url is None:
             return
         chaos = self.chaos
@@ -91,8 +90,8 @@ class Sender:
                 chaos.lose = max(0, chaos.lose - 1)
                 self._log(session["id"], event, 0, None, "lost")
                 continue
-            twice = how == "twice" or chaos.duplicate or random.random() < chaos.duplicate_rate
-            copies += [event, event] if twice else [event]
+            is_doubled = how == "twice" or chaos.duplicate or random.random() < chaos.duplicate_rate
+            copies += [event, event] if is_doubled else [event]
             if chaos.twin:
                 twin = event | {"id": "evt_" + secrets.token_hex(12)}
                 self.events.add(twin)
@@ -102,34 +101,39 @@ class Sender:
             self._queue(session["id"], event, delay + random.uniform(0, chaos.jitter), chaos.jitter == 0)
 
     def resend(self, event: dict[str, Any]) -> None:
-        """One event once more, as by hand from the Dashboard."""
+        """Deliver an event again, like the Dashboard's resend."""
         self._spawn(self._deliver(event["data"]["object"]["id"], event, 0.0, None, asyncio.Event()))
 
-    def _queue(self, session_id: str, event: dict[str, Any], delay: float, in_turn: bool) -> None:
-        """First attempts of one session follow each other, except where chance shall order them."""
-        mine = asyncio.Event()
-        before = self._turn.get(session_id) if in_turn else None
-        self._turn[session_id] = mine
-        self._spawn(self._deliver(session_id, event, delay, before, mine))
+    def _queue(self, session_id: str, event: dict[str, Any], delay: float, in_order: bool) -> None:
+        """Start a delivery; with `in_order` its first attempt waits for the first attempt of the session's previous event."""
+        attempted = asyncio.Event()
+        previous = self._last_queued.get(session_id) if in_order else None
+        self._last_queued[session_id] = attempted
+        self._spawn(self._deliver(session_id, event, delay, previous, attempted))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _deliver(
-        self, session_id: str, event: dict[str, Any], delay: float, before: asyncio.Event | None, mine: asyncio.Event
+        self,
+        session_id: str,
+        event: dict[str, Any],
+        delay: float,
+        previous: asyncio.Event | None,
+        attempted: asyncio.Event,
     ) -> None:
         body = orjson.dumps(event)
         try:
             await asyncio.sleep(delay)
-            if before is not None:
-                await before.wait()
+            if previous is not None:
+                await previous.wait()
             done = await self._attempt(session_id, event, body, 1)
         finally:
-            mine.set()
-            if self._turn.get(session_id) is mine:
-                del self._turn[session_id]
+            attempted.set()
+            if self._last_queued.get(session_id) is attempted:
+                del self._last_queued[session_id]
         for attempt, wait in enumerate(self._config.retries, start=2):
             if done:
                 return
@@ -163,8 +167,8 @@ class Sender:
         try:
             async with self._http.post(
                 self.endpoint.url or "", data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                return answer.status, "delivered" if 200 <= answer.status < 300 else "refused"
+            ) as response:
+                return response.status, "delivered" if 200 <= response.status < 300 else "refused"
         except TimeoutError:
             return None, "timeout"
         except aiohttp.ClientError:

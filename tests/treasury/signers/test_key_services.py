@@ -91,13 +91,13 @@ async def test_throttling_without_end_is_told_in_time(rig: Rig) -> None:
 
 
 @both
-@pytest.mark.parametrize("fault", ["lose", "unwell"])
+@pytest.mark.parametrize("fault", ["lose_reply", "internal_error"])
 async def test_a_lost_reply_is_not_known_as_a_refusal(rig: Rig, fault: str) -> None:
     await rig.signer.probe()
     setattr(rig.key.faults, fault, 1)
     with pytest.raises(SignerUnavailable):
         await rig.signer.sign(INTENT)
-    assert rig.key.signatures == (1 if fault == "lose" else 0), "signed once, and never twice by itself"
+    assert rig.key.signatures == (1 if fault == "lose_reply" else 0), "signed once, and never twice by itself"
     await rig.signer.sign(INTENT)
 
 

@@ -150,11 +150,11 @@ async def test_a_key_too_long_is_refused(sandbox: Sandbox) -> None:
 
 
 async def test_a_restart_from_a_file_knows_sessions_and_keys(start: Start, tmp_path: Path) -> None:
-    before = await start(kept=tmp_path / "stripe.db")
+    before = await start(state_file=tmp_path / "stripe.db")
     order, headers = {"source_amount": "100", "source_currency": "usd"}, {"Idempotency-Key": "the-same-key"}
     made = (await before.post(order, **headers)).body
     await before.advance(made, "fulfillment_complete")
-    after = await start(kept=tmp_path / "stripe.db")
+    after = await start(state_file=tmp_path / "stripe.db")
     assert (await after.get(f"{SESSIONS}/{made['id']}")).body == (await before.get(f"{SESSIONS}/{made['id']}")).body
     again = await after.post(order, **headers)
     assert (again.body["id"], len(after.account.store.sessions)) == (made["id"], 1)

@@ -1,4 +1,4 @@
-"""Sessions and idempotency keys in a file, for a sandbox that is to be found again after a restart, as Stripe is."""
+"""Store sessions and idempotency keys in a file, so that a restarted sandbox still has them, as Stripe would."""
 
 import sqlite3
 import time
@@ -18,50 +18,51 @@ CREATE TABLE IF NOT EXISTS keys (
 
 @dataclass(slots=True)
 class Stored:
-    """The first run under a key; `status` None while it is under way."""
+    """The first request with an idempotency key; `status` is None until it has ended."""
 
     path: str
     params: bytes
-    """As sent; another spelling of the same parameters is the same request."""
+    """The body as sent; the same parameters spelled differently are the same request."""
     made: float
+    """When the request began, on the monotonic clock."""
     status: int | None = None
     body: bytes = b""
     request_id: str = ""
 
 
-class Kept:
-    """Each change is on disk before it is answered. Without a file nothing is kept."""
+class StateFile:
+    """Each change is on disk before the sandbox responds. Without a file nothing is stored."""
 
     def __init__(self, file: Path | None) -> None:
-        """Open the file, or make it."""
+        """Open the file; create it if it does not exist."""
         self._file = None if file is None else sqlite3.connect(file, isolation_level=None)
         if self._file is not None:
             self._file.executescript(_SCHEMA)
 
-    def sessions(self) -> list[dict[str, Any]]:
-        """Every session, oldest first."""
+    def load_sessions(self) -> list[dict[str, Any]]:
+        """Return every session, oldest first."""
         if self._file is None:
             return []
         return [orjson.loads(body) for (body,) in self._file.execute("SELECT body FROM sessions ORDER BY place")]
 
-    def session(self, session: dict[str, Any]) -> None:
-        """Write down a session as it is now."""
+    def store_session(self, session: dict[str, Any]) -> None:
+        """Store a session as it is now."""
         if self._file is not None:
             self._file.execute(
                 "INSERT INTO sessions (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
                 (session["id"], orjson.dumps(session)),
             )
 
-    def keys(self) -> dict[str, Stored]:
-        """Every finished request by its key, oldest first; their ages go on."""
+    def load_keys(self) -> dict[str, Stored]:
+        """Return every finished request by its key, oldest first; the time since the last run counts towards their ages."""
         if self._file is None:
             return {}
         rows = self._file.execute("SELECT key, path, params, made, status, body, request_id FROM keys ORDER BY made")
         shift = time.monotonic() - time.time()
         return {key: Stored(path, params, made + shift, *outcome) for key, path, params, made, *outcome in rows}
 
-    def key(self, key: str, stored: Stored) -> None:
-        """Write down the outcome of a request."""
+    def store_key(self, key: str, stored: Stored) -> None:
+        """Store the outcome of a request."""
         if self._file is not None:
             made = stored.made + time.time() - time.monotonic()
             self._file.execute(

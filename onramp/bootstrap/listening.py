@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from onramp.bootstrap.core import StartError
+from onramp.bootstrap.errors import StartError
 
 _EVERYWHERE: Final = "::"
 

@@ -19,10 +19,11 @@ from kit.logs import configure, get_logger
 from kit.open_files import raise_limit
 from kit.shutdown import end_process_within
 from onramp.bootstrap.app import make_app
-from onramp.bootstrap.core import Core, StartError, open_core
+from onramp.bootstrap.container import Container, open_container
+from onramp.bootstrap.errors import StartError
 from onramp.bootstrap.listening import listen
 from onramp.bootstrap.startup import prepare, refuse_wrong_key
-from onramp.bootstrap.workers import beside, make_pulse, make_workers
+from onramp.bootstrap.workers import background, make_pulse, make_workers
 from onramp.config.fields import networks
 from onramp.config.settings import Settings
 from onramp.limits.rates import client_address
@@ -146,16 +147,16 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
         run_with_uvloop(serve())
 
 
-async def _needs_signer(core: Core) -> None:
+async def _needs_signer(container: Container) -> None:
     """Raises StartError where the treasury, asked for by name, could never sign: it would pay nobody and look well."""
-    if core.rules.hot_wallet is None:
+    if container.rules.hot_wallet is None:
         message = "The treasury pays from no wallet here: DELIVERY_MODE is observe. Nothing was started."
         raise StartError(message)
-    if core.signer is None:
-        message = f"The treasury has no signer: HOT_WALLET_SIGNER is {core.settings.HOT_WALLET_SIGNER}, and its settings are empty. Nothing was started."
+    if container.signer is None:
+        message = f"The treasury has no signer: HOT_WALLET_SIGNER is {container.settings.HOT_WALLET_SIGNER}, and its settings are empty. Nothing was started."
         raise StartError(message)
     try:
-        await core.signer.probe()
+        await container.signer.probe()
     except SignerError as error:
         message = f"The treasury's signer cannot be used: {error} Nothing was started."
         raise StartError(message) from error
@@ -179,12 +180,15 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
     """Run workers alone until told to stop. A treasury that was `named` and cannot sign stops the start with StartError."""
 
     async def work() -> None:
-        async with open_core(settings) as core:
+        async with open_container(settings) as container:
             if "treasury" in workers:
-                await (_needs_signer(core) if named else refuse_wrong_key(core))
-            await prepare(core)
-            runner = make_workers(core, workers)
-            async with beside(core, runner, make_pulse(core, runner)), scraped(settings, core.registry):
+                await (_needs_signer(container) if named else refuse_wrong_key(container))
+            await prepare(container)
+            runner = make_workers(container, workers)
+            async with (
+                background(container, runner, make_pulse(container, runner)),
+                scraped(settings, container.registry),
+            ):
                 runner.start()
                 spare_the_collector()
                 log.info("working", workers=sorted(workers))

@@ -11,7 +11,7 @@ from aiohttp import web
 from chain.deployments import deployment
 from kit.http.problems import not_found
 from kit.http.routing import Route
-from onramp.bootstrap.services import SERVICES
+from onramp.checkout.dependencies import CHECKOUT
 from onramp.config.settings import Settings
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -71,9 +71,9 @@ def _config(settings: Settings, musd: str) -> dict[str, Any]:
 
 async def page(request: web.Request) -> web.StreamResponse:
     """The page, with what it must know of this service written into it."""
-    services = request.app[SERVICES]
+    services = request.app[CHECKOUT]
     # `<` is escaped so that no value can end the element it stands in.
-    config = orjson.dumps(_config(services.settings, services.rules.token)).decode().replace("<", "\\u003c")
+    config = orjson.dumps(_config(services.settings, services.token)).decode().replace("<", "\\u003c")
     text = (STATIC / "index.html").read_text(encoding="utf-8").replace("__CHECKOUT_CONFIG__", config)
     headers = {
         "Content-Security-Policy": _policy(services.settings),
@@ -87,7 +87,7 @@ async def file(request: web.Request) -> web.StreamResponse:
     name = request.match_info["file"]
     files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
     path = files.get(name)
-    is_kept_back = name == DEVELOPMENT_SCRIPT and request.app[SERVICES].settings.is_production
+    is_kept_back = name == DEVELOPMENT_SCRIPT and request.app[CHECKOUT].settings.is_production
     if path is None or name == "index.html" or is_kept_back:
         raise not_found("file")
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -40,11 +40,11 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
 
     from chain.errors import NoAgreement
     from chain.reads.logs import look_back
-    from onramp.bootstrap.core import open_core
+    from onramp.bootstrap.container import open_container
 
-    async with open_core(settings()) as core:
-        pool = core.pool
-        await core.watch.look()
+    async with open_container(settings()) as container:
+        pool = container.pool
+        await container.watch.look()
         for _ in range(LOOKS):
             await pool.refresh()
             await asyncio.sleep(0.3)
@@ -54,7 +54,7 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
                 head: int | None = pool.agreed_head()
             except NoAgreement:
                 head = None
-            compared = await core.watch.compare()
+            compared = await container.watch.compare()
             if as_json:
                 nodes = [_document(one) for one in pool.statuses()]
                 differences = [str(one) for one in compared.contradictions]

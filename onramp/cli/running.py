@@ -15,7 +15,7 @@ from onramp.cli.output import CommandError, print_json, print_table, run, settin
 @contextmanager
 def _starting() -> Iterator[None]:
     """A start that is refused says why in its own words."""
-    from onramp.bootstrap.core import StartError
+    from onramp.bootstrap.errors import StartError
     from onramp.migrations import MigrationError
 
     try:

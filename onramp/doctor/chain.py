@@ -23,7 +23,7 @@ from chain.types import Address, data_bytes, quantity, to_hex
 from kit.db.database import DATABASE_ERRORS
 from kit.db.types import UtcDateTime, db_now
 from kit.money import format_units
-from onramp.bootstrap.core import Core
+from onramp.bootstrap.container import Container
 from onramp.ops.health import NotWellError
 from onramp.treasury import policy_source
 from treasury import rotation
@@ -52,47 +52,49 @@ class _Named:
     symbol: str | None = None
 
 
-async def token(core: Core) -> str:
+async def token(container: Container) -> str:
     """The token that is paid out is MUSD, on this chain, and the one that the treasury's terms and the open payouts name.
 
     Raises NotWellError with every objection.
     """
-    configured = core.rules.token
-    known = deployment(core.rules.chain_id).musd
+    configured = container.rules.token
+    known = deployment(container.rules.chain_id).musd
     wrong: list[str] = []
     named = [
         _Named(
             configured, "MUSD_TOKEN_ADDRESS" if configured != known else "contracts/deployments", MUSD_DECIMALS, MUSD
         )
     ]
-    if core.rules.mode == "payout":
-        named += await _named_by_terms(core, wrong)
-        wrong += await _owed_otherwise(core)
+    if container.rules.mode == "payout":
+        named += await _named_by_terms(container, wrong)
+        wrong += await _owed_otherwise(container)
     unknown = None
     try:
-        await core.pool.refresh()
+        await container.pool.refresh()
         for one in named:
-            wrong += await _look_at(core.pool, one)
+            wrong += await _look_at(container.pool, one)
     except ChainError:
         unknown = "the nodes do not say what stands there: see the lines about them"
     if wrong:
         raise NotWellError("; ".join(dict.fromkeys(wrong)))
-    told = f"{configured} is MUSD on chain {core.rules.chain_id}" if unknown is None else f"{configured}; {unknown}"
+    told = (
+        f"{configured} is MUSD on chain {container.rules.chain_id}" if unknown is None else f"{configured}; {unknown}"
+    )
     if configured != known:
         told += f"; MUSD_TOKEN_ADDRESS overrides {known}, which contracts/deployments has for this chain: unset it unless that is meant"
     return told
 
 
-async def _named_by_terms(core: Core, wrong: list[str]) -> list[_Named]:
+async def _named_by_terms(container: Container, wrong: list[str]) -> list[_Named]:
     """Every token in the file, in the active terms and in those that wait; a payout token that differs goes to `wrong`."""
     found: list[tuple[str, Terms, bool]] = []
     # The line about the policy says what is wrong with a file that cannot be used.
     with suppress(PolicyError):
-        found.append(("the policy file", policy_source.terms_of(core.settings, core.rules), False))
-    if core.rules.hot_wallet is not None:
-        scope = policy_service.scope_of(core.rules.chain_id, core.rules.hot_wallet)
+        found.append(("the policy file", policy_source.terms_of(container.settings, container.rules), False))
+    if container.rules.hot_wallet is not None:
+        scope = policy_service.scope_of(container.rules.chain_id, container.rules.hot_wallet)
         try:
-            async with core.database.read() as conn:
+            async with container.database.read() as conn:
                 versions = await policy_service.history(conn, scope)
         except DATABASE_ERRORS:
             versions = []
@@ -103,34 +105,34 @@ async def _named_by_terms(core: Core, wrong: list[str]) -> list[_Named]:
         ]
     named: list[_Named] = []
     for by, terms, is_active in found:
-        if terms.token != core.rules.token:
+        if terms.token != container.rules.token:
             named.append(_Named(terms.token, by, MUSD_DECIMALS, MUSD))
             wrong.append(
-                f"MUSD_TOKEN_ADDRESS is {core.rules.token}, and {by} pays out {terms.token}: set MUSD_TOKEN_ADDRESS to that token,"
+                f"MUSD_TOKEN_ADDRESS is {container.rules.token}, and {by} pays out {terms.token}: set MUSD_TOKEN_ADDRESS to that token,"
                 f" or let two approvers {'approve the change' if is_active else 'decide about that version'} with `onramp treasury policy`"
             )
         named += [
             _Named(asset.token, f"{symbol} of {by}", asset.decimals)
             for symbol, asset in terms.policy.assets.items()
-            if asset.token not in {NATIVE, NATIVE_AS_TOKEN, core.rules.token, terms.token}
+            if asset.token not in {NATIVE, NATIVE_AS_TOKEN, container.rules.token, terms.token}
         ]
     return named
 
 
-async def _owed_otherwise(core: Core) -> list[str]:
+async def _owed_otherwise(container: Container) -> list[str]:
     """A sentence for each other token that payouts are owed in and not paid yet."""
     query = (
         sa.select(payouts.c.token, sa.func.count())
-        .where(aggregates.in_states(payouts, OPEN), payouts.c.token != core.rules.token)
+        .where(aggregates.in_states(payouts, OPEN), payouts.c.token != container.rules.token)
         .group_by(payouts.c.token)
     )
     try:
-        async with core.database.read() as conn:
+        async with container.database.read() as conn:
             found = (await conn.execute(query)).fetchall()
     except DATABASE_ERRORS:
         return []
     return [
-        f"{count} open payouts are owed in {address}, and MUSD_TOKEN_ADDRESS is {core.rules.token}: they wait until it names that token again"
+        f"{count} open payouts are owed in {address}, and MUSD_TOKEN_ADDRESS is {container.rules.token}: they wait until it names that token again"
         for address, count in found
     ]
 
@@ -169,14 +171,14 @@ async def _ask(pool: Pool, address: Address, data: bytes, at: str) -> bytes:
         return b""
 
 
-async def hot_wallet(core: Core) -> str:
+async def hot_wallet(container: Container) -> str:
     """The wallet can pay: it has gas for what it sells, and nothing is left open at another wallet. Raises NotWellError."""
-    wallet = core.rules.hot_wallet
-    if core.rules.mode != "payout" or wallet is None:
+    wallet = container.rules.hot_wallet
+    if container.rules.mode != "payout" or wallet is None:
         return "nothing is paid out by this service"
     wrong, left = [], None
     with suppress(*DATABASE_ERRORS):
-        async with core.database.read() as conn:
+        async with container.database.read() as conn:
             left = await rotation.left_behind(conn, wallet)
     if left:
         others = ", ".join(sorted({owner for _, owner, _ in left}))
@@ -185,12 +187,15 @@ async def hot_wallet(core: Core) -> str:
             " start before they have; start it with that wallet until then"
         )
     try:
-        state, quote = await read_wallet(core.pool, wallet, core.rules.token), await fees(core.pool)
+        state, quote = await read_wallet(container.pool, wallet, container.rules.token), await fees(container.pool)
     except ChainError:
         if wrong:
             raise NotWellError("; ".join(wrong)) from None
         return f"{wallet}; the nodes do not say what it holds: see the lines about them"
-    gas = SenderConfig(chain_id=core.rules.chain_id, wallet=wallet, token=core.rules.token).gas_limit * quote.max_fee
+    gas = (
+        SenderConfig(chain_id=container.rules.chain_id, wallet=wallet, token=container.rules.token).gas_limit
+        * quote.max_fee
+    )
     held = f"{wallet} holds {format_units(state.balance_token, MUSD_DECIMALS)} MUSD and {format_units(state.balance_native, GAS_DECIMALS)} BTC"
     if state.balance_token and state.balance_native < gas:
         wrong.append(
@@ -203,13 +208,16 @@ async def hot_wallet(core: Core) -> str:
     return held
 
 
-async def clock(core: Core) -> str:
+async def clock(container: Container) -> str:
     """This machine's clock agrees with the database's and with Stripe's; how old the newest block is. Raises NotWellError."""
     wrong, told = [], []
-    for whose, theirs in (("the database's", await _database_time(core)), ("Stripe's", await _stripe_time(core))):
+    for whose, theirs in (
+        ("the database's", await _database_time(container)),
+        ("Stripe's", await _stripe_time(container)),
+    ):
         if theirs is None:
             continue
-        apart = (core.clock.now() - theirs).total_seconds()
+        apart = (container.clock.now() - theirs).total_seconds()
         if abs(apart) > APART_SECONDS:
             side = "ahead of" if apart > 0 else "behind"
             wrong.append(
@@ -219,9 +227,9 @@ async def clock(core: Core) -> str:
             told.append(f"agrees with {whose}")
     if wrong:
         raise NotWellError("; ".join(wrong))
-    block = await _block_time(core)
+    block = await _block_time(container)
     if block is not None:
-        age = (core.clock.now() - block).total_seconds()
+        age = (container.clock.now() - block).total_seconds()
         told.append(
             f"the newest block is {age:.0f} s old"
             + (": is the chain, or are the nodes, standing still?" if age > OLD_BLOCK_SECONDS else "")
@@ -229,32 +237,36 @@ async def clock(core: Core) -> str:
     return "; ".join(told) or "there is nothing to compare it with"
 
 
-async def _database_time(core: Core) -> datetime | None:
+async def _database_time(container: Container) -> datetime | None:
     try:
-        async with core.database.read() as conn:
+        async with container.database.read() as conn:
             found = (await conn.execute(sa.select(sa.type_coerce(db_now(), UtcDateTime())))).scalar_one()
     except DATABASE_ERRORS:
         return None
     return found if isinstance(found, datetime) else None
 
 
-async def _stripe_time(core: Core) -> datetime | None:
+async def _stripe_time(container: Container) -> datetime | None:
     """The `Date` of whatever Stripe answers to a request without a key, to the second."""
     limit = aiohttp.ClientTimeout(total=5)
     try:
-        async with core.http.get(core.settings.STRIPE_API_BASE, timeout=limit, allow_redirects=False) as answer:
+        async with container.http.get(
+            container.settings.STRIPE_API_BASE, timeout=limit, allow_redirects=False
+        ) as answer:
             return parsedate_to_datetime(answer.headers.get("Date", "")).astimezone(UTC)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return None
 
 
-async def _block_time(core: Core) -> datetime | None:
+async def _block_time(container: Container) -> datetime | None:
     def timestamp(block: Any) -> int:
         return quantity(block["timestamp"])
 
     try:
-        await core.pool.refresh()
-        agreed = await core.pool.quorum("eth_getBlockByNumber", [hex(core.pool.agreed_head()), False], key=timestamp)
+        await container.pool.refresh()
+        agreed = await container.pool.quorum(
+            "eth_getBlockByNumber", [hex(container.pool.agreed_head()), False], key=timestamp
+        )
     except ChainError:
         return None
     return datetime.fromtimestamp(timestamp(agreed.value), UTC)

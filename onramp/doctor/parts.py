@@ -12,7 +12,7 @@ from kit.clock import SystemClock
 from kit.db.database import DATABASE_ERRORS, reason_of
 from kit.http.problems import Problem
 from kit.logs import redact
-from onramp.bootstrap.core import Core, open_core
+from onramp.bootstrap.container import Container, open_container
 from onramp.config.settings import Settings, SettingsError, load
 from onramp.config.validation import guessable
 from onramp.deployment import service as deployment_service
@@ -52,31 +52,35 @@ async def examine() -> list[Finding]:
     except SettingsError as error:
         return [Finding("settings", ok=False, detail="; ".join(error.problems))]
     found = [_settings(settings)]
-    async with open_core(settings) as core:
+    async with open_container(settings) as container:
         parts: list[Awaitable[Finding | list[Finding]]] = [
-            _finding("database", checks.database_check(core.database)),
-            _finding("migrations", checks.migrations_check(core.database)),
-            _finding("pooler", checks.pooler_check(core.database)),
-            _finding("deployment", _deployment(core)),
-            *([_finding("replica", checks.replica_check(core.database))] if core.database.has_replica else []),
+            _finding("database", checks.database_check(container.database)),
+            _finding("migrations", checks.migrations_check(container.database)),
+            _finding("pooler", checks.pooler_check(container.database)),
+            _finding("deployment", _deployment(container)),
+            *(
+                [_finding("replica", checks.replica_check(container.database))]
+                if container.database.has_replica
+                else []
+            ),
             _redis(settings),
-            _within("agreement", _nodes(core)),
-            _within("settlement", _settlement(core)),
-            _finding("stripe", checks.stripe_check(core.stripe)),
-            _finding("signer", _signer(core)),
-            _finding("inventory", _inventory(core)),
-            _finding("treasury_policy", lambda: records.policy(core)),
-            _finding("cold_wallet", checks.cold_wallet_check(core.cold)),
-            _finding("database_writes", lambda: records.writes(core)),
-            _finding("workers", lambda: records.workers(core)),
-            _finding("webhooks", lambda: records.webhooks(core)),
+            _within("agreement", _nodes(container)),
+            _within("settlement", _settlement(container)),
+            _finding("stripe", checks.stripe_check(container.stripe)),
+            _finding("signer", _signer(container)),
+            _finding("inventory", _inventory(container)),
+            _finding("treasury_policy", lambda: records.policy(container)),
+            _finding("cold_wallet", checks.cold_wallet_check(container.cold)),
+            _finding("database_writes", lambda: records.writes(container)),
+            _finding("workers", lambda: records.workers(container)),
+            _finding("webhooks", lambda: records.webhooks(container)),
         ]
         examined: list[Finding | list[Finding]] = list(await asyncio.gather(*parts))
         # After the nodes were compared: one that lies is named by that comparison, and not trusted here.
         examined += await asyncio.gather(
-            _finding("token", lambda: chain.token(core)),
-            _finding("hot_wallet", lambda: chain.hot_wallet(core)),
-            _finding("clock", lambda: chain.clock(core)),
+            _finding("token", lambda: chain.token(container)),
+            _finding("hot_wallet", lambda: chain.hot_wallet(container)),
+            _finding("clock", lambda: chain.clock(container)),
         )
     for item in examined:
         found += item if isinstance(item, list) else [item]
@@ -94,8 +98,8 @@ def _environment(settings: Settings) -> str:
     return "; ".join(told)
 
 
-def _inventory(core: Core) -> Callable[[], Awaitable[str]]:
-    ask = checks.inventory_check(core.database, core.rules, core.clock)
+def _inventory(container: Container) -> Callable[[], Awaitable[str]]:
+    ask = checks.inventory_check(container.database, container.rules, container.clock)
 
     async def check() -> str:
         try:
@@ -106,12 +110,12 @@ def _inventory(core: Core) -> Callable[[], Awaitable[str]]:
     return check
 
 
-def _deployment(core: Core) -> Callable[[], Awaitable[str]]:
+def _deployment(container: Container) -> Callable[[], Awaitable[str]]:
     async def check() -> str:
         try:
-            async with core.database.read() as conn:
+            async with container.database.read() as conn:
                 own = await deployment_service.read(conn)
-                wallets = await hot_wallets.others(conn, core.rules.chain_id, None)
+                wallets = await hot_wallets.others(conn, container.rules.chain_id, None)
                 has_sold = await sessions_service.any_complete(conn)
         except DATABASE_ERRORS:
             return "the database does not say which deployment it is"
@@ -119,7 +123,7 @@ def _deployment(core: Core) -> Callable[[], Awaitable[str]]:
             message = "this database has no deployment id: the next start makes one"
             raise NotWellError(message)
         told = f"{own.id}, hot wallets so far: {', '.join(wallets) or 'none'}"
-        count, more = await _unknown(core, own, has_sold=has_sold)
+        count, more = await _unknown(container, own, has_sold=has_sold)
         if count:
             number = f"{'at least ' if more else ''}{count} completed purchase{'' if count == 1 else 's'}"
             message = f"{told}; Stripe shows {number} that this database does not know. {ADVICE}"
@@ -129,23 +133,23 @@ def _deployment(core: Core) -> Callable[[], Awaitable[str]]:
     return check
 
 
-async def _unknown(core: Core, own: Deployment, *, has_sold: bool) -> tuple[int, bool]:
+async def _unknown(container: Container, own: Deployment, *, has_sold: bool) -> tuple[int, bool]:
     """How many completed purchases at Stripe may be this deployment's past, and whether there are more that were not looked at."""
-    since, after = int((core.clock.now() - DEEP_BACK).timestamp()), None
+    since, after = int((container.clock.now() - DEEP_BACK).timestamp()), None
     found: list[StripeSession] = []
     for _ in range(_PAGES):
         try:
-            page = await core.stripe.list_completed(created_gte=since, starting_after=after)
+            page = await container.stripe.list_completed(created_gte=since, starting_after=after)
         except Problem:
             break  # the line about Stripe says why
         found += page.sessions
         after = page.after
         if after is None:
             break
-    async with core.database.read() as conn:
+    async with container.database.read() as conn:
         known = await sessions_service.at_stripe(conn, [fact.id for fact in found])
     missing = [fact for fact in found if fact.id not in known]
-    return count_suspects(missing, own, core.rules, has_sold=has_sold), after is not None
+    return count_suspects(missing, own, container.rules, has_sold=has_sold), after is not None
 
 
 def _settings(settings: Settings) -> Finding:
@@ -190,20 +194,22 @@ async def _within(name: str, findings: Awaitable[list[Finding]]) -> list[Finding
         return [Finding(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s")]
 
 
-def _signer(core: Core) -> Callable[[], Awaitable[str]]:
+def _signer(container: Container) -> Callable[[], Awaitable[str]]:
     async def check() -> str:
-        if core.rules.mode == "observe":
+        if container.rules.mode == "observe":
             return "not needed in observe mode"
-        if core.signer is None:
+        if container.signer is None:
             needed = {
                 "local": "HOT_WALLET_KEYSTORE and HOT_WALLET_PASSWORD",
                 "aws-kms": "AWS_KMS_KEY_ID",
                 "gcp-kms": "GCP_KMS_KEY_VERSION",
             }
-            message = f"there is no hot wallet: set HOT_WALLET_ADDRESS, and {needed[core.settings.HOT_WALLET_SIGNER]}"
+            message = (
+                f"there is no hot wallet: set HOT_WALLET_ADDRESS, and {needed[container.settings.HOT_WALLET_SIGNER]}"
+            )
             raise NotWellError(message)
-        await core.signer.probe()
-        return f"signs for {core.signer.address}"
+        await container.signer.probe()
+        return f"signs for {container.signer.address}"
 
     return check
 
@@ -227,13 +233,13 @@ async def _redis(settings: Settings) -> Finding:
     return await _finding("redis", check)
 
 
-async def _nodes(core: Core) -> list[Finding]:
-    pool = core.pool
+async def _nodes(container: Container) -> list[Finding]:
+    pool = container.pool
     if not pool.nodes:
         return [Finding("agreement", ok=False, detail="no nodes: set MEZO_RPC_URLS or SPECTRUM_RPC_URLS")]
     await pool.refresh()
     await asyncio.sleep(1.0)
-    compared = await core.watch.compare()
+    compared = await container.watch.compare()
     found = []
     for status in pool.statuses():
         told = status.last_error or "no answer" if status.head is None else f"head {status.head}, {status.lag} behind"
@@ -254,9 +260,9 @@ async def _nodes(core: Core) -> list[Finding]:
     return [*found, Finding("agreement", ok=compared.is_decided, detail=detail)]
 
 
-async def _settlement(core: Core) -> list[Finding]:
+async def _settlement(container: Container) -> list[Finding]:
     """The nodes of the chain that Stripe delivers on, a line each, and the token there; no line where none is configured."""
-    usdc = core.usdc
+    usdc = container.usdc
     if usdc is None:
         return []
     pool = usdc.pool

@@ -16,7 +16,7 @@ from kit.db.database import DATABASE_ERRORS, is_away, reason_of
 from kit.db.types import UtcDateTime, db_now
 from kit.heartbeats.service import PRESENT_SECONDS, prove_space, workers_seen
 from kit.worker import STALLED_SECONDS
-from onramp.bootstrap.core import Core
+from onramp.bootstrap.container import Container
 from onramp.bootstrap.workers import WORKERS
 from onramp.ops.checks import OLDEST_EVENT_SECONDS
 from onramp.ops.health import NotWellError
@@ -35,7 +35,7 @@ EVENT_WAIT: Final = timedelta(minutes=10)
 """How long after a purchase was paid its event may take; Stripe tries again for days where it is refused."""
 LOOK_BACK: Final = timedelta(days=1)
 _NOT_PERMITTED: Final = "42501"
-Look = Callable[[Core], Awaitable[str]]
+Look = Callable[[Container], Awaitable[str]]
 
 
 class _TakenBack(Exception):
@@ -44,25 +44,25 @@ class _TakenBack(Exception):
 
 def _or_unknown(look: Look) -> Look:
     @functools.wraps(look)
-    async def wrapped(core: Core) -> str:
+    async def wrapped(container: Container) -> str:
         try:
-            return await look(core)
+            return await look(container)
         except DATABASE_ERRORS:
             return UNKNOWN
 
     return wrapped
 
 
-async def writes(core: Core) -> str:
+async def writes(container: Container) -> str:
     """The database takes a write of a megabyte, which is rolled back, and limits how long a statement and a lock may last. Raises NotWellError."""
     limits = ""
     try:
-        if core.database.dialect == "postgresql":
-            limits = await _limits(core)
-        await _write(core)
+        if container.database.dialect == "postgresql":
+            limits = await _limits(container)
+        await _write(container)
     except DATABASE_ERRORS as error:
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
-        if core.database.dialect == "postgresql" and is_away(error) and state is None:
+        if container.database.dialect == "postgresql" and is_away(error) and state is None:
             return UNKNOWN
         if state == _NOT_PERMITTED:
             return f"whether it takes writes is not proved, as this role may make no temporary table{limits}"
@@ -72,9 +72,9 @@ async def writes(core: Core) -> str:
     return f"takes writes{limits}"
 
 
-async def _limits(core: Core) -> str:
+async def _limits(container: Container) -> str:
     names = ("statement_timeout", "lock_timeout")
-    async with core.database.read() as conn:
+    async with container.database.read() as conn:
         row = (await conn.execute(sa.select(*(sa.func.current_setting(name) for name in names)))).one()
         read_only = await conn.scalar(sa.select(sa.func.current_setting("transaction_read_only")))
     if read_only == "on":
@@ -89,10 +89,10 @@ async def _limits(core: Core) -> str:
     return ", " + ", ".join(f"{name} {value}" for name, value in found.items())
 
 
-async def _write(core: Core) -> None:
-    is_postgres = core.database.dialect == "postgresql"
+async def _write(container: Container) -> None:
+    is_postgres = container.database.dialect == "postgresql"
     try:
-        async with core.database.write() as conn:
+        async with container.database.write() as conn:
             if is_postgres:
                 await prove_space(conn)
             else:
@@ -103,12 +103,12 @@ async def _write(core: Core) -> None:
 
 
 @_or_unknown
-async def workers(core: Core) -> str:
+async def workers(container: Container) -> str:
     """Every worker was seen just now, and a process leads the wallet. Raises NotWellError once any process has run and one is missing."""
-    pays = core.rules.mode == "payout" and core.rules.hot_wallet is not None
-    async with core.database.read() as conn:
+    pays = container.rules.mode == "payout" and container.rules.hot_wallet is not None
+    async with container.database.read() as conn:
         seen = await workers_seen(conn)
-        leads = await _leads(conn, core) if pays else None
+        leads = await _leads(conn, container) if pays else None
     if not seen:
         return "no process of the service was seen within a day: run `onramp serve`, or `onramp work` beside it"
     wrong = []
@@ -131,16 +131,16 @@ async def workers(core: Core) -> str:
     return f"processes seen within {PRESENT_SECONDS:.0f} s: {counts}" + ("; the hot wallet is led" if leads else "")
 
 
-async def _leads(conn: AsyncConnection, core: Core) -> bool:
-    mine = leaders.c.id == f"{core.rules.chain_id}:{core.rules.hot_wallet}"
+async def _leads(conn: AsyncConnection, container: Container) -> bool:
+    mine = leaders.c.id == f"{container.rules.chain_id}:{container.rules.hot_wallet}"
     return await conn.scalar(sa.select(sa.literal(1)).where(mine, leaders.c.lease_until > db_now())) is not None
 
 
 @_or_unknown
-async def webhooks(core: Core) -> str:
+async def webhooks(container: Container) -> str:
     """When the last of Stripe's events was taken in, and what waits. Raises NotWellError where purchases are paid and no event came."""
-    now = core.clock.now()
-    async with core.database.read() as conn:
+    now = container.clock.now()
+    async with container.database.read() as conn:
         last: datetime | None = await conn.scalar(sa.select(sa.func.max(inbox.c.received_at, type_=UtcDateTime())))
         told = sa.exists().where(inbox.c.stripe_session_id == sessions.c.stripe_session_id)
         paid = sessions.c.paid_at.between(now - LOOK_BACK, now - EVENT_WAIT)
@@ -164,19 +164,19 @@ async def webhooks(core: Core) -> str:
     return f"of Stripe's events {shown}, {pending} wait{left}"
 
 
-async def policy(core: Core) -> str:
+async def policy(container: Container) -> str:
     """Which version of the treasury's terms is active, what waits, and how file and environment differ. Raises NotWellError."""
-    if core.rules.mode != "payout":
+    if container.rules.mode != "payout":
         return "nothing is paid out in observe mode"
     try:
-        terms = policy_source.terms_of(core.settings, core.rules)
+        terms = policy_source.terms_of(container.settings, container.rules)
     except PolicyError as error:
         raise NotWellError("; ".join(error.problems)) from error
-    if core.rules.hot_wallet is None:
+    if container.rules.hot_wallet is None:
         return "the file is well-formed; no hot wallet here: nothing is paid out"
-    scope = policy_service.scope_of(core.rules.chain_id, core.rules.hot_wallet)
+    scope = policy_service.scope_of(container.rules.chain_id, container.rules.hot_wallet)
     try:
-        async with core.database.read() as conn:
+        async with container.database.read() as conn:
             active, versions = await policy_service.active(conn, scope), await policy_service.history(conn, scope)
     except DATABASE_ERRORS:
         return "the file is well-formed; the database does not say which version is active"

@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry, Gauge
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.heartbeats.service import PRESENT_SECONDS, WorkerSeen, workers_seen
-from kit.http.problems import Problem
 from kit.logs import get_logger
 from kit.worker import STALLED_SECONDS
 from onramp.ops.health import DegradedError, NotWellError
@@ -81,13 +80,3 @@ def _is_stalled(seen: WorkerSeen) -> bool:
 def _names(stalled: Collection[str], missing: Collection[str]) -> str:
     told = [f"{name}: its step has not ended for minutes" for name in sorted(stalled)]
     return "; ".join(told + [f"{name}: no process runs it" for name in sorted(missing)])
-
-
-def refuse_sales() -> Problem:
-    """What create answers while a worker has stopped."""
-    return Problem(
-        503,
-        "delivery_unavailable",
-        "The service could not deliver what it sold right now, so it sells nothing. Nothing was charged; try again in a few minutes.",
-        headers={"Retry-After": "60"},
-    )

@@ -15,9 +15,9 @@ from kit.http.problems import Problem
 from kit.http.reference_page import AccessTable
 from kit.http.routing import GUARD, ROUTE_TABLE, Route
 from onramp.auth.roles import CALLERS, may_call
-from onramp.bootstrap.services import SERVICES
 from onramp.config.settings import Settings
 from onramp.ops import openapi
+from onramp.ops.dependencies import OPS
 
 
 class Alive(Document):
@@ -55,7 +55,7 @@ async def _is_operator(request: web.Request) -> bool:
 
 
 async def _readiness(request: web.Request, status: str) -> Readiness:
-    parts = request.app[SERVICES].health.shown(operator=await _is_operator(request))
+    parts = request.app[OPS].health.shown(operator=await _is_operator(request))
     return Readiness(
         status=status, parts=[PartResponse(name=part.name, ok=part.ok, detail=part.detail) for part in parts]
     )
@@ -69,21 +69,21 @@ async def health(request: web.Request) -> web.StreamResponse:
 
 async def ready(request: web.Request) -> web.StreamResponse:
     """200 or 503 with a line for each part."""
-    await request.app[SERVICES].health.look_again()
-    is_ready = request.app[SERVICES].health.ready
+    await request.app[OPS].health.look_again()
+    is_ready = request.app[OPS].health.ready
     return reply(await _readiness(request, "ready" if is_ready else "not_ready"), status=200 if is_ready else 503)
 
 
 async def api_health(request: web.Request) -> web.StreamResponse:
     """The same parts under one word."""
-    await request.app[SERVICES].health.look_again()
-    word = request.app[SERVICES].health.word
+    await request.app[OPS].health.look_again()
+    word = request.app[OPS].health.word
     return reply(await _readiness(request, word), status=503 if word == "unhealthy" else 200)
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Prometheus text."""
-    services = request.app[SERVICES]
+    services = request.app[OPS]
     if not _may_scrape(request, services.settings):
         raise Problem(
             401, "unauthorized", "Send METRICS_TOKEN as a bearer token.", headers={"WWW-Authenticate": "Bearer"}

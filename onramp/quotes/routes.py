@@ -5,13 +5,15 @@ from aiohttp import web
 from kit.http.documents import reply
 from kit.http.parsing import query_of
 from kit.http.routing import Route
-from onramp.bootstrap.services import SERVICES
 from onramp.quotes.schemas import QuoteQuery, QuoteResponse
+from onramp.quotes.service import Quotes
+
+QUOTES = web.AppKey("quotes", Quotes)
 
 
 async def quote(request: web.Request) -> web.StreamResponse:
     """An estimate."""
-    return reply(await request.app[SERVICES].quotes.quote(query_of(request, QuoteQuery)))
+    return reply(await request.app[QUOTES].quote(query_of(request, QuoteQuery)))
 
 
 ROUTES = (

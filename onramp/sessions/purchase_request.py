@@ -51,3 +51,13 @@ def check(body: CreateSession, key: str | None, rules: SessionConfig) -> Purchas
     # The client's own bytes, whatever they are: aiohttp reads those that are no UTF-8 into surrogates.
     key_hash = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest() if key is not None else None
     return PurchaseRequest(wallet, minor, body.source_currency, body.email, key_hash, digest)
+
+
+def refuse_sales() -> Problem:
+    """Return the refusal of a purchase while a worker has stopped."""
+    return Problem(
+        503,
+        "delivery_unavailable",
+        "The service could not deliver what it sold right now, so it sells nothing. Nothing was charged; try again in a few minutes.",
+        headers={"Retry-After": "60"},
+    )

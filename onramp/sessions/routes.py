@@ -13,16 +13,15 @@ from kit.http.parsing import body_of
 from kit.http.problems import Problem, not_found
 from kit.http.routing import LIMITER, Route
 from kit.logs import bind
-from onramp.bootstrap.services import SERVICES
-from onramp.ops.liveness import refuse_sales
 from onramp.sessions import receipt_pdf, receipts, schemas
+from onramp.sessions.dependencies import SESSIONS
 from onramp.sessions.model import Session
-from onramp.sessions.purchase_request import check
+from onramp.sessions.purchase_request import check, refuse_sales
 
 
 async def _session(request: web.Request) -> Session:
     session_id = request.match_info["id"]
-    session = await request.app[SERVICES].reads.get(session_id) if len(session_id) <= 40 else None
+    session = await request.app[SESSIONS].reads.get(session_id) if len(session_id) <= 40 else None
     if session is None:
         raise not_found("session")
     bind(session=session.id)
@@ -31,9 +30,9 @@ async def _session(request: web.Request) -> Session:
 
 async def create(request: web.Request) -> web.StreamResponse:
     """Make a session, or answer for the one that this key made before."""
-    services = request.app[SERVICES]
+    services = request.app[SESSIONS]
     body = body_of(request, schemas.CreateSession)
-    if services.health.unwell("workers"):
+    if services.workers_stopped():
         raise refuse_sales()
     order = check(body, request.headers.get("Idempotency-Key"), services.rules)
     session, fact = await services.creator.create(order)
@@ -49,12 +48,12 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 async def read(request: web.Request) -> web.StreamResponse:
     """One session."""
-    return reply_json(schemas.document(await _session(request), request.app[SERVICES].explorer))
+    return reply_json(schemas.document(await _session(request), request.app[SESSIONS].explorer))
 
 
 async def events(request: web.Request) -> web.StreamResponse:
     """A session, live."""
-    services = request.app[SERVICES]
+    services = request.app[SESSIONS]
     session = await _session(request)
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isascii() and last.isdigit() and len(last) < 10 else 0
@@ -71,7 +70,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 async def delivery(request: web.Request) -> web.StreamResponse:
     """The proof."""
-    services = request.app[SERVICES]
+    services = request.app[SESSIONS]
     session = await _session(request)
     return reply(
         receipts.proof(
@@ -82,7 +81,7 @@ async def delivery(request: web.Request) -> web.StreamResponse:
 
 async def receipt(request: web.Request) -> web.StreamResponse:
     """The receipt."""
-    services = request.app[SERVICES]
+    services = request.app[SESSIONS]
     wanted = preferred(request.headers.get("Accept", ""), ("application/json", "application/pdf"))
     if wanted is None:
         raise Problem(406, "not_acceptable", "The receipt is served as application/json or application/pdf.")

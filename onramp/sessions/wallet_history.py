@@ -20,9 +20,9 @@ from kit.http.problems import FieldError, Problem, invalid, not_found
 from kit.http.routing import Route
 from kit.money import format_units
 from onramp.auth.roles import principal_of
-from onramp.bootstrap.services import SERVICES
 from onramp.sessions import receipts
 from onramp.sessions import service as sessions_service
+from onramp.sessions.dependencies import SESSIONS
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.schemas import FIAT_DECIMALS, SessionResponse, answer, explorer_link, moment
 from onramp.sessions.table import sessions
@@ -70,7 +70,7 @@ async def _all_of(conn: AsyncConnection, wallet: str) -> list[Session]:
 
 async def listing(request: web.Request) -> web.StreamResponse:
     """One's own purchases: a page as JSON, or all of them as CSV."""
-    services = request.app[SERVICES]
+    services = request.app[SESSIONS]
     wallet = principal_of(request).id
     query = query_of(request, HistoryQuery)
     if request.headers.get("Accept", "").startswith("text/csv"):
@@ -95,7 +95,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
 
 async def verify(request: web.Request) -> web.StreamResponse:
     """Look at the chain now."""
-    services = request.app[SERVICES]
+    services = request.app[SESSIONS]
     try:
         session, outcome = await services.deliveries.look(request.match_info["id"], owner=principal_of(request).id)
     except ChainError as error:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.audit import service as audit_service
 from kit.http.problems import Problem
 from onramp.auth.roles import Principal, principal_of
-from onramp.bootstrap.services import SERVICES, Services
+from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from treasury.policy import service as policy_service
 
 Result = TypeVar("Result")
@@ -30,13 +30,13 @@ async def carry_out(
     request: web.Request,
     action: str,
     subject: str,
-    work: Callable[[AsyncConnection, Services, Principal], Awaitable[tuple[Result, list[Told]]]],
+    work: Callable[[AsyncConnection, TreasuryServices, Principal], Awaitable[tuple[Result, list[Told]]]],
 ) -> Result:
     """Run an order in one transaction, with a row of the trail for each thing that it changed, and the version of the policy it was given under.
 
     One that is refused changes nothing, and leaves a row that says who tried what and why not.
     """
-    services, who = request.app[SERVICES], principal_of(request)
+    services, who = request.app[TREASURY], principal_of(request)
     try:
         async with services.database.write() as conn:
             version = await _policy_version(conn, services)
@@ -60,7 +60,7 @@ async def carry_out(
     return result
 
 
-async def refused(services: Services, who: Principal, action: str, subject: str, problem: Problem) -> None:
+async def refused(services: TreasuryServices, who: Principal, action: str, subject: str, problem: Problem) -> None:
     """A row for an order that was not carried out."""
     async with services.database.write() as conn:
         await audit_service.record(
@@ -75,7 +75,7 @@ async def refused(services: Services, who: Principal, action: str, subject: str,
         )
 
 
-async def _policy_version(conn: AsyncConnection, services: Services) -> int | None:
+async def _policy_version(conn: AsyncConnection, services: TreasuryServices) -> int | None:
     """The active one; None where this service pays from no wallet, or before its first start with a policy."""
     if services.rules.hot_wallet is None:
         return None

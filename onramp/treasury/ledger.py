@@ -11,8 +11,8 @@ from kit.http.parsing import body_of, query_of
 from kit.http.problems import Problem
 from kit.http.routing import Route
 from onramp.auth.roles import Principal
-from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury.command import Told, carry_out
+from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.earlier_wallets import decimals_of, earlier
 from onramp.treasury.overview import BASE
 from onramp.treasury.schemas import ledger as shapes
@@ -29,7 +29,7 @@ from treasury.settlements import queries
 
 async def read(request: web.Request) -> web.StreamResponse:
     """Accounts and movements; empty where this service pays from no wallet."""
-    services, query = request.app[SERVICES], query_of(request, shapes.LedgerQuery)
+    services, query = request.app[TREASURY], query_of(request, shapes.LedgerQuery)
     wallet, policy = services.rules.hot_wallet, services.policy
     if wallet is None or policy is None:
         return reply(shapes.LedgerPage(accounts=[], earlier=[], data=[], next_cursor=None))
@@ -54,7 +54,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     )
 
 
-def wallet_of(services: Services) -> tuple[int, str]:
+def wallet_of(services: TreasuryServices) -> tuple[int, str]:
     """Chain and hot wallet. Raises Problem where this service pays from none."""
     if services.rules.hot_wallet is None:
         raise Problem(409, "not_possible", "This service pays from no wallet: DELIVERY_MODE is observe.")
@@ -64,7 +64,7 @@ def wallet_of(services: Services) -> tuple[int, str]:
 async def reconcile(request: web.Request) -> web.StreamResponse:
     """Read the chain, then post and answer what differs; the chain is asked before the transaction is opened."""
     body_of(request, Note)
-    services = request.app[SERVICES]
+    services = request.app[TREASURY]
     key = wallet_of(services)
     wallet = key[1]
     chain = QuorumWalletChain(services.pool, wallet=wallet, token=services.rules.token)
@@ -81,7 +81,7 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
     decimals = {asset.symbol: asset.decimals for asset in listed}
 
     async def work(
-        conn: AsyncConnection, services: Services, who: Principal
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[shapes.Reconciliation, list[Told]]:
         del who
         # The leader compares, too; what it settles in between would count twice.

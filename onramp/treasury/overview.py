@@ -10,7 +10,7 @@ from kit.http.documents import reply
 from kit.http.parsing import query_of
 from kit.http.problems import not_found
 from kit.http.routing import Route
-from onramp.bootstrap.services import SERVICES
+from onramp.treasury.dependencies import TREASURY
 from onramp.treasury.earlier_wallets import earlier
 from onramp.treasury.schemas import overview
 from treasury import balances
@@ -40,7 +40,7 @@ def gas_last(assets: list[AssetPolicy]) -> list[AssetPolicy]:
 
 async def list_balances(request: web.Request) -> web.StreamResponse:
     """The hot wallet; no assets where this service pays nobody."""
-    services = request.app[SERVICES]
+    services = request.app[TREASURY]
     wallet, policy = services.rules.hot_wallet, services.policy
     if wallet is None or policy is None:
         return reply(overview.BalanceList(data=[], earlier=[], next_cursor=None))
@@ -58,7 +58,7 @@ async def _page(
 ) -> dict[str, Any]:
     """The rows that the query asks for with their histories, the newest first, and where the next page begins."""
     query = query_of(request, overview.PageQuery)
-    async with request.app[SERVICES].database.read_replica() as conn:
+    async with request.app[TREASURY].database.read_replica() as conn:
         found = await read(conn, limit=query.limit + 1, status=query.status, before=query.before)
         page = found[: query.limit]
         told = await history.of_many(conn, [row.id for row in page])
@@ -75,7 +75,7 @@ async def list_payouts(request: web.Request) -> web.StreamResponse:
 
 async def read_payout(request: web.Request) -> web.StreamResponse:
     """One payout with its history."""
-    async with request.app[SERVICES].database.read() as conn:
+    async with request.app[TREASURY].database.read() as conn:
         row = await payouts_service.get(conn, id_of(request, "payout"))
         if row is None:
             raise not_found("payout")
@@ -90,14 +90,14 @@ async def list_sweeps(request: web.Request) -> web.StreamResponse:
 
 async def read_sweep(request: web.Request) -> web.StreamResponse:
     """One sweep with its history."""
-    async with request.app[SERVICES].database.read() as conn:
+    async with request.app[TREASURY].database.read() as conn:
         row = await sweeps_service.require(conn, id_of(request, "sweep"))
         return reply(overview.sweep(row, await history.of(conn, row.id)))
 
 
 async def read_transaction(request: web.Request) -> web.StreamResponse:
     """One transaction with every signature made for it, and its history."""
-    async with request.app[SERVICES].database.read() as conn:
+    async with request.app[TREASURY].database.read() as conn:
         row = await queries.get(conn, id_of(request, "transaction"))
         if row is None:
             raise not_found("transaction")

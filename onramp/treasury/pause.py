@@ -10,7 +10,7 @@ from kit.http.documents import reply
 from kit.http.parsing import body_of
 from kit.http.routing import Route
 from onramp.auth.roles import principal_of
-from onramp.bootstrap.services import SERVICES
+from onramp.treasury.dependencies import TREASURY
 from onramp.treasury.overview import BASE
 from onramp.treasury.schemas import commands, overview
 from treasury.pause import service as pause_service
@@ -40,12 +40,12 @@ async def _answer(conn: AsyncConnection) -> commands.PauseResponse:
 
 async def read(request: web.Request) -> web.StreamResponse:
     """What is stopped, and what was."""
-    async with request.app[SERVICES].database.read() as conn:
+    async with request.app[TREASURY].database.read() as conn:
         return reply(await _answer(conn))
 
 
 async def _ordered(request: web.Request, verb: Callable[..., Awaitable[Pauses]]) -> web.StreamResponse:
-    services, who, order = request.app[SERVICES], principal_of(request), body_of(request, commands.PauseOrder)
+    services, who, order = request.app[TREASURY], principal_of(request), body_of(request, commands.PauseOrder)
     async with services.database.write() as conn:
         now = services.clock.now()
         await verb(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)

@@ -12,8 +12,8 @@ from kit.http.problems import Problem
 from kit.http.routing import Route
 from kit.logs import bind, get_logger
 from onramp.auth.roles import Principal, principal_of
-from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury.command import Told, carry_out, refused
+from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.overview import BASE, id_of
 from onramp.treasury.schemas import commands, overview
 from treasury.core import history
@@ -22,7 +22,7 @@ from treasury.payouts import approvals
 from treasury.payouts.table import Payout
 
 log = get_logger(__name__)
-Verb = Callable[[AsyncConnection, Services, Principal, str], Awaitable[Payout]]
+Verb = Callable[[AsyncConnection, TreasuryServices, Principal, str], Awaitable[Payout]]
 
 
 def _facts(row: Payout) -> dict[str, Any]:
@@ -39,7 +39,7 @@ async def _order(request: web.Request, action: str, verb: Verb) -> web.StreamRes
     payout_id = id_of(request, "payout")
 
     async def work(
-        conn: AsyncConnection, services: Services, who: Principal
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[overview.PayoutResponse, list[Told]]:
         before = await approvals.require(conn, payout_id)
         bind(session=before.session_id)
@@ -62,7 +62,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
     """Let one through that is above a limit, or held for screening."""
     note = body_of(request, commands.Note).note
 
-    async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
+    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
         await pause_service.require(conn, "payouts")
         now = services.clock.now()
         return await approvals.approve(conn, payout_id, by=who.id, person=who.person, now=now, note=note)
@@ -74,7 +74,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
     """Say no; the buyer is unpaid until retry or settle."""
     note = body_of(request, commands.Note).note
 
-    async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
+    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
         return await approvals.reject(conn, payout_id, by=who.id, now=services.clock.now(), note=note)
 
     return await _order(request, "reject", verb)
@@ -84,7 +84,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
     """Ask for another attempt, or, as the second person, let it happen."""
     note = body_of(request, commands.Note).note
 
-    async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
+    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
         await pause_service.require(conn, "payouts")
         now = services.clock.now()
         wallet = services.rules.hot_wallet
@@ -95,7 +95,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
 
 async def settle(request: web.Request) -> web.StreamResponse:
     """Close one that was made good elsewhere; the chain is asked before the transaction is opened."""
-    services, who = request.app[SERVICES], principal_of(request)
+    services, who = request.app[TREASURY], principal_of(request)
     order, payout_id = body_of(request, commands.SettleOrder), id_of(request, "payout")
     proven = None
     if order.tx_hash is not None:
@@ -107,7 +107,7 @@ async def settle(request: web.Request) -> web.StreamResponse:
             await refused(services, who, "payout_settle", payout_id, problem)
             raise
 
-    async def verb(conn: AsyncConnection, services: Services, who: Principal, payout_id: str) -> Payout:
+    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
         now = services.clock.now()
         return await approvals.settle(conn, payout_id, by=who.id, now=now, note=order.note, proven=proven)
 

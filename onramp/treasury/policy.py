@@ -10,9 +10,9 @@ from kit.http.parsing import body_of
 from kit.http.problems import Problem, not_found
 from kit.http.routing import Route
 from onramp.auth.roles import Principal, principal_of
-from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury import policy_source
 from onramp.treasury.command import Told, carry_out, refused
+from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.overview import BASE, id_of
 from onramp.treasury.schemas import policy as shapes
 from onramp.treasury.schemas.commands import Note
@@ -22,7 +22,7 @@ from treasury.policy.states import State, Terms
 from treasury.policy.table import Version
 
 
-def _scope(services: Services) -> str:
+def _scope(services: TreasuryServices) -> str:
     if services.rules.hot_wallet is None:
         raise not_found("policy")
     return policy_service.scope_of(services.rules.chain_id, services.rules.hot_wallet)
@@ -32,7 +32,7 @@ def _facts(row: Version) -> dict[str, Any]:
     return {"status": row.status, "version": row.version, "digest": row.digest, "loosens": list(row.loosens)}
 
 
-def _terms(services: Services) -> Terms:
+def _terms(services: TreasuryServices) -> Terms:
     try:
         return policy_source.terms_of(services.settings, services.rules)
     except PolicyError as error:
@@ -42,7 +42,7 @@ def _terms(services: Services) -> Terms:
 
 async def read(request: web.Request) -> web.StreamResponse:
     """The policy that counts, and its versions."""
-    services = request.app[SERVICES]
+    services = request.app[TREASURY]
     if services.rules.hot_wallet is None:
         return reply(shapes.policy(None, []))
     async with services.database.read() as conn:
@@ -54,7 +54,7 @@ async def apply(request: web.Request) -> web.StreamResponse:
     """Want what file and environment of this service say; the second person who does makes it count."""
 
     async def work(
-        conn: AsyncConnection, services: Services, who: Principal
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[shapes.VersionResponse, list[Told]]:
         made = await policy_service.propose(
             conn,
@@ -77,7 +77,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
     version_id, note = id_of(request, "policy version"), body_of(request, Note).note
 
     async def work(
-        conn: AsyncConnection, services: Services, who: Principal
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[shapes.VersionResponse, list[Told]]:
         before = await policy_service.require(conn, version_id)
         after = await policy_service.approve(
@@ -96,7 +96,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
         # Closed, and that is kept: the refusal comes after the transaction that wrote it.
         detail = "It was proposed too long ago, or beside another policy; propose it again."
         problem = Problem(409, "policy_refused", detail)
-        await refused(request.app[SERVICES], principal_of(request), "policy_approve", version_id, problem)
+        await refused(request.app[TREASURY], principal_of(request), "policy_approve", version_id, problem)
         raise problem
     return reply(answer)
 
@@ -106,7 +106,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
     version_id, note = id_of(request, "policy version"), body_of(request, Note).note
 
     async def work(
-        conn: AsyncConnection, services: Services, who: Principal
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[shapes.VersionResponse, list[Told]]:
         before = await policy_service.require(conn, version_id)
         after = await policy_service.reject(conn, version_id, by=who.id, now=services.clock.now(), note=note)

@@ -11,7 +11,7 @@ from kit.http.parsing import query_of
 from kit.http.problems import Problem
 from kit.http.routing import Route
 from kit.money import format_units, parse_units
-from onramp.bootstrap.services import SERVICES
+from onramp.treasury.dependencies import TREASURY
 from onramp.treasury.overview import BASE
 from onramp.treasury.schemas.commands import Amount
 from treasury.cold.refill import prepare
@@ -40,7 +40,7 @@ class RefillResponse(Document):
 
 async def read_refill(request: web.Request) -> web.StreamResponse:
     """Prepare a transfer out of the cold wallet, at the nonce it has now; nothing is written and nothing signed."""
-    services, query = request.app[SERVICES], query_of(request, RefillQuery)
+    services, query = request.app[TREASURY], query_of(request, RefillQuery)
     wallet = services.rules.hot_wallet
     if services.orders is None or services.policy is None or wallet is None:
         raise Problem(409, "cold_wallet_unverified", "No cold wallet is pinned, so there is nothing to refill from.")

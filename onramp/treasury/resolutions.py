@@ -11,9 +11,9 @@ from kit.http.parsing import body_of
 from kit.http.routing import Route
 from kit.money import format_units
 from onramp.auth.roles import Principal
-from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury import settlements
 from onramp.treasury.command import Told, carry_out
+from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.ledger import wallet_of
 from onramp.treasury.overview import BASE
 from treasury.core.assets import MUSD_DECIMALS
@@ -43,9 +43,11 @@ class ResolutionResponse(Document):
 async def answer(request: web.Request) -> web.StreamResponse:
     """Take responsibility; the second person who does closes the alarm."""
     order = body_of(request, ResolutionRequest)
-    chain_id, wallet = wallet_of(request.app[SERVICES])
+    chain_id, wallet = wallet_of(request.app[TREASURY])
 
-    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[ResolutionResponse, list[Told]]:
+    async def work(
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
+    ) -> tuple[ResolutionResponse, list[Told]]:
         places = MUSD_DECIMALS if services.policy is None else (await services.policy.decimals(conn)).get(order.subject)
         now = services.clock.now()
         made = await incidents_service.answer(

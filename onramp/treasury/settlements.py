@@ -14,9 +14,8 @@ from kit.http.routing import Route
 from kit.logs import get_logger
 from kit.money import format_units, parse_units
 from onramp.auth.roles import ALLOWED_ROLES, Principal
-from onramp.bootstrap.services import SERVICES, Services
-from onramp.bootstrap.settlement import recipients_of
 from onramp.treasury.command import Told, carry_out
+from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.ledger import wallet_of
 from onramp.treasury.overview import BASE
 from onramp.treasury.schemas import overview as pages
@@ -36,7 +35,7 @@ _LONGEST: Final = 66
 """Characters of a transaction's hash, which stands for an id here."""
 
 
-async def _wallets(conn: AsyncConnection, services: Services) -> Sequence[str]:
+async def _wallets(conn: AsyncConnection, services: TreasuryServices) -> Sequence[str]:
     _, wallet = wallet_of(services)
     return [wallet, *await rotation.earlier_wallets(conn, wallet)]
 
@@ -72,7 +71,7 @@ def _ring(row: Settlement | None, *, changed: bool) -> None:
         )
 
 
-async def _look(services: Services, claim: Claim) -> Arrival | None:
+async def _look(services: TreasuryServices, claim: Claim) -> Arrival | None:
     """What the chain of USDC says; None where no node of it is configured. Before the transaction is opened."""
     if services.usdc is None:
         return None
@@ -80,20 +79,20 @@ async def _look(services: Services, claim: Claim) -> Arrival | None:
         waiting = await usdc.receivable(conn, await _wallets(conn, services))
         ids = [one.session_id for one in waiting if claim.session_id in {None, one.session_id}]
         ids += [] if claim.session_id is None else [claim.session_id]
-        recipients = await recipients_of(services.rules)(conn, ids)
+        recipients = await services.recipients(conn, ids)
     return await services.usdc.look(claim.tx_hash, recipients)
 
 
 async def settle_usdc(request: web.Request) -> web.StreamResponse:
     """Clear what is receivable; the same claim again answers what it cleared."""
-    order, services = body_of(request, shapes.SettleUsdcOrder), request.app[SERVICES]
+    order, services = body_of(request, shapes.SettleUsdcOrder), request.app[TREASURY]
     wallet_of(services)
     amount = None if order.amount is None else parse_units(order.amount, USDC_DECIMALS)
     claim = Claim(order.tx_hash.lower(), order.session_id, amount, order.note)
     seen = await _look(services, claim)
 
     async def work(
-        conn: AsyncConnection, services: Services, who: Principal
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[tuple[Settlement | None, bool, shapes.SettledUsdc], list[Told]]:
         wallets, now = await _wallets(conn, services), services.clock.now()
         was = await usdc.receivable(conn, wallets)
@@ -128,7 +127,9 @@ async def reverse(request: web.Request) -> web.StreamResponse:
     """Ask that a settlement be taken back; the second person who does takes it back."""
     row_id, note = _id_of(request), body_of(request, Note).note
 
-    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettlementResponse, list[Told]]:
+    async def work(
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
+    ) -> tuple[SettlementResponse, list[Told]]:
         row = await settlements_service.reverse(
             conn,
             row_id,
@@ -148,7 +149,9 @@ async def reject(request: web.Request) -> web.StreamResponse:
     """No to a settlement or a reversal that waits; one person is enough."""
     row_id, note = _id_of(request), body_of(request, Note).note
 
-    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[SettlementResponse, list[Told]]:
+    async def work(
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
+    ) -> tuple[SettlementResponse, list[Told]]:
         row = await settlements_service.reject(conn, row_id, caller=_caller(who), note=note, now=services.clock.now())
         return settlement(row), [Told(row.tx_hash, None, _facts(row))]
 
@@ -158,7 +161,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
 async def list_settlements(request: web.Request) -> web.StreamResponse:
     """The newest first."""
     query = query_of(request, shapes.SettlementQuery)
-    async with request.app[SERVICES].database.read() as conn:
+    async with request.app[TREASURY].database.read() as conn:
         found = await queries.page(conn, limit=query.limit + 1, status=query.status, before=query.before)
     data = [settlement(row) for row in found[: query.limit]]
     return reply(shapes.SettlementPage(data=data, next_cursor=pages.next_cursor(found, query.limit)))

@@ -11,8 +11,8 @@ from kit.http.parsing import body_of
 from kit.http.problems import Problem
 from kit.http.routing import Route
 from onramp.auth.roles import Principal, principal_of
-from onramp.bootstrap.services import SERVICES, Services
 from onramp.treasury.command import Told, carry_out, refused
+from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.overview import BASE, gas_last, id_of
 from onramp.treasury.schemas import commands, overview
 from treasury.cold.identity import Verified
@@ -25,7 +25,7 @@ from treasury.sweeps.proposals import SweepProposals, proven
 from treasury.sweeps.states import Kind
 from treasury.sweeps.table import Sweep
 
-Verb = Callable[[AsyncConnection, Services, Principal, str], Awaitable[Sweep]]
+Verb = Callable[[AsyncConnection, TreasuryServices, Principal, str], Awaitable[Sweep]]
 
 
 def _facts(row: Sweep) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _facts(row: Sweep) -> dict[str, Any]:
     }
 
 
-def _orders(services: Services) -> SweepProposals:
+def _orders(services: TreasuryServices) -> SweepProposals:
     """Where sweeps come from. Raises Problem `cold_wallet_unverified` where no cold wallet is pinned."""
     if services.orders is None:
         detail = "No cold wallet is pinned, so nothing can be swept: set COLD_SAFE_ADDRESS and COLD_SAFE_OWNERS."
@@ -51,7 +51,7 @@ def _orders(services: Services) -> SweepProposals:
 
 async def _verified(request: web.Request, action: str, subject: str) -> tuple[SweepProposals, Verified]:
     """The cold wallet's proof, before any transaction is open; a refusal is written into the trail."""
-    services = request.app[SERVICES]
+    services = request.app[TREASURY]
     try:
         orders = _orders(services)
         return orders, proven(await orders.cold.verify())
@@ -66,7 +66,7 @@ async def _shown(conn: AsyncConnection, row: Sweep) -> overview.SweepResponse:
 
 async def read_plan(request: web.Request) -> web.StreamResponse:
     """What an order for the excess would do now, for each asset."""
-    services = request.app[SERVICES]
+    services = request.app[TREASURY]
     found = []
     if services.orders is not None and services.policy is not None:
         orders = services.orders
@@ -80,14 +80,14 @@ async def read_plan(request: web.Request) -> web.StreamResponse:
     return reply(commands.PlanList(data=found, next_cursor=None))
 
 
-async def _units(conn: AsyncConnection, services: Services, order: commands.SweepOrder) -> int | None:
+async def _units(conn: AsyncConnection, services: TreasuryServices, order: commands.SweepOrder) -> int | None:
     known = {} if services.policy is None else await services.policy.decimals(conn)
     return order.units(known.get(order.asset, MUSD_DECIMALS))
 
 
 async def propose(request: web.Request) -> web.StreamResponse:
     """Propose a sweep, or, as a dry run, say what it would be."""
-    services, order = request.app[SERVICES], body_of(request, commands.SweepOrder)
+    services, order = request.app[TREASURY], body_of(request, commands.SweepOrder)
     asset = order.asset
     orders, verdict = await _verified(request, "sweep_propose", asset)
     if order.dry_run:
@@ -97,7 +97,7 @@ async def propose(request: web.Request) -> web.StreamResponse:
         return reply(commands.plan(plan, orders.cold.pin.address))
 
     async def work(
-        conn: AsyncConnection, services: Services, who: Principal
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[overview.SweepResponse, list[Told]]:
         await pause_service.require(conn, "sweeps")
         now = services.clock.now()
@@ -114,7 +114,9 @@ async def panic(request: web.Request) -> web.StreamResponse:
     body_of(request, commands.Note)
     orders, verdict = await _verified(request, "panic", "hot_wallet")
 
-    async def work(conn: AsyncConnection, services: Services, who: Principal) -> tuple[commands.SweepList, list[Told]]:
+    async def work(
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
+    ) -> tuple[commands.SweepList, list[Told]]:
         made = await orders.panic(conn, verdict, by=who.id, person=who.person, now=services.clock.now())
         data = [await _shown(conn, row) for row in made]
         return commands.SweepList(data=data, next_cursor=None), [Told(row.id, None, _facts(row)) for row in made]
@@ -124,7 +126,7 @@ async def panic(request: web.Request) -> web.StreamResponse:
 
 async def _order(request: web.Request, action: str, sweep_id: str, verb: Verb) -> web.StreamResponse:
     async def work(
-        conn: AsyncConnection, services: Services, who: Principal
+        conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[overview.SweepResponse, list[Told]]:
         before = await sweeps_service.require(conn, sweep_id)
         after = await verb(conn, services, who, sweep_id)
@@ -136,11 +138,11 @@ async def _order(request: web.Request, action: str, sweep_id: str, verb: Verb) -
 async def approve(request: web.Request) -> web.StreamResponse:
     """Another person's yes, to exactly what the row says."""
     sweep_id, note = id_of(request, "sweep"), body_of(request, commands.Note).note
-    async with request.app[SERVICES].database.read() as conn:
+    async with request.app[TREASURY].database.read() as conn:
         await sweeps_service.require(conn, sweep_id)
     orders, verdict = await _verified(request, "sweep_approve", sweep_id)
 
-    async def verb(conn: AsyncConnection, services: Services, who: Principal, sweep_id: str) -> Sweep:
+    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, sweep_id: str) -> Sweep:
         if (await sweeps_service.require(conn, sweep_id)).kind is not Kind.PANIC:
             await pause_service.require(conn, "sweeps")
         version = "" if services.policy is None else await services.policy.version(conn)
@@ -154,7 +156,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
     """Say no, before it has a nonce."""
     note = body_of(request, commands.Note).note
 
-    async def verb(conn: AsyncConnection, services: Services, who: Principal, sweep_id: str) -> Sweep:
+    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, sweep_id: str) -> Sweep:
         return await approvals.reject(conn, sweep_id, by=who.id, now=services.clock.now(), note=note)
 
     return await _order(request, "reject", id_of(request, "sweep"), verb)

@@ -6,8 +6,9 @@ from aiohttp import web
 
 from kit.http.documents import Document
 from kit.http.routing import Route
-from onramp.bootstrap.services import SERVICES
-from onramp.webhooks.intake import BODY_LIMIT
+from onramp.webhooks.intake import BODY_LIMIT, Intake
+
+INTAKE = web.AppKey("intake", Intake)
 
 
 class Received(Document):
@@ -28,7 +29,7 @@ RECEIVED: Final = Received(received=True).model_dump_json().encode()
 
 async def receive(request: web.Request) -> web.StreamResponse:
     """Verify, store, answer."""
-    await request.app[SERVICES].intake.receive(request)
+    await request.app[INTAKE].receive(request)
     return web.Response(body=RECEIVED, content_type="application/json")
 
 

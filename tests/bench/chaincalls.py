@@ -13,7 +13,7 @@ from kit.db.bulk import insert_new
 from kit.db.database import connect
 from kit.worker import Runner, WorkerMetrics
 from onramp import migrations
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.config.settings import load
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.dev.chain.devchain import DevChain
@@ -32,7 +32,7 @@ async def calls_a_block(chain: DevChain, folder: Path, count: int) -> dict[str, 
     database = connect(f"sqlite+aiosqlite:///{folder}/{count}.db")
     await migrations.upgrade(database)
     rules, clock, registry = (
-        session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=SENDER)), SystemClock(), CollectorRegistry(),
+        session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=SENDER)), SystemClock(), CollectorRegistry(),
     )  # fmt: skip
     async with database.write() as conn:
         for start in range(0, count, 2_000):

@@ -23,7 +23,7 @@ from kit.clock import SystemClock
 from kit.db.database import Database, connect
 from kit.worker import Runner, WorkerMetrics
 from onramp import migrations
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.config.settings import load
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
@@ -76,7 +76,7 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
     database = connect(f"sqlite+aiosqlite:///{folder}/latency-{told}.db")
     await migrations.upgrade(database)
     settings = load(DELIVERY_MODE="observe", DELIVERY_SENDERS=SENDER, MUSD_TOKEN_ADDRESS=chain.deployment.musd)
-    rules, clock, registry = session_rules(settings), SystemClock(), CollectorRegistry()
+    rules, clock, registry = session_config(settings), SystemClock(), CollectorRegistry()
     pool, pace = Pool(parse_nodes(",".join(chain.rpc_urls)), chain_id=rules.chain_id, agreement=2), BlockTimer(clock)
     worker = DeliveriesWorker(
         database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None, pace

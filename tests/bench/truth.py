@@ -21,7 +21,7 @@ from kit.clock import SystemClock
 from kit.db.bulk import insert_new
 from kit.db.database import Database, connect
 from onramp import migrations
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.server import spare_the_collector
 from onramp.config.settings import load
 from onramp.deliveries.states import Owed, match
@@ -41,7 +41,7 @@ TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
 
 def rules_of(mode: str) -> SessionConfig:
     """The rules of one mode, with the address of everything pinned."""
-    return session_rules(
+    return session_config(
         load(
             DELIVERY_MODE=mode, DELIVERY_SENDERS=HOT_WALLET, HOT_WALLET_ADDRESS=HOT_WALLET,
             SETTLEMENT_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN,

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from kit.clock import SystemClock
 from kit.db.database import Database
 from kit.ids import RandomIds
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.config.settings import SettingsError, load
 from onramp.screening.sanctions_list import Screening, ScreeningMetrics
 from onramp.sessions import purchase_limits, stock
@@ -97,7 +97,7 @@ async def pay(database: Database, payout: Payout) -> None:
 
 async def test_a_payout_above_what_its_recipient_may_get_waits_for_a_person(database: Database) -> None:
     rules = replace(
-        session_rules(load(SETTLEMENT_ADDRESS=OTHER, HOT_WALLET_ADDRESS=HOT_WALLET)), wallet_day_minor=10_000
+        session_config(load(SETTLEMENT_ADDRESS=OTHER, HOT_WALLET_ADDRESS=HOT_WALLET)), wallet_day_minor=10_000
     )
     await pay(database, await owed(database, 1, 60 * UNIT))
     await pay(database, await owed(database, 2, 90 * UNIT, age=timedelta(hours=25)))
@@ -119,7 +119,7 @@ async def test_a_payout_above_what_its_recipient_may_get_waits_for_a_person(data
 async def test_the_sender_is_told_with_the_rules_of_the_policy(service: Service) -> None:
     settings = load(SETTLEMENT_ADDRESS=OTHER, HOT_WALLET_ADDRESS=HOT_WALLET, WALLET_DAILY_LIMIT="100")
     clock, metrics = SystemClock(), ScreeningMetrics(CollectorRegistry())
-    policy = active_policy(settings, session_rules(settings), HOT_WALLET, Screening("", clock, metrics))
+    policy = active_policy(settings, session_config(settings), HOT_WALLET, Screening("", clock, metrics))
     queue = [await owed(service.database, 1, 20_000 * UNIT), await owed(service.database, 2, 101 * UNIT, OTHER)]
     async with service.database.read() as conn:
         found = await policy.payouts_above(conn, queue, NOW)
@@ -133,7 +133,7 @@ def test_a_limit_that_is_no_amount_stops_the_start() -> None:
 
 async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(database: Database) -> None:
     """A buyer may change the amount on Stripe's page; a euro may deliver more than a dollar."""
-    rules = session_rules(load(SESSION_MAX_AMOUNT="100", HOT_WALLET_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
+    rules = session_config(load(SESSION_MAX_AMOUNT="100", HOT_WALLET_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
     amounts = [
         ("usd", 100 * UNIT),
         ("usd", 100 * UNIT + 1),
@@ -171,7 +171,7 @@ async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(d
 
 async def test_a_row_in_another_currency_or_of_an_absurd_amount_keeps_nobody_from_buying(service: Service) -> None:
     odd = [("gbp", 500), ("jpy", 0), ("xxx", -(2**62)), ("usd", 500)]
-    rules = session_rules(load(HOT_WALLET_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN, SETTLEMENT_ADDRESS=OTHER))
+    rules = session_config(load(HOT_WALLET_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN, SETTLEMENT_ADDRESS=OTHER))
     async with service.database.write() as conn:
         for number, (currency, minor) in enumerate(odd):
             row = intent(

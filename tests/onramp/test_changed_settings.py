@@ -145,9 +145,14 @@ ODD: list[tuple[str, Any]] = [
 async def test_whatever_stripe_says_of_a_session_is_an_answer_about_that_one(service: Service, sqlite_url: str) -> None:
     _, made = await service.create(sourceAmount="5")
     stripe_id = made["payment"]["stripeSessionId"]
-    async with replica(sqlite_url, service, OffsetClock(), ()) as core:
+    async with replica(sqlite_url, service, OffsetClock(), ()) as container:
         proof = StripePaymentProof(
-            core.database, core.stripe, core.rules, core.deployment, core.earlier, core.settings.ring
+            container.database,
+            container.stripe,
+            container.rules,
+            container.deployment,
+            container.earlier,
+            container.settings.ring,
         )
         found = await proof.owed(made["id"], stripe_id)
         assert isinstance(found, NotOwed)

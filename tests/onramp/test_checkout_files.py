@@ -9,13 +9,13 @@ from aiohttp.test_utils import make_mocked_request
 from aiohttp.web import Application
 
 from kit.http.problems import Problem
-from onramp.bootstrap.services import SERVICES
+from onramp.checkout.dependencies import CHECKOUT
 from onramp.checkout.routes import DEVELOPMENT_SCRIPT, DEVELOPMENT_WALLET, STATIC, file
 
 
 def asked(name: str, *, production: bool) -> Any:
     app = Application()
-    app[SERVICES] = SimpleNamespace(settings=SimpleNamespace(is_production=production))  # type: ignore[misc] # what it asks
+    app[CHECKOUT] = SimpleNamespace(settings=SimpleNamespace(is_production=production))  # type: ignore[misc] # what it asks
     return make_mocked_request("GET", f"/checkout/{name}", app=app, match_info={"file": name})
 
 

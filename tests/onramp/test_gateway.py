@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from kit.clock import SystemClock
 from kit.db.database import connect
 from kit.http.problems import Problem
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.config.settings import load
 from onramp.quotes.schemas import QuoteQuery
 from onramp.quotes.service import MAX_A_SECOND, Quotes
@@ -243,7 +243,7 @@ async def test_what_a_machine_on_the_way_answers_is_no_word_of_stripes_and_the_c
 
 async def test_quotes_of_ever_other_amounts_leave_stripe_time_for_purchases(wire: Wire, sqlite_url: str) -> None:
     database = connect(sqlite_url)
-    quotes = Quotes(database, wire.gateway, session_rules(load()), SystemClock())
+    quotes = Quotes(database, wire.gateway, session_config(load()), SystemClock())
 
     async def ask(dollars: int) -> str:
         try:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from chain.types import BlockRef, Transfer
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.config.settings import load
 from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.states import Arrived, Owed, match
@@ -23,7 +23,7 @@ from treasury.payouts.table import payouts
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BUYER, OTHER = "0x" + "b0" * 20, "0x" + "0b" * 20
-RULES = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
+RULES = session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
 
 
 def owed(number: int, units: int, **more: Any) -> Owed:
@@ -203,7 +203,7 @@ async def test_a_new_block_is_kept_where_another_was_quicker_with_a_session(
 async def test_a_payouts_hash_is_known_at_the_next_look_even_if_it_ended_before(
     database: Database, status: str
 ) -> None:
-    rules = session_rules(load(DELIVERY_MODE="payout", HOT_WALLET_ADDRESS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
+    rules = session_config(load(DELIVERY_MODE="payout", HOT_WALLET_ADDRESS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
     matcher, now = TransferMatcher(database, rules, SystemClock()), SystemClock().now()
     assert not await matcher.step()
     await paid(database, ("ons_1", BUYER, 5), rules=rules)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from onramp.bootstrap.core import Core
+from onramp.bootstrap.container import Container
 from onramp.deployment.table import deployments as deployment_table
 from onramp.sessions import service as sessions_service
 from onramp.sessions.payment_proof import StripePaymentProof
@@ -24,7 +24,7 @@ OTHER = "0x976EA74026E726554dB657fA54763abd0C3a0aa9"
 @asynccontextmanager
 async def sold(
     start: Start, url: str, *, lost: bool, status: str = "fulfillment_complete", **more: Any
-) -> AsyncIterator[tuple[Service, Core, dict[str, Any], dict[str, Any]]]:
+) -> AsyncIterator[tuple[Service, Container, dict[str, Any], dict[str, Any]]]:
     """A session in Stripe's hands, which the database has lost or still holds; nothing is looked at by itself."""
     service = await start(url=url, **more)
     _, made = await service.create()
@@ -33,12 +33,12 @@ async def sold(
             await conn.execute(sa.delete(sessions))
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     service.sandbox.walk(fact, status, {}, "none")
-    async with replica(url, service, OffsetClock(), (), **more) as core:
-        yield service, core, made, fact
+    async with replica(url, service, OffsetClock(), (), **more) as container:
+        yield service, container, made, fact
 
 
-def counts(core: Core) -> dict[str, float]:
-    found = core.registry.collect()
+def counts(container: Container) -> dict[str, float]:
+    found = container.registry.collect()
     samples = [one for family in found if family.name == "onramp_sessions_ignored" for one in family.samples]
     return {one.labels["reason"]: one.value for one in samples if one.name.endswith("_total") and one.value}
 
@@ -66,11 +66,11 @@ def counts(core: Core) -> dict[str, float]:
 async def test_one_wrong_mark_is_enough_to_leave_a_session_alone(
     start: Start, database_url: str, edits: dict[str, str | None], reason: str
 ) -> None:
-    async with sold(start, database_url, lost=True) as (service, core, made, fact):
+    async with sold(start, database_url, lost=True) as (service, container, made, fact):
         fact["metadata"] = {name: text for name, text in (fact["metadata"] | edits).items() if text is not None}
         for _ in range(2):
-            assert await core.refresher.refresh(fact["id"]) is None
-        assert counts(core) == {reason: 1}
+            assert await container.refresher.refresh(fact["id"]) is None
+        assert counts(container) == {reason: 1}
         assert (await service.stored(), await payouts_of(service.database)) == (0, [])
         assert await row_of(service.database, made["id"]) is None
 
@@ -94,18 +94,18 @@ async def test_one_wrong_mark_is_enough_to_leave_a_session_alone(
 async def test_what_is_not_sold_is_not_rebuilt_and_sales_go_on(
     start: Start, sqlite_url: str, edits: dict[str, str | None], reason: str, status: str
 ) -> None:
-    async with sold(start, sqlite_url, lost=True, status=status) as (service, core, _, fact):
+    async with sold(start, sqlite_url, lost=True, status=status) as (service, container, _, fact):
         fact["transaction_details"] |= edits
-        assert await core.refresher.refresh(fact["id"]) is None
-        assert counts(core) == {reason: 1}
+        assert await container.refresher.refresh(fact["id"]) is None
+        assert counts(container) == {reason: 1}
         assert await service.stored() == 0
         assert (await service.create())[0] == 201
 
 
 async def test_an_upper_case_currency_is_the_same_currency(start: Start, sqlite_url: str) -> None:
-    async with sold(start, sqlite_url, lost=True) as (service, core, made, fact):
+    async with sold(start, sqlite_url, lost=True) as (service, container, made, fact):
         fact["transaction_details"]["source_currency"] = "USD"
-        assert await core.refresher.refresh(fact["id"]) is not None
+        assert await container.refresher.refresh(fact["id"]) is not None
         assert (await row_of(service.database, made["id"])).source_currency == "usd"
         assert len(await payouts_of(service.database)) == 1
 
@@ -128,34 +128,41 @@ async def test_an_upper_case_currency_is_the_same_currency(start: Start, sqlite_
 async def test_a_row_that_stripe_contradicts_owes_nothing(
     start: Start, database_url: str, row: dict[str, Any], metadata: dict[str, str | None]
 ) -> None:
-    async with sold(start, database_url, lost=False) as (service, core, made, fact):
+    async with sold(start, database_url, lost=False) as (service, container, made, fact):
         fact["metadata"] = {name: text for name, text in (fact["metadata"] | metadata).items() if text is not None}
         if row:
             async with service.database.write() as conn:
                 await conn.execute(sa.update(sessions).values(**row))
-        applied = await core.refresher.refresh(fact["id"])
+        applied = await container.refresher.refresh(fact["id"])
         assert applied is not None
         assert not applied.owes
         assert await payouts_of(service.database) == []
         assert "nothing was paid out" in (await row_of(service.database, made["id"])).attention
-        assert isinstance(await proof(core).owed(made["id"], fact["id"]), NotOwed)
+        assert isinstance(await proof(container).owed(made["id"], fact["id"]), NotOwed)
 
 
-def proof(core: Core) -> StripePaymentProof:
-    return StripePaymentProof(core.database, core.stripe, core.rules, core.deployment, core.earlier, core.settings.ring)
+def proof(container: Container) -> StripePaymentProof:
+    return StripePaymentProof(
+        container.database,
+        container.stripe,
+        container.rules,
+        container.deployment,
+        container.earlier,
+        container.settings.ring,
+    )
 
 
 async def test_the_treasury_asks_stripe_whose_it_is_again_before_it_signs(start: Start, database_url: str) -> None:
-    async with sold(start, database_url, lost=False) as (service, core, made, fact):
-        await core.refresher.refresh(fact["id"])
+    async with sold(start, database_url, lost=False) as (service, container, made, fact):
+        await container.refresher.refresh(fact["id"])
         assert len(await payouts_of(service.database)) == 1
-        owed = await proof(core).owed(made["id"], fact["id"])
+        owed = await proof(container).owed(made["id"], fact["id"])
         assert isinstance(owed, Owed)
         assert owed.to == made["walletAddress"]
         for name, text in (("onramp_deployment", "dep_other"), ("onramp_chain_id", "1"), ("onramp_hot_wallet", OTHER)):
             before = fact["metadata"]
             fact["metadata"] = before | {name: text}
-            assert isinstance(await proof(core).owed(made["id"], fact["id"]), NotOwed)
+            assert isinstance(await proof(container).owed(made["id"], fact["id"]), NotOwed)
             fact["metadata"] = before
 
 
@@ -174,27 +181,27 @@ async def test_a_sale_from_before_the_marks_is_owed_by_a_database_that_sold_then
     keys = ("onramp_session_id", "onramp_wallet", "onramp_fee_bps")
     fact["metadata"] = {name: fact["metadata"][name] for name in keys}
     service.sandbox.walk(fact, "fulfillment_complete", {}, "none")
-    async with replica(database_url, service, OffsetClock(), ()) as core:
-        applied = await core.refresher.refresh(fact["id"])
+    async with replica(database_url, service, OffsetClock(), ()) as container:
+        applied = await container.refresher.refresh(fact["id"])
         assert applied is not None
         assert applied.owes is owes
-        assert isinstance(await proof(core).owed(made["id"], fact["id"]), Owed) is owes
+        assert isinstance(await proof(container).owed(made["id"], fact["id"]), Owed) is owes
 
 
 async def test_a_cut_off_create_is_finished_only_with_a_session_of_the_same_marks(
     start: Start, database_url: str
 ) -> None:
-    async with sold(start, database_url, lost=False) as (service, core, made, fact):
+    async with sold(start, database_url, lost=False) as (service, container, made, fact):
         async with service.database.write() as conn:
             cut_off = {"stripe_session_id": None, "payment_status": "created"}
             await conn.execute(sa.update(sessions).values(**cut_off))
         before = fact["metadata"]
         fact["metadata"] = before | {"onramp_deployment": "dep_other"}
-        assert await core.refresher.refresh(fact["id"]) is None
-        assert counts(core) == {"contradicted": 1}
+        assert await container.refresher.refresh(fact["id"]) is None
+        assert counts(container) == {"contradicted": 1}
         assert await payouts_of(service.database) == []
         fact["metadata"] = before
-        applied = await core.refresher.refresh(fact["id"])
+        applied = await container.refresher.refresh(fact["id"])
         assert applied is not None
         assert applied.owes
         assert (await row_of(service.database, made["id"])).stripe_session_id == fact["id"]
@@ -202,17 +209,17 @@ async def test_a_cut_off_create_is_finished_only_with_a_session_of_the_same_mark
 
 async def test_a_retry_asks_stripe_the_same_after_an_upgrade_and_a_rotation(start: Start, sqlite_url: str) -> None:
     """Another metadata under the same idempotency key is refused by Stripe, so a row keeps what it was asked with."""
-    async with sold(start, sqlite_url, lost=False) as (service, core, made, fact):
-        async with core.database.read() as conn:
+    async with sold(start, sqlite_url, lost=False) as (service, container, made, fact):
+        async with container.database.read() as conn:
             row = await conn.execute(sa.select(sessions))
         assert row.one().hot_wallet == HOT_WALLET
         for changes, names in (({"hot_wallet": OTHER}, 6), ({"deployment_id": None}, 3)):
             async with service.database.write() as conn:
                 await conn.execute(sa.update(sessions).values(**changes))
-            async with core.database.read() as conn:
+            async with container.database.read() as conn:
                 session = await sessions_service.get(conn, made["id"])
             assert session is not None
-            metadata = core.creator.command(session, None).metadata
+            metadata = container.creator.command(session, None).metadata
             assert len(metadata) == names
             assert metadata.get("onramp_hot_wallet") == (OTHER if names == 6 else None)
         assert fact["metadata"]["onramp_hot_wallet"] == HOT_WALLET
@@ -220,9 +227,9 @@ async def test_a_retry_asks_stripe_the_same_after_an_upgrade_and_a_rotation(star
 
 async def test_observe_mode_names_no_wallet_and_rebuilds_what_it_sold(start: Start, database_url: str) -> None:
     observe = {"DELIVERY_MODE": "observe", "DELIVERY_SENDERS": OTHER}
-    async with sold(start, database_url, lost=True, **observe) as (service, core, made, fact):
+    async with sold(start, database_url, lost=True, **observe) as (service, container, made, fact):
         assert "onramp_hot_wallet" not in fact["metadata"]
         assert fact["metadata"]["onramp_deployment"].startswith("dep_")
-        assert await core.refresher.refresh(fact["id"]) is not None
+        assert await container.refresher.refresh(fact["id"]) is not None
         assert (await row_of(service.database, made["id"])).mode == "observe"
         assert await payouts_of(service.database) == []

@@ -10,7 +10,7 @@ from chain.node.config import NodeConfig
 from chain.pool.pool import Pool
 from chain.reads import cursor
 from kit.db.database import Database
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.config.settings import load
 from onramp.deliveries.block_reader import HOLD, OVERLAP, RETRY_SECONDS, BlockReader
 from onramp.deliveries.table import transfers
@@ -48,7 +48,7 @@ class Operators:
 
     def restart(self) -> None:
         """Another process."""
-        rules = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
+        rules = session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
         keep = TransferMatcher(self.database, rules, self.clock).record
         self.reader = BlockReader(self.database, self.pool, rules, frozenset({WALLET}), self.clock, keep)
 

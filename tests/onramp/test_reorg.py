@@ -5,7 +5,7 @@ import asyncio
 from eth_account import Account
 
 from chain.abi.erc20 import encode_transfer
-from onramp.bootstrap.core import Core
+from onramp.bootstrap.container import Container
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, settings, until, wallet
 from tests.support.clocks import OffsetClock
@@ -33,8 +33,8 @@ async def signed(chain: DevChain, to: str, amount: int) -> str:
     return "0x" + bytes(Account.from_key(SENDER_KEY).sign_transaction(fields).raw_transaction).hex()
 
 
-def reorged(core: Core) -> float:
-    return core.registry.get_sample_value("onramp_delivery_outcomes_total", {"outcome": "reorged"}) or 0.0
+def reorged(container: Container) -> float:
+    return container.registry.get_sample_value("onramp_delivery_outcomes_total", {"outcome": "reorged"}) or 0.0
 
 
 async def depth_of(chain: DevChain, block: int) -> int:
@@ -46,7 +46,7 @@ async def test_a_delivery_whose_block_is_gone_is_seen_again_with_an_alarm_and_co
     start: Start, sqlite_url: str, chain: DevChain
 ) -> None:
     service, clock, buyer = await start(**settings(chain)), OffsetClock(), wallet(21)
-    async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as core:
+    async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as container:
         await asyncio.sleep(1.5)  # a first look at the chain, so that the session knows from which block on it counts
         _, made = await service.create(walletAddress=buyer)
         pay(service, clock, made, "3.00")
@@ -62,7 +62,7 @@ async def test_a_delivery_whose_block_is_gone_is_seen_again_with_an_alarm_and_co
             assert (gone["status"], gone["reason"]) == ("seen", "reorg")
             await asyncio.sleep(0.2)
             gone = await delivery(service, made["id"])
-        assert reorged(core) == 1
+        assert reorged(container) == 1
 
         await chain.rpc("eth_sendRawTransaction", raw)
         after = await until(service, made["id"], "confirmed")
@@ -76,7 +76,7 @@ async def test_a_delivery_that_only_moved_to_another_block_is_proved_there(
     start: Start, sqlite_url: str, chain: DevChain
 ) -> None:
     service, clock, buyer = await start(**settings(chain)), OffsetClock(), wallet(22)
-    async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as core:
+    async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as container:
         await asyncio.sleep(1.5)
         _, made = await service.create(walletAddress=buyer)
         pay(service, clock, made, "4.00")
@@ -91,4 +91,4 @@ async def test_a_delivery_that_only_moved_to_another_block_is_proved_there(
                 await asyncio.sleep(0.1)
         after = await until(service, made["id"], "confirmed")
         assert after["blockHash"] == truth
-        assert reorged(core) == 1
+        assert reorged(container) == 1

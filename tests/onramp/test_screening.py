@@ -195,7 +195,7 @@ async def test_a_buyer_sees_that_a_payout_is_being_screened(service: Service) ->
 def test_nothing_starts_without_the_list_that_it_names(tmp_path: Path, file: Path) -> None:
     from types import SimpleNamespace
 
-    from onramp.bootstrap.core import StartError
+    from onramp.bootstrap.errors import StartError
     from onramp.bootstrap.startup import screen
 
     def start(path: Path) -> None:

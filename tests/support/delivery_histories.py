@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from chain.pool.pool import Pool
 from chain.reads.cursor import cursors
 from kit.db.database import Database
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.config.settings import load
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
@@ -30,7 +30,7 @@ OWED = 5
 @cache
 def rules_of(token: str, sender: str) -> SessionConfig:
     """Observe mode: this sender's transfers of this token count."""
-    return session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=sender, MUSD_TOKEN_ADDRESS=token))
+    return session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=sender, MUSD_TOKEN_ADDRESS=token))
 
 
 async def purchase(database: Database, rules: SessionConfig, buyer: str, from_block: int) -> None:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from chain.node.config import NodeConfig
 from chain.pool.pool import Pool
 from kit.db.database import Database
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.config.settings import load
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
@@ -103,7 +103,7 @@ class Shop:
         self.hosts = [f"n{place}.test" for place in range(3)]
         configs = [NodeConfig(host, host, f"http://{host}/") for host in self.hosts]
         self.pool = Pool(configs, chain_id=31611, session=cast("Any", self.session), clock=self.clock)
-        self.rules = session_rules(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
+        self.rules = session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
         self.registry = CollectorRegistry()
         metrics = DeliveryMetrics(self.registry)
         self.worker = DeliveriesWorker(

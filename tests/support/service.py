@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from kit.db.database import Database, connect
 from onramp.bootstrap.app import make_app
-from onramp.bootstrap.core import Core, open_core
+from onramp.bootstrap.container import Container, open_container
 from onramp.bootstrap.server import start_app
 from onramp.bootstrap.startup import prepare
 from onramp.bootstrap.workers import make_workers
@@ -62,7 +62,7 @@ class Service:
 @asynccontextmanager
 async def replica(
     url: str, service: Service, clock: OffsetClock, workers: Sequence[str] = ("inbox", "reconcile"), **overrides: Any
-) -> AsyncIterator[Core]:
+) -> AsyncIterator[Container]:
     """Run the workers of one more process on the same database."""
     settings = load(
         **{
@@ -76,12 +76,12 @@ async def replica(
             **overrides,
         }
     )
-    async with open_core(settings, clock) as core:
-        await prepare(core)
-        runner = make_workers(core, workers)
+    async with open_container(settings, clock) as container:
+        await prepare(container)
+        runner = make_workers(container, workers)
         runner.start()
         try:
-            yield core
+            yield container
         finally:
             await runner.stop()
 

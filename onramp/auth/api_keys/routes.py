@@ -9,20 +9,20 @@ from kit.http.parsing import body_of, query_of
 from kit.http.routing import Route
 from onramp.auth.api_keys import schemas, second_factor
 from onramp.auth.api_keys import service as api_keys_service
+from onramp.auth.api_keys.dependencies import API_KEYS
 from onramp.auth.api_keys.service import Author
 from onramp.auth.roles import principal_of
-from onramp.bootstrap.services import SERVICES
 
 
 def author_of(request: web.Request) -> Author:
     """Whoever asked, as the author of what is changed now."""
-    services = request.app[SERVICES]
-    return Author(principal_of(request).id, services.clock.now(), services.settings.is_production)
+    services = request.app[API_KEYS]
+    return Author(principal_of(request).id, services.clock.now(), services.is_production)
 
 
 async def create(request: web.Request) -> web.StreamResponse:
     """Make a key; the secret is in this answer and nowhere else."""
-    services = request.app[SERVICES]
+    services = request.app[API_KEYS]
     body = body_of(request, schemas.CreateKey)
     secret = api_keys_service.new_secret()
     async with services.database.write() as conn:
@@ -31,7 +31,7 @@ async def create(request: web.Request) -> web.StreamResponse:
             author_of(request),
             key_id=services.ids.new("key_"),
             secret=secret,
-            ring=services.settings.ring,
+            ring=services.ring,
             role=body.role,
             name=body.name,
             person=body.person or body.name,
@@ -42,20 +42,20 @@ async def create(request: web.Request) -> web.StreamResponse:
 async def listing(request: web.Request) -> web.StreamResponse:
     """Keys, the newest first."""
     query = query_of(request, schemas.KeysQuery)
-    async with request.app[SERVICES].database.read() as conn:
+    async with request.app[API_KEYS].database.read() as conn:
         keys = await api_keys_service.newest(conn, limit=query.limit + 1, before=query.cursor)
     return reply(schemas.listed(list(keys), query.limit))
 
 
 async def read(request: web.Request) -> web.StreamResponse:
     """One key."""
-    async with request.app[SERVICES].database.read() as conn:
+    async with request.app[API_KEYS].database.read() as conn:
         return reply(schemas.answer(await api_keys_service.get(conn, request.match_info["id"])))
 
 
 async def rotate(request: web.Request) -> web.StreamResponse:
     """A new secret for a key that keeps its id."""
-    services = request.app[SERVICES]
+    services = request.app[API_KEYS]
     body = body_of(request, schemas.RotateKey)
     secret = api_keys_service.new_secret()
     async with services.database.write() as conn:
@@ -64,19 +64,19 @@ async def rotate(request: web.Request) -> web.StreamResponse:
             author_of(request),
             request.match_info["id"],
             secret=secret,
-            ring=services.settings.ring,
+            ring=services.ring,
             overlap=timedelta(minutes=body.overlap_minutes),
         )
-    services.keys.forget(key.id)
+    services.authenticator.forget(key.id)
     return reply(schemas.with_secret(key, secret))
 
 
 async def revoke(request: web.Request) -> web.StreamResponse:
     """Refused here at once, and everywhere within five seconds."""
-    services = request.app[SERVICES]
+    services = request.app[API_KEYS]
     async with services.database.write() as conn:
         key = await api_keys_service.revoke(conn, author_of(request), request.match_info["id"])
-    services.keys.forget(key.id)
+    services.authenticator.forget(key.id)
     return reply(schemas.answer(key))
 
 
@@ -84,35 +84,35 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     """End the wait of a new key."""
     author, approver, key_id = author_of(request), principal_of(request), request.match_info["id"]
     made_at = body_of(request, schemas.ConfirmKey).made_at
-    async with request.app[SERVICES].database.write() as conn:
+    async with request.app[API_KEYS].database.write() as conn:
         key = await api_keys_service.confirm(conn, author, approver, key_id, made_at=made_at)
     return reply(schemas.answer(key))
 
 
 async def me(request: web.Request) -> web.StreamResponse:
     """The key that asks."""
-    async with request.app[SERVICES].database.read() as conn:
+    async with request.app[API_KEYS].database.read() as conn:
         return reply(schemas.answer(await api_keys_service.get(conn, principal_of(request).id)))
 
 
 async def enrol(request: web.Request) -> web.StreamResponse:
     """Begin a second factor; it is asked for once its first code has come."""
-    services = request.app[SERVICES]
+    services = request.app[API_KEYS]
     author = author_of(request)
     async with services.database.write() as conn:
-        secret, uri = await second_factor.enrol(conn, author, author.id, services.settings.ring)
+        secret, uri = await second_factor.enrol(conn, author, author.id, services.ring)
     return reply(schemas.Enrolment(secret=secret, uri=uri), status=201)
 
 
 async def activate(request: web.Request) -> web.StreamResponse:
     """Take the first code."""
-    services = request.app[SERVICES]
+    services = request.app[API_KEYS]
     author, code = author_of(request), body_of(request, schemas.FirstCode).code
     async with services.database.write() as conn:
-        outcome, key = await second_factor.activate(conn, author, author.id, code, services.settings.ring)
+        outcome, key = await second_factor.activate(conn, author, author.id, code, services.ring)
     if outcome != "accepted":
         raise second_factor.refusal(outcome)
-    services.keys.forget(key.id)
+    services.authenticator.forget(key.id)
     return reply(schemas.answer(key))
 
 

@@ -12,7 +12,7 @@ from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.routes import author_of
 from onramp.auth.invitations import page, schemas
 from onramp.auth.invitations import service as invitations_service
-from onramp.bootstrap.services import SERVICES
+from onramp.auth.invitations.dependencies import INVITATIONS
 from onramp.config.settings import Settings
 
 
@@ -24,7 +24,7 @@ def base_of(settings: Settings, asked: str) -> str:
 
 async def invite(request: web.Request) -> web.StreamResponse:
     """Make a link; it is in this answer and nowhere else."""
-    services, author = request.app[SERVICES], author_of(request)
+    services, author = request.app[INVITATIONS], author_of(request)
     body = body_of(request, schemas.CreateInvitation)
     token = invitations_service.new_token()
     async with services.database.write() as conn:
@@ -45,7 +45,7 @@ async def invite(request: web.Request) -> web.StreamResponse:
 
 async def listing(request: web.Request) -> web.StreamResponse:
     """Invitations, the newest first."""
-    services, query = request.app[SERVICES], query_of(request, schemas.InvitationsQuery)
+    services, query = request.app[INVITATIONS], query_of(request, schemas.InvitationsQuery)
     async with services.database.read() as conn:
         items = await invitations_service.newest(conn, limit=query.limit + 1, before=query.cursor)
     return reply(schemas.listed(list(items), query.limit, services.clock.now()))
@@ -54,14 +54,14 @@ async def listing(request: web.Request) -> web.StreamResponse:
 async def withdraw(request: web.Request) -> web.StreamResponse:
     """Close an invitation."""
     author = author_of(request)
-    async with request.app[SERVICES].database.write() as conn:
+    async with request.app[INVITATIONS].database.write() as conn:
         item = await invitations_service.withdraw(conn, author, request.match_info["id"])
     return reply(schemas.answer(item, author.now))
 
 
 async def accept(request: web.Request) -> web.StreamResponse:
     """Take the key, once."""
-    services = request.app[SERVICES]
+    services = request.app[INVITATIONS]
     secret = api_keys_service.new_secret()
     async with services.database.write() as conn:
         key = await invitations_service.accept(

@@ -18,8 +18,8 @@ from kit.http.routing import Route
 from onramp.auth.roles import principal_of
 from onramp.auth.wallets import schemas
 from onramp.auth.wallets import service as wallets_service
+from onramp.auth.wallets.dependencies import LOGIN
 from onramp.auth.wallets.message import Message, MessageError, check, nonce_in, parse, render
-from onramp.bootstrap.services import SERVICES
 from onramp.config.settings import Settings
 
 NONCE_LIFETIME: Final = timedelta(minutes=10)
@@ -41,7 +41,7 @@ def origin_of(given: str | None, settings: Settings) -> str:
 
 async def nonce(request: web.Request) -> web.StreamResponse:
     """Give out a message to sign."""
-    services = request.app[SERVICES]
+    services = request.app[LOGIN]
     body = body_of(request, schemas.AskNonce)
     origin = origin_of(request.headers.get("Origin"), services.settings)
     now = services.clock.now().replace(microsecond=0)
@@ -72,7 +72,7 @@ def refused(reason: str) -> Problem:
 
 async def login(request: web.Request) -> web.StreamResponse:
     """Check a signed message; its nonce is used up whatever comes of it."""
-    services = request.app[SERVICES]
+    services = request.app[LOGIN]
     body = body_of(request, schemas.Login)
     named = nonce_in(body.message)
     read = _read(body.message)
@@ -119,7 +119,7 @@ def _account(read: Message | MessageError) -> str:
 async def logout(request: web.Request) -> web.StreamResponse:
     """End every token of the wallet that asks."""
     address = principal_of(request).id
-    await request.app[SERVICES].tokens.log_out(address)
+    await request.app[LOGIN].tokens.log_out(address)
     return reply(schemas.LogoutResponse(address=address))
 
 

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from onramp.bootstrap.core import StartError
+from onramp.bootstrap.errors import StartError
 from onramp.bootstrap.server import start_app
 from onramp.config.settings import load
 from onramp.dev.chain.anvil import free_port

@@ -15,7 +15,8 @@ from sqlalchemy.engine import make_url
 
 from kit.db.database import connect
 from kit.db.pooler import pooling, timeouts
-from onramp.bootstrap.core import StartError, open_core
+from onramp.bootstrap.container import open_container
+from onramp.bootstrap.errors import StartError
 from onramp.bootstrap.startup import prepare
 from onramp.config.settings import load
 from onramp.dev.chain.anvil import free_port
@@ -81,12 +82,12 @@ async def test_a_pooler_in_transaction_mode_that_nobody_names_stops_the_start(
     postgres_url: str, tmp_path: Path
 ) -> None:
     async with bouncer(postgres_url, "transaction", tmp_path) as url:
-        async with open_core(load(DATABASE_URL=SecretStr(url))) as core:
+        async with open_container(load(DATABASE_URL=SecretStr(url))) as container:
             with pytest.raises(StartError, match="DATABASE_POOLER=transaction") as refused:
-                await prepare(core)
+                await prepare(container)
         assert url not in str(refused.value)
-        async with open_core(load(DATABASE_URL=SecretStr(url), DATABASE_POOLER="transaction")) as core:
-            await prepare(core)
+        async with open_container(load(DATABASE_URL=SecretStr(url), DATABASE_POOLER="transaction")) as container:
+            await prepare(container)
 
 
 @pytest.mark.parametrize(("mode", "pooler"), [("session", ""), ("transaction", "transaction")])

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from onramp.bootstrap.app import make_app
-from onramp.bootstrap.core import StartError
+from onramp.bootstrap.errors import StartError
 from onramp.bootstrap.server import start_app
 from onramp.config.settings import load
 from onramp.dev.chain.anvil import free_port

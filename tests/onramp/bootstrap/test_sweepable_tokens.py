@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from onramp.bootstrap.core import session_rules, signing_rules
+from onramp.bootstrap.factories import session_config, signing_limits
 from onramp.config.settings import load
 from treasury.policy.parser import DEVELOPMENT
 
@@ -24,5 +24,5 @@ def test_a_sweep_may_move_what_the_file_lists(tmp_path: Path, text: str, expecte
     file = tmp_path / "treasury.toml"
     file.write_text(text)
     settings = load(TREASURY_POLICY=file, HOT_WALLET_ADDRESS=WALLET)
-    rules = signing_rules(settings, session_rules(settings), WALLET)
+    rules = signing_limits(settings, session_config(settings), WALLET)
     assert rules.sweep_tokens == expected

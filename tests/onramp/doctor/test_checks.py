@@ -20,7 +20,7 @@ from kit.db.inserts import insert_or_ignore
 from kit.db.types import db_now
 from kit.heartbeats import service as heartbeats_service
 from kit.ids import RandomIds
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.server import start_app
 from onramp.bootstrap.workers import WORKERS
 from onramp.config.settings import load
@@ -119,7 +119,7 @@ async def test_the_token_is_the_one_of_the_active_terms_and_of_what_is_owed(
 ) -> None:
     musd = chain.deployment.musd
     settings = load(MUSD_TOKEN_ADDRESS=musd, HOT_WALLET_ADDRESS=wallet, SETTLEMENT_ADDRESS=SETTLEMENT)
-    rules = session_rules(settings)
+    rules = session_config(settings)
     database = connect(database_url)
     now = datetime.now(UTC)
     async with database.write() as conn:
@@ -224,7 +224,7 @@ async def test_a_clock_that_is_not_stripes_fails(look: Examine) -> None:
 
 
 async def test_paid_purchases_without_one_event_fail(look: Examine, database_url: str, wallet: str) -> None:
-    rules = session_rules(load(HOT_WALLET_ADDRESS=wallet, SETTLEMENT_ADDRESS=SETTLEMENT))
+    rules = session_config(load(HOT_WALLET_ADDRESS=wallet, SETTLEMENT_ADDRESS=SETTLEMENT))
     paid_at = datetime.now(UTC) - timedelta(hours=1)
     row = intent(
         rules, session_id="ons_1", wallet=BUYER, minor=100, currency="usd", fee_bps=0, made=paid_at, now=paid_at

@@ -14,7 +14,7 @@ import pytest
 
 from chain.types import to_checksum
 from kit.db.database import Database, connect
-from onramp.bootstrap.core import Core
+from onramp.bootstrap.container import Container
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.stripe.faults import Fault, FaultKind
 from tests.support.clocks import OffsetClock
@@ -118,24 +118,24 @@ async def place(
         yield Place(start, chain, tmp_path, database_url, another_database(request, database_url), stack)
 
 
-def alarms(core: Core, kind: str) -> float:
-    return core.registry.get_sample_value("treasury_alarms_total", {"kind": kind}) or 0
+def alarms(container: Container, kind: str) -> float:
+    return container.registry.get_sample_value("treasury_alarms_total", {"kind": kind}) or 0
 
 
-def shown(core: Core, name: str) -> float | None:
-    return core.registry.get_sample_value(name)
+def shown(container: Container, name: str) -> float | None:
+    return container.registry.get_sample_value(name)
 
 
 async def test_the_payouts_since_the_backup_are_adopted_by_the_treasury_alone(place: Place) -> None:
     """No poller runs: what the backup lost is asked of Stripe by the worker that needs it."""
     made = await place.sold(5)
     url, backup = place.backup()
-    async with place.beside(url, ("treasury",)) as core:
+    async with place.beside(url, ("treasury",)) as container:
         await until(lambda: place.are_final(backup, made))
-        assert [alarms(core, kind) for kind in ("foreign_transaction", "unidentified_transaction")] == [0, 0]
+        assert [alarms(container, kind) for kind in ("foreign_transaction", "unidentified_transaction")] == [0, 0]
 
         async def is_over() -> bool:
-            return (shown(core, "treasury_rebuilding"), shown(core, "treasury_signing_stopped")) == (0, 0)
+            return (shown(container, "treasury_rebuilding"), shown(container, "treasury_signing_stopped")) == (0, 0)
 
         await until(is_over)
     assert len(await payouts_of(backup)) == 5
@@ -158,9 +158,9 @@ async def test_a_dump_taken_while_selling_is_restored_as_the_runbook_says(place:
     target = restored.replace("+asyncpg", "")
     await run(tools / "pg_restore", "--clean", "--if-exists", "--no-owner", "-d", target, str(tmp_path / "backup"))
     assert {row.session_id for row in await payouts_of(backup)} == {one["id"] for one in before}
-    async with place.beside(restored) as core:
+    async with place.beside(restored) as container:
         await until(lambda: place.are_final(backup, [*before, *since]))
-        assert alarms(core, "foreign_transaction") == alarms(core, "unidentified_transaction") == 0
+        assert alarms(container, "foreign_transaction") == alarms(container, "unidentified_transaction") == 0
     assert await place.received([*before, *since]) == {PAID}
 
 
@@ -183,28 +183,28 @@ async def test_a_theft_among_what_the_backup_lost_rings_and_a_lost_stripe_is_no_
     url, backup = place.backup()
     clock = OffsetClock()
     place.service.sandbox.faults.waiting.append(Fault(kind=FaultKind.BEFORE, count=10_000))
-    async with place.beside(url, WORKERS, clock) as core:
+    async with place.beside(url, WORKERS, clock) as container:
 
         async def is_looking() -> bool:
-            return shown(core, "treasury_rebuilding") == 4
+            return shown(container, "treasury_rebuilding") == 4
 
         await until(is_looking)
-        assert alarms(core, "foreign_transaction") == alarms(core, "unidentified_transaction") == 0
+        assert alarms(container, "foreign_transaction") == alarms(container, "unidentified_transaction") == 0
         clock.ahead += timedelta(minutes=1)
 
         async def is_told() -> bool:
-            return alarms(core, "unidentified_transaction") == 4
+            return alarms(container, "unidentified_transaction") == 4
 
         await until(is_told)
-        assert alarms(core, "foreign_transaction") == 0
+        assert alarms(container, "foreign_transaction") == 0
         place.service.sandbox.faults.waiting.clear()
         await until(lambda: place.are_final(backup, made))
 
         async def is_proved() -> bool:
-            return alarms(core, "foreign_transaction") == 1
+            return alarms(container, "foreign_transaction") == 1
 
         await until(is_proved)
-        assert shown(core, "treasury_signing_stopped") == 1
+        assert shown(container, "treasury_signing_stopped") == 1
     assert await place.received(made) == {PAID}
 
 
@@ -215,10 +215,10 @@ async def test_the_reference_of_a_purchase_on_another_amount_is_a_theft(place: P
     reference = bytes.fromhex(payouts_service.reference_text(made["id"])[2:])
     await place.use_key(made["walletAddress"], PAID + 1, reference)
     url, _ = place.backup()
-    async with place.beside(url) as core:
+    async with place.beside(url) as container:
 
         async def is_told() -> bool:
-            return alarms(core, "foreign_transaction") == 1
+            return alarms(container, "foreign_transaction") == 1
 
         await until(is_told)
     assert await place.received([made]) == {PAID + 1}
@@ -265,8 +265,8 @@ async def test_a_purchase_sold_for_an_earlier_wallet_and_paid_by_this_one_is_ado
         clock.ahead += timedelta(minutes=5)
         await until(lambda: place.are_final(place.service.database, [made]))
     url, backup = place.backup()
-    async with place.beside(url) as core:
+    async with place.beside(url) as container:
         await until(lambda: place.are_final(backup, [*before, made]))
-        assert alarms(core, "foreign_transaction") == 0
+        assert alarms(container, "foreign_transaction") == 0
     assert {row.session_id: row.wallet for row in await payouts_of(backup)}[made["id"]] == place.wallet.address
     assert await place.received([*before, made]) == {PAID}

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from kit.db.database import Database, connect
-from onramp.bootstrap.core import Core
+from onramp.bootstrap.container import Container
 from onramp.dev.chain.devchain import DevChain
 from tests.support.clocks import OffsetClock
 from tests.support.deployments import (
@@ -59,11 +59,11 @@ class Street:
         self.a = await self.start(url=self.url, **paying(self.chain, self.wallets[0]))
 
     @asynccontextmanager
-    async def selling(self, workers: tuple[str, ...] = WORKERS) -> AsyncIterator[Core]:
+    async def selling(self, workers: tuple[str, ...] = WORKERS) -> AsyncIterator[Container]:
         """A's workers."""
         settings = paying(self.chain, self.wallets[0])
-        async with replica(self.url, self.a, self.clock, workers, **settings) as core:
-            yield core
+        async with replica(self.url, self.a, self.clock, workers, **settings) as container:
+            yield container
 
     async def database(self, name: str | None = None) -> tuple[str, Database]:
         """Another database: a backup of A's from before it sold anything, or with `name` another deployment's."""
@@ -110,8 +110,8 @@ async def street(
         yield street
 
 
-def counted(core: Core, reason: str) -> float:
-    return core.registry.get_sample_value("onramp_sessions_ignored_total", {"reason": reason}) or 0
+def counted(container: Container, reason: str) -> float:
+    return container.registry.get_sample_value("onramp_sessions_ignored_total", {"reason": reason}) or 0
 
 
 async def answer(service: Service, path: str) -> tuple[int, Any]:
@@ -127,16 +127,16 @@ async def test_another_deployment_on_the_account_pays_nothing_and_says_so(street
     assert (metadata["onramp_chain_id"], metadata["onramp_hot_wallet"]) == ("31611", street.wallets[0].address)
     assert metadata["onramp_deployment"].startswith("dep_")
     url, fresh = await street.database("dep_fresh")
-    async with street.beside(url) as core:
+    async with street.beside(url) as container:
 
         async def ignored() -> bool:
-            return counted(core, "other_deployment") == 2
+            return counted(container, "other_deployment") == 2
 
         await until(ignored)
         # A second look at the account, and an event about one of them, change nothing.
-        assert await core.refresher.refresh(made[0]["payment"]["stripeSessionId"]) is None
-        assert counted(core, "other_deployment") == 2
-        await until(lambda: unknown(core, 2))
+        assert await container.refresher.refresh(made[0]["payment"]["stripeSessionId"]) is None
+        assert counted(container, "other_deployment") == 2
+        await until(lambda: unknown(container, 2))
     assert await payouts_of(fresh) == []
     assert [await row_of(fresh, one["id"]) for one in made] == [None, None]
     assert [await street.received(one) for one in made] == [PAID, PAID]
@@ -153,8 +153,8 @@ async def test_another_deployment_on_the_account_pays_nothing_and_says_so(street
     assert (await other.create(walletAddress=buyer()))[0] == 201
 
 
-async def unknown(core: Core, count: int) -> bool:
-    return bool(core.registry.get_sample_value("onramp_unknown_purchases") == count)
+async def unknown(container: Container, count: int) -> bool:
+    return bool(container.registry.get_sample_value("onramp_unknown_purchases") == count)
 
 
 async def test_a_backup_and_a_new_wallet_adopt_what_the_wallet_before_paid(street: Street) -> None:
@@ -162,7 +162,7 @@ async def test_a_backup_and_a_new_wallet_adopt_what_the_wallet_before_paid(stree
         made = await street.sold(paid=True)
     (paid,) = await payouts_of(street.a.database)
     url, backup = await street.database()
-    async with street.beside(url) as core:
+    async with street.beside(url) as container:
         await until(lambda: street.is_final(backup, made["id"]))
 
         async def confirmed() -> bool:
@@ -170,7 +170,7 @@ async def test_a_backup_and_a_new_wallet_adopt_what_the_wallet_before_paid(stree
 
         await until(confirmed)
         async with backup.read() as conn:
-            assert await hot_wallets.others(conn, 31611, core.rules.hot_wallet) == [street.wallets[0].address]
+            assert await hot_wallets.others(conn, 31611, container.rules.hot_wallet) == [street.wallets[0].address]
     (adopted,) = await payouts_of(backup)
     assert (adopted.wallet, adopted.tx_hash, adopted.amount) == (street.wallets[0].address, paid.tx_hash, PAID)
     assert adopted.block_number == paid.block_number
@@ -289,14 +289,14 @@ async def test_one_adopted_payment_does_not_make_the_ones_before_it_known(street
         await until(lambda: street.is_final(street.a.database, first["id"]))
         second = await street.sold(paid=True)
     fact = street.a.sandbox.store.get(first["payment"]["stripeSessionId"])
-    async with street.beside(url) as core:
-        await core.refresher.refresh(second["payment"]["stripeSessionId"])
+    async with street.beside(url) as container:
+        await container.refresher.refresh(second["payment"]["stripeSessionId"])
         await until(lambda: street.is_final(backup, second["id"]))
-        wallets = EarlierWallets(core.pool, core.database, chain_id=31611, token=street.chain.deployment.musd)
+        wallets = EarlierWallets(container.pool, container.database, chain_id=31611, token=street.chain.deployment.musd)
         # The poller may adopt the first one in this very moment; only then is the wallet's past known.
         is_known = await wallets.is_known(street.wallets[0].address)
         assert not is_known or await street.is_final(backup, first["id"])
-        await core.refresher.refresh(fact["id"])
+        await container.refresher.refresh(fact["id"])
         await until(lambda: street.is_final(backup, first["id"]))
         assert await wallets.is_known(street.wallets[0].address)
     assert {row.wallet for row in await payouts_of(backup)} == {street.wallets[0].address}

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from kit.audit.table import entries
-from onramp.bootstrap.core import StartError
+from onramp.bootstrap.errors import StartError
 from tests.support.operators import OperatorClient, operator_client
 from tests.support.service import HOT_WALLET, Service, Start
 from treasury.policy.parser import DEVELOPMENT

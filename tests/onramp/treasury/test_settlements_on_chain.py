@@ -13,7 +13,7 @@ from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
 from chain.reads.arrivals import Arrived, Contradicted, Unseen, arrival
 from kit.clock import SystemClock
-from onramp.bootstrap.core import session_rules
+from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.settlement import recipients_of
 from onramp.config.settings import load
 from onramp.dev.chain.devchain import DevChain
@@ -176,7 +176,7 @@ async def test_the_address_locked_with_a_session_counts_beside_the_one_configure
     _, session = await service.create()
     async with service.database.write() as conn:
         await books.owe(conn, session["id"], 5 * USDC, wallet=HOT_WALLET, now=datetime.now(UTC))
-        rules = session_rules(load(SETTLEMENT_ADDRESS=STRANGER))
+        rules = session_config(load(SETTLEMENT_ADDRESS=STRANGER))
         assert await recipients_of(rules)(conn, [session["id"]]) == {SETTLEMENT, STRANGER}
 
 
@@ -223,7 +223,7 @@ async def test_a_settlement_whose_block_is_taken_back_is_found_out(
     made = (await otto.post("/settle-usdc", order))[1]
     assert made["verified"] is True
     pool = Pool(parse_nodes(f"a={ethereum.anvil.url},b={ethereum.anvil.url}/?b"), chain_id=CHAIN_ID, agreement=2)
-    rules = session_rules(load(SETTLEMENT_ADDRESS=SETTLEMENT))
+    rules = session_config(load(SETTLEMENT_ADDRESS=SETTLEMENT))
     watch = Watch(service.database, UsdcChain(pool, ethereum.usdc, DEEP), SystemClock(), recipients_of(rules))
     await watch.step()
     assert (await row_of(service, made["id"])).contradiction is None
@@ -252,7 +252,7 @@ async def test_what_two_persons_said_is_compared_with_the_chain_later(start: Sta
             assert status == 200
         assert (made["status"], made["verified"]) == ("settled", False)
     pool = Pool(parse_nodes(f"a={ethereum.anvil.url}"), chain_id=CHAIN_ID, agreement=1)
-    rules = session_rules(load(SETTLEMENT_ADDRESS=SETTLEMENT))
+    rules = session_config(load(SETTLEMENT_ADDRESS=SETTLEMENT))
     watch = Watch(service.database, UsdcChain(pool, ethereum.usdc, DEEP), SystemClock(), recipients_of(rules))
     await watch.step()
     rows = {row["sessionId"]: row for row in (await otto.get("/settle-usdc"))[1]["data"]}
@@ -285,7 +285,7 @@ async def test_reconcile_does_not_agree_while_the_chain_contradicts_what_was_set
     found = (await otto.post("/reconcile"))[1]
     assert (found["agrees"], [row["id"] for row in found["settlements"]]) == (True, [made["id"]])
     pool = Pool(parse_nodes(f"a={ethereum.anvil.url}"), chain_id=CHAIN_ID, agreement=1)
-    rules = session_rules(load(SETTLEMENT_ADDRESS=SETTLEMENT))
+    rules = session_config(load(SETTLEMENT_ADDRESS=SETTLEMENT))
     await Watch(service.database, UsdcChain(pool, ethereum.usdc, DEEP), SystemClock(), recipients_of(rules)).step()
     await pool.close()
     found = (await otto.post("/reconcile"))[1]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from onramp.bootstrap.core import StartError
+from onramp.bootstrap.errors import StartError
 from tests.onramp.cli.test_treasury import onramp
 from tests.support.clocks import OffsetClock
 from tests.support.operators import make_key, operator_client

@@ -1,0 +1,252 @@
+"""The one place that builds the service's parts and hands them to each other."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from chain.monitor.monitor import ChainWatch
+from chain.node.metrics import PrometheusMetrics
+from chain.pool.block_timer import BlockTimer
+from chain.pool.pool import Pool
+from kit.batching import DataLoader
+from kit.clock import Clock, SystemClock
+from kit.db.database import Database
+from kit.db.metrics import PoolMetrics
+from kit.ids import RandomIds
+from kit.logs import get_logger
+from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
+from onramp.auth.wallets.tokens import Tokens
+from onramp.bootstrap import factories
+from onramp.bootstrap.lifecycle import stop_later
+from onramp.bootstrap.settlement import make_usdc_chain, recipients_of
+from onramp.config.settings import Settings
+from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.deployment.service import OwnDeployment
+from onramp.ops.telemetry import Traces, make_traces
+from onramp.quotes.service import Quotes
+from onramp.screening.oracle import SanctionsOracle
+from onramp.screening.sanctions_list import Screening, ScreeningMetrics
+from onramp.sessions import service as sessions_service
+from onramp.sessions.change_feed import ChangeFeed
+from onramp.sessions.config import SessionConfig
+from onramp.sessions.create import Creator
+from onramp.sessions.ignored_sessions import IgnoredSessions
+from onramp.sessions.model import Session
+from onramp.sessions.refresh import Refresher
+from onramp.stripe.port import StripeGateway
+from onramp.treasury import policy_source
+from onramp.webhooks.intake import WebhookMetrics
+from treasury.cold.service import PoolColdWallet
+from treasury.earlier_payments import EarlierWallets
+from treasury.policy.active import ActivePolicy
+from treasury.settlements.verification import Recipients, UsdcChain
+from treasury.signers.protocol import Signer
+from treasury.sweeps.proposals import SweepProposals
+
+log = get_logger(__name__)
+CLOSE_SECONDS = 1.0
+TRACES_SECONDS = 4.0
+"""How long each part may take to close."""
+
+
+@dataclass(frozen=True, eq=False)
+class Container:
+    """All parts of one process. Fields are built when the container opens, properties when they are first used."""
+
+    settings: Settings
+    rules: SessionConfig
+    clock: Clock
+    ids: RandomIds
+    registry: CollectorRegistry
+    database: Database
+    traces: Traces | None
+    http: aiohttp.ClientSession
+    pool: Pool
+    chain_metrics: PrometheusMetrics
+    stripe: StripeGateway
+    screening: Screening
+    ignored: IgnoredSessions
+    usdc: UsdcChain | None
+    """Shows whether USDC arrived; None if no node of its chain is configured."""
+    signer: Signer | None
+
+    @cached_property
+    def block_timer(self) -> BlockTimer:
+        """Says when the next block is due."""
+        return BlockTimer(self.clock)
+
+    @cached_property
+    def watch(self) -> ChainWatch:
+        """Compares the nodes with each other in the background."""
+        return ChainWatch(
+            self.pool,
+            self.database,
+            self.chain_metrics,
+            nodes_file=self.settings.CHAIN_NODES_FILE,
+            token=self.rules.token,
+            wallet=self.rules.hot_wallet,
+        )
+
+    @cached_property
+    def deployment(self) -> OwnDeployment:
+        """This deployment's identity."""
+        return OwnDeployment(self.database, self.clock, self.ids)
+
+    @cached_property
+    def earlier(self) -> EarlierWallets:
+        """Finds payments of hot wallets that were used before."""
+        return EarlierWallets(self.pool, self.database, chain_id=self.rules.chain_id, token=self.rules.token)
+
+    @cached_property
+    def creator(self) -> Creator:
+        """Creates sessions."""
+        return Creator(
+            self.database,
+            self.stripe,
+            self.rules,
+            self.clock,
+            self.ids,
+            self.screening,
+            self.settings.ring,
+            self.deployment,
+        )
+
+    @cached_property
+    def refresher(self) -> Refresher:
+        """Applies what Stripe says about a session."""
+        return Refresher(
+            self.database,
+            self.stripe,
+            self.rules,
+            self.clock,
+            self.ids,
+            self.deployment,
+            self.ignored,
+            self.settings.ring,
+        )
+
+    @cached_property
+    def session_reads(self) -> DataLoader[str, Session]:
+        """Reads sessions by id; requests that arrive together share one query."""
+
+        async def read(ids: Collection[str]) -> dict[str, Session]:
+            async with self.database.read() as conn:
+                return await sessions_service.get_many(conn, ids)
+
+        return DataLoader(read)
+
+    @cached_property
+    def live(self) -> ChangeFeed:
+        """Follows changes of sessions for event streams."""
+        return ChangeFeed(self.database)
+
+    @cached_property
+    def deliveries(self) -> DeliveriesWorker:
+        """Reads the chain: as a worker, and at once when a wallet asks."""
+        wallet = [self.rules.hot_wallet] if self.rules.hot_wallet else []
+        senders = frozenset(self.settings.delivery_senders if self.rules.mode == "observe" else wallet)
+        return DeliveriesWorker(
+            self.database,
+            self.pool,
+            self.rules,
+            senders,
+            self.clock,
+            DeliveryMetrics(self.registry),
+            self.live.nudge,
+            self.block_timer,
+        )
+
+    @cached_property
+    def webhook_metrics(self) -> WebhookMetrics:
+        """Counts of Stripe's events, shared by intake and inbox worker."""
+        return WebhookMetrics(self.registry)
+
+    @cached_property
+    def quotes(self) -> Quotes:
+        """Estimates prices."""
+        return Quotes(self.database, self.stripe, self.rules, self.clock)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Issues and checks the tokens of wallets."""
+        return Tokens(self.database, self.settings.jwt_secrets, self.settings.CHAIN_ID, self.clock)
+
+    @cached_property
+    def api_keys(self) -> ApiKeyAuthenticator:
+        """Resolves API keys."""
+        return ApiKeyAuthenticator(self.database, self.settings.ring, self.clock)
+
+    @cached_property
+    def cold(self) -> PoolColdWallet | None:
+        """The pinned cold wallet; None if none is pinned."""
+        return factories.make_cold_wallet(self.settings, self.rules, self.pool)
+
+    @cached_property
+    def policy(self) -> ActivePolicy | None:
+        """The active treasury policy; None if this deployment pays from no wallet."""
+        wallet = self.rules.hot_wallet
+        return (
+            None if wallet is None else policy_source.active_policy(self.settings, self.rules, wallet, self.screening)
+        )
+
+    @cached_property
+    def sweep_proposals(self) -> SweepProposals | None:
+        """Proposes sweeps; None if no cold wallet is pinned."""
+        if self.policy is None or self.cold is None or self.rules.hot_wallet is None:
+            return None
+        return SweepProposals(self.policy, self.cold, self.rules.hot_wallet, self.ids)
+
+    @cached_property
+    def recipients(self) -> Recipients:
+        """The addresses that the USDC of sessions may have gone to."""
+        return recipients_of(self.rules)
+
+
+@asynccontextmanager
+async def open_container(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Container]:
+    """Open all shared parts; close them in the opposite order, each within its time limit."""
+    clock = clock or SystemClock()
+    registry = CollectorRegistry()
+    rules = factories.session_config(settings)
+    async with AsyncExitStack() as stack:
+        database = factories.make_database(settings)
+        stop_later(stack, 2 * CLOSE_SECONDS, "database", database.close)
+        PoolMetrics(database, registry)
+        traces = make_traces(settings)
+        if traces is not None:
+            stop_later(stack, TRACES_SECONDS, "traces", traces.close)
+        http = factories.make_http(traces)
+        stop_later(stack, CLOSE_SECONDS, "http", http.close)
+        for problem in filter(None, (settings.agreement_problem(), settings.settlement_problem())):
+            log.warning("chain.agreement", problem=problem)
+        usdc = make_usdc_chain(settings, rules.destination_network, http, clock)
+        if usdc is not None:
+            stop_later(stack, CLOSE_SECONDS, "nodes of USDC", usdc.pool.close)
+        chain_metrics = PrometheusMetrics(registry, settings.plan.weights)
+        pool = factories.make_pool(settings, http, clock, chain_metrics)
+        stop_later(stack, CLOSE_SECONDS, "nodes", pool.close)
+        signer = factories.make_signer(settings, rules)
+        if signer is not None:
+            stop_later(stack, CLOSE_SECONDS, "signer", signer.close)
+        oracle = SanctionsOracle(pool, settings.SANCTIONS_ORACLE, clock) if settings.SANCTIONS_ORACLE else None
+        yield Container(
+            settings=settings,
+            rules=rules,
+            clock=clock,
+            ids=RandomIds(),
+            registry=registry,
+            database=database,
+            traces=traces,
+            http=http,
+            pool=pool,
+            chain_metrics=chain_metrics,
+            stripe=factories.make_stripe(settings, http, clock, registry),
+            screening=Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry), oracle),
+            ignored=IgnoredSessions(registry),
+            usdc=usdc,
+            signer=signer,
+        )

@@ -1,0 +1,135 @@
+"""Give each package of routes the parts that it uses, under the key that it declares."""
+
+import asyncio
+from collections.abc import Collection
+
+from aiohttp import web
+
+from chain.deployments import deployment
+from kit.heartbeats.writer import HeartbeatWriter
+from kit.http.middleware import Furniture, HttpMetrics
+from kit.http.routing import GUARD, LIMITER
+from kit.worker import Runner
+from onramp.auth.api_keys.dependencies import API_KEYS, ApiKeyServices
+from onramp.auth.guard import Guard
+from onramp.auth.invitations.dependencies import INVITATIONS, InvitationServices
+from onramp.auth.wallets.dependencies import LOGIN, LoginServices
+from onramp.bootstrap.container import Container
+from onramp.bootstrap.readiness import make_health
+from onramp.checkout.dependencies import CHECKOUT, CheckoutServices
+from onramp.config import fields
+from onramp.limits.limiter import Limiter
+from onramp.ops.dependencies import OPS, OpsServices
+from onramp.ops.health import Health
+from onramp.ops.telemetry import TRACES
+from onramp.quotes.routes import QUOTES
+from onramp.sessions.dependencies import SESSIONS, SessionServices
+from onramp.treasury.dependencies import TREASURY, TreasuryServices
+from onramp.webhooks.intake import Intake
+from onramp.webhooks.routes import INTAKE
+
+FURNITURE = web.AppKey("furniture", Furniture)
+
+
+def fill(
+    app: web.Application,
+    container: Container,
+    runner: Runner | None,
+    workers: Collection[str],
+    *,
+    pulse: HeartbeatWriter,
+    limiter: Limiter,
+    stopping: asyncio.Event,
+) -> Health:
+    """Fill every key of `app`, and return the health monitor, which is not started yet. `runner`, `workers`: those of this process."""
+    intake = make_intake(container, runner)
+    health = make_health(container, runner, workers, pulse, intake)
+    app[OPS] = OpsServices(container.settings, container.registry, health)
+    app[QUOTES] = container.quotes
+    app[INTAKE] = intake
+    app[CHECKOUT] = CheckoutServices(container.settings, container.rules.token)
+    _fill_middleware(app, container, limiter)
+    _fill_auth(app, container)
+    _fill_sessions(app, container, health, stopping)
+    _fill_treasury(app, container)
+    return health
+
+
+def make_intake(container: Container, runner: Runner | None) -> Intake:
+    """Create the intake of Stripe's events; it wakes the inbox worker of this process, if there is one."""
+    settings = container.settings
+    return Intake(
+        container.database,
+        settings.webhook_secrets,
+        container.clock,
+        container.webhook_metrics,
+        (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
+        allowed=fields.networks(settings.STRIPE_WEBHOOK_ADDRESSES),
+        trusted=fields.networks(settings.TRUSTED_PROXIES),
+    )
+
+
+def _fill_middleware(app: web.Application, container: Container, limiter: Limiter) -> None:
+    keys = container.api_keys
+    app[GUARD] = Guard(keys.resolve, container.tokens.resolve, check_code=keys.check_code, refused=keys.note_refused)
+    app[LIMITER] = limiter
+    app[FURNITURE] = Furniture(
+        origins=container.settings.origins,
+        ids=container.ids,
+        metrics=HttpMetrics(container.registry),
+        https=container.settings.is_production,
+    )
+    app[TRACES] = container.traces
+
+
+def _fill_auth(app: web.Application, container: Container) -> None:
+    settings = container.settings
+    app[API_KEYS] = ApiKeyServices(
+        database=container.database,
+        clock=container.clock,
+        ids=container.ids,
+        ring=settings.ring,
+        is_production=settings.is_production,
+        authenticator=container.api_keys,
+    )
+    app[INVITATIONS] = InvitationServices(
+        database=container.database, clock=container.clock, ids=container.ids, settings=settings
+    )
+    app[LOGIN] = LoginServices(
+        settings=settings,
+        database=container.database,
+        pool=container.pool,
+        clock=container.clock,
+        tokens=container.tokens,
+    )
+
+
+def _fill_sessions(app: web.Application, container: Container, health: Health, stopping: asyncio.Event) -> None:
+    settings = container.settings
+    app[SESSIONS] = SessionServices(
+        settings=settings,
+        rules=container.rules,
+        database=container.database,
+        creator=container.creator,
+        reads=container.session_reads,
+        live=container.live,
+        deliveries=container.deliveries,
+        explorer=deployment(settings.CHAIN_ID).explorer,
+        workers_stopped=lambda: health.unwell("workers"),
+        stopping=stopping,
+    )
+
+
+def _fill_treasury(app: web.Application, container: Container) -> None:
+    app[TREASURY] = TreasuryServices(
+        settings=container.settings,
+        rules=container.rules,
+        database=container.database,
+        pool=container.pool,
+        clock=container.clock,
+        ids=container.ids,
+        policy=container.policy,
+        orders=container.sweep_proposals,
+        usdc=container.usdc,
+        recipients=container.recipients,
+    )

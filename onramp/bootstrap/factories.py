@@ -1,0 +1,167 @@
+"""Build single parts of the service from the settings."""
+
+from datetime import timedelta
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from chain.deployments import deployment
+from chain.node.metrics import PrometheusMetrics
+from chain.pool.pool import Pool
+from chain.types import Address
+from kit.clock import Clock
+from kit.db.database import Database, connect
+from onramp.config import fields
+from onramp.config.settings import Settings
+from onramp.config.validation import MAINNET
+from onramp.limits.counter import MemoryCounts, SharedCounts
+from onramp.limits.limiter import Limiter
+from onramp.limits.rates import Kind, Rate, at_least, parse_rate
+from onramp.ops.telemetry import Traces
+from onramp.sessions.config import SessionConfig
+from onramp.stripe.gateway import make_gateway
+from onramp.stripe.port import StripeGateway
+from onramp.treasury.policy_source import read_policy
+from treasury.cold.service import PoolColdWallet
+from treasury.core.assets import GWEI, NATIVE
+from treasury.policy.parser import PolicyError
+from treasury.signers.intent import SigningLimits
+from treasury.signers.protocol import Signer
+
+MAX_FEE_WEI = 50 * GWEI
+
+
+def session_config(settings: Settings) -> SessionConfig:
+    """Return what the settings say about selling and delivering."""
+    low, high = settings.minor_limits
+    day, month = settings.wallet_limits
+    token = settings.MUSD_TOKEN_ADDRESS or deployment(settings.CHAIN_ID).musd
+    return SessionConfig(
+        mode=settings.DELIVERY_MODE,
+        chain_id=settings.CHAIN_ID,
+        token=token,
+        hot_wallet=settings.hot_wallet if settings.DELIVERY_MODE == "payout" else None,
+        settlement_address=settings.SETTLEMENT_ADDRESS or None,
+        destination_currency=settings.STRIPE_DESTINATION_CURRENCY,
+        destination_network=settings.STRIPE_DESTINATION_NETWORK,
+        fee_bps=settings.PAYOUT_FEE_BPS,
+        min_minor=low,
+        max_minor=high,
+        ttl=timedelta(minutes=settings.SESSION_TTL_MINUTES),
+        overdue_after=timedelta(minutes=settings.DELIVERY_OVERDUE_MINUTES),
+        observe_tolerance_bps=settings.OBSERVE_TOLERANCE_BPS,
+        require_livemode=settings.CHAIN_ID == MAINNET,
+        wallet_day_minor=day,
+        wallet_month_minor=month,
+    )
+
+
+def make_database(settings: Settings) -> Database:
+    """Create the database's connection pools; nothing is connected yet."""
+    return connect(
+        settings.DATABASE_URL.get_secret_value(),
+        replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None,
+        pooled=settings.DATABASE_POOLER == "transaction",
+    )
+
+
+def make_http(traces: Traces | None) -> aiohttp.ClientSession:
+    """Create the HTTP client that Stripe and all nodes share."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=200, limit_per_host=64, ttl_dns_cache=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[] if traces is None else [traces.of_calls()],
+    )
+
+
+def make_pool(settings: Settings, http: aiohttp.ClientSession, clock: Clock, metrics: PrometheusMetrics) -> Pool:
+    """Create the pool of the chain's nodes."""
+    return Pool(
+        settings.nodes(),
+        chain_id=settings.CHAIN_ID,
+        agreement=settings.CHAIN_AGREEMENT,
+        session=http,
+        clock=clock,
+        metrics=metrics,
+        plan=settings.plan,
+    )
+
+
+def make_stripe(
+    settings: Settings, http: aiohttp.ClientSession, clock: Clock, registry: CollectorRegistry
+) -> StripeGateway:
+    """Create the client of Stripe's API."""
+    return make_gateway(
+        secret_key=settings.STRIPE_SECRET_KEY.get_secret_value(),
+        api_base=settings.STRIPE_API_BASE,
+        stripe_version=settings.STRIPE_VERSION or None,
+        http=http,
+        clock=clock,
+        registry=registry,
+    )
+
+
+def signing_limits(settings: Settings, rules: SessionConfig, wallet: Address) -> SigningLimits:
+    """Return the limits that every signature of the hot wallet obeys. Sweeps may move the policy file's assets, to the pinned Safe alone."""
+    try:
+        listed = [asset.token for asset in read_policy(settings, rules).assets.values()]
+    except PolicyError:
+        listed = []  # an invalid file stops the start; until then nothing it lists may be signed
+    return SigningLimits(
+        chain_id=rules.chain_id,
+        wallet=wallet,
+        token=rules.token,
+        max_fee=MAX_FEE_WEI,
+        cold=settings.COLD_SAFE_ADDRESS or None,
+        sweep_tokens=frozenset(listed) - {rules.token, NATIVE},
+    )
+
+
+def make_signer(settings: Settings, rules: SessionConfig) -> Signer | None:
+    """Create the hot wallet's signer, or None where this process has no wallet. The provider's library is imported only if it is used."""
+    if rules.hot_wallet is None:
+        return None
+    limits = signing_limits(settings, rules, rules.hot_wallet)
+    match settings.HOT_WALLET_SIGNER:
+        case "aws-kms":
+            from treasury.signers.aws import AwsKms
+            from treasury.signers.remote import RemoteSigner
+
+            return RemoteSigner(AwsKms(settings.AWS_KMS_KEY_ID), limits) if settings.AWS_KMS_KEY_ID else None
+        case "gcp-kms":
+            from treasury.signers.gcp import GcpKms
+            from treasury.signers.remote import RemoteSigner
+
+            if not settings.GCP_KMS_KEY_VERSION:
+                return None
+            keys = GcpKms(
+                settings.GCP_KMS_KEY_VERSION,
+                endpoint=settings.GCP_KMS_ENDPOINT,
+                require_hsm=settings.is_production,
+            )
+            return RemoteSigner(keys, limits)
+        case "local":
+            if settings.HOT_WALLET_KEYSTORE is None:
+                return None
+            from treasury.signers.local import LocalSigner
+
+            return LocalSigner(settings.HOT_WALLET_KEYSTORE, settings.HOT_WALLET_PASSWORD.get_secret_value(), limits)
+
+
+def make_cold_wallet(settings: Settings, rules: SessionConfig, pool: Pool) -> PoolColdWallet | None:
+    """Return the pinned cold wallet, or None if none is pinned. The hot wallet must not be among its owners."""
+    pin = settings.cold_pin(settings.CHAIN_ID)
+    return None if pin is None else PoolColdWallet(pool, pin, strangers=[rules.hot_wallet] if rules.hot_wallet else [])
+
+
+def make_limiter(settings: Settings, clock: Clock, registry: CollectorRegistry) -> Limiter:
+    """Create the rate limiter; it counts in Redis if REDIS_URL is set, otherwise in this process."""
+    url = settings.REDIS_URL.get_secret_value()
+    counts = SharedCounts(url, clock, registry, settings.ring) if url else MemoryCounts()
+    rates: dict[Kind, Rate | None] = {
+        "create": parse_rate(settings.RATE_LIMIT_CREATE),
+        "read": parse_rate(settings.RATE_LIMIT_READ),
+        "auth": parse_rate(settings.RATE_LIMIT_AUTH),
+    }
+    total = at_least(parse_rate(settings.RATE_LIMIT_CREATE_TOTAL), rates["create"])
+    return Limiter(counts, rates, fields.networks(settings.TRUSTED_PROXIES), clock, registry, total=total)

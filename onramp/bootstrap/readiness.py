@@ -1,0 +1,58 @@
+"""The checks behind /ready and /health, for the parts that this process has."""
+
+from collections.abc import Collection
+
+from kit.heartbeats.writer import HeartbeatWriter
+from kit.worker import Runner
+from onramp.bootstrap.container import Container
+from onramp.bootstrap.workers import WORKERS
+from onramp.ops import checks
+from onramp.ops.health import Check, Health
+from onramp.ops.liveness import Liveness
+from onramp.webhooks.intake import Intake
+
+
+def make_health(
+    container: Container, runner: Runner | None, workers: Collection[str], pulse: HeartbeatWriter, intake: Intake
+) -> Health:
+    """Create the health monitor. `runner` and `workers`: those of this process."""
+    vital = _vital(container, runner, workers, pulse)
+    minor = _minor(container, runner, pulse, intake)
+    table = {name: (check, True) for name, check in vital.items()} | {
+        name: (check, False) for name, check in minor.items()
+    }
+    return Health(table, container.clock, cheap={"inventory"}, hidden={"pause"})
+
+
+def _vital(
+    container: Container, runner: Runner | None, workers: Collection[str], pulse: HeartbeatWriter
+) -> dict[str, Check]:
+    """Return the checks that have to pass before anything is sold."""
+    database, rules = container.database, container.rules
+    pays = rules.mode == "payout" and rules.hot_wallet is not None
+    needed = [worker for worker in WORKERS if worker != "treasury" or pays]
+    return {
+        "database": checks.database_check(database, pulse),
+        "migrations": checks.migrations_check(database),
+        "chain": checks.chain_check(
+            container.pool, watching=runner is not None, database=database, chain_id=rules.chain_id
+        ),
+        "stripe": checks.stripe_check(container.stripe),
+        # If the treasury runs in a process of its own, this one needs no right to sign and does not use the signer.
+        "signer": checks.signer_check(container.signer if "treasury" in workers else None),
+        "inventory": checks.inventory_check(database, rules, container.clock),
+        "workers": Liveness(database, needed, container.clock, container.registry).check,
+    }
+
+
+def _minor(container: Container, runner: Runner | None, pulse: HeartbeatWriter, intake: Intake) -> dict[str, Check]:
+    """Return the checks that report a degraded service."""
+    database = container.database
+    return {
+        "backlog": checks.backlog_check(database, container.clock, runner),
+        "deployment": checks.deployment_check(database),
+        "webhooks": checks.webhooks_check(intake),
+        "clock": checks.clock_check(pulse),
+        **({"replica": checks.replica_check(database)} if database.has_replica else {}),
+        "pause": checks.pause_check(database),
+    }

@@ -1,0 +1,19 @@
+"""The parts that the checkout page uses; `onramp.bootstrap` fills them in."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from onramp.config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutServices:
+    """Services of the checkout page."""
+
+    settings: Settings
+    token: str
+    """The address of MUSD."""
+
+
+CHECKOUT = web.AppKey("checkout", CheckoutServices)

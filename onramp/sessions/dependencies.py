@@ -1,0 +1,46 @@
+"""The parts that the routes of sessions use; `onramp.bootstrap` fills them in."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from chain.reads.receipts import Verdict
+from kit.batching import DataLoader
+from kit.db.database import Database
+from onramp.config.settings import Settings
+from onramp.sessions.change_feed import ChangeFeed
+from onramp.sessions.config import SessionConfig
+from onramp.sessions.create import Creator
+from onramp.sessions.model import Session
+
+
+class DeliveryCheck(Protocol):
+    """Checks single deliveries on the chain; `onramp.deliveries` implements it."""
+
+    async def look(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
+        """Check one delivery of `owner` now; (None, None) if that wallet has no such session. Raises ChainError."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionServices:
+    """Services of the routes of sessions."""
+
+    settings: Settings
+    rules: SessionConfig
+    database: Database
+    creator: Creator
+    reads: DataLoader[str, Session]
+    live: ChangeFeed
+    deliveries: DeliveryCheck
+    explorer: str | None
+    """Base URL of the chain's block explorer."""
+    workers_stopped: Callable[[], bool]
+    """Whether a worker has been stopped for so long that nothing may be sold."""
+    stopping: asyncio.Event
+    """Set when the process stops; event streams end then."""
+
+
+SESSIONS = web.AppKey("sessions", SessionServices)

@@ -1,0 +1,38 @@
+"""The parts that the treasury's routes use; `onramp.bootstrap` fills them in."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from chain.pool.pool import Pool
+from kit.clock import Clock
+from kit.db.database import Database
+from kit.ids import Ids
+from onramp.config.settings import Settings
+from onramp.sessions.config import SessionConfig
+from treasury.policy.active import ActivePolicy
+from treasury.settlements.verification import Recipients, UsdcChain
+from treasury.sweeps.proposals import SweepProposals
+
+
+@dataclass(frozen=True, slots=True)
+class TreasuryServices:
+    """TreasuryServices of the treasury's routes."""
+
+    settings: Settings
+    rules: SessionConfig
+    database: Database
+    pool: Pool
+    clock: Clock
+    ids: Ids
+    policy: ActivePolicy | None
+    """The active policy; None if this deployment pays from no wallet."""
+    orders: SweepProposals | None
+    """Proposes sweeps; None if no cold wallet is pinned."""
+    usdc: UsdcChain | None
+    """Shows whether USDC arrived; None if no node of its chain is configured."""
+    recipients: Recipients
+    """Returns the addresses that the USDC of given sessions may have gone to."""
+
+
+TREASURY = web.AppKey("treasury", TreasuryServices)

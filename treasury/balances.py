@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime
+from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import service as payouts_service
 from treasury.sweeps import service as sweeps_service
 
@@ -49,12 +50,11 @@ def _write(dialect: str) -> Any:
 
 
 async def refresh(
-    conn: AsyncConnection, *, chain_id: int, wallet: str, asset: str, amount: int, block_number: int, now: datetime
+    conn: AsyncConnection, wallet: HotWallet, asset: str, *, amount: int, block_number: int, now: datetime
 ) -> None:
     """Write down a balance as agreed at a block; an older block never overwrites a newer one."""
     values = {"amount": amount, "block_number": block_number, "updated_at": now}
-    key = f"{chain_id}:{wallet}:{asset}"
-    row = {"id": key, "chain_id": chain_id, "wallet": wallet, "asset": asset, **values}
+    row = {"id": f"{wallet.key}:{asset}", **wallet.columns, "asset": asset, **values}
     await conn.execute(_write(conn.dialect.name), row)
 
 
@@ -82,9 +82,9 @@ async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available
     """What may still be promised. Before the first reading of the chain it is nothing, at block None."""
     row = await _newest(conn, wallet, asset)
     on_chain, block_number, moment = (0, None, None) if row is None else (row.amount, row.block_number, row.updated_at)
-    held = await payouts_service.held(conn, wallet, asset, block_number, balance=on_chain) + await sweeps_service.held(
-        conn, wallet, asset, block_number
-    )
+    held = await payouts_service.reserved(
+        conn, wallet, asset, block_number, balance=on_chain
+    ) + await sweeps_service.reserved(conn, wallet, asset, block_number)
     return Available(on_chain, held, max(0, on_chain - held), block_number, moment)
 
 

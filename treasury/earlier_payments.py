@@ -24,8 +24,9 @@ from kit.logs import get_logger
 from treasury.core import leader
 from treasury.core.assets import MUSD
 from treasury.core.facts import OperationFact
-from treasury.incidents import unmatched as foreign
-from treasury.incidents.table import foreign as foreign_table
+from treasury.core.hot_wallets import HotWallet
+from treasury.incidents import unmatched
+from treasury.incidents.table import unmatched_transactions
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.payouts import service as payouts_service
@@ -49,7 +50,7 @@ def _nonces(table: sa.Table) -> sa.Select[tuple[int]]:
 
 
 _KNOWN_NONCES: Final = sa.select(sa.func.count()).select_from(
-    sa.union(_nonces(transactions_table), _nonces(foreign_table)).subquery()
+    sa.union(_nonces(transactions_table), _nonces(unmatched_transactions)).subquery()
 )
 """How many of a wallet's first `count` nonces any row of ours holds; a union holds each once."""
 
@@ -87,22 +88,25 @@ class EarlierWallets:
         await self._pool.refresh()
         at = hex(self._pool.agreed_head())
         count = quantity((await self._pool.quorum("eth_getTransactionCount", [wallet, at], key=quantity)).value)
+        hot_wallet = HotWallet(self._chain_id, wallet)
         async with self._database.read() as conn:
-            here = {"chain_id": self._chain_id, "wallet": wallet, "count": count}
-            known: int = (await conn.execute(_KNOWN_NONCES, here)).scalar_one()
-            unseen = any(row.tx_hash is None for row in await foreign.open_rows(conn, self._chain_id, wallet))
+            parameters = {**hot_wallet.columns, "count": count}
+            known: int = (await conn.execute(_KNOWN_NONCES, parameters)).scalar_one()
+            unseen = any(row.tx_hash is None for row in await unmatched.list_open(conn, hot_wallet))
         # Counted, not compared with the highest: a payment adopted from this wallet is known while those before it may be lost.
         return known == count and not unseen
 
     async def is_carried(self, reference: str) -> bool:
         """Whether a transaction in our rows, of whatever wallet, carries this reference."""
         async with self._database.read() as conn:
-            return bool(await foreign.carried(conn, [reference]) or await queries.carried(conn, [reference]))
+            return bool(
+                await unmatched.used_references(conn, [reference]) or await queries.used_references(conn, [reference])
+            )
 
     async def is_paid_by(self, wallet: Address, to: str, amount: int, reference: str) -> bool:
         """Whether a transaction of `wallet` that no payout explains yet is exactly this payment of what purchases are paid in."""
         async with self._database.read() as conn:
-            return await foreign.pays(conn, wallet, self._token, to, amount, reference)
+            return await unmatched.is_payment(conn, wallet, self._token, to, amount, reference)
 
     async def find(self, wallet: Address, reference: str, since: datetime) -> Payment | None:
         """Search the wallet's transfers since then, newest blocks first; None where enough operators show that none carries the reference."""
@@ -145,8 +149,9 @@ async def adopt(
 
     Books balance: what the wallet received after the backup, or before this database knew of it, is posted as a top-up.
     """
-    await leader.hold_still(conn, chain_id, payment.wallet)
-    if await queries.by_nonce(conn, chain_id, payment.wallet, payment.nonce) is not None:
+    wallet = HotWallet(chain_id, payment.wallet)
+    await leader.lock_leader(conn, wallet)
+    if await queries.by_nonce(conn, wallet, payment.nonce) is not None:
         return False
     books = await ledger_service.balances(conn, payment.wallet, MUSD)
     lacking = -books.get(Account.AVAILABLE, 0)
@@ -189,6 +194,6 @@ async def adopt(
     )
     await transactions_service.move(conn, row_id, TransactionFact.PROVEN, now=now, note=note)
     await payouts_service.move(conn, payout_id, OperationFact.PROVEN, now=now, note=note)
-    await foreign.match_nonce(conn, chain_id, payment.wallet, payment.nonce, payout_id)
+    await unmatched.match_nonce(conn, wallet, payment.nonce, payout_id)
     log.warning("treasury.adopted", operation=payout_id, tx_hash=payment.tx_hash, wallet=payment.wallet)
     return True

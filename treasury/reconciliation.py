@@ -13,8 +13,9 @@ from chain.errors import ChainError
 from chain.types import Address
 from kit.logs import get_logger
 from treasury.core.assets import GAS_ASSET, NATIVE
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import Status
-from treasury.incidents import unmatched as foreign
+from treasury.incidents import unmatched
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.ledger.table import ledger
@@ -25,7 +26,7 @@ from treasury.transactions.table import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
 log = get_logger(__name__)
-AT_ONCE: Final = 50
+BATCH_SIZE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,19 @@ async def reconcile(
     return Difference(asset, on_chain, change, suspense)
 
 
-async def without_gas(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Transaction]:
+async def missing_gas_postings(conn: AsyncConnection, wallet: HotWallet) -> list[Transaction]:
     """Transactions that the chain has decided, and whose cost is not posted yet."""
     t = transactions_table.c
     posted = sa.exists().where(ledger.c.subject == t.id, ledger.c.asset == GAS_ASSET)
     over = t.status.in_([Status.FINAL, Status.REVERTED])
-    query = sa.select(t.id).where(t.chain_id == chain_id, t.wallet == wallet, over, t.nonce.is_not(None), ~posted)
-    ids = (await conn.execute(query.order_by(t.nonce).limit(AT_ONCE))).scalars().all()
+    query = sa.select(t.id).where(
+        t.chain_id == wallet.chain_id, t.wallet == wallet.address, over, t.nonce.is_not(None), ~posted
+    )
+    ids = (await conn.execute(query.order_by(t.nonce).limit(BATCH_SIZE))).scalars().all()
     return await queries.get_all(conn, ids)
 
 
-async def costs_of(chain: WalletChain, decided: Sequence[Transaction]) -> dict[str, int | None]:
+async def gas_costs(chain: WalletChain, decided: Sequence[Transaction]) -> dict[str, int | None]:
     """Wei that each cost, of whichever attempt was mined; None where no node says."""
     told = await chain.gas_spent([attempt.hash for transaction in decided for attempt in transaction.attempts])
     return {
@@ -90,28 +93,28 @@ async def costs_of(chain: WalletChain, decided: Sequence[Transaction]) -> dict[s
     }
 
 
-async def unsettled(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> bool:
+async def has_unsettled(conn: AsyncConnection, wallet: HotWallet, view: WalletView) -> bool:
     """Whether a transaction of ours is mined at this view and not settled: its amount would count as gone.
 
     Or final here in a block of this view, which does not count it: a reorganisation that nobody has noticed would count as a
     top-up.
     """
-    in_flight = await queries.any_in_flight(conn, chain_id, wallet, below=view.nonce)
-    return in_flight or await queries.any_uncounted(conn, chain_id, wallet, view.nonce, view.block_number)
+    in_flight = await queries.any_in_flight(conn, wallet, below=view.nonce)
+    return in_flight or await queries.any_uncounted(conn, wallet, view.nonce, view.block_number)
 
 
-async def overtaken(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> bool:
+async def view_is_stale(conn: AsyncConnection, wallet: HotWallet, view: WalletView) -> bool:
     """Whether one that this view counts was mined in a later block than the view's: it was read on a branch that is gone."""
     t = transactions_table.c
-    mine = sa.and_(t.chain_id == chain_id, t.wallet == wallet, t.nonce < view.nonce)
+    mine = sa.and_(t.chain_id == wallet.chain_id, t.wallet == wallet.address, t.nonce < view.nonce)
     query = sa.select(sa.literal(1)).where(mine, t.block_number > view.block_number).limit(1)
     return (await conn.execute(query)).first() is not None
 
 
-async def unknown_nonces(conn: AsyncConnection, chain_id: int, wallet: str, view: WalletView) -> int:
+async def unknown_nonces(conn: AsyncConnection, wallet: HotWallet, view: WalletView) -> int:
     """How many transactions the chain counts that no row knows of; what they moved would count as gone."""
-    ours = await queries.highest_nonce(conn, chain_id, wallet)
-    others = await foreign.highest_nonce(conn, chain_id, wallet)
+    ours = await queries.highest_nonce(conn, wallet)
+    others = await unmatched.highest_nonce(conn, wallet)
     known = max((nonce for nonce in (ours, others) if nonce is not None), default=-1)
     return max(0, view.nonce - known - 1)
 
@@ -143,7 +146,9 @@ async def post_costs(
     await ledger_service.post(conn, spent)
 
 
-async def others_at(chain: WalletChain, listed: Sequence[AssetPolicy], token: Address, block: int) -> dict[str, int]:
+async def other_balances_at(
+    chain: WalletChain, listed: Sequence[AssetPolicy], token: Address, block: int
+) -> dict[str, int]:
     """What the wallet holds at a block of each listed token besides `token`, which is paid out; without those that nodes do not tell."""
     found: dict[str, int] = {}
     for asset in listed:
@@ -170,6 +175,6 @@ async def compare(
     await post_costs(conn, wallet, decided, costs, now=now)
     held = {asset: view.token, **others}
     found = [await reconcile(conn, wallet, name, held[name], view.block_number, now=now) for name in held]
-    if all(costs.values()) and len(decided) < AT_ONCE:
+    if all(costs.values()) and len(decided) < BATCH_SIZE:
         found.append(await reconcile(conn, wallet, GAS_ASSET, view.native, view.block_number, now=now))
     return found

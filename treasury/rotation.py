@@ -18,7 +18,7 @@ from treasury.payouts.table import payouts
 from treasury.sweeps.table import sweeps
 
 
-async def left_behind(conn: AsyncConnection, wallet: Address) -> list[tuple[str, str, Status]]:
+async def open_operations_of_others(conn: AsyncConnection, wallet: Address) -> list[tuple[str, str, Status]]:
     """(id, its wallet, status) of each payout and sweep of another wallet that has not ended, the oldest first.
 
     Those that were rejected or reverted have: a person makes them good, with `settle`.
@@ -41,7 +41,7 @@ _LEFT: Final = frozenset({*HOT, Account.SUSPENSE, Account.RECEIVABLE})
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class RemainingAccounts:
     """One asset's accounts, in base units, of a wallet that this service paid from before."""
 
     wallet: Address
@@ -54,12 +54,12 @@ async def earlier_wallets(conn: AsyncConnection, wallet: Address) -> list[Addres
     return list((await conn.execute(_EARLIER, {"wallet": wallet})).scalars())
 
 
-async def left_over(conn: AsyncConnection, wallet: Address) -> list[Left]:
+async def remaining_accounts(conn: AsyncConnection, wallet: Address) -> list[RemainingAccounts]:
     """What the ledger still has of earlier wallets. Nothing reads the chain for them any more."""
     found = []
     for earlier in await earlier_wallets(conn, wallet):
         for asset in await ledger_service.assets(conn, earlier):
             accounts = await ledger_service.balances(conn, earlier, asset)
             if any(accounts.get(account) for account in _LEFT):
-                found.append(Left(earlier, asset, accounts))
+                found.append(RemainingAccounts(earlier, asset, accounts))
     return found

@@ -26,10 +26,10 @@ class MoveRefused(Exception):
     """The row's state does not allow the fact; the transaction it was told in must not commit."""
 
 
-async def apply(
+async def transition(
     conn: AsyncConnection,
     table: sa.Table,
-    moves: Moves,
+    moves: Moves[Status],
     row_id: str,
     fact: str,
     *,
@@ -74,17 +74,17 @@ class Change:
     was: Status | None = None
 
 
-async def apply_all(
+async def transition_all(
     conn: AsyncConnection,
     table: sa.Table,
-    moves: Moves,
+    moves: Moves[Status],
     changes: Sequence[Change],
     fact: str,
     *,
     now: datetime,
     by: str,
 ) -> None:
-    """`apply` for many rows, in as many statements as for one; each sets the same columns. Raises MoveRefused."""
+    """`transition` for many rows, in as many statements as for one; each sets the same columns. Raises MoveRefused."""
     states = {change.row_id: change.was for change in changes if change.was is not None}
     unread = [change.row_id for change in changes if change.was is None]
     if unread:
@@ -106,7 +106,7 @@ async def apply_all(
                 await follow_all(conn, table, sorted(done), decision.to, now=now, by=by)
     for change in [*late, *(change for change in changes if change.row_id not in states)]:
         # Another changed it in between, or it is gone: asked again, alone.
-        await apply(conn, table, moves, change.row_id, fact, now=now, by=by, note=change.note, **change.values)
+        await transition(conn, table, moves, change.row_id, fact, now=now, by=by, note=change.note, **change.values)
 
 
 @cache

@@ -13,8 +13,8 @@ from onramp.screening.sanctions_list import ListError
 from onramp.sessions import settlement_addresses
 from onramp.treasury import policy_source
 from treasury.core import hot_wallets
+from treasury.core.hot_wallets import HotWallet
 from treasury.policy.parser import PolicyError
-from treasury.rotation import left_behind
 from treasury.signers.protocol import SignerError, WrongKey
 
 log = get_logger(__name__)
@@ -64,8 +64,8 @@ async def _name(container: Container) -> None:
     log.info("deployment", id=deployment.id)
     if container.rules.hot_wallet is not None:
         async with container.database.write() as conn:
-            await hot_wallets.note(
-                conn, container.rules.chain_id, container.rules.hot_wallet, "started", container.clock.now()
+            await hot_wallets.record(
+                conn, HotWallet(container.rules.chain_id, container.rules.hot_wallet), "started", container.clock.now()
             )
 
 
@@ -75,7 +75,7 @@ async def _nothing_left_behind(container: Container) -> None:
             log.warning("treasury.no_wallet", detail="HOT_WALLET_ADDRESS is not set: who has paid is not paid out")
         return
     async with container.database.read() as conn:
-        rows = await left_behind(conn, container.rules.hot_wallet)
+        rows = await open_operations_of_others(conn, container.rules.hot_wallet)
     if rows:
         shown = "".join(f"\n  {row_id} of {wallet}: {status}" for row_id, wallet, status in rows[:20])
         message = (

@@ -25,7 +25,7 @@ from treasury.pause.service import StoredGate
 from treasury.payouts.arrivals import Arrivals
 from treasury.sender import Sender, SenderConfig
 from treasury.sender.wallet_chain import QuorumWalletChain
-from treasury.settlements.verification import Watch
+from treasury.settlements.verification import SettlementMonitor
 
 STOP_SECONDS = 1.5
 """How long each of what goes on beside the workers may take to stop."""
@@ -143,7 +143,7 @@ def _janitor(container: Container, metrics: WorkerMetrics) -> Janitor:
         metrics,
         timedelta(days=settings.PRIVACY_RETENTION_DAYS),
         timedelta(days=settings.UNPAID_RETENTION_DAYS),
-        None if usdc is None else Watch(container.database, usdc, container.clock, container.recipients),
+        None if usdc is None else SettlementMonitor(container.database, usdc, container.clock, container.recipients),
     )
 
 

@@ -12,7 +12,7 @@ from onramp.deliveries.service import OWED, UNCONFIRMED
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
 from treasury.core.reasons import Reason
-from treasury.payouts.queue import abandoned
+from treasury.payouts.queue import is_without_leader
 from treasury.payouts.table import payouts
 
 SHOWN: Final[Mapping[Reason, str]] = {
@@ -68,7 +68,7 @@ async def reasons(
     shown = sa.case({str(own): said for own, said in SHOWN.items()}, value=payouts.c.reason)
     held = payouts.c.status.in_(["held", "awaiting_approval"])
     unsent = payouts.c.status.in_(["planned", "approved", "signed"])
-    unled = sa.and_(payouts.c.status.in_(["planned", "approved"]), abandoned(payouts.c.wallet))
+    unled = sa.and_(payouts.c.status.in_(["planned", "approved"]), is_without_leader(payouts.c.wallet))
     queued = sa.case((unled, SHOWN[Reason.NO_LEADER]), (unsent, shown))
     reason = sa.case(
         (sessions.c.delivery_status == "seen", everyone),

@@ -29,17 +29,18 @@ from onramp.treasury import policy_source
 from treasury import rotation
 from treasury.core import aggregates
 from treasury.core.assets import GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE, NATIVE_AS_TOKEN
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import OPEN
 from treasury.payouts.table import payouts
 from treasury.policy import service as policy_service
 from treasury.policy.parser import PolicyError
-from treasury.policy.states import State, Terms
+from treasury.policy.states import Terms, VersionStatus
 from treasury.sender import SenderConfig
 
 APART_SECONDS: Final = 60.0
 """How far this machine's clock may be from Stripe's: events are refused where it is 300 s off."""
 OLD_BLOCK_SECONDS: Final = 300.0
-_WAITING: Final = (State.ACTIVE, State.PROPOSED, State.APPROVED)
+_WAITING: Final = (VersionStatus.ACTIVE, VersionStatus.PROPOSED, VersionStatus.APPROVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,14 @@ async def _named_by_terms(container: Container, wrong: list[str]) -> list[_Named
     with suppress(PolicyError):
         found.append(("the policy file", policy_source.terms_of(container.settings, container.rules), False))
     if container.rules.hot_wallet is not None:
-        scope = policy_service.scope_of(container.rules.chain_id, container.rules.hot_wallet)
+        scope = HotWallet(container.rules.chain_id, container.rules.hot_wallet).key
         try:
             async with container.database.read() as conn:
                 versions = await policy_service.history(conn, scope)
         except DATABASE_ERRORS:
             versions = []
         found += [
-            (f"{one.status} policy version {one.version}", one.terms, one.status is State.ACTIVE)
+            (f"{one.status} policy version {one.version}", one.terms, one.status is VersionStatus.ACTIVE)
             for one in versions
             if one.status in _WAITING
         ]
@@ -179,7 +180,7 @@ async def hot_wallet(container: Container) -> str:
     wrong, left = [], None
     with suppress(*DATABASE_ERRORS):
         async with container.database.read() as conn:
-            left = await rotation.left_behind(conn, wallet)
+            left = await rotation.open_operations_of_others(conn, wallet)
     if left:
         others = ", ".join(sorted({owner for _, owner, _ in left}))
         wrong.append(

@@ -24,11 +24,12 @@ from onramp.sessions.table import sessions
 from onramp.treasury import policy_source
 from onramp.webhooks import service as webhooks_service
 from onramp.webhooks.table import inbox
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.leader import leaders
 from treasury.policy import service as policy_service
 from treasury.policy.parser import PolicyError
 from treasury.policy.serialization import digest
-from treasury.policy.states import Loosening, State, Tightening, Unchanged, compare
+from treasury.policy.states import Loosening, Tightening, Unchanged, VersionStatus, compare
 
 UNKNOWN: Final = "the database does not say"
 EVENT_WAIT: Final = timedelta(minutes=10)
@@ -132,7 +133,9 @@ async def workers(container: Container) -> str:
 
 
 async def _leads(conn: AsyncConnection, container: Container) -> bool:
-    mine = leaders.c.id == f"{container.rules.chain_id}:{container.rules.hot_wallet}"
+    if container.rules.hot_wallet is None:
+        return False
+    mine = leaders.c.id == HotWallet(container.rules.chain_id, container.rules.hot_wallet).key
     return await conn.scalar(sa.select(sa.literal(1)).where(mine, leaders.c.lease_until > db_now())) is not None
 
 
@@ -174,7 +177,7 @@ async def policy(container: Container) -> str:
         raise NotWellError("; ".join(error.problems)) from error
     if container.rules.hot_wallet is None:
         return "the file is well-formed; no hot wallet here: nothing is paid out"
-    scope = policy_service.scope_of(container.rules.chain_id, container.rules.hot_wallet)
+    scope = HotWallet(container.rules.chain_id, container.rules.hot_wallet).key
     try:
         async with container.database.read() as conn:
             active, versions = await policy_service.active(conn, scope), await policy_service.history(conn, scope)
@@ -187,7 +190,7 @@ async def policy(container: Container) -> str:
     told += [
         f"version {one.version} is {one.status} and loosens {', '.join(one.loosens)}: `onramp treasury policy`"
         for one in versions
-        if one.status in {State.PROPOSED, State.APPROVED}
+        if one.status in {VersionStatus.PROPOSED, VersionStatus.APPROVED}
     ]
     if not same:
         told.append(

@@ -28,7 +28,7 @@ from onramp.sessions import service as sessions_service
 from onramp.sessions.config import CLIENT_KEY_LIFETIME
 from onramp.webhooks import service as webhooks_service
 from treasury.payouts import service as payouts_service
-from treasury.settlements.verification import Watch
+from treasury.settlements.verification import SettlementMonitor
 
 __all__ = ["Janitor", "StateMetrics"]
 
@@ -64,7 +64,7 @@ class Janitor:
         workers: WorkerMetrics,
         keep_contacts: timedelta,
         keep_unpaid: timedelta = timedelta(days=30),
-        watch: Watch | None = None,
+        watch: SettlementMonitor | None = None,
     ) -> None:
         """`screening` as the sender asks it; contacts are kept for `keep_contacts`, unpaid sessions for `keep_unpaid` after they ended.
 
@@ -176,12 +176,12 @@ class Janitor:
 
     async def _unlist(self) -> None:
         async with self._database.read() as conn:
-            held = await payouts_service.screened(conn)
+            held = await payouts_service.held_for_screening(conn)
         # One who was listed by the oracle stays so until it says otherwise: silence lets nobody go.
         if not held or await self._screening.ask([payout.to for payout in held], anew=True):
             return
         if all(payout.to in self._screening for payout in held):
             return
         async with self._database.write() as conn:
-            released = await payouts_service.unlist(conn, self._screening, now=self._clock.now())
+            released = await payouts_service.release_delisted(conn, self._screening, now=self._clock.now())
         log.warning("screening.payouts_released", payouts=released)

@@ -91,7 +91,7 @@ async def show(database: Database, metrics: StateMetrics, workers: WorkerMetrics
         payments = await by_payment(conn)
         deliveries = await by_delivery(conn)
         overdue = await delivery_reasons.count_overdue(conn)
-        paused = await pause_service.state(conn)
+        paused = await pause_service.current(conn)
         for worker, statement in _BACKLOGS.items():
             count, oldest = (await conn.execute(statement)).one()
             backlogs[worker] = (count, oldest)

@@ -19,6 +19,7 @@ from onramp.sessions.ownership import disagreement
 from onramp.stripe.port import METADATA_SESSION, StripeSession
 from treasury.core import hot_wallets
 from treasury.core.assets import USDC_DECIMALS
+from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import service as payouts_service
 
 log = get_logger(__name__)
@@ -105,7 +106,7 @@ async def apply(
         if rules.hot_wallet is None or session.stripe_session_id is None:
             message = "payout mode without a hot wallet"
             raise RuntimeError(message)
-        payout = await payouts_service.owe(
+        payout = await payouts_service.create_payout(
             conn,
             session_id=session.id,
             stripe_session_id=session.stripe_session_id,
@@ -130,8 +131,8 @@ async def _may_be_paid(conn: AsyncConnection, session: Session, rules: SessionCo
     if session.mode != "payout":
         return False
     if session.hot_wallet is not None:
-        return session.hot_wallet != rules.hot_wallet or await hot_wallets.any_since(
-            conn, rules.chain_id, session.hot_wallet, session.created_at
+        return session.hot_wallet != rules.hot_wallet or await hot_wallets.any_other_since(
+            conn, HotWallet(rules.chain_id, session.hot_wallet), session.created_at
         )
     return bool(await hot_wallets.others(conn, rules.chain_id, rules.hot_wallet))
 

@@ -158,7 +158,7 @@ class PaymentFinder:
         values: dict[str, Any] = {"expected_units": search.amount, "attention": None}
         if not await sessions_service.change(conn, session, now=now, **values):
             raise _Lost
-        return await payouts_service.owe(
+        return await payouts_service.create_payout(
             conn,
             session_id=session.id,
             stripe_session_id=session.stripe_session_id,

@@ -90,7 +90,7 @@ class PurchaseIntents:
         now = self._clock.now()
         sold_by = marks(await self._deployment.get(), self._rules)
         async with self._database.read() as conn:
-            if (await pause_service.state(conn)).sales:
+            if (await pause_service.current(conn)).sales:
                 return [None] * len(orders)
             stock = await inventory.stock(conn, self._rules, now)
             head = await known_head(conn, self._rules.chain_id)

@@ -32,6 +32,7 @@ from onramp.stripe.port import (
     StripeSession,
 )
 from treasury.core import hot_wallets
+from treasury.core.hot_wallets import HotWallet
 
 log = get_logger(__name__)
 _RACES = 5
@@ -99,7 +100,7 @@ class Refresher:
         await sessions_service.put(conn, values)
         if sale.hot_wallet is not None and sale.hot_wallet != self.rules.hot_wallet:
             # Named beside our own deployment id, it is a wallet that this deployment paid from, also where the backup does not know of it.
-            await hot_wallets.note(conn, self.rules.chain_id, sale.hot_wallet, "stripe", now)
+            await hot_wallets.record(conn, HotWallet(self.rules.chain_id, sale.hot_wallet), "stripe", now)
             await payment_searches.expect(conn, session_id, sale.hot_wallet, now)
         return await sessions_service.get(conn, session_id) or Ignored.CONTRADICTED
 

@@ -11,6 +11,7 @@ from kit.audit import service as audit_service
 from kit.http.problems import Problem
 from onramp.auth.roles import Principal, principal_of
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
+from treasury.core.hot_wallets import HotWallet
 from treasury.policy import service as policy_service
 
 Result = TypeVar("Result")
@@ -79,7 +80,5 @@ async def _policy_version(conn: AsyncConnection, services: TreasuryServices) -> 
     """The active one; None where this service pays from no wallet, or before its first start with a policy."""
     if services.rules.hot_wallet is None:
         return None
-    active = await policy_service.active(
-        conn, policy_service.scope_of(services.rules.chain_id, services.rules.hot_wallet)
-    )
+    active = await policy_service.active(conn, HotWallet(services.rules.chain_id, services.rules.hot_wallet).key)
     return None if active is None else active.version

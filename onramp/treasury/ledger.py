@@ -20,8 +20,9 @@ from onramp.treasury.schemas.commands import Note
 from onramp.treasury.schemas.settlements import settlement
 from treasury import reconciliation, rotation
 from treasury.core.assets import MUSD, MUSD_DECIMALS, USDC, USDC_DECIMALS
-from treasury.core.leader import hold_still
-from treasury.incidents import unmatched as foreign
+from treasury.core.hot_wallets import HotWallet
+from treasury.core.leader import lock_leader
+from treasury.incidents import unmatched
 from treasury.ledger import service as ledger_service
 from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.settlements import queries
@@ -54,19 +55,19 @@ async def read(request: web.Request) -> web.StreamResponse:
     )
 
 
-def wallet_of(services: TreasuryServices) -> tuple[int, str]:
-    """Chain and hot wallet. Raises Problem where this service pays from none."""
+def wallet_of(services: TreasuryServices) -> HotWallet:
+    """The hot wallet. Raises Problem where this service pays from none."""
     if services.rules.hot_wallet is None:
         raise Problem(409, "not_possible", "This service pays from no wallet: DELIVERY_MODE is observe.")
-    return services.rules.chain_id, services.rules.hot_wallet
+    return HotWallet(services.rules.chain_id, services.rules.hot_wallet)
 
 
 async def reconcile(request: web.Request) -> web.StreamResponse:
     """Read the chain, then post and answer what differs; the chain is asked before the transaction is opened."""
     body_of(request, Note)
     services = request.app[TREASURY]
-    key = wallet_of(services)
-    wallet = key[1]
+    hot_wallet = wallet_of(services)
+    wallet = hot_wallet.address
     chain = QuorumWalletChain(services.pool, wallet=wallet, token=services.rules.token)
     try:
         view = await chain.view()
@@ -74,10 +75,10 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
         text = f"The nodes do not agree on the wallet, so nothing was compared: {error}"
         raise Problem(503, "chain_unavailable", text) from error
     async with services.database.read() as conn:
-        decided = await reconciliation.without_gas(conn, *key)
+        decided = await reconciliation.missing_gas_postings(conn, hot_wallet)
         listed = [] if services.policy is None else await services.policy.assets(conn)
-    costs = await reconciliation.costs_of(chain, decided)
-    others = await reconciliation.others_at(chain, listed, services.rules.token, view.block_number)
+    costs = await reconciliation.gas_costs(chain, decided)
+    others = await reconciliation.other_balances_at(chain, listed, services.rules.token, view.block_number)
     decimals = {asset.symbol: asset.decimals for asset in listed}
 
     async def work(
@@ -85,17 +86,19 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
     ) -> tuple[shapes.Reconciliation, list[Told]]:
         del who
         # The leader compares, too; what it settles in between would count twice.
-        await hold_still(conn, *key)
-        if await reconciliation.unsettled(conn, *key, view) or await reconciliation.overtaken(conn, *key, view):
+        await lock_leader(conn, hot_wallet)
+        if await reconciliation.has_unsettled(conn, hot_wallet, view) or await reconciliation.view_is_stale(
+            conn, hot_wallet, view
+        ):
             raise Problem(409, "not_possible", "A transaction is mined and not proved yet; try again in a moment.")
-        unknown = await reconciliation.unknown_nonces(conn, *key, view)
+        unknown = await reconciliation.unknown_nonces(conn, hot_wallet, view)
         if unknown:
             text = f"The chain counts {unknown} transactions of the wallet that are still looked for; try again in a minute."
             raise Problem(409, "not_possible", text)
-        now, due = services.clock.now(), await reconciliation.without_gas(conn, *key)
+        now, due = services.clock.now(), await reconciliation.missing_gas_postings(conn, hot_wallet)
         known = {one.id: costs.get(one.id) for one in due}
         found = await reconciliation.compare(conn, wallet, MUSD, view, due, known, now=now, others=others)
-        rows, settled = await foreign.open_rows(conn, *key), await queries.to_look_at(conn)
+        rows, settled = await unmatched.list_open(conn, hot_wallet), await queries.to_look_at(conn)
         answer = shapes.Reconciliation(
             agrees=not rows
             and not any(one.suspense > 0 for one in found)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.audit.actor import Actor
 from kit.clock import rfc3339
 from kit.http.documents import reply
 from kit.http.parsing import body_of
@@ -22,7 +23,7 @@ def _scopes(order: commands.PauseOrder) -> tuple[Scope, ...]:
 
 
 async def _answer(conn: AsyncConnection) -> commands.PauseResponse:
-    now, before = await pause_service.state(conn), await pause_service.happened(conn)
+    now, before = await pause_service.current(conn), await pause_service.history_of_pauses(conn)
     return commands.PauseResponse(
         sales=now.sales,
         payouts=now.payouts,
@@ -48,7 +49,7 @@ async def _ordered(request: web.Request, verb: Callable[..., Awaitable[Pauses]])
     services, who, order = request.app[TREASURY], principal_of(request), body_of(request, commands.PauseOrder)
     async with services.database.write() as conn:
         now = services.clock.now()
-        await verb(conn, _scopes(order), by=who.id, person=who.person, note=order.note, now=now)
+        await verb(conn, _scopes(order), Actor(who.id, who.person), note=order.note, now=now)
         answer = await _answer(conn)
     return reply(answer)
 

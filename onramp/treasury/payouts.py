@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.audit.actor import Actor
 from kit.http.documents import reply
 from kit.http.parsing import body_of
 from kit.http.problems import Problem
@@ -65,7 +66,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
     async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
         await pause_service.require(conn, "payouts")
         now = services.clock.now()
-        return await approvals.approve(conn, payout_id, by=who.id, person=who.person, now=now, note=note)
+        return await approvals.approve(conn, payout_id, Actor(who.id, who.person), now=now, note=note)
 
     return await _order(request, "approve", verb)
 
@@ -75,7 +76,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
     note = body_of(request, commands.Note).note
 
     async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
-        return await approvals.reject(conn, payout_id, by=who.id, now=services.clock.now(), note=note)
+        return await approvals.reject(conn, payout_id, Actor(who.id, who.person), now=services.clock.now(), note=note)
 
     return await _order(request, "reject", verb)
 
@@ -88,7 +89,7 @@ async def retry(request: web.Request) -> web.StreamResponse:
         await pause_service.require(conn, "payouts")
         now = services.clock.now()
         wallet = services.rules.hot_wallet
-        return await approvals.retry(conn, payout_id, wallet=wallet, by=who.id, person=who.person, now=now, note=note)
+        return await approvals.retry(conn, payout_id, Actor(who.id, who.person), wallet=wallet, now=now, note=note)
 
     return await _order(request, "retry", verb)
 
@@ -109,7 +110,9 @@ async def settle(request: web.Request) -> web.StreamResponse:
 
     async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
         now = services.clock.now()
-        return await approvals.settle(conn, payout_id, by=who.id, now=now, note=order.note, proven=proven)
+        return await approvals.settle(
+            conn, payout_id, Actor(who.id, who.person), now=now, note=order.note, proven=proven
+        )
 
     return await _order(request, "settle", verb)
 

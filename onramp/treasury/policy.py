@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.audit.actor import Actor
 from kit.http.documents import reply
 from kit.http.parsing import body_of
 from kit.http.problems import Problem, not_found
@@ -16,16 +17,17 @@ from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.overview import BASE, id_of
 from onramp.treasury.schemas import policy as shapes
 from onramp.treasury.schemas.commands import Note
+from treasury.core.hot_wallets import HotWallet
 from treasury.policy import service as policy_service
 from treasury.policy.parser import PolicyError
-from treasury.policy.states import State, Terms
+from treasury.policy.states import Terms, VersionStatus
 from treasury.policy.table import Version
 
 
 def _scope(services: TreasuryServices) -> str:
     if services.rules.hot_wallet is None:
         raise not_found("policy")
-    return policy_service.scope_of(services.rules.chain_id, services.rules.hot_wallet)
+    return HotWallet(services.rules.chain_id, services.rules.hot_wallet).key
 
 
 def _facts(row: Version) -> dict[str, Any]:
@@ -59,11 +61,10 @@ async def apply(request: web.Request) -> web.StreamResponse:
         made = await policy_service.propose(
             conn,
             _terms(services),
+            Actor(who.id, who.person),
             scope=_scope(services),
             now=services.clock.now(),
             ids=services.ids,
-            by=who.id,
-            person=who.person,
             production=services.settings.is_production,
         )
         return shapes.version(made), [Told(made.id, None, _facts(made))]
@@ -83,8 +84,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
         after = await policy_service.approve(
             conn,
             version_id,
-            by=who.id,
-            person=who.person,
+            Actor(who.id, who.person),
             now=services.clock.now(),
             production=services.settings.is_production,
             note=note,
@@ -92,7 +92,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
         return shapes.version(after), [Told(version_id, _facts(before), _facts(after))]
 
     answer = await carry_out(request, "policy_approve", version_id, work)
-    if answer.status == State.SUPERSEDED:
+    if answer.status == VersionStatus.SUPERSEDED:
         # Closed, and that is kept: the refusal comes after the transaction that wrote it.
         detail = "It was proposed too long ago, or beside another policy; propose it again."
         problem = Problem(409, "policy_refused", detail)
@@ -109,7 +109,9 @@ async def reject(request: web.Request) -> web.StreamResponse:
         conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[shapes.VersionResponse, list[Told]]:
         before = await policy_service.require(conn, version_id)
-        after = await policy_service.reject(conn, version_id, by=who.id, now=services.clock.now(), note=note)
+        after = await policy_service.reject(
+            conn, version_id, Actor(who.id, who.person), now=services.clock.now(), note=note
+        )
         return shapes.version(after), [Told(version_id, _facts(before), _facts(after))]
 
     return reply(await carry_out(request, "policy_reject", version_id, work))

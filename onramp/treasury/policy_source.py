@@ -15,13 +15,14 @@ from onramp.config.settings import Settings
 from onramp.screening.sanctions_list import Screening
 from onramp.sessions import purchase_limits, stock
 from onramp.sessions.config import SessionConfig
+from treasury.core.hot_wallets import HotWallet
 from treasury.payouts.table import Payout
 from treasury.policy import parser
 from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
 from treasury.policy.model import Policy
 from treasury.policy.parser import PolicyError
-from treasury.policy.states import State, Terms
+from treasury.policy.states import Terms, VersionStatus
 from treasury.policy.table import Version
 
 log = get_logger(__name__)
@@ -64,7 +65,7 @@ async def propose(
     terms = terms_of(settings, rules)
     if rules.hot_wallet is None:
         return None
-    scope = policy_service.scope_of(rules.chain_id, rules.hot_wallet)
+    scope = HotWallet(rules.chain_id, rules.hot_wallet).key
     for left in reversed(range(_TRIES)):
         try:
             async with database.write() as conn:
@@ -76,7 +77,7 @@ async def propose(
                 raise
             continue
         break
-    if version.status is not State.ACTIVE:
+    if version.status is not VersionStatus.ACTIVE:
         log.warning("treasury.policy_waits", version=version.version, loosens=list(version.loosens))
     return version
 
@@ -88,8 +89,7 @@ def active_policy(settings: Settings, rules: SessionConfig, wallet: str, screeni
         return await purchase_limits.payouts_above(conn, rules, queue, now)
 
     return ActivePolicy(
-        chain_id=rules.chain_id,
-        wallet=wallet,
+        HotWallet(rules.chain_id, wallet),
         cold=settings.cold_pin(settings.CHAIN_ID),
         promised=stock.processing,
         refused=screening,

@@ -6,6 +6,7 @@ from aiohttp import web
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.audit.actor import Actor
 from kit.http.documents import Document, reply
 from kit.http.parsing import body_of
 from kit.http.routing import Route
@@ -43,15 +44,15 @@ class ResolutionResponse(Document):
 async def answer(request: web.Request) -> web.StreamResponse:
     """Take responsibility; the second person who does closes the alarm."""
     order = body_of(request, ResolutionRequest)
-    chain_id, wallet = wallet_of(request.app[TREASURY])
+    wallet = wallet_of(request.app[TREASURY])
 
     async def work(
         conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[ResolutionResponse, list[Told]]:
         places = MUSD_DECIMALS if services.policy is None else (await services.policy.decimals(conn)).get(order.subject)
         now = services.clock.now()
-        made = await incidents_service.answer(
-            conn, chain_id, wallet, order.subject, by=who.id, person=who.person, note=order.note, now=now
+        made = await incidents_service.resolve(
+            conn, wallet, order.subject, Actor(who.id, who.person), note=order.note, now=now
         )
         shown = ResolutionResponse(
             subject=made.subject,

@@ -7,6 +7,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.reads.arrivals import Arrival
+from kit.audit.actor import Actor
 from kit.http.documents import reply
 from kit.http.parsing import body_of, query_of
 from kit.http.problems import not_found
@@ -27,8 +28,9 @@ from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger import usdc
 from treasury.settlements import queries
 from treasury.settlements import service as settlements_service
-from treasury.settlements.service import Caller, Claim
-from treasury.settlements.table import Settlement, State
+from treasury.settlements.service import Claim
+from treasury.settlements.states import SettlementStatus
+from treasury.settlements.table import Settlement
 
 log = get_logger(__name__)
 _LONGEST: Final = 66
@@ -36,12 +38,12 @@ _LONGEST: Final = 66
 
 
 async def _wallets(conn: AsyncConnection, services: TreasuryServices) -> Sequence[str]:
-    _, wallet = wallet_of(services)
+    wallet = wallet_of(services).address
     return [wallet, *await rotation.earlier_wallets(conn, wallet)]
 
 
-def _caller(who: Principal) -> Caller:
-    return Caller(who.id, who.person, who.role in ALLOWED_ROLES["approver"])
+def _may_approve(who: Principal) -> bool:
+    return who.role in ALLOWED_ROLES["approver"]
 
 
 def _facts(row: Settlement) -> dict[str, Any]:
@@ -59,7 +61,12 @@ def _facts(row: Settlement) -> dict[str, Any]:
 
 def _ring(row: Settlement | None, *, changed: bool) -> None:
     """Tell everybody of USDC that counts, or may soon, on people's word alone."""
-    if row is not None and changed and not row.verified and row.status in {State.AWAITING, State.SETTLED}:
+    if (
+        row is not None
+        and changed
+        and not row.verified
+        and row.status in {SettlementStatus.AWAITING, SettlementStatus.SETTLED}
+    ):
         amount = format_units(row.amount, USDC_DECIMALS)
         log.critical(
             "treasury.usdc_settled_unverified",
@@ -98,7 +105,14 @@ async def settle_usdc(request: web.Request) -> web.StreamResponse:
         was = await usdc.receivable(conn, wallets)
         before = {row.id: row.status for row in await queries.of_transaction(conn, claim.tx_hash)}
         row = await settlements_service.settle(
-            conn, claim, seen, wallets=wallets, caller=_caller(who), now=now, ids=services.ids
+            conn,
+            claim,
+            seen,
+            Actor(who.id, who.person),
+            may_approve=_may_approve(who),
+            wallets=wallets,
+            now=now,
+            ids=services.ids,
         )
         changed = row is not None and before.get(row.id) != row.status
         scope = None if row is None else row.session_id
@@ -133,8 +147,9 @@ async def reverse(request: web.Request) -> web.StreamResponse:
         row = await settlements_service.reverse(
             conn,
             row_id,
+            Actor(who.id, who.person),
+            may_approve=_may_approve(who),
             wallets=await _wallets(conn, services),
-            caller=_caller(who),
             note=note,
             now=services.clock.now(),
             ids=services.ids,
@@ -152,7 +167,9 @@ async def reject(request: web.Request) -> web.StreamResponse:
     async def work(
         conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[SettlementResponse, list[Told]]:
-        row = await settlements_service.reject(conn, row_id, caller=_caller(who), note=note, now=services.clock.now())
+        row = await settlements_service.reject(
+            conn, row_id, Actor(who.id, who.person), may_approve=_may_approve(who), note=note, now=services.clock.now()
+        )
         return settlement(row), [Told(row.tx_hash, None, _facts(row))]
 
     return reply(await carry_out(request, "reject_usdc", row_id, work))

@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.audit.actor import Actor
 from kit.http.documents import reply
 from kit.http.parsing import body_of
 from kit.http.problems import Problem
@@ -102,7 +103,7 @@ async def propose(request: web.Request) -> web.StreamResponse:
         await pause_service.require(conn, "sweeps")
         now = services.clock.now()
         amount = await _units(conn, services, order)
-        made = await orders.sweep(conn, asset, amount, verdict, by=who.id, person=who.person, now=now)
+        made = await orders.sweep(conn, asset, amount, verdict, Actor(who.id, who.person), now=now)
         return await _shown(conn, made), [Told(made.id, None, _facts(made))]
 
     answer = await carry_out(request, "sweep_propose", asset, work)
@@ -117,7 +118,7 @@ async def panic(request: web.Request) -> web.StreamResponse:
     async def work(
         conn: AsyncConnection, services: TreasuryServices, who: Principal
     ) -> tuple[commands.SweepList, list[Told]]:
-        made = await orders.panic(conn, verdict, by=who.id, person=who.person, now=services.clock.now())
+        made = await orders.panic(conn, verdict, Actor(who.id, who.person), now=services.clock.now())
         data = [await _shown(conn, row) for row in made]
         return commands.SweepList(data=data, next_cursor=None), [Told(row.id, None, _facts(row)) for row in made]
 
@@ -147,7 +148,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
             await pause_service.require(conn, "sweeps")
         version = "" if services.policy is None else await services.policy.version(conn)
         now = services.clock.now()
-        return await orders.approve(conn, sweep_id, verdict, version, by=who.id, person=who.person, now=now, note=note)
+        return await orders.approve(conn, sweep_id, verdict, version, Actor(who.id, who.person), now=now, note=note)
 
     return await _order(request, "approve", sweep_id, verb)
 
@@ -157,7 +158,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
     note = body_of(request, commands.Note).note
 
     async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, sweep_id: str) -> Sweep:
-        return await approvals.reject(conn, sweep_id, by=who.id, now=services.clock.now(), note=note)
+        return await approvals.reject(conn, sweep_id, Actor(who.id, who.person), now=services.clock.now(), note=note)
 
     return await _order(request, "reject", id_of(request, "sweep"), verb)
 

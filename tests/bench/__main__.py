@@ -35,6 +35,7 @@ from onramp.sessions.table import sessions
 from tests.bench import chaincalls, doors_rows, latency, load, peers, treasury, truth
 from tests.bench import rpc as rpc_calls
 from treasury import balances
+from treasury.core.hot_wallets import HotWallet
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
@@ -258,9 +259,8 @@ async def stock(database: Database) -> None:
         await insert_new(conn, sessions, older)
         await balances.refresh(
             conn,
-            chain_id=31611,
-            wallet=HOT_WALLET,
-            asset="MUSD",
+            HotWallet(31611, HOT_WALLET),
+            "MUSD",
             amount=10**30,
             block_number=1,
             now=SystemClock().now(),

@@ -23,6 +23,7 @@ from kit.ids import RandomIds
 from kit.logs import configure
 from onramp.bootstrap.server import spare_the_collector
 from onramp.dev.kms.aws import KEY_ID
+from treasury.core.hot_wallets import HotWallet
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.pause.service import StoredGate
 from treasury.payouts import service as payouts_service
@@ -79,7 +80,7 @@ async def owe(database: Database, wallet: str, stripe: Stripe, count: int) -> No
         for _ in range(count):
             session = "ons_" + secrets.token_hex(12)
             stripe.says[session] = owed = Owed(AMOUNT, buyer())
-            await payouts_service.owe(
+            await payouts_service.create_payout(
                 conn, session_id=session, stripe_session_id="cos_" + session, to=owed.to, amount=AMOUNT, token=TOKEN,
                 wallet=wallet, now=clock.now(), ids=ids,
             )  # fmt: skip
@@ -97,9 +98,7 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
 
     terms = Terms(parser.parse(parser.DEVELOPMENT, musd=TOKEN), TOKEN, None)
     async with database.write() as conn:
-        await policy_service.propose(
-            conn, terms, scope=policy_service.scope_of(CHAIN_ID, wallet), now=clock.now(), ids=ids
-        )
+        await policy_service.propose(conn, terms, scope=HotWallet(CHAIN_ID, wallet).key, now=clock.now(), ids=ids)
     sender = Sender(
         config=SenderConfig(CHAIN_ID, wallet, TOKEN, max_in_flight=told["depth"]),
         database=database,
@@ -111,7 +110,7 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
         metrics=PrometheusTreasuryMetrics(CollectorRegistry()),
         checkpoint=checkpoint,
         gate=StoredGate(),
-        rules=ActivePolicy(chain_id=CHAIN_ID, wallet=wallet, cold=None),
+        rules=ActivePolicy(HotWallet(CHAIN_ID, wallet), cold=None),
     )
 
     async def until(many: int) -> None:

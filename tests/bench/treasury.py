@@ -22,6 +22,7 @@ from onramp.dev.kms.aws import FakeAwsKms
 from onramp.dev.kms.server import DevKey, KmsFaults
 from tests.support.hot_wallet import CHAIN_ID, MUSD, TOKEN, WALLET, address_of
 from treasury import balances
+from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import service as payouts_service
 from treasury.policy import parser, planner
 from treasury.policy import service as policy_service
@@ -157,15 +158,13 @@ async def plans(url: str) -> list[Row]:
     """The planner alone, and with all that it reads."""
     now, ids, database, holder = datetime.now(UTC), RandomIds(), connect(url), buyer()
     terms = Terms(parser.parse(parser.DEVELOPMENT, musd=TOKEN), TOKEN, None)
-    rules = ActivePolicy(chain_id=CHAIN_ID, wallet=holder, cold=None)
+    rules = ActivePolicy(HotWallet(CHAIN_ID, holder), cold=None)
     async with database.write() as conn:
-        await policy_service.propose(conn, terms, scope=policy_service.scope_of(CHAIN_ID, holder), now=now, ids=ids)
-        await balances.refresh(
-            conn, chain_id=CHAIN_ID, wallet=holder, asset="MUSD", amount=STOCK, block_number=1, now=now
-        )
+        await policy_service.propose(conn, terms, scope=HotWallet(CHAIN_ID, holder).key, now=now, ids=ids)
+        await balances.refresh(conn, HotWallet(CHAIN_ID, holder), "MUSD", amount=STOCK, block_number=1, now=now)
         for _ in range(HOLDS):
             session = ids.new("ons_")
-            await payouts_service.owe(
+            await payouts_service.create_payout(
                 conn, session_id=session, stripe_session_id="cos_", to=buyer(), amount=MUSD, token=TOKEN, wallet=holder,
                 now=now, ids=ids,
             )  # fmt: skip

@@ -15,6 +15,7 @@ from chain.abi.erc20 import TRANSFER_TOPIC, topic_of
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
 from chain.types import keccak, to_checksum
+from kit.audit.actor import Actor
 from kit.clock import SystemClock
 from kit.db.database import connect
 from kit.ids import RandomIds
@@ -22,6 +23,7 @@ from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.support.hot_wallet import MUSD, TOKEN, address_of
 from treasury.cold.identity import ColdPin, Verified
 from treasury.cold.service import PoolColdWallet
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
@@ -68,12 +70,12 @@ class Case:
             if self.sweep:
                 to = self.chain.deployment.safe
                 await sweeps_service.propose(
-                    conn, sweeps_service.Proposal("MUSD", TOKEN, SWEPT, to, "none", identity), chain_id=CHAIN_ID, wallet=self.wallet,
-                    purpose="a test", by="key_anna", person="anna", approval_needed=False, expires_after=timedelta(hours=1),
+                    conn, sweeps_service.Proposal("MUSD", TOKEN, SWEPT, to, "none", identity), HotWallet(CHAIN_ID, self.wallet),
+                    Actor("key_anna", "anna"), purpose="a test", approval_needed=False, expires_after=timedelta(hours=1),
                     now=now, ids=ids,
                 )  # fmt: skip
             for session, (amount, buyer) in self.owed.items():
-                await payouts_service.owe(
+                await payouts_service.create_payout(
                     conn, session_id=session, stripe_session_id="cos_" + session, to=buyer, amount=int(amount), token=TOKEN,
                     wallet=self.wallet, now=now, ids=ids,
                 )  # fmt: skip

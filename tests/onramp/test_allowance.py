@@ -79,7 +79,7 @@ async def test_a_purchase_that_was_begun_is_told_again_whatever_was_bought_since
 
 async def owed(database: Database, number: int, amount: int, to: str = BUYER, age: timedelta = timedelta(0)) -> Payout:
     async with database.write() as conn:
-        payout_id = await payouts_service.owe(
+        payout_id = await payouts_service.create_payout(
             conn, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=to, amount=amount, token=TOKEN,
             wallet=HOT_WALLET, now=NOW - age, ids=RandomIds(),
         )  # fmt: skip
@@ -156,7 +156,7 @@ async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(d
                 now=NOW,
             )
             await conn.execute(sa.insert(sessions), [row])
-            made = await payouts_service.owe(
+            made = await payouts_service.create_payout(
                 conn, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=BUYER, amount=amount, token=TOKEN,
                 wallet=HOT_WALLET, now=clock.now(), ids=ids,
             )  # fmt: skip
@@ -199,7 +199,7 @@ async def test_an_absurd_payout_that_waits_for_a_person_keeps_nobody_from_buying
         [("awaiting_approval", "awaiting_approval"), ("held", "payment_mismatch")]
     ):
         async with service.database.write() as conn:
-            made = await payouts_service.owe(
+            made = await payouts_service.create_payout(
                 conn, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=BUYER, amount=10**40, token=TOKEN,
                 wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
             )  # fmt: skip

@@ -19,6 +19,7 @@ from tests.support.clocks import OffsetClock
 from tests.support.service import HOT_WALLET, Service, Start, replica
 from treasury import balances as inventory
 from treasury.balances import balances
+from treasury.core.hot_wallets import HotWallet
 
 UNIT = 10**18
 NO_BLOCK = "no treasury worker has reported the hot wallet's balance yet"
@@ -29,7 +30,7 @@ async def report(database: Database, age: timedelta = timedelta(0), amount: int 
     async with database.write() as conn:
         await conn.execute(sa.delete(balances))
         await inventory.refresh(
-            conn, chain_id=31611, wallet=HOT_WALLET, asset="MUSD", amount=amount, block_number=1,
+            conn, HotWallet(31611, HOT_WALLET), "MUSD", amount=amount, block_number=1,
             now=datetime.now(UTC) - age,
         )  # fmt: skip
 

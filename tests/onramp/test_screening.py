@@ -138,7 +138,7 @@ async def test_a_listed_wallet_is_refused_with_a_neutral_sentence_and_nothing_is
 async def owed(database: Database, session: str = "ons_1") -> str:
     """A payout to BUYER, held for screening."""
     async with database.write() as conn:
-        payout_id = await payouts_service.owe(
+        payout_id = await payouts_service.create_payout(
             conn, session_id=session, stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
             wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
         )  # fmt: skip

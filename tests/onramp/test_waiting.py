@@ -157,7 +157,7 @@ async def owed(database: Database, session_id: str) -> None:
     """A paid session's payout, by a wallet that some process leads."""
     now = SystemClock().now()
     async with database.write() as conn:
-        await payouts_service.owe(
+        await payouts_service.create_payout(
             conn, session_id=session_id, stripe_session_id="cos_" + session_id, to=BUYER, amount=UNIT, token=OTHER,
             wallet=HOT_WALLET, now=now, ids=RandomIds(),
         )  # fmt: skip

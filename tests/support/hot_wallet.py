@@ -3,6 +3,7 @@
 from coincurve import PrivateKey
 
 from chain.types import keccak, to_checksum
+from treasury.core.hot_wallets import HotWallet
 
 CHAIN_ID = 31611
 TOKEN = to_checksum("0x118917a40faf1cd7a13db0ef56c86de7973ac503")
@@ -19,3 +20,4 @@ def address_of(key: bytes) -> str:
 
 
 WALLET = address_of(KEY)
+HOT_WALLET = HotWallet(CHAIN_ID, WALLET)

@@ -22,6 +22,7 @@ from onramp.dev.stripe.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
 from treasury import balances
+from treasury.core.hot_wallets import HotWallet
 
 HOT_WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 SETTLEMENT = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
@@ -108,7 +109,7 @@ async def start_service(
     stack.push_async_callback(database.close)
     async with database.write() as conn:
         await balances.refresh(
-            conn, chain_id=31611, wallet=HOT_WALLET, asset="MUSD", amount=stock, block_number=1, now=datetime.now(UTC)
+            conn, HotWallet(31611, HOT_WALLET), "MUSD", amount=stock, block_number=1, now=datetime.now(UTC)
         )
     settings = load(
         **{

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from kit.audit.actor import Actor
 from kit.db.database import Database
 from kit.ids import RandomIds
 from tests.support.clocks import ManualClock
@@ -13,7 +14,7 @@ from tests.support.fake_cold_wallet import FakeColdWallet
 from tests.support.fake_policy import FakeGate, FakePolicy
 from tests.support.fake_signer import KeySigner
 from tests.support.fake_stripe import FakeStripe
-from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TOKEN, WALLET
 from tests.support.recorded_metrics import RecordedMetrics
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
@@ -97,11 +98,9 @@ class TreasuryWorld:
             made = await sweeps_service.propose(
                 conn,
                 proposal,
-                chain_id=CHAIN_ID,
-                wallet=WALLET,
+                HOT_WALLET,
+                Actor("key_anna", "anna"),
                 purpose="excess over ceiling",
-                by="key_anna",
-                person="anna",
                 approval_needed=True,
                 expires_after=timedelta(hours=24),
                 now=now,
@@ -115,8 +114,7 @@ class TreasuryWorld:
             return await approvals.approve(
                 conn,
                 sweep.id,
-                by="key_bert",
-                person="bert",
+                Actor("key_bert", "bert"),
                 policy_version=self.policy.active,
                 safe_identity=self.cold.identity,
                 now=self.clock.now(),
@@ -140,7 +138,7 @@ class TreasuryWorld:
         if paid:
             self.stripe.owed_by_session[session] = Owed(amount, to)
         async with self.database.write() as conn:
-            return await payouts_service.owe(
+            return await payouts_service.create_payout(
                 conn,
                 session_id=session,
                 stripe_session_id="cos_" + session,
@@ -182,12 +180,20 @@ class TreasuryWorld:
         """Put the database back to a backup from before any payout."""
         from treasury.core.history import history
         from treasury.core.leader import leaders
-        from treasury.incidents.table import foreign
+        from treasury.incidents.table import unmatched_transactions
         from treasury.transactions.table import attempts
 
         await self.tear_out_the_ledger()
         async with self.database.write() as conn:
-            for table in (attempts, transactions_table, payouts_table, sweeps_table, history, foreign, leaders):
+            for table in (
+                attempts,
+                transactions_table,
+                payouts_table,
+                sweeps_table,
+                history,
+                unmatched_transactions,
+                leaders,
+            ):
                 await conn.execute(sa.delete(table))
 
     async def tear_out_the_ledger(self) -> None:

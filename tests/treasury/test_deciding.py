@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.reads.receipts import Proven
 from chain.types import BlockRef, Transfer, to_checksum
+from kit.audit.actor import Actor
 from kit.http.problems import Problem
 from tests.support.hot_wallet import BUYER, MUSD, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
@@ -27,17 +28,21 @@ from treasury.transactions import service as transactions_service
 ELSE = to_checksum("0x" + "e1" * 20)
 
 
-async def decide(world: TreasuryWorld, verb: Callable[..., Awaitable[Payout]], session: str, **facts: object) -> Payout:
+async def decide(
+    world: TreasuryWorld, verb: Callable[..., Awaitable[Payout]], session: str, person: str = "anna", **facts: object
+) -> Payout:
     payout = await world.payout(session)
     if verb is approvals.retry:
         facts.setdefault("wallet", WALLET)
     async with world.database.write() as conn:
-        return await verb(conn, payout.id, by=f"key_of_{facts.get('person', 'anna')}", now=world.clock.now(), **facts)
+        return await verb(conn, payout.id, Actor(f"key_of_{person}", person), now=world.clock.now(), **facts)
 
 
-async def refused(world: TreasuryWorld, verb: Callable[..., Awaitable[Payout]], session: str, **facts: object) -> str:
+async def refused(
+    world: TreasuryWorld, verb: Callable[..., Awaitable[Payout]], session: str, person: str = "anna", **facts: object
+) -> str:
     with pytest.raises(Problem) as problem:
-        await decide(world, verb, session, **facts)
+        await decide(world, verb, session, person, **facts)
     return problem.value.code
 
 
@@ -228,7 +233,7 @@ async def test_a_no_that_comes_as_the_nonce_is_taken_is_too_late(world: Treasury
     for verb, table, row in ((approvals.reject, payouts_table, payout), (deciding_sweeps.reject, sweeps_table, sweep)):
         with pytest.raises(Problem) as problem:
             async with world.database.write() as conn:
-                await verb(Overtaken(conn, table), row, by="key_anna", now=world.clock.now())  # type: ignore[arg-type]
+                await verb(Overtaken(conn, table), row, Actor("key_anna", "anna"), now=world.clock.now())  # type: ignore[arg-type]
         assert problem.value.code == "not_possible"
 
 

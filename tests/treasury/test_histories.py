@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from chain.abi.erc20 import split_payout_calldata
+from kit.audit.actor import Actor
 from kit.http.problems import Problem
 from tests.support.hot_wallet import MUSD, WALLET
 from tests.support.inline_database import InlineDatabase
@@ -152,7 +153,7 @@ class Histories(Invariants):
     async def _retry(self, payout_id: str, person: str) -> None:
         async with self.database.write() as conn:
             now = self.world.clock.now()
-            await approvals.retry(conn, payout_id, wallet=WALLET, by=f"key_{person}", person=person, now=now)
+            await approvals.retry(conn, payout_id, Actor(f"key_{person}", person), wallet=WALLET, now=now)
 
     @precondition(lambda self: not self.healed)
     @rule()

@@ -116,10 +116,10 @@ async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_an
     async with world.database.write() as conn:
         now = world.clock.now()
         assert (
-            await ledger_service.answer(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now)
+            await ledger_service.write_off(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now)
             == 3 * MUSD
         )
-        assert await ledger_service.answer(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now) == 0
+        assert await ledger_service.write_off(conn, WALLET, "MUSD", 9 * MUSD, by="key_anna", note="found", now=now) == 0
     await world.cycles(sender, 4)
     assert await world.status("ons_1") == "final"
 
@@ -157,7 +157,7 @@ async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: Treasu
     async with world.database.write() as conn:
         for number in (1, 2):
             for _ in range(2):
-                await payouts_service.owe(
+                await payouts_service.create_payout(
                     conn, session_id=f"ons_{number}", stripe_session_id="cos_1", to=WALLET, amount=MUSD, token=TOKEN,
                     wallet=WALLET, now=world.clock.now(), ids=world.ids, usdc=10_000_000,
                 )  # fmt: skip
@@ -197,7 +197,7 @@ async def test_two_who_settle_usdc_at_once_clear_what_each_of_them_says(world: T
 
     async with world.database.write() as conn:
         for number in range(3):
-            await usdc.owe(conn, f"ons_{number}", 10, wallet=WALLET, now=world.clock.now())
+            await usdc.post_receivable(conn, f"ons_{number}", 10, wallet=WALLET, now=world.clock.now())
     assert await asyncio.gather(*(settle(f"0x{number}") for number in range(3))) == [10, 10, 10]
     assert (await book(world, "USDC"))[Account.SETTLED] == 30
 
@@ -212,7 +212,7 @@ async def test_one_transfer_of_usdc_that_two_persons_settle_at_once_clears_once(
 
     async with world.database.write() as conn:
         for number in range(2):
-            await usdc.owe(conn, f"ons_{number}", 10, wallet=WALLET, now=world.clock.now())
+            await usdc.post_receivable(conn, f"ons_{number}", 10, wallet=WALLET, now=world.clock.now())
     one, other = await asyncio.gather(settle("ons_0"), settle("ons_1"))
     assert one == other
     assert (await book(world, "USDC"))[Account.SETTLED] == 10
@@ -221,7 +221,7 @@ async def test_one_transfer_of_usdc_that_two_persons_settle_at_once_clears_once(
 async def test_usdc_that_the_hot_wallet_holds_is_not_what_stripe_owes(world: TreasuryWorld) -> None:
     async with world.database.write() as conn:
         now = world.clock.now()
-        await usdc.owe(conn, "ons_1", 10, wallet=WALLET, now=now)
+        await usdc.post_receivable(conn, "ons_1", 10, wallet=WALLET, now=now)
         await reconcile(conn, WALLET, "USDC", 7, 1, now=now)
         assert [(one.session_id, one.amount) for one in await usdc.receivable(conn, [WALLET])] == [("ons_1", 10)]
         await usdc.settle(conn, wallets=[WALLET], tx_hash="0x01", by="key", now=now, amount=10)

@@ -7,11 +7,11 @@ import pytest
 
 from chain.abi.erc20 import reference_of
 from tests.support.fake_signer import KeySigner
-from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
-from treasury.incidents import unmatched as foreign
-from treasury.incidents.table import Foreign
+from treasury.incidents import unmatched
+from treasury.incidents.table import UnmatchedTransaction
 from treasury.ports import Owed
 from treasury.sender import Sender
 from treasury.signers.intent import NativeTransferIntent, TransferIntent
@@ -53,15 +53,15 @@ def rang(world: TreasuryWorld) -> dict[str, int]:
     return {kind: count for kind in KINDS if (count := world.metrics.alarms[kind])}
 
 
-async def notes(world: TreasuryWorld) -> list[Foreign]:
+async def notes(world: TreasuryWorld) -> list[UnmatchedTransaction]:
     async with world.database.read() as conn:
-        return await foreign.open_rows(conn, CHAIN_ID, WALLET)
+        return await unmatched.list_open(conn, HOT_WALLET)
 
 
 async def answer(world: TreasuryWorld, sender: Sender) -> None:
     for row in await notes(world):
         async with world.database.write() as conn:
-            assert await foreign.answer(conn, row.id, by="key_anna", note="known", now=world.clock.now())
+            assert await unmatched.resolve(conn, row.id, by="key_anna", note="known", now=world.clock.now())
     await world.cycles(sender)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from chain.errors import NoAgreement
 from chain.types import to_checksum
+from kit.audit.actor import Actor
 from tests.support.fake_signer import KeySigner
 from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
@@ -134,7 +135,7 @@ async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(wor
     sender = world.sender()
     await world.cycles(sender, 2)
     async with world.database.write() as conn:
-        await approvals.reject(conn, token.id, by="key_bert", now=world.clock.now())
+        await approvals.reject(conn, token.id, Actor("key_bert", "bert"), now=world.clock.now())
     await world.cycles(sender, 8)
     assert ((await world.swept(native)).status, len(world.signer.requests)) == (Status.FINAL, 1)
 

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TOKEN
 from treasury.cold.identity import ColdPin
 from treasury.core.assets import NATIVE_AS_TOKEN
-from treasury.policy import service as policy_service
 from treasury.policy.model import AssetPolicy, SweepLimits
 from treasury.policy.parser import DEVELOPMENT, PolicyError, fit_session_max, parse
 from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, plan
@@ -21,7 +20,7 @@ from treasury.policy.states import Loosening, Terms, Tightening, Unchanged, comp
 POLICY = parse(DEVELOPMENT, musd=TOKEN)
 PIN = ColdPin(CHAIN_ID, SAFE, (BUYER,), 1)
 TERMS = Terms(POLICY, TOKEN, PIN)
-SCOPE = policy_service.scope_of(CHAIN_ID, WALLET)
+SCOPE = HOT_WALLET.key
 MUSD_RULES = POLICY.assets["MUSD"]
 
 

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from chain.types import Address, to_checksum
+from kit.audit.actor import Actor
 from kit.db.database import Database
 from kit.http.problems import Problem
-from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, WALLET
+from tests.support.hot_wallet import BUYER, HOT_WALLET, MUSD, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from tests.treasury.test_policy import PIN, SCOPE, TERMS, changed
 from treasury import balances
@@ -19,17 +20,17 @@ from treasury.payouts import approvals
 from treasury.payouts import service as payouts_service
 from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
-from treasury.policy.states import State, Terms
+from treasury.policy.states import Terms, VersionStatus
 from treasury.sweeps.proposals import SweepProposals
 from treasury.sweeps.states import Kind
 
 
 async def proposed(
     world: TreasuryWorld, terms: Terms, person: str | None = None, *, production: bool = False
-) -> tuple[State, int]:
+) -> tuple[VersionStatus, int]:
     async with world.database.write() as conn:
         made = await policy_service.propose(
-            conn, terms, scope=SCOPE, now=world.clock.now(), ids=world.ids, by=person or "file", person=person, production=production
+            conn, terms, None if person is None else Actor(person, person), scope=SCOPE, now=world.clock.now(), ids=world.ids, production=production
         )  # fmt: skip
     return made.status, made.version
 
@@ -42,22 +43,22 @@ async def active(world: TreasuryWorld) -> int:
 
 async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world: TreasuryWorld) -> None:
     looser = changed(floor=1)
-    assert await proposed(world, TERMS) == (State.ACTIVE, 1)
-    assert await proposed(world, TERMS) == (State.ACTIVE, 1)
-    assert await proposed(world, changed(floor=6000 * MUSD)) == (State.ACTIVE, 2)
-    assert await proposed(world, looser) == (State.PROPOSED, 3)
-    assert await proposed(world, looser) == (State.PROPOSED, 3)
-    assert await proposed(world, looser, "anna") == (State.PROPOSED, 3)
-    assert await proposed(world, looser, "anna") == (State.PROPOSED, 3)
+    assert await proposed(world, TERMS) == (VersionStatus.ACTIVE, 1)
+    assert await proposed(world, TERMS) == (VersionStatus.ACTIVE, 1)
+    assert await proposed(world, changed(floor=6000 * MUSD)) == (VersionStatus.ACTIVE, 2)
+    assert await proposed(world, looser) == (VersionStatus.PROPOSED, 3)
+    assert await proposed(world, looser) == (VersionStatus.PROPOSED, 3)
+    assert await proposed(world, looser, "anna") == (VersionStatus.PROPOSED, 3)
+    assert await proposed(world, looser, "anna") == (VersionStatus.PROPOSED, 3)
     assert await active(world) == 2
     async with world.database.write() as conn:
         version = (await policy_service.history(conn, SCOPE))[0]
         with pytest.raises(Problem) as problem:
             await policy_service.approve(
-                conn, version.id, by="key_2", person="anna", now=world.clock.now(), production=False
+                conn, version.id, Actor("key_2", "anna"), now=world.clock.now(), production=False
             )
     assert problem.value.code == "self_approval"
-    assert await proposed(world, looser, "bert") == (State.ACTIVE, 3)
+    assert await proposed(world, looser, "bert") == (VersionStatus.ACTIVE, 3)
     assert await active(world) == 3
 
 
@@ -66,13 +67,13 @@ async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world:
     for refused in (True, False):
         await proposed(world, changed(floor=1), "anna", production=True)
         state, number = await proposed(world, changed(floor=1), "bert", production=True)
-        assert state is State.APPROVED
+        assert state is VersionStatus.APPROVED
         world.clock.seconds += timedelta(hours=23).total_seconds()
         assert await active(world) == 1
         if refused:
             async with world.database.write() as conn:
                 version = (await policy_service.history(conn, SCOPE))[0]
-                await policy_service.reject(conn, version.id, by="key_carl", now=world.clock.now())
+                await policy_service.reject(conn, version.id, Actor("key_carl", "carl"), now=world.clock.now())
         world.clock.seconds += timedelta(hours=2).total_seconds()
         assert await active(world) == (1 if refused else number)
 
@@ -81,7 +82,7 @@ async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: Tre
     await proposed(world, TERMS)
     await proposed(world, changed(floor=1), "anna", production=True)
     _, number = await proposed(world, changed(floor=1), "bert", production=True)
-    sender = world.sender(rules=ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN))
+    sender = world.sender(rules=ActivePolicy(HOT_WALLET, cold=PIN))
     day = timedelta(hours=24).total_seconds()
     started = world.clock.seconds
     for after in (0.0, day - 20, day - 5, day + 10, day + 25):
@@ -95,7 +96,7 @@ async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: Tre
 
 async def governed(world: TreasuryWorld) -> ActivePolicy:
     await proposed(world, TERMS)
-    return ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)
+    return ActivePolicy(HOT_WALLET, cold=PIN)
 
 
 async def test_a_payout_above_a_limit_waits_and_the_day_counts_what_got_a_nonce(
@@ -145,7 +146,7 @@ async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_list
     async def ask(addresses: Sequence[Address]) -> Collection[Address]:
         return unknown & set(addresses)
 
-    sender = world.sender(rules=ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN, ask=ask))
+    sender = world.sender(rules=ActivePolicy(HOT_WALLET, cold=PIN, ask=ask))
     await world.owe("ons_one")
     await world.cycles(sender, 4)
     assert (await world.payout("ons_one")).transaction_id is None and world.chain.transfers() == []
@@ -163,11 +164,11 @@ async def test_orders_go_through_the_active_policy(world: TreasuryWorld) -> None
     orders = SweepProposals(rules, world.cold, WALLET, world.ids)
     verdict = await world.cold.verify()
     async with world.database.write() as conn:
-        swept = await orders.sweep(conn, "MUSD", None, verdict, by="key_anna", person="anna", now=world.clock.now())
+        swept = await orders.sweep(conn, "MUSD", None, verdict, Actor("key_anna", "anna"), now=world.clock.now())
     assert (swept.amount, swept.status) == (100 * MUSD, "awaiting_approval"), "small, out of a large order"
     async with world.database.write() as conn:
         version, now = await rules.version(conn), world.clock.now()
-        await orders.approve(conn, swept.id, verdict, version, by="key_bert", person="bert", now=now)
+        await orders.approve(conn, swept.id, verdict, version, Actor("key_bert", "bert"), now=now)
     await world.cycles(sender, 3)
     assert (await world.swept(swept)).status == "final"
     async with world.database.write() as conn:
@@ -186,7 +187,7 @@ async def test_neither_sweep_nor_panic_is_signed_where_the_policy_pins_another_c
     world: TreasuryWorld, kind: Kind
 ) -> None:
     await proposed(world, replace(TERMS, cold=None))
-    rules = ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN)
+    rules = ActivePolicy(HOT_WALLET, cold=PIN)
     sweep = await world.sweep(kind=kind)
     await world.cycles(world.sender(rules=rules), 2)
     held = await world.swept(sweep)
@@ -199,7 +200,7 @@ async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: 
     refused = {BUYER}
     async with world.database.write() as conn:
         await policy_service.propose(conn, TERMS, scope=SCOPE, now=world.clock.now(), ids=world.ids)
-    policy = ActivePolicy(chain_id=CHAIN_ID, wallet=WALLET, cold=PIN, refused=refused)
+    policy = ActivePolicy(HOT_WALLET, cold=PIN, refused=refused)
     sender = world.sender(rules=policy)
     for session in ("ons_one", "ons_two"):
         await world.owe(session)
@@ -209,15 +210,15 @@ async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: 
     assert world.signer.requests == []
     async with world.database.write() as conn:
         one = await world.payout("ons_one")
-        await approvals.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
+        await approvals.approve(conn, one.id, Actor("key_1", "anna"), now=world.clock.now())
         with pytest.raises(Problem):
-            await approvals.approve(conn, one.id, by="key_1", person="anna", now=world.clock.now())
+            await approvals.approve(conn, one.id, Actor("key_1", "anna"), now=world.clock.now())
     await world.owe("ons_three")
     await world.cycles(sender)
     assert await world.status("ons_one") is Status.FINAL
     assert [(await world.payout(session)).reason for session in ("ons_two", "ons_three")] == ["screening"] * 2
     refused.clear()
     async with world.database.write() as conn:
-        assert await payouts_service.unlist(conn, refused, now=world.clock.now()) == 2
+        assert await payouts_service.release_delisted(conn, refused, now=world.clock.now()) == 2
     await world.cycles(sender, 8)
     assert await world.status("ons_three") is Status.FINAL

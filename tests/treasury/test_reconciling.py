@@ -1,6 +1,6 @@
 """The leader compares ledger and chain while the pipeline never rests, at one block, and believes no view that was overtaken."""
 
-from tests.support.hot_wallet import CHAIN_ID, MUSD, WALLET
+from tests.support.hot_wallet import HOT_WALLET, MUSD, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from treasury import reconciliation
 from treasury.core.status import Status
@@ -19,7 +19,7 @@ async def rush(world: TreasuryWorld, sender: Sender, rounds: int, first: int) ->
         world.clock.seconds += 4
         world.chain.mine(1)
         async with world.database.read() as conn:
-            assert await reconciliation.unsettled(conn, CHAIN_ID, WALLET, await world.chain.view())
+            assert await reconciliation.has_unsettled(conn, HOT_WALLET, await world.chain.view())
 
 
 async def test_books_are_compared_under_a_pipeline_that_never_rests(world: TreasuryWorld) -> None:
@@ -80,4 +80,4 @@ async def test_a_view_of_a_branch_that_is_gone_is_found_out(world: TreasuryWorld
     async with world.database.read() as conn:
         for block, untrue in ((paid.block_number - 1, True), (paid.block_number, False)):
             view = WalletView(1, 0, 0, block)
-            assert await reconciliation.overtaken(conn, CHAIN_ID, WALLET, view) is untrue
+            assert await reconciliation.view_is_stale(conn, HOT_WALLET, view) is untrue

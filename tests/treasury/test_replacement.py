@@ -286,7 +286,7 @@ async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(
     later = TransferIntent(CHAIN_ID, WALLET, 1, TOKEN, BUYER, MUSD, reference, 80_000, GWEI, 1)
     signed, now = await world.signer.sign(later), world.clock.now()
     async with world.database.write() as conn:
-        (row,) = await transactions_service.take_nonces(conn, [(later, second)], now=now, ids=world.ids)
+        (row,) = await transactions_service.allocate_nonces(conn, [(later, second)], now=now, ids=world.ids)
         await transactions_service.add_attempt(conn, row, signed, intent=later, now=now, ids=world.ids)
         await transactions_service.move(conn, row, TransactionFact.STORED, now=now)
         await payouts_service.move(conn, second, OperationFact.READY, now=now, transaction_id=row)

@@ -4,11 +4,11 @@ import sqlalchemy as sa
 
 from chain.abi.erc20 import reference_of
 from tests.support.fake_signer import KeySigner
-from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
-from treasury.incidents import unmatched as foreign
-from treasury.incidents.table import Foreign
+from treasury.incidents import unmatched
+from treasury.incidents.table import UnmatchedTransaction
 from treasury.payouts.table import payouts
 from treasury.signers.intent import NativeTransferIntent, TransferIntent
 from treasury.sweeps.states import Kind
@@ -16,9 +16,9 @@ from treasury.sweeps.table import sweeps
 from treasury.transactions.table import attempts, transactions
 
 
-async def open_rows(world: TreasuryWorld) -> list[Foreign]:
+async def open_rows(world: TreasuryWorld) -> list[UnmatchedTransaction]:
     async with world.database.read() as conn:
-        return await foreign.open_rows(conn, CHAIN_ID, WALLET)
+        return await unmatched.list_open(conn, HOT_WALLET)
 
 
 async def use_key(world: TreasuryWorld, reference: bytes | None, amount: int = 3 * MUSD) -> None:
@@ -90,7 +90,7 @@ async def test_a_stolen_key_stops_signing_until_a_person_answers(world: Treasury
     assert world.signer.requests == []
     assert world.metrics.is_stopped
     async with world.database.write() as conn:
-        assert await foreign.answer(conn, row.id, by="key_anna", note="my test", now=world.clock.now())
+        assert await unmatched.resolve(conn, row.id, by="key_anna", note="my test", now=world.clock.now())
     await world.cycles(sender)
     assert await world.status("ons_one") is Status.FINAL
     assert (await world.transaction("ons_one")).nonce == 1
@@ -103,7 +103,7 @@ async def test_a_reference_spent_with_another_amount_is_never_paid_again(world: 
     await world.cycles(sender, 3)
     (row,) = await open_rows(world)
     async with world.database.write() as conn:
-        await foreign.answer(conn, row.id, by="key_anna", note="seen", now=world.clock.now())
+        await unmatched.resolve(conn, row.id, by="key_anna", note="seen", now=world.clock.now())
     await world.cycles(sender, 3)
     payout = await world.payout("ons_one")
     assert (payout.status, payout.reason) == (Status.HELD, "reference_spent")

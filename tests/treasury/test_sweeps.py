@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from chain.types import to_checksum
+from kit.audit.actor import Actor
 from kit.http.problems import Problem
-from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, SAFE, TOKEN, WALLET
+from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TOKEN, WALLET
 from tests.support.treasury_world import Crash, TreasuryWorld
 from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
 from treasury import balances
@@ -26,7 +27,7 @@ from treasury.sweeps.table import sweeps as sweeps_table
 
 
 async def refused(world: TreasuryWorld, sweep: Sweep, **changes: object) -> str:
-    facts = {"by": "key_bert", "person": "bert", "policy_version": "1", "safe_identity": world.cold.identity, "now": world.clock.now()}  # fmt: skip
+    facts = {"actor": Actor("key_bert", "bert"), "policy_version": "1", "safe_identity": world.cold.identity, "now": world.clock.now()}  # fmt: skip
     async with world.database.write() as conn:
         with pytest.raises(Problem) as problem:
             await approvals.approve(conn, sweep.id, **{**facts, **changes})  # type: ignore[arg-type]
@@ -41,7 +42,7 @@ async def test_an_approved_sweep_arrives_in_the_safe(world: TreasuryWorld) -> No
     assert [(tx.hash, tx.nonce) for tx in world.chain.transfers()] == [(done.tx_hash, 0)]
     async with world.database.read() as conn:
         lines = [(entry.to_status, entry.by) for entry in await history.of(conn, sweep.id)]
-        assert await sweeps_service.arrived(conn, CHAIN_ID, SAFE)
+        assert await sweeps_service.any_arrived(conn, CHAIN_ID, SAFE)
     assert lines == [
         ("planned", "key_anna"), ("awaiting_approval", "key_anna"), ("approved", "key_bert"), ("signed", "treasury"),
         ("broadcast", "treasury"), ("mined", "treasury"), ("final", "treasury"),
@@ -50,7 +51,7 @@ async def test_an_approved_sweep_arrives_in_the_safe(world: TreasuryWorld) -> No
 
 async def test_nothing_moves_without_the_second_person(world: TreasuryWorld) -> None:
     sweep = await world.sweep(approved=False)
-    assert await refused(world, sweep, person="anna", by="key_of_anna_too") == "self_approval"
+    assert await refused(world, sweep, actor=Actor("key_of_anna_too", "anna")) == "self_approval"
     assert await refused(world, sweep, policy_version="2") == "policy_refused"
     assert await refused(world, sweep, safe_identity="0x" + "00" * 32) == "cold_wallet_unverified"
     assert await refused(world, sweep, now=world.clock.now() + timedelta(hours=24)) == "policy_refused"
@@ -65,7 +66,7 @@ async def test_one_sweep_of_an_asset_at_a_time(world: TreasuryWorld) -> None:
         await world.sweep()
     assert problem.value.code == "already_active"
     async with world.database.write() as conn:
-        await approvals.reject(conn, first.id, by="key_bert", now=world.clock.now(), note="not today")
+        await approvals.reject(conn, first.id, Actor("key_bert", "bert"), now=world.clock.now(), note="not today")
     assert (await world.swept(await world.sweep())).status is Status.APPROVED
 
 
@@ -78,11 +79,9 @@ async def test_two_triggers_of_one_window_make_one_sweep(world: TreasuryWorld) -
                 await sweeps_service.propose(
                     conn,
                     proposal,
-                    chain_id=CHAIN_ID,
-                    wallet=WALLET,
+                    HOT_WALLET,
+                    sweeps_service.SCHEDULER,
                     purpose="on schedule",
-                    by="sweeper",
-                    person="sweeper",
                     approval_needed=False,
                     expires_after=timedelta(hours=1),
                     now=world.clock.now(),
@@ -275,6 +274,8 @@ async def test_another_token_that_the_policy_lists_is_known_held_swept_and_booke
     await world.cycles(world.sender(), 3)
     assert (world.metrics.is_stopped, len(world.signer.requests)) == (True, signed)
     async with world.database.write() as conn:
-        await ledger_service.answer(conn, WALLET, "OTHER", 10**30, by="key_anna", note="we know", now=world.clock.now())
+        await ledger_service.write_off(
+            conn, WALLET, "OTHER", 10**30, by="key_anna", note="we know", now=world.clock.now()
+        )
     await world.cycles(sender)
     assert await world.status("ons_later") is Status.FINAL

@@ -136,11 +136,11 @@ async def test_a_queue_that_is_well_shows_that_it_is_one_and_who_nobody_leads_sh
     sender = world.sender(lease_seconds=30)
     await sender.step()
     async with world.database.read() as conn:
-        lead = await queue.lead(conn)
+        lead = await queue.leadership(conn)
     assert [lead.shown(await world.payout(one)).reason for one in QUEUE] == [None, *["queued"] * 3]
     await sender.stop()
     async with world.database.read() as conn:
-        lead = await queue.lead(conn)
+        lead = await queue.leadership(conn)
     assert lead.shown(await world.payout(QUEUE[-1])).reason == Reason.NO_LEADER
 
 

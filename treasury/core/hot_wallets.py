@@ -1,7 +1,11 @@
-"""Every hot wallet that this deployment has ever paid from: a session may name an earlier one, which may have paid it."""
+"""A hot wallet as a value, and the record of every one that this deployment has ever paid from.
 
+A session may name an earlier hot wallet, which may have paid it.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,8 +15,28 @@ from kit.db.database import metadata
 from kit.db.inserts import insert_or_ignore
 from kit.db.types import UtcDateTime
 
+
+@dataclass(frozen=True, slots=True)
+class HotWallet:
+    """One hot wallet on one chain."""
+
+    chain_id: int
+    address: Address
+
+    @property
+    def key(self) -> str:
+        """The key of rows that exist once for each hot wallet: the chain id, a colon and the address."""
+        return f"{self.chain_id}:{self.address}"
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The wallet as the columns and parameters `chain_id` and `wallet`."""
+        return {"chain_id": self.chain_id, "wallet": self.address}
+
+
 Source = Literal["started", "rows", "stripe"]
-"""How a wallet is known: the service started with it; rows of payouts or transactions name it; a session at Stripe with our deployment id does."""
+"""How a wallet came to be recorded: the service started with it (`started`), payouts or transactions name it (`rows`), or a session at
+Stripe with this deployment's id names it (`stripe`)."""
 
 hot_wallets = sa.Table(
     "treasury_hot_wallets",
@@ -24,12 +48,12 @@ hot_wallets = sa.Table(
     sa.Column("first_seen_at", UtcDateTime(), nullable=False),
 )
 
-_EARLIER: Final = (
+_OTHERS: Final = (
     sa.select(hot_wallets.c.wallet)
     .where(hot_wallets.c.chain_id == sa.bindparam("chain_id"), hot_wallets.c.wallet != sa.bindparam("wallet"))
     .order_by(hot_wallets.c.first_seen_at, hot_wallets.c.wallet)
 )
-_SINCE: Final = (
+_ANY_OTHER_SINCE: Final = (
     sa.select(sa.literal(1))
     .where(
         hot_wallets.c.chain_id == sa.bindparam("chain_id"),
@@ -40,25 +64,19 @@ _SINCE: Final = (
 )
 
 
-async def note(conn: AsyncConnection, chain_id: int, wallet: Address, source: Source, now: datetime) -> bool:
-    """Remember a wallet; False where it was known already."""
-    wallet = to_checksum(wallet)
-    row = {
-        "id": f"{chain_id}:{wallet}",
-        "chain_id": chain_id,
-        "wallet": wallet,
-        "source": source,
-        "first_seen_at": now,
-    }
+async def record(conn: AsyncConnection, wallet: HotWallet, source: Source, now: datetime) -> bool:
+    """Record a wallet once; return False if it was recorded before."""
+    wallet = HotWallet(wallet.chain_id, to_checksum(wallet.address))
+    row = {"id": wallet.key, **wallet.columns, "source": source, "first_seen_at": now}
     return bool(await insert_or_ignore(conn, hot_wallets, [row], ["id"]))
 
 
 async def others(conn: AsyncConnection, chain_id: int, wallet: Address | None) -> list[Address]:
-    """Return every hot wallet of this chain but `wallet`, the earliest first."""
-    found = await conn.execute(_EARLIER, {"chain_id": chain_id, "wallet": wallet or ""})
-    return list(found.scalars())
+    """Return every recorded hot wallet of this chain except `wallet`, the earliest first."""
+    addresses = await conn.execute(_OTHERS, {"chain_id": chain_id, "wallet": wallet or ""})
+    return list(addresses.scalars())
 
 
-async def any_since(conn: AsyncConnection, chain_id: int, wallet: Address, since: datetime) -> bool:
-    """Return whether this deployment came to know of another hot wallet of this chain than `wallet` at `since` or later."""
-    return (await conn.execute(_SINCE, {"chain_id": chain_id, "wallet": wallet, "since": since})).first() is not None
+async def any_other_since(conn: AsyncConnection, wallet: HotWallet, since: datetime) -> bool:
+    """Return whether another hot wallet of the same chain was recorded at `since` or later."""
+    return (await conn.execute(_ANY_OTHER_SINCE, {**wallet.columns, "since": since})).first() is not None

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.db.database import Database, metadata
 from kit.db.inserts import insert_or_ignore
 from kit.db.types import UtcDateTime, db_now
+from treasury.core.hot_wallets import HotWallet
 
 leaders = sa.Table(
     "treasury_leaders",
@@ -26,10 +27,9 @@ leaders = sa.Table(
 )
 
 
-async def hold_still(conn: AsyncConnection, chain_id: int, wallet: str) -> None:
-    """Let no leader of this wallet write before the caller's transaction ends; it goes on where it was."""
-    mine = leaders.c.id == f"{chain_id}:{wallet}"
-    await conn.execute(sa.update(leaders).where(mine).values(token=leaders.c.token))
+async def lock_leader(conn: AsyncConnection, wallet: HotWallet) -> None:
+    """Keep the wallet's leader from writing until the caller's transaction ends; afterwards it goes on as before."""
+    await conn.execute(sa.update(leaders).where(leaders.c.id == wallet.key).values(token=leaders.c.token))
 
 
 class LeadershipLost(Exception):
@@ -39,10 +39,10 @@ class LeadershipLost(Exception):
 class Leader:
     """The lease of one wallet on one chain, as one process holds it."""
 
-    def __init__(self, database: Database, *, chain_id: int, wallet: str, owner: str, seconds: float) -> None:
+    def __init__(self, database: Database, wallet: HotWallet, *, owner: str, seconds: float) -> None:
         """`owner` must be new for each process; `seconds` is how long a silent leader keeps others waiting."""
         self._database = database
-        self._key = f"{chain_id}:{wallet}"
+        self._key = wallet.key
         self._owner = owner
         self._seconds = seconds
         self._token: int | None = None

@@ -1,11 +1,14 @@
-"""The states that payouts, sweeps and transactions share, and the type of their transition tables."""
+"""The states that payouts, sweeps and transactions share, and the type of every transition table."""
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
+
+State = TypeVar("State", bound=StrEnum)
 
 
 class Status(StrEnum):
-    """Where an operation stands; `held` exists only before `signed`, and from there it only goes forward."""
+    """The state of an operation or transaction. `held` exists only before `signed`; from there a status only moves forward."""
 
     PLANNED = "planned"
     AWAITING_APPROVAL = "awaiting_approval"
@@ -21,14 +24,12 @@ class Status(StrEnum):
 
 
 IN_FLIGHT = frozenset({Status.SIGNED, Status.BROADCAST, Status.MINED})
-"""Signed bytes exist, and the chain has not had its last word."""
-
-
+"""Signed bytes exist, and the chain has not decided yet."""
 ENDED = frozenset({Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED})
-"""Nothing is kept back for a row in one of these, and such rows gather for ever."""
+"""No amount is reserved for a row in one of these. Such rows accumulate for ever."""
 OPEN = frozenset(Status) - ENDED
-"""Something may still happen by itself, or by a person's approval."""
+"""The row may still change by itself, or by a person's approval."""
 
 
-Moves = Mapping[str, Mapping[Status, Status]]
+Moves = Mapping[str, Mapping[State, State]]
 """For each fact: the states in which it is possible, and the state that each goes to (itself: the fact changes nothing)."""

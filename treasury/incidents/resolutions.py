@@ -1,6 +1,6 @@
-"""One row for each alarm that a person has begun to answer: the first one asks, the second one answers.
+"""One row for each incident that a person has begun to resolve.
 
-What was answered stands in the ledger and beside the transaction; this row only remembers whose word it was.
+The effect of a resolution is in the ledger, or beside the unmatched transaction. This row records who explained and who confirmed it.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime
+from treasury.incidents.states import ResolutionStatus
 
-answers = sa.Table(
+resolutions = sa.Table(
     "treasury_answers",
     metadata,
     sa.Column("id", sa.String(160), primary_key=True, comment="chain, wallet and subject"),
@@ -28,12 +29,16 @@ answers = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`amount` in base units, 0 for a transaction; `status` is `asked` until a second person agrees."""
+class Resolution:
+    """What persons say about missing coins or an unmatched transaction.
+
+    `subject` is an asset or the id of an unmatched transaction. `amount` is what was missing when the first person explained it, in base
+    units, and 0 for a transaction.
+    """
 
     id: str
     subject: str
-    status: str
+    status: ResolutionStatus
     amount: int
     asked_by: str
     asked_person: str
@@ -42,6 +47,8 @@ class Answer:
     at: datetime
 
 
-def to_answer(row: sa.Row[Any]) -> Answer:
-    """A row as a value."""
-    return Answer(**row._mapping)
+def to_resolution(row: sa.Row[Any]) -> Resolution:
+    """Return the value of a row."""
+    fields = dict(row._mapping)
+    fields["status"] = ResolutionStatus(row.status)
+    return Resolution(**fields)

@@ -1,7 +1,7 @@
-"""One row for each nonce of the wallet that the chain counts and that no transaction row of this database explains.
+"""One row for each nonce of a hot wallet that the chain counts and that no transaction row of this database explains.
 
-After a restore these are the service's own payouts: each ends when the payout with its reference is rebuilt from Stripe. Anything else
-means that someone else holds the key, and is answered by two persons. Until then nothing is signed.
+After a restore these are the service's own payouts: each is matched when the payout with its reference is rebuilt from Stripe. Anything
+else means that someone else holds the key, and two persons have to resolve it. Until then nothing is signed.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime
 
-foreign = sa.Table(
+unmatched_transactions = sa.Table(
     "treasury_foreign",
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
@@ -37,8 +37,11 @@ foreign = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
-    """A nonce that was used without us; `tx_hash` is None while only the nonce is known to be spent."""
+class UnmatchedTransaction:
+    """A nonce that no transaction of ours used. `tx_hash` is None while its transaction has not been found; `amount` is in base units.
+
+    `payout_id` is set once a payout turns out to be what it paid, `answered_at` once two persons have resolved it.
+    """
 
     id: str
     chain_id: int
@@ -58,9 +61,9 @@ class Foreign:
     answered_at: datetime | None
 
 
-def to_foreign(row: sa.Row[Any]) -> Foreign:
-    """A row as a value."""
+def to_unmatched(row: sa.Row[Any]) -> UnmatchedTransaction:
+    """Return the value of a row."""
     fields = dict(row._mapping)
     fields["to"] = fields.pop("to_address")
     fields["raw"] = None if row.raw is None else bytes(row.raw)
-    return Foreign(**fields)
+    return UnmatchedTransaction(**fields)

@@ -1,4 +1,4 @@
-"""The verbs of unexplained transactions, each in the caller's open transaction."""
+"""Unmatched transactions: record, find, match with a payout, resolve. Each operation works in the caller's open transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,120 +11,116 @@ from kit.db.inserts import insert_or_ignore
 from kit.db.types import in_array
 from kit.ids import Ids
 from treasury.core import history
-from treasury.incidents.table import Foreign, foreign, to_foreign
+from treasury.core.hot_wallets import HotWallet
+from treasury.incidents.table import UnmatchedTransaction, to_unmatched, unmatched_transactions
 
-# Written once: the sender asks in each cycle, and building the text cost more than its run.
-_HERE = sa.and_(foreign.c.chain_id == sa.bindparam("chain_id"), foreign.c.wallet == sa.bindparam("wallet"))
-HIGHEST = sa.select(sa.func.max(foreign.c.nonce)).where(_HERE)
-NONCES = sa.select(foreign.c.nonce).where(_HERE)
-_UNEXPLAINED = sa.select(foreign).where(_HERE, foreign.c.payout_id.is_(None)).order_by(foreign.c.nonce)
-_ANY_UNEXPLAINED = sa.select(sa.literal(1)).where(_HERE, foreign.c.payout_id.is_(None)).limit(1)
-_OPEN = _UNEXPLAINED.where(foreign.c.answered_at.is_(None))
-_UNMATCHED = _UNEXPLAINED.where(foreign.c.reference.is_not(None))
+ID_PREFIX = "fgn_"
+"""Begins the id of every unmatched transaction."""
+
+# Built once: the sender reads these in each cycle, and building a statement takes longer than running it.
+_C = unmatched_transactions.c
+_OF_WALLET = sa.and_(_C.chain_id == sa.bindparam("chain_id"), _C.wallet == sa.bindparam("wallet"))
+HIGHEST_NONCE = sa.select(sa.func.max(_C.nonce)).where(_OF_WALLET)
+NONCES = sa.select(_C.nonce).where(_OF_WALLET)
+_WITHOUT_PAYOUT = sa.select(unmatched_transactions).where(_OF_WALLET, _C.payout_id.is_(None)).order_by(_C.nonce)
+_ANY_WITHOUT_PAYOUT = sa.select(sa.literal(1)).where(_OF_WALLET, _C.payout_id.is_(None)).limit(1)
+_OPEN = _WITHOUT_PAYOUT.where(_C.answered_at.is_(None))
+_WITH_REFERENCE = _WITHOUT_PAYOUT.where(_C.reference.is_not(None))
+_USED_REFERENCES = sa.select(_C.reference).where(in_array(_C.reference, "references"))
 
 
-async def notice(
-    conn: AsyncConnection, chain_id: int, wallet: str, nonce: int, *, now: datetime, ids: Ids, note: str, **known: Any
+async def record(
+    conn: AsyncConnection, wallet: HotWallet, nonce: int, *, now: datetime, ids: Ids, note: str, **details: Any
 ) -> None:
-    """Write down a nonce used without us; what becomes known later is added, what is known stays."""
-    row = {
-        "id": ids.new("fgn_"),
-        "chain_id": chain_id,
-        "wallet": wallet,
-        "nonce": nonce,
-        "noticed_at": now,
-        "note": note,
-    }
-    if await insert_or_ignore(conn, foreign, [{**row, **known}], ["chain_id", "wallet", "nonce"]):
+    """Record a nonce that no transaction of ours used, with `details` (columns) as far as they are known.
+
+    A second call adds the details of a transaction that was not found before, and changes nothing otherwise.
+    """
+    row = {"id": ids.new(ID_PREFIX), **wallet.columns, "nonce": nonce, "noticed_at": now, "note": note, **details}
+    if await insert_or_ignore(conn, unmatched_transactions, [row], ["chain_id", "wallet", "nonce"]):
         return
-    c = foreign.c
-    same = sa.and_(c.chain_id == chain_id, c.wallet == wallet, c.nonce == nonce)
-    if known.get("tx_hash"):
-        await conn.execute(sa.update(foreign).where(same, c.tx_hash.is_(None)).values(note=note, **known))
+    if details.get("tx_hash"):
+        not_found_before = sa.and_(_of(wallet), _C.nonce == nonce, _C.tx_hash.is_(None))
+        await conn.execute(sa.update(unmatched_transactions).where(not_found_before).values(note=note, **details))
 
 
-async def open_rows(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Foreign]:
-    """Those that neither a payout nor a person explains yet, lowest nonce first."""
-    return await _select(conn, _OPEN, chain_id, wallet)
+async def list_open(conn: AsyncConnection, wallet: HotWallet) -> list[UnmatchedTransaction]:
+    """Return those with neither a payout nor a resolution, lowest nonce first."""
+    return await _select(conn, _OPEN, wallet)
 
 
-async def any_unexplained(conn: AsyncConnection, chain_id: int, wallet: str) -> bool:
-    """Whether one belongs to no payout, answered by a person or not."""
-    return (await conn.execute(_ANY_UNEXPLAINED, {"chain_id": chain_id, "wallet": wallet})).first() is not None
+async def any_without_payout(conn: AsyncConnection, wallet: HotWallet) -> bool:
+    """Return whether the wallet has one that belongs to no payout, resolved or not."""
+    return (await conn.execute(_ANY_WITHOUT_PAYOUT, wallet.columns)).first() is not None
 
 
-async def get(conn: AsyncConnection, chain_id: int, wallet: str, foreign_id: str) -> Foreign | None:
-    """One of this wallet's."""
-    query = sa.select(foreign).where(_mine(chain_id, wallet), foreign.c.id == foreign_id)
+async def get(conn: AsyncConnection, wallet: HotWallet, unmatched_id: str) -> UnmatchedTransaction | None:
+    """Return one of this wallet's by its id."""
+    query = sa.select(unmatched_transactions).where(_of(wallet), _C.id == unmatched_id)
     row = (await conn.execute(query)).first()
-    return None if row is None else to_foreign(row)
+    return None if row is None else to_unmatched(row)
 
 
-async def unmatched(conn: AsyncConnection, chain_id: int, wallet: str) -> list[Foreign]:
-    """Those that carry a reference and belong to no payout yet, answered by a person or not."""
-    return await _select(conn, _UNMATCHED, chain_id, wallet)
+async def with_reference(conn: AsyncConnection, wallet: HotWallet) -> list[UnmatchedTransaction]:
+    """Return those that carry a reference and belong to no payout yet, resolved or not; lowest nonce first."""
+    return await _select(conn, _WITH_REFERENCE, wallet)
 
 
-_CARRIED = sa.select(foreign.c.reference).where(in_array(foreign.c.reference, "references"))
+async def used_references(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
+    """Return those of `references` that an unmatched transaction carries."""
+    return set((await conn.execute(_USED_REFERENCES, {"references": list(references)})).scalars())
 
 
-async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
-    """Which of these a transaction on chain carries that was not ours to make."""
-    return set((await conn.execute(_CARRIED, {"references": list(references)})).scalars())
-
-
-async def pays(conn: AsyncConnection, wallet: str, token: str, to: str, amount: int, reference: str) -> bool:
-    """Whether a transaction of `wallet` that belongs to no payout yet moved `amount` of `token` to `to` under this reference."""
-    c = foreign.c
+async def is_payment(conn: AsyncConnection, wallet: str, token: str, to: str, amount: int, reference: str) -> bool:
+    """Return whether a transaction of `wallet` without a payout moved `amount` of `token` to `to` with this reference."""
     query = sa.select(sa.literal(1)).where(
-        c.reference == reference,
-        c.payout_id.is_(None),
-        c.wallet == wallet,
-        c.token == token,
-        c.to_address == to,
-        c.amount == amount,
+        _C.reference == reference,
+        _C.payout_id.is_(None),
+        _C.wallet == wallet,
+        _C.token == token,
+        _C.to_address == to,
+        _C.amount == amount,
     )
     return (await conn.execute(query)).first() is not None
 
 
-async def matched(conn: AsyncConnection, foreign_id: str, payout_id: str) -> None:
-    """This transaction is the payment of that payout."""
-    await conn.execute(sa.update(foreign).where(foreign.c.id == foreign_id).values(payout_id=payout_id))
+async def match(conn: AsyncConnection, unmatched_id: str, payout_id: str) -> None:
+    """Record that this transaction is the payment of that payout."""
+    await conn.execute(sa.update(unmatched_transactions).where(_C.id == unmatched_id).values(payout_id=payout_id))
 
 
-async def match_nonce(conn: AsyncConnection, chain_id: int, wallet: str, nonce: int, payout_id: str) -> None:
-    """The nonce, noticed before its transaction was known, turns out to be the payment of that payout."""
-    here = sa.and_(_mine(chain_id, wallet), foreign.c.nonce == nonce)
-    await conn.execute(sa.update(foreign).where(here).values(payout_id=payout_id))
+async def match_nonce(conn: AsyncConnection, wallet: HotWallet, nonce: int, payout_id: str) -> None:
+    """Record that the transaction with this nonce is the payment of that payout; nothing happens without a row of it."""
+    row = sa.and_(_of(wallet), _C.nonce == nonce)
+    await conn.execute(sa.update(unmatched_transactions).where(row).values(payout_id=payout_id))
 
 
-async def describe(conn: AsyncConnection, foreign_id: str, note: str) -> None:
-    """Keep what is known of a transaction now, as half a sentence for people."""
-    await conn.execute(sa.update(foreign).where(foreign.c.id == foreign_id).values(note=note))
+async def set_note(conn: AsyncConnection, unmatched_id: str, note: str) -> None:
+    """Replace what is known of a transaction: half a sentence for operators."""
+    await conn.execute(sa.update(unmatched_transactions).where(_C.id == unmatched_id).values(note=note))
 
 
-async def answer(conn: AsyncConnection, foreign_id: str, *, by: str, note: str, now: datetime) -> bool:
-    """A person takes responsibility for it, and signing may go on; False where that was done already."""
-    c = foreign.c
+async def resolve(conn: AsyncConnection, unmatched_id: str, *, by: str, note: str, now: datetime) -> bool:
+    """Record that persons take responsibility for it, so that signing goes on; return False if they did before."""
+    unresolved = sa.and_(_C.id == unmatched_id, _C.answered_at.is_(None))
     result = await conn.execute(
-        sa.update(foreign).where(c.id == foreign_id, c.answered_at.is_(None)).values(answered_by=by, answered_at=now)
+        sa.update(unmatched_transactions).where(unresolved).values(answered_by=by, answered_at=now)
     )
     if result.rowcount != 1:
         return False
-    await history.record(conn, foreign_id, at=now, from_status="open", to_status="answered", by=by, note=note)
+    await history.record(conn, unmatched_id, at=now, from_status="open", to_status="answered", by=by, note=note)
     return True
 
 
-async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:
-    """The highest nonce written down here."""
-    highest: int | None = (await conn.execute(HIGHEST, {"chain_id": chain_id, "wallet": wallet})).scalar_one()
+async def highest_nonce(conn: AsyncConnection, wallet: HotWallet) -> int | None:
+    """Return the highest nonce of the wallet's unmatched transactions."""
+    highest: int | None = (await conn.execute(HIGHEST_NONCE, wallet.columns)).scalar_one()
     return highest
 
 
-def _mine(chain_id: int, wallet: str) -> sa.ColumnElement[bool]:
-    return sa.and_(foreign.c.chain_id == chain_id, foreign.c.wallet == wallet)
+def _of(wallet: HotWallet) -> sa.ColumnElement[bool]:
+    return sa.and_(_C.chain_id == wallet.chain_id, _C.wallet == wallet.address)
 
 
-async def _select(conn: AsyncConnection, query: sa.Select[Any], chain_id: int, wallet: str) -> list[Foreign]:
-    rows = await conn.execute(query, {"chain_id": chain_id, "wallet": wallet})
-    return [to_foreign(row) for row in rows.fetchall()]
+async def _select(conn: AsyncConnection, query: sa.Select[Any], wallet: HotWallet) -> list[UnmatchedTransaction]:
+    return [to_unmatched(row) for row in (await conn.execute(query, wallet.columns)).fetchall()]

@@ -145,7 +145,7 @@ async def hot_at(conn: AsyncConnection, wallet: str, asset: str, block_number: i
     return sum(now.get(account, 0) for account in HOT) + left
 
 
-async def answer(
+async def write_off(
     conn: AsyncConnection, wallet: str, asset: str, amount: int, *, by: str, note: str, now: datetime
 ) -> int:
     """Persons know where `amount` of the difference went: no more than that is written off. Base units; 0: there was none."""

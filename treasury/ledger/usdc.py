@@ -18,7 +18,7 @@ _REVERSE = "reverse_usdc"
 _KINDS = ("receivable", _SETTLE, _REVERSE)
 
 
-async def owe(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> None:
+async def post_receivable(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> None:
     """Stripe owes the settlement address so much USDC for this session; posted once, with its payout."""
     row = ledger_service.movement(
         wallet=wallet,

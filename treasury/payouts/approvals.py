@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.pool.pool import Pool
 from chain.reads.receipts import ExpectedTransfer, Proven, prove
 from chain.types import Address
+from kit.audit.actor import Actor
 from kit.db.cas import compare_and_set
 from kit.http.problems import Problem, not_found
 from kit.persons import same_person
@@ -37,41 +38,47 @@ async def require(conn: AsyncConnection, payout_id: str) -> Payout:
     return found
 
 
-async def approve(
-    conn: AsyncConnection, payout_id: str, *, by: str, person: str, now: datetime, note: str = ""
-) -> Payout:
+async def approve(conn: AsyncConnection, payout_id: str, actor: Actor, *, now: datetime, note: str = "") -> Payout:
     """A person lets a payout through that is above a limit of the policy, or whose recipient is listed. Raises Problem.
 
     The two are decided apart: who approved an amount has not cleared a recipient, nor the other way round.
     """
     payout = await require(conn, payout_id)
     if payout.status is Status.HELD and payout.reason == Reason.SCREENING:
-        await _move(conn, payout, OperationFact.CLEARED, by=by, now=now, note=note, cleared_by=by)
+        await _move(conn, payout, OperationFact.CLEARED, by=actor.id, now=now, note=note, cleared_by=actor.id)
         return await require(conn, payout_id)
     if payout.status is not Status.AWAITING_APPROVAL:
         raise _impossible(payout, "only one that awaits approval, or is held for screening, can be approved")
-    await _move(conn, payout, OperationFact.APPROVED, by=by, now=now, note=note, approved_by=by, approved_person=person)
+    await _move(
+        conn,
+        payout,
+        OperationFact.APPROVED,
+        by=actor.id,
+        now=now,
+        note=note,
+        approved_by=actor.id,
+        approved_person=actor.person,
+    )
     return await require(conn, payout_id)
 
 
-async def reject(conn: AsyncConnection, payout_id: str, *, by: str, now: datetime, note: str = "") -> Payout:
+async def reject(conn: AsyncConnection, payout_id: str, actor: Actor, *, now: datetime, note: str = "") -> Payout:
     """A person says no before it has a nonce; the buyer is unpaid until `retry` or `settle`. Raises Problem."""
     payout = await require(conn, payout_id)
     # A nonce may leave the status as it was. Held by this row from here on, the sender gives it none any more.
     free = sa.and_(payouts.c.id == payout_id, payouts.c.transaction_id.is_(None))
     if not await compare_and_set(conn, payouts, free, list(Status), updated_at=now):
         raise _impossible(payout, "it has a nonce already and cannot be rejected any more")
-    await _move(conn, payout, OperationFact.REJECTED, by=by, now=now, note=note)
+    await _move(conn, payout, OperationFact.REJECTED, by=actor.id, now=now, note=note)
     return await require(conn, payout_id)
 
 
 async def retry(
     conn: AsyncConnection,
     payout_id: str,
+    actor: Actor,
     *,
     wallet: Address | None,
-    by: str,
-    person: str,
     now: datetime,
     note: str = "",
 ) -> Payout:
@@ -89,26 +96,26 @@ async def retry(
         )
     if payout.retry_person is None:
         await compare_and_set(
-            conn, payouts, payout_id, [payout.status], retry_by=by, retry_person=person, updated_at=now
+            conn, payouts, payout_id, [payout.status], retry_by=actor.id, retry_person=actor.person, updated_at=now
         )
         said = "another attempt asked for; a second person has to ask for it too"
         await history.record(
-            conn, payout_id, at=now, from_status=payout.status, to_status=payout.status, by=by, note=note or said
+            conn, payout_id, at=now, from_status=payout.status, to_status=payout.status, by=actor.id, note=note or said
         )
         return await require(conn, payout_id)
-    if same_person(payout.retry_person, person):
+    if same_person(payout.retry_person, actor.person):
         raise Problem(409, "self_approval", "You asked for this attempt already; another person has to ask for it too.")
     fresh = dict.fromkeys(("transaction_id", "tx_hash", "block_number", "retry_by", "retry_person", "cleared_by"))
-    approved = {"approved_by": by, "approved_person": person}
-    await _move(conn, payout, OperationFact.RETRIED, by=by, now=now, note=note, **fresh, **approved)
+    approved = {"approved_by": actor.id, "approved_person": actor.person}
+    await _move(conn, payout, OperationFact.RETRIED, by=actor.id, now=now, note=note, **fresh, **approved)
     return await require(conn, payout_id)
 
 
 async def settle(
     conn: AsyncConnection,
     payout_id: str,
+    actor: Actor,
     *,
-    by: str,
     now: datetime,
     note: str = "",
     proven: Proven | None = None,
@@ -123,7 +130,7 @@ async def settle(
     if proven is None:
         if not note.strip():
             raise Problem(422, "validation_failed", "Say in a note how the buyer was made good, or give the txHash.")
-        await _move(conn, payout, OperationFact.CLOSED, by=by, now=now, note=note)
+        await _move(conn, payout, OperationFact.CLOSED, by=actor.id, now=now, note=note)
         return await require(conn, payout_id)
     moved = proven.transfer
     if (moved.token, moved.recipient, moved.amount) != (payout.token, payout.to, payout.amount):
@@ -139,12 +146,12 @@ async def settle(
         # Somebody else's coins: left out, they would look like coins that came back to the wallet, and explain a difference.
         await ledger_service.adjust(
             conn, payout.wallet, payout.asset, "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, payout.amount,
-            now=now, subject=payout_id, by=by, note=moved.tx_hash,
+            now=now, subject=payout_id, by=actor.id, note=moved.tx_hash,
         )  # fmt: skip
     said = f"made good by {moved.tx_hash}" + (f": {note}" if note else "")
     # Its block is not the wallet's: what the wallet holds does not change by it.
     await _move(
-        conn, payout, OperationFact.SETTLED, by=by, now=now, note=said, tx_hash=moved.tx_hash, block_number=None
+        conn, payout, OperationFact.SETTLED, by=actor.id, now=now, note=said, tx_hash=moved.tx_hash, block_number=None
     )
     return await require(conn, payout_id)
 

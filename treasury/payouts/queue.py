@@ -82,7 +82,7 @@ async def heads(
     return await _read(conn, _HEADS, of_wallet=wallet, in_token=token, most=most, besides=list(besides))
 
 
-async def aside(conn: AsyncConnection, wallet: str, most: int, after: str = "") -> list[Payout]:
+async def held_alone(conn: AsyncConnection, wallet: str, most: int, after: str = "") -> list[Payout]:
     """Return payouts that are held alone and looked at again without a person, by id, those above the id `after`."""
     return await _read(conn, _ASIDE, of_wallet=wallet, most=most, after=after)
 
@@ -103,13 +103,13 @@ async def stopped(conn: AsyncConnection, wallet: str) -> list[Payout]:
     return await _read(conn, _STOPPED, of_wallet=wallet)
 
 
-async def any_to_tell(conn: AsyncConnection, wallet: str, why: Reason | None, besides: Collection[str]) -> bool:
+async def any_reason_differs(conn: AsyncConnection, wallet: str, why: Reason | None, besides: Collection[str]) -> bool:
     """Return whether a queued payout outside `besides` shows another reason than `why`."""
     known = {"of_wallet": wallet, "why": why, "besides": list(besides)}
     return (await conn.execute(_ANY_OTHERWISE, known)).first() is not None
 
 
-async def tell(conn: AsyncConnection, wallet: str, why: Reason | None, alone: Mapping[str, Reason]) -> None:
+async def set_reasons(conn: AsyncConnection, wallet: str, why: Reason | None, alone: Mapping[str, Reason]) -> None:
     """Set the reason of every queued payout to `why`, and of those in `alone`, by id, to their own.
 
     A statement for each reason, however many wait; rows that show it already are not written.
@@ -125,7 +125,7 @@ MOMENT: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class Leadership:
     """Whether a process leads each wallet that was ever led, which decides what a payout without a stored reason waits for."""
 
     wallets: Mapping[str, bool]
@@ -142,26 +142,26 @@ class Lead:
         return payout if payout.reason is not None else replace(payout, reason=Reason.QUEUED)
 
 
-def abandoned(wallet: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+def is_without_leader(wallet: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Return the condition that a process led this wallet once and none does now, judged by the database's clock."""
     # The id of a lease is the chain id, a colon and the wallet; neither holds a wildcard.
     over = sa.or_(leaders.c.lease_until.is_(None), leaders.c.lease_until <= db_now())
     return sa.exists().where(over, leaders.c.id.like(sa.literal("%:") + wallet))
 
 
-async def lead(conn: AsyncConnection) -> Lead:
+async def leadership(conn: AsyncConnection) -> Leadership:
     """Return which wallets are led now."""
     rows = (await conn.execute(sa.select(leaders.c.id, leaders.c.lease_until))).fetchall()
     now = (await conn.execute(sa.select(db_now()))).scalar_one()
     led = {row.id.partition(":")[2]: row.lease_until is not None and row.lease_until > now for row in rows}
-    return Lead(led, now)
+    return Leadership(led, now)
 
 
 async def page(
     conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
 ) -> list[Payout]:
     """Return payouts as people see them, the newest first; `before` is the (created_at, id) of the last one seen."""
-    told = await lead(conn)
+    told = await leadership(conn)
     return [
         told.shown(payout) for payout in await payouts_service.page(conn, limit=limit, status=status, before=before)
     ]

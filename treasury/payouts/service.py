@@ -24,7 +24,7 @@ from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc as usdc_books
 from treasury.payouts.states import MOVES
 from treasury.payouts.table import Payout, payouts, to_payout
-from treasury.transitions import apply
+from treasury.transitions import transition
 
 
 def reference_text(session_id: str) -> str:
@@ -32,7 +32,7 @@ def reference_text(session_id: str) -> str:
     return "0x" + reference_of(session_id).hex()
 
 
-async def owe(
+async def create_payout(
     conn: AsyncConnection,
     *,
     session_id: str,
@@ -70,7 +70,7 @@ async def owe(
         await history.record(conn, created, at=now, from_status=None, to_status=Status.PLANNED, by=BY)
         await ledger_service.follow(conn, payouts, created, Status.PLANNED, now=now, by=BY)
         if usdc:
-            await usdc_books.owe(conn, session_id, usdc, wallet=row["wallet"], now=now)
+            await usdc_books.post_receivable(conn, session_id, usdc, wallet=row["wallet"], now=now)
         return created
     existing = await by_session(conn, session_id)
     if existing is None:
@@ -90,7 +90,7 @@ async def move(
     **values: Any,
 ) -> Moved[Status] | Same[Status]:
     """Tell a fact to a payout. Raises MoveRefused."""
-    return await apply(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
+    return await transition(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
 
 
 async def get(conn: AsyncConnection, payout_id: str) -> Payout | None:
@@ -124,17 +124,17 @@ async def page(
     return [to_payout(row) for row in found.fetchall()]
 
 
-async def screened(conn: AsyncConnection) -> list[Payout]:
+async def held_for_screening(conn: AsyncConnection) -> list[Payout]:
     """Those held because their recipient was listed, oldest first."""
     c = payouts.c
     query = sa.select(payouts).where(c.status == Status.HELD, c.reason == Reason.SCREENING)
     return [to_payout(row) for row in (await conn.execute(query.order_by(c.created_at, c.id))).fetchall()]
 
 
-async def unlist(conn: AsyncConnection, listed: Container[str], *, now: datetime) -> int:
+async def release_delisted(conn: AsyncConnection, listed: Container[str], *, now: datetime) -> int:
     """Let those queue again whose recipient is not `listed` any more; how many."""
     count = 0
-    for payout in await screened(conn):
+    for payout in await held_for_screening(conn):
         if payout.to not in listed:
             note = "the recipient is not listed any more"
             await move(conn, payout.id, OperationFact.DELISTED, now=now, note=note, reason=None)
@@ -154,7 +154,9 @@ _HELD = aggregates.reserved(
 _LEAVING = aggregates.outgoing(payouts)
 
 
-async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None, *, balance: int) -> int:
+async def reserved(
+    conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None, *, balance: int
+) -> int:
     """Base units that are spoken for: every payout not settled, and those final after `block_number`.
 
     A balance read at a block does not know what left the wallet in later blocks, so these still count. One that waits for a person,

@@ -45,7 +45,7 @@ COMES_BACK = STOPPED | ASIDE | {Reason.INSUFFICIENT, Reason.FEE_CEILING}
 _BEFORE_SIGNED = (S.PLANNED, S.APPROVED, S.HELD)
 _FAILED = (S.REVERTED, S.REJECTED)
 
-MOVES: Moves = {
+MOVES: Moves[Status] = {
     OperationFact.READY: dict.fromkeys(_BEFORE_SIGNED, S.APPROVED),
     OperationFact.HELD: dict.fromkeys(_BEFORE_SIGNED, S.HELD),
     OperationFact.APPROVAL_REQUIRED: dict.fromkeys(_BEFORE_SIGNED, S.AWAITING_APPROVAL),

@@ -15,6 +15,7 @@ from treasury import balances
 from treasury.cold.identity import ColdPin
 from treasury.core import aggregates
 from treasury.core.assets import GAS_ASSET, MUSD, MUSD_DECIMALS
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
 from treasury.payouts.table import Payout
@@ -87,9 +88,8 @@ class ActivePolicy:
 
     def __init__(
         self,
+        wallet: HotWallet,
         *,
-        chain_id: int,
-        wallet: Address,
         cold: ColdPin | None,
         promised: Promised = _nothing,
         refused: Container[str] = (),
@@ -100,8 +100,8 @@ class ActivePolicy:
 
         `refused` is asked for each payout anew, with an EIP-55 address, after `ask` was; `above` names a limit beside the policy's that a person must approve.
         """
-        self._scope = policy_service.scope_of(chain_id, wallet)
-        self._wallet = wallet
+        self._scope = wallet.key
+        self._wallet = wallet.address
         self._cold = cold
         self._promised = promised
         self._refused = refused
@@ -131,7 +131,7 @@ class ActivePolicy:
         asset = active.terms.policy.assets.get(sweep.asset)
         if asset is None or asset.token != sweep.token:
             return f"assets.{sweep.asset}: the active policy does not list this token"
-        first = not await sweeps_service.arrived(conn, sweep.chain_id, sweep.to)
+        first = not await sweeps_service.any_arrived(conn, sweep.chain_id, sweep.to)
         on_chain = {MUSD: view.token, GAS_ASSET: view.native}.get(asset.symbol)
         if on_chain is None:
             on_chain, _ = await balances.on_chain_of(conn, self._wallet, asset.symbol)
@@ -229,8 +229,8 @@ class ActivePolicy:
         symbol, wallet = asset.symbol, self._wallet
         on_chain, block = seen or await balances.on_chain_of(conn, wallet, symbol)
         holds = [
-            await payouts_service.held(conn, wallet, symbol, block, balance=on_chain),
-            await sweeps_service.held(conn, wallet, symbol, block),
+            await payouts_service.reserved(conn, wallet, symbol, block, balance=on_chain),
+            await sweeps_service.reserved(conn, wallet, symbol, block),
         ]
         swept = 0 if now is None else await sweeps_service.swept_since(conn, wallet, symbol, now - DAY)
         active = None

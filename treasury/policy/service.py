@@ -1,7 +1,7 @@
-"""The verbs of the policy's versions, each in the caller's open transaction.
+"""Operations on versions of the policy, each in the caller's open transaction.
 
-The file and the environment are a proposal. What is stricter applies at once. What loosens anything, or names another
-token or cold wallet, waits for two persons, and in production for a day after the second.
+The policy file and the environment are a proposal. A stricter policy applies at once. One that loosens anything, or names another token
+or cold wallet, takes two persons, and in production applies a day after the second one's approval.
 """
 
 from datetime import datetime, timedelta
@@ -10,174 +10,171 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.audit.actor import Actor
 from kit.db.cas import compare_and_set
 from kit.db.inserts import insert_or_ignore
 from kit.http.problems import Problem, not_found
 from kit.ids import Ids
 from kit.persons import same_person
-from treasury.core import history as lines
+from kit.state import Refused, decide
+from treasury.core import history as core_history
 from treasury.policy.serialization import digest, dump
-from treasury.policy.states import Loosening, State, Terms, compare
+from treasury.policy.states import MOVES, Loosening, Terms, VersionFact, VersionStatus, compare
 from treasury.policy.table import Version, policies, to_version
 
 FILE: Final = "file"
-"""Who proposes at a start: no person."""
+"""Proposes at a start. It is no person."""
 WAIT: Final = timedelta(hours=24)
-"""In production, between the second person's word and the moment it counts."""
-_OPEN = (State.PROPOSED, State.APPROVED)
+"""In production: how long after the second person's approval a version applies."""
+_OPEN = (VersionStatus.PROPOSED, VersionStatus.APPROVED)
 _FRESH: Final = timedelta(hours=72)
-"""An open proposal older than this is no longer what somebody wants now."""
-
-
-def scope_of(chain_id: int, wallet: str) -> str:
-    """Whose policy it is."""
-    return f"{chain_id}:{wallet}"
+"""A proposal without a second person's approval expires after this time."""
+_MAX_HISTORY: Final = 50
 
 
 async def active(conn: AsyncConnection, scope: str) -> Version | None:
-    """The version that counts; None before the first start."""
+    """Return the version that applies to a hot wallet (`scope` is its key); None before the first start."""
     return await _one(conn, policies.c.active_key == scope)
 
 
 async def require_active(conn: AsyncConnection, scope: str) -> Version:
-    """The version that counts. Raises LookupError before the first start: nothing may leave without a policy."""
-    found = await active(conn, scope)
-    if found is None:
-        message = "no policy is active: start the service once with the policy file in place"
-        raise LookupError(message)
-    return found
+    """Return the version that applies. Raises LookupError before the first start: nothing may leave without a policy."""
+    version = await active(conn, scope)
+    if version is None:
+        raise LookupError("no policy is active: start the service once with the policy file in place")
+    return version
 
 
 async def propose(
     conn: AsyncConnection,
     terms: Terms,
+    actor: Actor | None = None,
     *,
     scope: str,
     now: datetime,
     ids: Ids,
-    by: str = FILE,
-    person: str | None = None,
     production: bool = False,
 ) -> Version:
-    """Propose terms; the version that came of it, which is active where nothing is loosened.
+    """Propose terms and return the version that results, which is active if nothing is loosened.
 
-    The very first terms are active at once. The same terms again answer the version there is: and where they wait for a
-    second person, another `person` than the first is that one. A start (`person` None) adds nobody.
+    The very first terms are active at once. Proposing the same terms again returns the version that exists; if it waits for a second
+    person and `actor` is another person than the first, this approves it. `actor` None: a start proposes, which approves nothing.
+    Raises Problem.
     """
+    by = FILE if actor is None else actor.id
     current = await active(conn, scope)
     if current is None:
-        return await _insert(conn, terms, scope, State.ACTIVE, (), by=by, person=person, now=now, ids=ids)
+        return await _insert(conn, terms, scope, VersionStatus.ACTIVE, (), actor, now=now, ids=ids)
     verdict = compare(current.terms, terms)
     loosens = verdict.rules if isinstance(verdict, Loosening) else ()
-    waiting = await _open(conn, scope)
+    open_versions = await _open(conn, scope)
     if digest(terms) == current.digest:
-        if person is None:
-            return current
-        for one in waiting:
-            await _close(conn, one, State.SUPERSEDED, by=by, now=now, note="the active terms were asked for again")
+        if actor is not None:
+            note = "the active terms were proposed again"
+            for version in open_versions:
+                await _close(conn, version, VersionFact.SUPERSEDED, by=by, now=now, note=note)
         return current
     if loosens:
-        for one in waiting:
-            if one.digest == digest(terms) and one.loosens == loosens and not _stale(one, now):
-                if person is None or one.status is State.APPROVED:
-                    return one
-                return await approve(conn, one.id, by=by, person=person, now=now, production=production, again=True)
-    for one in waiting:
-        await _close(conn, one, State.SUPERSEDED, by=by, now=now, note="other terms were proposed")
+        for version in open_versions:
+            if version.digest == digest(terms) and version.loosens == loosens and not _has_expired(version, now):
+                if actor is None or version.status is VersionStatus.APPROVED:
+                    return version
+                return await approve(conn, version.id, actor, now=now, production=production, again=True)
+    for version in open_versions:
+        await _close(conn, version, VersionFact.SUPERSEDED, by=by, now=now, note="other terms were proposed")
     if loosens:
-        return await _insert(conn, terms, scope, State.PROPOSED, loosens, by=by, person=person, now=now, ids=ids)
+        return await _insert(conn, terms, scope, VersionStatus.PROPOSED, loosens, actor, now=now, ids=ids)
     await _retire(conn, current, by=by, now=now)
-    return await _insert(conn, terms, scope, State.ACTIVE, (), by=by, person=person, now=now, ids=ids)
+    return await _insert(conn, terms, scope, VersionStatus.ACTIVE, (), actor, now=now, ids=ids)
 
 
 async def approve(
     conn: AsyncConnection,
     version_id: str,
+    actor: Actor,
     *,
-    by: str,
-    person: str,
     now: datetime,
     production: bool,
     note: str = "",
     again: bool = False,
 ) -> Version:
-    """A person wants these terms; the second one makes them count, at once or after the wait. Raises Problem.
+    """Approve a proposed version as one of two persons; the second approval makes it apply, at once or after the wait.
 
-    A proposal that is too old, or was made beside another policy, is closed: the answer is `superseded`, and the caller says
-    no once that is written. `again`: the first person asked for the same once more, which is no approval and no offence.
+    A proposal that has expired, or was compared with another active policy, is closed and returned as `superseded`; the caller refuses
+    the command once that is committed. With `again` the first person may repeat their proposal, which changes nothing. Raises Problem.
     """
-    row = await require(conn, version_id)
-    if row.status is not State.PROPOSED:
-        raise Problem(
-            409, "not_possible", f"Version {row.version} is {row.status}; only a proposed one can be approved."
-        )
-    current = await require_active(conn, row.scope)
-    verdict = compare(current.terms, row.terms)
-    if (isinstance(verdict, Loosening) and verdict.rules != row.loosens) or _stale(row, now):
-        await _close(conn, row, State.SUPERSEDED, by=by, now=now, note="it is not what was proposed any more")
+    version = await require(conn, version_id)
+    if version.status is not VersionStatus.PROPOSED:
+        detail = f"Version {version.version} is {version.status}; only a proposed version can be approved."
+        raise Problem(409, "not_possible", detail)
+    current = await require_active(conn, version.scope)
+    verdict = compare(current.terms, version.terms)
+    if (isinstance(verdict, Loosening) and verdict.rules != version.loosens) or _has_expired(version, now):
+        note = "the proposal has expired, or the active policy changed since"
+        await _close(conn, version, VersionFact.SUPERSEDED, by=actor.id, now=now, note=note)
         return await require(conn, version_id)
-    if row.proposed_person is None:
-        await _set(conn, row, State.PROPOSED, by=by, now=now, note=note, proposed_by=by, proposed_person=person)
+    if version.proposed_person is None:
+        proposer = {"proposed_by": actor.id, "proposed_person": actor.person}
+        await _move(conn, version, VersionFact.ENDORSED, by=actor.id, now=now, note=note, **proposer)
         return await require(conn, version_id)
-    if same_person(row.proposed_person, person):
+    if same_person(version.proposed_person, actor.person):
         if again:
-            return row
-        raise Problem(409, "self_approval", "Whoever proposed a policy cannot approve it; ask another approver.")
+            return version
+        raise Problem(409, "self_approval", "You proposed this policy; another approver has to approve it.")
     applies_at = now + WAIT if production else now
-    values = {"approved_by": by, "approved_person": person, "applies_at": applies_at}
-    await _set(conn, row, State.APPROVED, by=by, now=now, note=note, **values)
-    await apply_due(conn, row.scope, now=now)
+    approval = {"approved_by": actor.id, "approved_person": actor.person, "applies_at": applies_at}
+    await _move(conn, version, VersionFact.APPROVED, by=actor.id, now=now, note=note, **approval)
+    await apply_due(conn, version.scope, now=now)
     return await require(conn, version_id)
 
 
-async def reject(conn: AsyncConnection, version_id: str, *, by: str, now: datetime, note: str = "") -> Version:
-    """One person is enough to say no, until it is active. Raises Problem."""
-    row = await require(conn, version_id)
-    if row.status not in _OPEN:
-        raise Problem(409, "not_possible", f"Version {row.version} is {row.status} and cannot be rejected any more.")
-    await _close(conn, row, State.REJECTED, by=by, now=now, note=note)
+async def reject(conn: AsyncConnection, version_id: str, actor: Actor, *, now: datetime, note: str = "") -> Version:
+    """Reject a version that is not active yet; one person is enough. Raises Problem."""
+    version = await require(conn, version_id)
+    if version.status not in _OPEN:
+        detail = f"Version {version.version} is {version.status} and cannot be rejected any more."
+        raise Problem(409, "not_possible", detail)
+    await _close(conn, version, VersionFact.REJECTED, by=actor.id, now=now, note=note)
     return await require(conn, version_id)
 
 
 async def apply_due(conn: AsyncConnection, scope: str, *, now: datetime) -> Version | None:
-    """Make an approved version count once its time has come; that version, or None."""
-    due = [one for one in await _open(conn, scope) if one.applies_at is not None and one.applies_at <= now]
+    """Make an approved version active once its wait is over; return it, or None if none was due. Raises Problem."""
+    due = [row for row in await _open(conn, scope) if row.applies_at is not None and row.applies_at <= now]
     if not due:
         return None
-    current = await require_active(conn, scope)
-    await _retire(conn, current, by=due[0].approved_by or FILE, now=now)
-    await _set(conn, due[0], State.ACTIVE, by=due[0].approved_by or FILE, now=now, note="applied", active_key=scope)
-    return await require(conn, due[0].id)
+    version, by = due[0], due[0].approved_by or FILE
+    await _retire(conn, await require_active(conn, scope), by=by, now=now)
+    await _move(conn, version, VersionFact.APPLIED, by=by, now=now, note="applied", active_key=scope)
+    return await require(conn, version.id)
 
 
 async def history(conn: AsyncConnection, scope: str) -> list[Version]:
-    """The fifty newest versions, the newest first."""
-    query = sa.select(policies).where(policies.c.scope == scope).order_by(policies.c.version.desc()).limit(50)
-    return [to_version(row) for row in (await conn.execute(query)).fetchall()]
+    """Return the 50 newest versions, the newest first."""
+    query = sa.select(policies).where(policies.c.scope == scope).order_by(policies.c.version.desc())
+    return [to_version(row) for row in (await conn.execute(query.limit(_MAX_HISTORY))).fetchall()]
 
 
 async def require(conn: AsyncConnection, version_id: str) -> Version:
-    """One version. Raises Problem `not_found`."""
-    found = await _one(conn, policies.c.id == version_id)
-    if found is None:
+    """Return a version by its id. Raises Problem `not_found`."""
+    version = await _one(conn, policies.c.id == version_id)
+    if version is None:
         raise not_found("policy version")
-    return found
+    return version
 
 
-def _stale(row: Version, now: datetime) -> bool:
-    """Too old, and no second person wanted it in time."""
-    return row.status is State.PROPOSED and row.created_at + _FRESH <= now
+def _has_expired(version: Version, now: datetime) -> bool:
+    return version.status is VersionStatus.PROPOSED and version.created_at + _FRESH <= now
 
 
 async def _insert(
     conn: AsyncConnection,
     terms: Terms,
     scope: str,
-    state: State,
+    status: VersionStatus,
     loosens: tuple[str, ...],
+    actor: Actor | None,
     *,
-    by: str,
-    person: str | None,
     now: datetime,
     ids: Ids,
 ) -> Version:
@@ -186,37 +183,48 @@ async def _insert(
         "id": ids.new("pol_"),
         "scope": scope,
         "version": (newest or 0) + 1,
-        "status": state,
+        "status": status,
         "terms": dump(terms),
         "digest": digest(terms),
         "loosens": ",".join(loosens),
-        "active_key": scope if state is State.ACTIVE else None,
-        "proposed_by": by,
-        "proposed_person": person,
+        "active_key": scope if status is VersionStatus.ACTIVE else None,
+        "proposed_by": FILE if actor is None else actor.id,
+        "proposed_person": None if actor is None else actor.person,
         "created_at": now,
         "updated_at": now,
     }
     if not await insert_or_ignore(conn, policies, [row]):
-        # Another process started with the same file in this moment; on Postgres its row is visible now.
-        raise Problem(409, "not_possible", "The policy is being changed by another process; try again.")
-    await lines.record(conn, str(row["id"]), at=now, from_status=None, to_status=state, by=by, note=str(row["loosens"]))
-    return await require(conn, str(row["id"]))
+        # Another process started with the same file at the same time; on Postgres its row is visible now.
+        raise Problem(409, "not_possible", "Another process is changing the policy; try again.")
+    row_id, by, note = str(row["id"]), str(row["proposed_by"]), str(row["loosens"])
+    await core_history.record(conn, row_id, at=now, from_status=None, to_status=status, by=by, note=note)
+    return await require(conn, row_id)
 
 
-async def _retire(conn: AsyncConnection, row: Version, *, by: str, now: datetime) -> None:
-    await _set(conn, row, State.SUPERSEDED, by=by, now=now, note="another version is active", active_key=None)
+async def _retire(conn: AsyncConnection, version: Version, *, by: str, now: datetime) -> None:
+    note = "another version is active"
+    await _move(conn, version, VersionFact.SUPERSEDED, by=by, now=now, note=note, active_key=None)
 
 
-async def _close(conn: AsyncConnection, row: Version, state: State, *, by: str, now: datetime, note: str) -> None:
-    await _set(conn, row, state, by=by, now=now, note=note, applies_at=None)
-
-
-async def _set(
-    conn: AsyncConnection, row: Version, state: State, *, by: str, now: datetime, note: str, **values: Any
+async def _close(
+    conn: AsyncConnection, version: Version, fact: VersionFact, *, by: str, now: datetime, note: str
 ) -> None:
-    if not await compare_and_set(conn, policies, row.id, [row.status], status=state, updated_at=now, **values):
-        raise Problem(409, "not_possible", f"Version {row.version} was changed by another in this moment; look again.")
-    await lines.record(conn, row.id, at=now, from_status=row.status, to_status=state, by=by, note=note)
+    await _move(conn, version, fact, by=by, now=now, note=note, applies_at=None)
+
+
+async def _move(
+    conn: AsyncConnection, version: Version, fact: VersionFact, *, by: str, now: datetime, note: str, **values: Any
+) -> None:
+    decision = decide(MOVES, version.status, fact)
+    if isinstance(decision, Refused):
+        raise Problem(409, "not_possible", f"Version {version.version}: {decision.reason}.")
+    changes = {"status": decision.to, "updated_at": now, **values}
+    if not await compare_and_set(conn, policies, version.id, [version.status], **changes):
+        detail = f"Someone else has just changed version {version.version}. Reload it and try again."
+        raise Problem(409, "not_possible", detail)
+    await core_history.record(
+        conn, version.id, at=now, from_status=version.status, to_status=decision.to, by=by, note=note
+    )
 
 
 async def _open(conn: AsyncConnection, scope: str) -> list[Version]:

@@ -1,4 +1,4 @@
-"""The life of a version of the policy, and whether one is stricter than another. Pure."""
+"""The states of a policy version, and whether one version is stricter than another. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -6,25 +6,49 @@ from enum import StrEnum
 
 from treasury.cold.identity import ColdPin
 from treasury.core.assets import MUSD
+from treasury.core.status import Moves
 from treasury.policy.model import AssetPolicy, Policy
 
 
-class State(StrEnum):
-    """One version is active at a time."""
+class VersionStatus(StrEnum):
+    """The state of a version of the policy. One version of each hot wallet is active at a time."""
 
     PROPOSED = "proposed"
-    """It loosens something, and waits for two persons."""
+    """It loosens a rule and waits for two persons."""
     APPROVED = "approved"
-    """Two persons want it; its time has not come."""
+    """Two persons approved it; its wait is not over."""
     ACTIVE = "active"
     SUPERSEDED = "superseded"
-    """Another one was active after it, or was proposed in its place."""
+    """Another version became active after it, or was proposed in its place."""
     REJECTED = "rejected"
+
+
+class VersionFact(StrEnum):
+    """What can happen to a version."""
+
+    ENDORSED = "endorsed"
+    """A first person proposes what until then only the file proposed."""
+    APPROVED = "approved"
+    """A second person approves it."""
+    APPLIED = "applied"
+    """Its wait is over."""
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+
+
+_S = VersionStatus
+MOVES: Moves[VersionStatus] = {
+    VersionFact.ENDORSED: {_S.PROPOSED: _S.PROPOSED},
+    VersionFact.APPROVED: {_S.PROPOSED: _S.APPROVED},
+    VersionFact.APPLIED: {_S.APPROVED: _S.ACTIVE},
+    VersionFact.SUPERSEDED: dict.fromkeys((_S.PROPOSED, _S.APPROVED, _S.ACTIVE), _S.SUPERSEDED),
+    VersionFact.REJECTED: dict.fromkeys((_S.PROPOSED, _S.APPROVED), _S.REJECTED),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Everything that decides where money may go: the policy, the token that is paid out, the cold wallet's pin."""
+    """Everything that decides where money may go: the policy, the token that is paid out and the pinned cold wallet."""
 
     policy: Policy
     token: str
@@ -33,23 +57,23 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The same in every respect that counts."""
+    """Both versions have the same terms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tightening:
-    """It only takes away: it may apply at once."""
+    """The new version only removes permissions, so it may apply at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loosening:
-    """It allows something that was not allowed: each rule by its name."""
+    """The new version permits something that the old one does not; `rules` names each rule that is looser."""
 
     rules: tuple[str, ...]
 
 
 def compare(old: Terms, new: Terms) -> Unchanged | Tightening | Loosening:
-    """Whether `new` is tighter or looser than `old`. One rule that loosens makes the whole of it a loosening."""
+    """Return whether `new` is tighter or looser than `old`. One looser rule makes the whole version a loosening."""
     if old == new:
         return Unchanged()
     loosened = [
@@ -71,9 +95,9 @@ def _destination(old: Terms, new: Terms) -> list[str]:
     if new.token != old.token:
         loosened.append("MUSD_TOKEN_ADDRESS")
     if new.cold is not None and new.cold != old.cold:
-        # The order in which owners are listed decides nothing.
-        same = old.cold is not None and _unordered(new.cold) == _unordered(old.cold)
-        loosened += [] if same else ["COLD_SAFE"]
+        # The order of the owners has no meaning.
+        is_same = old.cold is not None and _unordered(new.cold) == _unordered(old.cold)
+        loosened += [] if is_same else ["COLD_SAFE"]
     return loosened
 
 
@@ -82,7 +106,7 @@ def _unordered(pin: ColdPin) -> tuple[object, ...]:
 
 
 def _rising(where: str, old: object, new: object) -> list[str]:
-    """Limits that rose; None is no limit, the highest of all."""
+    """Return the names of limits that rose. None means no limit, which is higher than every number."""
     names = [field.name for field in fields(old)]  # type: ignore[arg-type] # limits are dataclasses, of one kind
     return [f"{where}.{name}" for name in names if _above(getattr(new, name), getattr(old, name))]
 
@@ -92,7 +116,7 @@ def _above(new: int | None, old: int | None) -> bool:
 
 
 def _assets(old: Mapping[str, AssetPolicy], new: Mapping[str, AssetPolicy]) -> list[str]:
-    """More that stays in the hot wallet is looser, and so is less that stays against a sweep."""
+    """Return the asset rules that are looser: a higher target or ceiling keeps more in the hot wallet, a lower floor less against a sweep."""
     loosened = []
     for symbol, asset in new.items():
         where, before = f"assets.{symbol}", old.get(symbol)

@@ -1,4 +1,4 @@
-"""One row for each version of the terms; `active_key` is there for the one that counts."""
+"""One row for each version of a hot wallet's policy. `active_key` is set for the active version alone and unique, so there is one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from kit.db.database import metadata
 from kit.db.types import UtcDateTime
 from treasury.policy.serialization import load
-from treasury.policy.states import State, Terms
+from treasury.policy.states import Terms, VersionStatus
 
 policies = sa.Table(
     "treasury_policies",
@@ -35,15 +35,16 @@ policies = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`loosens` names the rules that two persons must want; `applies_at` is when it may, once they do.
+    """A version of the terms of one hot wallet; `scope` is the wallet's key.
 
-    `proposed_person` None: the file proposed it, and no person has yet.
+    `loosens` names the rules that two persons have to approve. `applies_at` is when it becomes active, once they have. `proposed_person`
+    is None while only the file has proposed it.
     """
 
     id: str
     scope: str
     version: int
-    status: State
+    status: VersionStatus
     terms: Terms
     digest: str
     loosens: tuple[str, ...]
@@ -58,8 +59,8 @@ class Version:
 
 
 def to_version(row: sa.Row[Any]) -> Version:
-    """A row as a value."""
+    """Return the value of a row."""
     fields = dict(row._mapping)
-    fields["status"], fields["terms"] = State(row.status), load(row.terms)
+    fields["status"], fields["terms"] = VersionStatus(row.status), load(row.terms)
     fields["loosens"] = tuple(row.loosens.split(",")) if row.loosens else ()
     return Version(**fields)

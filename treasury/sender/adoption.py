@@ -17,8 +17,8 @@ from chain.abi.erc20 import split_payout_calldata
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT
-from treasury.incidents import unmatched as foreign
-from treasury.incidents.table import Foreign
+from treasury.incidents import unmatched
+from treasury.incidents.table import UnmatchedTransaction
 from treasury.ports import OwnTransaction, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
@@ -31,8 +31,8 @@ from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
 from treasury.transactions.states import TransactionFact
 
-_HIGHEST = sa.select(queries.HIGHEST.scalar_subquery(), foreign.HIGHEST.scalar_subquery())
-_NONCES = sa.union(queries.NONCES, foreign.NONCES)
+_HIGHEST = sa.select(queries.HIGHEST_NONCE.scalar_subquery(), unmatched.HIGHEST_NONCE.scalar_subquery())
+_NONCES = sa.union(queries.NONCES, unmatched.NONCES)
 _KNOWN = sa.select(sa.func.count()).select_from(_NONCES.subquery())
 _CHUNK = 20_000
 _OVERLAP = 20
@@ -42,8 +42,7 @@ _ASKED_FOR = 5
 
 async def next_nonce(desk: SenderContext, conn: AsyncConnection) -> int:
     """One above every nonce we know to be used or taken."""
-    chain_id, wallet = desk.key
-    highest = (await conn.execute(_HIGHEST, {"chain_id": chain_id, "wallet": wallet})).one()
+    highest = (await conn.execute(_HIGHEST, desk.hot_wallet.columns)).one()
     return 1 + max(-1 if nonce is None else nonce for nonce in highest)
 
 
@@ -53,11 +52,10 @@ async def unknown_below(desk: SenderContext, conn: AsyncConnection, first: int) 
     There are none while this wallet leads: each nonce is written down before the next. A wallet that comes back after another one
     led may have some, where a payment of its past was found by its reference before the transactions in front of it were read.
     """
-    chain_id, wallet = desk.key
-    here = {"chain_id": chain_id, "wallet": wallet}
-    if (await conn.execute(_KNOWN, here)).scalar_one() >= first:
+    wallet = desk.hot_wallet.columns
+    if (await conn.execute(_KNOWN, wallet)).scalar_one() >= first:
         return []
-    known = {nonce for (nonce,) in (await conn.execute(_NONCES, here)).fetchall()}
+    known = {nonce for (nonce,) in (await conn.execute(_NONCES, wallet)).fetchall()}
     return [nonce for nonce in range(first) if nonce not in known]
 
 
@@ -89,7 +87,7 @@ class Adoption:
             if self._gaps is None:
                 self._gaps = await unknown_below(self._desk, conn, first)
             known = first >= view.nonce and not self._gaps
-            known = known and not await foreign.any_unexplained(conn, *self._desk.key)
+            known = known and not await unmatched.any_without_payout(conn, self._desk.hot_wallet)
         if known:
             self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
             self._origins.rest()
@@ -118,9 +116,9 @@ class Adoption:
         # Stripe's answer may have taken seconds: what comes next is decided on a fresh view.
         return Explained.NONCES if rows or asked else Explained.ALL
 
-    async def _open_rows(self) -> list[Foreign]:
+    async def _open_rows(self) -> list[UnmatchedTransaction]:
         async with self._desk.database.read() as conn:
-            return await foreign.open_rows(conn, *self._desk.key)
+            return await unmatched.list_open(conn, self._desk.hot_wallet)
 
     async def find(self, nonces: list[int], view: WalletView) -> dict[int, OwnTransaction]:
         """Search the chain, newest blocks first, for the wallet's transactions with these nonces."""
@@ -169,7 +167,7 @@ class Adoption:
             async with desk.leader.write() as conn:
                 for nonce in missing:
                     note = "spent, but its transaction was not found"
-                    await foreign.notice(conn, *desk.key, nonce, now=desk.clock.now(), ids=desk.ids, note=note)
+                    await unmatched.record(conn, desk.hot_wallet, nonce, now=desk.clock.now(), ids=desk.ids, note=note)
         for nonce in missing:
             if nonce in found:
                 await self._explain_one(found[nonce])
@@ -193,7 +191,7 @@ class Adoption:
             note = "carries a reference that no row explains yet"
             if operation is not None:
                 if await self._adopt(conn, operation, tx, to, amount):
-                    await foreign.match_nonce(conn, *desk.key, tx.nonce, operation.id)
+                    await unmatched.match_nonce(conn, desk.hot_wallet, tx.nonce, operation.id)
                     return
                 note = f"carries the reference of {operation.id}, but not as its one payment"
             await self._notice(conn, tx, note, to=to, amount=amount, reference=reference)
@@ -209,9 +207,9 @@ class Adoption:
         reference: bytes | None = None,
     ) -> None:
         desk = self._desk
-        await foreign.notice(
+        await unmatched.record(
             conn,
-            *desk.key,
+            desk.hot_wallet,
             tx.nonce,
             now=desk.clock.now(),
             ids=desk.ids,
@@ -229,19 +227,19 @@ class Adoption:
     async def _match_late_payouts(self) -> None:
         """A session rebuilt from Stripe after its payment was noticed: the payment is adopted, not made again."""
         async with self._desk.database.read() as conn:
-            rows = await foreign.unmatched(conn, *self._desk.key)
+            rows = await unmatched.with_reference(conn, self._desk.hot_wallet)
             late = [row for row in rows if row.reference and await operations.by_reference(conn, row.reference)]
         for row in late:
             async with self._desk.leader.write() as conn:
                 await self._match(conn, row)
 
-    async def _match(self, conn: AsyncConnection, row: Foreign) -> None:
+    async def _match(self, conn: AsyncConnection, row: UnmatchedTransaction) -> None:
         operation = await operations.by_reference(conn, row.reference or "")
         if operation is None or row.tx_hash is None or row.to is None or row.amount is None:
             return
         tx = OwnTransaction(row.tx_hash, row.nonce, row.token, b"", row.block_number or 0, row.raw)
         if await self._adopt(conn, operation, tx, row.to, row.amount):
-            await foreign.matched(conn, row.id, operation.id)
+            await unmatched.match(conn, row.id, operation.id)
 
     async def _adopt(
         self, conn: AsyncConnection, operation: Operation, tx: OwnTransaction, to: str, amount: int
@@ -267,7 +265,7 @@ class Adoption:
             max_fee=0,
             priority_fee=0,
         )
-        holder = await queries.by_nonce(conn, *desk.key, tx.nonce)
+        holder = await queries.by_nonce(conn, desk.hot_wallet, tx.nonce)
         if holder is not None and holder.operation_id == operation.id and holder.status in IN_FLIGHT:
             # Signed twice for the same payout at the same nonce: only one could be mined, and it is this one.
             signed = Signed(raw=tx.raw or b"", hash=tx.hash, request_id="")
@@ -288,7 +286,7 @@ class Adoption:
     async def _displace(self, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
         """Our own transaction at a nonce that another one took can never be mined; its buyer is unpaid."""
         desk, now = self._desk, self._desk.clock.now()
-        holder = await queries.by_nonce(conn, *desk.key, nonce)
+        holder = await queries.by_nonce(conn, desk.hot_wallet, nonce)
         if holder is None or holder.status not in IN_FLIGHT:
             return
         note = f"nonce {nonce} was taken by {by_hash}"

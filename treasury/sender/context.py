@@ -10,6 +10,7 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from treasury.cold.service import ColdWallet
 from treasury.core.assets import GWEI, MUSD
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.leader import Leader
 from treasury.metrics import TreasuryMetrics
 from treasury.ports import Gate, PaymentProof, PolicyPort, WalletChain
@@ -129,6 +130,6 @@ class SenderContext:
     cold: ColdWallet | None
 
     @property
-    def key(self) -> tuple[int, str]:
-        """Whose transactions: chain id and wallet."""
-        return self.config.chain_id, self.config.wallet
+    def hot_wallet(self) -> HotWallet:
+        """The wallet that the sender pays from."""
+        return HotWallet(self.config.chain_id, self.config.wallet)

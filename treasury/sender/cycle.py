@@ -13,13 +13,14 @@ from treasury import balances as inventory
 from treasury.cold.service import ColdWallet
 from treasury.core import aggregates
 from treasury.core.assets import GAS_ASSET
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.leader import Leader, LeadershipLost
 from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT, Status
 from treasury.metrics import TreasuryMetrics
 from treasury.payouts import service as payouts_service
 from treasury.ports import Gate, PaymentProof, PolicyPort, Purchases, WalletChain, WalletView
-from treasury.reconciliation import others_at
+from treasury.reconciliation import other_balances_at
 from treasury.sender.adoption import Adoption, Explained
 from treasury.sender.context import Alarms, SenderConfig, SenderContext, Throttle, log
 from treasury.sender.fee_bump import Replacement
@@ -75,7 +76,7 @@ class Sender:
             raise ValueError(message)
         owner = "snd_" + secrets.token_hex(16)
         self._leader = Leader(
-            database, chain_id=config.chain_id, wallet=config.wallet, owner=owner, seconds=config.lease_seconds
+            database, HotWallet(config.chain_id, config.wallet), owner=owner, seconds=config.lease_seconds
         )
         self._desk = SenderContext(
             config=config,
@@ -165,7 +166,7 @@ class Sender:
         if not stopped and view.block_number >= self._explained + _EXPLAINED_STEP:
             async with self._leader.write() as conn:
                 # One that is not mined though its nonce has passed: who took it is still looked for, from here back.
-                if not await queries.any_in_flight(conn, *desk.key, below=view.nonce):
+                if not await queries.any_in_flight(conn, desk.hot_wallet, below=view.nonce):
                     await self._leader.set_explained_block(conn, view.block_number)
                     self._explained = view.block_number
         if explained is Explained.NO:
@@ -198,9 +199,9 @@ class Sender:
         """Get on with what was begun; True where something moved. Our rows are read once for all who ask about them."""
         desk = self._desk
         async with desk.database.read() as conn:
-            open_ = await queries.in_status(conn, *desk.key, _OPEN)
+            open_ = await queries.in_status(conn, desk.hot_wallet, _OPEN)
             since = view.block_number - desk.config.recheck_blocks
-            blocks = await queries.decided_blocks(conn, *desk.key, since, view.nonce)
+            blocks = await queries.decided_blocks(conn, desk.hot_wallet, since, view.nonce)
         self._stall = next((stall for one in open_ if (stall := _stall(one)) is not None), None)
         unsigned = [one for one in open_ if one.status is Status.APPROVED]
         if unsigned and await self._returning.give_back(unsigned, view):
@@ -228,7 +229,7 @@ class Sender:
         """Choose how long to wait for the next cycle, and now and then count what stands where."""
         desk = self._desk
         async with desk.database.read() as conn:
-            flying = await queries.any_in_flight(conn, *desk.key)
+            flying = await queries.any_in_flight(conn, desk.hot_wallet)
             due = desk.pace.due("counts", _STATUS_SECONDS)
             counts = await payouts_service.count_by_status(conn) if due else None
             swept = await aggregates.count_by_status(conn, sweeps_table) if due else None
@@ -250,7 +251,7 @@ class Sender:
             return
         async with desk.database.read() as conn:
             listed = await desk.rules.assets(conn)
-        others = await others_at(desk.chain, listed, config.token, view.block_number)
+        others = await other_balances_at(desk.chain, listed, config.token, view.block_number)
         await self._write_down(others, view)
         decimals = {asset.symbol: asset.decimals for asset in listed}
         async with desk.database.read() as conn:
@@ -262,16 +263,15 @@ class Sender:
 
     async def _write_down(self, balances: Mapping[str, int], view: WalletView) -> None:
         """Keep these balances as the chain's word at the view's block; the write renews the lease."""
-        config, now = self._desk.config, self._desk.clock.now()
+        now = self._desk.clock.now()
         if not balances:
             return
         async with self._leader.write() as conn:
             for asset, amount in balances.items():
                 await inventory.refresh(
                     conn,
-                    chain_id=config.chain_id,
-                    wallet=config.wallet,
-                    asset=asset,
+                    self._desk.hot_wallet,
+                    asset,
                     amount=amount,
                     block_number=view.block_number,
                     now=now,

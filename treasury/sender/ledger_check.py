@@ -8,15 +8,15 @@ from treasury.ledger import usdc
 from treasury.ledger.states import Account
 from treasury.ports import WalletView
 from treasury.reconciliation import (
-    AT_ONCE,
+    BATCH_SIZE,
     Difference,
     compare,
-    costs_of,
-    others_at,
-    overtaken,
+    gas_costs,
+    has_unsettled,
+    missing_gas_postings,
+    other_balances_at,
     post_costs,
-    unsettled,
-    without_gas,
+    view_is_stale,
 )
 from treasury.rotation import earlier_wallets
 from treasury.sender.context import SenderContext
@@ -60,21 +60,21 @@ class Reconciler:
     async def _look(self, view: WalletView) -> bool:
         desk, config = self._desk, self._desk.config
         async with desk.database.read() as conn:
-            if await unsettled(conn, *desk.key, view):
+            if await has_unsettled(conn, desk.hot_wallet, view):
                 return False
-            if await overtaken(conn, *desk.key, view):
+            if await view_is_stale(conn, desk.hot_wallet, view):
                 return True  # nothing can be said of it; another view is taken a minute later
         while True:
             async with desk.database.read() as conn:
-                decided = await without_gas(conn, *desk.key)
-            costs = await costs_of(desk.chain, decided)
-            if len(decided) < AT_ONCE or not all(costs.values()):
+                decided = await missing_gas_postings(conn, desk.hot_wallet)
+            costs = await gas_costs(desk.chain, decided)
+            if len(decided) < BATCH_SIZE or not all(costs.values()):
                 break
             async with desk.leader.write() as conn:
                 await post_costs(conn, config.wallet, decided, costs, now=desk.clock.now())
         async with desk.database.read() as conn:
             listed = await desk.rules.assets(conn)
-        others = await others_at(desk.chain, listed, config.token, view.block_number)
+        others = await other_balances_at(desk.chain, listed, config.token, view.block_number)
         async with desk.leader.write() as conn:
             now = desk.clock.now()
             found = await compare(conn, config.wallet, config.asset, view, decided, costs, now=now, others=others)

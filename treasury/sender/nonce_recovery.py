@@ -59,7 +59,7 @@ class Returning:
         desk = self._desk
         async with desk.leader.write() as conn:
             now = desk.clock.now()
-            await transactions_service.give_back(conn, transaction, now=now)
+            await transactions_service.release_nonce(conn, transaction, now=now)
             note = f"nonce {transaction.nonce} given back"
             await self._queue_again(conn, transaction, note)
         log.warning("treasury.nonce_given_back", **operations.ids_of(transaction), nonce=transaction.nonce)
@@ -85,7 +85,7 @@ class Returning:
         if not transaction.operation_id.startswith(NO_OPERATION):
             async with desk.leader.write() as conn:
                 await self._queue_again(conn, transaction, f"nonce {nonce} is spent by a transfer of nothing instead")
-                await transactions_service.make_empty(
+                await transactions_service.turn_into_self_transfer(
                     conn, transaction.id, operation_id=desk.ids.new(NO_OPERATION), wallet=wallet, token=NATIVE
                 )
         intent = nothing(desk.config, nonce, _GAS, fees)

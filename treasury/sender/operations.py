@@ -20,7 +20,7 @@ from treasury.sweeps.states import MOVES as SWEEP_MOVES
 from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions.table import Transaction
-from treasury.transitions import Change, apply, apply_all
+from treasury.transitions import Change, transition, transition_all
 
 Operation = Payout | Sweep
 NO_OPERATION = "nop_"
@@ -49,7 +49,7 @@ def ids_of(subject: Transaction | Operation) -> dict[str, str]:
     return {**ids, "operation": subject.id}
 
 
-def _room(operation_id: str) -> tuple[sa.Table, Moves] | None:
+def _room(operation_id: str) -> tuple[sa.Table, Moves[Status]] | None:
     return {"payout": (payouts_table, PAYOUT_MOVES), "sweep": (sweeps_table, SWEEP_MOVES)}.get(kind_of(operation_id))
 
 
@@ -62,14 +62,14 @@ async def move(
     room = _room(operation_id)
     if room is None:
         return None
-    return await apply(conn, *room, operation_id, fact, now=now, by=by, note=note, **values)
+    return await transition(conn, *room, operation_id, fact, now=now, by=by, note=note, **values)
 
 
 async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: str, *, now: datetime) -> None:
     """Tell a fact to what many transactions are for. Raises MoveRefused."""
     owed = [change for change in changes if kind_of(change.row_id) == "payout"]
     if owed:
-        await apply_all(conn, payouts_table, PAYOUT_MOVES, owed, fact, now=now, by=BY)
+        await transition_all(conn, payouts_table, PAYOUT_MOVES, owed, fact, now=now, by=BY)
     for change in changes:
         if kind_of(change.row_id) != "payout":
             await move(conn, change.row_id, fact, now=now, note=change.note, **change.values)

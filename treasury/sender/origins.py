@@ -18,8 +18,8 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.core.facts import OperationFact
-from treasury.incidents import unmatched as foreign
-from treasury.incidents.table import Foreign
+from treasury.incidents import unmatched
+from treasury.incidents.table import UnmatchedTransaction
 from treasury.ports import Purchases, Sold
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
@@ -65,7 +65,7 @@ class Origins:
         self._rang: dict[str, Kind] = {}
         self._rebuilding = 0
 
-    async def ask(self, rows: list[Foreign]) -> bool:
+    async def ask(self, rows: list[UnmatchedTransaction]) -> bool:
         """Let Stripe say which purchases these pay; those that the database lost are stored. True where anything was asked."""
         token = self._desk.config.token
         wanted = {row.reference for row in rows if row.reference is not None and row.token == token}
@@ -75,7 +75,7 @@ class Origins:
         self._told = await self._purchases.find(wanted)
         return True
 
-    async def ring(self, rows: list[Foreign], missing: int) -> None:
+    async def ring(self, rows: list[UnmatchedTransaction], missing: int) -> None:
         """Begin the alarms about what is not the service's own; `missing` transactions are not found yet."""
         desk = self._desk
         named: dict[str, dict[str, str]] = {}
@@ -90,7 +90,7 @@ class Origins:
         if news:
             async with desk.leader.write() as conn:
                 for row_id, note in news:
-                    await foreign.describe(conn, row_id, note)
+                    await unmatched.set_note(conn, row_id, note)
         kinds = {row.id: kind for row, kind, _ in judged}
         for row_id, before in self._rang.items():
             if kinds.get(row_id) is not before:
@@ -120,7 +120,9 @@ class Origins:
             log.warning("treasury.rebuilt", wallet=self._desk.config.wallet)
         self._rebuilding = transactions
 
-    async def _judge(self, conn: AsyncConnection, row: Foreign, operation: Operation | None) -> tuple[Kind, str]:
+    async def _judge(
+        self, conn: AsyncConnection, row: UnmatchedTransaction, operation: Operation | None
+    ) -> tuple[Kind, str]:
         """What a transaction is, with a note for people: half a sentence about it."""
         desk = self._desk
         if row.tx_hash is None:
@@ -154,7 +156,7 @@ class Origins:
             "looks like a payout, and Stripe has not said yet whether a purchase has its reference",
         )
 
-    def _by_stripe(self, row: Foreign, sold: Sold | None, *, is_swept: bool) -> tuple[Kind, str]:
+    def _by_stripe(self, row: UnmatchedTransaction, sold: Sold | None, *, is_swept: bool) -> tuple[Kind, str]:
         if sold is None:
             if is_swept:
                 return Kind.SWEEP, "moves MUSD to the cold wallet, by a sweep that this database does not know"
@@ -170,10 +172,10 @@ class Origins:
         text = f"pays {sold.session_id} as Stripe has it, and the purchase owes nothing here: onramp sessions show {sold.session_id}"
         return (Kind.LOOKING if self._is_young(row) else Kind.UNIDENTIFIED), text
 
-    def _is_young(self, row: Foreign) -> bool:
+    def _is_young(self, row: UnmatchedTransaction) -> bool:
         return self._desk.clock.now() - row.noticed_at < PATIENCE
 
-    async def _is_swept(self, conn: AsyncConnection, row: Foreign) -> bool:
+    async def _is_swept(self, conn: AsyncConnection, row: UnmatchedTransaction) -> bool:
         """Whether it moved a coin that this service holds to the pinned cold wallet, as a sweep does."""
         desk = self._desk
         if desk.cold is None or row.to != desk.cold.pin.address:

@@ -12,7 +12,7 @@ from chain.types import ZERO_ADDRESS
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
-from treasury.incidents import unmatched as foreign
+from treasury.incidents import unmatched
 from treasury.payouts import queue as payout_queue
 from treasury.payouts import service as payouts_service
 from treasury.payouts.table import Payout
@@ -131,7 +131,7 @@ class Paying:
         desk, config = self._desk, self._desk.config
         references = [payout.reference for payout in queue]
         async with desk.database.read() as conn:
-            spent = await foreign.carried(conn, references) | await queries.carried(conn, references)
+            spent = await unmatched.used_references(conn, references) | await queries.used_references(conn, references)
             outgoing = await operations.outgoing(conn, config.wallet, config.asset, view.block_number)
             before = await queries.of_operations(conn, [payout.id for payout in queue])
             above = await desk.rules.payouts_above(conn, queue, desk.clock.now())

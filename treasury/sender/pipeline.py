@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.core.facts import OperationFact
 from treasury.core.status import Status
-from treasury.incidents import unmatched as foreign
+from treasury.incidents import unmatched
 from treasury.sender import operations
 from treasury.sender.adoption import next_nonce
 from treasury.sender.context import SenderContext, log
@@ -73,7 +73,7 @@ class Pipeline:
             if not await self._allowed(conn, ready[0]) or await next_nonce(desk, conn) != nonce:
                 return []
             current = await operations.get_all(conn, [one.operation.id for one in ready])
-            spent = await foreign.carried(conn, references) | await queries.carried(conn, references)
+            spent = await unmatched.used_references(conn, references) | await queries.used_references(conn, references)
 
             def unchanged(one: Ready) -> bool:
                 return current.get(one.operation.id) == one.operation and one.operation.reference not in spent
@@ -86,7 +86,7 @@ class Pipeline:
                 for place, one in enumerate(good)
             ]
             wanted = [(intent, one.operation.id) for one, intent in zip(good, intents, strict=True)]
-            rows = await transactions_service.take_nonces(conn, wanted, now=now, ids=desk.ids)
+            rows = await transactions_service.allocate_nonces(conn, wanted, now=now, ids=desk.ids)
             taken: list[Taken] = list(zip(good, intents, rows, strict=True))
             await operations.move_all(conn, [_took(one) for one in taken], OperationFact.READY, now=now)
         for one in good:

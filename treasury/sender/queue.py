@@ -93,7 +93,7 @@ class Payment:
     async def _stuck(self, view: WalletView) -> bool:
         """Whether a transaction below the next nonce has not reached any node: what is signed behind it would wait, too."""
         async with self._desk.database.read() as conn:
-            unsent = await queries.in_status(conn, *self._desk.key, [Status.SIGNED])
+            unsent = await queries.in_status(conn, self._desk.hot_wallet, [Status.SIGNED])
         return any(one.nonce is not None and one.nonce >= view.nonce for one in unsent)
 
     async def _choose(self, view: WalletView, nonce: int, room: int, *, allowed: bool) -> Choice:
@@ -128,7 +128,7 @@ class Payment:
         """Whatever is signed already ends first; sweeps that are not are over."""
         desk, config = self._desk, self._desk.config
         async with desk.database.read() as conn:
-            flying = await queries.any_in_flight(conn, *desk.key)
+            flying = await queries.any_in_flight(conn, desk.hot_wallet)
             others = [
                 one
                 for one in await sweeps_service.active(conn, config.wallet, Kind.SWEEP)

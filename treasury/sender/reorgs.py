@@ -48,7 +48,7 @@ class Rechecking:
             self._next_check[block] = number + 2 * (view.block_number - number)
             if agreed != known:
                 async with desk.database.read() as conn:
-                    gone = await queries.decided_in(conn, *desk.key, number, known)
+                    gone = await queries.decided_in(conn, desk.hot_wallet, number, known)
                 for transaction in gone:
                     try:
                         moved |= await self._reorged(transaction, agreed)

@@ -133,7 +133,7 @@ class Proving:
         elif not desk.pace.due("aside:step", _LOOK_SECONDS):
             return
         async with desk.database.read() as conn:
-            found = await queue.aside(conn, config.wallet, _LOOK, self._after)
+            found = await queue.held_alone(conn, config.wallet, _LOOK, self._after)
             before = await queries.of_operations(conn, [payout.id for payout in found]) if found else []
         self._after = found[-1].id if len(found) == _LOOK else None
         for payout in found:

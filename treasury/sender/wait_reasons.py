@@ -27,9 +27,11 @@ class Waiting:
             return
         desk, wallet = self._desk, self._desk.config.wallet
         async with desk.database.read() as conn:
-            differs = news[1] != (self._told or (None, _NOBODY))[1] or await queue.any_to_tell(conn, wallet, why, alone)
+            differs = news[1] != (self._told or (None, _NOBODY))[1] or await queue.any_reason_differs(
+                conn, wallet, why, alone
+            )
         # While the chain cannot be read, this is the only write that renews the lease.
         if differs or desk.pace.due("lease", desk.config.lease_seconds / 3):
             async with desk.leader.write() as conn:
-                await queue.tell(conn, wallet, why, alone)
+                await queue.set_reasons(conn, wallet, why, alone)
         self._told = news

@@ -9,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.http.problems import not_found
 from treasury.core.assets import USDC
 from treasury.ledger.table import ledger
-from treasury.settlements.table import Settlement, State, settlements, to_settlement
+from treasury.settlements.states import SettlementStatus
+from treasury.settlements.table import Settlement, settlements, to_settlement
 
-_OPEN: Final = (State.AWAITING, State.SETTLED, State.REVERSING)
-_COUNTS: Final = (State.SETTLED, State.REVERSING)
+_OPEN: Final = (SettlementStatus.AWAITING, SettlementStatus.SETTLED, SettlementStatus.REVERSING)
+_COUNTS: Final = (SettlementStatus.SETTLED, SettlementStatus.REVERSING)
 _C = settlements.c
 
 
@@ -32,7 +33,9 @@ async def of_transaction(conn: AsyncConnection, tx_hash: str) -> list[Settlement
 async def to_look_at(conn: AsyncConnection) -> list[Settlement]:
     """Those that wait for a second person, that the chain has not shown, or that it contradicts."""
     odd = sa.or_(
-        _C.status.in_([State.AWAITING, State.REVERSING]), _C.verified.is_(False), _C.contradiction.is_not(None)
+        _C.status.in_([SettlementStatus.AWAITING, SettlementStatus.REVERSING]),
+        _C.verified.is_(False),
+        _C.contradiction.is_not(None),
     )
     return await select(conn, odd, _C.status.in_(_OPEN))
 
@@ -65,9 +68,9 @@ async def page(
 async def totals(conn: AsyncConnection) -> tuple[dict[str, int], int, int]:
     """(how many in each state, base units of USDC that count and the chain has not shown, how many it contradicts)."""
     rows = (await conn.execute(sa.select(_C.status, _C.verified, _C.contradiction, _C.amount))).fetchall()
-    states = dict.fromkeys(State, 0)
+    states = dict.fromkeys(SettlementStatus, 0)
     for row in rows:
-        states[State(row.status)] += 1
+        states[SettlementStatus(row.status)] += 1
     counting = [row for row in rows if row.status in _COUNTS]
     unseen = sum(row.amount for row in counting if not row.verified)
     return {str(state): count for state, count in states.items()}, unseen, sum(bool(r.contradiction) for r in counting)

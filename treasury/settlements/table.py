@@ -1,27 +1,14 @@
-"""One row for each claim that a transaction brought USDC. What it clears stands in the ledger; the row says on whose word."""
+"""One row for each claim that a transaction brought USDC. The ledger holds what it cleared; the row records the evidence for it."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime
-
-
-class State(StrEnum):
-    """Where a claim stands."""
-
-    AWAITING = "awaiting_approval"
-    """One person said it, and the chain has not shown it."""
-    SETTLED = "settled"
-    REVERSING = "reversal_awaiting_approval"
-    """It counts still; one person wants it taken back."""
-    REVERSED = "reversed"
-    REJECTED = "rejected"
-
+from treasury.settlements.states import SettlementStatus
 
 settlements = sa.Table(
     "treasury_usdc_settlements",
@@ -50,13 +37,17 @@ settlements = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """`amount` in base units of USDC; `verified`: found on its chain, so that one person was enough."""
+    """A claim that a transaction brought USDC; `amount` is in its base units.
+
+    `verified`: the chain of USDC shows it, so one person was enough. `contradiction`: what the chain shows against it. `session_id` is None
+    for a claim that clears the oldest sessions first.
+    """
 
     id: str
     tx_hash: str
     session_id: str | None
     amount: int
-    status: State
+    status: SettlementStatus
     open_claim: str | None
     verified: bool
     evidence: str
@@ -73,12 +64,12 @@ class Settlement:
 
     @property
     def counts(self) -> bool:
-        """Whether the ledger shows it as settled now."""
-        return self.status in {State.SETTLED, State.REVERSING}
+        """Whether the ledger counts it as settled."""
+        return self.status in {SettlementStatus.SETTLED, SettlementStatus.REVERSING}
 
 
 def to_settlement(row: sa.Row[Any]) -> Settlement:
-    """A row as a value."""
+    """Return the value of a row."""
     fields = dict(row._mapping)
-    fields["status"] = State(row.status)
+    fields["status"] = SettlementStatus(row.status)
     return Settlement(**fields)

@@ -17,7 +17,8 @@ from kit.logs import get_logger
 from kit.money import format_units
 from treasury.core.assets import USDC_DECIMALS
 from treasury.settlements import queries
-from treasury.settlements.table import Settlement, State, settlements
+from treasury.settlements.states import SettlementStatus
+from treasury.settlements.table import Settlement, settlements
 
 log = get_logger(__name__)
 LOOK_SECONDS: Final = 12.0
@@ -55,7 +56,7 @@ class UsdcChain:
             return Unseen(f"its nodes gave no answer within {LOOK_SECONDS:.0f} s")
 
 
-class Watch:
+class SettlementMonitor:
     """Looks again at what was settled, and rings where the chain says otherwise."""
 
     def __init__(self, database: Database, chain: UsdcChain, clock: Clock, recipients: Recipients) -> None:
@@ -101,7 +102,7 @@ class Watch:
                 conn,
                 settlements,
                 row.id,
-                [State.SETTLED, State.REVERSING],
+                [SettlementStatus.SETTLED, SettlementStatus.REVERSING],
                 contradiction=wrong,
                 verified=verified,
                 updated_at=self._clock.now(),

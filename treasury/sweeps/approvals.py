@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.audit.actor import Actor
 from kit.db.cas import compare_and_set
 from kit.http.problems import Problem
 from kit.persons import same_person
@@ -22,9 +23,8 @@ from treasury.transitions import MoveRefused
 async def approve(
     conn: AsyncConnection,
     sweep_id: str,
+    actor: Actor,
     *,
-    by: str,
-    person: str,
     policy_version: str,
     safe_identity: str,
     now: datetime,
@@ -35,7 +35,7 @@ async def approve(
     `policy_version` and `safe_identity` are those of this moment: an approval of what is no longer so is none.
     """
     sweep = await sweeps_service.require(conn, sweep_id)
-    if same_person(person, sweep.proposed_person):
+    if same_person(actor.person, sweep.proposed_person):
         raise Problem(409, "self_approval", "Whoever proposed a sweep cannot approve it; ask another approver.")
     if sweep.status is not Status.AWAITING_APPROVAL:
         raise Problem(409, "not_possible", f"{sweep_id} is {sweep.status}; only one awaiting approval can be approved.")
@@ -47,19 +47,23 @@ async def approve(
         raise Problem(
             409, "cold_wallet_unverified", "The cold wallet changed since it was proposed; nothing was moved."
         )
-    values = {"approved_by": by, "approved_person": person, "approval": sweeps_service.proposal_of(sweep).digest()}
-    await _told(conn, sweep_id, OperationFact.APPROVED, now=now, by=by, note=note, **values)
+    values = {
+        "approved_by": actor.id,
+        "approved_person": actor.person,
+        "approval": sweeps_service.proposal_of(sweep).digest(),
+    }
+    await _told(conn, sweep_id, OperationFact.APPROVED, now=now, by=actor.id, note=note, **values)
     return await sweeps_service.require(conn, sweep_id)
 
 
-async def reject(conn: AsyncConnection, sweep_id: str, *, by: str, now: datetime, note: str = "") -> Sweep:
+async def reject(conn: AsyncConnection, sweep_id: str, actor: Actor, *, now: datetime, note: str = "") -> Sweep:
     """A person says no, at any time before it has a nonce. Raises Problem."""
     await sweeps_service.require(conn, sweep_id)
     # A nonce may leave the status as it was. Held by this row from here on, the sender gives it none any more.
     free = sa.and_(sweeps.c.id == sweep_id, sweeps.c.transaction_id.is_(None))
     if not await compare_and_set(conn, sweeps, free, list(Status), updated_at=now):
         raise Problem(409, "not_possible", f"{sweep_id} has a nonce already and cannot be rejected any more.")
-    await _told(conn, sweep_id, OperationFact.REJECTED, now=now, by=by, note=note, active_key=None, reason=None)
+    await _told(conn, sweep_id, OperationFact.REJECTED, now=now, by=actor.id, note=note, active_key=None, reason=None)
     return await sweeps_service.require(conn, sweep_id)
 
 

@@ -6,10 +6,12 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.audit.actor import Actor
 from kit.http.problems import Problem
 from kit.ids import Ids
 from treasury.cold.identity import Unverified, Verified
 from treasury.cold.service import ColdWallet
+from treasury.core.hot_wallets import HotWallet
 from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.states import Kind
@@ -68,7 +70,7 @@ class SweepProposals:
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, now: datetime) -> Plan:
         """What would be swept. Raises Problem."""
         pin = self.cold.pin
-        first = not await sweeps_service.arrived(conn, pin.chain_id, pin.address)
+        first = not await sweeps_service.any_arrived(conn, pin.chain_id, pin.address)
         return await self.planner.plan(conn, asset, amount, first=first, now=now)
 
     async def sweep(
@@ -77,24 +79,23 @@ class SweepProposals:
         asset: str,
         amount: int | None,
         verdict: Verified | Unverified,
+        actor: Actor,
         *,
-        by: str,
-        person: str,
         now: datetime,
         window: str | None = None,
     ) -> Sweep:
         """Propose it. `verdict` is the cold wallet's, read before this transaction was opened. Raises Problem."""
         identity = proven(verdict).identity
         plan = await self.plan(conn, asset, amount, now=now)
-        return await self._propose(conn, plan, Kind.SWEEP, identity, by=by, person=person, now=now, window=window)
+        return await self._propose(conn, plan, Kind.SWEEP, identity, actor, now=now, window=window)
 
     async def panic(
-        self, conn: AsyncConnection, verdict: Verified | Unverified, *, by: str, person: str, now: datetime
+        self, conn: AsyncConnection, verdict: Verified | Unverified, actor: Actor, *, now: datetime
     ) -> list[Sweep]:
         """Propose to empty the wallet; each asset is then approved by another person. Raises Problem."""
         identity = proven(verdict).identity
         return [
-            await self._propose(conn, plan, Kind.PANIC, identity, by=by, person=person, now=now)
+            await self._propose(conn, plan, Kind.PANIC, identity, actor, now=now)
             for plan in await self.planner.panic(conn)
         ]
 
@@ -104,9 +105,8 @@ class SweepProposals:
         sweep_id: str,
         verdict: Verified | Unverified,
         policy_version: str,
+        actor: Actor,
         *,
-        by: str,
-        person: str,
         now: datetime,
         note: str = "",
     ) -> Sweep:
@@ -115,8 +115,7 @@ class SweepProposals:
         return await approvals.approve(
             conn,
             sweep_id,
-            by=by,
-            person=person,
+            actor,
             policy_version=policy_version,
             safe_identity=identity,
             now=now,
@@ -129,9 +128,8 @@ class SweepProposals:
         plan: Plan,
         kind: Kind,
         identity: str,
+        actor: Actor,
         *,
-        by: str,
-        person: str,
         now: datetime,
         window: str | None = None,
     ) -> Sweep:
@@ -141,11 +139,9 @@ class SweepProposals:
             sweeps_service.Proposal(
                 plan.asset, plan.token, plan.amount, pin.address, plan.policy_version, identity, kind, plan.decimals
             ),
-            chain_id=pin.chain_id,
-            wallet=self.wallet,
+            HotWallet(pin.chain_id, self.wallet),
+            actor,
             purpose=plan.purpose,
-            by=by,
-            person=person,
             approval_needed=plan.approval_needed,
             expires_after=plan.expires_after,
             now=now,

@@ -41,7 +41,7 @@ class Sweeper:
             return
         self._look_at = now + _LOOK_SECONDS
         async with leader.write() as conn:
-            for sweep_id in await sweeps_service.lapse(conn, now=self._clock.now()):
+            for sweep_id in await sweeps_service.cancel_lapsed(conn, now=self._clock.now()):
                 log.warning("treasury.sweep_lapsed", sweep=sweep_id)
         if self._orders is not None and not stopped:
             await self._propose(self._orders, leader)
@@ -64,8 +64,7 @@ class Sweeper:
                         asset,
                         None,
                         verdict,
-                        by=sweeps_service.SWEEPER,
-                        person=sweeps_service.SWEEPER,
+                        sweeps_service.SCHEDULER,
                         now=now,
                         window=window,
                     )

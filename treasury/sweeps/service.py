@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.erc20 import reference_of
 from chain.types import keccak
+from kit.audit.actor import Actor
 from kit.db.inserts import insert_or_ignore
 from kit.http.problems import Problem, not_found
 from kit.ids import Ids
@@ -18,14 +19,15 @@ from treasury.core import aggregates, history
 from treasury.core.assets import NATIVE
 from treasury.core.facts import OperationFact
 from treasury.core.history import BY
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import IN_FLIGHT, Status
 from treasury.sweeps.states import COMES_BACK, MOVES, Kind
 from treasury.sweeps.table import Sweep, sweeps, to_sweep
 from treasury.transactions.table import transactions
-from treasury.transitions import apply
+from treasury.transitions import transition
 
-SWEEPER = "sweeper"
-"""Who proposes on schedule: no person, so that any person may approve."""
+SCHEDULER = Actor("sweeper", "sweeper")
+"""Proposes sweeps on schedule. It is no person, so any person may approve them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,10 @@ def proposal_of(sweep: Sweep) -> Proposal:
 async def propose(
     conn: AsyncConnection,
     proposal: Proposal,
+    wallet: HotWallet,
+    actor: Actor,
     *,
-    chain_id: int,
-    wallet: str,
     purpose: str,
-    by: str,
-    person: str,
     approval_needed: bool,
     expires_after: timedelta,
     now: datetime,
@@ -76,13 +76,12 @@ async def propose(
     With `window`, a second proposal of the same policy, asset and window answers the sweep that the first one made.
     """
     row_id = ids.new("swp_")
-    key = f"{chain_id}:{wallet}:{proposal.asset}:{proposal.kind}"
+    key = f"{wallet.key}:{proposal.asset}:{proposal.kind}"
     window_key = None if window is None else f"{proposal.policy_version}:{proposal.asset}:{window}"
     row = {
         "id": row_id,
         "kind": proposal.kind,
-        "chain_id": chain_id,
-        "wallet": wallet,
+        **wallet.columns,
         "asset": proposal.asset,
         "token": proposal.token,
         "to_address": proposal.to,
@@ -95,8 +94,8 @@ async def propose(
         "safe_identity": proposal.safe_identity,
         "active_key": key,
         "window_key": window_key,
-        "proposed_by": by,
-        "proposed_person": person,
+        "proposed_by": actor.id,
+        "proposed_person": actor.person,
         "expires_at": now + expires_after,
         "created_at": now,
         "updated_at": now,
@@ -108,10 +107,10 @@ async def propose(
         active = await _one(conn, sweeps.c.active_key == key)
         named = "Another one" if active is None else f"{active.id} ({active.status})"
         raise Problem(409, "already_active", f"A {proposal.kind} of {proposal.asset} is under way already: {named}.")
-    await history.record(conn, row_id, at=now, from_status=None, to_status=Status.PLANNED, by=by, note=purpose)
+    await history.record(conn, row_id, at=now, from_status=None, to_status=Status.PLANNED, by=actor.id, note=purpose)
     if approval_needed or proposal.kind is Kind.PANIC:
         await move(
-            conn, row_id, OperationFact.APPROVAL_REQUIRED, now=now, by=by, note="another person has to approve it"
+            conn, row_id, OperationFact.APPROVAL_REQUIRED, now=now, by=actor.id, note="another person has to approve it"
         )
     else:
         await move(
@@ -119,14 +118,14 @@ async def propose(
             row_id,
             OperationFact.APPROVED,
             now=now,
-            by=by,
+            by=actor.id,
             note="the policy asks for no approval",
             approval=proposal.digest(),
         )
     return await require(conn, row_id)
 
 
-async def lapse(conn: AsyncConnection, *, now: datetime) -> list[str]:
+async def cancel_lapsed(conn: AsyncConnection, *, now: datetime) -> list[str]:
     """Cancel what waited too long for an approval, or with one; the ids of those."""
     c = sweeps.c
     waiting = c.status.in_([Status.AWAITING_APPROVAL, Status.APPROVED, Status.HELD])
@@ -155,7 +154,7 @@ async def move(
     """Tell a fact to a sweep; one that is over frees its asset for the next. Raises MoveRefused."""
     if fact in {OperationFact.PROVEN, OperationFact.REVERTED}:
         values["active_key"] = None
-    return await apply(conn, sweeps, MOVES, sweep_id, fact, now=now, by=by, note=note, **values)
+    return await transition(conn, sweeps, MOVES, sweep_id, fact, now=now, by=by, note=note, **values)
 
 
 async def require(conn: AsyncConnection, sweep_id: str) -> Sweep:
@@ -207,7 +206,7 @@ async def active(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
     return [to_sweep(row) for row in found.fetchall()]
 
 
-async def arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
+async def any_arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
     """Whether a sweep to this Safe is final: the first one to a new Safe is a small one."""
     c = sweeps.c
     query = sa.select(sa.literal(1)).where(c.chain_id == chain_id, c.to_address == to, c.status == Status.FINAL)
@@ -232,7 +231,7 @@ async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: dat
     return await aggregates.total(conn, _SWEPT, wallet=wallet, asset=asset, since=since)
 
 
-async def held(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
+async def reserved(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
     """Base units that approved or signed sweeps will take, and what left in blocks after `block_number`."""
     block = aggregates.NO_BLOCK if block_number is None else block_number
     return await aggregates.total(conn, _HELD, wallet=wallet, asset=asset, block=block)

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.types import in_array
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT, Status
 from treasury.payouts.table import payouts
@@ -14,7 +15,7 @@ from treasury.transactions.table import Attempt, Transaction, attempts, to_attem
 
 # Written once: the sender asks in each cycle, and building the text cost more than its run.
 _HERE = sa.and_(transactions.c.chain_id == sa.bindparam("chain_id"), transactions.c.wallet == sa.bindparam("wallet"))
-HIGHEST = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
+HIGHEST_NONCE = sa.select(sa.func.max(transactions.c.nonce)).where(_HERE)
 NONCES = sa.select(transactions.c.nonce).where(_HERE, transactions.c.nonce.is_not(None))
 _SESSION = sa.select(payouts.c.session_id).where(payouts.c.id == transactions.c.operation_id).scalar_subquery()
 # With the purchase that each pays, as every line of the log about one names it.
@@ -75,10 +76,10 @@ async def get(conn: AsyncConnection, transaction_id: str) -> Transaction | None:
     return found[0] if found else None
 
 
-async def by_nonce(conn: AsyncConnection, chain_id: int, wallet: str, nonce: int) -> Transaction | None:
+async def by_nonce(conn: AsyncConnection, wallet: HotWallet, nonce: int) -> Transaction | None:
     """The transaction that holds a nonce."""
     c = transactions.c
-    found = await _select(conn, sa.and_(c.chain_id == chain_id, c.wallet == wallet, c.nonce == nonce))
+    found = await _select(conn, sa.and_(c.chain_id == wallet.chain_id, c.wallet == wallet.address, c.nonce == nonce))
     return found[0] if found else None
 
 
@@ -94,50 +95,48 @@ async def of_operations(conn: AsyncConnection, operation_ids: Sequence[str]) -> 
     return [transaction for transaction in await _with_attempts(conn, rows) if transaction.attempts]
 
 
-async def in_status(
-    conn: AsyncConnection, chain_id: int, wallet: str, statuses: Collection[Status]
-) -> list[Transaction]:
+async def in_status(conn: AsyncConnection, wallet: HotWallet, statuses: Collection[Status]) -> list[Transaction]:
     """The wallet's transactions in some states, lowest nonce first."""
-    known = {"chain_id": chain_id, "wallet": wallet, "statuses": list(statuses)}
+    known = {**wallet.columns, "statuses": list(statuses)}
     return await _with_attempts(conn, (await conn.execute(_IN_STATUS, known)).fetchall())
 
 
 async def decided_blocks(
-    conn: AsyncConnection, chain_id: int, wallet: str, since: int, count: int
+    conn: AsyncConnection, wallet: HotWallet, since: int, count: int
 ) -> dict[tuple[int, str], int]:
     """The blocks to look at again, by number and hash, and the highest nonce in each: those from `since` on in which one is final, or failed.
 
     However old, also those of nonces that the chain, which counts `count` transactions of the wallet, does not count.
     """
-    known = {"chain_id": chain_id, "wallet": wallet, "block": since, "count": count}
+    known = {**wallet.columns, "block": since, "count": count}
     rows = await conn.execute(_DECIDED_BLOCKS, known)
     return {(number, block_hash): nonce for number, block_hash, nonce in rows if block_hash is not None}
 
 
-async def decided_in(
-    conn: AsyncConnection, chain_id: int, wallet: str, number: int, block_hash: str
-) -> list[Transaction]:
+async def decided_in(conn: AsyncConnection, wallet: HotWallet, number: int, block_hash: str) -> list[Transaction]:
     """Those that are final in one block, or failed there."""
     t = transactions.c
-    here = sa.and_(t.chain_id == chain_id, t.wallet == wallet, t.block_number == number, t.block_hash == block_hash)
+    here = sa.and_(
+        t.chain_id == wallet.chain_id, t.wallet == wallet.address, t.block_number == number, t.block_hash == block_hash
+    )
     return await _select(conn, sa.and_(here, _DECIDED))
 
 
-async def any_in_flight(conn: AsyncConnection, chain_id: int, wallet: str, below: int | None = None) -> bool:
+async def any_in_flight(conn: AsyncConnection, wallet: HotWallet, below: int | None = None) -> bool:
     """Whether one is signed and not final yet, of a nonce under `below` where given; one that did something else is over."""
-    known = {"chain_id": chain_id, "wallet": wallet, "below": _NO_NONCE if below is None else below}
+    known = {**wallet.columns, "below": _NO_NONCE if below is None else below}
     return (await conn.execute(_ANY_IN_FLIGHT, known)).first() is not None
 
 
-async def any_uncounted(conn: AsyncConnection, chain_id: int, wallet: str, count: int, block: int) -> bool:
+async def any_uncounted(conn: AsyncConnection, wallet: HotWallet, count: int, block: int) -> bool:
     """Whether one is final here in a block up to `block`, at which the chain, with a count of `count`, does not count it."""
-    known = {"chain_id": chain_id, "wallet": wallet, "count": count, "block": block}
+    known = {**wallet.columns, "count": count, "block": block}
     return (await conn.execute(_ANY_UNCOUNTED, known)).first() is not None
 
 
-async def highest_nonce(conn: AsyncConnection, chain_id: int, wallet: str) -> int | None:
+async def highest_nonce(conn: AsyncConnection, wallet: HotWallet) -> int | None:
     """The highest nonce any of our rows holds."""
-    highest: int | None = (await conn.execute(HIGHEST, {"chain_id": chain_id, "wallet": wallet})).scalar_one()
+    highest: int | None = (await conn.execute(HIGHEST_NONCE, wallet.columns)).scalar_one()
     return highest
 
 
@@ -148,7 +147,7 @@ async def operation_of(conn: AsyncConnection, tx_hash: str) -> str | None:
     return operation
 
 
-async def carried(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
+async def used_references(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
     """Which of these a transaction of ours carries that may still be mined, or was."""
     return set((await conn.execute(_CARRIED, {"references": list(references)})).scalars())
 

@@ -18,7 +18,7 @@ from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIn
 from treasury.signers.protocol import Signed
 from treasury.transactions.states import MOVES, TransactionFact
 from treasury.transactions.table import Transaction, attempts, transactions
-from treasury.transitions import Change, apply, apply_all
+from treasury.transitions import Change, transition, transition_all
 
 # Written once: the sender writes in each cycle, and building the text cost more than its run.
 _INSERT = sa.insert(transactions)
@@ -42,15 +42,15 @@ async def move(
     **values: Any,
 ) -> Moved[Status] | Same[Status]:
     """Tell a fact to a transaction. Raises MoveRefused."""
-    return await apply(conn, transactions, MOVES, transaction_id, fact, now=now, by=by, note=note, **values)
+    return await transition(conn, transactions, MOVES, transaction_id, fact, now=now, by=by, note=note, **values)
 
 
 async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: TransactionFact, *, now: datetime) -> None:
     """Tell a fact to many. Raises MoveRefused."""
-    await apply_all(conn, transactions, MOVES, changes, fact, now=now, by=BY)
+    await transition_all(conn, transactions, MOVES, changes, fact, now=now, by=BY)
 
 
-async def take_nonces(
+async def allocate_nonces(
     conn: AsyncConnection, wanted: Sequence[tuple[Intent, str]], *, now: datetime, ids: Ids
 ) -> list[str]:
     """Store intents with their nonces, each with the operation it carries out; the new ids in this order.
@@ -165,13 +165,15 @@ async def set_stall(conn: AsyncConnection, transaction_ids: Sequence[str], stall
     await conn.execute(_STALL, {"ids": list(transaction_ids), "why": stall})
 
 
-async def give_back(conn: AsyncConnection, transaction: Transaction, *, now: datetime) -> None:
+async def release_nonce(conn: AsyncConnection, transaction: Transaction, *, now: datetime) -> None:
     """Free the nonce of a transaction that never had stored bytes. Raises MoveRefused once it has."""
     note = f"nonce {transaction.nonce} given back, nothing was signed and kept"
     await move(conn, transaction.id, TransactionFact.NONCE_RELEASED, now=now, note=note, nonce=None)
 
 
-async def make_empty(conn: AsyncConnection, transaction_id: str, *, operation_id: str, wallet: str, token: str) -> None:
+async def turn_into_self_transfer(
+    conn: AsyncConnection, transaction_id: str, *, operation_id: str, wallet: str, token: str
+) -> None:
     """Let a transaction without bytes move nothing to the wallet itself, for the sake of its nonce alone."""
     c = transactions.c
     values = {"operation_id": operation_id, "token": token, "to_address": wallet, "amount": 0, "reference": None}

@@ -32,7 +32,7 @@ class TransactionFact(StrEnum):
     """Another transaction of the wallet took its nonce; this one can never be mined."""
 
 
-MOVES: Moves = {
+MOVES: Moves[Status] = {
     TransactionFact.STORED: {S.APPROVED: S.SIGNED},
     TransactionFact.NONCE_RELEASED: {S.APPROVED: S.CANCELLED},
     TransactionFact.BROADCAST: {S.SIGNED: S.BROADCAST, S.BROADCAST: S.BROADCAST},

@@ -8,7 +8,7 @@ from kit.clock import rfc3339
 from kit.http.documents import Document
 from kit.money import format_units
 from onramp.treasury.schemas.settlements import SettlementResponse
-from treasury.incidents.table import Foreign
+from treasury.incidents.table import UnmatchedTransaction
 from treasury.ledger.states import Account
 from treasury.ledger.table import Posting
 from treasury.reconciliation import Difference
@@ -140,7 +140,7 @@ def difference(found: Difference, decimals: int) -> DifferenceResponse:
     )
 
 
-def unexplained(row: Foreign) -> ForeignResponse:
+def unexplained(row: UnmatchedTransaction) -> ForeignResponse:
     """One nonce."""
     return ForeignResponse(
         id=row.id,

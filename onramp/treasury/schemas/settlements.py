@@ -4,7 +4,8 @@ from kit.clock import rfc3339
 from kit.http.documents import Document
 from kit.money import format_units
 from treasury.core.assets import USDC_DECIMALS
-from treasury.settlements.table import Settlement, State
+from treasury.settlements.states import SettlementStatus
+from treasury.settlements.table import Settlement
 
 
 class SettlementResponse(Document):
@@ -18,7 +19,7 @@ class SettlementResponse(Document):
     tx_hash: str
     session_id: str | None
     amount: str
-    status: State
+    status: SettlementStatus
     verified: bool
     evidence: str
     contradiction: str | None

@@ -14,7 +14,8 @@ from onramp.treasury.schemas.overview import CursorQuery
 from onramp.treasury.schemas.settlements import SettlementResponse, settlement
 from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger.table import Posting
-from treasury.settlements.table import Settlement, State
+from treasury.settlements.states import SettlementStatus
+from treasury.settlements.table import Settlement
 
 
 def _not_zero(text: str) -> str:
@@ -45,7 +46,7 @@ class SettleUsdcOrder(Note):
 class SettlementQuery(CursorQuery):
     """A page of settlements."""
 
-    status: State | None = Field(default=None, description="Only those in this state.")
+    status: SettlementStatus | None = Field(default=None, description="Only those in this state.")
 
 
 class SettledUsdc(SettlementResponse):
@@ -80,7 +81,7 @@ def settled(row: Settlement | None, cleared: Sequence[Posting], receivable: int)
         tx_hash=first.note,
         session_id=None,
         amount=format_units(sum(one.amount for one in cleared), USDC_DECIMALS),
-        status=State.SETTLED,
+        status=SettlementStatus.SETTLED,
         verified=False,
         evidence="",
         contradiction=None,

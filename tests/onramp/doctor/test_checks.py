@@ -33,6 +33,7 @@ from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from onramp.treasury import policy_source
 from onramp.webhooks.table import inbox
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.leader import leaders
 from treasury.payouts import service as payouts_service
 from treasury.policy import service as policy_service
@@ -124,10 +125,10 @@ async def test_the_token_is_the_one_of_the_active_terms_and_of_what_is_owed(
     now = datetime.now(UTC)
     async with database.write() as conn:
         terms = policy_source.terms_of(settings, rules)
-        scope = policy_service.scope_of(31611, wallet)
+        scope = HotWallet(31611, wallet).key
         await policy_service.propose(conn, terms, scope=scope, now=now, ids=RandomIds())
     async with database.write() as conn:
-        await payouts_service.owe(
+        await payouts_service.create_payout(
             conn, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=5, token=musd, wallet=wallet, now=now, ids=RandomIds()
         )  # fmt: skip
     await database.close()
@@ -166,7 +167,7 @@ async def test_payouts_of_another_wallet_that_have_not_ended_fail(
 ) -> None:
     database = connect(database_url)
     async with database.write() as conn:
-        await payouts_service.owe(
+        await payouts_service.create_payout(
             conn, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=5, token=chain.deployment.musd, wallet=SETTLEMENT,
             now=datetime.now(UTC), ids=RandomIds(),
         )  # fmt: skip

@@ -27,6 +27,7 @@ from tests.chain import lying
 from tests.chain.lying import LyingProxy
 from tests.support.paths import ROOT
 from treasury import balances
+from treasury.core.hot_wallets import HotWallet
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def environment(chain: DevChain, sqlite_url: str, tmp_path: Path) -> Async
     async with database.write() as conn:
         for address in (wallet.address, SETTLEMENT):
             await balances.refresh(
-                conn, chain_id=31611, wallet=address, asset="MUSD", amount=10**21, block_number=1, now=datetime.now(UTC)
+                conn, HotWallet(31611, address), "MUSD", amount=10**21, block_number=1, now=datetime.now(UTC)
             )  # fmt: skip
     await database.close()
     yield {

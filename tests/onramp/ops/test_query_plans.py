@@ -193,7 +193,7 @@ async def looked_at(service: Service, body: dict[str, Any]) -> None:
         await webhooks_service.newest(conn, 20, "parked")
         await webhooks_service.newest(conn, 20, before=events[-1].id)
         await wallet_history.of_wallet(conn, BUYER, 20, page[-1].id)
-        await payouts_service.screened(conn)
+        await payouts_service.held_for_screening(conn)
 
 
 async def test_no_statement_reads_a_long_past(

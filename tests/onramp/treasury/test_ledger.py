@@ -11,7 +11,8 @@ from tests.onramp.cli.test_treasury import onramp
 from tests.onramp.treasury.test_payouts import NOW, owed
 from tests.support.operators import make_key, operator_client
 from tests.support.service import HOT_WALLET, Service
-from treasury.incidents import unmatched as foreign
+from treasury.core.hot_wallets import HotWallet
+from treasury.incidents import unmatched
 from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc as usdc_books
 from treasury.ledger.states import Account
@@ -36,7 +37,7 @@ async def test_accounts_stand_on_top_and_movements_below_them_page_by_page(servi
     await book(service)
     payout_id = await owed(service)
     async with service.database.write() as conn:
-        await usdc_books.owe(conn, "ons_9", 2_500_000, wallet=HOT_WALLET, now=NOW)
+        await usdc_books.post_receivable(conn, "ons_9", 2_500_000, wallet=HOT_WALLET, now=NOW)
     vera = await operator_client(service, "viewer", "vera")
     status, page = await vera.get("/ledger?limit=2")
     assert status == 200
@@ -85,7 +86,7 @@ HASH = "0x" + "Ab" * 32
 async def test_usdc_that_arrived_is_cleared_once_by_session_or_the_oldest_first(service: Service) -> None:
     async with service.database.write() as conn:
         for number in (1, 2, 3):
-            await usdc_books.owe(conn, f"ons_{number}", number * USDC, wallet=HOT_WALLET, now=NOW)
+            await usdc_books.post_receivable(conn, f"ons_{number}", number * USDC, wallet=HOT_WALLET, now=NOW)
     otto, ada = await operator_client(service, "operator", "otto"), await operator_client(service, "approver", "ada")
     order = {"txHash": HASH, "sessionId": "ons_2", "note": "seen on etherscan"}
     assert (await otto.post("/settle-usdc", order))[1]["status"] == "awaiting_approval"
@@ -181,15 +182,15 @@ async def test_an_asset_with_a_dot_in_its_symbol_is_answered_like_any_other(serv
 
 async def test_a_transaction_of_another_hand_is_taken_on_by_two_persons(service: Service) -> None:
     async with service.database.write() as conn:
-        await foreign.notice(conn, 31611, HOT_WALLET, 3, now=NOW, ids=RandomIds(), note="another hand")
-        (row,) = await foreign.open_rows(conn, 31611, HOT_WALLET)
+        await unmatched.record(conn, HotWallet(31611, HOT_WALLET), 3, now=NOW, ids=RandomIds(), note="another hand")
+        (row,) = await unmatched.list_open(conn, HotWallet(31611, HOT_WALLET))
     ada, eve = await make_key(service.database, "approver", "ada"), await make_key(service.database, "approver", "eve")
     first = await onramp(service, ada, "answer", row.id, "--note", "our old sender")
     assert (first.returncode, "Another approver closes it" in first.stdout) == (0, True), first.stderr
     second = await onramp(service, eve, "answer", row.id, "--note", "our old sender")
     assert (second.returncode, "onramp treasury reconcile" in second.stdout) == (0, True), second.stderr
     async with service.database.read() as conn:
-        assert await foreign.open_rows(conn, 31611, HOT_WALLET) == []
+        assert await unmatched.list_open(conn, HotWallet(31611, HOT_WALLET)) == []
     assert (await onramp(service, ada, "answer", row.id, "--note", "x")).stderr.startswith("onramp: not_possible: ")
     assert (await onramp(service, ada, "answer", "fgn_x", "--note", "x")).stderr.startswith("onramp: not_found: ")
     assert (await onramp(service, ada, "answer", row.id)).returncode == 2

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from kit.audit.actor import Actor
 from kit.ids import RandomIds
 from tests.support.operators import OperatorClient, operator_client
 from tests.support.service import HOT_WALLET, Service
+from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import service as payouts_service
 from treasury.signers.intent import TransferIntent
 from treasury.signers.protocol import Signed
@@ -24,7 +26,7 @@ IDS = RandomIds()
 
 async def owe(service: Service, number: int) -> str:
     async with service.database.write() as conn:
-        return await payouts_service.owe(
+        return await payouts_service.create_payout(
             conn,
             session_id=f"ons_{number}",
             stripe_session_id=f"cos_{number}",
@@ -87,10 +89,10 @@ async def test_a_sweep_and_a_transaction_are_shown(service: Service) -> None:
     intent = TransferIntent(31611, HOT_WALLET, 7, TOKEN, BUYER, MUSD, b"\x01" * 32, 80_000, 10**18 + 1, 1)
     async with service.database.write() as conn:
         made = await sweeps_service.propose(
-            conn, proposal, chain_id=31611, wallet=HOT_WALLET, purpose="excess over ceiling", by="key_1",
-            person="otto", approval_needed=True, expires_after=timedelta(hours=24), now=NOW, ids=IDS,
+            conn, proposal, HotWallet(31611, HOT_WALLET), Actor("key_1", "otto"), purpose="excess over ceiling",
+            approval_needed=True, expires_after=timedelta(hours=24), now=NOW, ids=IDS,
         )  # fmt: skip
-        (taken,) = await transactions_service.take_nonces(conn, [(intent, payout_id)], now=NOW, ids=IDS)
+        (taken,) = await transactions_service.allocate_nonces(conn, [(intent, payout_id)], now=NOW, ids=IDS)
         signed = Signed(raw=b"\x02", hash="0x" + "ab" * 32, request_id="request-1")
         await transactions_service.add_attempt(conn, taken, signed, intent=intent, now=NOW, ids=IDS)
     vera = await operator_client(service, "viewer", "vera")

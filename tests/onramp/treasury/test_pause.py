@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from kit.audit.actor import Actor
 from kit.audit.table import entries
 from kit.db.database import Database
 from kit.http.problems import Problem
@@ -138,15 +139,15 @@ async def test_the_gate_follows_in_the_same_transaction(database: Database) -> N
     gate = StoredGate()
     async with database.write() as conn:
         assert (await gate.payouts_allowed(conn), await gate.sweeps_allowed(conn)) == (True, True)
-        await pause_service.pause(conn, ["payouts"], by="key_1", person="otto", note="", now=NOW)
+        await pause_service.pause(conn, ["payouts"], Actor("key_1", "otto"), note="", now=NOW)
         assert (await gate.payouts_allowed(conn), await gate.sweeps_allowed(conn)) == (False, True)
     async with database.write() as conn:
         with pytest.raises(Problem) as refused:
-            await pause_service.resume(conn, ["payouts", "sweeps"], by="key_2", person="otto", note="", now=NOW)
+            await pause_service.resume(conn, ["payouts", "sweeps"], Actor("key_2", "otto"), note="", now=NOW)
         assert refused.value.code == "self_approval"
-        state = await pause_service.resume(conn, ["payouts"], by="key_3", person="ada", note="", now=NOW)
+        state = await pause_service.resume(conn, ["payouts"], Actor("key_3", "ada"), note="", now=NOW)
         assert not state.asked
-        again = await pause_service.pause(conn, ["payouts", "sweeps"], by="key_3", person="ada", note="", now=NOW)
+        again = await pause_service.pause(conn, ["payouts", "sweeps"], Actor("key_3", "ada"), note="", now=NOW)
         assert (again.sales, again.payouts, again.sweeps) == (True, True, True)
 
 

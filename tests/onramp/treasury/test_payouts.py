@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 async def owed(service: Service, *facts: OperationFact) -> str:
     """A payout to which these were told."""
     async with service.database.write() as conn:
-        payout_id = await payouts_service.owe(
+        payout_id = await payouts_service.create_payout(
             conn, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
             wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
         )  # fmt: skip

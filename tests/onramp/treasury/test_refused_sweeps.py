@@ -19,6 +19,7 @@ from tests.support.operators import OperatorClient, operator_client
 from tests.support.safes import Safes
 from tests.support.service import HOT_WALLET, Service, Start
 from treasury import balances
+from treasury.core.hot_wallets import HotWallet
 from treasury.policy.parser import DEVELOPMENT
 from treasury.sweeps.table import sweeps
 
@@ -70,9 +71,7 @@ async def office(chain: DevChain, start: Start) -> AsyncIterator[Office]:
     service = await start(stock=30_000 * 10**18, **settings)
     async with service.database.write() as conn:
         now = datetime.now(UTC)
-        await balances.refresh(
-            conn, chain_id=31611, wallet=HOT_WALLET, asset="BTC", amount=10**16, block_number=1, now=now
-        )
+        await balances.refresh(conn, HotWallet(31611, HOT_WALLET), "BTC", amount=10**16, block_number=1, now=now)
     yield Office(
         service,
         settings,

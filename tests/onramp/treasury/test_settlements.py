@@ -33,7 +33,7 @@ async def service(start: Start, database_url: str) -> Service:
     made = await start(url=database_url)
     async with made.database.write() as conn:
         for number in (1, 2, 3):
-            await books.owe(conn, f"ons_{number}", number * USDC, wallet=HOT_WALLET, now=NOW)
+            await books.post_receivable(conn, f"ons_{number}", number * USDC, wallet=HOT_WALLET, now=NOW)
     return made
 
 

@@ -24,7 +24,7 @@ from tests.support.operators import OperatorClient, make_key, operator_client
 from tests.support.service import HOT_WALLET, SETTLEMENT, Service, Start
 from treasury.ledger import usdc as books
 from treasury.settlements import queries
-from treasury.settlements.verification import UsdcChain, Watch
+from treasury.settlements.verification import UsdcChain
 
 USDC = 10**6
 DEEP = 4
@@ -50,7 +50,7 @@ def settings_of(chain: Ethereum, urls: str = "") -> dict[str, Any]:
 async def owed(service: Service, *amounts: int) -> None:
     async with service.database.write() as conn:
         for number, amount in enumerate(amounts, start=1):
-            await books.owe(conn, f"ons_{number}", amount * USDC, wallet=HOT_WALLET, now=datetime.now(UTC))
+            await books.post_receivable(conn, f"ons_{number}", amount * USDC, wallet=HOT_WALLET, now=datetime.now(UTC))
 
 
 async def receivable(service: Service) -> int:
@@ -175,7 +175,7 @@ async def test_the_address_locked_with_a_session_counts_beside_the_one_configure
     service = await start(**settings_of(ethereum))
     _, session = await service.create()
     async with service.database.write() as conn:
-        await books.owe(conn, session["id"], 5 * USDC, wallet=HOT_WALLET, now=datetime.now(UTC))
+        await books.post_receivable(conn, session["id"], 5 * USDC, wallet=HOT_WALLET, now=datetime.now(UTC))
         rules = session_config(load(SETTLEMENT_ADDRESS=STRANGER))
         assert await recipients_of(rules)(conn, [session["id"]]) == {SETTLEMENT, STRANGER}
 
@@ -224,7 +224,9 @@ async def test_a_settlement_whose_block_is_taken_back_is_found_out(
     assert made["verified"] is True
     pool = Pool(parse_nodes(f"a={ethereum.anvil.url},b={ethereum.anvil.url}/?b"), chain_id=CHAIN_ID, agreement=2)
     rules = session_config(load(SETTLEMENT_ADDRESS=SETTLEMENT))
-    watch = Watch(service.database, UsdcChain(pool, ethereum.usdc, DEEP), SystemClock(), recipients_of(rules))
+    watch = SettlementMonitor(
+        service.database, UsdcChain(pool, ethereum.usdc, DEEP), SystemClock(), recipients_of(rules)
+    )
     await watch.step()
     assert (await row_of(service, made["id"])).contradiction is None
     await ethereum.rpc("evm_revert", before)
@@ -253,7 +255,9 @@ async def test_what_two_persons_said_is_compared_with_the_chain_later(start: Sta
         assert (made["status"], made["verified"]) == ("settled", False)
     pool = Pool(parse_nodes(f"a={ethereum.anvil.url}"), chain_id=CHAIN_ID, agreement=1)
     rules = session_config(load(SETTLEMENT_ADDRESS=SETTLEMENT))
-    watch = Watch(service.database, UsdcChain(pool, ethereum.usdc, DEEP), SystemClock(), recipients_of(rules))
+    watch = SettlementMonitor(
+        service.database, UsdcChain(pool, ethereum.usdc, DEEP), SystemClock(), recipients_of(rules)
+    )
     await watch.step()
     rows = {row["sessionId"]: row for row in (await otto.get("/settle-usdc"))[1]["data"]}
     assert (rows["ons_1"]["verified"], rows["ons_1"]["contradiction"]) == (True, None)
@@ -286,7 +290,9 @@ async def test_reconcile_does_not_agree_while_the_chain_contradicts_what_was_set
     assert (found["agrees"], [row["id"] for row in found["settlements"]]) == (True, [made["id"]])
     pool = Pool(parse_nodes(f"a={ethereum.anvil.url}"), chain_id=CHAIN_ID, agreement=1)
     rules = session_config(load(SETTLEMENT_ADDRESS=SETTLEMENT))
-    await Watch(service.database, UsdcChain(pool, ethereum.usdc, DEEP), SystemClock(), recipients_of(rules)).step()
+    await SettlementMonitor(
+        service.database, UsdcChain(pool, ethereum.usdc, DEEP), SystemClock(), recipients_of(rules)
+    ).step()
     await pool.close()
     found = (await otto.post("/reconcile"))[1]
     assert (found["agrees"], found["settlements"][0]["contradiction"] is None) == (False, False)

@@ -12,6 +12,7 @@ from tests.support.clocks import OffsetClock
 from tests.support.operators import make_key, operator_client
 from tests.support.service import HOT_WALLET, Service, Start, replica
 from treasury import balances
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import Status
 from treasury.ledger import usdc as usdc_books
 from treasury.payouts.table import payouts
@@ -54,18 +55,16 @@ async def before(service: Service, *, musd: int = 0, gas: int = 0, usdc: int = 0
     now = datetime.now(UTC)
     async with service.database.write() as conn:
         for asset, amount in (("MUSD", musd), ("BTC", gas)):
-            await balances.refresh(
-                conn, chain_id=31611, wallet=BEFORE, asset=asset, amount=amount, block_number=1, now=now
-            )
+            await balances.refresh(conn, HotWallet(31611, BEFORE), asset, amount=amount, block_number=1, now=now)
             await reconcile(conn, BEFORE, asset, amount, 1, now=now)
         if usdc:
-            await usdc_books.owe(conn, "ons_before", usdc, wallet=BEFORE, now=now)
+            await usdc_books.post_receivable(conn, "ons_before", usdc, wallet=BEFORE, now=now)
 
 
 async def test_what_an_earlier_wallet_still_has_is_shown_until_it_is_cleared(service: Service) -> None:
     await before(service, musd=5 * 10**18, gas=7 * 10**12, usdc=2_500_000)
     async with service.database.write() as conn:
-        await usdc_books.owe(conn, "ons_now", 1_000_000, wallet=HOT_WALLET, now=datetime.now(UTC))
+        await usdc_books.post_receivable(conn, "ons_now", 1_000_000, wallet=HOT_WALLET, now=datetime.now(UTC))
     vera, otto = await operator_client(service, "viewer", "vera"), await operator_client(service, "operator", "otto")
     for path in ("/balances", "/ledger"):
         status, page = await vera.get(path)

@@ -24,7 +24,7 @@ from tests.support.operators import OperatorClient, make_key, operator_client
 from tests.support.service import HOT_WALLET, SETTLEMENT, Service, Start
 from treasury.ledger import usdc as books
 from treasury.settlements import queries
-from treasury.settlements.verification import UsdcChain
+from treasury.settlements.verification import SettlementMonitor, UsdcChain
 
 USDC = 10**6
 DEEP = 4

@@ -147,9 +147,9 @@ class MethodMissing(Unknown):
 
 
 class NoAgreement(ChainError):
-    """Too few operators said the same, or not more than said otherwise; nothing may be concluded.
+    """Too few providers said the same, or not more than said otherwise; nothing may be concluded.
 
-    `reason` is `silence` or `dissent`; `opinions` and `unknowns` name the operators that said something, and those that
+    `reason` is `silence` or `dissent`; `answered` and `unknown_to` name the providers that said something, and those that
     said null; `errors`: what the silent ones answered instead.
     """
 
@@ -157,21 +157,21 @@ class NoAgreement(ChainError):
         self,
         reason: str,
         *,
-        opinions: tuple[str, ...] = (),
-        unknowns: tuple[str, ...] = (),
+        answered: tuple[str, ...] = (),
+        unknown_to: tuple[str, ...] = (),
         errors: tuple[NodeError, ...] = (),
         detail: str = "",
     ) -> None:
         """Keep the parts."""
         super().__init__(detail or f"The nodes do not agree ({reason}).")
         self.reason = reason
-        self.opinions = opinions
-        self.unknowns = unknowns
+        self.answered = answered
+        self.unknown_to = unknown_to
         self.errors = errors
 
 
-class NotEnoughOperators(NoAgreement):
-    """Fewer operators are configured than must agree: no money can move whatever they say."""
+class NotEnoughProviders(NoAgreement):
+    """Fewer providers are configured than must agree: no money can move whatever they say."""
 
 
 _METHOD_MISSING = {-32601, -32004}

@@ -25,7 +25,7 @@ class ChainSettings(BaseModel):
     SPECTRUM_CREDIT_WEIGHTS: str = Field(
         default="", description="method=credits, comma-separated; *=credits for all others"
     )
-    CHAIN_AGREEMENT: int = Field(default=2, ge=1, description="how many operators must say the same before money moves")
+    CHAIN_AGREEMENT: int = Field(default=2, ge=1, description="how many providers must say the same before money moves")
     MUSD_TOKEN_ADDRESS: str = Field(default="", description="empty: from contracts/deployments")
 
     @field_validator("CHAIN_ID")

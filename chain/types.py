@@ -50,7 +50,7 @@ def keccak(data: bytes) -> bytes:
 
 
 def to_checksum(text: str) -> Address:
-    """The address in EIP-55 capitals.
+    """The address in EIP-55 checksum_digits.
 
     Raises ValueError for what is no address, or has mixed case with a wrong checksum.
     """
@@ -58,7 +58,7 @@ def to_checksum(text: str) -> Address:
         message = "not an address: 0x and 40 hexadecimal digits are expected"
         raise ValueError(message)
     digits = text[2:]
-    address = capitals(digits)
+    address = checksum_digits(digits)
     if text != address and digits not in {digits.lower(), digits.upper()}:
         message = "the address has a wrong checksum: at least one character is mistyped"
         raise ValueError(message)
@@ -66,7 +66,7 @@ def to_checksum(text: str) -> Address:
 
 
 @lru_cache(maxsize=4096)
-def capitals(digits: str) -> Address:
+def checksum_digits(digits: str) -> Address:
     """The address of these 40 hexadecimal digits, which the caller has made sure they are, whatever their case."""
     # Remembered: the same few addresses stand in every log and receipt, and the hash is the dearest part of reading them.
     digits = digits.lower()

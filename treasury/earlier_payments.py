@@ -16,7 +16,7 @@ from chain.abi.erc20 import split_payout_calldata
 from chain.errors import NoAgreement
 from chain.pool.pool import Pool
 from chain.reads.receipts import ExpectedTransfer, Proven, Reverted, prove
-from chain.reads.wallet import OutgoingTx, outgoing
+from chain.reads.wallet import OutgoingTx, outgoing_transactions
 from chain.types import Address, BlockRef, quantity, to_checksum
 from kit.db.database import Database
 from kit.ids import Ids
@@ -114,7 +114,7 @@ class EarlierWallets:
         newest = self._pool.agreed_head()
         while newest >= 0:
             start = max(0, newest - CHUNK + 1)
-            for tx in await outgoing(self._pool, wallet, start, newest):
+            for tx in await outgoing_transactions(self._pool, wallet, start, newest):
                 parts = split_payout_calldata(tx.input)
                 if parts is not None and tx.to == self._token and "0x" + parts[2].hex() == reference:
                     payment = await self._proved(tx, parts[0], parts[1], reference)

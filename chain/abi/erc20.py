@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chain.abi.words import WORD, address_word, word
-from chain.types import Address, BlockRef, Transfer, capitals, keccak, to_checksum, to_hex
+from chain.abi.words import WORD, address_word, uint256_word
+from chain.types import Address, BlockRef, Transfer, checksum_digits, keccak, to_checksum, to_hex
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """keccak256 of `Transfer(address,address,uint256)`."""
@@ -24,7 +24,7 @@ _PAYOUT_LENGTH = _ARGUMENTS_END + WORD
 
 def encode_transfer(to: Address, amount: int) -> bytes:
     """Calldata of `transfer(to, amount)`; `amount` in base units. Raises ValueError for a bad address or amount."""
-    return _TRANSFER + address_word(to) + word(amount)
+    return _TRANSFER + address_word(to) + uint256_word(amount)
 
 
 def encode_balance_of(owner: Address) -> bytes:
@@ -42,7 +42,7 @@ def encode_symbol() -> bytes:
     return _SYMBOL
 
 
-def text_in(data: bytes) -> str:
+def decode_string(data: bytes) -> str:
     """The string that a contract returned: as the ABI writes one, or in one word as some older tokens do. Empty for anything else."""
     if len(data) == WORD:
         text = data.rstrip(b"\0")
@@ -87,7 +87,7 @@ def decode_transfer(data: bytes) -> tuple[Address, int] | str:
     return to_checksum("0x" + data[16:36].hex()), int.from_bytes(data[36:], "big")
 
 
-def topic_of(address: Address) -> str:
+def address_topic(address: Address) -> str:
     """An address as an indexed topic."""
     return to_hex(address_word(address))
 
@@ -115,9 +115,9 @@ def decode_transfer_log(log: Mapping[str, Any]) -> Transfer | None:
         return None
     token, sender, recipient, amount, tx_hash, log_index, number, block_hash = found.groups()
     return Transfer(
-        token=capitals(token[2:]),
-        sender=capitals(sender),
-        recipient=capitals(recipient),
+        token=checksum_digits(token[2:]),
+        sender=checksum_digits(sender),
+        recipient=checksum_digits(recipient),
         amount=int(amount, 16),
         tx_hash=tx_hash.lower(),
         log_index=int(log_index, 16),

@@ -7,7 +7,7 @@ from chain.types import Address, address_bytes
 WORD: Final = 32
 
 
-def word(number: int) -> bytes:
+def uint256_word(number: int) -> bytes:
     """An unsigned integer as one word, the highest byte first. Raises ValueError for what does not fit."""
     if isinstance(number, bool) or not 0 <= number < 2**256:
         message = "not an unsigned 256-bit integer"
@@ -20,7 +20,7 @@ def address_word(address: Address) -> bytes:
     return address_bytes(address).rjust(WORD, b"\0")
 
 
-def number_in(data: bytes) -> int:
+def decode_uint(data: bytes) -> int:
     """The integer that one word holds. Raises ValueError for data of another length."""
     if len(data) != WORD:
         message = "not one 32-byte word"

@@ -1,4 +1,4 @@
-"""What the operators say of one block, laid side by side: a liar is found only by comparing.
+"""What the providers say of one block, laid side by side: a liar is found only by comparing.
 
 Whoever says otherwise is set aside, as whenever enough others contradict it.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chain.abi.erc20 import encode_balance_of
 from chain.errors import CallReverted, NoAgreement
-from chain.node.batch import Gathering
+from chain.node.batch import Batcher
 from chain.node.disagreements import REFUSED
 from chain.pool.pool import Agreed, Pool
 from chain.reads.receipts import Receipt, parse_receipt
@@ -20,7 +20,7 @@ from kit.money import format_units
 PATIENCE: Final = 3.0
 """Seconds to wait for the last answer: the point is to find the liar, so a decided vote is not enough."""
 NEAR: Final = 64
-"""Blocks: an operator further behind than this does not hold the comparison back to its own head."""
+"""Blocks: a provider further behind than this does not hold the comparison back to its own head."""
 _DECIMALS: Final = 18
 
 
@@ -43,17 +43,17 @@ class Contradiction:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """What came of it; `block` None where too few operators tell of a block to compare at."""
+class CrossCheck:
+    """What came of it; `block` None where too few providers tell of a block to compare at."""
 
     block: int | None
     agreed: tuple[str, ...] = ()
-    """What enough operators said the same of."""
+    """What enough providers said the same of."""
     contradictions: tuple[Contradiction, ...] = ()
 
     @property
     def is_decided(self) -> bool:
-        """Enough operators say the same of everything, whoever says otherwise."""
+        """Enough providers say the same of everything, whoever says otherwise."""
         return bool(self.agreed) and all(one.node is not None for one in self.contradictions)
 
 
@@ -66,8 +66,8 @@ class _Topic:
     shown: Callable[[Any], str]
 
 
-async def compare(pool: Pool, token: Address, wallet: Address | None) -> Comparison:
-    """Compare what every operator says of the newest block that all who keep up have reached.
+async def cross_check(pool: Pool, token: Address, wallet: Address | None) -> CrossCheck:
+    """Compare what every provider says of the newest block that all who keep up have reached.
 
     Asked are its hash, what `wallet` held of the token, and the receipt of its first transaction: three questions at
     the most. Never raises for nodes.
@@ -76,37 +76,37 @@ async def compare(pool: Pool, token: Address, wallet: Address | None) -> Compari
     try:
         best = pool.agreed_head()
     except NoAgreement:
-        return Comparison(None)
+        return CrossCheck(None)
     block = min(head for head in pool.heads(trusted=False).values() if head >= best - NEAR)
-    via = pool.gathering()
+    batcher = pool.batcher()
     topics = [_block(block)] + ([] if wallet is None else [_balance(token, wallet, block)])
-    answers = await asyncio.gather(*(_asked(pool, topic, via) for topic in topics))
+    answers = await asyncio.gather(*(_asked(pool, topic, batcher) for topic in topics))
     agreed = answers[0][0]
     if agreed is not None and isinstance(agreed.key, _Block) and agreed.key.transactions:
         topics.append(_receipt(agreed.key.transactions[0], block))
-        answers.append(await _asked(pool, topics[-1], via))
-    return Comparison(
+        answers.append(await _asked(pool, topics[-1], batcher))
+    return CrossCheck(
         block,
         tuple(topic.about for topic, (answer, _) in zip(topics, answers, strict=True) if answer is not None),
         tuple(one for _, contradictions in answers for one in contradictions),
     )
 
 
-async def _asked(pool: Pool, topic: _Topic, via: Gathering) -> tuple[Agreed | None, list[Contradiction]]:
+async def _asked(pool: Pool, topic: _Topic, batcher: Batcher) -> tuple[Agreed | None, list[Contradiction]]:
     """What is agreed, None where nothing is, and who contradicts it."""
     try:
-        agreed = await pool.quorum(topic.method, topic.params, key=topic.key, via=via, grace=PATIENCE)
+        agreed = await pool.quorum(topic.method, topic.params, key=topic.key, batcher=batcher, grace=PATIENCE)
     except CallReverted:
         return None, []
     except NoAgreement as error:
-        split = Contradiction(None, topic.about, "", tuple(sorted(error.opinions)), "")
+        split = Contradiction(None, topic.about, "", tuple(sorted(error.answered)), "")
         return None, [split] if error.reason == "dissent" else []
-    against = [(node.name, node.dissent.said(topic.method, topic.params)) for node in pool.nodes]
+    against = [(node.name, node.disagreements.find(topic.method, topic.params)) for node in pool.nodes]
     return agreed, [
         Contradiction(
             name,
             topic.about,
-            REFUSED if word.said == REFUSED else topic.shown(word.said),
+            REFUSED if word.answer == REFUSED else topic.shown(word.answer),
             agreed.agreed_by,
             topic.shown(agreed.key),
         )

@@ -1,4 +1,4 @@
-"""What goes on beside the calls: credits are saved, the node list is read anew, the chain's own pause is looked up, operators are compared."""
+"""What goes on beside the calls: credits are saved, the node list is read anew, the chain's own pause is looked up, providers are compared."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from chain.errors import CallReverted, ChainError
-from chain.monitor.cross_check import Comparison, compare
+from chain.monitor.cross_check import CrossCheck, cross_check
 from chain.node.config import read_nodes
 from chain.node.credits import SAVE_SECONDS, save
 from chain.node.metrics import ChainMetrics
@@ -26,7 +26,7 @@ _GET_LOCKDOWN: Final = "0x" + keccak(b"getTxLockdown()")[:4].hex()
 _TRUE: Final = (1).to_bytes(32, "big")
 
 
-class ChainWatch:
+class ChainMonitor:
     """One for each process that has a pool."""
 
     def __init__(
@@ -39,7 +39,7 @@ class ChainWatch:
         token: Address | None = None,
         wallet: Address | None = None,
     ) -> None:
-        """`nodes_file`: see `read_nodes`. `token` and `wallet`: what operators are compared about; without a token they are not."""
+        """`nodes_file`: see `read_nodes`. `token` and `wallet`: what providers are compared about; without a token they are not."""
         self._pool = pool
         self._database = database
         self._file = nodes_file
@@ -62,17 +62,17 @@ class ChainWatch:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._guarded(self._save())
 
-    async def look(self) -> None:
+    async def check_once(self) -> None:
         """Look once, for a process that does not stay: the file, the lockdown, the month's credits."""
         self._reload()
         await self._guarded(self._look_up_lockdown())
         await self._guarded(self._save())
 
-    async def compare(self) -> Comparison:
-        """Lay side by side what the operators say of one block. Who contradicts the others is set aside, and logged."""
+    async def cross_check(self) -> CrossCheck:
+        """Lay side by side what the providers say of one block. Who contradicts the others is set aside, and logged."""
         if self._token is None:
-            return Comparison(None)
-        found = await compare(self._pool, self._token, self._wallet)
+            return CrossCheck(None)
+        found = await cross_check(self._pool, self._token, self._wallet)
         for one in found.contradictions:
             log.error("chain.operators_differ", detail=str(one))
         return found
@@ -83,22 +83,22 @@ class ChainWatch:
             self._reload()
             self._since_lockdown += EVERY_SECONDS
             # Its end is not to be missed: everybody waits for it.
-            if self._since_lockdown >= LOCKDOWN_EVERY or self._pool.standing.locked:
+            if self._since_lockdown >= LOCKDOWN_EVERY or self._pool.halt.lockdown:
                 self._since_lockdown = 0.0
                 await self._guarded(self._look_up_lockdown())
             since_compared += EVERY_SECONDS
             if since_compared >= COMPARE_EVERY:
                 since_compared = 0.0
-                await self._guarded(self.compare())
+                await self._guarded(self.cross_check())
             since_save += EVERY_SECONDS
             if since_save >= SAVE_SECONDS:
                 since_save = 0.0
                 await self._guarded(self._save())
-            self._metrics.paused(paused=self._pool.pause is not None)
+            self._metrics.halted(halted=self._pool.halt_reason is not None)
             for node in self._pool.nodes:
                 self._metrics.budget(node.name, node.budget.used, node.budget.left)
             # Again and again, as what a node is asked may end after it was taken from the list.
-            self._metrics.only({node.name for node in self._pool.nodes})
+            self._metrics.retain({node.name for node in self._pool.nodes})
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _guarded(self, work: Awaitable[object]) -> None:
@@ -119,9 +119,9 @@ class ChainWatch:
         asked = [{"to": MAINTENANCE, "data": _GET_LOCKDOWN}, hex(self._pool.agreed_head())]
         try:
             # A chain without the precompile answers nothing, an older one refuses the call.
-            self._pool.standing.locked = (await self._pool.quorum("eth_call", asked, key=data_bytes)).key == _TRUE
+            self._pool.halt.lockdown = (await self._pool.quorum("eth_call", asked, key=data_bytes)).key == _TRUE
         except CallReverted:
-            self._pool.standing.locked = False
+            self._pool.halt.lockdown = False
 
     def _reload(self) -> None:
         if self._file is None:
@@ -142,8 +142,8 @@ class ChainWatch:
             return
         self._unreadable = None
         self._pool.reload(nodes)
-        operators = len({node.operator for node in nodes})
+        providers = len({node.provider for node in nodes})
         if not first:
             log.info("chain.nodes_reloaded", nodes=[node.name for node in nodes])
-        if operators < self._pool.agreement:
-            log.error("chain.nodes_too_few", operators=operators, must_agree=self._pool.agreement)
+        if providers < self._pool.agreement:
+            log.error("chain.nodes_too_few", providers=providers, must_agree=self._pool.agreement)

@@ -7,9 +7,9 @@ from typing import Any, Final, Protocol
 from chain.errors import NodeError
 from kit.clock import Clock
 
-LARGEST: Final = 100
+MAX_BATCH: Final = 100
 """Questions in one request; go-ethereum's server, which mezod uses, takes a thousand, hosted gateways fewer."""
-REMEMBERED: Final = 3600.0
+RETRY_AFTER: Final = 3600.0
 """Seconds before a node that took no batch is tried again."""
 
 
@@ -19,20 +19,20 @@ class BatchSize:
     def __init__(self, clock: Clock) -> None:
         """As many as most take."""
         self._clock = clock
-        self._size = LARGEST
+        self._size = MAX_BATCH
         self._until = 0.0
 
     @property
     def size(self) -> int:
         """So many; 1 where it takes no batches."""
-        return self._size if self._clock.monotonic() < self._until else LARGEST
+        return self._size if self._clock.monotonic() < self._until else MAX_BATCH
 
     def refused(self, asked: int) -> None:
         """So many questions were too many, or the node takes no batches at all."""
-        self._size, self._until = max(asked // 5, 1), self._clock.monotonic() + REMEMBERED
+        self._size, self._until = max(asked // 5, 1), self._clock.monotonic() + RETRY_AFTER
 
 
-class Asked(Protocol):
+class BatchTarget(Protocol):
     """The part of a node that is used here."""
 
     @property
@@ -41,7 +41,7 @@ class Asked(Protocol):
         ...
 
     @property
-    def most_at_once(self) -> int:
+    def max_batch(self) -> int:
         """Questions it takes in one request."""
         ...
 
@@ -50,15 +50,15 @@ class Asked(Protocol):
         ...
 
 
-class Gathering:
+class Batcher:
     """Collects what is asked of each node in the same moment, and asks it together. Each asker sees only its own answer."""
 
     def __init__(self, later: Callable[[Awaitable[None]], None]) -> None:
         """`later` runs what sends."""
         self._later = later
-        self._waiting: dict[Asked, list[tuple[tuple[str, list[Any]], asyncio.Future[Any]]]] = {}
+        self._waiting: dict[BatchTarget, list[tuple[tuple[str, list[Any]], asyncio.Future[Any]]]] = {}
 
-    async def call(self, node: Asked, method: str, params: list[Any], timeout: float | None = None) -> Any:
+    async def call(self, node: BatchTarget, method: str, params: list[Any], timeout: float | None = None) -> Any:
         """The result of one call. Raises NodeError."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.get(node)
@@ -68,13 +68,13 @@ class Gathering:
         waiting.append(((method, params), future))
         return await future
 
-    async def _send(self, node: Asked, timeout: float | None) -> None:
+    async def _send(self, node: BatchTarget, timeout: float | None) -> None:
         # After one turn of the event loop, every task that was about to ask has asked.
         await asyncio.sleep(0)
         waiting = self._waiting.pop(node)
         failed: NodeError | None = None
         try:
-            while part := [one for one in waiting if not one[1].done()][: node.most_at_once]:
+            while part := [one for one in waiting if not one[1].done()][: node.max_batch]:
                 # A node that hangs costs one deadline, not one for each part.
                 answers = [failed] * len(part) if failed else await node.call_many([call for call, _ in part], timeout)
                 for (_, future), answer in zip(part, answers, strict=True):

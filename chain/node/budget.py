@@ -23,7 +23,7 @@ CREDITS: Final[Mapping[str, int]] = {
     OTHERS: 2,
 }
 """Credits of a call. No provider publishes weights for Mezo's methods, so these are estimates; SPECTRUM_CREDIT_WEIGHTS sets others."""
-KEPT_PERCENT: Final = 10
+RESERVED_PERCENT: Final = 10
 """Of a month's credits, kept for agreement, broadcast and proof."""
 _DUST: Final = 1e-6
 _WEIGHT: Final = re.compile(r"(?:[a-z]+_[A-Za-z0-9]+|\*)=\d{1,6}")
@@ -81,7 +81,7 @@ class Budget:
     def allows(self, *, vital: bool) -> bool:
         """Whether credits are left for this kind of call."""
         limit = self.plan.monthly_credits
-        return not limit or limit - self.used > (0 if vital else limit * KEPT_PERCENT // 100)
+        return not limit or limit - self.used > (0 if vital else limit * RESERVED_PERCENT // 100)
 
     def wait(self, questions: int = 1) -> float:
         """Seconds until the bucket holds a token for each of so many, which must not be more than it can hold."""

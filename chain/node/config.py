@@ -1,4 +1,4 @@
-"""Which nodes there are, read from the settings: their names, their operators, and the URLs that must never be seen."""
+"""Which nodes there are, read from the settings: their names, their providers, and the URLs that must never be seen."""
 
 import ipaddress
 import re
@@ -13,10 +13,10 @@ _SHORTEST_SECRET = 6
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """One node. `name` is unique and is all that is ever shown; nodes of one `operator` count as one opinion."""
+    """One node. `name` is unique and is all that is ever shown; nodes of one `provider` count as one opinion."""
 
     name: str
-    operator: str
+    provider: str
     url: str = field(repr=False)
     spectrum: bool = False
 
@@ -40,7 +40,7 @@ class NodeConfig:
         return sorted((piece for piece in pieces if len(piece) >= _SHORTEST_SECRET), key=len, reverse=True)
 
 
-def operator_of(url: str) -> str:
+def provider_of(url: str) -> str:
     """Who runs the node behind a URL: the last two labels of its host; host and port on loopback. Raises ValueError."""
     parts = urlsplit(url)
     host = parts.hostname
@@ -72,18 +72,18 @@ def parse_nodes(mezo_urls: str, spectrum_urls: str = "", *, variable: str = "MEZ
             named = _NAMED.fullmatch(entry)
             url = named[2] if named else entry
             try:
-                operator = operator_of(url)
+                provider = provider_of(url)
             except ValueError as error:
                 message = f"{source}, entry {place}: {error}"
                 raise ValueError(message) from None
-            operator = named[1] if named else operator
+            provider = named[1] if named else provider
             if url in seen:
                 message = f"{source}, entry {place}: the same node is given twice"
                 raise ValueError(message)
             seen.add(url)
-            names[operator] += 1
-            name = operator if names[operator] == 1 else f"{operator}#{names[operator]}"
-            found.append(NodeConfig(name, operator, url, spectrum))
+            names[provider] += 1
+            name = provider if names[provider] == 1 else f"{provider}#{names[provider]}"
+            found.append(NodeConfig(name, provider, url, spectrum))
     return found
 
 

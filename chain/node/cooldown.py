@@ -1,6 +1,6 @@
 """What a node's answers make of it: used, left alone for a while, or serving another chain.
 
-A node rests by itself and is proved again by its next call: nothing here asks anything.
+A node rests by itself and is verified again by its next call: nothing here asks anything.
 """
 
 from typing import Final, Literal
@@ -20,7 +20,7 @@ _RATE_REST: Final = 2.0
 _WRONG_CHAIN_REST: Final = 30.0
 
 
-class Rest:
+class Cooldown:
     """The rests of one node, by name."""
 
     def __init__(self, name: str, clock: Clock, metrics: ChainMetrics) -> None:
@@ -28,7 +28,7 @@ class Rest:
         self.failures = 0
         """In a row."""
         self.last_error: str | None = None
-        self.proved = False
+        self.verified = False
         """It showed its chain id since it was last away."""
         self._name = name
         self._clock = clock
@@ -42,7 +42,7 @@ class Rest:
         return self._clock.monotonic() >= self._until
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until it may be asked."""
         return max(self._until - self._clock.monotonic(), 0.0)
 
@@ -58,11 +58,11 @@ class Rest:
         """Has asked for fewer requests and its wait is not over."""
         return self._state == "rate_limited" and not self.over
 
-    def prove(self) -> None:
+    def mark_verified(self) -> None:
         """It serves our chain."""
         if self._state != "ok":
             log.info("chain.node_up", node=self._name, before=self._state)
-        self.proved = True
+        self.verified = True
         self._state = "ok"
         self._metrics.health(self._name, up=True)
 
@@ -73,7 +73,7 @@ class Rest:
         self._remember(error)
         log.error("chain.wrong_chain", node=self._name, expected=expected, found=found)
 
-    def judge(self, error: NodeError) -> None:
+    def record_error(self, error: NodeError) -> None:
         """Let an error rest the node where the node is at fault, not the question.
 
         An error inside a JSON-RPC answer (it carries a code) never counts as an outage: whoever can choose a contract
@@ -95,7 +95,7 @@ class Rest:
         self._state = state
         self._until = self._clock.monotonic() + seconds
         # After the wait the chain id is asked again, and that brings the state back to ok.
-        self.proved = False
+        self.verified = False
         self._remember(error)
 
     def _remember(self, error: NodeError) -> None:

@@ -15,7 +15,7 @@ from kit.clock import Clock
 FIRST_WAIT: Final = 2.0
 MAX_WAIT: Final = 30.0
 """Seconds between two times that it is asked again; doubled while it does not take it back."""
-MOST: Final = 8
+MAX_OPEN: Final = 8
 """Questions kept of one node: who lies about everything is asked about some of it."""
 MAX_TRIES: Final = 6
 """Times that it is asked in vain, because it or the others have nothing to say any more. Silence is not dissent."""
@@ -25,24 +25,24 @@ REFUSED: Final = "refused"
 
 
 @dataclass(slots=True)
-class Contested:
+class Disagreement:
     """A question, how answers to it are compared, and what this node answered."""
 
     method: str
     params: list[Any]
     needed: int
     key: Callable[[Any], Hashable]
-    said: Hashable
+    answer: Hashable
     tries: int = 0
 
 
-class Dissent:
+class Disagreements:
     """What one node has yet to take back."""
 
     def __init__(self, clock: Clock) -> None:
         """It has said nothing otherwise yet."""
         self._clock = clock
-        self._open: dict[bytes, Contested] = {}
+        self._open: dict[bytes, Disagreement] = {}
         self._wait = FIRST_WAIT
         self._ask_at = 0.0
 
@@ -55,27 +55,27 @@ class Dissent:
         """What it is about, in the names of JSON-RPC."""
         return tuple(dict.fromkeys(one.method for one in self._open.values()))
 
-    def note(self, one: Contested) -> None:
+    def record(self, one: Disagreement) -> None:
         """It said otherwise; once more, where it had before."""
         subject = _subject(one.method, one.params)
         if not self._open:
             self._wait, self._ask_at = FIRST_WAIT, self._clock.monotonic() + FIRST_WAIT
-        if subject in self._open or len(self._open) < MOST:
+        if subject in self._open or len(self._open) < MAX_OPEN:
             self._open[subject] = one
 
-    def said(self, method: str, params: list[Any]) -> Contested | None:
+    def find(self, method: str, params: list[Any]) -> Disagreement | None:
         """What it said to this question, where that stands against the others."""
         return self._open.get(_subject(method, params))
 
-    def settle(self, method: str, params: list[Any]) -> bool:
+    def resolve(self, method: str, params: list[Any]) -> bool:
         """It says what the others say, or nobody says anything any more. True where that was the last of it."""
         return self._open.pop(_subject(method, params), None) is not None and not self._open
 
-    def hurry(self) -> None:
+    def recheck_now(self) -> None:
         """Its word is needed: ask at the next opportunity."""
         self._ask_at = self._clock.monotonic()
 
-    def due(self) -> list[Contested]:
+    def due(self) -> list[Disagreement]:
         """What to ask everyone again now."""
         now = self._clock.monotonic()
         if now < self._ask_at:

@@ -19,16 +19,16 @@ from chain.errors import BatchRefused, Malformed, NodeError, NodeTimeout, RateLi
 from chain.node.config import NodeConfig
 from kit.logs import redact
 
-MAX_BODY = 10 * 1024 * 1024
+MAX_ANSWER_DEFAULT = 10 * 1024 * 1024
 """Bytes of one answer. Ten thousand logs, the most that mezod gives at once, take seven of these ten megabytes."""
-LARGEST: Final = {"eth_call": 256 * 1024, "eth_getCode": 1024 * 1024}
+MAX_ANSWER: Final = {"eth_call": 256 * 1024, "eth_getCode": 1024 * 1024}
 """Bytes of an answer to what a stranger may choose the contract for; none of ours says a hundredth of it."""
 MAX_VALUES: Final = 500_000
 """Values in one answer, by its commas; ten thousand logs have a third of it. Parsing holds up everybody else, and is paid by the value."""
 _MAX_DETAIL = 300
 _MAX_READ = 4_000
 _HEADERS = {"Content-Type": "application/json"}
-LEAST = 0.001
+MIN_TIMEOUT = 0.001
 """Seconds for what is asked when the time is up; to aiohttp, zero would mean no limit."""
 _OK = 200
 _REDIRECTS = range(300, 400)
@@ -82,7 +82,7 @@ async def _post(
             headers=_HEADERS,
             allow_redirects=False,
             raise_for_status=False,
-            timeout=_limit(round(timeout, 3) or LEAST),
+            timeout=_limit(round(timeout, 3) or MIN_TIMEOUT),
         ) as response:
             chunks: list[bytes] = []
             size = 0
@@ -199,7 +199,7 @@ async def exchange(
     The deadline of `timeout` seconds covers a repeat on a connection gone stale.
     """
     body = orjson.dumps(_call(request_id, method, params))
-    reply = await _posted(session, config, body, timeout, LARGEST.get(method, MAX_BODY))
+    reply = await _posted(session, config, body, timeout, MAX_ANSWER.get(method, MAX_ANSWER_DEFAULT))
     outcome = reply if isinstance(reply, NodeError) else _read(config, reply, request_id)
     if isinstance(outcome, NodeError):
         raise outcome
@@ -231,7 +231,7 @@ def _call(request_id: int, method: str, params: list[Any]) -> dict[str, Any]:
 
 
 async def _posted(
-    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float, most: int = MAX_BODY
+    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float, most: int = MAX_ANSWER_DEFAULT
 ) -> _Reply | NodeError:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout

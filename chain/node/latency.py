@@ -5,9 +5,9 @@ from collections import deque
 from typing import Final
 
 SAMPLES: Final = 128
-ENOUGH: Final = 16
+MIN_SAMPLES: Final = 16
 """Fewer say nothing about a percentile."""
-UNTRIED: Final = 1.0
+DEFAULT_DELAY: Final = 1.0
 """Seconds that a node has of which too little is known."""
 
 
@@ -20,7 +20,7 @@ class Latency:
         # The same in order of size: a percentile is asked before each call, and sorting would be a fifth of the call's work.
         self._ordered: list[float] = []
 
-    def note(self, seconds: float) -> None:
+    def record(self, seconds: float) -> None:
         """An answer took so many seconds."""
         if len(self._seconds) == SAMPLES:
             del self._ordered[bisect_left(self._ordered, self._seconds.popleft())]
@@ -33,7 +33,7 @@ class Latency:
         return self._ordered[min(count - 1, count * percent // 100)] if count else None
 
     @property
-    def patience(self) -> float:
+    def hedge_delay(self) -> float:
         """Its own p95: who is slower than that may be overtaken."""
-        known = self.percentile(95) if len(self._ordered) >= ENOUGH else None
-        return UNTRIED if known is None else known
+        known = self.percentile(95) if len(self._ordered) >= MIN_SAMPLES else None
+        return DEFAULT_DELAY if known is None else known

@@ -33,13 +33,13 @@ class Window:
     def __init__(self) -> None:
         """A size that most nodes allow."""
         self.blocks = FIRST_WINDOW
-        self.most_logs = MAX_LOGS
+        self.max_logs = MAX_LOGS
         self._too_large: int | None = None
         self._costly = False
         self._worked = 0
         self._before_doubt: tuple[int, int | None] | None = None
 
-    def worked(self, asked: int) -> None:
+    def succeeded(self, asked: int) -> None:
         """So many blocks were answered. Fewer than the window says nothing of a larger one."""
         self._before_doubt = None
         if asked < self.blocks:
@@ -57,26 +57,26 @@ class Window:
                 self._too_large = None
         self.blocks = max(self.blocks, min(larger, MAX_WINDOW))
 
-    def refused(self, asked: int, most_logs: int | None = None) -> None:
-        """So many blocks were too many, or held more than `most_logs` logs."""
+    def refused(self, asked: int, max_logs: int | None = None) -> None:
+        """So many blocks were too many, or held more than `max_logs` logs."""
         self._too_large, self._worked, self._costly = asked, 0, False
         self.blocks = max(min(asked, self.blocks) // 2, 1)
-        if most_logs:
-            self.most_logs = min(most_logs, self.most_logs)
+        if max_logs:
+            self.max_logs = min(max_logs, self.max_logs)
 
-    def doubted(self, asked: int) -> None:
+    def maybe_too_large(self, asked: int) -> None:
         """So many blocks were answered with an error in words we do not know: the range may have been too large."""
         if self._before_doubt is None:
             self._before_doubt = (self.blocks, self._too_large)
         self.refused(asked)
 
-    def cleared(self) -> None:
+    def undo_doubt(self) -> None:
         """A single block met the same error, so the range was not the reason: ask for as many as before."""
         if self._before_doubt is not None:
             self.blocks, self._too_large = self._before_doubt
             self._before_doubt = None
 
-    def slow(self, asked: int) -> None:
+    def timed_out(self, asked: int) -> None:
         """So many blocks took too long."""
         if asked > SMALLEST_SLOW:
             self._too_large, self._worked, self._costly = asked, 0, True
@@ -121,7 +121,7 @@ class Retention:
             return start
         return max(start, self.pruned_to + 1, head - self._lacking_depth + 1)
 
-    def proved(self, start: int, head: int) -> None:
+    def record_held(self, start: int, head: int) -> None:
         """It has shown the block at `start` while its head was `head`."""
         now, depth = self._clock.monotonic(), head - start
         if self.pruned_to is not None and (start <= self.pruned_to or depth >= self._lacking_depth):
@@ -130,7 +130,7 @@ class Retention:
             self._depth, self._proved_at = depth, now
         self.holds_from = start if self.holds_from is None else min(start, self.holds_from)
 
-    def lacked(self, start: int, head: int) -> None:
+    def record_missing(self, start: int, head: int) -> None:
         """It did not have the block at `start` while its head was `head`."""
         depth = head - start
         self._lacking_depth = depth if self.pruned_to is None else min(depth, self._lacking_depth)

@@ -22,19 +22,19 @@ class ChainMetrics(Protocol):
     def head(self, node: str, number: int, lag: int) -> None:
         """The newest block of the node, and how many blocks it is behind the best."""
 
-    def dissent(self, node: str, method: str) -> None:
+    def disagreement(self, node: str, method: str) -> None:
         """The node said otherwise than the others."""
 
-    def set_aside(self, node: str, *, aside: bool) -> None:
+    def quarantine(self, node: str, *, active: bool) -> None:
         """The node's word stops counting, or counts again."""
 
     def budget(self, node: str, used: int, left: int | None) -> None:
         """Credits of this month, and what is left where there is a limit."""
 
-    def paused(self, *, paused: bool) -> None:
+    def halted(self, *, halted: bool) -> None:
         """The chain itself stands still, or moves."""
 
-    def only(self, nodes: Collection[str]) -> None:
+    def retain(self, nodes: Collection[str]) -> None:
         """These are all nodes there are: how another stood when it was taken from the list is told no more."""
 
 
@@ -50,19 +50,19 @@ class NullMetrics:
     def head(self, node: str, number: int, lag: int) -> None:
         """Nothing."""
 
-    def dissent(self, node: str, method: str) -> None:
+    def disagreement(self, node: str, method: str) -> None:
         """Nothing."""
 
-    def set_aside(self, node: str, *, aside: bool) -> None:
+    def quarantine(self, node: str, *, active: bool) -> None:
         """Nothing."""
 
     def budget(self, node: str, used: int, left: int | None) -> None:
         """Nothing."""
 
-    def paused(self, *, paused: bool) -> None:
+    def halted(self, *, halted: bool) -> None:
         """Nothing."""
 
-    def only(self, nodes: Collection[str]) -> None:
+    def retain(self, nodes: Collection[str]) -> None:
         """Nothing."""
 
 
@@ -113,13 +113,13 @@ class PrometheusMetrics:
         self._head.labels(node).set(number)
         self._lag.labels(node).set(lag)
 
-    def dissent(self, node: str, method: str) -> None:
+    def disagreement(self, node: str, method: str) -> None:
         """The node said otherwise."""
         self._dissent.labels(node, method).inc()
 
-    def set_aside(self, node: str, *, aside: bool) -> None:
+    def quarantine(self, node: str, *, active: bool) -> None:
         """The node's word stops counting, or counts again."""
-        self._aside.labels(node).set(aside)
+        self._aside.labels(node).set(active)
 
     def budget(self, node: str, used: int, left: int | None) -> None:
         """Credits of this month."""
@@ -127,11 +127,11 @@ class PrometheusMetrics:
         if left is not None:
             self._left.labels(node).set(left)
 
-    def paused(self, *, paused: bool) -> None:
+    def halted(self, *, halted: bool) -> None:
         """The chain itself stands still, or moves."""
-        self._paused.set(paused)
+        self._paused.set(halted)
 
-    def only(self, nodes: Collection[str]) -> None:
+    def retain(self, nodes: Collection[str]) -> None:
         """All nodes there are."""
         for gauge in (self._up, self._head, self._lag, self._used, self._left, self._aside):
             for name in {sample.labels["node"] for family in gauge.collect() for sample in family.samples}:

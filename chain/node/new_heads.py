@@ -22,7 +22,7 @@ MAX_MESSAGE: Final = 1024 * 1024
 SUBSCRIBE: Final = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}).decode()
 
 
-class WakeUps:
+class NewHeadListener:
     """Listens to each node until stopped; `wake` is called for each block that any of them tells of, and may be called for nothing."""
 
     def __init__(

@@ -25,9 +25,9 @@ from chain.errors import (
 from chain.node.batch import BatchSize
 from chain.node.budget import UNLIMITED, Budget, Plan
 from chain.node.config import NodeConfig
-from chain.node.cooldown import Rest, State
-from chain.node.disagreements import Dissent
-from chain.node.jsonrpc import LEAST, exchange, exchange_many
+from chain.node.cooldown import Cooldown, State
+from chain.node.disagreements import Disagreements
+from chain.node.jsonrpc import MIN_TIMEOUT, exchange, exchange_many
 from chain.node.latency import Latency
 from chain.node.log_coverage import Retention, Window
 from chain.node.metrics import ChainMetrics
@@ -56,11 +56,11 @@ class Node:
         """Nothing is sent before the first call."""
         self.config = config
         self.name = config.name
-        self.operator = config.operator
+        self.provider = config.provider
         self.spectrum = config.spectrum
         self.head: int | None = None
-        self.dissent = Dissent(clock)
-        self.rest = Rest(config.name, clock, metrics)
+        self.disagreements = Disagreements(clock)
+        self.cooldown = Cooldown(config.name, clock, metrics)
         self.budget = Budget(plan, clock)
         self.latency = Latency()
         self.window = Window()
@@ -84,17 +84,17 @@ class Node:
     @property
     def state(self) -> State:
         """How it stands; a rest that is over has brought it back to untested."""
-        return self.rest.state
+        return self.cooldown.state
 
     @property
-    def set_aside(self) -> bool:
+    def quarantined(self) -> bool:
         """Said otherwise than the others, and has not taken all of it back."""
-        return bool(self.dissent)
+        return bool(self.disagreements)
 
     @property
     def usable(self) -> bool:
         """May be asked now: it works, or its rest is over and a call will show."""
-        return self.rest.over
+        return self.cooldown.over
 
     def covers(self, block: int) -> bool:
         """Its own newest block, as last told, is `block` or later."""
@@ -103,15 +103,15 @@ class Node:
     @property
     def limited(self) -> bool:
         """Has asked for fewer requests and its wait is not over."""
-        return self.rest.limited
+        return self.cooldown.limited
 
     @property
     def wrong_chain(self) -> bool:
         """Serves another chain, as far as it was last asked."""
-        return self.rest.state == "wrong_chain"
+        return self.cooldown.state == "wrong_chain"
 
     @property
-    def most_at_once(self) -> int:
+    def max_batch(self) -> int:
         """Questions it takes in one request, and that its plan allows in a second."""
         plan = self.budget.plan.per_second
         return min(self.batches.size, plan) if plan else self.batches.size
@@ -126,7 +126,7 @@ class Node:
 
     async def call_many(self, calls: Sequence[tuple[str, list[Any]]], timeout: float | None = None) -> list[Any]:
         """The result of each call, or its NodeError: in few requests, or one by one of a node that takes no batches."""
-        if 1 < len(calls) <= self.most_at_once:
+        if 1 < len(calls) <= self.max_batch:
             try:
                 return await self._batch(calls, await self._ready(timeout, len(calls)))
             except BatchRefused as error:
@@ -134,8 +134,8 @@ class Node:
                 log.info("chain.batch_refused", node=self.name, questions=len(calls), detail=error.detail)
             except NodeError as error:
                 return [error] * len(calls)
-        if 1 < self.most_at_once < len(calls):
-            parts = [calls[start : start + self.most_at_once] for start in range(0, len(calls), self.most_at_once)]
+        if 1 < self.max_batch < len(calls):
+            parts = [calls[start : start + self.max_batch] for start in range(0, len(calls), self.max_batch)]
             return [answer for part in parts for answer in await self.call_many(part, timeout)]
 
         async def alone(method: str, params: list[Any]) -> Any:
@@ -148,21 +148,21 @@ class Node:
 
     async def _ready(self, timeout: float | None, questions: int = 1) -> float:
         """Wait until it may be asked; the seconds that are left. Raises NodeError."""
-        if self.rest.limited:
+        if self.cooldown.limited:
             error = RateLimited(self.name, "is left alone because it asked for fewer requests")
-            error.retry_after = self.rest.left
+            error.retry_after = self.cooldown.seconds_left
             raise error
         if not self.budget.allows(vital=True):
             raise OutOfBudget(self.name, "has used the month's credits")
         limit = self._timeout if timeout is None else timeout
-        if self.rest.proved and not self.budget.plan.per_second:
+        if self.cooldown.verified and not self.budget.plan.per_second:
             return limit
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
-        if not self.rest.proved:
+        if not self.cooldown.verified:
             await self._prove(deadline)
         await self._token(deadline, questions)
-        return max(deadline - loop.time(), LEAST)
+        return max(deadline - loop.time(), MIN_TIMEOUT)
 
     async def _prove(self, deadline: float) -> None:
         """Ask for the chain id, once for all who wait for it. Who waits in vain says so; who asks in vain lets the node rest, too."""
@@ -173,9 +173,9 @@ class Node:
         except TimeoutError:
             raise NodeTimeout(self.name, "has not told its chain id in time") from None
         try:
-            if not self.rest.proved:
+            if not self.cooldown.verified:
                 await self._token(deadline)
-                await self._verify(max(deadline - loop.time(), LEAST))
+                await self._verify(max(deadline - loop.time(), MIN_TIMEOUT))
         finally:
             self._verifying.release()
 
@@ -193,9 +193,9 @@ class Node:
         if chain_id != self._chain_id:
             self.head = None
             error = WrongChain(self.name, f"serves chain {chain_id}, not {self._chain_id}; it is not used")
-            self.rest.wrong_chain(error, chain_id, self._chain_id)
+            self.cooldown.wrong_chain(error, chain_id, self._chain_id)
             raise error
-        self.rest.prove()
+        self.cooldown.mark_verified()
         self.retention.forget()
 
     async def _request(self, method: str, params: list[Any], timeout: float) -> Any:
@@ -212,13 +212,13 @@ class Node:
             self.errors[error.kind] += 1
             # Of eth_getLogs it may be the range that is too large: the reader asks for less, and judges then.
             if not (isinstance(error, LimitExceeded) and method == "eth_getLogs"):
-                self.rest.judge(error)
+                self.cooldown.record_error(error)
             raise
         finally:
             seconds = self._clock.monotonic() - began
             self._metrics.request(self.name, method, outcome, seconds)
-        self.latency.note(seconds)
-        self.rest.failures = 0
+        self.latency.record(seconds)
+        self.cooldown.failures = 0
         return result
 
     async def _batch(self, calls: Sequence[tuple[str, list[Any]]], timeout: float) -> list[Any]:
@@ -235,19 +235,19 @@ class Node:
             outcomes = [one.kind if isinstance(one, NodeError) else "ok" for one in results]
         except NodeError as error:
             outcomes = [error.kind] * len(calls)
-            self.rest.judge(error)
+            self.cooldown.record_error(error)
             raise
         finally:
             for (method, _), outcome in zip(calls, outcomes, strict=True):
                 self._metrics.request(self.name, method, outcome, self._clock.monotonic() - began)
             self.errors.update(kind for kind in outcomes if kind not in {"ok", "cancelled"})
         errors = [one for one in results if isinstance(one, NodeError)]
-        self.rest.failures = 0 if len(errors) < len(results) else self.rest.failures
+        self.cooldown.failures = 0 if len(errors) < len(results) else self.cooldown.failures
         # What rests a node rests it once, however many of its answers show it.
         for kind in (RateLimited, Malformed):
             shown = next((one for one in errors if isinstance(one, kind)), None)
             if shown is not None:
-                self.rest.judge(shown)
+                self.cooldown.record_error(shown)
                 break
         return results
 
@@ -257,5 +257,5 @@ class Node:
         except ValueError:
             pass
         error = Malformed(self.name, "a number was expected and something else came")
-        self.rest.judge(error)
+        self.cooldown.record_error(error)
         raise error

@@ -4,13 +4,13 @@ from typing import Final
 
 from kit.clock import Clock
 
-FIRST: Final = 1.0
+INITIAL_WAIT: Final = 1.0
 """Seconds between looks while nothing is known of the pace."""
-AGAIN: Final = 0.26
+RETRY_WAIT: Final = 0.26
 """Between two looks for a block that is due. A pool answers out of its memory for a quarter of a second."""
-LONGEST: Final = 5.0
+MAX_WAIT: Final = 5.0
 """Mezo takes 3.6 s for a block: an estimate gone wrong costs one block at most."""
-SLOWEST: Final = 2.0
+MAX_RETRY_WAIT: Final = 2.0
 """Between two looks at a chain that makes no blocks, or that nobody tells of."""
 _LEARN: Final = 0.2
 _WIDE: Final = 1.5
@@ -39,7 +39,7 @@ class BlockTimer:
         self._tries = 0
         self._told = False
 
-    def told(self) -> None:
+    def announce(self) -> None:
         """Somebody says that a block is there."""
         self._told = True
         self._due = min(self._due, self._clock.monotonic())
@@ -50,22 +50,24 @@ class BlockTimer:
         return self._clock.monotonic() >= self._due
 
     @property
-    def rest(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until it is."""
         return max(0.0, self._due - self._clock.monotonic())
 
-    def looked(self, head: int | None) -> None:
+    def record_head(self, head: int | None) -> None:
         """This was the newest block; None where nobody knew."""
         now = self._clock.monotonic()
         if head is None or (self._head is not None and head <= self._head):
             self._tries += 1
-            self._due = now + self._again(now)
+            self._due = now + self._retry_wait(now)
             return
         came = now if self._head is None else self._came(now, head - self._head)
-        wait = FIRST if self._between is None else self._between
-        early = -_LATE if self._told else min(_EARLY, _WIDE * self._spread + (AGAIN / 3 if self._tries == 0 else 0.0))
+        wait = INITIAL_WAIT if self._between is None else self._between
+        early = (
+            -_LATE if self._told else min(_EARLY, _WIDE * self._spread + (RETRY_WAIT / 3 if self._tries == 0 else 0.0))
+        )
         self._head, self._head_at, self._tries, self._told = head, came, 0, False
-        self._due = max(now + AGAIN, min(came + wait - early, now + LONGEST))
+        self._due = max(now + RETRY_WAIT, min(came + wait - early, now + MAX_WAIT))
 
     def _came(self, now: float, blocks: int) -> float:
         """When the newest of so many new blocks came, as far as one can tell."""
@@ -77,7 +79,7 @@ class BlockTimer:
         if self._told:
             came = now
         elif self._tries:
-            came = now - AGAIN / 2
+            came = now - RETRY_WAIT / 2
         else:
             # There at the first look: since when, nobody knows. It would draw out the estimate to take this moment for it.
             came = min(now, expected)
@@ -86,9 +88,9 @@ class BlockTimer:
         self._between = max(_SHORTEST, self._between + _LEARN * off)
         return came
 
-    def _again(self, now: float) -> float:
+    def _retry_wait(self, now: float) -> float:
         if self._between is None:
-            return FIRST
+            return INITIAL_WAIT
         # Often while it may come at any moment; when it is long overdue the chain may be halted.
         late = (now - self._head_at) / self._between
-        return AGAIN if late < _SLOWER else min(AGAIN * late, SLOWEST)
+        return RETRY_WAIT if late < _SLOWER else min(RETRY_WAIT * late, MAX_RETRY_WAIT)

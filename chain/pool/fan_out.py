@@ -13,7 +13,7 @@ LEAD: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class NodeReply:
     """What one node said in `everywhere`: a result, or an error."""
 
     node: str
@@ -26,22 +26,24 @@ class Answer:
         return isinstance(self.error, Unreachable | NodeTimeout | RateLimited | OutOfBudget | WrongChain)
 
 
-class Everyone:
+class FanOut:
     """One question on its way to every node."""
 
     def __init__(self, ask: Callable[[Node], Awaitable[Any]], nodes: Sequence[Node]) -> None:
         """`ask` raises NodeError; the `nodes` in the order of preference."""
         self._ask = ask
         self._waiting = list(nodes)
-        self._asked: dict[asyncio.Task[Answer], str] = {}
+        self._asked: dict[asyncio.Task[NodeReply], str] = {}
 
-    async def lead(self, until: Callable[[Answer], bool]) -> None:
+    async def lead(self, until: Callable[[NodeReply], bool]) -> None:
         """Ask one after another, until it is true of an answer."""
         while self._waiting and not any(until(answer) for answer in self._answers()):
             await asyncio.wait({self._start()}, timeout=LEAD)
 
-    async def hear(self, enough: int, patience: float | None, later: Callable[[Awaitable[None]], None]) -> list[Answer]:
-        """Ask all others at once. With `patience`, whoever is silent has so many seconds once `enough` operators have answered.
+    async def hear(
+        self, enough: int, patience: float | None, later: Callable[[Awaitable[None]], None]
+    ) -> list[NodeReply]:
+        """Ask all others at once. With `patience`, whoever is silent has so many seconds once `enough` providers have answered.
 
         What is not waited for goes on in the background.
         """
@@ -62,22 +64,22 @@ class Everyone:
         for task in self._pending():
             task.cancel()
 
-    def _start(self) -> asyncio.Task[Answer]:
+    def _start(self) -> asyncio.Task[NodeReply]:
         node = self._waiting.pop(0)
         task = asyncio.create_task(self._answer(node))
-        self._asked[task] = node.operator
+        self._asked[task] = node.provider
         return task
 
-    async def _answer(self, node: Node) -> Answer:
+    async def _answer(self, node: Node) -> NodeReply:
         try:
-            return Answer(node.name, result=await self._ask(node))
+            return NodeReply(node.name, result=await self._ask(node))
         except NodeError as error:
-            return Answer(node.name, error=error)
+            return NodeReply(node.name, error=error)
 
-    def _pending(self) -> set[asyncio.Task[Answer]]:
+    def _pending(self) -> set[asyncio.Task[NodeReply]]:
         return {task for task in self._asked if not task.done()}
 
-    def _answers(self) -> list[Answer]:
+    def _answers(self) -> list[NodeReply]:
         return [task.result() for task in self._asked if task.done()]
 
     def _voices(self) -> int:

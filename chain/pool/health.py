@@ -21,11 +21,11 @@ class NodeStatus:
     """How a node stands, for people: names and numbers, no URL."""
 
     name: str
-    operator: str
+    provider: str
     spectrum: bool
     state: State
     head: int | None
-    set_aside: bool
+    quarantined: bool
     contradicts: tuple[str, ...]
     """The methods in which it said otherwise than the others, and has not taken it back."""
     last_error: str | None
@@ -62,20 +62,20 @@ class NodeStatus:
         return ", ".join(f"{kind} {count}" for kind, count in sorted(self.errors.items())) or "none"
 
 
-def answering(nodes: Iterable[Node]) -> frozenset[str]:
-    """The operators that answer, as far as they were last asked, and whose word counts.
+def answering_providers(nodes: Iterable[Node]) -> frozenset[str]:
+    """The providers that answer, as far as they were last asked, and whose word counts.
 
     Heads are remembered after their nodes have gone, so they do not tell.
     """
-    return frozenset(node.operator for node in nodes if node.state == "ok" and not node.set_aside)
+    return frozenset(node.provider for node in nodes if node.state == "ok" and not node.quarantined)
 
 
 def heads_of(nodes: Iterable[Node]) -> dict[str, int]:
-    """The newest block that each operator has told of, without nodes on another chain."""
+    """The newest block that each provider has told of, without nodes on another chain."""
     heads: dict[str, int] = {}
     for node in nodes:
         if node.head is not None and not node.wrong_chain:
-            heads[node.operator] = max(node.head, heads.get(node.operator, -1))
+            heads[node.provider] = max(node.head, heads.get(node.provider, -1))
     return heads
 
 
@@ -86,12 +86,12 @@ def health_of(node: Node, best: int | None) -> Health:
         return "wrong chain"
     if not node.budget.allows(vital=True):
         return "out of budget"
-    if node.rest.failures >= UNREACHABLE_AFTER and state != "rate_limited":
+    if node.cooldown.failures >= UNREACHABLE_AFTER and state != "rate_limited":
         return "unreachable"
     # Still so when its rest is over: until it is asked again nothing better is known of it.
-    if state in {"cooling", "rate_limited"} or node.rest.failures:
+    if state in {"cooling", "rate_limited"} or node.cooldown.failures:
         return "cooling down"
-    if node.set_aside:
+    if node.quarantined:
         return "set aside"
     if node.head is not None and best is not None and best - node.head > LAGGING_BLOCKS:
         return "lagging"
@@ -102,13 +102,13 @@ def status_of(node: Node, best: int | None) -> NodeStatus:
     """How a node stands now; `best` is the newest block of any node."""
     return NodeStatus(
         name=node.name,
-        operator=node.operator,
+        provider=node.provider,
         spectrum=node.spectrum,
         state=node.state,
         head=node.head,
-        set_aside=node.set_aside,
-        contradicts=node.dissent.methods,
-        last_error=node.rest.last_error,
+        quarantined=node.quarantined,
+        contradicts=node.disagreements.methods,
+        last_error=node.cooldown.last_error,
         health=health_of(node, best),
         lag=max(best - node.head, 0) if best is not None and node.head is not None else None,
         p50=node.latency.percentile(50),

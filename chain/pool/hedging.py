@@ -74,7 +74,7 @@ async def first(nodes: Sequence[Node], ask: _Ask) -> Any:
     failure: NodeError | None = None
     try:
         try:
-            answer = await rivals.outrun(ask(head), head.latency.patience)
+            answer = await rivals.outrun(ask(head), head.latency.hedge_delay)
             if answer is not None:
                 return answer
         except CallReverted:

@@ -1,7 +1,7 @@
 """Several unreliable nodes as one source, with a policy for each call.
 
 `first`       a hint: the first usable node that answers, Spectrum's before the others.
-`quorum`      money depends on it: every reachable operator is asked, enough must say the same and more than say
+`quorum`      money depends on it: every reachable provider is asked, enough must say the same and more than say
 otherwise.
 `broadcast`   a broadcast: every node that serves our chain, whatever its health.
 
@@ -17,14 +17,14 @@ from typing import Any
 
 import aiohttp
 
-from chain.errors import NoAgreement, NodeTimeout, NotEnoughOperators, Unreachable
-from chain.node.batch import Gathering
+from chain.errors import NoAgreement, NodeTimeout, NotEnoughProviders, Unreachable
+from chain.node.batch import Batcher
 from chain.node.budget import UNLIMITED, Plan
 from chain.node.config import NodeConfig, parse_nodes
 from chain.node.metrics import ChainMetrics, NullMetrics
 from chain.node.node import Node
-from chain.pool.fan_out import Answer, Everyone
-from chain.pool.halt import Pause
+from chain.pool.fan_out import FanOut, NodeReply
+from chain.pool.halt import HaltDetector
 from chain.pool.health import NodeStatus, heads_of, status_of
 from chain.pool.hedging import UNKNOWN, first
 from chain.pool.probe import Probe
@@ -32,7 +32,7 @@ from chain.pool.quorum import GRACE, Agreed, Key, Question, ask_again
 from kit.clock import Clock, SystemClock
 from kit.logs import get_logger
 
-__all__ = ["Agreed", "Answer", "Node", "NodeConfig", "NodeStatus", "Pool", "parse_nodes"]
+__all__ = ["Agreed", "Node", "NodeConfig", "NodeReply", "NodeStatus", "Pool", "parse_nodes"]
 
 log = get_logger(__name__)
 
@@ -68,8 +68,8 @@ class Pool:
         self._timeout = timeout
         self._plan = plan
         self._nodes: tuple[Node, ...] = ()
-        self._operators: Mapping[str, Sequence[Node]] = {}
-        self.standing = Pause(self._clock)
+        self._providers: Mapping[str, Sequence[Node]] = {}
+        self.halt = HaltDetector(self._clock)
         self.reload(nodes)
         self._background: set[asyncio.Future[None]] = set()
         self._probe = Probe(lambda: self._nodes, agreement, self._later, self._note_heads)
@@ -83,10 +83,10 @@ class Pool:
         known = {node.config: node for node in self._nodes}
         configs = sorted(nodes, key=lambda config: not config.spectrum)
         self._nodes = tuple(known.get(config) or self._made(config) for config in configs)
-        operators: dict[str, list[Node]] = {}
+        providers: dict[str, list[Node]] = {}
         for node in self._nodes:
-            operators.setdefault(node.operator, []).append(node)
-        self._operators = MappingProxyType(operators)
+            providers.setdefault(node.provider, []).append(node)
+        self._providers = MappingProxyType(providers)
 
     def _made(self, config: NodeConfig) -> Node:
         return Node(
@@ -106,9 +106,9 @@ class Pool:
         return self._nodes
 
     @property
-    def operators(self) -> tuple[str, ...]:
+    def providers(self) -> tuple[str, ...]:
         """Who can have an opinion, each once."""
-        return tuple(self._operators)
+        return tuple(self._providers)
 
     def statuses(self) -> list[NodeStatus]:
         """How each node stands."""
@@ -146,51 +146,51 @@ class Pool:
         k: int | None = None,
         key: Key | None = None,
         timeout: float | None = None,
-        via: Gathering | None = None,
+        batcher: Batcher | None = None,
         grace: float = GRACE,
-        held_against: bool = True,
+        quarantine: bool = True,
     ) -> Agreed:
-        """What at least `k` operators say, compared by `key`, and more of them than say otherwise.
+        """What at least `k` providers say, compared by `key`, and more of them than say otherwise.
 
-        `via` sends it together with what else is asked through the same `gathering` in this moment; `grace`: seconds that a
-        decided vote waits for the others' words; `held_against` False: nobody is set aside for another answer, nor comes back with it.
-        Raises NoAgreement, NotEnoughOperators, and CallReverted where it is agreed that the contract refuses.
+        `batcher` sends it together with what else is asked through the same `batcher` in this moment; `grace`: seconds that a
+        decided vote waits for the others' words; `quarantine` False: nobody is set aside for another answer, nor comes back with it.
+        Raises NoAgreement, NotEnoughProviders, and CallReverted where it is agreed that the contract refuses.
         """
         needed = self.agreement if k is None else k
-        if needed < 1 or len(self._operators) < needed:
-            raise NotEnoughOperators(
+        if needed < 1 or len(self._providers) < needed:
+            raise NotEnoughProviders(
                 "silence",
-                detail=f"{method}: {needed} operators must say the same, and {len(self._operators)} are configured.",
+                detail=f"{method}: {needed} providers must say the same, and {len(self._providers)} are configured.",
             )
-        usable = {name: [node for node in nodes if node.usable] for name, nodes in self._operators.items()}
+        usable = {name: [node for node in nodes if node.usable] for name, nodes in self._providers.items()}
         limit = self._timeout if timeout is None else timeout
-        question = Question(method, params, needed, key, self._metrics, limit, via, grace, held_against=held_against)
+        question = Question(method, params, needed, key, self._metrics, limit, batcher, grace, quarantine=quarantine)
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
 
-    def gathering(self) -> Gathering:
+    def batcher(self) -> Batcher:
         """For many questions: asked concurrently through this, they travel in few requests."""
-        return Gathering(self._later)
+        return Batcher(self._later)
 
     async def broadcast(
         self,
         method: str,
         params: list[Any],
         *,
-        until: Callable[[Answer], bool] | None = None,
-        via: Gathering | None = None,
+        until: Callable[[NodeReply], bool] | None = None,
+        batcher: Batcher | None = None,
         patience: float | None = None,
-    ) -> list[Answer]:
+    ) -> list[NodeReply]:
         """Every node's answer, resting nodes and those set aside included; never raises for what a node does.
 
         With `until`, one after another, the usable ones as preferred, until it is true of an answer; then all others at once.
-        `via` as in `quorum`. `patience`: who is silent has so many seconds once as many operators as must agree have answered; it is
+        `batcher` as in `quorum`. `patience`: who is silent has so many seconds once as many providers as must agree have answered; it is
         asked all the same, and left out here.
         """
 
         def ask(node: Node) -> Awaitable[Any]:
-            return node.call(method, params) if via is None else via.call(node, method, params)
+            return node.call(method, params) if batcher is None else batcher.call(node, method, params)
 
-        everyone = Everyone(ask, sorted(self._nodes, key=lambda node: not node.usable))
+        everyone = FanOut(ask, sorted(self._nodes, key=lambda node: not node.usable))
         try:
             if until is not None:
                 await everyone.lead(until)
@@ -200,11 +200,11 @@ class Pool:
             raise
 
     def heads(self, *, trusted: bool = True) -> dict[str, int]:
-        """The newest block each operator has told of; without other chains, and where `trusted` without those set aside."""
-        return heads_of(node for node in self._nodes if not (trusted and node.set_aside))
+        """The newest block each provider has told of; without other chains, and where `trusted` without those set aside."""
+        return heads_of(node for node in self._nodes if not (trusted and node.quarantined))
 
     def agreed_head(self, k: int | None = None) -> int:
-        """The highest block that at least `k` operators have reached: one that boasts moves nothing.
+        """The highest block that at least `k` providers have reached: one that boasts moves nothing.
 
         Those set aside are counted: their word alone moves nothing either, and were they not, one that was set aside
         and another that falls silent would stop all reading, and with it the questions that let the first come back.
@@ -213,29 +213,29 @@ class Pool:
         needed = self.agreement if k is None else k
         told = heads_of(self._nodes)
         heads = sorted(told.values(), reverse=True)
-        if needed < 1 or len(self._operators) < needed:
-            raise NotEnoughOperators(
+        if needed < 1 or len(self._providers) < needed:
+            raise NotEnoughProviders(
                 "silence",
-                detail=f"{needed} operators must tell their newest block, {len(self._operators)} are configured.",
+                detail=f"{needed} providers must tell their newest block, {len(self._providers)} are configured.",
             )
         if len(heads) < needed:
             raise NoAgreement(
                 "silence",
-                opinions=tuple(told),
-                detail=f"{needed} operators must tell their newest block, {len(heads)} did.",
+                answered=tuple(told),
+                detail=f"{needed} providers must tell their newest block, {len(heads)} did.",
             )
         return heads[needed - 1]
 
     @property
-    def pause(self) -> str | None:
+    def halt_reason(self) -> str | None:
         """Why the chain itself stands still, in words; None while it moves. A reason to wait, never to fail anything."""
-        return self.standing.words
+        return self.halt.reason
 
-    async def refresh(self, *, anew: bool = False) -> None:
-        """Probe every node not at rest: chain id where unproved, newest block. An earlier probe, a moment ago or still running, is enough unless `anew`."""
-        await self._probe.run(anew=anew)
+    async def refresh(self, *, force: bool = False) -> None:
+        """Probe every node not at rest: chain id where unproved, newest block. An earlier probe, a moment ago or still running, is enough unless `force`."""
+        await self._probe.run(force=force)
 
-    def expect_block(self) -> None:
+    def expire_probe(self) -> None:
         """One may come at any moment: the next `refresh` is not content with what was told a moment ago."""
         self._probe.forget()
 
@@ -250,10 +250,10 @@ class Pool:
             await self._own.close()
 
     def _preferred(self) -> list[Node]:
-        able = [node for node in self._nodes if not node.set_aside and node.budget.allows(vital=False)]
+        able = [node for node in self._nodes if not node.quarantined and node.budget.allows(vital=False)]
         ready = [node for node in able if node.usable]
         # Whether one that failed has come back is for the probes to find out: callers ask it last.
-        ready.sort(key=lambda node: node.rest.failures > 0)
+        ready.sort(key=lambda node: node.cooldown.failures > 0)
         # Better a resting node than none; one set aside or on another chain answers nothing.
         return ready or [node for node in able if not node.limited and not node.wrong_chain]
 
@@ -266,10 +266,10 @@ class Pool:
             best = self.agreed_head()
         except NoAgreement:
             return
-        self.standing.reached(best)
+        self.halt.record_head(best)
         for node in self._nodes:
-            if node.set_aside and node.usable:
-                self._later(ask_again(node, self.quorum, self.gathering(), self._metrics))
+            if node.quarantined and node.usable:
+                self._later(ask_again(node, self.quorum, self.batcher(), self._metrics))
 
     def _later(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -31,15 +31,15 @@ class Probe:
         self._running: asyncio.Task[None] | None = None
         self._at: float | None = None
 
-    async def run(self, *, anew: bool = False) -> None:
+    async def run(self, *, force: bool = False) -> None:
         """Probe now, join the probe that runs, or be content with one of a moment ago.
 
-        `anew`: only a probe that began after this call will do.
+        `force`: only a probe that began after this call will do.
         """
-        if anew and self._running is not None:
+        if force and self._running is not None:
             await asyncio.shield(self._running)
         if self._running is None:
-            if not anew and self._at is not None and asyncio.get_running_loop().time() - self._at < _FRESH:
+            if not force and self._at is not None and asyncio.get_running_loop().time() - self._at < _FRESH:
                 return
             self._running = asyncio.create_task(self._all())
         # Shielded: one caller that gives up must not take the answer from the others.

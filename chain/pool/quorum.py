@@ -1,4 +1,4 @@
-"""Asking every operator one question, and deciding what was said.
+"""Asking every provider one question, and deciding what was said.
 
 A node that says otherwise than the agreed answer is set aside: its word counts for nothing on its own, but it goes on
 being asked, and comes back when it says what the others say of what it was set aside for. Errors and nulls are silence,
@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from chain.errors import CallReverted, Malformed, NoAgreement, NodeError
-from chain.node.batch import Gathering
-from chain.node.disagreements import MAX_TRIES, REFUSED, Contested
+from chain.node.batch import Batcher
+from chain.node.disagreements import MAX_TRIES, REFUSED, Disagreement
 from chain.node.metrics import ChainMetrics
 from chain.node.node import Node
 from chain.pool.vote import Vote
@@ -38,7 +38,7 @@ Later ones are heard in the background.
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What the operators agree on: one node's result, the key it was compared by, and who says so."""
+    """What the providers agree on: one node's result, the key it was compared by, and who says so."""
 
     value: Any
     key: Hashable
@@ -56,7 +56,7 @@ class _Said:
 
 @dataclass(frozen=True, slots=True)
 class _Silent:
-    operator: str
+    provider: str
     unknown: bool
     error: NodeError | None = None
 
@@ -67,7 +67,7 @@ def canonical(value: Any) -> Hashable:
 
 
 class Question:
-    """One question on its way through the operators."""
+    """One question on its way through the providers."""
 
     def __init__(
         self,
@@ -77,29 +77,29 @@ class Question:
         key: Key | None,
         metrics: ChainMetrics,
         timeout: float,
-        via: Gathering | None = None,
+        batcher: Batcher | None = None,
         grace: float = GRACE,
         *,
-        held_against: bool = True,
+        quarantine: bool = True,
     ) -> None:
-        """Nothing is asked before `ask`; `via`: together with others of the same moment; `held_against`: whoever says otherwise."""
+        """Nothing is asked before `ask`; `batcher`: together with others of the same moment; `quarantine`: whoever says otherwise."""
         self._grace = grace
-        self._held_against = held_against
+        self._held_against = quarantine
         self._method = method
         self._params = params
         self._vote = Vote(needed)
         self._key = key or canonical
         self._metrics = metrics
         self._timeout = timeout
-        self._via = via
+        self._via = batcher
         self._said: list[_Said] = []
         self._aside: list[_Said] = []
         self._silent: list[_Silent] = []
 
-    async def ask(self, operators: Mapping[str, Sequence[Node]], later: Callable[[Awaitable[None]], None]) -> Agreed:
+    async def ask(self, providers: Mapping[str, Sequence[Node]], later: Callable[[Awaitable[None]], None]) -> Agreed:
         """Ask all at once; decided when no outstanding voice can change it, for an answer or for none. Raises NoAgreement, CallReverted."""
-        voices = [[n for n in nodes if not n.set_aside] for nodes in operators.values()]
-        asides = [n for nodes in operators.values() for n in nodes if n.set_aside]
+        voices = [[n for n in nodes if not n.quarantined] for nodes in providers.values()]
+        asides = [n for nodes in providers.values() for n in nodes if n.quarantined]
         counted = {asyncio.create_task(self._opinion(nodes)) for nodes in voices if nodes}
         shadows = {asyncio.create_task(self._opinion([node])) for node in asides}
         pending: set[asyncio.Task[_Said | _Silent]] = counted | shadows
@@ -125,7 +125,7 @@ class Question:
         if chosen.refusal is not None:
             raise chosen.refusal
         holders = self._vote.holders(winner)
-        return Agreed(chosen.value, chosen.key, tuple(name for name in operators if name in holders))
+        return Agreed(chosen.value, chosen.key, tuple(name for name in providers if name in holders))
 
     def _open(self, pending: int) -> bool:
         """Whether so many more words could make a winner: one that hangs must not hold up what the others do not know."""
@@ -133,7 +133,7 @@ class Question:
         return pending > 0 and self._vote.needed <= pending + max(heard.values(), default=0)
 
     async def _opinion(self, nodes: Sequence[Node]) -> _Said | _Silent:
-        """The word of one operator: its first node that has one."""
+        """The word of one provider: its first node that has one."""
         unknown, last, left = False, None, self._timeout
         deadline = asyncio.get_running_loop().time() + left
         for node in nodes:
@@ -152,7 +152,7 @@ class Question:
             except (ValueError, KeyError, TypeError, AttributeError, IndexError):
                 last = Malformed(node.name, f"{self._method}: the answer is not well formed")
             left = deadline - asyncio.get_running_loop().time()
-        return _Silent(nodes[0].operator, unknown, last)
+        return _Silent(nodes[0].provider, unknown, last)
 
     async def _call(self, node: Node, left: float) -> Any:
         if self._via is None:
@@ -164,16 +164,16 @@ class Question:
             word = task.result()
             if isinstance(word, _Silent):
                 self._silent.append(word)
-            elif word.node.set_aside:
+            elif word.node.quarantined:
                 self._aside.append(word)
             else:
                 self._said.append(word)
-                self._vote.cast(word.node.operator, word.opinion)
+                self._vote.cast(word.node.provider, word.opinion)
 
     def _readmitting(self, pending: set[asyncio.Task[_Said | _Silent]]) -> bytes | None:
         """The winner once those set aside are heard as well: first who says what the leading trusted voice says, then all.
 
-        Without this, an operator that was set aside, for being late once, and another that then falls silent or lies
+        Without this, a provider that was set aside, for being late once, and another that then falls silent or lies
         would stop everything for good. What no trusted voice says never wins.
         """
         if pending:
@@ -182,12 +182,12 @@ class Question:
         for heard in ([word for word in self._aside if word.opinion == leading], self._aside):
             full = Vote(self._vote.needed, dict(self._vote.voices))
             for word in heard:
-                full.cast(word.node.operator, word.opinion)
+                full.cast(word.node.provider, word.opinion)
             winner = full.winner()
             if winner is not None and winner in self._vote.voices.values():
                 self._vote = full
                 for word in heard:
-                    word.node.dissent.hurry()
+                    word.node.disagreements.recheck_now()
                 return winner
         return None
 
@@ -196,18 +196,18 @@ class Question:
             return
         for word in (*self._said, *self._aside):
             if word.opinion == winner:
-                if word.node.dissent.settle(self._method, self._params):
+                if word.node.disagreements.resolve(self._method, self._params):
                     readmit(word.node, self._metrics)
             else:
-                self._set_aside(word)
+                self._quarantine(word)
 
-    def _set_aside(self, word: _Said) -> None:
-        node, known = word.node, word.node.set_aside
+    def _quarantine(self, word: _Said) -> None:
+        node, known = word.node, word.node.quarantined
         said = word.key if word.refusal is None else REFUSED
-        node.dissent.note(Contested(self._method, self._params, self._vote.needed, self._key, said))
-        self._metrics.dissent(node.name, self._method)
+        node.disagreements.record(Disagreement(self._method, self._params, self._vote.needed, self._key, said))
+        self._metrics.disagreement(node.name, self._method)
         if not known:
-            self._metrics.set_aside(node.name, aside=True)
+            self._metrics.quarantine(node.name, active=True)
             log.error("chain.node_set_aside", node=node.name, method=self._method)
 
     async def _hear_later(self, pending: set[asyncio.Task[_Said | _Silent]], winner: bytes | None) -> None:
@@ -223,26 +223,26 @@ class Question:
         for task in done:
             word = task.result()
             if isinstance(word, _Said):
-                (self._aside if word.node.set_aside else self._said).append(word)
+                (self._aside if word.node.quarantined else self._said).append(word)
         self._judge(winner)
 
     def _no_agreement(self) -> NoAgreement:
         said = [*self._said, *self._aside]
         reason = "dissent" if len({word.opinion for word in said}) > 1 else "silence"
-        unknowns = tuple(word.operator for word in self._silent if word.unknown)
+        unknown_to = tuple(word.provider for word in self._silent if word.unknown)
         failed = tuple(word.error for word in self._silent if word.error is not None)
         errors = "; ".join(map(str, failed))
         detail = (
-            f"{self._method}: {self._vote.needed} operators must say the same; {len(said)} said something, "
-            f"{len(unknowns)} did not know"
+            f"{self._method}: {self._vote.needed} providers must say the same; {len(said)} said something, "
+            f"{len(unknown_to)} did not know"
             + (" and they differ" if reason == "dissent" else "")
             + (f". {errors}" if errors else "")
             + "."
         )
         return NoAgreement(
             reason,
-            opinions=tuple(word.node.operator for word in said),
-            unknowns=unknowns,
+            answered=tuple(word.node.provider for word in said),
+            unknown_to=unknown_to,
             errors=failed,
             detail=detail.replace("..", "."),
         )
@@ -250,28 +250,30 @@ class Question:
 
 def readmit(node: Node, metrics: ChainMetrics) -> None:
     """It has taken everything back: its word counts again."""
-    metrics.set_aside(node.name, aside=False)
+    metrics.quarantine(node.name, active=False)
     log.warning("chain.node_readmitted", node=node.name)
 
 
-async def ask_again(node: Node, agree: Callable[..., Awaitable[Agreed]], via: Gathering, metrics: ChainMetrics) -> None:
+async def ask_again(
+    node: Node, agree: Callable[..., Awaitable[Agreed]], batcher: Batcher, metrics: ChainMetrics
+) -> None:
     """Put to everyone once more what this node was set aside for: `agree` lets it return where it takes it back."""
 
-    async def once_more(one: Contested) -> None:
+    async def once_more(one: Disagreement) -> None:
         given_up = one.tries > MAX_TRIES
         try:
-            await agree(one.method, one.params, k=one.needed, key=one.key, via=via)
+            await agree(one.method, one.params, k=one.needed, key=one.key, batcher=batcher)
         except CallReverted:
             return
         except NoAgreement as error:
-            if node.operator in error.opinions:
+            if node.provider in error.answered:
                 one.tries = 0
                 return
-            given_up = given_up or not error.opinions
+            given_up = given_up or not error.answered
         # Unless it has just said it anew.
-        if given_up and node.dissent.said(one.method, one.params) is one:
-            node.dissent.settle(one.method, one.params)
-            if not node.set_aside:
+        if given_up and node.disagreements.find(one.method, one.params) is one:
+            node.disagreements.resolve(one.method, one.params)
+            if not node.quarantined:
                 readmit(node, metrics)
 
-    await asyncio.gather(*(once_more(one) for one in node.dissent.due()))
+    await asyncio.gather(*(once_more(one) for one in node.disagreements.due()))

@@ -1,6 +1,6 @@
-"""The count of opinions: pure, no I/O.
+"""The count of answered: pure, no I/O.
 
-One operator has one voice. An opinion wins when at least `needed` operators hold it and more hold it than hold all
+One provider has one voice. An opinion wins when at least `needed` providers hold it and more hold it than hold all
 other views together; while voices are outstanding it wins only if they could not change that. Silence is no voice.
 """
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Vote:
-    """A running count; an opinion is any bytes that are equal when two operators say the same."""
+    """A running count; an opinion is any bytes that are equal when two providers say the same."""
 
     needed: int
     voices: dict[str, bytes] = field(default_factory=dict)
 
-    def cast(self, operator: str, opinion: bytes) -> None:
-        """Hear an operator; a second word of the same operator is not heard."""
-        self.voices.setdefault(operator, opinion)
+    def cast(self, provider: str, opinion: bytes) -> None:
+        """Hear a provider; a second word of the same provider is not heard."""
+        self.voices.setdefault(provider, opinion)
 
     def winner(self, outstanding: int = 0) -> bytes | None:
         """The opinion that has won, whatever the `outstanding` voices will say; None while it is open."""
@@ -35,5 +35,5 @@ class Vote:
         return ranked[0][0]
 
     def holders(self, opinion: bytes) -> tuple[str, ...]:
-        """The operators that hold an opinion, in the order they were heard."""
-        return tuple(operator for operator, held in self.voices.items() if held == opinion)
+        """The providers that hold an opinion, in the order they were heard."""
+        return tuple(provider for provider, held in self.voices.items() if held == opinion)

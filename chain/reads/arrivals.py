@@ -45,7 +45,7 @@ class Contradicted:
 Arrival = Arrived | Unseen | Contradicted
 
 
-async def arrival(
+async def read_arrival(
     pool: Pool, tx_hash: str, *, token: Address, recipients: Collection[Address], confirmations: int
 ) -> Arrival:
     """What `tx_hash` brought of `token` to `recipients`, in sum. Never raises for what nodes do.
@@ -53,12 +53,12 @@ async def arrival(
     Raises ValueError where `tx_hash` is no hash.
     """
     # The heads first: a receipt that is read after them cannot be of a branch that they have replaced.
-    await pool.refresh(anew=True)
+    await pool.refresh(force=True)
     heads = pool.heads(trusted=False)
     try:
         receipt, agreed_by = await agreed_receipt(pool, tx_hash)
     except NoAgreement as error:
-        unknown = not error.opinions and len(error.unknowns) >= pool.agreement
+        unknown = not error.answered and len(error.unknown_to) >= pool.agreement
         return Unseen(f"its receipt is not known to enough nodes: {error}", unknown)
     known = sorted((heads[name] for name in agreed_by if name in heads), reverse=True)
     depth = known[pool.agreement - 1] - receipt.block.number + 1 if len(known) >= pool.agreement else 0

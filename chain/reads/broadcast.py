@@ -8,7 +8,7 @@ from typing import Any
 
 from chain.errors import AlreadyKnown, Lockdown, NodeError, NodeTimeout, NonceTooHigh, NonceTooLow, Unknown, Unreachable
 from chain.node.node import Node
-from chain.pool.pool import Answer, Pool
+from chain.pool.pool import NodeReply, Pool
 from chain.pool.quorum import GRACE
 from chain.types import keccak, to_hex
 
@@ -39,7 +39,7 @@ async def broadcast(pool: Pool, raw: bytes, *, in_order: bool = False) -> Broadc
     """
     tx_hash = to_hex(keccak(raw))
 
-    def took(answer: Answer) -> bool:
+    def took(answer: NodeReply) -> bool:
         return isinstance(_refusal(answer, tx_hash), AlreadyKnown | None)
 
     answers = await pool.broadcast(
@@ -59,7 +59,7 @@ async def broadcast_in_order(pool: Pool, raws: Sequence[bytes]) -> list[Broadcas
     """
     hashes = [to_hex(keccak(raw)) for raw in raws]
     calls: list[tuple[str, list[Any]]] = [("eth_sendRawTransaction", [to_hex(raw)]) for raw in raws]
-    told: list[dict[str, Answer]] = [{} for _ in raws]
+    told: list[dict[str, NodeReply]] = [{} for _ in raws]
 
     async def feed(node: Node) -> bool:
         place = 0
@@ -68,7 +68,7 @@ async def broadcast_in_order(pool: Pool, raws: Sequence[bytes]) -> list[Broadcas
                 return True
             for said in await node.call_many(calls[place : place + size]):
                 failed = isinstance(said, NodeError)
-                told[place][node.name] = Answer(node.name, None if failed else said, said if failed else None)
+                told[place][node.name] = NodeReply(node.name, None if failed else said, said if failed else None)
                 if size > 1 and isinstance(said, NonceTooHigh):
                     # A server may take up a batch in any order: what came too early goes again, one by one.
                     break
@@ -89,18 +89,18 @@ async def broadcast_in_order(pool: Pool, raws: Sequence[bytes]) -> list[Broadcas
 
 
 def _note_lockdown(pool: Pool, lowest: BroadcastResult) -> None:
-    """Take note of what the lowest nonce met: a lockdown, where enough operators say so and nobody took it."""
-    refused = {node.operator for node in pool.nodes if node.name in lowest.errors.get(Lockdown, ())}
+    """Take note of what the lowest nonce met: a lockdown, where enough providers say so and nobody took it."""
+    refused = {node.provider for node in pool.nodes if node.name in lowest.errors.get(Lockdown, ())}
     if lowest.known or len(refused) >= pool.agreement:
-        pool.standing.refused(locked=not lowest.known)
+        pool.halt.record_broadcast(lockdown=not lowest.known)
 
 
-def _passes(answer: Answer, tx_hash: str) -> bool:
+def _passes(answer: NodeReply, tx_hash: str) -> bool:
     """Whether the next nonce may follow, by what this node said."""
     return isinstance(_refusal(answer, tx_hash), AlreadyKnown | NonceTooLow | None)
 
 
-def _result(tx_hash: str, answers: Iterable[Answer]) -> BroadcastResult:
+def _result(tx_hash: str, answers: Iterable[NodeReply]) -> BroadcastResult:
     accepted: list[str] = []
     known: list[str] = []
     errors: dict[type[NodeError], list[str]] = {}
@@ -119,7 +119,7 @@ def _result(tx_hash: str, answers: Iterable[Answer]) -> BroadcastResult:
     )
 
 
-def _refusal(answer: Answer, tx_hash: str) -> NodeError | None:
+def _refusal(answer: NodeReply, tx_hash: str) -> NodeError | None:
     if answer.error is not None:
         return answer.error
     if isinstance(answer.result, str) and answer.result.lower() == tx_hash:

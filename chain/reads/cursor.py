@@ -37,10 +37,10 @@ async def read_to(conn: AsyncConnection, chain_id: int) -> int | None:
 
 async def advance(conn: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
     """Move forward, never back; two readers do no harm."""
-    await execute(conn, advancing(chain_id, read_to=read_to, head=head, now=now, dialect=conn.dialect))
+    await execute(conn, advance_change(chain_id, read_to=read_to, head=head, now=now, dialect=conn.dialect))
 
 
-def advancing(chain_id: int, *, read_to: int, head: int, now: datetime, dialect: Dialect) -> Change:
+def advance_change(chain_id: int, *, read_to: int, head: int, now: datetime, dialect: Dialect) -> Change:
     """The same for a transaction of several changes."""
     row = {"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}
     return upserting(cursors, row, "read_to", dialect)

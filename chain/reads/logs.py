@@ -23,14 +23,14 @@ _MAX_LOGS = re.compile(r"more than (\d+) (?:results|logs)")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CoveredLogs:
     """The logs a node tells of a range, oldest first; from `covered_from` on it has shown that it holds the range."""
 
     logs: list[Mapping[str, Any]]
     covered_from: int
 
 
-async def read_logs(node: Node, token: str | None, topics: list[Any], frm: int, to: int) -> Told:
+async def read_logs(node: Node, token: str | None, topics: list[Any], frm: int, to: int) -> CoveredLogs:
     """The logs of blocks `frm` to `to`, both included, in windows as large as the node allows. Raises NodeError."""
     if node.head is None or node.head < to:
         raise Pruned(node.name, f"has not reached block {to}")
@@ -51,21 +51,21 @@ async def read_logs(node: Node, token: str | None, topics: list[Any], frm: int, 
         if logs is None:
             continue
         # Where a node stops counting it says nothing of the rest.
-        if len(logs) >= node.window.most_logs:
+        if len(logs) >= node.window.max_logs:
             node.window.refused(size)
             if size > 1:
                 continue
             covered_from = start + 1
-        node.window.worked(size)
+        node.window.succeeded(size)
         if held is None and start == frm and any(_is_within(log, frm, frm + size - 1) for log in logs):
             # mezod gives up a range as a whole: who tells anything of it holds all of it.
-            node.retention.proved(frm, head)
+            node.retention.record_held(frm, head)
             held = True
         found.extend(logs)
         start += size
     if held is None and not await _shows(node, frm, to):
         return await read_logs(node, token, topics, frm, to)  # from where it has something to tell
-    return Told(found, covered_from)
+    return CoveredLogs(found, covered_from)
 
 
 async def look_back(node: Node) -> None:
@@ -119,13 +119,13 @@ async def _asked(
     except (Unknown, LimitExceeded) as error:
         # Nodes and gateways have as many words for a range limit as there are of them: any error to several blocks may be one.
         if size > 1 and not isinstance(error, MethodMissing):
-            node.window.doubted(size)
+            node.window.maybe_too_large(size)
             return None
-        node.window.cleared()
-        node.rest.judge(error)
+        node.window.undo_doubt()
+        node.cooldown.record_error(error)
         raise
     except NodeTimeout as error:
-        node.window.slow(size)
+        node.window.timed_out(size)
         # Said by the node itself it is an answer; silence would cost a whole deadline again.
         if error.code is None or node.window.blocks >= size:
             raise
@@ -147,9 +147,9 @@ async def _shows(node: Node, start: int, end: int) -> bool:
     if block is not None and not _is_numbered(block, number):
         raise Malformed(node.name, f"eth_getBlockByNumber did not answer with block {number}")
     if block is None:
-        node.retention.lacked(start, head)
+        node.retention.record_missing(start, head)
         return False
-    node.retention.proved(start, head)
+    node.retention.record_held(start, head)
     return True
 
 

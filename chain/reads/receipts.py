@@ -1,7 +1,7 @@
 """Proving that one transfer happened: the only evidence of a delivery that counts.
 
 Mezo's blocks are final once committed, so depth buys nothing. What is guarded against is a node that lags, prunes or
-lies: the receipt must be the same at enough operators, and each of them must have gone one block further, because block
+lies: the receipt must be the same at enough providers, and each of them must have gone one block further, because block
 H is signed for in the header of H+1.
 """
 
@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from chain.abi.erc20 import TRANSFER_TOPIC, decode_transfer_log
 from chain.errors import NoAgreement
-from chain.node.batch import Gathering
-from chain.pool.health import answering
+from chain.node.batch import Batcher
+from chain.pool.health import answering_providers
 from chain.pool.pool import Agreed, Pool
 from chain.types import ZERO_ADDRESS, Address, BlockRef, Transfer, data_bytes, hash32, quantity, to_checksum
 
-Reason = Literal["waiting_for_second_node", "not_mined", "chain_paused"]
+WaitReason = Literal["waiting_for_second_node", "not_mined", "chain_paused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ExpectedTransfer:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """It happened, and enough operators say so; `confirmations` counts the transfer's own block as the first.
+    """It happened, and enough providers say so; `confirmations` counts the transfer's own block as the first.
 
     `cost`: wei that it took, by one node's word; None where that node does not say.
     """
@@ -59,7 +59,7 @@ class Proven:
 class Waiting:
     """Nothing can be said yet; ask again after the next block."""
 
-    reason: Reason
+    reason: WaitReason
     detail: str = ""
 
 
@@ -125,8 +125,8 @@ def _cost(raw: Mapping[str, Any]) -> int | None:
         return None
 
 
-async def agreed_receipt(pool: Pool, tx_hash: str, via: Gathering | None = None) -> tuple[Receipt, tuple[str, ...]]:
-    """The receipt that enough operators tell alike, and who they are; their heads are not looked at.
+async def agreed_receipt(pool: Pool, tx_hash: str, batcher: Batcher | None = None) -> tuple[Receipt, tuple[str, ...]]:
+    """The receipt that enough providers tell alike, and who they are; their heads are not looked at.
 
     Raises NoAgreement.
     """
@@ -135,18 +135,18 @@ async def agreed_receipt(pool: Pool, tx_hash: str, via: Gathering | None = None)
     def key(raw: Any) -> Hashable:
         return parse_receipt(raw, wanted)
 
-    agreed: Agreed = await pool.quorum("eth_getTransactionReceipt", [wanted], key=key, via=via)
+    agreed: Agreed = await pool.quorum("eth_getTransactionReceipt", [wanted], key=key, batcher=batcher)
     assert isinstance(agreed.key, Receipt)
     return agreed.key, agreed.agreed_by
 
 
 async def agreed_receipts(pool: Pool, tx_hashes: Sequence[str]) -> list[Receipt | None]:
-    """The receipt of each that enough operators tell alike; None where they do not."""
-    via = pool.gathering()
+    """The receipt of each that enough providers tell alike; None where they do not."""
+    batcher = pool.batcher()
 
     async def one(tx_hash: str) -> Receipt | None:
         try:
-            return (await agreed_receipt(pool, tx_hash, via))[0]
+            return (await agreed_receipt(pool, tx_hash, batcher))[0]
         except NoAgreement:
             return None
 
@@ -158,31 +158,31 @@ async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -
 
     Raises ValueError where a hash is none.
     """
-    via = pool.gathering()
-    return await asyncio.gather(*(prove(pool, tx_hash, expected, via) for tx_hash, expected in owed))
+    batcher = pool.batcher()
+    return await asyncio.gather(*(prove(pool, tx_hash, expected, batcher) for tx_hash, expected in owed))
 
 
-async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, via: Gathering | None = None) -> Verdict:
+async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: Batcher | None = None) -> Verdict:
     """Whether the expected transfer happened in `tx_hash`. Never raises for nodes.
 
-    Costs one receipt at each operator, a second one where the block's successor was only found on the way.
+    Costs one receipt at each provider, a second one where the block's successor was only found on the way.
 
     Raises ValueError where `tx_hash` is no hash.
     """
     try:
-        receipt, agreed_by = await agreed_receipt(pool, tx_hash, via)
+        receipt, agreed_by = await agreed_receipt(pool, tx_hash, batcher)
         beyond = _beyond(pool, agreed_by, receipt.block.number + 1)
         if len(beyond) < pool.agreement:
             await pool.refresh()
             # Read again: the receipt at hand is older than the block that signs for it, and may be of a branch that is gone.
-            receipt, agreed_by = await agreed_receipt(pool, tx_hash, via)
+            receipt, agreed_by = await agreed_receipt(pool, tx_hash, batcher)
             beyond = _beyond(pool, agreed_by, receipt.block.number + 1)
     except NoAgreement as error:
         return await _waiting(pool, error)
     if len(beyond) < pool.agreement:
         return Waiting(
-            waits_for(pool) or "waiting_for_second_node",
-            f"block {receipt.block.number} has no successor at {pool.agreement} operators yet",
+            wait_reason(pool) or "waiting_for_second_node",
+            f"block {receipt.block.number} has no successor at {pool.agreement} providers yet",
         )
     if not receipt.succeeded:
         return Reverted(receipt.block, receipt.cost)
@@ -194,7 +194,7 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, via: Gathe
 
 
 async def prove_native(
-    pool: Pool, tx_hash: str, *, sender: Address, to: Address, amount: int, via: Gathering | None = None
+    pool: Pool, tx_hash: str, *, sender: Address, to: Address, amount: int, batcher: Batcher | None = None
 ) -> Verdict:
     """Whether `tx_hash` moved exactly `amount` wei of the gas token from `sender` to `to`; as `prove`, without a log.
 
@@ -202,7 +202,7 @@ async def prove_native(
     """
     # No token logs under the zero address: a transaction that succeeded comes back as a mismatch, and its fields decide.
     unlogged = ExpectedTransfer(ZERO_ADDRESS, to, amount, sender)
-    verdict = await prove(pool, tx_hash, unlogged, via)
+    verdict = await prove(pool, tx_hash, unlogged, batcher)
     if not isinstance(verdict, Mismatch):
         return verdict
 
@@ -216,7 +216,7 @@ async def prove_native(
         )
 
     try:
-        agreed = await pool.quorum("eth_getTransactionByHash", [hash32(tx_hash)], key=fields, via=via)
+        agreed = await pool.quorum("eth_getTransactionByHash", [hash32(tx_hash)], key=fields, batcher=batcher)
     except NoAgreement as error:
         return await _waiting(pool, error)
     if agreed.key != (hash32(tx_hash), to_checksum(sender), to_checksum(to), amount, verdict.block.hash):
@@ -271,26 +271,26 @@ def transfers_of(receipt: Receipt) -> list[Transfer]:
     return found
 
 
-def _beyond(pool: Pool, operators: tuple[str, ...], block: int) -> dict[str, int]:
-    """The heads of those of these operators that have reached `block`."""
-    # An operator whose word was counted counts with its head, too, even if it is set aside for something else.
+def _beyond(pool: Pool, providers: tuple[str, ...], block: int) -> dict[str, int]:
+    """The heads of those of these providers that have reached `block`."""
+    # A provider whose word was counted counts with its head, too, even if it is set aside for something else.
     heads = pool.heads(trusted=False)
-    return {name: head for name, head in heads.items() if name in operators and head >= block}
+    return {name: head for name, head in heads.items() if name in providers and head >= block}
 
 
-def waits_for(pool: Pool) -> Reason | None:
+def wait_reason(pool: Pool) -> WaitReason | None:
     """Why everything waits now; None where it does not. Too few who answer see no new blocks, which is no halt of the chain."""
-    if len(answering(pool.nodes)) < pool.agreement:
+    if len(answering_providers(pool.nodes)) < pool.agreement:
         return "waiting_for_second_node"
-    return "chain_paused" if pool.pause else None
+    return "chain_paused" if pool.halt_reason else None
 
 
 async def _waiting(pool: Pool, error: NoAgreement) -> Waiting:
     await pool.refresh()  # nobody may have looked for a while, which is no halt of the chain
-    if reason := waits_for(pool):
+    if reason := wait_reason(pool):
         return Waiting(reason, str(error))
     # A null means "unknown" to one node; enough of them, and no one who knows better, is as near to "not mined" as
     # nodes get.
-    if not error.opinions and len(error.unknowns) >= pool.agreement:
+    if not error.answered and len(error.unknown_to) >= pool.agreement:
         return Waiting("not_mined", str(error))
     return Waiting("waiting_for_second_node", str(error))

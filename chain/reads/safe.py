@@ -1,4 +1,4 @@
-"""What the chain says of a Safe, everything at one block, as enough operators tell it alike.
+"""What the chain says of a Safe, everything at one block, as enough providers tell it alike.
 
 A contract may answer `getThreshold()` with any number it likes. What it is, its code and its storage say: the proxy's
 code hash, and the singleton it runs, which is the address in storage slot 0 (Safe 1.3.0 and 1.4.1, `SafeProxy.sol`).
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chain.abi.words import WORD, address_word, number_in, word
+from chain.abi.words import WORD, address_word, decode_uint, uint256_word
 from chain.errors import CallReverted
 from chain.pool.pool import Pool
 from chain.types import Address, data_bytes, keccak, to_checksum, to_hex
@@ -54,8 +54,8 @@ def _address(data: bytes) -> Address:
 
 def _addresses(data: bytes, place: int) -> tuple[Address, ...]:
     """A dynamic array of addresses whose offset stands in word `place` of the answer."""
-    start = number_in(data[place * WORD : (place + 1) * WORD])
-    count = number_in(data[start : start + WORD])
+    start = decode_uint(data[place * WORD : (place + 1) * WORD])
+    count = decode_uint(data[start : start + WORD])
     if count > _MAX_OWNERS:
         message = "an array of impossible length"
         raise ValueError(message)
@@ -68,7 +68,7 @@ def _selector(signature: str) -> bytes:
 
 
 class _Reader:
-    """Questions to one contract at one block, answered alike by at least `k` operators."""
+    """Questions to one contract at one block, answered alike by at least `k` providers."""
 
     def __init__(self, pool: Pool, address: Address, block_number: int, k: int) -> None:
         self._pool = pool
@@ -88,7 +88,7 @@ class _Reader:
         return content((await self._pool.quorum("eth_getStorageAt", place, k=self._k, key=content)).value)
 
     async def call(self, data: bytes, decode: Callable[[bytes], _T]) -> _T | None:
-        """None where the operators agree on a refusal, or on an answer that no Safe gives."""
+        """None where the providers agree on a refusal, or on an answer that no Safe gives."""
         call = {"to": self._address, "data": to_hex(data)}
         try:
             agreed = await self._pool.quorum("eth_call", [call, self._at], k=self._k, key=data_bytes)
@@ -100,13 +100,13 @@ class _Reader:
 async def read_safe(pool: Pool, address: Address) -> SafeState:
     """Everything that decides who can spend from `address`, at the newest agreed block.
 
-    At least two operators must tell each answer alike, whatever CHAIN_AGREEMENT says. Raises NoAgreement.
+    At least two providers must tell each answer alike, whatever CHAIN_AGREEMENT says. Raises NoAgreement.
     """
-    operators = max(2, pool.agreement)
+    providers = max(2, pool.agreement)
     # Whoever is to decide over money asks for the Safe as it is now, not as it was a block ago.
-    await pool.refresh(anew=True)
-    block_number = pool.agreed_head(operators)
-    read = _Reader(pool, to_checksum(address), block_number, operators)
+    await pool.refresh(force=True)
+    block_number = pool.agreed_head(providers)
+    read = _Reader(pool, to_checksum(address), block_number, providers)
     code = await read.code(to_checksum(address))
     if not code:
         nothing: dict[str, Any] = dict.fromkeys(
@@ -117,7 +117,7 @@ async def read_safe(pool: Pool, address: Address) -> SafeState:
         )
     singleton = _named(await read.slot(SINGLETON_SLOT))
     page = _selector("getModulesPaginated(address,uint256)")
-    page += address_word(SENTINEL) + word(_MODULES_ASKED)
+    page += address_word(SENTINEL) + uint256_word(_MODULES_ASKED)
     return SafeState(
         address=to_checksum(address),
         block_number=block_number,
@@ -125,11 +125,11 @@ async def read_safe(pool: Pool, address: Address) -> SafeState:
         singleton=singleton,
         singleton_has_code=singleton is not None and bool(await read.code(singleton)),
         owners=await read.call(_selector("getOwners()"), lambda data: _addresses(data, 0)),
-        threshold=await read.call(_selector("getThreshold()"), number_in),
+        threshold=await read.call(_selector("getThreshold()"), decode_uint),
         modules=await read.call(page, lambda data: _addresses(data, 0)),
         guard=_named(await read.slot(GUARD_SLOT)),
         fallback_handler=_named(await read.slot(HANDLER_SLOT)),
-        nonce=await read.call(_selector("nonce()"), number_in),
+        nonce=await read.call(_selector("nonce()"), decode_uint),
     )
 
 

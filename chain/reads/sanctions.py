@@ -15,11 +15,11 @@ _IS_SANCTIONED: Final = bytes.fromhex("df592f7d")
 
 
 class NoOracle(ChainError):
-    """The operators agree that no oracle answers at that address."""
+    """The providers agree that no oracle answers at that address."""
 
 
 async def is_sanctioned(pool: Pool, oracle: Address, address: Address) -> bool:
-    """What the contract says at the newest agreed block, as enough operators tell it alike. Raises ChainError, NoOracle among them."""
+    """What the contract says at the newest agreed block, as enough providers tell it alike. Raises ChainError, NoOracle among them."""
     await pool.refresh()
     at = hex(pool.agreed_head())
     call = {"to": oracle, "data": to_hex(_IS_SANCTIONED + address_word(address))}

@@ -1,6 +1,6 @@
 """What the chain says of a wallet: its nonce and balances at one block, fees to offer, and everything it ever sent.
 
-All reads of a wallet are pinned to one block number that enough operators have reached, so that they fit each other.
+All reads of a wallet are pinned to one block number that enough providers have reached, so that they fit each other.
 """
 
 import asyncio
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chain.abi.erc20 import TRANSFER_TOPIC, encode_balance_of, topic_of
-from chain.abi.words import number_in
+from chain.abi.erc20 import TRANSFER_TOPIC, address_topic, encode_balance_of
+from chain.abi.words import decode_uint
 from chain.errors import MethodMissing, NoAgreement, NodeError
-from chain.node.batch import Gathering
+from chain.node.batch import Batcher
 from chain.pool.pool import Pool
 from chain.pool.quorum import GRACE
 from chain.reads.logs import read_logs
@@ -49,7 +49,7 @@ class Fees:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingTx:
-    """A mined transaction, as enough operators tell it; `sender` signed it."""
+    """A mined transaction, as enough providers tell it; `sender` signed it."""
 
     hash: str
     sender: Address
@@ -61,20 +61,20 @@ class OutgoingTx:
 
 
 def _word(value: Any) -> int:
-    return number_in(data_bytes(value))
+    return decode_uint(data_bytes(value))
 
 
 async def read_wallet(pool: Pool, address: Address, token: Address) -> WalletState:
-    """Nonce and balances at the newest block that enough operators have reached. Raises NoAgreement."""
+    """Nonce and balances at the newest block that enough providers have reached. Raises NoAgreement."""
     await pool.refresh()
     number = pool.agreed_head()
     at = hex(number)
     balance = {"to": token, "data": to_hex(encode_balance_of(address))}
-    via = pool.gathering()
+    batcher = pool.batcher()
     nonce, native, held = await asyncio.gather(
-        pool.quorum("eth_getTransactionCount", [address, at], key=quantity, via=via),
-        pool.quorum("eth_getBalance", [address, at], key=quantity, via=via),
-        pool.quorum("eth_call", [balance, at], key=_word, via=via),
+        pool.quorum("eth_getTransactionCount", [address, at], key=quantity, batcher=batcher),
+        pool.quorum("eth_getBalance", [address, at], key=quantity, batcher=batcher),
+        pool.quorum("eth_call", [balance, at], key=_word, batcher=batcher),
     )
     return WalletState(to_checksum(address), quantity(nonce.value), _word(held.value), quantity(native.value), number)
 
@@ -105,27 +105,27 @@ async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, dat
     return middle + middle // 4
 
 
-async def is_unknown(pool: Pool, tx_hash: str, via: Gathering) -> bool:
-    """Whether at least two operators say they know nothing of a transaction, and no node says it does.
+async def is_unknown(pool: Pool, tx_hash: str, batcher: Batcher) -> bool:
+    """Whether at least two providers say they know nothing of a transaction, and no node says it does.
 
-    An operator that does not answer says nothing.
+    A provider that does not answer says nothing.
     """
     wanted = hash32(tx_hash)
-    operators = {node.name: node.operator for node in pool.nodes}
+    providers = {node.name: node.provider for node in pool.nodes}
     silent: set[str] = set()
     for method in ("eth_getTransactionByHash", "eth_getTransactionReceipt"):
         without: set[str] = set()
-        for answer in await pool.broadcast(method, [wanted], via=via):
+        for answer in await pool.broadcast(method, [wanted], batcher=batcher):
             if answer.error is not None:
                 continue
             if answer.result is not None:
                 return False
-            without.add(operators[answer.node])
+            without.add(providers[answer.node])
         silent = without if method == "eth_getTransactionByHash" else silent & without
     return len(silent) >= max(2, pool.agreement)
 
 
-async def fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
+async def suggest_fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
     """Twice the agreed base fee and a tip, never above `ceiling` wei. Raises NoAgreement.
 
     The tip does not order transactions on Mezo and the base fee moves an eighth a block, so twice the base fee outlives
@@ -137,12 +137,12 @@ async def fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
     def base_of(block: Any) -> int:
         return quantity(block["baseFeePerGas"])
 
-    via = pool.gathering()
+    batcher = pool.batcher()
     # mezod's gas price is never under the floor that its mempool demands.
     agreed, tips, prices = await asyncio.gather(
-        pool.quorum("eth_getBlockByNumber", [at, False], key=base_of, via=via),
-        _said(pool, "eth_maxPriorityFeePerGas", [], via, may_lack=True),
-        _said(pool, "eth_gasPrice", [], via, may_lack=True),
+        pool.quorum("eth_getBlockByNumber", [at, False], key=base_of, batcher=batcher),
+        _said(pool, "eth_maxPriorityFeePerGas", [], batcher, may_lack=True),
+        _said(pool, "eth_gasPrice", [], batcher, may_lack=True),
     )
     base = base_of(agreed.value)
     # A gateway may allow one of the two methods, or neither: a gas price is base fee and tip together, and a tip of zero is
@@ -154,7 +154,7 @@ async def fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
 
 
 async def _said(
-    pool: Pool, method: str, params: list[Any], via: Gathering | None = None, *, may_lack: bool = False
+    pool: Pool, method: str, params: list[Any], batcher: Batcher | None = None, *, may_lack: bool = False
 ) -> list[int]:
     """Return the number that each node answers in time. Raises NoAgreement where none does.
 
@@ -163,7 +163,7 @@ async def _said(
     """
     said: list[int] = []
     is_lacking = False
-    for answer in await pool.broadcast(method, params, via=via, patience=GRACE):
+    for answer in await pool.broadcast(method, params, batcher=batcher, patience=GRACE):
         if answer.error is not None:
             is_lacking |= isinstance(answer.error, MethodMissing)
             continue
@@ -176,56 +176,56 @@ async def _said(
     return said
 
 
-async def outgoing(pool: Pool, address: Address, from_block: int, to_block: int) -> list[OutgoingTx]:
+async def outgoing_transactions(pool: Pool, address: Address, from_block: int, to_block: int) -> list[OutgoingTx]:
     """The wallet's own transactions that moved any token in these blocks, lowest nonce first. Raises NoAgreement.
 
     An empty answer of one node proves nothing, so the logs of every node that has reached the range's end are taken
-    together, and as many operators as must agree have to show that they hold the range; the transactions are then read
+    together, and as many providers as must agree have to show that they hold the range; the transactions are then read
     with agreement, many in one request. Those that left no Transfer event (a plain BTC payment, a revert) are not found
-    here: compare the nonces with the wallet's, and ask `spender`.
+    here: compare the nonces with the wallet's, and ask `find_nonce_spender`.
     """
-    topics = [TRANSFER_TOPIC, topic_of(address)]
+    topics = [TRANSFER_TOPIC, address_topic(address)]
     told_by: dict[str, set[str]] = {}
     covering: set[str] = set()
     await pool.refresh()
     for node in pool.nodes:
-        if node.set_aside or not node.usable or not node.covers(to_block):
+        if node.quarantined or not node.usable or not node.covers(to_block):
             continue
         try:
             told = await read_logs(node, None, topics, from_block, to_block)
         except NodeError:
             continue
         if told.covered_from <= from_block:
-            covering.add(node.operator)
+            covering.add(node.provider)
         for entry in told.logs:
             try:
-                told_by.setdefault(hash32(entry["transactionHash"]), set()).add(node.operator)
+                told_by.setdefault(hash32(entry["transactionHash"]), set()).add(node.provider)
             except (KeyError, ValueError):
                 log.warning("chain.log_not_well_formed", node=node.name)
     if len(covering) < pool.agreement:
         detail = (
-            f"Blocks {from_block} to {to_block}: {len(covering)} operators have shown that they hold them, "
+            f"Blocks {from_block} to {to_block}: {len(covering)} providers have shown that they hold them, "
             f"{pool.agreement} must; others do not answer or have pruned them. A node with history helps."
         )
-        raise NoAgreement("silence", opinions=tuple(sorted(covering)), detail=detail)
-    via = pool.gathering()
+        raise NoAgreement("silence", answered=tuple(sorted(covering)), detail=detail)
+    batcher = pool.batcher()
 
-    async def read(tx_hash: str, operators: set[str]) -> OutgoingTx | None:
+    async def read(tx_hash: str, providers: set[str]) -> OutgoingTx | None:
         try:
-            return (await agreed_transaction(pool, tx_hash, via))[0]
+            return (await agreed_transaction(pool, tx_hash, batcher))[0]
         except NoAgreement:
             # One node alone may have made it up, and must not stop the others from being heard.
-            if len(operators) >= pool.agreement:
+            if len(providers) >= pool.agreement:
                 raise
-            log.warning("chain.log_of_unknown_transaction", operators=sorted(operators), tx_hash=tx_hash)
+            log.warning("chain.log_of_unknown_transaction", providers=sorted(providers), tx_hash=tx_hash)
             return None
 
-    found = await asyncio.gather(*(read(tx_hash, operators) for tx_hash, operators in sorted(told_by.items())))
+    found = await asyncio.gather(*(read(tx_hash, providers) for tx_hash, providers in sorted(told_by.items())))
     mine = [tx for tx in found if tx is not None and tx.sender == to_checksum(address)]
     return sorted(mine, key=lambda tx: tx.nonce)
 
 
-async def spender(pool: Pool, address: Address, nonce: int, from_block: int, to_block: int) -> str | None:
+async def find_nonce_spender(pool: Pool, address: Address, nonce: int, from_block: int, to_block: int) -> str | None:
     """The hash of the wallet's transaction that spent a nonce in these blocks, whatever it did; None where nodes do not tell.
 
     It is in the first block after which the nonce is counted: some twenty questions, each agreed.
@@ -258,9 +258,9 @@ async def spender(pool: Pool, address: Address, nonce: int, from_block: int, to_
 
 
 async def agreed_transaction(
-    pool: Pool, tx_hash: str, via: Gathering | None = None
+    pool: Pool, tx_hash: str, batcher: Batcher | None = None
 ) -> tuple[OutgoingTx, Mapping[str, Any]]:
-    """A mined transaction as enough operators tell it, and all that one of them shows of it. Raises NoAgreement."""
+    """A mined transaction as enough providers tell it, and all that one of them shows of it. Raises NoAgreement."""
     tx_hash = hash32(tx_hash)
 
     def parse(raw: Any) -> OutgoingTx:
@@ -277,6 +277,6 @@ async def agreed_transaction(
             block=BlockRef(quantity(raw["blockNumber"]), hash32(raw["blockHash"])),
         )
 
-    agreed = await pool.quorum("eth_getTransactionByHash", [tx_hash], key=parse, via=via)
+    agreed = await pool.quorum("eth_getTransactionByHash", [tx_hash], key=parse, batcher=batcher)
     assert isinstance(agreed.key, OutgoingTx)
     return agreed.key, agreed.value

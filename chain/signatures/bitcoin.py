@@ -24,7 +24,7 @@ _CHECKSUM_BYTES: Final = 4
 _P2PKH: Final = {0x00, 0x6F}
 _P2SH: Final = {0x05, 0xC4}
 _HRPS: Final = {"bc", "tb", "bcrt"}
-_LONGEST: Final = 90
+_MAX_ADDRESS_LENGTH: Final = 90
 
 TAPROOT: Final = (
     "Taproot addresses (bc1p...) own no Mezo account: choose a native SegWit (bc1q...), nested SegWit (3...) or legacy (1...) "
@@ -59,7 +59,7 @@ def looks_bitcoin(text: str) -> bool:
 def parse_address(text: str) -> BitcoinAddress:
     """Main network's or test network's, both commit to the same hash. Raises BitcoinError."""
     lowered = text.lower()
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_ADDRESS_LENGTH:
         raise BitcoinError("This is no bitcoin address: it is too long.")
     if lowered.partition("1")[0] in _HRPS:
         return BitcoinAddress(lowered, "p2wpkh", _segwit(text))

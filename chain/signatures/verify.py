@@ -7,7 +7,7 @@ by one that only its factory knows; BIP-137 by a bitcoin wallet. What contracts 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from chain.abi.words import WORD, word
+from chain.abi.words import WORD, uint256_word
 from chain.errors import CallReverted, NoAgreement, RanTooLong
 from chain.pool.pool import Pool
 from chain.signatures import bitcoin
@@ -19,28 +19,28 @@ MAGIC_1271: Final = bytes.fromhex("1626ba7e")
 SUFFIX_6492: Final = bytes.fromhex("6492" * 16)
 _KEY_SIGNATURE: Final = 65
 _COMPACT_SIGNATURE: Final = 64
-LONGEST: Final = 16 * 1024
+MAX_SIGNATURE_BYTES: Final = 16 * 1024
 """Bytes of a signature; a passkey's or a factory's calldata are the longest that are met."""
 
 GAS: Final = 10_000_000
 """For a wallet's answer, its deployment included: several times what any needs, and less than what nodes lend (evmos 25 million, geth 50)."""
 
-How = Literal["key", "contract", "undeployed", "bitcoin"]
+Method = Literal["key", "contract", "undeployed", "bitcoin"]
 
 
-class SignatureInvalid(Exception):
+class WalletSignatureInvalid(Exception):
     """The signature does not prove what is claimed; the text is a sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Whose account it is on Mezo, and how that was shown."""
+    """Whose account it is on Mezo, and method that was shown."""
 
     account: Address
-    how: How
+    method: Method
 
 
-def account_claimed(text: str) -> Address:
+def claimed_account(text: str) -> Address:
     """The account that a 0x or bitcoin address stands for. ValueError, in a sentence, for what is neither."""
     return bitcoin.account_of(bitcoin.parse_address(text)) if bitcoin.looks_bitcoin(text) else to_checksum(text)
 
@@ -52,26 +52,26 @@ def personal_hash(message: str) -> bytes:
 
 
 async def verify(pool: Pool, claimed: str, message: str, signature: str) -> Signer:
-    """Who signed `message`, if it is `claimed`: SignatureInvalid says why not, ChainError that the nodes cannot say.
+    """Who signed `message`, if it is `claimed`: WalletSignatureInvalid says why not, ChainError that the nodes cannot say.
 
     A key's and a bitcoin wallet's signature need no node.
     """
     try:
-        account = account_claimed(claimed)
+        account = claimed_account(claimed)
         if bitcoin.looks_bitcoin(claimed):
             bitcoin.check(bitcoin.parse_address(claimed), message, signature)
             return Signer(account, "bitcoin")
         raw = data_bytes(signature)
     except bitcoin.BitcoinError as error:
-        raise SignatureInvalid(str(error)) from error
+        raise WalletSignatureInvalid(str(error)) from error
     except ValueError as error:
-        raise SignatureInvalid("The signature must be 0x and hexadecimal digits.") from error
-    if not 0 < len(raw) <= LONGEST:
-        raise SignatureInvalid("The signature is empty, or far longer than any wallet's.")
+        raise WalletSignatureInvalid("The signature must be 0x and hexadecimal digits.") from error
+    if not 0 < len(raw) <= MAX_SIGNATURE_BYTES:
+        raise WalletSignatureInvalid("The signature is empty, or far longer than any wallet's.")
     digest = personal_hash(message)
     if _signer(digest, raw) == account:
         return Signer(account, "key")
-    return Signer(account, await _ask_contract(pool, account, digest, raw))
+    return Signer(account, await _verify_contract(pool, account, digest, raw))
 
 
 def _signer(digest: bytes, signature: bytes) -> Address | None:
@@ -88,52 +88,54 @@ def _signer(digest: bytes, signature: bytes) -> Address | None:
     return recover(digest, signature[:64], parity) if parity in {0, 1} else None
 
 
-async def _ask_contract(pool: Pool, account: Address, digest: bytes, signature: bytes) -> How:
-    """ERC-6492 is looked at first, as it demands: a contract may be deployed between signing and asking."""
+async def _verify_contract(pool: Pool, account: Address, digest: bytes, signature: bytes) -> Method:
+    """ERC-6492 is looked at first, as it demands: a contract may be deployed between signing and validator_code."""
     wrapped = unwrap_6492(signature)
     # Anew: a wallet that was deployed in the newest block has no code at the head of a moment ago.
-    await pool.refresh(anew=True)
+    await pool.refresh(force=True)
     at = hex(pool.agreed_head())
     code = await pool.quorum("eth_getCode", [account, at], key=data_bytes)
     deployed = bool(data_bytes(code.value))
     if deployed:
         inner = signature if wrapped is None else wrapped[2]
-        if await _says_yes(pool, asking(account, digest, inner), at):
+        if await _accepts(pool, validator_code(account, digest, inner), at):
             return "contract"
     if wrapped is not None:
         factory, calldata, inner = wrapped
-        if await _says_yes(pool, asking(account, digest, inner, first=(factory, calldata)), at):
+        if await _accepts(pool, validator_code(account, digest, inner, first=(factory, calldata)), at):
             return "undeployed"
     if deployed:
-        raise SignatureInvalid("The contract at this address does not accept the signature (ERC-1271).")
+        raise WalletSignatureInvalid("The contract at this address does not accept the signature (ERC-1271).")
     if wrapped is not None:
-        raise SignatureInvalid("The contract that the signature's factory makes does not accept it (ERC-6492).")
-    raise SignatureInvalid("Another key signed, or another message was signed; and no contract stands at this address.")
+        raise WalletSignatureInvalid("The contract that the signature's factory makes does not accept it (ERC-6492).")
+    raise WalletSignatureInvalid(
+        "Another key signed, or another message was signed; and no contract stands at this address."
+    )
 
 
-async def _says_yes(pool: Pool, program: bytes, at: str) -> bool:
-    # A stranger's code: it may answer by what differs between honest nodes, such as how much gas they lend, and nobody may be set
+async def _accepts(pool: Pool, program: bytes, at: str) -> bool:
+    # A stranger's code: it may answer by what differs between honest nodes, such as method much gas they lend, and nobody may be set
     # aside for that; nor may it run for seconds on each of them.
     call = {"data": to_hex(program), "gas": hex(GAS)}
     try:
-        answer = await pool.quorum("eth_call", [call, at], key=data_bytes, held_against=False)
+        answer = await pool.quorum("eth_call", [call, at], key=data_bytes, quarantine=False)
     except CallReverted:
         return False
     except NoAgreement as error:
-        if error.errors and not error.opinions and all(isinstance(one, RanTooLong) for one in error.errors):
+        if error.errors and not error.answered and all(isinstance(one, RanTooLong) for one in error.errors):
             return False
         raise
-    return data_bytes(answer.value) == word(1)
+    return data_bytes(answer.value) == uint256_word(1)
 
 
 def encode_1271(digest: bytes, signature: bytes) -> bytes:
     """Calldata of `isValidSignature(digest, signature)`."""
     padded = signature.ljust(-(-len(signature) // WORD) * WORD, b"\0")
-    return MAGIC_1271 + digest + word(2 * WORD) + word(len(signature)) + padded
+    return MAGIC_1271 + digest + uint256_word(2 * WORD) + uint256_word(len(signature)) + padded
 
 
 def unwrap_6492(signature: bytes) -> tuple[Address, bytes, bytes] | None:
-    """Factory, its calldata and the inner signature; None for a signature that is not wrapped. SignatureInvalid for a broken wrap."""
+    """Factory, its calldata and the inner signature; None for a signature that is not wrapped. WalletSignatureInvalid for a broken wrap."""
     if not signature.endswith(SUFFIX_6492):
         return None
     body = signature[: -len(SUFFIX_6492)]
@@ -142,7 +144,7 @@ def unwrap_6492(signature: bytes) -> tuple[Address, bytes, bytes] | None:
             raise ValueError
         return to_checksum("0x" + body[12:WORD].hex()), _dynamic(body, 1), _dynamic(body, 2)
     except ValueError as error:
-        raise SignatureInvalid("The signature is wrapped as ERC-6492 asks, and its contents are not.") from error
+        raise WalletSignatureInvalid("The signature is wrapped as ERC-6492 asks, and its contents are not.") from error
 
 
 def _dynamic(body: bytes, place: int) -> bytes:
@@ -157,7 +159,9 @@ def _dynamic(body: bytes, place: int) -> bytes:
     return found
 
 
-def asking(account: Address, digest: bytes, signature: bytes, *, first: tuple[Address, bytes] | None = None) -> bytes:
+def validator_code(
+    account: Address, digest: bytes, signature: bytes, *, first: tuple[Address, bytes] | None = None
+) -> bytes:
     """Code for an `eth_call` without a recipient: ask `account` whether it accepts the signature, and answer the word 1 for yes, else 0.
 
     `first`: a factory and its calldata, called before. Nothing is written to the chain. The account's answer stays inside the node,

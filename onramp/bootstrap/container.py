@@ -8,7 +8,7 @@ from functools import cached_property
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from chain.monitor.monitor import ChainWatch
+from chain.monitor.monitor import ChainMonitor
 from chain.node.metrics import PrometheusMetrics
 from chain.pool.block_timer import BlockTimer
 from chain.pool.pool import Pool
@@ -80,9 +80,9 @@ class Container:
         return BlockTimer(self.clock)
 
     @cached_property
-    def watch(self) -> ChainWatch:
+    def watch(self) -> ChainMonitor:
         """Compares the nodes with each other in the background."""
-        return ChainWatch(
+        return ChainMonitor(
             self.pool,
             self.database,
             self.chain_metrics,

@@ -21,12 +21,12 @@ def make_usdc_chain(
 ) -> UsdcChain | None:
     """The chain that shows whether USDC arrived; None where no node of it is configured.
 
-    With fewer operators than SETTLEMENT_AGREEMENT all of them must say the same; one alone is believed.
+    With fewer providers than SETTLEMENT_AGREEMENT all of them must say the same; one alone is believed.
     """
     nodes, at = settings.settlement_nodes(), settings.settlement_network(network)
     if not nodes or at is None:
         return None
-    agreement = min(settings.SETTLEMENT_AGREEMENT, len({node.operator for node in nodes}))
+    agreement = min(settings.SETTLEMENT_AGREEMENT, len({node.provider for node in nodes}))
     pool = Pool(nodes, chain_id=at.chain_id, agreement=agreement, session=http, clock=clock)
     return UsdcChain(pool, at.usdc, settings.SETTLEMENT_CONFIRMATIONS)
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from chain.node.config import parse_ws
-from chain.node.new_heads import WakeUps
+from chain.node.new_heads import NewHeadListener
 from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.heartbeats.writer import HeartbeatWriter
 from kit.worker import Runner, Worker, WorkerMetrics
@@ -158,7 +158,7 @@ async def background(container: Container, runner: Runner | None, pulse: Heartbe
             runner.wake("treasury")
 
     urls = parse_ws(container.settings.MEZO_WS_URLS.get_secret_value())
-    wake_ups, watch, wallet = WakeUps(urls, container.http, wake), container.watch, container.rules.hot_wallet
+    wake_ups, watch, wallet = NewHeadListener(urls, container.http, wake), container.watch, container.rules.hot_wallet
     stops = {"wake-ups": wake_ups.stop, "watch over the nodes": watch.stop, "heartbeats": pulse.stop}
     async with AsyncExitStack() as stack:
         pulse.start()

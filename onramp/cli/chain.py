@@ -31,7 +31,7 @@ def status(
     """
     if not run(_status(watch=watch, as_json=as_json)):
         raise CommandError(
-            "onramp: too few operators answer, or say the same; deliveries and payouts wait, nothing is lost"
+            "onramp: too few node providers answer or agree; deliveries and payouts wait, nothing is lost"
         )
 
 
@@ -44,7 +44,7 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
 
     async with open_container(settings()) as container:
         pool = container.pool
-        await container.watch.look()
+        await container.watch.check_once()
         for _ in range(LOOKS):
             await pool.refresh()
             await asyncio.sleep(0.3)
@@ -54,14 +54,14 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
                 head: int | None = pool.agreed_head()
             except NoAgreement:
                 head = None
-            compared = await container.watch.compare()
+            compared = await container.watch.cross_check()
             if as_json:
                 nodes = [_document(one) for one in pool.statuses()]
                 differences = [str(one) for one in compared.contradictions]
                 print_json(
                     {
                         "agreedHead": head,
-                        "paused": pool.pause,
+                        "paused": pool.halt_reason,
                         "compared": {"block": compared.block, "agreed": compared.agreed, "contradictions": differences},
                         "nodes": nodes,
                     }
@@ -80,8 +80,10 @@ async def _status(*, watch: bool, as_json: bool) -> bool:
 def _document(one: Any) -> dict[str, Any]:
     from pydantic.alias_generators import to_camel
 
-    left_out = {"state", "set_aside"}
-    return {to_camel(name): value for name, value in asdict(one).items() if name not in left_out}
+    left_out = {"state", "quarantined"}
+    # Outside, a node's provider is its operator: CHAIN_AGREEMENT and MEZO_RPC_URLS use that word.
+    shown = {"provider": "operator"}
+    return {to_camel(shown.get(name, name)): value for name, value in asdict(one).items() if name not in left_out}
 
 
 def _show(pool: Any, head: int | None) -> None:
@@ -106,8 +108,8 @@ def _show(pool: Any, head: int | None) -> None:
     )
     agreed = "no agreed head" if head is None else f"agreed head {head}"
     typer.echo(
-        f"{agreed}; {pool.agreement} of {len(pool.operators)} operators must say the same"
-        + (f"; paused: {pool.pause}" if pool.pause else "")
+        f"{agreed}; {pool.agreement} of {len(pool.providers)} providers must say the same"
+        + (f"; paused: {pool.halt_reason}" if pool.halt_reason else "")
     )
 
 

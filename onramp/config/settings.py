@@ -85,10 +85,10 @@ class Settings(BaseSettings, ChainSettings, TreasurySettings, SettlementSettings
 
     def agreement_problem(self) -> str | None:
         """Why CHAIN_AGREEMENT does not protect money: a warning in development, refused in production on mainnet."""
-        operators = len({node.operator for node in self.nodes()})
-        if 2 <= self.CHAIN_AGREEMENT <= operators:
+        providers = len({node.provider for node in self.nodes()})
+        if 2 <= self.CHAIN_AGREEMENT <= providers:
             return None
-        return f"CHAIN_AGREEMENT is {self.CHAIN_AGREEMENT}: it must be at least 2 and at most the {operators} operators configured"
+        return f"CHAIN_AGREEMENT is {self.CHAIN_AGREEMENT}: it must be at least 2 and at most the {providers} providers configured"
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.errors import ChainError
 from chain.pool.pool import Pool
-from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove_many, waits_for
+from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove_many, wait_reason
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.logs import get_logger
@@ -154,7 +154,7 @@ class Prover:
                 case Waiting() if gone:
                     await self._release(conn, session, now)
                 case Waiting(reason):
-                    shown = reason if reason != "not_mined" else waits_for(self._pool)
+                    shown = reason if reason != "not_mined" else wait_reason(self._pool)
                     # Until it is proved again, that its block was taken back is what a person has to know.
                     if session.delivery_reason not in {shown, "reorg"}:
                         await sessions_service.change(

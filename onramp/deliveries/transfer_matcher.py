@@ -61,7 +61,7 @@ class TransferMatcher:
             return False
         now, chain_id, dialect = self._clock.now(), self._rules.chain_id, self._database.engine.dialect
         changes = [observed_transfers.recording(news, chain_id, now, {}, dialect)] if news else []
-        advanced = cursor.advancing(chain_id, read_to=read_to, head=head, now=now, dialect=dialect)
+        advanced = cursor.advance_change(chain_id, read_to=read_to, head=head, now=now, dialect=dialect)
         return await execute_atomically(self._database, [*changes, advanced])
 
     async def _record_claimed(self, news: Sequence[Transfer], *, read_to: int, head: int) -> bool:
@@ -79,7 +79,7 @@ class TransferMatcher:
         changes = (
             *deliveries_service.claiming(found, now, dialect, given=new),
             observed_transfers.recording(news, chain_id, now, claims, dialect),
-            cursor.advancing(chain_id, read_to=read_to, head=head, now=now, dialect=dialect),
+            cursor.advance_change(chain_id, read_to=read_to, head=head, now=now, dialect=dialect),
         )
         kept = await execute_atomically(self._database, changes)
         self._claimed |= kept and bool(found)

@@ -7,7 +7,7 @@ from chain.errors import ChainError
 from chain.pool.block_timer import BlockTimer
 from chain.pool.pool import Pool
 from chain.reads import cursor
-from chain.reads.receipts import Verdict, prove, waits_for
+from chain.reads.receipts import Verdict, prove, wait_reason
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.logs import get_logger
@@ -69,7 +69,7 @@ class DeliveriesWorker:
     @property
     def interval(self) -> float:
         """Seconds until the next block is looked for."""
-        return max(SHORTEST_REST, self._pace.rest)
+        return max(SHORTEST_REST, self._pace.seconds_left)
 
     async def step(self) -> bool:
         """One look at what waits; at the chain, too, when a block is due. What cannot be asked now keeps nothing else waiting."""
@@ -94,7 +94,7 @@ class DeliveriesWorker:
             await self._pool.refresh()
             head = self._pool.agreed_head()
         finally:
-            self._pace.looked(head)
+            self._pace.record_head(head)
         if head > self._read_head:
             # Who was seen before this block may be proved by it, and has waited longest.
             await self._guarded(self._prover.prove())
@@ -169,7 +169,7 @@ class DeliveriesWorker:
         now = self._clock.now()
         async with self._database.read() as conn:
             overdue = await delivery_reasons.overdue(conn, now - self._rules.overdue_after, BATCH)
-            everyone = waits_for(self._pool)
+            everyone = wait_reason(self._pool)
             # Where we pay ourselves, a payout needs no reading of blocks.
             blind = self._rules.mode == "observe" and self._blocks.is_blind
             awaiting = everyone or ("waiting_for_second_node" if blind else None)

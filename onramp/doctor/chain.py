@@ -13,12 +13,12 @@ from typing import Any, Final
 import aiohttp
 import sqlalchemy as sa
 
-from chain.abi.erc20 import encode_decimals, encode_symbol, text_in
-from chain.abi.words import number_in
+from chain.abi.erc20 import decode_string, encode_decimals, encode_symbol
+from chain.abi.words import decode_uint
 from chain.deployments import deployment
 from chain.errors import CallReverted, ChainError
 from chain.pool.pool import Pool
-from chain.reads.wallet import fees, read_wallet
+from chain.reads.wallet import read_wallet, suggest_fees
 from chain.types import Address, data_bytes, quantity, to_hex
 from kit.db.database import DATABASE_ERRORS
 from kit.db.types import UtcDateTime, db_now
@@ -149,7 +149,7 @@ async def _look_at(pool: Pool, one: _Named) -> list[str]:
     wrong = []
     said = await _ask(pool, one.address, encode_decimals(), at)
     try:
-        decimals: int | None = number_in(said)
+        decimals: int | None = decode_uint(said)
     except ValueError:
         decimals = None
     if decimals != one.decimals:
@@ -157,7 +157,10 @@ async def _look_at(pool: Pool, one: _Named) -> list[str]:
         wrong.append(
             f"the contract at {one.address}, named by {one.by}, answers {shown} to decimals(), not {one.decimals}: set the right address"
         )
-    if one.symbol is not None and (symbol := text_in(await _ask(pool, one.address, encode_symbol(), at))) != one.symbol:
+    if (
+        one.symbol is not None
+        and (symbol := decode_string(await _ask(pool, one.address, encode_symbol(), at))) != one.symbol
+    ):
         wrong.append(
             f"the contract at {one.address}, named by {one.by}, calls itself {symbol[:20]!r}, not {one.symbol}: set the right address"
         )
@@ -188,7 +191,7 @@ async def hot_wallet(container: Container) -> str:
             " start before they have; start it with that wallet until then"
         )
     try:
-        state, quote = await read_wallet(container.pool, wallet, container.rules.token), await fees(container.pool)
+        state, quote = await read_wallet(container.pool, wallet, container.rules.token), await suggest_fees(container.pool)
     except ChainError:
         if wrong:
             raise NotWellError("; ".join(wrong)) from None

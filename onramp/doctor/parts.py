@@ -239,7 +239,7 @@ async def _nodes(container: Container) -> list[Finding]:
         return [Finding("agreement", ok=False, detail="no nodes: set MEZO_RPC_URLS or SPECTRUM_RPC_URLS")]
     await pool.refresh()
     await asyncio.sleep(1.0)
-    compared = await container.watch.compare()
+    compared = await container.watch.cross_check()
     found = []
     for status in pool.statuses():
         told = status.last_error or "no answer" if status.head is None else f"head {status.head}, {status.lag} behind"
@@ -253,7 +253,7 @@ async def _nodes(container: Container) -> list[Finding]:
         head = pool.agreed_head()
     except ChainError as error:
         return [*found, Finding("agreement", ok=False, detail=str(error))]
-    answering = f"{len(pool.heads())} of {len(pool.operators)} operators answer, {pool.agreement} must agree; agreed head {head}"
+    answering = f"{len(pool.heads())} of {len(pool.providers)} providers answer, {pool.agreement} must agree; agreed head {head}"
     split = [str(one) for one in compared.contradictions if one.node is None]
     same = [f"the same to enough of them: {', '.join(compared.agreed)}"] if compared.agreed else []
     detail = "; ".join([answering, *split, *same])
@@ -280,6 +280,6 @@ async def _settlement(container: Container) -> list[Finding]:
                 f"there is no contract at {usdc.token} of chain {pool.chain_id}: is SETTLEMENT_USDC_ADDRESS right?"
             )
             raise NotWellError(message)
-        return f"USDC is {usdc.token} of chain {pool.chain_id}; {pool.agreement} of {len(pool.operators)} operators must agree"
+        return f"USDC is {usdc.token} of chain {pool.chain_id}; {pool.agreement} of {len(pool.providers)} providers must agree"
 
     return [*found, await _finding("settlement", token)]

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from chain.pool.health import answering
+from chain.pool.health import answering_providers
 from chain.pool.pool import Pool
 from chain.reads import cursor
 from kit.clock import Clock, rfc3339
@@ -107,16 +107,16 @@ def migrations_check(database: Database) -> Check:
 
 
 def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int) -> Check:
-    """Enough operators answer now. A process without workers looks at what the workers wrote down, too."""
+    """Enough providers answer now. A process without workers looks at what the workers wrote down, too."""
 
     async def check() -> str:
         await pool.refresh()
-        there = len(answering(pool.nodes))
+        there = len(answering_providers(pool.nodes))
         if there < pool.agreement:
-            message = f"{there} of {len(pool.operators)} operators answer, {pool.agreement} must: deliveries wait"
+            message = f"{there} of {len(pool.providers)} providers answer, {pool.agreement} must: deliveries wait"
             raise NotWellError(message)
         head = pool.agreed_head()
-        told = f"{there} operators, agreed head {head}" + (f", paused: {pool.pause}" if pool.pause else "")
+        told = f"{there} providers, agreed head {head}" + (f", paused: {pool.halt_reason}" if pool.halt_reason else "")
         if watching:
             return told
         async with database.read() as conn:

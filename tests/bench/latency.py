@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from chain.abi.erc20 import encode_transfer
 from chain.node.config import parse_nodes, parse_ws
-from chain.node.new_heads import WakeUps
+from chain.node.new_heads import NewHeadListener
 from chain.pool.block_timer import BlockTimer
 from chain.pool.pool import Pool
 from chain.reads.cursor import cursors
@@ -84,7 +84,7 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
     runner, run = Runner([worker], clock, WorkerMetrics(registry)), Run()
 
     def wake() -> None:
-        pace.told()
+        pace.announce()
         runner.wake("deliveries")
 
     count = BLOCKS * A_BLOCK
@@ -98,7 +98,7 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
     await chain.rpc("evm_setAutomine", False)
     await chain.rpc("evm_setIntervalMining", 0)
     async with aiohttp.ClientSession() as http:
-        ups = WakeUps(parse_ws(chain.anvil.url.replace("http", "ws")), http, wake)
+        ups = NewHeadListener(parse_ws(chain.anvil.url.replace("http", "ws")), http, wake)
         if told:
             ups.start()
         runner.start()

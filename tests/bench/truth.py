@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from chain.abi.erc20 import TRANSFER_TOPIC, topic_of
+from chain.abi.erc20 import TRANSFER_TOPIC, address_topic
 from chain.pool.pool import Pool
 from chain.reads.cursor import cursors
-from chain.reads.logs import Told
+from chain.reads.logs import CoveredLogs
 from chain.reads.transfers import TransferReader
-from chain.types import BlockRef, Transfer, capitals, to_checksum
+from chain.types import BlockRef, Transfer, checksum_digits, to_checksum
 from kit.clock import SystemClock
 from kit.db.bulk import insert_new
 from kit.db.database import Database, connect
@@ -119,7 +119,11 @@ def decided() -> float:
             [
                 {
                     "address": TOKEN.lower(),
-                    "topics": [TRANSFER_TOPIC, topic_of(HOT_WALLET), topic_of(wallet_of(block * LOGS + place))],
+                    "topics": [
+                        TRANSFER_TOPIC,
+                        address_topic(HOT_WALLET),
+                        address_topic(wallet_of(block * LOGS + place)),
+                    ],
                     "data": f"0x{UNIT:064x}",
                     "transactionHash": hash_of(block * LOGS + place),
                     "logIndex": hex(place),
@@ -132,9 +136,9 @@ def decided() -> float:
         )
         numbers = range(block * LOGS, (block + 1) * LOGS)
         owed = [Owed(f"ons_{number}", 1, wallet_of(number), UNIT, 0, now, observes=True) for number in numbers]
-        capitals.cache_clear()
+        checksum_digits.cache_clear()
         began = time.perf_counter()
-        answers = [(name, Told(orjson.loads(told), block)) for name in ("a", "b", "c")]
+        answers = [(name, CoveredLogs(orjson.loads(told), block)) for name in ("a", "b", "c")]
         found = [one for one, voices in reader._kept(answers, block, block).items() if len(voices) >= 2]
         arrived = [arrived_of(one, rules.chain_id) for one in found]
         matches = match(owed, arrived, 0)

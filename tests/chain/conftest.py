@@ -37,7 +37,7 @@ class HandClock:
 
 @pytest_asyncio.fixture
 async def nodes() -> AsyncIterator[list[LyingNode]]:
-    """Three nodes of three operators: a, b, c."""
+    """Three nodes of three providers: a, b, c."""
     three = [LyingNode(name) for name in ("a.test", "b.test", "c.test")]
     for node in three:
         await node.start()
@@ -64,12 +64,12 @@ async def make_pool(nodes: list[LyingNode]) -> AsyncIterator[Callable[..., Pool]
 
 
 @pytest_asyncio.fixture
-async def operator_pool(operators: list[LyingProxy]) -> AsyncIterator[Callable[..., Pool]]:
-    """Makes pools over the three operators of a real chain, and closes them."""
+async def provider_pool(providers: list[LyingProxy]) -> AsyncIterator[Callable[..., Pool]]:
+    """Makes pools over the three providers of a real chain, and closes them."""
     made: list[Pool] = []
 
     def make(agreement: int, **options: Any) -> Pool:
-        made.append(Pool([one.config for one in operators], chain_id=31611, agreement=agreement, **options))
+        made.append(Pool([one.config for one in providers], chain_id=31611, agreement=agreement, **options))
         return made[-1]
 
     yield make

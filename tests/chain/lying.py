@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from chain.abi.erc20 import topic_of
+from chain.abi.erc20 import address_topic
 from chain.node.config import NodeConfig
 
 ALL = "*"
@@ -35,7 +35,7 @@ BatchLie = Callable[[list[dict[str, Any]]], Any]
 
 
 class LyingProxy:
-    """One operator. `always` and `then` script it by method; `then` is used up first, one lie a call, None for the truth."""
+    """One provider. `always` and `then` script it by method; `then` is used up first, one lie a call, None for the truth."""
 
     def __init__(self, name: str, target: str) -> None:
         """Stand before the node at `target`; nothing listens before `start`."""
@@ -168,7 +168,7 @@ def with_amount(units: int) -> Lie:
 
 def with_recipient(recipient: str) -> Lie:
     """A receipt that paid somebody else."""
-    return forged(logs=lambda logs: [{**log, "topics": [*log["topics"][:2], topic_of(recipient)]} for log in logs])
+    return forged(logs=lambda logs: [{**log, "topics": [*log["topics"][:2], address_topic(recipient)]} for log in logs])
 
 
 def with_token(token: str) -> Lie:

@@ -28,9 +28,9 @@ Handler = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 class LyingNode:
     """Answers from `results` (a value, or a function of the params); `errors` and `raw` come first."""
 
-    def __init__(self, operator: str) -> None:
+    def __init__(self, provider: str) -> None:
         """Say who runs it; nothing listens before `start`."""
-        self.operator = operator
+        self.provider = provider
         self.results: dict[str, Any] = {
             "eth_chainId": hex(31611),
             "eth_blockNumber": hex(100),
@@ -59,7 +59,7 @@ class LyingNode:
     def config(self) -> NodeConfig:
         """Where it is, with a secret in path and query."""
         url = f"http://127.0.0.1:{self.server.port}/{SECRET}/mezo/rpc?token={SECRET}"
-        return NodeConfig(self.operator, self.operator, url)
+        return NodeConfig(self.provider, self.provider, url)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         call = orjson.loads(await request.read())

@@ -1,6 +1,6 @@
 """The model's world made so on a real node: its blocks are mined, its reorgs done, its transfer sent, and who tells of it are proxies.
 
-Honest operators pass on what the node says, some a block behind; liars say what the model has them say.
+Honest providers pass on what the node says, some a block behind; liars say what the model has them say.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class RealWorld(World):
         return self._mined if not self._todo else super().mined
 
     def sync(self) -> None:
-        """What has been true on the node was told of by honest operators."""
+        """What has been true on the node was told of by honest providers."""
         if self._mined is not None and self._mined.holds is not None:
             self.told.add((self._mined.hash, self._mined.holds))
 
@@ -111,7 +111,7 @@ class RealWorld(World):
             await self._mine(holds)
 
     def voice(self, name: str) -> Lie:
-        """How this operator answers, in whatever mood it is when it is asked."""
+        """How this provider answers, in whatever mood it is when it is asked."""
 
         async def tell(asked: Asked) -> web.StreamResponse:
             mood, method = self.moods[name], asked.call["method"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chain.abi.erc20 import TRANSFER_TOPIC, topic_of
+from chain.abi.erc20 import TRANSFER_TOPIC, address_topic
 from chain.types import to_checksum
 
 TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
@@ -27,7 +27,7 @@ def log(
     """A Transfer event."""
     return {
         "address": token.lower(),
-        "topics": [TRANSFER_TOPIC, topic_of(sender), topic_of(recipient)],
+        "topics": [TRANSFER_TOPIC, address_topic(sender), address_topic(recipient)],
         "data": "0x" + amount.to_bytes(32, "big").hex(),
         "transactionHash": tx_hash,
         "blockHash": BLOCK_HASH,

@@ -1,4 +1,4 @@
-"""What several operators say together, when one of them lies, lags or is silent."""
+"""What several providers say together, when one of them lies, lags or is silent."""
 
 import asyncio
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chain.errors import CallReverted, NoAgreement, NodeError, NotEnoughOperators
+from chain.errors import CallReverted, NoAgreement, NodeError, NotEnoughProviders
 from chain.node.config import NodeConfig
-from chain.node.disagreements import Contested
+from chain.node.disagreements import Disagreement
 from chain.pool.quorum import canonical
 from chain.types import quantity
 
@@ -31,7 +31,7 @@ async def test_one_liar_of_three_is_outvoted(nodes: Any, pool: Any) -> None:
 async def test_the_liar_is_set_aside_and_its_word_stops_counting(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
     await pool.quorum(METHOD, ARGS)
-    assert [node.set_aside for node in pool.nodes] == [True, False, False]
+    assert [node.quarantined for node in pool.nodes] == [True, False, False]
     await pool.refresh()
     assert set(pool.heads()) == {"b.test", "c.test"}
     assert await pool.first(METHOD, ARGS) == "0x5"
@@ -42,7 +42,7 @@ async def test_who_agrees_again_returns(nodes: Any, pool: Any) -> None:
     await pool.quorum(METHOD, ARGS)
     say(nodes, "0x5", "0x5", "0x5")
     await pool.quorum(METHOD, ARGS)
-    assert not pool.nodes[0].set_aside
+    assert not pool.nodes[0].quarantined
     assert len((await pool.quorum(METHOD, ARGS)).agreed_by) == 3
 
 
@@ -55,16 +55,16 @@ async def test_a_slow_liar_is_noticed_after_the_decision(nodes: Any, pool: Any) 
 
     nodes[0].raw[METHOD] = slowly
     await pool.quorum(METHOD, ARGS)
-    assert not pool.nodes[0].set_aside
+    assert not pool.nodes[0].quarantined
     await asyncio.sleep(0.6)
-    assert pool.nodes[0].set_aside
+    assert pool.nodes[0].quarantined
 
 
 async def test_silence_is_not_dissent(nodes: Any, pool: Any) -> None:
     say(nodes, "0x5", "0x5", "0x5")
     nodes[0].errors[METHOD] = {"code": -32000, "message": "missing trie node"}
     await pool.quorum(METHOD, ARGS)
-    assert not pool.nodes[0].set_aside
+    assert not pool.nodes[0].quarantined
 
 
 async def test_null_is_no_opinion(nodes: Any, pool: Any) -> None:
@@ -72,8 +72,8 @@ async def test_null_is_no_opinion(nodes: Any, pool: Any) -> None:
     with pytest.raises(NoAgreement) as raised:
         await pool.quorum(METHOD, ARGS)
     assert raised.value.reason == "silence"
-    assert raised.value.opinions == ("c.test",)
-    assert set(raised.value.unknowns) == {"a.test", "b.test"}
+    assert raised.value.answered == ("c.test",)
+    assert set(raised.value.unknown_to) == {"a.test", "b.test"}
 
 
 async def test_three_different_answers_are_dissent_and_nobody_is_blamed(nodes: Any, pool: Any) -> None:
@@ -81,7 +81,7 @@ async def test_three_different_answers_are_dissent_and_nobody_is_blamed(nodes: A
     with pytest.raises(NoAgreement) as raised:
         await pool.quorum(METHOD, ARGS)
     assert raised.value.reason == "dissent"
-    assert not any(node.set_aside for node in pool.nodes)
+    assert not any(node.quarantined for node in pool.nodes)
 
 
 async def test_two_against_two_is_no_agreement(nodes: Any, make_pool: Any) -> None:
@@ -93,15 +93,15 @@ async def test_two_against_two_is_no_agreement(nodes: Any, make_pool: Any) -> No
         await pool.quorum(METHOD, ARGS)
 
 
-async def test_two_nodes_of_one_operator_are_one_opinion(nodes: Any, make_pool: Any) -> None:
+async def test_two_nodes_of_one_provider_are_one_opinion(nodes: Any, make_pool: Any) -> None:
     configs = [NodeConfig(f"same#{i}", "same", node.config.url) for i, node in enumerate(nodes)]
     say(nodes, "0x5", "0x5", "0x5")
     pool = make_pool(configs=configs)
-    with pytest.raises(NotEnoughOperators):
+    with pytest.raises(NotEnoughProviders):
         await pool.quorum(METHOD, ARGS)
 
 
-async def test_an_operators_second_node_speaks_when_its_first_is_silent(nodes: Any, make_pool: Any) -> None:
+async def test_an_providers_second_node_speaks_when_its_first_is_silent(nodes: Any, make_pool: Any) -> None:
     say(nodes, None, "0x5", "0x5")
     first, second, other = (node.config for node in nodes)
     pool = make_pool(configs=[NodeConfig("x", "x", first.url), NodeConfig("x#2", "x", second.url), other])
@@ -137,16 +137,16 @@ async def test_a_liar_that_recovered_counts_when_another_dies(nodes: Any, pool: 
 async def test_one_set_aside_is_heard_where_those_trusted_are_split(nodes: Any, pool: Any) -> None:
     say(nodes, "0x5", "0x5", "0x1")
     await pool.quorum(METHOD, ARGS)
-    assert pool.nodes[2].set_aside
+    assert pool.nodes[2].quarantined
     say(nodes, "0x9", "0x5", "0x5")  # the third was late once, the first lies for good
     assert set((await pool.quorum(METHOD, ARGS)).agreed_by) == {"b.test", "c.test"}
-    assert [node.set_aside for node in pool.nodes] == [True, False, False]
+    assert [node.quarantined for node in pool.nodes] == [True, False, False]
 
 
 async def test_two_set_aside_cannot_win_against_the_trusted(nodes: Any, make_pool: Any) -> None:
     pool = make_pool()
     for node in pool.nodes[:2]:
-        node.dissent.note(Contested("eth_getCode", ARGS, 2, canonical, b"0x"))
+        node.disagreements.record(Disagreement("eth_getCode", ARGS, 2, canonical, b"0x"))
     say(nodes, "0x9", "0x9", "0x5")
     with pytest.raises(NoAgreement):
         await pool.quorum(METHOD, ARGS)
@@ -190,7 +190,7 @@ async def test_key_order_and_case_of_digits_are_no_difference(nodes: Any, pool: 
 async def test_a_malformed_answer_is_silence(nodes: Any, pool: Any) -> None:
     say(nodes, {"what": 1}, "0x5", "0x5")
     await pool.quorum(METHOD, ARGS, key=quantity)
-    assert not pool.nodes[0].set_aside
+    assert not pool.nodes[0].quarantined
 
 
 async def test_one_boasting_head_moves_nothing(nodes: Any, pool: Any) -> None:
@@ -219,26 +219,26 @@ async def test_whoever_expects_a_block_is_not_content_with_what_was_told_a_momen
     await pool.refresh()
     await pool.refresh()
     assert nodes[0].seen["eth_blockNumber"] == 1
-    pool.expect_block()
+    pool.expire_probe()
     await pool.refresh()
     assert nodes[0].seen["eth_blockNumber"] == 2
 
 
 async def test_a_probe_anew_began_after_it_was_asked_for(nodes: Any, pool: Any) -> None:
     """Whoever decides over money does not join a probe whose answers may be those of the block before."""
-    await asyncio.gather(pool.refresh(), pool.refresh(anew=True), pool.refresh(anew=True))
+    await asyncio.gather(pool.refresh(), pool.refresh(force=True), pool.refresh(force=True))
     assert nodes[0].seen["eth_blockNumber"] == 2
-    await pool.refresh(anew=True)
+    await pool.refresh(force=True)
     assert nodes[0].seen["eth_blockNumber"] == 3
 
 
 async def test_no_new_block_for_long_is_a_stall(nodes: Any, pool: Any) -> None:
     await pool.refresh()
-    assert pool.pause is None
+    assert pool.halt_reason is None
     pool._clock.seconds += 31
-    assert pool.pause
+    assert pool.halt_reason
     await asyncio.sleep(0.3)
     for node in nodes:
         node.results["eth_blockNumber"] = hex(101)
     await pool.refresh()
-    assert pool.pause is None
+    assert pool.halt_reason is None

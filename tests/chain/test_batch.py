@@ -10,7 +10,7 @@ from aiohttp import web
 
 from chain.abi.erc20 import encode_transfer
 from chain.errors import Malformed, NodeError, RateLimited, Unreachable
-from chain.node.batch import LARGEST, REMEMBERED
+from chain.node.batch import MAX_BATCH, RETRY_AFTER
 from chain.node.budget import Plan
 from chain.pool.pool import Pool
 from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, agreed_receipts, prove_many
@@ -36,8 +36,8 @@ def echo(nodes: Any) -> None:
 
 async def gathered(pool: Any, count: int, node: int = 0) -> list[Any]:
     """What one node answers to so many questions of one moment."""
-    via = pool.gathering()
-    asked = (via.call(pool.nodes[node], *one) for one in questions(count))
+    batcher = pool.batcher()
+    asked = (batcher.call(pool.nodes[node], *one) for one in questions(count))
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
@@ -47,9 +47,9 @@ async def test_questions_of_one_moment_are_one_request_and_a_single_one_is_no_ba
     assert nodes[0].batches == [40]
     assert await gathered(pool, 1) == ["0x0"]
     assert nodes[0].batches == [40]
-    assert await gathered(pool, LARGEST + 1) == [hex(number) for number in range(LARGEST + 1)]
-    assert nodes[0].batches == [40, LARGEST]
-    assert nodes[0].seen["eth_getBalance"] == 40 + 1 + LARGEST + 1
+    assert await gathered(pool, MAX_BATCH + 1) == [hex(number) for number in range(MAX_BATCH + 1)]
+    assert nodes[0].batches == [40, MAX_BATCH]
+    assert nodes[0].seen["eth_getBalance"] == 40 + 1 + MAX_BATCH + 1
 
 
 async def test_an_error_of_one_answer_is_that_ones_alone(nodes: Any, pool: Any) -> None:
@@ -89,7 +89,7 @@ async def test_who_takes_no_batch_is_asked_one_by_one_and_that_is_remembered(
     assert pool.nodes[0].usable
     assert pool.nodes[0].rest.failures == 0
     nodes[0].batch = None
-    pool._clock.seconds += REMEMBERED
+    pool._clock.seconds += RETRY_AFTER
     await gathered(pool, 60)
     assert nodes[0].batches == [60, 12, 2, 60]
 
@@ -116,9 +116,9 @@ async def test_a_limit_on_the_size_is_found(nodes: Any, pool: Any) -> None:
 async def test_a_node_that_fails_fails_all_and_rests_once(nodes: Any, pool: Any, answer: Any, kind: Any) -> None:
     echo(nodes)
     nodes[0].batch = answer
-    answers = await gathered(pool, LARGEST + 50)
+    answers = await gathered(pool, MAX_BATCH + 50)
     assert all(isinstance(one, kind) for one in answers)
-    assert nodes[0].batches == [LARGEST], "the rest is not tried on a node that rests"
+    assert nodes[0].batches == [MAX_BATCH], "the rest is not tried on a node that rests"
     assert not pool.nodes[0].usable
     assert pool.nodes[0].rest.failures == 1
 
@@ -138,8 +138,8 @@ async def test_each_question_is_paid_for_and_no_batch_is_larger_than_a_second_al
 
 async def test_who_stops_waiting_leaves_the_others_their_answers(nodes: Any, pool: Any) -> None:
     echo(nodes)
-    via = pool.gathering()
-    asked = [asyncio.ensure_future(via.call(pool.nodes[0], *one)) for one in questions(5)]
+    batcher = pool.batcher()
+    asked = [asyncio.ensure_future(batcher.call(pool.nodes[0], *one)) for one in questions(5)]
     await asyncio.sleep(0)
     asked[0].cancel()
     answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -152,16 +152,16 @@ class Broken:
     """No node, but a fault of ours."""
 
     usable = True
-    most_at_once = 5
+    max_batch = 5
 
     async def call_many(self, calls: Any, timeout: float | None = None) -> list[Any]:
         raise KeyError(len(calls))
 
 
 async def test_a_fault_of_ours_is_heard_by_all_who_asked(pool: Any) -> None:
-    via = pool.gathering()
+    batcher = pool.batcher()
     node = Broken()
-    answers = await asyncio.gather(*(via.call(node, *one) for one in questions(7)), return_exceptions=True)
+    answers = await asyncio.gather(*(batcher.call(node, *one) for one in questions(7)), return_exceptions=True)
     assert [type(one) for one in answers] == [KeyError] * 7
 
 
@@ -198,34 +198,34 @@ def right(verdicts: list[Any]) -> bool:
 
 
 async def test_many_deliveries_are_proved_in_a_few_requests(
-    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool]
+    paid: Paid, providers: list[LyingProxy], provider_pool: Callable[..., Pool]
 ) -> None:
-    pool = operator_pool(2)
+    pool = provider_pool(2)
     await pool.refresh()
-    before = [proxy.requests for proxy in operators]
+    before = [proxy.requests for proxy in providers]
     assert right(await prove_many(pool, paid.owed))
-    assert [proxy.requests - was for proxy, was in zip(operators, before, strict=True)] == [1, 1, 1]
-    assert [proxy.calls[RECEIPT] for proxy in operators] == [MANY] * 3
+    assert [proxy.requests - was for proxy, was in zip(providers, before, strict=True)] == [1, 1, 1]
+    assert [proxy.calls[RECEIPT] for proxy in providers] == [MANY] * 3
 
 
 @pytest.mark.parametrize("name", BATCHES)
 async def test_one_that_answers_batches_wrongly_changes_nothing(
-    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool], name: str
+    paid: Paid, providers: list[LyingProxy], provider_pool: Callable[..., Pool], name: str
 ) -> None:
-    operators[0].batch = BATCHES[name]
-    pool = operator_pool(2)
+    providers[0].batch = BATCHES[name]
+    pool = provider_pool(2)
     await pool.refresh()
     assert right(await prove_many(pool, paid.owed))
-    assert not any(node.set_aside for node in pool.nodes), "what does not fit is silence, no other opinion"
+    assert not any(node.quarantined for node in pool.nodes), "what does not fit is silence, no other opinion"
 
 
 @pytest.mark.parametrize("name", BATCHES)
 async def test_where_all_answer_batches_wrongly_nothing_false_is_believed(
-    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool], name: str
+    paid: Paid, providers: list[LyingProxy], provider_pool: Callable[..., Pool], name: str
 ) -> None:
-    for proxy in operators:
+    for proxy in providers:
         proxy.batch = BATCHES[name]
-    pool = operator_pool(2)
+    pool = provider_pool(2)
     await pool.refresh()
     receipts = await agreed_receipts(pool, [tx_hash for tx_hash, _ in paid.owed])
     for receipt, (tx_hash, _) in zip(receipts, paid.owed, strict=True):
@@ -237,20 +237,20 @@ async def test_where_all_answer_batches_wrongly_nothing_false_is_believed(
 
 
 async def test_one_that_forges_in_batches_is_set_aside(
-    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool]
+    paid: Paid, providers: list[LyingProxy], provider_pool: Callable[..., Pool]
 ) -> None:
-    operators[0].always(lying.without_log(), RECEIPT)
-    pool = operator_pool(2)
+    providers[0].always(lying.without_log(), RECEIPT)
+    pool = provider_pool(2)
     await pool.refresh()
     assert right(await prove_many(pool, paid.owed))
-    assert [node.set_aside for node in pool.nodes] == [True, False, False]
+    assert [node.quarantined for node in pool.nodes] == [True, False, False]
 
 
 async def test_one_that_hangs_holds_nobody_up(
-    paid: Paid, operators: list[LyingProxy], operator_pool: Callable[..., Pool]
+    paid: Paid, providers: list[LyingProxy], provider_pool: Callable[..., Pool]
 ) -> None:
-    pool = operator_pool(2)
+    pool = provider_pool(2)
     await pool.refresh()
-    operators[0].always(failing.hang(), RECEIPT)
+    providers[0].always(failing.hang(), RECEIPT)
     async with asyncio.timeout(9):
         assert right(await prove_many(pool, paid.owed))

@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from chain.errors import NoAgreement, OutOfBudget, Unreachable
-from chain.monitor.monitor import ChainWatch
+from chain.monitor.monitor import ChainMonitor
 from chain.node.budget import CREDITS, OTHERS, Plan
 from chain.node.config import parse_ws, read_nodes
 from chain.node.credits import save
@@ -177,18 +177,18 @@ async def test_another_list_of_nodes_is_taken_and_what_was_known_is_kept(
 ) -> None:
     all_say(nodes, "0x5")
     file = tmp_path / "nodes"
-    urls = [f"{node.config.operator}={node.config.url}" for node in nodes]
+    urls = [f"{node.config.provider}={node.config.url}" for node in nodes]
     file.write_text(f"MEZO_RPC_URLS={urls[0]},{urls[1]}\n")
     pool = make_pool(configs=read_nodes(file))
-    watch = ChainWatch(pool, database, NullMetrics(), nodes_file=file)
-    await watch.look()
+    watch = ChainMonitor(pool, database, NullMetrics(), nodes_file=file)
+    await watch.check_once()
     await pool.refresh()
     kept = pool.nodes[0]
     file.write_text(f"# a comment\nSPECTRUM_RPC_URLS={urls[2]}\nMEZO_RPC_URLS={urls[0]}\n")
     later = file.stat().st_mtime + 5
 
     os.utime(file, (later, later))
-    await watch.look()
+    await watch.check_once()
     assert [node.name for node in pool.nodes] == ["c.test", "a.test"]
     assert pool.nodes[1] is kept
     await asyncio.sleep(0.3)  # a probe of a moment ago would do for the pool
@@ -197,12 +197,12 @@ async def test_another_list_of_nodes_is_taken_and_what_was_known_is_kept(
     file.write_text("nothing here\n")
     with structlog.testing.capture_logs() as told:
         for _ in range(3):
-            await watch.look()
+            await watch.check_once()
     assert len(pool.nodes) == 2, "a file that cannot be read changes nothing"
     assert [(line["event"], line["kept"]) for line in told] == [("chain.nodes_file_not_read", ["c.test", "a.test"])]
     file.write_text(f"MEZO_RPC_URLS={urls[0]}\n")
     with structlog.testing.capture_logs() as told:
-        await watch.look()
+        await watch.check_once()
     assert [(line["event"], line["log_level"]) for line in told] == [
         ("chain.nodes_reloaded", "info"), ("chain.nodes_too_few", "error"),
     ]  # fmt: skip
@@ -220,7 +220,7 @@ async def test_how_a_node_stood_is_told_no_more_once_it_is_taken_from_the_list(
     await pool.quorum(METHOD, ARGS)
     assert registry.get_sample_value("chain_node_set_aside", {"node": "a.test"}) == 1
     pool.reload(node.config for node in nodes[1:])
-    watch = ChainWatch(pool, database, metrics)
+    watch = ChainMonitor(pool, database, metrics)
     watch.start()
     async with asyncio.timeout(60):
         while registry.get_sample_value("chain_node_set_aside", {"node": "a.test"}) is not None:
@@ -232,25 +232,25 @@ async def test_how_a_node_stood_is_told_no_more_once_it_is_taken_from_the_list(
 
 async def test_a_lockdown_and_a_halt_are_pauses_in_words(nodes: Any, make_pool: Any, database: Database) -> None:
     pool = make_pool()
-    watch = ChainWatch(pool, database, NullMetrics())
-    assert pool.pause is None
+    watch = ChainMonitor(pool, database, NullMetrics())
+    assert pool.halt_reason is None
     locked = "0x" + "00" * 31 + "01"
     for node, said in zip(nodes, (locked, "0x", "0x"), strict=True):
         node.results["eth_call"] = said
-    await watch.look()
-    assert pool.pause is None, "one operator alone says so"
+    await watch.check_once()
+    assert pool.halt_reason is None, "one provider alone says so"
     for node in nodes:
         node.results["eth_call"] = locked
-    await watch.look()
-    assert "lockdown" in (pool.pause or "")
+    await watch.check_once()
+    assert "lockdown" in (pool.halt_reason or "")
     for node in nodes:
         node.results["eth_call"] = "0x"
-    await watch.look()
-    assert pool.pause is None
+    await watch.check_once()
+    assert pool.halt_reason is None
     await pool.refresh()
     pool._clock.seconds += 60
     await pool.refresh()
-    assert "no new block" in (pool.pause or "")
+    assert "no new block" in (pool.halt_reason or "")
 
 
 @pytest.mark.parametrize("url", ["http://a.test", "a.test", "wss:/x", "name=https://a"])

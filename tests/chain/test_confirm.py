@@ -80,7 +80,7 @@ async def test_one_liar_of_three_changes_nothing(nodes: Any, pool: Any) -> None:
     proof = await prove(pool, TX, EXPECTED)
     assert isinstance(proof, Proven)
     assert set(proof.agreed_by) == {"b.test", "c.test"}
-    assert pool.nodes[0].set_aside
+    assert pool.nodes[0].quarantined
 
 
 async def test_one_node_alone_proves_nothing(nodes: Any, pool: Any) -> None:
@@ -104,7 +104,7 @@ async def test_null_everywhere_is_not_mined(nodes: Any, pool: Any) -> None:
     assert waiting.reason == "not_mined"
 
 
-async def test_the_block_after_must_be_there_at_enough_operators(nodes: Any, pool: Any) -> None:
+async def test_the_block_after_must_be_there_at_enough_providers(nodes: Any, pool: Any) -> None:
     tell(nodes, *[receipt(log())] * 3, heads=(100, 100, 101))
     waiting = await prove(pool, TX, EXPECTED)
     assert isinstance(waiting, Waiting)

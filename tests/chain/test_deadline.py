@@ -10,7 +10,7 @@ from chain.node.config import NodeConfig
 from chain.pool.fan_out import LEAD
 from chain.pool.pool import Pool
 from chain.reads.broadcast import broadcast
-from chain.reads.wallet import fees
+from chain.reads.wallet import suggest_fees
 from chain.types import keccak, to_hex
 from tests.chain.scripted import Late, LoopClock, Raw, ScriptedSession, VirtualLoop
 
@@ -59,7 +59,7 @@ def test_one_that_hangs_from_the_start_stops_nobody_and_blames_nobody() -> None:
         began = asyncio.get_running_loop().time()
         assert await pool.first("eth_getBalance", ARGS) == "0x5"
         assert asyncio.get_running_loop().time() == began, "the probe has found out who hangs"
-        assert [bool(node.rest.failures) for node in pool.nodes] == [True, False, False]
+        assert [bool(node.cooldown.failures) for node in pool.nodes] == [True, False, False]
         await pool.close()
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
@@ -78,7 +78,7 @@ def test_one_that_hangs_does_not_hold_up_what_the_others_do_not_know() -> None:
         with pytest.raises(NoAgreement) as raised:
             await pool.quorum("eth_getTransactionReceipt", ["0x" + "11" * 32])
         assert asyncio.get_running_loop().time() - began < 1
-        assert (raised.value.reason, {*raised.value.unknowns}) == ("silence", {"b", "c"})
+        assert (raised.value.reason, {*raised.value.unknown_to}) == ("silence", {"b", "c"})
         await asyncio.sleep(LIMIT)
         assert pool.nodes[0].errors == {"timeout": 1}, "it is heard to its end, and its silence noticed"
         await pool.close()
@@ -106,7 +106,7 @@ def test_one_that_hangs_holds_up_neither_what_is_sent_nor_its_price(in_order: bo
         pool = pool_of(ScriptedSession(speak), "a", "b", "c")
         await pool.refresh()
         began = asyncio.get_running_loop().time()
-        assert (await fees(pool)).max_fee == 2 * 7 + 5
+        assert (await suggest_fees(pool)).max_fee == 2 * 7 + 5
         sent = await broadcast(pool, raw, in_order=in_order)
         assert asyncio.get_running_loop().time() - began < LEAD + 1
         assert (sent.accepted_by, sent.errors) == (("b", "c"), {})
@@ -125,11 +125,11 @@ def test_who_is_left_no_time_is_not_blamed() -> None:
         first, second, other = pool.nodes
         for node in (first, other):
             for _ in range(128):
-                node.latency.note(LIMIT)
+                node.latency.record(LIMIT)
         for work in (pool.first("eth_getBalance", ARGS), pool.quorum("eth_getBalance", ARGS)):
             with pytest.raises((NodeError, NoAgreement)):
                 await work
-            assert second.rest.failures == 0
+            assert second.cooldown.failures == 0
             await asyncio.sleep(60)
         await pool.close()
 

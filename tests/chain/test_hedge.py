@@ -68,7 +68,7 @@ async def ask(fates: list[Fate]) -> tuple[float, str, set[int]]:
     await pool.refresh()
     for node in pool.nodes:
         for _ in range(128):
-            node.latency.note(P95)
+            node.latency.record(P95)
     loop, complaints = asyncio.get_running_loop(), list[Any]()
     loop.set_exception_handler(lambda _loop, context: complaints.append(context))
     began = loop.time()

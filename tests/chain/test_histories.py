@@ -1,4 +1,4 @@
-"""Random histories of a chain, with lies by fewer operators than must agree, against what really happened.
+"""Random histories of a chain, with lies by fewer providers than must agree, against what really happened.
 
 Never a false `Proven`, never a false `Mismatch` or `Reverted`; and once the chain holds the transfer, proven within three
 blocks: while they lie on, where the honest are enough by themselves, else once the truth has returned.
@@ -39,10 +39,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class History:
-    """`liars` of `operators`, of whom `agreement` must agree; the first or the last operators in the order of preference."""
+    """`liars` of `providers`, of whom `agreement` must agree; the first or the last providers in the order of preference."""
 
     really: str
-    operators: int
+    providers: int
     agreement: int
     liars: int
     liars_first: bool
@@ -63,7 +63,7 @@ LIAR = st.builds(
 @st.composite
 def histories(draw: st.DrawFn) -> History:
     """Any history in which fewer lie than must agree."""
-    operators = draw(st.integers(3, 5))
+    providers = draw(st.integers(3, 5))
     agreement = draw(st.integers(2, 3))
     liars = draw(st.integers(0, agreement - 1))
     really = draw(st.sampled_from(["paid", "paid", *REALITIES]))
@@ -73,17 +73,17 @@ def histories(draw: st.DrawFn) -> History:
             depth=draw(st.integers(1, 3)),
             holds=tuple(draw(st.lists(st.sampled_from([None, really]), min_size=3, max_size=3))),
             moods=tuple(
-                [draw(LIAR) for _ in range(liars)] + [draw(HONEST) for _ in range(operators - liars)],
+                [draw(LIAR) for _ in range(liars)] + [draw(HONEST) for _ in range(providers - liars)],
             ),
         )
         for _ in range(draw(st.integers(1, 5)))
     ]
-    return History(really, operators, agreement, liars, draw(st.booleans()), turns)
+    return History(really, providers, agreement, liars, draw(st.booleans()), turns)
 
 
 def happen(world: World, turn: Turn, history: History) -> None:
     """One turn of the world."""
-    names = world.operators if history.liars_first else tuple(reversed(world.operators))
+    names = world.providers if history.liars_first else tuple(reversed(world.providers))
     world.moods = dict(zip(names, turn.moods, strict=True))
     if turn.event == "reorg":
         world.reorg(turn.depth, turn.holds)
@@ -93,7 +93,7 @@ def happen(world: World, turn: Turn, history: History) -> None:
 
 
 def check(verdict: Verdict, world: World, history: History) -> None:
-    """Nothing is said that no honest operator holds to have happened."""
+    """Nothing is said that no honest provider holds to have happened."""
     said = {Proven: "paid", Mismatch: "less", Reverted: "reverted"}.get(type(verdict))
     if said is None:
         return
@@ -104,9 +104,9 @@ def check(verdict: Verdict, world: World, history: History) -> None:
 
 async def live(history: History) -> None:
     """One history to its end."""
-    world = World(tuple(f"n{place}.test" for place in range(history.operators)))
+    world = World(tuple(f"n{place}.test" for place in range(history.providers)))
     session: Any = ScriptedSession(world.speak)
-    configs = [NodeConfig(host, host, f"http://{host}/rpc") for host in world.operators]
+    configs = [NodeConfig(host, host, f"http://{host}/rpc") for host in world.providers]
     pool = Pool(configs, chain_id=31611, agreement=history.agreement, session=session, clock=LoopClock())
 
     async def look() -> Verdict:
@@ -136,10 +136,10 @@ async def live(history: History) -> None:
             lies_on = mood.word != "truth" or mood.head != "truth"
             world.moods[name] = Mood(word=mood.word, head=mood.head, lag=mood.lag) if lies_on else Mood()
         world.grow(None if world.mined else history.really)
-        if history.operators - history.liars >= max(history.agreement, history.liars + 1):
+        if history.providers - history.liars >= max(history.agreement, history.liars + 1):
             verdict = await settle()
             assert isinstance(verdict, said), ("while they lie on", verdict, history)
-        world.moods = {name: Mood() for name in world.operators}
+        world.moods = {name: Mood() for name in world.providers}
         world.sync()
         await asyncio.sleep(MAX_REST)
         verdict = await settle()

@@ -10,13 +10,13 @@ import pytest
 
 from chain.errors import NodeError
 from chain.node.config import NodeConfig
-from chain.node.jsonrpc import LARGEST, MAX_BODY
+from chain.node.jsonrpc import MAX_ANSWER, MAX_ANSWER_DEFAULT
 from chain.pool.pool import Pool
 from chain.types import data_bytes
 from tests.support.loop_lag import LONGEST_STEP, watched
 
 Result = Callable[[], bytes]
-FULL = MAX_BODY - 1000
+FULL = MAX_ANSWER_DEFAULT - 1000
 LOG = b'{"address":"0x%b","topics":["0x%b","0x%b","0x%b"],"data":"0x%b","blockNumber":"0x1","transactionHash":"0x%b","transactionIndex":"0x0","blockHash":"0x%b","logIndex":"0x0","removed":false}'  # noqa: E501 - one log as mezod writes it
 LOGS = b"[" + b",".join([LOG % ((b"a" * 40,) + (b"b" * 64,) * 6)] * 10_000) + b"]"
 RESULTS: dict[str, bytes] = {
@@ -97,7 +97,7 @@ async def test_ten_thousand_logs_are_read() -> None:
 
 
 async def test_a_call_reads_no_more_than_a_call_may_say() -> None:
-    word = b"00" * LARGEST["eth_call"]
+    word = b"00" * MAX_ANSWER["eth_call"]
     with saying(lambda number: b'{"jsonrpc":"2.0","id":%d,"result":"0x%b"}' % (number, word)) as config:
         pool = Pool([config], chain_id=31611, agreement=1)
         with pytest.raises(NodeError, match="larger than 262144 bytes"):

@@ -61,15 +61,15 @@ def paid(module_chain: DevChain) -> Paid:
 
 
 @pytest.fixture
-def make_pool(operator_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
+def make_pool(provider_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
     """Honest nodes are slow on a busy machine, and that is no lie of theirs."""
-    return partial(operator_pool, timeout=30.0)
+    return partial(provider_pool, timeout=30.0)
 
 
 @pytest.fixture
-def make_impatient(operator_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
+def make_impatient(provider_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
     """Where too few may be left to decide anything, who hangs is waited for to the end."""
-    return partial(operator_pool, timeout=0.7)
+    return partial(provider_pool, timeout=0.7)
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ def tell(case: Case, *liars: LyingProxy, colluding: bool = False) -> None:
 
 @every_lie
 async def test_one_liar_of_three_changes_nothing(
-    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
+    paid: Paid, providers: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
 ) -> None:
-    tell(case, operators[0])
+    tell(case, providers[0])
     pool, everyone = make_pool(2), {"beta", "gamma"} if case.silent else {"alpha", "beta", "gamma"}
     agreed_by: set[str] = set()
     async with asyncio.timeout(60):
@@ -138,19 +138,19 @@ async def test_one_liar_of_three_changes_nothing(
 
 @every_lie
 async def test_one_liar_of_three_does_not_hide_that_another_amount_came(
-    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
+    paid: Paid, providers: list[LyingProxy], make_pool: Callable[[int], Pool], case: Case
 ) -> None:
-    tell(case, operators[0])
+    tell(case, providers[0])
     assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
 
 
 @every_lie
 @pytest.mark.parametrize("colluding", [False, True], ids=["each-his-own", "colluding"])
 async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
-    paid: Paid, operators: list[LyingProxy], make_impatient: Callable[[int], Pool], case: Case, *, colluding: bool
+    paid: Paid, providers: list[LyingProxy], make_impatient: Callable[[int], Pool], case: Case, *, colluding: bool
 ) -> None:
-    """Two that tell the very same lie are two opinions: against them stands CHAIN_AGREEMENT=3."""
-    tell(case, *operators[:2], colluding=colluding)
+    """Two that tell the very same lie are two answered: against them stands CHAIN_AGREEMENT=3."""
+    tell(case, *providers[:2], colluding=colluding)
     verdict = await prove(make_impatient(3 if colluding or case.alike else 2), paid.right, paid.expected)
     assert isinstance(verdict, Proven | Waiting), verdict
     if isinstance(verdict, Proven):
@@ -160,30 +160,30 @@ async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
 
 
 async def test_two_forgers_of_three_cannot_make_a_false_transfer_true(
-    paid: Paid, operators: list[LyingProxy], make_impatient: Callable[[int], Pool]
+    paid: Paid, providers: list[LyingProxy], make_impatient: Callable[[int], Pool]
 ) -> None:
-    for liar in operators[:2]:
+    for liar in providers[:2]:
         liar.always(lying.with_amount(OWED), RECEIPT)
     assert isinstance(await prove(make_impatient(3), paid.wrong, paid.expected), Waiting)
 
 
 async def test_one_forger_of_three_cannot_make_a_false_transfer_true(
     paid: Paid,
-    operators: list[LyingProxy],
+    providers: list[LyingProxy],
     make_pool: Callable[[int], Pool],
     make_impatient: Callable[[int], Pool],
 ) -> None:
-    operators[0].always(lying.with_amount(OWED), RECEIPT)
+    providers[0].always(lying.with_amount(OWED), RECEIPT)
     assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
-    operators[1].always(failing.hang(), RECEIPT)
+    providers[1].always(failing.hang(), RECEIPT)
     assert not isinstance(await prove(make_impatient(2), paid.wrong, paid.expected), Proven | Reverted)
 
 
 async def test_a_huge_body_is_cut_off(
-    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool]
+    paid: Paid, providers: list[LyingProxy], make_pool: Callable[[int], Pool]
 ) -> None:
     huge = failing.Huge()
-    operators[0].always(huge, RECEIPT)
+    providers[0].always(huge, RECEIPT)
     pool = make_pool(2)
     with pytest.raises(NodeError, match="larger than"):
         await pool.nodes[0].call(RECEIPT, [paid.right], 10.0)
@@ -191,19 +191,19 @@ async def test_a_huge_body_is_cut_off(
 
 
 async def test_a_node_that_fails_now_and_then_is_overtaken_and_comes_back(
-    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool]
+    paid: Paid, providers: list[LyingProxy], make_pool: Callable[[int], Pool]
 ) -> None:
-    operators[0].always(lying.with_amount(7), RECEIPT)
+    providers[0].always(lying.with_amount(7), RECEIPT)
     pool = make_pool(2)
 
     async def proved_until(*, aside: bool) -> None:
         assert isinstance(await prove(pool, paid.right, paid.expected), Proven)
         async with asyncio.timeout(60):
-            while pool.nodes[0].set_aside != aside:  # a decided vote hears who is slow in the background
+            while pool.nodes[0].quarantined != aside:  # a decided vote hears who is slow in the background
                 await asyncio.sleep(0.02)
 
     await proved_until(aside=True)
-    operators[0].honest()
+    providers[0].honest()
     await proved_until(aside=False)
 
 
@@ -222,11 +222,11 @@ FORGED_LOGS = {
 @pytest.mark.parametrize("lie", FORGED_LOGS.values(), ids=FORGED_LOGS)
 @pytest.mark.parametrize("pruned", [False, True], ids=["", "and-one-pruned"])
 async def test_transfers_are_read_as_they_were_whatever_one_node_tells(
-    paid: Paid, operators: list[LyingProxy], make_pool: Callable[[int], Pool], lie: Lie, *, pruned: bool
+    paid: Paid, providers: list[LyingProxy], make_pool: Callable[[int], Pool], lie: Lie, *, pruned: bool
 ) -> None:
-    operators[0].always(lie, "eth_getLogs")
+    providers[0].always(lie, "eth_getLogs")
     if pruned:
-        operators[1].always(lying.instead([]), "eth_getLogs")
+        providers[1].always(lying.instead([]), "eth_getLogs")
     pool = make_pool(2)
     await pool.refresh()
     head = pool.agreed_head()

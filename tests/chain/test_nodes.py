@@ -15,7 +15,7 @@ from tests.chain.lying_node import SECRET
 from tests.chain.receipts import BUYER, TOKEN
 
 
-def test_spectrum_comes_first_and_operators_are_named_by_host() -> None:
+def test_spectrum_comes_first_and_providers_are_named_by_host() -> None:
     nodes = parse_nodes(
         "https://rpc-http.mezo.boar.network, imp=https://rpc_evm-mezo.imperator.co",
         "https://spectrum-03.simplystaking.xyz/KEYKEY/mezo/",
@@ -24,14 +24,14 @@ def test_spectrum_comes_first_and_operators_are_named_by_host() -> None:
     assert [node.spectrum for node in nodes] == [True, False, False]
 
 
-def test_on_loopback_the_port_makes_the_operator() -> None:
+def test_on_loopback_the_port_makes_the_provider() -> None:
     nodes = parse_nodes("http://127.0.0.1:8545,http://127.0.0.1:8546,http://localhost:1,x=http://127.0.0.1:2/?a=b=c")
-    assert [node.operator for node in nodes] == ["127.0.0.1:8545", "127.0.0.1:8546", "localhost:1", "x"]
+    assert [node.provider for node in nodes] == ["127.0.0.1:8545", "127.0.0.1:8546", "localhost:1", "x"]
 
 
-def test_two_nodes_of_one_operator_keep_apart_by_name() -> None:
+def test_two_nodes_of_one_provider_keep_apart_by_name() -> None:
     one, two = parse_nodes("https://a.drpc.org/x,https://b.drpc.org/y")
-    assert one.operator == two.operator == "drpc.org"
+    assert one.provider == two.provider == "drpc.org"
     assert (one.name, two.name) == ("drpc.org", "drpc.org#2")
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chain.pool.block_timer import FIRST, LONGEST, SLOWEST, BlockTimer
+from chain.pool.block_timer import INITIAL_WAIT, MAX_RETRY_WAIT, MAX_WAIT, BlockTimer
 
 
 class Hand:
@@ -29,10 +29,10 @@ def follow(pace: BlockTimer, clock: Hand, arrivals: list[float], *, told: bool =
     late, looks, known = [], 0, 0
     hints = [*arrivals] if told else []
     while known < len(arrivals):
-        rest = pace.rest
+        rest = pace.seconds_left
         if hints and hints[0] <= clock.at + rest:
             clock.at = max(clock.at, hints.pop(0))
-            pace.told()
+            pace.announce()
         else:
             clock.at += rest
         assert pace.due
@@ -40,7 +40,7 @@ def follow(pace: BlockTimer, clock: Hand, arrivals: list[float], *, told: bool =
         looks += 1
         late += [clock.at - moment for moment in arrivals[known:head]]
         known = max(known, head)
-        pace.looked(head)
+        pace.record_head(head)
     return late, looks
 
 
@@ -80,30 +80,30 @@ def test_a_chain_that_stands_still_is_looked_at_less_and_less_often_but_always()
     follow(pace, clock, arrivals)
     looks = 0
     while clock.at < arrivals[-1] + 600:
-        clock.at += pace.rest
-        pace.looked(50)
+        clock.at += pace.seconds_left
+        pace.record_head(50)
         looks += 1
-        assert 0 < pace.rest < SLOWEST + 0.001
+        assert 0 < pace.seconds_left < MAX_RETRY_WAIT + 0.001
     assert looks < 350
     late, _ = follow(pace, clock, [*arrivals, clock.at + 0.1])
-    assert max(late[50:]) < SLOWEST + 0.001
+    assert max(late[50:]) < MAX_RETRY_WAIT + 0.001
 
 
 def test_while_nobody_knows_a_head_it_asks_each_second() -> None:
     clock = Hand()
     pace = BlockTimer(clock)
     assert pace.due
-    pace.looked(None)
+    pace.record_head(None)
     assert not pace.due
-    assert pace.rest == FIRST
+    assert pace.seconds_left == INITIAL_WAIT
 
 
 def test_blocks_that_come_together_do_not_end_it() -> None:
     clock = Hand()
     pace = BlockTimer(clock)
     for head in (1, 5, 6, 6):
-        pace.looked(head)
-        assert 0 < pace.rest <= LONGEST
-    clock.at += pace.rest
-    pace.looked(20)
-    assert 0 < pace.rest <= LONGEST
+        pace.record_head(head)
+        assert 0 < pace.seconds_left <= MAX_WAIT
+    clock.at += pace.seconds_left
+    pace.record_head(20)
+    assert 0 < pace.seconds_left <= MAX_WAIT

@@ -20,7 +20,7 @@ from chain.pool.pool import Pool
 from chain.reads.broadcast import BroadcastResult, broadcast
 from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove
 from chain.reads.transfers import TransferReader
-from chain.reads.wallet import Fees, fees, outgoing, read_wallet, spender
+from chain.reads.wallet import Fees, find_nonce_spender, outgoing_transactions, read_wallet, suggest_fees
 from chain.types import to_checksum
 from onramp.dev.chain.anvil import free_port
 
@@ -96,7 +96,7 @@ async def hot() -> AsyncIterator[Hot]:
             while len(pool.heads()) < 3:
                 await asyncio.sleep(0.3)
                 await pool.refresh()
-        wallet = Hot(pool, "", await fees(pool))
+        wallet = Hot(pool, "", await suggest_fees(pool))
         artifact = orjson.loads(MUSD.read_bytes())
         deployed = await wallet.send(artifact["bytecode"])
         receipt = await pool.first("eth_getTransactionReceipt", [deployed.tx_hash])
@@ -123,7 +123,7 @@ async def test_a_payout_is_sent_proved_and_found_again_by_its_reference(hot: Hot
     assert (await TransferReader(hot.pool, hot.token, [hot.address]).read_agreed(0, head)).transfers == (
         found.transfer,
     )
-    last = (await outgoing(hot.pool, hot.address, 0, head))[-1]
+    last = (await outgoing_transactions(hot.pool, hot.address, 0, head))[-1]
     assert split_payout_calldata(last.input) == (BUYER, 5 * 10**18, reference)
     state = await read_wallet(hot.pool, hot.address, hot.token)
     assert (state.nonce_latest, state.balance_token) == (hot.nonce, 995 * 10**18)
@@ -138,10 +138,10 @@ async def test_the_wrong_amount_and_a_revert_are_told_apart(hot: Hot) -> None:
     too_much = await hot.send(encode_transfer(BUYER, 10**30))
     assert isinstance(await hot.verdict(too_much.tx_hash, expected), Reverted)
     head = hot.pool.agreed_head()
-    assert await spender(hot.pool, hot.address, hot.nonce - 1, 0, head) == too_much.tx_hash
-    assert await spender(hot.pool, hot.address, hot.nonce - 2, 0, head) == other.tx_hash
-    assert await spender(hot.pool, hot.address, hot.nonce, 0, head) is None
-    assert await spender(hot.pool, hot.address, 0, head - 1, head) is None
+    assert await find_nonce_spender(hot.pool, hot.address, hot.nonce - 1, 0, head) == too_much.tx_hash
+    assert await find_nonce_spender(hot.pool, hot.address, hot.nonce - 2, 0, head) == other.tx_hash
+    assert await find_nonce_spender(hot.pool, hot.address, hot.nonce, 0, head) is None
+    assert await find_nonce_spender(hot.pool, hot.address, 0, head - 1, head) is None
 
 
 async def test_the_node_s_own_words_for_a_repeat_and_a_spent_nonce(hot: Hot) -> None:

@@ -13,7 +13,7 @@ from eth_account.messages import encode_defunct
 
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
-from chain.signatures.verify import SUFFIX_6492, SignatureInvalid, personal_hash, verify
+from chain.signatures.verify import SUFFIX_6492, WalletSignatureInvalid, personal_hash, verify
 from chain.types import ZERO_ADDRESS, keccak, to_checksum
 from onramp.dev.chain import artifacts
 from onramp.dev.chain.artifacts import call_data
@@ -89,7 +89,7 @@ async def test_a_key_needs_no_node(no_pool: Pool) -> None:
     assert (await verify(no_pool, OWNER.lower(), MESSAGE, by_key())).account == OWNER
     low = bytes.fromhex(by_key()[2:])
     ledger = "0x" + (low[:64] + bytes([low[64] - 27])).hex()
-    assert (await verify(no_pool, OWNER, MESSAGE, ledger)).how == "key"
+    assert (await verify(no_pool, OWNER, MESSAGE, ledger)).method == "key"
 
 
 async def test_a_published_signature_is_accepted(no_pool: Pool) -> None:
@@ -99,7 +99,7 @@ async def test_a_published_signature_is_accepted(no_pool: Pool) -> None:
         "6007e74cd82e037b800186422fc2da167c747ef045e5d18a5f5d4300f8e1a0291c"
     )
     signer = await verify(no_pool, "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23", "Some data", signature)
-    assert signer.how == "key"
+    assert signer.method == "key"
 
 
 async def test_a_compact_signature_is_accepted(no_pool: Pool) -> None:
@@ -121,32 +121,32 @@ async def test_a_compact_signature_is_accepted(no_pool: Pool) -> None:
         ),
     ):
         account = Account.from_key("0x" + "1234567890" * 6 + "1234").address
-        assert (await verify(no_pool, account, message, signature)).how == "key"
+        assert (await verify(no_pool, account, message, signature)).method == "key"
 
 
 @pytest.mark.parametrize("number", range(20))
 async def test_both_forms_of_a_signature_name_the_same_key(no_pool: Pool, number: int) -> None:
     full = bytes.fromhex(by_key(f"message {number}")[2:])
     compact = full[:32] + bytes([full[32] | (full[64] - 27) << 7]) + full[33:64]
-    assert (await verify(no_pool, OWNER, f"message {number}", "0x" + compact.hex())).how == "key"
+    assert (await verify(no_pool, OWNER, f"message {number}", "0x" + compact.hex())).method == "key"
 
 
 async def test_a_key_that_delegates_to_code_stays_a_key(chain: DevChain, pool: Pool) -> None:
     # EIP-7702's designator: 0xef0100 and an address.
     await chain.rpc("anvil_setCode", OWNER, "0xef0100" + chain.deployment.safe[2:])
-    assert (await verify(pool, OWNER, MESSAGE, by_key())).how == "key"
+    assert (await verify(pool, OWNER, MESSAGE, by_key())).method == "key"
     await chain.rpc("anvil_setCode", OWNER, "0x")
 
 
 @pytest.mark.parametrize("signature", ["0x", "0x00", "zz", "0x" + "00" * 65, "0x" + "ff" * 65, "0x" + "11" * 64])
 async def test_what_nobody_signed_is_refused(pool: Pool, signature: str) -> None:
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(WalletSignatureInvalid):
         await verify(pool, OWNER, MESSAGE, signature)
 
 
 async def test_another_message_or_another_key_is_refused(pool: Pool) -> None:
     for signature in (by_key("another"), by_key(key=keccak(b"another"))):
-        with pytest.raises(SignatureInvalid, match="Another key signed"):
+        with pytest.raises(WalletSignatureInvalid, match="Another key signed"):
             await verify(pool, OWNER, MESSAGE, signature)
 
 
@@ -154,11 +154,11 @@ async def test_a_deployed_safe_answers_for_itself(chain: DevChain, pool: Pool) -
     wallet = Wallet(chain, 7001)
     await wallet.deploy()
     signer = await verify(pool, wallet.address, MESSAGE, "0x" + wallet.sign().hex())
-    assert (signer.account, signer.how) == (wallet.address, "contract")
-    assert (await verify(pool, wallet.address, MESSAGE, wallet.wrapped(wallet.sign()))).how == "contract"
+    assert (signer.account, signer.method) == (wallet.address, "contract")
+    assert (await verify(pool, wallet.address, MESSAGE, wallet.wrapped(wallet.sign()))).method == "contract"
     for wrong in (wallet.sign("another"), wallet.sign(key=keccak(b"another"))):
         for text in ("0x" + wrong.hex(), wallet.wrapped(wrong)):
-            with pytest.raises(SignatureInvalid, match="ERC-1271"):
+            with pytest.raises(WalletSignatureInvalid, match="ERC-1271"):
                 await verify(pool, wallet.address, MESSAGE, text)
 
 
@@ -167,13 +167,13 @@ async def test_a_safe_deployed_in_the_newest_block_answers(chain: DevChain, pool
         wallet = Wallet(chain, salt)
         await pool.refresh()  # what was probed a moment ago ends before its block
         await wallet.deploy()
-        assert (await verify(pool, wallet.address, MESSAGE, "0x" + wallet.sign().hex())).how == "contract"
+        assert (await verify(pool, wallet.address, MESSAGE, "0x" + wallet.sign().hex())).method == "contract"
 
 
 async def test_a_safe_that_is_not_deployed_yet_answers_through_its_factory(chain: DevChain, pool: Pool) -> None:
     wallet, other = Wallet(chain, 7002), Wallet(chain, 7003)
     signer = await verify(pool, wallet.address, MESSAGE, wallet.wrapped(wallet.sign()))
-    assert (signer.account, signer.how) == (wallet.address, "undeployed")
+    assert (signer.account, signer.method) == (wallet.address, "undeployed")
     assert await chain.rpc("eth_getCode", wallet.address, "latest") == "0x"  # asked, not deployed
     refused: list[tuple[str, Any]] = [
         (wallet.address, wallet.wrapped(wallet.sign("another"))),
@@ -186,7 +186,7 @@ async def test_a_safe_that_is_not_deployed_yet_answers_through_its_factory(chain
         (wallet.address, "0x" + SUFFIX_6492.hex()),
     ]
     for address, text in refused:
-        with pytest.raises(SignatureInvalid):
+        with pytest.raises(WalletSignatureInvalid):
             await verify(pool, address, MESSAGE, text)
 
 
@@ -196,7 +196,7 @@ async def test_a_contract_that_reverts_with_the_magic_word_has_not_said_yes(chai
     await chain.rpc("anvil_setCode", at, "0x631626ba7e60e01b60005260206000fd")
     wallet = Wallet(chain, 7004)
     for text in ("0x11", wallet.wrapped(b"\x11")):
-        with pytest.raises(SignatureInvalid):
+        with pytest.raises(WalletSignatureInvalid):
             await verify(pool, at, MESSAGE, text)
 
 
@@ -211,18 +211,18 @@ def lends(gas: int) -> Lie:
     return tell
 
 
-async def test_a_strangers_contract_cannot_set_nodes_at_odds(chain: DevChain, operators: list[LyingProxy]) -> None:
+async def test_a_strangers_contract_cannot_set_nodes_at_odds(chain: DevChain, providers: list[LyingProxy]) -> None:
     at = to_checksum("0x" + "78" * 20)
     await chain.rpc("anvil_setCode", at, "0x5a60005260206000f3")  # answers with the gas that it was lent
-    made = Pool([proxy.config for proxy in operators], chain_id=CHAIN_ID)
-    for proxy, gas in zip(operators, (12_000_000, 14_000_000, 16_000_000), strict=True):
+    made = Pool([proxy.config for proxy in providers], chain_id=CHAIN_ID)
+    for proxy, gas in zip(providers, (12_000_000, 14_000_000, 16_000_000), strict=True):
         proxy.always(lends(gas), "eth_call")
-    with pytest.raises(SignatureInvalid, match="ERC-1271"):
+    with pytest.raises(WalletSignatureInvalid, match="ERC-1271"):
         await verify(made, at, MESSAGE, "0x11")
-    operators[2].always(lends(5_000_000), "eth_call")  # less than is asked for
-    with pytest.raises(SignatureInvalid, match="ERC-1271"):
+    providers[2].always(lends(5_000_000), "eth_call")  # less than is asked for
+    with pytest.raises(WalletSignatureInvalid, match="ERC-1271"):
         await verify(made, at, MESSAGE, "0x11")
-    assert [node.name for node in made.nodes if node.set_aside] == []
+    assert [node.name for node in made.nodes if node.quarantined] == []
     await made.close()
 
 
@@ -260,19 +260,19 @@ YES_OR_NO: dict[str, tuple[str, bool]] = {
 
 @pytest.mark.parametrize("what", YES_OR_NO)
 async def test_whatever_a_contract_does_is_yes_or_no_and_its_answer_stays_in_the_node(
-    chain: DevChain, operators: list[LyingProxy], what: str
+    chain: DevChain, providers: list[LyingProxy], what: str
 ) -> None:
     code, accepted = YES_OR_NO[what]
     at = to_checksum("0x" + keccak(what.encode())[:20].hex())
     await chain.rpc("anvil_setCode", at, code)
-    made = Pool([proxy.config for proxy in operators], chain_id=CHAIN_ID)
+    made = Pool([proxy.config for proxy in providers], chain_id=CHAIN_ID)
     for text in ("0x11", Wallet(chain, 7005).wrapped(b"\x11")):
         if accepted:
-            assert (await verify(made, at, MESSAGE, text)).how == "contract"
+            assert (await verify(made, at, MESSAGE, text)).method == "contract"
         else:
-            with pytest.raises(SignatureInvalid, match="ERC-1271"):
+            with pytest.raises(WalletSignatureInvalid, match="ERC-1271"):
                 await verify(made, at, MESSAGE, text)
-    assert [(node.state, node.set_aside) for node in made.nodes] == [("ok", False)] * 3
+    assert [(node.state, node.quarantined) for node in made.nodes] == [("ok", False)] * 3
     await made.close()
 
 
@@ -280,14 +280,14 @@ async def test_a_delegated_account_is_asked_through_its_delegate(chain: DevChain
     at, delegate = to_checksum("0x" + "7a" * 20), to_checksum("0x" + "7b" * 20)
     await chain.rpc("anvil_setCode", delegate, returns(MAGIC, 32))
     await chain.rpc("anvil_setCode", at, "0xef0100" + delegate[2:])
-    assert (await verify(pool, at, MESSAGE, "0x11")).how == "contract"
+    assert (await verify(pool, at, MESSAGE, "0x11")).method == "contract"
 
 
 @pytest.mark.parametrize("number", [*range(1, 11), 0x100])
 async def test_a_precompiled_contract_accepts_nothing(chain: DevChain, pool: Pool, number: int) -> None:
     at = to_checksum(f"0x{number:040x}")
     for text in ("0x11", Wallet(chain, 7006).wrapped(b"\x11")):
-        with pytest.raises(SignatureInvalid):
+        with pytest.raises(WalletSignatureInvalid):
             await verify(pool, at, MESSAGE, text)
 
 
@@ -299,7 +299,7 @@ REFUSALS = (
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=str)
 async def test_a_node_that_cannot_finish_the_call_refuses_the_signature(
-    chain: DevChain, operators: list[LyingProxy], refusal: tuple[int, str]
+    chain: DevChain, providers: list[LyingProxy], refusal: tuple[int, str]
 ) -> None:
     async def tell(asked: Asked) -> web.StreamResponse:
         code, message = refusal
@@ -309,10 +309,10 @@ async def test_a_node_that_cannot_finish_the_call_refuses_the_signature(
 
     at = to_checksum("0x" + "7c" * 20)
     await chain.rpc("anvil_setCode", at, "0x5b600056")
-    made = Pool([proxy.config for proxy in operators], chain_id=CHAIN_ID)
-    for proxy in operators:
+    made = Pool([proxy.config for proxy in providers], chain_id=CHAIN_ID)
+    for proxy in providers:
         proxy.always(tell, "eth_call")
-    with pytest.raises(SignatureInvalid, match="ERC-1271"):
+    with pytest.raises(WalletSignatureInvalid, match="ERC-1271"):
         await verify(made, at, MESSAGE, "0x11")
-    assert [(node.state, node.set_aside) for node in made.nodes] == [("ok", False)] * 3
+    assert [(node.state, node.quarantined) for node in made.nodes] == [("ok", False)] * 3
     await made.close()

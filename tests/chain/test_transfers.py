@@ -9,7 +9,7 @@ from chain.errors import NoAgreement
 from chain.node.log_coverage import ASK_AGAIN, PROVED_SECONDS
 from chain.reads.logs import NEAR
 from chain.reads.transfers import TransferReader
-from chain.reads.wallet import outgoing
+from chain.reads.wallet import outgoing_transactions
 from tests.chain.mezod import Mezod, blocks
 from tests.chain.receipts import OTHER_TOKEN, STRANGER, WALLET, log
 
@@ -65,7 +65,7 @@ async def test_new_blocks_cost_one_question_each_and_a_proof_now_and_then(
 
 
 @pytest.mark.parametrize("pruned", [1, 2, 3])
-async def test_nothing_is_believed_of_pruned_blocks_unless_enough_operators_hold_them(
+async def test_nothing_is_believed_of_pruned_blocks_unless_enough_providers_hold_them(
     three: list[Mezod], reader: TransferReader, pruned: int
 ) -> None:
     for store in three[:pruned]:
@@ -182,9 +182,9 @@ async def test_from_the_first_block_on(three: list[Mezod], reader: TransferReade
 
 
 async def test_too_few_who_hold_a_wallets_past_prove_nothing(three: list[Mezod], pool: Any) -> None:
-    assert await outgoing(pool, WALLET, 1, 100) == []
+    assert await outgoing_transactions(pool, WALLET, 1, 100) == []
     for store in three[:2]:
         store.holds_from = 50
     pool._clock.seconds += PROVED_SECONDS
     with pytest.raises(NoAgreement, match="history"):
-        await outgoing(pool, WALLET, 20, 100)
+        await outgoing_transactions(pool, WALLET, 20, 100)

@@ -1,4 +1,4 @@
-"""The count of opinions, for any number of operators and liars."""
+"""The count of answered, for any number of providers and liars."""
 
 from collections import Counter
 
@@ -23,12 +23,12 @@ def test_an_early_decision_is_never_overturned(voices: dict[str, bytes], late: d
     vote = Vote(needed, dict(voices))
     outstanding = [one for one in late if one not in voices]
     early = vote.winner(len(outstanding))
-    for operator in outstanding:
-        vote.cast(operator, late[operator])
+    for provider in outstanding:
+        vote.cast(provider, late[provider])
     assert early is None or vote.winner() == early
 
 
-def test_a_second_word_of_the_same_operator_is_not_heard() -> None:
+def test_a_second_word_of_the_same_provider_is_not_heard() -> None:
     vote = Vote(2)
     vote.cast("a", b"x")
     vote.cast("a", b"x")

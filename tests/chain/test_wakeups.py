@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chain.node.config import NodeConfig, parse_ws
-from chain.node.new_heads import FIRST_REST, WakeUps
+from chain.node.new_heads import FIRST_REST, NewHeadListener
 from kit.logs import configure
 from onramp.dev.chain.devchain import DevChain
 
@@ -16,7 +16,7 @@ from onramp.dev.chain.devchain import DevChain
 async def test_a_new_block_wakes(chain: DevChain) -> None:
     woken: asyncio.Queue[None] = asyncio.Queue()
     async with aiohttp.ClientSession() as session:
-        ups = WakeUps(parse_ws(chain.anvil.url.replace("http", "ws")), session, lambda: woken.put_nowait(None))
+        ups = NewHeadListener(parse_ws(chain.anvil.url.replace("http", "ws")), session, lambda: woken.put_nowait(None))
         ups.start()
         async with asyncio.timeout(60):
             for _ in range(3):
@@ -47,7 +47,7 @@ async def test_a_subscription_that_says_nothing_is_made_anew() -> None:
     await server.start_server()
     async with aiohttp.ClientSession() as session:
         node = NodeConfig("ws1", "ws1", f"ws://127.0.0.1:{server.port}/")
-        ups = WakeUps([node], session, lambda: None, silence=0.3)
+        ups = NewHeadListener([node], session, lambda: None, silence=0.3)
         ups.start()
         async with asyncio.timeout(60):
             await again.wait()
@@ -80,7 +80,7 @@ async def test_one_that_tells_of_blocks_and_falls_silent_is_listened_to_again_at
     server = TestServer(app)
     await server.start_server()
     async with aiohttp.ClientSession() as session:
-        ups = WakeUps([NodeConfig("ws1", "ws1", f"ws://127.0.0.1:{server.port}/")], session, wake, silence=0.2)
+        ups = NewHeadListener([NodeConfig("ws1", "ws1", f"ws://127.0.0.1:{server.port}/")], session, wake, silence=0.2)
         ups.start()
         async with asyncio.timeout(60):
             await enough.wait()
@@ -93,7 +93,7 @@ async def test_one_that_tells_of_blocks_and_falls_silent_is_listened_to_again_at
 
 async def test_a_node_that_is_not_there_is_tried_again_and_stops_at_once() -> None:
     async with aiohttp.ClientSession() as session:
-        ups = WakeUps(parse_ws("ws://127.0.0.1:9/a-key"), session, lambda: None)
+        ups = NewHeadListener(parse_ws("ws://127.0.0.1:9/a-key"), session, lambda: None)
         ups.start()
         await asyncio.sleep(0.2)
         async with asyncio.timeout(1):

@@ -9,7 +9,7 @@ from chain.abi.erc20 import payout_calldata
 from chain.errors import InsufficientFunds, NoAgreement, NodeTimeout, NonceTooLow, Unknown, Unreachable
 from chain.pool.halt import REFUSED_SECONDS
 from chain.reads.broadcast import broadcast, broadcast_in_order
-from chain.reads.wallet import fees, outgoing, read_wallet
+from chain.reads.wallet import outgoing_transactions, read_wallet, suggest_fees
 from chain.types import keccak, to_hex
 from tests.chain import mezod
 from tests.chain.lying_node import Refusal
@@ -47,14 +47,14 @@ async def test_a_liar_about_the_nonce_is_outvoted(nodes: Any, pool: Any) -> None
 
 async def test_fees_are_twice_the_base_and_a_tip(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": "0x64"}, eth_maxPriorityFeePerGas="0xc", eth_gasPrice="0x70")
-    offer = await fees(pool)
+    offer = await suggest_fees(pool)
     assert (offer.max_fee, offer.priority) == (212, 12)
 
 
 async def test_one_node_cannot_set_the_price(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": "0x64"}, eth_maxPriorityFeePerGas="0xc", eth_gasPrice="0x70")
     nodes[1].results.update(eth_maxPriorityFeePerGas=hex(10**18), eth_gasPrice=hex(10**18))
-    assert (await fees(pool)).max_fee == 212
+    assert (await suggest_fees(pool)).max_fee == 212
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_fees_are_found_without_methods_that_gateways_leave_out(
         node.errors |= {
             name: {"code": -32601, "message": "the method does not exist/is not available"} for name in lacking
         }
-    found = await fees(pool)
+    found = await suggest_fees(pool)
     assert (found.max_fee, found.priority) == offered
 
 
@@ -84,12 +84,12 @@ async def test_no_fee_is_made_up_where_nodes_are_silent(nodes: Any, pool: Any) -
     for node in nodes:
         node.errors["eth_maxPriorityFeePerGas"] = {"code": -32603, "message": "Internal error"}
     with pytest.raises(NoAgreement):
-        await fees(pool)
+        await suggest_fees(pool)
 
 
 async def test_fees_stop_at_the_ceiling(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getBlockByNumber={"baseFeePerGas": "0x64"}, eth_maxPriorityFeePerGas="0xc", eth_gasPrice="0x70")
-    offer = await fees(pool, ceiling=5)
+    offer = await suggest_fees(pool, ceiling=5)
     assert (offer.max_fee, offer.priority) == (5, 5)
 
 
@@ -109,20 +109,20 @@ def transaction(sender: str = WALLET, nonce: int = 3) -> dict[str, Any]:
 async def test_the_wallets_past_is_found_though_one_node_hides_it(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getLogs=[], eth_getTransactionByHash=transaction())
     nodes[2].results["eth_getLogs"] = [log(block=90)]
-    (found,) = await outgoing(pool, WALLET, 0, 100)
+    (found,) = await outgoing_transactions(pool, WALLET, 0, 100)
     assert (found.nonce, found.hash, found.input[-32:]) == (3, TX, b"\7" * 32)
 
 
 async def test_what_another_moved_for_the_wallet_is_not_its_own(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getLogs=[log(block=90)], eth_getTransactionByHash=transaction(STRANGER))
-    assert await outgoing(pool, WALLET, 0, 100) == []
+    assert await outgoing_transactions(pool, WALLET, 0, 100) == []
 
 
 async def test_too_few_nodes_that_cover_the_range_prove_nothing(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getLogs=[])
     nodes[0].results["eth_blockNumber"] = hex(200)
     with pytest.raises(NoAgreement):
-        await outgoing(pool, WALLET, 0, 150)
+        await outgoing_transactions(pool, WALLET, 0, 150)
     assert nodes[1].seen["eth_getLogs"] == 0
 
 
@@ -150,12 +150,12 @@ async def test_a_broadcast_never_raises_for_nodes(nodes: Any, pool: Any) -> None
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
-async def test_a_lockdown_is_what_enough_operators_refuse_for_and_ends_when_one_takes_it(
+async def test_a_lockdown_is_what_enough_providers_refuse_for_and_ends_when_one_takes_it(
     nodes: Any, pool: Any, *, several: bool
 ) -> None:
     async def send() -> str | None:
         await (broadcast_in_order(pool, SEVERAL) if several else broadcast(pool, RAW))
-        paused: str | None = pool.pause
+        paused: str | None = pool.halt_reason
         return paused
 
     refusal = {"code": -32000, "message": mezod.LOCKDOWN}
@@ -174,10 +174,10 @@ async def test_a_lockdown_is_what_enough_operators_refuse_for_and_ends_when_one_
     nodes[2].errors["eth_sendRawTransaction"] = refusal
     assert await send()
     pool._clock.seconds += REFUSED_SECONDS
-    await pool.refresh(anew=True)
+    await pool.refresh(force=True)
     nodes[0].results["eth_blockNumber"] = nodes[1].results["eth_blockNumber"] = hex(101)
-    await pool.refresh(anew=True)
-    assert pool.pause is None, "nobody says so any more"
+    await pool.refresh(force=True)
+    assert pool.halt_reason is None, "nobody says so any more"
 
 
 async def test_in_order_one_node_has_the_bytes_before_the_others_see_them(nodes: Any, pool: Any) -> None:
@@ -288,5 +288,5 @@ async def test_fees_cost_each_node_one_request_beside_its_head(nodes: Any, pool:
         eth_maxPriorityFeePerGas="0xc",
         eth_gasPrice="0x70",
     )
-    await fees(pool)
+    await suggest_fees(pool)
     assert [node.batches for node in nodes] == [[3], [3], [3]]

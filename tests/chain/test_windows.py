@@ -86,7 +86,7 @@ async def test_a_limit_is_found_in_whatever_words_it_is_said(
         store.head, store.paid, store.most_blocks, store.range_error = 3_497, paid, 200, (code, words)
     assert await every(reader, 1, 3_497) == (sorted(paid), True)
     assert 125 <= pool.nodes[0].window.blocks <= 200
-    assert {node.rest.state for node in pool.nodes} == {"ok"}
+    assert {node.cooldown.state for node in pool.nodes} == {"ok"}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_an_error_that_one_block_meets_too_is_not_about_the_range(
         await read_logs(node, TOKEN, [], 1, 5_000)
     assert node.window.blocks == before
     assert len(three[0].asked) <= 13
-    assert node.rest.limited is rests
+    assert node.cooldown.limited is rests
 
 
 async def test_a_method_that_a_node_lacks_is_asked_for_once(three: list[Mezod], pool: Any) -> None:
@@ -124,10 +124,10 @@ async def test_more_logs_than_a_node_gives_at_once_are_all_read(
         store.head, store.paid, store.most_logs = 4_000, paid, 100
     if cuts_off:
         for store, node in zip(three, pool.nodes, strict=True):
-            store.cuts_off, node.window.most_logs = True, 100
+            store.cuts_off, node.window.max_logs = True, 100
     assert await every(reader, 1, 4_000) == (sorted(paid), True)
     # Seen once, its limit is known: exactly so many may have been more.
-    assert pool.nodes[0].window.most_logs == 100
+    assert pool.nodes[0].window.max_logs == 100
 
 
 async def test_who_finds_everything_too_large_is_left_alone(

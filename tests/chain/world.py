@@ -1,5 +1,5 @@
 """A model of a chain and of those who tell of it: blocks with or without the transfer, branches that are taken back,
-honest operators that lag, and liars.
+honest providers that lag, and liars.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class Block:
 
 @dataclass
 class Mood:
-    """How an operator tells what it knows: `lag` blocks behind, `late` seconds, and, of a liar, which words it twists."""
+    """How a provider tells what it knows: `lag` blocks behind, `late` seconds, and, of a liar, which words it twists."""
 
     lag: int = 0
     late: float = 0.0
@@ -64,22 +64,22 @@ class Mood:
 
 @dataclass
 class World:
-    """The chain as it is, as each operator has it, and what honest ones have told of."""
+    """The chain as it is, as each provider has it, and what honest ones have told of."""
 
-    operators: tuple[str, ...]
+    providers: tuple[str, ...]
     chain: list[Block] = field(default_factory=list)
     moods: dict[str, Mood] = field(default_factory=dict)
     hurried: bool = False
     """No answer takes time: a hang is given up at once."""
     told: set[tuple[str, str]] = field(default_factory=set)
-    """What honest operators have in their own branch, as (block hash, what became of the transaction)."""
+    """What honest providers have in their own branch, as (block hash, what became of the transaction)."""
     _branches: int = 0
     _has: dict[str, list[Block]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """A few blocks, everyone in step."""
         self.chain = [self._block(START + place) for place in range(3)]
-        self.moods = {name: Mood() for name in self.operators}
+        self.moods = {name: Mood() for name in self.providers}
         self.sync()
 
     def grow(self, holds: str | None = None) -> None:
@@ -101,7 +101,7 @@ class World:
 
     def sync(self) -> None:
         """Everyone but those who lag takes over the chain as it is."""
-        for name in self.operators:
+        for name in self.providers:
             mood = self.moods[name]
             if mood.lag == 0 or name not in self._has:
                 self._has[name] = list(self.chain)
@@ -112,7 +112,7 @@ class World:
         """Make it so; nothing to do here, the model is all there is."""
 
     def speak(self, host: str, method: str, params: list[Any]) -> Any:
-        """What an operator answers."""
+        """What a provider answers."""
         mood, has = self.moods[host], self._has[host]
         if method == "eth_chainId":
             return hex(1 if mood.head == "wrong chain" else 31611)

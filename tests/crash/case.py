@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chain.abi.erc20 import TRANSFER_TOPIC, topic_of
+from chain.abi.erc20 import TRANSFER_TOPIC, address_topic
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
 from chain.types import keccak, to_checksum
@@ -132,7 +132,7 @@ class Case:
     async def transfers(self, to: str) -> int:
         query = {
             "address": TOKEN, "fromBlock": "0x0", "toBlock": "latest",
-            "topics": [TRANSFER_TOPIC, topic_of(self.wallet), topic_of(to)],
+            "topics": [TRANSFER_TOPIC, address_topic(self.wallet), address_topic(to)],
         }  # fmt: skip
         return len(await self.chain.rpc("eth_getLogs", query))
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
-from chain.abi.erc20 import TRANSFER_TOPIC, topic_of
+from chain.abi.erc20 import TRANSFER_TOPIC, address_topic
 from chain.pool.pool import Pool
 from chain.types import keccak, to_checksum
 from kit.db.database import Database
@@ -126,7 +126,7 @@ async def live(world: TreasuryWorld, operators: list[LyingProxy], deaths: list[s
 async def paid_once(world: TreasuryWorld, chain: DevChain) -> None:
     """One Transfer to each buyer, as many nonces as payouts, and the ledger says what the chain says."""
     for number in range(COUNT):
-        query = {"address": TOKEN, "fromBlock": "0x0", "toBlock": "latest", "topics": [TRANSFER_TOPIC, topic_of(WALLET), topic_of(buyer(number))]}  # fmt: skip
+        query = {"address": TOKEN, "fromBlock": "0x0", "toBlock": "latest", "topics": [TRANSFER_TOPIC, address_topic(WALLET), address_topic(buyer(number))]}  # fmt: skip
         (log,) = await chain.rpc("eth_getLogs", query)
         assert log["transactionHash"] == (await world.payout(f"ons_{number}")).tx_hash
     assert int(await chain.rpc("eth_getTransactionCount", WALLET, "latest"), 16) == COUNT

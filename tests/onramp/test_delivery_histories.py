@@ -19,9 +19,9 @@ from tests.support.inline_database import InlineDatabase
 
 async def on_the_model(history: History, database: InlineDatabase) -> None:
     """One history to its end."""
-    world = World(tuple(f"n{place}.test" for place in range(history.operators)))
+    world = World(tuple(f"n{place}.test" for place in range(history.providers)))
     session: Any = ScriptedSession(world.speak)
-    configs = [NodeConfig(host, host, f"http://{host}/rpc") for host in world.operators]
+    configs = [NodeConfig(host, host, f"http://{host}/rpc") for host in world.providers]
     pool = Pool(configs, chain_id=31611, agreement=history.agreement, session=session, clock=LoopClock())
     try:
         await live(

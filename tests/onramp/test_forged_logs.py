@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from chain.abi.erc20 import topic_of
+from chain.abi.erc20 import address_topic
 from onramp.dev.chain.devchain import DevChain
 from tests.chain import lying
 from tests.chain.lying import LyingProxy
@@ -24,7 +24,7 @@ def before(chain: DevChain, operators: list[LyingProxy]) -> dict[str, Any]:
 
 def paying(recipient: str) -> lying.Lie:
     """Every transfer went to one."""
-    return lying.bent(lambda logs: [{**log, "topics": [*log["topics"][:2], topic_of(recipient)]} for log in logs])
+    return lying.bent(lambda logs: [{**log, "topics": [*log["topics"][:2], address_topic(recipient)]} for log in logs])
 
 
 def inventing(chain: DevChain, recipient: str, amount: int) -> lying.Lie:
@@ -34,7 +34,7 @@ def inventing(chain: DevChain, recipient: str, amount: int) -> lying.Lie:
         block = int(asked.call["params"][0]["toBlock"], 16)
         invented = {
             "address": chain.deployment.musd,
-            "topics": [asked.call["params"][0]["topics"][0], topic_of(SENDER), topic_of(recipient)],
+            "topics": [asked.call["params"][0]["topics"][0], address_topic(SENDER), address_topic(recipient)],
             "data": "0x" + amount.to_bytes(32, "big").hex(),
             "transactionHash": f"0x{block:064x}",
             "logIndex": "0x0",

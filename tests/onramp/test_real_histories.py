@@ -88,11 +88,11 @@ async def on_the_node(history: History, chain: DevChain, database: InlineDatabas
     await chain.rpc("anvil_mine", "0x3")
     pay = await payment(chain, history.really)
     head = int(await chain.rpc("eth_blockNumber"), 16)
-    world = RealWorld(tuple(f"n{place}" for place in range(history.operators)), rpc=chain.rpc, pay=pay)
+    world = RealWorld(tuple(f"n{place}" for place in range(history.providers)), rpc=chain.rpc, pay=pay)
     world.first = head - world.chain[-1].number
     await world.play()
     async with AsyncExitStack() as stack:
-        proxies = [LyingProxy(name, chain.anvil.url) for name in world.operators]
+        proxies = [LyingProxy(name, chain.anvil.url) for name in world.providers]
         for proxy in proxies:
             proxy.always(world.voice(proxy.name))
             await proxy.start()

@@ -97,9 +97,9 @@ async def live(
     for name, mood in world.moods.items():
         world.moods[name] = mood if mood.word != "truth" or mood.head != "truth" else Mood()
     world.grow(None if world.mined else history.really)
-    if history.operators - history.liars >= max(history.agreement, history.liars + 1):
+    if history.providers - history.liars >= max(history.agreement, history.liars + 1):
         assert await settle(), ("while they lie on", history)
-    world.moods = {name: Mood() for name in world.operators}
+    world.moods = {name: Mood() for name in world.providers}
     world.sync()
     await wait(MAX_REST)
     assert await settle(), ("when all tell the truth", history)

@@ -107,7 +107,7 @@ async def settle(world: TreasuryWorld, real: RealChain, checkpoint: Any = lambda
         world.clock.seconds += 15
         await real.rpc("anvil_mine", "0x2")
         # The pool would keep what it knows of heads for a moment.
-        real.pool.expect_block()
+        real.pool.expire_probe()
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ async def test_a_payout_that_the_token_reverts_is_reverted(world: TreasuryWorld,
         await chain.rpc("anvil_setCode", TOKEN, "0x60006000fd")
         await chain.rpc("anvil_mine", "0x3")
         await chain.rpc("anvil_setCode", TOKEN, code)
-        chain.pool.expect_block()
+        chain.pool.expire_probe()
         await sender.step()
         assert await world.status("ons_one") is Status.REVERTED
         assert await chain.transfers() == []

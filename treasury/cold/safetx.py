@@ -7,7 +7,7 @@ contract speak of `safeTxHash`, which is keccak256(0x19 0x01 domain message).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain.abi.words import address_word, word
+from chain.abi.words import address_word, uint256_word
 from chain.types import ZERO_ADDRESS, Address, keccak
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract)")
@@ -31,16 +31,16 @@ class SafeTransaction:
     @property
     def domain_hash(self) -> bytes:
         """Which Safe on which chain."""
-        return keccak(_DOMAIN_TYPE + word(self.chain_id) + address_word(self.safe))
+        return keccak(_DOMAIN_TYPE + uint256_word(self.chain_id) + address_word(self.safe))
 
     @property
     def message_hash(self) -> bytes:
         """What it does."""
-        nothing, nobody = word(0), address_word(ZERO_ADDRESS)
+        nothing, nobody = uint256_word(0), address_word(ZERO_ADDRESS)
         fields = (
             _SAFE_TX_TYPE,
             address_word(self.to),
-            word(self.value),
+            uint256_word(self.value),
             keccak(self.data),
             nothing,  # operation: call
             nothing,  # safeTxGas
@@ -48,7 +48,7 @@ class SafeTransaction:
             nothing,  # gasPrice
             nobody,  # gasToken
             nobody,  # refundReceiver
-            word(self.nonce),
+            uint256_word(self.nonce),
         )
         return keccak(b"".join(fields))
 

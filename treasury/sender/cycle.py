@@ -150,11 +150,11 @@ class Sender:
         desk = self._desk
         await self._apply_policy()
         view = await desk.chain.view()
-        self._blocks.looked(view.block_number)
+        self._blocks.record_head(view.block_number)
         await self._refresh(view)
         if view == self._filled and not desk.pace.due("filled", desk.config.busy_seconds):
             # No nonce is free, and nothing is proved without another block: polls for it cost no reading of our rows.
-            self.interval = min(desk.config.busy_seconds, self._blocks.rest)
+            self.interval = min(desk.config.busy_seconds, self._blocks.seconds_left)
             return False
         self.interval = desk.config.idle_seconds
         if await self._finish(view):
@@ -233,7 +233,7 @@ class Sender:
             due = desk.pace.due("counts", _STATUS_SECONDS)
             counts = await payouts_service.count_by_status(conn) if due else None
             swept = await aggregates.count_by_status(conn, sweeps_table) if due else None
-        self.interval = min(desk.config.busy_seconds, self._blocks.rest) if flying else desk.config.idle_seconds
+        self.interval = min(desk.config.busy_seconds, self._blocks.seconds_left) if flying else desk.config.idle_seconds
         if counts is not None:
             desk.metrics.payouts(counts)
         if swept is not None:

@@ -11,11 +11,11 @@ from chain.reads.wallet import (
     agreed_transaction,
     balance_of,
     estimate_gas,
-    fees,
+    find_nonce_spender,
     is_unknown,
-    outgoing,
+    outgoing_transactions,
     read_wallet,
-    spender,
+    suggest_fees,
 )
 from chain.types import Address, hash32, keccak, quantity, to_checksum, to_hex
 from treasury.core.assets import NATIVE
@@ -34,7 +34,7 @@ class QuorumWalletChain:
         self._seen: WalletView | None = None
         self._quote: tuple[int, FeeQuote] | None = None
         # What is asked about a whole pipeline in one moment travels in one request to each node.
-        self._via = pool.gathering()
+        self._batcher = pool.batcher()
 
     async def view(self) -> WalletView:
         """Nonce and balances at one agreed block; asked once a block, as a block says one thing."""
@@ -49,18 +49,18 @@ class QuorumWalletChain:
         await self._pool.refresh()
         block = self._pool.agreed_head()
         if self._quote is None or self._quote[0] != block:
-            quote = await fees(self._pool)
+            quote = await suggest_fees(self._pool)
             self._quote = block, FeeQuote(quote.max_fee, quote.priority)
         return self._quote[1]
 
     async def outgoing(self, from_block: int, to_block: int) -> list[OwnTransaction]:
         """The wallet's transactions that moved a token."""
-        found = await outgoing(self._pool, self._wallet, from_block, to_block)
+        found = await outgoing_transactions(self._pool, self._wallet, from_block, to_block)
         return [OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number) for tx in found]
 
     async def spender(self, nonce: int, from_block: int, to_block: int) -> OwnTransaction | None:
         """Found by when the count grew, then agreed as any other."""
-        tx_hash = await spender(self._pool, self._wallet, nonce, from_block, to_block)
+        tx_hash = await find_nonce_spender(self._pool, self._wallet, nonce, from_block, to_block)
         return None if tx_hash is None else await self.transaction(tx_hash)
 
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
@@ -79,13 +79,13 @@ class QuorumWalletChain:
         """Exactly one Transfer of exactly this amount; of the gas token, which leaves no log, the transaction's own words."""
         if token == NATIVE:
             return await prove_native(
-                self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount, via=self._via
+                self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount, batcher=self._batcher
             )
-        return await prove(self._pool, tx_hash, ExpectedTransfer(token, to, amount, self._wallet), self._via)
+        return await prove(self._pool, tx_hash, ExpectedTransfer(token, to, amount, self._wallet), self._batcher)
 
     async def gone(self, tx_hash: str) -> bool:
         """Nobody knows of it, and two operators say so."""
-        return await is_unknown(self._pool, tx_hash, self._via)
+        return await is_unknown(self._pool, tx_hash, self._batcher)
 
     async def balance_of(self, token: Address, block_number: int) -> int:
         """At an agreed block."""
@@ -111,7 +111,9 @@ class QuorumWalletChain:
             return hash32(raw["hash"])
 
         try:
-            agreed = await self._pool.quorum("eth_getBlockByNumber", [hex(number), False], key=parse, via=self._via)
+            agreed = await self._pool.quorum(
+                "eth_getBlockByNumber", [hex(number), False], key=parse, batcher=self._batcher
+            )
         except NoAgreement:
             return None
         return str(agreed.key)
@@ -119,13 +121,13 @@ class QuorumWalletChain:
     async def broadcast(self, raw: bytes, *, in_order: bool = False) -> BroadcastReport:
         """To every node; `already known` counts as reached."""
         result = await broadcast(self._pool, raw, in_order=in_order)
-        self._pool.expect_block()
+        self._pool.expire_probe()
         return _report(result)
 
     async def broadcast_in_order(self, raws: Sequence[bytes]) -> list[BroadcastReport]:
         """To one node first, then to the others, lowest nonce first at each."""
         results = await broadcast_in_order(self._pool, raws)
-        self._pool.expect_block()
+        self._pool.expire_probe()
         return [_report(result) for result in results]
 
 

@@ -60,10 +60,10 @@ class SettlementSettings(BaseModel):
 
     def settlement_problem(self) -> str | None:
         """Why SETTLEMENT_RPC_URLS lets one node alone say that money arrived: a warning, refused in production on mainnet."""
-        operators = len({node.operator for node in self.settlement_nodes()})
-        if operators == 0 or 2 <= self.SETTLEMENT_AGREEMENT <= operators:
+        providers = len({node.provider for node in self.settlement_nodes()})
+        if providers == 0 or 2 <= self.SETTLEMENT_AGREEMENT <= providers:
             return None
         return (
-            f"SETTLEMENT_AGREEMENT is {self.SETTLEMENT_AGREEMENT}: it must be at least 2 and at most the {operators} "
+            f"SETTLEMENT_AGREEMENT is {self.SETTLEMENT_AGREEMENT}: it must be at least 2 and at most the {providers} "
             "operators of SETTLEMENT_RPC_URLS"
         )

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.pool.pool import Pool
-from chain.reads.arrivals import Arrival, Arrived, Contradicted, Unseen, arrival
+from chain.reads.arrivals import Arrival, Arrived, Contradicted, Unseen, read_arrival
 from chain.types import Address
 from kit.clock import Clock
 from kit.db.cas import compare_and_set
@@ -45,7 +45,7 @@ class UsdcChain:
             return Unseen("no settlement address is configured")
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                return await arrival(
+                return await read_arrival(
                     self.pool,
                     tx_hash,
                     token=self.token,

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from chain.errors import ChainError
 from chain.signatures.bitcoin import looks_bitcoin
-from chain.signatures.verify import SignatureInvalid, account_claimed, verify
+from chain.signatures.verify import WalletSignatureInvalid, claimed_account, verify
 from kit.clock import rfc3339
 from kit.http.documents import reply
 from kit.http.parsing import body_of
@@ -88,7 +88,7 @@ async def login(request: web.Request) -> web.StreamResponse:
             raise MessageError("The message is for another address than its nonce was given to.")
         check(read, origin=waiting.origin, chain_id=services.settings.CHAIN_ID, now=now, lifetime=NONCE_LIFETIME)
         signer = await verify(services.pool, read.address, body.message, body.signature)
-    except (MessageError, SignatureInvalid) as error:
+    except (MessageError, WalletSignatureInvalid) as error:
         raise refused(str(error)) from error
     except ChainError as error:
         raise Problem(
@@ -111,7 +111,7 @@ def _read(text: str) -> Message | MessageError:
 def _account(read: Message | MessageError) -> str:
     """The account whose logouts count, if the signature holds; empty where it cannot."""
     try:
-        return "" if isinstance(read, MessageError) else account_claimed(read.address)
+        return "" if isinstance(read, MessageError) else claimed_account(read.address)
     except ValueError:
         return ""
 

@@ -19,8 +19,8 @@ async def test_the_api_takes_another_list_of_nodes_without_a_restart(start: Star
                         return
                 await asyncio.sleep(0.1)
 
-    await until("0 of 1 operators answer")
+    await until("0 of 1 providers answer")
     nodes.write_text("MEZO_RPC_URLS=a=http://127.0.0.1:9,b=http://127.0.0.1:19\n")
-    await until("0 of 2 operators answer")
+    await until("0 of 2 providers answer")
     async with service.http.get(f"{service.api}/metrics") as answer:
         assert 'chain_node_credits_used{node="a"}' in await answer.text()

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
-from chain.reads.arrivals import Arrived, Contradicted, Unseen, arrival
+from chain.reads.arrivals import Arrived, Contradicted, Unseen, read_arrival
 from kit.clock import SystemClock
 from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.settlement import recipients_of
@@ -195,12 +195,12 @@ async def test_of_three_nodes_one_may_lie_for_or_against_a_transfer(ethereum: Et
         await liar.start()
         pool = Pool([*parse_nodes(honest), liar.config], chain_id=CHAIN_ID, agreement=2)
         known = {"token": ethereum.usdc, "recipients": [SETTLEMENT], "confirmations": DEEP}
-        found = await arrival(pool, paid, **known)  # type: ignore[arg-type]
+        found = await read_arrival(pool, paid, **known)  # type: ignore[arg-type]
         assert isinstance(found, Arrived), found
         assert (found.amount, sorted(found.agreed_by)) == (5 * USDC, ["a", "b"])
         # Alone it convinces nobody, of nothing.
         alone = Pool([*parse_nodes("a=http://127.0.0.1:9"), liar.config], chain_id=CHAIN_ID, agreement=2)
-        assert isinstance(await arrival(alone, paid, **known), Unseen)  # type: ignore[arg-type]
+        assert isinstance(await read_arrival(alone, paid, **known), Unseen)  # type: ignore[arg-type]
         await pool.close()
         await alone.close()
         await liar.stop()
@@ -209,7 +209,7 @@ async def test_of_three_nodes_one_may_lie_for_or_against_a_transfer(ethereum: Et
 async def test_a_node_of_another_chain_is_not_believed(ethereum: Ethereum) -> None:
     paid = await ethereum.pay(SETTLEMENT, 5 * USDC)
     pool = Pool(parse_nodes(f"a={ethereum.anvil.url}"), chain_id=8453, agreement=1)
-    found = await arrival(pool, paid, token=ethereum.usdc, recipients=[SETTLEMENT], confirmations=1)
+    found = await read_arrival(pool, paid, token=ethereum.usdc, recipients=[SETTLEMENT], confirmations=1)
     assert isinstance(found, Unseen)
     await pool.close()
 
@@ -270,8 +270,8 @@ async def test_a_failed_transaction_is_no_arrival(ethereum: Ethereum) -> None:
     failed = await ethereum.pay(SETTLEMENT, 5 * USDC, sender=STRANGER)
     pool = Pool(parse_nodes(f"a={ethereum.anvil.url}"), chain_id=CHAIN_ID, agreement=1)
     known: dict[str, Any] = {"token": ethereum.usdc, "recipients": [SETTLEMENT]}
-    assert isinstance(await arrival(pool, failed, confirmations=DEEP, **known), Contradicted)
-    assert isinstance(await arrival(pool, failed, confirmations=10**6, **known), Unseen)
+    assert isinstance(await read_arrival(pool, failed, confirmations=DEEP, **known), Contradicted)
+    assert isinstance(await read_arrival(pool, failed, confirmations=10**6, **known), Unseen)
     await pool.close()
 
 

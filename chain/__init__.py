@@ -1,1 +1,1 @@
-"""EVM nodes: one pool of unreliable nodes turned into answers that can be trusted."""
+"""EVM nodes: a pool that turns several unreliable nodes into answers that can be trusted."""

@@ -1,4 +1,4 @@
-"""Where the contracts are on each chain, from `contracts/deployments/<chain id>.json`, and their small ABIs."""
+"""Contract addresses of each chain, read from `contracts/deployments/<chain id>.json`, and the contracts' ABIs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ _CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
 
 @dataclass(frozen=True, slots=True)
 class SafeContracts:
-    """The canonical contracts of one Safe version; equal on every chain, but not deployed on every chain.
+    """The canonical contracts of one Safe version. Their addresses are the same on every chain, but not every chain has them.
 
-    `proxy_code_hash` is the keccak-256 of the runtime code of every proxy that this version's factory makes.
+    `proxy_code_hash` is the keccak-256 of the runtime code of every proxy that this version's factory creates.
     """
 
     version: str
@@ -31,7 +31,7 @@ class SafeContracts:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What is known of one chain."""
+    """The contracts and the block explorer of one chain."""
 
     chain_id: int
     name: str
@@ -42,20 +42,21 @@ class Deployment:
 
 @cache
 def deployment(chain_id: int) -> Deployment:
-    """The chain's deployment. Raises LookupError for a chain nobody described."""
+    """Return the deployment of a chain. Raises LookupError if `contracts/deployments` does not describe it."""
     path = _CONTRACTS / "deployments" / f"{int(chain_id)}.json"
     if not path.is_file():
-        message = f"There is no contracts/deployments/{int(chain_id)}.json: chain {int(chain_id)} is not supported."
-        raise LookupError(message)
+        raise LookupError(
+            f"There is no contracts/deployments/{int(chain_id)}.json: chain {int(chain_id)} is not supported."
+        )
     data: dict[str, Any] = orjson.loads(path.read_bytes())
     safes = {
         version: SafeContracts(
             version=version,
             registered=bool(safe["registered"]),
-            singletons=tuple(to_checksum(one) for one in safe["singletons"]),
+            singletons=tuple(to_checksum(address) for address in safe["singletons"]),
             proxy_factory=to_checksum(safe["proxyFactory"]),
             proxy_code_hash=safe["proxyCodeHash"],
-            fallback_handlers=tuple(to_checksum(one) for one in safe["fallbackHandlers"]),
+            fallback_handlers=tuple(to_checksum(address) for address in safe["fallbackHandlers"]),
             multi_send_call_only=to_checksum(safe["multiSendCallOnly"]),
         )
         for version, safe in data["safe"].items()
@@ -65,6 +66,6 @@ def deployment(chain_id: int) -> Deployment:
 
 @cache
 def abi(name: str) -> list[dict[str, Any]]:
-    """A small hand-written ABI: `erc20` or `safe`."""
+    """Return a hand-written ABI from `contracts/abi`: `erc20`, `safe`, `sanctions` or `maintenance`."""
     entries: list[dict[str, Any]] = orjson.loads((_CONTRACTS / "abi" / f"{name}.json").read_bytes())
     return entries

@@ -1,4 +1,4 @@
-"""The settings this floor needs; `onramp.config.settings` composes them with the others'."""
+"""The settings of the chain layer; `onramp.config.settings` combines them with those of the other layers."""
 
 from pathlib import Path
 
@@ -11,76 +11,80 @@ from chain.types import to_checksum
 
 
 class ChainSettings(BaseModel):
-    """Which chain, which nodes, how many of them must say the same. URLs hold keys, so they are secrets throughout."""
+    """The chain, its nodes, and how many node providers must agree. URLs contain API keys, so all of them are secrets."""
 
     CHAIN_ID: int = Field(default=31611, gt=0, description="31611 Mezo testnet, 31612 Mezo mainnet")
     MEZO_RPC_URLS: SecretStr = Field(
         default=SecretStr(""), description="public nodes, comma-separated, in order of preference"
     )
     SPECTRUM_RPC_URLS: SecretStr = Field(default=SecretStr(""), description="private nodes, preferred")
-    MEZO_WS_URLS: SecretStr = Field(default=SecretStr(""), description="optional wake-ups")
-    CHAIN_NODES_FILE: Path | None = Field(default=None, description="both lists, read anew when the file changes")
-    SPECTRUM_REQUESTS_PER_SECOND: int = Field(default=0, ge=0, description="of each private node; 0: no limit")
-    SPECTRUM_MONTHLY_CREDITS: int = Field(default=0, ge=0, description="of each private node; 0: no limit")
-    SPECTRUM_CREDIT_WEIGHTS: str = Field(
-        default="", description="method=credits, comma-separated; *=credits for all others"
+    MEZO_WS_URLS: SecretStr = Field(
+        default=SecretStr(""), description="optional WebSocket nodes that announce new blocks"
     )
-    CHAIN_AGREEMENT: int = Field(default=2, ge=1, description="how many providers must say the same before money moves")
+    CHAIN_NODES_FILE: Path | None = Field(
+        default=None, description="a file with both lists of nodes, read again whenever it changes"
+    )
+    SPECTRUM_REQUESTS_PER_SECOND: int = Field(default=0, ge=0, description="limit for each private node; 0: none")
+    SPECTRUM_MONTHLY_CREDITS: int = Field(default=0, ge=0, description="limit for each private node; 0: none")
+    SPECTRUM_CREDIT_WEIGHTS: str = Field(
+        default="", description="method=credits, comma-separated; *=credits for all other methods"
+    )
+    CHAIN_AGREEMENT: int = Field(default=2, ge=1, description="how many node providers must agree before money moves")
     MUSD_TOKEN_ADDRESS: str = Field(default="", description="empty: from contracts/deployments")
 
     @field_validator("CHAIN_ID")
     @classmethod
-    def _chain_is_known(cls, value: int) -> int:
+    def _check_chain(cls, value: int) -> int:
         try:
             deployment(value)
         except LookupError as error:
-            message = "is no chain that contracts/deployments describes: 31611 is Mezo testnet, 31612 Mezo mainnet"
-            raise ValueError(message) from error
+            raise ValueError(
+                "is not a chain that contracts/deployments describes: 31611 is Mezo testnet, 31612 Mezo mainnet"
+            ) from error
         return value
 
     @field_validator("MEZO_RPC_URLS", "SPECTRUM_RPC_URLS")
     @classmethod
-    def _nodes_can_be_read(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+    def _check_nodes(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         text = value.get_secret_value()
         parse_nodes(*(("", text) if info.field_name == "SPECTRUM_RPC_URLS" else (text, "")))
         return value
 
     @field_validator("SPECTRUM_CREDIT_WEIGHTS")
     @classmethod
-    def _weights_can_be_read(cls, value: str) -> str:
+    def _check_weights(cls, value: str) -> str:
         parse_weights(value)
         return value
 
     @field_validator("MEZO_WS_URLS")
     @classmethod
-    def _wake_ups_can_be_read(cls, value: SecretStr) -> SecretStr:
+    def _check_ws_nodes(cls, value: SecretStr) -> SecretStr:
         parse_ws(value.get_secret_value())
         return value
 
     @field_validator("CHAIN_NODES_FILE")
     @classmethod
-    def _file_can_be_read(cls, value: Path | None) -> Path | None:
+    def _check_nodes_file(cls, value: Path | None) -> Path | None:
         if value is not None:
             try:
                 read_nodes(value)
             except OSError as error:
-                message = f"the file cannot be read ({error.strerror})"
-                raise ValueError(message) from error
+                raise ValueError(f"the file cannot be read ({error.strerror})") from error
         return value
 
     @field_validator("MUSD_TOKEN_ADDRESS")
     @classmethod
-    def _token_is_an_address(cls, value: str) -> str:
+    def _check_token(cls, value: str) -> str:
         return to_checksum(value) if value else value
 
     @property
     def plan(self) -> Plan:
-        """What was bought of each private node."""
+        """The rate and credit limits of each private node."""
         weights = parse_weights(self.SPECTRUM_CREDIT_WEIGHTS)
         return Plan(self.SPECTRUM_REQUESTS_PER_SECOND, self.SPECTRUM_MONTHLY_CREDITS, weights)
 
     def nodes(self) -> list[NodeConfig]:
-        """The nodes to begin with: those of the file, where there is one. Raises OSError, ValueError."""
+        """Return the nodes to start with: those of CHAIN_NODES_FILE if it is set. Raises OSError, ValueError."""
         if self.CHAIN_NODES_FILE is not None:
             return read_nodes(self.CHAIN_NODES_FILE)
         return parse_nodes(self.MEZO_RPC_URLS.get_secret_value(), self.SPECTRUM_RPC_URLS.get_secret_value())

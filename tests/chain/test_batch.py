@@ -87,7 +87,7 @@ async def test_who_takes_no_batch_is_asked_one_by_one_and_that_is_remembered(
     assert await gathered(pool, 60) == [hex(number) for number in range(60)]
     assert nodes[0].batches == [60, 12, 2]
     assert pool.nodes[0].usable
-    assert pool.nodes[0].rest.failures == 0
+    assert pool.nodes[0].cooldown.failures == 0
     nodes[0].batch = None
     pool._clock.seconds += RETRY_AFTER
     await gathered(pool, 60)
@@ -120,7 +120,7 @@ async def test_a_node_that_fails_fails_all_and_rests_once(nodes: Any, pool: Any,
     assert all(isinstance(one, kind) for one in answers)
     assert nodes[0].batches == [MAX_BATCH], "the rest is not tried on a node that rests"
     assert not pool.nodes[0].usable
-    assert pool.nodes[0].rest.failures == 1
+    assert pool.nodes[0].cooldown.failures == 1
 
 
 async def test_each_question_is_paid_for_and_no_batch_is_larger_than_a_second_allows(

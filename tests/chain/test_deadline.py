@@ -28,7 +28,7 @@ def hang(_host: str, method: str, _params: list[Any]) -> Any:
     return hex(31611) if method == "eth_chainId" else Late("0x5", 1_000.0)
 
 
-@pytest.mark.parametrize("policy", ["any", "agree"])
+@pytest.mark.parametrize("policy", ["first", "quorum"])
 def test_all_that_hang_cost_one_deadline(policy: str) -> None:
     async def ask() -> float:
         pool = pool_of(ScriptedSession(hang), "a", "a#2", "a#3", "b", "b#2")

@@ -171,22 +171,22 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def module_chain() -> Iterator[DevChain]:
-    """A real EVM node behind three operators, for one module alone."""
+    """A real EVM node behind three providers, for one module alone."""
     with running() as chain:
         yield chain
 
 
 @pytest.fixture
 def chain(module_chain: DevChain) -> Iterator[DevChain]:
-    """The module's chain, whose operators are honest again after each test."""
+    """The module's chain, whose providers are honest again after each test."""
     yield module_chain
     for proxy in module_chain.proxies:
         proxy.honest()
 
 
 @pytest.fixture
-async def operators(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
-    """Three operators of the chain that lie as they are told."""
+async def providers(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
+    """Three providers of the chain that lie as they are told."""
     three = [LyingProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")]
     for proxy in three:
         await proxy.start()

@@ -70,7 +70,7 @@ def lost() -> Lie:
 
 
 @pytest.fixture
-async def world(chain: DevChain, operators: list[LyingProxy], database: Database) -> AsyncIterator[TreasuryWorld]:
+async def world(chain: DevChain, providers: list[LyingProxy], database: Database) -> AsyncIterator[TreasuryWorld]:
     clean = await chain.rpc("evm_snapshot")
     await chain.mint(WALLET, STOCK)
     await chain.fund_gas(WALLET, 10**18)
@@ -90,9 +90,9 @@ def buyer(number: int) -> str:
     return to_checksum("0x" + keccak(b"buyer" + bytes([number]))[12:].hex())
 
 
-async def live(world: TreasuryWorld, operators: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
+async def live(world: TreasuryWorld, providers: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
     """Cycles of senders, the next of which begins where the one before died, until all is final."""
-    pool = Pool([door.config for door in operators], chain_id=CHAIN_ID, timeout=2.0)
+    pool = Pool([door.config for door in providers], chain_id=CHAIN_ID, timeout=2.0)
     view = QuorumWalletChain(pool, wallet=WALLET, token=TOKEN)
 
     def checkpoint(name: str) -> None:
@@ -146,34 +146,34 @@ LIES: dict[str, dict[str, Lie]] = {
 
 @pytest.mark.parametrize("lie", [pytest.param(name, marks=pytest.mark.prove) for name in LIES])
 async def test_one_liar_among_three_costs_nobody_anything(
-    world: TreasuryWorld, chain: DevChain, operators: list[LyingProxy], lie: str
+    world: TreasuryWorld, chain: DevChain, providers: list[LyingProxy], lie: str
 ) -> None:
     await owed(world)
     for method, told in LIES[lie].items():
-        operators[0].always(told, method)
-    await live(world, operators, ["stored"])
+        providers[0].always(told, method)
+    await live(world, providers, ["stored"])
     await paid_once(world, chain)
 
 
 async def test_everything_at_once_and_a_sender_that_dies(
-    world: TreasuryWorld, chain: DevChain, operators: list[LyingProxy]
+    world: TreasuryWorld, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
     """The exact nonce at every node, answers lost, bytes forgotten, receipts and logs hidden, a node that lags, and deaths."""
     await owed(world)
-    alpha, beta, gamma = operators
-    for door in operators:
+    alpha, beta, gamma = providers
+    for door in providers:
         door.always(exact_nonce(chain, WALLET), "eth_sendRawTransaction")
         door.always(instead([]), "eth_getLogs")
     alpha.always(instead(None), "eth_getTransactionReceipt")
     beta.then(lost(), lost(), forgets(2), method="eth_sendRawTransaction")
     gamma.then(forgets(2), forgets(2), lost(), method="eth_sendRawTransaction")
     gamma.then(*[stale_head(10)] * 5, method="eth_blockNumber")
-    await live(world, operators, ["nonce_taken", "signed", "stored", "broadcast", "mined"])
+    await live(world, providers, ["nonce_taken", "signed", "stored", "broadcast", "mined"])
     await paid_once(world, chain)
 
 
 async def test_blocks_that_are_taken_back_while_it_pays(
-    world: TreasuryWorld, chain: DevChain, operators: list[LyingProxy]
+    world: TreasuryWorld, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
     """The same bytes go out again, and no other signature is asked for."""
     await owed(world)
@@ -184,6 +184,6 @@ async def test_blocks_that_are_taken_back_while_it_pays(
             reorgs[0] += 1
             await chain.rpc("anvil_reorg", 3, [])
 
-    await live(world, operators, ["stored", "mined"], between)
+    await live(world, providers, ["stored", "mined"], between)
     assert reorgs[0] >= 1
     await paid_once(world, chain)

@@ -17,8 +17,8 @@ LOGS = "eth_getLogs"
 STRANGER = wallet(99)
 
 
-def before(chain: DevChain, operators: list[LyingProxy]) -> dict[str, Any]:
-    urls = ",".join(f"{proxy.name}={proxy.config.url}" for proxy in operators)
+def before(chain: DevChain, providers: list[LyingProxy]) -> dict[str, Any]:
+    urls = ",".join(f"{proxy.name}={proxy.config.url}" for proxy in providers)
     return settings(chain, MEZO_RPC_URLS=SecretStr(urls))
 
 
@@ -56,11 +56,11 @@ async def bought(service: Service, clock: OffsetClock, buyer: str, amount: str) 
 
 
 async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
-    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
-    options = before(chain, operators)
+    options = before(chain, providers)
     service, clock, buyer = await start(**options), OffsetClock(), wallet(31)
-    operators[0].always(paying(STRANGER), LOGS)
+    providers[0].always(paying(STRANGER), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "6.00")
         tx_hash = await send(chain, SENDER, buyer, 6 * UNIT)
@@ -69,11 +69,11 @@ async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
 
 
 async def test_somebody_elses_transfer_told_as_the_buyers_is_no_mismatch(
-    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
-    options = before(chain, operators)
+    options = before(chain, providers)
     service, clock, buyer = await start(**options), OffsetClock(), wallet(32)
-    operators[0].always(paying(buyer), LOGS)
+    providers[0].always(paying(buyer), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "8.00")
         await send(chain, SENDER, STRANGER, 8 * UNIT)
@@ -86,11 +86,11 @@ async def test_somebody_elses_transfer_told_as_the_buyers_is_no_mismatch(
 
 
 async def test_an_invented_transfer_does_not_stand_before_the_true_one(
-    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
-    options = before(chain, operators)
+    options = before(chain, providers)
     service, clock, buyer = await start(**options), OffsetClock(), wallet(33)
-    operators[0].always(inventing(chain, buyer, 9 * UNIT), LOGS)
+    providers[0].always(inventing(chain, buyer, 9 * UNIT), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "9.00")
         await asyncio.sleep(2)
@@ -100,11 +100,11 @@ async def test_an_invented_transfer_does_not_stand_before_the_true_one(
 
 
 async def test_a_transfer_only_one_honest_operator_tells_is_found_by_its_receipt(
-    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy]
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
-    options = before(chain, operators)
+    options = before(chain, providers)
     service, clock, buyer = await start(**options), OffsetClock(), wallet(34)
-    for pruned in operators[:2]:
+    for pruned in providers[:2]:
         pruned.always(lying.instead([]), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "2.00")

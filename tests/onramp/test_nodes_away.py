@@ -100,17 +100,17 @@ async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
 
 
 async def test_operators_that_tell_their_head_and_nothing_else_are_why_a_purchase_waits(
-    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy], tmp_path: Path
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy], tmp_path: Path
 ) -> None:
     """Each is up by its own word, so that readiness sees nothing: the session says it."""
-    urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in operators))
+    urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in providers))
     async with payout_service(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, _):
         for method, status in {"eth_call": "awaiting", "eth_getTransactionReceipt": "seen"}.items():
-            for one in operators[:2]:
+            for one in providers[:2]:
                 one.always(lying.refused(-32603, "internal error"), method)
             # What the sender read of its wallet before may serve until the next block; its second look from now on is all in vain.
-            looks = operators[0].calls["eth_getTransactionCount"] + 2
-            while operators[0].calls["eth_getTransactionCount"] < looks:
+            looks = providers[0].calls["eth_getTransactionCount"] + 2
+            while providers[0].calls["eth_getTransactionCount"] < looks:
                 await asyncio.sleep(0.05)
             made = await buy(service, 40 + len(status))
             waiting = await said(service, made, "waiting_for_second_node")
@@ -119,23 +119,23 @@ async def test_operators_that_tell_their_head_and_nothing_else_are_why_a_purchas
             assert (await state(service, made))["delivery"] == waiting["delivery"], (
                 "nothing comes and goes while it waits"
             )
-            for one in operators:
+            for one in providers:
                 one.honest()
             await completed(service, made)
             assert (await state(service, made))["delivery"]["reason"] is None
-        for one in operators[:2]:
+        for one in providers[:2]:
             one.always(lying.refused(-32603, "internal error"), "eth_getLogs")
         await completed(service, await buy(service, 42))  # a payout of ours needs receipts alone
 
 
 async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
-    start: Start, sqlite_url: str, chain: DevChain, operators: list[LyingProxy], tmp_path: Path
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy], tmp_path: Path
 ) -> None:
     """Known from the precompile by every process; and where that cannot be asked, from what nodes say to a transaction."""
-    urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in operators))
+    urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in providers))
 
     def refuse() -> None:
-        for one in operators:
+        for one in providers:
             one.always(lying.refused(-32000, mezod.LOCKDOWN), "eth_sendRawTransaction")
 
     async def waits_and_goes_on(service: Service, number: int) -> None:
@@ -144,7 +144,7 @@ async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
         assert (waiting["status"], waiting["delivery"]["status"]) == ("delivering", "awaiting")
         await asyncio.sleep(1.5)
         assert (await state(service, made))["delivery"] == waiting["delivery"], "nothing comes and goes while it waits"
-        for one in operators:
+        for one in providers:
             one.honest()
         await mezod.set_lockdown(chain, enabled=False)
         await completed(service, made)

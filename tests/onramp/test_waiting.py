@@ -48,19 +48,19 @@ async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
     start: Start,
     sqlite_url: str,
     chain: DevChain,
-    operators: list[LyingProxy],
+    providers: list[LyingProxy],
     fault: lying.Lie,
     methods: tuple[str, ...],
 ) -> None:
     """Nothing was seen yet, and the buyer reads why: over HTTP, in the session and in its delivery."""
-    urls = ",".join(f"{one.name}={one.config.url}" for one in operators)
+    urls = ",".join(f"{one.name}={one.config.url}" for one in providers)
     known = settings(chain, MEZO_RPC_URLS=SecretStr(urls))
     service, clock, buyer = await start(**known), OffsetClock(), wallet(90 + len(methods))
     async with replica(sqlite_url, service, clock, WORKERS, **known):
         await asyncio.sleep(1.5)
         _, made = await service.create(walletAddress=buyer)
         pay(service, clock, made, "5.00")
-        for one in operators[:2]:
+        for one in providers[:2]:
             one.always(fault, *methods)
         body: dict[str, Any] = {}
         async with asyncio.timeout(60):
@@ -70,7 +70,7 @@ async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
                     body = await answer.json()
         assert (body["status"], body["delivery"]["status"]) == ("delivering", "awaiting")
         tx_hash = await send(chain, SENDER, buyer, 5 * UNIT)
-        for one in operators:
+        for one in providers:
             one.honest()
         proof = await until(service, made["id"], "confirmed", 60)
         assert proof["txHash"] == tx_hash

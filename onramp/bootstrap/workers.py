@@ -152,7 +152,7 @@ async def background(container: Container, runner: Runner | None, pulse: Heartbe
     """Run what every long-lived process needs beside requests and workers: heartbeats, monitoring of the nodes, notices of new blocks."""
 
     def wake() -> None:
-        container.block_timer.told()
+        container.block_timer.announce()
         if runner is not None:
             runner.wake("deliveries")
             runner.wake("treasury")

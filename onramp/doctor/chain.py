@@ -191,7 +191,10 @@ async def hot_wallet(container: Container) -> str:
             " start before they have; start it with that wallet until then"
         )
     try:
-        state, quote = await read_wallet(container.pool, wallet, container.rules.token), await suggest_fees(container.pool)
+        state, quote = (
+            await read_wallet(container.pool, wallet, container.rules.token),
+            await suggest_fees(container.pool),
+        )
     except ChainError:
         if wrong:
             raise NotWellError("; ".join(wrong)) from None

@@ -151,7 +151,11 @@ def make_signer(settings: Settings, rules: SessionConfig) -> Signer | None:
 def make_cold_wallet(settings: Settings, rules: SessionConfig, pool: Pool) -> PoolColdWallet | None:
     """Return the pinned cold wallet, or None if none is pinned. The hot wallet must not be among its owners."""
     pin = settings.cold_pin(settings.CHAIN_ID)
-    return None if pin is None else PoolColdWallet(pool, pin, strangers=[rules.hot_wallet] if rules.hot_wallet else [])
+    return (
+        None
+        if pin is None
+        else PoolColdWallet(pool, pin, forbidden_owners=[rules.hot_wallet] if rules.hot_wallet else [])
+    )
 
 
 def make_limiter(settings: Settings, clock: Clock, registry: CollectorRegistry) -> Limiter:

@@ -106,7 +106,7 @@ def _shown(moved: "Refill") -> dict[str, str]:
     return {
         "asset": moved.asset,
         "token": "native" if native else moved.token,
-        "amount": moved.shown,
+        "amount": moved.formatted_amount,
         "to": moved.to,
         "chainId": str(moved.transaction.chain_id),
         "safe": moved.transaction.safe,
@@ -162,7 +162,9 @@ def _compared(made: Any, amount: str, asset: str) -> None:
         moved = read_sheet(loads(dumps({key: made[key] for key in made if key != "file"})), expected)
         compare_file(made["file"], moved)
         if moved.asset != asset or moved.amount != parse_units(amount, moved.decimals):
-            raise SheetError([f"transfer: {amount} {asset} was asked for, and {moved.shown} {moved.asset} prepared."])
+            raise SheetError(
+                [f"transfer: {amount} {asset} was asked for, and {moved.formatted_amount} {moved.asset} prepared."]
+            )
     except SheetError as error:
         raise CommandError(
             "onramp: the service prepared something else than this machine's settings allow; nothing was written.",

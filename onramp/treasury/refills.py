@@ -59,7 +59,7 @@ async def read_refill(request: web.Request) -> web.StreamResponse:
     cold = services.orders.cold
     proven(await cold.verify())
     try:
-        state, holds = await cold.read(), await cold.holds(asset.token)
+        state, holds = await cold.read(), await cold.balance_of(asset.token)
         refill = prepare(
             cold.pin, state, asset=asset.symbol, token=asset.token, to=wallet, amount=amount, decimals=asset.decimals
         )

@@ -85,7 +85,7 @@ class Case:
         safe = self.chain.deployment
         pool = Pool(parse_nodes(",".join(self.chain.rpc_urls), ""), chain_id=CHAIN_ID)
         pin = ColdPin(CHAIN_ID, safe.safe, safe.safe_owners, 3)
-        verdict = await PoolColdWallet(pool, pin, strangers=[self.wallet]).verify()
+        verdict = await PoolColdWallet(pool, pin, forbidden_owners=[self.wallet]).verify()
         await pool.close()
         assert isinstance(verdict, Verified)
         return verdict.identity

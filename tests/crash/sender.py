@@ -65,7 +65,7 @@ async def run(told: dict[str, Any]) -> None:
         checkpoint=checkpoint,
         gate=FakeGate(),
         rules=NoLimits(),
-        cold=PoolColdWallet(pool, pin, strangers=[signer.address]),
+        cold=PoolColdWallet(pool, pin, forbidden_owners=[signer.address]),
     )
     while True:
         if not await sender.step():

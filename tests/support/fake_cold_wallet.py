@@ -21,10 +21,9 @@ class FakeColdWallet:
         self._chain = chain
 
     async def read(self) -> SafeState:
-        message = "a sender sends by the verdict alone; what it was made of is for those who refill"
-        raise AssertionError(message)
+        raise AssertionError("the sender decides by `verify` alone; the state is for refills")
 
-    async def holds(self, token: Address) -> int:
+    async def balance_of(self, token: Address) -> int:
         raise AssertionError(token)
 
     async def verify(self) -> Verified | Unverified:

@@ -40,7 +40,7 @@ async def verify(pool: Pool, pin: ColdPin) -> Verified | Unverified:
     while pool.agreed_head() < newest:
         await asyncio.sleep(0.05)
         await pool.refresh()
-    return await PoolColdWallet(pool, pin, strangers=[HOT]).verify()
+    return await PoolColdWallet(pool, pin, forbidden_owners=[HOT]).verify()
 
 
 async def refused(pool: Pool, pin: ColdPin) -> str:

@@ -1,1 +1,1 @@
-"""The cold wallet: a Safe that proves itself before money goes there, and from which we prepare but never sign."""
+"""The cold wallet: a Safe that is verified before money goes there. Its transactions are prepared here and never signed here."""

@@ -1,8 +1,8 @@
-"""Is the contract at the pinned address the Safe that was pinned? Pure: (what the chain says, the pin) -> a verdict.
+"""Decide whether the contract at the pinned address is the pinned Safe. Pure: (state on chain, pin) -> verdict.
 
-Owners and a threshold are what a contract *says*. In February 2025 Bybit's Safe had the right ones when its singleton
-was swapped by a delegatecall; a counterfeit answers any threshold. Only the proxy's code and the singleton it runs
-prove that the answers are the Safe's.
+Owners and a threshold are what a contract *claims*. In February 2025 Bybit's Safe had the right ones when its singleton
+was swapped by a delegatecall, and a counterfeit can return any threshold. Only the proxy's code and the singleton it runs
+prove that the values are the Safe's own.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from chain.types import ZERO_ADDRESS, Address, keccak, to_checksum
 
 @dataclass(frozen=True, slots=True)
 class ColdPin:
-    """The cold wallet as people agreed on it; `guard` None: it must have none."""
+    """The cold wallet as configured. `guard` None: the Safe must have no guard."""
 
     chain_id: int
     address: Address
@@ -28,7 +28,7 @@ class ColdPin:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The Safe is the pinned one at `block_number`; `identity` changes with anything that decides who can spend."""
+    """The Safe is the pinned one at `block_number`. `identity` changes with anything that decides who can spend."""
 
     block_number: int
     identity: str
@@ -37,21 +37,21 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """It is not, or nobody can say: each reason is a sentence for people. `block_number` None: it could not be read."""
+    """The Safe is not the pinned one, or could not be read (`block_number` None). Each reason is a sentence for people."""
 
     reasons: tuple[str, ...]
     block_number: int | None = None
 
     @property
     def detail(self) -> str:
-        """All reasons in one line."""
+        """The reasons in one line."""
         return " ".join(self.reasons)
 
 
 def judge(
-    state: SafeState, pin: ColdPin, deployment: Deployment, *, strangers: Sequence[Address] = ()
+    state: SafeState, pin: ColdPin, deployment: Deployment, *, forbidden_owners: Sequence[Address] = ()
 ) -> Verified | Unverified:
-    """Compare the chain's word with the pin. `strangers` must not be owners: the hot wallet's own key is one."""
+    """Compare the Safe's state on chain with the pin. No address in `forbidden_owners` may be an owner: the hot wallet's own is one of them."""
     if state.code_hash is None:
         return Unverified((f"There is no contract at {pin.address}.",), state.block_number)
     reasons: list[str] = []
@@ -60,14 +60,14 @@ def judge(
     }
     safe = canonical.get(state.singleton or ZERO_ADDRESS)
     if safe is None or not state.singleton_has_code:
-        known = ", ".join(version for version, one in deployment.safes.items() if one.registered)
-        reasons.append(f"Its singleton {state.singleton} is not Safe {known} of {deployment.name}.")
-    hashes = {one.proxy_code_hash for one in deployment.safes.values() if one.registered}
+        versions = ", ".join(version for version, release in deployment.safes.items() if release.registered)
+        reasons.append(f"Its singleton {state.singleton} is not Safe {versions} of {deployment.name}.")
+    hashes = {release.proxy_code_hash for release in deployment.safes.values() if release.registered}
     if state.code_hash not in ({safe.proxy_code_hash} if safe is not None else hashes):
         reasons.append(f"Its code {state.code_hash} is not that of a Safe proxy.")
     if state.owners is None or len(set(state.owners)) != len(state.owners) or set(state.owners) != set(pin.owners):
         reasons.append(f"Its owners are {_listed(state.owners)}, not {_listed(pin.owners)}.")
-    if set(state.owners or ()) & {to_checksum(one) for one in strangers}:
+    if set(state.owners or ()) & {to_checksum(address) for address in forbidden_owners}:
         reasons.append("The hot wallet is one of its owners.")
     if state.threshold != pin.threshold:
         reasons.append(f"Its threshold is {state.threshold}, not {pin.threshold}.")
@@ -84,7 +84,7 @@ def judge(
 
 
 def identity_of(state: SafeState, chain_id: int) -> str:
-    """A digest (0x and 64 hex digits) of everything that decides who can spend; the order of owners does not count."""
+    """Return a digest (0x and 64 hex digits) of everything that decides who can spend. The order of the owners does not count."""
     parts = [
         chain_id,
         state.address,

@@ -1,8 +1,8 @@
-"""From the cold wallet back to the hot one: prepared here, signed by the owners, never by us.
+"""Refill the hot wallet from the cold wallet: the transfer is prepared here and signed by the Safe's owners, never by the service.
 
-What is handed out is the Transaction Builder file that the Safe's own interface imports, a sheet with the hashes that a
-signer compares with the Ledger's screen, and, once signatures are collected, the call that anybody with gas may send.
-The file has no checksum of its own: the hashes on the sheet are what a signer compares.
+The output is the Transaction Builder file that the Safe's own interface imports, a sheet with the hashes that a signer compares with the
+Ledger's screen, and, once the signatures are collected, the call that anyone with gas may send. The file has no checksum of its own, so
+signers compare the hashes on the sheet.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from treasury.cold.signatures import Checked, check
 
 @dataclass(frozen=True, slots=True)
 class Refill:
-    """One transfer out of the Safe; `amount` in base units, `token` the zero address for the gas token."""
+    """One transfer from the Safe. `amount` is in base units; `token` is the zero address for the gas token."""
 
     pin: ColdPin
     transaction: SafeTransaction
@@ -32,7 +32,7 @@ class Refill:
     decimals: int
 
     def file(self, now: datetime) -> dict[str, Any]:
-        """The Transaction Builder's JSON (safe-global/safe-react-apps, version 1.0)."""
+        """Return the Transaction Builder's JSON (safe-global/safe-react-apps, version 1.0)."""
         native = self.token == ZERO_ADDRESS
         call: dict[str, Any] = {
             "to": self.transaction.to,
@@ -46,7 +46,7 @@ class Refill:
             "chainId": str(self.pin.chain_id),
             "createdAt": int(now.timestamp() * 1000),
             "meta": {
-                "name": f"Refill {self.shown} {self.asset}",
+                "name": f"Refill {self.formatted_amount} {self.asset}",
                 "description": f"From the cold wallet to the hot wallet {self.to}",
                 "txBuilderVersion": "1.16.5",
                 "createdFromSafeAddress": self.pin.address,
@@ -56,18 +56,18 @@ class Refill:
         }
 
     @property
-    def shown(self) -> str:
-        """The amount for people."""
+    def formatted_amount(self) -> str:
+        """The amount in whole units, as decimal text."""
         return format_units(self.amount, self.decimals)
 
     def sheet(self) -> dict[str, str]:
-        """What each signer compares, by name; hashes as 0x and 64 hex digits."""
+        """Return what each signer compares, by name. Hashes are 0x and 64 hex digits."""
         transaction = self.transaction
         return {
             "safe": self.pin.address,
             "chainId": str(self.pin.chain_id),
             "nonce": str(transaction.nonce),
-            "transfer": f"{self.shown} {self.asset} to {self.to}",
+            "transfer": f"{self.formatted_amount} {self.asset} to {self.to}",
             "to": transaction.to,
             "value": str(transaction.value),
             "data": to_hex(transaction.data),
@@ -78,27 +78,25 @@ class Refill:
         }
 
     def check(self, signatures: Sequence[str]) -> Checked:
-        """Who has signed, offline: owners and threshold are the pinned ones."""
+        """Check signatures offline against the pinned owners and threshold."""
         return check(signatures, self.transaction.safe_tx_hash, self.pin.owners, self.pin.threshold)
 
     def execution(self, checked: Checked) -> dict[str, str]:
-        """The transaction that anybody with gas may send. Raises ValueError while signatures are missing."""
+        """Return the transaction that anyone with gas may send. Raises ValueError while signatures are missing."""
         if checked.packed is None:
-            message = "not enough owners have signed"
-            raise ValueError(message)
+            raise ValueError("not enough owners have signed")
         return {"to": self.pin.address, "value": "0", "data": to_hex(self.transaction.execution(checked.packed))}
 
 
 def prepare(
     pin: ColdPin, state: SafeState, *, asset: str, token: Address, to: Address, amount: int, decimals: int = 18
 ) -> Refill:
-    """A transfer from the Safe, at the nonce it has now. Raises ValueError where the Safe tells none.
+    """Prepare a transfer from the Safe at its present nonce. Raises ValueError if the nonce could not be read or the amount is not positive.
 
-    Another transaction of the Safe in between takes that nonce, and it has to be prepared and signed anew.
+    If the Safe executes another transaction first, that takes the nonce, and the refill has to be prepared and signed again.
     """
     if state.nonce is None or amount <= 0:
-        message = "the Safe does not tell its nonce, or the amount is not above zero"
-        raise ValueError(message)
+        raise ValueError("the Safe's nonce could not be read, or the amount is not above zero")
     native = token == ZERO_ADDRESS
     transaction = SafeTransaction(
         pin.chain_id,

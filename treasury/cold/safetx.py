@@ -1,25 +1,46 @@
-"""A Safe's transaction and the hashes its owners sign (EIP-712), as Safe 1.3.0 and 1.4.1 compute them.
+"""A Safe's transaction and the hashes that its owners sign (EIP-712), as Safe 1.3.0 and 1.4.1 compute them.
 
-The domain is {chainId, verifyingContract} alone. A Ledger shows domain hash and message hash; the Safe's interface and
-contract speak of `safeTxHash`, which is keccak256(0x19 0x01 domain message).
+The domain is {chainId, verifyingContract} alone. A Ledger shows domain hash and message hash; the Safe's interface and contract show
+`safeTxHash`, which is keccak256(0x19 0x01 domain message).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
-from chain.abi.words import address_word, uint256_word
 from chain.types import ZERO_ADDRESS, Address, keccak
 
-_DOMAIN_TYPE = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract)")
-_SAFE_TX_TYPE = keccak(
-    b"SafeTx(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,"
-    b"address gasToken,address refundReceiver,uint256 nonce)"
-)
+if TYPE_CHECKING:
+    from eth_account.messages import SignableMessage
+
+_TYPES: Final = {
+    "SafeTx": [
+        {"name": "to", "type": "address"},
+        {"name": "value", "type": "uint256"},
+        {"name": "data", "type": "bytes"},
+        {"name": "operation", "type": "uint8"},
+        {"name": "safeTxGas", "type": "uint256"},
+        {"name": "baseGas", "type": "uint256"},
+        {"name": "gasPrice", "type": "uint256"},
+        {"name": "gasToken", "type": "address"},
+        {"name": "refundReceiver", "type": "address"},
+        {"name": "nonce", "type": "uint256"},
+    ]
+}
+_CALL: Final = 0
+"""The Safe's operation for a plain call; 1 is a delegatecall."""
+_NO_REFUND: Final[dict[str, Any]] = {
+    "safeTxGas": 0,
+    "baseGas": 0,
+    "gasPrice": 0,
+    "gasToken": ZERO_ADDRESS,
+    "refundReceiver": ZERO_ADDRESS,
+}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SafeTransaction:
-    """One plain call from a Safe; no delegatecall and no gas refund can be said in it."""
+    """One plain call from a Safe. It cannot express a delegatecall or a gas refund."""
 
     chain_id: int
     safe: Address
@@ -28,41 +49,33 @@ class SafeTransaction:
     data: bytes
     nonce: int
 
+    @cached_property
+    def _signable(self) -> "SignableMessage":
+        from eth_account.messages import encode_typed_data
+
+        domain = {"chainId": self.chain_id, "verifyingContract": self.safe}
+        call = {"to": self.to, "value": self.value, "data": self.data, "operation": _CALL, "nonce": self.nonce}
+        return encode_typed_data(domain, _TYPES, {**call, **_NO_REFUND})
+
     @property
     def domain_hash(self) -> bytes:
-        """Which Safe on which chain."""
-        return keccak(_DOMAIN_TYPE + uint256_word(self.chain_id) + address_word(self.safe))
+        """The hash of which Safe on which chain."""
+        return bytes(self._signable.header)
 
     @property
     def message_hash(self) -> bytes:
-        """What it does."""
-        nothing, nobody = uint256_word(0), address_word(ZERO_ADDRESS)
-        fields = (
-            _SAFE_TX_TYPE,
-            address_word(self.to),
-            uint256_word(self.value),
-            keccak(self.data),
-            nothing,  # operation: call
-            nothing,  # safeTxGas
-            nothing,  # baseGas
-            nothing,  # gasPrice
-            nobody,  # gasToken
-            nobody,  # refundReceiver
-            uint256_word(self.nonce),
-        )
-        return keccak(b"".join(fields))
+        """The hash of what the transaction does."""
+        return bytes(self._signable.body)
 
     @property
     def safe_tx_hash(self) -> bytes:
-        """What owners sign, and what `getTransactionHash` of the contract answers."""
+        """The hash that owners sign; the contract's `getTransactionHash` returns the same."""
         return keccak(b"\x19\x01" + self.domain_hash + self.message_hash)
 
     def execution(self, signatures: bytes) -> bytes:
-        """Calldata of `execTransaction` with packed signatures; anybody with gas may send it to the Safe."""
+        """Return the calldata of `execTransaction` with packed signatures; anyone with gas may send it to the Safe."""
         from eth_abi.abi import encode
 
-        types = ["address", "uint256", "bytes", "uint8", "uint256", "uint256", "uint256", "address", "address", "bytes"]
-        values: Sequence[object] = (
-            self.to, self.value, self.data, 0, 0, 0, 0, ZERO_ADDRESS, ZERO_ADDRESS, signatures,
-        )  # fmt: skip
+        types = [field["type"] for field in _TYPES["SafeTx"][:-1]] + ["bytes"]
+        values = (self.to, self.value, self.data, _CALL, *_NO_REFUND.values(), signatures)
         return keccak(f"execTransaction({','.join(types)})".encode())[:4] + encode(types, values)

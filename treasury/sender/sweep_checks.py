@@ -3,7 +3,7 @@
 from chain.abi.erc20 import encode_transfer
 from chain.errors import ChainError
 from treasury.cold.identity import Unverified
-from treasury.cold.service import fresh
+from treasury.cold.service import is_recent
 from treasury.core.assets import NATIVE
 from treasury.core.reasons import Reason
 from treasury.ports import FeeQuote, WalletView
@@ -67,7 +67,7 @@ class Sweeping:
         if verdict.identity != sweep.safe_identity:
             await self._hold(sweep, Reason.COLD_WALLET_UNVERIFIED, "it is not the Safe that was approved")
             return False
-        if not fresh(verdict, view.block_number):
+        if not is_recent(verdict, view.block_number):
             await self._hold(sweep, Reason.COLD_WALLET_UNVERIFIED, "its proof is older than ten blocks")
             return False
         desk.alarms.clear(f"sweep_{Reason.COLD_WALLET_UNVERIFIED}", sweep.id)

@@ -2,32 +2,32 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test prove bench lint fmt lock clean
+.PHONY: help setup run test prove bench lint docs fmt lock clean
 
 BIN := .venv/bin
-# The first Python on the path that is new enough; `make PYTHON=...` names another.
+# The first Python on the PATH that is new enough; `make PYTHON=...` chooses another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-# Trust what this machine trusts, as pip does; and give up soon where there is no index, because pip comes next.
+# Use this machine's certificates, as pip does; give up early if there is no index, because pip is tried next.
 UV := UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=1 $(BIN)/uv
 
-# Where tests put their databases: in memory where there is room. On a disk that still writes out what setup installed, each commit of
-# a test waited for it, some for half a minute.
+# Where tests put their databases: in memory, if there is room. On a disk that was still writing out what setup had installed, each
+# commit of a test waited, some for half a minute.
 TESTS_IN := $(or $(TMPDIR),$(shell test -w /dev/shm && test $$(df -Pk /dev/shm | awk 'NR == 2 { print $$4 }') -gt 4000000 && echo /dev/shm),/tmp)
 
-help: ## Show what there is.
+help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.ready node_modules/.ready ## Install everything into this folder: .venv and node_modules.
 
 .venv/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "setup: Python 3.11 or newer is needed, and none is on the path" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "setup: Python 3.11 or newer is needed, and none is on the PATH" >&2; exit 1; }
 	@echo "setup: Python packages into .venv"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@if $(PIP) install --require-hashes --requirement requirements-setup.lock 2>/dev/null \
 		&& $(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.lock 2>/dev/null; then :; else \
-		echo "setup: uv cannot reach an index from here; the same with pip, which takes a minute"; \
+		echo "setup: uv cannot reach a package index; installing with pip instead, which takes a minute"; \
 		$(PIP) install --require-hashes --requirement requirements-dev.lock; \
 	fi
 	@$(PIP) install --no-deps --no-build-isolation --editable .
@@ -44,29 +44,33 @@ run: setup ## Run everything on this machine; buy MUSD with a test card.
 	@exec $(BIN)/onramp dev $(ARGS)
 
 test: setup lint ## The whole test suite.
-	@echo "test: SQLite, Postgres and an EVM node are real; what cannot run here is listed at the end"
+	@echo "test: SQLite, Postgres and the EVM node are real; tests that cannot run here are listed at the end"
 	@TMPDIR=$(TESTS_IN) $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: so many of each).
+prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: how many of each).
 	@TMPDIR=$(TESTS_IN) PROVE=1 $(BIN)/python -m pytest -m "prove or not prove" $(ARGS)
 
-bench: setup ## Measure, each figure as a ratio against a bare baseline in the same run.
+bench: setup ## Measure; each figure is a ratio to a bare baseline of the same run.
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-lint: setup ## Style, types, and the one direction between floors.
-	@echo "lint: style, types, layers"
+lint: setup ## Check style, types, layers, and that generated documentation is up to date.
+	@echo "lint: style, types, layers, documentation"
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check . || { echo "lint: not formatted; make fmt mends it" >&2; exit 1; }
+	@$(BIN)/ruff format --quiet --check . || { echo "lint: not formatted; make fmt fixes it" >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m docs.generate --check
 
-fmt: setup ## Format.
+docs: setup ## Write what docs/ generates from the code: settings, commands, routes, packages; and .env.example.
+	@$(BIN)/python -m docs.generate
+
+fmt: setup ## Format the code.
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
-lock: setup ## Resolve the dependencies anew; names no host, keeps every hash.
+lock: setup ## Resolve the dependencies again, with hashes and without host names.
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 
-clean: ## Remove what setup made.
+clean: ## Remove what setup and the other targets created.
 	@rm -rf .venv node_modules .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info

@@ -128,7 +128,12 @@ def dev(
 
     Example: [bold]onramp dev --data .run/mine[/bold]
     """
-    from onramp.dev.run import DevStackError, run_dev
+    try:
+        from onramp.dev.run import DevStackError, run_dev
+    except ModuleNotFoundError as error:
+        if error.name != "onramp.dev":
+            raise
+        raise CommandError("onramp: the development servers are not part of this image; use a checkout") from error
 
     with _starting(), settings_refused():
         try:

@@ -19,7 +19,7 @@ from treasury.settlements.settings import SettlementSettings
 
 
 class Settings(BaseSettings, ChainSettings, TreasurySettings, SettlementSettings):
-    """Every variable, under its own name. `README.md` lists them for people."""
+    """Every variable, under its own name. `docs/configuration.md` and `.env.example` are generated from it."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=True, hide_input_in_errors=True)
 

@@ -172,7 +172,7 @@ class Creator:
     async def _find_or_make(self, session: Session) -> None:
         """Finish an intent whose request cannot be repeated to the letter: look for what it made, else make it anew."""
         command = self.command(session, None)
-        fact = await self._lookup(session) or await self._make_anew(session, command)
+        fact = await self._lookup(session) or await self._create_again(session, command)
         await self._settle(session, command, fact)
 
     def command(self, session: Session, email: str | None) -> port.CreateSession:
@@ -204,7 +204,7 @@ class Creator:
             except StripeUnavailable as error:
                 if not error.stored_failure:
                     raise
-        return await self._lookup(session) or await self._make_anew(session, command)
+        return await self._lookup(session) or await self._create_again(session, command)
 
     async def _lookup(self, session: Session) -> port.StripeSession | None:
         since = int((session.created_at - timedelta(minutes=5)).timestamp())
@@ -213,7 +213,7 @@ class Creator:
                 return fact
         return None
 
-    async def _make_anew(self, session: Session, command: port.CreateSession) -> port.StripeSession:
+    async def _create_again(self, session: Session, command: port.CreateSession) -> port.StripeSession:
         generation = session.stripe_key_generation + 1
         async with self.database.write() as conn:
             await conn.execute(

@@ -83,7 +83,7 @@ class StripePaymentProof:
                 return None
         return (
             f"Stripe delivered to {address[:42]}, which is neither SETTLEMENT_ADDRESS nor an earlier one that a start recorded: "
-            "see 'Change the settlement address' in the README"
+            "see 'Change the settlement address' in docs/runbook.md"
         )
 
     async def _is_free(self, named: str | None) -> bool:

@@ -38,9 +38,7 @@ def read_policy(settings: Settings, rules: SessionConfig) -> Policy:
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyError(["TREASURY_POLICY: the file cannot be read as UTF-8 text"]) from error
     elif settings.is_production or "TREASURY_POLICY" in settings.model_fields_set:
-        raise PolicyError(
-            [f"TREASURY_POLICY: there is no file {path.name}; the README, under Treasury policy, shows one"]
-        )
+        raise PolicyError([f"TREASURY_POLICY: there is no file {path.name}; docs/treasury-policy.md shows one"])
     else:
         text = parser.DEVELOPMENT
     policy = parser.parse(text, musd=rules.token)

@@ -30,11 +30,16 @@ def _copied() -> list[str]:
     return [name for sources, _ in lines for name in sources.split()]
 
 
-def _left_out(_folder: str, names: list[str]) -> set[str]:
-    rules = [
-        line.removeprefix("**/") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:3] == "**/"
-    ]
-    return {name for name in names if any(fnmatch.fnmatch(name, rule) for rule in rules)}
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """What `.dockerignore` leaves out of a folder: names anywhere (`**/NAME`), and paths from the root."""
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    anywhere = [rule.removeprefix("**/") for rule in rules if rule.startswith("**/")]
+    within = Path(folder).resolve().relative_to(ROOT)
+    return {
+        name
+        for name in names
+        if any(fnmatch.fnmatch(name, rule) for rule in anywhere) or (within / name).as_posix() in rules
+    }
 
 
 def _link_packages(into: Path) -> None:
@@ -84,6 +89,13 @@ def test_the_image_has_no_metadata_of_the_package_and_imports_its_own_files(imag
     log = tmp_path / "log"
     run = _python(image, "-c", code, str(image), environment={}, log=log)
     assert run.wait(60) == 0, log.read_text()
+
+
+def test_the_image_has_no_development_servers_and_says_so(image: Path, tmp_path: Path) -> None:
+    assert not (image / "srv" / "onramp" / "dev").exists()
+    log = tmp_path / "log"
+    assert _python(image, "-m", "onramp", "dev", environment={}, log=log).wait(60) == 1
+    assert log.read_text() == "onramp: the development servers are not part of this image; use a checkout\n"
 
 
 def test_the_image_migrates_serves_and_works_with_errors_and_traces_sent_elsewhere(

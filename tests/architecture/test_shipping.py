@@ -15,7 +15,7 @@ from onramp.cli import app
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-FLOORS = ("kit", "chain", "treasury", "onramp")
+LAYERS = ("kit", "chain", "treasury", "onramp")
 PAPER = {".md"}  # for readers of the source
 
 
@@ -74,15 +74,15 @@ def test_the_wheel_holds_every_package_and_every_file_that_runs() -> None:
     packages = set(find_packages(str(ROOT), include=PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]))
     patterns = PROJECT["tool"]["setuptools"]["package-data"]
     missed = []
-    for floor in FLOORS:
-        for path in (ROOT / floor).rglob("*"):
+    for layer in LAYERS:
+        for path in (ROOT / layer).rglob("*"):
             if path.is_dir() or "__pycache__" in path.parts or path.suffix in PAPER:
                 continue
-            within = path.relative_to(ROOT / floor).as_posix()
+            within = path.relative_to(ROOT / layer).as_posix()
             as_module = path.suffix == ".py" and ".".join(path.relative_to(ROOT).parent.parts) in packages
-            as_data = any(fnmatch.fnmatch(within, pattern.replace("**/", "")) for pattern in patterns.get(floor, []))
+            as_data = any(fnmatch.fnmatch(within, pattern.replace("**/", "")) for pattern in patterns.get(layer, []))
             if not as_module and not as_data:
-                missed.append(f"{floor}/{within}")
+                missed.append(f"{layer}/{within}")
     assert missed == []
 
 
@@ -105,9 +105,66 @@ def test_everything_locked_carries_a_hash(name: str) -> None:
             assert "--hash=sha256:" in entry, entry.partition("\n")[0]
 
 
-def test_ci_runs_the_readmes_command() -> None:
+def test_ci_runs_the_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert script.startswith("#!/usr/bin/env bash\n")
     assert "set -euo pipefail" in script
     assert script.rstrip().endswith("exec make test")
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_lock_files_and_configuration_name_no_registry() -> None:
+    for name in (
+        "requirements.lock",
+        "requirements-dev.lock",
+        "requirements-setup.lock",
+        "package-lock.json",
+        ".npmrc",
+        "pyproject.toml",
+        "Makefile",
+        ".ci/run",
+        ".pre-commit-config.yaml",
+    ):
+        text = (ROOT / name).read_text()
+        assert not re.search(
+            r"pypi\.org|pythonhosted|registry\.npmjs|npmjs\.org|^\s*(--)?(extra-)?index-url|\"resolved\": *\"http",
+            text,
+            re.MULTILINE,
+        ), name
+
+
+def test_every_direct_dependency_says_what_it_is_for() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    for requirement in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]:
+        lines = [line for line in text.splitlines() if f'"{requirement}"' in line]
+        assert any("#" in line for line in lines), requirement
+
+
+def test_the_image_holds_no_development_servers() -> None:
+    assert "onramp/dev" in (ROOT / ".dockerignore").read_text().splitlines()
+
+
+def test_every_layer_ships_its_types() -> None:
+    for layer in LAYERS:
+        assert (ROOT / layer / "py.typed").exists()
+        assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"][layer]
+
+
+def test_workflows_pin_actions_by_commit_and_have_no_rights_but_reading() -> None:
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        text = path.read_text()
+        used = re.findall(r"uses: *(\S+)(.*)", text)
+        assert used
+        for action, comment in used:
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action), action
+            assert re.fullmatch(r" +# v[\d.]+", comment), action
+        assert re.search(r"^permissions:\n  contents: read\n", text, re.MULTILINE)
+        assert len(re.findall(r"permissions:|: write", text)) == 1
+
+
+def test_github_runs_ci_on_every_supported_python() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert "run: .ci/run" in text
+    versions = re.findall(r'"(3\.\d+)"', text)
+    assert PROJECT["project"]["requires-python"] == f">={versions[0]}"
+    assert [int(version[2:]) for version in versions] == list(range(11, 15))

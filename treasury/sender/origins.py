@@ -41,15 +41,15 @@ class Kind(StrEnum):
 
 
 _ADVICE: Final[Mapping[Kind, str]] = {
-    Kind.FOREIGN: "Nothing is signed. Someone else has used the key, unless a person here did: see 'A foreign transaction' in the README",
+    Kind.FOREIGN: "Nothing is signed. Someone else has used the key, unless a person here did: see 'A foreign transaction' in docs/runbook.md",
     Kind.UNIDENTIFIED: (
         "Nothing is signed. It may be this service's own payout from before a restore: do not panic before Stripe and the nodes answer"
         " (onramp doctor) and treasury.foreign_transaction rings, or a person has seen that the recipient is no buyer."
-        " See 'An unidentified transaction' in the README"
+        " See 'An unidentified transaction' in docs/runbook.md"
     ),
     Kind.SWEEP: (
         "Nothing is signed. The coins are in the cold wallet, COLD_SAFE_ADDRESS: probably a sweep or panic from before a restore, no theft."
-        " Once somebody knows it, two approvers answer it. See 'An unknown sweep' in the README"
+        " Once somebody knows it, two approvers answer it. See 'An unknown sweep' in docs/runbook.md"
     ),
 }
 

@@ -13,24 +13,54 @@ from chain.types import to_checksum
 class ChainSettings(BaseModel):
     """The chain, its nodes, and how many node providers must agree. URLs contain API keys, so all of them are secrets."""
 
-    CHAIN_ID: int = Field(default=31611, gt=0, description="31611 Mezo testnet, 31612 Mezo mainnet")
-    MEZO_RPC_URLS: SecretStr = Field(
-        default=SecretStr(""), description="public nodes, comma-separated, in order of preference"
+    CHAIN_ID: int = Field(
+        default=31611,
+        gt=0,
+        description="The chain: 31611 is Mezo testnet, 31612 Mezo mainnet.",
     )
-    SPECTRUM_RPC_URLS: SecretStr = Field(default=SecretStr(""), description="private nodes, preferred")
+    MEZO_RPC_URLS: SecretStr = Field(
+        default=SecretStr(""),
+        description="Public nodes, comma-separated, in order of preference; each is a URL or `operator=url`, where `operator` names who runs the node.",
+    )
+    SPECTRUM_RPC_URLS: SecretStr = Field(
+        default=SecretStr(""),
+        description="Private nodes, written the same way and preferred; their paths hold API keys and are never shown.",
+    )
     MEZO_WS_URLS: SecretStr = Field(
-        default=SecretStr(""), description="optional WebSocket nodes that announce new blocks"
+        default=SecretStr(""),
+        description="WebSocket nodes, comma-separated, that announce new blocks, at two calls a block to each provider; without them the nodes are polled"
+        " as often as blocks come, at about three calls a block.",
     )
     CHAIN_NODES_FILE: Path | None = Field(
-        default=None, description="a file with both lists of nodes, read again whenever it changes"
+        default=None,
+        description="A file with lines `MEZO_RPC_URLS=...` and `SPECTRUM_RPC_URLS=...` that replaces both variables and is read again whenever it changes. If"
+        " it has any other line it is refused, and the last valid list stays in use.",
     )
-    SPECTRUM_REQUESTS_PER_SECOND: int = Field(default=0, ge=0, description="limit for each private node; 0: none")
-    SPECTRUM_MONTHLY_CREDITS: int = Field(default=0, ge=0, description="limit for each private node; 0: none")
+    SPECTRUM_REQUESTS_PER_SECOND: int = Field(
+        default=0,
+        ge=0,
+        description="The most requests per second to each private node; 0 means no limit.",
+    )
+    SPECTRUM_MONTHLY_CREDITS: int = Field(
+        default=0,
+        ge=0,
+        description="The most credits per month that each private node may use, counted by weights; the last tenth is kept for calls that money depends"
+        " on. 0 means no limit.",
+    )
     SPECTRUM_CREDIT_WEIGHTS: str = Field(
-        default="", description="method=credits, comma-separated; *=credits for all other methods"
+        default="",
+        description="What calls cost in credits where your plan differs from our estimates, such as `eth_getLogs=10,eth_call=1,*=2`; `*` stands for all"
+        " other methods.",
     )
-    CHAIN_AGREEMENT: int = Field(default=2, ge=1, description="how many node providers must agree before money moves")
-    MUSD_TOKEN_ADDRESS: str = Field(default="", description="empty: from contracts/deployments")
+    CHAIN_AGREEMENT: int = Field(
+        default=2,
+        ge=1,
+        description="How many node providers must give the same answer before money moves.",
+    )
+    MUSD_TOKEN_ADDRESS: str = Field(
+        default="",
+        description="The address of the MUSD token; if empty, the one in `contracts/deployments`.",
+    )
 
     @field_validator("CHAIN_ID")
     @classmethod

@@ -15,20 +15,44 @@ class TreasurySettings(BaseModel):
     """Mixed into the service's settings; names are those of the environment variables."""
 
     HOT_WALLET_SIGNER: Literal["local", "aws-kms", "gcp-kms"] = Field(
-        default="local", description="What holds the hot wallet's key."
+        default="local",
+        description="What holds the hot wallet's key: `aws-kms`, `gcp-kms`, or `local`, a keystore file for development.",
     )
     HOT_WALLET_ADDRESS: str = Field(
-        default="", description="Pinned: a signer that does not recover to it stops the start."
+        default="",
+        description="The address of the hot wallet; if the signer holds a key of another address, the service does not start.",
     )
-    HOT_WALLET_KEYSTORE: Path | None = Field(default=None, description="`local`: an encrypted keystore file.")
-    HOT_WALLET_PASSWORD: SecretStr = Field(default=SecretStr(""), description="`local`: opens the keystore.")
+    HOT_WALLET_KEYSTORE: Path | None = Field(
+        default=None,
+        description="`local`: the encrypted keystore file.",
+    )
+    HOT_WALLET_PASSWORD: SecretStr = Field(
+        default=SecretStr(""),
+        description="`local`: the password of the keystore file.",
+    )
     HOT_WALLET_PIPELINE: int = Field(
-        default=1, ge=1, le=16, description="How many transactions may be signed before the first of them is mined."
+        default=1,
+        ge=1,
+        le=16,
+        description="How many transactions may be signed before the first of them is mined, at most 16.",
     )
-    COLD_SAFE_ADDRESS: str = Field(default="", description="The Safe that sweeps go to.")
-    COLD_SAFE_OWNERS: str = Field(default="", description="Exactly its owners, comma-separated.")
-    COLD_SAFE_THRESHOLD: int = Field(default=3, ge=1, description="Exactly its threshold.")
-    COLD_SAFE_GUARD: str = Field(default="", description="The one guard it may have; empty: it must have none.")
+    COLD_SAFE_ADDRESS: str = Field(
+        default="",
+        description="The cold wallet: the Safe that sweeps go to; if empty, nothing is swept.",
+    )
+    COLD_SAFE_OWNERS: str = Field(
+        default="",
+        description="The owners of that Safe, exactly, comma-separated.",
+    )
+    COLD_SAFE_THRESHOLD: int = Field(
+        default=3,
+        ge=1,
+        description="How many of the owners have to sign, exactly.",
+    )
+    COLD_SAFE_GUARD: str = Field(
+        default="",
+        description="The only guard that the Safe may have; if empty, it must have none.",
+    )
 
     @field_validator("HOT_WALLET_KEYSTORE", mode="before")
     @classmethod

@@ -32,7 +32,7 @@ class CommandError(Exception):
 
 def settings(*, to_run: bool = False) -> "Settings":
     """The environment, or every problem with it, a line each. `to_run`: for a service that is about to start."""
-    from onramp.config.settings import load, load_to_run
+    from onramp.config.loader import load, load_to_run
 
     with settings_refused():
         return load_to_run() if to_run else load()
@@ -41,7 +41,7 @@ def settings(*, to_run: bool = False) -> "Settings":
 @contextmanager
 def settings_refused() -> Iterator[None]:
     """Settings that cannot be used are the command's refusal."""
-    from onramp.config.settings import SettingsError
+    from onramp.config.loader import SettingsError
 
     try:
         yield

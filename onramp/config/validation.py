@@ -1,11 +1,9 @@
 """Rules across variables: each value may be right by itself while together they would lose money or let strangers in."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kit.crypto.keyring import is_weak
-
-if TYPE_CHECKING:
-    from onramp.config.settings import Settings
+from onramp.config.settings import Settings
 
 MAINNET: Final = 31612
 SHORT_TOKEN: Final = 16
@@ -14,14 +12,14 @@ SETTLEMENT_NETWORKS: Final = frozenset({"ethereum", "base", "polygon", "avalanch
 """EVM networks on which Stripe delivers USDC (docs.stripe.com/crypto/onramp/standalone-onramp-guide, and its 2026 previews)."""
 
 
-def problems_of(settings: "Settings", *, to_run: bool) -> list[str]:
+def problems_of(settings: Settings, *, to_run: bool) -> list[str]:
     """Why the service must not start with these, a sentence each; a command that does not sell (not `to_run`) needs less."""
     if settings.is_production:
         return [*_of_money(settings), *_of_production(settings)]
     return [*_of_money(settings), *(_of_selling(settings) if to_run else ())]
 
 
-def guessable(settings: "Settings") -> list[str]:
+def guessable(settings: Settings) -> list[str]:
     """Secrets that are set and that somebody can guess: the doctor warns of them, production refuses them."""
     found = []
     if settings.DATA_KEYS.get_secret_value() and settings.ring.is_weak:
@@ -37,7 +35,7 @@ def guessable(settings: "Settings") -> list[str]:
     return found
 
 
-def _of_money(settings: "Settings") -> list[str]:
+def _of_money(settings: Settings) -> list[str]:
     problems = []
     low, high = settings.minor_limits
     if not 0 < low <= high:
@@ -69,7 +67,7 @@ def _of_money(settings: "Settings") -> list[str]:
     return problems
 
 
-def _of_selling(settings: "Settings") -> list[str]:
+def _of_selling(settings: Settings) -> list[str]:
     """In development nothing need be set to start; but a shop that is set up in part would sell what it cannot deliver."""
     secret = settings.STRIPE_SECRET_KEY.get_secret_value()
     if settings.DELIVERY_MODE != "payout" or not (secret or settings.SETTLEMENT_ADDRESS):
@@ -87,7 +85,7 @@ def _of_selling(settings: "Settings") -> list[str]:
     return problems
 
 
-def _of_production(settings: "Settings") -> list[str]:
+def _of_production(settings: Settings) -> list[str]:
     problems = guessable(settings)
     required = {
         "STRIPE_SECRET_KEY": settings.STRIPE_SECRET_KEY.get_secret_value(),

@@ -19,7 +19,8 @@ from pydantic import SecretStr
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.server import logged, run_with_uvloop, start_app, until_told
 from onramp.bootstrap.workers import WORKERS
-from onramp.config.settings import Settings, load
+from onramp.config.loader import load
+from onramp.config.settings import Settings
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from onramp.dev.chain.rpc import DevChainError

@@ -13,7 +13,8 @@ from kit.db.database import DATABASE_ERRORS, reason_of
 from kit.http.problems import Problem
 from kit.logs import redact
 from onramp.bootstrap.container import Container, open_container
-from onramp.config.settings import Settings, SettingsError, load
+from onramp.config.loader import SettingsError, load
+from onramp.config.settings import Settings
 from onramp.config.validation import guessable
 from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment

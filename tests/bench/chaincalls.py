@@ -14,7 +14,7 @@ from kit.db.database import connect
 from kit.worker import Runner, WorkerMetrics
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions

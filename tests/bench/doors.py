@@ -9,7 +9,7 @@ import uvloop
 from kit.http.routing import Access, handler_of
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.server import spare_the_collector, start_app
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.sessions.routes import BASE, ROUTES
 
 CLOSED: dict[Access, str] = {"viewer": "/closed", "wallet": "/mine"}

@@ -21,7 +21,7 @@ from kit.db.database import connect
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 from onramp.limits.counter import Counts, MemoryCounts, SharedCounts
 from onramp.limits.limiter import Limiter

@@ -20,7 +20,7 @@ from chain.signatures.verify import personal_hash
 from chain.types import keccak, to_checksum
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.server import spare_the_collector
-from onramp.config.settings import load
+from onramp.config.loader import load
 from tests.bench import doors_bare
 
 LOGINS: Final = 300

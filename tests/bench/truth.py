@@ -23,7 +23,7 @@ from kit.db.database import Database, connect
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.server import spare_the_collector
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.deliveries.states import Owed, match
 from onramp.deliveries.table import transfers
 from onramp.deliveries.transfer_matcher import TransferMatcher, arrived_of

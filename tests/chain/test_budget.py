@@ -21,7 +21,7 @@ from chain.node.credits import save
 from chain.node.metrics import NullMetrics, PrometheusMetrics
 from kit.clock import SystemClock
 from kit.db.database import Database
-from onramp.config.settings import SettingsError, load
+from onramp.config.loader import SettingsError, load
 
 METHOD = "eth_getBalance"
 ARGS = ["0x" + "11" * 20, "0x64"]

@@ -13,7 +13,7 @@ from kit.db.atomic import Change, execute_atomically
 from kit.db.database import Database
 from onramp.bootstrap.server import serve_forever
 from onramp.bootstrap.workers import WORKERS
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.deliveries import transfer_matcher
 
 TABLES = ("sessions", "transfers", "webhook_events", "treasury_payouts", "treasury_transactions", "treasury_attempts")

@@ -12,7 +12,7 @@ from kit.clock import SystemClock
 from kit.db.database import Database
 from kit.ids import RandomIds
 from onramp.bootstrap.factories import session_config
-from onramp.config.settings import SettingsError, load
+from onramp.config.loader import SettingsError, load
 from onramp.screening.sanctions_list import Screening, ScreeningMetrics
 from onramp.sessions import purchase_limits, stock
 from onramp.sessions.model import intent

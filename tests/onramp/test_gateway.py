@@ -13,7 +13,7 @@ from kit.clock import SystemClock
 from kit.db.database import connect
 from kit.http.problems import Problem
 from onramp.bootstrap.factories import session_config
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.quotes.schemas import QuoteQuery
 from onramp.quotes.service import MAX_A_SECOND, Quotes
 from onramp.stripe.breaker import FAILURES, OPEN_SECONDS

@@ -25,7 +25,7 @@ from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.http import sse
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
-from onramp.config.settings import SettingsError, load
+from onramp.config.loader import SettingsError, load
 from onramp.limits import counter, limiter
 from onramp.limits.counter import MAX_CLIENTS, Count, MemoryCounts, SharedCounts
 from onramp.limits.rates import Rate, client_address, kind_of, parse_rate

@@ -10,7 +10,7 @@ from chain.types import BlockRef, Transfer
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
 from onramp.bootstrap.factories import session_config
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.states import Arrived, Owed, match
 from onramp.deliveries.table import transfers

@@ -11,7 +11,7 @@ from chain.pool.pool import Pool
 from chain.reads import cursor
 from kit.db.database import Database
 from onramp.bootstrap.factories import session_config
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.deliveries.block_reader import HOLD, OVERLAP, RETRY_SECONDS, BlockReader
 from onramp.deliveries.table import transfers
 from onramp.deliveries.transfer_matcher import TransferMatcher

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from onramp.config.settings import SettingsError, load
+from onramp.config.loader import SettingsError, load
 from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
 from onramp.webhooks.table import inbox
 from tests.support.service import SECRETS, Service, Start

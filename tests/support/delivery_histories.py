@@ -14,7 +14,7 @@ from chain.pool.pool import Pool
 from chain.reads.cursor import cursors
 from kit.db.database import Database
 from onramp.bootstrap.factories import session_config
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.sessions.config import SessionConfig

@@ -10,7 +10,7 @@ from chain.node.config import NodeConfig
 from chain.pool.pool import Pool
 from kit.db.database import Database
 from onramp.bootstrap.factories import session_config
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
 from onramp.sessions.model import intent

@@ -19,7 +19,7 @@ from eth_account import Account
 
 from chain.types import to_checksum
 from onramp.bootstrap.server import start_app
-from onramp.config.settings import secret_names
+from onramp.config.loader import secret_names
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.host import ROOT

@@ -16,7 +16,7 @@ from onramp.bootstrap.container import Container, open_container
 from onramp.bootstrap.server import start_app
 from onramp.bootstrap.startup import prepare
 from onramp.bootstrap.workers import make_workers
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.stripe.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 from onramp.sessions.table import sessions

@@ -29,11 +29,32 @@ NETWORKS: Final = {
 class SettlementSettings(BaseModel):
     """Which nodes may say that USDC arrived. None: a second person has to."""
 
-    SETTLEMENT_RPC_URLS: SecretStr = Field(default=SecretStr(""), description="nodes of the chain Stripe delivers on")
-    SETTLEMENT_CHAIN_ID: int = Field(default=0, ge=0, description="0: that of STRIPE_DESTINATION_NETWORK")
-    SETTLEMENT_USDC_ADDRESS: str = Field(default="", description="empty: Circle's USDC on that network")
-    SETTLEMENT_AGREEMENT: int = Field(default=2, ge=1, description="how many operators must say the same")
-    SETTLEMENT_CONFIRMATIONS: int = Field(default=64, ge=1, le=100_000, description="how deep a transfer must be")
+    SETTLEMENT_RPC_URLS: SecretStr = Field(
+        default=SecretStr(""),
+        description="Nodes of the chain that Stripe delivers on, comma-separated, each a URL or `operator=url`; `onramp treasury settle-usdc` asks them."
+        " Without them, two people have to confirm that USDC arrived.",
+    )
+    SETTLEMENT_CHAIN_ID: int = Field(
+        default=0,
+        ge=0,
+        description="The id of that chain; 0 takes it from `STRIPE_DESTINATION_NETWORK`.",
+    )
+    SETTLEMENT_USDC_ADDRESS: str = Field(
+        default="",
+        description="The address of USDC on that chain; if empty, Circle's address there.",
+    )
+    SETTLEMENT_AGREEMENT: int = Field(
+        default=2,
+        ge=1,
+        description="How many providers of `SETTLEMENT_RPC_URLS` must give the same answer; if fewer are configured, all of them must. A single provider is"
+        " believed with a warning, which production on Mezo mainnet refuses.",
+    )
+    SETTLEMENT_CONFIRMATIONS: int = Field(
+        default=64,
+        ge=1,
+        le=100_000,
+        description="How many blocks deep a transfer of USDC must be; 64 are two epochs of Ethereum, after which a block is final.",
+    )
 
     @field_validator("SETTLEMENT_RPC_URLS")
     @classmethod

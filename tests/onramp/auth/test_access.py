@@ -20,7 +20,7 @@ from onramp.auth.roles import ALLOWED_ROLES, CALLERS, KEY_ROLES, may_call
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
 from onramp.cli import app
-from onramp.config.settings import load
+from onramp.config.loader import load
 
 JWT_SECRET = bytes(range(32))
 TABLE = routes(load())

@@ -262,7 +262,7 @@ async def test_every_refusal_takes_the_same_way_through_the_database(database: D
 
 @pytest.mark.parametrize("weak", ["", "00" * 32, DEVELOPMENT.hex()])
 def test_production_takes_no_missing_and_no_weak_data_key(weak: str) -> None:
-    from onramp.config.settings import SettingsError, load
+    from onramp.config.loader import SettingsError, load
 
     with pytest.raises(SettingsError) as refused:
         load(ENVIRONMENT="production", DATA_KEYS=SecretStr(weak))
@@ -271,7 +271,7 @@ def test_production_takes_no_missing_and_no_weak_data_key(weak: str) -> None:
 
 
 def test_a_data_key_that_is_none_stops_the_start() -> None:
-    from onramp.config.settings import SettingsError, load
+    from onramp.config.loader import SettingsError, load
 
     with pytest.raises(SettingsError, match="DATA_KEYS") as refused:
         load(DATA_KEYS=SecretStr(f"{'5a' * 32},hunter2"))

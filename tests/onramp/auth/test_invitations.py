@@ -21,7 +21,7 @@ from onramp.auth.api_keys.service import Author
 from onramp.auth.invitations import service
 from onramp.auth.invitations.routes import base_of
 from onramp.auth.invitations.table import invitations
-from onramp.config.settings import load
+from onramp.config.loader import load
 from tests.support.command_line import run_onramp
 
 RING = KeyRing([DEVELOPMENT])

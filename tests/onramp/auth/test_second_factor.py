@@ -18,7 +18,7 @@ from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_keys
 from onramp.auth.roles import ALLOWED_ROLES, KEY_ROLES
 from onramp.bootstrap.app import routes
-from onramp.config.settings import load
+from onramp.config.loader import load
 from tests.onramp.treasury.test_payouts import owed
 from treasury.core.facts import OperationFact
 

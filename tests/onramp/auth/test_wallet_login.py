@@ -20,7 +20,7 @@ from kit.http.problems import Problem
 from onramp.auth.wallets import service
 from onramp.auth.wallets.routes import origin_of
 from onramp.auth.wallets.table import login_nonces
-from onramp.config.settings import load
+from onramp.config.loader import load
 
 SITE = "https://shop.example"
 SECRET, OLD_SECRET = "11" * 16 + "0123456789abcdef" * 2, "22" * 16 + "0123456789abcdef" * 2

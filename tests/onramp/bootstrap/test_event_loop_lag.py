@@ -18,7 +18,7 @@ from kit.clock import SystemClock
 from kit.http.routing import Route
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.sessions.table import sessions
 from tests.support.loop_lag import LONGEST_STEP, Steps, longest, raw
 from tests.support.operators import make_key

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from kit.http.routing import Route
 from onramp.bootstrap.app import routes
 from onramp.bootstrap.server import start_app
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 from onramp.ops.routes import make_scraped
 from tests.support.loop_lag import LONGEST_STEP, longest, raw

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from onramp.bootstrap.errors import StartError
 from onramp.bootstrap.server import start_app
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 from tests.support.service import Start
 

@@ -28,7 +28,7 @@ from onramp.auth.invitations import service as invitations_service
 from onramp.auth.roles import KEY_ROLES
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
-from onramp.config.settings import load
+from onramp.config.loader import load
 from tests.onramp.test_screening import owed
 
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -18,7 +18,7 @@ from kit.db.pooler import pooling, timeouts
 from onramp.bootstrap.container import open_container
 from onramp.bootstrap.errors import StartError
 from onramp.bootstrap.startup import prepare
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 from tests.support.service import Start
 

@@ -12,7 +12,7 @@ from kit.ids import RandomIds
 from onramp.bootstrap.app import routes
 from onramp.bootstrap.server import start_app
 from onramp.checkout.routes import _policy
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 
 STRIPES = ("stripe.com", "link.com")

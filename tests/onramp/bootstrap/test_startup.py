@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.errors import StartError
 from onramp.bootstrap.server import start_app
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 from tests.support.command_line import run_onramp
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from onramp.bootstrap.factories import session_config, signing_limits
-from onramp.config.settings import load
+from onramp.config.loader import load
 from treasury.policy.parser import DEVELOPMENT
 
 WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"

@@ -15,7 +15,7 @@ from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.clock import SystemClock
 from kit.crypto.keyring import KeyRing, parse_key
 from kit.db.database import connect
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.local.api_keys import dev_api_keys
 from tests.support.command_line import run_onramp
 from tests.support.paths import ONRAMP

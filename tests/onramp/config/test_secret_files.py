@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from onramp.config import cleaning, secret_files
-from onramp.config.settings import Settings, SettingsError, load, secret_names
+from onramp.config.loader import SettingsError, load, secret_names
+from onramp.config.settings import Settings
 
 
 def test_what_is_secret_is_found_by_its_type() -> None:

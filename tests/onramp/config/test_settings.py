@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from onramp.config import cleaning as environment
-from onramp.config.settings import Settings, SettingsError, load, secret_names
+from onramp.config.loader import SettingsError, load, secret_names
+from onramp.config.settings import Settings
 from tests.support.command_line import run_onramp
 
 ADDRESS = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"

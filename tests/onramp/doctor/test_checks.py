@@ -23,7 +23,7 @@ from kit.ids import RandomIds
 from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.server import start_app
 from onramp.bootstrap.workers import WORKERS
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import dev_wallet

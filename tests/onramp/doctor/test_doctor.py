@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from kit.db.database import connect
 from onramp.bootstrap.server import start_app
-from onramp.config.settings import SettingsError, load
+from onramp.config.loader import SettingsError, load
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import dev_wallet

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from kit import logs
 from onramp.bootstrap.server import logged
-from onramp.config.settings import SettingsError, load
+from onramp.config.loader import SettingsError, load
 from onramp.dev.chain.anvil import free_port
 from tests.support.service import Start
 

@@ -20,7 +20,7 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from onramp.config.settings import secret_names
+from onramp.config.loader import secret_names
 from onramp.dev.chain.devchain import DevChain, running
 from onramp.dev.local.host import ROOT
 from tests.support.secret_markers import DEAD, PATIENCE, SETTLEMENT, Ears, World, mark, near, world

@@ -15,7 +15,7 @@ from chain.reads.arrivals import Arrived, Contradicted, Unseen, read_arrival
 from kit.clock import SystemClock
 from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.settlement import recipients_of
-from onramp.config.settings import load
+from onramp.config.loader import load
 from onramp.dev.chain.devchain import DevChain
 from tests.chain.lying_node import LyingNode
 from tests.onramp.cli.test_treasury import onramp

@@ -62,13 +62,6 @@ def default_text(field: FieldInfo) -> str:
 
 def description(name: str, field: FieldInfo) -> str:
     """Return a setting's description as one line. Raises LookupError if it has none."""
-    row = re.search(
-        rf"^\| `{name}` \| [^|]* \| (.*) \|$",
-        (ROOT / "docs/configuration.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    if row is not None:
-        return row[1].rstrip(".").replace("\\|", "|")
     if not field.description:
         raise LookupError(f"{name} has no description")
     return " ".join(field.description.split()).rstrip(".")

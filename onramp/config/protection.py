@@ -53,7 +53,8 @@ class ClientSettings(BaseModel):
         default="20/minute", description="Requests of one client to each route of login and invitations."
     )
     SANCTIONS_LIST: str = Field(
-        default="", description="A file of addresses that nothing is sold or paid to; if empty, no list is used."
+        default="",
+        description="A file of addresses that nothing is sold or paid to, see [Screening](treasury-policy.md#screening); if empty, no list is used.",
     )
     SANCTIONS_ORACLE: fields.OptionalAddress = Field(
         default="",

@@ -55,7 +55,8 @@ class PurchaseSettings(BaseModel):
     )
     SETTLEMENT_ADDRESS: fields.OptionalAddress = Field(
         default="",
-        description="Payout mode: the address that Stripe delivers to; it is locked in each session when the session is created.",
+        description="Payout mode: the address that Stripe delivers to; it is locked in each session when the session is created, see"
+        " [Change the settlement address](runbook.md#change-the-settlement-address).",
     )
     DELIVERY_SENDERS: fields.Addresses = Field(
         default="",

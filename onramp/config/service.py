@@ -34,7 +34,7 @@ class ServiceSettings(BaseModel):
     )
     DATABASE_POOLER: Literal["", "transaction"] = Field(
         default="",
-        description="Set to `transaction` if `DATABASE_URL` leads to a connection pooler in transaction mode.",
+        description="Set to `transaction` if `DATABASE_URL` leads to a pooler in transaction mode, see [Connection poolers](deploying.md#connection-poolers).",
     )
     REDIS_URL: fields.RedisUrl = Field(
         default=SecretStr(""),

@@ -50,7 +50,7 @@ def test_a_secret_twice_is_one_of_the_listed_problems(tmp_path: Path, monkeypatc
         load()
     said = error.value.problems
     assert [problem.partition(":")[0].split()[0] for problem in said] == [
-        "REDIS_URL_FILE", "STRIPE_SECRET_KEY", "METRICS_TOKEN_FILE", "PORT",
+        "REDIS_URL_FILE", "METRICS_TOKEN_FILE", "STRIPE_SECRET_KEY", "PORT",
     ]  # fmt: skip
     assert "marker" not in str(said)
     assert str(tmp_path) not in str(said)

@@ -1,7 +1,7 @@
 """Column types and clock expressions that mean the same on SQLite and Postgres."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,11 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 _DIGITS = 78
 _NAME = re.compile(r"[a-z_]+")
 _SQLITE_FORMAT = "%Y-%m-%dT%H:%M:%f000Z"
+
+
+def one_of(column: str, values: Iterable[str]) -> sa.CheckConstraint:
+    """Return a table's CHECK that `column` holds one of `values`; the naming convention makes the name from the column's."""
+    return sa.CheckConstraint(f"{column} IN ({', '.join(repr(str(value)) for value in values)})", name=column)
 
 
 class Uint256(TypeDecorator[int]):

@@ -18,7 +18,7 @@ transfers = sa.Table(
     sa.Column("log_index", sa.Integer, nullable=False),
     sa.Column("block_number", sa.BigInteger, nullable=False),
     sa.Column("block_hash", sa.String(66), nullable=False),
-    sa.Column("session_id", sa.String(40), sa.ForeignKey("sessions.id"), comment="the one session that claimed it"),
+    sa.Column("session_id", sa.String(64), sa.ForeignKey("sessions.id"), comment="the one session that claimed it"),
     sa.Column("seen_at", UtcDateTime(), nullable=False),
     # Of rows that have one only: as a constraint it was the index that SQLite looked up everything unclaimed in, one by one.
     sa.Index(

@@ -9,7 +9,7 @@ deployments = sa.Table(
     "deployment",
     metadata,
     sa.Column("place", sa.SmallInteger, primary_key=True, autoincrement=False, comment="always 1"),
-    sa.Column("id", sa.String(40), nullable=False),
+    sa.Column("id", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column(
         "unmarked_until",

@@ -67,20 +67,32 @@ async def _postgres(connection: AsyncConnection, seconds: float) -> AsyncIterato
 
 @asynccontextmanager
 async def _sqlite(connection: AsyncConnection, seconds: float) -> AsyncIterator[None]:
-    """Begin with the write lock, which covers schema changes, too: https://www.sqlite.org/lang_transaction.html."""
+    """Begin with the write lock, which covers schema changes, too: https://www.sqlite.org/lang_transaction.html.
+
+    Foreign keys are checked once at the end: a table that is copied and dropped would break those that point to it meanwhile
+    (https://www.sqlite.org/lang_altertable.html#otheralter).
+    """
     usual = (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one()
     # SQLite waits inside its driver's thread, where no cancellation reaches it: many short waits instead of a long one.
     await connection.exec_driver_sql(f"PRAGMA busy_timeout = {_POLL_MS}")
+    await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     await connection.rollback()
     await connection.execution_options(onramp_writes=True)
     try:
         await _begin(connection, seconds)
         yield
+        broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all()
+        if broken:
+            tables = ", ".join(sorted({row[0] for row in broken}))
+            raise MigrationError(
+                f"The migration would leave rows of {tables} that refer to nothing. Nothing was changed."
+            )
         await connection.commit()
     finally:
         await connection.rollback()
         await connection.execution_options(onramp_writes=False)
         await connection.exec_driver_sql(f"PRAGMA busy_timeout = {usual}")
+        await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
 
 
 async def _begin(connection: AsyncConnection, seconds: float) -> None:

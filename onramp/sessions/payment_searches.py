@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.db.database import metadata
 from kit.db.inserts import insert_or_ignore
 from kit.db.leases import claim, lease_columns, release
-from kit.db.types import Uint256, UtcDateTime
+from kit.db.types import Uint256, UtcDateTime, one_of
 
 searches = sa.Table(
     "session_searches",
     metadata,
-    sa.Column("id", sa.String(40), primary_key=True, comment="the session's id"),
+    sa.Column("id", sa.String(64), primary_key=True, comment="the session's id"),
     sa.Column("wallet", sa.String(42), comment="the wallet that it was sold for; null: any earlier one"),
     sa.Column("rebuilt", sa.Boolean, nullable=False, comment="this database had lost the session: never paid again"),
     sa.Column("state", sa.String(8), nullable=False, comment="open, looking, paid, owed or unpaid"),
@@ -24,6 +24,7 @@ searches = sa.Table(
     sa.Column("created_at", UtcDateTime(), nullable=False),
     *lease_columns(),
     sa.Index("ix_session_searches_due", "state", "due_at"),
+    one_of("state", ("open", "looking", "paid", "owed", "unpaid")),
 )
 LEASE_SECONDS: Final = 120.0
 SOON_SECONDS: Final = 5.0

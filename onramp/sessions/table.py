@@ -1,12 +1,13 @@
 """The sessions table: both axes of a purchase, payment and delivery, in one row with one version."""
 
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.leases import lease_columns
-from kit.db.types import Uint256, UtcDateTime
+from kit.db.types import Uint256, UtcDateTime, one_of
+from onramp.sessions.states import PaymentStatus
 
 
 def _where(predicate: str) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def _where(predicate: str) -> dict[str, Any]:
 sessions = sa.Table(
     "sessions",
     metadata,
-    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("wallet_address", sa.String(42), nullable=False),
     sa.Column("source_minor", sa.BigInteger, nullable=False, comment="asked amount in hundredths of source_currency"),
@@ -65,7 +66,7 @@ sessions = sa.Table(
     sa.Column("asked_at", UtcDateTime(), nullable=False, comment="when Stripe was last asked about it"),
     sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
     sa.Column(
-        "deployment_id", sa.String(40), comment="whose it is, as Stripe's metadata say; null: sold before they did"
+        "deployment_id", sa.String(64), comment="whose it is, as Stripe's metadata say; null: sold before they did"
     ),
     sa.Column("chain_id", sa.BigInteger, comment="as Stripe's metadata say"),
     sa.Column("hot_wallet", sa.String(42), comment="as Stripe's metadata say: which wallet was to pay"),
@@ -86,4 +87,7 @@ sessions = sa.Table(
         **_where("payment_status = 'fulfillment_complete' AND delivery_status <> 'confirmed'"),
     ),
     sa.Index("ix_sessions_client_keys", "created_at", **_where("body_hash IS NOT NULL")),
+    one_of("payment_status", get_args(PaymentStatus)),
+    one_of("delivery_status", ("awaiting", "seen", "confirmed", "mismatch")),
+    one_of("mode", ("payout", "observe")),
 )

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.leases import lease_columns
-from kit.db.types import UtcDateTime
+from kit.db.types import UtcDateTime, one_of
 
 inbox = sa.Table(
     "webhook_events",
@@ -25,4 +25,5 @@ inbox = sa.Table(
     sa.Index("ix_webhook_events_state_due", "state", "due_at"),
     sa.Index("ix_webhook_events_session", "stripe_session_id"),
     sa.Index("ix_webhook_events_received", "received_at", "id"),
+    one_of("state", ("pending", "handled", "ignored", "parked")),
 )

@@ -136,7 +136,7 @@ class Past:
             "units": self._amount(1), "tx_hash": self._hash("aa"), "log_index": "0", "block_number": block,
             "block_hash": block_hash, "session_id": self._key("ons_done"), "seen_at": self._ago(2),
         }  # fmt: skip
-        line = {"subject_id": self._key("pay_done"), "at": self._ago(2), '"to"': "'final'", '"by"': "'treasury'"}
+        line = {"subject_id": self._key("pay_done"), "at": self._ago(2), 'to_status': "'final'", 'actor': "'treasury'"}
         line = {name.strip('"'): value for name, value in line.items()}
         return [
             ("sessions", self._count, complete),
@@ -155,7 +155,7 @@ class Past:
             return {
                 "wallet": wallet, "asset": f"'{asset}'", "kind": f"'{kind}'", "subject": subject, "sequence": str(sequence),
                 "from_account": f"'{source}'", "to_account": f"'{target}'", "amount": self._amount(1), "block_number": block,
-                "by": "'treasury'", "note": "''", "at": self._ago(2),
+                "actor": "'treasury'", "note": "''", "at": self._ago(2),
             }  # fmt: skip
 
         payout, none = self._key("pay_done"), "NULL"

@@ -153,7 +153,9 @@ class Invariants(RuleBasedStateMachine):
         world, chain = self.world, self.world.chain
         async with self.database.read() as conn:
             tries = (await conn.execute(sa.select(attempts.c.hash, attempts.c.raw))).fetchall()
-            moves = (await conn.execute(sa.select(history.c["from"], history.c.to, history.c.note))).fetchall()
+            moves = (
+                await conn.execute(sa.select(history.c.from_status, history.c.to_status, history.c.note))
+            ).fetchall()
             nonces = list((await conn.execute(sa.select(transactions.c.nonce))).scalars())
             free = await balances.available(conn, WALLET, "MUSD")
         ours = [nonce for nonce in nonces if nonce is not None]

@@ -19,11 +19,11 @@ history = sa.Table(
     "treasury_history",
     metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
-    sa.Column("subject_id", sa.String(64), nullable=False, index=True),
+    sa.Column("subject_id", sa.String(80), nullable=False, index=True),
     sa.Column("at", UtcDateTime(), nullable=False),
-    sa.Column("from", sa.String(32)),
-    sa.Column("to", sa.String(32), nullable=False),
-    sa.Column("by", sa.String(64), nullable=False),
+    sa.Column("from_status", sa.String(32)),
+    sa.Column("to_status", sa.String(32), nullable=False),
+    sa.Column("actor", sa.String(64), nullable=False),
     sa.Column("note", sa.Text(), nullable=False, server_default=""),
 )
 
@@ -53,7 +53,14 @@ async def record(
     note: str = "",
 ) -> None:
     """Write one line, in the transaction that makes the change."""
-    values = {"subject_id": subject_id, "at": at, "from": from_status, "to": to_status, "by": by, "note": note}
+    values = {
+        "subject_id": subject_id,
+        "at": at,
+        "from_status": from_status,
+        "to_status": to_status,
+        "actor": by,
+        "note": note,
+    }
     await conn.execute(_INSERT, values)
 
 
@@ -74,9 +81,9 @@ async def record_all(conn: AsyncConnection, lines: Sequence[Line], *, at: dateti
             {
                 "subject_id": one.subject_id,
                 "at": at,
-                "from": one.from_status,
-                "to": one.to_status,
-                "by": by,
+                "from_status": one.from_status,
+                "to_status": one.to_status,
+                "actor": by,
                 "note": one.note,
             }
             for one in lines
@@ -100,4 +107,4 @@ async def of_many(conn: AsyncConnection, subject_ids: Collection[str]) -> dict[s
 
 
 def _entry(row: sa.RowMapping) -> HistoryEntry:
-    return HistoryEntry(row["at"], row["from"], row["to"], row["by"], row["note"])
+    return HistoryEntry(row["at"], row["from_status"], row["to_status"], row["actor"], row["note"])

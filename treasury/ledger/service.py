@@ -46,7 +46,7 @@ def movement(
         "to_account": target,
         "amount": amount,
         "block_number": block_number,
-        "by": by,
+        "actor": by,
         "note": note,
         "at": now,
     }

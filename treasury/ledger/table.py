@@ -27,7 +27,7 @@ ledger = sa.Table(
     sa.Column("to_account", sa.String(16), nullable=False),
     sa.Column("amount", Uint256(), nullable=False),
     sa.Column("block_number", sa.BigInteger()),
-    sa.Column("by", sa.String(64), nullable=False),
+    sa.Column("actor", sa.String(64), nullable=False),
     sa.Column("note", sa.Text(), nullable=False, server_default=""),
     sa.Column("at", UtcDateTime(), nullable=False),
     sa.UniqueConstraint("subject", "asset", "sequence"),
@@ -58,7 +58,7 @@ class Posting:
     to_account: Account
     amount: int
     block_number: int | None
-    by: str
+    actor: str
     note: str
     at: datetime
 

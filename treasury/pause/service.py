@@ -49,7 +49,7 @@ async def resume(conn: AsyncConnection, scopes: Collection[Scope], actor: Actor,
             detail = f"You paused {one.scope} yourself; another approver has to resume it. Nothing was changed."
             raise Problem(409, "self_approval", detail)
     for one in stopped:
-        values: dict[str, Any] = {"status": RUNNING, "by": actor.id, "person": actor.person, "note": note, "at": now}
+        values: dict[str, Any] = {"status": RUNNING, "actor": actor.id, "person": actor.person, "note": note, "at": now}
         same = sa.and_(pauses.c.id == one.scope, pauses.c.person == one.person, pauses.c.at == one.at)
         if not await compare_and_set(conn, pauses, same, {PAUSED}, **values):
             detail = f"The pause of {one.scope} was changed by somebody else just now. Nothing was changed; look again."
@@ -91,7 +91,7 @@ class StoredGate:
 
 
 async def _pause(conn: AsyncConnection, scope: Scope, actor: Actor, *, note: str, now: datetime) -> None:
-    values: dict[str, Any] = {"status": PAUSED, "by": actor.id, "person": actor.person, "note": note, "at": now}
+    values: dict[str, Any] = {"status": PAUSED, "actor": actor.id, "person": actor.person, "note": note, "at": now}
     stopped = bool(await insert_or_ignore(conn, pauses, [{"id": scope, **values}], ["id"]))
     if stopped or await compare_and_set(conn, pauses, scope, {RUNNING}, **values):
         await _write_down(conn, scope, RUNNING, PAUSED, by=actor.id, note=note, now=now)

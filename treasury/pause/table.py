@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from kit.db.database import metadata
-from kit.db.types import UtcDateTime
+from kit.db.types import UtcDateTime, one_of
 
 Scope = Literal["sales", "payouts", "sweeps"]
 SCOPES: Final[tuple[Scope, ...]] = ("sales", "payouts", "sweeps")
@@ -17,10 +17,11 @@ pauses = sa.Table(
     metadata,
     sa.Column("id", sa.String(16), primary_key=True, comment="sales, payouts or sweeps"),
     sa.Column("status", sa.String(16), nullable=False, comment="paused or running"),
-    sa.Column("by", sa.String(64), nullable=False, comment="the key that paused or resumed it last"),
+    sa.Column("actor", sa.String(64), nullable=False, comment="the key that paused or resumed it last"),
     sa.Column("person", sa.String(128), nullable=False),
     sa.Column("note", sa.Text(), nullable=False, server_default=""),
     sa.Column("at", UtcDateTime(), nullable=False),
+    one_of("status", ("paused", "running")),
 )
 
 
@@ -67,4 +68,4 @@ class Pauses:
 
 def to_pause(row: sa.Row[Any]) -> Pause:
     """A paused row as a value."""
-    return Pause(row.id, row.by, row.person, row.note, row.at)
+    return Pause(row.id, row.actor, row.person, row.note, row.at)

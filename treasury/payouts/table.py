@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kit.db.database import metadata
-from kit.db.types import Uint256, UtcDateTime
+from kit.db.types import Uint256, UtcDateTime, one_of
 from treasury.core.status import Status
 
 payouts = sa.Table(
@@ -15,7 +15,7 @@ payouts = sa.Table(
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("session_id", sa.String(64), nullable=False, unique=True),
-    sa.Column("stripe_session_id", sa.String(128), nullable=False),
+    sa.Column("stripe_session_id", sa.String(255), nullable=False),
     sa.Column("wallet", sa.String(42), nullable=False),
     sa.Column("asset", sa.String(16), nullable=False),
     sa.Column("token", sa.String(42), nullable=False),
@@ -45,6 +45,7 @@ payouts = sa.Table(
         sqlite_where=sa.text("status = 'final'"),
         postgresql_where=sa.text("status = 'final'"),
     ),
+    one_of("status", Status),
 )
 
 

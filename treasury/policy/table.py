@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kit.db.database import metadata
-from kit.db.types import UtcDateTime
+from kit.db.types import UtcDateTime, one_of
 from treasury.policy.serialization import load
 from treasury.policy.states import Terms, VersionStatus
 
@@ -30,6 +30,7 @@ policies = sa.Table(
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
     sa.UniqueConstraint("scope", "version"),
+    one_of("status", State),
 )
 
 

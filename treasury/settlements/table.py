@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kit.db.database import metadata
-from kit.db.types import Uint256, UtcDateTime
+from kit.db.types import Uint256, UtcDateTime, one_of
 from treasury.settlements.states import SettlementStatus
 
 settlements = sa.Table(
@@ -32,6 +32,7 @@ settlements = sa.Table(
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
     sa.UniqueConstraint("open_claim"),
+    one_of("status", SettlementStatus),
 )
 
 

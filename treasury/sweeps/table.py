@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kit.db.database import metadata
-from kit.db.types import Uint256, UtcDateTime
+from kit.db.types import Uint256, UtcDateTime, one_of
 from treasury.core.status import Status
 from treasury.sweeps.states import Kind
 
@@ -46,6 +46,8 @@ sweeps = sa.Table(
     sa.Column("block_number", sa.BigInteger()),
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
+    one_of("status", Status),
+    one_of("kind", Kind),
 )
 
 

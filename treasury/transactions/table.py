@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kit.db.database import metadata
-from kit.db.types import Uint256, UtcDateTime
+from kit.db.types import Uint256, UtcDateTime, one_of
 from treasury.core.status import Status
 
 transactions = sa.Table(
@@ -38,6 +38,7 @@ transactions = sa.Table(
     sa.Index("ix_treasury_transactions_state", "chain_id", "wallet", "status", "nonce"),
     sa.Index("ix_treasury_transactions_created", "created_at"),
     sa.Index("ix_treasury_transactions_block", "wallet", "block_number"),
+    one_of("status", Status),
 )
 
 attempts = sa.Table(

@@ -86,7 +86,7 @@ def posting(row: Posting, decimals: int) -> PostingResponse:
         to_account=row.to_account,
         subject=row.subject,
         block_number=row.block_number,
-        by=row.by,
+        by=row.actor,
         note=row.note,
         at=rfc3339(row.at),
     )

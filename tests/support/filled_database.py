@@ -136,7 +136,7 @@ class Past:
             "units": self._amount(1), "tx_hash": self._hash("aa"), "log_index": "0", "block_number": block,
             "block_hash": block_hash, "session_id": self._key("ons_done"), "seen_at": self._ago(2),
         }  # fmt: skip
-        line = {"subject_id": self._key("pay_done"), "at": self._ago(2), 'to_status': "'final'", 'actor': "'treasury'"}
+        line = {"subject_id": self._key("pay_done"), "at": self._ago(2), "to_status": "'final'", "actor": "'treasury'"}
         line = {name.strip('"'): value for name, value in line.items()}
         return [
             ("sessions", self._count, complete),

@@ -30,7 +30,7 @@ policies = sa.Table(
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
     sa.UniqueConstraint("scope", "version"),
-    one_of("status", State),
+    one_of("status", VersionStatus),
 )
 
 

@@ -217,7 +217,7 @@ async def _to_reverse(
         "status": SettlementStatus.SETTLED,
         "open_claim": f"{tx_hash}:",
         "verified": False,
-        "asked_by": cleared[0].by,
+        "asked_by": cleared[0].actor,
         "asked_person": "",
         "note": "",
         "created_at": cleared[0].at,

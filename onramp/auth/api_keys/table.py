@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.types import UtcDateTime, one_of
-from kit.http.auth import KEY_ROLES
+from onramp.auth.roles import KEY_ROLES
 
 MAKERS = "persons behind its making, as they are compared; null: made by an earlier version"
 

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.types import UtcDateTime, one_of
-from kit.http.auth import KEY_ROLES
 from onramp.auth.api_keys.table import MAKERS
+from onramp.auth.roles import KEY_ROLES
 
 invitations = sa.Table(
     "invitations",

@@ -85,7 +85,7 @@ def settled(row: Settlement | None, cleared: Sequence[Posting], receivable: int)
         verified=False,
         evidence="",
         contradiction=None,
-        proposed_by=first.by,
+        proposed_by=first.actor,
         approved_by=None,
         reversal_by=None,
         reversed_by=None,

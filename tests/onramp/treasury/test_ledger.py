@@ -165,7 +165,7 @@ async def test_coins_that_are_gone_are_written_off_when_two_persons_say_where_th
     async with service.database.read() as conn:
         assert (await ledger_service.balances(conn, HOT_WALLET, "MUSD"))[Account.SUSPENSE] == 0
         newest = (await ledger_service.page(conn, [HOT_WALLET], limit=1))[0]
-    assert (newest.kind, newest.by, newest.note) == ("answer", said["answeredBy"], "Ada moved it by hand; all three")
+    assert (newest.kind, newest.actor, newest.note) == ("answer", said["answeredBy"], "Ada moved it by hand; all three")
     assert (await eve.post("/answer", order))[1]["code"] == "not_possible"
     refused = "treasury.answer_refused"
     assert await acts(service) == [refused, "treasury.answer", refused, "treasury.answer", "treasury.answer", refused]

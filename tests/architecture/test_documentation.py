@@ -67,6 +67,23 @@ def test_the_runbook_explains_every_alarm() -> None:
     assert {alarm for alarm in alarms if f"`{alarm}`" not in runbook} == set()
 
 
+def test_the_runbook_names_log_events_and_metrics_that_exist() -> None:
+    pages = (DOCS / "runbook.md").read_text() + (DOCS / "monitoring.md").read_text()
+    source = "".join(path.read_text() for path in SOURCES)
+    areas = "audit|api_keys|chain|clock|delivery|deliveries|deployment|health|inbox|janitor|screening|session|treasury|webhooks|worker"
+    events = set(re.findall(rf"`((?:{areas})\.[a-z_]+)`", pages))
+    assert len(events) > 50
+    # An alarm of the treasury is built from what it concerns and a reason: treasury.payout_reverted.
+    reasons = {
+        event: re.sub(r"^treasury\.((payout|sweep|signer)_)?", "", event) for event in events - {"treasury.toml"}
+    }
+    unknown = [event for event, reason in reasons.items() if event not in source and f'"{reason}"' not in source]
+    assert [event for event in unknown if f"_{reasons[event]}" not in source] == []
+    metrics = set(re.findall(r"\b((?:onramp|chain|treasury)_[a-z_]+)\b", pages))
+    assert len(metrics) > 20
+    assert {name for name in metrics if f'"{name.removesuffix("_total")}' not in source} == set()
+
+
 def test_the_api_page_explains_every_problem_code() -> None:
     codes = set()
     for path in SOURCES:

@@ -6,6 +6,7 @@ the next, goes on from the rows.
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
 import structlog
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from kit.backoff import backoff
 from kit.clock import Clock
-from kit.db.database import is_away, reason_of
+from kit.db.database import Database, is_away, reason_of
 from kit.logs import get_logger
 
 log = get_logger(__name__)
@@ -68,6 +69,17 @@ class WorkerMetrics:
             registry=registry,
         )
         self.parked = Gauge("onramp_worker_parked", "Rows given up after too many tries.", labels, registry=registry)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """What every worker of a process shares."""
+
+    database: Database
+    clock: Clock
+    metrics: WorkerMetrics
+    owner: str
+    """The name of this process in leases; no other process that shares the database has it."""
 
 
 class Runner:

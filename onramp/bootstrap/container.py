@@ -1,5 +1,7 @@
 """The one place that builds the service's parts and hands them to each other."""
 
+import os
+import socket
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,13 +20,15 @@ from kit.db.database import Database
 from kit.db.metrics import PoolMetrics
 from kit.ids import RandomIds
 from kit.logs import get_logger
+from kit.worker import WorkerContext, WorkerMetrics
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap import factories
 from onramp.bootstrap.lifecycle import stop_later
 from onramp.bootstrap.settlement import make_usdc_chain, recipients_of
 from onramp.config.settings import Settings
-from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
+from onramp.deliveries.worker import DeliveriesWorker, make_deliveries
 from onramp.deployment.service import OwnDeployment
 from onramp.ops.telemetry import Traces, make_traces
 from onramp.quotes.service import Quotes
@@ -73,6 +77,16 @@ class Container:
     usdc: UsdcChain | None
     """Shows whether USDC arrived; None if no node of its chain is configured."""
     signer: Signer | None
+
+    @cached_property
+    def process_name(self) -> str:
+        """A name that no other process sharing the database has, for leases and heartbeats."""
+        return f"{socket.gethostname()[:24]}-{os.getpid()}-{self.ids.new('')[:8]}"
+
+    @cached_property
+    def worker_context(self) -> WorkerContext:
+        """What the workers of this process share."""
+        return WorkerContext(self.database, self.clock, WorkerMetrics(self.registry), self.process_name)
 
     @cached_property
     def block_timer(self) -> BlockTimer:
@@ -149,16 +163,16 @@ class Container:
         """Reads the chain: as a worker, and at once when a wallet asks."""
         wallet = [self.rules.hot_wallet] if self.rules.hot_wallet else []
         senders = frozenset(self.settings.delivery_senders if self.rules.mode == "observe" else wallet)
-        return DeliveriesWorker(
-            self.database,
-            self.pool,
-            self.rules,
-            senders,
-            self.clock,
-            DeliveryMetrics(self.registry),
-            self.live.nudge,
-            self.block_timer,
+        context = DeliveryContext(
+            database=self.database,
+            pool=self.pool,
+            rules=self.rules,
+            senders=senders,
+            clock=self.clock,
+            metrics=DeliveryMetrics(self.registry),
+            changed=self.live.nudge,
         )
+        return make_deliveries(context, self.block_timer)
 
     @cached_property
     def webhook_metrics(self) -> WebhookMetrics:

@@ -1,7 +1,5 @@
 """Create the workers, and run what a long-lived process needs beside them."""
 
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -10,7 +8,7 @@ from chain.node.config import parse_ws
 from chain.node.new_heads import NewHeadListener
 from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.heartbeats.writer import HeartbeatWriter
-from kit.worker import Runner, Worker, WorkerMetrics
+from kit.worker import Runner, Worker
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.lifecycle import stop_together_later
 from onramp.ops.janitor import Janitor, StateMetrics
@@ -32,24 +30,17 @@ STOP_SECONDS = 1.5
 WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
 
 
-def process_name(container: Container) -> str:
-    """A name that no other process which shares the database has: leases and heartbeats carry it."""
-    return f"{socket.gethostname()[:24]}-{os.getpid()}-{container.ids.new('')[:8]}"
-
-
 def make_pulse(container: Container, runner: Runner | None, *, serves: bool = False) -> HeartbeatWriter:
     """This process's heartbeats: one for each of its workers, and `api` where it serves requests."""
 
     def busy() -> dict[str, float]:
         return ({"api": 0.0} if serves else {}) | ({} if runner is None else runner.busy())
 
-    return HeartbeatWriter(container.database, process_name(container), busy, container.clock)
+    return HeartbeatWriter(container.database, container.process_name, busy, container.clock)
 
 
 def make_workers(container: Container, only: Collection[str] = WORKERS) -> Runner:
     """Create the workers named in `only`; they do not run yet."""
-    metrics = WorkerMetrics(container.registry)
-    owner = process_name(container)
     runner: Runner
 
     def paid() -> None:
@@ -58,43 +49,41 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Runne
         container.live.nudge()
 
     make: dict[str, Callable[[], Worker | None]] = {
-        "inbox": lambda: _inbox(container, owner, metrics, paid),
-        "reconcile": lambda: _reconcile(container, owner, metrics, paid),
+        "inbox": lambda: _inbox(container, paid),
+        "reconcile": lambda: _reconcile(container, paid),
         "deliveries": lambda: container.deliveries,
         "treasury": lambda: _treasury(container, paid),
         "audit": lambda: AuditChainWorker(
             container.database, container.settings.ring, container.clock, AuditChainMetrics(container.registry)
         ),
-        "janitor": lambda: _janitor(container, metrics),
+        "janitor": lambda: _janitor(container),
     }
     made = [make[name]() for name in WORKERS if name in only]
-    runner = Runner([worker for worker in made if worker is not None], container.clock, metrics)
+    runner = Runner(
+        [worker for worker in made if worker is not None], container.clock, container.worker_context.metrics
+    )
     return runner
 
 
-def _inbox(container: Container, owner: str, metrics: WorkerMetrics, paid: Callable[[], None]) -> InboxWorker:
-    return InboxWorker(
-        container.database,
-        container.refresher,
-        container.clock,
-        owner,
-        container.webhook_metrics,
-        metrics,
-        paid,
-    )
+def _inbox(container: Container, paid: Callable[[], None]) -> InboxWorker:
+    return InboxWorker(container.worker_context, container.refresher, container.webhook_metrics, paid)
 
 
-def _reconcile(container: Container, owner: str, metrics: WorkerMetrics, paid: Callable[[], None]) -> ReconcileWorker:
+def _reconcile(container: Container, paid: Callable[[], None]) -> ReconcileWorker:
     return ReconcileWorker(
-        container.database,
+        container.worker_context,
         container.stripe,
         container.creator,
         container.refresher,
-        container.clock,
-        owner,
-        metrics,
         paid,
-        PaymentFinder(container.database, container.earlier, container.rules, container.clock, container.ids, owner),
+        PaymentFinder(
+            container.database,
+            container.earlier,
+            container.rules,
+            container.clock,
+            container.ids,
+            container.process_name,
+        ),
         UnknownPurchases(container.database, container.rules, container.deployment, container.ignored),
     )
 
@@ -133,14 +122,12 @@ def _treasury(container: Container, paid: Callable[[], None]) -> Sender | None:
     )
 
 
-def _janitor(container: Container, metrics: WorkerMetrics) -> Janitor:
+def _janitor(container: Container) -> Janitor:
     usdc, settings = container.usdc, container.settings
     return Janitor(
-        container.database,
-        container.clock,
+        container.worker_context,
         StateMetrics(container.registry),
         container.screening,
-        metrics,
         timedelta(days=settings.PRIVACY_RETENTION_DAYS),
         timedelta(days=settings.UNPAID_RETENTION_DAYS),
         None if usdc is None else SettlementMonitor(container.database, usdc, container.clock, container.recipients),

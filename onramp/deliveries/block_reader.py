@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from chain.pool.pool import Pool
 from chain.reads import cursor
 from chain.reads.transfers import TransferReader
 from chain.types import Transfer
-from kit.clock import Clock
-from kit.db.database import Database
 from kit.logs import get_logger
-from onramp.sessions.config import SessionConfig
+from onramp.deliveries.context import DeliveryContext
 
 log = get_logger(__name__)
 OVERLAP: Final = 20
@@ -35,15 +32,13 @@ class BlockReader:
     read all the same, so that the buyers of now do not wait for it.
     """
 
-    def __init__(
-        self, database: Database, pool: Pool, rules: SessionConfig, senders: frozenset[str], clock: Clock, keep: Keep
-    ) -> None:
-        """Nothing is asked yet; `keep` stores what was read."""
+    def __init__(self, context: DeliveryContext, keep: Keep) -> None:
+        """`keep` stores what was read."""
         self._keep = keep
-        self._database = database
-        self._chain_id = rules.chain_id
-        self._clock = clock
-        self._reader = TransferReader(pool, rules.token, sorted(senders))
+        self._database = context.database
+        self._chain_id = context.rules.chain_id
+        self._clock = context.clock
+        self._reader = TransferReader(context.pool, context.rules.token, sorted(context.senders))
         self._beyond: int | None = None
         """Up to where blocks after a gap were read; forgotten by a restart, which reads them again."""
         self._looked_at = 0.0

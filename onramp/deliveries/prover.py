@@ -1,23 +1,19 @@
 """Proving what was seen: asked for together, settled one by one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.errors import ChainError
-from chain.pool.pool import Pool
 from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove_many, wait_reason
-from kit.clock import Clock
-from kit.db.database import Database
 from kit.logs import get_logger
 from onramp.deliveries import observed_transfers
 from onramp.deliveries import service as deliveries_service
+from onramp.deliveries.context import DeliveryContext
 from onramp.deliveries.states import fits
 from onramp.sessions import service as sessions_service
-from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
 
 log = get_logger(__name__)
@@ -27,48 +23,17 @@ ASK_AGAIN_SECONDS: Final = 5.0
 BATCH: Final = 200
 
 
-class DeliveryMetrics:
-    """How long buyers wait, and what became of it."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare the families."""
-        self.outcomes = Counter(
-            "onramp_delivery_outcomes_total", "Deliveries by outcome.", ("outcome",), registry=registry
-        )
-        self.seconds = Histogram(
-            "onramp_delivery_duration_seconds",
-            "From paid to confirmed.",
-            registry=registry,
-            buckets=(1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3600),
-        )
-        self.unread = Gauge(
-            "onramp_delivery_unread_blocks",
-            "Blocks behind the agreed head of which not everything is known for certain.",
-            registry=registry,
-        )
-
-
 class Prover:
     """Asks for the receipts of all that was seen, each once a block, and believes what enough operators say."""
 
-    def __init__(
-        self,
-        database: Database,
-        pool: Pool,
-        rules: SessionConfig,
-        senders: frozenset[str],
-        clock: Clock,
-        metrics: DeliveryMetrics,
-        changed: Callable[[], None],
-    ) -> None:
-        """As the worker's."""
-        self._database = database
-        self._pool = pool
-        self._rules = rules
-        self._senders = senders
-        self._clock = clock
-        self._metrics = metrics
-        self._changed = changed
+    def __init__(self, context: DeliveryContext) -> None:
+        self._database = context.database
+        self._pool = context.pool
+        self._rules = context.rules
+        self._senders = context.senders
+        self._clock = context.clock
+        self._metrics = context.metrics
+        self._changed = context.changed
         self._asked: dict[str, tuple[str | None, int, float]] = {}
 
     async def prove(self) -> None:

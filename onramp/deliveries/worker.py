@@ -1,26 +1,21 @@
 """The deliveries worker: once a block, for all sessions together, ask the chain what has arrived."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Final
 
 from chain.errors import ChainError
 from chain.pool.block_timer import BlockTimer
-from chain.pool.pool import Pool
 from chain.reads import cursor
 from chain.reads.receipts import Verdict, prove, wait_reason
-from kit.clock import Clock
-from kit.db.database import Database
 from kit.logs import get_logger
 from onramp.deliveries import delivery_reasons
 from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.block_reader import OVERLAP, BlockReader
-from onramp.deliveries.prover import BATCH, DeliveryMetrics, Prover, block_hash
+from onramp.deliveries.context import DeliveryContext
+from onramp.deliveries.prover import BATCH, Prover, block_hash
 from onramp.deliveries.transfer_matcher import SWEEP_SHARE, TransferMatcher
 from onramp.sessions import service as sessions_service
-from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
-
-__all__ = ["DeliveriesWorker", "DeliveryMetrics"]
 
 log = get_logger(__name__)
 WATCH_BACK: Final = 64
@@ -32,6 +27,13 @@ WAITING: Final = 1_000
 """Sessions told at once why they wait: when too few nodes are left it concerns everyone."""
 
 
+def make_deliveries(context: DeliveryContext, timer: BlockTimer | None = None) -> "DeliveriesWorker":
+    """Build the worker and its parts. Pass a `timer` that is told about new blocks where somebody announces them."""
+    matcher = TransferMatcher(context.database, context.rules, context.clock)
+    blocks = BlockReader(context, matcher.record)
+    return DeliveriesWorker(context, timer or BlockTimer(context.clock), matcher, blocks, Prover(context))
+
+
 class DeliveriesWorker:
     """Reads new blocks, matches, proves; the number of questions a block does not know how many buyers wait."""
 
@@ -39,29 +41,23 @@ class DeliveriesWorker:
 
     def __init__(
         self,
-        database: Database,
-        pool: Pool,
-        rules: SessionConfig,
-        senders: frozenset[str],
-        clock: Clock,
-        metrics: DeliveryMetrics,
-        changed: Callable[[], None],
-        pace: BlockTimer | None = None,
+        context: DeliveryContext,
+        timer: BlockTimer,
+        matcher: TransferMatcher,
+        blocks: BlockReader,
+        prover: Prover,
     ) -> None:
-        """`senders`: the hot wallet, or in observe mode the known senders; `changed` wakes the live event streams.
-
-        `pace` is told from outside where somebody tells of new blocks.
-        """
-        self._database = database
-        self._pool = pool
-        self._rules = rules
-        self._clock = clock
-        self._metrics = metrics
-        self._changed = changed
-        self._matcher = TransferMatcher(database, rules, clock)
-        self._blocks = BlockReader(database, pool, rules, senders, clock, self._matcher.record)
-        self._pace = pace or BlockTimer(clock)
-        self._prover = Prover(database, pool, rules, senders, clock, metrics, changed)
+        """`timer` says when the next block is due."""
+        self._database = context.database
+        self._pool = context.pool
+        self._rules = context.rules
+        self._clock = context.clock
+        self._metrics = context.metrics
+        self._changed = context.changed
+        self._timer = timer
+        self._matcher = matcher
+        self._blocks = blocks
+        self._prover = prover
         self._mark_at = float("-inf")
         self._read_head = -1
         self._rechecked_head = -1
@@ -69,11 +65,11 @@ class DeliveriesWorker:
     @property
     def interval(self) -> float:
         """Seconds until the next block is looked for."""
-        return max(SHORTEST_REST, self._pace.seconds_left)
+        return max(SHORTEST_REST, self._timer.seconds_left)
 
     async def step(self) -> bool:
         """One look at what waits; at the chain, too, when a block is due. What cannot be asked now keeps nothing else waiting."""
-        if self._pace.due:
+        if self._timer.due:
             await self._guarded(self._look())
         await self._guarded(self._match())
         await self._guarded(self._prover.prove())
@@ -94,7 +90,7 @@ class DeliveriesWorker:
             await self._pool.refresh()
             head = self._pool.agreed_head()
         finally:
-            self._pace.record_head(head)
+            self._timer.record_head(head)
         if head > self._read_head:
             # Who was seen before this block may be proved by it, and has waited longest.
             await self._guarded(self._prover.prove())

@@ -12,11 +12,10 @@ from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.clock import Clock
 from kit.db import ended_counts
-from kit.db.database import Database, reason_of
+from kit.db.database import reason_of
 from kit.logs import get_logger
-from kit.worker import WorkerMetrics
+from kit.worker import WorkerContext
 from onramp.auth.api_keys import alarms
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.wallets import service as wallets_service
@@ -57,11 +56,9 @@ class Janitor:
 
     def __init__(
         self,
-        database: Database,
-        clock: Clock,
+        context: WorkerContext,
         metrics: StateMetrics,
         screening: Screening,
-        workers: WorkerMetrics,
         keep_contacts: timedelta,
         keep_unpaid: timedelta = timedelta(days=30),
         watch: SettlementMonitor | None = None,
@@ -74,11 +71,11 @@ class Janitor:
         self._keep_contacts = keep_contacts
         self._keep_unpaid = keep_unpaid
         self._screening = screening
-        self._database = database
-        self._clock = clock
+        self._database = context.database
+        self._clock = context.clock
         self._metrics = metrics
-        self._workers = workers
-        self._key_alarms = alarms.KeyAlarms(database, clock, metrics.key_alarms)
+        self._workers = context.metrics
+        self._key_alarms = alarms.KeyAlarms(context.database, context.clock, metrics.key_alarms)
         self._done_at: dict[str, datetime] = {}
         """When a task that is not of every round was last done to its end."""
 

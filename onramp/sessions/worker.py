@@ -6,14 +6,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kit.clock import Clock
-from kit.db.database import Database
 from kit.db.leases import claim
 from kit.db.types import db_now
 from kit.http.problems import Problem
 from kit.logs import bound, get_logger
 from kit.state import Moved
-from kit.worker import WorkerMetrics
+from kit.worker import WorkerContext
 from onramp.sessions import service as sessions_service
 from onramp.sessions import states
 from onramp.sessions.create import Creator
@@ -44,25 +42,22 @@ class ReconcileWorker:
 
     def __init__(
         self,
-        database: Database,
+        context: WorkerContext,
         stripe: StripeGateway,
         creator: Creator,
         refresher: Refresher,
-        clock: Clock,
-        owner: str,
-        worker_metrics: WorkerMetrics,
         paid: Callable[[], None],
         earlier: PaymentFinder,
         unknown: UnknownPurchases,
     ) -> None:
         """`paid` wakes whoever pays and delivers."""
-        self._database = database
+        self._database = context.database
         self._stripe = stripe
         self._creator = creator
         self._refresher = refresher
-        self._clock = clock
-        self._owner = owner
-        self._metrics = worker_metrics
+        self._clock = context.clock
+        self._owner = context.owner
+        self._metrics = context.metrics
         self._paid = paid
         self._earlier = earlier
         self._unknown = unknown

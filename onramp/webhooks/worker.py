@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from kit.backoff import backoff
-from kit.clock import Clock
-from kit.db.database import DATABASE_ERRORS, Database
+from kit.db.database import DATABASE_ERRORS
 from kit.http.problems import Problem
 from kit.logs import bound, get_logger
-from kit.worker import WorkerMetrics
+from kit.worker import WorkerContext
 from onramp.sessions import service as sessions_service
 from onramp.sessions.refresh import Refresher
 from onramp.stripe.errors import StripeNotFound
@@ -31,21 +30,18 @@ class InboxWorker:
 
     def __init__(
         self,
-        database: Database,
+        context: WorkerContext,
         refresher: Refresher,
-        clock: Clock,
-        owner: str,
         metrics: WebhookMetrics,
-        worker_metrics: WorkerMetrics,
         paid: Callable[[], None],
     ) -> None:
         """`paid` wakes the treasury and deliveries workers when a session has come to owe something."""
-        self._database = database
+        self._database = context.database
         self._refresher = refresher
-        self._clock = clock
-        self._owner = owner
+        self._clock = context.clock
+        self._owner = context.owner
         self._metrics = metrics
-        self._worker_metrics = worker_metrics
+        self._worker_metrics = context.metrics
         self._paid = paid
 
     async def step(self) -> bool:

@@ -15,7 +15,8 @@ from kit.worker import Runner, WorkerMetrics
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
-from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
+from onramp.deliveries.worker import make_deliveries
 from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions
 from tests.bench.truth import paid_rows
@@ -38,8 +39,8 @@ async def calls_a_block(chain: DevChain, folder: Path, count: int) -> dict[str, 
         for start in range(0, count, 2_000):
             await insert_new(conn, sessions, paid_rows(rules, range(start, min(count, start + 2_000))))
     pool = Pool(parse_nodes(",".join(chain.rpc_urls)), chain_id=rules.chain_id, agreement=2)
-    worker = DeliveriesWorker(
-        database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None
+    worker = make_deliveries(
+        DeliveryContext(database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None)
     )
     runner = Runner([worker], clock, WorkerMetrics(registry))
     runner.start()

@@ -25,8 +25,9 @@ from kit.worker import Runner, WorkerMetrics
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
+from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
 from onramp.deliveries.table import transfers
-from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.deliveries.worker import make_deliveries
 from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions
 from tests.bench.truth import UNIT, paid_rows
@@ -78,8 +79,9 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
     settings = load(DELIVERY_MODE="observe", DELIVERY_SENDERS=SENDER, MUSD_TOKEN_ADDRESS=chain.deployment.musd)
     rules, clock, registry = session_config(settings), SystemClock(), CollectorRegistry()
     pool, pace = Pool(parse_nodes(",".join(chain.rpc_urls)), chain_id=rules.chain_id, agreement=2), BlockTimer(clock)
-    worker = DeliveriesWorker(
-        database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None, pace
+    worker = make_deliveries(
+        DeliveryContext(database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None),
+        pace,
     )
     runner, run = Runner([worker], clock, WorkerMetrics(registry)), Run()
 

@@ -22,7 +22,7 @@ from kit.clock import SystemClock
 from kit.crypto.encryption import DecryptionError
 from kit.crypto.keyring import DEVELOPMENT, KeyRing
 from kit.db.database import Database, connect, metadata
-from kit.worker import WorkerMetrics
+from kit.worker import WorkerContext, WorkerMetrics
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.privacy import service as privacy_service
 from onramp.privacy.dossier import dossier
@@ -187,8 +187,8 @@ async def test_the_janitor_deletes_what_is_older_than_the_retention(database: Da
         past = datetime.now(UTC) - timedelta(days=31)
         await conn.execute(sa.update(contacts).where(contacts.c.session_id == "ons_one").values(created_at=past))
     nobody = Screening("", clock, ScreeningMetrics(registry))
-    workers, retention = WorkerMetrics(registry), timedelta(days=30)
-    await Janitor(database, clock, StateMetrics(registry), nobody, workers, retention).step()
+    context = WorkerContext(database, clock, WorkerMetrics(registry), "janitor")
+    await Janitor(context, StateMetrics(registry), nobody, timedelta(days=30)).step()
     assert await kept(database, ring) == {"ons_two": EMAIL}
     ((action, subject, after),) = await trail(database)
     assert (action, subject, after["contacts"]) == ("privacy.prune", "contacts", 1)

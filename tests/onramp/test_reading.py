@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest_asyncio
 import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
 
 from chain.node.config import NodeConfig
 from chain.pool.pool import Pool
@@ -13,6 +14,7 @@ from kit.db.database import Database
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
 from onramp.deliveries.block_reader import HOLD, OVERLAP, RETRY_SECONDS, BlockReader
+from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
 from onramp.deliveries.table import transfers
 from onramp.deliveries.transfer_matcher import TransferMatcher
 from tests.chain.conftest import HandClock
@@ -50,7 +52,18 @@ class Operators:
         """Another process."""
         rules = session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
         keep = TransferMatcher(self.database, rules, self.clock).record
-        self.reader = BlockReader(self.database, self.pool, rules, frozenset({WALLET}), self.clock, keep)
+        self.reader = BlockReader(
+            DeliveryContext(
+                self.database,
+                self.pool,
+                rules,
+                frozenset({WALLET}),
+                self.clock,
+                DeliveryMetrics(CollectorRegistry()),
+                lambda: None,
+            ),
+            keep,
+        )
 
     def grow(self, blocks: int, *paid: int) -> None:
         """More blocks, at everyone's."""

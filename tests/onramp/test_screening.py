@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from kit.audit.table import entries
 from kit.db.database import Database
 from kit.ids import RandomIds
-from kit.worker import WorkerMetrics
+from kit.worker import WorkerContext, WorkerMetrics
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.screening.sanctions_list import LOOK_EVERY, ListError, Screening, ScreeningMetrics, parse
 from onramp.sessions.table import sessions
@@ -150,8 +150,8 @@ async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(databas
     write(file, BUYER)
     clock, registry = Turned(), CollectorRegistry()
     listed = Screening(str(file), clock, ScreeningMetrics(registry))
-    kept = timedelta(days=90)
-    janitor = Janitor(database, clock, StateMetrics(registry), listed, WorkerMetrics(registry), kept)
+    context = WorkerContext(database, clock, WorkerMetrics(registry), "janitor")
+    janitor = Janitor(context, StateMetrics(registry), listed, timedelta(days=90))
     payout_id = await owed(database)
 
     async def found() -> Any:

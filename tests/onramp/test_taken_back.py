@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from chain.types import BlockRef, Transfer, to_checksum
 from kit.db.database import Database
 from onramp.deliveries import observed_transfers
-from onramp.deliveries.prover import BATCH, GONE_AFTER, DeliveryMetrics, Prover
+from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
+from onramp.deliveries.prover import BATCH, GONE_AFTER, Prover
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
 from tests.chain.receipts import BUYER, TOKEN, TX, WALLET
@@ -111,7 +112,9 @@ async def test_what_we_owed_ourselves_counts_from_whomever(shop: Shop, mode: str
     async with shop.database.write() as conn:
         await conn.execute(sa.update(sessions).values(mode=mode, delivery_status="seen", tx_hash=TX))
     metrics, stranger = DeliveryMetrics(CollectorRegistry()), to_checksum("0x" + "99" * 20)
-    prover = Prover(shop.database, shop.pool, shop.rules, frozenset({stranger}), shop.clock, metrics, lambda: None)
+    prover = Prover(
+        DeliveryContext(shop.database, shop.pool, shop.rules, frozenset({stranger}), shop.clock, metrics, lambda: None)
+    )
     await shop.pool.refresh()
     await prover.prove()
     assert (await shop.step(0)).delivery_status == becomes

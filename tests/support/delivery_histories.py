@@ -15,8 +15,9 @@ from chain.reads.cursor import cursors
 from kit.db.database import Database
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
+from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
 from onramp.deliveries.table import transfers
-from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.deliveries.worker import make_deliveries
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
@@ -61,8 +62,10 @@ async def live(
     """One history to its end; `wait` lets seconds pass."""
     rules = rules_of(token, sender)
     await purchase(database, rules, buyer, from_block)
-    worker = DeliveriesWorker(
-        database, pool, rules, frozenset({sender}), LoopClock(), DeliveryMetrics(CollectorRegistry()), lambda: None
+    worker = make_deliveries(
+        DeliveryContext(
+            database, pool, rules, frozenset({sender}), LoopClock(), DeliveryMetrics(CollectorRegistry()), lambda: None
+        )
     )
 
     async def look() -> bool:

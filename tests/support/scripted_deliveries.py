@@ -11,8 +11,9 @@ from chain.pool.pool import Pool
 from kit.db.database import Database
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
+from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
 from onramp.deliveries.table import transfers
-from onramp.deliveries.worker import DeliveriesWorker, DeliveryMetrics
+from onramp.deliveries.worker import make_deliveries
 from onramp.sessions.model import intent
 from onramp.sessions.table import sessions
 from tests.chain.conftest import HandClock
@@ -106,8 +107,8 @@ class Shop:
         self.rules = session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
         self.registry = CollectorRegistry()
         metrics = DeliveryMetrics(self.registry)
-        self.worker = DeliveriesWorker(
-            database, self.pool, self.rules, frozenset({WALLET}), self.clock, metrics, lambda: None
+        self.worker = make_deliveries(
+            DeliveryContext(database, self.pool, self.rules, frozenset({WALLET}), self.clock, metrics, lambda: None)
         )
 
     async def purchase(self, number: int = 1, wallet: str = BUYER) -> None:

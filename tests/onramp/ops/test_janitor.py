@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from kit.clock import SystemClock
 from kit.db import ended_counts
 from kit.db.database import Database, connect
-from kit.worker import WorkerMetrics
+from kit.worker import WorkerContext, WorkerMetrics
 from onramp.ops import state_counts
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.screening.sanctions_list import Screening, ScreeningMetrics
@@ -23,7 +23,8 @@ COUNT = 2_000
 
 def janitor_of(database: Database, registry: CollectorRegistry) -> Janitor:
     nobody = Screening("", SystemClock(), ScreeningMetrics(registry))
-    return Janitor(database, SystemClock(), StateMetrics(registry), nobody, WorkerMetrics(registry), timedelta(days=1))
+    context = WorkerContext(database, SystemClock(), WorkerMetrics(registry), "janitor")
+    return Janitor(context, StateMetrics(registry), nobody, timedelta(days=1))
 
 
 async def remembered(database: Database) -> int:

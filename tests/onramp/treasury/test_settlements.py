@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from kit.clock import SystemClock
-from kit.worker import WorkerMetrics
+from kit.worker import WorkerContext, WorkerMetrics
 from onramp.auth.api_keys.table import api_keys
 from onramp.auth.roles import Role
 from onramp.ops.janitor import Janitor, StateMetrics
@@ -222,8 +222,8 @@ async def test_what_no_chain_showed_rings_and_is_counted(service: Service) -> No
     assert rung == [(name, "awaiting_approval"), (name, "settled")]
     registry = CollectorRegistry()
     nobody = Screening("", SystemClock(), ScreeningMetrics(registry))
-    metrics, workers = StateMetrics(registry), WorkerMetrics(registry)
-    await Janitor(service.database, SystemClock(), metrics, nobody, workers, timedelta(days=90)).step()
+    context = WorkerContext(service.database, SystemClock(), WorkerMetrics(registry), "janitor")
+    await Janitor(context, StateMetrics(registry), nobody, timedelta(days=90)).step()
     assert registry.get_sample_value("treasury_usdc_settled_unverified") == 1
     assert registry.get_sample_value("treasury_usdc_settlements", {"status": "settled"}) == 1
     assert registry.get_sample_value("treasury_usdc_contradicted") == 0

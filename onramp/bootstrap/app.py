@@ -19,6 +19,7 @@ from onramp.bootstrap.workers import STOP_SECONDS, WORKERS, background, make_pul
 from onramp.checkout import routes as checkout_routes
 from onramp.config.settings import Settings
 from onramp.ops import routes as ops_routes
+from onramp.ops import start_page
 from onramp.ops.telemetry import traced
 from onramp.quotes import routes as quote_routes
 from onramp.sessions import routes as session_routes
@@ -47,6 +48,7 @@ def routes(settings: Settings) -> list[Route]:
         *sweeps.ROUTES,
         *refills.ROUTES,
         *policy.ROUTES,
+        *start_page.ROUTES,
         *ops_routes.ROUTES,
     ]
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table

@@ -8,6 +8,8 @@ from kit.http.routing import ANYONE, Access, Route
 from onramp import __version__
 from onramp.auth.roles import KEY_ROLES, takes_code
 
+TITLE: Final = "Onramp"
+DESCRIPTION: Final = "Sells MUSD for a card payment, and proves on chain that it arrived."
 _SCHEMES: Final = {
     "wallet": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From /api/v1/auth/login."},
     "operator": {"type": "http", "scheme": "bearer", "description": "An API key, `ork_...`."},
@@ -43,7 +45,7 @@ def specification(table: tuple[Route, ...]) -> dict[str, Any]:
     return document(
         table,
         Security(_SCHEMES, _RULES, _headers, _is_limited),
-        title="Onramp",
+        title=TITLE,
         version=__version__,
-        description="Sells MUSD for a card payment, and proves on chain that it arrived.",
+        description=DESCRIPTION,
     )

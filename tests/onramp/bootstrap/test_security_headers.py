@@ -32,8 +32,9 @@ async def test_every_answer_forbids_sniffing_and_framing_and_sets_no_cookie(serv
 
 
 async def test_pages_that_are_not_the_checkout_load_nothing_from_elsewhere(service: Any) -> None:
-    for path in ("/docs", "/invitation"):
-        async with service.http.get(service.api + path) as answer:
+    for path in ("/", "/docs", "/invitation"):
+        async with service.http.get(service.api + path, headers={"Accept": "text/html"}) as answer:
+            assert answer.content_type == "text/html"
             policy = answer.headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'")
         assert set(re.findall(r"'[a-z-]+'|https?:[^ ;]+", policy)) <= {"'none'", "'self'"}

@@ -1,6 +1,7 @@
 """Amounts are integers in base units; decimal text exists at the edges only."""
 
 import re
+from dataclasses import dataclass
 
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,77})(?:\.([0-9]{1,77}))?", re.ASCII)
 
@@ -27,3 +28,17 @@ def format_units(amount: int, decimals: int) -> str:
     whole, fraction = divmod(digits, 10**decimals)
     places = str(fraction).rjust(decimals, "0").rstrip("0").ljust(2, "0")
     return f"{sign}{whole}.{places}"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in the smallest unit of its currency: with 2 decimals, `Money(9950, "usd")` is 99.50 US dollars."""
+
+    minor: int
+    currency: str
+    decimals: int = 2
+
+    @property
+    def text(self) -> str:
+        """The amount as plain decimal text, such as `99.50`."""
+        return format_units(self.minor, self.decimals)

@@ -17,7 +17,7 @@ from treasury.payouts import service as payouts_service
 
 async def describe(conn: AsyncConnection, session: Session) -> dict[str, Any]:
     """The session in its HTTP shape, with `events`, `payout` and `attention` beside it."""
-    described = schemas.answer(session, None).model_dump(mode="json", by_alias=True)
+    described = schemas.session_response(session, None).model_dump(mode="json", by_alias=True)
     described["attention"] = session.attention
     events = await webhooks_service.of_session(conn, session.stripe_session_id) if session.stripe_session_id else []
     described["events"] = [

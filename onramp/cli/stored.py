@@ -8,7 +8,7 @@ import typer
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit
 from onramp.cli.output import CommandError, print_json, print_table, require_page, say_more
-from onramp.sessions.states import PaymentStatus
+from onramp.sessions.status import PaymentStatus
 
 sessions_app = typer.Typer(
     help="Look at purchases.\n\nExample: [bold]onramp sessions show 0x70997970...[/bold]", no_args_is_help=True
@@ -57,7 +57,7 @@ def _event(row: Any) -> dict[str, object]:
 @sessions_app.command("list")
 def list_sessions(
     limit: Limit = 20,
-    status: Annotated[PaymentStatus | None, typer.Option(help="Only those whose payment stands so.")] = None,
+    status: Annotated[PaymentStatus | None, typer.Option(help="Filter by payment status.")] = None,
     cursor: Cursor = None,
     *,
     as_json: Json = False,
@@ -71,7 +71,7 @@ def list_sessions(
 
     found = reading(lambda connection: sessions_service.newest(connection, limit + 1, status, cursor))
     require_page(found, cursor)
-    page = [schemas.answer(item, None).model_dump(mode="json", by_alias=True) for item in found[:limit]]
+    page = [schemas.session_response(item, None).model_dump(mode="json", by_alias=True) for item in found[:limit]]
     rows = [
         (
             item["id"],

@@ -115,7 +115,7 @@ class DeliveriesWorker:
         if await self._matcher.step():
             self._changed()
 
-    async def look(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
+    async def check_now(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
         """Check one delivery of `owner` now, for whoever asks; (None, None) where that wallet has no such session. Raises ChainError."""
         if await self._owned(session_id, owner) is None:
             return None, None

@@ -25,7 +25,7 @@ from onramp.ops.health import DegradedError, NotWellError
 from onramp.screening.sanctions_list import ListError, Screening, ScreeningMetrics
 from onramp.sessions import service as sessions_service
 from onramp.sessions.unknown_purchases import ADVICE, count_suspects
-from onramp.sessions.worker import DEEP_BACK
+from onramp.sessions.worker import LONG_LIST_BACK
 from treasury.core import hot_wallets
 from treasury.signers.protocol import SignerError
 
@@ -136,7 +136,7 @@ def _deployment(container: Container) -> Callable[[], Awaitable[str]]:
 
 async def _unknown(container: Container, own: Deployment, *, has_sold: bool) -> tuple[int, bool]:
     """How many completed purchases at Stripe may be this deployment's past, and whether there are more that were not looked at."""
-    since, after = int((container.clock.now() - DEEP_BACK).timestamp()), None
+    since, after = int((container.clock.now() - LONG_LIST_BACK).timestamp()), None
     found: list[StripeSession] = []
     for _ in range(_PAGES):
         try:
@@ -148,7 +148,7 @@ async def _unknown(container: Container, own: Deployment, *, has_sold: bool) -> 
         if after is None:
             break
     async with container.database.read() as conn:
-        known = await sessions_service.at_stripe(conn, [fact.id for fact in found])
+        known = await sessions_service.payment_statuses(conn, [fact.id for fact in found])
     missing = [fact for fact in found if fact.id not in known]
     return count_suspects(missing, own, container.rules, has_sold=has_sold), after is not None
 

@@ -10,6 +10,7 @@ from kit.db.database import DATABASE_ERRORS, Database, reason_of
 from kit.db.pooler import pooling, timeouts
 from kit.heartbeats.service import replica_lag
 from kit.heartbeats.writer import APART_SECONDS, HeartbeatWriter
+from kit.money import Money
 from kit.worker import Runner
 from onramp import migrations
 from onramp.deployment import service as deployment_service
@@ -260,7 +261,7 @@ def inventory_check(database: Database, rules: SessionConfig, clock: Clock) -> C
             found = await stock.stock(conn, rules, clock.now())
         if found.unknown is not None:
             raise NotWellError(found.unknown)
-        if not found.enough(rules.min_minor, "usd"):
+        if not found.covers(Money(rules.min_minor, "usd")):
             message = "sold out: less MUSD is free than the smallest purchase takes. Refill the hot wallet"
             raise DegradedError(message)
         return "the hot wallet's balance is known"

@@ -14,6 +14,7 @@ from kit.audit import service as audit_service
 from kit.db.database import Database
 from onramp.deliveries.table import transfers
 from onramp.sessions.contacts import contacts
+from onramp.sessions.status import DeliveryStatus, PaymentStatus
 from onramp.sessions.table import sessions
 from treasury.payouts.table import payouts
 
@@ -21,7 +22,7 @@ BATCH: Final = 500
 """Rows of one transaction: some milliseconds, for which a writer on SQLite waits."""
 MAX_BATCHES: Final = 200
 """Of one pass; more than all clients together may begin in an hour (RATE_LIMIT_CREATE_TOTAL)."""
-ENDED: Final = ("expired", "rejected")
+ENDED: Final = (PaymentStatus.EXPIRED, PaymentStatus.REJECTED)
 
 
 async def prune(database: Database, before: datetime, *, by: str, now: datetime) -> int:
@@ -59,7 +60,7 @@ def _due(dialect: str, status: str, before: datetime) -> "sa.Select[Any]":
         sa.select(s.id)
         .where(
             s.payment_status == status, s.asked_at < before, s.expires_at < before, s.payment_updated_at < before,
-            s.paid_at.is_(None), s.attention.is_(None), s.delivery_status == "awaiting", s.tx_hash.is_(None),
+            s.paid_at.is_(None), s.attention.is_(None), s.delivery_status == DeliveryStatus.AWAITING, s.tx_hash.is_(None),
             ~sa.exists().where(transfers.c.session_id == s.id), ~sa.exists().where(payouts.c.session_id == s.id),
         )
         .order_by(s.asked_at)

@@ -16,6 +16,7 @@ from onramp.auth.api_keys import alarms
 from onramp.deliveries import delivery_reasons
 from onramp.deliveries.service import UNCONFIRMED
 from onramp.sessions.states import OPEN, UNPAID
+from onramp.sessions.status import DeliveryStatus
 from onramp.sessions.table import sessions
 from treasury.core import aggregates
 from treasury.core.assets import USDC_DECIMALS
@@ -32,7 +33,12 @@ _PAYMENTS: Final = (
 )
 _DELIVERIES: Final = (
     sa.select(sessions.c.delivery_status, sa.func.count())
-    .where(UNCONFIRMED, sessions.c.delivery_status.in_([constant(one) for one in ("awaiting", "mismatch", "seen")]))
+    .where(
+        UNCONFIRMED,
+        sessions.c.delivery_status.in_(
+            [constant(status) for status in sorted(set(DeliveryStatus) - {DeliveryStatus.CONFIRMED})]
+        ),
+    )
     .group_by(sessions.c.delivery_status)
 )
 _BACKLOGS: Final = {
@@ -40,7 +46,7 @@ _BACKLOGS: Final = {
         aggregates.in_states(payouts, [Status.PLANNED, Status.APPROVED, *IN_FLIGHT])
     ),
     "deliveries": sa.select(sa.func.count(), sa.func.min(sessions.c.updated_at)).where(
-        UNCONFIRMED, sessions.c.delivery_status.in_(["awaiting", "seen"])
+        UNCONFIRMED, sessions.c.delivery_status.in_([DeliveryStatus.AWAITING, DeliveryStatus.SEEN])
     ),
 }
 

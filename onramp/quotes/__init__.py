@@ -1,1 +1,1 @@
-"""A quote: what a purchase would cost and bring, as an estimate."""
+"""Quotes: estimates of what a purchase would cost and deliver."""

@@ -12,7 +12,7 @@ QUOTES = web.AppKey("quotes", Quotes)
 
 
 async def quote(request: web.Request) -> web.StreamResponse:
-    """An estimate."""
+    """Return an estimate."""
     return reply(await request.app[QUOTES].quote(query_of(request, QuoteQuery)))
 
 
@@ -22,7 +22,7 @@ ROUTES = (
         "/api/v1/onramp/quotes",
         quote,
         access="anyone",
-        summary="What a purchase would cost and bring; an estimate.",
+        summary="Estimate what a purchase would cost and deliver.",
         name="quote",
         query=QuoteQuery,
         response=QuoteResponse,

@@ -1,18 +1,25 @@
-"""A quote in the shape of the outside."""
+"""Quotes on the wire."""
 
 from kit.http.documents import Document
-from onramp.sessions.schemas import Amount, Currency
+from kit.money import Money
+from onramp.sessions.model import FIAT_DECIMALS
+from onramp.sessions.schemas import Currency, FiatAmount
 
 
 class QuoteQuery(Document):
-    """What a quote is asked for."""
+    """The query of a quote."""
 
-    source_amount: Amount
+    source_amount: FiatAmount
     source_currency: Currency
+
+    @property
+    def source(self) -> Money:
+        """What the buyer would spend."""
+        return Money(self.source_amount, self.source_currency, FIAT_DECIMALS)
 
 
 class Fees(Document):
-    """`network` and `transaction` in the source currency, on top of the amount; `payout` in MUSD, kept back from it."""
+    """`network` and `transaction` in the source currency, in addition to the amount; `payout` in MUSD, deducted from it."""
 
     network: str
     transaction: str
@@ -20,7 +27,7 @@ class Fees(Document):
 
 
 class QuoteResponse(Document):
-    """An estimate; the purchase itself decides."""
+    """An estimate; what the completed purchase delivers may differ."""
 
     source_amount: str
     source_currency: str

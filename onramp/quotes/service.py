@@ -1,4 +1,4 @@
-"""Ask Stripe what it would deliver, and say how much MUSD that is."""
+"""Ask Stripe what a purchase would deliver, and compute the MUSD that the buyer would get for it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,93 +6,98 @@ from typing import Final
 
 from kit.clock import Clock
 from kit.db.database import Database
-from kit.http.problems import FieldError, Problem, invalid
-from kit.money import format_units, parse_units
+from kit.http.problems import Problem, invalid
+from kit.money import Money, format_units, parse_units
 from onramp.quotes.schemas import Fees, QuoteQuery, QuoteResponse
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import USDC_TO_MUSD, expected_musd
+from onramp.sessions.purchase_request import outside_limits
 from onramp.stripe.port import StripeGateway
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 from treasury.pause import service as pause_service
 
-KEEP: Final = timedelta(seconds=10)
-LARGEST: Final = 1_000
-MAX_A_SECOND: Final = 10
-"""Questions to Stripe, which takes 25 a second of an account, 100 of a live one (docs.stripe.com/rate-limits): whoever asks for ever
-other amounts must not use up what purchases need.
+CACHED_FOR: Final = timedelta(seconds=10)
+MAX_CACHED: Final = 1_000
+MAX_PER_SECOND: Final = 10
+"""Requests for quotes to Stripe, which takes 25 requests a second from an account, 100 from a live one (docs.stripe.com/rate-limits):
+a client that keeps asking for new amounts must not use up what purchases need.
 """
+MAX_WAIT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    answer: QuoteResponse
+class _Cached:
+    response: QuoteResponse
     until: datetime
 
 
 class Quotes:
-    """Estimates, kept a few seconds: buyers who type share one question to Stripe."""
+    """Returns estimates and caches them for a few seconds, so that buyers who type share one request to Stripe."""
 
-    def __init__(self, database: Database, stripe: StripeGateway, rules: SessionConfig, clock: Clock) -> None:
-        """The rules give limits, fee and destination."""
+    def __init__(self, database: Database, stripe: StripeGateway, config: SessionConfig, clock: Clock) -> None:
         self._database = database
         self._stripe = stripe
-        self._rules = rules
+        self._config = config
         self._clock = clock
-        self._kept: dict[tuple[int, str], _Kept] = {}
-        self._turn_at = 0.0
+        self._cache: dict[Money, _Cached] = {}
+        self._next_turn = 0.0
 
     async def quote(self, query: QuoteQuery) -> QuoteResponse:
-        """The estimate; raises Problem 503 `paused` or `quotes_busy`, 422 outside the limits, and Stripe's own where it is unwell."""
-        rules = self._rules
-        minor = parse_units(query.source_amount, 2)
-        if not rules.min_minor <= minor <= rules.max_minor:
-            bounds = f"{format_units(rules.min_minor, 2)} and {format_units(rules.max_minor, 2)}"
-            raise invalid([FieldError("/sourceAmount", f"must be between {bounds}")])
+        """Return the estimate.
+
+        Raises Problem: 422 outside the limits, 503 `paused` or `quotes_busy`, and Stripe's own problems.
+        """
+        source = query.source
+        if (error := outside_limits(source, self._config)) is not None:
+            raise invalid([error])
         async with self._database.read() as conn:
             await pause_service.require_sales(conn)
-        key, now = (minor, query.source_currency), self._clock.now()
-        kept = self._kept.get(key)
-        if kept is not None and kept.until > now:
-            return kept.answer
-        await self._turn()
+        now = self._clock.now()
+        cached = self._cache.get(source)
+        if cached is not None and cached.until > now:
+            return cached.response
+        await self._wait_for_turn()
+        response = await self._ask_stripe(source)
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        self._cache[source] = _Cached(response, now + CACHED_FOR)
+        return response
+
+    async def _ask_stripe(self, source: Money) -> QuoteResponse:
+        config = self._config
         estimate = await self._stripe.quotes(
-            source_amount=format_units(minor, 2),
-            source_currency=query.source_currency,
-            destination_currency=rules.destination_currency,
-            destination_network=rules.destination_network,
+            source_amount=source.text,
+            source_currency=source.currency,
+            destination_currency=config.destination_currency,
+            destination_network=config.destination_network,
         )
-        units = parse_units(estimate.destination_amount, USDC_DECIMALS)
-        owed = expected_musd(units, rules.fee_bps)
-        gross = units * USDC_TO_MUSD
-        answer = QuoteResponse(
-            source_amount=format_units(minor, 2),
-            source_currency=query.source_currency,
-            destination_amount=format_units(units, USDC_DECIMALS),
-            destination_currency=rules.destination_currency,
+        delivered_units = parse_units(estimate.destination_amount, USDC_DECIMALS)
+        expected_units = expected_musd(delivered_units, config.fee_bps)
+        return QuoteResponse(
+            source_amount=source.text,
+            source_currency=source.currency,
+            destination_amount=format_units(delivered_units, USDC_DECIMALS),
+            destination_currency=config.destination_currency,
             fees=Fees(
                 network=estimate.network_fee,
                 transaction=estimate.transaction_fee,
-                payout=format_units(gross - owed, MUSD_DECIMALS),
+                payout=format_units(delivered_units * USDC_TO_MUSD - expected_units, MUSD_DECIMALS),
             ),
             total=estimate.total,
-            musd_amount=format_units(owed, MUSD_DECIMALS),
+            musd_amount=format_units(expected_units, MUSD_DECIMALS),
         )
-        if len(self._kept) >= LARGEST:
-            self._kept.clear()
-        self._kept[key] = _Kept(answer, now + KEEP)
-        return answer
 
-    async def _turn(self) -> None:
-        """Wait for a turn at Stripe, a second at the longest."""
+    async def _wait_for_turn(self) -> None:
+        """Wait for the next free turn at Stripe; Problem 503 `quotes_busy` if it is more than a second away."""
         now = self._clock.monotonic()
-        turn = max(self._turn_at, now - 1) + 1 / MAX_A_SECOND
-        if turn > now + 1:
+        turn = max(self._next_turn, now - MAX_WAIT_SECONDS) + 1 / MAX_PER_SECOND
+        if turn > now + MAX_WAIT_SECONDS:
             raise Problem(
                 503,
                 "quotes_busy",
-                "Many quotes are asked for just now. Try again in a moment.",
+                "Many quotes are being requested. Try again in a moment.",
                 headers={"Retry-After": "1"},
             )
-        self._turn_at = turn
+        self._next_turn = turn
         if turn > now:
             await self._clock.sleep(turn - now)

@@ -1,4 +1,4 @@
-"""Apply what Stripe says of a session: the one verb in which webhook, poller, rebuild and replay end."""
+"""Apply what Stripe reports about a session: the one operation in which webhook, poller, rebuild and replay end."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import USDC_TO_MUSD, Session, expected_musd
 from onramp.sessions.ownership import disagreement
+from onramp.sessions.status import PaymentStatus
 from onramp.stripe.port import METADATA_SESSION, StripeSession
 from treasury.core import hot_wallets
 from treasury.core.assets import USDC_DECIMALS
@@ -23,31 +24,32 @@ from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import service as payouts_service
 
 log = get_logger(__name__)
-LOOKING: Final = (
-    "Paid at Stripe while {wallet} was the hot wallet, and this database had lost it: whether that wallet paid the buyer is looked for"
-    " on the chain. Nothing is paid automatically."
+SEARCHING: Final = (
+    "Paid at Stripe while {wallet} was the hot wallet, and this database had lost the session. The chain is being searched for a payment"
+    " by that wallet. Nothing is paid automatically."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of it. `changed` False: nothing new. `lost`: another wrote first, read again."""
+    """The result of applying a report of Stripe to a session."""
 
     changed: bool
-    lost: bool = False
+    conflict: bool = False
+    """Another process changed the session first: read it again and retry."""
     owes: bool = False
     session: str = ""
     status: str = ""
-    """The payment's, as it is now."""
+    """The payment's status after the change."""
     payout: str | None = None
-    """What came to be owed by it."""
+    """The id of the payout that this change created."""
 
 
-def not_owed(session: Session, fact: StripeSession, rules: SessionConfig, deployment: Deployment) -> str | None:
-    """Why a completed session is not ours to pay out for, or None where everything is as it must be."""
+def not_owed(session: Session, fact: StripeSession, config: SessionConfig, deployment: Deployment) -> str | None:
+    """Return why a completed session must not be paid out, or None if every condition is met."""
     if fact.id != session.stripe_session_id or (fact.metadata or {}).get(METADATA_SESSION) != session.id:
         return "Stripe's session does not carry this session's id"
-    if (objection := disagreement(session, fact, deployment, rules)) is not None:
+    if (objection := disagreement(session, fact, deployment, config)) is not None:
         return objection
     if (fact.wallet_address or "").lower() != session.locked_address.lower():
         return "Stripe delivered to another wallet than the one locked"
@@ -56,7 +58,7 @@ def not_owed(session: Session, fact: StripeSession, rules: SessionConfig, deploy
         or fact.destination_network != session.destination_network
     ):
         return "Stripe delivered another currency or on another network than configured"
-    if rules.require_livemode and not fact.livemode:
+    if config.require_livemode and not fact.livemode:
         return "a test payment cannot be paid out on mainnet"
     if delivered_units(fact) is None:
         return "Stripe does not say how much it delivered"
@@ -64,7 +66,7 @@ def not_owed(session: Session, fact: StripeSession, rules: SessionConfig, deploy
 
 
 def delivered_units(fact: StripeSession) -> int | None:
-    """What Stripe says it delivered, in base units; None where it says nothing usable."""
+    """Return what Stripe reports as delivered, in base units of USDC; None if the amount is missing or unusable."""
     try:
         units = parse_units(fact.destination_amount or "", USDC_DECIMALS)
     except ValueError:
@@ -76,16 +78,15 @@ async def apply(
     conn: AsyncConnection,
     session: Session,
     fact: StripeSession,
-    rules: SessionConfig,
+    config: SessionConfig,
     deployment: Deployment,
     *,
     now: datetime,
     ids: Ids,
 ) -> Applied:
-    """Bring `session` to what `fact` says, with the payout it then owes, in the caller's one transaction."""
-    outcome = states.move(session.payment_status, fact.status)
+    """Change `session` to what `fact` reports and create the payout that it then owes, in the caller's transaction."""
     values: dict[str, Any] = {}
-    match outcome:
+    match states.report(session.payment_status, fact.status):
         case Same():
             return Applied(changed=False, session=session.id)
         case Refused(reason):
@@ -95,59 +96,59 @@ async def apply(
             values["attention"] = reason
         case Moved(status):
             values |= {"payment_status": status, "payment_updated_at": now, "asked_at": now, "tries": 0}
-            if status == "fulfillment_complete":
-                values |= _completion(session, fact, rules, deployment, now)
-                if values.get("expected_units") and await _may_be_paid(conn, session, rules):
-                    values |= await _looked_for(conn, session, values.pop("expected_units"), now)
+            if status is PaymentStatus.FULFILLMENT_COMPLETE:
+                values |= _completion(session, fact, config, deployment, now)
+                if values.get("expected_units") and await _may_be_paid(conn, session, config):
+                    values |= await _search_first(conn, session, values.pop("expected_units"), now)
     if not await sessions_service.change(conn, session, now=now, **values):
-        return Applied(changed=False, lost=True)
-    owes, payout = values.get("expected_units") is not None and session.mode == "payout", None
+        return Applied(changed=False, conflict=True)
+    expected_units = values.get("expected_units")
+    owes, payout = expected_units is not None and session.mode == "payout", None
     if owes:
-        if rules.hot_wallet is None or session.stripe_session_id is None:
-            message = "payout mode without a hot wallet"
-            raise RuntimeError(message)
+        if config.hot_wallet is None or session.stripe_session_id is None:
+            raise RuntimeError("payout mode without a hot wallet")
         payout = await payouts_service.create_payout(
             conn,
             session_id=session.id,
             stripe_session_id=session.stripe_session_id,
             to=session.wallet_address,
             amount=values["expected_units"],
-            token=rules.token,
-            wallet=rules.hot_wallet,
+            token=config.token,
+            wallet=config.hot_wallet,
             now=now,
             ids=ids,
             usdc=delivered_units(fact),
         )
-    status = values.get("payment_status", session.payment_status)
-    return Applied(changed=True, owes=owes, session=session.id, status=status, payout=payout)
+    payment_status = values.get("payment_status", session.payment_status)
+    return Applied(changed=True, owes=owes, session=session.id, status=payment_status, payout=payout)
 
 
-async def _may_be_paid(conn: AsyncConnection, session: Session, rules: SessionConfig) -> bool:
-    """Whether another hot wallet than this one may have paid it already, as far as this database can know.
+async def _may_be_paid(conn: AsyncConnection, session: Session, config: SessionConfig) -> bool:
+    """Return whether a hot wallet other than the current one may have paid the session, as far as this database can know.
 
-    The wallet that it was sold for need not be the one that paid: after a rotation the next one pays, and a backup from before knows
-    nothing of that. So another wallet that became known since the sale counts as well, whichever wallet pays now.
+    The wallet that it was sold for need not be the one that paid: after a rotation the next one pays, and a backup from before the
+    rotation does not know that. So any other wallet that became known since the sale counts as well.
     """
     if session.mode != "payout":
         return False
     if session.hot_wallet is not None:
-        return session.hot_wallet != rules.hot_wallet or await hot_wallets.any_other_since(
-            conn, HotWallet(rules.chain_id, session.hot_wallet), session.created_at
+        return session.hot_wallet != config.hot_wallet or await hot_wallets.any_other_since(
+            conn, HotWallet(config.chain_id, session.hot_wallet), session.created_at
         )
-    return bool(await hot_wallets.others(conn, rules.chain_id, rules.hot_wallet))
+    return bool(await hot_wallets.others(conn, config.chain_id, config.hot_wallet))
 
 
-async def _looked_for(conn: AsyncConnection, session: Session, amount: int, now: datetime) -> dict[str, Any]:
-    """Nothing is owed before the chain has shown whether it was paid."""
-    if not await payment_searches.begin(conn, session.id, session.hot_wallet, amount, now):
+async def _search_first(conn: AsyncConnection, session: Session, expected_units: int, now: datetime) -> dict[str, Any]:
+    """Start a search for an earlier payment in place of a payout; return the columns to change."""
+    if not await payment_searches.begin(conn, session.id, session.hot_wallet, expected_units, now):
         log.warning("session.earlier_wallet", session=session.id, hot_wallet=session.hot_wallet)
         return {}
     log.critical("session.earlier_wallet_named", session=session.id, hot_wallet=session.hot_wallet)
-    return {"attention": LOOKING.format(wallet=session.hot_wallet)}
+    return {"attention": SEARCHING.format(wallet=session.hot_wallet)}
 
 
 def _completion(
-    session: Session, fact: StripeSession, rules: SessionConfig, deployment: Deployment, now: datetime
+    session: Session, fact: StripeSession, config: SessionConfig, deployment: Deployment, now: datetime
 ) -> dict[str, Any]:
     units = delivered_units(fact)
     values: dict[str, Any] = {
@@ -156,11 +157,11 @@ def _completion(
         "livemode": fact.livemode,
         "delivery_updated_at": now,
     }
-    reason = not_owed(session, fact, rules, deployment)
-    owed = expected_musd(units, session.fee_bps) if units is not None else 0
-    if reason is None and owed == 0:
+    reason = not_owed(session, fact, config, deployment)
+    expected_units = expected_musd(units, session.fee_bps) if units is not None else 0
+    if reason is None and expected_units == 0:
         reason = "what Stripe delivered is too small to pay out"
     if reason is not None:
         log.critical("session.not_owed", session=session.id, reason=reason)
         return values | {"attention": f"Paid at Stripe, but {reason}; nothing was paid out."}
-    return values | {"expected_units": owed}
+    return values | {"expected_units": expected_units}

@@ -1,10 +1,11 @@
-"""Live events: every stream of this process shares one look at the versions in the database.
+"""Live changes of sessions: all event streams of this process share one query for the versions in the database.
 
-Whatever process made the change, the version in the row is what a stream follows; a wake-up only makes it quicker.
+A stream follows the version in the row, whichever process changed it; a wake-up only shortens the delay.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -15,39 +16,40 @@ from onramp.sessions.model import Session
 from onramp.sessions.table import sessions
 
 log = get_logger(__name__)
-EVERY_SECONDS = 0.5
+POLL_SECONDS: Final = 0.5
+BATCH: Final = 500
 
 
 class ChangeFeed:
-    """Follows the versions of the sessions that somebody watches."""
+    """Follows the versions of the sessions that have a stream open."""
 
     def __init__(self, database: Database) -> None:
-        """Nothing is read before somebody watches."""
         self._database = database
-        self._watched: dict[str, set[asyncio.Event]] = {}
-        # What was last told to all who watch a session; one that comes later reads for itself, and speaks for nobody else.
+        self._watchers: dict[str, set[asyncio.Event]] = {}
+        # The version that every watcher of a session was last woken for. A later watcher reads the session itself, and must not
+        # change what the others are woken for.
         self._versions: dict[str, int] = {}
         self._nudge = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def nudge(self) -> None:
-        """Something changed in this process: look now."""
+        """Poll now: this process changed a session."""
         self._nudge.set()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start polling."""
         self._task = asyncio.create_task(self._loop(), name="live")
 
     async def stop(self) -> None:
-        """End; the streams end by their own signal."""
+        """Stop polling. Open streams are not ended here; they have a signal of their own."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def follow(self, session_id: str, after: int) -> AsyncIterator[Session]:
-        """The session now if its version is above `after`, then at each change."""
+        """Yield the session now if its version is above `after`, then at each change; end if it is deleted."""
         event = asyncio.Event()
-        self._watched.setdefault(session_id, set()).add(event)
+        self._watchers.setdefault(session_id, set()).add(event)
         try:
             sent = after
             while True:
@@ -61,43 +63,43 @@ class ChangeFeed:
                 await event.wait()
                 event.clear()
         finally:
-            watchers = self._watched.get(session_id, set())
+            watchers = self._watchers.get(session_id, set())
             watchers.discard(event)
             if not watchers:
-                self._watched.pop(session_id, None)
+                self._watchers.pop(session_id, None)
                 self._versions.pop(session_id, None)
 
     async def _loop(self) -> None:
-        away = False
+        is_database_away = False
         while True:
             try:
-                async with asyncio.timeout(EVERY_SECONDS):
+                async with asyncio.timeout(POLL_SECONDS):
                     await self._nudge.wait()
             except TimeoutError:
                 pass
             self._nudge.clear()
-            if not self._watched:
+            if not self._watchers:
                 continue
             try:
-                await self._look()
+                await self._poll()
             except Exception as error:
                 if not is_away(error):
-                    log.exception("live.look_failed")
-                elif not away:
-                    log.warning("live.database_away", reason=reason_of(error))
-                away = is_away(error)
+                    log.exception("live.poll_failed")
+                elif not is_database_away:
+                    log.warning("live.database_unavailable", reason=reason_of(error))
+                is_database_away = is_away(error)
             else:
-                away = False
+                is_database_away = False
 
-    async def _look(self) -> None:
-        watched = list(self._watched)
-        for start in range(0, len(watched), 500):
-            part = watched[start : start + 500]
-            statement = sa.select(sessions.c.id, sessions.c.version).where(sessions.c.id.in_(part))
+    async def _poll(self) -> None:
+        session_ids = list(self._watchers)
+        for start in range(0, len(session_ids), BATCH):
+            batch = session_ids[start : start + BATCH]
+            statement = sa.select(sessions.c.id, sessions.c.version).where(sessions.c.id.in_(batch))
             async with self._database.read() as conn:
                 rows = (await conn.execute(statement)).fetchall()
             for row in rows:
-                watchers = self._watched.get(row.id)
+                watchers = self._watchers.get(row.id)
                 if watchers and row.version != self._versions.get(row.id):
                     self._versions[row.id] = row.version
                     for event in watchers:

@@ -1,4 +1,4 @@
-"""The rules a session is made under: small, frozen, chosen once at the start."""
+"""The settings of a session, derived once at start."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,23 +14,30 @@ RESERVE_FOR: Final = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """What is asked of Stripe, what is owed, and between which limits."""
+    """What to request from Stripe, what a buyer is owed for it, and the limits of a purchase.
+
+    Fields that end in `_minor` are in hundredths of the source currency.
+    """
 
     mode: str
+    """`payout`: this service pays from `hot_wallet`; `observe`: someone else delivers, this service only confirms."""
     chain_id: int
     token: str
+    """Address of the MUSD token."""
     hot_wallet: str | None
     settlement_address: str | None
+    """Where Stripe delivers in payout mode; the buyer's own wallet in observe mode, then None."""
     destination_currency: str
     destination_network: str
     fee_bps: int
     min_minor: int
     max_minor: int
     ttl: timedelta
+    """After this long a session without a payment expires."""
     overdue_after: timedelta
     observe_tolerance_bps: int
     require_livemode: bool
     """Chain 31612 pays real money out, so only live payments count there."""
     wallet_day_minor: int | None = None
     wallet_month_minor: int | None = None
-    """What one wallet may buy in any 24 hours and in any 30 days, in hundredths of the source currency."""
+    """How much one wallet may buy in any 24 hours and in any 30 days; None: no limit."""

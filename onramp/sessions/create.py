@@ -1,7 +1,7 @@
-"""Create: intent first, then Stripe with a key of ours and no transaction open, then the outcome.
+"""Create a session: store the intent, request the session from Stripe with no transaction open, store the outcome.
 
-A crash in between leaves an intent that the reconciler finishes with the same key; a client that tries again with its own key
-meets the same session. Intents and outcomes of buyers who come together share a transaction each.
+A crash in between leaves an intent that the reconcile worker finishes with the same key towards Stripe; a client that retries with its
+own key gets the same session. Intents and outcomes of concurrent requests share one transaction each.
 """
 
 from collections.abc import Sequence
@@ -20,51 +20,58 @@ from kit.db.database import Database
 from kit.http.problems import Problem
 from kit.ids import Ids
 from kit.logs import bind, get_logger
-from kit.money import format_units
+from kit.state import Moved
 from onramp.deployment.service import OwnDeployment
 from onramp.screening.sanctions_list import Screening
-from onramp.sessions import contacts
+from onramp.sessions import contacts, states
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import STRIPE_KEY_LIFETIME, SessionConfig
-from onramp.sessions.model import Session
+from onramp.sessions.model import Session, initialized_columns
 from onramp.sessions.ownership import metadata_of
-from onramp.sessions.purchase_intents import PurchaseIntents
+from onramp.sessions.purchase_intents import LEASE_OWNER, PurchaseIntents
 from onramp.sessions.purchase_request import PurchaseRequest
 from onramp.sessions.table import sessions
-from onramp.stripe import port
 from onramp.stripe.errors import StripeRefused, StripeUnavailable
-from onramp.stripe.port import METADATA_FEE, METADATA_SESSION, METADATA_WALLET, echo_differences
+from onramp.stripe.port import (
+    METADATA_FEE,
+    METADATA_SESSION,
+    METADATA_WALLET,
+    CreateSessionParams,
+    StripeGateway,
+    StripeSession,
+    echo_differences,
+)
 
 log = get_logger(__name__)
+ECHO_MISMATCH = "stripe_echo_mismatch"
 
 
 class Creator:
-    """The whole of create; also what the reconciler finishes intents with."""
+    """Creates sessions for buyers, and finishes interrupted creates for the reconcile worker."""
 
     def __init__(
         self,
         database: Database,
-        stripe: port.StripeGateway,
-        rules: SessionConfig,
+        stripe: StripeGateway,
+        config: SessionConfig,
         clock: Clock,
         ids: Ids,
         screening: Screening,
         ring: KeyRing,
         deployment: OwnDeployment,
     ) -> None:
-        """Everything create needs, chosen once."""
         self.database = database
         self.stripe = stripe
-        self.rules = rules
+        self.config = config
         self.clock = clock
         self._ring = ring
-        self._intents = PurchaseIntents(database, rules, clock, ids, screening, ring, deployment)
-        self._made: GroupCommit[Session, bool] = GroupCommit(self._write_made)
+        self._intents = PurchaseIntents(database, config, clock, ids, screening, ring, deployment)
+        self._initialized: GroupCommit[Session, bool] = GroupCommit(self._write_initialized)
 
-    async def create(self, order: PurchaseRequest) -> tuple[Session, port.StripeSession]:
-        """The session and Stripe's own, for its creator's eyes. Raises Problem; the same key may always be tried again."""
-        session = await self._intents.of(order)
-        # Bound for the rest of the request, whose id stands beside it: the line of whatever goes wrong from here on names the session.
+    async def create(self, request: PurchaseRequest) -> tuple[Session, StripeSession]:
+        """Return our session and Stripe's, whose secrets only the creator may see. Raises Problem; a retry with the same key is safe."""
+        session = await self._intents.lease(request)
+        # Bound for the rest of the request: every log line from here on names the session beside the request's id.
         bind(session=session.id)
         if session.refusal_code is not None:
             log.info("session.asked_again", refused=session.refusal_code)
@@ -73,67 +80,107 @@ class Creator:
             log.info("session.asked_again", stripe_session=session.stripe_session_id)
             return session, await self.stripe.get_session(session.stripe_session_id)
         try:
-            return await self.finish(session, email=order.email)
+            return await self.finish(session, email=request.email)
         except Problem as problem:
             log.info("session.not_created", code=problem.code)
             raise
 
-    async def finish(self, session: Session, *, email: str | None) -> tuple[Session, port.StripeSession]:
-        """Ask Stripe for the session of this intent and store the outcome; the caller holds the intent's lease."""
-        command = self.command(session, email)
+    async def finish(self, session: Session, *, email: str | None) -> tuple[Session, StripeSession]:
+        """Request this intent's session from Stripe and store the outcome; the caller holds the intent's lease."""
+        params = self.stripe_params(session, email)
         try:
-            fact = await self._ask(session, command)
-        except StripeRefused as refused:
-            await self._store(
-                session,
-                payment_status="rejected",
-                payment_updated_at=self.clock.now(),
-                refusal_code=refused.code,
-                refusal_detail=refused.detail,
-            )
+            fact = await self._request(session, params)
+        except StripeRefused as error:
+            await self._store_refusal(session, error.code, error.detail)
             raise
         except BaseException:
             await self._release(session)
             raise
-        return await self._settle(session, command, fact)
+        return await self._store_created(session, params, fact)
 
-    async def _settle(
-        self, session: Session, command: port.CreateSession, fact: port.StripeSession
-    ) -> tuple[Session, port.StripeSession]:
-        """Compare the echo with the question, then store; a difference hands out nothing."""
-        differences = echo_differences(command, fact)
+    async def finish_interrupted(self, session: Session) -> None:
+        """Finish an intent whose request was cut off, with the same parameters; the caller holds the intent's lease. Raises Problem."""
+        email = await self._email_of(session) if session.has_email else None
+        if not session.has_email or email is not None:
+            await self.finish(session, email=email)
+            return
+        # Without the e-mail the request cannot be repeated under its key: look for what it created, else create under a new key.
+        params = self.stripe_params(session, None)
+        fact = await self._find_at_stripe(session) or await self._request_with_new_key(session, params)
+        await self._store_created(session, params, fact)
+
+    def stripe_params(self, session: Session, email: str | None) -> CreateSessionParams:
+        """Return what is requested from Stripe; the same for every attempt under one key."""
+        metadata = {
+            METADATA_SESSION: session.id,
+            METADATA_WALLET: session.wallet_address,
+            METADATA_FEE: str(session.fee_bps),
+            **metadata_of(session),
+        }
+        return CreateSessionParams(
+            session_id=session.id,
+            wallet_address=session.locked_address,
+            source_amount=session.source.text,
+            source_currency=session.source_currency,
+            destination_currency=session.destination_currency,
+            destination_network=session.destination_network,
+            metadata=metadata,
+            email=email,
+        )
+
+    async def _request(self, session: Session, params: CreateSessionParams) -> StripeSession:
+        """Create the session under our key; under a new key only after a listing shows that the old one created nothing."""
+        key = f"{session.id}-{session.stripe_key_generation}"
+        has_expired_key = self.clock.now() - session.created_at > STRIPE_KEY_LIFETIME
+        if not has_expired_key:
+            try:
+                return await self.stripe.create_session(params, idempotency_key=key)
+            except StripeUnavailable as error:
+                if not error.stored_failure:
+                    raise
+        return await self._find_at_stripe(session) or await self._request_with_new_key(session, params)
+
+    async def _find_at_stripe(self, session: Session) -> StripeSession | None:
+        since = int((session.created_at - timedelta(minutes=5)).timestamp())
+        async for fact in self.stripe.find_sessions_created_since(since):
+            if (fact.metadata or {}).get(METADATA_SESSION) == session.id:
+                return fact
+        return None
+
+    async def _request_with_new_key(self, session: Session, params: CreateSessionParams) -> StripeSession:
+        generation = session.stripe_key_generation + 1
+        async with self.database.write() as conn:
+            await conn.execute(
+                sa.update(sessions).where(sessions.c.id == session.id).values(stripe_key_generation=generation)
+            )
+        return await self.stripe.create_session(params, idempotency_key=f"{session.id}-{generation}")
+
+    async def _store_created(
+        self, session: Session, params: CreateSessionParams, fact: StripeSession
+    ) -> tuple[Session, StripeSession]:
+        """Compare Stripe's echo with the request, then store; if they differ, nothing is handed out."""
+        differences = echo_differences(params, fact)
         if differences:
             log.critical("session.echo_mismatch", session=session.id, stripe_session=fact.id, differences=differences)
-            await self._store(
-                session,
-                stripe_session_id=fact.id,
-                payment_status="rejected",
-                payment_updated_at=self.clock.now(),
-                refusal_code="stripe_echo_mismatch",
-                refusal_detail=None,
-            )
-            raise refusal("stripe_echo_mismatch", None)
+            await self._store_refusal(session, ECHO_MISMATCH, None, stripe_session_id=fact.id)
+            raise refusal(ECHO_MISMATCH, None)
         now = self.clock.now()
-        made = replace(
-            session,
-            version=session.version + 1,
-            stripe_session_id=fact.id,
-            livemode=fact.livemode,
-            payment_status="initialized",
-            payment_updated_at=now,
-            asked_at=now,
-            updated_at=now,
-            tries=0,
+        columns = initialized_columns(
+            session.payment_status, stripe_session_id=fact.id, livemode=fact.livemode, now=now
         )
-        is_made = await self._made.submit(made)
-        log.info("session.created", session=session.id, stripe_session=fact.id)
-        if is_made:
-            return made, fact
-        # Another knew of it first: an event that overtook our own answer.
+        if columns is not None:
+            initialized = replace(
+                session, version=session.version + 1, asked_at=now, updated_at=now, tries=0, **columns
+            )
+            is_stored = await self._initialized.submit(initialized)
+            log.info("session.created", session=session.id, stripe_session=fact.id)
+            if is_stored:
+                return initialized, fact
+        # Someone else stored it first: an event that arrived before Stripe's answer to us.
         return await self._stored(session), fact
 
-    async def _write_made(self, made: Sequence[Session]) -> Sequence[bool]:
-        """Whether each was still as its intent left it."""
+    async def _write_initialized(self, initialized: Sequence[Session]) -> Sequence[bool]:
+        """Store these sessions; return for each whether its row was still as the intent left it."""
         rows = [
             {
                 "id": session.id,
@@ -148,18 +195,10 @@ class Creator:
                 "lease_owner": None,
                 "lease_until": None,
             }
-            for session in made
+            for session in initialized
         ]
         changed = set(await update_unchanged_alone(self.database, sessions, rows))
-        return [session.id in changed for session in made]
-
-    async def finish_broken_off(self, session: Session) -> None:
-        """Finish an intent whose request went away, to the letter; the caller holds the intent's lease. Raises Problem."""
-        email = await self._email_of(session) if session.has_email else None
-        if session.has_email and email is None:
-            await self._find_or_make(session)
-        else:
-            await self.finish(session, email=email)
+        return [session.id in changed for session in initialized]
 
     async def _email_of(self, session: Session) -> str | None:
         try:
@@ -169,88 +208,37 @@ class Creator:
             log.warning("session.contact_not_opened", session=session.id, reason=str(error))
             return None
 
-    async def _find_or_make(self, session: Session) -> None:
-        """Finish an intent whose request cannot be repeated to the letter: look for what it made, else make it anew."""
-        command = self.command(session, None)
-        fact = await self._lookup(session) or await self._create_again(session, command)
-        await self._settle(session, command, fact)
-
-    def command(self, session: Session, email: str | None) -> port.CreateSession:
-        """What Stripe is asked; the same for every try under one key."""
-        metadata = {
-            METADATA_SESSION: session.id,
-            METADATA_WALLET: session.wallet_address,
-            METADATA_FEE: str(session.fee_bps),
-            **metadata_of(session),
-        }
-        return port.CreateSession(
-            session_id=session.id,
-            wallet_address=session.locked_address,
-            source_amount=format_units(session.source_minor, 2),
-            source_currency=session.source_currency,
-            destination_currency=session.destination_currency,
-            destination_network=session.destination_network,
-            metadata=metadata,
-            email=email,
-        )
-
-    async def _ask(self, session: Session, command: port.CreateSession) -> port.StripeSession:
-        """Stripe under our key; under a new one only after a listing shows that the old one made nothing."""
-        key = f"{session.id}-{session.stripe_key_generation}"
-        stale = self.clock.now() - session.created_at > STRIPE_KEY_LIFETIME
-        if not stale:
-            try:
-                return await self.stripe.create_session(command, idempotency_key=key)
-            except StripeUnavailable as error:
-                if not error.stored_failure:
-                    raise
-        return await self._lookup(session) or await self._create_again(session, command)
-
-    async def _lookup(self, session: Session) -> port.StripeSession | None:
-        since = int((session.created_at - timedelta(minutes=5)).timestamp())
-        async for fact in self.stripe.find_sessions_created_since(since):
-            if (fact.metadata or {}).get(METADATA_SESSION) == session.id:
-                return fact
-        return None
-
-    async def _create_again(self, session: Session, command: port.CreateSession) -> port.StripeSession:
-        generation = session.stripe_key_generation + 1
+    async def _store_refusal(self, session: Session, code: str, detail: str | None, **columns: Any) -> None:
+        now = self.clock.now()
+        values: dict[str, Any] = {"refusal_code": code, "refusal_detail": detail, **columns}
+        outcome = states.refuse_creation(session.payment_status)
+        if isinstance(outcome, Moved):
+            values |= {"payment_status": outcome.to, "payment_updated_at": now}
         async with self.database.write() as conn:
-            await conn.execute(
-                sa.update(sessions).where(sessions.c.id == session.id).values(stripe_key_generation=generation)
-            )
-        return await self.stripe.create_session(command, idempotency_key=f"{session.id}-{generation}")
-
-    async def _store(self, session: Session, **values: Any) -> Session:
-        async with self.database.write() as conn:
-            await sessions_service.change(
-                conn, session, now=self.clock.now(), lease_owner=None, lease_until=None, **values
-            )
-        return await self._stored(session)
+            await sessions_service.change(conn, session, now=now, lease_owner=None, lease_until=None, **values)
 
     async def _stored(self, session: Session) -> Session:
         async with self.database.read() as conn:
             stored = await sessions_service.get(conn, session.id)
         if stored is None:
-            message = "a session row vanished"
-            raise RuntimeError(message)
+            raise RuntimeError(f"the row of session {session.id} vanished")
         return stored
 
     async def _release(self, session: Session) -> None:
         async with self.database.write() as conn:
             await conn.execute(
                 sa.update(sessions)
-                .where(sessions.c.id == session.id, sessions.c.lease_owner == "create")
+                .where(sessions.c.id == session.id, sessions.c.lease_owner == LEASE_OWNER)
                 .values(lease_owner=None, lease_until=None, tries=sessions.c.tries + 1, asked_at=self.clock.now())
             )
 
 
 def refusal(code: str, detail: str | None) -> Problem:
-    """The same refusal, however often it is asked for."""
-    if code == "stripe_echo_mismatch":
+    """Return the stored refusal as a problem, the same at every retry."""
+    if code == ECHO_MISMATCH:
         return Problem(
             502,
             code,
-            "The payment service did not confirm what was asked, so nothing was handed out. Nothing was charged; start again.",
+            "The payment service did not confirm what was requested, so nothing was handed out. Nothing was charged; start again.",
         )
     return Problem(422, code, detail or "The payment service refused this purchase.")

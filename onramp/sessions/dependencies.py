@@ -20,7 +20,7 @@ from onramp.sessions.model import Session
 class DeliveryCheck(Protocol):
     """Checks single deliveries on the chain; `onramp.deliveries` implements it."""
 
-    async def look(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
+    async def check_now(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
         """Check one delivery of `owner` now; (None, None) if that wallet has no such session. Raises ChainError."""
 
 

@@ -1,4 +1,4 @@
-"""Sessions at Stripe that are not this deployment's: counted and logged once each, however often the poller meets them."""
+"""Sessions at Stripe that do not belong to this deployment: counted and logged once each, however often they are listed."""
 
 from collections import OrderedDict
 from typing import Final
@@ -11,17 +11,16 @@ from onramp.stripe.port import METADATA_DEPLOYMENT, METADATA_SESSION, StripeSess
 
 log = get_logger(__name__)
 MAX_REMEMBERED: Final = 50_000
-"""Sessions; the one seen longest ago is forgotten first, and would be counted again."""
-_OURS: Final = frozenset({Ignored.CURRENCY, Ignored.AMOUNT, Ignored.MALFORMED, Ignored.CONTRADICTED})
-"""Ignored although it claims to be ours: a person should look."""
+"""Sessions. The one listed longest ago is forgotten first, and would be counted again."""
+_CLAIMS_TO_BE_OURS: Final = frozenset({Ignored.CURRENCY, Ignored.AMOUNT, Ignored.MALFORMED, Ignored.CONTRADICTED})
+"""Ignored although its metadata names this deployment: an operator should look into it."""
 
 
 class IgnoredSessions:
-    """Remembers which sessions of the Stripe account were left alone, and why."""
+    """Remembers which sessions of the Stripe account were ignored, and why."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare the families, with every label at zero."""
-        self._known: OrderedDict[str, Ignored] = OrderedDict()
+        self._reasons: OrderedDict[str, Ignored] = OrderedDict()
         self._count = Counter(
             "onramp_sessions_ignored_total",
             "Sessions at Stripe that were neither rebuilt nor paid, as this deployment did not sell them.",
@@ -37,24 +36,24 @@ class IgnoredSessions:
         )
 
     def note(self, fact: StripeSession, reason: Ignored) -> None:
-        """Count and log a session, unless it was told of before with the same reason."""
-        before = self._known.pop(fact.id, None)
-        self._known[fact.id] = reason
-        if before is reason:
+        """Count and log a session, unless it was noted before with the same reason."""
+        previous = self._reasons.pop(fact.id, None)
+        self._reasons[fact.id] = reason
+        if previous is reason:
             return
-        if len(self._known) > MAX_REMEMBERED:
-            self._known.popitem(last=False)
+        if len(self._reasons) > MAX_REMEMBERED:
+            self._reasons.popitem(last=False)
         self._count.labels(reason.value).inc()
         metadata = fact.metadata or {}
-        told = {
+        claims = {
             "session": metadata.get(METADATA_SESSION, "")[:40],
             "deployment": metadata.get(METADATA_DEPLOYMENT, "")[:40],
         }
-        if reason in _OURS:
-            log.error("session.ignored", stripe_session=fact.id, reason=reason.value, status=fact.status, **told)
+        if reason in _CLAIMS_TO_BE_OURS:
+            log.error("session.ignored", stripe_session=fact.id, reason=reason.value, status=fact.status, **claims)
         elif reason is not Ignored.NOT_ONRAMP:
-            log.warning("session.ignored", stripe_session=fact.id, reason=reason.value, status=fact.status, **told)
+            log.warning("session.ignored", stripe_session=fact.id, reason=reason.value, status=fact.status, **claims)
 
     def reason(self, stripe_session_id: str) -> Ignored | None:
-        """Why this session was ignored, if it was."""
-        return self._known.get(stripe_session_id)
+        """Return why this session was ignored; None if it was not."""
+        return self._reasons.get(stripe_session_id)

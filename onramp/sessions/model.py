@@ -1,4 +1,4 @@
-"""A session as the rest of the service sees it, and what it means for people."""
+"""A session as a value: one row of the sessions table, and what it means for people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,10 +8,15 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from kit.money import Money
+from kit.state import Moved
+from onramp.sessions import states
 from onramp.sessions.config import SessionConfig
+from onramp.sessions.status import DeliveryStatus, PaymentStatus, SessionStatus
 from onramp.sessions.table import sessions
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
+FIAT_DECIMALS: Final = 2
 USDC_TO_MUSD: Final[int] = 10 ** (MUSD_DECIMALS - USDC_DECIMALS)
 """One base unit of USDC in base units of MUSD, at one dollar each."""
 BASIS_POINTS: Final = 10_000
@@ -37,14 +42,14 @@ class Session:
     has_email: bool
     refusal_code: str | None
     refusal_detail: str | None
-    payment_status: str
+    payment_status: PaymentStatus
     stripe_session_id: str | None
     livemode: bool | None
     delivered_units: int | None
     paid_at: datetime | None
     payment_updated_at: datetime
     attention: str | None
-    delivery_status: str
+    delivery_status: DeliveryStatus
     delivery_reason: str | None
     expected_units: int | None
     tx_hash: str | None
@@ -68,69 +73,99 @@ class Session:
     hot_wallet: str | None
 
     @property
-    def status(self) -> str:
-        """Where the purchase stands, in one word for people."""
-        if self.delivery_status == "confirmed":
-            return "completed"
-        if self.delivery_status == "mismatch" or self.overdue or self.attention is not None:
-            return "attention"
+    def source(self) -> Money:
+        """What the buyer spends, before fees."""
+        return Money(self.source_minor, self.source_currency, FIAT_DECIMALS)
+
+    @property
+    def status(self) -> SessionStatus:
+        """The state of the whole purchase, for people."""
+        if self.delivery_status is DeliveryStatus.CONFIRMED:
+            return SessionStatus.COMPLETED
+        if self.delivery_status is DeliveryStatus.MISMATCH or self.overdue or self.attention is not None:
+            return SessionStatus.ATTENTION
         match self.payment_status:
-            case "fulfillment_complete":
-                return "delivering"
-            case "fulfillment_processing":
-                return "processing"
-            case "rejected" | "expired" as ended:
-                return ended
+            case PaymentStatus.FULFILLMENT_COMPLETE:
+                return SessionStatus.DELIVERING
+            case PaymentStatus.FULFILLMENT_PROCESSING:
+                return SessionStatus.PROCESSING
+            case PaymentStatus.REJECTED:
+                return SessionStatus.REJECTED
+            case PaymentStatus.EXPIRED:
+                return SessionStatus.EXPIRED
             case _:
-                return "awaiting_payment"
+                return SessionStatus.AWAITING_PAYMENT
 
 
 _FIELDS = tuple(Session.__dataclass_fields__)
-_PLACES = itemgetter(*(sessions.c.keys().index(name) for name in _FIELDS))
+_POSITIONS = itemgetter(*(sessions.c.keys().index(name) for name in _FIELDS))
+# A look-up costs a tenth of calling the enumeration, and every read of a session makes two.
+_PAYMENT_STATUSES: Final = {status.value: status for status in PaymentStatus}
+_DELIVERY_STATUSES: Final = {status.value: status for status in DeliveryStatus}
 
 
 def from_row(row: sa.Row[Any]) -> Session:
-    """Make the value from a whole row of `sessions`, as `sa.select(sessions)` answers it."""
-    return Session(**dict(zip(_FIELDS, _PLACES(row), strict=True)))
+    """Make a session from a whole row of `sessions`, as `sa.select(sessions)` returns it."""
+    values = dict(zip(_FIELDS, _POSITIONS(row), strict=True))
+    values["payment_status"] = _PAYMENT_STATUSES[values["payment_status"]]
+    values["delivery_status"] = _DELIVERY_STATUSES[values["delivery_status"]]
+    return Session(**values)
 
 
-def intent(
-    rules: SessionConfig,
+def intent_row(
+    config: SessionConfig,
     *,
     session_id: str,
     wallet: str,
-    minor: int,
-    currency: str,
+    source: Money,
     fee_bps: int,
-    made: datetime,
+    created_at: datetime,
     now: datetime,
 ) -> dict[str, Any]:
-    """The row of a session, made at `made`, of which Stripe has not heard yet."""
-    locked = rules.settlement_address if rules.mode == "payout" else wallet
+    """Return the row of a session for which nothing has been requested from Stripe yet.
+
+    `created_at` is earlier than `now` when a lost session is rebuilt.
+    """
+    locked = config.settlement_address if config.mode == "payout" else wallet
     return {
         "id": session_id,
         "version": 1,
         "wallet_address": wallet,
-        "source_minor": minor,
-        "source_currency": currency,
-        "mode": rules.mode,
+        "source_minor": source.minor,
+        "source_currency": source.currency,
+        "mode": config.mode,
         "fee_bps": fee_bps,
         "locked_address": locked or wallet,
-        "destination_currency": rules.destination_currency,
-        "destination_network": rules.destination_network,
+        "destination_currency": config.destination_currency,
+        "destination_network": config.destination_network,
         "from_block": 0,
-        "payment_status": "created",
+        "payment_status": PaymentStatus.CREATED,
         "payment_updated_at": now,
-        "delivery_status": "awaiting",
+        "delivery_status": DeliveryStatus.AWAITING,
         "delivery_updated_at": now,
-        "created_at": made,
+        "created_at": created_at,
         "updated_at": now,
-        "expires_at": made + rules.ttl,
+        "expires_at": created_at + config.ttl,
         "asked_at": now,
     }
 
 
-_UNSET: Final = dict.fromkeys(_FIELDS) | {
+def initialized_columns(
+    status: PaymentStatus, *, stripe_session_id: str, livemode: bool, now: datetime
+) -> dict[str, Any] | None:
+    """Return the columns that tie a session in `status` to Stripe's session; None if the state machine does not allow it."""
+    outcome = states.initialize(status)
+    if not isinstance(outcome, Moved):
+        return None
+    return {
+        "stripe_session_id": stripe_session_id,
+        "livemode": livemode,
+        "payment_status": outcome.to,
+        "payment_updated_at": now,
+    }
+
+
+_DEFAULTS: Final = dict.fromkeys(_FIELDS) | {
     "stripe_key_generation": 0,
     "has_email": False,
     "confirmations": 0,
@@ -139,11 +174,11 @@ _UNSET: Final = dict.fromkeys(_FIELDS) | {
 }
 
 
-def fresh(values: Mapping[str, Any]) -> Session:
-    """The session of a row that was just inserted with `values`; what they leave out has the table's default."""
-    return Session(**{name: values.get(name, unset) for name, unset in _UNSET.items()})
+def from_inserted(values: Mapping[str, Any]) -> Session:
+    """Return the session of a row that was just inserted with `values`, completed with the table's defaults."""
+    return Session(**{name: values.get(name, default) for name, default in _DEFAULTS.items()})
 
 
 def expected_musd(delivered_units: int, fee_bps: int) -> int:
-    """MUSD owed (18 decimals) for `delivered_units` of USDC (6 decimals): one for one, less the fee, rounded down."""
+    """Return the MUSD owed (18 decimals) for `delivered_units` of USDC (6 decimals): one for one, less the fee, rounded down."""
     return delivered_units * USDC_TO_MUSD * (BASIS_POINTS - fee_bps) // BASIS_POINTS

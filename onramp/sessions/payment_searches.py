@@ -1,7 +1,8 @@
-"""Paid sessions that an earlier hot wallet may have paid already: what is owed, and what the search on chain has shown."""
+"""Searches for payments of paid sessions that an earlier hot wallet may have made already: what is owed, and the state of each search."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 import sqlalchemy as sa
@@ -11,6 +12,21 @@ from kit.db.database import metadata
 from kit.db.inserts import insert_or_ignore
 from kit.db.leases import claim, lease_columns, release
 from kit.db.types import Uint256, UtcDateTime, one_of
+
+
+class SearchState(StrEnum):
+    """How far the search for a session's payment has got."""
+
+    OPEN = "open"
+    """The session was rebuilt and is not paid at Stripe yet."""
+    LOOKING = "looking"
+    PAID = "paid"
+    """An earlier wallet's payment was found and adopted."""
+    OWED = "owed"
+    """No earlier wallet paid; a payout was created."""
+    UNPAID = "unpaid"
+    """No payment was found, but this database does not know everything the wallet paid: an operator must decide."""
+
 
 searches = sa.Table(
     "session_searches",
@@ -24,68 +40,79 @@ searches = sa.Table(
     sa.Column("created_at", UtcDateTime(), nullable=False),
     *lease_columns(),
     sa.Index("ix_session_searches_due", "state", "due_at"),
-    one_of("state", ("open", "looking", "paid", "owed", "unpaid")),
+    one_of("state", SearchState),
 )
 LEASE_SECONDS: Final = 120.0
 SOON_SECONDS: Final = 5.0
-"""Until a payment that may still come from another process is looked for again."""
-AGAIN_SECONDS: Final = 60.0
-"""Until the nodes are asked again where they did not tell enough."""
-UNPAID_AGAIN_SECONDS: Final = 3600.0
-"""Until a payment that was not found is looked for again: a node with more history may have been added."""
+"""Delay until the next search for a payment that another process may still be making."""
+RETRY_SECONDS: Final = 60.0
+"""Delay after the nodes did not return enough to decide."""
+UNPAID_RETRY_SECONDS: Final = 3600.0
+"""Delay after no payment was found: a node with a longer history may have been added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One session whose payment is looked for; `wallet` None: any earlier wallet may have paid it."""
+    """One session whose payment is searched for."""
 
     session_id: str
     wallet: str | None
+    """The wallet that the session was sold for; None: any earlier wallet may have paid it."""
     rebuilt: bool
-    state: str
-    amount: int
+    """Whether this database had lost the session; such a session is never paid automatically."""
+    expected_units: int
+    """MUSD owed, 18 decimals."""
     created_at: datetime
 
 
 async def expect(conn: AsyncConnection, session_id: str, wallet: str | None, now: datetime) -> None:
-    """Remember that this session was rebuilt and names an earlier wallet, before it is paid."""
-    await insert_or_ignore(conn, searches, [_row(session_id, wallet, now, rebuilt=True, state="open")], ["id"])
+    """Record that this session was rebuilt and names an earlier wallet, before it is known to be paid."""
+    row = _row(session_id, wallet, now, rebuilt=True, state=SearchState.OPEN)
+    await insert_or_ignore(conn, searches, [row], ["id"])
 
 
-async def begin(conn: AsyncConnection, session_id: str, wallet: str | None, amount: int, now: datetime) -> bool:
-    """Look for the payment of `amount` base units from now on; True where this database had lost the session."""
-    row = _row(session_id, wallet, now, rebuilt=False, state="looking") | {"amount": amount}
+async def begin(conn: AsyncConnection, session_id: str, wallet: str | None, expected_units: int, now: datetime) -> bool:
+    """Start searching for the payment of `expected_units` of MUSD; return True if this database had lost the session."""
+    row = _row(session_id, wallet, now, rebuilt=False, state=SearchState.LOOKING) | {"amount": expected_units}
     if await insert_or_ignore(conn, searches, [row], ["id"]):
         return False
-    mine = searches.c.id == session_id
-    begun = {"state": "looking", "amount": amount, "due_at": now, "created_at": now}
-    await conn.execute(sa.update(searches).where(mine, searches.c.state == "open").values(begun))
-    return bool(await conn.scalar(sa.select(searches.c.rebuilt).where(mine)))
+    stored = searches.c.id == session_id
+    started = {"state": SearchState.LOOKING, "amount": expected_units, "due_at": now, "created_at": now}
+    await conn.execute(sa.update(searches).where(stored, searches.c.state == SearchState.OPEN).values(started))
+    return bool(await conn.scalar(sa.select(searches.c.rebuilt).where(stored)))
 
 
 async def claim_due(conn: AsyncConnection, owner: str, now: datetime, limit: int) -> list[Search]:
     """Lease the searches that are due, the longest waiting first."""
-    due = sa.and_(searches.c.state.in_(["looking", "unpaid"]), searches.c.due_at <= now)
+    due = sa.and_(searches.c.state.in_([SearchState.LOOKING, SearchState.UNPAID]), searches.c.due_at <= now)
     rows = await claim(
         conn, searches, owner=owner, seconds=LEASE_SECONDS, limit=limit, due=due, order_by=searches.c.due_at
     )
-    return [Search(row.id, row.wallet, row.rebuilt, row.state, row.amount, row.created_at) for row in rows]
+    return [Search(row.id, row.wallet, row.rebuilt, row.amount, row.created_at) for row in rows]
 
 
-async def settle(conn: AsyncConnection, session_id: str, owner: str, state: str) -> bool:
-    """End a leased search as `paid` or `owed`; False where the lease was lost."""
+async def finish(conn: AsyncConnection, session_id: str, owner: str, state: SearchState) -> bool:
+    """End a leased search as PAID or OWED; False if the lease was lost."""
     return await release(conn, searches, session_id, owner, state=state)
 
 
 async def postpone(
-    conn: AsyncConnection, session_id: str, owner: str, state: str, now: datetime, seconds: float | None = None
+    conn: AsyncConnection,
+    session_id: str,
+    owner: str,
+    state: SearchState,
+    now: datetime,
+    seconds: float | None = None,
 ) -> bool:
-    """Look again later; `state` is `looking` where too little is known, `unpaid` where nothing was found."""
-    wait = seconds or (AGAIN_SECONDS if state == "looking" else UNPAID_AGAIN_SECONDS)
-    return await release(conn, searches, session_id, owner, state=state, due_at=now + timedelta(seconds=wait))
+    """Search again after `seconds`, or after the default delay of `state`; False if the lease was lost.
+
+    `state` is LOOKING if too little is known to decide, UNPAID if no payment was found.
+    """
+    delay = seconds or (RETRY_SECONDS if state is SearchState.LOOKING else UNPAID_RETRY_SECONDS)
+    return await release(conn, searches, session_id, owner, state=state, due_at=now + timedelta(seconds=delay))
 
 
-def _row(session_id: str, wallet: str | None, now: datetime, *, rebuilt: bool, state: str) -> dict[str, object]:
+def _row(session_id: str, wallet: str | None, now: datetime, *, rebuilt: bool, state: SearchState) -> dict[str, object]:
     return {
         "id": session_id,
         "wallet": wallet,

@@ -1,4 +1,4 @@
-"""How much one wallet may buy in a day and in a month: asked when a purchase begins, and of the treasury before it pays."""
+"""Limit how much one wallet may buy in a day and in a month, when a purchase starts and again before it is paid out."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.http.problems import Problem
-from kit.money import format_units
+from kit.money import Money, format_units
 from onramp.sessions.config import SessionConfig
+from onramp.sessions.model import FIAT_DECIMALS
 from onramp.sessions.states import PAID
-from onramp.sessions.stock import UNITS_PER_MINOR, most_delivered
+from onramp.sessions.stock import UNITS_PER_MINOR, max_paid_unattended
 from onramp.sessions.table import sessions
 from treasury.core.assets import MUSD_DECIMALS
 from treasury.core.status import Status
@@ -22,87 +23,91 @@ MONTH: Final = timedelta(days=30)
 _FAILED: Final = (Status.REJECTED, Status.CANCELLED, Status.REVERTED)
 
 
-def limits(rules: SessionConfig) -> list[tuple[str, timedelta, int]]:
-    """(setting, window, hundredths) of each limit that is set. A euro counts as a dollar, as in SESSION_MAX_AMOUNT."""
-    known = (
-        ("WALLET_DAILY_LIMIT", DAY, rules.wallet_day_minor),
-        ("WALLET_MONTHLY_LIMIT", MONTH, rules.wallet_month_minor),
+def limits(config: SessionConfig) -> list[tuple[str, timedelta, int]]:
+    """Return (setting, window, hundredths) of each limit that is set. A euro counts as a dollar, as in SESSION_MAX_AMOUNT."""
+    candidates = (
+        ("WALLET_DAILY_LIMIT", DAY, config.wallet_day_minor),
+        ("WALLET_MONTHLY_LIMIT", MONTH, config.wallet_month_minor),
     )
-    return [(name, window, most) for name, window, most in known if most is not None]
+    return [(name, window, max_minor) for name, window, max_minor in candidates if max_minor is not None]
 
 
-async def require(conn: AsyncConnection, rules: SessionConfig, wallet: str, minor: int, now: datetime) -> None:
-    """Raise 422 `wallet_limit` where this wallet (EIP-55) would buy too much.
+async def require(conn: AsyncConnection, config: SessionConfig, wallet: str, source: Money, now: datetime) -> None:
+    """Raise Problem 422 `wallet_limit` if this wallet (EIP-55) would buy too much.
 
-    Only what was paid is counted, and what is being paid. Anybody may begin purchases for any wallet, so a purchase that nobody pays,
-    however far it got, must take nothing from that wallet's owner. Several begun at once can therefore pass together; `payouts_above`
-    holds what they come to above the limit before it is paid out. The sentence tells nobody what the wallet bought.
+    Only purchases that were paid, or are being paid, count. Anyone may start purchases for any wallet, so an unpaid purchase, however far
+    it got, must not use up the limit of that wallet's owner. Several started at once can therefore pass together; `payouts_above` holds
+    what exceeds the limit before it is paid out. The detail does not reveal what the wallet bought.
     """
-    for _, window, most in limits(rules):
+    for _, window, max_minor in limits(config):
         query = sa.select(sa.func.coalesce(sa.func.sum(sessions.c.source_minor), 0)).where(
             sessions.c.wallet_address == wallet,
             sessions.c.created_at > now - window,
             sessions.c.payment_status.in_(PAID),
         )
-        if int((await conn.execute(query)).scalar_one()) + minor > most:
+        if int((await conn.execute(query)).scalar_one()) + source.minor > max_minor:
             raise Problem(
                 422,
                 "wallet_limit",
-                f"One wallet may buy {format_units(most, 2)} in {_words(window)}, and this would be more. Nothing was charged; "
-                "try a smaller amount, or later.",
+                f"One wallet may buy {format_units(max_minor, FIAT_DECIMALS)} in {_window_text(window)}, and this would be more. "
+                "Nothing was charged; try a smaller amount, or later.",
             )
 
 
 async def payouts_above(
-    conn: AsyncConnection, rules: SessionConfig, queue: Sequence[Payout], now: datetime
+    conn: AsyncConnection, config: SessionConfig, queue: Sequence[Payout], now: datetime
 ) -> list[str | None]:
-    """For each payout, those before it counted as paid: the limit that it or its recipient would be above, as a sentence."""
-    found = await _above_session_max(conn, rules, queue)
-    for name, window, most in limits(rules):
-        paid = await _paid(conn, queue, now - window)
-        for place, payout in enumerate(queue):
-            paid[payout.to] = paid.get(payout.to, 0) + payout.amount
-            if paid[payout.to] > most * UNITS_PER_MINOR and found[place] is None:
-                units = format_units(most * UNITS_PER_MINOR, MUSD_DECIMALS)
-                found[place] = f"{name}: its recipient would get more than {units} MUSD in {_words(window)}"
-    return found
+    """Return, for each payout of the queue, the limit that it or its recipient would exceed, as a sentence; None if it exceeds none.
 
-
-async def _above_session_max(conn: AsyncConnection, rules: SessionConfig, queue: Sequence[Payout]) -> list[str | None]:
-    """For each payout, whether it is more than a purchase of SESSION_MAX_AMOUNT can come to deliver.
-
-    Stripe lets a buyer change the amount on its own page, so what create allowed does not bound what is owed.
+    Payouts earlier in the queue count as paid.
     """
-    found: list[str | None] = [None] * len(queue)
-    large = [payout for payout in queue if payout.amount > rules.max_minor * UNITS_PER_MINOR]
+    exceeded = await _above_session_max(conn, config, queue)
+    for name, window, max_minor in limits(config):
+        max_units = max_minor * UNITS_PER_MINOR
+        paid = await _paid_since(conn, queue, now - window)
+        for position, payout in enumerate(queue):
+            paid[payout.to] = paid.get(payout.to, 0) + payout.amount
+            if paid[payout.to] > max_units and exceeded[position] is None:
+                text = format_units(max_units, MUSD_DECIMALS)
+                exceeded[position] = f"{name}: its recipient would get more than {text} MUSD in {_window_text(window)}"
+    return exceeded
+
+
+async def _above_session_max(conn: AsyncConnection, config: SessionConfig, queue: Sequence[Payout]) -> list[str | None]:
+    """Return, for each payout, a sentence if it is more than a purchase of SESSION_MAX_AMOUNT can deliver.
+
+    Stripe lets a buyer change the amount on its own page, so what create allowed does not limit what is owed.
+    """
+    exceeded: list[str | None] = [None] * len(queue)
+    large = [payout for payout in queue if payout.amount > config.max_minor * UNITS_PER_MINOR]
     if not large:
-        return found
+        return exceeded
     query = sa.select(sessions.c.id, sessions.c.source_currency).where(
         sessions.c.id.in_([payout.session_id for payout in large])
     )
     currencies = {row.id: row.source_currency for row in await conn.execute(query)}
-    for place, payout in enumerate(queue):
-        most = most_delivered(rules.max_minor, currencies.get(payout.session_id, ""))
-        if payout.amount > most:
-            units = format_units(most, MUSD_DECIMALS)
-            found[place] = (
-                f"SESSION_MAX_AMOUNT: it is above {units} MUSD, the most that one purchase may deliver unasked"
+    for position, payout in enumerate(queue):
+        max_units = max_paid_unattended(Money(config.max_minor, currencies.get(payout.session_id, "")))
+        if payout.amount > max_units:
+            text = format_units(max_units, MUSD_DECIMALS)
+            exceeded[position] = (
+                f"SESSION_MAX_AMOUNT: it is above {text} MUSD, the most that one purchase may deliver without approval"
             )
-    return found
+    return exceeded
 
 
-async def _paid(conn: AsyncConnection, queue: Sequence[Payout], since: datetime) -> dict[str, int]:
-    """Base units that each recipient of the queue was given a nonce for since, this queue left out."""
+async def _paid_since(conn: AsyncConnection, queue: Sequence[Payout], since: datetime) -> dict[str, int]:
+    """Return the base units for which each recipient of the queue was given a nonce since `since`, without this queue's payouts."""
     p = payouts.c
     query = sa.select(p.to_address, p.amount).where(
         p.to_address.in_({payout.to for payout in queue}), p.id.not_in([payout.id for payout in queue]),
         p.transaction_id.is_not(None), p.status.not_in(_FAILED), p.created_at > since,
     )  # fmt: skip
-    found: dict[str, int] = {}
+    totals: dict[str, int] = {}
     for row in await conn.execute(query):
-        found[row.to_address] = found.get(row.to_address, 0) + row.amount
-    return found
+        totals[row.to_address] = totals.get(row.to_address, 0) + row.amount
+    return totals
 
 
-def _words(window: timedelta) -> str:
+def _window_text(window: timedelta) -> str:
     return "24 hours" if window == DAY else f"{window.days} days"

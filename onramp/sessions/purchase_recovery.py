@@ -1,4 +1,4 @@
-"""Find the purchases behind payments on chain that this database does not know, as after a restore, and store them again."""
+"""Recover the purchases behind payments on chain that this database does not know, as after a restore from a backup."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -18,18 +18,18 @@ from treasury.ports import Sold
 
 log = get_logger(__name__)
 HORIZON: Final = timedelta(days=90)
-"""How old a purchase may be that is looked for, as in the poller's longest walk."""
-SLACK: Final = timedelta(hours=1)
-"""How far Stripe's clock may be from the one that dated the deployment."""
-ASK_SECONDS: Final = 5.0
-"""No further page is asked for after so long in one call: the caller has a lease to renew."""
+"""The age of the oldest purchase that is searched for, as in the reconcile worker's longest listing."""
+CLOCK_SLACK: Final = timedelta(hours=1)
+"""How far Stripe's clock may differ from the one that dated the deployment."""
+MAX_CALL_SECONDS: Final = 5.0
+"""After this long in one call no further page is requested: the caller has a lease to renew."""
 
 
 @dataclass(slots=True)
 class _Walk:
     """One pass over the completed sessions, newest first: `since` in Unix seconds, `after` the cursor of the next page."""
 
-    wanted: set[str]
+    references: set[str]
     since: int
     after: str | None = None
 
@@ -38,8 +38,8 @@ class _Walk:
 class PurchaseRecovery:
     """Implements `treasury.ports.Purchases`.
 
-    A walk goes on where the last call left it. References that come up meanwhile wait for the next walk, so that nobody can keep one
-    from ending by making more transactions. `paid` is called when a purchase was stored.
+    A walk continues where the last call left it. References that are added meanwhile wait for the next walk, so that an attacker cannot
+    keep a walk from ending by making more transactions. `paid` is called when a purchase was stored.
     """
 
     stripe: StripeGateway
@@ -48,46 +48,48 @@ class PurchaseRecovery:
     clock: Clock
     paid: Callable[[], None]
     _walk: _Walk | None = None
-    _told: dict[str, Sold | None] = field(default_factory=dict)
+    _results: dict[str, Sold | None] = field(default_factory=dict)
 
     async def find(self, references: Collection[str]) -> Mapping[str, Sold | None]:
-        """Return what is known of each reference; only sessions that carry one of them are applied, the others are left to the poller."""
-        self._told = {one: sold for one, sold in self._told.items() if one in references}
-        if self._walk is not None and self._walk.wanted.isdisjoint(references):
+        """Return what is known so far of each reference: None if Stripe has no such session, no entry if the walk has not ended.
+
+        Only sessions that carry one of these references are applied; all others are left to the reconcile worker.
+        """
+        self._results = {reference: sold for reference, sold in self._results.items() if reference in references}
+        if self._walk is not None and self._walk.references.isdisjoint(references):
             self._walk = None
         started = self.clock.monotonic()
-        while self.clock.monotonic() - started < ASK_SECONDS:
+        while self.clock.monotonic() - started < MAX_CALL_SECONDS:
             if self._walk is None:
-                fresh = set(references) - self._told.keys()
-                if not fresh:
+                new_references = set(references) - self._results.keys()
+                if not new_references:
                     break
-                self._walk = _Walk(fresh, await self._since())
+                self._walk = _Walk(new_references, await self._since())
             try:
-                await self._look(self._walk)
+                await self._read_page(self._walk)
             except Problem as error:
-                log.warning("session.lost_not_told", code=error.code, wanted=len(self._walk.wanted))
+                log.warning("session.recovery_unavailable", code=error.code, wanted=len(self._walk.references))
                 break
-        return dict(self._told)
+        return dict(self._results)
 
-    async def _look(self, walk: _Walk) -> None:
-        """Look through one page."""
+    async def _read_page(self, walk: _Walk) -> None:
         page = await self.stripe.list_completed(created_gte=walk.since, starting_after=walk.after)
         for fact in page.sessions:
             session_id = (fact.metadata or {}).get(METADATA_SESSION, "")
             reference = payouts_service.reference_text(session_id) if is_session_id(session_id) else ""
-            if reference not in walk.wanted:
+            if reference not in walk.references:
                 continue
-            sold = await self._take_over(fact, session_id)
-            self._told[reference] = sold
+            sold = await self._recover(fact, session_id)
+            self._results[reference] = sold
             if sold.objection is None:
-                walk.wanted.discard(reference)
+                walk.references.discard(reference)
         walk.after = page.after
-        if page.after is None or not walk.wanted:
-            for reference in walk.wanted:
-                self._told.setdefault(reference, None)
+        if page.after is None or not walk.references:
+            for reference in walk.references:
+                self._results.setdefault(reference, None)
             self._walk = None
 
-    async def _take_over(self, fact: StripeSession, session_id: str) -> Sold:
+    async def _recover(self, fact: StripeSession, session_id: str) -> Sold:
         applied = await self.refresher.apply_fact(fact)
         if applied is None:
             reason = self.refresher.ignored.reason(fact.id)
@@ -100,5 +102,5 @@ class PurchaseRecovery:
         deployment = await self.deployment.get()
         since = self.clock.now() - HORIZON
         if deployment.unmarked_until is None:
-            since = max(since, deployment.created_at - SLACK)
+            since = max(since, deployment.created_at - CLOCK_SLACK)
         return int(since.timestamp())

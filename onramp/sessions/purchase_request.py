@@ -1,16 +1,17 @@
-"""What a dApp asks for, checked as far as that needs no database."""
+"""Check a create request as far as that needs no database."""
 
 import hashlib
 from dataclasses import dataclass
 
 from chain.types import ZERO_ADDRESS, to_checksum
 from kit.http.problems import FieldError, Problem, invalid
-from kit.money import format_units, parse_units
+from kit.money import Money, format_units
 from onramp.sessions.config import SessionConfig
+from onramp.sessions.model import FIAT_DECIMALS
 from onramp.sessions.schemas import CreateSession
 
-MIN_KEY = 16
-MAX_KEY = 255
+MIN_KEY_LENGTH = 16
+MAX_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +19,20 @@ class PurchaseRequest:
     """A create request that has passed every check that needs no database."""
 
     wallet: str
-    minor: int
-    currency: str
+    """EIP-55."""
+    source: Money
     email: str | None
     key_hash: str | None
+    """SHA-256 of the client's idempotency key; None without one."""
     body_hash: str
 
 
-def check(body: CreateSession, key: str | None, rules: SessionConfig) -> PurchaseRequest:
-    """Refuse, naming each field, what can never become a session."""
-    if key is not None and not MIN_KEY <= len(key) <= MAX_KEY:
-        raise Problem(400, "idempotency_key_invalid", f"Idempotency-Key takes {MIN_KEY} to {MAX_KEY} characters.")
+def check(body: CreateSession, key: str | None, config: SessionConfig) -> PurchaseRequest:
+    """Return the request, or raise Problem: 400 for an invalid idempotency key, 422 naming each invalid field."""
+    if key is not None and not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH:
+        raise Problem(
+            400, "idempotency_key_invalid", f"Idempotency-Key takes {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} characters."
+        )
     errors = []
     wallet = body.wallet_address
     try:
@@ -36,21 +40,28 @@ def check(body: CreateSession, key: str | None, rules: SessionConfig) -> Purchas
     except ValueError as error:
         errors.append(FieldError("/walletAddress", str(error)))
     if wallet == ZERO_ADDRESS:
-        errors.append(FieldError("/walletAddress", "this is the zero address: nobody could ever spend the MUSD"))
-    if wallet.lower() == rules.token.lower():
+        errors.append(FieldError("/walletAddress", "this is the zero address: MUSD sent there is lost"))
+    if wallet.lower() == config.token.lower():
         errors.append(FieldError("/walletAddress", "this is the MUSD token itself, which refuses transfers to it"))
-    if rules.hot_wallet is not None and wallet.lower() == rules.hot_wallet.lower():
+    if config.hot_wallet is not None and wallet.lower() == config.hot_wallet.lower():
         errors.append(FieldError("/walletAddress", "this is the wallet that pays; it cannot buy from itself"))
-    minor = parse_units(body.source_amount, 2)
-    if not rules.min_minor <= minor <= rules.max_minor:
-        bounds = f"{format_units(rules.min_minor, 2)} and {format_units(rules.max_minor, 2)}"
-        errors.append(FieldError("/sourceAmount", f"must be between {bounds}"))
+    source = body.source
+    if (limit_error := outside_limits(source, config)) is not None:
+        errors.append(limit_error)
     if errors:
         raise invalid(errors)
-    digest = hashlib.sha256(f"{wallet}|{minor}|{body.source_currency}|{body.email or ''}".encode()).hexdigest()
-    # The client's own bytes, whatever they are: aiohttp reads those that are no UTF-8 into surrogates.
+    digest = hashlib.sha256(f"{wallet}|{source.minor}|{source.currency}|{body.email or ''}".encode()).hexdigest()
+    # Hash the client's own bytes, whatever they are: aiohttp decodes header bytes that are not UTF-8 into surrogates.
     key_hash = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest() if key is not None else None
-    return PurchaseRequest(wallet, minor, body.source_currency, body.email, key_hash, digest)
+    return PurchaseRequest(wallet, source, body.email, key_hash, digest)
+
+
+def outside_limits(source: Money, config: SessionConfig) -> FieldError | None:
+    """Return the error of an amount outside SESSION_MIN_AMOUNT and SESSION_MAX_AMOUNT; None if it is within."""
+    if config.min_minor <= source.minor <= config.max_minor:
+        return None
+    low, high = (format_units(minor, FIAT_DECIMALS) for minor in (config.min_minor, config.max_minor))
+    return FieldError("/sourceAmount", f"must be between {low} and {high}")
 
 
 def refuse_sales() -> Problem:

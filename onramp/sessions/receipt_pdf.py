@@ -1,9 +1,9 @@
-"""The receipt on paper: one page that a person files, with everything needed to check it without us.
+"""Render the receipt as a PDF of one page, with everything a reader needs to check it without this service.
 
-Set in Helvetica, which every PDF reader brings. It has the letters of western Europe alone: where a receipt needs others, such as
-a Polish, Turkish, Greek or Cyrillic name of the merchant, all of it is set in Open Sans, whose used letters are embedded.
-A letter that Open Sans does not have (Hebrew, Arabic, Chinese, Japanese, Korean, emoji) shows as U+FFFD, the mark for one that
-is missing: such a merchant gives its name in one of those scripts, too. The JSON receipt has every letter as it was given.
+The font is Helvetica, which every PDF reader includes. It covers the letters of western Europe only. A receipt that needs others, such as
+a Polish, Turkish, Greek or Cyrillic merchant name, is set in Open Sans throughout, with the used glyphs embedded. A letter that Open Sans
+lacks (Hebrew, Arabic, Chinese, Japanese, Korean, emoji) shows as U+FFFD, the replacement character; such a merchant should configure its
+name in a script that Open Sans covers as well. The JSON receipt has every letter as it was configured.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from onramp.sessions.receipts import Receipt
+from onramp.sessions.status import SessionStatus
 
 _LEFT: Final = 20.0
 _WIDTH: Final = 170.0
@@ -19,7 +20,7 @@ _INK, _SOFT, _LINE = (24, 28, 38), (104, 110, 124), (214, 217, 224)
 
 
 def pdf(receipt: Receipt, *, confirmed_by: list[str]) -> bytes:
-    """The document, A4. `confirmed_by`: the node operators that agreed."""
+    """Return the document, A4. `confirmed_by`: the node providers that agree on the transfer."""
     from fpdf import FPDF
 
     page = FPDF(format="A4")
@@ -71,7 +72,7 @@ def pdf(receipt: Receipt, *, confirmed_by: list[str]) -> bytes:
 
 
 def _kind(receipt: Receipt) -> str:
-    """No paper is called a receipt before anything was paid."""
+    """Return the document's title: it is not called a receipt before anything was paid."""
     return "Order" if receipt.paid_at is None else "Receipt"
 
 
@@ -80,7 +81,7 @@ def _readable(time: str) -> str:
 
 
 def _family(page: Any, text: str) -> tuple[str, dict[int, str]]:
-    """The family that shows this text, made known to the page; and what stands for each letter that it does not have."""
+    """Return a font family that shows this text, loaded into the page, and the replacement for each letter that it lacks."""
     try:
         text.encode("latin-1")
     except UnicodeEncodeError:
@@ -89,22 +90,23 @@ def _family(page: Any, text: str) -> tuple[str, dict[int, str]]:
         files = Path(ttf_opensans.__file__).parent / "ttf"
         page.add_font("OpenSans", "", files / "OpenSans-Regular.ttf")
         page.add_font("OpenSans", "B", files / "OpenSans-Bold.ttf")
-        has = page.fonts["opensans"].cmap
-        return "OpenSans", {ord(letter): "\ufffd" for letter in text if ord(letter) not in has}
+        glyphs = page.fonts["opensans"].cmap
+        return "OpenSans", {ord(letter): "\ufffd" for letter in text if ord(letter) not in glyphs}
     return "Helvetica", {}
 
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """The page, and what stands on it from top to bottom."""
+    """Writes the elements of the page from top to bottom."""
 
     page: Any
     family: str
-    instead: dict[int, str]
+    replacements: dict[int, str]
 
     def head(self, receipt: Receipt) -> None:
-        """What this is, and whose."""
-        state = {"completed": "Paid and delivered"}.get(receipt.status, receipt.status.replace("_", " ").capitalize())
+        """Write the title, the state of the purchase and the merchant."""
+        is_completed = receipt.status == SessionStatus.COMPLETED
+        state = "Paid and delivered" if is_completed else receipt.status.replace("_", " ").capitalize()
         self._font("B", 20, _INK)
         self.page.cell(_WIDTH / 2, 10, _kind(receipt))
         self._font("", 10, _SOFT)
@@ -118,7 +120,7 @@ class _Sheet:
             self._lines(_WIDTH, 5, receipt.merchant_address)
 
     def section(self, title: str) -> None:
-        """A title over a line."""
+        """Write a section title with a line below it."""
         self.page.ln(6)
         self._font("B", 11, _INK)
         self.page.cell(_WIDTH, 7, title, new_x="LMARGIN", new_y="NEXT")
@@ -127,7 +129,7 @@ class _Sheet:
         self.page.ln(1.5)
 
     def row(self, label: str, value: str, *, mono: bool = False, strong: bool = False, link: str = "") -> None:
-        """A label, and its value beside it; `mono`: letters and digits to be compared with others, ASCII alone."""
+        """Write a label and its value; `mono` sets ASCII values that people compare letter by letter in a fixed-width font."""
         self._font("", 10, _SOFT)
         self.page.cell(_LABEL, 6.2, label)
         self._font("B" if strong else "", 10, _INK)
@@ -137,7 +139,7 @@ class _Sheet:
         self._lines(_WIDTH - _LABEL, 6.2, value, link=link)
 
     def note(self, text: str) -> None:
-        """A sentence in small print."""
+        """Write a sentence in small print."""
         self.page.ln(2)
         self._font("", 8.5, _SOFT)
         self._lines(_WIDTH, 4.5, text)
@@ -147,5 +149,6 @@ class _Sheet:
         self.page.set_text_color(*colour)
 
     def _lines(self, width: float, height: float, text: str, *, link: str = "") -> None:
-        shown = text.translate(self.instead)
-        self.page.multi_cell(width, height, shown, align="L", link=link, new_x="LMARGIN", new_y="NEXT")
+        self.page.multi_cell(
+            width, height, text.translate(self.replacements), align="L", link=link, new_x="LMARGIN", new_y="NEXT"
+        )

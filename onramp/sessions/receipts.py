@@ -1,18 +1,19 @@
-"""The receipt and the proof of a purchase, as data."""
+"""The receipt of a purchase and the proof of its delivery, as JSON."""
 
 from pydantic import Field
 
+from kit.clock import rfc3339
 from kit.http.documents import Document
 from kit.money import format_units
 from onramp.sessions.model import USDC_TO_MUSD, Session
-from onramp.sessions.schemas import FIAT_DECIMALS, DeliveryStatus, Status, explorer_link, moment, optional_units
+from onramp.sessions.schemas import DeliveryStatusText, PurchaseStatusText, explorer_link, optional_units
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 
 class Proof(Document):
-    """What the chain says of a delivery; null where it has not said it yet."""
+    """The transfer that proves a delivery; fields are null until the chain shows them."""
 
-    status: DeliveryStatus
+    status: DeliveryStatusText
     reason: str | None
     token: str
     sender: str | None = Field(serialization_alias="from", validation_alias="sender")
@@ -30,10 +31,10 @@ class Proof(Document):
 
 
 class Receipt(Document):
-    """What a person files."""
+    """The document that a buyer keeps."""
 
     session_id: str
-    status: Status
+    status: PurchaseStatusText
     merchant_name: str | None
     merchant_address: str | None
     support_email: str | None
@@ -57,7 +58,7 @@ class Receipt(Document):
 
 
 def proof(session: Session, *, token: str, chain_id: int, explorer: str | None) -> Proof:
-    """The proof as it stands."""
+    """Return the proof of a session's delivery in its current state."""
     return Proof(
         status=session.delivery_status,
         reason=session.delivery_reason,
@@ -85,7 +86,7 @@ def receipt(
     explorer: str | None,
     merchant: tuple[str | None, str | None, str | None],
 ) -> Receipt:
-    """The receipt as it stands; `merchant` is name, address and support e-mail."""
+    """Return the receipt of a session in its current state; `merchant` is name, address and support e-mail."""
     fee = None
     if session.expected_units is not None and session.delivered_units is not None:
         gross = session.delivered_units * USDC_TO_MUSD
@@ -98,7 +99,7 @@ def receipt(
         merchant_address=address,
         support_email=support,
         wallet_address=session.wallet_address,
-        source_amount=format_units(session.source_minor, FIAT_DECIMALS),
+        source_amount=session.source.text,
         source_currency=session.source_currency,
         destination_amount=optional_units(session.delivered_units, USDC_DECIMALS),
         destination_currency=session.destination_currency,
@@ -111,7 +112,7 @@ def receipt(
         block_number=session.block_number,
         explorer_url=explorer_link(explorer, session.tx_hash),
         stripe_session_id=session.stripe_session_id,
-        created_at=moment(session.created_at),
-        paid_at=moment(session.paid_at) if session.paid_at else None,
-        confirmed_at=moment(session.confirmed_at) if session.confirmed_at else None,
+        created_at=rfc3339(session.created_at),
+        paid_at=rfc3339(session.paid_at) if session.paid_at else None,
+        confirmed_at=rfc3339(session.confirmed_at) if session.confirmed_at else None,
     )

@@ -1,8 +1,8 @@
-"""Fetch a session from Stripe again and apply what it says; rebuild one that this deployment sold and its database has lost."""
+"""Fetch a session from Stripe again and apply what it reports; rebuild a session that this deployment sold and its database lost."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +12,7 @@ from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from kit.ids import Ids
 from kit.logs import get_logger
-from kit.money import parse_units
+from kit.money import Money, parse_units
 from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import Deployment, OwnDeployment
 from onramp.sessions import payment_searches, settlement_addresses
@@ -20,9 +20,10 @@ from onramp.sessions import service as sessions_service
 from onramp.sessions.apply import Applied, apply
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.ignored_sessions import IgnoredSessions
-from onramp.sessions.model import BASIS_POINTS, Session, intent
-from onramp.sessions.ownership import Ignored, Sale, disagreement, is_session_id, marks, sale_of
-from onramp.sessions.schemas import FIAT_DECIMALS, source_currency
+from onramp.sessions.model import BASIS_POINTS, FIAT_DECIMALS, Session, initialized_columns, intent_row
+from onramp.sessions.ownership import Ignored, Sale, disagreement, is_session_id, ownership_columns, sale_of
+from onramp.sessions.schemas import source_currency
+from onramp.sessions.status import PaymentStatus
 from onramp.stripe.port import (
     METADATA_FEE,
     METADATA_SESSION,
@@ -35,145 +36,140 @@ from treasury.core import hot_wallets
 from treasury.core.hot_wallets import HotWallet
 
 log = get_logger(__name__)
-_RACES = 5
+MAX_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Refresher:
-    """Everything that applying Stripe's answers needs, chosen once."""
+    """Brings sessions up to date with Stripe."""
 
     database: Database
     stripe: StripeGateway
-    rules: SessionConfig
+    config: SessionConfig
     clock: Clock
     ids: Ids
     deployment: OwnDeployment
     ignored: IgnoredSessions
     ring: KeyRing
-    """Proves which earlier settlement addresses are this deployment's."""
+    """Proves which earlier settlement addresses belong to this deployment."""
 
     async def refresh(self, stripe_session_id: str) -> Applied | None:
-        """Ask Stripe, then apply; None where the session is not ours. Stripe's errors pass through to the caller."""
+        """Fetch a session from Stripe and apply it; None if it is not ours. Stripe's errors pass through to the caller."""
         fact = await self.stripe.get_session(stripe_session_id)
         return await self.apply_fact(fact)
 
     async def apply_fact(self, fact: StripeSession) -> Applied | None:
-        """Apply a session as fetched from Stripe; never call it with the payload of an event."""
+        """Apply a session as fetched from Stripe, never the payload of an event; None if it is not ours."""
         deployment = await self.deployment.get()
-        for _ in range(_RACES):
+        for _ in range(MAX_ATTEMPTS):
             async with self.database.write() as conn:
-                session = await sessions_service.by_stripe_id(conn, fact.id)
-                found = session or await self._adopt(conn, fact, deployment)
-                if isinstance(found, Session):
-                    applied = await apply(conn, found, fact, self.rules, deployment, now=self.clock.now(), ids=self.ids)
-            if isinstance(found, Ignored):
-                self.ignored.note(fact, found)
+                session = await sessions_service.by_stripe_id(conn, fact.id) or await self._adopt(
+                    conn, fact, deployment
+                )
+                if isinstance(session, Session):
+                    applied = await apply(
+                        conn, session, fact, self.config, deployment, now=self.clock.now(), ids=self.ids
+                    )
+            if isinstance(session, Ignored):
+                self.ignored.note(fact, session)
                 return None
-            if not applied.lost:
+            if not applied.conflict:
                 if applied.changed:
-                    owed = {} if applied.payout is None else {"payout": applied.payout}
+                    payout = {} if applied.payout is None else {"payout": applied.payout}
                     log.info(
                         "session.payment",
                         session=applied.session,
                         stripe_session=fact.id,
                         status=applied.status,
-                        **owed,
+                        **payout,
                     )
                 return applied
-        message = "a session changed under every try to apply Stripe's word; it will be asked again"
-        raise RuntimeError(message)
+        raise RuntimeError(
+            f"a session changed during each of {MAX_ATTEMPTS} attempts to apply Stripe's report; it is retried later"
+        )
 
     async def _adopt(self, conn: AsyncConnection, fact: StripeSession, deployment: Deployment) -> Session | Ignored:
-        """Tie a Stripe session without a row to its intent, or rebuild the row that a backup does not have; else say why it is ignored."""
+        """Tie a Stripe session without a row to its intent, or rebuild the row if this database lost it; else say why it is ignored."""
         session_id = (fact.metadata or {}).get(METADATA_SESSION, "")
-        known = await sessions_service.get(conn, session_id) if is_session_id(session_id) else None
-        if known is not None:
-            return await self._tie(conn, known, fact, deployment)
-        sale = sale_of(fact, deployment, self.rules)
+        intent = await sessions_service.get(conn, session_id) if is_session_id(session_id) else None
+        if intent is not None:
+            return await self._tie(conn, intent, fact, deployment)
+        sale = sale_of(fact, deployment, self.config)
         if isinstance(sale, Ignored):
             return sale
         now = self.clock.now()
-        values = rebuilt(fact, sale, await self._sold_under(conn, fact, sale), deployment, now)
+        values = rebuilt(fact, sale, await self._config_at_sale(conn, fact, sale), deployment, now)
         if isinstance(values, Ignored):
             return values
         log.warning("session.rebuilt", session=session_id, stripe_session=fact.id, hot_wallet=sale.hot_wallet)
         await sessions_service.put(conn, values)
-        if sale.hot_wallet is not None and sale.hot_wallet != self.rules.hot_wallet:
-            # Named beside our own deployment id, it is a wallet that this deployment paid from, also where the backup does not know of it.
-            await hot_wallets.record(conn, HotWallet(self.rules.chain_id, sale.hot_wallet), "stripe", now)
+        if sale.hot_wallet is not None and sale.hot_wallet != self.config.hot_wallet:
+            # Named together with our own deployment id, it is a wallet that this deployment paid from, even if the backup has no record of it.
+            await hot_wallets.record(conn, HotWallet(self.config.chain_id, sale.hot_wallet), "stripe", now)
             await payment_searches.expect(conn, session_id, sale.hot_wallet, now)
         return await sessions_service.get(conn, session_id) or Ignored.CONTRADICTED
 
-    async def _sold_under(self, conn: AsyncConnection, fact: StripeSession, sale: Sale) -> SessionConfig:
-        """The rules that a lost session was sold under: settlement address and network may have been others than those of today.
+    async def _config_at_sale(self, conn: AsyncConnection, fact: StripeSession, sale: Sale) -> SessionConfig:
+        """Return the settings under which a lost session was sold: settlement address and network may have changed since.
 
-        Stripe's session names them. An address is taken over only where a start of this deployment recorded it.
+        Stripe's session names both. An address is accepted only if a start of this deployment recorded it.
         """
         if sale.hot_wallet is None:
-            return self.rules
-        rules, network = self.rules, fact.destination_network or "".join(fact.destination_networks)
+            return self.config
+        config, network = self.config, fact.destination_network or "".join(fact.destination_networks)
         if network in SETTLEMENT_NETWORKS:
-            rules = replace(rules, destination_network=network)
+            config = replace(config, destination_network=network)
         locked = fact.wallet_addresses.get(NETWORK_KEYS.get(network, network)) or fact.wallet_address or ""
         if await settlement_addresses.is_ours(conn, self.ring, locked):
-            rules = replace(rules, settlement_address=to_checksum(locked.lower()))
-        return rules
+            config = replace(config, settlement_address=to_checksum(locked.lower()))
+        return config
 
     async def _tie(
-        self, conn: AsyncConnection, known: Session, fact: StripeSession, deployment: Deployment
+        self, conn: AsyncConnection, intent: Session, fact: StripeSession, deployment: Deployment
     ) -> Session | Ignored:
-        """Finish an intent whose create was cut off before Stripe's answer was stored."""
-        if known.stripe_session_id is not None or disagreement(known, fact, deployment, self.rules) is not None:
+        """Finish an intent whose create was interrupted before Stripe's answer was stored."""
+        if intent.stripe_session_id is not None or disagreement(intent, fact, deployment, self.config) is not None:
             return Ignored.CONTRADICTED
         now = self.clock.now()
-        await sessions_service.change(
-            conn,
-            known,
-            now=now,
-            stripe_session_id=fact.id,
-            livemode=fact.livemode,
-            payment_status="initialized",
-            payment_updated_at=now,
-        )
-        log.info("session.tied", session=known.id, stripe_session=fact.id)
-        return await sessions_service.get(conn, known.id) or Ignored.CONTRADICTED
+        columns = initialized_columns(intent.payment_status, stripe_session_id=fact.id, livemode=fact.livemode, now=now)
+        if columns is None:
+            return Ignored.CONTRADICTED
+        await sessions_service.change(conn, intent, now=now, **columns)
+        log.info("session.tied", session=intent.id, stripe_session=fact.id)
+        return await sessions_service.get(conn, intent.id) or Ignored.CONTRADICTED
 
 
 def rebuilt(
-    fact: StripeSession, sale: Sale, rules: SessionConfig, deployment: Deployment, now: datetime
+    fact: StripeSession, sale: Sale, config: SessionConfig, deployment: Deployment, now: datetime
 ) -> dict[str, Any] | Ignored:
-    """The row of a session that only Stripe remembers, from its metadata; nothing is rebuilt that create would not sell."""
+    """Return the row of a session that only Stripe remembers, from its metadata; why not, if create would not have sold it."""
     metadata = fact.metadata or {}
     try:
         wallet = to_checksum(metadata[METADATA_WALLET])
-        fee = parse_units(metadata[METADATA_FEE], 0)
-        made = datetime.fromtimestamp(fact.created, UTC)
+        fee_bps = parse_units(metadata[METADATA_FEE], 0)
+        created_at = datetime.fromtimestamp(fact.created, UTC)
     except (KeyError, ValueError, OverflowError, OSError):
         return Ignored.MALFORMED
-    if not 0 <= fee < BASIS_POINTS:
+    if not 0 <= fee_bps < BASIS_POINTS:
         return Ignored.MALFORMED
     try:
         currency = source_currency(fact.source_currency or "")
     except ValueError:
         return Ignored.CURRENCY
     try:
-        minor = parse_units(fact.source_amount or "", FIAT_DECIMALS)
+        source = Money(parse_units(fact.source_amount or "", FIAT_DECIMALS), currency, FIAT_DECIMALS)
     except ValueError:
         return Ignored.AMOUNT
-    if not rules.min_minor <= minor <= rules.max_minor:
+    if not config.min_minor <= source.minor <= config.max_minor:
         return Ignored.AMOUNT
-    sold = replace(rules, mode="observe" if sale.hot_wallet is None else "payout")
-    return (
-        intent(
-            sold,
-            session_id=sale.session_id,
-            wallet=wallet,
-            minor=minor,
-            currency=currency,
-            fee_bps=fee,
-            made=made,
-            now=now,
-        )
-        | marks(deployment, replace(rules, hot_wallet=sale.hot_wallet))
-        | {"stripe_session_id": fact.id, "payment_status": "initialized", "livemode": fact.livemode}
+    columns = initialized_columns(PaymentStatus.CREATED, stripe_session_id=fact.id, livemode=fact.livemode, now=now)
+    intent = intent_row(
+        replace(config, mode="observe" if sale.hot_wallet is None else "payout"),
+        session_id=sale.session_id,
+        wallet=wallet,
+        source=source,
+        fee_bps=fee_bps,
+        created_at=created_at,
+        now=now,
     )
+    return intent | ownership_columns(deployment, replace(config, hot_wallet=sale.hot_wallet)) | (columns or {})

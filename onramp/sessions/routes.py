@@ -1,4 +1,4 @@
-"""Sessions over HTTP: parse, call a verb, render."""
+"""Sessions over HTTP: parse the request, call an operation, render the result."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,12 +16,13 @@ from kit.logs import bind
 from onramp.sessions import receipt_pdf, receipts, schemas
 from onramp.sessions.dependencies import SESSIONS
 from onramp.sessions.model import Session
+from onramp.sessions.ownership import MAX_ID_LENGTH
 from onramp.sessions.purchase_request import check, refuse_sales
 
 
 async def _session(request: web.Request) -> Session:
     session_id = request.match_info["id"]
-    session = await request.app[SESSIONS].reads.get(session_id) if len(session_id) <= 40 else None
+    session = await request.app[SESSIONS].reads.get(session_id) if len(session_id) <= MAX_ID_LENGTH else None
     if session is None:
         raise not_found("session")
     bind(session=session.id)
@@ -29,14 +30,14 @@ async def _session(request: web.Request) -> Session:
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    """Make a session, or answer for the one that this key made before."""
+    """Create a session, or return the one that this idempotency key created before."""
     services = request.app[SESSIONS]
     body = body_of(request, schemas.CreateSession)
     if services.workers_stopped():
         raise refuse_sales()
-    order = check(body, request.headers.get("Idempotency-Key"), services.rules)
-    session, fact = await services.creator.create(order)
-    document = schemas.created(
+    purchase = check(body, request.headers.get("Idempotency-Key"), services.rules)
+    session, fact = await services.creator.create(purchase)
+    document = schemas.created_session_json(
         session,
         services.explorer,
         client_secret=fact.client_secret,
@@ -47,12 +48,12 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def read(request: web.Request) -> web.StreamResponse:
-    """One session."""
-    return reply_json(schemas.document(await _session(request), request.app[SESSIONS].explorer))
+    """Return a session."""
+    return reply_json(schemas.session_json(await _session(request), request.app[SESSIONS].explorer))
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """A session, live."""
+    """Stream a session and its changes as server-sent events."""
     services = request.app[SESSIONS]
     session = await _session(request)
     last = request.headers.get("Last-Event-ID", "")
@@ -62,14 +63,14 @@ async def events(request: web.Request) -> web.StreamResponse:
         async for item in services.live.follow(
             session.id, min(after, session.version - 1) if after > session.version else after
         ):
-            yield str(item.version), "session", orjson.dumps(schemas.document(item, services.explorer))
+            yield str(item.version), "session", orjson.dumps(schemas.session_json(item, services.explorer))
 
     with request.app[LIMITER].stream(request):
         return await sse.stream(request, changes(), services.stopping)
 
 
 async def delivery(request: web.Request) -> web.StreamResponse:
-    """The proof."""
+    """Return the proof of delivery."""
     services = request.app[SESSIONS]
     session = await _session(request)
     return reply(
@@ -80,10 +81,10 @@ async def delivery(request: web.Request) -> web.StreamResponse:
 
 
 async def receipt(request: web.Request) -> web.StreamResponse:
-    """The receipt."""
+    """Return the receipt as JSON or PDF."""
     services = request.app[SESSIONS]
-    wanted = preferred(request.headers.get("Accept", ""), ("application/json", "application/pdf"))
-    if wanted is None:
+    media_type = preferred(request.headers.get("Accept", ""), ("application/json", "application/pdf"))
+    if media_type is None:
         raise Problem(406, "not_acceptable", "The receipt is served as application/json or application/pdf.")
     session = await _session(request)
     settings = services.settings
@@ -95,9 +96,9 @@ async def receipt(request: web.Request) -> web.StreamResponse:
         explorer=services.explorer,
         merchant=merchant,
     )
-    if wanted == "application/json":
+    if media_type == "application/json":
         return reply(document)
-    # Setting a page takes some tens of milliseconds, which other requests need not wait for.
+    # In a thread: setting a page takes some tens of milliseconds, and other requests should not wait for that.
     content = await asyncio.to_thread(receipt_pdf.pdf, document, confirmed_by=session.agreed_by or [])
     headers = {"Content-Disposition": f'attachment; filename="receipt-{session.id}.pdf"'}
     return web.Response(body=content, content_type="application/pdf", headers=headers)
@@ -118,12 +119,12 @@ ROUTES = (
         limit=16 * 1024,
         timeout=25.0,
         headers={
-            "Idempotency-Key": "16 to 255 characters; the same key and body give the same answer for 24 h. Make it a new random UUID for each"
-            " purchase: whoever guesses the key, and knows wallet and amount, is answered the same `clientSecret`."
+            "Idempotency-Key": "16 to 255 characters; the same key and body get the same response for 24 h. Use a new random UUID for each"
+            " purchase: anyone who guesses the key, and knows wallet and amount, gets the same `clientSecret`."
         },
         responses={
             403: "`not_available`: this purchase cannot be made.",
-            422: "What a field says is impossible; `wallet_limit`; or Stripe's own refusal, by its code.",
+            422: "Validation failed; `wallet_limit`; or Stripe's own refusal, with Stripe's code.",
             409: "`idempotency_key_reused`, or `idempotency_in_progress` with Retry-After.",
             502: "`stripe_echo_mismatch`: nothing was handed out.",
             503: "`stripe_unavailable`, `inventory_low`, `inventory_unknown`, `paused`, `delivery_unavailable` (a worker has stopped) or `screening_unavailable`.",
@@ -134,18 +135,18 @@ ROUTES = (
         BASE + "/{id}",
         read,
         access="anyone",
-        summary="One session.",
+        summary="A session.",
         name="read_session",
         response=schemas.SessionResponse,
-        timeout=None,  # it waits for the database alone, which has a limit of its own
+        timeout=None,  # it waits only for the database, which has a timeout of its own
     ),
     Route(
         "GET",
         BASE + "/{id}/events",
         events,
         access="anyone",
-        summary="A session, live: a `session` event at once and at each change, its data the SessionAnswer of that moment. The stream stays"
-        " open: close it when you have seen enough.",
+        summary="A session, live: a `session` event at once and at each change, with the SessionResponse of that moment as data. The stream stays"
+        " open: close it when you no longer need it.",
         name="session_events",
         media=("text/event-stream",),
         timeout=None,
@@ -169,7 +170,7 @@ ROUTES = (
         name="session_receipt",
         response=receipts.Receipt,
         media=("application/json", "application/pdf"),
-        headers={"Accept": "`application/pdf` for the document that a person files."},
+        headers={"Accept": "`application/pdf` for a printable document."},
         responses={406: "JSON and PDF are served."},
     ),
 )

@@ -1,96 +1,111 @@
-"""A session in the shape of the outside: camelCase, money as decimal text, addresses in EIP-55."""
+"""Sessions on the wire: camelCase, amounts as decimal text, addresses in EIP-55."""
 
-from datetime import datetime
-from typing import Annotated, Any, get_args
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, GetPydanticSchema, WithJsonSchema
+from pydantic_core import core_schema
 
 from kit.clock import rfc3339
 from kit.http.documents import Document
-from kit.money import format_units, parse_units
-from onramp.sessions.model import Session
-from onramp.sessions.states import PaymentStatus
+from kit.money import Money, format_units, parse_units
+from onramp.sessions.model import FIAT_DECIMALS, Session
+from onramp.sessions.status import DeliveryStatus, PaymentStatus, SessionStatus
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
-FIAT_DECIMALS = 2
+MAX_AMOUNT_LENGTH: Final = 40
 
 
-def _amount(text: str) -> str:
-    if len(text) > 40:
-        message = "must be a plain decimal number such as 100 or 99.50"
-        raise ValueError(message)
-    if parse_units(text, FIAT_DECIMALS) == 0:
-        message = "must be more than zero"
-        raise ValueError(message)
-    return text
+def _parse_fiat(text: str) -> int:
+    if len(text) > MAX_AMOUNT_LENGTH:
+        raise ValueError("must be a plain decimal number such as 100 or 99.50")
+    minor = parse_units(text, FIAT_DECIMALS)
+    if minor == 0:
+        raise ValueError("must be more than zero")
+    return minor
 
 
 def source_currency(text: str) -> str:
-    """The currency in lower case, or ValueError for one that is not sold."""
+    """Return the currency in lower case; ValueError for one that is not sold."""
     if text.lower() not in {"usd", "eur"}:
-        message = "must be usd or eur"
-        raise ValueError(message)
+        raise ValueError("must be usd or eur")
     return text.lower()
 
 
 def email_address(text: str) -> str:
-    """The text, or ValueError; whether anybody reads it is not asked."""
-    is_word = text.isprintable() and " " not in text
-    if not 3 <= len(text) <= 254 or not is_word or text.count("@") != 1 or text.startswith("@") or text.endswith("@"):
-        message = "must be an e-mail address"
-        raise ValueError(message)
+    """Return the text; ValueError if it cannot be an e-mail address. Whether the mailbox exists is not checked."""
+    has_no_space = text.isprintable() and " " not in text
+    if (
+        not 3 <= len(text) <= 254
+        or not has_no_space
+        or text.count("@") != 1
+        or text.startswith("@")
+        or text.endswith("@")
+    ):
+        raise ValueError("must be an e-mail address")
     return text
 
 
-Amount = Annotated[str, AfterValidator(_amount)]
+FiatAmount = Annotated[
+    int,
+    GetPydanticSchema(
+        lambda _source, _handler: core_schema.no_info_after_validator_function(
+            _parse_fiat, core_schema.str_schema(strict=True)
+        )
+    ),
+]
+"""Decimal text on the wire, such as `99.50`; hundredths as a value."""
 Currency = Annotated[str, AfterValidator(source_currency)]
 
 
-def _one_of(*words: str) -> WithJsonSchema:
-    """Documented as one of these words; what we wrote ourselves is not checked again."""
-    return WithJsonSchema({"type": "string", "enum": words})
+def _one_of(values: Iterable[str]) -> WithJsonSchema:
+    """Document the allowed values of a text that we write ourselves, and that needs no validation."""
+    return WithJsonSchema({"type": "string", "enum": [str(value) for value in values]})
 
 
-Status = Annotated[
-    str, _one_of("awaiting_payment", "processing", "delivering", "completed", "rejected", "expired", "attention")
-]
-PaidStatus = Annotated[str, _one_of(*get_args(PaymentStatus))]
-DeliveryStatus = Annotated[str, _one_of("awaiting", "seen", "confirmed", "mismatch")]
-Mode = Annotated[str, _one_of("payout", "observe")]
+PurchaseStatusText = Annotated[str, _one_of(SessionStatus)]
+PaymentStatusText = Annotated[str, _one_of(PaymentStatus)]
+DeliveryStatusText = Annotated[str, _one_of(DeliveryStatus)]
+Mode = Annotated[str, _one_of(("payout", "observe"))]
 
 
 class CreateSession(Document):
-    """What a dApp asks for."""
+    """The body of a create request."""
 
-    wallet_address: str = Field(description="Where the MUSD shall go; a checksum is checked where letters are mixed.")
-    source_amount: Amount = Field(description="What the buyer spends, before fees, as decimal text.")
+    wallet_address: str = Field(description="Where to send the MUSD; a mixed-case address must have a valid checksum.")
+    source_amount: FiatAmount = Field(description="What the buyer spends, before fees, as decimal text.")
     source_currency: Currency = Field(description="`usd` or `eur`.")
     email: Annotated[str, AfterValidator(email_address)] | None = Field(
-        default=None, description="The buyer's, stored encrypted and answered nowhere."
+        default=None, description="The buyer's e-mail address. It is stored encrypted and never returned."
     )
+
+    @property
+    def source(self) -> Money:
+        """What the buyer spends."""
+        return Money(self.source_amount, self.source_currency, FIAT_DECIMALS)
 
 
 class Payment(Document):
-    """The payment axis, in Stripe's own words."""
+    """The payment, in Stripe's statuses."""
 
-    status: PaidStatus
+    status: PaymentStatusText
     stripe_session_id: str | None
-    destination_amount: str | None = Field(description="What Stripe delivered; null before.")
+    destination_amount: str | None = Field(description="What Stripe delivered; null until then.")
     destination_currency: str
     destination_network: str
     updated_at: str
 
 
 class Delivery(Document):
-    """The delivery axis: what the chain says."""
+    """The delivery of MUSD, as the chain shows it."""
 
-    status: DeliveryStatus
+    status: DeliveryStatusText
     reason: str | None = Field(
         description="Why it waits: `waiting_for_second_node`, `chain_paused`, `payouts_paused`, `awaiting_approval`, `screening`,"
-        " `insufficient` or `reorg`; null where nothing holds it."
+        " `insufficient` or `reorg`; null if nothing holds it."
     )
     mode: Mode
-    expected_amount: str | None = Field(description="MUSD that the buyer is owed; null before the payment is complete.")
+    expected_amount: str | None = Field(description="MUSD that the buyer is owed; null until the payment is complete.")
     tx_hash: str | None
     confirmations: int
     overdue: bool
@@ -105,44 +120,41 @@ class SessionResponse(Document):
     wallet_address: str
     source_amount: str
     source_currency: str
-    status: Status = Field(
-        description="Where it stands, for people. `completed` is the end, `rejected` and `expired` almost: money that comes later is"
-        " honoured. `attention`: paid, and late or wrong; a person is told, and it may still complete."
+    status: PurchaseStatusText = Field(
+        description="The state of the purchase, for people. `completed` is final. `rejected` and `expired` are final unless money"
+        " arrives later, which is honoured. `attention`: paid, but late or wrong; an operator is alerted, and it may still complete."
     )
     payment: Payment
     delivery: Delivery
-    redirect_url: str | None = Field(description="Stripe's own page for it; to the creator alone.")
+    redirect_url: str | None = Field(description="Stripe's own page for this purchase; returned to the creator only.")
     created_at: str
     updated_at: str
     expires_at: str
 
 
 class CreatedSession(SessionResponse):
-    """What the creator alone gets, in the answer and in its replay."""
+    """A session as its creator sees it, in the response to create and in its replay."""
 
-    client_secret: str | None = Field(description="For Stripe's component; nowhere else, and never stored.")
-    publishable_key: str = Field(description="For Stripe's component, too.")
+    client_secret: str | None = Field(
+        description="For Stripe's component. It is returned nowhere else and never stored."
+    )
+    publishable_key: str = Field(description="For Stripe's component.")
 
 
 def optional_units(amount: int | None, decimals: int) -> str | None:
-    """An amount as text, or null where it is not known."""
+    """Return base units as decimal text, or None for None."""
     return None if amount is None else format_units(amount, decimals)
 
 
-def moment(value: datetime) -> str:
-    """A time for the outside."""
-    return rfc3339(value)
-
-
 def explorer_link(base: str | None, tx_hash: str | None) -> str | None:
-    """Where a person looks a transaction up, where the chain has an explorer."""
+    """Return the block explorer's page of a transaction; None without an explorer or a transaction."""
     return f"{base}/tx/{tx_hash}" if base and tx_hash else None
 
 
-def document(session: Session, explorer: str | None) -> dict[str, Any]:
-    """A session as `SessionResponse` describes it, without anything that belongs to the creator alone.
+def session_json(session: Session, explorer: str | None) -> dict[str, Any]:
+    """Return a session in the shape of `SessionResponse`, without what only its creator may see.
 
-    A plain dictionary: what we wrote ourselves needs no checking on its way out, and checking it cost as much as reading it.
+    A plain dictionary: we made every value ourselves, and validating them again cost as much as reading the row.
     """
     return {
         "id": session.id,
@@ -156,7 +168,7 @@ def document(session: Session, explorer: str | None) -> dict[str, Any]:
             "destinationAmount": optional_units(session.delivered_units, USDC_DECIMALS),
             "destinationCurrency": session.destination_currency,
             "destinationNetwork": session.destination_network,
-            "updatedAt": moment(session.payment_updated_at),
+            "updatedAt": rfc3339(session.payment_updated_at),
         },
         "delivery": {
             "status": session.delivery_status,
@@ -167,25 +179,25 @@ def document(session: Session, explorer: str | None) -> dict[str, Any]:
             "confirmations": session.confirmations,
             "overdue": session.overdue,
             "explorerUrl": explorer_link(explorer, session.tx_hash),
-            "updatedAt": moment(session.delivery_updated_at),
+            "updatedAt": rfc3339(session.delivery_updated_at),
         },
         "redirectUrl": None,
-        "createdAt": moment(session.created_at),
-        "updatedAt": moment(session.updated_at),
-        "expiresAt": moment(session.expires_at),
+        "createdAt": rfc3339(session.created_at),
+        "updatedAt": rfc3339(session.updated_at),
+        "expiresAt": rfc3339(session.expires_at),
     }
 
 
-def answer(session: Session, explorer: str | None) -> SessionResponse:
-    """The same, checked."""
-    return SessionResponse.model_validate(document(session, explorer))
+def session_response(session: Session, explorer: str | None) -> SessionResponse:
+    """Return a session as a validated `SessionResponse`."""
+    return SessionResponse.model_validate(session_json(session, explorer))
 
 
-def created(
+def created_session_json(
     session: Session, explorer: str | None, *, client_secret: str | None, redirect_url: str | None, publishable_key: str
 ) -> dict[str, Any]:
-    """As `CreatedSession` describes it, for the creator."""
-    return document(session, explorer) | {
+    """Return a session in the shape of `CreatedSession`, for its creator."""
+    return session_json(session, explorer) | {
         "redirectUrl": redirect_url,
         "clientSecret": client_secret,
         "publishableKey": publishable_key,

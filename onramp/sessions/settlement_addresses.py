@@ -1,9 +1,9 @@
-"""The settlement addresses of this deployment, now and earlier: where Stripe's delivery counts as paid to us.
+"""The settlement addresses of this deployment, current and earlier: where a delivery of Stripe counts as paid to us.
 
-A purchase is paid to the address that was locked when it was made, which may be an earlier SETTLEMENT_ADDRESS by the time the buyer
-pays. A session's row says which one that was, but a row is no authority: whoever writes into the database could name an address of
-their own, pay a purchase to themselves and be paid MUSD for it. So each start writes its SETTLEMENT_ADDRESS down under a MAC whose
-key, derived from DATA_KEYS, the database does not hold. Only an address that the environment names now, or that verifies so, counts.
+A purchase is paid to the address that was locked when it was created, which may be an earlier SETTLEMENT_ADDRESS by the time the buyer
+pays. The session's row names that address, but a row is no authority: an attacker with write access to the database could name an address
+of their own, pay a purchase to themselves and receive MUSD for it. So each start records its SETTLEMENT_ADDRESS with a MAC under a key
+derived from DATA_KEYS, which the database does not hold. An address counts only if the environment names it now or its MAC verifies.
 """
 
 import hmac
@@ -31,30 +31,30 @@ settlement_addresses = sa.Table(
 
 
 async def record(database: Database, ring: KeyRing, address: Address, *, now: datetime) -> None:
-    """Write down that this deployment uses `address` (EIP-55); nothing is written where that is known.
+    """Record that this deployment uses `address` (EIP-55), unless that is recorded already.
 
-    Addresses known under an older key of the ring are kept under its first one, so that the older key can be taken away.
+    Addresses recorded under an older key of the ring are recorded again under its first key, so that the older key can be removed.
     """
     async with database.read() as conn:
         rows = (await conn.execute(sa.select(settlement_addresses))).fetchall()
-    known = {row.id: row.mac for row in rows}
-    ours = {one for one, mac in known.items() if _verifies(ring, one, mac)}
-    stale = {one for one in ours | {address} if known.get(one) != ring.macs(_PURPOSE, one)[0]}
+    macs = {row.id: row.mac for row in rows}
+    ours = {recorded for recorded, mac in macs.items() if _verifies(ring, recorded, mac)} | {address}
+    current = {own: ring.macs(_PURPOSE, own)[0] for own in ours}
+    stale = sorted(own for own, mac in current.items() if macs.get(own) != mac)
     if not stale:
         return
     async with database.write() as conn:
-        for one in sorted(stale):
-            mac = ring.macs(_PURPOSE, one)[0]
-            row = {"id": one, "mac": mac, "first_used_at": now}
+        for own in stale:
+            row = {"id": own, "mac": current[own], "first_used_at": now}
             if await insert_or_ignore(conn, settlement_addresses, [row], ["id"]):
-                await audit_service.record(conn, audit_service.LOCAL_OPERATOR, "settlement.recorded", one, at=now)
+                await audit_service.record(conn, audit_service.LOCAL_OPERATOR, "settlement.recorded", own, at=now)
                 continue
-            mine = settlement_addresses.c.id == one
-            await conn.execute(sa.update(settlement_addresses).where(mine).values(mac=mac))
+            stored = sa.update(settlement_addresses).where(settlement_addresses.c.id == own)
+            await conn.execute(stored.values(mac=current[own]))
 
 
 async def is_ours(conn: AsyncConnection, ring: KeyRing, address: str) -> bool:
-    """Whether a start of this deployment recorded `address`, in any case of letters."""
+    """Return whether a start of this deployment recorded `address`, in any case of letters."""
     try:
         address = to_checksum(address.lower())
     except ValueError:
@@ -65,4 +65,4 @@ async def is_ours(conn: AsyncConnection, ring: KeyRing, address: str) -> bool:
 
 
 def _verifies(ring: KeyRing, address: str, mac: str) -> bool:
-    return any(hmac.compare_digest(mac.encode(), one.encode()) for one in ring.macs(_PURPOSE, address))
+    return any(hmac.compare_digest(mac.encode(), expected.encode()) for expected in ring.macs(_PURPOSE, address))

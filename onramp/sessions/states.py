@@ -1,50 +1,68 @@
-"""The states of a payment, in Stripe's own words, and the moves a fact allows.
+"""The state machine of a payment: which status follows when a fact becomes known.
 
-Stripe delivers facts late, twice and out of order; so a fact is a whole snapshot, and a payment only moves forward. No state is
-so final that money arriving later is ignored: a session that expired or was rejected here still honours a completion.
+Stripe reports late, twice and out of order. So a fact is a whole snapshot, and a payment only moves forward. No status is so final
+that money arriving later is ignored: a session that expired or was rejected here still honours a completion.
 """
 
-from typing import Final, Literal
+from typing import Final
 
 from kit.state import Decision, Moved, Refused, Same
+from onramp.sessions.status import PaymentStatus
 
-PaymentStatus = Literal[
-    "created",
-    "initialized",
-    "requires_payment",
-    "fulfillment_processing",
-    "fulfillment_complete",
-    "rejected",
-    "expired",
-]
+Outcome = Decision[PaymentStatus]
 RANK: Final[dict[str, int]] = {
-    "created": 0,
-    "initialized": 1,
-    "requires_payment": 2,
-    "fulfillment_processing": 3,
-    "fulfillment_complete": 4,
+    PaymentStatus.CREATED: 0,
+    PaymentStatus.INITIALIZED: 1,
+    PaymentStatus.REQUIRES_PAYMENT: 2,
+    PaymentStatus.FULFILLMENT_PROCESSING: 3,
+    PaymentStatus.FULFILLMENT_COMPLETE: 4,
 }
-PAID: Final = frozenset({"fulfillment_processing", "fulfillment_complete"})
-OPEN: Final = frozenset({"initialized", "requires_payment", "fulfillment_processing"})
-UNPAID: Final = frozenset({"created", "initialized", "requires_payment"})
+PAID: Final = frozenset({PaymentStatus.FULFILLMENT_PROCESSING, PaymentStatus.FULFILLMENT_COMPLETE})
+OPEN: Final = frozenset(
+    {PaymentStatus.INITIALIZED, PaymentStatus.REQUIRES_PAYMENT, PaymentStatus.FULFILLMENT_PROCESSING}
+)
+"""Stripe may still change these by itself."""
+UNPAID: Final = frozenset({PaymentStatus.CREATED, PaymentStatus.INITIALIZED, PaymentStatus.REQUIRES_PAYMENT})
 
 
-def move(status: str, fact: str) -> Decision[str]:
-    """What a payment in `status` does when Stripe says `fact`."""
-    if fact == status:
+def report(status: PaymentStatus, reported: str) -> Outcome:
+    """Return what a payment in `status` does when Stripe reports the status `reported`, which may be unknown here."""
+    if reported == status:
         return Same(status)
-    if fact == "rejected":
+    if reported == PaymentStatus.REJECTED:
         if status in PAID:
             return Refused(f"Stripe says rejected after {status}")
-        return Moved("rejected")
-    if fact not in RANK or fact == "created":
-        return Refused(f"Stripe says {fact[:40]!r}, which is no state known here")
-    if status in {"rejected", "expired"}:
-        # Late money is honoured; a late word about an unpaid session changes nothing.
-        return Moved(fact) if fact in PAID else Same(status)
-    return Moved(fact) if RANK[fact] > RANK[status] else Same(status)
+        return Moved(PaymentStatus.REJECTED)
+    if reported not in RANK or reported == PaymentStatus.CREATED:
+        return Refused(f"Stripe says {reported[:40]!r}, which is no state known here")
+    target = PaymentStatus(reported)
+    if status in {PaymentStatus.REJECTED, PaymentStatus.EXPIRED}:
+        # Late money is honoured; a late report about an unpaid session changes nothing.
+        return Moved(target) if target in PAID else Same(status)
+    return Moved(target) if RANK[target] > RANK[status] else Same(status)
 
 
-def expire(status: str) -> Decision[str]:
-    """What time alone does: only a session that nobody paid expires."""
-    return Moved("expired") if status in UNPAID else Same(status)
+def initialize(status: PaymentStatus) -> Outcome:
+    """Return what follows when Stripe's session for this row exists.
+
+    It also reopens a row that expired, or was rejected, before Stripe's answer was stored: the buyer can still pay there.
+    """
+    if status is PaymentStatus.INITIALIZED:
+        return Same(status)
+    if status in {PaymentStatus.CREATED, PaymentStatus.EXPIRED, PaymentStatus.REJECTED}:
+        return Moved(PaymentStatus.INITIALIZED)
+    return Refused(f"Stripe made a session for a payment that is already {status}")
+
+
+def refuse_creation(status: PaymentStatus) -> Outcome:
+    """Return what follows when Stripe refuses to make the session, or makes another one than requested."""
+    if status is PaymentStatus.REJECTED:
+        return Same(status)
+    if status in {PaymentStatus.CREATED, PaymentStatus.EXPIRED}:
+        return Moved(PaymentStatus.REJECTED)
+    return Refused(f"Stripe refuses to make a session for a payment that is already {status}")
+
+
+def expire(status: PaymentStatus) -> Outcome:
+    """Return what the passing of time alone does: only a session without a payment expires."""
+    return Moved(PaymentStatus.EXPIRED) if status in UNPAID else Same(status)

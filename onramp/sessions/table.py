@@ -1,17 +1,17 @@
-"""The sessions table: both axes of a purchase, payment and delivery, in one row with one version."""
+"""The sessions table: payment and delivery of a purchase in one row with one version."""
 
-from typing import Any, get_args
+from typing import Any
 
 import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.leases import lease_columns
 from kit.db.types import Uint256, UtcDateTime, one_of
-from onramp.sessions.states import PaymentStatus
+from onramp.sessions.status import DeliveryStatus, PaymentStatus
 
 
 def _where(predicate: str) -> dict[str, Any]:
-    """Options of an index that holds only the rows for which this is so, on both databases."""
+    """Return the options of an index that holds only the rows matching `predicate`, on both databases."""
     return {"sqlite_where": sa.text(predicate), "postgresql_where": sa.text(predicate)}
 
 
@@ -79,15 +79,17 @@ sessions = sa.Table(
     sa.Index("ix_sessions_wallet_created", "wallet_address", "created_at", "id"),
     sa.Index("ix_sessions_created", "created_at", "id"),
     sa.Index("ix_sessions_tx_hash", "tx_hash", **_where("tx_hash IS NOT NULL")),
-    # Of sessions that nobody paid, `delivery_status` stays `awaiting` for ever: on its own it tells nothing of what is open.
+    # `delivery_status` alone cannot select open deliveries: in sessions that are never paid it stays `awaiting` for ever.
     sa.Index(
         "ix_sessions_unconfirmed",
         "delivery_status",
         "paid_at",
-        **_where("payment_status = 'fulfillment_complete' AND delivery_status <> 'confirmed'"),
+        **_where(
+            f"payment_status = '{PaymentStatus.FULFILLMENT_COMPLETE}' AND delivery_status <> '{DeliveryStatus.CONFIRMED}'"
+        ),
     ),
     sa.Index("ix_sessions_client_keys", "created_at", **_where("body_hash IS NOT NULL")),
-    one_of("payment_status", get_args(PaymentStatus)),
-    one_of("delivery_status", ("awaiting", "seen", "confirmed", "mismatch")),
+    one_of("payment_status", PaymentStatus),
+    one_of("delivery_status", DeliveryStatus),
     one_of("mode", ("payout", "observe")),
 )

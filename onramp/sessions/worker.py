@@ -1,4 +1,4 @@
-"""The poller: what webhooks did not tell, Stripe is asked for. A webhook that never comes costs minutes, not money."""
+"""The reconcile worker: ask Stripe about what webhooks did not report. A webhook that never arrives costs minutes, not money."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -17,25 +17,28 @@ from onramp.sessions import states
 from onramp.sessions.create import Creator
 from onramp.sessions.model import from_row
 from onramp.sessions.payment_finder import PaymentFinder
+from onramp.sessions.purchase_intents import LEASE_OWNER
 from onramp.sessions.refresh import Refresher
+from onramp.sessions.status import PaymentStatus
 from onramp.sessions.table import sessions
 from onramp.sessions.unknown_purchases import UnknownPurchases
 from onramp.stripe.errors import StripeNotFound
 from onramp.stripe.port import StripeGateway, StripeSession
 
 log = get_logger(__name__)
-WALK_EVERY: Final = timedelta(minutes=1)
-WALK_BACK: Final = timedelta(days=7)
-DEEP_EVERY: Final = timedelta(hours=1)
-DEEP_BACK: Final = timedelta(days=90)
+LIST_EVERY: Final = timedelta(minutes=1)
+LIST_BACK: Final = timedelta(days=7)
+LONG_LIST_EVERY: Final = timedelta(hours=1)
+LONG_LIST_BACK: Final = timedelta(days=90)
 ASK_EVERY: Final = timedelta(seconds=60)
-ASK_PACE: Final = 0.2
-"""Seconds between questions about single sessions: at most five a second of Stripe's 25."""
+ASK_PAUSE_SECONDS: Final = 0.2
+"""Pause between questions about single sessions: at most five a second of Stripe's 25."""
 ASK_BATCH: Final = 25
+EXPIRE_BATCH: Final = 100
 
 
 class ReconcileWorker:
-    """Finishes broken-off creates, walks what Stripe completed, asks about open sessions, expires unpaid ones."""
+    """Finishes interrupted creates, lists what Stripe completed, asks about open sessions, expires unpaid ones."""
 
     name = "reconcile"
     interval = 5.0
@@ -47,81 +50,80 @@ class ReconcileWorker:
         creator: Creator,
         refresher: Refresher,
         paid: Callable[[], None],
-        earlier: PaymentFinder,
-        unknown: UnknownPurchases,
+        payment_finder: PaymentFinder,
+        unknown_purchases: UnknownPurchases,
     ) -> None:
-        """`paid` wakes whoever pays and delivers."""
+        """`paid` wakes the workers that pay and deliver."""
         self._database = context.database
         self._stripe = stripe
         self._creator = creator
         self._refresher = refresher
         self._clock = context.clock
-        self._owner = context.owner
         self._metrics = context.metrics
         self._paid = paid
-        self._earlier = earlier
-        self._unknown = unknown
-        self._walked: datetime | None = None
-        self._deep: datetime | None = None
+        self._payment_finder = payment_finder
+        self._unknown_purchases = unknown_purchases
+        self._listed_at: datetime | None = None
+        self._long_listed_at: datetime | None = None
 
     async def step(self) -> bool:
-        """One round of all four; a Stripe that is unwell ends the round early and nothing is lost."""
+        """Do one round of everything; an error of Stripe ends its part of the round, and the next round retries it."""
         try:
             await self._finish_creates()
-            await self._walk()
-            again = await self._ask_open()
+            await self._list_completed()
+            has_more = await self._ask_about_open()
         except Problem as error:
             log.warning("reconcile.stripe_unwell", code=error.code)
-            again = False
-        if await self._earlier.step():
+            has_more = False
+        if await self._payment_finder.step():
             self._paid()
         await self._expire()
-        return again
+        return has_more
 
     async def _finish_creates(self) -> None:
         async with self._database.write() as conn:
             due = sa.and_(
-                sessions.c.payment_status == "created",
+                sessions.c.payment_status == PaymentStatus.CREATED,
                 sessions.c.stripe_session_id.is_(None),
                 sessions.c.refusal_code.is_(None),
                 sessions.c.created_at < db_now(-30),
                 sa.or_(sessions.c.tries == 0, sessions.c.asked_at < db_now(-60)),
             )
             rows = await claim(
-                conn, sessions, owner="create", seconds=30, limit=10, due=due, order_by=sessions.c.asked_at
+                conn, sessions, owner=LEASE_OWNER, seconds=30, limit=10, due=due, order_by=sessions.c.asked_at
             )
         for row in rows:
             with bound(session=row.id):
                 try:
-                    await self._creator.finish_broken_off(from_row(row))
+                    await self._creator.finish_interrupted(from_row(row))
                     log.info("reconcile.create_finished")
                 except Problem as error:
                     log.warning("reconcile.create_not_finished", code=error.code)
 
-    async def _walk(self) -> None:
+    async def _list_completed(self) -> None:
         now = self._clock.now()
-        if self._deep is None or now - self._deep >= DEEP_EVERY:
-            unknown = await self._walk_back(now - DEEP_BACK)
-            self._deep = self._walked = now
-            await self._unknown.tell(unknown)
-        elif self._walked is None or now - self._walked >= WALK_EVERY:
-            await self._walk_back(now - WALK_BACK)
-            self._walked = now
+        if self._long_listed_at is None or now - self._long_listed_at >= LONG_LIST_EVERY:
+            ignored = await self._apply_completed_since(now - LONG_LIST_BACK)
+            self._long_listed_at = self._listed_at = now
+            await self._unknown_purchases.report(ignored)
+        elif self._listed_at is None or now - self._listed_at >= LIST_EVERY:
+            await self._apply_completed_since(now - LIST_BACK)
+            self._listed_at = now
 
-    async def _walk_back(self, since: datetime) -> list[StripeSession]:
-        """Apply what Stripe completed since then; the sessions that were ignored."""
+    async def _apply_completed_since(self, since: datetime) -> list[StripeSession]:
+        """Apply the sessions that Stripe completed and that were created since; return those that were ignored."""
         after: str | None = None
         ignored: list[StripeSession] = []
         while True:
             page = await self._stripe.list_completed(created_gte=int(since.timestamp()), starting_after=after)
             async with self._database.read() as conn:
-                known = await sessions_service.at_stripe(conn, [fact.id for fact in page.sessions])
+                statuses = await sessions_service.payment_statuses(conn, [fact.id for fact in page.sessions])
             for fact in page.sessions:
-                status = known.get(fact.id)
-                if status == "fulfillment_complete":
+                status = statuses.get(fact.id)
+                if status is PaymentStatus.FULFILLMENT_COMPLETE:
                     continue
                 if status is None and self._refresher.ignored.reason(fact.id) is not None:
-                    # Without a row nothing has changed about whose it is, and a look costs a transaction.
+                    # Still without a row, so its owner is still another; checking again would cost a transaction.
                     ignored.append(fact)
                     continue
                 applied = await self._refresher.apply_fact(fact)
@@ -133,7 +135,7 @@ class ReconcileWorker:
             if after is None:
                 return ignored
 
-    async def _ask_open(self) -> bool:
+    async def _ask_about_open(self) -> bool:
         now = self._clock.now()
         async with self._database.read() as conn:
             due = await sessions_service.least_recently_asked(conn, now - ASK_EVERY, ASK_BATCH)
@@ -150,15 +152,16 @@ class ReconcileWorker:
                     continue
             if applied is not None and applied.changed:
                 self._paid()
-            await self._clock.sleep(ASK_PACE)
+            await self._clock.sleep(ASK_PAUSE_SECONDS)
         self._metrics.backlog.labels(self.name).set(len(due))
         return len(due) == ASK_BATCH
 
     async def _expire(self) -> None:
         now = self._clock.now()
         async with self._database.write() as conn:
-            for session in await sessions_service.lapsed(conn, now, 100):
-                if isinstance(states.expire(session.payment_status), Moved) and await sessions_service.change(
-                    conn, session, now=now, payment_status="expired", payment_updated_at=now
+            for session in await sessions_service.lapsed(conn, now, EXPIRE_BATCH):
+                outcome = states.expire(session.payment_status)
+                if isinstance(outcome, Moved) and await sessions_service.change(
+                    conn, session, now=now, payment_status=outcome.to, payment_updated_at=now
                 ):
                     log.info("session.expired", session=session.id, stripe_session=session.stripe_session_id)

@@ -21,7 +21,7 @@ from kit.http.problems import Problem
 from kit.logs import get_logger
 from onramp.stripe.breaker import Breaker, StripeMetrics
 from onramp.stripe.errors import StripeMisconfigured, StripeNotFound, StripeUnavailable, from_reply
-from onramp.stripe.port import NETWORK_KEYS, CreateSession, StripePage, StripeQuote, StripeSession
+from onramp.stripe.port import NETWORK_KEYS, CreateSessionParams, StripePage, StripeQuote, StripeSession
 from onramp.stripe.replies import ListReply, QuotesReply, SessionReply
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class OnrampGateway:
         self._quotes = QUOTES[0]
         self._said = EntryLimiter(clock)
 
-    async def create_session(self, command: CreateSession, *, idempotency_key: str) -> StripeSession:
+    async def create_session(self, command: CreateSessionParams, *, idempotency_key: str) -> StripeSession:
         """Make a session, with the wallet locked and currency and network pinned by single-value lists."""
         key = NETWORK_KEYS.get(command.destination_network, command.destination_network)
         params: dict[str, Any] = {

@@ -18,7 +18,7 @@ Stripe takes 50 keys of up to 40 characters, with values of up to 500 (docs.stri
 
 
 @dataclass(frozen=True, slots=True)
-class CreateSession:
+class CreateSessionParams:
     """One onramp session to be made; `wallet_address` is locked."""
 
     session_id: str
@@ -76,7 +76,7 @@ class StripeQuote:
 class StripeGateway(Protocol):
     """Every method raises `onramp.stripe.errors`' problems and nothing else of Stripe's."""
 
-    async def create_session(self, command: CreateSession, *, idempotency_key: str) -> StripeSession:
+    async def create_session(self, command: CreateSessionParams, *, idempotency_key: str) -> StripeSession:
         """Make a session; the same key and command give the same one."""
 
     async def get_session(self, stripe_session_id: str) -> StripeSession:
@@ -101,7 +101,7 @@ NETWORK_KEYS = {"base": "base_network"}
 """Where the key in `wallet_addresses` differs from the network's name (docs.stripe.com/api/crypto/onramp_sessions)."""
 
 
-def echo_differences(command: CreateSession, session: StripeSession) -> list[str]:
+def echo_differences(command: CreateSessionParams, session: StripeSession) -> list[str]:
     """What Stripe says otherwise than it was asked; nothing is handed out where there is any."""
     differences = []
     key = NETWORK_KEYS.get(command.destination_network, command.destination_network)

@@ -20,6 +20,7 @@ from chain.types import BlockRef, Transfer, checksum_digits, to_checksum
 from kit.clock import SystemClock
 from kit.db.bulk import insert_new
 from kit.db.database import Database, connect
+from kit.money import Money
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.server import spare_the_collector
@@ -28,7 +29,7 @@ from onramp.deliveries.states import Owed, match
 from onramp.deliveries.table import transfers
 from onramp.deliveries.transfer_matcher import TransferMatcher, arrived_of
 from onramp.sessions.config import SessionConfig
-from onramp.sessions.model import intent
+from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
 from treasury.payouts.table import payouts
 
@@ -65,9 +66,9 @@ def paid_rows(
     """Paid sessions, a millisecond apart, whose MUSD has not come."""
     now = SystemClock().now()
     return [
-        intent(
-            session_id=f"ons_{number}", wallet=to(number), minor=100, currency="usd", fee_bps=0,
-            rules=rules, made=now - timedelta(seconds=1), now=now,
+        intent_row(
+            session_id=f"ons_{number}", wallet=to(number), source=Money(100, "usd"), fee_bps=0,
+            config=rules, created_at=now - timedelta(seconds=1), now=now,
         )
         | {"payment_status": "fulfillment_complete", "paid_at": now - timedelta(milliseconds=number), "delivered_units": 10**6, "expected_units": UNIT}
         for number in numbers

@@ -11,11 +11,12 @@ from prometheus_client import CollectorRegistry
 from kit.clock import SystemClock
 from kit.db.database import Database
 from kit.ids import RandomIds
+from kit.money import Money
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import SettingsError, load
 from onramp.screening.sanctions_list import Screening, ScreeningMetrics
 from onramp.sessions import purchase_limits, stock
-from onramp.sessions.model import intent
+from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
 from onramp.treasury.policy_source import active_policy
 from tests.support.service import HOT_WALLET, Service, Start
@@ -145,14 +146,13 @@ async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(d
     queue: list[Payout] = []
     async with database.write() as conn:
         for number, (currency, amount) in enumerate(amounts):
-            row = intent(
+            row = intent_row(
                 rules,
                 session_id=f"ons_{number}",
                 wallet=BUYER,
-                minor=100,
-                currency=currency,
+                source=Money(100, currency),
                 fee_bps=0,
-                made=NOW,
+                created_at=NOW,
                 now=NOW,
             )
             await conn.execute(sa.insert(sessions), [row])
@@ -166,7 +166,10 @@ async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(d
     async with database.read() as conn:
         told = await purchase_limits.payouts_above(conn, rules, queue, NOW)
     assert [one is not None for one in told] == [False, True, False, True, True]
-    assert told[1] == "SESSION_MAX_AMOUNT: it is above 100.00 MUSD, the most that one purchase may deliver unasked"
+    assert (
+        told[1]
+        == "SESSION_MAX_AMOUNT: it is above 100.00 MUSD, the most that one purchase may deliver without approval"
+    )
 
 
 async def test_a_row_in_another_currency_or_of_an_absurd_amount_keeps_nobody_from_buying(service: Service) -> None:
@@ -174,14 +177,13 @@ async def test_a_row_in_another_currency_or_of_an_absurd_amount_keeps_nobody_fro
     rules = session_config(load(HOT_WALLET_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN, SETTLEMENT_ADDRESS=OTHER))
     async with service.database.write() as conn:
         for number, (currency, minor) in enumerate(odd):
-            row = intent(
+            row = intent_row(
                 rules,
                 session_id=f"ons_{number}",
                 wallet=BUYER,
-                minor=minor,
-                currency=currency,
+                source=Money(minor, currency),
                 fee_bps=0,
-                made=NOW,
+                created_at=NOW,
                 now=NOW,
             )
             await conn.execute(sa.insert(sessions), [row | {"payment_status": "fulfillment_processing"}])

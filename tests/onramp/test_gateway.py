@@ -15,7 +15,7 @@ from kit.http.problems import Problem
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
 from onramp.quotes.schemas import QuoteQuery
-from onramp.quotes.service import MAX_A_SECOND, Quotes
+from onramp.quotes.service import MAX_PER_SECOND, Quotes
 from onramp.stripe.breaker import FAILURES, OPEN_SECONDS
 from onramp.stripe.errors import (
     OUR_FAULT,
@@ -27,7 +27,7 @@ from onramp.stripe.errors import (
     StripeUnavailable,
 )
 from onramp.stripe.gateway import make_gateway
-from onramp.stripe.port import CreateSession
+from onramp.stripe.port import CreateSessionParams
 from tests.support.service import SETTLEMENT
 from tests.support.stripe_gateway import COMMAND, Stepping, Wire, wired
 
@@ -106,7 +106,9 @@ async def test_a_failure_that_stripe_has_stored_is_known_as_such(wire: Wire) -> 
 
 async def test_other_parameters_under_the_same_key_are_our_fault_not_the_buyers(wire: Wire) -> None:
     await wire.create("one-key")
-    other = CreateSession(**{name: getattr(COMMAND, name) for name in CreateSession.__slots__} | {"source_amount": "5"})
+    other = CreateSessionParams(
+        **{name: getattr(COMMAND, name) for name in CreateSessionParams.__slots__} | {"source_amount": "5"}
+    )
     with pytest.raises(StripeMisconfigured) as told:
         await wire.gateway.create_session(other, idempotency_key="one-key")
     assert told.value.status == 503
@@ -167,8 +169,8 @@ async def test_the_circuit_opens_answers_fast_and_tries_again(wire: Wire) -> Non
 
 async def test_a_listing_is_walked_to_its_end(wire: Wire) -> None:
     for number in range(230):
-        command = CreateSession(
-            **{name: getattr(COMMAND, name) for name in CreateSession.__slots__}
+        command = CreateSessionParams(
+            **{name: getattr(COMMAND, name) for name in CreateSessionParams.__slots__}
             | {"metadata": {"onramp_session_id": f"ons_{number}"}}
         )
         await wire.gateway.create_session(command, idempotency_key=f"ons_{number}-0")
@@ -247,13 +249,17 @@ async def test_quotes_of_ever_other_amounts_leave_stripe_time_for_purchases(wire
 
     async def ask(dollars: int) -> str:
         try:
-            return (await quotes.quote(QuoteQuery(source_amount=str(dollars), source_currency="usd"))).source_amount
+            return (
+                await quotes.quote(QuoteQuery.model_validate({"sourceAmount": str(dollars), "sourceCurrency": "usd"}))
+            ).source_amount
         except Problem as problem:
             return problem.code
 
-    told = await asyncio.gather(*(ask(dollars) for dollars in range(1, 5 * MAX_A_SECOND)))
+    told = await asyncio.gather(*(ask(dollars) for dollars in range(1, 5 * MAX_PER_SECOND)))
     answered = [one for one in told if one != "quotes_busy"]
-    assert MAX_A_SECOND < len(answered) < 4 * MAX_A_SECOND, "some wait a moment for their turn, the others are told to"
+    assert MAX_PER_SECOND < len(answered) < 4 * MAX_PER_SECOND, (
+        "some wait a moment for their turn, the others are told to"
+    )
     assert await ask(int(float(answered[0]))) == answered[0], "what is known needs no question"
     await asyncio.sleep(1)
     assert await ask(99) == "99.00"

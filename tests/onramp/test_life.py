@@ -9,13 +9,14 @@ import sqlalchemy as sa
 
 from kit.state import Moved, Refused, Same
 from onramp.sessions.change_feed import ChangeFeed
-from onramp.sessions.states import OPEN, PAID, RANK, UNPAID, expire, move
+from onramp.sessions.states import OPEN, PAID, RANK, UNPAID, expire, initialize, refuse_creation, report
+from onramp.sessions.status import PaymentStatus
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
 from tests.support.service import SETTLEMENT, Service, Start, replica
 from treasury.payouts.table import payouts
 
-STATES = (*RANK, "rejected", "expired")
+STATES = tuple(PaymentStatus)
 
 
 async def state(service: Service, session_id: str) -> dict[str, Any]:
@@ -40,8 +41,8 @@ async def owed(service: Service) -> list[int]:
 
 @pytest.mark.parametrize("status", STATES)
 @pytest.mark.parametrize("fact", [*RANK, "rejected"])
-def test_a_payment_only_moves_forward_and_no_paid_one_is_taken_back(status: str, fact: str) -> None:
-    match move(status, fact):
+def test_a_payment_only_moves_forward_and_no_paid_one_is_taken_back(status: PaymentStatus, fact: str) -> None:
+    match report(status, fact):
         case Moved(reached):
             assert reached == fact
             assert status not in PAID or RANK[fact] > RANK[status]
@@ -51,17 +52,26 @@ def test_a_payment_only_moves_forward_and_no_paid_one_is_taken_back(status: str,
         case Refused(reason):
             assert fact in {"rejected", "created"}, reason
     if fact == "fulfillment_complete":
-        assert move(status, fact) == (Same(status) if status == fact else Moved(fact))
+        assert report(status, fact) == (Same(status) if status == fact else Moved(fact))
 
 
 @pytest.mark.parametrize("status", STATES)
-def test_time_alone_ends_only_what_nobody_paid(status: str) -> None:
+def test_time_alone_ends_only_what_nobody_paid(status: PaymentStatus) -> None:
     assert isinstance(expire(status), Moved) == (status in UNPAID)
     assert not (OPEN - UNPAID) - PAID
 
 
 def test_a_word_that_is_not_known_changes_nothing() -> None:
-    assert isinstance(move("initialized", "fulfilment_on_the_moon"), Refused)
+    assert isinstance(report(PaymentStatus.INITIALIZED, "fulfilment_on_the_moon"), Refused)
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_creation_never_changes_a_payment_that_goes_on_at_stripe(status: PaymentStatus) -> None:
+    goes_on = status in OPEN | PAID
+    assert (initialize(status) == Moved(PaymentStatus.INITIALIZED)) == (not goes_on)
+    assert (initialize(status) == Same(status)) == (status is PaymentStatus.INITIALIZED)
+    assert (refuse_creation(status) == Moved(PaymentStatus.REJECTED)) == (status in {"created", "expired"})
+    assert isinstance(refuse_creation(status), Refused) == goes_on
 
 
 async def test_an_unpaid_session_expires_and_a_late_payment_is_honoured(start: Start, sqlite_url: str) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from chain.types import BlockRef, Transfer
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
+from kit.money import Money
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
 from onramp.deliveries import service as deliveries_service
@@ -16,7 +17,7 @@ from onramp.deliveries.states import Arrived, Owed, match
 from onramp.deliveries.table import transfers
 from onramp.deliveries.transfer_matcher import TransferMatcher
 from onramp.sessions.config import SessionConfig
-from onramp.sessions.model import intent
+from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
 from tests.chain.receipts import TOKEN, WALLET
 from treasury.payouts.table import payouts
@@ -69,9 +70,9 @@ def test_the_tolerance_is_of_what_is_owed() -> None:
 async def paid(database: Database, *found: tuple[str, str, int], rules: SessionConfig = RULES) -> None:
     now = SystemClock().now()
     rows = [
-        intent(
-            session_id=session, wallet=wallet, minor=100, currency="usd", fee_bps=0, rules=rules,
-            made=now - timedelta(seconds=1), now=now,
+        intent_row(
+            session_id=session, wallet=wallet, source=Money(100, "usd"), fee_bps=0, config=rules,
+            created_at=now - timedelta(seconds=1), now=now,
         ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": units}
         for session, wallet, units in found
     ]  # fmt: skip

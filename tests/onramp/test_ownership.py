@@ -219,7 +219,7 @@ async def test_a_retry_asks_stripe_the_same_after_an_upgrade_and_a_rotation(star
             async with container.database.read() as conn:
                 session = await sessions_service.get(conn, made["id"])
             assert session is not None
-            metadata = container.creator.command(session, None).metadata
+            metadata = container.creator.stripe_params(session, None).metadata
             assert len(metadata) == names
             assert metadata.get("onramp_hot_wallet") == (OTHER if names == 6 else None)
         assert fact["metadata"]["onramp_hot_wallet"] == HOT_WALLET

@@ -13,13 +13,14 @@ from prometheus_client import CollectorRegistry
 from chain.pool.pool import Pool
 from chain.reads.cursor import cursors
 from kit.db.database import Database
+from kit.money import Money
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
 from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import make_deliveries
 from onramp.sessions.config import SessionConfig
-from onramp.sessions.model import intent
+from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
 from tests.chain.scripted import LoopClock
 from tests.chain.test_histories import BLOCK_SECONDS, MAX_REST, WITHIN, History, happen
@@ -37,9 +38,9 @@ def rules_of(token: str, sender: str) -> SessionConfig:
 async def purchase(database: Database, rules: SessionConfig, buyer: str, from_block: int) -> None:
     """One, paid, and nothing else in the world."""
     now = LoopClock().now()
-    row = intent(
-        session_id="ons_1", wallet=buyer, minor=100, currency="usd", fee_bps=0, rules=rules,
-        made=now - timedelta(seconds=1), now=now,
+    row = intent_row(
+        session_id="ons_1", wallet=buyer, source=Money(100, "usd"), fee_bps=0, config=rules,
+        created_at=now - timedelta(seconds=1), now=now,
     ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": OWED, "from_block": from_block}  # fmt: skip
     async with database.write() as conn:
         for table in (transfers, cursors, sessions):

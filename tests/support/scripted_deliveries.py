@@ -9,12 +9,13 @@ from prometheus_client import CollectorRegistry
 from chain.node.config import NodeConfig
 from chain.pool.pool import Pool
 from kit.db.database import Database
+from kit.money import Money
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
 from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
 from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import make_deliveries
-from onramp.sessions.model import intent
+from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
 from tests.chain.conftest import HandClock
 from tests.chain.receipts import BUYER, TOKEN, WALLET, log
@@ -114,9 +115,9 @@ class Shop:
     async def purchase(self, number: int = 1, wallet: str = BUYER) -> None:
         """One more, paid."""
         now = self.clock.now()
-        row = intent(
-            session_id=f"ons_{number}", wallet=wallet, minor=100, currency="usd", fee_bps=0, rules=self.rules,
-            made=now - timedelta(seconds=1), now=now,
+        row = intent_row(
+            session_id=f"ons_{number}", wallet=wallet, source=Money(100, "usd"), fee_bps=0, config=self.rules,
+            created_at=now - timedelta(seconds=1), now=now,
         ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": OWED, "from_block": 50}  # fmt: skip
         async with self.database.write() as conn:
             await conn.execute(sa.insert(sessions), [row])

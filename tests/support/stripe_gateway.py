@@ -12,11 +12,11 @@ from onramp.dev.chain.anvil import free_port
 from onramp.dev.stripe.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 from onramp.dev.stripe.faults import Fault
 from onramp.stripe.gateway import OnrampGateway, make_gateway
-from onramp.stripe.port import CreateSession
+from onramp.stripe.port import CreateSessionParams
 from tests.support.clocks import OffsetClock
 from tests.support.service import SETTLEMENT
 
-COMMAND = CreateSession(
+COMMAND = CreateSessionParams(
     session_id="ons_1",
     wallet_address=SETTLEMENT,
     source_amount="99.50",

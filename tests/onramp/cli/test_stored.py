@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from kit.db.database import connect
-from onramp.sessions.model import intent
+from kit.money import Money
+from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
 from onramp.webhooks.table import inbox
 from tests.support.command_line import run_onramp
@@ -27,7 +28,7 @@ def fill(url: str) -> None:
     for number, name in enumerate(NAMES):
         at = NOON + timedelta(seconds={0: 0, 4: 2}.get(number, 1))
         bought.append(
-            intent(session_id=f"ons_{name}", wallet=ADDRESS, minor=100, currency="usd", fee_bps=0, rules=rules, made=at, now=at)
+            intent_row(session_id=f"ons_{name}", wallet=ADDRESS, source=Money(100, "usd"), fee_bps=0, config=rules, created_at=at, now=at)
         )  # fmt: skip
         told.append(
             {"id": f"evt_{name}", "type": "x", "body_sha256": "0" * 64, "created_at": NOON, "received_at": at, "state": "handled", "due_at": at}

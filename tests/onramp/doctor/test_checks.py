@@ -20,6 +20,7 @@ from kit.db.inserts import insert_or_ignore
 from kit.db.types import db_now
 from kit.heartbeats import service as heartbeats_service
 from kit.ids import RandomIds
+from kit.money import Money
 from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.server import start_app
 from onramp.bootstrap.workers import WORKERS
@@ -29,7 +30,7 @@ from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import dev_wallet
 from onramp.dev.run import SETTLEMENT
 from onramp.doctor.parts import LIMIT_SECONDS, Finding, examine
-from onramp.sessions.model import intent
+from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
 from onramp.treasury import policy_source
 from onramp.webhooks.table import inbox
@@ -227,8 +228,8 @@ async def test_a_clock_that_is_not_stripes_fails(look: Examine) -> None:
 async def test_paid_purchases_without_one_event_fail(look: Examine, database_url: str, wallet: str) -> None:
     rules = session_config(load(HOT_WALLET_ADDRESS=wallet, SETTLEMENT_ADDRESS=SETTLEMENT))
     paid_at = datetime.now(UTC) - timedelta(hours=1)
-    row = intent(
-        rules, session_id="ons_1", wallet=BUYER, minor=100, currency="usd", fee_bps=0, made=paid_at, now=paid_at
+    row = intent_row(
+        rules, session_id="ons_1", wallet=BUYER, source=Money(100, "usd"), fee_bps=0, created_at=paid_at, now=paid_at
     ) | {"stripe_session_id": "cos_1", "payment_status": "fulfillment_complete", "paid_at": paid_at}  # fmt: skip
     await stored(database_url, sa.insert(sessions).values(row))
     found = await look()

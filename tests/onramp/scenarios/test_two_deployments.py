@@ -316,7 +316,7 @@ async def test_what_the_nodes_do_not_tell_is_a_persons_until_they_do(street: Str
 
     async def silent() -> Any:
         row = await row_of(backup, made["id"])
-        return row is not None and "do not tell enough" in (row.attention or "")
+        return row is not None and "do not return enough" in (row.attention or "")
 
     nowhere = SecretStr("a=http://127.0.0.1:9,b=http://127.0.0.1:19")
     async with street.beside(url, MEZO_RPC_URLS=nowhere):

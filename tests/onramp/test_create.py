@@ -218,7 +218,7 @@ async def test_every_route_is_documented(service: Service) -> None:
     async with service.http.get(f"{service.api}/docs") as answer:
         page = await answer.text()
     assert answer.status == 200
-    assert "<code>201</code> Done. <a href='#CreatedSession'>CreatedSession</a>" in page, "what a route answers"
+    assert "<code>201</code> Success. <a href='#CreatedSession'>CreatedSession</a>" in page, "what a route answers"
     assert "<code>status</code>: <code>awaiting_payment</code> | <code>processing</code>" in page, (
         "what a field may say"
     )

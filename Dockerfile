@@ -1,4 +1,4 @@
-# Two stages: the first has pip, the second only what runs.
+# Two stages: the first has pip, the second only what the service needs to run.
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/onramp
@@ -15,15 +15,15 @@ COPY chain ./chain
 COPY treasury ./treasury
 COPY onramp ./onramp
 COPY contracts ./contracts
-# The deployment's own policy, where one stands beside this file; the other name is there so that one may be missing.
+# `treasury.toml*` is the deployment's own policy, if there is one. COPY needs one name that exists, which is the lock.
 COPY requirements.lock treasury.toml* ./
 RUN printf '#!/bin/sh\nexec /opt/onramp/bin/python -m onramp "$@"\n' > /usr/local/bin/onramp && chmod 755 /usr/local/bin/onramp
-# By number, so that a platform can see that it is not root.
+# As a number, so that platforms can see that it is not root.
 USER 10001:10001
 ENV PATH=/opt/onramp/bin:$PATH PYTHONPATH=/srv/onramp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     ENVIRONMENT=production HOST=0.0.0.0 PORT=3001
 EXPOSE 3001
-# Asks where HOST says: a container that listens at one IPv6 address alone is well, too.
+# Calls the address in HOST, so that a container that listens on one IPv6 address only is healthy, too.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import os, urllib.request as u; h = os.environ['HOST'].split(',')[0].strip(' []'); h = '127.0.0.1' if h in ('0.0.0.0', '::') else h; u.urlopen('http://' + (f'[{h}]' if ':' in h else h) + ':' + os.environ['PORT'] + '/health', timeout=4)"]
 CMD ["onramp", "serve"]

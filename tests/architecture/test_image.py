@@ -1,4 +1,4 @@
-"""The image starts from what it holds: the files that the Dockerfile copies and the packages of the lock, and nothing else."""
+"""The image starts with only what is in it: the files that the Dockerfile copies and the packages of the lock."""
 
 import fnmatch
 import re
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _copied() -> list[str]:
-    """What the last stage copies from this folder, as its COPY lines name it."""
+    """Return the names that the COPY lines of the last stage copy from this folder."""
     last = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
     lines = re.findall(r"^COPY (?!--from)(.*) (\S+)$", last, re.MULTILINE)
     assert all(target in {"./", *(f"./{name}" for name in sources.split())} for sources, target in lines)
@@ -31,7 +31,7 @@ def _copied() -> list[str]:
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
-    """What `.dockerignore` leaves out of a folder: names anywhere (`**/NAME`), and paths from the root."""
+    """Return the names in a folder that `.dockerignore` excludes: names anywhere (`**/NAME`), and paths from the root."""
     rules = (ROOT / ".dockerignore").read_text().splitlines()
     anywhere = [rule.removeprefix("**/") for rule in rules if rule.startswith("**/")]
     within = Path(folder).resolve().relative_to(ROOT)
@@ -43,22 +43,22 @@ def _left_out(folder: str, names: list[str]) -> set[str]:
 
 
 def _link_packages(into: Path) -> None:
-    """Link what the lock's packages installed, without the checkout's own metadata and without .pth files."""
+    """Link what the lock's packages installed, without the checkout's own metadata and without `.pth` files."""
     lock = re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     locked = {re.sub(r"[-_.]+", "-", name).lower() for name in lock}
     into.mkdir()
-    for found in distributions():
-        if re.sub(r"[-_.]+", "-", found.name).lower() not in locked:
+    for package in distributions():
+        if re.sub(r"[-_.]+", "-", package.name).lower() not in locked:
             continue
-        for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
-            place = Path(str(found.locate_file(top)))
+        for top in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
+            place = Path(str(package.locate_file(top)))
             if not (into / top).exists() and place.suffix != ".pth":
                 (into / top).symlink_to(place)
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the image has it at /srv/onramp, and its packages beside it."""
+    """A folder as the image has it at /srv/onramp, with its packages beside it."""
     home = tmp_path_factory.mktemp("image")
     for name in _copied():
         for path in ROOT.glob(name):
@@ -80,7 +80,7 @@ def _python(image: Path, *arguments: str, environment: dict[str, str], log: Path
         )
 
 
-def test_the_image_has_no_metadata_of_the_package_and_imports_its_own_files(image: Path, tmp_path: Path) -> None:
+def test_the_image_has_no_package_metadata_and_imports_its_own_files(image: Path, tmp_path: Path) -> None:
     code = (
         "import importlib.metadata as m, kit, chain, treasury, onramp, sys\n"
         "assert all(p.__file__.startswith(sys.argv[1]) for p in (kit, chain, treasury, onramp))\n"
@@ -98,7 +98,7 @@ def test_the_image_has_no_development_servers_and_says_so(image: Path, tmp_path:
     assert log.read_text() == "onramp: the development servers are not part of this image; use a checkout\n"
 
 
-def test_the_image_migrates_serves_and_works_with_errors_and_traces_sent_elsewhere(
+def test_the_image_migrates_serves_and_works_with_sentry_and_tracing_configured(
     image: Path, postgres_url: str, tmp_path: Path
 ) -> None:
     ports = free_port(), free_port()
@@ -141,8 +141,8 @@ def test_the_version_is_written_in_one_place() -> None:
     assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "onramp.__version__"}
     again = [
         str(path.relative_to(ROOT))
-        for floor in ("kit", "chain", "treasury", "onramp")
-        for path in (ROOT / floor).rglob("*.py")
+        for layer in ("kit", "chain", "treasury", "onramp")
+        for path in (ROOT / layer).rglob("*.py")
         if f'"{onramp.__version__}"' in path.read_text() or 'metadata.version("onramp")' in path.read_text()
     ]
     assert again == ["onramp/__init__.py"]

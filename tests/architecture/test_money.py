@@ -1,4 +1,4 @@
-"""Money is an integer of base units. A float holds 53 bits; one MUSD has 10^18 units, so the cents of a hundred are gone."""
+"""Amounts are integers in base units. A float holds 53 bits; one MUSD has 10^18 base units, so 100 MUSD as a float are not exact."""
 
 import ast
 import re
@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FLOORS = ("kit", "chain", "treasury", "onramp")
-SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).rglob("*.py"))]
+LAYERS = ("kit", "chain", "treasury", "onramp")
+SOURCES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
 MONEY = re.compile(
     r"amount|balance|price|musd|(?:^|_)(?:wei|fees?|units|total|held|owed|available|on_chain)(?:_|$)", re.IGNORECASE
 )
-# Where a figure leaves for a gauge that Prometheus keeps as a float anyway, and nothing comes back from it.
+# These only export gauges, which Prometheus stores as floats anyway; nothing reads them back.
 SHOWN_ONLY = {"treasury/metrics.py", "onramp/metrics.py", "chain/node/metrics.py"}
-# Decimals, in the sandbox's own arithmetic of quotes: it plays Stripe, and holds no money.
+# The Stripe sandbox computes its quotes with Decimal; it holds no money.
 DECIMAL = {"onramp/dev/stripe"}
 
 
@@ -35,7 +35,7 @@ def _says_float(annotation: ast.AST | None) -> bool:
 
 
 def faults(source: str) -> list[str]:
-    """Each place of a module where a float is money, or would become it."""
+    """Return each place in a module where an amount is a float, or becomes one."""
     found = []
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -58,11 +58,11 @@ def faults(source: str) -> list[str]:
     return found
 
 
-def test_no_float_comes_near_money() -> None:
+def test_no_amount_is_a_float() -> None:
     found = {}
     for path in SOURCES:
         name = path.relative_to(ROOT).as_posix()
-        if name not in SHOWN_ONLY and not any(name.startswith(room) for room in DECIMAL):
+        if name not in SHOWN_ONLY and not any(name.startswith(folder) for folder in DECIMAL):
             found[name] = faults(path.read_text())
     assert {name: places for name, places in found.items() if places} == {}
 
@@ -79,12 +79,12 @@ def test_no_float_comes_near_money() -> None:
         "x = round(available.held)",
     ],
 )
-def test_each_way_of_making_one_is_found(planted: str) -> None:
+def test_each_way_to_make_a_float_of_an_amount_is_found(planted: str) -> None:
     assert len(faults(planted)) == 1
 
 
 @pytest.mark.parametrize(
     "fine", ["x = amount // 2", "retry_after: float = 1.0", "path = root / name", "x = fee * 3 // 2"]
 )
-def test_whole_numbers_and_seconds_are_not(fine: str) -> None:
+def test_integers_and_seconds_are_accepted(fine: str) -> None:
     assert faults(fine) == []

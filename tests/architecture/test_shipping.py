@@ -1,4 +1,4 @@
-"""What leaves this folder, as an image, a wheel or a deployment, holds what it needs and starts what exists."""
+"""Images, wheels and deployments contain what they need, and start commands that exist."""
 
 import fnmatch
 import json
@@ -16,18 +16,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 LAYERS = ("kit", "chain", "treasury", "onramp")
-PAPER = {".md"}  # for readers of the source
 
 
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _locked(name: str) -> set[str]:
-    return {_normal(found) for found in re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / name).read_text(), re.MULTILINE)}
+def _locked(file: str) -> set[str]:
+    return {_normal(name) for name in re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / file).read_text(), re.MULTILINE)}
 
 
-def _asked(requirements: list[str]) -> set[str]:
+def _required(requirements: list[str]) -> set[str]:
     names = (re.match(r"[A-Za-z0-9_.-]+", requirement) for requirement in requirements)
     return {_normal(name.group()) for name in names if name}
 
@@ -39,9 +38,9 @@ def test_the_image_copies_what_is_there() -> None:
         assert (ROOT / source).exists(), source
 
 
-def test_what_the_image_copies_is_let_into_the_build() -> None:
-    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert set(" ".join(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)).split()) == let_in
+def test_the_build_context_has_exactly_what_the_image_copies() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert set(" ".join(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)).split()) == allowed
 
 
 def test_the_image_has_two_stages_no_root_hashes_and_a_health_check() -> None:
@@ -65,7 +64,7 @@ def test_railway_migrates_first_and_starts_commands_that_exist(name: str) -> Non
         assert set(options) <= known
 
 
-def test_only_the_api_is_asked_whether_it_is_ready() -> None:
+def test_railway_waits_for_the_readiness_of_the_api_only() -> None:
     assert json.loads((ROOT / "railway.json").read_text())["deploy"]["healthcheckPath"] == "/ready"
     assert "healthcheckPath" not in json.loads((ROOT / "railway.worker.json").read_text())["deploy"]
 
@@ -73,23 +72,23 @@ def test_only_the_api_is_asked_whether_it_is_ready() -> None:
 def test_the_wheel_holds_every_package_and_every_file_that_runs() -> None:
     packages = set(find_packages(str(ROOT), include=PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]))
     patterns = PROJECT["tool"]["setuptools"]["package-data"]
-    missed = []
+    missing = []
     for layer in LAYERS:
         for path in (ROOT / layer).rglob("*"):
-            if path.is_dir() or "__pycache__" in path.parts or path.suffix in PAPER:
+            if path.is_dir() or "__pycache__" in path.parts:
                 continue
             within = path.relative_to(ROOT / layer).as_posix()
             as_module = path.suffix == ".py" and ".".join(path.relative_to(ROOT).parent.parts) in packages
             as_data = any(fnmatch.fnmatch(within, pattern.replace("**/", "")) for pattern in patterns.get(layer, []))
             if not as_module and not as_data:
-                missed.append(f"{layer}/{within}")
-    assert missed == []
+                missing.append(f"{layer}/{within}")
+    assert missing == []
 
 
 def test_the_locks_hold_every_direct_dependency_and_the_two_agree() -> None:
     runtime, dev = _locked("requirements.lock"), _locked("requirements-dev.lock")
-    assert _asked(PROJECT["project"]["dependencies"]) <= runtime
-    assert _asked(PROJECT["dependency-groups"]["dev"]) <= dev
+    assert _required(PROJECT["project"]["dependencies"]) <= runtime
+    assert _required(PROJECT["dependency-groups"]["dev"]) <= dev
     pins = r"^([A-Za-z0-9_.-]+==\S+)"
     both = [
         set(re.findall(pins, (ROOT / name).read_text(), re.MULTILINE))

@@ -1,7 +1,7 @@
-"""What can go wrong with a node or with their agreement; every message is safe to show: no URL, no key.
+"""The errors of nodes and of their agreement. Every message is safe to show: it contains no URL and no key.
 
-A node's own error code says little (-32603 means nothing at all), so `classify` reads the text, client family by client
-family. None of these says that a transaction failed: only an agreed receipt does.
+A node's error code says little (-32603 says nothing at all), so `classify` matches the text against the messages of each client family.
+No error here proves that a transaction failed: only an agreed receipt does.
 """
 
 import re
@@ -9,16 +9,16 @@ from typing import Final
 
 
 class ChainError(Exception):
-    """Anything the chain floor reports."""
+    """The base of every error that `chain` raises."""
 
 
 class NodeError(ChainError):
-    """One node did not answer a call with a result; `node` is its name, never its address."""
+    """A call to one node did not return a result; `node` is the node's name, never its URL."""
 
     kind = "unknown"
 
     def __init__(self, node: str, detail: str, *, code: int | None = None, data: str | None = None) -> None:
-        """Keep the parts; `detail` must already be free of secrets."""
+        """Store the parts; the caller has already removed secrets from `detail`."""
         super().__init__(f"Node {node}: {detail}")
         self.node = node
         self.detail = detail
@@ -27,99 +27,96 @@ class NodeError(ChainError):
 
 
 class AlreadyKnown(NodeError):
-    """The node holds these very bytes already: a success for whoever broadcasts."""
+    """The node already holds exactly this transaction. For a broadcast this is a success."""
 
     kind = "already_known"
 
 
 class NonceTooLow(NodeError):
-    """The account's nonce has passed this one: a question, answered by receipts, not a failure."""
+    """The account has already used this nonce. Receipts tell by which transaction; it is not a failure by itself."""
 
     kind = "nonce_too_low"
 
 
 class NonceTooHigh(NodeError):
-    """The node knows of fewer transactions than the nonce claims: it lags, or one before was dropped.
-
-    Mezo keeps no queue.
-    """
+    """The nonce is ahead of the account's: the node lags, or dropped an earlier transaction. Mezo keeps no queue."""
 
     kind = "nonce_too_high"
 
 
 class Underpriced(NodeError):
-    """The fee is under the floor, the base fee, or what a replacement would need."""
+    """The fee is below the minimum, the base fee, or the price of a replacement."""
 
     kind = "underpriced"
 
 
 class InsufficientFunds(NodeError):
-    """The account cannot pay value and gas in the native token."""
+    """The account cannot pay the value and the gas in the native token."""
 
     kind = "insufficient_funds"
 
 
 class Lockdown(NodeError):
-    """Mezo's emergency control refuses user transactions: held by the chain, costs no gas, the nonce stays ours."""
+    """Mezo's emergency control refuses user transactions. The refusal costs no gas and does not use the nonce."""
 
     kind = "lockdown"
 
 
 class Pruned(NodeError):
-    """The node does not hold the block or state asked for: pruned, or not there yet."""
+    """The node does not have the requested block or state: it was pruned, or is not there yet."""
 
     kind = "pruned"
 
 
 class RangeTooLarge(NodeError):
-    """More blocks or logs were asked for than the node gives at once."""
+    """The request covers more blocks or logs than the node returns at once."""
 
     kind = "range_too_large"
 
 
 class BatchRefused(NodeError):
-    """The node takes no batch, or none of that size; each question by itself may be asked."""
+    """The node accepts no batches, or none of this size. The calls can be sent one by one."""
 
     kind = "batch_refused"
 
 
 class OutOfBudget(NodeError):
-    """What was bought of this node is used up: for this second, or for this month."""
+    """The node's request rate or its monthly credits are used up."""
 
     kind = "out_of_budget"
 
 
 class RateLimited(NodeError):
-    """The node asks to be left alone for a while; `retry_after` in seconds where it said how long."""
+    """The node refuses further requests for a while; `retry_after` in seconds if the node gave a time."""
 
     kind = "rate_limited"
     retry_after: float | None = None
 
 
 class LimitExceeded(RateLimited):
-    """-32005 in words that do not say which limit: of requests, or, for eth_getLogs, of blocks (EIP-1474)."""
+    """-32005 without naming the limit: of requests, or, for eth_getLogs, of blocks (EIP-1474)."""
 
 
 class NodeTimeout(NodeError):
-    """No answer within the deadline: what was asked may or may not have been done."""
+    """No answer within the deadline. The node may or may not have executed the request."""
 
     kind = "timeout"
 
 
 class RanTooLong(NodeTimeout):
-    """The node answered that a call ran for as long as it lets any run: the called code's doing, not the node's."""
+    """The node aborted a call at its execution limit. The called contract is the cause, not the node."""
 
     kind = "ran_too_long"
 
 
 class Unreachable(NodeError):
-    """No connection, a broken one, or a proxy's page instead of an answer."""
+    """No connection, a broken connection, or a proxy's error page instead of an answer."""
 
     kind = "unreachable"
 
 
 class Malformed(Unreachable):
-    """An answer that is no JSON-RPC, answers another question, or holds what the method cannot return."""
+    """The answer is not JSON-RPC, belongs to another request, or holds a value that the method cannot return."""
 
     kind = "malformed"
 
@@ -131,26 +128,26 @@ class WrongChain(NodeError):
 
 
 class CallReverted(NodeError):
-    """The contract refused the call; `data` is what it returned. Deterministic: an opinion like any other."""
+    """The contract reverted; `data` is the revert data. Nodes must agree on it as on any other answer."""
 
     kind = "call_reverted"
 
 
 class Unknown(NodeError):
-    """An error this table does not know; nothing follows from it."""
+    """An error that `classify` does not recognize; no conclusion can be drawn from it."""
 
     kind = "unknown"
 
 
 class MethodMissing(Unknown):
-    """The node, or a gateway's list of allowed methods, does not know the method."""
+    """The node, or a gateway's list of allowed methods, does not have the method."""
 
 
 class NoAgreement(ChainError):
-    """Too few providers said the same, or not more than said otherwise; nothing may be concluded.
+    """Too few providers gave the same answer, or not more than gave other answers; no conclusion can be drawn.
 
-    `reason` is `silence` or `dissent`; `answered` and `unknown_to` name the providers that said something, and those that
-    said null; `errors`: what the silent ones answered instead.
+    `reason` is `silence` (too few answers) or `dissent` (different answers). `answered` names the providers that gave an answer,
+    `unknown_to` those that answered null; `errors` are the errors of the others.
     """
 
     def __init__(
@@ -162,7 +159,7 @@ class NoAgreement(ChainError):
         errors: tuple[NodeError, ...] = (),
         detail: str = "",
     ) -> None:
-        """Keep the parts."""
+        """Store the parts; `detail` replaces the default message."""
         super().__init__(detail or f"The nodes do not agree ({reason}).")
         self.reason = reason
         self.answered = answered
@@ -171,11 +168,11 @@ class NoAgreement(ChainError):
 
 
 class NotEnoughProviders(NoAgreement):
-    """Fewer providers are configured than must agree: no money can move whatever they say."""
+    """Fewer providers are configured than must agree, so no answer can ever be accepted."""
 
 
 _METHOD_MISSING = {-32601, -32004}
-"""JSON-RPC's "method not found"; EIP-1474's "method not supported"."""
+""""Method not found" of JSON-RPC and "method not supported" of EIP-1474."""
 _METHOD_WORDS = re.compile(
     r"method (?:\S+ )?(?:is |was )?(?:not (?:found|supported|available|allowed|whitelisted|enabled)|disabled|does not exist)"
     r"|(?:unsupported|unknown|disabled) method|does not exist/is not available"
@@ -185,9 +182,9 @@ _REVERTED = 3
 _NONCE_GOT = re.compile(r"invalid nonce; got (\d+), expected (\d+)")
 _SEQUENCE = re.compile(r"sequence mismatch, expected (\d+), got (\d+)")
 
-# First match wins, and what a contract says in its revert must not pass for the node's own words. Texts of mezod and
-# the Cosmos SDK, CometBFT, geth, erigon, nethermind, besu, reth, anvil, and of hosted gateways; a test has a message for each.
-WORDS: Final[tuple[tuple[type[NodeError], tuple[str, ...]], ...]] = (
+# The first match wins. Reverts come first: a contract chooses its revert message, which must not pass for the node's own error.
+# Texts of mezod and the Cosmos SDK, CometBFT, geth, erigon, nethermind, besu, reth, anvil and hosted gateways; a test has an example of each.
+ERROR_TEXTS: Final[tuple[tuple[type[NodeError], tuple[str, ...]], ...]] = (
     (
         CallReverted,
         (
@@ -257,25 +254,25 @@ WORDS: Final[tuple[tuple[type[NodeError], tuple[str, ...]], ...]] = (
         ),
     ),
 )
-_TABLE: Final = tuple((kind, re.compile("|".join(texts))) for kind, texts in WORDS)
+_PATTERNS: Final = tuple((kind, re.compile("|".join(texts))) for kind, texts in ERROR_TEXTS)
 
 
 def classify(code: int | None, message: str) -> type[NodeError]:
-    """The kind of error behind a node's JSON-RPC `code` and `message`; `Unknown` where nothing is certain."""
+    """Return the error class for a node's JSON-RPC `code` and `message`; `Unknown` if none matches."""
     text = message.lower()
     if code in _METHOD_MISSING or _METHOD_WORDS.search(text):
         return MethodMissing
     if code == _REVERTED or "execution reverted" in text:
         return CallReverted
     for pattern, got_first in ((_NONCE_GOT, True), (_SEQUENCE, False)):
-        found = pattern.search(text)
-        if found:
-            first, second = int(found[1]), int(found[2])
+        match = pattern.search(text)
+        if match:
+            first, second = int(match[1]), int(match[2])
             got, expected = (first, second) if got_first else (second, first)
             return NonceTooHigh if got > expected else NonceTooLow
-    for kind, pattern in _TABLE:
+    for kind, pattern in _PATTERNS:
         if pattern.search(text):
             return kind
-    # EIP-1474: -32005 is "limit exceeded"; 429 is what gateways put where a code belongs.
+    # EIP-1474: -32005 is "limit exceeded". Some gateways put the HTTP status 429 in the code field.
     by_code: dict[int | None, type[NodeError]] = {-32005: LimitExceeded, 429: RateLimited, -32029: RateLimited}
     return by_code.get(code, Unknown)

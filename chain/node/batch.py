@@ -1,4 +1,4 @@
-"""Many questions in one request: how many a node takes at once, and the questions of one moment gathered node by node."""
+"""Batch JSON-RPC calls: learn how many a node accepts in one request, and send concurrent calls to a node together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,58 +8,57 @@ from chain.errors import NodeError
 from kit.clock import Clock
 
 MAX_BATCH: Final = 100
-"""Questions in one request; go-ethereum's server, which mezod uses, takes a thousand, hosted gateways fewer."""
+"""Calls in one request. go-ethereum's server, which mezod uses, accepts a thousand; hosted gateways accept fewer."""
 RETRY_AFTER: Final = 3600.0
-"""Seconds before a node that took no batch is tried again."""
+"""Seconds before a larger batch is tried again at a node that refused one."""
 
 
 class BatchSize:
-    """How many questions one node takes at once."""
+    """The number of calls that one node accepts in a batch."""
 
     def __init__(self, clock: Clock) -> None:
-        """As many as most take."""
         self._clock = clock
         self._size = MAX_BATCH
         self._until = 0.0
 
     @property
     def size(self) -> int:
-        """So many; 1 where it takes no batches."""
+        """The current limit; 1 if the node accepts no batches."""
         return self._size if self._clock.monotonic() < self._until else MAX_BATCH
 
-    def refused(self, asked: int) -> None:
-        """So many questions were too many, or the node takes no batches at all."""
-        self._size, self._until = max(asked // 5, 1), self._clock.monotonic() + RETRY_AFTER
+    def refused(self, calls: int) -> None:
+        """Record that the node refused a batch of this many calls."""
+        self._size, self._until = max(calls // 5, 1), self._clock.monotonic() + RETRY_AFTER
 
 
 class BatchTarget(Protocol):
-    """The part of a node that is used here."""
+    """The part of `Node` that a batcher uses."""
 
     @property
     def usable(self) -> bool:
-        """May be asked now."""
+        """Whether the node may be called now."""
         ...
 
     @property
     def max_batch(self) -> int:
-        """Questions it takes in one request."""
+        """The number of calls it accepts in one request."""
         ...
 
     async def call_many(self, calls: Sequence[tuple[str, list[Any]]], timeout: float | None = None) -> list[Any]:
-        """The result of each, or its NodeError."""
+        """Return the result of each call, or its NodeError."""
         ...
 
 
 class Batcher:
-    """Collects what is asked of each node in the same moment, and asks it together. Each asker sees only its own answer."""
+    """Collects the concurrent calls to each node and sends them in one batch. Each caller receives only its own result."""
 
     def __init__(self, later: Callable[[Awaitable[None]], None]) -> None:
-        """`later` runs what sends."""
+        """`later` runs the sending in the background."""
         self._later = later
         self._waiting: dict[BatchTarget, list[tuple[tuple[str, list[Any]], asyncio.Future[Any]]]] = {}
 
     async def call(self, node: BatchTarget, method: str, params: list[Any], timeout: float | None = None) -> Any:
-        """The result of one call. Raises NodeError."""
+        """Return the result of one call. Raises NodeError."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.get(node)
         if waiting is None:
@@ -69,13 +68,13 @@ class Batcher:
         return await future
 
     async def _send(self, node: BatchTarget, timeout: float | None) -> None:
-        # After one turn of the event loop, every task that was about to ask has asked.
+        # After one turn of the event loop, every task that is ready has added its call.
         await asyncio.sleep(0)
         waiting = self._waiting.pop(node)
         failed: NodeError | None = None
         try:
-            while part := [one for one in waiting if not one[1].done()][: node.max_batch]:
-                # A node that hangs costs one deadline, not one for each part.
+            while part := [entry for entry in waiting if not entry[1].done()][: node.max_batch]:
+                # A node that hangs costs one deadline, not one for each batch.
                 answers = [failed] * len(part) if failed else await node.call_many([call for call, _ in part], timeout)
                 for (_, future), answer in zip(part, answers, strict=True):
                     if future.done():
@@ -86,7 +85,7 @@ class Batcher:
                         future.set_result(answer)
                 if isinstance(answers[-1], NodeError) and not node.usable:
                     failed = answers[-1]
-        except Exception as error:  # noqa: BLE001 - a fault of ours: whoever asked has to hear of it, or would wait for ever
+        except Exception as error:  # noqa: BLE001 - a bug of ours must reach the callers, or they would wait for ever
             for _, future in waiting:
                 if not future.done():
                     future.set_exception(error)

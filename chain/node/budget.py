@@ -1,6 +1,6 @@
-"""What a hosted node lets us ask: so many requests a second, so many credits a month.
+"""The limits of a hosted node: requests per second and credits per month.
 
-When the month's credits run low the node is kept for what money depends on, and hints are asked of others.
+When the month's credits run low, the node is reserved for calls that money depends on; other nodes answer the rest.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final
 from kit.clock import Clock
 
 OTHERS: Final = "*"
-"""Stands for every method that has no weight of its own."""
+"""The weight of every method that has none of its own."""
 CREDITS: Final[Mapping[str, int]] = {
     "eth_chainId": 1,
     "eth_blockNumber": 1,
@@ -22,31 +22,32 @@ CREDITS: Final[Mapping[str, int]] = {
     "eth_sendRawTransaction": 5,
     OTHERS: 2,
 }
-"""Credits of a call. No provider publishes weights for Mezo's methods, so these are estimates; SPECTRUM_CREDIT_WEIGHTS sets others."""
+"""Credits of one call. No provider publishes weights for Mezo's methods, so these are estimates; SPECTRUM_CREDIT_WEIGHTS replaces them."""
 RESERVED_PERCENT: Final = 10
-"""Of a month's credits, kept for agreement, broadcast and proof."""
+"""Share of a month's credits that is reserved for quorum reads, broadcasts and verification."""
 _DUST: Final = 1e-6
 _WEIGHT: Final = re.compile(r"(?:[a-z]+_[A-Za-z0-9]+|\*)=\d{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was bought; 0 is no limit."""
+    """The limits of a subscription; 0 means no limit."""
 
     per_second: int = 0
     monthly_credits: int = 0
     weights: Mapping[str, int] = field(default_factory=lambda: CREDITS)
-    """Credits of a call by its method, `OTHERS` among them."""
+    """Credits of one call by method, with `OTHERS` for all methods not listed."""
 
 
 def parse_weights(text: str) -> Mapping[str, int]:
-    """`eth_getLogs=10,*=1`: what differs from the estimates. Raises ValueError."""
+    """Parse weights such as `eth_getLogs=10,*=1`, which replace the estimates. Raises ValueError."""
     weights = dict(CREDITS)
     for entry in filter(None, (part.strip() for part in text.split(","))):
         method, _, weight = entry.partition("=")
         if not _WEIGHT.fullmatch(entry):
-            message = f"{entry!r} is no weight of a method, such as eth_getLogs=10; * stands for all methods that are not named"
-            raise ValueError(message)
+            raise ValueError(
+                f"{entry!r} is not a weight of a method, such as eth_getLogs=10; * stands for all methods that are not named"
+            )
         weights[method] = int(weight)
     return weights
 
@@ -55,10 +56,10 @@ UNLIMITED: Final = Plan()
 
 
 class Budget:
-    """A token bucket and a month's count, for one node. The count is shared by processes through `chain.node.credits`."""
+    """A token bucket and a monthly count for one node. Processes share the count through `chain.node.credits`."""
 
     def __init__(self, plan: Plan, clock: Clock) -> None:
-        """A full bucket; nothing spent as far as is known."""
+        """Start with a full bucket and no credits spent."""
         self.plan = plan
         self._clock = clock
         self._tokens = float(plan.per_second)
@@ -69,33 +70,33 @@ class Budget:
 
     @property
     def used(self) -> int:
-        """Credits of this month, as far as is known here."""
+        """Credits used this month, as far as this process knows."""
         self._turn()
         return self._known + self._unsaved
 
     @property
     def left(self) -> int | None:
-        """Credits left this month; None where there is no limit."""
+        """Credits left this month; None if there is no limit."""
         return max(0, self.plan.monthly_credits - self.used) if self.plan.monthly_credits else None
 
     def allows(self, *, vital: bool) -> bool:
-        """Whether credits are left for this kind of call."""
+        """Return whether credits are left. Only `vital` calls may use the reserved share."""
         limit = self.plan.monthly_credits
         return not limit or limit - self.used > (0 if vital else limit * RESERVED_PERCENT // 100)
 
     def wait(self, questions: int = 1) -> float:
-        """Seconds until the bucket holds a token for each of so many, which must not be more than it can hold."""
+        """Return the seconds until the bucket has a token for each question; they must not exceed the bucket's size."""
         if not self.plan.per_second:
             return 0.0
         now = self._clock.monotonic()
         self._tokens = min(float(self.plan.per_second), self._tokens + (now - self._at) * self.plan.per_second)
         self._at = now
         missing = questions - self._tokens
-        # Less than that is what floating point loses, and would be waited for for ever.
+        # Floating-point rounding leaves smaller remainders, which would otherwise be waited for for ever.
         return missing / self.plan.per_second if missing > _DUST else 0.0
 
     def spend(self, method: str) -> None:
-        """Count one request, whatever comes of it: it is billed all the same."""
+        """Count one request. Failed requests count too, because they are billed."""
         self._turn()
         self._unsaved += self.plan.weights.get(method, self.plan.weights[OTHERS])
         if self.plan.per_second:
@@ -103,12 +104,12 @@ class Budget:
 
     @property
     def unsaved(self) -> tuple[str, int]:
-        """The month, and what was spent in it that the database does not know of."""
+        """The month, and the credits spent in it that are not yet in the database."""
         self._turn()
         return _named(self._month), self._unsaved
 
     def saved(self, month: str, spent: int, used: int) -> None:
-        """The database knows of so much that was unsaved, and of so much in all that all processes together have used."""
+        """Record that `spent` credits are now in the database, where all processes together have `used` this many."""
         self._turn()
         if month == _named(self._month):
             self._known, self._unsaved = used, self._unsaved - spent
@@ -120,10 +121,10 @@ class Budget:
 
 
 def _month_of(moment: datetime) -> tuple[int, int]:
-    """Year and month, UTC: what credits are counted by. Not yet text, because every call asks."""
+    """Return year and month in UTC. A tuple rather than text, because every call needs it."""
     return moment.year, moment.month
 
 
 def _named(month: tuple[int, int]) -> str:
-    """`2026-11`, as the database has it."""
+    """Return the month as the database stores it: `2026-11`."""
     return "{:04d}-{:02d}".format(*month)

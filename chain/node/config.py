@@ -1,4 +1,4 @@
-"""Which nodes there are, read from the settings: their names, their providers, and the URLs that must never be seen."""
+"""The configured nodes: their names, their providers, and their URLs, which contain keys and must never be shown."""
 
 import ipaddress
 import re
@@ -13,7 +13,7 @@ _SHORTEST_SECRET = 6
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """One node. `name` is unique and is all that is ever shown; nodes of one `provider` count as one opinion."""
+    """One node. `name` is unique and the only part that is ever shown. All nodes of one `provider` have one vote."""
 
     name: str
     provider: str
@@ -21,7 +21,7 @@ class NodeConfig:
     spectrum: bool = False
 
     def scrub(self, text: str) -> str:
-        """A node's or a library's text without any part of the URL that could be a key."""
+        """Remove every part of the URL that could be a key from a text of the node or of a library."""
         for secret in self._secrets():
             text = text.replace(secret, "[redacted]")
         return text
@@ -41,12 +41,11 @@ class NodeConfig:
 
 
 def provider_of(url: str) -> str:
-    """Who runs the node behind a URL: the last two labels of its host; host and port on loopback. Raises ValueError."""
+    """Return the provider for a URL: the last two labels of its host, or host and port on loopback. Raises ValueError."""
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in {"http", "https"} or not host:
-        message = "a node's URL starts with http:// or https:// and names a host"
-        raise ValueError(message)
+        raise ValueError("a node's URL starts with http:// or https:// and names a host")
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -59,12 +58,12 @@ def provider_of(url: str) -> str:
 
 
 def parse_nodes(mezo_urls: str, spectrum_urls: str = "", *, variable: str = "MEZO_RPC_URLS") -> list[NodeConfig]:
-    """The nodes of `MEZO_RPC_URLS` and `SPECTRUM_RPC_URLS`, Spectrum's first, each list in the order given.
+    """Parse `MEZO_RPC_URLS` and `SPECTRUM_RPC_URLS`; Spectrum's nodes come first, and each list keeps its order.
 
-    An entry is a URL or `operator=url`. `variable` is where the first list came from. Raises ValueError, naming the entry by
-    its place, never by its text.
+    An entry is a URL or `operator=url`, where the operator is the node's provider. `variable` is the name of the first list. Raises
+    ValueError, which names the entry by its position and never by its text.
     """
-    found: list[NodeConfig] = []
+    nodes: list[NodeConfig] = []
     names: Counter[str] = Counter()
     seen: set[str] = set()
     for source, text, spectrum in (("SPECTRUM_RPC_URLS", spectrum_urls, True), (variable, mezo_urls, False)):
@@ -74,17 +73,15 @@ def parse_nodes(mezo_urls: str, spectrum_urls: str = "", *, variable: str = "MEZ
             try:
                 provider = provider_of(url)
             except ValueError as error:
-                message = f"{source}, entry {place}: {error}"
-                raise ValueError(message) from None
+                raise ValueError(f"{source}, entry {place}: {error}") from None
             provider = named[1] if named else provider
             if url in seen:
-                message = f"{source}, entry {place}: the same node is given twice"
-                raise ValueError(message)
+                raise ValueError(f"{source}, entry {place}: the same node is listed twice")
             seen.add(url)
             names[provider] += 1
             name = provider if names[provider] == 1 else f"{provider}#{names[provider]}"
-            found.append(NodeConfig(name, provider, url, spectrum))
-    return found
+            nodes.append(NodeConfig(name, provider, url, spectrum))
+    return nodes
 
 
 _LISTS = ("MEZO_RPC_URLS", "SPECTRUM_RPC_URLS")
@@ -92,48 +89,46 @@ _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
 
 
 def read_nodes(path: Path) -> list[NodeConfig]:
-    """Return the nodes of a file with lines `MEZO_RPC_URLS=...` and `SPECTRUM_RPC_URLS=...`, each at most once.
+    """Read the nodes from a file with lines `MEZO_RPC_URLS=...` and `SPECTRUM_RPC_URLS=...`, each at most once.
 
-    Blank lines, comments (`#`), a byte order mark, `export`, and white space and quotes around a value mean nothing. Any other line
-    refuses the file, since what it meant would be lost. Raises OSError, or ValueError that names the line and shows none of it.
+    Blank lines, comments (`#`), a byte order mark, `export`, and white space and quotes around a value are ignored. Any other line
+    makes the file invalid, because its meaning would be lost. Raises OSError, or ValueError, which names the line without its text.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        message = "the file of nodes is not UTF-8 text"
-        raise ValueError(message) from error
+        raise ValueError("the file of nodes is not UTF-8 text") from error
     lists: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         content = line.strip()
         if not content or content.startswith("#"):
             continue
-        found = _LINE.fullmatch(content)
-        name = found[1] if found else None
-        if found is None or name not in _LISTS:
-            message = f"line {number} of the file of nodes is neither {' nor '.join(f'{one}=...' for one in _LISTS)}, blank or a comment"
-            raise ValueError(message)
+        match = _LINE.fullmatch(content)
+        name = match[1] if match else None
+        if match is None or name not in _LISTS:
+            names = " nor ".join(f"{variable}=..." for variable in _LISTS)
+            raise ValueError(f"line {number} of the file of nodes is neither {names}, blank or a comment")
         if name in lists:
-            message = f"line {number} of the file of nodes names {name} a second time; one line holds the whole list"
-            raise ValueError(message)
-        value = found[2].strip()
+            raise ValueError(
+                f"line {number} of the file of nodes names {name} a second time; one line holds the whole list"
+            )
+        value = match[2].strip()
         if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]:
             value = value[1:-1].strip()
         lists[name] = value
     nodes = parse_nodes(lists.get("MEZO_RPC_URLS", ""), lists.get("SPECTRUM_RPC_URLS", ""))
     if not nodes:
-        message = "the file of nodes names none"
-        raise ValueError(message)
+        raise ValueError("the file of nodes names none")
     return nodes
 
 
 def parse_ws(text: str) -> list[NodeConfig]:
-    """The nodes of `MEZO_WS_URLS`. Raises ValueError, naming an entry by its place."""
-    found = []
+    """Parse `MEZO_WS_URLS`. Raises ValueError, which names an entry by its position."""
+    nodes = []
     for place, entry in enumerate((part.strip() for part in text.split(",") if part.strip()), start=1):
         name, named, url = entry.partition("=")
         url = url if named and "://" not in name else entry
         if not url.startswith(("ws://", "wss://")):
-            message = f"MEZO_WS_URLS, entry {place}: a node's URL starts with ws:// or wss://"
-            raise ValueError(message)
-        found.append(NodeConfig(f"ws{place}", f"ws{place}", url, spectrum=False))
-    return found
+            raise ValueError(f"MEZO_WS_URLS, entry {place}: a node's URL starts with ws:// or wss://")
+        nodes.append(NodeConfig(f"ws{place}", f"ws{place}", url, spectrum=False))
+    return nodes

@@ -1,6 +1,6 @@
-"""What a node's answers make of it: used, left alone for a while, or serving another chain.
+"""A node's state as its answers show it: in use, in a cooldown after an error, or serving another chain.
 
-A node rests by itself and is verified again by its next call: nothing here asks anything.
+Nothing here sends requests: the first call after a cooldown verifies the node again.
 """
 
 from typing import Final, Literal
@@ -14,22 +14,22 @@ log = get_logger(__name__)
 
 State = Literal["untested", "ok", "cooling", "rate_limited", "wrong_chain"]
 
-_FIRST_REST: Final = 0.5
-_MAX_REST: Final = 10.0
-_RATE_REST: Final = 2.0
-_WRONG_CHAIN_REST: Final = 30.0
+_FIRST_COOLDOWN: Final = 0.5
+_MAX_COOLDOWN: Final = 10.0
+_RATE_LIMIT_COOLDOWN: Final = 2.0
+_WRONG_CHAIN_COOLDOWN: Final = 30.0
 
 
 class Cooldown:
-    """The rests of one node, by name."""
+    """The state of one node and the end of its cooldown."""
 
     def __init__(self, name: str, clock: Clock, metrics: ChainMetrics) -> None:
-        """Nothing is known yet: untested."""
+        """Start untested."""
         self.failures = 0
-        """In a row."""
+        """Consecutive failures."""
         self.last_error: str | None = None
         self.verified = False
-        """It showed its chain id since it was last away."""
+        """Whether its chain id was checked since its last cooldown."""
         self._name = name
         self._clock = clock
         self._metrics = metrics
@@ -38,54 +38,58 @@ class Cooldown:
 
     @property
     def over(self) -> bool:
-        """It may be asked now."""
+        """Whether it may be called now."""
         return self._clock.monotonic() >= self._until
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until it may be asked."""
+        """Seconds until it may be called."""
         return max(self._until - self._clock.monotonic(), 0.0)
 
     @property
     def state(self) -> State:
-        """How it stands; a rest that is over has brought it back to untested."""
+        """The current state; untested again once a cooldown is over."""
         if self._state in {"cooling", "rate_limited"} and self.over:
             return "untested"
         return self._state
 
     @property
     def limited(self) -> bool:
-        """Has asked for fewer requests and its wait is not over."""
+        """Whether it asked for fewer requests and that wait is not over."""
         return self._state == "rate_limited" and not self.over
 
     def mark_verified(self) -> None:
-        """It serves our chain."""
+        """Record that it serves our chain."""
         if self._state != "ok":
             log.info("chain.node_up", node=self._name, before=self._state)
         self.verified = True
         self._state = "ok"
         self._metrics.health(self._name, up=True)
 
-    def wrong_chain(self, error: WrongChain, found: int, expected: int) -> None:
-        """It serves another chain."""
+    def wrong_chain(self, error: WrongChain, actual: int, expected: int) -> None:
+        """Record that it serves another chain."""
         self._state = "wrong_chain"
-        self._until = self._clock.monotonic() + _WRONG_CHAIN_REST
+        self._until = self._clock.monotonic() + _WRONG_CHAIN_COOLDOWN
         self._remember(error)
-        log.error("chain.wrong_chain", node=self._name, expected=expected, found=found)
+        log.error("chain.wrong_chain", node=self._name, expected=expected, found=actual)
 
     def record_error(self, error: NodeError) -> None:
-        """Let an error rest the node where the node is at fault, not the question.
+        """Begin a cooldown if the error is the node's fault and not the request's.
 
-        An error inside a JSON-RPC answer (it carries a code) never counts as an outage: whoever can choose a contract
-        to be called could otherwise make every node look dead.
+        An error inside a JSON-RPC answer (it has a code) never counts as an outage: otherwise a stranger who chooses the called
+        contract could make every node look dead.
         """
         if isinstance(error, RateLimited):
             self.failures += 1
             wait = error.retry_after
-            self._begin("rate_limited", _RATE_REST * min(2 ** (self.failures - 1), 32) if wait is None else wait, error)
+            self._begin(
+                "rate_limited",
+                _RATE_LIMIT_COOLDOWN * min(2 ** (self.failures - 1), 32) if wait is None else wait,
+                error,
+            )
         elif isinstance(error, Unreachable | NodeTimeout) and error.code is None:
             self.failures += 1
-            self._begin("cooling", min(_FIRST_REST * 2 ** min(self.failures - 1, 10), _MAX_REST), error)
+            self._begin("cooling", min(_FIRST_COOLDOWN * 2 ** min(self.failures - 1, 10), _MAX_COOLDOWN), error)
 
     def _begin(self, state: State, seconds: float, error: NodeError) -> None:
         if self._state != state:
@@ -94,7 +98,7 @@ class Cooldown:
             )
         self._state = state
         self._until = self._clock.monotonic() + seconds
-        # After the wait the chain id is asked again, and that brings the state back to ok.
+        # The next call after the wait checks the chain id again and sets the state back to ok.
         self.verified = False
         self._remember(error)
 

@@ -1,4 +1,4 @@
-"""The month's credits of each node, counted by all processes together, over restarts."""
+"""The monthly credits of each node, counted by all processes together and kept over restarts."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -20,7 +20,7 @@ chain_credits = sa.Table(
 
 
 async def save(database: Database, nodes: Sequence[Node]) -> None:
-    """Add what this process spent since it was last saved, and learn what all have spent. What could not be saved stays to be."""
+    """Add this process's credits since the last save, and read the total of all processes. Raises on failure; unsaved credits are kept."""
     saved = []
     async with database.write() as conn:
         for node in nodes:

@@ -1,7 +1,7 @@
-"""What a node said otherwise than the others, until it takes it back.
+"""The answers of one node that contradict the others, until it gives the agreed answer.
 
-A node that lies about receipts alone tells the truth about all else. So it comes back only when it says what the others say of the very
-questions it was set aside for, and those are put to everyone again: nobody else may ever ask them.
+A node may forge receipts and answer everything else correctly. So a quarantined node is trusted again only when it gives the agreed answer to
+exactly the calls it was quarantined for. Those calls are repeated at every node, because nothing else may ever send them again.
 """
 
 from collections.abc import Callable, Hashable
@@ -14,19 +14,19 @@ from kit.clock import Clock
 
 FIRST_WAIT: Final = 2.0
 MAX_WAIT: Final = 30.0
-"""Seconds between two times that it is asked again; doubled while it does not take it back."""
+"""Seconds between two repetitions; the wait doubles up to this while the node keeps its answer."""
 MAX_OPEN: Final = 8
-"""Questions kept of one node: who lies about everything is asked about some of it."""
+"""Calls kept of one node: a node that contradicts everything is asked about some of it."""
 MAX_TRIES: Final = 6
-"""Times that it is asked in vain, because it or the others have nothing to say any more. Silence is not dissent."""
+"""Repetitions without any answer from the node or from the others, after which the call is dropped. Silence is not a contradiction."""
 
 REFUSED: Final = "refused"
-"""What is kept of an answer that the contract refuses."""
+"""The answer key that stands for a revert."""
 
 
 @dataclass(slots=True)
 class Disagreement:
-    """A question, how answers to it are compared, and what this node answered."""
+    """A call, how its answers are compared, and the key of this node's contradicting answer."""
 
     method: str
     params: list[Any]
@@ -37,52 +37,51 @@ class Disagreement:
 
 
 class Disagreements:
-    """What one node has yet to take back."""
+    """The contradictions that one node has not resolved yet."""
 
     def __init__(self, clock: Clock) -> None:
-        """It has said nothing otherwise yet."""
         self._clock = clock
         self._open: dict[bytes, Disagreement] = {}
         self._wait = FIRST_WAIT
         self._ask_at = 0.0
 
     def __bool__(self) -> bool:
-        """Whether it has anything to take back."""
+        """Return whether any is unresolved."""
         return bool(self._open)
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """What it is about, in the names of JSON-RPC."""
-        return tuple(dict.fromkeys(one.method for one in self._open.values()))
+        """The JSON-RPC methods of the unresolved calls."""
+        return tuple(dict.fromkeys(entry.method for entry in self._open.values()))
 
-    def record(self, one: Disagreement) -> None:
-        """It said otherwise; once more, where it had before."""
-        subject = _subject(one.method, one.params)
+    def record(self, disagreement: Disagreement) -> None:
+        """Record a disagreement. A repeated one replaces the earlier record."""
+        subject = _subject(disagreement.method, disagreement.params)
         if not self._open:
             self._wait, self._ask_at = FIRST_WAIT, self._clock.monotonic() + FIRST_WAIT
         if subject in self._open or len(self._open) < MAX_OPEN:
-            self._open[subject] = one
+            self._open[subject] = disagreement
 
     def find(self, method: str, params: list[Any]) -> Disagreement | None:
-        """What it said to this question, where that stands against the others."""
+        """Return the unresolved disagreement about this call, if there is one."""
         return self._open.get(_subject(method, params))
 
     def resolve(self, method: str, params: list[Any]) -> bool:
-        """It says what the others say, or nobody says anything any more. True where that was the last of it."""
+        """Remove a resolved disagreement. Return True if it was the last one."""
         return self._open.pop(_subject(method, params), None) is not None and not self._open
 
     def recheck_now(self) -> None:
-        """Its word is needed: ask at the next opportunity."""
+        """Make the next `due` return all disagreements at once, because this node's vote is needed."""
         self._ask_at = self._clock.monotonic()
 
     def due(self) -> list[Disagreement]:
-        """What to ask everyone again now."""
+        """Return the calls to repeat now."""
         now = self._clock.monotonic()
         if now < self._ask_at:
             return []
         self._ask_at, self._wait = now + self._wait, min(2 * self._wait, MAX_WAIT)
-        for one in self._open.values():
-            one.tries += 1
+        for disagreement in self._open.values():
+            disagreement.tries += 1
         return list(self._open.values())
 
 

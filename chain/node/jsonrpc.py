@@ -1,7 +1,6 @@
-"""One JSON-RPC exchange over HTTP, bounded in time and size; whatever comes back is an answer or a `NodeError`.
+"""One JSON-RPC exchange over HTTP, bounded in time and size. Its outcome is a result or a `NodeError`.
 
-An error is raised only after aiohttp's own exception has been left behind: theirs carry the URL, and the URL holds the
-key.
+Errors are raised outside the handlers of aiohttp's exceptions, so that none is chained: they contain the URL, and the URL a key.
 """
 
 import asyncio
@@ -20,22 +19,22 @@ from chain.node.config import NodeConfig
 from kit.logs import redact
 
 MAX_ANSWER_DEFAULT = 10 * 1024 * 1024
-"""Bytes of one answer. Ten thousand logs, the most that mezod gives at once, take seven of these ten megabytes."""
+"""Bytes of one answer. Ten thousand logs, the most that mezod returns at once, take seven of these ten megabytes."""
 MAX_ANSWER: Final = {"eth_call": 256 * 1024, "eth_getCode": 1024 * 1024}
-"""Bytes of an answer to what a stranger may choose the contract for; none of ours says a hundredth of it."""
+"""Bytes of an answer by method, where a stranger may choose the contract; our own contracts return less than a hundredth of it."""
 MAX_VALUES: Final = 500_000
-"""Values in one answer, by its commas; ten thousand logs have a third of it. Parsing holds up everybody else, and is paid by the value."""
+"""Values in one answer, counted by commas; ten thousand logs have a third of it. Parsing blocks the event loop, in proportion to the values."""
 _MAX_DETAIL = 300
 _MAX_READ = 4_000
 _HEADERS = {"Content-Type": "application/json"}
 MIN_TIMEOUT = 0.001
-"""Seconds for what is asked when the time is up; to aiohttp, zero would mean no limit."""
+"""Seconds, the shortest timeout given to aiohttp, for which zero would mean no limit."""
 _OK = 200
 _REDIRECTS = range(300, 400)
 _TOO_MANY_REQUESTS = 429
 _MAX_WAIT = 3600.0
 _REFUSED = frozenset({400, 405, 413, 415, 422, 501})
-"""HTTP statuses of those who take no batch, or none so large, and do not say so in JSON."""
+"""HTTP statuses with which a server refuses batches, or large ones, instead of a JSON-RPC error."""
 _STALE = ("ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError")
 
 
@@ -46,7 +45,7 @@ class _Reply(NamedTuple):
 
 
 def _seconds(header: str | None) -> float | None:
-    """`Retry-After` in seconds, whether it was given as seconds or as a date; None where it says nothing."""
+    """Return `Retry-After` in seconds, from a number or a date; None if it is neither."""
     if header is None:
         return None
     try:
@@ -61,19 +60,19 @@ def _seconds(header: str | None) -> float | None:
     return min(max(seconds, 0.0), _MAX_WAIT) if seconds == seconds else None  # noqa: PLR0124 - "nan" parses as a float
 
 
-def _told(config: NodeConfig, text: str) -> str:
-    # A contract that a stranger chose may speak for megabytes.
+def _detail(config: NodeConfig, text: str) -> str:
+    # A contract that a stranger chose may return megabytes of text.
     return redact(config.scrub(text[:_MAX_READ]))[:_MAX_DETAIL]
 
 
 @lru_cache(256)
 def _limit(seconds: float) -> aiohttp.ClientTimeout:
-    # By itself aiohttp lets five seconds and more end on the next full second of its clock.
+    # By default aiohttp rounds timeouts of five seconds and more up to the next full second of its clock.
     return aiohttp.ClientTimeout(total=seconds, ceil_threshold=math.inf)
 
 
 async def _post(
-    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float, most: int
+    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float, max_bytes: int
 ) -> _Reply | NodeError:
     try:
         async with session.post(
@@ -86,11 +85,11 @@ async def _post(
         ) as response:
             chunks: list[bytes] = []
             size = 0
-            # What has come, as it comes: `read` and `iter_chunked` cost each call a twentieth more.
+            # `readany` returns what has arrived; `read` and `iter_chunked` make each call five percent slower.
             while chunk := await response.content.readany():
                 size += len(chunk)
-                if size > most:
-                    return Malformed(config.name, f"the answer is larger than {most} bytes")
+                if size > max_bytes:
+                    return Malformed(config.name, f"the answer is larger than {max_bytes} bytes")
                 chunks.append(chunk)
             return _Reply(response.status, b"".join(chunks), response.headers.get("Retry-After"))
     except TimeoutError:
@@ -101,13 +100,13 @@ async def _post(
 
 def _rpc_error(config: NodeConfig, error: Any) -> NodeError:
     if not isinstance(error, dict):
-        return Malformed(config.name, "the answer's error is no object")
+        return Malformed(config.name, "the answer's error is not an object")
     code = error.get("code")
     code = code if isinstance(code, int) else None
-    # Only what is text: JSON that is nested deeply enough cannot even be shown.
-    message, data = (told if isinstance(told := error.get(name), str) else "" for name in ("message", "data"))
+    # Only text is kept: deeply nested JSON cannot even be formatted.
+    message, data = (text if isinstance(text := error.get(name), str) else "" for name in ("message", "data"))
     kind = classify(code, message)
-    return kind(config.name, _told(config, message) or "an error without a message", code=code, data=data or None)
+    return kind(config.name, _detail(config, message) or "an error without a message", code=code, data=data or None)
 
 
 def _http_error(config: NodeConfig, reply: _Reply) -> NodeError | None:
@@ -137,9 +136,9 @@ def _read(config: NodeConfig, reply: _Reply, request_id: int) -> Any | NodeError
     if not isinstance(answer, dict):
         if reply.status != _OK:
             return Unreachable(config.name, f"HTTP {reply.status} without a JSON-RPC answer")
-        return Malformed(config.name, "the answer is no JSON-RPC")
+        return Malformed(config.name, "the answer is not JSON-RPC")
     ours = type(answer.get("id")) is int and answer["id"] == request_id
-    # Null is the id of an error the server could not tie to a request; the connection does.
+    # Null is the id of an error that the server could not assign to a request; the connection assigns it.
     if answer.get("error") is not None and (ours or answer.get("id") is None):
         return _rpc_error(config, answer["error"])
     if reply.status != _OK:
@@ -156,18 +155,18 @@ def _read_many(config: NodeConfig, reply: _Reply, first_id: int, count: int) -> 
     answer = _loads(reply.body)
     if not isinstance(answer, list):
         return _no_array(config, reply, answer)
-    told: dict[int, list[dict[str, Any]]] = {}
+    by_id: dict[int, list[dict[str, Any]]] = {}
     for item in answer:
         if isinstance(item, dict) and type(item.get("id")) is int:
-            told.setdefault(item["id"], []).append(item)
-    # geth answers a batch that is too large with one error, under the first question's id or under none.
+            by_id.setdefault(item["id"], []).append(item)
+    # geth answers a batch that is too large with one error, with the first call's id or with none.
     if len(answer) == 1 and count > 1 and isinstance(answer[0], dict) and answer[0].get("error") is not None:
         return _no_array(config, reply, answer[0])
-    return [_item(config, told.get(number, [])) for number in range(first_id, first_id + count)]
+    return [_item(config, by_id.get(number, [])) for number in range(first_id, first_id + count)]
 
 
 def _no_array(config: NodeConfig, reply: _Reply, answer: Any) -> NodeError:
-    """One object for many questions: an error about the batch as such, or a server that does not know batches."""
+    """Return the error for one object that answers a batch: about the whole batch, or from a server without batches."""
     if isinstance(answer, dict):
         error = _rpc_error(config, answer["error"]) if answer.get("error") is not None else None
         if isinstance(error, RateLimited | NodeTimeout):
@@ -177,15 +176,13 @@ def _no_array(config: NodeConfig, reply: _Reply, answer: Any) -> NodeError:
         return BatchRefused(config.name, f"HTTP {reply.status} to a batch")
     if reply.status != _OK:
         return Unreachable(config.name, f"HTTP {reply.status} without a JSON-RPC answer")
-    return Malformed(config.name, "the answer is no JSON-RPC")
+    return Malformed(config.name, "the answer is not JSON-RPC")
 
 
-def _item(config: NodeConfig, told: list[dict[str, Any]]) -> Any | NodeError:
-    if len(told) != 1:
-        return Malformed(
-            config.name, "a batch was answered in part" if not told else "one question has several answers"
-        )
-    (item,) = told
+def _item(config: NodeConfig, answers: list[dict[str, Any]]) -> Any | NodeError:
+    if len(answers) != 1:
+        return Malformed(config.name, "a batch was answered in part" if not answers else "one call has several answers")
+    (item,) = answers
     if item.get("error") is not None:
         return _rpc_error(config, item["error"])
     return item["result"] if "result" in item else Malformed(config.name, "an answer without a result")
@@ -194,9 +191,9 @@ def _item(config: NodeConfig, told: list[dict[str, Any]]) -> Any | NodeError:
 async def exchange(
     session: aiohttp.ClientSession, config: NodeConfig, request_id: int, method: str, params: list[Any], timeout: float
 ) -> Any:
-    """The result of one call. Raises NodeError.
+    """Return the result of one call. Raises NodeError.
 
-    The deadline of `timeout` seconds covers a repeat on a connection gone stale.
+    `timeout` in seconds includes a retry on a stale connection.
     """
     body = orjson.dumps(_call(request_id, method, params))
     reply = await _posted(session, config, body, timeout, MAX_ANSWER.get(method, MAX_ANSWER_DEFAULT))
@@ -213,10 +210,9 @@ async def exchange_many(
     calls: Sequence[tuple[str, list[Any]]],
     timeout: float,
 ) -> list[Any]:
-    """The result of each call, or its NodeError, in the order asked whatever the order answered.
+    """Return the result of each call, or its NodeError, in the order of `calls`.
 
-    The ids are counted up from `first_id`. Raises NodeError where the exchange failed as a whole, BatchRefused where the
-    node takes no such batch.
+    Ids count up from `first_id`. Raises NodeError if the whole exchange failed, BatchRefused if the node does not accept such a batch.
     """
     body = orjson.dumps([_call(first_id + place, *call) for place, call in enumerate(calls)])
     reply = await _posted(session, config, body, timeout)
@@ -231,13 +227,13 @@ def _call(request_id: int, method: str, params: list[Any]) -> dict[str, Any]:
 
 
 async def _posted(
-    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float, most: int = MAX_ANSWER_DEFAULT
+    session: aiohttp.ClientSession, config: NodeConfig, body: bytes, timeout: float, max_bytes: int = MAX_ANSWER_DEFAULT
 ) -> _Reply | NodeError:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
-    reply = await _post(session, config, body, timeout, most)
-    # A server may close an idle connection in the moment we write to it. Repeating is harmless, even for a broadcast:
+    reply = await _post(session, config, body, timeout, max_bytes)
+    # A server may close an idle connection just as we write to it. Sending again is harmless, even for a broadcast:
     # the bytes are the same, and "already known" is a success.
     if isinstance(reply, Unreachable) and any(f"({name})" in reply.detail for name in _STALE):
-        reply = await _post(session, config, body, max(deadline - loop.time(), 0.001), most)
+        reply = await _post(session, config, body, max(deadline - loop.time(), MIN_TIMEOUT), max_bytes)
     return reply

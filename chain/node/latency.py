@@ -1,4 +1,4 @@
-"""How quickly a node answers: the last answers, not an average of all time."""
+"""The latency of a node, measured over its newest answers."""
 
 from bisect import bisect_left, insort
 from collections import deque
@@ -6,34 +6,33 @@ from typing import Final
 
 SAMPLES: Final = 128
 MIN_SAMPLES: Final = 16
-"""Fewer say nothing about a percentile."""
+"""With fewer samples the percentiles mean nothing."""
 DEFAULT_DELAY: Final = 1.0
-"""Seconds that a node has of which too little is known."""
+"""Seconds before another node is tried, while there are too few samples."""
 
 
 class Latency:
-    """Seconds of the newest good answers."""
+    """Durations of the newest successful answers, in seconds."""
 
     def __init__(self) -> None:
-        """Before the first answer."""
         self._seconds: deque[float] = deque()
-        # The same in order of size: a percentile is asked before each call, and sorting would be a fifth of the call's work.
+        # The same values, sorted: each call reads a percentile, and sorting each time would be a fifth of the call's work.
         self._ordered: list[float] = []
 
     def record(self, seconds: float) -> None:
-        """An answer took so many seconds."""
+        """Record the duration of an answer."""
         if len(self._seconds) == SAMPLES:
             del self._ordered[bisect_left(self._ordered, self._seconds.popleft())]
         self._seconds.append(seconds)
         insort(self._ordered, seconds)
 
     def percentile(self, percent: int) -> float | None:
-        """Seconds within which so many of a hundred answers came; None before anything came."""
+        """Return the seconds within which `percent` of the answers came; None without samples."""
         count = len(self._ordered)
         return self._ordered[min(count - 1, count * percent // 100)] if count else None
 
     @property
     def hedge_delay(self) -> float:
-        """Its own p95: who is slower than that may be overtaken."""
-        known = self.percentile(95) if len(self._ordered) >= MIN_SAMPLES else None
-        return DEFAULT_DELAY if known is None else known
+        """Seconds to wait before the next node is tried as well: this node's own p95."""
+        p95 = self.percentile(95) if len(self._ordered) >= MIN_SAMPLES else None
+        return DEFAULT_DELAY if p95 is None else p95

@@ -1,10 +1,10 @@
-"""What one node holds of the past, and how much of it it gives at once: learned by asking, remembered node by node.
+"""What one node still stores of the past, and how many blocks of logs it returns at once. Both are learned from its answers.
 
 mezod answers `[]` to eth_getLogs, without an error, where it lacks the block or the block's results
-(rpc/namespaces/ethereum/eth/filters/filters.go); it looks up the very same two for eth_getBlockByNumber and answers null
-(rpc/backend/blocks.go). So the block at a range's start tells whether an empty answer may be believed: nodes drop the
-oldest blocks first, and who holds the first block of a range holds the rest up to its head. A balance's difference would
-tell less: state is pruned long before blocks are.
+(rpc/namespaces/ethereum/eth/filters/filters.go). eth_getBlockByNumber looks up the same two and answers null
+(rpc/backend/blocks.go). So the block at a range's start shows whether an empty answer can be believed: nodes prune the
+oldest blocks first, and a node that has the first block of a range has the rest up to its head. Comparing balances would
+prove less, because nodes prune state long before blocks.
 """
 
 from typing import Final
@@ -15,23 +15,23 @@ FIRST_WINDOW: Final = 2_000
 MAX_WINDOW: Final = 10_000
 """Blocks; mezod's default limit (json-rpc.block-range-cap). Hosted nodes may allow far fewer."""
 MAX_LOGS: Final = 10_000
-"""Logs in one answer; mezod's default limit (json-rpc.logs-cap). Others cut off there without a word."""
+"""Logs in one answer; mezod's default limit (json-rpc.logs-cap). Other nodes truncate there without an error."""
 SMALLEST_SLOW: Final = 50
-"""Blocks: a node that has no time for so few is slow for another reason."""
+"""Blocks. A node that times out on fewer is slow for another reason."""
 PROVED_SECONDS: Final = 600.0
-"""How long a proof serves; one question in 170 blocks."""
+"""How long a proof is valid; one request in 170 blocks."""
 ASK_AGAIN: Final = (5.0, 60.0)
-"""Seconds before a node that lacked a block is asked once more whether it does, the first time and at most: mezod's null may be a
-passing fault, and behind one name there may be several nodes."""
+"""Seconds before a node that lacked a block is asked for it again, at first and at most. mezod's null may be a temporary
+fault, and several nodes may stand behind one URL."""
 _PATIENCE: Final = 32
-"""Windows that worked before one that was too large is tried again."""
+"""Successful windows before a size that was too large is tried again."""
 
 
 class Window:
-    """How many blocks to ask of one node at once: doubled while that works, halved where it does not."""
+    """How many blocks of logs to request from one node at once: doubled on success, halved on failure."""
 
     def __init__(self) -> None:
-        """A size that most nodes allow."""
+        """Start with a size that most nodes allow."""
         self.blocks = FIRST_WINDOW
         self.max_logs = MAX_LOGS
         self._too_large: int | None = None
@@ -40,7 +40,7 @@ class Window:
         self._before_doubt: tuple[int, int | None] | None = None
 
     def succeeded(self, asked: int) -> None:
-        """So many blocks were answered. Fewer than the window says nothing of a larger one."""
+        """Record that a request for this many blocks succeeded. Fewer than the window proves nothing about a larger one."""
         self._before_doubt = None
         if asked < self.blocks:
             return
@@ -48,8 +48,8 @@ class Window:
         if self._too_large is not None:
             self._worked += 1
             if self._worked < _PATIENCE:
-                # Close in on the limit, and stop where little is left to win: each try beyond it costs a request,
-                # or, where the node is slow to refuse, all that was read of the range.
+                # Approach the limit, and stop when little can be gained: each try above it costs a request, or, if the
+                # node is slow to refuse, everything that was read of the range.
                 gap = self._too_large - self.blocks
                 worth = gap > self.blocks // 8 + 1 and not self._costly
                 larger = self.blocks + gap // 2 if worth else self.blocks
@@ -58,44 +58,43 @@ class Window:
         self.blocks = max(self.blocks, min(larger, MAX_WINDOW))
 
     def refused(self, asked: int, max_logs: int | None = None) -> None:
-        """So many blocks were too many, or held more than `max_logs` logs."""
+        """Record that this many blocks were too many, or held more than `max_logs` logs."""
         self._too_large, self._worked, self._costly = asked, 0, False
         self.blocks = max(min(asked, self.blocks) // 2, 1)
         if max_logs:
             self.max_logs = min(max_logs, self.max_logs)
 
     def maybe_too_large(self, asked: int) -> None:
-        """So many blocks were answered with an error in words we do not know: the range may have been too large."""
+        """Record an unrecognized error for this many blocks: the range may have been too large."""
         if self._before_doubt is None:
             self._before_doubt = (self.blocks, self._too_large)
         self.refused(asked)
 
     def undo_doubt(self) -> None:
-        """A single block met the same error, so the range was not the reason: ask for as many as before."""
+        """Restore the size before `maybe_too_large`, because a single block met the same error."""
         if self._before_doubt is not None:
             self.blocks, self._too_large = self._before_doubt
             self._before_doubt = None
 
     def timed_out(self, asked: int) -> None:
-        """So many blocks took too long."""
+        """Record that a request for this many blocks timed out."""
         if asked > SMALLEST_SLOW:
             self._too_large, self._worked, self._costly = asked, 0, True
             self.blocks = max(min(asked, self.blocks) // 2, SMALLEST_SLOW)
 
 
 class Retention:
-    """How far back one node has proved to hold blocks, and what it has proved to lack.
+    """Which blocks one node was proven to have, and which it was proven to lack.
 
-    Nodes keep so many blocks behind their head, so both are remembered as a depth: what held a minute ago for a hundred blocks behind the
-    head holds now for a hundred behind the new one.
+    Nodes keep a fixed number of blocks behind their head, so both are stored as a depth below the head: a proof for a hundred blocks behind
+    the head remains true as the head moves.
     """
 
     def __init__(self, clock: Clock) -> None:
-        """Nothing is known."""
         self.holds_from: int | None = None
-        """The earliest block it has shown."""
+        """The earliest block it was proven to have."""
         self.pruned_to: int | None = None
-        """The newest block it was asked for and did not have."""
+        """The newest block that it was proven to lack."""
         self._clock = clock
         self._depth = -1
         self._proved_at = 0.0
@@ -105,24 +104,24 @@ class Retention:
 
     @property
     def depth(self) -> int:
-        """So many blocks behind its head it holds, as far as was proved lately; -1 for none."""
+        """How many blocks behind its head the node was last proven to have; -1 if none."""
         return self._depth if self._clock.monotonic() - self._proved_at < PROVED_SECONDS else -1
 
     def holds(self, start: int, head: int) -> bool | None:
-        """Whether it holds the blocks from `start` to its head; None where it has to be asked."""
+        """Return whether the node has the blocks from `start` to its head; None if it must be asked."""
         now, depth = self._clock.monotonic(), head - start
         if self.pruned_to is not None and (start <= self.pruned_to or depth >= self._lacking_depth):
             return False if now < self._ask_again_at else None
         return True if depth <= self.depth else None
 
     def first_held(self, start: int, head: int) -> int:
-        """The first block from `start` on that it is not known to lack."""
+        """Return the first block from `start` on that the node is not known to lack."""
         if self.holds(start, head) is not False or self.pruned_to is None:
             return start
         return max(start, self.pruned_to + 1, head - self._lacking_depth + 1)
 
     def record_held(self, start: int, head: int) -> None:
-        """It has shown the block at `start` while its head was `head`."""
+        """Record that the node had the block `start` while its head was `head`."""
         now, depth = self._clock.monotonic(), head - start
         if self.pruned_to is not None and (start <= self.pruned_to or depth >= self._lacking_depth):
             self.pruned_to, self._failures = None, 0
@@ -131,7 +130,7 @@ class Retention:
         self.holds_from = start if self.holds_from is None else min(start, self.holds_from)
 
     def record_missing(self, start: int, head: int) -> None:
-        """It did not have the block at `start` while its head was `head`."""
+        """Record that the node lacked the block `start` while its head was `head`."""
         depth = head - start
         self._lacking_depth = depth if self.pruned_to is None else min(depth, self._lacking_depth)
         self.pruned_to = start if self.pruned_to is None else max(start, self.pruned_to)
@@ -143,5 +142,5 @@ class Retention:
         self._failures = min(self._failures + 1, 10)
 
     def forget(self) -> None:
-        """It was away, and may have come back with less: proofs count no more."""
+        """Discard the proofs: the node was unavailable and may have come back with fewer blocks."""
         self._depth, self.holds_from = -1, None

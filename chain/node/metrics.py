@@ -1,4 +1,4 @@
-"""What the nodes cost and how they do, by node name (never by URL)."""
+"""Metrics of the nodes, labelled by node name and never by URL."""
 
 from collections.abc import Collection, Mapping
 from typing import Protocol
@@ -11,66 +11,57 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class ChainMetrics(Protocol):
-    """Where the pool reports what happens."""
+    """What the pool and its nodes report."""
 
     def request(self, node: str, method: str, outcome: str, seconds: float) -> None:
-        """One call ended; `outcome` is `ok` or an error's kind."""
+        """Record a finished call; `outcome` is `ok` or the kind of the error."""
 
     def health(self, node: str, *, up: bool) -> None:
-        """The node may be used, or not."""
+        """Record whether the node may be used."""
 
     def head(self, node: str, number: int, lag: int) -> None:
-        """The newest block of the node, and how many blocks it is behind the best."""
+        """Record the node's newest block, and how many blocks it is behind the best node."""
 
     def disagreement(self, node: str, method: str) -> None:
-        """The node said otherwise than the others."""
+        """Record that the node contradicted the others."""
 
     def quarantine(self, node: str, *, active: bool) -> None:
-        """The node's word stops counting, or counts again."""
+        """Record that the node's vote stops counting, or counts again."""
 
     def budget(self, node: str, used: int, left: int | None) -> None:
-        """Credits of this month, and what is left where there is a limit."""
+        """Record the credits used this month, and those left if there is a limit."""
 
     def halted(self, *, halted: bool) -> None:
-        """The chain itself stands still, or moves."""
+        """Record whether the chain is halted."""
 
     def retain(self, nodes: Collection[str]) -> None:
-        """These are all nodes there are: how another stood when it was taken from the list is told no more."""
+        """Drop the gauges of nodes that are no longer configured."""
 
 
 class NullMetrics:
-    """Reports nowhere."""
+    """Metrics that are not recorded."""
 
-    def request(self, node: str, method: str, outcome: str, seconds: float) -> None:
-        """Nothing."""
+    def request(self, node: str, method: str, outcome: str, seconds: float) -> None: ...
 
-    def health(self, node: str, *, up: bool) -> None:
-        """Nothing."""
+    def health(self, node: str, *, up: bool) -> None: ...
 
-    def head(self, node: str, number: int, lag: int) -> None:
-        """Nothing."""
+    def head(self, node: str, number: int, lag: int) -> None: ...
 
-    def disagreement(self, node: str, method: str) -> None:
-        """Nothing."""
+    def disagreement(self, node: str, method: str) -> None: ...
 
-    def quarantine(self, node: str, *, active: bool) -> None:
-        """Nothing."""
+    def quarantine(self, node: str, *, active: bool) -> None: ...
 
-    def budget(self, node: str, used: int, left: int | None) -> None:
-        """Nothing."""
+    def budget(self, node: str, used: int, left: int | None) -> None: ...
 
-    def halted(self, *, halted: bool) -> None:
-        """Nothing."""
+    def halted(self, *, halted: bool) -> None: ...
 
-    def retain(self, nodes: Collection[str]) -> None:
-        """Nothing."""
+    def retain(self, nodes: Collection[str]) -> None: ...
 
 
 class PrometheusMetrics:
-    """Reports to a Prometheus registry. Methods are ours alone, so that label values do not grow with use."""
+    """Metrics in a Prometheus registry. Only our own code chooses methods, so the number of label values is bounded."""
 
     def __init__(self, registry: CollectorRegistry, credits_by_method: Mapping[str, int] = CREDITS) -> None:
-        """Declare the families."""
         self._credits_by_method = credits_by_method
         node = ("node",)
         self._requests = Counter(
@@ -87,17 +78,19 @@ class PrometheusMetrics:
         self._head = Gauge("chain_node_head_block", "Newest block of the node.", node, registry=registry)
         self._lag = Gauge("chain_node_lag_blocks", "Blocks behind the best node.", node, registry=registry)
         self._dissent = Counter(
-            "chain_node_dissents_total", "Answers that the others contradicted.", (*node, "method"), registry=registry
+            "chain_node_dissents_total",
+            "Answers that contradicted the agreed answer.",
+            (*node, "method"),
+            registry=registry,
         )
         self._used = Gauge("chain_node_credits_used", "Estimated credits of this month.", node, registry=registry)
-        self._left = Gauge("chain_node_credits_left", "Credits left this month, of a limit.", node, registry=registry)
+        self._left = Gauge("chain_node_credits_left", "Credits left of this month's limit.", node, registry=registry)
         self._paused = Gauge(
-            "chain_paused", "1 while the chain makes no blocks or refuses transactions.", registry=registry
+            "chain_paused", "1 while the chain produces no blocks or refuses transactions.", registry=registry
         )
-        self._aside = Gauge("chain_node_set_aside", "1 while the node's word does not count.", node, registry=registry)
+        self._aside = Gauge("chain_node_set_aside", "1 while the node's vote does not count.", node, registry=registry)
 
     def request(self, node: str, method: str, outcome: str, seconds: float) -> None:
-        """One call ended."""
         self._requests.labels(node, method, outcome).inc()
         self._seconds.labels(node, method).observe(seconds)
         self._credits.labels(node).inc(self._credits_by_method.get(method, self._credits_by_method[OTHERS]))
@@ -105,34 +98,27 @@ class PrometheusMetrics:
             self._errors.labels(node, outcome).inc()
 
     def health(self, node: str, *, up: bool) -> None:
-        """The node may be used, or not."""
         self._up.labels(node).set(up)
 
     def head(self, node: str, number: int, lag: int) -> None:
-        """The newest block of the node."""
         self._head.labels(node).set(number)
         self._lag.labels(node).set(lag)
 
     def disagreement(self, node: str, method: str) -> None:
-        """The node said otherwise."""
         self._dissent.labels(node, method).inc()
 
     def quarantine(self, node: str, *, active: bool) -> None:
-        """The node's word stops counting, or counts again."""
         self._aside.labels(node).set(active)
 
     def budget(self, node: str, used: int, left: int | None) -> None:
-        """Credits of this month."""
         self._used.labels(node).set(used)
         if left is not None:
             self._left.labels(node).set(left)
 
     def halted(self, *, halted: bool) -> None:
-        """The chain itself stands still, or moves."""
         self._paused.set(halted)
 
     def retain(self, nodes: Collection[str]) -> None:
-        """All nodes there are."""
         for gauge in (self._up, self._head, self._lag, self._used, self._left, self._aside):
             for name in {sample.labels["node"] for family in gauge.collect() for sample in family.samples}:
                 if name not in nodes:

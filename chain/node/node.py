@@ -1,7 +1,6 @@
-"""One node: its client, its health, its newest block, and the proof that it serves our chain.
+"""One node: its client, its health, its newest block, and the check that it serves our chain.
 
-A node is asked for its chain id before its first use and after each recovery: a URL may come back from an outage as
-another chain.
+The chain id is checked before the first call and after each outage, because a URL may come back serving another chain.
 """
 
 import asyncio
@@ -39,7 +38,7 @@ log = get_logger(__name__)
 
 
 class Node:
-    """A node that is called by name. Not made by hand: the pool does."""
+    """A node and its state. The pool creates it."""
 
     def __init__(
         self,
@@ -53,7 +52,7 @@ class Node:
         timeout: float,
         plan: Plan = UNLIMITED,
     ) -> None:
-        """Nothing is sent before the first call."""
+        """Store the parts; nothing is sent before the first call."""
         self.config = config
         self.name = config.name
         self.provider = config.provider
@@ -78,54 +77,54 @@ class Node:
         self._verifying = asyncio.Lock()
 
     def __repr__(self) -> str:
-        """The name alone."""
+        """Return the name and the state, without the URL."""
         return f"<Node {self.name} {self.state}>"
 
     @property
     def state(self) -> State:
-        """How it stands; a rest that is over has brought it back to untested."""
+        """The current state; untested again once a cooldown is over."""
         return self.cooldown.state
 
     @property
     def quarantined(self) -> bool:
-        """Said otherwise than the others, and has not taken all of it back."""
+        """Whether it contradicted the agreed answer and has not resolved that yet; its vote does not count meanwhile."""
         return bool(self.disagreements)
 
     @property
     def usable(self) -> bool:
-        """May be asked now: it works, or its rest is over and a call will show."""
+        """Whether it may be called now: it is healthy, or its cooldown is over."""
         return self.cooldown.over
 
     def covers(self, block: int) -> bool:
-        """Its own newest block, as last told, is `block` or later."""
+        """Return whether its newest block, as last reported, is `block` or later."""
         return self.head is not None and self.head >= block
 
     @property
     def limited(self) -> bool:
-        """Has asked for fewer requests and its wait is not over."""
+        """Whether it asked for fewer requests and that wait is not over."""
         return self.cooldown.limited
 
     @property
     def wrong_chain(self) -> bool:
-        """Serves another chain, as far as it was last asked."""
+        """Whether it served another chain when last checked."""
         return self.cooldown.state == "wrong_chain"
 
     @property
     def max_batch(self) -> int:
-        """Questions it takes in one request, and that its plan allows in a second."""
+        """Calls that it accepts in one request and that its plan allows in one second."""
         plan = self.budget.plan.per_second
         return min(self.batches.size, plan) if plan else self.batches.size
 
     async def call(self, method: str, params: list[Any], timeout: float | None = None) -> Any:
-        """The result of one call, after the chain id was proved. Raises NodeError within `timeout` seconds."""
-        left = await self._ready(timeout)
-        result = await self._request(method, params, left)
+        """Return the result of one call, checking the chain id first if needed. Raises NodeError within `timeout` seconds."""
+        remaining = await self._ready(timeout)
+        result = await self._request(method, params, remaining)
         if method == "eth_blockNumber":
             self.head = self._quantity(result)
         return result
 
     async def call_many(self, calls: Sequence[tuple[str, list[Any]]], timeout: float | None = None) -> list[Any]:
-        """The result of each call, or its NodeError: in few requests, or one by one of a node that takes no batches."""
+        """Return the result of each call, or its NodeError: in batches, or one by one if the node accepts none."""
         if 1 < len(calls) <= self.max_batch:
             try:
                 return await self._batch(calls, await self._ready(timeout, len(calls)))
@@ -147,31 +146,31 @@ class Node:
         return await asyncio.gather(*(alone(*call) for call in calls))
 
     async def _ready(self, timeout: float | None, questions: int = 1) -> float:
-        """Wait until it may be asked; the seconds that are left. Raises NodeError."""
+        """Wait until the node may be called, and return the seconds left of `timeout`. Raises NodeError."""
         if self.cooldown.limited:
-            error = RateLimited(self.name, "is left alone because it asked for fewer requests")
+            error = RateLimited(self.name, "is in a cooldown because it asked for fewer requests")
             error.retry_after = self.cooldown.seconds_left
             raise error
         if not self.budget.allows(vital=True):
-            raise OutOfBudget(self.name, "has used the month's credits")
+            raise OutOfBudget(self.name, "has no credits left this month")
         limit = self._timeout if timeout is None else timeout
         if self.cooldown.verified and not self.budget.plan.per_second:
             return limit
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
         if not self.cooldown.verified:
-            await self._prove(deadline)
+            await self._ensure_verified(deadline)
         await self._token(deadline, questions)
         return max(deadline - loop.time(), MIN_TIMEOUT)
 
-    async def _prove(self, deadline: float) -> None:
-        """Ask for the chain id, once for all who wait for it. Who waits in vain says so; who asks in vain lets the node rest, too."""
+    async def _ensure_verified(self, deadline: float) -> None:
+        """Check the chain id once for all waiting calls. Raises NodeError; only a failed check itself begins a cooldown."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(deadline):
                 await self._verifying.acquire()
         except TimeoutError:
-            raise NodeTimeout(self.name, "has not told its chain id in time") from None
+            raise NodeTimeout(self.name, "did not return its chain id in time") from None
         try:
             if not self.cooldown.verified:
                 await self._token(deadline)
@@ -180,12 +179,12 @@ class Node:
             self._verifying.release()
 
     async def _token(self, deadline: float, questions: int = 1) -> None:
-        """Wait until the plan allows so many, if that is before the deadline. Who returns from here asks at once."""
-        left = deadline - asyncio.get_running_loop().time()
+        """Wait until the plan allows this many calls. Raises OutOfBudget if that is after the deadline. The caller must send at once."""
+        remaining = deadline - asyncio.get_running_loop().time()
         while wait := self.budget.wait(questions):
-            left -= wait
-            if left < 0:
-                raise OutOfBudget(self.name, "is asked as often a second as its plan allows")
+            remaining -= wait
+            if remaining < 0:
+                raise OutOfBudget(self.name, "has reached its plan's requests per second")
             await self._clock.sleep(wait)
 
     async def _verify(self, timeout: float) -> None:
@@ -210,7 +209,7 @@ class Node:
         except NodeError as error:
             outcome = error.kind
             self.errors[error.kind] += 1
-            # Of eth_getLogs it may be the range that is too large: the reader asks for less, and judges then.
+            # For eth_getLogs the range may be the reason: the reader tries a smaller one, and records the error if that fails too.
             if not (isinstance(error, LimitExceeded) and method == "eth_getLogs"):
                 self.cooldown.record_error(error)
             raise
@@ -232,7 +231,7 @@ class Node:
         outcomes: list[str] = ["cancelled"] * len(calls)
         try:
             results = await exchange_many(self._session(), self.config, first_id, calls, timeout)
-            outcomes = [one.kind if isinstance(one, NodeError) else "ok" for one in results]
+            outcomes = [outcome.kind if isinstance(outcome, NodeError) else "ok" for outcome in results]
         except NodeError as error:
             outcomes = [error.kind] * len(calls)
             self.cooldown.record_error(error)
@@ -241,13 +240,13 @@ class Node:
             for (method, _), outcome in zip(calls, outcomes, strict=True):
                 self._metrics.request(self.name, method, outcome, self._clock.monotonic() - began)
             self.errors.update(kind for kind in outcomes if kind not in {"ok", "cancelled"})
-        errors = [one for one in results if isinstance(one, NodeError)]
+        errors = [outcome for outcome in results if isinstance(outcome, NodeError)]
         self.cooldown.failures = 0 if len(errors) < len(results) else self.cooldown.failures
-        # What rests a node rests it once, however many of its answers show it.
+        # One batch begins one cooldown, however many of its answers show the error.
         for kind in (RateLimited, Malformed):
-            shown = next((one for one in errors if isinstance(one, kind)), None)
-            if shown is not None:
-                self.cooldown.record_error(shown)
+            cause = next((error for error in errors if isinstance(error, kind)), None)
+            if cause is not None:
+                self.cooldown.record_error(cause)
                 break
         return results
 
@@ -256,6 +255,6 @@ class Node:
             return quantity(value)
         except ValueError:
             pass
-        error = Malformed(self.name, "a number was expected and something else came")
+        error = Malformed(self.name, "the answer is not a number")
         self.cooldown.record_error(error)
         raise error

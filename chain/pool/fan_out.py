@@ -1,4 +1,4 @@
-"""The same question to every node, its answers as they come; one that hangs is asked like all others, and holds nobody up."""
+"""Send one call to every node and collect the replies as they come; a node that hangs delays nobody."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,12 +9,12 @@ from chain.errors import NodeError, NodeTimeout, OutOfBudget, RateLimited, Unrea
 from chain.node.node import Node
 
 LEAD: Final = 2.0
-"""Seconds that one node may keep those who are to be asked after it waiting."""
+"""Seconds that `ask_in_order` waits for one node before it asks the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeReply:
-    """What one node said in `everywhere`: a result, or an error."""
+    """One node's reply to a call: a result or an error."""
 
     node: str
     result: Any = None
@@ -22,55 +22,56 @@ class NodeReply:
 
     @property
     def is_silence(self) -> bool:
-        """Nothing came that could be read, or nothing was asked."""
+        """Whether no readable answer came, or no request was sent."""
         return isinstance(self.error, Unreachable | NodeTimeout | RateLimited | OutOfBudget | WrongChain)
 
 
 class FanOut:
-    """One question on its way to every node."""
+    """One call that is sent to every node."""
 
     def __init__(self, ask: Callable[[Node], Awaitable[Any]], nodes: Sequence[Node]) -> None:
-        """`ask` raises NodeError; the `nodes` in the order of preference."""
+        """Prepare the call: `ask` sends it to one node and raises NodeError; `nodes` are in the order of preference."""
         self._ask = ask
         self._waiting = list(nodes)
         self._asked: dict[asyncio.Task[NodeReply], str] = {}
 
-    async def lead(self, until: Callable[[NodeReply], bool]) -> None:
-        """Ask one after another, until it is true of an answer."""
-        while self._waiting and not any(until(answer) for answer in self._answers()):
+    async def ask_in_order(self, until: Callable[[NodeReply], bool]) -> None:
+        """Ask the nodes one after another, until one reply satisfies `until`."""
+        while self._waiting and not any(until(reply) for reply in self._replies()):
             await asyncio.wait({self._start()}, timeout=LEAD)
 
-    async def hear(
+    async def collect(
         self, enough: int, patience: float | None, later: Callable[[Awaitable[None]], None]
     ) -> list[NodeReply]:
-        """Ask all others at once. With `patience`, whoever is silent has so many seconds once `enough` providers have answered.
+        """Ask all other nodes at once, and return the replies.
 
-        What is not waited for goes on in the background.
+        With `patience`, silent nodes have this many seconds once `enough` providers have answered; their calls then
+        continue in the background through `later`.
         """
         while self._waiting:
             self._start()
         pending = self._pending()
-        while pending and (patience is None or self._voices() < enough):
+        while pending and (patience is None or self._answered_providers() < enough):
             _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         if pending:
             _, pending = await asyncio.wait(pending, timeout=patience)
-        answers = self._answers()
+        replies = self._replies()
         if pending:
             later(outlast(pending))
-        return answers
+        return replies
 
     def cancel(self) -> None:
-        """Nobody wants to know any more."""
+        """Cancel the calls that are still running."""
         for task in self._pending():
             task.cancel()
 
     def _start(self) -> asyncio.Task[NodeReply]:
         node = self._waiting.pop(0)
-        task = asyncio.create_task(self._answer(node))
+        task = asyncio.create_task(self._reply(node))
         self._asked[task] = node.provider
         return task
 
-    async def _answer(self, node: Node) -> NodeReply:
+    async def _reply(self, node: Node) -> NodeReply:
         try:
             return NodeReply(node.name, result=await self._ask(node))
         except NodeError as error:
@@ -79,15 +80,15 @@ class FanOut:
     def _pending(self) -> set[asyncio.Task[NodeReply]]:
         return {task for task in self._asked if not task.done()}
 
-    def _answers(self) -> list[NodeReply]:
+    def _replies(self) -> list[NodeReply]:
         return [task.result() for task in self._asked if task.done()]
 
-    def _voices(self) -> int:
-        return len({who for task, who in self._asked.items() if task.done() and not task.result().is_silence})
+    def _answered_providers(self) -> int:
+        return len({provider for task, provider in self._asked.items() if task.done() and not task.result().is_silence})
 
 
 async def outlast(tasks: set[asyncio.Task[Any]]) -> None:
-    """Wait for what nobody waits for, so that a node's silence is noticed and ends with the pool."""
+    """Wait for calls whose result nobody needs, so that a node's silence is still recorded. Cancelling this cancels them."""
     try:
         await asyncio.wait(tasks)
     except asyncio.CancelledError:

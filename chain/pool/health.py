@@ -1,4 +1,4 @@
-"""How a node stands, for people."""
+"""The health of a node, for people."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ Health = Literal[
     "alive", "lagging", "set aside", "cooling down", "unreachable", "wrong chain", "out of budget", "untested"
 ]
 LAGGING_BLOCKS = 3
-"""Behind the best node by more than this: eleven seconds on Mezo."""
+"""Blocks behind the best node before a node counts as lagging: eleven seconds on Mezo."""
 UNREACHABLE_AFTER = 3
-"""Failures in a row after which a node does not merely rest."""
+"""Consecutive failures after which a node counts as unreachable instead of cooling down."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """How a node stands, for people: names and numbers, no URL."""
+    """The health of one node: names and numbers, no URL."""
 
     name: str
     provider: str
@@ -27,51 +27,51 @@ class NodeStatus:
     head: int | None
     quarantined: bool
     contradicts: tuple[str, ...]
-    """The methods in which it said otherwise than the others, and has not taken it back."""
+    """The methods in which it contradicts the agreed answers."""
     last_error: str | None
     health: Health
     lag: int | None
     """Blocks behind the best node."""
     p50: float | None
-    """Seconds; the median of its newest answers."""
+    """The median duration of its newest answers, in seconds."""
     p95: float | None
     requests: int
     errors: Mapping[str, int]
-    """By kind, since the start."""
+    """Errors by kind, since the process started."""
     credits_used: int
-    """This month; an estimate."""
+    """Credits used this month; an estimate."""
     credits_left: int | None
     holds_from: int | None
-    """The earliest block it has shown; None where it was not asked."""
+    """The earliest block it was proven to have; None if it was not asked."""
     pruned_to: int | None
-    """The newest block it was asked for and did not have."""
+    """The newest block that it was proven to lack."""
 
     @property
     def kind(self) -> str:
-        """Who is asked first, and whom everybody may ask."""
+        """`Spectrum` for private nodes, which are asked first; `public` for the others."""
         return "Spectrum" if self.spectrum else "public"
 
     @property
     def milliseconds(self) -> str:
-        """p50 / p95."""
-        return " / ".join("-" if one is None else f"{one * 1000:.0f}" for one in (self.p50, self.p95))
+        """The latencies p50 and p95 in milliseconds, as `p50 / p95`."""
+        return " / ".join("-" if seconds is None else f"{seconds * 1000:.0f}" for seconds in (self.p50, self.p95))
 
     @property
     def went_wrong(self) -> str:
-        """Errors by kind, in words."""
+        """The errors by kind as text; `none` without errors."""
         return ", ".join(f"{kind} {count}" for kind, count in sorted(self.errors.items())) or "none"
 
 
 def answering_providers(nodes: Iterable[Node]) -> frozenset[str]:
-    """The providers that answer, as far as they were last asked, and whose word counts.
+    """Return the providers whose last call succeeded and whose votes count.
 
-    Heads are remembered after their nodes have gone, so they do not tell.
+    Heads would not tell: they are kept after their nodes have become unreachable.
     """
     return frozenset(node.provider for node in nodes if node.state == "ok" and not node.quarantined)
 
 
 def heads_of(nodes: Iterable[Node]) -> dict[str, int]:
-    """The newest block that each provider has told of, without nodes on another chain."""
+    """Return the newest block that each provider has reported, without nodes on another chain."""
     heads: dict[str, int] = {}
     for node in nodes:
         if node.head is not None and not node.wrong_chain:
@@ -80,7 +80,7 @@ def heads_of(nodes: Iterable[Node]) -> dict[str, int]:
 
 
 def health_of(node: Node, best: int | None) -> Health:
-    """In an operator's words; `best` is the newest block of any node."""
+    """Return the health in words; `best` is the newest block of any node."""
     state = node.state
     if state == "wrong_chain":
         return "wrong chain"
@@ -88,7 +88,7 @@ def health_of(node: Node, best: int | None) -> Health:
         return "out of budget"
     if node.cooldown.failures >= UNREACHABLE_AFTER and state != "rate_limited":
         return "unreachable"
-    # Still so when its rest is over: until it is asked again nothing better is known of it.
+    # Also after the cooldown: until the next call nothing better is known.
     if state in {"cooling", "rate_limited"} or node.cooldown.failures:
         return "cooling down"
     if node.quarantined:
@@ -99,7 +99,7 @@ def health_of(node: Node, best: int | None) -> Health:
 
 
 def status_of(node: Node, best: int | None) -> NodeStatus:
-    """How a node stands now; `best` is the newest block of any node."""
+    """Return the current status of a node; `best` is the newest block of any node."""
     return NodeStatus(
         name=node.name,
         provider=node.provider,

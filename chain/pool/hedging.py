@@ -1,4 +1,4 @@
-"""A hint from the first node that has one: the preferred first, the next when that fails or is slower than usual."""
+"""Hedged requests: ask the preferred node first, and the next one as well when it fails or is slower than usual."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -8,30 +8,30 @@ from chain.errors import CallReverted, NodeError, RangeTooLarge
 from chain.node.node import Node
 
 UNKNOWN: Final = object()
-"""Every node that answered said null."""
+"""Every node that answered returned null."""
 
 _Ask = Callable[[Node], Coroutine[Any, Any, Any]]
 
 
-class _Rivals:
-    """Those who are asked as well when the one asked first is slow; their answer ends the wait for it.
+class _Hedge:
+    """The call to the other nodes, started when the first node is slow; its answer ends the wait for the first node.
 
-    The first is asked in the caller's own task: a quick answer, which is what comes nearly always, costs a timer and no task.
+    The first node is called in the caller's own task, so that the usual quick answer costs a timer and no task.
     """
 
     def __init__(self, nodes: Sequence[Node], ask: _Ask) -> None:
         self._nodes = nodes
         self._ask = ask
-        self._wait = asyncio.timeout(None)
+        self._timeout = asyncio.timeout(None)
         self._waiting = False
         self._task: asyncio.Task[Any] | None = None
 
-    async def outrun(self, answer: Coroutine[Any, Any, Any], patience: float) -> Any:
-        """The answer, the rivals being started after `patience` seconds. Raises TimeoutError where theirs came before it."""
-        timer = asyncio.get_running_loop().call_later(patience, self._start)
+    async def race(self, answer: Coroutine[Any, Any, Any], delay: float) -> Any:
+        """Return the first node's answer; the other nodes are asked after `delay` seconds. Raises TimeoutError if they answer first."""
+        timer = asyncio.get_running_loop().call_later(delay, self._start)
         self._waiting = True
         try:
-            async with self._wait:
+            async with self._timeout:
                 return await answer
         finally:
             self._waiting = False
@@ -47,34 +47,34 @@ class _Rivals:
             return
         error = task.exception()
         if self._waiting and (isinstance(error, CallReverted) if error else task.result() is not UNKNOWN):
-            self._wait.reschedule(task.get_loop().time())
+            self._timeout.reschedule(task.get_loop().time())
 
     async def answer(self) -> Any:
-        """Theirs, whether they were started or not."""
+        """Return the other nodes' answer, asking them now if they were not asked yet."""
         return await (self._task or first(self._nodes, self._ask))
 
-    async def end(self) -> None:
-        """Their answer is waited for no longer."""
+    async def cancel(self) -> None:
+        """Cancel the call to the other nodes."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
 
 async def first(nodes: Sequence[Node], ask: _Ask) -> Any:
-    """The first answer that is not null, or UNKNOWN. Raises CallReverted at once, NodeError where none answered.
+    """Return the first answer that is not null, or UNKNOWN. Raises CallReverted at once, NodeError if no node answered.
 
-    A node that exceeds its own p95 is overtaken by the next one, and still wins if it is quicker after all. A second question is sent only
-    where its node's budget has one to spare at once.
+    When a node exceeds its own p95 the next one is asked as well, and the quicker answer wins. The second call is sent only
+    if its node's budget allows it without waiting.
     """
-    head, others = nodes[0], nodes[1:]
+    preferred, others = nodes[0], nodes[1:]
     if not others:
-        alone = await ask(head)
-        return UNKNOWN if alone is None else alone
-    rivals = _Rivals(others, ask)
+        result = await ask(preferred)
+        return UNKNOWN if result is None else result
+    hedge = _Hedge(others, ask)
     failure: NodeError | None = None
     try:
         try:
-            answer = await rivals.outrun(ask(head), head.latency.hedge_delay)
+            answer = await hedge.race(ask(preferred), preferred.latency.hedge_delay)
             if answer is not None:
                 return answer
         except CallReverted:
@@ -82,16 +82,16 @@ async def first(nodes: Sequence[Node], ask: _Ask) -> Any:
         except NodeError as error:
             failure = error
         except TimeoutError:
-            pass  # overtaken: what the rivals say is there
+            pass  # the other nodes answered first
         try:
-            return await rivals.answer()
+            return await hedge.answer()
         except CallReverted:
             raise
         except NodeError as error:
             if failure is None:
                 return UNKNOWN
-            # Of several failures the one that the caller can act on is told.
+            # Of several failures, raise the one that the caller can act on.
             failure = failure if isinstance(failure, RangeTooLarge) else error
         raise failure
     finally:
-        await rivals.end()
+        await hedge.cancel()

@@ -1,12 +1,11 @@
 """Several unreliable nodes as one source, with a policy for each call.
 
-`first`       a hint: the first usable node that answers, Spectrum's before the others.
-`quorum`      money depends on it: every reachable provider is asked, enough must say the same and more than say
-otherwise.
-`broadcast`   a broadcast: every node that serves our chain, whatever its health.
+`first`       for hints: the answer of the first usable node, Spectrum's nodes before the others.
+`quorum`      for everything that money depends on: all reachable providers are asked; enough of them must agree, and more than disagree.
+`broadcast`   for transactions: the replies of all nodes, whatever their health.
 
-Ask `quorum` about what does not move: a receipt, or state at a block number. The answer at `latest` differs between
-honest nodes that are one block apart, and the slower one would be taken for a liar.
+Use `quorum` only for answers that do not change: a receipt, or state at a block number. At `latest`, honest nodes that are one block
+apart answer differently, and the slower one would be quarantined for contradicting the others.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ from chain.pool.halt import HaltDetector
 from chain.pool.health import NodeStatus, heads_of, status_of
 from chain.pool.hedging import UNKNOWN, first
 from chain.pool.probe import Probe
-from chain.pool.quorum import GRACE, Agreed, Key, Question, ask_again
+from chain.pool.quorum import GRACE, Agreed, Key, Question, recheck
 from kit.clock import Clock, SystemClock
 from kit.logs import get_logger
 
@@ -40,7 +39,7 @@ TIMEOUT = 10.0
 
 
 class Pool:
-    """All nodes of one chain. Make it once, give it to everyone, `close` it at the end."""
+    """All nodes of one chain. A process creates one pool for each chain, and calls `close` at the end."""
 
     def __init__(
         self,
@@ -54,17 +53,17 @@ class Pool:
         timeout: float = TIMEOUT,
         plan: Plan = UNLIMITED,
     ) -> None:
-        """Nothing is sent yet. A `session` given here is shared, and left open by `close`.
+        """Prepare the pool; nothing is sent yet. A `session` passed here is shared, and `close` leaves it open.
 
-        `timeout` in seconds for a call; `plan` holds for each private node.
+        `timeout` in seconds for a call; `plan` applies to each private node.
         """
         self.chain_id = chain_id
         self.agreement = agreement
         self.calls: Counter[tuple[str, str]] = Counter()
         self._clock = clock or SystemClock()
         self._metrics = metrics or NullMetrics()
-        self._given = session
-        self._own: aiohttp.ClientSession | None = None
+        self._shared_session = session
+        self._own_session: aiohttp.ClientSession | None = None
         self._timeout = timeout
         self._plan = plan
         self._nodes: tuple[Node, ...] = ()
@@ -75,20 +74,20 @@ class Pool:
         self._probe = Probe(lambda: self._nodes, agreement, self._later, self._note_heads)
 
     def __repr__(self) -> str:
-        """Names alone."""
+        """Return the names of the nodes, without URLs."""
         return f"<Pool chain {self.chain_id}: {', '.join(node.name for node in self._nodes)}>"
 
     def reload(self, nodes: Iterable[NodeConfig]) -> None:
-        """Take another list of nodes; one that is on both keeps its health, its head and its budget."""
-        known = {node.config: node for node in self._nodes}
+        """Replace the list of nodes. A node that is on both lists keeps its health, head and budget."""
+        current = {node.config: node for node in self._nodes}
         configs = sorted(nodes, key=lambda config: not config.spectrum)
-        self._nodes = tuple(known.get(config) or self._made(config) for config in configs)
+        self._nodes = tuple(current.get(config) or self._create(config) for config in configs)
         providers: dict[str, list[Node]] = {}
         for node in self._nodes:
             providers.setdefault(node.provider, []).append(node)
         self._providers = MappingProxyType(providers)
 
-    def _made(self, config: NodeConfig) -> Node:
+    def _create(self, config: NodeConfig) -> Node:
         return Node(
             config,
             chain_id=self.chain_id,
@@ -102,38 +101,38 @@ class Pool:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """Every node, in the order of preference."""
+        """All nodes in the order of preference."""
         return self._nodes
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """Who can have an opinion, each once."""
+        """The names of the providers, which have one vote each."""
         return tuple(self._providers)
 
     def statuses(self) -> list[NodeStatus]:
-        """How each node stands."""
-        # One that lies about its head must not make the honest ones look late.
+        """Return the status of each node."""
+        # A node that reports a false head must not make the honest ones look late.
         best = max(self.heads().values(), default=None)
         return [status_of(node, best) for node in self._nodes]
 
     async def first(self, method: str, params: list[Any]) -> Any:
-        """The first answer, in order of preference.
+        """Return the first answer, in the order of preference.
 
-        A null is passed over while another node may know more, and a slow node is overtaken. Raises NodeError when no node answered.
+        After a null or a slow answer the next node is asked as well. Raises NodeError if no node answered.
         """
         nodes = self._preferred()
         if not nodes:
             raise Unreachable("(none)", f"no node can answer {method}")
-        if len(nodes) == 1:  # nobody could overtake it, nor shares its deadline
+        if len(nodes) == 1:  # no other node could be quicker or shares the deadline
             return await nodes[0].call(method, params)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
 
         async def ask(node: Node) -> Any:
-            left = deadline - loop.time()
-            if left <= 0:  # nor may it be blamed for having no time to answer
-                raise NodeTimeout(node.name, "was not asked, for the time was up")
-            return await node.call(method, params, left)
+            remaining = deadline - loop.time()
+            if remaining <= 0:  # not the node's fault, so it is not called and not blamed
+                raise NodeTimeout(node.name, "was not asked because the time was up")
+            return await node.call(method, params, remaining)
 
         answer = await first(nodes, ask)
         return None if answer is UNKNOWN else answer
@@ -150,17 +149,17 @@ class Pool:
         grace: float = GRACE,
         quarantine: bool = True,
     ) -> Agreed:
-        """What at least `k` providers say, compared by `key`, and more of them than say otherwise.
+        """Return the answer that at least `k` providers give, compared by `key`, if more of them give it than give others.
 
-        `batcher` sends it together with what else is asked through the same `batcher` in this moment; `grace`: seconds that a
-        decided vote waits for the others' words; `quarantine` False: nobody is set aside for another answer, nor comes back with it.
-        Raises NoAgreement, NotEnoughProviders, and CallReverted where it is agreed that the contract refuses.
+        `batcher` sends the call together with its other concurrent calls. `grace` is how many seconds a decided vote waits for the
+        remaining answers. With `quarantine` False, nodes are neither quarantined nor readmitted for their answers.
+        Raises NoAgreement, NotEnoughProviders, and CallReverted if the agreed answer is a revert.
         """
         needed = self.agreement if k is None else k
         if needed < 1 or len(self._providers) < needed:
             raise NotEnoughProviders(
                 "silence",
-                detail=f"{method}: {needed} providers must say the same, and {len(self._providers)} are configured.",
+                detail=f"{method}: {needed} providers must agree, and {len(self._providers)} are configured.",
             )
         usable = {name: [node for node in nodes if node.usable] for name, nodes in self._providers.items()}
         limit = self._timeout if timeout is None else timeout
@@ -168,7 +167,7 @@ class Pool:
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
 
     def batcher(self) -> Batcher:
-        """For many questions: asked concurrently through this, they travel in few requests."""
+        """Return a batcher: concurrent calls through it are sent in few requests."""
         return Batcher(self._later)
 
     async def broadcast(
@@ -180,82 +179,81 @@ class Pool:
         batcher: Batcher | None = None,
         patience: float | None = None,
     ) -> list[NodeReply]:
-        """Every node's answer, resting nodes and those set aside included; never raises for what a node does.
+        """Return every node's reply, including nodes in a cooldown or in quarantine. Never raises for what a node does.
 
-        With `until`, one after another, the usable ones as preferred, until it is true of an answer; then all others at once.
-        `batcher` as in `quorum`. `patience`: who is silent has so many seconds once as many providers as must agree have answered; it is
-        asked all the same, and left out here.
+        With `until`, usable nodes are asked one after another in the order of preference until a reply satisfies it, then all others
+        at once. `batcher` as in `quorum`. With `patience`, silent nodes have this many seconds once as many providers as must agree
+        have answered; their calls continue, without a reply here.
         """
 
         def ask(node: Node) -> Awaitable[Any]:
             return node.call(method, params) if batcher is None else batcher.call(node, method, params)
 
-        everyone = FanOut(ask, sorted(self._nodes, key=lambda node: not node.usable))
+        fan_out = FanOut(ask, sorted(self._nodes, key=lambda node: not node.usable))
         try:
             if until is not None:
-                await everyone.lead(until)
-            return await everyone.hear(self.agreement, patience, self._later)
+                await fan_out.ask_in_order(until)
+            return await fan_out.collect(self.agreement, patience, self._later)
         except BaseException:
-            everyone.cancel()
+            fan_out.cancel()
             raise
 
     def heads(self, *, trusted: bool = True) -> dict[str, int]:
-        """The newest block each provider has told of; without other chains, and where `trusted` without those set aside."""
+        """Return the newest block that each provider has reported, without nodes on another chain, and if `trusted` without those in quarantine."""
         return heads_of(node for node in self._nodes if not (trusted and node.quarantined))
 
     def agreed_head(self, k: int | None = None) -> int:
-        """The highest block that at least `k` providers have reached: one that boasts moves nothing.
+        """Return the highest block that at least `k` providers have reached. A single exaggerated head has no effect.
 
-        Those set aside are counted: their word alone moves nothing either, and were they not, one that was set aside
-        and another that falls silent would stop all reading, and with it the questions that let the first come back.
-        Raises NoAgreement.
+        Quarantined nodes count too: alone they have no effect either, and without them one quarantined provider and a silent one
+        would stop all reading, including the calls that let the first be readmitted. Raises NoAgreement.
         """
         needed = self.agreement if k is None else k
-        told = heads_of(self._nodes)
-        heads = sorted(told.values(), reverse=True)
+        reported = heads_of(self._nodes)
+        heads = sorted(reported.values(), reverse=True)
         if needed < 1 or len(self._providers) < needed:
             raise NotEnoughProviders(
                 "silence",
-                detail=f"{needed} providers must tell their newest block, {len(self._providers)} are configured.",
+                detail=f"{needed} providers must report their newest block, {len(self._providers)} are configured.",
             )
         if len(heads) < needed:
             raise NoAgreement(
                 "silence",
-                answered=tuple(told),
-                detail=f"{needed} providers must tell their newest block, {len(heads)} did.",
+                answered=tuple(reported),
+                detail=f"{needed} providers must report their newest block, {len(heads)} did.",
             )
         return heads[needed - 1]
 
     @property
     def halt_reason(self) -> str | None:
-        """Why the chain itself stands still, in words; None while it moves. A reason to wait, never to fail anything."""
+        """Why the chain itself is halted, for people; None if it is not. It is a reason to wait and never a reason to fail."""
         return self.halt.reason
 
     async def refresh(self, *, force: bool = False) -> None:
-        """Probe every node not at rest: chain id where unproved, newest block. An earlier probe, a moment ago or still running, is enough unless `force`."""
+        """Ask every usable node for its newest block, and for its chain id if unverified. Without `force`, a recent or running probe is enough."""
         await self._probe.run(force=force)
 
     def expire_probe(self) -> None:
-        """One may come at any moment: the next `refresh` is not content with what was told a moment ago."""
-        self._probe.forget()
+        """Make the next `refresh` probe again, however recent the last probe was, because a new block is expected."""
+        self._probe.expire()
 
     async def close(self) -> None:
-        """End what still listens, and the session where it is ours."""
+        """Cancel background calls, and close the session if the pool created it."""
         await self._probe.close()
-        waiting = list(self._background)
-        for task in waiting:
+        tasks = list(self._background)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        if self._own is not None:
-            await self._own.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._own_session is not None:
+            await self._own_session.close()
 
     def _preferred(self) -> list[Node]:
-        able = [node for node in self._nodes if not node.quarantined and node.budget.allows(vital=False)]
-        ready = [node for node in able if node.usable]
-        # Whether one that failed has come back is for the probes to find out: callers ask it last.
+        candidates = [node for node in self._nodes if not node.quarantined and node.budget.allows(vital=False)]
+        ready = [node for node in candidates if node.usable]
+        # Probes find out whether a failed node is back; callers ask it last.
         ready.sort(key=lambda node: node.cooldown.failures > 0)
-        # Better a resting node than none; one set aside or on another chain answers nothing.
-        return ready or [node for node in able if not node.limited and not node.wrong_chain]
+        # Better a node in its cooldown than none, but never one in quarantine or on another chain.
+        return ready or [node for node in candidates if not node.limited and not node.wrong_chain]
 
     def _note_heads(self) -> None:
         heads = [node.head for node in self._nodes if node.head is not None and not node.wrong_chain]
@@ -269,7 +267,7 @@ class Pool:
         self.halt.record_head(best)
         for node in self._nodes:
             if node.quarantined and node.usable:
-                self._later(ask_again(node, self.quorum, self.batcher(), self._metrics))
+                self._later(recheck(node, self.quorum, self.batcher(), self._metrics))
 
     def _later(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -277,8 +275,8 @@ class Pool:
         task.add_done_callback(self._background.discard)
 
     def _session(self) -> aiohttp.ClientSession:
-        if self._given is not None:
-            return self._given
-        if self._own is None:
-            self._own = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        return self._own
+        if self._shared_session is not None:
+            return self._shared_session
+        if self._own_session is None:
+            self._own_session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        return self._own_session

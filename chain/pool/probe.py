@@ -1,4 +1,4 @@
-"""Asking every node for its newest block, once for all who want to know at the same moment."""
+"""Ask every node for its newest block, in one probe that concurrent callers share."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +14,7 @@ _FRESH = 0.25
 
 
 class Probe:
-    """Shares one probe among its callers; each node takes note of its own head."""
+    """One probe at a time, shared by its callers; each node stores its own head."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class Probe:
         later: Callable[[Awaitable[None]], None],
         done: Callable[[], None],
     ) -> None:
-        """After `enough` answers a slow node is left to end through `later`; `done` is called after each probe."""
+        """Prepare to probe `nodes()`. After `enough` answers, slow calls continue through `later`; `done` is called after each probe."""
         self._nodes = nodes
         self._enough = enough
         self._later = later
@@ -32,9 +32,9 @@ class Probe:
         self._at: float | None = None
 
     async def run(self, *, force: bool = False) -> None:
-        """Probe now, join the probe that runs, or be content with one of a moment ago.
+        """Probe now, join the running probe, or accept the result of a recent one.
 
-        `force`: only a probe that began after this call will do.
+        With `force`, only a probe that began after this call is accepted.
         """
         if force and self._running is not None:
             await asyncio.shield(self._running)
@@ -42,15 +42,15 @@ class Probe:
             if not force and self._at is not None and asyncio.get_running_loop().time() - self._at < _FRESH:
                 return
             self._running = asyncio.create_task(self._all())
-        # Shielded: one caller that gives up must not take the answer from the others.
+        # Shielded: one caller that is cancelled must not cancel the probe for the others.
         await asyncio.shield(self._running)
 
-    def forget(self) -> None:
-        """The last answer is not good enough for whoever asks next."""
+    def expire(self) -> None:
+        """Make the next `run` probe again, however recent the last probe was."""
         self._at = None
 
     async def close(self) -> None:
-        """End a probe that still runs."""
+        """Cancel a running probe."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -61,9 +61,9 @@ class Probe:
         pending = tasks
         try:
             while pending:
-                spoken = len(tasks) - len(pending)
-                # A node that hangs must not hold up the block: once enough have spoken the rest have a moment.
-                timeout = _GRACE if spoken >= self._enough else None
+                answered = len(tasks) - len(pending)
+                # A node that hangs must not delay the block: once enough have answered, the others have a short grace time.
+                timeout = _GRACE if answered >= self._enough else None
                 done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
                     self._later(outlast(pending))
@@ -82,4 +82,4 @@ async def _ask(node: Node) -> None:
     try:
         await node.call("eth_blockNumber", [], _TIMEOUT)
     except NodeError:
-        return  # the node has taken note of it
+        return  # the node recorded the error

@@ -1,8 +1,8 @@
-"""Asking every provider one question, and deciding what was said.
+"""Ask every provider one question, count the answers, and quarantine nodes that contradict the agreed answer.
 
-A node that says otherwise than the agreed answer is set aside: its word counts for nothing on its own, but it goes on
-being asked, and comes back when it says what the others say of what it was set aside for. Errors and nulls are silence,
-which is never held against anyone: a null receipt means only that this node does not know.
+A quarantined node is still asked, but its vote does not count on its own. It is trusted again when it gives the agreed answer to
+everything it was quarantined for. Errors and nulls are silence and have no consequence: a null receipt means only that
+this node does not know the transaction.
 """
 
 import asyncio
@@ -24,21 +24,21 @@ from kit.logs import get_logger
 log = get_logger(__name__)
 
 Key = Callable[[Any], Hashable]
-"""Makes of a result what must be equal between nodes.
+"""Extracts from a result what must be equal between nodes.
 
-Raises ValueError, KeyError or TypeError for what is not well formed.
+Raises ValueError, KeyError or TypeError for a malformed result.
 """
 
 GRACE = 0.3
-"""Seconds a decided vote still waits for the others' words, so that a liar is noticed.
+"""Seconds that a decided vote waits for the remaining answers, so that contradicting nodes are noticed.
 
-Later ones are heard in the background.
+Later answers are evaluated in the background.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What the providers agree on: one node's result, the key it was compared by, and who says so."""
+    """The agreed answer: one node's result, the key it was compared by, and the providers that gave it."""
 
     value: Any
     key: Hashable
@@ -46,28 +46,31 @@ class Agreed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Answer:
     node: Node
-    opinion: bytes
+    digest: bytes
     key: Hashable = None
     value: Any = None
     refusal: CallReverted | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Silent:
+class _Silence:
     provider: str
     unknown: bool
     error: NodeError | None = None
 
 
+_Outcome = _Answer | _Silence
+
+
 def canonical(value: Any) -> Hashable:
-    """A result as text that is equal when two nodes say the same: sorted keys, hexadecimal digits in lower case."""
+    """Return a result as text that is equal for equal answers: sorted keys, hexadecimal digits in lower case."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).lower()
 
 
 class Question:
-    """One question on its way through the providers."""
+    """One call that is put to all providers."""
 
     def __init__(
         self,
@@ -82,135 +85,135 @@ class Question:
         *,
         quarantine: bool = True,
     ) -> None:
-        """Nothing is asked before `ask`; `batcher`: together with others of the same moment; `quarantine`: whoever says otherwise."""
+        """Prepare a call; nothing is sent before `ask`. The parameters are those of `Pool.quorum`."""
         self._grace = grace
-        self._held_against = quarantine
+        self._quarantines = quarantine
         self._method = method
         self._params = params
         self._vote = Vote(needed)
         self._key = key or canonical
         self._metrics = metrics
         self._timeout = timeout
-        self._via = batcher
-        self._said: list[_Said] = []
-        self._aside: list[_Said] = []
-        self._silent: list[_Silent] = []
+        self._batcher = batcher
+        self._answers: list[_Answer] = []
+        self._quarantined: list[_Answer] = []
+        self._silent: list[_Silence] = []
 
     async def ask(self, providers: Mapping[str, Sequence[Node]], later: Callable[[Awaitable[None]], None]) -> Agreed:
-        """Ask all at once; decided when no outstanding voice can change it, for an answer or for none. Raises NoAgreement, CallReverted."""
-        voices = [[n for n in nodes if not n.quarantined] for nodes in providers.values()]
-        asides = [n for nodes in providers.values() for n in nodes if n.quarantined]
-        counted = {asyncio.create_task(self._opinion(nodes)) for nodes in voices if nodes}
-        shadows = {asyncio.create_task(self._opinion([node])) for node in asides}
-        pending: set[asyncio.Task[_Said | _Silent]] = counted | shadows
+        """Ask all providers at once, until no outstanding answer can change the outcome. Raises NoAgreement, CallReverted."""
+        trusted = [[node for node in nodes if not node.quarantined] for nodes in providers.values()]
+        quarantined = [node for nodes in providers.values() for node in nodes if node.quarantined]
+        counted = {asyncio.create_task(self._ask_provider(nodes)) for nodes in trusted if nodes}
+        uncounted = {asyncio.create_task(self._ask_provider([node])) for node in quarantined}
+        pending: set[asyncio.Task[_Outcome]] = counted | uncounted
         winner: bytes | None = None
         try:
-            while winner is None and self._open(len(pending)):
+            while winner is None and self._is_open(len(pending)):
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                self._hear(done)
-                winner = self._vote.winner(len(pending & counted)) or self._readmitting(pending)
+                self._collect(done)
+                winner = self._vote.winner(len(pending & counted)) or self._winner_with_quarantined(pending)
             if pending:
                 done, pending = await asyncio.wait(pending, timeout=self._grace)
-                self._hear(done)
+                self._collect(done)
         except BaseException:
             for task in pending:
                 task.cancel()
             raise
         if pending:
-            later(self._hear_later(pending, winner))
+            later(self._evaluate_later(pending, winner))
         if winner is None:
             raise self._no_agreement()
-        self._judge(winner)
-        chosen = next(said for said in [*self._said, *self._aside] if said.opinion == winner)
+        self._evaluate(winner)
+        chosen = next(answer for answer in [*self._answers, *self._quarantined] if answer.digest == winner)
         if chosen.refusal is not None:
             raise chosen.refusal
         holders = self._vote.holders(winner)
         return Agreed(chosen.value, chosen.key, tuple(name for name in providers if name in holders))
 
-    def _open(self, pending: int) -> bool:
-        """Whether so many more words could make a winner: one that hangs must not hold up what the others do not know."""
-        heard = Counter(word.opinion for word in (*self._said, *self._aside))
-        return pending > 0 and self._vote.needed <= pending + max(heard.values(), default=0)
+    def _is_open(self, pending: int) -> bool:
+        """Return whether the pending answers could still make a winner. Without this, one node that hangs would delay every failure."""
+        counts = Counter(answer.digest for answer in (*self._answers, *self._quarantined))
+        return pending > 0 and self._vote.needed <= pending + max(counts.values(), default=0)
 
-    async def _opinion(self, nodes: Sequence[Node]) -> _Said | _Silent:
-        """The word of one provider: its first node that has one."""
-        unknown, last, left = False, None, self._timeout
-        deadline = asyncio.get_running_loop().time() + left
+    async def _ask_provider(self, nodes: Sequence[Node]) -> _Outcome:
+        """Return the answer of one provider: that of its first node that has one."""
+        unknown, last, remaining = False, None, self._timeout
+        deadline = asyncio.get_running_loop().time() + remaining
         for node in nodes:
-            if left <= 0:
+            if remaining <= 0:
                 break
             try:
-                value = await self._call(node, left)
+                value = await self._call(node, remaining)
                 if value is not None:
                     key = self._key(value)
-                    return _Said(node, repr(key).encode(), key, value)
+                    return _Answer(node, repr(key).encode(), key, value)
                 unknown = True
             except CallReverted as refusal:
-                return _Said(node, b"revert " + (refusal.data or "").lower().encode(), refusal=refusal)
+                return _Answer(node, b"revert " + (refusal.data or "").lower().encode(), refusal=refusal)
             except NodeError as error:
                 last = error
             except (ValueError, KeyError, TypeError, AttributeError, IndexError):
                 last = Malformed(node.name, f"{self._method}: the answer is not well formed")
-            left = deadline - asyncio.get_running_loop().time()
-        return _Silent(nodes[0].provider, unknown, last)
+            remaining = deadline - asyncio.get_running_loop().time()
+        return _Silence(nodes[0].provider, unknown, last)
 
-    async def _call(self, node: Node, left: float) -> Any:
-        if self._via is None:
-            return await node.call(self._method, self._params, left)
-        return await self._via.call(node, self._method, self._params, left)
+    async def _call(self, node: Node, timeout: float) -> Any:
+        if self._batcher is None:
+            return await node.call(self._method, self._params, timeout)
+        return await self._batcher.call(node, self._method, self._params, timeout)
 
-    def _hear(self, done: set[asyncio.Task[_Said | _Silent]]) -> None:
+    def _collect(self, done: set[asyncio.Task[_Outcome]]) -> None:
         for task in done:
-            word = task.result()
-            if isinstance(word, _Silent):
-                self._silent.append(word)
-            elif word.node.quarantined:
-                self._aside.append(word)
+            outcome = task.result()
+            if isinstance(outcome, _Silence):
+                self._silent.append(outcome)
+            elif outcome.node.quarantined:
+                self._quarantined.append(outcome)
             else:
-                self._said.append(word)
-                self._vote.cast(word.node.provider, word.opinion)
+                self._answers.append(outcome)
+                self._vote.cast(outcome.node.provider, outcome.digest)
 
-    def _readmitting(self, pending: set[asyncio.Task[_Said | _Silent]]) -> bytes | None:
-        """The winner once those set aside are heard as well: first who says what the leading trusted voice says, then all.
+    def _winner_with_quarantined(self, pending: set[asyncio.Task[_Outcome]]) -> bytes | None:
+        """Return the winner once quarantined nodes are counted as well: first those that agree with the leading answer, then all.
 
-        Without this, a provider that was set aside, for being late once, and another that then falls silent or lies
-        would stop everything for good. What no trusted voice says never wins.
+        Without this, one provider in quarantine (for having been late once) and another that falls silent or gives wrong answers
+        would stop everything for good. An answer that no trusted provider gave never wins.
         """
         if pending:
             return None
         leading = self._vote.leading()
-        for heard in ([word for word in self._aside if word.opinion == leading], self._aside):
-            full = Vote(self._vote.needed, dict(self._vote.voices))
-            for word in heard:
-                full.cast(word.node.provider, word.opinion)
+        for added in ([answer for answer in self._quarantined if answer.digest == leading], self._quarantined):
+            full = Vote(self._vote.needed, dict(self._vote.votes))
+            for answer in added:
+                full.cast(answer.node.provider, answer.digest)
             winner = full.winner()
-            if winner is not None and winner in self._vote.voices.values():
+            if winner is not None and winner in self._vote.votes.values():
                 self._vote = full
-                for word in heard:
-                    word.node.disagreements.recheck_now()
+                for answer in added:
+                    answer.node.disagreements.recheck_now()
                 return winner
         return None
 
-    def _judge(self, winner: bytes) -> None:
-        if not self._held_against:
+    def _evaluate(self, winner: bytes) -> None:
+        if not self._quarantines:
             return
-        for word in (*self._said, *self._aside):
-            if word.opinion == winner:
-                if word.node.disagreements.resolve(self._method, self._params):
-                    readmit(word.node, self._metrics)
+        for answer in (*self._answers, *self._quarantined):
+            if answer.digest == winner:
+                if answer.node.disagreements.resolve(self._method, self._params):
+                    readmit(answer.node, self._metrics)
             else:
-                self._quarantine(word)
+                self._quarantine(answer)
 
-    def _quarantine(self, word: _Said) -> None:
-        node, known = word.node, word.node.quarantined
-        said = word.key if word.refusal is None else REFUSED
-        node.disagreements.record(Disagreement(self._method, self._params, self._vote.needed, self._key, said))
+    def _quarantine(self, answer: _Answer) -> None:
+        node, was_quarantined = answer.node, answer.node.quarantined
+        key = answer.key if answer.refusal is None else REFUSED
+        node.disagreements.record(Disagreement(self._method, self._params, self._vote.needed, self._key, key))
         self._metrics.disagreement(node.name, self._method)
-        if not known:
+        if not was_quarantined:
             self._metrics.quarantine(node.name, active=True)
             log.error("chain.node_set_aside", node=node.name, method=self._method)
 
-    async def _hear_later(self, pending: set[asyncio.Task[_Said | _Silent]], winner: bytes | None) -> None:
+    async def _evaluate_later(self, pending: set[asyncio.Task[_Outcome]], winner: bytes | None) -> None:
         try:
             done, _ = await asyncio.wait(pending)
         except asyncio.CancelledError:
@@ -219,29 +222,29 @@ class Question:
             raise
         if winner is None:
             return
-        self._said, self._aside = [], []
+        self._answers, self._quarantined = [], []
         for task in done:
-            word = task.result()
-            if isinstance(word, _Said):
-                (self._aside if word.node.quarantined else self._said).append(word)
-        self._judge(winner)
+            outcome = task.result()
+            if isinstance(outcome, _Answer):
+                (self._quarantined if outcome.node.quarantined else self._answers).append(outcome)
+        self._evaluate(winner)
 
     def _no_agreement(self) -> NoAgreement:
-        said = [*self._said, *self._aside]
-        reason = "dissent" if len({word.opinion for word in said}) > 1 else "silence"
-        unknown_to = tuple(word.provider for word in self._silent if word.unknown)
-        failed = tuple(word.error for word in self._silent if word.error is not None)
+        answers = [*self._answers, *self._quarantined]
+        reason = "dissent" if len({answer.digest for answer in answers}) > 1 else "silence"
+        unknown_to = tuple(silence.provider for silence in self._silent if silence.unknown)
+        failed = tuple(silence.error for silence in self._silent if silence.error is not None)
         errors = "; ".join(map(str, failed))
         detail = (
-            f"{self._method}: {self._vote.needed} providers must say the same; {len(said)} said something, "
+            f"{self._method}: {self._vote.needed} providers must agree; {len(answers)} answered, "
             f"{len(unknown_to)} did not know"
-            + (" and they differ" if reason == "dissent" else "")
+            + (" and the answers differ" if reason == "dissent" else "")
             + (f". {errors}" if errors else "")
             + "."
         )
         return NoAgreement(
             reason,
-            answered=tuple(word.node.provider for word in said),
+            answered=tuple(answer.node.provider for answer in answers),
             unknown_to=unknown_to,
             errors=failed,
             detail=detail.replace("..", "."),
@@ -249,31 +252,33 @@ class Question:
 
 
 def readmit(node: Node, metrics: ChainMetrics) -> None:
-    """It has taken everything back: its word counts again."""
+    """End a node's quarantine: its vote counts again."""
     metrics.quarantine(node.name, active=False)
     log.warning("chain.node_readmitted", node=node.name)
 
 
-async def ask_again(
-    node: Node, agree: Callable[..., Awaitable[Agreed]], batcher: Batcher, metrics: ChainMetrics
+async def recheck(
+    node: Node, quorum: Callable[..., Awaitable[Agreed]], batcher: Batcher, metrics: ChainMetrics
 ) -> None:
-    """Put to everyone once more what this node was set aside for: `agree` lets it return where it takes it back."""
+    """Repeat the calls that a node was quarantined for. `quorum` readmits the node if it gives the agreed answers."""
 
-    async def once_more(one: Disagreement) -> None:
-        given_up = one.tries > MAX_TRIES
+    async def repeat(disagreement: Disagreement) -> None:
+        give_up = disagreement.tries > MAX_TRIES
         try:
-            await agree(one.method, one.params, k=one.needed, key=one.key, batcher=batcher)
+            await quorum(
+                disagreement.method, disagreement.params, k=disagreement.needed, key=disagreement.key, batcher=batcher
+            )
         except CallReverted:
             return
         except NoAgreement as error:
             if node.provider in error.answered:
-                one.tries = 0
+                disagreement.tries = 0
                 return
-            given_up = given_up or not error.answered
-        # Unless it has just said it anew.
-        if given_up and node.disagreements.find(one.method, one.params) is one:
-            node.disagreements.resolve(one.method, one.params)
+            give_up = give_up or not error.answered
+        # Unless the node has just contradicted the others again, which replaced the record.
+        if give_up and node.disagreements.find(disagreement.method, disagreement.params) is disagreement:
+            node.disagreements.resolve(disagreement.method, disagreement.params)
             if not node.quarantined:
                 readmit(node, metrics)
 
-    await asyncio.gather(*(once_more(one) for one in node.disagreements.due()))
+    await asyncio.gather(*(repeat(disagreement) for disagreement in node.disagreements.due()))

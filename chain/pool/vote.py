@@ -1,7 +1,7 @@
-"""The count of answered: pure, no I/O.
+"""Count the votes of one quorum call: pure, no I/O.
 
-One provider has one voice. An opinion wins when at least `needed` providers hold it and more hold it than hold all
-other views together; while voices are outstanding it wins only if they could not change that. Silence is no voice.
+Each provider has one vote. An answer wins when at least `needed` providers gave it and more gave it than gave all other
+answers together. While votes are outstanding it wins only if they could not change that. Silence is not a vote.
 """
 
 from collections import Counter
@@ -10,30 +10,30 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Vote:
-    """A running count; an opinion is any bytes that are equal when two providers say the same."""
+    """A running count. Answers are bytes that are equal when two providers gave the same answer."""
 
     needed: int
-    voices: dict[str, bytes] = field(default_factory=dict)
+    votes: dict[str, bytes] = field(default_factory=dict)
 
-    def cast(self, provider: str, opinion: bytes) -> None:
-        """Hear a provider; a second word of the same provider is not heard."""
-        self.voices.setdefault(provider, opinion)
+    def cast(self, provider: str, answer: bytes) -> None:
+        """Count a provider's vote; a second vote of the same provider is ignored."""
+        self.votes.setdefault(provider, answer)
 
     def winner(self, outstanding: int = 0) -> bytes | None:
-        """The opinion that has won, whatever the `outstanding` voices will say; None while it is open."""
-        for opinion, count in Counter(self.voices.values()).most_common(1):
-            otherwise = len(self.voices) - count + outstanding
-            if count >= self.needed and count > otherwise:
-                return opinion
+        """Return the answer that has won whatever the `outstanding` votes will be; None while it is open."""
+        for answer, count in Counter(self.votes.values()).most_common(1):
+            others = len(self.votes) - count + outstanding
+            if count >= self.needed and count > others:
+                return answer
         return None
 
     def leading(self) -> bytes | None:
-        """The opinion with the most voices, and alone with that number; None where there is none."""
-        ranked = Counter(self.voices.values()).most_common(2)
+        """Return the answer with the most votes; None on a tie or without votes."""
+        ranked = Counter(self.votes.values()).most_common(2)
         if not ranked or (len(ranked) > 1 and ranked[0][1] == ranked[1][1]):
             return None
         return ranked[0][0]
 
-    def holders(self, opinion: bytes) -> tuple[str, ...]:
-        """The providers that hold an opinion, in the order they were heard."""
-        return tuple(provider for provider, held in self.voices.items() if held == opinion)
+    def holders(self, answer: bytes) -> tuple[str, ...]:
+        """Return the providers that gave this answer, in the order of their votes."""
+        return tuple(provider for provider, vote in self.votes.items() if vote == answer)

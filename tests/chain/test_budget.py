@@ -168,7 +168,7 @@ async def test_what_a_call_costs_may_be_set(nodes: Any, make_pool: Any) -> None:
 
 @pytest.mark.parametrize("text", ["eth_call", "eth_call=", "eth_call=-1", "eth_call=1.5", "=5", "eth call=5", "**=1"])
 def test_a_weight_that_cannot_be_read_stops_the_start(text: str) -> None:
-    with pytest.raises(SettingsError, match=r"SPECTRUM_CREDIT_WEIGHTS: .* is no weight of a method"):
+    with pytest.raises(SettingsError, match=r"SPECTRUM_CREDIT_WEIGHTS: .* is not a weight of a method"):
         load(SPECTRUM_CREDIT_WEIGHTS=text)
 
 

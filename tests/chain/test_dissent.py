@@ -22,7 +22,7 @@ def say(nodes: list[Any], method: str, *values: Any) -> None:
 async def later(pool: Any, seconds: float) -> None:
     """Time passes, and somebody looks for a new block."""
     pool._clock.seconds += seconds
-    pool._probe._at = None
+    pool.expire_probe()
     await pool.refresh()
     while pool._background:
         await asyncio.gather(*pool._background)

@@ -127,9 +127,9 @@ def test_a_refusal_is_known_by_its_words(code: int | None, message: str, kind: t
     assert e.classify(code, message) is kind
 
 
-WORDS = [(kind, words) for kind, texts in e.WORDS for words in texts]
+ERROR_TEXTS = [(kind, words) for kind, texts in e.ERROR_TEXTS for words in texts]
 
 
-@pytest.mark.parametrize(("kind", "words"), WORDS, ids=[f"{kind.kind}-{words}" for kind, words in WORDS])
+@pytest.mark.parametrize(("kind", "words"), ERROR_TEXTS, ids=[f"{kind.kind}-{words}" for kind, words in ERROR_TEXTS])
 def test_whatever_is_looked_for_is_said_by_a_node(kind: type[e.NodeError], words: str) -> None:
     assert any(re.search(words, message.lower()) for _, message, told in MESSAGES if told is kind)

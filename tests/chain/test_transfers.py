@@ -56,7 +56,7 @@ async def test_new_blocks_cost_one_question_each_and_a_proof_now_and_then(
         for store in three:
             store.head += 1
         await pool.nodes[0].call("eth_blockNumber", [])
-        pool._probe._at = None
+        pool.expire_probe()
         assert await blocks(reader, three[0].head - 20, three[0].head) == ([], True)
         pool._clock.seconds += 3.6
     for store, node in zip(three, nodes, strict=True):
@@ -157,7 +157,7 @@ async def test_a_node_that_was_away_proves_itself_anew(
     pool._clock.seconds += 100
     for node in nodes:
         node.errors.clear()
-    pool._probe._at = None
+    pool.expire_probe()
     assert not (await blocks(reader, 20, 100))[1]
 
 

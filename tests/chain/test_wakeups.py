@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chain.node.config import NodeConfig, parse_ws
-from chain.node.new_heads import FIRST_REST, NewHeadListener
+from chain.node.new_heads import FIRST_RETRY, NewHeadListener
 from kit.logs import configure
 from onramp.dev.chain.devchain import DevChain
 
@@ -86,9 +86,9 @@ async def test_one_that_tells_of_blocks_and_falls_silent_is_listened_to_again_at
             await enough.wait()
         await ups.stop()
     await server.close()
-    lost = [line for line in capsys.readouterr().err.splitlines() if "chain.wakeups_lost" in line]
+    lost = [line for line in capsys.readouterr().err.splitlines() if "chain.new_heads_unavailable" in line]
     assert len(lost) == 2
-    assert all(f'"again_in": {FIRST_REST}' in line for line in lost), lost
+    assert all(f'"again_in": {FIRST_RETRY}' in line for line in lost), lost
 
 
 async def test_a_node_that_is_not_there_is_tried_again_and_stops_at_once() -> None:

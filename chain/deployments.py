@@ -66,6 +66,6 @@ def deployment(chain_id: int) -> Deployment:
 
 @cache
 def abi(name: str) -> list[dict[str, Any]]:
-    """Return a hand-written ABI from `contracts/abi`: `erc20`, `safe`, `sanctions` or `maintenance`."""
+    """Return a hand-written ABI from `contracts/abi`: `erc20`, `safe` or `sanctions`."""
     entries: list[dict[str, Any]] = orjson.loads((_CONTRACTS / "abi" / f"{name}.json").read_bytes())
     return entries

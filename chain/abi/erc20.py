@@ -8,9 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-
+from chain.abi.decoding import decode_values
 from chain.abi.words import WORD, address_word, uint256_word
 from chain.types import Address, BlockRef, Transfer, checksum_digits, keccak, to_checksum, to_hex
 
@@ -51,8 +49,8 @@ def decode_string(data: bytes) -> str:
         text = data.rstrip(b"\0")
     else:
         try:
-            (text,) = decode(["bytes"], data)
-        except DecodingError:
+            (text,) = decode_values(["bytes"], data)
+        except ValueError:
             return ""
     return text.decode("utf-8", "replace")
 

@@ -1,1 +1,1 @@
-"""Background work: monitor nodes, cross-check providers, and web3 over the pool."""
+"""Background work: monitor nodes, and compare what providers answer."""

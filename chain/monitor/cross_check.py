@@ -1,6 +1,6 @@
-"""What the providers say of one block, laid side by side: a liar is found only by comparing.
+"""Compare the providers' answers about one block, because a node that forges answers is found only by comparison.
 
-Whoever says otherwise is set aside, as whenever enough others contradict it.
+A contradicting node is quarantined, as in every other quorum read.
 """
 
 import asyncio
@@ -18,43 +18,43 @@ from chain.types import Address, data_bytes, hash32, keccak, quantity, to_hex
 from kit.money import format_units
 
 PATIENCE: Final = 3.0
-"""Seconds to wait for the last answer: the point is to find the liar, so a decided vote is not enough."""
+"""Seconds to wait for the last answer. A decided vote is not enough, because the aim is to find contradicting nodes."""
 NEAR: Final = 64
-"""Blocks: a provider further behind than this does not hold the comparison back to its own head."""
+"""Blocks. A provider that is further behind is ignored when the block to compare is chosen."""
 _DECIMALS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A node against the others; where `node` is None so many against so many that nobody is believed."""
+    """A node that contradicts the others. If `node` is None, the providers differ and none has enough others on its side."""
 
     node: str | None
     about: str
-    said: str
+    answer: str
     others: tuple[str, ...]
-    they_say: str
+    agreed_answer: str
 
     def __str__(self) -> str:
-        """A sentence for people."""
+        """Return a sentence for people."""
         others = ", ".join(self.others)
         if self.node is None:
-            return f"{others} do not agree on {self.about}, and nobody has enough others on its side"
-        return f"{self.node} contradicts {others}: {self.about} is {self.said} to it and {self.they_say} to them"
+            return f"{others} do not agree on {self.about}, and none has enough others on its side"
+        return f"{self.node} contradicts {others}: {self.about} is {self.answer} to it and {self.agreed_answer} to them"
 
 
 @dataclass(frozen=True, slots=True)
 class CrossCheck:
-    """What came of it; `block` None where too few providers tell of a block to compare at."""
+    """The result of a comparison; `block` is None if too few providers report a newest block."""
 
     block: int | None
     agreed: tuple[str, ...] = ()
-    """What enough providers said the same of."""
+    """The topics that enough providers agree on."""
     contradictions: tuple[Contradiction, ...] = ()
 
     @property
     def is_decided(self) -> bool:
-        """Enough providers say the same of everything, whoever says otherwise."""
-        return bool(self.agreed) and all(one.node is not None for one in self.contradictions)
+        """Whether enough providers agree on every topic."""
+        return bool(self.agreed) and all(contradiction.node is not None for contradiction in self.contradictions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,14 @@ class _Topic:
     method: str
     params: list[Any]
     key: Callable[[Any], Hashable]
-    shown: Callable[[Any], str]
+    format: Callable[[Any], str]
 
 
 async def cross_check(pool: Pool, token: Address, wallet: Address | None) -> CrossCheck:
-    """Compare what every provider says of the newest block that all who keep up have reached.
+    """Compare all providers' answers about the newest block that all of them have reached, except those far behind.
 
-    Asked are its hash, what `wallet` held of the token, and the receipt of its first transaction: three questions at
-    the most. Never raises for nodes.
+    The topics are the block's hash, the token balance of `wallet`, and the receipt of the first transaction: three calls to each
+    provider at most. Never raises for what nodes do.
     """
     await pool.refresh()
     try:
@@ -80,20 +80,20 @@ async def cross_check(pool: Pool, token: Address, wallet: Address | None) -> Cro
     block = min(head for head in pool.heads(trusted=False).values() if head >= best - NEAR)
     batcher = pool.batcher()
     topics = [_block(block)] + ([] if wallet is None else [_balance(token, wallet, block)])
-    answers = await asyncio.gather(*(_asked(pool, topic, batcher) for topic in topics))
+    answers = await asyncio.gather(*(_ask(pool, topic, batcher) for topic in topics))
     agreed = answers[0][0]
     if agreed is not None and isinstance(agreed.key, _Block) and agreed.key.transactions:
         topics.append(_receipt(agreed.key.transactions[0], block))
-        answers.append(await _asked(pool, topics[-1], batcher))
+        answers.append(await _ask(pool, topics[-1], batcher))
     return CrossCheck(
         block,
         tuple(topic.about for topic, (answer, _) in zip(topics, answers, strict=True) if answer is not None),
-        tuple(one for _, contradictions in answers for one in contradictions),
+        tuple(contradiction for _, contradictions in answers for contradiction in contradictions),
     )
 
 
-async def _asked(pool: Pool, topic: _Topic, batcher: Batcher) -> tuple[Agreed | None, list[Contradiction]]:
-    """What is agreed, None where nothing is, and who contradicts it."""
+async def _ask(pool: Pool, topic: _Topic, batcher: Batcher) -> tuple[Agreed | None, list[Contradiction]]:
+    """Return the agreed answer or None, and the nodes that contradict it."""
     try:
         agreed = await pool.quorum(topic.method, topic.params, key=topic.key, batcher=batcher, grace=PATIENCE)
     except CallReverted:
@@ -101,17 +101,17 @@ async def _asked(pool: Pool, topic: _Topic, batcher: Batcher) -> tuple[Agreed | 
     except NoAgreement as error:
         split = Contradiction(None, topic.about, "", tuple(sorted(error.answered)), "")
         return None, [split] if error.reason == "dissent" else []
-    against = [(node.name, node.disagreements.find(topic.method, topic.params)) for node in pool.nodes]
+    disagreements = [(node.name, node.disagreements.find(topic.method, topic.params)) for node in pool.nodes]
     return agreed, [
         Contradiction(
             name,
             topic.about,
-            REFUSED if word.answer == REFUSED else topic.shown(word.answer),
+            REFUSED if disagreement.answer == REFUSED else topic.format(disagreement.answer),
             agreed.agreed_by,
-            topic.shown(agreed.key),
+            topic.format(agreed.key),
         )
-        for name, word in against
-        if word is not None
+        for name, disagreement in disagreements
+        if disagreement is not None
     ]
 
 
@@ -127,9 +127,8 @@ class _Block:
 def _block(number: int) -> _Topic:
     def key(raw: Any) -> Hashable:
         if quantity(raw["number"]) != number:
-            message = "another block"
-            raise ValueError(message)
-        return _Block(hash32(raw["hash"]), tuple(hash32(one) for one in raw["transactions"]))
+            raise ValueError("another block")
+        return _Block(hash32(raw["hash"]), tuple(hash32(tx_hash) for tx_hash in raw["transactions"]))
 
     return _Topic(f"block {number}", "eth_getBlockByNumber", [hex(number), False], key, str)
 
@@ -146,7 +145,7 @@ def _balance(token: Address, wallet: Address, block: int) -> _Topic:
 
 
 def _receipt(tx_hash: str, block: int) -> _Topic:
-    def shown(receipt: Receipt) -> str:
+    def described(receipt: Receipt) -> str:
         outcome = "a success" if receipt.succeeded else "a failure"
         return f"{outcome} with {len(receipt.logs)} events ({keccak(repr(receipt).encode()).hex()[:8]})"
 
@@ -155,5 +154,5 @@ def _receipt(tx_hash: str, block: int) -> _Topic:
         "eth_getTransactionReceipt",
         [tx_hash],
         lambda raw: parse_receipt(raw, tx_hash),
-        shown,
+        described,
     )

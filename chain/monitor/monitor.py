@@ -1,4 +1,8 @@
-"""What goes on beside the calls: credits are saved, the node list is read anew, the chain's own pause is looked up, providers are compared."""
+"""Background work of a pool: save credits, reload the node list, read the chain's lockdown, compare providers.
+
+The lockdown is read without web3 (`chain.reads.contract`): every process reads it twice a minute, from its start on, and would pay a second
+of CPU and 25 MB for a call without arguments that returns one flag.
+"""
 
 import asyncio
 from collections.abc import Awaitable
@@ -16,18 +20,18 @@ from kit.db.database import Database
 from kit.logs import get_logger
 
 log = get_logger(__name__)
-EVERY_SECONDS: Final = 5.0
-LOCKDOWN_EVERY: Final = 30.0
-COMPARE_EVERY: Final = 60.0
-"""What money depends on is compared whenever it is asked for; this finds a liar where nobody buys."""
+INTERVAL_SECONDS: Final = 5.0
+LOCKDOWN_SECONDS: Final = 30.0
+CROSS_CHECK_SECONDS: Final = 60.0
+"""Quorum reads compare answers too; this finds contradicting nodes while there are no purchases."""
 MAINTENANCE: Final = "0x7b7c000000000000000000000000000000000013"
-"""Mezo's Maintenance precompile; `getTxLockdown()` says whether user transactions are refused (mezod, docs/emergency-controls.md)."""
+"""Mezo's Maintenance precompile; `getTxLockdown()` returns whether user transactions are refused (mezod, docs/emergency-controls.md)."""
 _GET_LOCKDOWN: Final = "0x" + keccak(b"getTxLockdown()")[:4].hex()
 _TRUE: Final = (1).to_bytes(32, "big")
 
 
 class ChainMonitor:
-    """One for each process that has a pool."""
+    """The monitor of one pool."""
 
     def __init__(
         self,
@@ -39,7 +43,7 @@ class ChainMonitor:
         token: Address | None = None,
         wallet: Address | None = None,
     ) -> None:
-        """`nodes_file`: see `read_nodes`. `token` and `wallet`: what providers are compared about; without a token they are not."""
+        """Monitor `pool`. `nodes_file` is described at `read_nodes`. Providers are compared about `token` and `wallet`; not without a token."""
         self._pool = pool
         self._database = database
         self._file = nodes_file
@@ -48,78 +52,78 @@ class ChainMonitor:
         self._wallet = wallet
         self._read_state: tuple[int, int, int] | None = None
         self._unreadable: str | None = None
-        self._since_lockdown = LOCKDOWN_EVERY
+        self._since_lockdown = LOCKDOWN_SECONDS
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to watch, in a task of its own."""
-        self._task = asyncio.create_task(self._loop(), name="chain watch")
+        """Start the monitor in its own task."""
+        self._task = asyncio.create_task(self._loop(), name="chain monitor")
 
     async def stop(self) -> None:
-        """Stop watching, with the credits saved."""
+        """Stop the monitor and save the credits."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._guarded(self._save())
 
     async def check_once(self) -> None:
-        """Look once, for a process that does not stay: the file, the lockdown, the month's credits."""
+        """Reload the node list, read the lockdown and save the credits once, for a process that does not stay."""
         self._reload()
-        await self._guarded(self._look_up_lockdown())
+        await self._guarded(self._read_lockdown())
         await self._guarded(self._save())
 
     async def cross_check(self) -> CrossCheck:
-        """Lay side by side what the providers say of one block. Who contradicts the others is set aside, and logged."""
+        """Compare the providers' answers about one block. Contradicting nodes are quarantined and logged."""
         if self._token is None:
             return CrossCheck(None)
-        found = await cross_check(self._pool, self._token, self._wallet)
-        for one in found.contradictions:
-            log.error("chain.operators_differ", detail=str(one))
-        return found
+        result = await cross_check(self._pool, self._token, self._wallet)
+        for contradiction in result.contradictions:
+            log.error("chain.operators_differ", detail=str(contradiction))
+        return result
 
     async def _loop(self) -> None:
         since_save = since_compared = 0.0
         while True:
             self._reload()
-            self._since_lockdown += EVERY_SECONDS
-            # Its end is not to be missed: everybody waits for it.
-            if self._since_lockdown >= LOCKDOWN_EVERY or self._pool.halt.lockdown:
+            self._since_lockdown += INTERVAL_SECONDS
+            # During a lockdown, read it each time: everything waits for its end.
+            if self._since_lockdown >= LOCKDOWN_SECONDS or self._pool.halt.lockdown:
                 self._since_lockdown = 0.0
-                await self._guarded(self._look_up_lockdown())
-            since_compared += EVERY_SECONDS
-            if since_compared >= COMPARE_EVERY:
+                await self._guarded(self._read_lockdown())
+            since_compared += INTERVAL_SECONDS
+            if since_compared >= CROSS_CHECK_SECONDS:
                 since_compared = 0.0
                 await self._guarded(self.cross_check())
-            since_save += EVERY_SECONDS
+            since_save += INTERVAL_SECONDS
             if since_save >= SAVE_SECONDS:
                 since_save = 0.0
                 await self._guarded(self._save())
             self._metrics.halted(halted=self._pool.halt_reason is not None)
             for node in self._pool.nodes:
                 self._metrics.budget(node.name, node.budget.used, node.budget.left)
-            # Again and again, as what a node is asked may end after it was taken from the list.
+            # Repeated, because calls to a node may end after it was removed from the list.
             self._metrics.retain({node.name for node in self._pool.nodes})
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(INTERVAL_SECONDS)
 
     async def _guarded(self, work: Awaitable[object]) -> None:
         try:
             await work
         except ChainError:
-            return  # a chain that cannot be asked is known to the pool already
-        except Exception as error:  # noqa: BLE001 - none of this may end the watch; the names say enough
-            log.warning("chain.watch_failed", kind=type(error).__name__)
+            return  # the pool already knows that the nodes do not answer
+        except Exception as error:  # noqa: BLE001 - no failure may end the monitor; the type is enough for the log
+            log.warning("chain.monitor_failed", kind=type(error).__name__)
 
     async def _save(self) -> None:
         limited = [node for node in self._pool.nodes if node.budget.plan.monthly_credits]
         if limited:
             await save(self._database, limited)
 
-    async def _look_up_lockdown(self) -> None:
+    async def _read_lockdown(self) -> None:
         await self._pool.refresh()
-        asked = [{"to": MAINTENANCE, "data": _GET_LOCKDOWN}, hex(self._pool.agreed_head())]
+        call = [{"to": MAINTENANCE, "data": _GET_LOCKDOWN}, hex(self._pool.agreed_head())]
         try:
-            # A chain without the precompile answers nothing, an older one refuses the call.
-            self._pool.halt.lockdown = (await self._pool.quorum("eth_call", asked, key=data_bytes)).key == _TRUE
+            # A chain without the precompile returns no data, an older one reverts.
+            self._pool.halt.lockdown = (await self._pool.quorum("eth_call", call, key=data_bytes)).key == _TRUE
         except CallReverted:
             self._pool.halt.lockdown = False
 
@@ -127,7 +131,7 @@ class ChainMonitor:
         if self._file is None:
             return
         try:
-            # Size and inode as well: two versions may be written within one tick of the file system's clock.
+            # Size and inode too: two versions may be written within one tick of the file system's clock.
             stat = self._file.stat()
             state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if state == self._read_state:
@@ -135,10 +139,10 @@ class ChainMonitor:
             self._read_state, first = state, self._read_state is None
             nodes = read_nodes(self._file)
         except (OSError, ValueError) as error:
-            said = str(error) if isinstance(error, ValueError) else error.strerror or type(error).__name__
-            if said != self._unreadable:
-                log.error("chain.nodes_file_not_read", reason=said, kept=[node.name for node in self._pool.nodes])
-            self._unreadable = said
+            reason = str(error) if isinstance(error, ValueError) else error.strerror or type(error).__name__
+            if reason != self._unreadable:
+                log.error("chain.nodes_file_not_read", reason=reason, kept=[node.name for node in self._pool.nodes])
+            self._unreadable = reason
             return
         self._unreadable = None
         self._pool.reload(nodes)

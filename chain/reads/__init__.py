@@ -1,1 +1,1 @@
-"""Quorum reads of the chain: receipts, transfers, logs, wallets, Safes."""
+"""Reads of the chain that enough providers agree on: receipts, transfers, logs, wallets, Safes; and broadcasts."""

@@ -1,4 +1,4 @@
-"""How far a chain has been read: one row a chain."""
+"""How far each chain has been read: one row for each chain."""
 
 from datetime import datetime
 
@@ -24,23 +24,23 @@ _HEAD = sa.select(cursors.c.head).where(cursors.c.id == sa.bindparam("chain"))
 
 
 async def known_head(conn: AsyncConnection, chain_id: int) -> int:
-    """The newest block known here; 0 before the chain was first read."""
+    """Return the newest recorded block; 0 before the chain was first read."""
     return int((await conn.execute(_HEAD, {"chain": str(chain_id)})).scalar_one_or_none() or 0)
 
 
 async def read_to(conn: AsyncConnection, chain_id: int) -> int | None:
-    """The block up to which transfers were read; None before the first reading."""
+    """Return the block up to which transfers were read; None before the first read."""
     statement = sa.select(cursors.c.read_to).where(cursors.c.id == str(chain_id))
     value = (await conn.execute(statement)).scalar_one_or_none()
     return None if value is None else int(value)
 
 
 async def advance(conn: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
-    """Move forward, never back; two readers do no harm."""
+    """Advance the cursor. It never moves back, so two readers do no harm."""
     await execute(conn, advance_change(chain_id, read_to=read_to, head=head, now=now, dialect=conn.dialect))
 
 
 def advance_change(chain_id: int, *, read_to: int, head: int, now: datetime, dialect: Dialect) -> Change:
-    """The same for a transaction of several changes."""
+    """Return the change that `advance` makes, to be executed with others in one transaction."""
     row = {"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}
     return upserting(cursors, row, "read_to", dialect)

@@ -1,8 +1,8 @@
-"""Proving that one transfer happened: the only evidence of a delivery that counts.
+"""Prove that one transfer happened: the only accepted evidence of a delivery.
 
-Mezo's blocks are final once committed, so depth buys nothing. What is guarded against is a node that lags, prunes or
-lies: the receipt must be the same at enough providers, and each of them must have gone one block further, because block
-H is signed for in the header of H+1.
+Mezo's blocks are final once committed, so depth adds nothing. The risk is a node that lags, prunes or forges answers. So enough providers
+must return the same receipt, and each of them must have the next block, because the header of block H+1 contains the signatures
+for H.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ WaitReason = Literal["waiting_for_second_node", "not_mined", "chain_paused"]
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTransfer:
-    """What must be found: exactly one Transfer of `token` to `recipient`, of exactly `amount` base units.
+    """The transfer to find: exactly one Transfer of `token` to `recipient`, of exactly `amount` base units.
 
-    `sender` None: from anyone; a collection: from one of them. `log_index` singles out one event where a transaction
+    `sender` None accepts any sender, a collection any of its members. `log_index` selects one event if a transaction
     may pay the same recipient more than once.
     """
 
@@ -35,18 +35,18 @@ class ExpectedTransfer:
     log_index: int | None = None
 
     def senders(self) -> frozenset[Address] | None:
-        """Who may have sent it; None for anyone."""
+        """Return the accepted senders; None for any."""
         if self.sender is None:
             return None
-        given = [self.sender] if isinstance(self.sender, str) else self.sender
-        return frozenset(to_checksum(one) for one in given)
+        addresses = [self.sender] if isinstance(self.sender, str) else self.sender
+        return frozenset(to_checksum(address) for address in addresses)
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """It happened, and enough providers say so; `confirmations` counts the transfer's own block as the first.
+    """The transfer happened, as enough providers agree; `confirmations` counts its own block as the first.
 
-    `cost`: wei that it took, by one node's word; None where that node does not say.
+    `cost` in wei is what one node reports; None if it does not.
     """
 
     transfer: Transfer
@@ -57,7 +57,7 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Nothing can be said yet; ask again after the next block."""
+    """No conclusion yet; try again after the next block."""
 
     reason: WaitReason
     detail: str = ""
@@ -65,7 +65,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The transaction succeeded and did something else; `detail` says what, `cost` as in `Proven`."""
+    """The transaction succeeded but did something else, described in `detail`; `cost` as in `Proven`."""
 
     detail: str
     block: BlockRef
@@ -74,7 +74,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """The transaction is in this block with status 0: it moved nothing but gas; `cost` as in `Proven`."""
+    """The transaction is in this block with status 0: it spent gas and moved nothing; `cost` as in `Proven`."""
 
     block: BlockRef
     cost: int | None = field(default=None, compare=False)
@@ -85,9 +85,9 @@ Verdict = Proven | Waiting | Mismatch | Reverted
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What matters of a receipt, in a form that is equal between nodes.
+    """The relevant parts of a receipt, in a form that is equal between nodes.
 
-    A transaction's index in its block is not in it. `cost` in wei is not compared: it is the word of one node.
+    The transaction's index in its block is left out, because nodes differ in it. `cost` in wei is what one node reports, and is not compared.
     """
 
     tx_hash: str
@@ -98,12 +98,11 @@ class Receipt:
 
 
 def parse_receipt(raw: Mapping[str, Any], tx_hash: str) -> Receipt:
-    """Read a receipt, checked to be that of `tx_hash`. Raises ValueError, KeyError, TypeError where malformed."""
+    """Parse a receipt and check that it belongs to `tx_hash`. Raises ValueError, KeyError, TypeError if it is malformed."""
     block = BlockRef(quantity(raw["blockNumber"]), hash32(raw["blockHash"]))
     status = quantity(raw["status"])
     if hash32(raw["transactionHash"]) != tx_hash or status not in {0, 1}:
-        message = "a receipt of another transaction, or without a status"
-        raise ValueError(message)
+        raise ValueError("a receipt of another transaction, or without a status")
     logs = []
     for log in raw["logs"]:
         if (
@@ -111,8 +110,7 @@ def parse_receipt(raw: Mapping[str, Any], tx_hash: str) -> Receipt:
             or hash32(log["transactionHash"]) != tx_hash
             or hash32(log["blockHash"]) != block.hash
         ):
-            message = "a log of another block or transaction"
-            raise ValueError(message)
+            raise ValueError("a log of another block or transaction")
         topics = tuple(hash32(topic) for topic in log["topics"])
         logs.append((to_checksum(log["address"].lower()), topics, data_bytes(log["data"]), quantity(log["logIndex"])))
     return Receipt(tx_hash, block, status == 1, tuple(sorted(logs, key=lambda log: log[3])), _cost(raw))
@@ -126,55 +124,54 @@ def _cost(raw: Mapping[str, Any]) -> int | None:
 
 
 async def agreed_receipt(pool: Pool, tx_hash: str, batcher: Batcher | None = None) -> tuple[Receipt, tuple[str, ...]]:
-    """The receipt that enough providers tell alike, and who they are; their heads are not looked at.
+    """Return the receipt that enough providers agree on, and these providers. Their heads are not checked.
 
     Raises NoAgreement.
     """
-    wanted = hash32(tx_hash)
+    tx_hash = hash32(tx_hash)
 
     def key(raw: Any) -> Hashable:
-        return parse_receipt(raw, wanted)
+        return parse_receipt(raw, tx_hash)
 
-    agreed: Agreed = await pool.quorum("eth_getTransactionReceipt", [wanted], key=key, batcher=batcher)
+    agreed: Agreed = await pool.quorum("eth_getTransactionReceipt", [tx_hash], key=key, batcher=batcher)
     assert isinstance(agreed.key, Receipt)
     return agreed.key, agreed.agreed_by
 
 
 async def agreed_receipts(pool: Pool, tx_hashes: Sequence[str]) -> list[Receipt | None]:
-    """The receipt of each that enough providers tell alike; None where they do not."""
+    """Return the agreed receipt of each transaction; None where there is no agreement."""
     batcher = pool.batcher()
 
-    async def one(tx_hash: str) -> Receipt | None:
+    async def read(tx_hash: str) -> Receipt | None:
         try:
             return (await agreed_receipt(pool, tx_hash, batcher))[0]
         except NoAgreement:
             return None
 
-    return await asyncio.gather(*(one(tx_hash) for tx_hash in tx_hashes))
+    return await asyncio.gather(*(read(tx_hash) for tx_hash in tx_hashes))
 
 
 async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -> list[Verdict]:
-    """`prove` of each transaction, in few requests. Never raises for nodes.
+    """Call `prove` for each transaction, in few requests. Never raises for what nodes do.
 
-    Raises ValueError where a hash is none.
+    Raises ValueError if a hash is invalid.
     """
     batcher = pool.batcher()
     return await asyncio.gather(*(prove(pool, tx_hash, expected, batcher) for tx_hash, expected in owed))
 
 
 async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: Batcher | None = None) -> Verdict:
-    """Whether the expected transfer happened in `tx_hash`. Never raises for nodes.
+    """Return whether the expected transfer happened in `tx_hash`. Never raises for what nodes do.
 
-    Costs one receipt at each provider, a second one where the block's successor was only found on the way.
-
-    Raises ValueError where `tx_hash` is no hash.
+    The cost is one receipt at each provider, and a second one if the next block was found only after the first.
+    Raises ValueError if `tx_hash` is not a hash.
     """
     try:
         receipt, agreed_by = await agreed_receipt(pool, tx_hash, batcher)
         beyond = _beyond(pool, agreed_by, receipt.block.number + 1)
         if len(beyond) < pool.agreement:
             await pool.refresh()
-            # Read again: the receipt at hand is older than the block that signs for it, and may be of a branch that is gone.
+            # Read again: the first receipt is older than the block that signs for it, and may belong to an abandoned branch.
             receipt, agreed_by = await agreed_receipt(pool, tx_hash, batcher)
             beyond = _beyond(pool, agreed_by, receipt.block.number + 1)
     except NoAgreement as error:
@@ -186,21 +183,21 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: B
         )
     if not receipt.succeeded:
         return Reverted(receipt.block, receipt.cost)
-    found = find_transfer(receipt, expected)
-    if isinstance(found, str):
-        return Mismatch(found, receipt.block, receipt.cost)
+    transfer = find_transfer(receipt, expected)
+    if isinstance(transfer, str):
+        return Mismatch(transfer, receipt.block, receipt.cost)
     head = sorted(beyond.values(), reverse=True)[pool.agreement - 1]
-    return Proven(found, head - receipt.block.number + 1, agreed_by, receipt.cost)
+    return Proven(transfer, head - receipt.block.number + 1, agreed_by, receipt.cost)
 
 
 async def prove_native(
     pool: Pool, tx_hash: str, *, sender: Address, to: Address, amount: int, batcher: Batcher | None = None
 ) -> Verdict:
-    """Whether `tx_hash` moved exactly `amount` wei of the gas token from `sender` to `to`; as `prove`, without a log.
+    """Return whether `tx_hash` moved exactly `amount` wei of the gas token from `sender` to `to`. Raises as `prove` does.
 
-    `transfer.token` of the proof is the zero address and its log index 0.
+    There is no event for it: the proof's `transfer.token` is the zero address and its log index 0.
     """
-    # No token logs under the zero address: a transaction that succeeded comes back as a mismatch, and its fields decide.
+    # No token has the zero address, so a successful transaction comes back as a mismatch, and its fields decide.
     unlogged = ExpectedTransfer(ZERO_ADDRESS, to, amount, sender)
     verdict = await prove(pool, tx_hash, unlogged, batcher)
     if not isinstance(verdict, Mismatch):
@@ -221,12 +218,12 @@ async def prove_native(
         return await _waiting(pool, error)
     if agreed.key != (hash32(tx_hash), to_checksum(sender), to_checksum(to), amount, verdict.block.hash):
         return Mismatch("the transaction moved another amount of the gas token, or to another", verdict.block)
-    moved = Transfer(ZERO_ADDRESS, to_checksum(sender), to_checksum(to), amount, hash32(tx_hash), 0, verdict.block)
-    return Proven(moved, max(1, pool.agreed_head() - verdict.block.number + 1), agreed.agreed_by, verdict.cost)
+    transfer = Transfer(ZERO_ADDRESS, to_checksum(sender), to_checksum(to), amount, hash32(tx_hash), 0, verdict.block)
+    return Proven(transfer, max(1, pool.agreed_head() - verdict.block.number + 1), agreed.agreed_by, verdict.cost)
 
 
 def find_transfer(receipt: Receipt, expected: ExpectedTransfer) -> Transfer | str:
-    """The one expected transfer in a receipt, or a sentence that says what is there instead."""
+    """Return the expected transfer in a receipt, or a sentence that describes what the receipt contains instead."""
     token, recipient = to_checksum(expected.token), to_checksum(expected.recipient)
     transfers = [transfer for transfer in transfers_of(receipt) if transfer.token == token]
     if expected.log_index is not None:
@@ -250,8 +247,8 @@ def find_transfer(receipt: Receipt, expected: ExpectedTransfer) -> Transfer | st
 
 
 def transfers_of(receipt: Receipt) -> list[Transfer]:
-    """Every ERC-20 Transfer in a receipt, whatever the token."""
-    found = []
+    """Return all ERC-20 Transfers in a receipt, of any token."""
+    transfers = []
     for address, topics, data, log_index in receipt.logs:
         if not topics or topics[0] != TRANSFER_TOPIC:
             continue
@@ -267,30 +264,30 @@ def transfers_of(receipt: Receipt) -> list[Transfer]:
             }
         )
         if transfer is not None:
-            found.append(transfer)
-    return found
+            transfers.append(transfer)
+    return transfers
 
 
 def _beyond(pool: Pool, providers: tuple[str, ...], block: int) -> dict[str, int]:
-    """The heads of those of these providers that have reached `block`."""
-    # A provider whose word was counted counts with its head, too, even if it is set aside for something else.
+    """Return the heads of those of `providers` that have reached `block`."""
+    # A provider whose receipt counted also counts with its head, even if it is quarantined for another answer.
     heads = pool.heads(trusted=False)
     return {name: head for name, head in heads.items() if name in providers and head >= block}
 
 
 def wait_reason(pool: Pool) -> WaitReason | None:
-    """Why everything waits now; None where it does not. Too few who answer see no new blocks, which is no halt of the chain."""
+    """Return why every proof must wait now; None if none must. Too few answering providers is not a halt of the chain."""
     if len(answering_providers(pool.nodes)) < pool.agreement:
         return "waiting_for_second_node"
     return "chain_paused" if pool.halt_reason else None
 
 
 async def _waiting(pool: Pool, error: NoAgreement) -> Waiting:
-    await pool.refresh()  # nobody may have looked for a while, which is no halt of the chain
+    await pool.refresh()  # the last probe may be old, which is not a halt of the chain
     if reason := wait_reason(pool):
         return Waiting(reason, str(error))
-    # A null means "unknown" to one node; enough of them, and no one who knows better, is as near to "not mined" as
-    # nodes get.
+    # A null means that one node does not know the transaction. Enough nulls and no receipt is the closest to "not mined" that
+    # nodes can report.
     if not error.answered and len(error.unknown_to) >= pool.agreement:
         return Waiting("not_mined", str(error))
     return Waiting("waiting_for_second_node", str(error))

@@ -1,7 +1,7 @@
-"""All transfers from the addresses that matter, read once a block for every session together.
+"""Read all transfers from a few senders, once a block for all sessions together.
 
-The filter names the senders, not the buyers, so its cost does not know how many buyers wait; and it shows transfers
-that no row of ours explains.
+The filter contains the senders, not the buyers, so the cost does not depend on the number of waiting buyers. It also finds
+transfers that no record of ours explains.
 """
 
 import asyncio
@@ -19,18 +19,17 @@ from chain.reads.receipts import agreed_receipts, transfers_of
 from chain.types import Address, Transfer, to_checksum
 
 STRAGGLER_SECONDS = 1.0
-"""Seconds that the union waits for one more node once as many have answered as must agree."""
-
-
+"""Seconds to wait for each further node once as many providers as must agree have answered."""
 _MAX_RECEIPTS = 20
+"""Receipts read for one range, for transactions that too few providers report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Transfers that may be relied upon.
+    """The agreed transfers of a range.
 
-    `covered_from`: from there on enough providers have shown that they hold the range; before it, what is missing here may
-    still have happened. `doubted_from`: the first block, from there on, of which one provider tells more than is known yet.
+    From block `covered_from` on, enough providers are proven to have the range; before it, a transfer that is missing here may
+    still have happened. `doubted_from` is the first of these blocks in which a provider reports a transfer that is not agreed yet.
     """
 
     transfers: tuple[Transfer, ...]
@@ -39,10 +38,10 @@ class Reading:
 
 
 class TransferReader:
-    """Reads the token's transfers from a few senders."""
+    """Read a token's transfers from a few senders."""
 
     def __init__(self, pool: Pool, token: Address, senders: Collection[Address]) -> None:
-        """Raises ValueError for what is no address."""
+        """Prepare the filter. Raises ValueError if an address is invalid."""
         self._pool = pool
         self._token = to_checksum(token)
         self._senders = frozenset(to_checksum(sender) for sender in senders)
@@ -50,7 +49,7 @@ class TransferReader:
 
     @property
     def window(self) -> int:
-        """Blocks that as many providers as must agree give at once, as far as they have been asked."""
+        """Blocks that as many providers as must agree return at once, as far as known."""
         best: dict[str, int] = {}
         for node in self._pool.nodes:
             if node.usable and not node.quarantined:
@@ -59,98 +58,97 @@ class TransferReader:
         return sizes[self._pool.agreement - 1] if len(sizes) >= self._pool.agreement else FIRST_WINDOW
 
     async def read_agreed(self, frm: int, to: int) -> Reading:
-        """The transfers of a range that enough providers tell alike, or whose receipt they agree on.
+        """Return the transfers of a range that enough providers report, or whose receipt they agree on.
 
-        One provider can neither hide a transfer by an empty answer, nor have one believed that was not, or was of
-        somebody else. Costs one eth_getLogs at each provider for each of its windows, the block at the range's start
-        where an empty answer is not believed yet, and a receipt for each transaction that not enough of them tell of,
-        up to 20, asked together. Raises NoAgreement where nobody answered.
+        One provider can neither hide a transfer with an empty answer, nor invent or redirect one. The cost is one eth_getLogs at
+        each provider for each of its windows, the block at the range's start if an empty answer is not believed yet, and a receipt for
+        each transaction that too few providers report, up to 20 in one batch. Raises NoAgreement if no node answered.
         """
         if not self._senders or frm > to:
             return Reading((), None, frm)
-        told = await self._told(frm, to)
-        kept = self._kept(told, frm, to)
-        found = {transfer: None for transfer, voices in kept.items() if len(voices) >= self._pool.agreement}
-        known = {(transfer.tx_hash, transfer.log_index) for transfer in found}
+        reports = await self._read_nodes(frm, to)
+        reporters = self._reporters(reports, frm, to)
+        agreed = {transfer: None for transfer, providers in reporters.items() if len(providers) >= self._pool.agreement}
+        agreed_logs = {(transfer.tx_hash, transfer.log_index) for transfer in agreed}
         doubted: dict[str, int] = {}
-        for transfer in kept:
-            if (transfer.tx_hash, transfer.log_index) not in known:
+        for transfer in reporters:
+            if (transfer.tx_hash, transfer.log_index) not in agreed_logs:
                 doubted[transfer.tx_hash] = min(transfer.block.number, doubted.get(transfer.tx_hash, to))
-        # The newest first: whoever invents transfers without end must not keep a buyer of now waiting behind them.
-        asked = list(reversed(doubted))[:_MAX_RECEIPTS]
-        for tx_hash, receipt in zip(asked, await agreed_receipts(self._pool, asked), strict=True):
+        # The newest first: a node that invents transfers without end must not keep a current buyer waiting behind them.
+        hashes = list(reversed(doubted))[:_MAX_RECEIPTS]
+        for tx_hash, receipt in zip(hashes, await agreed_receipts(self._pool, hashes), strict=True):
             if receipt is None:
                 continue
             del doubted[tx_hash]
-            found |= dict.fromkeys(t for t in transfers_of(receipt) if self._matters(t, frm, to))
-        transfers = sorted(found, key=lambda transfer: (transfer.block.number, transfer.log_index))
-        covered_from = self._covered_from(told, to)
+            agreed |= dict.fromkeys(t for t in transfers_of(receipt) if self._matters(t, frm, to))
+        transfers = sorted(agreed, key=lambda transfer: (transfer.block.number, transfer.log_index))
+        covered_from = self._covered_from(reports, to)
         doubts = [block for block in doubted.values() if block >= covered_from]
         return Reading(tuple(transfers), min(doubts, default=None), covered_from)
 
-    async def _told(self, frm: int, to: int) -> list[tuple[str, CoveredLogs]]:
-        """What each node tells, with its provider."""
+    async def _read_nodes(self, frm: int, to: int) -> list[tuple[str, CoveredLogs]]:
+        """Return each node's logs with its provider."""
         await self._pool.refresh()
-        able = [node for node in self._pool.nodes if not node.quarantined and node.usable and node.covers(to)]
-        asked = {asyncio.create_task(self._ask(node, frm, to)): node for node in able}
+        nodes = [node for node in self._pool.nodes if not node.quarantined and node.usable and node.covers(to)]
+        asked = {asyncio.create_task(self._ask(node, frm, to)): node for node in nodes}
         pending = set(asked)
-        spoke: list[tuple[str, CoveredLogs]] = []
+        reports: list[tuple[str, CoveredLogs]] = []
         try:
             while pending:
-                # Enough have spoken: a node that drips or hangs is not waited for, the overlap asks it again.
-                patience = STRAGGLER_SECONDS if self._covered_from(spoke, to) == frm else None
+                # Once enough have answered, a slow node is not waited for; the next range overlaps and asks it again.
+                patience = STRAGGLER_SECONDS if self._covered_from(reports, to) == frm else None
                 done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
                     break
                 for task in done:
-                    told = task.result()
-                    if told is not None:
-                        spoke.append((asked[task].provider, told))
+                    covered = task.result()
+                    if covered is not None:
+                        reports.append((asked[task].provider, covered))
         finally:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
-        if not spoke:
+        if not reports:
             raise NoAgreement("silence", detail=f"eth_getLogs: no node that has reached block {to} answered.")
-        return spoke
+        return reports
 
     async def _ask(self, node: Node, frm: int, to: int) -> CoveredLogs | None:
         try:
             return await read_logs(node, self._token, self._topics, frm, to)
         except NodeError:
-            return None  # the node has taken note of it
+            return None  # the node recorded the error
 
-    def _covered_from(self, told: list[tuple[str, CoveredLogs]], to: int) -> int:
+    def _covered_from(self, reports: list[tuple[str, CoveredLogs]], to: int) -> int:
         first: dict[str, int] = {}
-        for provider, one in told:
-            first[provider] = min(one.covered_from, first.get(provider, to + 1))
+        for provider, covered in reports:
+            first[provider] = min(covered.covered_from, first.get(provider, to + 1))
         ranked = sorted(first.values())
         return ranked[self._pool.agreement - 1] if len(ranked) >= self._pool.agreement else to + 1
 
-    def _kept(self, told: list[tuple[str, CoveredLogs]], frm: int, to: int) -> dict[Transfer, set[str]]:
-        """What really is a transfer of the token, from a sender, in the range, oldest first, with who tells it.
+    def _reporters(self, reports: list[tuple[str, CoveredLogs]], frm: int, to: int) -> dict[Transfer, set[str]]:
+        """Return the valid transfers of the token from a sender in the range, oldest first, with the providers that report them.
 
-        A node may send anything.
+        A node may return anything, so everything else is dropped.
         """
-        voices: dict[Transfer, set[str]] = {}
-        read: list[tuple[list[Mapping[str, Any]], list[Transfer]]] = []
-        for provider, one in told:
-            # Who tells the very same is not read a second time.
-            transfers = next((alike for logs, alike in read if _alike(logs, one.logs)), None)
+        reporters: dict[Transfer, set[str]] = {}
+        decoded: list[tuple[list[Mapping[str, Any]], list[Transfer]]] = []
+        for provider, covered in reports:
+            # Equal logs are decoded only once.
+            transfers = next((same for logs, same in decoded if _equal(logs, covered.logs)), None)
             if transfers is None:
-                decoded = (decode_transfer_log(log) for log in one.logs)
-                transfers = [item for item in decoded if item is not None and self._matters(item, frm, to)]
-                read.append((one.logs, transfers))
+                parsed = (decode_transfer_log(log) for log in covered.logs)
+                transfers = [item for item in parsed if item is not None and self._matters(item, frm, to)]
+                decoded.append((covered.logs, transfers))
             for transfer in transfers:
-                voices.setdefault(transfer, set()).add(provider)
-        return dict(sorted(voices.items(), key=lambda item: (item[0].block.number, item[0].log_index)))
+                reporters.setdefault(transfer, set()).add(provider)
+        return dict(sorted(reporters.items(), key=lambda item: (item[0].block.number, item[0].log_index)))
 
     def _matters(self, transfer: Transfer, frm: int, to: int) -> bool:
         return transfer.token == self._token and transfer.sender in self._senders and frm <= transfer.block.number <= to
 
 
-def _alike(logs: list[Mapping[str, Any]], others: list[Mapping[str, Any]]) -> bool:
+def _equal(logs: list[Mapping[str, Any]], others: list[Mapping[str, Any]]) -> bool:
     try:
         return logs == others
-    except RecursionError:  # nested more deeply than anything that is a log
+    except RecursionError:  # nested more deeply than any log
         return False

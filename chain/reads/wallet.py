@@ -1,6 +1,6 @@
-"""What the chain says of a wallet: its nonce and balances at one block, fees to offer, and everything it ever sent.
+"""Read a wallet: its nonce and balances at one block, the fees to offer, and the transactions that it sent.
 
-All reads of a wallet are pinned to one block number that enough providers have reached, so that they fit each other.
+All reads of a wallet are at one block that enough providers have reached, so that they are consistent.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from kit.logs import get_logger
 log = get_logger(__name__)
 GWEI = 10**9
 DEFAULT_CEILING = 500 * GWEI
-"""No honest Mezo node asks for more; the floor is about a thousandth of a gwei.
+"""Wei per unit of gas. No honest Mezo node suggests more; the minimum is about a thousandth of a gwei.
 
 The treasury's own ceiling is far lower.
 """
@@ -30,7 +30,7 @@ The treasury's own ceiling is far lower.
 
 @dataclass(frozen=True, slots=True)
 class WalletState:
-    """A wallet at the end of block `block_number`: the nonce its next transaction takes, and balances in base units."""
+    """A wallet at the end of block `block_number`: the nonce of its next transaction, and balances in base units."""
 
     address: Address
     nonce_latest: int
@@ -41,7 +41,7 @@ class WalletState:
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """What to offer, in wei for each unit of gas: the most that may be paid, and the tip within it."""
+    """The fees to offer, in wei per unit of gas: the maximum, and the tip that it includes."""
 
     max_fee: int
     priority: int
@@ -49,7 +49,7 @@ class Fees:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingTx:
-    """A mined transaction, as enough providers tell it; `sender` signed it."""
+    """A mined transaction that enough providers agree on; `sender` signed it."""
 
     hash: str
     sender: Address
@@ -60,32 +60,34 @@ class OutgoingTx:
     block: BlockRef
 
 
-def _word(value: Any) -> int:
+def _decode_word(value: Any) -> int:
     return decode_uint(data_bytes(value))
 
 
 async def read_wallet(pool: Pool, address: Address, token: Address) -> WalletState:
-    """Nonce and balances at the newest block that enough providers have reached. Raises NoAgreement."""
+    """Return nonce and balances at the newest block that enough providers have reached. Raises NoAgreement."""
     await pool.refresh()
     number = pool.agreed_head()
-    at = hex(number)
+    block = hex(number)
     balance = {"to": token, "data": to_hex(encode_balance_of(address))}
     batcher = pool.batcher()
-    nonce, native, held = await asyncio.gather(
-        pool.quorum("eth_getTransactionCount", [address, at], key=quantity, batcher=batcher),
-        pool.quorum("eth_getBalance", [address, at], key=quantity, batcher=batcher),
-        pool.quorum("eth_call", [balance, at], key=_word, batcher=batcher),
+    nonce, native, token_balance = await asyncio.gather(
+        pool.quorum("eth_getTransactionCount", [address, block], key=quantity, batcher=batcher),
+        pool.quorum("eth_getBalance", [address, block], key=quantity, batcher=batcher),
+        pool.quorum("eth_call", [balance, block], key=_decode_word, batcher=batcher),
     )
-    return WalletState(to_checksum(address), quantity(nonce.value), _word(held.value), quantity(native.value), number)
+    return WalletState(
+        to_checksum(address), quantity(nonce.value), _decode_word(token_balance.value), quantity(native.value), number
+    )
 
 
 def _amount(value: Any) -> int:
-    # A mistyped address in a policy must not make honest nodes look as if they answered nonsense.
-    return 0 if value == "0x" else _word(value)
+    # An address without a contract, such as a mistyped one in a policy, returns no data; that is not a malformed answer.
+    return 0 if value == "0x" else _decode_word(value)
 
 
 async def balance_of(pool: Pool, address: Address, token: Address, block_number: int) -> int:
-    """Base units of a token at a block, as agreed; 0 where no contract stands at its address. Raises NoAgreement.
+    """Return the agreed balance in base units at a block; 0 if there is no contract at the token's address. Raises NoAgreement.
 
     The zero address is the gas token.
     """
@@ -96,56 +98,56 @@ async def balance_of(pool: Pool, address: Address, token: Address, block_number:
 
 
 async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, data: bytes) -> int:
-    """The median of the nodes' estimates and a quarter more: Mezo charges at least half the limit. Raises NoAgreement.
+    """Return the median of the nodes' estimates plus a quarter. Mezo charges at least half the limit. Raises NoAgreement.
 
-    A plain payment to a Safe's proxy takes more than 21,000, for it emits an event.
+    A plain payment to a Safe's proxy needs more than 21,000 gas, because it emits an event.
     """
     call = {"from": sender, "to": to, "value": hex(value), "data": to_hex(data)}
-    middle = statistics.median_high(await _said(pool, "eth_estimateGas", [call]))
-    return middle + middle // 4
+    median = statistics.median_high(await _numbers(pool, "eth_estimateGas", [call]))
+    return median + median // 4
 
 
 async def is_unknown(pool: Pool, tx_hash: str, batcher: Batcher) -> bool:
-    """Whether at least two providers say they know nothing of a transaction, and no node says it does.
+    """Return whether at least two providers report that they do not know a transaction, and no node knows it.
 
-    A provider that does not answer says nothing.
+    A provider that does not answer is not counted.
     """
-    wanted = hash32(tx_hash)
+    tx_hash = hash32(tx_hash)
     providers = {node.name: node.provider for node in pool.nodes}
-    silent: set[str] = set()
+    unknown_to: set[str] = set()
     for method in ("eth_getTransactionByHash", "eth_getTransactionReceipt"):
         without: set[str] = set()
-        for answer in await pool.broadcast(method, [wanted], batcher=batcher):
-            if answer.error is not None:
+        for reply in await pool.broadcast(method, [tx_hash], batcher=batcher):
+            if reply.error is not None:
                 continue
-            if answer.result is not None:
+            if reply.result is not None:
                 return False
-            without.add(providers[answer.node])
-        silent = without if method == "eth_getTransactionByHash" else silent & without
-    return len(silent) >= max(2, pool.agreement)
+            without.add(providers[reply.node])
+        unknown_to = without if method == "eth_getTransactionByHash" else unknown_to & without
+    return len(unknown_to) >= max(2, pool.agreement)
 
 
 async def suggest_fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
-    """Twice the agreed base fee and a tip, never above `ceiling` wei. Raises NoAgreement.
+    """Return twice the agreed base fee plus a tip, never above `ceiling` wei. Raises NoAgreement.
 
-    The tip does not order transactions on Mezo and the base fee moves an eighth a block, so twice the base fee outlives
-    five full blocks. Nodes' own suggestions are taken at their median: one node cannot set our price.
+    The tip does not order transactions on Mezo, and the base fee rises by an eighth per block at most, so twice the base fee is enough for
+    five full blocks. Suggestions of nodes are taken at their median, so that one node cannot set our price.
     """
     await pool.refresh()
-    at = hex(pool.agreed_head())
+    block = hex(pool.agreed_head())
 
-    def base_of(block: Any) -> int:
-        return quantity(block["baseFeePerGas"])
+    def base_of(raw: Any) -> int:
+        return quantity(raw["baseFeePerGas"])
 
     batcher = pool.batcher()
-    # mezod's gas price is never under the floor that its mempool demands.
+    # mezod's gas price is never below the minimum that its mempool requires.
     agreed, tips, prices = await asyncio.gather(
-        pool.quorum("eth_getBlockByNumber", [at, False], key=base_of, batcher=batcher),
-        _said(pool, "eth_maxPriorityFeePerGas", [], batcher, may_lack=True),
-        _said(pool, "eth_gasPrice", [], batcher, may_lack=True),
+        pool.quorum("eth_getBlockByNumber", [block, False], key=base_of, batcher=batcher),
+        _numbers(pool, "eth_maxPriorityFeePerGas", [], batcher, may_lack=True),
+        _numbers(pool, "eth_gasPrice", [], batcher, may_lack=True),
     )
     base = base_of(agreed.value)
-    # A gateway may allow one of the two methods, or neither: a gas price is base fee and tip together, and a tip of zero is
+    # A gateway may allow one of the two methods or neither. The gas price is base fee plus tip, and a tip of zero is
     # enough while blocks are not full.
     price = statistics.median_low(prices) if prices else 0
     tip = statistics.median_low(tips) if tips else max(price - base, 0)
@@ -153,59 +155,59 @@ async def suggest_fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
     return Fees(max_fee, min(tip, max_fee))
 
 
-async def _said(
+async def _numbers(
     pool: Pool, method: str, params: list[Any], batcher: Batcher | None = None, *, may_lack: bool = False
 ) -> list[int]:
-    """Return the number that each node answers in time. Raises NoAgreement where none does.
+    """Return the numbers that nodes return in time. Raises NoAgreement if there are none.
 
-    With `may_lack` the result is empty where nobody answers a number and somebody does not know the method, as a gateway's
-    list of allowed methods may leave it out.
+    With `may_lack`, the result is empty if no node returns a number and at least one does not have the method, which a gateway's
+    list of allowed methods may omit.
     """
-    said: list[int] = []
+    numbers: list[int] = []
     is_lacking = False
-    for answer in await pool.broadcast(method, params, batcher=batcher, patience=GRACE):
-        if answer.error is not None:
-            is_lacking |= isinstance(answer.error, MethodMissing)
+    for reply in await pool.broadcast(method, params, batcher=batcher, patience=GRACE):
+        if reply.error is not None:
+            is_lacking |= isinstance(reply.error, MethodMissing)
             continue
         try:
-            said.append(quantity(answer.result))
+            numbers.append(quantity(reply.result))
         except ValueError:
             continue
-    if not said and not (may_lack and is_lacking):
+    if not numbers and not (may_lack and is_lacking):
         raise NoAgreement("silence", detail=f"{method}: no node answered.")
-    return said
+    return numbers
 
 
 async def outgoing_transactions(pool: Pool, address: Address, from_block: int, to_block: int) -> list[OutgoingTx]:
-    """The wallet's own transactions that moved any token in these blocks, lowest nonce first. Raises NoAgreement.
+    """Return the wallet's own transactions that moved any token in these blocks, lowest nonce first. Raises NoAgreement.
 
-    An empty answer of one node proves nothing, so the logs of every node that has reached the range's end are taken
-    together, and as many providers as must agree have to show that they hold the range; the transactions are then read
-    with agreement, many in one request. Those that left no Transfer event (a plain BTC payment, a revert) are not found
-    here: compare the nonces with the wallet's, and ask `find_nonce_spender`.
+    An empty answer of one node proves nothing. So the logs of all nodes that have reached the end of the range are combined, and as many
+    providers as must agree must be proven to have the range. The transactions are then read with a quorum, many in one request.
+    Transactions without a Transfer event (a plain BTC payment, a revert) are not found here: compare the nonces with the wallet's,
+    and use `find_nonce_spender`.
     """
     topics = [TRANSFER_TOPIC, address_topic(address)]
-    told_by: dict[str, set[str]] = {}
+    reported_by: dict[str, set[str]] = {}
     covering: set[str] = set()
     await pool.refresh()
     for node in pool.nodes:
         if node.quarantined or not node.usable or not node.covers(to_block):
             continue
         try:
-            told = await read_logs(node, None, topics, from_block, to_block)
+            covered = await read_logs(node, None, topics, from_block, to_block)
         except NodeError:
             continue
-        if told.covered_from <= from_block:
+        if covered.covered_from <= from_block:
             covering.add(node.provider)
-        for entry in told.logs:
+        for entry in covered.logs:
             try:
-                told_by.setdefault(hash32(entry["transactionHash"]), set()).add(node.provider)
+                reported_by.setdefault(hash32(entry["transactionHash"]), set()).add(node.provider)
             except (KeyError, ValueError):
                 log.warning("chain.log_not_well_formed", node=node.name)
     if len(covering) < pool.agreement:
         detail = (
-            f"Blocks {from_block} to {to_block}: {len(covering)} providers have shown that they hold them, "
-            f"{pool.agreement} must; others do not answer or have pruned them. A node with history helps."
+            f"Blocks {from_block} to {to_block}: {len(covering)} providers are proven to have them, "
+            f"{pool.agreement} must be; others do not answer or have pruned them. Add a node with more history."
         )
         raise NoAgreement("silence", answered=tuple(sorted(covering)), detail=detail)
     batcher = pool.batcher()
@@ -214,21 +216,23 @@ async def outgoing_transactions(pool: Pool, address: Address, from_block: int, t
         try:
             return (await agreed_transaction(pool, tx_hash, batcher))[0]
         except NoAgreement:
-            # One node alone may have made it up, and must not stop the others from being heard.
+            # A single node may have invented it, which must not block the transactions that others report.
             if len(providers) >= pool.agreement:
                 raise
             log.warning("chain.log_of_unknown_transaction", providers=sorted(providers), tx_hash=tx_hash)
             return None
 
-    found = await asyncio.gather(*(read(tx_hash, providers) for tx_hash, providers in sorted(told_by.items())))
-    mine = [tx for tx in found if tx is not None and tx.sender == to_checksum(address)]
+    transactions = await asyncio.gather(
+        *(read(tx_hash, providers) for tx_hash, providers in sorted(reported_by.items()))
+    )
+    mine = [tx for tx in transactions if tx is not None and tx.sender == to_checksum(address)]
     return sorted(mine, key=lambda tx: tx.nonce)
 
 
 async def find_nonce_spender(pool: Pool, address: Address, nonce: int, from_block: int, to_block: int) -> str | None:
-    """The hash of the wallet's transaction that spent a nonce in these blocks, whatever it did; None where nodes do not tell.
+    """Return the hash of the wallet's transaction that used a nonce in these blocks, whatever it did; None if the nodes cannot tell.
 
-    It is in the first block after which the nonce is counted: some twenty questions, each agreed.
+    It is in the first block after which the account's nonce is higher: a search with about twenty quorum reads.
     """
     address = to_checksum(address)
 
@@ -237,11 +241,11 @@ async def find_nonce_spender(pool: Pool, address: Address, nonce: int, from_bloc
         return quantity(agreed.value) > nonce
 
     def spenders(block: Any) -> tuple[str, ...]:
-        told = [(to_checksum(tx["from"].lower()), quantity(tx["nonce"]), tx["hash"]) for tx in block["transactions"]]
-        return tuple(hash32(tx_hash) for sender, spent, tx_hash in told if (sender, spent) == (address, nonce))
+        sent = [(to_checksum(tx["from"].lower()), quantity(tx["nonce"]), tx["hash"]) for tx in block["transactions"]]
+        return tuple(hash32(tx_hash) for sender, used, tx_hash in sent if (sender, used) == (address, nonce))
 
     try:
-        # Backwards in growing steps: it is young most likely, and nodes forget what is old.
+        # Backwards in growing steps: it is probably recent, and nodes prune old state.
         low, high, step = to_block, to_block + 1, 1
         while low > from_block and await counted(low):
             low, high, step = max(from_block, low - step), low, 2 * step
@@ -252,7 +256,7 @@ async def find_nonce_spender(pool: Pool, address: Address, nonce: int, from_bloc
             return None
         agreed = await pool.quorum("eth_getBlockByNumber", [hex(high), True], key=spenders)
     except NoAgreement as error:
-        log.warning("chain.spender_not_told", nonce=nonce, reason=str(error))
+        log.warning("chain.spender_unavailable", nonce=nonce, reason=str(error))
         return None
     return next(iter(spenders(agreed.value)), None)
 
@@ -260,13 +264,12 @@ async def find_nonce_spender(pool: Pool, address: Address, nonce: int, from_bloc
 async def agreed_transaction(
     pool: Pool, tx_hash: str, batcher: Batcher | None = None
 ) -> tuple[OutgoingTx, Mapping[str, Any]]:
-    """A mined transaction as enough providers tell it, and all that one of them shows of it. Raises NoAgreement."""
+    """Return a mined transaction that enough providers agree on, and the full answer of one of them. Raises NoAgreement."""
     tx_hash = hash32(tx_hash)
 
     def parse(raw: Any) -> OutgoingTx:
         if hash32(raw["hash"]) != tx_hash:
-            message = "another transaction"
-            raise ValueError(message)
+            raise ValueError("another transaction")
         return OutgoingTx(
             hash=tx_hash,
             sender=to_checksum(raw["from"].lower()),

@@ -1,30 +1,33 @@
-"""Bitcoin wallets as Mezo Passport knows them: addresses, signed messages (BIP-137), and the account that each address owns.
+"""Bitcoin wallets of Mezo Passport: addresses, signed messages (BIP-137), and the account that each address owns.
 
-A bitcoin wallet's account on Mezo is a Safe whose address follows from the bitcoin address alone, deployed or not (OrangeKit,
-which Mezo Passport stands on). The wallet signs as Bitcoin does; nothing of Ethereum's recovers from such a signature.
+A bitcoin wallet's account on Mezo is a Safe whose address is derived from the bitcoin address alone, deployed or not (OrangeKit, the base
+of Mezo Passport). The wallet signs Bitcoin messages, from which no Ethereum account can be recovered.
 """
 
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
+
+import base58
+import bech32
 
 from chain.types import Address, keccak, to_checksum
 
 FACTORY: Final = bytes.fromhex("7E80bd5A2E8Fca0B160254D43aC9f43AC2cC1052")
-"""OrangeKit's Safe factory on Mezo, test and main network alike."""
+"""OrangeKit's Safe factory on Mezo's testnet and mainnet."""
 INIT_CODE_HASH: Final = bytes.fromhex("2ebd335f0ee339c4d1338b7275d9b30185802a35ba476be7906f8fb67cfe6e96")
 SIGNATURE_BYTES: Final = 65
 _MAGIC: Final = b"\x18Bitcoin Signed Message:\n"
-_BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BASE58: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]*")
 _HASH_BYTES: Final = 20
-_CHECKSUM_BYTES: Final = 4
 _P2PKH: Final = {0x00, 0x6F}
 _P2SH: Final = {0x05, 0xC4}
-_HRPS: Final = {"bc", "tb", "bcrt"}
+_NETWORKS: Final = {"bc", "tb", "bcrt"}
 _MAX_ADDRESS_LENGTH: Final = 90
+_WRONG_CHECKSUM: Final = "This is not a bitcoin address: its checksum is wrong, so at least one character is mistyped."
 
 TAPROOT: Final = (
     "Taproot addresses (bc1p...) own no Mezo account: choose a native SegWit (bc1q...), nested SegWit (3...) or legacy (1...) "
@@ -39,12 +42,12 @@ Kind = Literal["p2pkh", "p2sh-p2wpkh", "p2wpkh"]
 
 
 class BitcoinError(ValueError):
-    """An address or signature that cannot be used; the text is a sentence for people."""
+    """The address or signature is invalid; the text is a sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class BitcoinAddress:
-    """What an address commits to: a key's hash, or the hash of the script that holds it."""
+    """A parsed address; `hash` is the hash of the key, or of the script that contains it."""
 
     text: str
     kind: Kind
@@ -52,21 +55,20 @@ class BitcoinAddress:
 
 
 def looks_bitcoin(text: str) -> bool:
-    """Whether somebody means a bitcoin address, right or wrong."""
+    """Return whether the text is meant as a bitcoin address, valid or not."""
     return not text.startswith(("0x", "0X"))
 
 
 def parse_address(text: str) -> BitcoinAddress:
-    """Main network's or test network's, both commit to the same hash. Raises BitcoinError."""
+    """Parse an address of the main or a test network. Raises BitcoinError."""
     lowered = text.lower()
     if len(text) > _MAX_ADDRESS_LENGTH:
-        raise BitcoinError("This is no bitcoin address: it is too long.")
-    if lowered.partition("1")[0] in _HRPS:
+        raise BitcoinError("This is not a bitcoin address: it is too long.")
+    if lowered.partition("1")[0] in _NETWORKS:
         return BitcoinAddress(lowered, "p2wpkh", _segwit(text))
-    raw = _base58(text)
-    payload, check = raw[:-_CHECKSUM_BYTES], raw[-_CHECKSUM_BYTES:]
-    if len(payload) != 1 + _HASH_BYTES or _sha256d(payload)[:_CHECKSUM_BYTES] != check:
-        raise BitcoinError("This is no bitcoin address: its checksum is wrong, so at least one character is mistyped.")
+    payload = _base58check(text)
+    if len(payload) != 1 + _HASH_BYTES:
+        raise BitcoinError(_WRONG_CHECKSUM)
     if payload[0] in _P2PKH:
         return BitcoinAddress(text, "p2pkh", payload[1:])
     if payload[0] in _P2SH:
@@ -75,18 +77,18 @@ def parse_address(text: str) -> BitcoinAddress:
 
 
 def account_of(address: BitcoinAddress) -> Address:
-    """The Mezo Passport account that the address owns: CREATE2 with the keccak of the twenty bytes as salt (EIP-1014)."""
+    """Return the Mezo Passport account of the address: CREATE2 with the keccak of the twenty bytes as salt (EIP-1014)."""
     return to_checksum("0x" + keccak(b"\xff" + FACTORY + keccak(address.hash) + INIT_CODE_HASH)[12:].hex())
 
 
 def message_hash(message: str) -> bytes:
-    """What a bitcoin wallet signs: the message behind a prefix, hashed twice."""
+    """Return the hash that a bitcoin wallet signs: the prefixed message, hashed twice."""
     raw = message.encode()
     return _sha256d(_MAGIC + _length(len(raw)) + raw)
 
 
 def decode_signature(text: str) -> bytes:
-    """65 bytes in base64, or as hex behind 0x. Raises BitcoinError."""
+    """Decode a signature of 65 bytes from base64, or from hexadecimal after 0x. Raises BitcoinError."""
     try:
         raw = bytes.fromhex(text[2:]) if text.startswith("0x") else base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error) as error:
@@ -96,14 +98,14 @@ def decode_signature(text: str) -> bytes:
     # BIP-322 is a witness: one item (taproot) or two (SegWit), or a whole transaction.
     if len(raw) > SIGNATURE_BYTES or (raw[:1] == b"\x01" and len(raw) in {SIGNATURE_BYTES + 1, SIGNATURE_BYTES + 2}):
         raise BitcoinError(BIP322)
-    raise BitcoinError("This is no BIP-137 signature: 65 bytes are expected, the first between 27 and 42.")
+    raise BitcoinError("This is not a BIP-137 signature: 65 bytes are expected, the first between 27 and 42.")
 
 
 def check(address: BitcoinAddress, message: str, signature: str) -> None:
-    """Return where the key behind `address` signed `message`; BitcoinError says why not.
+    """Check that the key of `address` signed `message`. Raises BitcoinError with the reason.
 
-    The header tells which address the signer meant: 27-30 legacy with an uncompressed key, 31-34 legacy, 35-38 nested SegWit,
-    39-42 native SegWit. Many wallets write 31-34 whatever the address is, and Electrum always does; the key decides then.
+    The header names the type of address that the signer used: 27-30 legacy with an uncompressed key, 31-34 legacy, 35-38 nested SegWit,
+    39-42 native SegWit. Many wallets write 31-34 for every type, and Electrum always does; then only the key is compared.
     """
     from coincurve import PublicKey
 
@@ -123,7 +125,7 @@ def check(address: BitcoinAddress, message: str, signature: str) -> None:
 
 
 def hash_of(public_key: bytes, kind: Kind) -> bytes:
-    """What an address of that kind commits to, for this key."""
+    """Return the hash in this key's address of the given kind."""
     if kind == "p2sh-p2wpkh":
         return _hash160(b"\x00\x14" + _hash160(public_key))
     return _hash160(public_key)
@@ -138,49 +140,36 @@ def _hash160(data: bytes) -> bytes:
 
 
 def _length(count: int) -> bytes:
-    """Bitcoin's variable length integer."""
+    """Encode Bitcoin's variable-length integer."""
     if count < 0xFD:
         return bytes([count])
     return b"\xfd" + count.to_bytes(2, "little") if count <= 0xFFFF else b"\xfe" + count.to_bytes(4, "little")
 
 
-def _base58(text: str) -> bytes:
-    number = 0
-    for letter in text:
-        place = _BASE58.find(letter)
-        if place < 0:
-            raise BitcoinError("This is neither a 0x address nor a bitcoin address.")
-        number = number * 58 + place
-    body = number.to_bytes((number.bit_length() + 7) // 8, "big")
-    return b"\0" * (len(text) - len(text.lstrip("1"))) + body
+def _base58check(text: str) -> bytes:
+    """Decode base58 and verify its checksum."""
+    if not _BASE58.fullmatch(text):
+        raise BitcoinError("This is neither a 0x address nor a bitcoin address.")
+    try:
+        return base58.b58decode_check(text)
+    except ValueError as error:
+        raise BitcoinError(_WRONG_CHECKSUM) from error
 
 
 def _segwit(text: str) -> bytes:
-    """The key hash of a version 0 address of twenty bytes (BIP-173)."""
+    """Decode the key hash of a version 0 address of twenty bytes (BIP-173)."""
     if text not in {text.lower(), text.upper()}:
-        raise BitcoinError("A SegWit address is written in small letters or in capitals, not in both.")
-    prefix, _, rest = text.lower().rpartition("1")
-    values = [_BECH32.find(letter) for letter in rest]
-    if prefix not in _HRPS or len(values) < 8 or min(values) < 0:
-        raise BitcoinError("This is no bitcoin address: at least one character is mistyped.")
-    if values[0] == 1:
+        raise BitcoinError("A SegWit address is written in lower case or in capitals, not in both.")
+    network, _, rest = text.lower().rpartition("1")
+    if network not in _NETWORKS or len(rest) < 8 or set(rest) - set(bech32.CHARSET):
+        raise BitcoinError("This is not a bitcoin address: at least one character is mistyped.")
+    if rest.startswith("p"):
         raise BitcoinError(TAPROOT)
-    expanded = [ord(letter) >> 5 for letter in prefix] + [0] + [ord(letter) & 31 for letter in prefix]
-    if _polymod(expanded + values) != 1:
-        raise BitcoinError("This is no bitcoin address: its checksum is wrong, so at least one character is mistyped.")
-    bits = "".join(f"{value:05b}" for value in values[1:-6])
-    if values[0] != 0 or len(bits) != 160:  # 32 groups of five bits are the twenty bytes, nothing is left over
+    # Not `bech32.decode`: it does not distinguish a wrong checksum from the address of a script.
+    _, values = bech32.bech32_decode(text)
+    if values is None:
+        raise BitcoinError(_WRONG_CHECKSUM)
+    program = bech32.convertbits(values[1:], 5, 8, False)
+    if values[0] != 0 or program is None or len(program) != _HASH_BYTES:
         raise BitcoinError("This address belongs to a script, and Mezo Passport accounts belong to keys.")
-    return int(bits, 2).to_bytes(_HASH_BYTES, "big")
-
-
-def _polymod(values: list[int]) -> int:
-    """The checksum of BIP-173."""
-    generators = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
-    found = 1
-    for value in values:
-        top = found >> 25
-        found = (found & 0x1FFFFFF) << 5 ^ value
-        for place, generator in enumerate(generators):
-            found ^= generator if top >> place & 1 else 0
-    return found
+    return bytes(program)

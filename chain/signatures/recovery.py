@@ -1,15 +1,15 @@
-"""From a key on secp256k1, or a signature made with it, to its account."""
+"""Recover the account of a secp256k1 key from the key or from a signature."""
 
 from chain.types import Address, keccak, to_checksum
 
 
 def account_of(point: bytes) -> Address:
-    """The account of a public key, given as x and y of 32 bytes each (Yellow Paper, appendix F)."""
+    """Return the account of a public key; `point` is x and y, 32 bytes each (Yellow Paper, appendix F)."""
     return to_checksum("0x" + keccak(point)[-20:].hex())
 
 
 def recover(digest: bytes, signature: bytes, parity: int) -> Address | None:
-    """Return the account whose key made `signature` (r and s of 32 bytes each) over `digest`; None where no key can have.
+    """Return the account whose key made `signature` (r and s, 32 bytes each) over `digest`; None if no key can have made it.
 
     `parity`, 0 or 1, selects one of the two points with that r.
     """

@@ -1,12 +1,15 @@
-"""Who signed a message: a key, a contract that answers for itself, one that is not deployed yet, or a bitcoin wallet.
+"""Verify that an account signed a message, whether it is a key, a contract wallet (deployed or not) or a bitcoin wallet.
 
-EIP-191 by an account with a key, which it stays when it delegates to code (EIP-7702); ERC-1271 by a deployed contract; ERC-6492
-by one that only its factory knows; BIP-137 by a bitcoin wallet. What contracts answer is asked of the nodes and must be agreed.
+EIP-191 for accounts with a key, also if they delegate to code (EIP-7702); ERC-1271 for deployed contracts; ERC-6492 for contracts that
+their factory has not deployed yet; BIP-137 for bitcoin wallets. Contracts are called through the nodes, which must agree on the answer.
 """
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from eth_abi.abi import encode
+
+from chain.abi.decoding import decode_values
 from chain.abi.words import WORD, uint256_word
 from chain.errors import CallReverted, NoAgreement, RanTooLong
 from chain.pool.pool import Pool
@@ -15,46 +18,46 @@ from chain.signatures.recovery import recover
 from chain.types import Address, address_bytes, data_bytes, keccak, to_checksum, to_hex
 
 MAGIC_1271: Final = bytes.fromhex("1626ba7e")
-"""`isValidSignature(bytes32,bytes)`: its selector, and what it returns for yes."""
+"""The selector of `isValidSignature(bytes32,bytes)`, which the function also returns for a valid signature."""
 SUFFIX_6492: Final = bytes.fromhex("6492" * 16)
 _KEY_SIGNATURE: Final = 65
 _COMPACT_SIGNATURE: Final = 64
 MAX_SIGNATURE_BYTES: Final = 16 * 1024
-"""Bytes of a signature; a passkey's or a factory's calldata are the longest that are met."""
+"""Passkey signatures and factory calldata are the longest in use."""
 
 GAS: Final = 10_000_000
-"""For a wallet's answer, its deployment included: several times what any needs, and less than what nodes lend (evmos 25 million, geth 50)."""
+"""Gas of the call, including a deployment: several times what any wallet needs, and less than nodes allow (evmos 25 million, geth 50)."""
 
 Method = Literal["key", "contract", "undeployed", "bitcoin"]
 
 
 class WalletSignatureInvalid(Exception):
-    """The signature does not prove what is claimed; the text is a sentence for people."""
+    """The signature is not the claimed account's; the text is a sentence for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Whose account it is on Mezo, and method that was shown."""
+    """The account on Mezo that signed, and how that was verified."""
 
     account: Address
     method: Method
 
 
 def claimed_account(text: str) -> Address:
-    """The account that a 0x or bitcoin address stands for. ValueError, in a sentence, for what is neither."""
+    """Return the account of a 0x or bitcoin address. Raises ValueError, with a sentence for people, if it is neither."""
     return bitcoin.account_of(bitcoin.parse_address(text)) if bitcoin.looks_bitcoin(text) else to_checksum(text)
 
 
 def personal_hash(message: str) -> bytes:
-    """What `personal_sign` signs (EIP-191, version 0x45)."""
+    """Return the hash that `personal_sign` signs (EIP-191, version 0x45)."""
     raw = message.encode()
     return keccak(b"\x19Ethereum Signed Message:\n" + str(len(raw)).encode() + raw)
 
 
 async def verify(pool: Pool, claimed: str, message: str, signature: str) -> Signer:
-    """Who signed `message`, if it is `claimed`: WalletSignatureInvalid says why not, ChainError that the nodes cannot say.
+    """Return the signer of `message` if it is `claimed`. Signatures of keys and bitcoin wallets need no node.
 
-    A key's and a bitcoin wallet's signature need no node.
+    Raises WalletSignatureInvalid with the reason, ChainError if the nodes do not answer or agree.
     """
     try:
         account = claimed_account(claimed)
@@ -75,9 +78,9 @@ async def verify(pool: Pool, claimed: str, message: str, signature: str) -> Sign
 
 
 def _signer(digest: bytes, signature: bytes) -> Address | None:
-    """Return the account whose key made r, s, v over `digest`; v is 27 or 28, or 0 or 1 as some hardware writes it.
+    """Return the account whose key made r, s, v over `digest`; v is 27 or 28, or 0 or 1 from some hardware wallets.
 
-    A compact signature holds v in the highest bit of s (https://eips.ethereum.org/EIPS/eip-2098).
+    A compact signature has v in the highest bit of s (https://eips.ethereum.org/EIPS/eip-2098).
     """
     if len(signature) == _COMPACT_SIGNATURE:
         parity, high = divmod(signature[32], 0x80)
@@ -89,111 +92,102 @@ def _signer(digest: bytes, signature: bytes) -> Address | None:
 
 
 async def _verify_contract(pool: Pool, account: Address, digest: bytes, signature: bytes) -> Method:
-    """ERC-6492 is looked at first, as it demands: a contract may be deployed between signing and validator_code."""
+    """Ask the contract at `account`, after unwrapping ERC-6492 as the standard requires: it may have been deployed since it signed."""
     wrapped = unwrap_6492(signature)
-    # Anew: a wallet that was deployed in the newest block has no code at the head of a moment ago.
+    # A new probe: a wallet that was deployed in the newest block has no code at the head of an earlier probe.
     await pool.refresh(force=True)
-    at = hex(pool.agreed_head())
-    code = await pool.quorum("eth_getCode", [account, at], key=data_bytes)
+    block = hex(pool.agreed_head())
+    code = await pool.quorum("eth_getCode", [account, block], key=data_bytes)
     deployed = bool(data_bytes(code.value))
     if deployed:
         inner = signature if wrapped is None else wrapped[2]
-        if await _accepts(pool, validator_code(account, digest, inner), at):
+        if await _accepts(pool, validator_code(account, digest, inner), block):
             return "contract"
     if wrapped is not None:
         factory, calldata, inner = wrapped
-        if await _accepts(pool, validator_code(account, digest, inner, first=(factory, calldata)), at):
+        if await _accepts(pool, validator_code(account, digest, inner, first=(factory, calldata)), block):
             return "undeployed"
     if deployed:
         raise WalletSignatureInvalid("The contract at this address does not accept the signature (ERC-1271).")
     if wrapped is not None:
         raise WalletSignatureInvalid("The contract that the signature's factory makes does not accept it (ERC-6492).")
     raise WalletSignatureInvalid(
-        "Another key signed, or another message was signed; and no contract stands at this address."
+        "Another key signed, or another message was signed; and there is no contract at this address."
     )
 
 
-async def _accepts(pool: Pool, program: bytes, at: str) -> bool:
-    # A stranger's code: it may answer by what differs between honest nodes, such as method much gas they lend, and nobody may be set
-    # aside for that; nor may it run for seconds on each of them.
+async def _accepts(pool: Pool, program: bytes, block: str) -> bool:
+    # A stranger's code may return what differs between honest nodes, such as the gas they allow, so no node is quarantined for its
+    # answer; and it must not run for seconds on each of them.
     call = {"data": to_hex(program), "gas": hex(GAS)}
     try:
-        answer = await pool.quorum("eth_call", [call, at], key=data_bytes, quarantine=False)
+        answer = await pool.quorum("eth_call", [call, block], key=data_bytes, quarantine=False)
     except CallReverted:
         return False
     except NoAgreement as error:
-        if error.errors and not error.answered and all(isinstance(one, RanTooLong) for one in error.errors):
+        if error.errors and not error.answered and all(isinstance(each, RanTooLong) for each in error.errors):
             return False
         raise
     return data_bytes(answer.value) == uint256_word(1)
 
 
 def encode_1271(digest: bytes, signature: bytes) -> bytes:
-    """Calldata of `isValidSignature(digest, signature)`."""
-    padded = signature.ljust(-(-len(signature) // WORD) * WORD, b"\0")
-    return MAGIC_1271 + digest + uint256_word(2 * WORD) + uint256_word(len(signature)) + padded
+    """Return the calldata of `isValidSignature(digest, signature)`."""
+    return MAGIC_1271 + encode(["bytes32", "bytes"], [digest, signature])
 
 
 def unwrap_6492(signature: bytes) -> tuple[Address, bytes, bytes] | None:
-    """Factory, its calldata and the inner signature; None for a signature that is not wrapped. WalletSignatureInvalid for a broken wrap."""
+    """Return factory, its calldata and the inner signature; None if the signature is not wrapped. Raises WalletSignatureInvalid if it is malformed."""
     if not signature.endswith(SUFFIX_6492):
         return None
     body = signature[: -len(SUFFIX_6492)]
     try:
-        if any(body[:12]):
-            raise ValueError
-        return to_checksum("0x" + body[12:WORD].hex()), _dynamic(body, 1), _dynamic(body, 2)
+        factory, calldata, inner = decode_values(["uint256", "bytes", "bytes"], body)
+        return to_checksum(f"0x{factory:040x}"), calldata, inner
     except ValueError as error:
-        raise WalletSignatureInvalid("The signature is wrapped as ERC-6492 asks, and its contents are not.") from error
-
-
-def _dynamic(body: bytes, place: int) -> bytes:
-    """The byte string whose offset stands in word `place`."""
-    start = int.from_bytes(body[place * WORD : (place + 1) * WORD], "big")
-    if start + WORD > len(body):
-        raise ValueError
-    length = int.from_bytes(body[start : start + WORD], "big")
-    found = body[start + WORD : start + WORD + length]
-    if len(found) != length:
-        raise ValueError
-    return found
+        raise WalletSignatureInvalid(
+            "The signature has the ERC-6492 suffix, but its contents are malformed."
+        ) from error
 
 
 def validator_code(
     account: Address, digest: bytes, signature: bytes, *, first: tuple[Address, bytes] | None = None
 ) -> bytes:
-    """Code for an `eth_call` without a recipient: ask `account` whether it accepts the signature, and answer the word 1 for yes, else 0.
+    """Return code for an `eth_call` without a recipient that asks `account` whether it accepts the signature, and returns 1 for yes, else 0.
 
-    `first`: a factory and its calldata, called before. Nothing is written to the chain. The account's answer stays inside the node,
-    however long it is: yes is what succeeds with at least 32 bytes, of which the first 32 are ERC-1271's word. Whatever else it
-    does, reverting or using up its gas included, is no; a sixty-fourth of the gas is left to say so (EIP-150).
+    It does what `UniversalSigValidator` and `ValidateSigOffchain` in the listing of ERC-6492 do for contracts
+    (https://eips.ethereum.org/EIPS/eip-6492#reference-implementation): call the factory `first`, if given, with its calldata, then
+    `isValidSignature`, and compare the first word with the magic value. Nothing is written to the chain. Other than the listing, it never
+    reverts: everything but success with at least 32 bytes that begin with the magic word is 0, including a revert, a failing
+    factory and exhausted gas, for which a sixty-fourth of the gas remains (EIP-150). The account's answer stays inside the node, however
+    long it is.
     """
-    asked = encode_1271(digest, signature)
+    question = encode_1271(digest, signature)
     calldata = b"" if first is None else first[1]
-    out = max(len(calldata), len(asked))
+    out = max(len(calldata), len(question))
 
     def program(size: int) -> bytes:
         made = b"" if first is None else b"".join(
             (
                 _push(len(calldata)), _push(size), _push(0), b"\x39",  # CODECOPY the factory's calldata to 0
                 _push(0), _push(0), _push(len(calldata)), _push(0), _push(0), b"\x73", address_bytes(first[0]),
-                b"\x5a\xf1\x50",  # GAS CALL POP: a factory that has done it already may refuse
+                b"\x5a\xf1\x50",  # GAS CALL POP: a factory that has deployed it already may revert
             )
         )  # fmt: skip
         return made + b"".join(
             (
-                _push(len(asked)), _push(size + len(calldata)), _push(0), b"\x39",  # CODECOPY the question to 0
-                _push(WORD), _push(out), _push(len(asked)), _push(0), b"\x73", address_bytes(account),
+                _push(len(question)), _push(size + len(calldata)), _push(0), b"\x39",  # CODECOPY the question to 0
+                _push(WORD), _push(out), _push(len(question)), _push(0), b"\x73", address_bytes(account),
                 b"\x5a\xfa",  # GAS STATICCALL: success on the stack
-                _push(WORD - 1), b"\x3d\x11\x02",  # RETURNDATASIZE GT MUL: and at least a word came back
-                _push(out), b"\x51\x7f", MAGIC_1271.ljust(WORD, b"\0"), b"\x14\x02",  # MLOAD PUSH32 EQ MUL: and it is the right one
+                _push(WORD - 1), b"\x3d\x11\x02",  # RETURNDATASIZE GT MUL: and it returned at least one word
+                _push(out), b"\x51\x7f", MAGIC_1271.ljust(WORD, b"\0"), b"\x14\x02",  # MLOAD PUSH32 EQ MUL: and that word is the magic value
                 _push(0), b"\x52", _push(WORD), _push(0), b"\xf3",  # MSTORE, RETURN
             )
         )  # fmt: skip
 
-    return program(len(program(0))) + calldata + asked
+    return program(len(program(0))) + calldata + question
 
 
 def _push(number: int) -> bytes:
-    """PUSH3, of one width so that the program's length does not depend on what it holds."""
+    """Return PUSH3, always of the same width, so that the program's length does not depend on the numbers in it."""
     return b"\x62" + number.to_bytes(3, "big")

@@ -140,7 +140,7 @@ def decided() -> float:
         checksum_digits.cache_clear()
         began = time.perf_counter()
         answers = [(name, CoveredLogs(orjson.loads(told), block)) for name in ("a", "b", "c")]
-        found = [one for one, voices in reader._kept(answers, block, block).items() if len(voices) >= 2]
+        found = [one for one, voices in reader._reporters(answers, block, block).items() if len(voices) >= 2]
         arrived = [arrived_of(one, rules.chain_id) for one in found]
         matches = match(owed, arrived, 0)
         spent.append((time.perf_counter() - began) * 1000)

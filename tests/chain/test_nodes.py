@@ -63,11 +63,11 @@ def test_each_chain_has_its_contracts(chain_id: int) -> None:
 
 
 async def test_web3_rides_on_the_pool(nodes: Any, pool: Any) -> None:
-    from chain.monitor.web3_provider import web3_over
+    from chain.reads.web3_provider import web3_over
 
     for node in nodes:
         node.results["eth_call"] = "0x" + (42).to_bytes(32, "big").hex()
-    web3 = web3_over(pool, agree=True)
+    web3 = web3_over(pool, quorum=True)
     token = web3.eth.contract(address=web3.to_checksum_address(TOKEN), abi=abi("erc20"))
     assert await token.functions.balanceOf(BUYER).call() == 42
     assert nodes[0].seen == {"eth_chainId": 1, "eth_blockNumber": 1, "eth_call": 1}
@@ -77,7 +77,7 @@ async def test_web3_rides_on_the_pool(nodes: Any, pool: Any) -> None:
 async def test_a_revert_is_web3s_own_error(nodes: Any, pool: Any) -> None:
     from web3.exceptions import ContractLogicError
 
-    from chain.monitor.web3_provider import web3_over
+    from chain.reads.web3_provider import web3_over
 
     for node in nodes:
         node.errors["eth_call"] = {"code": 3, "message": "execution reverted: GS000", "data": "0x"}

@@ -14,7 +14,7 @@ from eth_account import Account
 from chain.abi.erc20 import encode_transfer, payout_calldata, reference_of, split_payout_calldata
 from chain.deployments import abi
 from chain.errors import NonceTooLow
-from chain.monitor.web3_provider import web3_over
+from chain.reads.web3_provider import web3_over
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
 from chain.reads.broadcast import BroadcastResult, broadcast
@@ -127,7 +127,7 @@ async def test_a_payout_is_sent_proved_and_found_again_by_its_reference(hot: Hot
     assert split_payout_calldata(last.input) == (BUYER, 5 * 10**18, reference)
     state = await read_wallet(hot.pool, hot.address, hot.token)
     assert (state.nonce_latest, state.balance_token) == (hot.nonce, 995 * 10**18)
-    token = web3_over(hot.pool, agree=True).eth.contract(address=hot.token, abi=abi("erc20"))  # type: ignore[call-overload]
+    token = web3_over(hot.pool, quorum=True).eth.contract(address=hot.token, abi=abi("erc20"))  # type: ignore[call-overload]
     assert await token.functions.balanceOf(BUYER).call() == 5 * 10**18
 
 

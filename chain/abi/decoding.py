@@ -1,0 +1,18 @@
+"""Decode ABI values that are longer than one word, with eth-abi."""
+
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+
+def decode_values(types: list[str], data: bytes) -> tuple[Any, ...]:
+    """Decode values of these types. Raises ValueError for anything else, such as lengths or offsets beyond the data.
+
+    The work is bounded by the length of `data`, which the caller limits. Padding is not checked, because Solidity's decoder does not check
+    it either.
+    """
+    try:
+        return decode(types, data, strict=False)
+    except (DecodingError, OverflowError) as error:
+        raise ValueError("not the ABI encoding of these types") from error

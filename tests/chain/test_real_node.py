@@ -14,13 +14,13 @@ from eth_account import Account
 from chain.abi.erc20 import encode_transfer, payout_calldata, reference_of, split_payout_calldata
 from chain.deployments import abi
 from chain.errors import NonceTooLow
-from chain.reads.web3_provider import web3_over
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
 from chain.reads.broadcast import BroadcastResult, broadcast
 from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove
 from chain.reads.transfers import TransferReader
 from chain.reads.wallet import Fees, find_nonce_spender, outgoing_transactions, read_wallet, suggest_fees
+from chain.reads.web3_provider import web3_over
 from chain.types import to_checksum
 from onramp.dev.chain.anvil import free_port
 

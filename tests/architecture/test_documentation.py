@@ -52,6 +52,20 @@ def test_the_command_line_page_has_every_command() -> None:
     assert [name for name in names if f"### `{name}`\n" not in text] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=_title)
+def test_commands_exist(page: Path) -> None:
+    """Every command in backticks or in a code block."""
+    commands = {name for name, _ in generate.commands()}
+    groups = {name.rsplit(" ", depth)[0] for name in commands for depth in (1, 2)}
+    unknown = []
+    for text in re.findall(r"(?:^    |`|\$ |bin/)(onramp [a-z][a-z -]*+)(?!:)", page.read_text(), re.MULTILINE):
+        words = text.split()
+        prefixes = {" ".join(words[:count]) for count in range(1, len(words) + 1)}
+        if not prefixes & commands and " ".join(words) not in groups:
+            unknown.append(text)
+    assert unknown == []
+
+
 def test_the_architecture_page_maps_every_package() -> None:
     text = (DOCS / "architecture.md").read_text()
     packages = {path.parent.relative_to(ROOT).as_posix() + "/" for path in SOURCES if path.name == "__init__.py"}

@@ -1,6 +1,5 @@
-"""What the hot wallet holds and what of it is free to promise."""
+"""The hot wallets' balances as the workers last read them, and what of each may still be promised."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime
+from treasury.core.available import Available
 from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import service as payouts_service
 from treasury.sweeps import service as sweeps_service
@@ -28,21 +28,9 @@ balances = sa.Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Available:
-    """Base units of one asset; `available` is what is on chain less what is held, and never below zero."""
-
-    on_chain: int
-    held: int
-    available: int
-    block_number: int | None
-    read_at: datetime | None = None
-    """When a worker last wrote the balance down; None where none ever did."""
-
-
 @cache
-def _write(dialect: str) -> Any:
-    # Written once: the sender writes it in each cycle.
+def _upsert(dialect: str) -> Any:
+    # Built once: the sender runs it in each cycle.
     insert = (postgresql if dialect == "postgresql" else sqlite).insert(balances)
     newer = {name: insert.excluded[name] for name in ("amount", "block_number", "updated_at")}
     not_older = balances.c.block_number <= insert.excluded.block_number
@@ -52,10 +40,10 @@ def _write(dialect: str) -> Any:
 async def refresh(
     conn: AsyncConnection, wallet: HotWallet, asset: str, *, amount: int, block_number: int, now: datetime
 ) -> None:
-    """Write down a balance as agreed at a block; an older block never overwrites a newer one."""
+    """Store a balance that was agreed at a block; a balance at an older block never overwrites it."""
     values = {"amount": amount, "block_number": block_number, "updated_at": now}
     row = {"id": f"{wallet.key}:{asset}", **wallet.columns, "asset": asset, **values}
-    await conn.execute(_write(conn.dialect.name), row)
+    await conn.execute(_upsert(conn.dialect.name), row)
 
 
 _NEWEST = (
@@ -67,25 +55,24 @@ _NEWEST = (
 
 
 async def on_chain_of(conn: AsyncConnection, wallet: str, asset: str) -> tuple[int, int | None]:
-    """Base units that the chain was last seen to count, and at which block; 0 and None before the first reading of it."""
+    """Return the base units last read on chain and the block of the reading; (0, None) before the first one."""
     row = await _newest(conn, wallet, asset)
     return (0, None) if row is None else (row.amount, row.block_number)
 
 
 async def read_at(conn: AsyncConnection, wallet: str, asset: str) -> datetime | None:
-    """When a worker last wrote this balance down; None where none ever did."""
+    """Return when a worker last stored this balance; None if none ever did."""
     row = await _newest(conn, wallet, asset)
     return None if row is None else row.updated_at
 
 
 async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available:
-    """What may still be promised. Before the first reading of the chain it is nothing, at block None."""
+    """Return what may still be promised, which is nothing before the first reading of the chain."""
     row = await _newest(conn, wallet, asset)
     on_chain, block_number, moment = (0, None, None) if row is None else (row.amount, row.block_number, row.updated_at)
-    held = await payouts_service.reserved(
-        conn, wallet, asset, block_number, balance=on_chain
-    ) + await sweeps_service.reserved(conn, wallet, asset, block_number)
-    return Available(on_chain, held, max(0, on_chain - held), block_number, moment)
+    for_payouts = await payouts_service.reserved(conn, wallet, asset, block_number, balance=on_chain)
+    reserved = for_payouts + await sweeps_service.reserved(conn, wallet, asset, block_number)
+    return Available(on_chain, reserved, max(0, on_chain - reserved), block_number, moment)
 
 
 async def _newest(conn: AsyncConnection, wallet: str, asset: str) -> Any:

@@ -1,7 +1,7 @@
-"""What earlier hot wallets have paid, as the chain shows it: this database may be older than their last payments.
+"""Payments of earlier hot wallets, found on the chain: a restored database may be older than their last payments.
 
-An earlier wallet is one that this deployment paid from before. Nothing follows it any more, so its transactions are counted and its
-transfers are searched when a purchase that it may have paid is completed.
+An earlier hot wallet is one that this deployment paid from before. No sender follows it, so its transactions are counted, and its transfers
+searched, when a purchase is completed that it may have paid.
 """
 
 from collections.abc import Mapping
@@ -38,9 +38,9 @@ from treasury.transactions.table import transactions as transactions_table
 
 log = get_logger(__name__)
 CHUNK: Final = 20_000
-"""Blocks searched at once; on Mezo some twenty hours."""
+"""Blocks searched in one request; some twenty hours on Mezo."""
 SLACK: Final = timedelta(hours=1)
-"""How far a block's time may be from the clock that the purchase was made by."""
+"""How much a block's time may differ from the clock by which the purchase was made."""
 
 
 def _nonces(table: sa.Table) -> sa.Select[tuple[int]]:
@@ -52,12 +52,12 @@ def _nonces(table: sa.Table) -> sa.Select[tuple[int]]:
 _KNOWN_NONCES: Final = sa.select(sa.func.count()).select_from(
     sa.union(_nonces(transactions_table), _nonces(unmatched_transactions)).subquery()
 )
-"""How many of a wallet's first `count` nonces any row of ours holds; a union holds each once."""
+"""How many of a wallet's first `count` nonces our rows hold; a union holds each nonce once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A transfer of an earlier wallet that carries a purchase's reference; `amount` in base units."""
+    """A transfer of an earlier hot wallet that carries a purchase's reference; `amount` in base units."""
 
     wallet: Address
     token: Address
@@ -71,19 +71,19 @@ class Payment:
 
 
 class EarlierWallets:
-    """Asks enough operators about the wallets that paid before. Every method may raise ChainError where they do not tell."""
+    """Reads the past of earlier hot wallets as enough providers agree on it. Every method may raise ChainError."""
 
     def __init__(self, pool: Pool, database: Database, *, chain_id: int, token: Address) -> None:
-        """Nothing is asked yet; `token` is what purchases are paid in."""
+        """`token` is the token that purchases are paid in."""
         self._pool = pool
         self._database = database
         self._chain_id = chain_id
         self._token = to_checksum(token)
 
     async def is_known(self, wallet: Address) -> bool:
-        """Whether rows of this database explain every transaction that the chain counts for the wallet.
+        """Return whether rows of this database explain every transaction that the chain counts for the wallet.
 
-        Then what it paid is in those rows, and a purchase that none of them pays was not paid by it.
+        If they do, a purchase that none of these rows pays was not paid by this wallet.
         """
         await self._pool.refresh()
         at = hex(self._pool.agreed_head())
@@ -91,25 +91,28 @@ class EarlierWallets:
         hot_wallet = HotWallet(self._chain_id, wallet)
         async with self._database.read() as conn:
             parameters = {**hot_wallet.columns, "count": count}
-            known: int = (await conn.execute(_KNOWN_NONCES, parameters)).scalar_one()
-            unseen = any(row.tx_hash is None for row in await unmatched.list_open(conn, hot_wallet))
-        # Counted, not compared with the highest: a payment adopted from this wallet is known while those before it may be lost.
-        return known == count and not unseen
+            known_nonces: int = (await conn.execute(_KNOWN_NONCES, parameters)).scalar_one()
+            has_unseen = any(row.tx_hash is None for row in await unmatched.list_open(conn, hot_wallet))
+        # Counted, not compared with the highest nonce: a payment adopted from this wallet is known while earlier ones may be lost.
+        return known_nonces == count and not has_unseen
 
     async def is_carried(self, reference: str) -> bool:
-        """Whether a transaction in our rows, of whatever wallet, carries this reference."""
+        """Return whether a transaction in our rows, of any wallet, carries this reference."""
         async with self._database.read() as conn:
             return bool(
                 await unmatched.used_references(conn, [reference]) or await queries.used_references(conn, [reference])
             )
 
     async def is_paid_by(self, wallet: Address, to: str, amount: int, reference: str) -> bool:
-        """Whether a transaction of `wallet` that no payout explains yet is exactly this payment of what purchases are paid in."""
+        """Return whether an unmatched transaction of `wallet` without a payout is exactly this payment."""
         async with self._database.read() as conn:
             return await unmatched.is_payment(conn, wallet, self._token, to, amount, reference)
 
     async def find(self, wallet: Address, reference: str, since: datetime) -> Payment | None:
-        """Search the wallet's transfers since then, newest blocks first; None where enough operators show that none carries the reference."""
+        """Search the wallet's transfers since `since`, newest blocks first, for a reference.
+
+        None: enough providers agree that no transfer carries it.
+        """
         await self._pool.refresh()
         newest = self._pool.agreed_head()
         while newest >= 0:
@@ -145,19 +148,19 @@ class EarlierWallets:
 async def adopt(
     conn: AsyncConnection, payout_id: str, payment: Payment, *, chain_id: int, now: datetime, ids: Ids
 ) -> bool:
-    """Make the payment found on chain the final one of a payout that its wallet owes; False where a row holds its nonce for something else.
+    """Make a payment found on chain the final payment of a payout; return False if a row holds its nonce for something else.
 
-    Books balance: what the wallet received after the backup, or before this database knew of it, is posted as a top-up.
+    The ledger stays balanced: what the wallet received after the backup, or before this database existed, is posted as a top-up.
     """
     wallet = HotWallet(chain_id, payment.wallet)
     await leader.lock_leader(conn, wallet)
     if await queries.by_nonce(conn, wallet, payment.nonce) is not None:
         return False
-    books = await ledger_service.balances(conn, payment.wallet, MUSD)
-    lacking = -books.get(Account.AVAILABLE, 0)
-    if lacking > 0:
+    accounts = await ledger_service.balances(conn, payment.wallet, MUSD)
+    missing = -accounts.get(Account.AVAILABLE, 0)
+    if missing > 0:
         await ledger_service.adjust(
-            conn, payment.wallet, MUSD, "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, lacking,
+            conn, payment.wallet, MUSD, "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, missing,
             now=now, note=payment.tx_hash,
         )  # fmt: skip
     intent = TransferIntent(
@@ -176,14 +179,14 @@ async def adopt(
         conn, intent, payout_id, tx_hash=payment.tx_hash, raw=None, now=now, ids=ids
     )
     note = f"block {payment.block.number}, agreed by {', '.join(payment.agreed_by)}"
-    found = "paid by an earlier hot wallet, found on chain by its reference"
+    adoption_note = "paid by an earlier hot wallet, found on chain by its reference"
     where: dict[str, Any] = {"block_number": payment.block.number, "block_hash": payment.block.hash}
     await payouts_service.move(
         conn,
         payout_id,
         OperationFact.ADOPTED,
         now=now,
-        note=found,
+        note=adoption_note,
         transaction_id=row_id,
         tx_hash=payment.tx_hash,
         reason=None,

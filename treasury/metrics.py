@@ -1,73 +1,72 @@
-"""What the treasury shows of itself. Amounts become token units here, and here alone: a gauge is no ledger."""
+"""The treasury's metrics. Amounts become token units (floats) here alone: a gauge is not a ledger."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from treasury.balances import Available
+from treasury.core.asset_policy import AssetPolicy
 from treasury.core.assets import GAS_DECIMALS, USDC_DECIMALS
+from treasury.core.available import Available
 from treasury.core.status import Status
-from treasury.policy.model import AssetPolicy
 
 
 class TreasuryMetrics(Protocol):
-    """Where the sender reports; amounts in base units, of an asset with 18 decimals unless said."""
+    """Receives what the sender reports. Amounts are in base units, of an asset with 18 decimals unless `decimals` says otherwise."""
 
     def leading(self, yes: bool) -> None:
-        """Whether this process leads the wallet."""
+        """Report whether this process leads the wallet."""
 
     def balance(self, asset: str, available: Available, decimals: int = 18) -> None:
-        """What is on chain, held and available."""
+        """Report what of an asset is on chain, reserved and available."""
 
     def limits(self, asset: AssetPolicy) -> None:
-        """What the policy wants of an asset's balance."""
+        """Report the floor, target and ceiling of an asset."""
 
     def nonce(self, nonce: int) -> None:
-        """The agreed number of transactions of the wallet."""
+        """Report the agreed number of transactions of the wallet."""
 
     def in_flight(self, count: int) -> None:
-        """Transactions signed and not final."""
+        """Report how many transactions are signed and not final."""
 
     def payouts(self, by_status: Mapping[str, int]) -> None:
-        """Payouts in each state."""
+        """Report the payouts in each status."""
 
     def sweeps(self, by_status: Mapping[str, int]) -> None:
-        """Sweeps in each state."""
+        """Report the sweeps in each status."""
 
     def cold_wallet(self, proved: bool) -> None:
-        """Whether the cold wallet proved itself when it was last read."""
+        """Report whether the cold wallet was the pinned Safe when it was last read."""
 
     def signed(self, seconds: float, outcome: str) -> None:
-        """One signature asked for: `ok`, `refused` or `unavailable`."""
+        """Count a requested signature, with its duration; `outcome` is `ok`, `refused` or `unavailable`."""
 
     def broadcast(self, outcome: str) -> None:
-        """One hand-out to all nodes: `reached` or `unreached`."""
+        """Count a broadcast to all nodes; `outcome` is `reached` or `unreached`."""
 
     def gas(self, wei: int) -> None:
-        """Spent for one final or reverted transaction."""
+        """Count the cost of one final or reverted transaction, in wei."""
 
     def alarm(self, kind: str) -> None:
-        """Something a person must look at began."""
+        """Count an alarm that begins: something that a person must look at."""
 
     def stopped(self, yes: bool) -> None:
-        """Whether all signing is stopped by an alarm."""
+        """Report whether an alarm stops all signing."""
 
     def rebuilding(self, transactions: int) -> None:
-        """Transactions of the wallet that no row explains and that are still being attributed to purchases at Stripe."""
+        """Report how many unmatched transactions are still being attributed to purchases at Stripe."""
 
     def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
-        """Gone from the chain without a row that says why."""
+        """Report how much of an asset has left the wallet on chain without a row that explains it."""
 
     def receivable(self, usdc: int, age_seconds: float) -> None:
-        """USDC, in base units of 6 decimals, that Stripe owes or delivered unseen, and how long the oldest waits."""
+        """Report the USDC (base units, 6 decimals) that Stripe owes or delivered unseen, and the age of the oldest part."""
 
 
 class PrometheusTreasuryMetrics:
     """The families named `treasury_...`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare them."""
         self._leading = Gauge("treasury_leader", "1 while this process leads the hot wallet.", registry=registry)
         self._balance = Gauge("treasury_balance", "Hot wallet in token units.", ("asset", "kind"), registry=None)
         self._block = Gauge("treasury_balance_block", "Block of the balance.", ("asset",), registry=None)
@@ -103,102 +102,102 @@ class PrometheusTreasuryMetrics:
         )
         self._registry = registry
         self._leads = False
-        self._shown: set[Gauge] = set()
+        self._registered: set[Gauge] = set()
 
     def leading(self, yes: bool) -> None:
-        """Whether this process leads the wallet; one that does not shows nothing of what the leader alone knows."""
+        """Report whether this process leads the wallet. A process that does not lead hides what the leader alone knows."""
         self._leading.set(yes)
         if yes and not self._leads:
             self._leads = True
-            # Every state from the start: an alarm on one that was never reached must not find nothing.
+            # Show every status from the start: an alert on a status that was never reached must find a value.
             self.payouts({})
             self.sweeps({})
         elif not yes:
             self._leads = False
-            for family in self._shown:
+            for family in self._registered:
                 self._registry.unregister(family)
                 if family._labelnames:
                     family.clear()
-            self._shown.clear()
+            self._registered.clear()
 
     def _show(self, family: Gauge) -> Gauge:
-        """The family, shown from its first value on for as long as this process leads.
+        """Return the family, registered from its first value on for as long as this process leads.
 
-        An old value beside the new leader's, or a zero that nobody measured, is an alarm, or hides one.
+        An old value beside the new leader's, or a zero that nobody measured, would raise an alert, or hide one.
         """
-        if self._leads and family not in self._shown:
+        if self._leads and family not in self._registered:
             self._registry.register(family)
-            self._shown.add(family)
+            self._registered.add(family)
         return family
 
     def balance(self, asset: str, available: Available, decimals: int = 18) -> None:
-        """What is on chain, held and available."""
+        """Report what of an asset is on chain, reserved and available."""
         self._show(self._balance).labels(asset, "on_chain").set(available.on_chain / 10**decimals)
-        self._show(self._balance).labels(asset, "held").set(available.held / 10**decimals)
+        self._show(self._balance).labels(asset, "held").set(available.reserved / 10**decimals)
         self._show(self._balance).labels(asset, "available").set(available.available / 10**decimals)
         self._show(self._block).labels(asset).set(available.block_number or 0)
 
     def limits(self, asset: AssetPolicy) -> None:
-        """Floor, target and ceiling beside the balance; one that the policy does not set is not shown."""
+        """Show floor, target and ceiling beside the balance, as far as the policy sets them."""
         for kind in ("floor", "target", "ceiling"):
-            wanted: int | None = getattr(asset, kind)
-            if wanted is not None:
-                self._show(self._balance).labels(asset.symbol, kind).set(wanted / 10**asset.decimals)
+            limit: int | None = getattr(asset, kind)
+            if limit is not None:
+                self._show(self._balance).labels(asset.symbol, kind).set(limit / 10**asset.decimals)
 
     def nonce(self, nonce: int) -> None:
-        """The agreed number of transactions of the wallet."""
+        """Report the agreed number of transactions of the wallet."""
         self._show(self._nonce).set(nonce)
 
     def in_flight(self, count: int) -> None:
-        """Transactions signed and not final."""
+        """Report how many transactions are signed and not final."""
         self._show(self._in_flight).set(count)
 
     def payouts(self, by_status: Mapping[str, int]) -> None:
-        """Payouts in each state; an empty one shows zero."""
+        """Show the payouts in each status, with zero for a status without any."""
         for status in Status:
             self._show(self._payouts).labels(status).set(by_status.get(status, 0))
 
     def sweeps(self, by_status: Mapping[str, int]) -> None:
-        """Sweeps in each state; an empty one shows zero."""
+        """Show the sweeps in each status, with zero for a status without any."""
         for status in Status:
             self._show(self._sweeps).labels(status).set(by_status.get(status, 0))
 
     def cold_wallet(self, proved: bool) -> None:
-        """Whether the cold wallet proved itself when it was last read."""
+        """Report whether the cold wallet was the pinned Safe when it was last read."""
         self._show(self._cold).set(proved)
 
     def signed(self, seconds: float, outcome: str) -> None:
-        """One signature asked for."""
+        """Count a requested signature, with its duration."""
         self._signer.observe(seconds)
         self._signatures.labels(outcome).inc()
         if outcome != "ok":
             self._errors.labels(outcome).inc()
 
     def broadcast(self, outcome: str) -> None:
-        """One hand-out to all nodes."""
+        """Count a broadcast to all nodes."""
         self._broadcasts.labels(outcome).inc()
 
     def gas(self, wei: int) -> None:
-        """Spent for one transaction."""
+        """Count the cost of one transaction, in wei."""
         self._gas.inc(wei / 10**GAS_DECIMALS)
 
     def alarm(self, kind: str) -> None:
-        """Something a person must look at began."""
+        """Count an alarm that begins: something that a person must look at."""
         self._alarms.labels(kind).inc()
 
     def stopped(self, yes: bool) -> None:
-        """Whether all signing is stopped by an alarm."""
+        """Report whether an alarm stops all signing."""
         self._show(self._stopped).set(yes)
 
     def rebuilding(self, transactions: int) -> None:
-        """Transactions of the wallet that are still being attributed to purchases at Stripe."""
+        """Show how many transactions are still being attributed to purchases at Stripe."""
         self._show(self._rebuilding).set(transactions)
 
     def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
-        """Gone from the chain without a row that says why."""
+        """Report how much of an asset has left the wallet on chain without a row that explains it."""
         self._show(self._difference).labels(asset).set(amount / 10**decimals)
 
     def receivable(self, usdc: int, age_seconds: float) -> None:
-        """USDC that Stripe owes or delivered unseen."""
+        """Show the USDC that Stripe owes or delivered unseen."""
         self._show(self._receivable).set(usdc / 10**USDC_DECIMALS)
         self._show(self._receivable_age).set(age_seconds)

@@ -1,4 +1,4 @@
-"""What the treasury needs from outside: Stripe's word on a payment, and the chain as several nodes agree on it."""
+"""What the treasury needs from outside: purchases at Stripe, the policy and the pauses, and the chain as several nodes agree on it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.reads.receipts import Verdict
 from chain.types import Address
-from treasury.payouts.table import Payout
-from treasury.policy.model import AssetPolicy
-from treasury.sweeps.table import Sweep
+from treasury.core.asset_policy import AssetPolicy
+from treasury.payouts.model import Payout
+from treasury.sweeps.model import Sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What a completed purchase owes its buyer: base units of MUSD, and the wallet it goes to."""
+    """What a completed purchase owes its buyer: base units of MUSD, and the wallet they go to."""
 
     amount: int
     to: Address
@@ -30,16 +30,16 @@ class NotOwed:
 
 
 class ProofUnavailable(Exception):
-    """Stripe could not be asked just now; nothing follows from it, ask again later."""
+    """Stripe could not be asked. Nothing follows from that; ask again later."""
 
 
 class PaymentProof(Protocol):
-    """Stripe, asked anew for each payout: a row in a database is no authority to pay."""
+    """Asks Stripe about each payout before it is signed: a row in a database is no authority to pay."""
 
     async def owed(self, session_id: str, stripe_session_id: str) -> Owed | NotOwed | None:
-        """What Stripe's own session says is owed; NotOwed, or None, where it is not ours, not paid, or not paid to us.
+        """Return what Stripe's own session owes; NotOwed, or None, if it is not ours, not paid, or not paid to us.
 
-        Raises ProofUnavailable when Stripe gives no answer about this payment.
+        Raises ProofUnavailable if Stripe gives no answer about this payment.
         """
 
 
@@ -47,8 +47,8 @@ class PaymentProof(Protocol):
 class Sold:
     """A completed purchase at Stripe.
 
-    `owed` is what Stripe says that its buyer gets, None where that cannot be read. `objection` says why this database does not take
-    the purchase over, as half a sentence; None where it is in the database now.
+    `owed` is what its buyer gets according to Stripe, None if that cannot be read. `objection` says, as half a sentence, why this
+    database does not take the purchase over; None if the purchase is in the database now.
     """
 
     session_id: str
@@ -57,19 +57,37 @@ class Sold:
 
 
 class Purchases(Protocol):
-    """The completed purchases at Stripe, of which a restored database may have lost some."""
+    """The completed purchases at Stripe, some of which a restored database may have lost."""
 
     async def find(self, references: Collection[str]) -> Mapping[str, Sold | None]:
-        """Return the purchase that each payment reference (0x and 64 hex digits) belongs to, and store those that the database lost.
+        """Return the purchase of each payment reference (0x and 64 hex digits), and store those that the database lost.
 
-        None: every completed purchase was looked at, and none has this reference. A reference that is not in the answer is still
-        looked for: call again. Answers within seconds; where Stripe cannot be reached, with what is known.
+        None: no completed purchase has this reference. A reference that is missing from the result is still being searched for: call
+        again. The call returns within seconds, with what is known if Stripe cannot be reached.
         """
+
+
+class PurchaseBook(Protocol):
+    """What the seller of purchases tells the policy: promises, limits and screening of its own."""
+
+    async def processing(self, conn: AsyncConnection) -> int:
+        """Return the base units of MUSD that buyers whose payment is under way will be owed."""
+
+    async def exceeded_limits(
+        self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
+    ) -> Sequence[str | None]:
+        """Return for each payout the limit of the seller that it exceeds, as a sentence; those before it count as paid."""
+
+    async def unscreened(self, recipients: Sequence[Address]) -> Collection[Address]:
+        """Screen recipients (EIP-55) over the network; return those that cannot be screened at present."""
+
+    def is_sanctioned(self, recipient: Address) -> bool:
+        """Return whether nobody may pay this recipient (EIP-55), as `unscreened` found last."""
 
 
 @dataclass(frozen=True, slots=True)
 class WalletView:
-    """A wallet at one block: how many transactions it has made, and what it holds in base units."""
+    """A wallet at one block: its number of transactions, and what it holds in base units of the token and of the gas token."""
 
     nonce: int
     token: int
@@ -87,7 +105,7 @@ class FeeQuote:
 
 @dataclass(frozen=True, slots=True)
 class OwnTransaction:
-    """A mined transaction of the wallet; `raw` are its signed bytes where they could be rebuilt and hash to `hash`."""
+    """A mined transaction of the wallet; `raw` are its signed bytes if they could be rebuilt and hash to `hash`."""
 
     hash: str
     nonce: int
@@ -99,96 +117,96 @@ class OwnTransaction:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastReport:
-    """How the nodes took the bytes: `reached` have them (new or already), `refusals` name each other answer."""
+    """How many nodes have the bytes, as new or known before (`reached`), and what each other node replied (`refusals`)."""
 
     reached: int
     refusals: Sequence[str] = ()
 
 
 class Gate(Protocol):
-    """What people have paused; asked in the transaction that takes a nonce, so that a pause holds at once."""
+    """What persons have paused. It is read in the transaction that takes a nonce, so that a pause applies at once."""
 
     async def payouts_allowed(self, conn: AsyncConnection) -> bool:
-        """Whether payouts may be signed."""
+        """Return whether payouts may be signed."""
 
     async def sweeps_allowed(self, conn: AsyncConnection) -> bool:
-        """Whether sweeps may be signed; a panic does not ask."""
+        """Return whether sweeps may be signed. A panic needs no permission."""
 
 
 class PolicyPort(Protocol):
-    """What the policy says of an operation at the moment it would be signed; each answer is a sentence for people."""
+    """The policy's verdict on an operation at the moment it would be signed; objections are sentences for people."""
 
-    async def payouts_above(
+    async def exceeded_limits(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
     ) -> Sequence[str | None]:
-        """For each, which limit it is above where those before it are paid, so that a person must approve it; None for none."""
+        """Return for each payout the limit that it exceeds, so that a person must approve it; those before it count as paid."""
 
     async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
-        """Why nothing may go where this sweep or panic goes; None where the active policy pins it."""
+        """Return why nothing may go to this sweep's or panic's Safe; None if the active policy pins that Safe."""
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
-        """Why this sweep would not be planned now; None where it would."""
+        """Return why this sweep would not be planned now; None if it would."""
 
     async def version(self, conn: AsyncConnection) -> str:
-        """The number of the active policy's version; an approval given under another version does not count."""
+        """Return the number of the active version; an approval given under another version is not valid."""
 
     async def max_fee(self, conn: AsyncConnection) -> int | None:
-        """The ceiling in wei for each unit of gas; None: the sender's own."""
+        """Return the ceiling in wei for each unit of gas; None: the sender's own applies."""
 
     async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
-        """What the active policy lists, with floors and ceilings."""
+        """Return the assets that the active policy lists, with their floors and ceilings."""
 
-    def listed(self, payout: Payout) -> bool:
-        """Whether nobody may pay its recipient, and no person let it through all the same."""
+    def is_sanctioned(self, payout: Payout) -> bool:
+        """Return whether nobody may pay its recipient, and no person cleared this payout in spite of that."""
 
     async def unscreened(self, payouts: Sequence[Payout]) -> Collection[str]:
-        """Ids of those of whose recipient nothing can be said just now; asked before `listed`. Nodes may be asked."""
+        """Return the ids of payouts whose recipient cannot be screened at present. Call it before `is_sanctioned`; nodes may be asked."""
 
     async def apply_due(self, conn: AsyncConnection, now: datetime) -> str | None:
-        """Let an approved policy count whose time has come; its version. Raises Problem where another process just did."""
+        """Activate an approved policy whose wait is over, and return its version. Raises Problem if another process just did."""
 
 
 class WalletChain(Protocol):
-    """The chain as the sender of one wallet sees it; every method may raise `chain.errors.ChainError`."""
+    """The chain as the sender of one wallet reads it. Every method may raise `chain.errors.ChainError`."""
 
     async def view(self) -> WalletView:
-        """The wallet now, as enough operators agree."""
+        """Return the wallet as enough providers agree on it now."""
 
     async def fees(self) -> FeeQuote:
-        """A fee that the next blocks will take."""
+        """Return a fee that the next blocks will accept."""
 
     async def outgoing(self, from_block: int, to_block: int) -> list[OwnTransaction]:
-        """Transactions of the wallet that moved the token. A hint: an empty answer proves nothing."""
+        """Return transactions of the wallet that moved the token. This is a hint: an empty list proves nothing."""
 
     async def spender(self, nonce: int, from_block: int, to_block: int) -> OwnTransaction | None:
-        """The wallet's transaction that spent a nonce in these blocks, as agreed, whatever it did; None while nodes do not tell."""
+        """Return the agreed transaction that used a nonce in these blocks, whatever it did; None while nodes do not show it."""
 
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
-        """One mined transaction of the wallet as enough operators agree; None while they do not show it."""
+        """Return one mined transaction of the wallet as enough providers agree; None while they do not show it."""
 
     async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
-        """Whether `tx_hash` moved exactly `amount` of `token`, or of the gas token (NATIVE), from the wallet to `to`."""
+        """Return whether `tx_hash` moved exactly `amount` of `token` (NATIVE: the gas token) from the wallet to `to`."""
 
     async def gone(self, tx_hash: str) -> bool:
-        """Whether at least two operators know nothing of the transaction, mined or waiting, and nobody knows of it."""
+        """Return whether at least two providers know nothing of the transaction, mined or waiting, and none knows it."""
 
     async def balance_of(self, token: Address, block_number: int) -> int:
-        """What the wallet holds of a token at a block, as agreed."""
+        """Return the agreed balance of a token at a block, in base units."""
 
     async def estimate(self, to: Address, value: int, data: bytes) -> int:
-        """Gas that a call from the wallet takes now, with a margin."""
+        """Return the gas that a call from the wallet takes now, with a margin."""
 
     async def gas_spent(self, tx_hashes: Sequence[str]) -> Mapping[str, int | None]:
-        """Wei that each of these mined transactions cost; None where the nodes do not say."""
+        """Return the wei that each of these mined transactions cost; None if no node says."""
 
     async def block_hash(self, number: int) -> str | None:
-        """The agreed hash of a block; None where there is no agreed one."""
+        """Return the agreed hash of a block; None if there is no agreement."""
 
     async def broadcast(self, raw: bytes, *, in_order: bool = False) -> BroadcastReport:
-        """Hand the bytes to every node, `in_order` to one before the others.
+        """Send the bytes to every node; `in_order`: to one node before the others.
 
-        Silence of all is a report that reached nobody, not an error.
+        If no node replies, the report says that none was reached; it is not an error.
         """
 
     async def broadcast_in_order(self, raws: Sequence[bytes]) -> list[BroadcastReport]:
-        """The same for several nonces, the lowest first at each node; what nobody took holds back what follows."""
+        """Broadcast several nonces, the lowest first at each node. One that no node took holds back those that follow."""

@@ -1,4 +1,4 @@
-"""Ledger against chain, at one block: what came in is a top-up, what is gone without a row is a difference and an alarm."""
+"""Compare the ledger with the chain at one block: coins that came in are a top-up, coins missing without a row raise an alarm."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.errors import ChainError
 from chain.types import Address
 from kit.logs import get_logger
+from treasury.core.asset_policy import AssetPolicy
 from treasury.core.assets import GAS_ASSET, NATIVE
 from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import Status
@@ -19,19 +20,22 @@ from treasury.incidents import unmatched
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.ledger.table import ledger
-from treasury.policy.model import AssetPolicy
 from treasury.ports import WalletChain, WalletView
 from treasury.transactions import queries
-from treasury.transactions.table import Transaction
+from treasury.transactions.model import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
 log = get_logger(__name__)
 BATCH_SIZE: Final = 50
+"""Transactions whose gas is posted together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Base units. `change` is what this look found: above zero it came in, below it is gone; `suspense` is all that is unexplained."""
+    """One asset of the wallet, in base units.
+
+    `change` is the result of this comparison: coins came in (above zero) or are missing (below zero). `suspense` is all that is missing.
+    """
 
     asset: str
     on_chain: int
@@ -42,26 +46,26 @@ class Difference:
 async def reconcile(
     conn: AsyncConnection, wallet: str, asset: str, on_chain: int, block_number: int, *, now: datetime
 ) -> Difference:
-    """Post whatever the chain's balance at a block has more or less than the ledger says.
+    """Post the difference between the chain's balance at a block and the ledger.
 
-    The first time it is the opening balance. What comes back pays off the suspense first. Only where no transaction of the
-    wallet is mined up to that block and not settled; otherwise its amount would count as gone. Where another look was at a later
-    block this one has nothing to add: what it sees may be posted already, with that later block.
+    The first comparison posts the opening balance. Coins that come back reduce the suspense first. Call this only if every transaction of
+    the wallet that is mined up to that block is settled; otherwise its amount would count as missing. After a comparison at a later block
+    this one posts nothing: what it finds may be posted already, with that later block.
     """
-    outrun = await ledger_service.compared_after(conn, wallet, asset, block_number)
-    change = 0 if outrun else on_chain - await ledger_service.hot_at(conn, wallet, asset, block_number)
+    is_outdated = await ledger_service.was_compared_after(conn, wallet, asset, block_number)
+    change = 0 if is_outdated else on_chain - await ledger_service.hot_balance_at(conn, wallet, asset, block_number)
     suspense = (await ledger_service.balances(conn, wallet, asset)).get(Account.SUSPENSE, 0)
-    opening = not await ledger_service.opened(conn, wallet, asset)
+    is_opening = not await ledger_service.is_opened(conn, wallet, asset)
     steps: list[tuple[str, Account, Account, int]] = []
     if change < 0:
         steps = [("difference", Account.AVAILABLE, Account.SUSPENSE, -change)]
-    elif opening:
+    elif is_opening:
         steps = [("opening", Account.EXTERNAL_IN, Account.AVAILABLE, change)]
     else:
-        back = min(change, suspense)
+        returned = min(change, suspense)
         steps = [
-            ("explained", Account.SUSPENSE, Account.AVAILABLE, back),
-            ("top_up", Account.EXTERNAL_IN, Account.AVAILABLE, change - back),
+            ("explained", Account.SUSPENSE, Account.AVAILABLE, returned),
+            ("top_up", Account.EXTERNAL_IN, Account.AVAILABLE, change - returned),
         ]
     for kind, source, target, amount in steps:
         if amount:
@@ -73,38 +77,40 @@ async def reconcile(
 
 
 async def missing_gas_postings(conn: AsyncConnection, wallet: HotWallet) -> list[Transaction]:
-    """Transactions that the chain has decided, and whose cost is not posted yet."""
+    """Return decided transactions whose gas cost is not posted yet, lowest nonce first, at most BATCH_SIZE."""
     t = transactions_table.c
     posted = sa.exists().where(ledger.c.subject == t.id, ledger.c.asset == GAS_ASSET)
-    over = t.status.in_([Status.FINAL, Status.REVERTED])
+    decided = t.status.in_([Status.FINAL, Status.REVERTED])
     query = sa.select(t.id).where(
-        t.chain_id == wallet.chain_id, t.wallet == wallet.address, over, t.nonce.is_not(None), ~posted
+        t.chain_id == wallet.chain_id, t.wallet == wallet.address, decided, t.nonce.is_not(None), ~posted
     )
     ids = (await conn.execute(query.order_by(t.nonce).limit(BATCH_SIZE))).scalars().all()
     return await queries.get_all(conn, ids)
 
 
 async def gas_costs(chain: WalletChain, decided: Sequence[Transaction]) -> dict[str, int | None]:
-    """Wei that each cost, of whichever attempt was mined; None where no node says."""
-    told = await chain.gas_spent([attempt.hash for transaction in decided for attempt in transaction.attempts])
+    """Return the wei that each transaction cost, for whichever attempt was mined; None if no node says."""
+    costs = await chain.gas_spent([attempt.hash for transaction in decided for attempt in transaction.attempts])
     return {
-        transaction.id: next((told[one.hash] for one in transaction.attempts if told[one.hash] is not None), None)
+        transaction.id: next(
+            (costs[attempt.hash] for attempt in transaction.attempts if costs[attempt.hash] is not None), None
+        )
         for transaction in decided
     }
 
 
 async def has_unsettled(conn: AsyncConnection, wallet: HotWallet, view: WalletView) -> bool:
-    """Whether a transaction of ours is mined at this view and not settled: its amount would count as gone.
+    """Return whether this view must not be compared yet.
 
-    Or final here in a block of this view, which does not count it: a reorganisation that nobody has noticed would count as a
-    top-up.
+    Either a transaction that it counts is not settled, and its amount would count as missing; or a transaction is final in one of its
+    blocks and the view does not count it, and an unnoticed reorganisation would count as a top-up.
     """
     in_flight = await queries.any_in_flight(conn, wallet, below=view.nonce)
     return in_flight or await queries.any_uncounted(conn, wallet, view.nonce, view.block_number)
 
 
 async def view_is_stale(conn: AsyncConnection, wallet: HotWallet, view: WalletView) -> bool:
-    """Whether one that this view counts was mined in a later block than the view's: it was read on a branch that is gone."""
+    """Return whether a transaction that this view counts was mined in a later block: the view is of a branch that no longer exists."""
     t = transactions_table.c
     mine = sa.and_(t.chain_id == wallet.chain_id, t.wallet == wallet.address, t.nonce < view.nonce)
     query = sa.select(sa.literal(1)).where(mine, t.block_number > view.block_number).limit(1)
@@ -112,10 +118,10 @@ async def view_is_stale(conn: AsyncConnection, wallet: HotWallet, view: WalletVi
 
 
 async def unknown_nonces(conn: AsyncConnection, wallet: HotWallet, view: WalletView) -> int:
-    """How many transactions the chain counts that no row knows of; what they moved would count as gone."""
+    """Return how many transactions the chain counts that no row records; what they moved would count as missing."""
     ours = await queries.highest_nonce(conn, wallet)
-    others = await unmatched.highest_nonce(conn, wallet)
-    known = max((nonce for nonce in (ours, others) if nonce is not None), default=-1)
+    theirs = await unmatched.highest_nonce(conn, wallet)
+    known = max((nonce for nonce in (ours, theirs) if nonce is not None), default=-1)
     return max(0, view.nonce - known - 1)
 
 
@@ -127,37 +133,37 @@ async def post_costs(
     *,
     now: datetime,
 ) -> None:
-    """Post what these cost, as far as it is known; once, however often it is told."""
-    spent = [
+    """Post the gas costs that are known. Repeating this posts nothing twice."""
+    movements = [
         ledger_service.movement(
             wallet=wallet,
             asset=GAS_ASSET,
             kind="gas",
-            subject=one.id,
+            subject=transaction.id,
             source=Account.AVAILABLE,
             target=Account.GAS,
             amount=cost,
-            block_number=one.block_number,
+            block_number=transaction.block_number,
             now=now,
         )
-        for one in decided
-        if (cost := costs[one.id])
+        for transaction in decided
+        if (cost := costs[transaction.id])
     ]
-    await ledger_service.post(conn, spent)
+    await ledger_service.post(conn, movements)
 
 
 async def other_balances_at(
     chain: WalletChain, listed: Sequence[AssetPolicy], token: Address, block: int
 ) -> dict[str, int]:
-    """What the wallet holds at a block of each listed token besides `token`, which is paid out; without those that nodes do not tell."""
-    found: dict[str, int] = {}
+    """Return the balance at a block of each listed token except `token`, which pays buyers; without those that cannot be read."""
+    amounts: dict[str, int] = {}
     for asset in listed:
         if asset.token not in {token, NATIVE}:
             try:
-                found[asset.symbol] = await chain.balance_of(asset.token, block)
+                amounts[asset.symbol] = await chain.balance_of(asset.token, block)
             except ChainError as error:
                 log.warning("treasury.balance_unknown", asset=asset.symbol, reason=str(error))
-    return found
+    return amounts
 
 
 async def compare(
@@ -171,10 +177,12 @@ async def compare(
     now: datetime,
     others: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Difference]:
-    """Post what `decided` cost, then compare the token, `others` at the same block, and, where every cost is known, the gas token."""
+    """Post what `decided` cost, then compare `asset`, `others` at the same block, and the gas token if every cost is known."""
     await post_costs(conn, wallet, decided, costs, now=now)
-    held = {asset: view.token, **others}
-    found = [await reconcile(conn, wallet, name, held[name], view.block_number, now=now) for name in held]
+    balances = {asset: view.token, **others}
+    differences = [
+        await reconcile(conn, wallet, symbol, amount, view.block_number, now=now) for symbol, amount in balances.items()
+    ]
     if all(costs.values()) and len(decided) < BATCH_SIZE:
-        found.append(await reconcile(conn, wallet, GAS_ASSET, view.native, view.block_number, now=now))
-    return found
+        differences.append(await reconcile(conn, wallet, GAS_ASSET, view.native, view.block_number, now=now))
+    return differences

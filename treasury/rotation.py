@@ -1,4 +1,4 @@
-"""Another hot wallet takes over: what the one before has not finished would be followed, and paid, by nobody; what it still has is shown."""
+"""What a hot wallet that no longer pays has left behind: operations that no sender would follow, and coins that the ledger still counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,30 +19,29 @@ from treasury.sweeps.table import sweeps
 
 
 async def open_operations_of_others(conn: AsyncConnection, wallet: Address) -> list[tuple[str, str, Status]]:
-    """(id, its wallet, status) of each payout and sweep of another wallet that has not ended, the oldest first.
+    """Return (id, wallet, status) of each open payout and sweep of other hot wallets than `wallet`, payouts first, each oldest first.
 
-    Those that were rejected or reverted have: a person makes them good, with `settle`.
+    Rejected and reverted ones are not open: a person pays them and settles them.
     """
-    found = []
+    operations = []
     for table in (payouts, sweeps):
         query = sa.select(table.c.id, table.c.wallet, table.c.status).where(
             table.c.wallet != wallet, aggregates.in_states(table, OPEN)
         )
-        found += [
-            (row.id, row.wallet, Status(row.status)) for row in await conn.execute(query.order_by(table.c.created_at))
-        ]
-    return found
+        rows = await conn.execute(query.order_by(table.c.created_at))
+        operations += [(row.id, row.wallet, Status(row.status)) for row in rows]
+    return operations
 
 
 _USED: Final = sa.union(sa.select(read_balances.c.wallet), sa.select(hot_wallets.c.wallet)).subquery()
 _EARLIER: Final = sa.select(_USED.c.wallet).where(_USED.c.wallet != sa.bindparam("wallet")).order_by(_USED.c.wallet)
-_LEFT: Final = frozenset({*HOT, Account.SUSPENSE, Account.RECEIVABLE})
-"""What is not where it should end: coins of the wallet, coins that nobody finds, USDC that nobody saw arrive."""
+_UNFINISHED: Final = frozenset({*HOT, Account.SUSPENSE, Account.RECEIVABLE})
+"""Accounts whose amounts still have to go somewhere: coins of the wallet, missing coins, and USDC not seen to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemainingAccounts:
-    """One asset's accounts, in base units, of a wallet that this service paid from before."""
+    """The accounts of one asset, in base units, of a hot wallet that this service paid from before."""
 
     wallet: Address
     asset: str
@@ -50,16 +49,16 @@ class RemainingAccounts:
 
 
 async def earlier_wallets(conn: AsyncConnection, wallet: Address) -> list[Address]:
-    """Return those that this service paid from before: each whose balance was ever read, or that a session at Stripe names."""
+    """Return the hot wallets that this service paid from before `wallet`: each whose balance was read or that was recorded."""
     return list((await conn.execute(_EARLIER, {"wallet": wallet})).scalars())
 
 
 async def remaining_accounts(conn: AsyncConnection, wallet: Address) -> list[RemainingAccounts]:
-    """What the ledger still has of earlier wallets. Nothing reads the chain for them any more."""
-    found = []
+    """Return what the ledger still holds of earlier hot wallets. Their chain balances are no longer read."""
+    remaining = []
     for earlier in await earlier_wallets(conn, wallet):
         for asset in await ledger_service.assets(conn, earlier):
             accounts = await ledger_service.balances(conn, earlier, asset)
-            if any(accounts.get(account) for account in _LEFT):
-                found.append(RemainingAccounts(earlier, asset, accounts))
-    return found
+            if any(accounts.get(account) for account in _UNFINISHED):
+                remaining.append(RemainingAccounts(earlier, asset, accounts))
+    return remaining

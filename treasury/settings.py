@@ -1,4 +1,4 @@
-"""What the environment says about the hot wallet."""
+"""The settings of the hot wallet and the cold wallet."""
 
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ from treasury.signers.local import keystore_address
 
 
 class TreasurySettings(BaseModel):
-    """Mixed into the service's settings; names are those of the environment variables."""
+    """Mixed into the service's settings; the names are those of the environment variables."""
 
     HOT_WALLET_SIGNER: Literal["local", "aws-kms", "gcp-kms"] = Field(
         default="local",
@@ -71,12 +71,12 @@ class TreasurySettings(BaseModel):
 
     @property
     def hot_wallet(self) -> Address | None:
-        """The pinned wallet; without a pin, the one that the keystore says it holds, which its key must then bear out."""
+        """The pinned wallet; without a pin the one that the keystore names, whose key must then match it."""
         if self.HOT_WALLET_ADDRESS or self.HOT_WALLET_SIGNER != "local" or self.HOT_WALLET_KEYSTORE is None:
             return self.HOT_WALLET_ADDRESS or None
         return keystore_address(self.HOT_WALLET_KEYSTORE)
 
     def cold_pin(self, chain_id: int) -> ColdPin | None:
-        """What the cold wallet must be; None where there is none. Raises ValueError where the values do not fit."""
+        """Return what the cold wallet must be; None without one. Raises ValueError if the values are not consistent."""
         owners = [owner for owner in self.COLD_SAFE_OWNERS.split(",") if owner]
         return pin_of(chain_id, self.COLD_SAFE_ADDRESS, owners, self.COLD_SAFE_THRESHOLD, self.COLD_SAFE_GUARD)

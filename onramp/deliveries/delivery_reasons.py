@@ -12,8 +12,8 @@ from onramp.deliveries.service import OWED, UNCONFIRMED
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
 from treasury.core.reasons import Reason
+from treasury.payouts.queries import payout_of_session
 from treasury.payouts.queue import is_without_leader
-from treasury.payouts.table import payouts
 
 SHOWN: Final[Mapping[Reason, str]] = {
     Reason.INSUFFICIENT: "insufficient",
@@ -65,10 +65,12 @@ async def reasons(
     Awaiting ones for what holds their payout, else for `awaiting`, else for what keeps their payout in the queue; those seen of
     which nothing is said, for `everyone`.
     """
-    shown = sa.case({str(own): said for own, said in SHOWN.items()}, value=payouts.c.reason)
-    held = payouts.c.status.in_(["held", "awaiting_approval"])
-    unsent = payouts.c.status.in_(["planned", "approved", "signed"])
-    unled = sa.and_(payouts.c.status.in_(["planned", "approved"]), is_without_leader(payouts.c.wallet))
+    shown = sa.case({str(own): said for own, said in SHOWN.items()}, value=payout_of_session.c.reason)
+    held = payout_of_session.c.status.in_(["held", "awaiting_approval"])
+    unsent = payout_of_session.c.status.in_(["planned", "approved", "signed"])
+    unled = sa.and_(
+        payout_of_session.c.status.in_(["planned", "approved"]), is_without_leader(payout_of_session.c.wallet)
+    )
     queued = sa.case((unled, SHOWN[Reason.NO_LEADER]), (unsent, shown))
     reason = sa.case(
         (sessions.c.delivery_status == "seen", everyone),
@@ -79,7 +81,7 @@ async def reasons(
     silent = sa.and_(sessions.c.delivery_status == "seen", sessions.c.delivery_reason.is_(None), differs)
     statement = (
         sa.select(sessions, reason.label("why"))
-        .outerjoin(payouts, payouts.c.session_id == sessions.c.id)
+        .outerjoin(payout_of_session, payout_of_session.c.session_id == sessions.c.id)
         .where(
             OWED,
             UNCONFIRMED,

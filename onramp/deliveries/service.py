@@ -17,7 +17,7 @@ from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.table import sessions
-from treasury.payouts.table import payouts
+from treasury.payouts.queries import payout_of_session
 
 PAID = sessions.c.payment_status == constant("fulfillment_complete")
 UNCONFIRMED = sa.and_(PAID, sessions.c.delivery_status != constant("confirmed"))
@@ -94,26 +94,28 @@ _SENT: Final = (
         sessions.c.delivery_status,
         sessions.c.delivery_reason,
         sessions.c.delivery_updated_at,
-        payouts.c.tx_hash,
+        payout_of_session.c.tx_hash,
     )
-    .join(payouts, payouts.c.session_id == sessions.c.id)
+    .join(payout_of_session, payout_of_session.c.session_id == sessions.c.id)
     .where(
         *_WAITS,
         sessions.c.mode == "payout",
-        payouts.c.tx_hash.is_not(None),
-        sa.or_(sessions.c.tx_hash.is_(None), sessions.c.tx_hash != payouts.c.tx_hash),
+        payout_of_session.c.tx_hash.is_not(None),
+        sa.or_(sessions.c.tx_hash.is_(None), sessions.c.tx_hash != payout_of_session.c.tx_hash),
     )
     .limit(sa.bindparam("limit"))
 )
 _OF_WALLET: Final = _SENT.where(
-    payouts.c.wallet == sa.bindparam("wallet"),
+    payout_of_session.c.wallet == sa.bindparam("wallet"),
     _unindexed(sessions.c.delivery_status).in_(["awaiting", "seen"]),
 )
-_UNDER_WAY: Final = _OF_WALLET.where(payouts.c.status.in_(["broadcast", "mined"]))
+_UNDER_WAY: Final = _OF_WALLET.where(payout_of_session.c.status.in_(["broadcast", "mined"]))
 # Ended before anyone here looked, as after an outage of the nodes.
-_JUST_ENDED: Final = _OF_WALLET.where(payouts.c.status == "final", payouts.c.created_at > sa.bindparam("since"))
+_JUST_ENDED: Final = _OF_WALLET.where(
+    payout_of_session.c.status == "final", payout_of_session.c.created_at > sa.bindparam("since")
+)
 _EVER_SENT: Final = _SENT.where(
-    payouts.c.status.in_(["broadcast", "mined", "final"]),
+    payout_of_session.c.status.in_(["broadcast", "mined", "final"]),
     UNCONFIRMED,
     sessions.c.delivery_status.in_(["awaiting", "seen"]),
 )

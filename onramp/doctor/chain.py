@@ -27,11 +27,9 @@ from onramp.bootstrap.container import Container
 from onramp.ops.health import NotWellError
 from onramp.treasury import policy_source
 from treasury import rotation
-from treasury.core import aggregates
 from treasury.core.assets import GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE, NATIVE_AS_TOKEN
 from treasury.core.hot_wallets import HotWallet
-from treasury.core.status import OPEN
-from treasury.payouts.table import payouts
+from treasury.payouts import queries as payout_queries
 from treasury.policy import service as policy_service
 from treasury.policy.parser import PolicyError
 from treasury.policy.states import Terms, VersionStatus
@@ -122,19 +120,14 @@ async def _named_by_terms(container: Container, wrong: list[str]) -> list[_Named
 
 async def _owed_otherwise(container: Container) -> list[str]:
     """A sentence for each other token that payouts are owed in and not paid yet."""
-    query = (
-        sa.select(payouts.c.token, sa.func.count())
-        .where(aggregates.in_states(payouts, OPEN), payouts.c.token != container.rules.token)
-        .group_by(payouts.c.token)
-    )
     try:
         async with container.database.read() as conn:
-            found = (await conn.execute(query)).fetchall()
+            counts = await payout_queries.count_open_in_other_tokens(conn, container.rules.token)
     except DATABASE_ERRORS:
         return []
     return [
         f"{count} open payouts are owed in {address}, and MUSD_TOKEN_ADDRESS is {container.rules.token}: they wait until it names that token again"
-        for address, count in found
+        for address, count in counts.items()
     ]
 
 

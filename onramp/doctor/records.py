@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import DATABASE_ERRORS, is_away, reason_of
-from kit.db.types import UtcDateTime, db_now
+from kit.db.types import UtcDateTime
 from kit.heartbeats.service import PRESENT_SECONDS, prove_space, workers_seen
 from kit.worker import STALLED_SECONDS
 from onramp.bootstrap.container import Container
@@ -25,7 +25,7 @@ from onramp.treasury import policy_source
 from onramp.webhooks import service as webhooks_service
 from onramp.webhooks.table import inbox
 from treasury.core.hot_wallets import HotWallet
-from treasury.core.leader import leaders
+from treasury.core.leader import is_led
 from treasury.policy import service as policy_service
 from treasury.policy.parser import PolicyError
 from treasury.policy.serialization import digest
@@ -135,8 +135,7 @@ async def workers(container: Container) -> str:
 async def _leads(conn: AsyncConnection, container: Container) -> bool:
     if container.rules.hot_wallet is None:
         return False
-    mine = leaders.c.id == HotWallet(container.rules.chain_id, container.rules.hot_wallet).key
-    return await conn.scalar(sa.select(sa.literal(1)).where(mine, leaders.c.lease_until > db_now())) is not None
+    return await is_led(conn, HotWallet(container.rules.chain_id, container.rules.hot_wallet))
 
 
 @_or_unknown

@@ -236,8 +236,8 @@ def pause_check(database: Database) -> Check:
     async def check() -> str:
         async with database.read() as conn:
             paused = await pause_service.current(conn)
-        if paused.asked:
-            since = "; ".join(f"{one.scope} since {rfc3339(one.at)}" for one in paused.asked)
+        if paused.ordered:
+            since = "; ".join(f"{one.scope} since {rfc3339(one.at)}" for one in paused.ordered)
             message = f"paused: {since}. Another approver resumes with `onramp treasury resume`"
             raise NotWellError(message)
         return "nothing is paused"

@@ -26,7 +26,7 @@ from onramp.screening.sanctions_list import Screening
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import CLIENT_KEY_LIFETIME
 from onramp.webhooks import service as webhooks_service
-from treasury.payouts import service as payouts_service
+from treasury.payouts.screening import release_delisted
 from treasury.settlements.verification import SettlementMonitor
 
 __all__ = ["Janitor", "StateMetrics"]
@@ -172,13 +172,6 @@ class Janitor:
         self._done_at["usdc"] = self._clock.now()
 
     async def _unlist(self) -> None:
-        async with self._database.read() as conn:
-            held = await payouts_service.held_for_screening(conn)
-        # One who was listed by the oracle stays so until it says otherwise: silence lets nobody go.
-        if not held or await self._screening.ask([payout.to for payout in held], anew=True):
-            return
-        if all(payout.to in self._screening for payout in held):
-            return
-        async with self._database.write() as conn:
-            released = await payouts_service.release_delisted(conn, self._screening, now=self._clock.now())
-        log.warning("screening.payouts_released", payouts=released)
+        released = await release_delisted(self._database, self._screening, self._clock.now())
+        if released:
+            log.warning("screening.payouts_released", payouts=released)

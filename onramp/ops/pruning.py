@@ -16,7 +16,7 @@ from onramp.deliveries.table import transfers
 from onramp.sessions.contacts import contacts
 from onramp.sessions.status import DeliveryStatus, PaymentStatus
 from onramp.sessions.table import sessions
-from treasury.payouts.table import payouts
+from treasury.payouts.queries import payout_of_session
 
 BATCH: Final = 500
 """Rows of one transaction: some milliseconds, for which a writer on SQLite waits."""
@@ -61,7 +61,7 @@ def _due(dialect: str, status: str, before: datetime) -> "sa.Select[Any]":
         .where(
             s.payment_status == status, s.asked_at < before, s.expires_at < before, s.payment_updated_at < before,
             s.paid_at.is_(None), s.attention.is_(None), s.delivery_status == DeliveryStatus.AWAITING, s.tx_hash.is_(None),
-            ~sa.exists().where(transfers.c.session_id == s.id), ~sa.exists().where(payouts.c.session_id == s.id),
+            ~sa.exists().where(transfers.c.session_id == s.id), ~sa.exists().where(payout_of_session.c.session_id == s.id),
         )
         .order_by(s.asked_at)
         .limit(BATCH)

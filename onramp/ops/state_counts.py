@@ -18,12 +18,10 @@ from onramp.deliveries.service import UNCONFIRMED
 from onramp.sessions.states import OPEN, UNPAID
 from onramp.sessions.status import DeliveryStatus
 from onramp.sessions.table import sessions
-from treasury.core import aggregates
 from treasury.core.assets import USDC_DECIMALS
-from treasury.core.status import IN_FLIGHT, Status
 from treasury.pause import service as pause_service
-from treasury.pause.table import SCOPES
-from treasury.payouts.table import payouts
+from treasury.pause.model import SCOPES
+from treasury.payouts import queries as payout_queries
 from treasury.settlements import queries as settlements
 
 _PAYMENTS: Final = (
@@ -41,14 +39,9 @@ _DELIVERIES: Final = (
     )
     .group_by(sessions.c.delivery_status)
 )
-_BACKLOGS: Final = {
-    "treasury": sa.select(sa.func.count(), sa.func.min(payouts.c.created_at)).where(
-        aggregates.in_states(payouts, [Status.PLANNED, Status.APPROVED, *IN_FLIGHT])
-    ),
-    "deliveries": sa.select(sa.func.count(), sa.func.min(sessions.c.updated_at)).where(
-        UNCONFIRMED, sessions.c.delivery_status.in_([DeliveryStatus.AWAITING, DeliveryStatus.SEEN])
-    ),
-}
+_DELIVERIES_BACKLOG: Final = sa.select(sa.func.count(), sa.func.min(sessions.c.updated_at)).where(
+    UNCONFIRMED, sessions.c.delivery_status.in_([DeliveryStatus.AWAITING, DeliveryStatus.SEEN])
+)
 
 
 class StateMetrics:
@@ -98,9 +91,9 @@ async def show(database: Database, metrics: StateMetrics, workers: WorkerMetrics
         deliveries = await by_delivery(conn)
         overdue = await delivery_reasons.count_overdue(conn)
         paused = await pause_service.current(conn)
-        for worker, statement in _BACKLOGS.items():
-            count, oldest = (await conn.execute(statement)).one()
-            backlogs[worker] = (count, oldest)
+        backlogs["treasury"] = await payout_queries.backlog(conn)
+        count, oldest = (await conn.execute(_DELIVERIES_BACKLOG)).one()
+        backlogs["deliveries"] = (count, oldest)
         settled, unverified, contradicted = await settlements.totals(conn)
     metrics.sessions.clear()
     for status, count in payments.items():

@@ -1,5 +1,6 @@
 """Collect everything that is stored about one wallet, as a document for the person who owns it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from onramp.auth.wallets.table import login_nonces, wallet_logins
 from onramp.privacy import service as privacy_service
 from onramp.sessions.table import sessions
 from onramp.webhooks.table import inbox
-from treasury.payouts.table import payouts
+from treasury.payouts import queries as payout_queries
 
 
 async def dossier(conn: AsyncConnection, ring: KeyRing, wallet: str) -> dict[str, Any]:
@@ -22,7 +23,7 @@ async def dossier(conn: AsyncConnection, ring: KeyRing, wallet: str) -> dict[str
     Keys are the columns' names; amounts are base units as text.
     """
     purchases = await _rows(conn, sa.select(sessions).where(sessions.c.wallet_address == wallet))
-    paid = await _rows(conn, sa.select(payouts).where(payouts.c.to_address == wallet))
+    paid = [_document(row) for row in await payout_queries.rows_to_recipient(conn, wallet)]
     stripe_ids = [row["stripe_session_id"] for row in purchases if row["stripe_session_id"]]
     subjects = [wallet, *(row["id"] for row in (*purchases, *paid))]
     return {
@@ -43,8 +44,11 @@ async def dossier(conn: AsyncConnection, ring: KeyRing, wallet: str) -> dict[str
 
 
 async def _rows(conn: AsyncConnection, query: "sa.Select[Any]") -> list[dict[str, Any]]:
-    rows = await conn.execute(query)
-    return [{str(name): _json_value(value) for name, value in row._mapping.items()} for row in rows]
+    return [_document(row._mapping) for row in await conn.execute(query)]
+
+
+def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): _json_value(value) for name, value in row.items()}
 
 
 def _json_value(value: Any) -> Any:

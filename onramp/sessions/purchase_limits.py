@@ -15,12 +15,11 @@ from onramp.sessions.states import PAID
 from onramp.sessions.stock import UNITS_PER_MINOR, max_paid_unattended
 from onramp.sessions.table import sessions
 from treasury.core.assets import MUSD_DECIMALS
-from treasury.core.status import Status
-from treasury.payouts.table import Payout, payouts
+from treasury.payouts import queries as payout_queries
+from treasury.payouts.model import Payout
 
 DAY: Final = timedelta(days=1)
 MONTH: Final = timedelta(days=30)
-_FAILED: Final = (Status.REJECTED, Status.CANCELLED, Status.REVERTED)
 
 
 def limits(config: SessionConfig) -> list[tuple[str, timedelta, int]]:
@@ -64,7 +63,7 @@ async def payouts_above(
     exceeded = await _above_session_max(conn, config, queue)
     for name, window, max_minor in limits(config):
         max_units = max_minor * UNITS_PER_MINOR
-        paid = await _paid_since(conn, queue, now - window)
+        paid = await payout_queries.paid_to_recipients(conn, queue, now - window)
         for position, payout in enumerate(queue):
             paid[payout.to] = paid.get(payout.to, 0) + payout.amount
             if paid[payout.to] > max_units and exceeded[position] is None:
@@ -94,19 +93,6 @@ async def _above_session_max(conn: AsyncConnection, config: SessionConfig, queue
                 f"SESSION_MAX_AMOUNT: it is above {text} MUSD, the most that one purchase may deliver without approval"
             )
     return exceeded
-
-
-async def _paid_since(conn: AsyncConnection, queue: Sequence[Payout], since: datetime) -> dict[str, int]:
-    """Return the base units for which each recipient of the queue was given a nonce since `since`, without this queue's payouts."""
-    p = payouts.c
-    query = sa.select(p.to_address, p.amount).where(
-        p.to_address.in_({payout.to for payout in queue}), p.id.not_in([payout.id for payout in queue]),
-        p.transaction_id.is_not(None), p.status.not_in(_FAILED), p.created_at > since,
-    )  # fmt: skip
-    totals: dict[str, int] = {}
-    for row in await conn.execute(query):
-        totals[row.to_address] = totals.get(row.to_address, 0) + row.amount
-    return totals
 
 
 def _window_text(window: timedelta) -> str:

@@ -98,7 +98,7 @@ async def reconcile(request: web.Request) -> web.StreamResponse:
         now, due = services.clock.now(), await reconciliation.missing_gas_postings(conn, hot_wallet)
         known = {one.id: costs.get(one.id) for one in due}
         found = await reconciliation.compare(conn, wallet, MUSD, view, due, known, now=now, others=others)
-        rows, settled = await unmatched.list_open(conn, hot_wallet), await queries.to_look_at(conn)
+        rows, settled = await unmatched.list_open(conn, hot_wallet), await queries.open_issues(conn)
         answer = shapes.Reconciliation(
             agrees=not rows
             and not any(one.suspense > 0 for one in found)

@@ -15,10 +15,10 @@ from onramp.treasury.earlier_wallets import earlier
 from onramp.treasury.schemas import overview
 from treasury import balances
 from treasury.core import history
+from treasury.core.asset_policy import AssetPolicy
 from treasury.core.assets import GAS_ASSET, MUSD_DECIMALS
 from treasury.payouts import queue
 from treasury.payouts import service as payouts_service
-from treasury.policy.model import AssetPolicy
 from treasury.sweeps import service as sweeps_service
 from treasury.transactions import queries
 

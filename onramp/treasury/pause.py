@@ -15,7 +15,7 @@ from onramp.treasury.dependencies import TREASURY
 from onramp.treasury.overview import BASE
 from onramp.treasury.schemas import commands, overview
 from treasury.pause import service as pause_service
-from treasury.pause.table import SCOPES, Pauses, Scope
+from treasury.pause.model import SCOPES, Pauses, Scope
 
 
 def _scopes(order: commands.PauseOrder) -> tuple[Scope, ...]:
@@ -29,7 +29,7 @@ async def _answer(conn: AsyncConnection) -> commands.PauseResponse:
         payouts=now.payouts,
         sweeps=now.sweeps,
         paused=[
-            commands.ScopeResponse(scope=one.scope, by=one.by, note=one.note, at=rfc3339(one.at)) for one in now.asked
+            commands.ScopeResponse(scope=one.scope, by=one.by, note=one.note, at=rfc3339(one.at)) for one in now.ordered
         ],
         history=[
             commands.PauseLine(scope=scope, **line.model_dump())

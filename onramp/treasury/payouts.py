@@ -17,10 +17,11 @@ from onramp.treasury.command import Told, carry_out, refused
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.overview import BASE, id_of
 from onramp.treasury.schemas import commands, overview
+from treasury import paid_elsewhere
 from treasury.core import history
 from treasury.pause import service as pause_service
 from treasury.payouts import approvals
-from treasury.payouts.table import Payout
+from treasury.payouts.model import Payout
 
 log = get_logger(__name__)
 Verb = Callable[[AsyncConnection, TreasuryServices, Principal, str], Awaitable[Payout]]
@@ -103,14 +104,14 @@ async def settle(request: web.Request) -> web.StreamResponse:
         async with services.database.read() as conn:
             payout = await approvals.require(conn, payout_id)
         try:
-            proven = await approvals.proof_elsewhere(services.pool, payout, order.tx_hash.lower())
+            proven = await paid_elsewhere.prove_payment(services.pool, payout, order.tx_hash.lower())
         except Problem as problem:
             await refused(services, who, "payout_settle", payout_id, problem)
             raise
 
     async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
         now = services.clock.now()
-        return await approvals.settle(
+        return await paid_elsewhere.settle(
             conn, payout_id, Actor(who.id, who.person), now=now, note=order.note, proven=proven
         )
 

@@ -21,7 +21,7 @@ from treasury.core.hot_wallets import HotWallet
 from treasury.policy import service as policy_service
 from treasury.policy.parser import PolicyError
 from treasury.policy.states import Terms, VersionStatus
-from treasury.policy.table import Version
+from treasury.policy.version import Version
 
 
 def _scope(services: TreasuryServices) -> str:

@@ -1,10 +1,6 @@
 """The policy file and the environment, proposed as the treasury's terms at a start."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.clock import Clock
 from kit.db.database import Database
@@ -13,17 +9,16 @@ from kit.ids import Ids
 from kit.logs import get_logger
 from onramp.config.settings import Settings
 from onramp.screening.sanctions_list import Screening
-from onramp.sessions import purchase_limits, stock
 from onramp.sessions.config import SessionConfig
+from onramp.treasury.purchase_book import SessionPurchases
 from treasury.core.hot_wallets import HotWallet
-from treasury.payouts.table import Payout
 from treasury.policy import parser
 from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
 from treasury.policy.model import Policy
 from treasury.policy.parser import PolicyError
 from treasury.policy.states import Terms, VersionStatus
-from treasury.policy.table import Version
+from treasury.policy.version import Version
 
 log = get_logger(__name__)
 _TRIES: Final = 3
@@ -81,16 +76,7 @@ async def propose(
 
 
 def active_policy(settings: Settings, rules: SessionConfig, wallet: str, screening: Screening) -> ActivePolicy:
-    """The active terms as sender, sweeper and orders ask them."""
-
-    async def above(conn: AsyncConnection, queue: Sequence[Payout], now: datetime) -> Sequence[str | None]:
-        return await purchase_limits.payouts_above(conn, rules, queue, now)
-
-    return ActivePolicy(
-        HotWallet(rules.chain_id, wallet),
-        cold=settings.cold_pin(settings.CHAIN_ID),
-        promised=stock.processing,
-        refused=screening,
-        ask=screening.ask,
-        above=above,
-    )
+    """Return the active policy of `wallet`, which asks this service's sessions and its sanctions list."""
+    purchases = SessionPurchases(rules, screening)
+    cold = settings.cold_pin(settings.CHAIN_ID)
+    return ActivePolicy(HotWallet(rules.chain_id, wallet), cold=cold, purchases=purchases)

@@ -28,9 +28,9 @@ from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger import usdc
 from treasury.settlements import queries
 from treasury.settlements import service as settlements_service
+from treasury.settlements.model import Settlement
 from treasury.settlements.service import Claim
 from treasury.settlements.states import SettlementStatus
-from treasury.settlements.table import Settlement
 
 log = get_logger(__name__)
 _LONGEST: Final = 66

@@ -22,9 +22,9 @@ from treasury.core.assets import MUSD_DECIMALS
 from treasury.pause import service as pause_service
 from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps_service
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.proposals import SweepProposals, proven
 from treasury.sweeps.states import Kind
-from treasury.sweeps.table import Sweep
 
 Verb = Callable[[AsyncConnection, TreasuryServices, Principal, str], Awaitable[Sweep]]
 

@@ -76,7 +76,7 @@ def test_no_amount_is_a_float() -> None:
         "x = float(row.amount)",
         "x = amount / 2",
         "x = fee * 1.5",
-        "x = round(available.held)",
+        "x = round(available.reserved)",
     ],
 )
 def test_each_way_to_make_a_float_of_an_amount_is_found(planted: str) -> None:

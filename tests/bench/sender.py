@@ -23,6 +23,7 @@ from kit.ids import RandomIds
 from kit.logs import configure
 from onramp.bootstrap.server import spare_the_collector
 from onramp.dev.kms.aws import KEY_ID
+from tests.support.fake_purchases import FakePurchases
 from treasury.core.hot_wallets import HotWallet
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.pause.service import StoredGate
@@ -110,7 +111,7 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
         metrics=PrometheusTreasuryMetrics(CollectorRegistry()),
         checkpoint=checkpoint,
         gate=StoredGate(),
-        rules=ActivePolicy(HotWallet(CHAIN_ID, wallet), cold=None),
+        rules=ActivePolicy(HotWallet(CHAIN_ID, wallet), cold=None, purchases=FakePurchases()),
     )
 
     async def until(many: int) -> None:

@@ -20,6 +20,7 @@ from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.kms.aws import FakeAwsKms
 from onramp.dev.kms.server import DevKey, KmsFaults
+from tests.support.fake_purchases import FakePurchases
 from tests.support.hot_wallet import CHAIN_ID, MUSD, TOKEN, WALLET, address_of
 from treasury import balances
 from treasury.core.hot_wallets import HotWallet
@@ -158,7 +159,7 @@ async def plans(url: str) -> list[Row]:
     """The planner alone, and with all that it reads."""
     now, ids, database, holder = datetime.now(UTC), RandomIds(), connect(url), buyer()
     terms = Terms(parser.parse(parser.DEVELOPMENT, musd=TOKEN), TOKEN, None)
-    rules = ActivePolicy(HotWallet(CHAIN_ID, holder), cold=None)
+    rules = ActivePolicy(HotWallet(CHAIN_ID, holder), cold=None, purchases=FakePurchases())
     async with database.write() as conn:
         await policy_service.propose(conn, terms, scope=HotWallet(CHAIN_ID, holder).key, now=now, ids=ids)
         await balances.refresh(conn, HotWallet(CHAIN_ID, holder), "MUSD", amount=STOCK, block_number=1, now=now)

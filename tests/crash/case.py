@@ -120,7 +120,7 @@ class Case:
                     async with database.read() as conn:
                         states = [row.status for row in await sweeps_service.page(conn)]
                         states += [row.status for row in await payouts_service.page(conn)]
-                        opened = await ledger_service.opened(conn, self.wallet, "MUSD")
+                        opened = await ledger_service.is_opened(conn, self.wallet, "MUSD")
                     if opened and set(states) == {Status.FINAL}:
                         return
                     await asyncio.sleep(0.2)

@@ -22,7 +22,7 @@ from onramp.treasury.policy_source import active_policy
 from tests.support.service import HOT_WALLET, Service, Start
 from treasury.core.facts import OperationFact
 from treasury.payouts import service as payouts_service
-from treasury.payouts.table import Payout
+from treasury.payouts.model import Payout
 from treasury.payouts.table import payouts as payouts_table
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
@@ -123,7 +123,7 @@ async def test_the_sender_is_told_with_the_rules_of_the_policy(service: Service)
     policy = active_policy(settings, session_config(settings), HOT_WALLET, Screening("", clock, metrics))
     queue = [await owed(service.database, 1, 20_000 * UNIT), await owed(service.database, 2, 101 * UNIT, OTHER)]
     async with service.database.read() as conn:
-        found = await policy.payouts_above(conn, queue, NOW)
+        found = await policy.exceeded_limits(conn, queue, NOW)
     assert [(said or "").partition(":")[0] for said in found] == ["payouts.approval_above", "WALLET_DAILY_LIMIT"]
 
 

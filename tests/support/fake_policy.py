@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from treasury.payouts.table import Payout
-from treasury.policy.model import AssetPolicy
+from treasury.core.asset_policy import AssetPolicy
+from treasury.payouts.model import Payout
 from treasury.ports import WalletView
-from treasury.sweeps.table import Sweep
+from treasury.sweeps.model import Sweep
 
 
 class FakeGate:
@@ -27,7 +27,7 @@ class FakeGate:
 class NoLimits:
     """Implements `treasury.ports.PolicyPort` without any limit: only the sender's own checks remain."""
 
-    async def payouts_above(
+    async def exceeded_limits(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
     ) -> Sequence[str | None]:
         del conn, now
@@ -53,7 +53,7 @@ class NoLimits:
         del conn
         return ()
 
-    def listed(self, payout: Payout) -> bool:
+    def is_sanctioned(self, payout: Payout) -> bool:
         del payout
         return False
 
@@ -79,7 +79,9 @@ class FakePolicy(NoLimits):
     async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
         return self.listing
 
-    async def payouts_above(self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime) -> list[str | None]:
+    async def exceeded_limits(
+        self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
+    ) -> list[str | None]:
         return ["payouts.approval_above" if one.amount > self.approval_above else None for one in payouts]
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
@@ -88,5 +90,5 @@ class FakePolicy(NoLimits):
     async def version(self, conn: AsyncConnection) -> str:
         return self.active
 
-    def listed(self, payout: Payout) -> bool:
+    def is_sanctioned(self, payout: Payout) -> bool:
         return payout.to in self.list

@@ -38,7 +38,8 @@ from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, TransferIntent
 from treasury.signers.protocol import Signed
-from treasury.sweeps.table import Sweep, sweeps
+from treasury.sweeps.model import Sweep
+from treasury.sweeps.table import sweeps
 from treasury.transactions.table import attempts, transactions
 
 FLOOR = 50 * MUSD
@@ -128,7 +129,7 @@ class Invariants(RuleBasedStateMachine):
         chain = self.world.chain
         async with self.database.read() as conn:
             book = Counter(await ledger_service.balances(conn, WALLET, "MUSD"))
-            opened = await ledger_service.opened(conn, WALLET, "MUSD")
+            opened = await ledger_service.is_opened(conn, WALLET, "MUSD")
         owed, swept = await self._rows()
         for account, places in ((Account.HELD, _HELD), (Account.IN_FLIGHT, _FLYING)):
             rows = sum(row.amount for row, table in [*((r, 0) for r in owed), *((r, 1) for r in swept)] if row.status in places[table])  # fmt: skip
@@ -166,7 +167,7 @@ class Invariants(RuleBasedStateMachine):
         assert set(chain.mined) <= {row.hash for row in tries}, "I3"
         assert set(chain.received) <= {bytes(row.raw) for row in tries}, "I6"
         assert all((to, "is now" in note) == ("broadcast", True) for frm, to, note in moves if frm == "final"), "I5"
-        assert free.available + free.held == free.on_chain or free.available == 0, "I7"
+        assert free.available + free.reserved == free.on_chain or free.available == 0, "I7"
         unpaid = {session for session, paid in self.sessions.items() if not paid}
         for session in unpaid:
             assert (await world.payout(session)).transaction_id is None, (

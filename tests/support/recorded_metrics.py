@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from treasury.balances import Available
-from treasury.policy.model import AssetPolicy
+from treasury.core.asset_policy import AssetPolicy
+from treasury.core.available import Available
 
 
 class RecordedMetrics:

@@ -19,18 +19,18 @@ from tests.support.recorded_metrics import RecordedMetrics
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
-from treasury.payouts.table import Payout
+from treasury.payouts.model import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import Owed, PaymentProof, PolicyPort, WalletChain
 from treasury.sender import Sender, SenderConfig
 from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps_service
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.proposals import Planner, SweepProposals
 from treasury.sweeps.states import Kind
-from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import queries
-from treasury.transactions.table import Transaction
+from treasury.transactions.model import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
 

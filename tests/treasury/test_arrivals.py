@@ -8,16 +8,16 @@ from treasury.payouts.arrivals import Arrivals
 async def test_each_new_payout_wakes_once_and_one_that_waits_does_not_again(world: TreasuryWorld) -> None:
     woken: list[str] = []
     arrivals = Arrivals(world.database, WALLET, lambda: woken.append("treasury"))
-    await arrivals.look()
+    await arrivals.poll()
     assert woken == []
     await world.owe("ons_a")
     for _ in range(3):
-        await arrivals.look()
+        await arrivals.poll()
     assert len(woken) == 1
     world.clock.seconds += 1
     await world.owe("ons_b")
-    await arrivals.look()
+    await arrivals.poll()
     assert len(woken) == 2
     await world.cycles(world.sender(), 8)
-    await arrivals.look()
+    await arrivals.poll()
     assert len(woken) == 2, "nothing waits any more"

@@ -13,11 +13,12 @@ from kit.audit.actor import Actor
 from kit.http.problems import Problem
 from tests.support.hot_wallet import BUYER, MUSD, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
+from treasury import paid_elsewhere
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
 from treasury.payouts import approvals
-from treasury.payouts.table import Payout
+from treasury.payouts.model import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.sender import Sender
 from treasury.signers.protocol import Signed
@@ -171,7 +172,7 @@ async def test_a_failure_that_the_chain_takes_back_is_followed_again(
 async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good(world: TreasuryWorld) -> None:
     sender = await failed(world)
     (was,) = world.chain.mined.values()
-    await decide(world, approvals.settle, "ons_one", note="paid in cash")
+    await decide(world, paid_elsewhere.settle, "ons_one", note="paid in cash")
     world.chain.mined.clear()
     world.chain.nonce = 0
     world.chain.forks[was.block.number] = "0x" + "ee" * 32
@@ -183,13 +184,13 @@ async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good
 
 async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word(world: TreasuryWorld) -> None:
     await failed(world)
-    assert await refused(world, approvals.settle, "ons_one", note=" ") == "validation_failed"
+    assert await refused(world, paid_elsewhere.settle, "ons_one", note=" ") == "validation_failed"
 
-    assert await refused(world, approvals.settle, "ons_one", proven=proof(4 * MUSD)) == "not_settled"
-    settled = await decide(world, approvals.settle, "ons_one", proven=proof(5 * MUSD))
+    assert await refused(world, paid_elsewhere.settle, "ons_one", proven=proof(4 * MUSD)) == "not_settled"
+    settled = await decide(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD))
     assert (settled.status, settled.tx_hash) == (Status.FINAL, "0x" + "ab" * 32)
     await failed(world, "ons_two")
-    closed = await decide(world, approvals.settle, "ons_two", note="paid in cash")
+    closed = await decide(world, paid_elsewhere.settle, "ons_two", note="paid in cash")
     assert closed.status is Status.CANCELLED
     assert await refused(world, approvals.retry, "ons_two", person="anna") == "not_possible"
 
@@ -207,11 +208,11 @@ async def test_one_transfer_makes_good_one_payout(world: TreasuryWorld) -> None:
         row = (await world.transaction("ons_paid")).id
         await transactions_service.add_attempt(conn, row, again, intent=None, now=world.clock.now(), ids=world.ids)
     for tx_hash in (paid, again.hash):
-        said = await refused(world, approvals.settle, "ons_one", proven=proof(5 * MUSD, tx_hash, WALLET))
+        said = await refused(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD, tx_hash, WALLET))
         assert said == "not_settled"
-    await decide(world, approvals.settle, "ons_one", proven=proof(5 * MUSD))
-    assert await refused(world, approvals.settle, "ons_two", proven=proof(5 * MUSD)) == "not_settled"
-    await decide(world, approvals.settle, "ons_two", proven=proof(5 * MUSD, "0x" + "cd" * 32))
+    await decide(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD))
+    assert await refused(world, paid_elsewhere.settle, "ons_two", proven=proof(5 * MUSD)) == "not_settled"
+    await decide(world, paid_elsewhere.settle, "ons_two", proven=proof(5 * MUSD, "0x" + "cd" * 32))
 
 
 async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: TreasuryWorld) -> None:
@@ -220,7 +221,7 @@ async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: Tr
     await world.cycles(sender)
     world.chain.balance -= 5 * MUSD
     await world.cycles(sender)
-    await decide(world, approvals.settle, "ons_one", proven=proof(5 * MUSD))
+    await decide(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD))
     await world.cycles(sender)
     async with world.database.read() as conn:
         books = await ledger_service.balances(conn, WALLET, "MUSD")
@@ -254,4 +255,4 @@ async def test_a_recipient_on_the_list_is_held(world: TreasuryWorld) -> None:
 async def test_what_another_hot_wallet_owed_is_settled_and_never_tried_by_this_one(world: TreasuryWorld) -> None:
     await failed(world)
     assert await refused(world, approvals.retry, "ons_one", person="anna", wallet=ELSE) == "not_possible"
-    assert (await decide(world, approvals.settle, "ons_one", note="paid from the Safe")).status is Status.CANCELLED
+    assert (await decide(world, paid_elsewhere.settle, "ons_one", note="paid from the Safe")).status is Status.CANCELLED

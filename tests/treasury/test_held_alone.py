@@ -100,7 +100,7 @@ async def test_a_forged_absurd_amount_at_the_head_keeps_nobody_waiting(
 
 async def test_a_forged_amount_beside_others_counts_against_no_limit_of_theirs(world: TreasuryWorld) -> None:
     class Day(type(world.policy)):  # type: ignore[misc]
-        async def payouts_above(self, conn: Any, queue: Any, now: Any) -> list[str | None]:
+        async def exceeded_limits(self, conn: Any, queue: Any, now: Any) -> list[str | None]:
             total, found = 0, []
             for payout in queue:
                 total += payout.amount

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TOKEN
 from treasury.cold.identity import ColdPin
+from treasury.core.asset_policy import AssetPolicy, SweepLimits
 from treasury.core.assets import NATIVE_AS_TOKEN
-from treasury.policy.model import AssetPolicy, SweepLimits
 from treasury.policy.parser import DEVELOPMENT, PolicyError, fit_session_max, parse
 from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, plan
 from treasury.policy.serialization import dump, load
@@ -94,7 +94,7 @@ def test_no_plan_goes_below_the_floor_takes_what_is_promised_or_exceeds_a_limit(
     limits = seen.asset.sweeps
     left = seen.on_chain - verdict.amount
     assert verdict.amount > 0
-    assert left - sum(seen.holds) - seen.processing >= seen.asset.floor
+    assert left - sum(seen.reserved) - seen.processing >= seen.asset.floor
     assert limits.max_per_transaction is None or verdict.amount <= limits.max_per_transaction
     assert limits.max_per_day is None or seen.swept + verdict.amount <= limits.max_per_day
     assert limits.min is None or verdict.amount >= limits.min
@@ -132,7 +132,7 @@ def test_each_refusal_names_its_rule() -> None:
     assert said(20_001 * MUSD) == "sweeps.max_per_transaction"
     spent = plan(seen, 5001 * MUSD)
     assert isinstance(spent, Refusal)
-    assert (spent.rule, spent.said) == ("sweeps.max_per_day", "5000.00 MUSD is left of what may be swept in 24 hours.")
+    assert (spent.rule, spent.sentence) == ("sweeps.max_per_day", "5000.00 MUSD may still be swept in these 24 hours.")
     assert said(5000 * MUSD) == "Movement"
     assert said(None, active="swp_1") == "one sweep at a time"
     assert said(None, on_chain=15_000 * MUSD) == "Nothing"

@@ -1,16 +1,16 @@
 """The policy at work: who applies it, when it counts, and what it holds back."""
 
-from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from chain.types import Address, to_checksum
+from chain.types import to_checksum
 from kit.audit.actor import Actor
 from kit.db.database import Database
 from kit.http.problems import Problem
+from tests.support.fake_purchases import FakePurchases
 from tests.support.hot_wallet import BUYER, HOT_WALLET, MUSD, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from tests.treasury.test_policy import PIN, SCOPE, TERMS, changed
@@ -82,7 +82,7 @@ async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: Tre
     await proposed(world, TERMS)
     await proposed(world, changed(floor=1), "anna", production=True)
     _, number = await proposed(world, changed(floor=1), "bert", production=True)
-    sender = world.sender(rules=ActivePolicy(HOT_WALLET, cold=PIN))
+    sender = world.sender(rules=ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases()))
     day = timedelta(hours=24).total_seconds()
     started = world.clock.seconds
     for after in (0.0, day - 20, day - 5, day + 10, day + 25):
@@ -96,7 +96,7 @@ async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: Tre
 
 async def governed(world: TreasuryWorld) -> ActivePolicy:
     await proposed(world, TERMS)
-    return ActivePolicy(HOT_WALLET, cold=PIN)
+    return ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases())
 
 
 async def test_a_payout_above_a_limit_waits_and_the_day_counts_what_got_a_nonce(
@@ -142,11 +142,8 @@ async def test_the_day_counts_a_sweep_from_its_nonce_however_long_its_approval_t
 async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_listed(world: TreasuryWorld) -> None:
     await proposed(world, TERMS)
     unknown = {to_checksum(BUYER)}
-
-    async def ask(addresses: Sequence[Address]) -> Collection[Address]:
-        return unknown & set(addresses)
-
-    sender = world.sender(rules=ActivePolicy(HOT_WALLET, cold=PIN, ask=ask))
+    purchases = FakePurchases(unscreenable=unknown)
+    sender = world.sender(rules=ActivePolicy(HOT_WALLET, cold=PIN, purchases=purchases))
     await world.owe("ons_one")
     await world.cycles(sender, 4)
     assert (await world.payout("ons_one")).transaction_id is None and world.chain.transfers() == []
@@ -187,7 +184,7 @@ async def test_neither_sweep_nor_panic_is_signed_where_the_policy_pins_another_c
     world: TreasuryWorld, kind: Kind
 ) -> None:
     await proposed(world, replace(TERMS, cold=None))
-    rules = ActivePolicy(HOT_WALLET, cold=PIN)
+    rules = ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases())
     sweep = await world.sweep(kind=kind)
     await world.cycles(world.sender(rules=rules), 2)
     held = await world.swept(sweep)
@@ -200,7 +197,7 @@ async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: 
     refused = {BUYER}
     async with world.database.write() as conn:
         await policy_service.propose(conn, TERMS, scope=SCOPE, now=world.clock.now(), ids=world.ids)
-    policy = ActivePolicy(HOT_WALLET, cold=PIN, refused=refused)
+    policy = ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases(sanctioned=refused))
     sender = world.sender(rules=policy)
     for session in ("ons_one", "ons_two"):
         await world.owe(session)

@@ -8,7 +8,7 @@ from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TO
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.incidents import unmatched
-from treasury.incidents.table import UnmatchedTransaction
+from treasury.incidents.model import UnmatchedTransaction
 from treasury.payouts.table import payouts
 from treasury.signers.intent import NativeTransferIntent, TransferIntent
 from treasury.sweeps.states import Kind

@@ -236,8 +236,8 @@ async def test_what_is_owed_is_held_until_the_balance_knows_of_it(world: Treasur
     await world.owe("ons_one", 40 * MUSD)
     async with world.database.read() as conn:
         before = await balances.available(conn, WALLET, "MUSD")
-    assert (before.held, before.available) == (40 * MUSD, 1_000_000 * MUSD - 40 * MUSD)
+    assert (before.reserved, before.available) == (40 * MUSD, 1_000_000 * MUSD - 40 * MUSD)
     await world.cycles(sender)
     async with world.database.read() as conn:
         after = await balances.available(conn, WALLET, "MUSD")
-    assert (after.held, after.available) == (0, 1_000_000 * MUSD - 40 * MUSD)
+    assert (after.reserved, after.available) == (0, 1_000_000 * MUSD - 40 * MUSD)

@@ -15,14 +15,14 @@ from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
 from treasury import balances
 from treasury.cold.identity import Unverified, Verified
 from treasury.core import history
+from treasury.core.asset_policy import AssetPolicy, SweepLimits
 from treasury.core.assets import NATIVE
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
-from treasury.policy.model import AssetPolicy, SweepLimits
 from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps_service
-from treasury.sweeps.table import Sweep
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
 
 

@@ -1,4 +1,4 @@
-"""What the hot wallet holds, and what Stripe owes for it: names, addresses, decimals."""
+"""The assets that the hot wallet holds, and the one that Stripe delivers: names, addresses, decimals."""
 
 from typing import Final
 
@@ -10,11 +10,11 @@ GAS_ASSET: Final = "BTC"
 """Mezo's gas token."""
 GAS_DECIMALS: Final = 18
 NATIVE: Final[Address] = ZERO_ADDRESS
-"""Stands for the gas token where a token's address is asked for."""
+"""Represents the gas token wherever a token's address is expected."""
 NATIVE_AS_TOKEN: Final[Address] = to_checksum("0x7b7c000000000000000000000000000000000000")
-"""Mezo's precompile that shows the native balance as an ERC-20 (mezod, precompile/btctoken): the same coins again."""
+"""Mezo's precompile that presents the native balance as an ERC-20 token (mezod, precompile/btctoken): the same coins."""
 GWEI_DECIMALS: Final = 9
 GWEI: Final = 10**GWEI_DECIMALS
-"""In wei, the base unit of the gas token."""
+"""Wei, the base unit of the gas token, in one gwei."""
 USDC: Final = "USDC"
 USDC_DECIMALS: Final = 6

@@ -1,4 +1,4 @@
-"""What happened to each payout and transaction, line by line; never changed, never deleted."""
+"""The history of every payout, sweep, transaction, policy version and pause: one entry for each change, never changed or deleted."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from kit.db.database import metadata
 from kit.db.types import UtcDateTime
 
 BY: Final = "treasury"
-"""Who does what no person ordered."""
+"""Makes the changes that no person ordered."""
 
 history = sa.Table(
     "treasury_history",
@@ -30,7 +30,7 @@ history = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One change: `from_status` is None for the first; `by` is a worker's name or a key's id."""
+    """One change. `from_status` is None for the first entry; `by` is a worker's name or the id of an API key."""
 
     at: datetime
     from_status: str | None
@@ -52,7 +52,7 @@ async def record(
     by: str,
     note: str = "",
 ) -> None:
-    """Write one line, in the transaction that makes the change."""
+    """Write one entry, in the transaction that makes the change."""
     values = {
         "subject_id": subject_id,
         "at": at,
@@ -66,7 +66,7 @@ async def record(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of many lines written together."""
+    """One of many entries that are written together."""
 
     subject_id: str
     from_status: str | None
@@ -75,35 +75,35 @@ class Line:
 
 
 async def record_all(conn: AsyncConnection, lines: Sequence[Line], *, at: datetime, by: str) -> None:
-    """The same for many."""
+    """Write many entries of one moment and author in one statement."""
     if lines:
         rows = [
             {
-                "subject_id": one.subject_id,
+                "subject_id": line.subject_id,
                 "at": at,
-                "from_status": one.from_status,
-                "to_status": one.to_status,
+                "from_status": line.from_status,
+                "to_status": line.to_status,
                 "actor": by,
-                "note": one.note,
+                "note": line.note,
             }
-            for one in lines
+            for line in lines
         ]
         await insert_new(conn, history, rows)
 
 
 async def of(conn: AsyncConnection, subject_id: str) -> list[HistoryEntry]:
-    """Every line about one payout or transaction, oldest first."""
+    """Return the entries of one subject, oldest first."""
     rows = await conn.execute(sa.select(history).where(history.c.subject_id == subject_id).order_by(history.c.id))
     return [_entry(row) for row in rows.mappings()]
 
 
 async def of_many(conn: AsyncConnection, subject_ids: Collection[str]) -> dict[str, list[HistoryEntry]]:
-    """The same for several, in one question; each has a list, if an empty one."""
-    found: dict[str, list[HistoryEntry]] = {subject: [] for subject in subject_ids}
-    query = sa.select(history).where(history.c.subject_id.in_(list(found))).order_by(history.c.id)
+    """Return the entries of several subjects in one query, oldest first; each subject has a list, which may be empty."""
+    entries: dict[str, list[HistoryEntry]] = {subject: [] for subject in subject_ids}
+    query = sa.select(history).where(history.c.subject_id.in_(list(entries))).order_by(history.c.id)
     for row in (await conn.execute(query)).mappings():
-        found[row["subject_id"]].append(_entry(row))
-    return found
+        entries[row["subject_id"]].append(_entry(row))
+    return entries
 
 
 def _entry(row: sa.RowMapping) -> HistoryEntry:

@@ -1,8 +1,8 @@
-"""One leader for each hot wallet: a lease with a fencing token that every write repeats.
+"""One leading process for each hot wallet: a lease with a fencing token that every write repeats.
 
-Each transaction of the leader begins with an update of the lease row that names owner and token. It fails where
-another took over; where it succeeds, the row stays locked until the commit (on SQLite the whole database is), so that
-nobody can take over in the middle of it. A leader that was asleep for an hour can therefore write nothing.
+Each transaction of the leader begins with an update of the lease row that names owner and token. The update fails if another process
+took over. If it succeeds, the row stays locked until the commit (on SQLite the whole database is), so no process can take over in between.
+A leader that was suspended for an hour can therefore write nothing.
 """
 
 from collections.abc import AsyncIterator
@@ -32,15 +32,21 @@ async def lock_leader(conn: AsyncConnection, wallet: HotWallet) -> None:
     await conn.execute(sa.update(leaders).where(leaders.c.id == wallet.key).values(token=leaders.c.token))
 
 
+async def is_led(conn: AsyncConnection, wallet: HotWallet) -> bool:
+    """Return whether a process leads the wallet now, by the database's clock."""
+    query = sa.select(sa.literal(1)).where(leaders.c.id == wallet.key, leaders.c.lease_until > db_now())
+    return await conn.scalar(query) is not None
+
+
 class LeadershipLost(Exception):
-    """Another process leads this wallet now; what was about to be written was not."""
+    """Another process leads this wallet now. Nothing was written."""
 
 
 class Leader:
     """The lease of one wallet on one chain, as one process holds it."""
 
     def __init__(self, database: Database, wallet: HotWallet, *, owner: str, seconds: float) -> None:
-        """`owner` must be new for each process; `seconds` is how long a silent leader keeps others waiting."""
+        """`owner` must be unique to this process. `seconds`: how long a leader that writes nothing keeps the others waiting."""
         self._database = database
         self._key = wallet.key
         self._owner = owner
@@ -48,7 +54,7 @@ class Leader:
         self._token: int | None = None
         self._free = sa.or_(leaders.c.lease_until.is_(None), leaders.c.lease_until < db_now())
         self._is_free = sa.select(self._free).where(leaders.c.id == self._key)
-        # Written once: it begins every transaction of the leader.
+        # Built once: it begins every transaction of the leader.
         self._renew = (
             sa.update(leaders)
             .where(leaders.c.id == self._key, leaders.c.owner == owner, leaders.c.token == sa.bindparam("mine"))
@@ -57,31 +63,31 @@ class Leader:
 
     @property
     def token(self) -> int | None:
-        """The fencing token while leading; it grows with each change of leader."""
+        """The fencing token while this process leads; it grows with each change of leader."""
         return self._token
 
     async def hold(self) -> bool:
-        """Lead, or go on leading as far as is known; False while another does. Only `write` proves it."""
+        """Become the leader; return whether this process leads, as far as it knows. Only `write` proves it."""
         if self._token is not None:
             return True
-        # Those who do not lead ask often, so that an orderly change of leader takes a second: by a read, which locks and writes nothing.
+        # Other processes ask often, so that an orderly change of leader takes a second. They ask by a read, which locks and writes nothing.
         async with self._database.read() as conn:
             if (await conn.execute(self._is_free)).scalar() is False:
                 return False
         async with self._database.write() as conn:
             await insert_or_ignore(conn, leaders, [{"id": self._key, "token": 0}], ["id"])
-            taken = await conn.execute(
+            token = await conn.execute(
                 sa.update(leaders)
                 .where(leaders.c.id == self._key, self._free)
                 .values(owner=self._owner, token=leaders.c.token + 1, lease_until=db_now(self._seconds))
                 .returning(leaders.c.token)
             )
-            self._token = taken.scalar_one_or_none()
+            self._token = token.scalar_one_or_none()
         return self._token is not None
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only the leader can commit; it renews the lease. Raises LeadershipLost."""
+        """Open a transaction that only the leader can commit; it renews the lease. Raises LeadershipLost."""
         async with self._database.write() as conn:
             renewed = await conn.execute(self._renew, {"mine": self._token})
             if renewed.rowcount != 1:
@@ -90,7 +96,7 @@ class Leader:
             yield conn
 
     async def resign(self) -> None:
-        """Let another lead at once."""
+        """Release the lease, so that another process can lead at once."""
         if self._token is None:
             return
         async with self._database.write() as conn:
@@ -99,13 +105,13 @@ class Leader:
         self._token = None
 
     async def explained_block(self, conn: AsyncConnection) -> int | None:
-        """The newest block at which every transaction of the wallet was known; None before the first."""
+        """Return the newest block up to which every transaction of the wallet was explained; None before the first."""
         query = sa.select(leaders.c.explained_block).where(leaders.c.id == self._key)
         block: int | None = (await conn.execute(query)).scalar_one_or_none()
         return block
 
     async def set_explained_block(self, conn: AsyncConnection, block_number: int) -> None:
-        """Remember it; it never goes back."""
+        """Store the block up to which every transaction of the wallet is explained; it never goes back."""
         older = sa.or_(leaders.c.explained_block.is_(None), leaders.c.explained_block < block_number)
         await conn.execute(
             sa.update(leaders).where(leaders.c.id == self._key, older).values(explained_block=block_number)

@@ -3,14 +3,13 @@
 The effect of a resolution is in the ledger, or beside the unmatched transaction. This row records who explained and who confirmed it.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime, one_of
+from treasury.incidents.model import Resolution
 from treasury.incidents.states import ResolutionStatus
 
 resolutions = sa.Table(
@@ -27,25 +26,6 @@ resolutions = sa.Table(
     sa.Column("at", UtcDateTime(), nullable=False),
     one_of("status", ResolutionStatus),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What persons say about missing coins or an unmatched transaction.
-
-    `subject` is an asset or the id of an unmatched transaction. `amount` is what was missing when the first person explained it, in base
-    units, and 0 for a transaction.
-    """
-
-    id: str
-    subject: str
-    status: ResolutionStatus
-    amount: int
-    asked_by: str
-    asked_person: str
-    answered_by: str | None
-    note: str
-    at: datetime
 
 
 def to_resolution(row: sa.Row[Any]) -> Resolution:

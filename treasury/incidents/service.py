@@ -14,7 +14,8 @@ from kit.persons import same_person
 from kit.state import Refused, decide
 from treasury.core.hot_wallets import HotWallet
 from treasury.incidents import unmatched
-from treasury.incidents.resolutions import Resolution, resolutions, to_resolution
+from treasury.incidents.model import Resolution
+from treasury.incidents.resolutions import resolutions, to_resolution
 from treasury.incidents.states import MOVES, ResolutionFact, ResolutionStatus
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account

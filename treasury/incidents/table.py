@@ -4,14 +4,13 @@ After a restore these are the service's own payouts: each is matched when the pa
 else means that someone else holds the key, and two persons have to resolve it. Until then nothing is signed.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime
+from treasury.incidents.model import UnmatchedTransaction
 
 unmatched_transactions = sa.Table(
     "treasury_foreign",
@@ -34,31 +33,6 @@ unmatched_transactions = sa.Table(
     sa.Column("answered_at", UtcDateTime()),
     sa.UniqueConstraint("chain_id", "wallet", "nonce"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class UnmatchedTransaction:
-    """A nonce that no transaction of ours used. `tx_hash` is None while its transaction has not been found; `amount` is in base units.
-
-    `payout_id` is set once a payout turns out to be what it paid, `answered_at` once two persons have resolved it.
-    """
-
-    id: str
-    chain_id: int
-    wallet: str
-    nonce: int
-    tx_hash: str | None
-    raw: bytes | None
-    token: str | None
-    to: str | None
-    amount: int | None
-    reference: str | None
-    note: str
-    block_number: int | None
-    noticed_at: datetime
-    payout_id: str | None
-    answered_by: str | None
-    answered_at: datetime | None
 
 
 def to_unmatched(row: sa.Row[Any]) -> UnmatchedTransaction:

@@ -12,7 +12,8 @@ from kit.db.types import in_array
 from kit.ids import Ids
 from treasury.core import history
 from treasury.core.hot_wallets import HotWallet
-from treasury.incidents.table import UnmatchedTransaction, to_unmatched, unmatched_transactions
+from treasury.incidents.model import UnmatchedTransaction
+from treasury.incidents.table import to_unmatched, unmatched_transactions
 
 ID_PREFIX = "fgn_"
 """Begins the id of every unmatched transaction."""

@@ -1,1 +1,1 @@
-"""Where every coin of the hot wallet is, and where it went: double entry, append-only, in integers."""
+"""The ledger: where every coin of the hot wallet is and where it went, by double entry, append-only, in integers."""

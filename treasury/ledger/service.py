@@ -1,4 +1,4 @@
-"""The verbs of the ledger, each in the caller's open transaction."""
+"""Post to the ledger and read it, each in the caller's open transaction."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ from kit.db.inserts import insert_or_ignore
 from kit.db.types import in_array
 from treasury.core.history import BY
 from treasury.core.status import Status
+from treasury.ledger.model import Posting
 from treasury.ledger.states import HOT, Account, account_of, kind_of
-from treasury.ledger.table import Posting, ledger, to_posting
+from treasury.ledger.table import ledger, to_posting
 
 
 def movement(
@@ -32,10 +33,9 @@ def movement(
     by: str = BY,
     note: str = "",
 ) -> dict[str, Any]:
-    """The row of `amount` base units that go from one account to another."""
+    """Return the row for `amount` base units that move from one account to another."""
     if amount <= 0:
-        message = "a posting needs an amount above zero"
-        raise ValueError(message)
+        raise ValueError("a posting needs an amount above zero")
     return {
         "wallet": wallet,
         "asset": asset,
@@ -53,38 +53,38 @@ def movement(
 
 
 async def post(conn: AsyncConnection, movements: Sequence[dict[str, Any]]) -> int:
-    """Write movements into the ledger; how many of them were not there already."""
+    """Post movements; return how many of them were not posted already."""
     return len(await insert_or_ignore(conn, ledger, movements, ["subject", "asset", "sequence"]))
 
 
-async def follow(
+async def move_to_account(
     conn: AsyncConnection, table: sa.Table, row_id: str, status: Status, *, now: datetime, by: str
 ) -> None:
-    """Bring the amount of a payout or sweep to the account of its status, from wherever it stands."""
-    await follow_all(conn, table, [row_id], status, now=now, by=by)
+    """Move the amount of a payout or sweep from its present account to the account of its status."""
+    await move_all_to_account(conn, table, [row_id], status, now=now, by=by)
 
 
-_LASTS = sa.select(ledger).where(in_array(ledger.c.subject, "ids")).order_by(ledger.c.sequence)
+_POSTINGS_OF = sa.select(ledger).where(in_array(ledger.c.subject, "ids")).order_by(ledger.c.sequence)
 
 
-async def follow_all(
+async def move_all_to_account(
     conn: AsyncConnection, table: sa.Table, row_ids: Sequence[str], status: Status, *, now: datetime, by: str
 ) -> None:
-    """The same for many rows that came to one status together."""
+    """Move the amounts of many rows that reached one status together to its account."""
     target = account_of(table.name, status)
     if target is None or not row_ids:
         return
-    rows = (await conn.execute(_standing(table), {"ids": list(row_ids)})).fetchall()
-    known = [to_posting(row) for row in (await conn.execute(_LASTS, {"ids": list(row_ids)})).fetchall()]
-    lasts = {(posting.subject, posting.asset): posting for posting in known}
+    rows = (await conn.execute(_amounts_of(table), {"ids": list(row_ids)})).fetchall()
+    postings = [to_posting(row) for row in (await conn.execute(_POSTINGS_OF, {"ids": list(row_ids)})).fetchall()]
+    lasts = {(posting.subject, posting.asset): posting for posting in postings}
     movements = []
     for row in rows:
         last = lasts.get((row.id, row.asset))
-        at, sequence = (Account.AVAILABLE, 0) if last is None else (last.to_account, last.sequence + 1)
-        steps = [(at, target, row.amount)]
-        if last is not None and last.amount != row.amount and at is not Account.AVAILABLE:
-            # A panic takes what there is when it is signed, which is not what was held for it.
-            steps = [(at, Account.AVAILABLE, last.amount), (Account.AVAILABLE, target, row.amount)]
+        source_account, sequence = (Account.AVAILABLE, 0) if last is None else (last.to_account, last.sequence + 1)
+        steps = [(source_account, target, row.amount)]
+        if last is not None and last.amount != row.amount and source_account is not Account.AVAILABLE:
+            # A panic takes what there is when it is signed, which differs from what was reserved for it.
+            steps = [(source_account, Account.AVAILABLE, last.amount), (Account.AVAILABLE, target, row.amount)]
         for source, destination, amount in steps:
             if source is not destination:
                 movements.append(
@@ -107,8 +107,8 @@ async def follow_all(
 
 
 @cache
-def _standing(table: sa.Table) -> Any:
-    # Written once for each table: building the text cost more than its run.
+def _amounts_of(table: sa.Table) -> Any:
+    # Built once for each table: building a statement takes longer than running it.
     c = table.c
     query = sa.select(c.id, c.wallet, c.asset, c.amount, c.block_number)
     return query.where(in_array(c.id, "ids"))
@@ -124,7 +124,7 @@ _SUMS = (
 
 
 async def balances(conn: AsyncConnection, wallet: str, asset: str) -> dict[Account, int]:
-    """Each account's balance in base units; they sum to zero, always."""
+    """Return each account's balance in base units. They always sum to zero."""
     total: Counter[Account] = Counter()
     # Amounts are text on SQLite, and 256 bits do not fit its integers.
     query = _SUMS if conn.dialect.name == "postgresql" else _MOVEMENTS
@@ -134,27 +134,27 @@ async def balances(conn: AsyncConnection, wallet: str, asset: str) -> dict[Accou
     return dict(total)
 
 
-async def hot_at(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
-    """What the wallet must hold at a block: all of its accounts, and what left them in later blocks."""
-    now = await balances(conn, wallet, asset)
+async def hot_balance_at(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
+    """Return what the wallet must hold at a block: its accounts now, plus what left them in later blocks."""
+    accounts = await balances(conn, wallet, asset)
     c = ledger.c
     later = sa.and_(c.wallet == wallet, c.asset == asset, c.block_number > block_number)
-    left = 0
+    moved_later = 0
     for row in await select(conn, later):
-        left += row.amount * ((row.from_account in HOT) - (row.to_account in HOT))
-    return sum(now.get(account, 0) for account in HOT) + left
+        moved_later += row.amount * ((row.from_account in HOT) - (row.to_account in HOT))
+    return sum(accounts.get(account, 0) for account in HOT) + moved_later
 
 
 async def write_off(
     conn: AsyncConnection, wallet: str, asset: str, amount: int, *, by: str, note: str, now: datetime
 ) -> int:
-    """Persons know where `amount` of the difference went: no more than that is written off. Base units; 0: there was none."""
-    open_ = min(amount, (await balances(conn, wallet, asset)).get(Account.SUSPENSE, 0))
-    if open_ > 0:
+    """Write off missing coins that persons have explained, at most `amount`; return the base units written off."""
+    missing = min(amount, (await balances(conn, wallet, asset)).get(Account.SUSPENSE, 0))
+    if missing > 0:
         await adjust(
-            conn, wallet, asset, "answer", Account.SUSPENSE, Account.EXTERNAL_IN, open_, now=now, by=by, note=note
+            conn, wallet, asset, "answer", Account.SUSPENSE, Account.EXTERNAL_IN, missing, now=now, by=by, note=note
         )
-    return open_
+    return missing
 
 
 async def adjust(
@@ -172,11 +172,11 @@ async def adjust(
     by: str = BY,
     note: str = "",
 ) -> None:
-    """Post what the chain or a person says of the wallet itself, which is the subject unless another is given."""
+    """Post a movement that the chain or a person reports about the wallet itself; the wallet is the subject unless one is given."""
     c, subject, posted = ledger.c, subject or wallet, 0
     query = sa.select(sa.func.max(c.sequence)).where(c.subject == subject, c.asset == asset)
     while not posted:
-        # Leader and person may post at once: who comes second finds the number taken, and takes the next.
+        # The leader and a person may post at once: the second one finds the number taken, and takes the next.
         last = (await conn.execute(query)).scalar()
         row = movement(
             wallet=wallet,
@@ -195,7 +195,7 @@ async def adjust(
         posted = await post(conn, [row])
 
 
-# From one asset to the next by the index: DISTINCT reads every posting there is.
+# From one asset to the next by the index: DISTINCT reads every posting.
 _FIRST = (sa.select(sa.func.min(ledger.c.asset).label("asset")).where(ledger.c.wallet == sa.bindparam("wallet"))).cte(
     "listed", recursive=True
 )
@@ -209,19 +209,19 @@ _LISTED = sa.select(_ASSETS.c.asset).where(_ASSETS.c.asset.is_not(None))
 
 
 async def assets(conn: AsyncConnection, wallet: str) -> list[str]:
-    """Of which anything was ever posted for this wallet."""
+    """Return the assets that have at least one posting for this wallet."""
     return list((await conn.execute(_LISTED, {"wallet": wallet})).scalars())
 
 
-async def opened(conn: AsyncConnection, wallet: str, asset: str) -> bool:
-    """Whether the chain's balance was ever taken over."""
+async def is_opened(conn: AsyncConnection, wallet: str, asset: str) -> bool:
+    """Return whether the opening balance of an asset was posted."""
     c = ledger.c
     query = sa.select(sa.literal(1)).where(c.wallet == wallet, c.asset == asset, c.kind == "opening").limit(1)
     return (await conn.execute(query)).first() is not None
 
 
-async def compared_after(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> bool:
-    """Whether the chain's word at a later block was posted."""
+async def was_compared_after(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> bool:
+    """Return whether a comparison with the chain at a later block was posted."""
     c = ledger.c
     later = sa.and_(c.subject == wallet, c.asset == asset, c.block_number > block_number)
     return (await conn.execute(sa.select(sa.literal(1)).where(later).limit(1))).first() is not None
@@ -230,16 +230,16 @@ async def compared_after(conn: AsyncConnection, wallet: str, asset: str, block_n
 async def page(
     conn: AsyncConnection, wallets: Sequence[str], *, limit: int = 50, before: int | None = None
 ) -> list[Posting]:
-    """Newest first; `before` is the id of the last one seen."""
-    # Nearly all postings are of these wallets. Through a function, so that SQLite goes by the id instead of sorting all of them.
-    theirs = sa.func.coalesce(ledger.c.wallet, "").in_(wallets)
-    query = sa.select(ledger).where(theirs).order_by(ledger.c.id.desc()).limit(limit)
+    """Return postings of these wallets, the newest first. `before` is the id of the last row of the page before."""
+    # Nearly all postings are of these wallets. The function makes SQLite read by id instead of sorting all of them.
+    of_wallets = sa.func.coalesce(ledger.c.wallet, "").in_(wallets)
+    query = sa.select(ledger).where(of_wallets).order_by(ledger.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(ledger.c.id < before)
     return [to_posting(row) for row in (await conn.execute(query)).fetchall()]
 
 
 async def select(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Posting]:
-    """Those of which all of this holds, oldest first."""
+    """Return the postings that meet all conditions, oldest first."""
     rows = await conn.execute(sa.select(ledger).where(*conditions).order_by(ledger.c.id))
     return [to_posting(row) for row in rows.fetchall()]

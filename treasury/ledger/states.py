@@ -1,4 +1,4 @@
-"""Which account an operation's amount stands in, state by state. Pure."""
+"""The account that holds an operation's amount in each of its states. Pure."""
 
 from enum import StrEnum
 from typing import Final
@@ -9,26 +9,26 @@ S = Status
 
 
 class Account(StrEnum):
-    """`available`, `held` and `in_flight` together are the hot wallet; the others are where coins come from and go."""
+    """The accounts. `available`, `held` and `in_flight` together are the hot wallet; coins come from the others and go to them."""
 
     AVAILABLE = "available"
     HELD = "held"
-    """Promised: to a buyer, or to an approved sweep."""
+    """Reserved for a buyer, or for an approved sweep."""
     IN_FLIGHT = "in_flight"
-    """Signed, and the chain has not had its last word."""
+    """Signed, and the chain has not decided yet."""
     COLD = "cold"
     PAID_OUT = "paid_out"
     GAS = "gas"
     EXTERNAL_IN = "external_in"
-    """Where top-ups come from; its balance is below zero."""
+    """The source of top-ups; its balance is below zero."""
     SUSPENSE = "suspense"
-    """Gone from the chain, and no row says why."""
+    """Missing on chain, and no row explains why."""
     RECEIVABLE = "receivable"
-    """USDC that Stripe has delivered or owes, by session."""
+    """USDC that Stripe owes or has delivered unseen, by session."""
     SOLD = "sold"
-    """The other side of what is receivable."""
+    """The counterpart of what is receivable."""
     SETTLED = "settled"
-    """USDC that a person has seen arrive."""
+    """USDC that has arrived, as its chain or persons say."""
 
 
 HOT: Final = (Account.AVAILABLE, Account.HELD, Account.IN_FLIGHT)
@@ -52,13 +52,13 @@ _KINDS: Final = {
 
 
 def account_of(table: str, status: Status) -> Account | None:
-    """Where the amount of a payout or sweep stands; None for rows that are neither."""
+    """Return the account of a payout's or sweep's amount; None for rows of another table."""
     accounts = _OF.get(table)
     return None if accounts is None else accounts.get(status, Account.AVAILABLE)
 
 
 def kind_of(source: Account, target: Account) -> str:
-    """What such a movement is called; one that leaves a last account is the counter-entry of a reorganisation."""
+    """Return the kind of a movement. One that leaves a final account is the counter-entry of a reorganisation."""
     if source in {Account.PAID_OUT, Account.COLD}:
         return "counter"
     return _KINDS.get((source, target), "settle")

@@ -1,17 +1,16 @@
-"""One row for each movement of one amount from one account to another: no row can be out of balance.
+"""One row for each movement of an amount from one account to another, so no row can be out of balance.
 
-Rows are only ever added; a trigger refuses anything else on both databases. `subject` is what moved (a payout, sweep,
-transaction or session, or a block), `sequence` counts its movements, so that a posting told twice is there once.
+Rows are only ever added; a trigger refuses anything else on both databases. `subject` is what moved (a payout, sweep, transaction or
+session, or the wallet itself). `sequence` counts its movements; the unique key stores a posting once, however often it is posted.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime
+from treasury.ledger.model import Posting
 from treasury.ledger.states import Account
 
 ledger = sa.Table(
@@ -44,27 +43,8 @@ ledger = sa.Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """`amount` base units of `asset` went from one account to another."""
-
-    id: int
-    wallet: str
-    asset: str
-    kind: str
-    subject: str
-    sequence: int
-    from_account: Account
-    to_account: Account
-    amount: int
-    block_number: int | None
-    actor: str
-    note: str
-    at: datetime
-
-
 def to_posting(row: sa.Row[Any]) -> Posting:
-    """A row as a value."""
+    """Return the value of a row."""
     fields = dict(row._mapping)
     fields["from_account"], fields["to_account"] = Account(row.from_account), Account(row.to_account)
     return Posting(**fields)

@@ -1,1 +1,1 @@
-"""What people have stopped: sales, payouts, sweeps; stopped by one person, let go again by another."""
+"""Pauses of sales, payouts and sweeps: one person pauses, another person resumes."""

@@ -1,4 +1,4 @@
-"""The verbs of pausing, each in the caller's open transaction. Refusals raise Problem with the interface's code."""
+"""Pause and resume, each in the caller's open transaction. Refusals are Problems with stable codes."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -13,28 +13,29 @@ from kit.db.cas import compare_and_set
 from kit.db.inserts import insert_or_ignore
 from kit.http.problems import Problem
 from kit.persons import same_person
+from kit.state import Moved, decide
 from treasury.core import history
 from treasury.core.history import HistoryEntry
-from treasury.pause.table import SCOPES, Pauses, Scope, pauses, to_pause
+from treasury.pause.model import SCOPES, Pauses, Scope
+from treasury.pause.states import MOVES, PauseFact, PauseStatus
+from treasury.pause.table import pauses, to_pause
 
-PAUSED: Final = "paused"
-RUNNING: Final = "running"
-# Written once: each purchase asks.
-_PAUSED: Final = sa.select(pauses).where(pauses.c.status == PAUSED)
+# Built once: every purchase reads it.
+_PAUSED: Final = sa.select(pauses).where(pauses.c.status == PauseStatus.PAUSED)
 
 
 def subject_of(scope: Scope) -> str:
-    """Under which name history and audit trail keep what happened to a scope."""
+    """Return the subject under which the history and the audit log record a scope."""
     return f"pause_{scope}"
 
 
 async def current(conn: AsyncConnection) -> Pauses:
-    """What is stopped now."""
+    """Return what is paused now."""
     return Pauses(tuple(to_pause(row) for row in (await conn.execute(_PAUSED)).fetchall()))
 
 
 async def pause(conn: AsyncConnection, scopes: Collection[Scope], actor: Actor, *, note: str, now: datetime) -> Pauses:
-    """Stop these, at once. What is stopped already stays as it is: whoever stopped it first may not let it go."""
+    """Pause these scopes at once. A scope that is paused already keeps its pause: the person who paused it first may not resume it."""
     for scope in SCOPES:
         if scope in scopes:
             await _pause(conn, scope, actor, note=note, now=now)
@@ -42,66 +43,71 @@ async def pause(conn: AsyncConnection, scopes: Collection[Scope], actor: Actor, 
 
 
 async def resume(conn: AsyncConnection, scopes: Collection[Scope], actor: Actor, *, note: str, now: datetime) -> Pauses:
-    """Let these go again. Raises Problem `self_approval` where this person stopped one of them; then none is let go."""
-    stopped = [one for one in (await current(conn)).asked if one.scope in scopes]
-    for one in stopped:
-        if same_person(one.person, actor.person):
-            detail = f"You paused {one.scope} yourself; another approver has to resume it. Nothing was changed."
+    """Resume these scopes. Raises Problem `self_approval`, and resumes none, if this person paused one of them."""
+    stopped = [pause for pause in (await current(conn)).ordered if pause.scope in scopes]
+    for pause in stopped:
+        if same_person(pause.person, actor.person):
+            detail = f"You paused {pause.scope} yourself; another approver has to resume it. Nothing was changed."
             raise Problem(409, "self_approval", detail)
-    for one in stopped:
-        values: dict[str, Any] = {"status": RUNNING, "actor": actor.id, "person": actor.person, "note": note, "at": now}
-        same = sa.and_(pauses.c.id == one.scope, pauses.c.person == one.person, pauses.c.at == one.at)
-        if not await compare_and_set(conn, pauses, same, {PAUSED}, **values):
-            detail = f"The pause of {one.scope} was changed by somebody else just now. Nothing was changed; look again."
+    for pause in stopped:
+        values = _values(PauseFact.RESUMED, PauseStatus.PAUSED, actor, note=note, now=now)
+        unchanged = sa.and_(pauses.c.id == pause.scope, pauses.c.person == pause.person, pauses.c.at == pause.at)
+        if not await compare_and_set(conn, pauses, unchanged, {PauseStatus.PAUSED}, **values):
+            detail = f"Someone else has just changed the pause of {pause.scope}. Nothing was changed; reload it."
             raise Problem(409, "not_possible", detail)
-        await _write_down(conn, one.scope, PAUSED, RUNNING, by=actor.id, note=note, now=now)
+        await _record(conn, pause.scope, PauseFact.RESUMED, PauseStatus.PAUSED, by=actor.id, note=note, now=now)
     return await current(conn)
 
 
 async def require_sales(conn: AsyncConnection) -> None:
     """Raise Problem 503 `paused` while nothing may be sold."""
     if (await current(conn)).sales:
-        detail = "Sales are paused just now. Nothing was charged; try again later."
+        detail = "Sales are paused. Nothing was charged; try again later."
         raise Problem(503, "paused", detail, headers={"Retry-After": "60"})
 
 
 async def require(conn: AsyncConnection, scope: Scope) -> None:
-    """Raise Problem 409 `paused` where an order cannot be given because `scope` is stopped."""
+    """Raise Problem 409 `paused` if a command cannot be carried out because `scope` is paused."""
     if (await current(conn)).stops(scope):
         detail = f"{scope.capitalize()} are paused, so nothing was done. Another approver resumes them first."
         raise Problem(409, "paused", detail)
 
 
 async def history_of_pauses(conn: AsyncConnection) -> list[tuple[Scope, HistoryEntry]]:
-    """Every pause and resumption, the oldest first."""
-    found = [(scope, line) for scope in SCOPES for line in await history.of(conn, subject_of(scope))]
-    return sorted(found, key=lambda one: one[1].at)
+    """Return every pause and resumption with its scope, the oldest first."""
+    entries = [(scope, entry) for scope in SCOPES for entry in await history.of(conn, subject_of(scope))]
+    return sorted(entries, key=lambda item: item[1].at)
 
 
 class StoredGate:
-    """What people have paused, as the signer asks: on the caller's connection, so that a pause holds at once."""
+    """The stored pauses. Implements `ports.Gate` on the caller's connection, so that a pause applies at once."""
 
     async def payouts_allowed(self, conn: AsyncConnection) -> bool:
-        """Whether payouts may be signed."""
+        """Return whether payouts may be signed."""
         return not (await current(conn)).payouts
 
     async def sweeps_allowed(self, conn: AsyncConnection) -> bool:
-        """Whether sweeps may be signed; an approved panic does not ask."""
+        """Return whether sweeps may be signed. An approved panic needs no permission."""
         return not (await current(conn)).sweeps
 
 
+def _values(fact: PauseFact, before: PauseStatus, actor: Actor, *, note: str, now: datetime) -> dict[str, Any]:
+    decision = decide(MOVES, before, fact)
+    assert isinstance(decision, Moved), "the callers compare the status first"
+    return {"status": decision.to, "actor": actor.id, "person": actor.person, "note": note, "at": now}
+
+
 async def _pause(conn: AsyncConnection, scope: Scope, actor: Actor, *, note: str, now: datetime) -> None:
-    values: dict[str, Any] = {"status": PAUSED, "actor": actor.id, "person": actor.person, "note": note, "at": now}
-    stopped = bool(await insert_or_ignore(conn, pauses, [{"id": scope, **values}], ["id"]))
-    if stopped or await compare_and_set(conn, pauses, scope, {RUNNING}, **values):
-        await _write_down(conn, scope, RUNNING, PAUSED, by=actor.id, note=note, now=now)
+    values = _values(PauseFact.PAUSED, PauseStatus.RUNNING, actor, note=note, now=now)
+    inserted = bool(await insert_or_ignore(conn, pauses, [{"id": scope, **values}], ["id"]))
+    if inserted or await compare_and_set(conn, pauses, scope, {PauseStatus.RUNNING}, **values):
+        await _record(conn, scope, PauseFact.PAUSED, PauseStatus.RUNNING, by=actor.id, note=note, now=now)
 
 
-async def _write_down(
-    conn: AsyncConnection, scope: Scope, before: str, after: str, *, by: str, note: str, now: datetime
+async def _record(
+    conn: AsyncConnection, scope: Scope, fact: PauseFact, before: PauseStatus, *, by: str, note: str, now: datetime
 ) -> None:
-    subject = subject_of(scope)
+    subject, after = subject_of(scope), PauseStatus.PAUSED if fact is PauseFact.PAUSED else PauseStatus.RUNNING
     await history.record(conn, subject, at=now, from_status=before, to_status=after, by=by, note=note)
-    action = "pause" if after == PAUSED else "resume"
     changed = {"status": after, "note": note} if note else {"status": after}
-    await audit_service.record(conn, by, f"treasury.{action}", subject, {"status": before}, changed, at=now)
+    await audit_service.record(conn, by, f"treasury.{fact}", subject, {"status": before}, changed, at=now)

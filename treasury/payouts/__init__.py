@@ -1,1 +1,1 @@
-"""Payouts: what a completed purchase owes its buyer, once."""
+"""Payouts: what each completed purchase owes its buyer, paid once."""

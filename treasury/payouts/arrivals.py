@@ -1,4 +1,4 @@
-"""Notice payouts that another process wrote, so that the wallet's leader does not sleep through them."""
+"""Wake the wallet's leader for payouts that another process wrote."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from kit.db.database import DATABASE_ERRORS, Database
 from treasury.core.status import Status
 from treasury.payouts.table import payouts
 
-EVERY_SECONDS: Final = 0.5
-AWAY_SECONDS: Final = 5.0
-"""Between two looks while the database is away."""
+INTERVAL_SECONDS: Final = 0.5
+UNAVAILABLE_SECONDS: Final = 5.0
+"""Between two polls while the database is unavailable."""
 _NEWEST: Final = (
     sa.select(payouts.c.id)
     .where(
@@ -26,10 +26,10 @@ _NEWEST: Final = (
 
 
 class Arrivals:
-    """Looks twice a second for a payout that was not in the queue before; one short query of rows that wait."""
+    """Polls twice a second for a new payout in the queue, by one short query of waiting rows."""
 
     def __init__(self, database: Database, wallet: str, wake: Callable[[], None]) -> None:
-        """`wake` is called once for each newest payout, however long that waits."""
+        """`wake` is called once for each newest payout, however long that payout waits."""
         self._database = database
         self._wallet = wallet
         self._wake = wake
@@ -37,17 +37,17 @@ class Arrivals:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look, in a task of its own."""
+        """Start polling in a task of its own."""
         self._task = asyncio.create_task(self._loop(), name="arrivals")
 
     async def stop(self) -> None:
-        """Stop looking."""
+        """Stop polling."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def look(self) -> None:
-        """Wake the sender where another payout is the newest than at the last look. Raises what the database raises."""
+    async def poll(self) -> None:
+        """Poll once: call `wake` if the newest payout differs from the last poll. Raises DATABASE_ERRORS."""
         async with self._database.read() as conn:
             newest: str | None = (await conn.execute(_NEWEST, {"of_wallet": self._wallet})).scalar()
         if newest is not None and newest != self._newest:
@@ -57,7 +57,7 @@ class Arrivals:
     async def _loop(self) -> None:
         while True:
             try:
-                await self.look()
+                await self.poll()
             except DATABASE_ERRORS:
-                await asyncio.sleep(AWAY_SECONDS)
-            await asyncio.sleep(EVERY_SECONDS)
+                await asyncio.sleep(UNAVAILABLE_SECONDS)
+            await asyncio.sleep(INTERVAL_SECONDS)

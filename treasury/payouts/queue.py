@@ -1,8 +1,8 @@
-"""The payouts of one wallet that wait for a nonce: whose turn it is, who is held beside the queue, and why each waits.
+"""The payouts of one wallet that wait for a nonce: their order, those held outside the queue, and the reason each waits.
 
-The queue is in the order in which purchases were paid. A payout that something speaks against leaves it with a status of its own,
-so that nobody waits behind it; only what concerns the wallet as a whole (too little MUSD or gas, fees above the ceiling) makes the
-first of the queue wait, and with it everybody behind.
+The queue is in the order in which purchases were paid. A payout that a check objects to leaves the queue with a status of its own, so that
+no other payout waits behind it. Only what concerns the whole wallet (too little MUSD or gas, fees above the ceiling) makes the first
+payout wait, and all payouts behind it.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,8 +18,9 @@ from treasury.core.leader import leaders
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
+from treasury.payouts.model import Payout
 from treasury.payouts.states import ASIDE, COMES_BACK, STOPPED
-from treasury.payouts.table import Payout, payouts, to_payout
+from treasury.payouts.table import payouts, to_payout
 
 _C = payouts.c
 _UNSIGNED = sa.and_(_C.wallet == sa.bindparam("of_wallet"), _C.transaction_id.is_(None))
@@ -32,24 +33,24 @@ def _held_for(reasons: Collection[Reason]) -> sa.ColumnElement[bool]:
     return sa.and_(_C.status == Status.HELD, _C.reason.in_(sorted(reasons)))
 
 
-# Written once: the sender asks in each cycle, and building the text cost more than its run.
+# Built once: the sender runs these in each cycle, and building a statement takes longer than running it.
 _HEADS = (
     sa.select(payouts)
     .where(
         _UNSIGNED,
         _C.token == sa.bindparam("in_token"),
         sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(COMES_BACK - ASIDE)),
-        sa.not_(in_array(_C.id, "besides")),
+        sa.not_(in_array(_C.id, "excluded")),
     )
     .order_by(*_ORDER)
-    .limit(sa.bindparam("most", type_=sa.Integer()))
+    .limit(sa.bindparam("max_rows", type_=sa.Integer()))
 )
 _STOPPED = sa.select(payouts).where(_HELD, _C.reason.in_(sorted(STOPPED))).order_by(*_ORDER)
 _ASIDE = (
     sa.select(payouts)
     .where(_HELD, _C.reason.in_(sorted(ASIDE)), _C.id > sa.bindparam("after"))
     .order_by(_C.id)
-    .limit(sa.bindparam("most", type_=sa.Integer()))
+    .limit(sa.bindparam("max_rows", type_=sa.Integer()))
 )
 _OTHER_TOKEN = sa.select(payouts).where(
     _UNSIGNED,
@@ -63,79 +64,87 @@ _OTHER_TOKEN = sa.select(payouts).where(
     ),
 )
 _WHY = sa.bindparam("why", type_=sa.String())
-_SAID_OTHERWISE = sa.and_(_QUEUED, _C.reason.is_distinct_from(_WHY))
-_ALL_OTHERWISE = sa.and_(_SAID_OTHERWISE, sa.not_(in_array(_C.id, "besides")))
-_THESE_OTHERWISE = sa.and_(_SAID_OTHERWISE, in_array(_C.id, "these"))
-_ANY_OTHERWISE = sa.select(sa.literal(1)).where(_ALL_OTHERWISE).limit(1)
-_SAY_ALL = sa.update(payouts).where(_ALL_OTHERWISE).values(reason=_WHY)
-_SAY_THESE = sa.update(payouts).where(_THESE_OTHERWISE).values(reason=_WHY)
+_SHOWS_ANOTHER = sa.and_(_QUEUED, _C.reason.is_distinct_from(_WHY))
+_ALL_SHOWING_ANOTHER = sa.and_(_SHOWS_ANOTHER, sa.not_(in_array(_C.id, "excluded")))
+_THESE_SHOWING_ANOTHER = sa.and_(_SHOWS_ANOTHER, in_array(_C.id, "these"))
+_ANY_SHOWING_ANOTHER = sa.select(sa.literal(1)).where(_ALL_SHOWING_ANOTHER).limit(1)
+_SET_ALL = sa.update(payouts).where(_ALL_SHOWING_ANOTHER).values(reason=_WHY)
+_SET_THESE = sa.update(payouts).where(_THESE_SHOWING_ANOTHER).values(reason=_WHY)
 
 
-async def _read(conn: AsyncConnection, query: sa.Select[Any], **known: Any) -> list[Payout]:
-    return [to_payout(row) for row in (await conn.execute(query, known)).fetchall()]
+async def _read(conn: AsyncConnection, query: sa.Select[Any], **parameters: Any) -> list[Payout]:
+    return [to_payout(row) for row in (await conn.execute(query, parameters)).fetchall()]
 
 
 async def heads(
-    conn: AsyncConnection, wallet: str, token: str, most: int, besides: Collection[str] = ()
+    conn: AsyncConnection, wallet: str, token: str, limit: int, excluded: Collection[str] = ()
 ) -> list[Payout]:
-    """Return the first of the queue, the first paid first, without the ids in `besides`."""
-    return await _read(conn, _HEADS, of_wallet=wallet, in_token=token, most=most, besides=list(besides))
+    """Return the first payouts of the queue, the earliest purchase first, without the ids in `excluded`."""
+    return await _read(conn, _HEADS, of_wallet=wallet, in_token=token, max_rows=limit, excluded=list(excluded))
 
 
-async def held_alone(conn: AsyncConnection, wallet: str, most: int, after: str = "") -> list[Payout]:
-    """Return payouts that are held alone and looked at again without a person, by id, those above the id `after`."""
-    return await _read(conn, _ASIDE, of_wallet=wallet, most=most, after=after)
+async def held_alone(conn: AsyncConnection, wallet: str, limit: int, after: str = "") -> list[Payout]:
+    """Return payouts held alone that are checked again without a person, in the order of their ids, from behind the id `after`."""
+    return await _read(conn, _ASIDE, of_wallet=wallet, max_rows=limit, after=after)
 
 
 async def of_other_token(conn: AsyncConnection, wallet: str, token: str) -> list[Payout]:
-    """Return waiting payouts owed in another token than `token`, and those held for that whose token is `token` again."""
+    """Return waiting payouts owed in another token than `token`, and payouts held for that reason whose token is `token` again."""
     return await _read(conn, _OTHER_TOKEN, of_wallet=wallet, in_token=token)
 
 
-async def unsigned(conn: AsyncConnection, wallet: str, *, besides: Reason) -> list[Payout]:
-    """Return those that queue for a nonce, the first paid first, without those held for `besides` already."""
-    waiting = sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(COMES_BACK - ASIDE - {besides}))
+async def unsigned(conn: AsyncConnection, wallet: str, *, excluding: Reason) -> list[Payout]:
+    """Return the payouts that queue for a nonce, the earliest purchase first, without those held for `excluding` already."""
+    waiting = sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(COMES_BACK - ASIDE - {excluding}))
     return await _read(conn, sa.select(payouts).where(_UNSIGNED, waiting).order_by(*_ORDER), of_wallet=wallet)
 
 
 async def stopped(conn: AsyncConnection, wallet: str) -> list[Payout]:
-    """Return those held together with all others, the first paid first."""
+    """Return the payouts that are held together with all others, the earliest purchase first."""
     return await _read(conn, _STOPPED, of_wallet=wallet)
 
 
-async def any_reason_differs(conn: AsyncConnection, wallet: str, why: Reason | None, besides: Collection[str]) -> bool:
-    """Return whether a queued payout outside `besides` shows another reason than `why`."""
-    known = {"of_wallet": wallet, "why": why, "besides": list(besides)}
-    return (await conn.execute(_ANY_OTHERWISE, known)).first() is not None
+async def any_reason_differs(
+    conn: AsyncConnection, wallet: str, reason: Reason | None, excluded: Collection[str]
+) -> bool:
+    """Return whether a queued payout outside `excluded` (ids) shows another reason than `reason`."""
+    parameters = {"of_wallet": wallet, "why": reason, "excluded": list(excluded)}
+    return (await conn.execute(_ANY_SHOWING_ANOTHER, parameters)).first() is not None
 
 
-async def set_reasons(conn: AsyncConnection, wallet: str, why: Reason | None, alone: Mapping[str, Reason]) -> None:
-    """Set the reason of every queued payout to `why`, and of those in `alone`, by id, to their own.
+async def set_reasons(
+    conn: AsyncConnection, wallet: str, reason: Reason | None, exceptions: Mapping[str, Reason]
+) -> None:
+    """Set the reason of every queued payout to `reason`, and of those in `exceptions` (by id) to their own.
 
-    A statement for each reason, however many wait; rows that show it already are not written.
+    This takes one statement for each reason, however many payouts wait; rows that show it already are not written.
     """
-    await conn.execute(_SAY_ALL, {"of_wallet": wallet, "why": why, "besides": list(alone)})
-    for reason in sorted(set(alone.values())):
-        these = [payout_id for payout_id, own in alone.items() if own is reason]
-        await conn.execute(_SAY_THESE, {"of_wallet": wallet, "why": reason, "these": these})
+    parameters: dict[str, Any] = {"of_wallet": wallet, "why": reason, "excluded": list(exceptions)}
+    await conn.execute(_SET_ALL, parameters)
+    for own_reason in sorted(set(exceptions.values())):
+        these = [payout_id for payout_id, own in exceptions.items() if own is own_reason]
+        await conn.execute(_SET_THESE, {"of_wallet": wallet, "why": own_reason, "these": these})
 
 
-MOMENT: Final = timedelta(seconds=5)
-"""A payout that changed no longer ago needs no reason to wait."""
+GRACE: Final = timedelta(seconds=5)
+"""How long after a change a payout may wait without a reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """Whether a process leads each wallet that was ever led, which decides what a payout without a stored reason waits for."""
+    """Which wallets a process leads at the time `now`; the reason of a payout without a stored reason depends on it.
+
+    `wallets` holds every wallet that was ever led.
+    """
 
     wallets: Mapping[str, bool]
     now: datetime
 
     def shown(self, payout: Payout) -> Payout:
-        """Return the payout as people see it: one that waits for a nonce says why, once it has waited for longer than a moment."""
+        """Return the payout as people see it: with a reason if it has waited for a nonce for longer than GRACE."""
         waits = payout.status in {Status.PLANNED, Status.APPROVED} and payout.transaction_id is None
         is_led = self.wallets.get(payout.wallet)
-        if not waits or is_led is None or self.now - payout.updated_at < MOMENT:
+        if not waits or is_led is None or self.now - payout.updated_at < GRACE:
             return payout
         if not is_led:
             return replace(payout, reason=Reason.NO_LEADER)
@@ -143,14 +152,14 @@ class Leadership:
 
 
 def is_without_leader(wallet: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """Return the condition that a process led this wallet once and none does now, judged by the database's clock."""
+    """Return the condition that a process led this wallet once and no process does now, by the database's clock."""
     # The id of a lease is the chain id, a colon and the wallet; neither holds a wildcard.
-    over = sa.or_(leaders.c.lease_until.is_(None), leaders.c.lease_until <= db_now())
-    return sa.exists().where(over, leaders.c.id.like(sa.literal("%:") + wallet))
+    has_ended = sa.or_(leaders.c.lease_until.is_(None), leaders.c.lease_until <= db_now())
+    return sa.exists().where(has_ended, leaders.c.id.like(sa.literal("%:") + wallet))
 
 
 async def leadership(conn: AsyncConnection) -> Leadership:
-    """Return which wallets are led now."""
+    """Return which wallets are led now, by the database's clock."""
     rows = (await conn.execute(sa.select(leaders.c.id, leaders.c.lease_until))).fetchall()
     now = (await conn.execute(sa.select(db_now()))).scalar_one()
     led = {row.id.partition(":")[2]: row.lease_until is not None and row.lease_until > now for row in rows}
@@ -160,8 +169,7 @@ async def leadership(conn: AsyncConnection) -> Leadership:
 async def page(
     conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
 ) -> list[Payout]:
-    """Return payouts as people see them, the newest first; `before` is the (created_at, id) of the last one seen."""
-    told = await leadership(conn)
-    return [
-        told.shown(payout) for payout in await payouts_service.page(conn, limit=limit, status=status, before=before)
-    ]
+    """Return payouts as people see them, the newest first. `before` is the (created_at, id) of the last row of the page before."""
+    leads = await leadership(conn)
+    rows = await payouts_service.page(conn, limit=limit, status=status, before=before)
+    return [leads.shown(payout) for payout in rows]

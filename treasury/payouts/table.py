@@ -1,7 +1,5 @@
-"""One payout a session; the amount is in base units of `token`, and never changes once owed."""
+"""One row for each payout, at most one for a session. The amount is in base units of `token` and never changes."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +7,7 @@ import sqlalchemy as sa
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime, one_of
 from treasury.core.status import Status
+from treasury.payouts.model import Payout
 
 payouts = sa.Table(
     "treasury_payouts",
@@ -49,39 +48,8 @@ payouts = sa.Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Payout:
-    """What one buyer is owed; `tx_hash` once bytes are stored, `block_number` once mined.
-
-    `retry_by` asked for another attempt and waits for a second person to ask for it too; `cleared_by` let it through
-    although its recipient is listed.
-    """
-
-    id: str
-    session_id: str
-    stripe_session_id: str
-    wallet: str
-    asset: str
-    token: str
-    to: str
-    amount: int
-    reference: str
-    status: Status
-    reason: str | None
-    transaction_id: str | None
-    tx_hash: str | None
-    block_number: int | None
-    approved_by: str | None
-    approved_person: str | None
-    retry_by: str | None
-    retry_person: str | None
-    cleared_by: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
 def to_payout(row: sa.Row[Any]) -> Payout:
-    """A row as a value."""
+    """Return the value of a row."""
     fields = dict(row._mapping)
     fields["status"] = Status(row.status)
     fields["to"] = fields.pop("to_address")

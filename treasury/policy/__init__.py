@@ -1,1 +1,1 @@
-"""What may leave the hot wallet without a person, and how much stays: the file, the active version, the planner."""
+"""The policy: what may leave the hot wallet without a person, and how much stays. The file, its versions, the active one, the planner."""

@@ -1,14 +1,14 @@
-"""The policy as a value. Amounts are base units of the asset, fees wei for each unit of gas."""
+"""The policy as a value. Amounts are in base units of the asset, fees in wei for each unit of gas."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chain.types import Address
+from treasury.core.asset_policy import AssetPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutLimits:
-    """MUSD. Above any of them a payout waits for a person; it is never refused."""
+    """Limits on payouts of MUSD. A payout above any of them waits for a person's approval; it is never refused."""
 
     approval_above: int
     max_per_transaction: int
@@ -16,31 +16,8 @@ class PayoutLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class SweepLimits:
-    """Of one asset. None: no such limit; `approval_above` 0: every sweep waits for another person."""
-
-    approval_above: int
-    max_per_transaction: int | None
-    max_per_day: int | None
-    min: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class AssetPolicy:
-    """One asset. No sweep goes below `floor`; a sweep brings down to `target`; the sweeper acts above `ceiling`."""
-
-    symbol: str
-    token: Address
-    decimals: int
-    floor: int
-    target: int | None
-    ceiling: int | None
-    sweeps: SweepLimits
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
-    """All of `treasury.toml`. `every_minutes` 0: sweeps on an operator's order only."""
+    """The contents of `treasury.toml`. `every_minutes` 0: sweeps are proposed by operators alone."""
 
     payouts: PayoutLimits
     approval_expires_hours: int

@@ -1,4 +1,4 @@
-"""`treasury.toml` into a policy: everything that is wrong is listed at once, each with its line."""
+"""Parse `treasury.toml` into a policy. All problems are listed at once, each with its line."""
 
 import re
 import tomllib
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from chain.types import Address, to_checksum
 from kit.money import parse_units
+from treasury.core.asset_policy import AssetPolicy, SweepLimits
 from treasury.core.assets import (
     GAS_ASSET,
     GAS_DECIMALS,
@@ -18,7 +19,7 @@ from treasury.core.assets import (
     USDC,
     USDC_DECIMALS,
 )
-from treasury.policy.model import AssetPolicy, PayoutLimits, Policy, SweepLimits
+from treasury.policy.model import PayoutLimits, Policy
 
 DEVELOPMENT: Final = """\
 [payouts]
@@ -41,53 +42,52 @@ floor = "0.001"
 [fees]
 max_fee_gwei = "50"
 """
-"""Where there is no file, in development alone. Nothing is swept there unless somebody orders it."""
+"""The policy of a development service without a file. It sweeps nothing on schedule."""
 
 _KEY: Final = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*=""")
 _TABLE: Final = re.compile(r"\s*\[([^\[\]]+)\]")
 SYMBOL: Final = r"[A-Za-z0-9.]{1,16}"
-"""How an asset may be called, as a regular expression."""
+"""The names that an asset may have, as a regular expression."""
 _LIMITS: Final = ("approval_above", "max_per_transaction", "max_per_day")
 _SWEEP_LIMITS: Final = (*_LIMITS, "min")
 MAX_DECIMALS: Final = 36
 
 
 class PolicyError(Exception):
-    """The file cannot be used; `problems` holds a sentence for each thing wrong, with its line where it has one."""
+    """The file cannot be used; `problems` holds a sentence for each mistake, with its line if it has one."""
 
     def __init__(self, problems: list[str]) -> None:
-        """All of them at once."""
         super().__init__("; ".join(problems))
         self.problems = problems
 
 
 def lines_of(text: str) -> dict[str, int]:
-    """The line of each table and each key, by dotted name."""
-    found: dict[str, int] = {}
+    """Return the line of each table and each key, by dotted name."""
+    lines: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
         header = _TABLE.match(line)
         if header is not None:
             table = ".".join(part.strip().strip("\"'") for part in header[1].split("."))
-            found.setdefault(table, number)
+            lines.setdefault(table, number)
             continue
         key = _KEY.match(line)
         if key is not None:
             name = key[1] or key[2] or key[3]
-            found.setdefault(f"{table}.{name}" if table else name, number)
-    return found
+            lines.setdefault(f"{table}.{name}" if table else name, number)
+    return lines
 
 
 def parse(text: str, *, musd: Address) -> Policy:
-    """The policy that the text says; `musd` is the token's address. Raises PolicyError."""
+    """Return the policy in `text`; `musd` is the address of MUSD. Raises PolicyError."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PolicyError([f"it is no TOML: {error}"]) from error
+        raise PolicyError([f"it is not valid TOML: {error}"]) from error
     reader = _Reader(document, lines_of(text), to_checksum(musd))
     policy = reader.policy()
     if reader.problems or policy is None:
-        raise PolicyError([said for _, said in sorted(reader.problems, key=lambda one: one[0])])
+        raise PolicyError([problem for _, problem in sorted(reader.problems, key=lambda item: item[0])])
     return policy
 
 
@@ -100,7 +100,7 @@ class _Reader:
         self._absent: set[str] = set()
 
     def policy(self) -> Policy | None:
-        """The policy; None or nonsense where `problems` has something to say."""
+        """Return the policy; None, or values without meaning, if there are `problems`."""
         self._unknown("", self._document, {"payouts", "sweeps", "assets", "fees"})
         payouts = self._payouts()
         sweeps = self._table("sweeps")
@@ -119,7 +119,7 @@ class _Reader:
         self._unknown("fees", fees, {"max_fee_gwei"})
         max_fee = self._amount("fees", fees, "max_fee_gwei", GWEI_DECIMALS)
         if not max_fee and not self.problems:
-            self._say("fees.max_fee_gwei", "must be above zero: nothing could be signed")
+            self._add_problem("fees.max_fee_gwei", "must be above zero: nothing could be signed")
         return None if self.problems else Policy(payouts, hours, minutes, assets, max_fee)
 
     def _payouts(self) -> PayoutLimits:
@@ -127,23 +127,23 @@ class _Reader:
         self._unknown("payouts", table, set(_LIMITS))
         limits = PayoutLimits(*(self._amount("payouts", table, name) for name in _LIMITS))
         if limits.max_per_transaction > limits.max_per_day:
-            self._say("payouts.max_per_transaction", "is above payouts.max_per_day")
+            self._add_problem("payouts.max_per_transaction", "is above payouts.max_per_day")
         return limits
 
     def _assets(self, musd_limits: SweepLimits) -> dict[str, AssetPolicy]:
         assets: dict[str, AssetPolicy] = {}
-        given = self._table("assets")
-        if MUSD not in given:
-            self._say("assets", f"has no table assets.{MUSD}")
+        tables = self._table("assets")
+        if MUSD not in tables:
+            self._add_problem("assets", f"has no table assets.{MUSD}")
         tokens: set[Address] = set()
-        for symbol, table in given.items():
+        for symbol, table in tables.items():
             where = f"assets.{symbol}"
             if not isinstance(table, dict) or re.fullmatch(SYMBOL, symbol) is None:
-                self._say(where, "must be a table named by a symbol, such as [assets.USDC]")
+                self._add_problem(where, "must be a table named by a symbol, such as [assets.USDC]")
                 continue
             asset = self._asset(symbol, table, musd_limits)
             if asset.token in tokens:
-                self._say(where, "has the address of another asset: its coins would be counted twice")
+                self._add_problem(where, "has the address of another asset: its coins would be counted twice")
             tokens.add(asset.token)
             assets[symbol] = asset
         return assets
@@ -159,24 +159,24 @@ class _Reader:
             self._amount(where, table, name, decimals) if name in table else None for name in ("target", "ceiling")
         )
         if target is not None and target < floor:
-            self._say(f"{where}.target", f"is below {where}.floor")
+            self._add_problem(f"{where}.target", f"is below {where}.floor")
         if ceiling is not None and (target is None or ceiling <= target):
-            self._say(f"{where}.ceiling", f"must be above {where}.target, or the sweeper would run for nothing")
+            self._add_problem(f"{where}.ceiling", f"must be above {where}.target, or the sweeper would run for nothing")
         sweeps = musd_limits
         if symbol != MUSD:
-            approval, most, daily, least = (
+            approval, per_transaction, daily, minimum = (
                 self._amount(where, table, name, decimals) if name in table else None for name in _SWEEP_LIMITS
             )
-            sweeps = SweepLimits(approval or 0, most, daily, least)
+            sweeps = SweepLimits(approval or 0, per_transaction, daily, minimum)
             self._fit_limits(where, sweeps)
         return AssetPolicy(symbol, token, decimals, floor, target, ceiling, sweeps)
 
     def _fit_limits(self, where: str, limits: SweepLimits) -> None:
-        most, daily, least = limits.max_per_transaction, limits.max_per_day, limits.min
-        if most is not None and daily is not None and most > daily:
-            self._say(f"{where}.max_per_transaction", f"is above {where}.max_per_day")
-        if most is not None and least is not None and least > most:
-            self._say(f"{where}.min", f"is above {where}.max_per_transaction")
+        per_transaction, daily, minimum = limits.max_per_transaction, limits.max_per_day, limits.min
+        if per_transaction is not None and daily is not None and per_transaction > daily:
+            self._add_problem(f"{where}.max_per_transaction", f"is above {where}.max_per_day")
+        if per_transaction is not None and minimum is not None and minimum > per_transaction:
+            self._add_problem(f"{where}.min", f"is above {where}.max_per_transaction")
 
     def _token(self, symbol: str, table: Mapping[str, Any]) -> tuple[Address, int]:
         if symbol == MUSD:
@@ -186,16 +186,18 @@ class _Reader:
         where = f"assets.{symbol}"
         decimals = self._whole(where, table, "decimals", 0, MAX_DECIMALS)
         if symbol == USDC and decimals != USDC_DECIMALS:
-            self._say(
+            self._add_problem(
                 f"{where}.decimals", f"must be {USDC_DECIMALS}, as the ledger counts USDC; name another token otherwise"
             )
         try:
             token = to_checksum(table.get("address", ""))
         except (ValueError, TypeError, AttributeError):
-            self._say(f"{where}.address", "must be the token's address, 0x and 40 hex digits with a valid checksum")
+            self._add_problem(
+                f"{where}.address", "must be the token's address, 0x and 40 hex digits with a valid checksum"
+            )
             return symbol, decimals
         if token in {NATIVE, NATIVE_AS_TOKEN}:
-            self._say(f"{where}.address", "is the gas token's, which is assets.BTC: it would be counted twice")
+            self._add_problem(f"{where}.address", "is the gas token's, which is assets.BTC: it would be counted twice")
         return token, decimals
 
     def _table(self, name: str) -> Mapping[str, Any]:
@@ -203,19 +205,19 @@ class _Reader:
         if isinstance(table, dict):
             return table
         self._absent.add(name)
-        self._say(name, "is missing: a table is expected" if table is None else "must be a table")
+        self._add_problem(name, "is missing: a table is expected" if table is None else "must be a table")
         return {}
 
     def _amount(self, where: str, table: Mapping[str, Any], name: str, decimals: int = MUSD_DECIMALS) -> int:
         value = table.get(name)
         if not isinstance(value, str):
             if where not in self._absent:
-                self._say(f"{where}.{name}", "is missing" if value is None else 'must be text such as "100.50"')
+                self._add_problem(f"{where}.{name}", "is missing" if value is None else 'must be text such as "100.50"')
             return 0
         try:
             return parse_units(value, decimals)
         except ValueError as error:
-            self._say(f"{where}.{name}", str(error))
+            self._add_problem(f"{where}.{name}", str(error))
             return 0
 
     def _whole(self, where: str, table: Mapping[str, Any], name: str, low: int, high: int) -> int:
@@ -223,27 +225,29 @@ class _Reader:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
         if where not in self._absent:
-            self._say(f"{where}.{name}", f"must be a whole number from {low} to {high}")
+            self._add_problem(f"{where}.{name}", f"must be a whole number from {low} to {high}")
         return low
 
     def _unknown(self, where: str, table: Mapping[str, Any], known: set[str]) -> None:
         for name in table:
             if name not in known:
-                self._say(f"{where}.{name}" if where else name, f"is unknown; known are {', '.join(sorted(known))}")
+                self._add_problem(
+                    f"{where}.{name}" if where else name, f"is unknown; known are {', '.join(sorted(known))}"
+                )
 
-    def _say(self, name: str, said: str) -> None:
-        """At its own line; at its table's where it has none."""
+    def _add_problem(self, name: str, problem: str) -> None:
+        """Add a problem at the line of `name`, or else of its table."""
         line = self._lines.get(name) or self._lines.get(name.rpartition(".")[0]) or 0
-        self.problems.append((line, f"line {line}: {name} {said}" if line else f"{name} {said}"))
+        self.problems.append((line, f"line {line}: {name} {problem}" if line else f"{name} {problem}"))
 
 
 def fit_session_max(policy: Policy, session_max_minor: int) -> list[str]:
-    """Why a start with this SESSION_MAX_AMOUNT (hundredths) is refused; empty where it fits."""
-    most = session_max_minor * 10 ** (MUSD_DECIMALS - 2)
+    """Return why a start with this SESSION_MAX_AMOUNT (hundredths) is refused; empty if it fits the policy."""
+    largest = session_max_minor * 10 ** (MUSD_DECIMALS - 2)
     problems = []
-    if most > policy.payouts.max_per_transaction:
+    if largest > policy.payouts.max_per_transaction:
         problems.append("SESSION_MAX_AMOUNT is above payouts.max_per_transaction of the policy")
     ceiling = policy.assets[MUSD].ceiling
-    if ceiling is not None and most > ceiling:
+    if ceiling is not None and largest > ceiling:
         problems.append("SESSION_MAX_AMOUNT is above assets.MUSD.ceiling of the policy: the stock would never suffice")
     return problems

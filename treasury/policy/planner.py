@@ -1,26 +1,27 @@
-"""What a sweep would be. Pure: (snapshot, order) -> a movement, nothing, or a refusal that names its rule.
+"""What a sweep would move. Pure: (snapshot, requested amount) -> a movement, nothing, or a refusal that names its rule.
 
-A dry run, the sweeper, an order and the last look before a signature all ask this, so that none can differ from another.
+A dry run, the scheduler, an operator's command and the last check before a signature all use it, so their verdicts cannot differ.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kit.money import format_units
-from treasury.policy.model import AssetPolicy
+from treasury.core.asset_policy import AssetPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One asset at one moment, in base units.
 
-    `holds` is each amount that payouts and approved sweeps will take; `processing` is promised to buyers whose payment is
-    under way; `swept` is what sweeps of the last 24 hours took. `first`: nothing has arrived in this Safe before.
+    `reserved` are the amounts that payouts and approved sweeps will take. `processing` is promised to buyers whose payment is under way.
+    `swept` is what sweeps of the last 24 hours took. `active` is the id of a sweep that may still move. `first`: nothing has arrived in
+    this Safe before.
     """
 
     asset: AssetPolicy
     on_chain: int
-    holds: Sequence[int] = ()
+    reserved: Sequence[int] = ()
     processing: int = 0
     swept: int = 0
     active: str | None = None
@@ -28,13 +29,13 @@ class Snapshot:
 
     @property
     def available(self) -> int:
-        """What nobody has been promised; below zero where more is promised than there is."""
-        return self.on_chain - sum(self.holds) - self.processing
+        """What has not been promised; below zero if more is promised than there is."""
+        return self.on_chain - sum(self.reserved) - self.processing
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """Sweep so much."""
+    """Sweep `amount` base units."""
 
     amount: int
     purpose: str
@@ -43,34 +44,34 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """There is nothing to do; why."""
+    """There is nothing to sweep; `purpose` says why."""
 
     purpose: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The order is not carried out: a code of the interface, the rule, and a sentence."""
+    """The sweep is refused: a code of the interface, the rule, and a sentence."""
 
     code: str
     rule: str
-    said: str
+    sentence: str
 
     @property
     def detail(self) -> str:
-        """The rule and the sentence, as people and programs are told."""
-        return f"{self.rule}: {self.said}"
+        """The rule and the sentence, as the API returns them."""
+        return f"{self.rule}: {self.sentence}"
 
 
-def plan(snapshot: Snapshot, order: int | None) -> Movement | Nothing | Refusal:
-    """A sweep of `order` base units, or of the excess over the target where None."""
+def plan(snapshot: Snapshot, amount: int | None) -> Movement | Nothing | Refusal:
+    """Plan a sweep of `amount` base units, or of the excess over the target if None."""
     if snapshot.active is not None:
         return Refusal("already_active", "one sweep at a time", f"{snapshot.active} is under way.")
-    return _excess(snapshot) if order is None else _ordered(snapshot, order)
+    return _excess(snapshot) if amount is None else _requested(snapshot, amount)
 
 
 def due(snapshot: Snapshot) -> bool:
-    """Whether the sweeper acts by itself: what is available is above the ceiling."""
+    """Return whether the scheduler has to act: what is available is above the ceiling."""
     ceiling = snapshot.asset.ceiling
     return snapshot.active is None and ceiling is not None and snapshot.available > ceiling
 
@@ -80,7 +81,7 @@ def _excess(snapshot: Snapshot) -> Movement | Nothing | Refusal:
     keep = asset.floor if asset.target is None else asset.target
     excess = snapshot.available - keep
     if excess <= 0:
-        return Nothing(f"{_said(asset, max(0, snapshot.available))} is available, and {_said(asset, keep)} stays")
+        return Nothing(f"{_text(asset, max(0, snapshot.available))} is available, and {_text(asset, keep)} stays")
     amount, purpose = excess, "excess over ceiling" if due(snapshot) else "excess over target"
     if limits.max_per_transaction is not None:
         amount = min(amount, limits.max_per_transaction)
@@ -89,37 +90,37 @@ def _excess(snapshot: Snapshot) -> Movement | Nothing | Refusal:
     if amount == 0:
         return Nothing("sweeps.max_per_day is spent; the rest waits for tomorrow")
     if limits.min is not None and amount < limits.min:
-        return Nothing(f"{_said(asset, amount)} is less than min, {_said(asset, limits.min)}")
+        return Nothing(f"{_text(asset, amount)} is less than min, {_text(asset, limits.min)}")
     return _first(snapshot, amount, purpose)
 
 
-def _ordered(snapshot: Snapshot, amount: int) -> Movement | Refusal:
+def _requested(snapshot: Snapshot, amount: int) -> Movement | Refusal:
     asset, limits = snapshot.asset, snapshot.asset.sweeps
     if amount <= 0:
         return Refusal("policy_refused", "sweeps.min", "A sweep needs an amount above zero.")
     if amount > snapshot.available:
-        there = _said(asset, max(0, snapshot.available))
+        available = _text(asset, max(0, snapshot.available))
         return Refusal(
-            "insufficient_available", "available", f"{there} is available; the rest is promised or not there."
+            "insufficient_available", "available", f"{available} is available; the rest is promised or missing."
         )
     if snapshot.available - amount < asset.floor:
-        floor = _said(asset, asset.floor)
+        floor = _text(asset, asset.floor)
         return Refusal("policy_refused", f"assets.{asset.symbol}.floor", f"Less than {floor} would stay.")
     if limits.min is not None and amount < limits.min:
-        return Refusal("policy_refused", "sweeps.min", f"The least is {_said(asset, limits.min)}.")
+        return Refusal("policy_refused", "sweeps.min", f"The minimum is {_text(asset, limits.min)}.")
     if limits.max_per_transaction is not None and amount > limits.max_per_transaction:
-        most = _said(asset, limits.max_per_transaction)
-        return Refusal("policy_refused", "sweeps.max_per_transaction", f"The most at once is {most}.")
+        maximum = _text(asset, limits.max_per_transaction)
+        return Refusal("policy_refused", "sweeps.max_per_transaction", f"The maximum for one sweep is {maximum}.")
     if limits.max_per_day is not None and snapshot.swept + amount > limits.max_per_day:
-        left = _said(asset, max(0, limits.max_per_day - snapshot.swept))
-        return Refusal("policy_refused", "sweeps.max_per_day", f"{left} is left of what may be swept in 24 hours.")
+        remaining = _text(asset, max(0, limits.max_per_day - snapshot.swept))
+        return Refusal("policy_refused", "sweeps.max_per_day", f"{remaining} may still be swept in these 24 hours.")
     return _first(snapshot, amount, "ordered")
 
 
 def _first(snapshot: Snapshot, amount: int, purpose: str) -> Movement | Refusal:
-    """The first sweep to a Safe is a small one: people see it arrive, and spend it back, before the rest follows."""
+    """Reduce the first sweep to a Safe to the minimum: people see it arrive, and spend it back, before the rest follows."""
     asset, limits = snapshot.asset, snapshot.asset.sweeps
-    # Of what was asked for: a small first one out of a large order is the riskiest of all.
+    # By the requested amount: a small first sweep out of a large request is the riskiest of all.
     approval_needed = amount > limits.approval_above
     if snapshot.first:
         if not limits.min:
@@ -133,5 +134,5 @@ def _first(snapshot: Snapshot, amount: int, purpose: str) -> Movement | Refusal:
     return Movement(amount, purpose, approval_needed)
 
 
-def _said(asset: AssetPolicy, amount: int) -> str:
+def _text(asset: AssetPolicy, amount: int) -> str:
     return f"{format_units(amount, asset.decimals)} {asset.symbol}"

@@ -1,4 +1,4 @@
-"""Terms as JSON, as a version keeps them: readable years later, and equal text for equal terms."""
+"""Terms as JSON, as a version stores them: readable years later, and equal text for equal terms."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,22 +7,23 @@ import orjson
 
 from chain.types import keccak
 from treasury.cold.identity import ColdPin
-from treasury.policy.model import AssetPolicy, PayoutLimits, Policy, SweepLimits
+from treasury.core.asset_policy import AssetPolicy, SweepLimits
+from treasury.policy.model import PayoutLimits, Policy
 from treasury.policy.states import Terms
 
 
 def dump(terms: Terms) -> str:
-    """Amounts as text: JSON's numbers hold 53 bits in most readers."""
+    """Return terms as JSON with sorted keys. Integers are text, because most readers keep 53 bits of a JSON number."""
     return orjson.dumps(_texts(asdict(terms)), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def digest(terms: Terms) -> str:
-    """0x and 64 hex digits that change with anything in the terms."""
+    """Return 0x and 64 hex digits that change with anything in the terms."""
     return "0x" + keccak(dump(terms).encode()).hex()
 
 
 def load(text: str) -> Terms:
-    """What `dump` wrote."""
+    """Return the terms that `dump` wrote."""
     data = _numbers(orjson.loads(text))
     body, cold = data["policy"], data["cold"]
     assets = {

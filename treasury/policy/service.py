@@ -20,7 +20,8 @@ from kit.state import Refused, decide
 from treasury.core import history as core_history
 from treasury.policy.serialization import digest, dump
 from treasury.policy.states import MOVES, Loosening, Terms, VersionFact, VersionStatus, compare
-from treasury.policy.table import Version, policies, to_version
+from treasury.policy.table import policies, to_version
+from treasury.policy.version import Version
 
 FILE: Final = "file"
 """Proposes at a start. It is no person."""

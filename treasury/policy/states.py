@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from treasury.cold.identity import ColdPin
+from treasury.core.asset_policy import AssetPolicy
 from treasury.core.assets import MUSD
 from treasury.core.status import Moves
-from treasury.policy.model import AssetPolicy, Policy
+from treasury.policy.model import Policy
 
 
 class VersionStatus(StrEnum):

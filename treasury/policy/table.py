@@ -1,7 +1,5 @@
 """One row for each version of a hot wallet's policy. `active_key` is set for the active version alone and unique, so there is one."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +7,8 @@ import sqlalchemy as sa
 from kit.db.database import metadata
 from kit.db.types import UtcDateTime, one_of
 from treasury.policy.serialization import load
-from treasury.policy.states import Terms, VersionStatus
+from treasury.policy.states import VersionStatus
+from treasury.policy.version import Version
 
 policies = sa.Table(
     "treasury_policies",
@@ -32,31 +31,6 @@ policies = sa.Table(
     sa.UniqueConstraint("scope", "version"),
     one_of("status", VersionStatus),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version of the terms of one hot wallet; `scope` is the wallet's key.
-
-    `loosens` names the rules that two persons have to approve. `applies_at` is when it becomes active, once they have. `proposed_person`
-    is None while only the file has proposed it.
-    """
-
-    id: str
-    scope: str
-    version: int
-    status: VersionStatus
-    terms: Terms
-    digest: str
-    loosens: tuple[str, ...]
-    active_key: str | None
-    proposed_by: str
-    proposed_person: str | None
-    approved_by: str | None
-    approved_person: str | None
-    applies_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
 
 
 def to_version(row: sa.Row[Any]) -> Version:

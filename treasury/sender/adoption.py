@@ -18,7 +18,7 @@ from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT
 from treasury.incidents import unmatched
-from treasury.incidents.table import UnmatchedTransaction
+from treasury.incidents.model import UnmatchedTransaction
 from treasury.ports import OwnTransaction, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log

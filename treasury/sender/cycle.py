@@ -37,7 +37,7 @@ from treasury.sweeps.proposals import SweepProposals
 from treasury.sweeps.scheduler import Sweeper
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import queries
-from treasury.transactions.table import Transaction
+from treasury.transactions.model import Transaction
 
 _STATUS_SECONDS = 15.0
 _EXPLAINED_STEP = 20

@@ -21,11 +21,11 @@ from treasury.sender.intents import again
 from treasury.sender.operations import Operation
 from treasury.sender.signing import Signing
 from treasury.signers.encoding import is_signed
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import Kind
-from treasury.sweeps.table import Sweep
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
-from treasury.transactions.table import Transaction
+from treasury.transactions.model import Transaction
 
 
 class Replacement:

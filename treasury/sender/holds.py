@@ -8,7 +8,7 @@ from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.payouts import queue
 from treasury.payouts import service as payouts_service
-from treasury.payouts.table import Payout
+from treasury.payouts.model import Payout
 from treasury.ports import FeeQuote
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
@@ -64,7 +64,7 @@ async def queue_again(desk: SenderContext, payout: Payout, note: str) -> None:
 async def stop_payouts(desk: SenderContext, reason: Reason, note: str) -> None:
     """Hold every payout that has no nonce yet: while the wallet is emptied, and while payouts are paused."""
     async with desk.database.read() as conn:
-        waiting = await queue.unsigned(conn, desk.config.wallet, besides=reason)
+        waiting = await queue.unsigned(conn, desk.config.wallet, excluding=reason)
     await _move_all(desk, waiting, OperationFact.HELD, reason, note)
 
 

@@ -5,9 +5,9 @@ from treasury.ports import FeeQuote
 from treasury.sender.context import SenderConfig
 from treasury.sender.operations import Operation
 from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, SelfTransferIntent, TransferIntent
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import Kind
-from treasury.sweeps.table import Sweep
-from treasury.transactions.table import Transaction
+from treasury.transactions.model import Transaction
 
 
 def purpose_of(operation: Operation | None) -> Purpose:

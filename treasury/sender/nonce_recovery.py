@@ -18,8 +18,8 @@ from treasury.sender.intents import nothing
 from treasury.sender.operations import NO_OPERATION
 from treasury.sender.signing import Signing
 from treasury.transactions import service as transactions_service
+from treasury.transactions.model import Transaction
 from treasury.transactions.states import TransactionFact
-from treasury.transactions.table import Transaction
 from treasury.transitions import MoveRefused
 
 _GAS = 21_000

@@ -12,14 +12,14 @@ from kit.state import Moved, Refused, Same, decide
 from treasury.core.history import BY
 from treasury.core.status import Moves, Status
 from treasury.payouts import service as payouts_service
+from treasury.payouts.model import Payout
 from treasury.payouts.states import MOVES as PAYOUT_MOVES
-from treasury.payouts.table import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.sweeps import service as sweeps_service
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import MOVES as SWEEP_MOVES
-from treasury.sweeps.table import Sweep
 from treasury.sweeps.table import sweeps as sweeps_table
-from treasury.transactions.table import Transaction
+from treasury.transactions.model import Transaction
 from treasury.transitions import Change, transition, transition_all
 
 Operation = Payout | Sweep

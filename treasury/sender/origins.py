@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.core.facts import OperationFact
 from treasury.incidents import unmatched
-from treasury.incidents.table import UnmatchedTransaction
+from treasury.incidents.model import UnmatchedTransaction
 from treasury.ports import Purchases, Sold
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log

@@ -15,14 +15,14 @@ from treasury.core.status import Status
 from treasury.incidents import unmatched
 from treasury.payouts import queue as payout_queue
 from treasury.payouts import service as payouts_service
-from treasury.payouts.table import Payout
+from treasury.payouts.model import Payout
 from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import Ready, hold
 from treasury.sender.stripe_checks import Passing, Proving, malformed
 from treasury.transactions import queries
-from treasury.transactions.table import Transaction
+from treasury.transactions.model import Transaction
 from treasury.transitions import MoveRefused
 
 _STEP_SECONDS: Final = 5.0
@@ -134,7 +134,7 @@ class Paying:
             spent = await unmatched.used_references(conn, references) | await queries.used_references(conn, references)
             outgoing = await operations.outgoing(conn, config.wallet, config.asset, view.block_number)
             before = await queries.of_operations(conn, [payout.id for payout in queue])
-            above = await desk.rules.payouts_above(conn, queue, desk.clock.now())
+            above = await desk.rules.exceeded_limits(conn, queue, desk.clock.now())
             ceiling = await desk.rules.max_fee(conn) or config.max_fee
         return _Facts(fees, ceiling, outgoing, spent, before, above)
 
@@ -153,7 +153,7 @@ class Paying:
             await hold(desk, payout, Reason.REFERENCE_SPENT, "a transfer with its reference exists already")
         elif payout.to in {ZERO_ADDRESS, config.token, config.wallet}:
             await hold(desk, payout, Reason.RECIPIENT_REFUSED, f"{payout.to} cannot be paid")
-        elif desk.rules.listed(payout):
+        elif desk.rules.is_sanctioned(payout):
             await hold(desk, payout, Reason.SCREENING, "the recipient is on the list of those not to be paid")
         elif not await self._proving.all_dead(tried, view):
             # Two persons asked for another attempt; each signature ever given for it must be dead, on the chain's word.
@@ -197,7 +197,7 @@ class Paying:
         if len(good) < len(asked):
             # A limit counts those before as paid, and some of them are not.
             async with desk.database.read() as conn:
-                above = await desk.rules.payouts_above(conn, good, desk.clock.now())
+                above = await desk.rules.exceeded_limits(conn, good, desk.clock.now())
         ready: list[Ready] = []
         earlier = 0
         for payout, rule in zip(good, above, strict=True):

@@ -22,11 +22,11 @@ from treasury.sender.intents import movement
 from treasury.sender.signing import Signing
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
-from treasury.sweeps.table import Sweep
+from treasury.sweeps.model import Sweep
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
+from treasury.transactions.model import Transaction
 from treasury.transactions.states import TransactionFact
-from treasury.transactions.table import Transaction
 from treasury.transitions import Change
 
 Taken = tuple[Ready, Intent, str]

@@ -18,10 +18,10 @@ from treasury.sender.stripe_checks import Proving
 from treasury.sender.sweep_checks import Sweeping
 from treasury.sender.wait_reasons import Waiting
 from treasury.sweeps import service as sweeps_service
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import Kind
-from treasury.sweeps.table import Sweep
 from treasury.transactions import queries
-from treasury.transactions.table import Transaction
+from treasury.transactions.model import Transaction
 
 
 class Payment:

@@ -13,8 +13,8 @@ from treasury.sender.context import SenderContext
 from treasury.sender.operations import Operation
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
+from treasury.transactions.model import Transaction
 from treasury.transactions.states import TransactionFact
-from treasury.transactions.table import Transaction
 from treasury.transitions import MoveRefused
 
 

@@ -15,13 +15,13 @@ from chain.types import to_checksum
 from treasury.core.reasons import Reason
 from treasury.payouts import queue
 from treasury.payouts import service as payouts_service
-from treasury.payouts.table import Payout
+from treasury.payouts.model import Payout
 from treasury.ports import NotOwed, Owed, ProofUnavailable, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import hold, queue_again
 from treasury.transactions import queries
-from treasury.transactions.table import Transaction
+from treasury.transactions.model import Transaction
 
 _MAX_PASS: Final = 300.0
 """Seconds after which a payout that gets no answer while others do is asked about again, at the latest."""

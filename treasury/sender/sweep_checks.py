@@ -11,8 +11,8 @@ from treasury.sender import operations
 from treasury.sender.context import SenderContext
 from treasury.sender.holds import Ready, hold
 from treasury.sweeps import service as sweeps_service
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import Kind
-from treasury.sweeps.table import Sweep
 
 
 class Sweeping:

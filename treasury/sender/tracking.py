@@ -20,8 +20,8 @@ from treasury.sender.context import SenderContext, log
 from treasury.sender.fee_bump import Replacement
 from treasury.sender.operations import kind_of
 from treasury.transactions import service as transactions_service
+from treasury.transactions.model import Attempt, Transaction
 from treasury.transactions.states import TransactionFact
-from treasury.transactions.table import Attempt, Transaction
 from treasury.transitions import Change, MoveRefused
 
 _Look = tuple[Attempt | None, Verdict | None]

@@ -1,1 +1,1 @@
-"""USDC that persons say has arrived: proved on its own chain, or said by two persons; and taken back by two."""
+"""Settlements: USDC that arrived, as its own chain proves or two persons claim; two persons reverse one."""

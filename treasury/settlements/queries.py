@@ -1,4 +1,4 @@
-"""Settlements as they are asked for; everything here only reads."""
+"""Reads of settlements."""
 
 from datetime import datetime
 from typing import Final
@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.http.problems import not_found
 from treasury.core.assets import USDC
 from treasury.ledger.table import ledger
+from treasury.settlements.model import Settlement
 from treasury.settlements.states import SettlementStatus
-from treasury.settlements.table import Settlement, settlements, to_settlement
+from treasury.settlements.table import settlements, to_settlement
 
 _OPEN: Final = (SettlementStatus.AWAITING, SettlementStatus.SETTLED, SettlementStatus.REVERSING)
 _COUNTS: Final = (SettlementStatus.SETTLED, SettlementStatus.REVERSING)
@@ -18,7 +19,7 @@ _C = settlements.c
 
 
 async def require(conn: AsyncConnection, row_id: str) -> Settlement:
-    """One of them. Raises Problem `not_found`."""
+    """Return a settlement by its id. Raises Problem `not_found`."""
     row = (await conn.execute(sa.select(settlements).where(_C.id == row_id))).first()
     if row is None:
         raise not_found("settlement")
@@ -26,27 +27,27 @@ async def require(conn: AsyncConnection, row_id: str) -> Settlement:
 
 
 async def of_transaction(conn: AsyncConnection, tx_hash: str) -> list[Settlement]:
-    """The claims of one transaction that wait or count, the oldest first."""
+    """Return the claims of one transaction that wait or count, the oldest first."""
     return await select(conn, _C.tx_hash == tx_hash, _C.status.in_(_OPEN))
 
 
-async def to_look_at(conn: AsyncConnection) -> list[Settlement]:
-    """Those that wait for a second person, that the chain has not shown, or that it contradicts."""
-    odd = sa.or_(
+async def open_issues(conn: AsyncConnection) -> list[Settlement]:
+    """Return the settlements that wait for a second person, that the chain has not shown, or that it contradicts."""
+    has_issue = sa.or_(
         _C.status.in_([SettlementStatus.AWAITING, SettlementStatus.REVERSING]),
         _C.verified.is_(False),
         _C.contradiction.is_not(None),
     )
-    return await select(conn, odd, _C.status.in_(_OPEN))
+    return await select(conn, has_issue, _C.status.in_(_OPEN))
 
 
 async def to_verify(conn: AsyncConnection, since: datetime) -> list[Settlement]:
-    """Those that count and are worth another look at the chain: made after `since`."""
+    """Return the settlements created after `since` that count, for another check against the chain."""
     return await select(conn, _C.status.in_(_COUNTS), _C.created_at > since)
 
 
 async def sessions_of(conn: AsyncConnection, tx_hash: str) -> list[str]:
-    """The sessions that the transaction ever cleared."""
+    """Return the sessions that a transaction ever cleared."""
     c = ledger.c
     query = sa.select(c.subject).where(c.asset == USDC, c.kind == "settle_usdc", c.note == tx_hash).distinct()
     return list((await conn.execute(query)).scalars())
@@ -55,28 +56,30 @@ async def sessions_of(conn: AsyncConnection, tx_hash: str) -> list[str]:
 async def page(
     conn: AsyncConnection, *, limit: int, status: str | None, before: tuple[datetime, str] | None
 ) -> list[Settlement]:
-    """The newest first; `before`: when the last one seen was made, and its id."""
+    """Return settlements, the newest first. `before` is the (created_at, id) of the last row of the page before."""
     query = sa.select(settlements).order_by(_C.created_at.desc(), _C.id.desc()).limit(limit)
     if before is not None:
-        at, last = before
-        query = query.where(sa.or_(_C.created_at < at, sa.and_(_C.created_at == at, _C.id < last)))
+        moment, last_id = before
+        same_time = sa.and_(_C.created_at == moment, _C.id < last_id)
+        query = query.where(sa.or_(_C.created_at < moment, same_time))
     if status is not None:
         query = query.where(_C.status == status)
     return [to_settlement(row) for row in (await conn.execute(query)).fetchall()]
 
 
 async def totals(conn: AsyncConnection) -> tuple[dict[str, int], int, int]:
-    """(how many in each state, base units of USDC that count and the chain has not shown, how many it contradicts)."""
+    """Return (count of each status, base units of USDC that count and that the chain has not shown, count of contradicted ones)."""
     rows = (await conn.execute(sa.select(_C.status, _C.verified, _C.contradiction, _C.amount))).fetchall()
-    states = dict.fromkeys(SettlementStatus, 0)
+    counts = dict.fromkeys(SettlementStatus, 0)
     for row in rows:
-        states[SettlementStatus(row.status)] += 1
+        counts[SettlementStatus(row.status)] += 1
     counting = [row for row in rows if row.status in _COUNTS]
-    unseen = sum(row.amount for row in counting if not row.verified)
-    return {str(state): count for state, count in states.items()}, unseen, sum(bool(r.contradiction) for r in counting)
+    unverified = sum(row.amount for row in counting if not row.verified)
+    contradicted = sum(bool(row.contradiction) for row in counting)
+    return {str(status): count for status, count in counts.items()}, unverified, contradicted
 
 
 async def select(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Settlement]:
-    """Those of which all of this holds, oldest first."""
+    """Return the settlements that meet all conditions, oldest first."""
     rows = await conn.execute(sa.select(settlements).where(*conditions).order_by(_C.created_at, _C.id))
     return [to_settlement(row) for row in rows.fetchall()]

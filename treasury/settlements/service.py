@@ -22,9 +22,10 @@ from kit.persons import same_person
 from kit.state import Refused, decide
 from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger import usdc
+from treasury.settlements.model import Settlement
 from treasury.settlements.queries import of_transaction, require
 from treasury.settlements.states import MOVES, SettlementFact, SettlementStatus
-from treasury.settlements.table import Settlement, settlements
+from treasury.settlements.table import settlements
 
 
 @dataclass(frozen=True, slots=True)

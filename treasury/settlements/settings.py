@@ -1,4 +1,4 @@
-"""Which nodes say whether USDC arrived, and which token they are asked about."""
+"""The settings of the chain on which Stripe delivers USDC."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -27,7 +27,7 @@ NETWORKS: Final = {
 
 
 class SettlementSettings(BaseModel):
-    """Which nodes may say that USDC arrived. None: a second person has to."""
+    """The nodes that may prove that USDC arrived. Without any, a second person has to claim it."""
 
     SETTLEMENT_RPC_URLS: SecretStr = Field(
         default=SecretStr(""),
@@ -68,11 +68,11 @@ class SettlementSettings(BaseModel):
         return to_checksum(value) if value else value
 
     def settlement_nodes(self) -> list[NodeConfig]:
-        """The nodes, in order of preference; none: USDC is never verified."""
+        """Return the nodes, in order of preference; without any, USDC is never verified."""
         return parse_nodes(self.SETTLEMENT_RPC_URLS.get_secret_value(), variable="SETTLEMENT_RPC_URLS")
 
     def settlement_network(self, name: str) -> Network | None:
-        """Chain and token, of the network that Stripe calls `name` unless set; None where one of them is not known."""
+        """Return the settings' chain and token, or else those of the network that Stripe calls `name`; None if one of them is unknown."""
         known = NETWORKS.get(name)
         chain_id = self.SETTLEMENT_CHAIN_ID or (known.chain_id if known else 0)
         built_in = known.usdc if known and known.chain_id == chain_id else ""
@@ -80,7 +80,7 @@ class SettlementSettings(BaseModel):
         return Network(chain_id, token) if chain_id and token else None
 
     def settlement_problem(self) -> str | None:
-        """Why SETTLEMENT_RPC_URLS lets one node alone say that money arrived: a warning, refused in production on mainnet."""
+        """Return why one node alone could prove that money arrived; None if it could not. Production on mainnet refuses to start with it."""
         providers = len({node.provider for node in self.settlement_nodes()})
         if providers == 0 or 2 <= self.SETTLEMENT_AGREEMENT <= providers:
             return None

@@ -1,13 +1,12 @@
 """One row for each claim that a transaction brought USDC. The ledger holds what it cleared; the row records the evidence for it."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime, one_of
+from treasury.settlements.model import Settlement
 from treasury.settlements.states import SettlementStatus
 
 settlements = sa.Table(
@@ -34,39 +33,6 @@ settlements = sa.Table(
     sa.UniqueConstraint("open_claim"),
     one_of("status", SettlementStatus),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """A claim that a transaction brought USDC; `amount` is in its base units.
-
-    `verified`: the chain of USDC shows it, so one person was enough. `contradiction`: what the chain shows against it. `session_id` is None
-    for a claim that clears the oldest sessions first.
-    """
-
-    id: str
-    tx_hash: str
-    session_id: str | None
-    amount: int
-    status: SettlementStatus
-    open_claim: str | None
-    verified: bool
-    evidence: str
-    contradiction: str | None
-    asked_by: str
-    asked_person: str
-    approved_by: str | None
-    reversal_by: str | None
-    reversal_person: str | None
-    reversed_by: str | None
-    note: str
-    created_at: datetime
-    updated_at: datetime
-
-    @property
-    def counts(self) -> bool:
-        """Whether the ledger counts it as settled."""
-        return self.status in {SettlementStatus.SETTLED, SettlementStatus.REVERSING}
 
 
 def to_settlement(row: sa.Row[Any]) -> Settlement:

@@ -1,4 +1,4 @@
-"""What the chain of USDC says: asked when a person settles, and again later, as a chain may take a block back."""
+"""Check settlements against the chain of USDC: when a person settles, and again later, because a chain may drop a block."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -17,34 +17,35 @@ from kit.logs import get_logger
 from kit.money import format_units
 from treasury.core.assets import USDC_DECIMALS
 from treasury.settlements import queries
+from treasury.settlements.model import Settlement
 from treasury.settlements.states import SettlementStatus
-from treasury.settlements.table import Settlement, settlements
+from treasury.settlements.table import settlements
 
 log = get_logger(__name__)
-LOOK_SECONDS: Final = 12.0
-AT_ONCE: Final = 20
-"""Transactions that are looked at in one round."""
-LOOKED_AT_FOR: Final = timedelta(days=30)
+TIMEOUT_SECONDS: Final = 12.0
+BATCH_SIZE: Final = 20
+"""Transactions that are checked in one round."""
+MONITORED_FOR: Final = timedelta(days=30)
 
 Recipients = Callable[[AsyncConnection, Collection[str]], Awaitable[frozenset[Address]]]
-"""Where the USDC of these sessions may have gone: the addresses locked with them, and the one configured."""
+"""Returns the addresses that the USDC of these sessions may have gone to: those stored with the sessions, and the configured one."""
 
 
 class UsdcChain:
     """The nodes of the chain that Stripe delivers USDC on, and its token there."""
 
     def __init__(self, pool: Pool, token: Address, confirmations: int) -> None:
-        """`confirmations`: how deep a transfer must be to count."""
+        """`confirmations`: the depth from which a transfer counts."""
         self.pool = pool
         self.token = token
         self._confirmations = confirmations
 
     async def look(self, tx_hash: str, recipients: Collection[Address]) -> Arrival:
-        """What the transaction brought. Never raises for what nodes do."""
+        """Return what the transaction brought to `recipients`. Errors of nodes are not raised."""
         if not recipients:
             return Unseen("no settlement address is configured")
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 return await read_arrival(
                     self.pool,
                     tx_hash,
@@ -53,14 +54,13 @@ class UsdcChain:
                     confirmations=self._confirmations,
                 )
         except TimeoutError:
-            return Unseen(f"its nodes gave no answer within {LOOK_SECONDS:.0f} s")
+            return Unseen(f"its nodes gave no answer within {TIMEOUT_SECONDS:.0f} s")
 
 
 class SettlementMonitor:
-    """Looks again at what was settled, and rings where the chain says otherwise."""
+    """Checks settled USDC again, and raises an alarm if the chain contradicts it."""
 
     def __init__(self, database: Database, chain: UsdcChain, clock: Clock, recipients: Recipients) -> None:
-        """Nothing is asked before `step`."""
         self._database = database
         self._chain = chain
         self._clock = clock
@@ -68,34 +68,34 @@ class SettlementMonitor:
         self._next = 0
 
     async def step(self) -> None:
-        """One round over some of the settlements of the last 30 days."""
+        """Check some of the settlements of the last 30 days."""
         async with self._database.read() as conn:
-            rows = await queries.to_verify(conn, self._clock.now() - LOOKED_AT_FOR)
+            rows = await queries.to_verify(conn, self._clock.now() - MONITORED_FOR)
             hashes = list(dict.fromkeys(row.tx_hash for row in rows))
             start = self._next if self._next < len(hashes) else 0
-            due = hashes[start : start + AT_ONCE]
-            self._next = start + AT_ONCE
+            due = hashes[start : start + BATCH_SIZE]
+            self._next = start + BATCH_SIZE
             claims = {tx_hash: [row for row in rows if row.tx_hash == tx_hash] for tx_hash in due}
             paid = {tx_hash: await self._recipients(conn, await queries.sessions_of(conn, tx_hash)) for tx_hash in due}
-        # At once: a node that hangs must not hold up whoever calls this for longer than one look.
-        looks = await asyncio.gather(*(self._chain.look(tx_hash, paid[tx_hash]) for tx_hash in claims))
-        for seen, mine in zip(looks, claims.values(), strict=True):
-            for row in mine:
-                await self._judge(row, seen, sum(one.amount for one in mine))
+        # Concurrently: a node that hangs must not delay the caller for longer than one check.
+        arrivals = await asyncio.gather(*(self._chain.look(tx_hash, paid[tx_hash]) for tx_hash in claims))
+        for seen, settlements_of in zip(arrivals, claims.values(), strict=True):
+            for row in settlements_of:
+                await self._check(row, seen, sum(settlement.amount for settlement in settlements_of))
 
-    async def _judge(self, row: Settlement, seen: Arrival, settled: int) -> None:
-        wrong: str | None = None
+    async def _check(self, row: Settlement, seen: Arrival, settled: int) -> None:
+        contradiction: str | None = None
         if isinstance(seen, Contradicted):
-            wrong = seen.detail
+            contradiction = seen.detail
         elif isinstance(seen, Arrived) and seen.amount < settled:
             brought, used = format_units(seen.amount, USDC_DECIMALS), format_units(settled, USDC_DECIMALS)
-            wrong = f"it brought {brought} USDC, and {used} were settled with it"
+            contradiction = f"it brought {brought} USDC, and {used} were settled with it"
         elif isinstance(seen, Unseen) and seen.unknown and row.verified:
-            wrong = "it was seen, and is in the chain no more"
+            contradiction = "it was seen, and is no longer in the chain"
         elif isinstance(seen, Unseen):
-            return  # nothing was said, neither for it nor against it
-        verified = wrong is None
-        if (row.contradiction, row.verified) == (wrong, verified):
+            return  # the nodes neither confirm nor contradict it
+        verified = contradiction is None
+        if (row.contradiction, row.verified) == (contradiction, verified):
             return
         async with self._database.write() as conn:
             changed = await compare_and_set(
@@ -103,11 +103,11 @@ class SettlementMonitor:
                 settlements,
                 row.id,
                 [SettlementStatus.SETTLED, SettlementStatus.REVERSING],
-                contradiction=wrong,
+                contradiction=contradiction,
                 verified=verified,
                 updated_at=self._clock.now(),
             )
-        if changed and wrong is not None and row.contradiction is None:
-            log.critical("treasury.usdc_contradicted", subject=row.id, tx=row.tx_hash, detail=wrong)
-        elif changed and wrong is None:
+        if changed and contradiction is not None and row.contradiction is None:
+            log.critical("treasury.usdc_contradicted", subject=row.id, tx=row.tx_hash, detail=contradiction)
+        elif changed and contradiction is None:
             log.warning("treasury.usdc_verified", subject=row.id, tx=row.tx_hash)

@@ -1,1 +1,1 @@
-"""Sweeps: what the hot wallet holds beyond its need goes to the cold wallet."""
+"""Sweeps: move what the hot wallet does not need to the cold wallet."""

@@ -1,7 +1,4 @@
-"""What persons decide about sweeps, each in the caller's open transaction; refusals are Problems with stable codes.
-
-`by` is the id of the key, `person` whose it is: two keys of one person are one person.
-"""
+"""What persons decide about sweeps, each in the caller's open transaction; refusals are Problems with stable codes."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +13,8 @@ from kit.persons import same_person
 from treasury.core.facts import OperationFact
 from treasury.core.status import Status
 from treasury.sweeps import service as sweeps_service
-from treasury.sweeps.table import Sweep, sweeps
+from treasury.sweeps.model import Sweep
+from treasury.sweeps.table import sweeps
 from treasury.transitions import MoveRefused
 
 
@@ -30,13 +28,13 @@ async def approve(
     now: datetime,
     note: str = "",
 ) -> Sweep:
-    """Another person than the proposer says yes to exactly what the row says. Raises Problem.
+    """Approve exactly what the row says, as another person than the proposer. Raises Problem.
 
-    `policy_version` and `safe_identity` are those of this moment: an approval of what is no longer so is none.
+    `policy_version` and `safe_identity` are the current ones: a proposal under others cannot be approved.
     """
     sweep = await sweeps_service.require(conn, sweep_id)
     if same_person(actor.person, sweep.proposed_person):
-        raise Problem(409, "self_approval", "Whoever proposed a sweep cannot approve it; ask another approver.")
+        raise Problem(409, "self_approval", "You proposed this sweep; another approver has to approve it.")
     if sweep.status is not Status.AWAITING_APPROVAL:
         raise Problem(409, "not_possible", f"{sweep_id} is {sweep.status}; only one awaiting approval can be approved.")
     if sweep.expires_at is not None and sweep.expires_at <= now:
@@ -52,22 +50,22 @@ async def approve(
         "approved_person": actor.person,
         "approval": sweeps_service.proposal_of(sweep).digest(),
     }
-    await _told(conn, sweep_id, OperationFact.APPROVED, now=now, by=actor.id, note=note, **values)
+    await _move(conn, sweep_id, OperationFact.APPROVED, now=now, by=actor.id, note=note, **values)
     return await sweeps_service.require(conn, sweep_id)
 
 
 async def reject(conn: AsyncConnection, sweep_id: str, actor: Actor, *, now: datetime, note: str = "") -> Sweep:
-    """A person says no, at any time before it has a nonce. Raises Problem."""
+    """Reject a sweep that has no nonce yet. Raises Problem."""
     await sweeps_service.require(conn, sweep_id)
-    # A nonce may leave the status as it was. Held by this row from here on, the sender gives it none any more.
-    free = sa.and_(sweeps.c.id == sweep_id, sweeps.c.transaction_id.is_(None))
-    if not await compare_and_set(conn, sweeps, free, list(Status), updated_at=now):
+    # A nonce may leave the status as it was. This update locks the row, so the sender gives it no nonce from here on.
+    without_nonce = sa.and_(sweeps.c.id == sweep_id, sweeps.c.transaction_id.is_(None))
+    if not await compare_and_set(conn, sweeps, without_nonce, list(Status), updated_at=now):
         raise Problem(409, "not_possible", f"{sweep_id} has a nonce already and cannot be rejected any more.")
-    await _told(conn, sweep_id, OperationFact.REJECTED, now=now, by=actor.id, note=note, active_key=None, reason=None)
+    await _move(conn, sweep_id, OperationFact.REJECTED, now=now, by=actor.id, note=note, active_key=None, reason=None)
     return await sweeps_service.require(conn, sweep_id)
 
 
-async def _told(conn: AsyncConnection, sweep_id: str, fact: OperationFact, **values: Any) -> None:
+async def _move(conn: AsyncConnection, sweep_id: str, fact: OperationFact, **values: Any) -> None:
     try:
         await sweeps_service.move(conn, sweep_id, fact, **values)
     except MoveRefused as error:

@@ -1,4 +1,4 @@
-"""From an order to a sweep: the plan, the cold wallet's proof, the row. A dry run is the same without the row."""
+"""Propose sweeps: the policy's plan, the cold wallet's proof, then the row. A dry run stops before the row."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,13 +14,13 @@ from treasury.cold.service import ColdWallet
 from treasury.core.hot_wallets import HotWallet
 from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps_service
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import Kind
-from treasury.sweeps.table import Sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the policy makes of an order; `amount` in base units of `token`, which is the zero address for gas."""
+    """What the policy would sweep; `amount` in base units of `token`, which is the zero address for the gas token."""
 
     asset: str
     token: str
@@ -33,34 +33,34 @@ class Plan:
 
 
 class Planner(Protocol):
-    """The policy, asked about one asset with all that is held and made already; reads in the caller's transaction."""
+    """The policy as the source of plans; it reads in the caller's transaction."""
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
-        """A sweep of `amount` base units, or of the excess where None; `first`: nothing arrived in this Safe before.
+        """Return the plan for a sweep of `amount` base units, or of the excess if None. `first`: nothing arrived in this Safe before.
 
-        Raises Problem `policy_refused` or `insufficient_available` where there is none.
+        Raises Problem `policy_refused` or `insufficient_available` if there is nothing to sweep.
         """
 
     async def panic(self, conn: AsyncConnection) -> list[Plan]:
-        """Everything of every asset, tokens before the gas token."""
+        """Return a plan for the whole balance of every asset, tokens before the gas token."""
 
     async def due(self, conn: AsyncConnection) -> list[str]:
-        """Assets whose balance is above their ceiling."""
+        """Return the assets whose balance is above their ceiling."""
 
     async def every(self, conn: AsyncConnection) -> timedelta | None:
-        """How often the sweeper looks; None: only on an operator's order."""
+        """Return how often the scheduler proposes sweeps; None: operators alone propose them."""
 
 
 def proven(verdict: Verified | Unverified) -> Verified:
-    """The proof, or Problem `cold_wallet_unverified`."""
+    """Return the cold wallet's proof. Raises Problem `cold_wallet_unverified`."""
     if isinstance(verdict, Unverified):
-        raise Problem(409, "cold_wallet_unverified", f"The cold wallet does not prove itself: {verdict.detail}")
+        raise Problem(409, "cold_wallet_unverified", f"The cold wallet could not be verified: {verdict.detail}")
     return verdict
 
 
 @dataclass(frozen=True, slots=True)
 class SweepProposals:
-    """Where sweeps come from: an operator, the schedule, a panic."""
+    """Proposes sweeps for an operator, for the schedule, and for a panic."""
 
     planner: Planner
     cold: ColdWallet
@@ -68,7 +68,7 @@ class SweepProposals:
     ids: Ids
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, now: datetime) -> Plan:
-        """What would be swept. Raises Problem."""
+        """Return what would be swept. Raises Problem."""
         pin = self.cold.pin
         first = not await sweeps_service.any_arrived(conn, pin.chain_id, pin.address)
         return await self.planner.plan(conn, asset, amount, first=first, now=now)
@@ -84,7 +84,7 @@ class SweepProposals:
         now: datetime,
         window: str | None = None,
     ) -> Sweep:
-        """Propose it. `verdict` is the cold wallet's, read before this transaction was opened. Raises Problem."""
+        """Propose a sweep. `verdict` is the cold wallet's, read before this transaction was opened. Raises Problem."""
         identity = proven(verdict).identity
         plan = await self.plan(conn, asset, amount, now=now)
         return await self._propose(conn, plan, Kind.SWEEP, identity, actor, now=now, window=window)
@@ -92,7 +92,7 @@ class SweepProposals:
     async def panic(
         self, conn: AsyncConnection, verdict: Verified | Unverified, actor: Actor, *, now: datetime
     ) -> list[Sweep]:
-        """Propose to empty the wallet; each asset is then approved by another person. Raises Problem."""
+        """Propose to empty the wallet: one sweep for each asset, which another person approves. Raises Problem."""
         identity = proven(verdict).identity
         return [
             await self._propose(conn, plan, Kind.PANIC, identity, actor, now=now)
@@ -110,7 +110,7 @@ class SweepProposals:
         now: datetime,
         note: str = "",
     ) -> Sweep:
-        """Another person's yes, bound to the policy and the Safe of this moment. Raises Problem."""
+        """Approve a sweep under the current policy and Safe, as another person than the proposer. Raises Problem."""
         identity = proven(verdict).identity
         return await approvals.approve(
             conn,

@@ -1,4 +1,4 @@
-"""The verbs of sweeps, each in the caller's open transaction. What is refused raises Problem with the interface's code."""
+"""Operations on sweeps, each in the caller's open transaction; refusals are Problems with stable codes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,8 +21,9 @@ from treasury.core.facts import OperationFact
 from treasury.core.history import BY
 from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import IN_FLIGHT, Status
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import COMES_BACK, MOVES, Kind
-from treasury.sweeps.table import Sweep, sweeps, to_sweep
+from treasury.sweeps.table import sweeps, to_sweep
 from treasury.transactions.table import transactions
 from treasury.transitions import transition
 
@@ -32,7 +33,7 @@ SCHEDULER = Actor("sweeper", "sweeper")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What is proposed, and all of what an approval is bound to."""
+    """What is proposed. An approval is bound to all of it except `decimals`."""
 
     asset: str
     token: str
@@ -42,17 +43,17 @@ class Proposal:
     safe_identity: str
     kind: Kind = Kind.SWEEP
     decimals: int = 18
-    """Only for showing the amount; an approval is bound to base units of a token."""
+    """Only for showing the amount."""
 
     def digest(self) -> str:
-        """0x and 64 hex digits that change with anything in it; a panic takes whatever there is, so not its amount."""
+        """Return 0x and 64 hex digits that change with the proposal. A panic takes whatever there is, so its amount is left out."""
         amount = "everything" if self.kind is Kind.PANIC else str(self.amount)
         parts = [self.kind, self.asset, self.token, amount, self.to, self.policy_version, self.safe_identity]
         return "0x" + keccak(orjson.dumps(parts)).hex()
 
 
 def proposal_of(sweep: Sweep) -> Proposal:
-    """What a row proposes, as it stands now."""
+    """Return what a row proposes now."""
     return Proposal(
         sweep.asset, sweep.token, sweep.amount, sweep.to, sweep.policy_version, sweep.safe_identity, sweep.kind
     )
@@ -71,9 +72,9 @@ async def propose(
     ids: Ids,
     window: str | None = None,
 ) -> Sweep:
-    """Write a sweep down; it waits for another person where that is needed. Raises Problem `already_active`.
+    """Create a sweep; it waits for another person's approval if the policy requires one. Raises Problem `already_active`.
 
-    With `window`, a second proposal of the same policy, asset and window answers the sweep that the first one made.
+    With `window`, a second proposal of the same policy version, asset and window returns the sweep of the first one.
     """
     row_id = ids.new("swp_")
     key = f"{wallet.key}:{proposal.asset}:{proposal.kind}"
@@ -101,12 +102,12 @@ async def propose(
         "updated_at": now,
     }
     if not await insert_or_ignore(conn, sweeps, [row]):
-        same = None if window_key is None else await _one(conn, sweeps.c.window_key == window_key)
-        if same is not None:
-            return same
+        existing = None if window_key is None else await _one(conn, sweeps.c.window_key == window_key)
+        if existing is not None:
+            return existing
         active = await _one(conn, sweeps.c.active_key == key)
-        named = "Another one" if active is None else f"{active.id} ({active.status})"
-        raise Problem(409, "already_active", f"A {proposal.kind} of {proposal.asset} is under way already: {named}.")
+        name = "another one" if active is None else f"{active.id} ({active.status})"
+        raise Problem(409, "already_active", f"A {proposal.kind} of {proposal.asset} is under way already: {name}.")
     await history.record(conn, row_id, at=now, from_status=None, to_status=Status.PLANNED, by=actor.id, note=purpose)
     if approval_needed or proposal.kind is Kind.PANIC:
         await move(
@@ -126,7 +127,7 @@ async def propose(
 
 
 async def cancel_lapsed(conn: AsyncConnection, *, now: datetime) -> list[str]:
-    """Cancel what waited too long for an approval, or with one; the ids of those."""
+    """Cancel sweeps that waited too long for an approval, or after it; return their ids."""
     c = sweeps.c
     waiting = c.status.in_([Status.AWAITING_APPROVAL, Status.APPROVED, Status.HELD])
     query = sa.select(c.id).where(waiting, c.transaction_id.is_(None), c.expires_at <= now)
@@ -137,7 +138,7 @@ async def cancel_lapsed(conn: AsyncConnection, *, now: datetime) -> list[str]:
 
 
 async def cancel(conn: AsyncConnection, sweep_id: str, *, now: datetime, note: str) -> None:
-    """What was proposed is no longer so. Raises MoveRefused once it is signed."""
+    """Cancel a sweep that is no longer wanted. Raises MoveRefused if it is signed."""
     await move(conn, sweep_id, OperationFact.LAPSED, now=now, note=note, active_key=None, reason=None)
 
 
@@ -151,39 +152,39 @@ async def move(
     note: str = "",
     **values: Any,
 ) -> Moved[Status] | Same[Status]:
-    """Tell a fact to a sweep; one that is over frees its asset for the next. Raises MoveRefused."""
+    """Apply a fact to a sweep; one that has ended lets its asset be swept again. Raises MoveRefused."""
     if fact in {OperationFact.PROVEN, OperationFact.REVERTED}:
         values["active_key"] = None
     return await transition(conn, sweeps, MOVES, sweep_id, fact, now=now, by=by, note=note, **values)
 
 
 async def require(conn: AsyncConnection, sweep_id: str) -> Sweep:
-    """One sweep. Raises Problem `not_found`."""
-    found = await get(conn, sweep_id)
-    if found is None:
+    """Return a sweep by its id. Raises Problem `not_found`."""
+    sweep = await get(conn, sweep_id)
+    if sweep is None:
         raise not_found("sweep")
-    return found
+    return sweep
 
 
 async def get(conn: AsyncConnection, sweep_id: str) -> Sweep | None:
-    """One sweep."""
+    """Return a sweep by its id."""
     return await _one(conn, sweeps.c.id == sweep_id)
 
 
 async def by_reference(conn: AsyncConnection, reference: str) -> Sweep | None:
-    """The sweep whose id hashes to `reference`."""
+    """Return the sweep whose id hashes to `reference`."""
     return await _one(conn, sweeps.c.reference == reference)
 
 
 async def page(
     conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
 ) -> list[Sweep]:
-    """Newest first; `before` is the (created_at, id) of the last one seen."""
-    found = await conn.execute(aggregates.newest(sweeps, limit, status, before))
-    return [to_sweep(row) for row in found.fetchall()]
+    """Return sweeps, the newest first. `before` is the (created_at, id) of the last row of the page before."""
+    rows = await conn.execute(aggregates.newest(sweeps, limit, status, before))
+    return [to_sweep(row) for row in rows.fetchall()]
 
 
-# Written once: the sender asks in each cycle, and building the text cost more than its run.
+# Built once: the sender reads these in each cycle, and building a statement takes longer than running it.
 _OF_KIND = sa.select(sweeps).where(sweeps.c.wallet == sa.bindparam("wallet"), sweeps.c.kind == sa.bindparam("kind"))
 _ACTIVE = _OF_KIND.where(sweeps.c.active_key.is_not(None)).order_by(sweeps.c.created_at, sweeps.c.id)
 _QUEUE = _OF_KIND.where(
@@ -196,18 +197,18 @@ _QUEUE = _OF_KIND.where(
 
 
 async def queue(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
-    """Those without a nonce: tokens before the gas token, which pays for them; the last to give a nonce back behind the others."""
+    """Return sweeps without a nonce: tokens before the gas token, which pays for them; the one whose nonce was released last comes last."""
     return [to_sweep(row) for row in (await conn.execute(_QUEUE, {"wallet": wallet, "kind": kind})).fetchall()]
 
 
 async def active(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
-    """Those that may still move money, oldest first."""
-    found = await conn.execute(_ACTIVE, {"wallet": wallet, "kind": kind})
-    return [to_sweep(row) for row in found.fetchall()]
+    """Return sweeps that may still move money, oldest first."""
+    rows = await conn.execute(_ACTIVE, {"wallet": wallet, "kind": kind})
+    return [to_sweep(row) for row in rows.fetchall()]
 
 
 async def any_arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
-    """Whether a sweep to this Safe is final: the first one to a new Safe is a small one."""
+    """Return whether a sweep to this Safe is final. The first sweep to a new Safe is a small one."""
     c = sweeps.c
     query = sa.select(sa.literal(1)).where(c.chain_id == chain_id, c.to_address == to, c.status == Status.FINAL)
     return (await conn.execute(query.limit(1))).first() is not None
@@ -222,24 +223,24 @@ _SWEPT = aggregates.total_of(
         sa.or_(transactions.c.created_at.is_(None), transactions.c.created_at >= sa.bindparam("since")),
     )
 )
-_HELD = aggregates.reserved(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
-_LEAVING = aggregates.outgoing(sweeps)
+_RESERVED = aggregates.reserved(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
+_OUTGOING = aggregates.outgoing(sweeps)
 
 
 async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: datetime) -> int:
-    """Base units of sweeps of an asset that got a nonce since, or wait for one: what the rolling day counts. No panics."""
+    """Return the base units of sweeps of an asset that got a nonce since, or wait for one, without panics."""
     return await aggregates.total(conn, _SWEPT, wallet=wallet, asset=asset, since=since)
 
 
 async def reserved(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
-    """Base units that approved or signed sweeps will take, and what left in blocks after `block_number`."""
+    """Return the base units that approved and signed sweeps reserve, and what left in blocks after `block_number`."""
     block = aggregates.NO_BLOCK if block_number is None else block_number
-    return await aggregates.total(conn, _HELD, wallet=wallet, asset=asset, block=block)
+    return await aggregates.total(conn, _RESERVED, wallet=wallet, asset=asset, block=block)
 
 
 async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
-    """Base units that sweeps with a nonce take out of a balance read at `block_number`."""
-    return await aggregates.total(conn, _LEAVING, wallet=wallet, asset=asset, block=block_number)
+    """Return the base units that sweeps with a nonce take out of a balance read at `block_number`."""
+    return await aggregates.total(conn, _OUTGOING, wallet=wallet, asset=asset, block=block_number)
 
 
 async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Sweep | None:

@@ -1,11 +1,9 @@
-"""One row for each sweep; amounts in base units of `token`, which is the zero address for the gas token; `decimals` are for people.
+"""One row for each sweep. Amounts are in base units of `token`, which is the zero address for the gas token; `decimals` are for people.
 
-`active_key` is there while the sweep may still move money, so that an asset has one at a time; `window_key` is that of
-a scheduled one, so that two triggers of one window make one sweep.
+`active_key` is set while the sweep may still move money, and unique, so that an asset has one such sweep at a time. `window_key` is set for
+a scheduled sweep, and unique, so that two triggers in one window make one sweep.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +11,7 @@ import sqlalchemy as sa
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime, one_of
 from treasury.core.status import Status
+from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import Kind
 
 sweeps = sa.Table(
@@ -51,42 +50,8 @@ sweeps = sa.Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """One movement to the cold wallet. `purpose` says why it was planned, `reason` why it waits."""
-
-    id: str
-    kind: Kind
-    chain_id: int
-    wallet: str
-    asset: str
-    token: str
-    to: str
-    amount: int
-    decimals: int
-    reference: str
-    status: Status
-    reason: str | None
-    purpose: str
-    policy_version: str
-    safe_identity: str
-    active_key: str | None
-    window_key: str | None
-    proposed_by: str
-    proposed_person: str
-    approved_by: str | None
-    approved_person: str | None
-    approval: str | None
-    expires_at: datetime | None
-    transaction_id: str | None
-    tx_hash: str | None
-    block_number: int | None
-    created_at: datetime
-    updated_at: datetime
-
-
 def to_sweep(row: sa.Row[Any]) -> Sweep:
-    """A row as a value."""
+    """Return the value of a row."""
     fields = dict(row._mapping)
     fields["kind"], fields["status"] = Kind(row.kind), Status(row.status)
     fields["to"] = fields.pop("to_address")

@@ -1,1 +1,1 @@
-"""Transactions of the hot wallet: one nonce, one intent, and the signed bytes that carry it out."""
+"""Transactions of a hot wallet: one nonce, one intent, and the signed bytes that carry it out."""

@@ -1,11 +1,9 @@
-"""Transactions and the attempts to carry them out.
+"""The tables of transactions and of the attempts to carry them out.
 
-`nonce` is empty once it was given back or lost to another transaction; the history keeps the number. The unique key
-lets one transaction at a time hold a nonce.
+`nonce` is empty once it was released or lost to another transaction; the history keeps the number. The unique key lets one transaction at
+a time hold a nonce.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +11,7 @@ import sqlalchemy as sa
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime, one_of
 from treasury.core.status import Status
+from treasury.transactions.model import Attempt, Transaction
 
 transactions = sa.Table(
     "treasury_transactions",
@@ -57,58 +56,16 @@ attempts = sa.Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One signature: the exact bytes. `raw` is None only for a transaction found on chain whose bytes nobody has."""
-
-    id: str
-    transaction_id: str
-    hash: str
-    raw: bytes | None
-    max_fee: int | None
-    priority_fee: int | None
-    signer_request_id: str | None
-    signed_at: datetime
-    broadcasts: int
-    broadcast_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """One nonce of one wallet and what it is for; amounts in base units of `token`."""
-
-    id: str
-    chain_id: int
-    wallet: str
-    nonce: int | None
-    status: Status
-    operation_id: str
-    token: str
-    to: str
-    amount: int
-    reference: str | None
-    gas_limit: int | None
-    adopted: bool
-    stall: str | None
-    block_number: int | None
-    block_hash: str | None
-    created_at: datetime
-    updated_at: datetime
-    session_id: str | None = None
-    """Of the purchase that it pays; None for a sweep, and for one that moves nothing."""
-    attempts: tuple[Attempt, ...] = ()
-
-
 def to_attempt(row: sa.Row[Any]) -> Attempt:
-    """A row as a value."""
+    """Return the value of an attempt row."""
     fields = dict(row._mapping)
     fields["raw"] = None if row.raw is None else bytes(row.raw)
     return Attempt(**fields)
 
 
-def to_transaction(row: sa.Row[Any], tries: tuple[Attempt, ...] = ()) -> Transaction:
-    """A row as a value, with its attempts."""
+def to_transaction(row: sa.Row[Any], attempts: tuple[Attempt, ...] = ()) -> Transaction:
+    """Return the value of a transaction row, with its attempts."""
     fields = dict(row._mapping)
     fields["status"] = Status(row.status)
     fields["to"] = fields.pop("to_address")
-    return Transaction(**fields, attempts=tries)
+    return Transaction(**fields, attempts=attempts)

@@ -8,9 +8,9 @@ from kit.clock import rfc3339
 from kit.http.documents import Document
 from kit.money import format_units
 from onramp.treasury.schemas.settlements import SettlementResponse
-from treasury.incidents.table import UnmatchedTransaction
+from treasury.incidents.model import UnmatchedTransaction
+from treasury.ledger.model import Posting
 from treasury.ledger.states import Account
-from treasury.ledger.table import Posting
 from treasury.reconciliation import Difference
 
 

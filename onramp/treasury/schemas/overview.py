@@ -10,15 +10,15 @@ from kit.clock import rfc3339
 from kit.http.documents import Document
 from kit.money import format_units
 from onramp.treasury.schemas.ledger import AccountsResponse
-from treasury.balances import Available
+from treasury.core.asset_policy import AssetPolicy
 from treasury.core.assets import MUSD_DECIMALS
+from treasury.core.available import Available
 from treasury.core.history import HistoryEntry
 from treasury.core.status import Status
-from treasury.payouts.table import Payout
-from treasury.policy.model import AssetPolicy
-from treasury.settlements.table import Settlement
-from treasury.sweeps.table import Sweep
-from treasury.transactions.table import Transaction
+from treasury.payouts.model import Payout
+from treasury.settlements.model import Settlement
+from treasury.sweeps.model import Sweep
+from treasury.transactions.model import Transaction
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR: Final = re.compile(r"([0-9]{1,17})\.([a-z]{3}_[A-Za-z0-9]{1,60})", re.ASCII)
@@ -262,7 +262,7 @@ def balance(asset: AssetPolicy, found: Available) -> BalanceResponse:
     return BalanceResponse(
         asset=asset.symbol,
         on_chain=format_units(found.on_chain, asset.decimals),
-        held=format_units(found.held, asset.decimals),
+        held=format_units(found.reserved, asset.decimals),
         available=format_units(found.available, asset.decimals),
         floor=units(asset.floor),
         target=units(asset.target),

@@ -6,9 +6,10 @@ from typing import Any
 from kit.clock import rfc3339
 from kit.http.documents import Document
 from kit.money import format_units
+from treasury.core.asset_policy import AssetPolicy
 from treasury.core.assets import GWEI_DECIMALS, MUSD_DECIMALS
-from treasury.policy.model import AssetPolicy, PayoutLimits
-from treasury.policy.table import Version
+from treasury.policy.model import PayoutLimits
+from treasury.policy.version import Version
 
 
 class Limits(Document):

@@ -4,8 +4,8 @@ from kit.clock import rfc3339
 from kit.http.documents import Document
 from kit.money import format_units
 from treasury.core.assets import USDC_DECIMALS
+from treasury.settlements.model import Settlement
 from treasury.settlements.states import SettlementStatus
-from treasury.settlements.table import Settlement
 
 
 class SettlementResponse(Document):

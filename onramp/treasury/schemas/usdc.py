@@ -13,9 +13,9 @@ from onramp.treasury.schemas.commands import Note, UsdcAmount
 from onramp.treasury.schemas.overview import CursorQuery
 from onramp.treasury.schemas.settlements import SettlementResponse, settlement
 from treasury.core.assets import USDC_DECIMALS
-from treasury.ledger.table import Posting
+from treasury.ledger.model import Posting
+from treasury.settlements.model import Settlement
 from treasury.settlements.states import SettlementStatus
-from treasury.settlements.table import Settlement
 
 
 def _not_zero(text: str) -> str:

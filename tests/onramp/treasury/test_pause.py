@@ -146,7 +146,7 @@ async def test_the_gate_follows_in_the_same_transaction(database: Database) -> N
             await pause_service.resume(conn, ["payouts", "sweeps"], Actor("key_2", "otto"), note="", now=NOW)
         assert refused.value.code == "self_approval"
         state = await pause_service.resume(conn, ["payouts"], Actor("key_3", "ada"), note="", now=NOW)
-        assert not state.asked
+        assert not state.ordered
         again = await pause_service.pause(conn, ["payouts", "sweeps"], Actor("key_3", "ada"), note="", now=NOW)
         assert (again.sales, again.payouts, again.sweeps) == (True, True, True)
 

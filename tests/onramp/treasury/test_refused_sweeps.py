@@ -162,9 +162,9 @@ async def test_a_safe_that_changed_since_it_was_proposed(office: Office, chain: 
     sweep_id = await office.proposed()
     await Safes(chain).store(office.safe, 4, "0x" + "1".rjust(40, "0"))  # its threshold
     path = f"/sweeps/{sweep_id}/approve"
-    await office.refused(office.ada, path, {}, "cold_wallet_unverified", "does not prove itself")
-    await office.refused(office.otto, "/sweeps", ORDER, "cold_wallet_unverified", "does not prove itself")
-    await office.refused(office.otto, "/panic", {}, "cold_wallet_unverified", "does not prove itself")
+    await office.refused(office.ada, path, {}, "cold_wallet_unverified", "could not be verified")
+    await office.refused(office.otto, "/sweeps", ORDER, "cold_wallet_unverified", "could not be verified")
+    await office.refused(office.otto, "/panic", {}, "cold_wallet_unverified", "could not be verified")
 
 
 async def test_another_safe_in_the_environment_than_the_policy_pins(

@@ -234,7 +234,7 @@ async def test_a_settlement_whose_block_is_taken_back_is_found_out(
     with capture_logs() as said:
         await watch.step()
     row = await row_of(service, made["id"])
-    assert (row.contradiction, row.verified) == ("it was seen, and is in the chain no more", False)
+    assert (row.contradiction, row.verified) == ("it was seen, and is no longer in the chain", False)
     assert [line["event"] for line in said if line["log_level"] == "critical"] == ["treasury.usdc_contradicted"]
     # It rings once, not at every look.
     with capture_logs() as said:

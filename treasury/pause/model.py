@@ -1,0 +1,50 @@
+"""What persons have paused, as values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+Scope = Literal["sales", "payouts", "sweeps"]
+SCOPES: Final[tuple[Scope, ...]] = ("sales", "payouts", "sweeps")
+"""What can be paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who paused one scope, when and why. `person` may not resume it."""
+
+    scope: Scope
+    by: str
+    person: str
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """All pauses that persons have ordered. Paused payouts pause sales too: nothing is sold that would not be delivered."""
+
+    ordered: tuple[Pause, ...] = ()
+
+    def of(self, scope: Scope) -> Pause | None:
+        """Return the pause that was ordered for this scope itself."""
+        return next((pause for pause in self.ordered if pause.scope == scope), None)
+
+    @property
+    def sales(self) -> bool:
+        """Whether nothing may be sold."""
+        return self.of("sales") is not None or self.payouts
+
+    @property
+    def payouts(self) -> bool:
+        """Whether no payout may be signed."""
+        return self.of("payouts") is not None
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether no sweep may be proposed, approved or signed."""
+        return self.of("sweeps") is not None
+
+    def stops(self, scope: Scope) -> bool:
+        """Return whether `scope` is paused, by itself or by a scope that implies it."""
+        return {"sales": self.sales, "payouts": self.payouts, "sweeps": self.sweeps}[scope]

@@ -1,0 +1,61 @@
+"""Reads of payouts that other packages need, so that only this package knows the table."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from treasury.core import aggregates
+from treasury.core.status import IN_FLIGHT, OPEN, Status
+from treasury.payouts.model import Payout
+from treasury.payouts.table import payouts
+
+_C = payouts.c
+
+payout_of_session: Final = sa.select(
+    _C.session_id, _C.wallet, _C.status, _C.reason, _C.tx_hash, _C.created_at
+).subquery("payout_of_session")
+"""At most one row for each session, for the SQL of packages that join purchases with their payouts."""
+
+_BACKLOG: Final = sa.select(sa.func.count(), sa.func.min(_C.created_at)).where(
+    aggregates.in_states(payouts, [Status.PLANNED, Status.APPROVED, *IN_FLIGHT])
+)
+
+
+async def backlog(conn: AsyncConnection) -> tuple[int, datetime | None]:
+    """Return how many payouts the sender still has to carry out, and when the oldest of them was created."""
+    count, oldest = (await conn.execute(_BACKLOG)).one()
+    return count, oldest
+
+
+async def count_open_in_other_tokens(conn: AsyncConnection, token: str) -> dict[str, int]:
+    """Return how many open payouts are owed in each token other than `token`."""
+    query = (
+        sa.select(_C.token, sa.func.count())
+        .where(aggregates.in_states(payouts, OPEN), _C.token != token)
+        .group_by(_C.token)
+    )
+    return {row[0]: row[1] for row in await conn.execute(query)}
+
+
+async def paid_to_recipients(conn: AsyncConnection, queue: Sequence[Payout], since: datetime) -> dict[str, int]:
+    """Return the base units that other payouts created since, with a nonce and not failed, pay to each recipient in `queue`."""
+    query = sa.select(_C.to_address, _C.amount).where(
+        _C.to_address.in_({payout.to for payout in queue}),
+        _C.id.not_in([payout.id for payout in queue]),
+        _C.transaction_id.is_not(None),
+        _C.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
+        _C.created_at > since,
+    )
+    totals: dict[str, int] = {}
+    for row in await conn.execute(query):
+        totals[row.to_address] = totals.get(row.to_address, 0) + row.amount
+    return totals
+
+
+async def rows_to_recipient(conn: AsyncConnection, recipient: str) -> list[dict[str, Any]]:
+    """Return every payout to a recipient (EIP-55) as it is stored, keyed by column name."""
+    rows = await conn.execute(sa.select(payouts).where(_C.to_address == recipient))
+    return [dict(row._mapping) for row in rows]

@@ -1,0 +1,42 @@
+"""What payouts have taken lately, for the policy's daily limit."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.db.types import in_array
+from treasury.core import aggregates
+from treasury.core.status import Status
+from treasury.payouts.model import Payout
+from treasury.payouts.table import payouts
+from treasury.transactions.table import transactions
+
+_SIGNED_SINCE: Final = aggregates.total_of(
+    aggregates.of_asset(payouts)
+    # Joined by both ends, so that the plan may begin with what was signed lately instead of with all payouts.
+    .join(
+        transactions,
+        sa.and_(transactions.c.id == payouts.c.transaction_id, transactions.c.operation_id == payouts.c.id),
+    )
+    .where(
+        payouts.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
+        sa.not_(in_array(payouts.c.id, "excluded")),
+        transactions.c.created_at >= sa.bindparam("since"),
+    )
+)
+
+
+async def signed_since(conn: AsyncConnection, queue: Sequence[Payout], since: datetime) -> int:
+    """Return the base units of payouts outside `queue` that got a nonce since and are not known to have failed.
+
+    All payouts of `queue` are of one wallet and one asset, whose other payouts are counted; 0 for an empty queue.
+    """
+    if not queue:
+        return 0
+    first, excluded = queue[0], [payout.id for payout in queue]
+    return await aggregates.total(
+        conn, _SIGNED_SINCE, wallet=first.wallet, asset=first.asset, since=since, excluded=excluded
+    )

@@ -75,9 +75,11 @@ class PrometheusTreasuryMetrics:
         self._payouts = Gauge("treasury_payouts", "Payouts by status.", ("status",), registry=None)
         self._signer = Histogram("treasury_signer_seconds", "Time a signature took.", registry=registry)
         self._signatures = Counter(
-            "treasury_signatures_total", "Signatures asked for.", ("outcome",), registry=registry
+            "treasury_signatures_total", "Requested signatures.", ("outcome",), registry=registry
         )
-        self._errors = Counter("treasury_signer_errors_total", "Signatures not given.", ("outcome",), registry=registry)
+        self._errors = Counter(
+            "treasury_signer_errors_total", "Signatures that were refused or failed.", ("outcome",), registry=registry
+        )
         self._broadcasts = Counter(
             "treasury_broadcasts_total", "Bytes handed to the nodes.", ("outcome",), registry=registry
         )
@@ -123,7 +125,7 @@ class PrometheusTreasuryMetrics:
     def _show(self, family: Gauge) -> Gauge:
         """Return the family, registered from its first value on for as long as this process leads.
 
-        An old value beside the new leader's, or a zero that nobody measured, would raise an alert, or hide one.
+        An old value beside the new leader's, or a zero that was never measured, would raise an alert, or hide one.
         """
         if self._leads and family not in self._registered:
             self._registry.register(family)

@@ -121,8 +121,8 @@ async def unknown_nonces(conn: AsyncConnection, wallet: HotWallet, view: WalletV
     """Return how many transactions the chain counts that no row records; what they moved would count as missing."""
     ours = await queries.highest_nonce(conn, wallet)
     theirs = await unmatched.highest_nonce(conn, wallet)
-    known = max((nonce for nonce in (ours, theirs) if nonce is not None), default=-1)
-    return max(0, view.nonce - known - 1)
+    highest = max((nonce for nonce in (ours, theirs) if nonce is not None), default=-1)
+    return max(0, view.nonce - highest - 1)
 
 
 async def post_costs(

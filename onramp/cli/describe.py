@@ -32,7 +32,7 @@ async def describe(conn: AsyncConnection, session: Session) -> dict[str, Any]:
     ]
     payout = await payouts_service.by_session(conn, session.id)
     if payout is not None:
-        payout = (await queue.leadership(conn)).shown(payout)
+        payout = (await queue.leadership(conn)).with_reason(payout)
     described["payout"] = (
         None
         if payout is None

@@ -79,7 +79,7 @@ async def read_payout(request: web.Request) -> web.StreamResponse:
         row = await payouts_service.get(conn, id_of(request, "payout"))
         if row is None:
             raise not_found("payout")
-        row = (await queue.leadership(conn)).shown(row)
+        row = (await queue.leadership(conn)).with_reason(row)
         return reply(overview.payout(row, await history.of(conn, row.id)))
 
 

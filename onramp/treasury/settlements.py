@@ -87,7 +87,7 @@ async def _look(services: TreasuryServices, claim: Claim) -> Arrival | None:
         ids = [one.session_id for one in waiting if claim.session_id in {None, one.session_id}]
         ids += [] if claim.session_id is None else [claim.session_id]
         recipients = await services.recipients(conn, ids)
-    return await services.usdc.look(claim.tx_hash, recipients)
+    return await services.usdc.find_arrival(claim.tx_hash, recipients)
 
 
 async def settle_usdc(request: web.Request) -> web.StreamResponse:

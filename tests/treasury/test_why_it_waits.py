@@ -137,11 +137,11 @@ async def test_a_queue_that_is_well_shows_that_it_is_one_and_who_nobody_leads_sh
     await sender.step()
     async with world.database.read() as conn:
         lead = await queue.leadership(conn)
-    assert [lead.shown(await world.payout(one)).reason for one in QUEUE] == [None, *["queued"] * 3]
+    assert [lead.with_reason(await world.payout(one)).reason for one in QUEUE] == [None, *["queued"] * 3]
     await sender.stop()
     async with world.database.read() as conn:
         lead = await queue.leadership(conn)
-    assert lead.shown(await world.payout(QUEUE[-1])).reason == Reason.NO_LEADER
+    assert lead.with_reason(await world.payout(QUEUE[-1])).reason == Reason.NO_LEADER
 
 
 async def test_a_reason_is_written_once_and_read_while_it_lasts(world: TreasuryWorld) -> None:

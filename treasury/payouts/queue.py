@@ -140,7 +140,7 @@ class Leadership:
     wallets: Mapping[str, bool]
     now: datetime
 
-    def shown(self, payout: Payout) -> Payout:
+    def with_reason(self, payout: Payout) -> Payout:
         """Return the payout as people see it: with a reason if it has waited for a nonce for longer than GRACE."""
         waits = payout.status in {Status.PLANNED, Status.APPROVED} and payout.transaction_id is None
         is_led = self.wallets.get(payout.wallet)
@@ -172,4 +172,4 @@ async def page(
     """Return payouts as people see them, the newest first. `before` is the (created_at, id) of the last row of the page before."""
     leads = await leadership(conn)
     rows = await payouts_service.page(conn, limit=limit, status=status, before=before)
-    return [leads.shown(payout) for payout in rows]
+    return [leads.with_reason(payout) for payout in rows]

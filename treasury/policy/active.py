@@ -148,10 +148,12 @@ class ActivePolicy:
 
     async def decimals(self, conn: AsyncConnection) -> dict[str, int]:
         """Return the decimals of each asset that this or an earlier version lists, the gas token last."""
-        known: dict[str, int] = {}
+        decimals: dict[str, int] = {}
         for version in [*await policy_service.history(conn, self._scope), await self._active(conn)]:
-            known |= {symbol: asset.decimals for symbol, asset in version.terms.policy.assets.items()}
-        return {symbol: known[symbol] for symbol in sorted(known, key=lambda symbol: (symbol == GAS_ASSET, symbol))}
+            decimals |= {symbol: asset.decimals for symbol, asset in version.terms.policy.assets.items()}
+        return {
+            symbol: decimals[symbol] for symbol in sorted(decimals, key=lambda symbol: (symbol == GAS_ASSET, symbol))
+        }
 
     async def snapshot(
         self,

@@ -73,9 +73,9 @@ class SettlementSettings(BaseModel):
 
     def settlement_network(self, name: str) -> Network | None:
         """Return the settings' chain and token, or else those of the network that Stripe calls `name`; None if one of them is unknown."""
-        known = NETWORKS.get(name)
-        chain_id = self.SETTLEMENT_CHAIN_ID or (known.chain_id if known else 0)
-        built_in = known.usdc if known and known.chain_id == chain_id else ""
+        network = NETWORKS.get(name)
+        chain_id = self.SETTLEMENT_CHAIN_ID or (network.chain_id if network else 0)
+        built_in = network.usdc if network and network.chain_id == chain_id else ""
         token = self.SETTLEMENT_USDC_ADDRESS or built_in
         return Network(chain_id, token) if chain_id and token else None
 

@@ -40,7 +40,7 @@ class UsdcChain:
         self.token = token
         self._confirmations = confirmations
 
-    async def look(self, tx_hash: str, recipients: Collection[Address]) -> Arrival:
+    async def find_arrival(self, tx_hash: str, recipients: Collection[Address]) -> Arrival:
         """Return what the transaction brought to `recipients`. Errors of nodes are not raised."""
         if not recipients:
             return Unseen("no settlement address is configured")
@@ -78,7 +78,7 @@ class SettlementMonitor:
             claims = {tx_hash: [row for row in rows if row.tx_hash == tx_hash] for tx_hash in due}
             paid = {tx_hash: await self._recipients(conn, await queries.sessions_of(conn, tx_hash)) for tx_hash in due}
         # Concurrently: a node that hangs must not delay the caller for longer than one check.
-        arrivals = await asyncio.gather(*(self._chain.look(tx_hash, paid[tx_hash]) for tx_hash in claims))
+        arrivals = await asyncio.gather(*(self._chain.find_arrival(tx_hash, paid[tx_hash]) for tx_hash in claims))
         for seen, settlements_of in zip(arrivals, claims.values(), strict=True):
             for row in settlements_of:
                 await self._check(row, seen, sum(settlement.amount for settlement in settlements_of))

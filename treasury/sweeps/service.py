@@ -102,28 +102,26 @@ async def propose(
         "updated_at": now,
     }
     if not await insert_or_ignore(conn, sweeps, [row]):
-        existing = None if window_key is None else await _one(conn, sweeps.c.window_key == window_key)
-        if existing is not None:
-            return existing
-        active = await _one(conn, sweeps.c.active_key == key)
-        name = "another one" if active is None else f"{active.id} ({active.status})"
-        raise Problem(409, "already_active", f"A {proposal.kind} of {proposal.asset} is under way already: {name}.")
+        return await _same_window(conn, proposal, key, window_key)
     await history.record(conn, row_id, at=now, from_status=None, to_status=Status.PLANNED, by=actor.id, note=purpose)
     if approval_needed or proposal.kind is Kind.PANIC:
         await move(
             conn, row_id, OperationFact.APPROVAL_REQUIRED, now=now, by=actor.id, note="another person has to approve it"
         )
     else:
-        await move(
-            conn,
-            row_id,
-            OperationFact.APPROVED,
-            now=now,
-            by=actor.id,
-            note="the policy asks for no approval",
-            approval=proposal.digest(),
-        )
+        approval = {"note": "the policy asks for no approval", "approval": proposal.digest()}
+        await move(conn, row_id, OperationFact.APPROVED, now=now, by=actor.id, **approval)
     return await require(conn, row_id)
+
+
+async def _same_window(conn: AsyncConnection, proposal: Proposal, key: str, window_key: str | None) -> Sweep:
+    """Return the sweep that was proposed before in the same window. Raises Problem if another sweep is in the way."""
+    existing = None if window_key is None else await _one(conn, sweeps.c.window_key == window_key)
+    if existing is not None:
+        return existing
+    active = await _one(conn, sweeps.c.active_key == key)
+    name = "another one" if active is None else f"{active.id} ({active.status})"
+    raise Problem(409, "already_active", f"A {proposal.kind} of {proposal.asset} is under way already: {name}.")
 
 
 async def cancel_lapsed(conn: AsyncConnection, *, now: datetime) -> list[str]:

@@ -168,7 +168,7 @@ async def set_stall(conn: AsyncConnection, transaction_ids: Sequence[str], stall
 
 async def release_nonce(conn: AsyncConnection, transaction: Transaction, *, now: datetime) -> None:
     """Release the nonce of a transaction without stored bytes. Raises MoveRefused if it has some."""
-    note = f"nonce {transaction.nonce} given back, nothing was signed and kept"
+    note = f"nonce {transaction.nonce} released: no signed bytes were stored"
     await move(conn, transaction.id, TransactionFact.NONCE_RELEASED, now=now, note=note, nonce=None)
 
 

@@ -35,12 +35,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def loads(raw: bytes) -> Any:
-    """Parse one JSON document in UTF-8; MalformedJson for anything else, duplicate keys, U+0000 and depths above 100 included."""
+def count_containers(raw: bytes) -> int:
+    """Count the brackets that open a list or an object, those inside strings included; MalformedJson above MAX_CONTAINERS outside them."""
     brackets = raw.count(b"[") + raw.count(b"{")
     if brackets > MAX_CONTAINERS and _outside_strings(raw).count(b"[") > MAX_CONTAINERS:
-        message = f"the body holds more than {MAX_CONTAINERS} lists and objects"
-        raise MalformedJson(message)
+        raise MalformedJson(f"the body holds more than {MAX_CONTAINERS} lists and objects")
+    return brackets
+
+
+def loads(raw: bytes) -> Any:
+    """Parse one JSON document in UTF-8; MalformedJson for anything else, duplicate keys, U+0000 and depths above 100 included."""
+    brackets = count_containers(raw)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from kit.json import MalformedJson, count_containers
+
 TOLERANCE_SECONDS: Final = 300
 _USUAL = re.compile(r"t=([1-9][0-9]{0,11}),v1=([0-9a-f]{64})(?:,v0=[0-9a-f]{64})?", re.ASCII)
 _PAIR = re.compile(r"\s*([a-z0-9]{1,8})=([0-9a-zA-Z]{1,128})\s*", re.ASCII)
@@ -95,7 +97,10 @@ def parse_event(raw: bytes) -> StripeEvent:
     What a hint can do without (`object`, `created`, the session's `status`) may be missing, but not be something else.
     """
     try:
+        count_containers(raw)
         event = orjson.loads(raw)
+    except MalformedJson as error:
+        raise MalformedEvent(str(error)) from error
     except orjson.JSONDecodeError as error:
         message = "it is not JSON"
         raise MalformedEvent(message) from error

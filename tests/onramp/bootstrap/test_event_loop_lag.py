@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kit.audit import service as audit_service
+from kit.audit.table import entries
 from kit.clock import SystemClock
 from kit.http.routing import Route
 from onramp.auth.wallets.tokens import Tokens
@@ -55,10 +55,16 @@ async def busy(start: Start, postgres_url: str) -> Service:
             for number in range(SESSIONS)
         ]  # fmt: skip
         await conn.execute(sa.insert(sessions), rows)
-        for number in range(ENTRIES):
-            await audit_service.record(
-                conn, "machine", "test.entry", f"sub_{number}", {"a": "b" * 200}, {"c": "d" * 200}, at=now
-            )
+        await conn.execute(
+            sa.insert(entries),
+            [
+                {
+                    "at": now, "actor": "machine", "action": "test.entry", "subject": f"sub_{number}",
+                    "old_values": {"a": "b" * 200}, "new_values": {"c": "d" * 200},
+                }
+                for number in range(ENTRIES)
+            ],
+        )  # fmt: skip
     return service
 
 

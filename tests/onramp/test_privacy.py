@@ -137,7 +137,7 @@ async def kept(database: Database, ring: KeyRing) -> dict[str, str | None]:
 
 async def trail(database: Database) -> list[tuple[str, str, Any]]:
     async with database.read() as conn:
-        return [(row.action, row.subject, row.after) for row in await conn.execute(sa.select(entries))]
+        return [(row.action, row.subject, row.new_values) for row in await conn.execute(sa.select(entries))]
 
 
 async def test_one_wallet_is_erased_and_its_money_and_the_trail_stay(database: Database) -> None:

@@ -27,7 +27,7 @@ async def rows(service: Service) -> list[tuple[str, str, int]]:
         # What the start writes (the settlement address it records) is no stranger's doing.
         by_strangers = sa.select(entries).where(entries.c.action != "settlement.recorded").order_by(entries.c.id)
         found = await conn.execute(by_strangers)
-        return [(row.action, row.subject, (row.after or {}).get("leftOut", 0)) for row in found]
+        return [(row.action, row.subject, (row.new_values or {}).get("leftOut", 0)) for row in found]
 
 
 async def test_refused_purchases_of_listed_wallets_leave_few_rows(

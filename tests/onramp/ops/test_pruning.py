@@ -54,7 +54,7 @@ async def test_what_nobody_paid_goes_with_its_contact_and_all_else_stays(start: 
         left = set((await conn.execute(sa.select(contacts.c.session_id))).scalars())
         row = (await conn.execute(sa.select(entries).where(entries.c.action == "sessions.prune"))).one()
     assert left == {made[name]["id"] for name in kept}
-    assert (count, row.actor, row.after["sessions"]) == (3, "janitor", 3)
+    assert (count, row.actor, row.new_values["sessions"]) == (3, "janitor", 3)
     assert await pruning.prune(service.database, BEFORE, by="janitor", now=NOW) == 0
 
 

@@ -76,7 +76,7 @@ async def test_whoever_paused_does_not_resume_nor_does_their_other_key(service: 
     assert (await eve.post("/resume"))[0] == 200, "nothing is left to resume, and nothing is wrong"
     async with service.database.read() as conn:
         rows = (await conn.execute(sa.select(entries).where(entries.c.action.like("treasury.%")))).fetchall()
-    told = [(row.action, row.subject, row.after["status"]) for row in rows]
+    told = [(row.action, row.subject, row.new_values["status"]) for row in rows]
     scopes = [f"pause_{scope}" for scope in ("sales", "payouts", "sweeps")]
     assert sorted(told[:3]) == sorted(("treasury.pause", scope, "paused") for scope in scopes)
     assert sorted(told[3:]) == sorted(("treasury.resume", scope, "running") for scope in scopes)

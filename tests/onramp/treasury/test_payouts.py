@@ -34,7 +34,7 @@ async def owed(service: Service, *facts: OperationFact) -> str:
 async def trail(service: Service) -> list[tuple[str, str, Any]]:
     async with service.database.read() as conn:
         rows = await conn.execute(sa.select(entries).where(entries.c.action.like("treasury.payout%")))
-        return [(row.action, row.subject, row.after) for row in rows]
+        return [(row.action, row.subject, row.new_values) for row in rows]
 
 
 async def test_one_above_a_limit_is_approved_by_an_approver(service: Service) -> None:

@@ -60,7 +60,11 @@ async def test_whoever_is_not_allowed_is_refused_and_found_in_the_trail(
     status, problem = await someone.post(path, BODIES.get(path, {}))
     assert (status, problem["code"]) == (403, "forbidden")
     (found,) = [row for row in await trail(service) if row.action == "api.refused"]
-    assert (found.subject, found.after["role"], found.after["needs"]) == (f"{BASE}{path}"[:80], role, route.access)
+    assert (found.subject, found.new_values["role"], found.new_values["needs"]) == (
+        f"{BASE}{path}"[:80],
+        role,
+        route.access,
+    )
     assert found.actor.startswith("key_")
     assert await rows(service) == before
 

@@ -48,7 +48,7 @@ class Office:
         assert (shown["version"], shown["payouts"]["maxPerDay"]) == (1, "100000.00")
         async with self.service.database.read() as conn:
             last = (await conn.execute(sa.select(entries).order_by(entries.c.id.desc()).limit(1))).one()
-        assert (last.action.endswith("_refused"), last.after) == (True, {"code": code})
+        assert (last.action.endswith("_refused"), last.new_values) == (True, {"code": code})
 
 
 @pytest.fixture

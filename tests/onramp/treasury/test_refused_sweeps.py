@@ -55,7 +55,7 @@ class Office:
         async with self.service.database.read() as conn:
             last = (await conn.execute(sa.select(entries).order_by(entries.c.id.desc()).limit(1))).one()
         assert last.action.endswith("_refused")
-        assert last.after == {"code": code}
+        assert last.new_values == {"code": code}
         assert last.actor.startswith("key_")
 
 
@@ -129,9 +129,9 @@ async def test_an_own_proposal_is_not_approved_and_a_second_is_not_made(office: 
     status, sweep = await office.ada.post("/sweeps", ORDER)
     assert (status, sweep["to"]) == (201, office.safe)
     path = f"/sweeps/{sweep['id']}/approve"
-    await office.refused(office.ada, path, {}, "self_approval", "cannot approve it")
+    await office.refused(office.ada, path, {}, "self_approval", "another approver has to approve it")
     other_key = await operator_client(office.service, "approver", "ada")
-    await office.refused(other_key, path, {}, "self_approval", "cannot approve it")
+    await office.refused(other_key, path, {}, "self_approval", "another approver has to approve it")
     await office.refused(office.otto, "/sweeps", ORDER, "already_active", sweep["id"])
 
 

@@ -160,11 +160,21 @@ def package_map() -> str:
     return "\n\n".join(parts)
 
 
+def decision_index() -> str:
+    """Return a table of all decision records by number and title."""
+    rows = []
+    for path in sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")):
+        title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        rows.append(f"| {path.name[:4]} | [{title}]({path.name}) |")
+    return "\n".join(["| # | decision |", "|---|---|", *rows])
+
+
 BLOCKS: Final = {
     "docs/configuration.md": {"settings": settings_tables},
     "docs/command-line.md": {"list": command_list, "reference": command_reference},
     "docs/api.md": {"routes": route_table},
     "docs/architecture.md": {"packages": package_map},
+    "docs/decisions/README.md": {"decisions": decision_index},
 }
 
 

@@ -24,7 +24,20 @@ from onramp.ops.telemetry import traced
 from onramp.quotes import routes as quote_routes
 from onramp.sessions import routes as session_routes
 from onramp.sessions import wallet_history
-from onramp.treasury import audit, ledger, overview, pause, payouts, policy, refills, resolutions, sweeps
+from onramp.treasury import (
+    audit,
+    balances,
+    ledger,
+    pause,
+    payouts,
+    policy,
+    reconciliation,
+    refills,
+    resolutions,
+    settlements,
+    sweeps,
+    transactions,
+)
 from onramp.webhooks import routes as webhook_routes
 from onramp.webhooks.intake import BODY_LIMIT
 
@@ -40,13 +53,16 @@ def routes(settings: Settings) -> list[Route]:
         *api_key_routes.ROUTES,
         *invitation_routes.ROUTES,
         *audit.ROUTES,
-        *overview.ROUTES,
-        *ledger.ROUTES,
-        *resolutions.ROUTES,
-        *pause.ROUTES,
+        *balances.ROUTES,
         *payouts.ROUTES,
         *sweeps.ROUTES,
+        *transactions.ROUTES,
         *refills.ROUTES,
+        *ledger.ROUTES,
+        *reconciliation.ROUTES,
+        *resolutions.ROUTES,
+        *settlements.ROUTES,
+        *pause.ROUTES,
         *policy.ROUTES,
         *start_page.ROUTES,
         *ops_routes.ROUTES,

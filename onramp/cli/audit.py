@@ -86,7 +86,7 @@ def export_audit(
         last = after
         while rows := await audit_service.after_id(connection, last, 500):
             for entry in rows:
-                line = orjson.dumps(audit.answer(entry).model_dump(mode="json", by_alias=True))
+                line = orjson.dumps(audit.entry(entry).model_dump(mode="json", by_alias=True))
                 sys.stdout.write(line.decode() + "\n")
             last = rows[-1].id
 

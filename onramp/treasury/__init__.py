@@ -1,1 +1,1 @@
-"""The treasury over HTTP: what viewers see, and what operators and approvers order."""
+"""The treasury over HTTP: what viewers see, and the commands of operators and approvers; one module for each noun."""

@@ -1,74 +1,107 @@
-"""What all orders have in common: one transaction with its audit row, and a row for an order that was refused."""
+"""Operator commands: one transaction with its audit rows, or one audit row that says why the command was refused."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as audit_service
+from kit.audit.actor import Actor
 from kit.http.problems import Problem
 from onramp.auth.roles import Principal, principal_of
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from treasury.core.hot_wallets import HotWallet
 from treasury.policy import service as policy_service
 
-Result = TypeVar("Result")
-_MAX_SUBJECT = 80
+_MAX_SUBJECT_LENGTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an order changed, for the trail."""
+class Change:
+    """What a command changed, for the audit log."""
 
     subject: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any]
 
 
-async def carry_out(
-    request: web.Request,
-    action: str,
-    subject: str,
-    work: Callable[[AsyncConnection, TreasuryServices, Principal], Awaitable[tuple[Result, list[Told]]]],
-) -> Result:
-    """Run an order in one transaction, with a row of the trail for each thing that it changed, and the version of the policy it was given under.
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command in progress: its open transaction, and who gave it."""
 
-    One that is refused changes nothing, and leaves a row that says who tried what and why not.
+    conn: AsyncConnection
+    services: TreasuryServices
+    caller: Principal
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def actor(self) -> Actor:
+        """The caller, as histories and the audit log record them."""
+        return Actor(self.caller.id, self.caller.person)
+
+    def now(self) -> datetime:
+        """Return the current time."""
+        return self.services.clock.now()
+
+    def record(self, subject: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
+        """Note a change; its audit row is written when the command ends."""
+        self.changes.append(Change(subject, before, after))
+
+
+@asynccontextmanager
+async def command(request: web.Request, action: str, subject: str) -> AsyncIterator[Command]:
+    """Run a command in one transaction, and write an audit row for each change that it records.
+
+    The rows name the policy version that was active when the command began. A Problem rolls the transaction back; a conflict (409)
+    also leaves an audit row with its code, in a transaction of its own.
     """
-    services, who = request.app[TREASURY], principal_of(request)
+    services, caller = request.app[TREASURY], principal_of(request)
     try:
         async with services.database.write() as conn:
             version = await _policy_version(conn, services)
-            result, told = await work(conn, services, who)
+            cmd = Command(conn, services, caller)
+            yield cmd
             now = services.clock.now()
-            for one in told:
+            for change in cmd.changes:
                 await audit_service.record(
                     conn,
-                    who.id,
+                    caller.id,
                     f"treasury.{action}",
-                    one.subject,
-                    one.before,
-                    one.after,
+                    change.subject,
+                    change.before,
+                    change.after,
                     at=now,
                     policy_version=version,
                 )
     except Problem as problem:
         if problem.status == 409:
-            await refused(services, who, action, subject, problem)
+            await _record_refusal(services, caller, action, subject, problem)
         raise
-    return result
 
 
-async def refused(services: TreasuryServices, who: Principal, action: str, subject: str, problem: Problem) -> None:
-    """A row for an order that was not carried out."""
+@asynccontextmanager
+async def audited_refusal(request: web.Request, action: str, subject: str) -> AsyncIterator[None]:
+    """Write an audit row for any Problem raised inside: for checks that a command makes before it opens its transaction."""
+    try:
+        yield
+    except Problem as problem:
+        await _record_refusal(request.app[TREASURY], principal_of(request), action, subject, problem)
+        raise
+
+
+async def _record_refusal(
+    services: TreasuryServices, caller: Principal, action: str, subject: str, problem: Problem
+) -> None:
     async with services.database.write() as conn:
         await audit_service.record(
             conn,
-            who.id,
+            caller.id,
             f"treasury.{action}_refused",
-            subject[:_MAX_SUBJECT],
+            subject[:_MAX_SUBJECT_LENGTH],
             None,
             {"code": problem.code},
             at=services.clock.now(),
@@ -77,8 +110,9 @@ async def refused(services: TreasuryServices, who: Principal, action: str, subje
 
 
 async def _policy_version(conn: AsyncConnection, services: TreasuryServices) -> int | None:
-    """The active one; None where this service pays from no wallet, or before its first start with a policy."""
+    """Return the active policy's version; None without a hot wallet, or before the first start with a policy."""
     if services.rules.hot_wallet is None:
         return None
-    active = await policy_service.active(conn, HotWallet(services.rules.chain_id, services.rules.hot_wallet).key)
+    wallet = HotWallet(services.rules.chain_id, services.rules.hot_wallet)
+    active = await policy_service.active(conn, wallet.key)
     return None if active is None else active.version

@@ -17,7 +17,7 @@ from treasury.sweeps.proposals import SweepProposals
 
 @dataclass(frozen=True, slots=True)
 class TreasuryServices:
-    """TreasuryServices of the treasury's routes."""
+    """The parts that the treasury's routes use."""
 
     settings: Settings
     rules: SessionConfig

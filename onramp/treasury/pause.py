@@ -1,7 +1,5 @@
 """Pause and resume over HTTP."""
 
-from collections.abc import Awaitable, Callable
-
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,68 +9,71 @@ from kit.http.documents import reply
 from kit.http.parsing import body_of
 from kit.http.routing import Route
 from onramp.auth.roles import principal_of
+from onramp.treasury.common import BASE
 from onramp.treasury.dependencies import TREASURY
-from onramp.treasury.overview import BASE
-from onramp.treasury.schemas import commands, overview
+from onramp.treasury.schemas import pause as schemas
+from onramp.treasury.schemas.common import history_lines
 from treasury.pause import service as pause_service
-from treasury.pause.model import SCOPES, Pauses, Scope
+from treasury.pause.model import SCOPES, Scope
 
 
-def _scopes(order: commands.PauseOrder) -> tuple[Scope, ...]:
-    return SCOPES if order.scope == "all" else (order.scope,)
-
-
-async def _answer(conn: AsyncConnection) -> commands.PauseResponse:
-    now, before = await pause_service.current(conn), await pause_service.history_of_pauses(conn)
-    return commands.PauseResponse(
-        sales=now.sales,
-        payouts=now.payouts,
-        sweeps=now.sweeps,
-        paused=[
-            commands.ScopeResponse(scope=one.scope, by=one.by, note=one.note, at=rfc3339(one.at)) for one in now.ordered
-        ],
-        history=[
-            commands.PauseLine(scope=scope, **line.model_dump())
-            for scope, entry in before
-            for line in overview.lines([entry])
-        ],
-    )
-
-
-async def read(request: web.Request) -> web.StreamResponse:
-    """What is stopped, and what was."""
+async def read_pause(request: web.Request) -> web.StreamResponse:
+    """Return what is paused, and every earlier pause and resumption."""
     async with request.app[TREASURY].database.read() as conn:
-        return reply(await _answer(conn))
-
-
-async def _ordered(request: web.Request, verb: Callable[..., Awaitable[Pauses]]) -> web.StreamResponse:
-    services, who, order = request.app[TREASURY], principal_of(request), body_of(request, commands.PauseOrder)
-    async with services.database.write() as conn:
-        now = services.clock.now()
-        await verb(conn, _scopes(order), Actor(who.id, who.person), note=order.note, now=now)
-        answer = await _answer(conn)
-    return reply(answer)
+        return reply(await _response(conn))
 
 
 async def pause(request: web.Request) -> web.StreamResponse:
-    """Stop at once; one person is enough."""
-    return await _ordered(request, pause_service.pause)
+    """Stop a scope at once; one person is enough."""
+    services, caller, body = request.app[TREASURY], principal_of(request), body_of(request, schemas.PauseRequest)
+    actor = Actor(caller.id, caller.person)
+    async with services.database.write() as conn:
+        await pause_service.pause(conn, _scopes(body), actor, note=body.note, now=services.clock.now())
+        response = await _response(conn)
+    return reply(response)
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
-    """Let go again; another person than the one who stopped it."""
-    return await _ordered(request, pause_service.resume)
+    """Resume a scope; the person who paused it cannot."""
+    services, caller, body = request.app[TREASURY], principal_of(request), body_of(request, schemas.PauseRequest)
+    actor = Actor(caller.id, caller.person)
+    async with services.database.write() as conn:
+        await pause_service.resume(conn, _scopes(body), actor, note=body.note, now=services.clock.now())
+        response = await _response(conn)
+    return reply(response)
+
+
+def _scopes(body: schemas.PauseRequest) -> tuple[Scope, ...]:
+    return SCOPES if body.scope == "all" else (body.scope,)
+
+
+async def _response(conn: AsyncConnection) -> schemas.PauseResponse:
+    current, earlier = await pause_service.current(conn), await pause_service.history_of_pauses(conn)
+    return schemas.PauseResponse(
+        sales=current.sales,
+        payouts=current.payouts,
+        sweeps=current.sweeps,
+        paused=[
+            schemas.ScopeResponse(scope=pause.scope, by=pause.by, note=pause.note, at=rfc3339(pause.at))
+            for pause in current.ordered
+        ],
+        history=[
+            schemas.PauseLine(scope=scope, **line.model_dump())
+            for scope, entry in earlier
+            for line in history_lines([entry])
+        ],
+    )
 
 
 ROUTES = (
     Route(
         "GET",
         BASE + "/pause",
-        read,
+        read_pause,
         access="viewer",
-        summary="What is paused, by whom, and what was.",
+        summary="What is paused and by whom, with the history.",
         name="read_pause",
-        response=commands.PauseResponse,
+        response=schemas.PauseResponse,
     ),
     Route(
         "POST",
@@ -81,9 +82,9 @@ ROUTES = (
         access="operator",
         summary="Stop sales, payouts, sweeps, or all of them, at once.",
         name="pause",
-        body=commands.PauseOrder,
+        body=schemas.PauseRequest,
         body_optional=True,
-        response=commands.PauseResponse,
+        response=schemas.PauseResponse,
         needs_code=False,
     ),
     Route(
@@ -91,11 +92,11 @@ ROUTES = (
         BASE + "/resume",
         resume,
         access="approver",
-        summary="Let go again what another person paused.",
+        summary="Resume what another person paused.",
         name="resume",
-        body=commands.PauseOrder,
+        body=schemas.PauseRequest,
         body_optional=True,
-        response=commands.PauseResponse,
+        response=schemas.PauseResponse,
         responses={409: "`self_approval`."},
     ),
 )

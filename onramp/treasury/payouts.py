@@ -1,33 +1,111 @@
-"""What persons decide about payouts, over HTTP."""
+"""Payouts over HTTP: shown, and decided about by persons."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.audit.actor import Actor
 from kit.http.documents import reply
 from kit.http.parsing import body_of
-from kit.http.problems import Problem
+from kit.http.problems import not_found
 from kit.http.routing import Route
 from kit.logs import bind, get_logger
-from onramp.auth.roles import Principal, principal_of
-from onramp.treasury.command import Told, carry_out, refused
-from onramp.treasury.dependencies import TREASURY, TreasuryServices
-from onramp.treasury.overview import BASE, id_of
-from onramp.treasury.schemas import commands, overview
+from onramp.auth.roles import principal_of
+from onramp.treasury.command import Command, audited_refusal, command
+from onramp.treasury.common import BASE, id_of, page_with_history
+from onramp.treasury.dependencies import TREASURY
+from onramp.treasury.schemas import payouts as schemas
+from onramp.treasury.schemas.common import Note, PageQuery
 from treasury import paid_elsewhere
 from treasury.core import history
 from treasury.pause import service as pause_service
-from treasury.payouts import approvals
+from treasury.payouts import approvals, queue
+from treasury.payouts import service as payouts_service
 from treasury.payouts.model import Payout
 
 log = get_logger(__name__)
-Verb = Callable[[AsyncConnection, TreasuryServices, Principal, str], Awaitable[Payout]]
 
 
-def _facts(row: Payout) -> dict[str, Any]:
+async def list_payouts(request: web.Request) -> web.StreamResponse:
+    """Return payouts, the newest first."""
+    return reply(schemas.PayoutPage(**await page_with_history(request, queue.page, schemas.payout)))
+
+
+async def read_payout(request: web.Request) -> web.StreamResponse:
+    """Return one payout with its history."""
+    async with request.app[TREASURY].database.read() as conn:
+        row = await payouts_service.get(conn, id_of(request, "payout"))
+        if row is None:
+            raise not_found("payout")
+        row = (await queue.leadership(conn)).with_reason(row)
+        return reply(schemas.payout(row, await history.of(conn, row.id)))
+
+
+async def approve(request: web.Request) -> web.StreamResponse:
+    """Approve a payout that is above a limit, or held for screening."""
+    payout_id, note = id_of(request, "payout"), body_of(request, Note).note
+    async with command(request, "payout_approve", payout_id) as cmd:
+        before = await _load(cmd, payout_id)
+        await pause_service.require(cmd.conn, "payouts")
+        after = await approvals.approve(cmd.conn, payout_id, cmd.actor, now=cmd.now(), note=note)
+        response = await _record(cmd, before, after)
+    return _logged(request, "payout.approve", response)
+
+
+async def reject(request: web.Request) -> web.StreamResponse:
+    """Reject a payout; the buyer is unpaid until it is retried or settled."""
+    payout_id, note = id_of(request, "payout"), body_of(request, Note).note
+    async with command(request, "payout_reject", payout_id) as cmd:
+        before = await _load(cmd, payout_id)
+        after = await approvals.reject(cmd.conn, payout_id, cmd.actor, now=cmd.now(), note=note)
+        response = await _record(cmd, before, after)
+    return _logged(request, "payout.reject", response)
+
+
+async def retry(request: web.Request) -> web.StreamResponse:
+    """Ask for another attempt; the second person who asks starts it."""
+    payout_id, note = id_of(request, "payout"), body_of(request, Note).note
+    async with command(request, "payout_retry", payout_id) as cmd:
+        before = await _load(cmd, payout_id)
+        await pause_service.require(cmd.conn, "payouts")
+        wallet = cmd.services.rules.hot_wallet
+        after = await approvals.retry(cmd.conn, payout_id, cmd.actor, wallet=wallet, now=cmd.now(), note=note)
+        response = await _record(cmd, before, after)
+    return _logged(request, "payout.retry", response)
+
+
+async def settle(request: web.Request) -> web.StreamResponse:
+    """Close a payout that was made good elsewhere; the chain is read before the transaction opens."""
+    services, payout_id = request.app[TREASURY], id_of(request, "payout")
+    settlement = body_of(request, schemas.SettlePayoutRequest)
+    proven = None
+    if settlement.tx_hash is not None:
+        async with services.database.read() as conn:
+            payout = await approvals.require(conn, payout_id)
+        async with audited_refusal(request, "payout_settle", payout_id):
+            proven = await paid_elsewhere.prove_payment(services.pool, payout, settlement.tx_hash.lower())
+    async with command(request, "payout_settle", payout_id) as cmd:
+        before = await _load(cmd, payout_id)
+        after = await paid_elsewhere.settle(
+            cmd.conn, payout_id, cmd.actor, now=cmd.now(), note=settlement.note, proven=proven
+        )
+        response = await _record(cmd, before, after)
+    return _logged(request, "payout.settle", response)
+
+
+async def _load(cmd: Command, payout_id: str) -> Payout:
+    """Return the payout, and add its session's id to the log lines of this request. Problem `not_found`."""
+    payout = await approvals.require(cmd.conn, payout_id)
+    bind(session=payout.session_id)
+    return payout
+
+
+async def _record(cmd: Command, before: Payout, after: Payout) -> schemas.PayoutResponse:
+    """Record the change for the audit log; return the payout as the response."""
+    cmd.record(after.id, _audit_facts(before), _audit_facts(after))
+    return schemas.payout(after, await history.of(cmd.conn, after.id))
+
+
+def _audit_facts(row: Payout) -> dict[str, Any]:
     return {
         "status": row.status,
         "txHash": row.tx_hash,
@@ -37,99 +115,42 @@ def _facts(row: Payout) -> dict[str, Any]:
     }
 
 
-async def _order(request: web.Request, action: str, verb: Verb) -> web.StreamResponse:
-    payout_id = id_of(request, "payout")
-
-    async def work(
-        conn: AsyncConnection, services: TreasuryServices, who: Principal
-    ) -> tuple[overview.PayoutResponse, list[Told]]:
-        before = await approvals.require(conn, payout_id)
-        bind(session=before.session_id)
-        after = await verb(conn, services, who, payout_id)
-        answer = overview.payout(after, await history.of(conn, payout_id))
-        return answer, [Told(payout_id, _facts(before), _facts(after))]
-
-    answer = await carry_out(request, f"payout_{action}", payout_id, work)
-    log.info(
-        f"payout.{action}",
-        operation=payout_id,
-        key=principal_of(request).id,
-        status=answer.status,
-        reason=answer.reason,
-    )
-    return reply(answer)
+def _logged(request: web.Request, event: str, payout: schemas.PayoutResponse) -> web.Response:
+    log.info(event, operation=payout.id, key=principal_of(request).id, status=payout.status, reason=payout.reason)
+    return reply(payout)
 
 
-async def approve(request: web.Request) -> web.StreamResponse:
-    """Let one through that is above a limit, or held for screening."""
-    note = body_of(request, commands.Note).note
-
-    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
-        await pause_service.require(conn, "payouts")
-        now = services.clock.now()
-        return await approvals.approve(conn, payout_id, Actor(who.id, who.person), now=now, note=note)
-
-    return await _order(request, "approve", verb)
-
-
-async def reject(request: web.Request) -> web.StreamResponse:
-    """Say no; the buyer is unpaid until retry or settle."""
-    note = body_of(request, commands.Note).note
-
-    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
-        return await approvals.reject(conn, payout_id, Actor(who.id, who.person), now=services.clock.now(), note=note)
-
-    return await _order(request, "reject", verb)
-
-
-async def retry(request: web.Request) -> web.StreamResponse:
-    """Ask for another attempt, or, as the second person, let it happen."""
-    note = body_of(request, commands.Note).note
-
-    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
-        await pause_service.require(conn, "payouts")
-        now = services.clock.now()
-        wallet = services.rules.hot_wallet
-        return await approvals.retry(conn, payout_id, Actor(who.id, who.person), wallet=wallet, now=now, note=note)
-
-    return await _order(request, "retry", verb)
-
-
-async def settle(request: web.Request) -> web.StreamResponse:
-    """Close one that was made good elsewhere; the chain is asked before the transaction is opened."""
-    services, who = request.app[TREASURY], principal_of(request)
-    order, payout_id = body_of(request, commands.SettleOrder), id_of(request, "payout")
-    proven = None
-    if order.tx_hash is not None:
-        async with services.database.read() as conn:
-            payout = await approvals.require(conn, payout_id)
-        try:
-            proven = await paid_elsewhere.prove_payment(services.pool, payout, order.tx_hash.lower())
-        except Problem as problem:
-            await refused(services, who, "payout_settle", payout_id, problem)
-            raise
-
-    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, payout_id: str) -> Payout:
-        now = services.clock.now()
-        return await paid_elsewhere.settle(
-            conn, payout_id, Actor(who.id, who.person), now=now, note=order.note, proven=proven
-        )
-
-    return await _order(request, "settle", verb)
-
-
-_CONFLICTS = {409: "`not_possible`: its state does not allow it; `paused`, `self_approval`."}
+_CONFLICTS = {409: "`not_possible`: its state does not allow it; `paused`; `self_approval`."}
 ROUTES = (
+    Route(
+        "GET",
+        BASE + "/payouts",
+        list_payouts,
+        access="viewer",
+        summary="What buyers are owed, the newest first.",
+        name="list_payouts",
+        query=PageQuery,
+        response=schemas.PayoutPage,
+    ),
+    Route(
+        "GET",
+        BASE + "/payouts/{id}",
+        read_payout,
+        access="viewer",
+        summary="One payout with its history.",
+        name="read_payout",
+        response=schemas.PayoutResponse,
+    ),
     Route(
         "POST",
         BASE + "/payouts/{id}/approve",
         approve,
         access="approver",
-        summary="Let a payout through that waits for a person.",
+        summary="Approve a payout that waits for a person.",
         name="approve_payout",
-        body=commands.Note,
+        body=Note,
         body_optional=True,
-        response=overview.PayoutResponse,
+        response=schemas.PayoutResponse,
         responses=_CONFLICTS,
     ),
     Route(
@@ -137,11 +158,11 @@ ROUTES = (
         BASE + "/payouts/{id}/reject",
         reject,
         access="approver",
-        summary="Refuse a payout that has no nonce yet.",
+        summary="Reject a payout that has no nonce yet.",
         name="reject_payout",
-        body=commands.Note,
+        body=Note,
         body_optional=True,
-        response=overview.PayoutResponse,
+        response=schemas.PayoutResponse,
         responses=_CONFLICTS,
     ),
     Route(
@@ -149,11 +170,11 @@ ROUTES = (
         BASE + "/payouts/{id}/retry",
         retry,
         access="approver",
-        summary="Another attempt at one that was reverted or rejected: two persons have to ask for it.",
+        summary="Try a reverted or rejected payout again; two persons have to ask for it.",
         name="retry_payout",
-        body=commands.Note,
+        body=Note,
         body_optional=True,
-        response=overview.PayoutResponse,
+        response=schemas.PayoutResponse,
         responses=_CONFLICTS,
     ),
     Route(
@@ -161,10 +182,10 @@ ROUTES = (
         BASE + "/payouts/{id}/settle",
         settle,
         access="approver",
-        summary="Close one that was reverted or rejected and made good elsewhere.",
+        summary="Close a reverted or rejected payout that was made good elsewhere.",
         name="settle_payout",
-        body=commands.SettleOrder,
-        response=overview.PayoutResponse,
+        body=schemas.SettlePayoutRequest,
+        response=schemas.PayoutResponse,
         responses={409: "`not_possible`, or `not_settled`: the chain does not prove that transfer."},
     ),
 )

@@ -1,4 +1,4 @@
-"""The policy file and the environment, proposed as the treasury's terms at a start."""
+"""Read the policy from file and environment, and propose it as the treasury's terms when the service starts."""
 
 from typing import Final
 
@@ -25,7 +25,10 @@ _TRIES: Final = 3
 
 
 def read_policy(settings: Settings, rules: SessionConfig) -> Policy:
-    """TREASURY_POLICY; where it is not set and there is no file, in development alone, what stands in `treasury.policy.parser`. Raises PolicyError."""
+    """Return the policy in the file TREASURY_POLICY. Raises PolicyError.
+
+    In development, if the variable is not set and the file does not exist, this is the policy in `treasury.policy.parser`.
+    """
     path = settings.TREASURY_POLICY
     if path.is_file():
         try:
@@ -44,29 +47,29 @@ def read_policy(settings: Settings, rules: SessionConfig) -> Policy:
 
 
 def terms_of(settings: Settings, rules: SessionConfig) -> Terms:
-    """What file and environment propose. Raises PolicyError."""
+    """Return the terms in file and environment. Raises PolicyError."""
     return Terms(read_policy(settings, rules), rules.token, settings.cold_pin(settings.CHAIN_ID))
 
 
 async def propose(
     database: Database, settings: Settings, rules: SessionConfig, clock: Clock, ids: Ids
 ) -> Version | None:
-    """Propose file and environment; what loosens waits for persons. None where this service pays nobody. Raises PolicyError."""
+    """Propose the terms in file and environment; terms that loosen wait for two persons. None if this service pays nobody. Raises PolicyError."""
     if rules.mode != "payout":
         return None
-    # Before the wallet is asked for: a file that is wrong stops the start also where nobody is paid yet.
+    # Read before the wallet is checked, so that an invalid file stops the start even if no wallet is configured yet.
     terms = terms_of(settings, rules)
     if rules.hot_wallet is None:
         return None
     scope = HotWallet(rules.chain_id, rules.hot_wallet).key
-    for left in reversed(range(_TRIES)):
+    for remaining_tries in reversed(range(_TRIES)):
         try:
             async with database.write() as conn:
                 await policy_service.apply_due(conn, scope, now=clock.now())
                 version = await policy_service.propose(conn, terms, scope=scope, now=clock.now(), ids=ids)
         except Problem:
-            # Another process starts with the same file in this moment.
-            if not left:
+            # Another process is starting with the same file at the same time.
+            if not remaining_tries:
                 raise
             continue
         break

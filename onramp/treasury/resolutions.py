@@ -1,84 +1,49 @@
-"""What persons say of the books, over HTTP: USDC that arrived, coins and transactions that no row explains."""
+"""Resolutions over HTTP: what persons state about missing coins and unmatched transactions."""
 
 from typing import Any
 
 from aiohttp import web
-from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.audit.actor import Actor
-from kit.http.documents import Document, reply
+from kit.http.documents import reply
 from kit.http.parsing import body_of
 from kit.http.routing import Route
-from kit.money import format_units
-from onramp.auth.roles import Principal
-from onramp.treasury import settlements
-from onramp.treasury.command import Told, carry_out
-from onramp.treasury.dependencies import TREASURY, TreasuryServices
-from onramp.treasury.ledger import wallet_of
-from onramp.treasury.overview import BASE
+from onramp.treasury.command import command
+from onramp.treasury.common import BASE, wallet_of
+from onramp.treasury.dependencies import TREASURY
+from onramp.treasury.schemas import resolutions as schemas
 from treasury.core.assets import MUSD_DECIMALS
 from treasury.incidents import service as incidents_service
 
 
-class ResolutionRequest(Document):
-    """An alarm, and what a person knows of it."""
-
-    subject: str = Field(
-        pattern="^[A-Za-z0-9_.]{1,64}$", description="An asset whose coins are gone, or the id of a transaction."
-    )
-    note: str = Field(min_length=1, max_length=500, description="Where they went; kept in ledger and audit trail.")
-
-
-class ResolutionResponse(Document):
-    """`asked` until another person says so, too; `amount` is null for a transaction."""
-
-    subject: str
-    status: str
-    amount: str | None
-    asked_by: str
-    answered_by: str | None
-    note: str
-
-
-async def answer(request: web.Request) -> web.StreamResponse:
-    """Take responsibility; the second person who does closes the alarm."""
-    order = body_of(request, ResolutionRequest)
-    wallet = wallet_of(request.app[TREASURY])
-
-    async def work(
-        conn: AsyncConnection, services: TreasuryServices, who: Principal
-    ) -> tuple[ResolutionResponse, list[Told]]:
-        places = MUSD_DECIMALS if services.policy is None else (await services.policy.decimals(conn)).get(order.subject)
-        now = services.clock.now()
-        made = await incidents_service.resolve(
-            conn, wallet, order.subject, Actor(who.id, who.person), note=order.note, now=now
+async def resolve(request: web.Request) -> web.StreamResponse:
+    """Explain missing coins or an unmatched transaction; the second person who confirms it ends the alarm."""
+    services, body = request.app[TREASURY], body_of(request, schemas.ResolutionRequest)
+    wallet = wallet_of(services)
+    async with command(request, "answer", body.subject) as cmd:
+        policy = services.policy
+        decimals = MUSD_DECIMALS if policy is None else (await policy.decimals(cmd.conn)).get(body.subject)
+        resolution = await incidents_service.resolve(
+            cmd.conn, wallet, body.subject, cmd.actor, note=body.note, now=cmd.now()
         )
-        shown = ResolutionResponse(
-            subject=made.subject,
-            status=made.status,
-            amount=None if places is None or not made.amount else format_units(made.amount, places),
-            asked_by=made.asked_by,
-            answered_by=made.answered_by,
-            note=made.note,
-        )
-        facts: dict[str, Any] = {"status": made.status, "amount": str(made.amount), "askedBy": made.asked_by}
-        return shown, [Told(order.subject, None, facts)]
-
-    return reply(await carry_out(request, "answer", order.subject, work))
+        facts: dict[str, Any] = {
+            "status": resolution.status,
+            "amount": str(resolution.amount),
+            "askedBy": resolution.asked_by,
+        }
+        cmd.record(body.subject, None, facts)
+    return reply(schemas.resolution(resolution, decimals))
 
 
 ROUTES = (
-    *settlements.ROUTES,
     Route(
         "POST",
         BASE + "/answer",
-        answer,
+        resolve,
         access="approver",
-        summary="Say where coins went, or whose a transaction is; two persons close the alarm.",
+        summary="Explain missing coins or an unmatched transaction; two persons end the alarm.",
         name="answer",
-        body=ResolutionRequest,
-        response=ResolutionResponse,
+        body=schemas.ResolutionRequest,
+        response=schemas.ResolutionResponse,
         responses={404: "No such transaction.", 409: "`self_approval`, or `not_possible`."},
     ),
 )

@@ -1,4 +1,4 @@
-"""USDC that arrived, over HTTP: found on its chain it counts at once, otherwise when a second person says so, too."""
+"""Settlements of USDC over HTTP: a transfer that its chain shows counts at once; otherwise a second person confirms it."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -7,22 +7,18 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.reads.arrivals import Arrival
-from kit.audit.actor import Actor
 from kit.http.documents import reply
 from kit.http.parsing import body_of, query_of
 from kit.http.problems import not_found
 from kit.http.routing import Route
 from kit.logs import get_logger
 from kit.money import format_units, parse_units
-from onramp.auth.roles import ALLOWED_ROLES, Principal
-from onramp.treasury.command import Told, carry_out
+from onramp.auth.roles import Principal, may_call
+from onramp.treasury.command import command
+from onramp.treasury.common import BASE, wallet_of
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
-from onramp.treasury.ledger import wallet_of
-from onramp.treasury.overview import BASE
-from onramp.treasury.schemas import overview as pages
-from onramp.treasury.schemas import usdc as shapes
-from onramp.treasury.schemas.commands import Note
-from onramp.treasury.schemas.settlements import SettlementResponse, settlement
+from onramp.treasury.schemas import settlements as schemas
+from onramp.treasury.schemas.common import Note, next_cursor
 from treasury import rotation
 from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger import usdc
@@ -33,8 +29,96 @@ from treasury.settlements.service import Claim
 from treasury.settlements.states import SettlementStatus
 
 log = get_logger(__name__)
-_LONGEST: Final = 66
-"""Characters of a transaction's hash, which stands for an id here."""
+_MAX_ID_LENGTH: Final = 66
+"""Characters of a transaction hash, which these routes also accept as an id."""
+
+
+async def list_settlements(request: web.Request) -> web.StreamResponse:
+    """Return settlements, the newest first."""
+    query = query_of(request, schemas.SettlementQuery)
+    async with request.app[TREASURY].database.read() as conn:
+        rows = await queries.page(conn, limit=query.limit + 1, status=query.status, before=query.before)
+    data = [schemas.settlement(row) for row in rows[: query.limit]]
+    return reply(schemas.SettlementPage(data=data, next_cursor=next_cursor(rows, query.limit)))
+
+
+async def settle_usdc(request: web.Request) -> web.StreamResponse:
+    """Clear receivable USDC; the same claim again returns what it cleared."""
+    body, services = body_of(request, schemas.SettleUsdcRequest), request.app[TREASURY]
+    wallet_of(services)
+    amount = None if body.amount is None else parse_units(body.amount, USDC_DECIMALS)
+    claim = Claim(body.tx_hash.lower(), body.session_id, amount, body.note)
+    arrival = await _read_arrival(services, claim)
+    async with command(request, "settle_usdc", claim.tx_hash) as cmd:
+        conn = cmd.conn
+        wallets, now = await _wallets(conn, services), cmd.now()
+        receivable_before = await usdc.receivable(conn, wallets)
+        statuses_before = {row.id: row.status for row in await queries.of_transaction(conn, claim.tx_hash)}
+        row = await settlements_service.settle(
+            conn,
+            claim,
+            arrival,
+            cmd.actor,
+            may_approve=_may_approve(cmd.caller),
+            wallets=wallets,
+            now=now,
+            ids=services.ids,
+        )
+        session_id = None if row is None else row.session_id
+        is_waiting = row is not None and not row.counts
+        cleared = [] if is_waiting else await usdc.cleared(conn, wallets, claim.tx_hash, session_id)
+        remaining = sum(receivable.amount for receivable in await usdc.receivable(conn, wallets))
+        response = schemas.settled(row, cleared, remaining)
+        has_changed = row is not None and statuses_before.get(row.id) != row.status
+        if row is not None and has_changed:
+            before = {"receivable": str(sum(receivable.amount for receivable in receivable_before))}
+            sessions = [posting.subject for posting in cleared]
+            after = _audit_facts(row) | {"receivable": str(remaining), "sessions": sessions}
+            cmd.record(claim.tx_hash, before, after)
+    if row is not None and has_changed:
+        _alarm_if_unverified(row)
+    return reply(response)
+
+
+async def reverse(request: web.Request) -> web.StreamResponse:
+    """Ask for the reversal of a settlement; the second person who asks reverses it."""
+    services, row_id, note = request.app[TREASURY], _id_of(request), body_of(request, Note).note
+    async with command(request, "reverse_usdc", row_id) as cmd:
+        row = await settlements_service.reverse(
+            cmd.conn,
+            row_id,
+            cmd.actor,
+            may_approve=_may_approve(cmd.caller),
+            wallets=await _wallets(cmd.conn, services),
+            note=note,
+            now=cmd.now(),
+            ids=services.ids,
+        )
+        cmd.record(row.tx_hash, None, _audit_facts(row) | {"reversalBy": row.reversal_by})
+    return reply(schemas.settlement(row))
+
+
+async def reject(request: web.Request) -> web.StreamResponse:
+    """Reject a settlement or a reversal that waits; one person is enough."""
+    row_id, note = _id_of(request), body_of(request, Note).note
+    async with command(request, "reject_usdc", row_id) as cmd:
+        row = await settlements_service.reject(
+            cmd.conn, row_id, cmd.actor, may_approve=_may_approve(cmd.caller), note=note, now=cmd.now()
+        )
+        cmd.record(row.tx_hash, None, _audit_facts(row))
+    return reply(schemas.settlement(row))
+
+
+async def _read_arrival(services: TreasuryServices, claim: Claim) -> Arrival | None:
+    """Return what the chain of USDC shows of a claim; None if no node of it is configured."""
+    if services.usdc is None:
+        return None
+    async with services.database.read() as conn:
+        receivable = await usdc.receivable(conn, await _wallets(conn, services))
+        ids = [row.session_id for row in receivable if claim.session_id in {None, row.session_id}]
+        ids += [] if claim.session_id is None else [claim.session_id]
+        recipients = await services.recipients(conn, ids)
+    return await services.usdc.find_arrival(claim.tx_hash, recipients)
 
 
 async def _wallets(conn: AsyncConnection, services: TreasuryServices) -> Sequence[str]:
@@ -42,11 +126,31 @@ async def _wallets(conn: AsyncConnection, services: TreasuryServices) -> Sequenc
     return [wallet, *await rotation.earlier_wallets(conn, wallet)]
 
 
-def _may_approve(who: Principal) -> bool:
-    return who.role in ALLOWED_ROLES["approver"]
+def _may_approve(caller: Principal) -> bool:
+    return may_call("approver", caller.role)
 
 
-def _facts(row: Settlement) -> dict[str, Any]:
+def _id_of(request: web.Request) -> str:
+    row_id = request.match_info["id"]
+    if len(row_id) > _MAX_ID_LENGTH:
+        raise not_found("settlement")
+    return row_id.lower() if row_id.startswith("0x") else row_id
+
+
+def _alarm_if_unverified(row: Settlement) -> None:
+    """Raise the alarm for USDC that counts, or may soon count, only because persons say so."""
+    if not row.verified and row.status in {SettlementStatus.AWAITING, SettlementStatus.SETTLED}:
+        log.critical(
+            "treasury.usdc_settled_unverified",
+            subject=row.id,
+            tx=row.tx_hash,
+            status=row.status,
+            amount=format_units(row.amount, USDC_DECIMALS),
+            evidence=row.evidence,
+        )
+
+
+def _audit_facts(row: Settlement) -> dict[str, Any]:
     return {
         "id": row.id,
         "status": row.status,
@@ -57,131 +161,6 @@ def _facts(row: Settlement) -> dict[str, Any]:
         "proposedBy": row.asked_by,
         "note": row.note,
     }
-
-
-def _ring(row: Settlement | None, *, changed: bool) -> None:
-    """Tell everybody of USDC that counts, or may soon, on people's word alone."""
-    if (
-        row is not None
-        and changed
-        and not row.verified
-        and row.status in {SettlementStatus.AWAITING, SettlementStatus.SETTLED}
-    ):
-        amount = format_units(row.amount, USDC_DECIMALS)
-        log.critical(
-            "treasury.usdc_settled_unverified",
-            subject=row.id,
-            tx=row.tx_hash,
-            status=row.status,
-            amount=amount,
-            evidence=row.evidence,
-        )
-
-
-async def _look(services: TreasuryServices, claim: Claim) -> Arrival | None:
-    """What the chain of USDC says; None where no node of it is configured. Before the transaction is opened."""
-    if services.usdc is None:
-        return None
-    async with services.database.read() as conn:
-        waiting = await usdc.receivable(conn, await _wallets(conn, services))
-        ids = [one.session_id for one in waiting if claim.session_id in {None, one.session_id}]
-        ids += [] if claim.session_id is None else [claim.session_id]
-        recipients = await services.recipients(conn, ids)
-    return await services.usdc.find_arrival(claim.tx_hash, recipients)
-
-
-async def settle_usdc(request: web.Request) -> web.StreamResponse:
-    """Clear what is receivable; the same claim again answers what it cleared."""
-    order, services = body_of(request, shapes.SettleUsdcOrder), request.app[TREASURY]
-    wallet_of(services)
-    amount = None if order.amount is None else parse_units(order.amount, USDC_DECIMALS)
-    claim = Claim(order.tx_hash.lower(), order.session_id, amount, order.note)
-    seen = await _look(services, claim)
-
-    async def work(
-        conn: AsyncConnection, services: TreasuryServices, who: Principal
-    ) -> tuple[tuple[Settlement | None, bool, shapes.SettledUsdc], list[Told]]:
-        wallets, now = await _wallets(conn, services), services.clock.now()
-        was = await usdc.receivable(conn, wallets)
-        before = {row.id: row.status for row in await queries.of_transaction(conn, claim.tx_hash)}
-        row = await settlements_service.settle(
-            conn,
-            claim,
-            seen,
-            Actor(who.id, who.person),
-            may_approve=_may_approve(who),
-            wallets=wallets,
-            now=now,
-            ids=services.ids,
-        )
-        changed = row is not None and before.get(row.id) != row.status
-        scope = None if row is None else row.session_id
-        cleared = [] if row is not None and not row.counts else await usdc.cleared(conn, wallets, claim.tx_hash, scope)
-        left = sum(one.amount for one in await usdc.receivable(conn, wallets))
-        answer = shapes.settled(row, cleared, left)
-        if row is None or not changed:
-            return (row, False, answer), []
-        facts = _facts(row) | {"receivable": str(left), "sessions": [one.subject for one in cleared]}
-        told = Told(claim.tx_hash, {"receivable": str(sum(one.amount for one in was))}, facts)
-        return (row, True, answer), [told]
-
-    row, changed, answer = await carry_out(request, "settle_usdc", claim.tx_hash, work)
-    _ring(row, changed=changed)
-    return reply(answer)
-
-
-def _id_of(request: web.Request) -> str:
-    row_id = request.match_info["id"]
-    if len(row_id) > _LONGEST:
-        raise not_found("settlement")
-    return row_id.lower() if row_id.startswith("0x") else row_id
-
-
-async def reverse(request: web.Request) -> web.StreamResponse:
-    """Ask that a settlement be taken back; the second person who does takes it back."""
-    row_id, note = _id_of(request), body_of(request, Note).note
-
-    async def work(
-        conn: AsyncConnection, services: TreasuryServices, who: Principal
-    ) -> tuple[SettlementResponse, list[Told]]:
-        row = await settlements_service.reverse(
-            conn,
-            row_id,
-            Actor(who.id, who.person),
-            may_approve=_may_approve(who),
-            wallets=await _wallets(conn, services),
-            note=note,
-            now=services.clock.now(),
-            ids=services.ids,
-        )
-        facts = _facts(row) | {"reversalBy": row.reversal_by}
-        return settlement(row), [Told(row.tx_hash, None, facts)]
-
-    return reply(await carry_out(request, "reverse_usdc", row_id, work))
-
-
-async def reject(request: web.Request) -> web.StreamResponse:
-    """No to a settlement or a reversal that waits; one person is enough."""
-    row_id, note = _id_of(request), body_of(request, Note).note
-
-    async def work(
-        conn: AsyncConnection, services: TreasuryServices, who: Principal
-    ) -> tuple[SettlementResponse, list[Told]]:
-        row = await settlements_service.reject(
-            conn, row_id, Actor(who.id, who.person), may_approve=_may_approve(who), note=note, now=services.clock.now()
-        )
-        return settlement(row), [Told(row.tx_hash, None, _facts(row))]
-
-    return reply(await carry_out(request, "reject_usdc", row_id, work))
-
-
-async def list_settlements(request: web.Request) -> web.StreamResponse:
-    """The newest first."""
-    query = query_of(request, shapes.SettlementQuery)
-    async with request.app[TREASURY].database.read() as conn:
-        found = await queries.page(conn, limit=query.limit + 1, status=query.status, before=query.before)
-    data = [settlement(row) for row in found[: query.limit]]
-    return reply(shapes.SettlementPage(data=data, next_cursor=pages.next_cursor(found, query.limit)))
 
 
 _CONFLICTS = {
@@ -195,20 +174,20 @@ ROUTES = (
         BASE + "/settle-usdc",
         list_settlements,
         access="viewer",
-        summary="Who says that USDC arrived, and what the chain says of it.",
+        summary="Claims that USDC arrived, and what its chain shows.",
         name="list_settlements",
-        query=shapes.SettlementQuery,
-        response=shapes.SettlementPage,
+        query=schemas.SettlementQuery,
+        response=schemas.SettlementPage,
     ),
     Route(
         "POST",
         BASE + "/settle-usdc",
         settle_usdc,
         access="operator",
-        summary="Clear USDC that arrived: at once where its chain shows the transfer, else when a second person says so, too.",
+        summary="Clear USDC that arrived: at once if its chain shows the transfer, else when a second person confirms it.",
         name="settle_usdc",
-        body=shapes.SettleUsdcOrder,
-        response=shapes.SettledUsdc,
+        body=schemas.SettleUsdcRequest,
+        response=schemas.SettledUsdc,
         timeout=40.0,
         responses={
             403: _CONFLICTS[403],
@@ -220,11 +199,11 @@ ROUTES = (
         BASE + "/settle-usdc/{id}/reverse",
         reverse,
         access="operator",
-        summary="Take a settlement back, by its id or its transaction; two persons have to ask.",
+        summary="Reverse a settlement, by its id or its transaction; two persons have to ask for it.",
         name="reverse_usdc",
         body=Note,
         body_optional=True,
-        response=SettlementResponse,
+        response=schemas.SettlementResponse,
         responses=_CONFLICTS,
     ),
     Route(
@@ -232,11 +211,11 @@ ROUTES = (
         BASE + "/settle-usdc/{id}/reject",
         reject,
         access="operator",
-        summary="No to a settlement or a reversal that waits; an approver may, and whoever proposed it.",
+        summary="Reject a settlement or a reversal that waits: an approver, or the person who proposed it.",
         name="reject_usdc",
         body=Note,
         body_optional=True,
-        response=SettlementResponse,
+        response=schemas.SettlementResponse,
         responses=_CONFLICTS,
     ),
 )

@@ -1,21 +1,19 @@
-"""Sweeps over HTTP: planned, proposed, approved by another person, rejected; and the panic that empties the wallet."""
+"""Sweeps over HTTP: planned, proposed, approved by another person, rejected; and the panic that empties the hot wallet."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.audit.actor import Actor
 from kit.http.documents import reply
 from kit.http.parsing import body_of
 from kit.http.problems import Problem
 from kit.http.routing import Route
-from onramp.auth.roles import Principal, principal_of
-from onramp.treasury.command import Told, carry_out, refused
+from onramp.treasury.command import Command, audited_refusal, command
+from onramp.treasury.common import BASE, gas_last, id_of, page_with_history
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
-from onramp.treasury.overview import BASE, gas_last, id_of
-from onramp.treasury.schemas import commands, overview
+from onramp.treasury.schemas import sweeps as schemas
+from onramp.treasury.schemas.common import Note, PageQuery
 from treasury.cold.identity import Verified
 from treasury.core import history
 from treasury.core.assets import MUSD_DECIMALS
@@ -26,10 +24,126 @@ from treasury.sweeps.model import Sweep
 from treasury.sweeps.proposals import SweepProposals, proven
 from treasury.sweeps.states import Kind
 
-Verb = Callable[[AsyncConnection, TreasuryServices, Principal, str], Awaitable[Sweep]]
+
+async def list_sweeps(request: web.Request) -> web.StreamResponse:
+    """Return sweeps, the newest first."""
+    return reply(schemas.SweepPage(**await page_with_history(request, sweeps_service.page, schemas.sweep)))
 
 
-def _facts(row: Sweep) -> dict[str, Any]:
+async def read_sweep(request: web.Request) -> web.StreamResponse:
+    """Return one sweep with its history."""
+    async with request.app[TREASURY].database.read() as conn:
+        row = await sweeps_service.require(conn, id_of(request, "sweep"))
+        return reply(await _response(conn, row))
+
+
+async def read_plan(request: web.Request) -> web.StreamResponse:
+    """Return, for each asset, what a sweep of the excess would be now."""
+    services = request.app[TREASURY]
+    plans = []
+    if services.orders is not None and services.policy is not None:
+        proposals = services.orders
+        async with services.database.read() as conn:
+            for asset in [policy.symbol for policy in gas_last(await services.policy.assets(conn))]:
+                try:
+                    plan = await proposals.plan(conn, asset, None, now=services.clock.now())
+                    plans.append(schemas.plan(plan, proposals.cold.pin.address))
+                except Problem as problem:
+                    plans.append(schemas.refused_plan(asset, problem))
+    return reply(schemas.PlanList(data=plans, next_cursor=None))
+
+
+async def propose(request: web.Request) -> web.StreamResponse:
+    """Propose a sweep; as a dry run, return the plan of it."""
+    services, sweep = request.app[TREASURY], body_of(request, schemas.ProposeSweepRequest)
+    proposals, verdict = await _verify_cold_wallet(request, "sweep_propose", sweep.asset)
+    if sweep.dry_run:
+        async with services.database.read() as conn:
+            await pause_service.require(conn, "sweeps")
+            amount = await _base_units(conn, services, sweep)
+            plan = await proposals.plan(conn, sweep.asset, amount, now=services.clock.now())
+        return reply(schemas.plan(plan, proposals.cold.pin.address))
+    async with command(request, "sweep_propose", sweep.asset) as cmd:
+        await pause_service.require(cmd.conn, "sweeps")
+        now, amount = cmd.now(), await _base_units(cmd.conn, services, sweep)
+        row = await proposals.sweep(cmd.conn, sweep.asset, amount, verdict, cmd.actor, now=now)
+        response = await _response(cmd.conn, row)
+        cmd.record(row.id, None, _audit_facts(row))
+    return reply(response, status=201, headers={"Location": f"{BASE}/sweeps/{response.id}"})
+
+
+async def panic(request: web.Request) -> web.StreamResponse:
+    """Propose to empty the hot wallet; each asset is approved like a sweep, even while everything is paused."""
+    proposals, verdict = await _verify_cold_wallet(request, "panic", "hot_wallet")
+    async with command(request, "panic", "hot_wallet") as cmd:
+        rows = await proposals.panic(cmd.conn, verdict, cmd.actor, now=cmd.now())
+        data = [await _response(cmd.conn, row) for row in rows]
+        for row in rows:
+            cmd.record(row.id, None, _audit_facts(row))
+    return reply(schemas.SweepList(data=data, next_cursor=None), status=201)
+
+
+async def approve(request: web.Request) -> web.StreamResponse:
+    """Approve, as another person, exactly the sweep that was proposed."""
+    services, sweep_id, note = request.app[TREASURY], id_of(request, "sweep"), body_of(request, Note).note
+    async with services.database.read() as conn:
+        await sweeps_service.require(conn, sweep_id)
+    proposals, verdict = await _verify_cold_wallet(request, "sweep_approve", sweep_id)
+    async with command(request, "sweep_approve", sweep_id) as cmd:
+        before = await sweeps_service.require(cmd.conn, sweep_id)
+        if before.kind is not Kind.PANIC:
+            await pause_service.require(cmd.conn, "sweeps")
+        version = "" if services.policy is None else await services.policy.version(cmd.conn)
+        after = await proposals.approve(cmd.conn, sweep_id, verdict, version, cmd.actor, now=cmd.now(), note=note)
+        response = await _record(cmd, before, after)
+    return reply(response)
+
+
+async def reject(request: web.Request) -> web.StreamResponse:
+    """Reject a sweep that has no nonce yet."""
+    sweep_id, note = id_of(request, "sweep"), body_of(request, Note).note
+    async with command(request, "sweep_reject", sweep_id) as cmd:
+        before = await sweeps_service.require(cmd.conn, sweep_id)
+        after = await approvals.reject(cmd.conn, sweep_id, cmd.actor, now=cmd.now(), note=note)
+        response = await _record(cmd, before, after)
+    return reply(response)
+
+
+async def _verify_cold_wallet(request: web.Request, action: str, subject: str) -> tuple[SweepProposals, Verified]:
+    """Return the sweep proposals and the proof of the cold wallet; read from the chain, so before a transaction opens.
+
+    A refusal is written to the audit log. Problem `cold_wallet_unverified` if no cold wallet is pinned, or the proof fails.
+    """
+    async with audited_refusal(request, action, subject):
+        proposals = request.app[TREASURY].orders
+        if proposals is None:
+            raise Problem(
+                409,
+                "cold_wallet_unverified",
+                "No cold wallet is pinned, so nothing can be swept: set COLD_SAFE_ADDRESS and COLD_SAFE_OWNERS.",
+            )
+        verdict = proven(await proposals.cold.verify())
+    return proposals, verdict
+
+
+async def _base_units(
+    conn: AsyncConnection, services: TreasuryServices, sweep: schemas.ProposeSweepRequest
+) -> int | None:
+    decimals = {} if services.policy is None else await services.policy.decimals(conn)
+    return sweep.units(decimals.get(sweep.asset, MUSD_DECIMALS))
+
+
+async def _record(cmd: Command, before: Sweep, after: Sweep) -> schemas.SweepResponse:
+    """Record the change for the audit log; return the sweep as the response."""
+    cmd.record(after.id, _audit_facts(before), _audit_facts(after))
+    return await _response(cmd.conn, after)
+
+
+async def _response(conn: AsyncConnection, row: Sweep) -> schemas.SweepResponse:
+    return schemas.sweep(row, await history.of(conn, row.id))
+
+
+def _audit_facts(row: Sweep) -> dict[str, Any]:
     return {
         "status": row.status,
         "kind": row.kind,
@@ -42,127 +156,6 @@ def _facts(row: Sweep) -> dict[str, Any]:
     }
 
 
-def _orders(services: TreasuryServices) -> SweepProposals:
-    """Where sweeps come from. Raises Problem `cold_wallet_unverified` where no cold wallet is pinned."""
-    if services.orders is None:
-        detail = "No cold wallet is pinned, so nothing can be swept: set COLD_SAFE_ADDRESS and COLD_SAFE_OWNERS."
-        raise Problem(409, "cold_wallet_unverified", detail)
-    return services.orders
-
-
-async def _verified(request: web.Request, action: str, subject: str) -> tuple[SweepProposals, Verified]:
-    """The cold wallet's proof, before any transaction is open; a refusal is written into the trail."""
-    services = request.app[TREASURY]
-    try:
-        orders = _orders(services)
-        return orders, proven(await orders.cold.verify())
-    except Problem as problem:
-        await refused(services, principal_of(request), action, subject, problem)
-        raise
-
-
-async def _shown(conn: AsyncConnection, row: Sweep) -> overview.SweepResponse:
-    return overview.sweep(row, await history.of(conn, row.id))
-
-
-async def read_plan(request: web.Request) -> web.StreamResponse:
-    """What an order for the excess would do now, for each asset."""
-    services = request.app[TREASURY]
-    found = []
-    if services.orders is not None and services.policy is not None:
-        orders = services.orders
-        async with services.database.read() as conn:
-            for asset in [one.symbol for one in gas_last(await services.policy.assets(conn))]:
-                try:
-                    plan = await orders.plan(conn, asset, None, now=services.clock.now())
-                    found.append(commands.plan(plan, orders.cold.pin.address))
-                except Problem as problem:
-                    found.append(commands.no_plan(asset, problem))
-    return reply(commands.PlanList(data=found, next_cursor=None))
-
-
-async def _units(conn: AsyncConnection, services: TreasuryServices, order: commands.SweepOrder) -> int | None:
-    known = {} if services.policy is None else await services.policy.decimals(conn)
-    return order.units(known.get(order.asset, MUSD_DECIMALS))
-
-
-async def propose(request: web.Request) -> web.StreamResponse:
-    """Propose a sweep, or, as a dry run, say what it would be."""
-    services, order = request.app[TREASURY], body_of(request, commands.SweepOrder)
-    asset = order.asset
-    orders, verdict = await _verified(request, "sweep_propose", asset)
-    if order.dry_run:
-        async with services.database.read() as conn:
-            await pause_service.require(conn, "sweeps")
-            plan = await orders.plan(conn, asset, await _units(conn, services, order), now=services.clock.now())
-        return reply(commands.plan(plan, orders.cold.pin.address))
-
-    async def work(
-        conn: AsyncConnection, services: TreasuryServices, who: Principal
-    ) -> tuple[overview.SweepResponse, list[Told]]:
-        await pause_service.require(conn, "sweeps")
-        now = services.clock.now()
-        amount = await _units(conn, services, order)
-        made = await orders.sweep(conn, asset, amount, verdict, Actor(who.id, who.person), now=now)
-        return await _shown(conn, made), [Told(made.id, None, _facts(made))]
-
-    answer = await carry_out(request, "sweep_propose", asset, work)
-    return reply(answer, status=201, headers={"Location": f"{BASE}/sweeps/{answer.id}"})
-
-
-async def panic(request: web.Request) -> web.StreamResponse:
-    """Propose to empty the hot wallet; each asset is approved like a sweep, even while all is paused."""
-    body_of(request, commands.Note)
-    orders, verdict = await _verified(request, "panic", "hot_wallet")
-
-    async def work(
-        conn: AsyncConnection, services: TreasuryServices, who: Principal
-    ) -> tuple[commands.SweepList, list[Told]]:
-        made = await orders.panic(conn, verdict, Actor(who.id, who.person), now=services.clock.now())
-        data = [await _shown(conn, row) for row in made]
-        return commands.SweepList(data=data, next_cursor=None), [Told(row.id, None, _facts(row)) for row in made]
-
-    return reply(await carry_out(request, "panic", "hot_wallet", work), status=201)
-
-
-async def _order(request: web.Request, action: str, sweep_id: str, verb: Verb) -> web.StreamResponse:
-    async def work(
-        conn: AsyncConnection, services: TreasuryServices, who: Principal
-    ) -> tuple[overview.SweepResponse, list[Told]]:
-        before = await sweeps_service.require(conn, sweep_id)
-        after = await verb(conn, services, who, sweep_id)
-        return await _shown(conn, after), [Told(sweep_id, _facts(before), _facts(after))]
-
-    return reply(await carry_out(request, f"sweep_{action}", sweep_id, work))
-
-
-async def approve(request: web.Request) -> web.StreamResponse:
-    """Another person's yes, to exactly what the row says."""
-    sweep_id, note = id_of(request, "sweep"), body_of(request, commands.Note).note
-    async with request.app[TREASURY].database.read() as conn:
-        await sweeps_service.require(conn, sweep_id)
-    orders, verdict = await _verified(request, "sweep_approve", sweep_id)
-
-    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, sweep_id: str) -> Sweep:
-        if (await sweeps_service.require(conn, sweep_id)).kind is not Kind.PANIC:
-            await pause_service.require(conn, "sweeps")
-        version = "" if services.policy is None else await services.policy.version(conn)
-        now = services.clock.now()
-        return await orders.approve(conn, sweep_id, verdict, version, Actor(who.id, who.person), now=now, note=note)
-
-    return await _order(request, "approve", sweep_id, verb)
-
-
-async def reject(request: web.Request) -> web.StreamResponse:
-    """Say no, before it has a nonce."""
-    note = body_of(request, commands.Note).note
-
-    async def verb(conn: AsyncConnection, services: TreasuryServices, who: Principal, sweep_id: str) -> Sweep:
-        return await approvals.reject(conn, sweep_id, Actor(who.id, who.person), now=services.clock.now(), note=note)
-
-    return await _order(request, "reject", id_of(request, "sweep"), verb)
-
-
 _CONFLICTS = {
     409: "`paused`, `policy_refused`, `insufficient_available`, `already_active`, `cold_wallet_unverified`, "
     "`self_approval`, or `not_possible`."
@@ -170,22 +163,41 @@ _CONFLICTS = {
 ROUTES = (
     Route(
         "GET",
+        BASE + "/sweeps",
+        list_sweeps,
+        access="viewer",
+        summary="Transfers to the cold wallet, the newest first.",
+        name="list_sweeps",
+        query=PageQuery,
+        response=schemas.SweepPage,
+    ),
+    Route(
+        "GET",
+        BASE + "/sweeps/{id}",
+        read_sweep,
+        access="viewer",
+        summary="One sweep with its history.",
+        name="read_sweep",
+        response=schemas.SweepResponse,
+    ),
+    Route(
+        "GET",
         BASE + "/plan",
         read_plan,
         access="viewer",
         summary="What a sweep of the excess would be now, for each asset.",
         name="plan",
-        response=commands.PlanList,
+        response=schemas.PlanList,
     ),
     Route(
         "POST",
         BASE + "/sweeps",
         propose,
         access="operator",
-        summary="Propose a sweep; a dry run answers 200 with the plan.",
+        summary="Propose a sweep; a dry run returns 200 with the plan.",
         name="propose_sweep",
-        body=commands.SweepOrder,
-        response=commands.OrderResponse,
+        body=schemas.ProposeSweepRequest,
+        response=schemas.ProposeSweepResponse,
         status=201,
         responses={200: "The plan of a dry run.", **_CONFLICTS},
         same_schema=frozenset({200}),
@@ -196,11 +208,11 @@ ROUTES = (
         BASE + "/sweeps/{id}/approve",
         approve,
         access="approver",
-        summary="Approve what another person proposed.",
+        summary="Approve a sweep that another person proposed.",
         name="approve_sweep",
-        body=commands.Note,
+        body=Note,
         body_optional=True,
-        response=overview.SweepResponse,
+        response=schemas.SweepResponse,
         responses=_CONFLICTS,
     ),
     Route(
@@ -210,9 +222,9 @@ ROUTES = (
         access="approver",
         summary="Reject a sweep that has no nonce yet.",
         name="reject_sweep",
-        body=commands.Note,
+        body=Note,
         body_optional=True,
-        response=overview.SweepResponse,
+        response=schemas.SweepResponse,
         responses=_CONFLICTS,
     ),
     Route(
@@ -220,11 +232,11 @@ ROUTES = (
         BASE + "/panic",
         panic,
         access="operator",
-        summary="Propose to empty the hot wallet into the cold one; approved by another person, even while all is paused.",
+        summary="Propose to empty the hot wallet into the cold wallet; approved by another person, even while everything is paused.",
         name="panic",
-        body=commands.Note,
+        body=Note,
         body_optional=True,
-        response=commands.SweepList,
+        response=schemas.SweepList,
         status=201,
         responses=_CONFLICTS,
     ),

@@ -1,1 +1,1 @@
-"""Request and response models of the treasury's routes."""
+"""Request and response models of the treasury's routes, one module for each noun."""

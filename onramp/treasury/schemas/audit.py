@@ -1,4 +1,4 @@
-"""A row of the trail in the shape of the outside."""
+"""The audit log's request and response models."""
 
 from typing import Annotated, Any
 
@@ -10,17 +10,15 @@ from kit.http.documents import Document
 
 
 class AuditQuery(Document):
-    """A page of the trail."""
+    """The query of a page of the audit log."""
 
     limit: int = Field(default=50, ge=1, le=500)
     cursor: int | None = Field(default=None, ge=1, le=2**62)
-    subject: Annotated[str, Field(max_length=80)] | None = Field(
-        default=None, description="Only what was done to this id."
-    )
+    subject: Annotated[str, Field(max_length=80)] | None = Field(default=None, description="Only changes of this id.")
 
 
 class AuditEntry(Document):
-    """One change; `number` and `hash` once it is linked into the chain."""
+    """One change; `number` and `hash` are null until it is linked into the hash chain."""
 
     id: int
     at: str
@@ -36,32 +34,30 @@ class AuditEntry(Document):
 
 
 class AuditPage(Document):
-    """The newest rows first."""
+    """A page of the audit log, the newest rows first."""
 
     data: list[AuditEntry]
     next_cursor: str | None
 
 
-def answer(entry: Entry) -> AuditEntry:
-    """One row."""
+def entry(row: Entry) -> AuditEntry:
+    """Convert one row of the audit log."""
     return AuditEntry(
-        id=entry.id,
-        at=rfc3339(entry.at),
-        actor=entry.actor,
-        action=entry.action,
-        subject=entry.subject,
-        before=entry.before,
-        after=entry.after,
-        request_id=entry.request_id,
-        policy_version=entry.policy_version,
-        number=entry.number,
-        hash=entry.hash,
+        id=row.id,
+        at=rfc3339(row.at),
+        actor=row.actor,
+        action=row.action,
+        subject=row.subject,
+        before=row.before,
+        after=row.after,
+        request_id=row.request_id,
+        policy_version=row.policy_version,
+        number=row.number,
+        hash=row.hash,
     )
 
 
-def page(entries: list[Entry], limit: int) -> AuditPage:
-    """One page out of up to `limit` + 1 rows."""
-    shown = entries[:limit]
-    return AuditPage(
-        data=[answer(entry) for entry in shown], next_cursor=str(shown[-1].id) if len(entries) > limit else None
-    )
+def page(rows: list[Entry], limit: int) -> AuditPage:
+    """Return a page from up to `limit` + 1 rows."""
+    shown = rows[:limit]
+    return AuditPage(data=[entry(row) for row in shown], next_cursor=str(shown[-1].id) if len(rows) > limit else None)

@@ -1,4 +1,4 @@
-"""The policy in the shapes of the outside: names as in `treasury.toml`, in camelCase; money as decimal text."""
+"""Response models of the policy: names as in `treasury.toml`, in camelCase, and amounts as decimal text."""
 
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +13,7 @@ from treasury.policy.version import Version
 
 
 class Limits(Document):
-    """Payouts, in MUSD."""
+    """The limits of payouts, in MUSD."""
 
     approval_above: str
     max_per_transaction: str
@@ -21,7 +21,7 @@ class Limits(Document):
 
 
 class AssetLimits(Document):
-    """One asset, in its own units; null: no such limit."""
+    """The limits of one asset, in its own units; null means no limit."""
 
     symbol: str
     token: str
@@ -45,7 +45,7 @@ class ColdResponse(Document):
 
 
 class VersionResponse(Document):
-    """One version of the terms; `loosens` names the rules that two persons must want, `appliesAt` when it may then."""
+    """One version of the terms; `loosens` names the rules that it loosens, for which two persons are needed, and `appliesAt` the earliest time."""
 
     id: str
     version: int
@@ -65,7 +65,7 @@ class VersionResponse(Document):
 
 
 class PolicyResponse(Document):
-    """The version that counts, and those before and beside it, the newest first."""
+    """The active version, and all versions, the newest first."""
 
     active: VersionResponse | None
     versions: list[VersionResponse]
@@ -92,7 +92,7 @@ def _payouts(limits: PayoutLimits) -> Limits:
 
 
 def version(row: Version) -> VersionResponse:
-    """One version."""
+    """Return one version."""
     policy, cold = row.terms.policy, row.terms.cold
     return VersionResponse(
         id=row.id,
@@ -116,7 +116,7 @@ def version(row: Version) -> VersionResponse:
 
 
 def policy(active: Version | None, versions: list[Version]) -> PolicyResponse:
-    """All of it."""
+    """Return the active version and all versions."""
     return PolicyResponse(
         active=None if active is None else version(active), versions=[version(row) for row in versions]
     )

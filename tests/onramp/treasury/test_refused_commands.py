@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from kit.audit.table import entries
-from onramp.treasury import ledger, pause, policy, resolutions
-from onramp.treasury import payouts as payout_orders
-from onramp.treasury import sweeps as sweep_orders
+from onramp.treasury import pause, policy, reconciliation, resolutions, settlements
+from onramp.treasury import payouts as payout_routes
+from onramp.treasury import sweeps as sweep_routes
 from tests.support.operators import BASE, operator_client
 from tests.support.service import Service
 from treasury.core.history import history
@@ -18,12 +18,12 @@ from treasury.payouts.table import payouts
 from treasury.sweeps.table import sweeps
 from treasury.transactions.table import transactions
 
-ROOMS = (resolutions, ledger, pause, payout_orders, policy, sweep_orders)
-ORDERS = [route for room in ROOMS for route in room.ROUTES if route.method == "POST"]
+MODULES = (resolutions, settlements, reconciliation, pause, payout_routes, policy, sweep_routes)
+COMMANDS = [route for module in MODULES for route in module.ROUTES if route.method == "POST"]
 MONEY = (payouts, sweeps, transactions, postings, history, pauses)
 BELOW = {"operator": ("viewer", "admin"), "approver": ("viewer", "operator", "admin")}
 """Who is not enough for what."""
-WRONG = [(route, role) for route in ORDERS for role in BELOW[route.access]]
+WRONG = [(route, role) for route in COMMANDS for role in BELOW[route.access]]
 BODIES: dict[str, Any] = {
     "/sweeps": {"asset": "MUSD", "amount": "excess"},
     "/settle-usdc": {"txHash": "0x" + "1" * 64, "amount": "1"},
@@ -46,8 +46,8 @@ def path_of(route: Any) -> str:
 
 
 def test_every_order_of_the_treasury_is_in_the_table() -> None:
-    assert len(ORDERS) >= 16
-    assert {route.access for route in ORDERS} == set(BELOW)
+    assert len(COMMANDS) >= 16
+    assert {route.access for route in COMMANDS} == set(BELOW)
 
 
 @pytest.mark.parametrize(("route", "role"), WRONG, ids=[f"{route.name}-{role}" for route, role in WRONG])
@@ -69,7 +69,7 @@ async def test_whoever_is_not_allowed_is_refused_and_found_in_the_trail(
     assert await rows(service) == before
 
 
-@pytest.mark.parametrize("route", ORDERS, ids=[route.name for route in ORDERS])
+@pytest.mark.parametrize("route", COMMANDS, ids=[route.name for route in COMMANDS])
 async def test_without_a_key_nothing_happens(service: Service, route: Any) -> None:
     from tests.support.operators import OperatorClient
 

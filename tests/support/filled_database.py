@@ -1,9 +1,11 @@
 """A database with a long past, made by the database itself in seconds: finished purchases with all that they left behind."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db import ended_counts
 from kit.db.database import Database
@@ -34,7 +36,7 @@ class Past:
 
     async def fill(self, tables: Collection[str] = BIG) -> None:
         """Write the rows of `tables`, and gather statistics for the planner."""
-        async with self._database.write() as conn:
+        async with self._transaction() as conn:
             if self._is_postgres:
                 await conn.execute(sa.text("SET LOCAL statement_timeout = 0"))
                 for table in ("sessions", "treasury_payouts"):
@@ -48,9 +50,21 @@ class Past:
                     await conn.execute(sa.text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
                 await conn.execute(sa.insert(ended_counts.ended_counts), self._ended())
         if self._is_postgres:
-            async with self._database.read() as conn:
+            async with self._database.patient() as conn:
+                await conn.execution_options(isolation_level="AUTOCOMMIT")
+                await conn.execute(sa.text("SET statement_timeout = 0"))
                 for table in tables:
                     await conn.execute(sa.text(f"VACUUM ANALYZE {table}"))
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction whose statements may take minutes."""
+        if not self._is_postgres:
+            async with self._database.write() as conn:
+                yield conn
+            return
+        async with self._database.patient() as conn, conn.begin():
+            yield conn
 
     def _ended(self) -> list[dict[str, Any]]:
         found = (

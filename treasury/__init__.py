@@ -1,1 +1,1 @@
-"""The money: what buyers are owed, what is signed to pay them, what goes to the cold wallet, and the books of all of it."""
+"""The money: what buyers are owed, what is signed to pay them, what goes to the cold wallet, and the ledger of all movements."""

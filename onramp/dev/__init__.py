@@ -1,1 +1,1 @@
-"""Development on one machine: a real EVM node with the real contracts, the Stripe sandbox, and the service between them."""
+"""Everything on one machine for development: an EVM node with the real contracts, a Stripe sandbox, and the service."""

@@ -1,4 +1,4 @@
-"""The one history of the database, run on SQLite and Postgres alike.
+"""The migrations of the database, the same for SQLite and Postgres.
 
 A migration works with the version of the service that is still running: it adds first, fills in batches, and removes in a later
 release. Each declares by COMPATIBLE_SINCE which versions can use the database after it, see `onramp.migrations.compatibility`.

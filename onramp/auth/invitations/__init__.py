@@ -1,1 +1,1 @@
-"""Invitations: a link that yields one API key, once, to whoever it was meant for; no secret passes through the inviter."""
+"""Invitations: a link that yields one API key, once, to its receiver; the person who invites never sees the secret."""

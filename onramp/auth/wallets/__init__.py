@@ -1,1 +1,1 @@
-"""Wallets log in: a message to sign, a signature to check, a token to read one's own with."""
+"""Wallet login: a message to sign, the verified signature, and a token that shows the wallet its own purchases."""

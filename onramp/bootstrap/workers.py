@@ -21,7 +21,7 @@ from onramp.webhooks.worker import InboxWorker
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.pause.service import StoredGate
 from treasury.payouts.arrivals import Arrivals
-from treasury.sender import Sender, SenderConfig
+from treasury.sender import Sender, SenderConfig, SenderContext
 from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.settlements.verification import SettlementMonitor
 
@@ -94,31 +94,35 @@ def _treasury(container: Container, paid: Callable[[], None]) -> Sender | None:
     if container.signer is None or wallet is None or policy is None:
         return None
     return Sender(
-        config=SenderConfig(
-            chain_id=rules.chain_id,
-            wallet=wallet,
-            token=rules.token,
-            max_in_flight=container.settings.HOT_WALLET_PIPELINE,
-        ),
-        database=container.database,
-        chain=QuorumWalletChain(container.pool, wallet=wallet, token=rules.token),
-        signer=container.signer,
-        proof=StripePaymentProof(
-            container.database,
-            container.stripe,
-            rules,
-            container.deployment,
-            container.earlier,
-            container.settings.ring,
-        ),
-        clock=container.clock,
-        ids=container.ids,
-        metrics=PrometheusTreasuryMetrics(container.registry),
-        cold=container.cold,
-        gate=StoredGate(),
-        rules=policy,
-        orders=container.sweep_proposals,
-        purchases=PurchaseRecovery(container.stripe, container.refresher, container.deployment, container.clock, paid),
+        SenderContext(
+            config=SenderConfig(
+                chain_id=rules.chain_id,
+                wallet=wallet,
+                token=rules.token,
+                max_in_flight=container.settings.HOT_WALLET_PIPELINE,
+            ),
+            database=container.database,
+            chain=QuorumWalletChain(container.pool, wallet=wallet, token=rules.token),
+            signer=container.signer,
+            payment_proof=StripePaymentProof(
+                container.database,
+                container.stripe,
+                rules,
+                container.deployment,
+                container.earlier,
+                container.settings.ring,
+            ),
+            clock=container.clock,
+            ids=container.ids,
+            metrics=PrometheusTreasuryMetrics(container.registry),
+            cold_wallet=container.cold,
+            gate=StoredGate(),
+            policy=policy,
+            sweep_proposals=container.sweep_proposals,
+            purchases=PurchaseRecovery(
+                container.stripe, container.refresher, container.deployment, container.clock, paid
+            ),
+        )
     )
 
 

@@ -33,7 +33,7 @@ from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
 from treasury.policy.states import Terms
 from treasury.ports import Owed
-from treasury.sender import Sender, SenderConfig
+from treasury.sender import Sender, SenderConfig, SenderContext
 from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.signers.aws import AwsKms
 from treasury.signers.encoding import CURVE_ORDER
@@ -101,17 +101,19 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
     async with database.write() as conn:
         await policy_service.propose(conn, terms, scope=HotWallet(CHAIN_ID, wallet).key, now=clock.now(), ids=ids)
     sender = Sender(
-        config=SenderConfig(CHAIN_ID, wallet, TOKEN, max_in_flight=told["depth"]),
-        database=database,
-        chain=QuorumWalletChain(pool, wallet=wallet, token=TOKEN),
-        signer=RemoteSigner(keys, SigningLimits(CHAIN_ID, wallet, TOKEN, 50 * 10**9)),
-        proof=stripe,
-        clock=clock,
-        ids=ids,
-        metrics=PrometheusTreasuryMetrics(CollectorRegistry()),
-        checkpoint=checkpoint,
-        gate=StoredGate(),
-        rules=ActivePolicy(HotWallet(CHAIN_ID, wallet), cold=None, purchases=FakePurchases()),
+        SenderContext(
+            config=SenderConfig(CHAIN_ID, wallet, TOKEN, max_in_flight=told["depth"]),
+            database=database,
+            chain=QuorumWalletChain(pool, wallet=wallet, token=TOKEN),
+            signer=RemoteSigner(keys, SigningLimits(CHAIN_ID, wallet, TOKEN, 50 * 10**9)),
+            payment_proof=stripe,
+            clock=clock,
+            ids=ids,
+            metrics=PrometheusTreasuryMetrics(CollectorRegistry()),
+            checkpoint=checkpoint,
+            gate=StoredGate(),
+            policy=ActivePolicy(HotWallet(CHAIN_ID, wallet), cold=None, purchases=FakePurchases()),
+        )
     )
 
     async def until(many: int) -> None:

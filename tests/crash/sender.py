@@ -21,7 +21,7 @@ from tests.support.recorded_metrics import RecordedMetrics
 from treasury.cold.identity import ColdPin
 from treasury.cold.service import PoolColdWallet
 from treasury.ports import Owed
-from treasury.sender import Sender, SenderConfig
+from treasury.sender import Sender, SenderConfig, SenderContext
 from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.signers.intent import SigningLimits
 
@@ -46,26 +46,28 @@ async def run(told: dict[str, Any]) -> None:
         told["at"] = ""
 
     sender = Sender(
-        config=SenderConfig(
-            CHAIN_ID,
-            signer.address,
-            TOKEN,
-            lease_seconds=told["lease"],
-            rebroadcast_seconds=0.5,
-            scan_seconds=1.0,
-            max_in_flight=told["depth"],
-        ),
-        database=connect(told["database"]),
-        chain=QuorumWalletChain(pool, wallet=signer.address, token=TOKEN),
-        signer=signer,
-        proof=stripe,
-        clock=SystemClock(),
-        ids=RandomIds(),
-        metrics=RecordedMetrics(),
-        checkpoint=checkpoint,
-        gate=FakeGate(),
-        rules=NoLimits(),
-        cold=PoolColdWallet(pool, pin, forbidden_owners=[signer.address]),
+        SenderContext(
+            config=SenderConfig(
+                CHAIN_ID,
+                signer.address,
+                TOKEN,
+                lease_seconds=told["lease"],
+                rebroadcast_seconds=0.5,
+                scan_seconds=1.0,
+                max_in_flight=told["depth"],
+            ),
+            database=connect(told["database"]),
+            chain=QuorumWalletChain(pool, wallet=signer.address, token=TOKEN),
+            signer=signer,
+            payment_proof=stripe,
+            clock=SystemClock(),
+            ids=RandomIds(),
+            metrics=RecordedMetrics(),
+            checkpoint=checkpoint,
+            gate=FakeGate(),
+            policy=NoLimits(),
+            cold_wallet=PoolColdWallet(pool, pin, forbidden_owners=[signer.address]),
+        )
     )
     while True:
         if not await sender.step():

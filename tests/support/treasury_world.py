@@ -22,7 +22,8 @@ from treasury.payouts import service as payouts_service
 from treasury.payouts.model import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import Owed, PaymentProof, PolicyPort, WalletChain
-from treasury.sender import Sender, SenderConfig
+from treasury.sender import Sender, SenderConfig, SenderContext
+from treasury.signers.protocol import Signer
 from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.model import Sweep
@@ -59,30 +60,33 @@ class TreasuryWorld:
         self,
         checkpoint: Callable[[str], None] = lambda _: None,
         chain: WalletChain | None = None,
-        proof: PaymentProof | None = None,
-        rules: PolicyPort | None = None,
+        signer: Signer | None = None,
+        payment_proof: PaymentProof | None = None,
+        policy: PolicyPort | None = None,
         **config: float,
     ) -> Sender:
         settings = {"lease_seconds": 0.0, **config}
         return Sender(
-            config=SenderConfig(CHAIN_ID, WALLET, TOKEN, **settings),  # type: ignore[arg-type]
-            database=self.database,
-            chain=chain or self.chain,
-            signer=self.signer,
-            proof=proof or self.stripe,
-            clock=self.clock,
-            ids=self.ids,
-            metrics=self.metrics,
-            checkpoint=checkpoint,
-            gate=self.pause,
-            rules=rules or self.policy,
-            cold=self.cold,
-            orders=self.orders if self.planner is not None else None,
-            purchases=self.stripe,
+            SenderContext(
+                config=SenderConfig(CHAIN_ID, WALLET, TOKEN, **settings),  # type: ignore[arg-type]
+                database=self.database,
+                chain=chain or self.chain,
+                signer=signer or self.signer,
+                payment_proof=payment_proof or self.stripe,
+                clock=self.clock,
+                ids=self.ids,
+                metrics=self.metrics,
+                checkpoint=checkpoint,
+                gate=self.pause,
+                policy=policy or self.policy,
+                cold_wallet=self.cold,
+                sweep_proposals=self.sweep_proposals if self.planner is not None else None,
+                purchases=self.stripe,
+            )
         )
 
     @property
-    def orders(self) -> SweepProposals:
+    def sweep_proposals(self) -> SweepProposals:
         """Sweep proposals from the planner of this test."""
         assert self.planner is not None
         return SweepProposals(self.planner, self.cold, WALLET, self.ids)

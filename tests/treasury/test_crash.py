@@ -69,8 +69,7 @@ async def test_a_leader_that_slept_stores_nothing_and_sends_nothing(world: Treas
             await world.cycles(second, 4)
             return signed
 
-    first = world.sender()
-    object.__setattr__(first._desk, "signer", Slow())
+    first = world.sender(signer=Slow())  # type: ignore[arg-type] # it has no close
     assert await first.step() is False
     assert await world.status("ons_one") is Status.FINAL
     assert len(world.chain.transfers()) == 1

@@ -48,7 +48,7 @@ async def test_a_row_changed_between_check_and_nonce_is_not_paid(world: Treasury
                 await conn.execute(sa.update(payouts_table).values(amount=500 * MUSD))
             return said
 
-    await world.sender(proof=Meddler()).step()  # type: ignore[arg-type]
+    await world.sender(payment_proof=Meddler()).step()  # type: ignore[arg-type]
     assert world.signer.requests == []
 
 

@@ -109,7 +109,7 @@ async def test_a_forged_amount_beside_others_counts_against_no_limit_of_theirs(w
 
     await insert(world, "planned", amount=ABSURD)
     await owe(world, "ons_one", "ons_two")
-    await world.cycles(sender_of(world, 4, rules=Day()), 4)
+    await world.cycles(sender_of(world, 4, policy=Day()), 4)
     assert await paid(world) == ["ons_one", "ons_two"]
 
 
@@ -167,7 +167,7 @@ async def test_one_that_stripe_says_nothing_of_is_passed_over(
 ) -> None:
     await owe(world, "ons_mute", "ons_one", "ons_two")
     stripe = Mute(world.stripe, error, "ons_mute")
-    sender = sender_of(world, depth, proof=stripe)
+    sender = sender_of(world, depth, payment_proof=stripe)
     await world.cycles(sender, 6)
     assert await paid(world) == ["ons_one", "ons_two"]
     waiting = await world.payout("ons_mute")
@@ -182,7 +182,7 @@ async def test_one_that_stripe_says_nothing_of_is_asked_about_ever_more_seldom(w
     """Each question may take seconds, which others would wait for."""
     stripe = Mute(world.stripe, ERRORS[0], "ons_mute")
     await owe(world, "ons_mute")
-    sender = world.sender(proof=stripe)
+    sender = world.sender(payment_proof=stripe)
     for number in range(100):
         await owe(world, f"ons_{number}")
         await world.cycles(sender, 1)
@@ -213,7 +213,7 @@ async def test_a_person_who_decides_in_the_same_moment_stops_nobody(world: Treas
                 await change(world, "ons_bad", status="rejected")
             return await stripe.owed(session_id, stripe_session_id)
 
-    await world.cycles(world.sender(proof=Quick()), 4)
+    await world.cycles(world.sender(payment_proof=Quick()), 4)
     assert await world.status("ons_bad") is Status.REJECTED
     assert await world.status("ons_good") is Status.FINAL
 

@@ -82,7 +82,7 @@ async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: Tre
     await proposed(world, TERMS)
     await proposed(world, changed(floor=1), "anna", production=True)
     _, number = await proposed(world, changed(floor=1), "bert", production=True)
-    sender = world.sender(rules=ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases()))
+    sender = world.sender(policy=ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases()))
     day = timedelta(hours=24).total_seconds()
     started = world.clock.seconds
     for after in (0.0, day - 20, day - 5, day + 10, day + 25):
@@ -103,7 +103,7 @@ async def test_a_payout_above_a_limit_waits_and_the_day_counts_what_got_a_nonce(
     world: TreasuryWorld, database: Database
 ) -> None:
     rules = await governed(world)
-    sender = world.sender(rules=rules)
+    sender = world.sender(policy=rules)
     for number in range(10):
         await world.owe(f"ons_{number}", 9999 * MUSD)
     await world.cycles(sender, 22)
@@ -143,7 +143,7 @@ async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_list
     await proposed(world, TERMS)
     unknown = {to_checksum(BUYER)}
     purchases = FakePurchases(unscreenable=unknown)
-    sender = world.sender(rules=ActivePolicy(HOT_WALLET, cold=PIN, purchases=purchases))
+    sender = world.sender(policy=ActivePolicy(HOT_WALLET, cold=PIN, purchases=purchases))
     await world.owe("ons_one")
     await world.cycles(sender, 4)
     assert (await world.payout("ons_one")).transaction_id is None and world.chain.transfers() == []
@@ -156,7 +156,7 @@ async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_list
 async def test_orders_go_through_the_active_policy(world: TreasuryWorld) -> None:
     rules = await governed(world)
     world.chain.balance = 30_000 * MUSD
-    sender = world.sender(rules=rules)
+    sender = world.sender(policy=rules)
     await world.cycles(sender, 1)
     orders = SweepProposals(rules, world.cold, WALLET, world.ids)
     verdict = await world.cold.verify()
@@ -186,7 +186,7 @@ async def test_neither_sweep_nor_panic_is_signed_where_the_policy_pins_another_c
     await proposed(world, replace(TERMS, cold=None))
     rules = ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases())
     sweep = await world.sweep(kind=kind)
-    await world.cycles(world.sender(rules=rules), 2)
+    await world.cycles(world.sender(policy=rules), 2)
     held = await world.swept(sweep)
     assert (held.status, held.reason) == ("held", "policy")
     assert world.signer.requests == []
@@ -198,7 +198,7 @@ async def test_the_list_holds_each_payout_until_a_person_clears_that_one(world: 
     async with world.database.write() as conn:
         await policy_service.propose(conn, TERMS, scope=SCOPE, now=world.clock.now(), ids=world.ids)
     policy = ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases(sanctioned=refused))
-    sender = world.sender(rules=policy)
+    sender = world.sender(policy=policy)
     for session in ("ons_one", "ons_two"):
         await world.owe(session)
         world.clock.seconds += 1

@@ -63,7 +63,7 @@ async def test_what_is_above_the_ceiling_is_swept_first_a_little_and_then_down_t
         (waiting,) = await sweeps_service.active(conn, WALLET, Kind.SWEEP)
         verdict = await world.cold.verify()
         now = world.clock.now()
-        await world.orders.approve(conn, waiting.id, verdict, "1", Actor("key_bert", "bert"), now=now)
+        await world.sweep_proposals.approve(conn, waiting.id, verdict, "1", Actor("key_bert", "bert"), now=now)
     await world.cycles(sender, 6)
     assert world.chain.balance == 500 * MUSD
     world.clock.seconds += 900
@@ -93,7 +93,7 @@ async def test_towards_a_safe_that_does_not_prove_itself_nothing_is_proposed_and
     assert world.metrics.alarms["cold_wallet_unverified"] == 1
     async with world.database.write() as conn:
         with pytest.raises(Problem) as problem:
-            await world.orders.sweep(
+            await world.sweep_proposals.sweep(
                 conn, "MUSD", MUSD, await world.cold.verify(), Actor("k", "p"), now=world.clock.now()
             )
     assert problem.value.code == "cold_wallet_unverified"
@@ -106,10 +106,10 @@ async def test_an_order_is_the_plan_and_the_plans_refusal(world: TreasuryWorld) 
     now, verdict = world.clock.now(), await world.cold.verify()
     async with world.database.write() as conn:
         with pytest.raises(Problem) as problem:
-            await world.orders.sweep(conn, "MUSD", 800 * MUSD, verdict, Actor("key_anna", "anna"), now=now)
+            await world.sweep_proposals.sweep(conn, "MUSD", 800 * MUSD, verdict, Actor("key_anna", "anna"), now=now)
         assert problem.value.code == "policy_refused"
-        plan = await world.orders.plan(conn, "MUSD", 300 * MUSD, now=now)
-        made = await world.orders.sweep(conn, "MUSD", 300 * MUSD, verdict, Actor("key_anna", "anna"), now=now)
+        plan = await world.sweep_proposals.plan(conn, "MUSD", 300 * MUSD, now=now)
+        made = await world.sweep_proposals.sweep(conn, "MUSD", 300 * MUSD, verdict, Actor("key_anna", "anna"), now=now)
     assert (plan.amount, made.amount, made.status) == (100 * MUSD, 100 * MUSD, Status.APPROVED)
 
 
@@ -117,7 +117,7 @@ async def test_a_panic_is_one_proposal_for_each_asset(world: TreasuryWorld) -> N
     world.planner = Excess()
     await world.cycles(world.sender(), 1)
     async with world.database.write() as conn:
-        made = await world.orders.panic(
+        made = await world.sweep_proposals.panic(
             conn, await world.cold.verify(), Actor("key_anna", "anna"), now=world.clock.now()
         )
     assert [(sweep.asset, sweep.kind, sweep.status) for sweep in made] == [

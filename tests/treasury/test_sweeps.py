@@ -209,7 +209,7 @@ async def test_a_pause_between_check_and_nonce_holds(world: TreasuryWorld) -> No
             world.pause.payouts = True
             return await stripe.owed(session_id, stripe_session_id)
 
-    await world.sender(proof=Meddler()).step()  # type: ignore[arg-type]
+    await world.sender(payment_proof=Meddler()).step()  # type: ignore[arg-type]
     assert world.signer.requests == []
 
 

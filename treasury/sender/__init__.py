@@ -1,6 +1,6 @@
-"""The one sender of a hot wallet: from a payout that is owed to a transfer that the chain has proved."""
+"""The sender of a hot wallet: it takes a payout from the queue to a transfer that the chain has proved."""
 
-from treasury.sender.context import CHECKPOINTS, SenderConfig
+from treasury.sender.context import CHECKPOINTS, SenderConfig, SenderContext
 from treasury.sender.cycle import Sender
 
-__all__ = ["CHECKPOINTS", "Sender", "SenderConfig"]
+__all__ = ["CHECKPOINTS", "Sender", "SenderConfig", "SenderContext"]

@@ -1,16 +1,15 @@
-"""Before anything is signed, every transaction of the wallet is known.
+"""Explain every transaction of the wallet before anything is signed.
 
-The chain counts the wallet's transactions and so do our rows. Where the chain counts more, the database is older than
-the chain (a restored backup, a failover that lost writes) or someone else holds the key. The missing ones are read
-from the chain. Each payout carries its session's hash behind its calldata, so it names the payout it paid and is
-adopted as its payment, where need be after its session was rebuilt from Stripe (`origins`); the rest stop all signing
-until a payout that explains them is written, or persons answer.
+The chain counts the wallet's transactions, and so do the rows. If the chain counts more, the database is older than the chain (a restored
+backup, a failover that lost writes) or someone else holds the key. The missing transactions are read from the chain. Each payout carries
+its session's hash behind its calldata, so it names the payout that it paid and is adopted as its payment; if need be after its session
+was rebuilt from Stripe (`origins`). Any other transaction stops all signing until a payout that explains it is stored, or persons
+resolve it.
 """
 
 from enum import Enum, auto
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.erc20 import split_payout_calldata
@@ -23,6 +22,7 @@ from treasury.ports import OwnTransaction, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import purpose_of
+from treasury.sender.nonces import next_nonce, unknown_below
 from treasury.sender.operations import Operation, kind_of
 from treasury.sender.origins import Origins
 from treasury.signers.intent import Purpose, TransferIntent
@@ -31,272 +31,261 @@ from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
 from treasury.transactions.states import TransactionFact
 
-_HIGHEST = sa.select(queries.HIGHEST_NONCE.scalar_subquery(), unmatched.HIGHEST_NONCE.scalar_subquery())
-_NONCES = sa.union(queries.NONCES, unmatched.NONCES)
-_KNOWN = sa.select(sa.func.count()).select_from(_NONCES.subquery())
-_CHUNK = 20_000
-_OVERLAP = 20
-_ASKED_FOR = 5
-"""Nonces looked for one by one in one search."""
-
-
-async def next_nonce(desk: SenderContext, conn: AsyncConnection) -> int:
-    """One above every nonce we know to be used or taken."""
-    highest = (await conn.execute(_HIGHEST, desk.hot_wallet.columns)).one()
-    return 1 + max(-1 if nonce is None else nonce for nonce in highest)
-
-
-async def unknown_below(desk: SenderContext, conn: AsyncConnection, first: int) -> list[int]:
-    """Return the nonces below `first` that no row of ours holds.
-
-    There are none while this wallet leads: each nonce is written down before the next. A wallet that comes back after another one
-    led may have some, where a payment of its past was found by its reference before the transactions in front of it were read.
-    """
-    wallet = desk.hot_wallet.columns
-    if (await conn.execute(_KNOWN, wallet)).scalar_one() >= first:
-        return []
-    known = {nonce for (nonce,) in (await conn.execute(_NONCES, wallet)).fetchall()}
-    return [nonce for nonce in range(first) if nonce not in known]
+_BLOCKS_PER_QUERY = 20_000
+_OVERLAP_BLOCKS = 20
+_MAX_NONCES_PER_SEARCH = 5
+"""How many nonces are searched for one by one in one search."""
 
 
 class Explained(Enum):
     """How much is known of the wallet's transactions."""
 
     NO = auto()
-    """The chain counts some that nothing is known of: no nonce is safe."""
+    """The chain counts transactions of which nothing is known: no nonce is safe."""
     NONCES = auto()
-    """Each is written down, one waits for a person's answer: nothing but a panic is signed."""
+    """Each is recorded, and one waits for persons to resolve it: only a panic is signed."""
     ALL = auto()
 
 
 class Adoption:
-    """Explains the wallet's transactions, one after the other."""
+    """Explains the wallet's transactions one after the other."""
 
-    def __init__(self, desk: SenderContext, origins: Origins) -> None:
-        """Counts searches that found too little."""
-        self._desk = desk
+    def __init__(self, context: SenderContext, origins: Origins) -> None:
+        self._context = context
         self._origins = origins
-        self._scans = 0
+        self._failed_searches = 0
         self._gaps: list[int] | None = None
-        """Nonces below the highest one that no row holds; None: not looked for since the start."""
+        """Nonces below the highest one that no row holds; None: not read since the start."""
 
     async def explain(self, view: WalletView) -> Explained:
-        """Whether every transaction up to the agreed count is explained."""
-        async with self._desk.database.read() as conn:
-            first = await next_nonce(self._desk, conn)
-            if self._gaps is None:
-                self._gaps = await unknown_below(self._desk, conn, first)
-            known = first >= view.nonce and not self._gaps
-            known = known and not await unmatched.any_without_payout(conn, self._desk.hot_wallet)
-        if known:
-            self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
-            self._origins.rest()
+        """Return how far every transaction up to the agreed count is explained, after trying to explain those that are not."""
+        context, wallet = self._context, self._context.config.wallet
+        if await self._is_all_known(view):
+            context.alarms.clear("unknown_nonces", wallet)
+            self._origins.clear()
             return Explained.ALL
         await self._match_late_payouts()
         missing = await self._missing(view)
-        if missing and self._desk.pace.due("scan", self._desk.config.scan_seconds):
+        if missing and context.throttle.due("scan", context.config.scan_seconds):
             await self._search(missing, view)
             missing = await self._missing(view)
-        unseen = await self._unseen()
-        if unseen and not missing and self._desk.pace.due("scan:unseen", 6 * self._desk.config.scan_seconds):
-            for tx in (await self.find(unseen, view)).values():
-                await self._explain_one(tx)
-        asked = await self._origins.ask(await self._open_rows())
+        if not missing:
+            await self._search_unseen(view)
+        asked = await self._origins.ask_stripe(await self._open_rows())
         if asked:
             await self._match_late_payouts()
         rows = await self._open_rows()
         if missing:
-            span = f"{missing[0]}-{missing[-1]}"
-            self._desk.alarms.ring("unknown_nonces", self._desk.config.wallet, nonces=span)
+            context.alarms.raise_alarm("unknown_nonces", wallet, nonces=f"{missing[0]}-{missing[-1]}")
         else:
-            self._desk.alarms.clear("unknown_nonces", self._desk.config.wallet)
-        await self._origins.ring(rows, len(missing))
+            context.alarms.clear("unknown_nonces", wallet)
+        await self._origins.report(rows, len(missing))
         if missing:
             return Explained.NO
         # Stripe's answer may have taken seconds: what comes next is decided on a fresh view.
         return Explained.NONCES if rows or asked else Explained.ALL
 
-    async def _open_rows(self) -> list[UnmatchedTransaction]:
-        async with self._desk.database.read() as conn:
-            return await unmatched.list_open(conn, self._desk.hot_wallet)
+    async def _is_all_known(self, view: WalletView) -> bool:
+        context = self._context
+        async with context.database.read() as conn:
+            first = await next_nonce(conn, context.hot_wallet)
+            if self._gaps is None:
+                self._gaps = await unknown_below(conn, context.hot_wallet, first)
+            if first < view.nonce or self._gaps:
+                return False
+            return not await unmatched.any_without_payout(conn, context.hot_wallet)
 
-    async def find(self, nonces: list[int], view: WalletView) -> dict[int, OwnTransaction]:
+    async def _open_rows(self) -> list[UnmatchedTransaction]:
+        async with self._context.database.read() as conn:
+            return await unmatched.list_open(conn, self._context.hot_wallet)
+
+    async def _find(self, nonces: list[int], view: WalletView) -> dict[int, OwnTransaction]:
         """Search the chain, newest blocks first, for the wallet's transactions with these nonces."""
+        context, wanted = self._context, set(nonces)
         found: dict[int, OwnTransaction] = {}
-        wanted = set(nonces)
-        async with self._desk.database.read() as conn:
-            known = await self._desk.leader.explained_block(conn)
+        async with context.database.read() as conn:
+            explained = await context.leader.explained_block(conn)
         newest = view.block_number
-        oldest = max(0, newest - self._desk.config.lookback_blocks if known is None else known - _OVERLAP)
+        start = newest - context.config.lookback_blocks if explained is None else explained - _OVERLAP_BLOCKS
+        oldest = max(0, start)
         while newest >= oldest and wanted - set(found):
-            start = max(oldest, newest - _CHUNK + 1)
-            for hint in await self._desk.chain.outgoing(start, newest):
+            start = max(oldest, newest - _BLOCKS_PER_QUERY + 1)
+            for hint in await context.chain.outgoing(start, newest):
                 if hint.nonce in wanted:
-                    agreed = await self._desk.chain.transaction(hint.hash)
-                    if agreed is not None and agreed.nonce == hint.nonce:
-                        found[agreed.nonce] = agreed
+                    transaction = await context.chain.transaction(hint.hash)
+                    if transaction is not None and transaction.nonce == hint.nonce:
+                        found[transaction.nonce] = transaction
             newest = start - 1
-        for nonce in sorted(wanted - set(found))[:_ASKED_FOR]:
-            # What moved no token left no log: a payment of BTC, an approval, a transfer that failed.
-            agreed = await self._desk.chain.spender(nonce, oldest, view.block_number)
-            if agreed is not None and agreed.nonce == nonce:
-                found[nonce] = agreed
+        for nonce in sorted(wanted - set(found))[:_MAX_NONCES_PER_SEARCH]:
+            # A transaction that moved no token left no log: a payment of BTC, an approval, a transfer that failed.
+            transaction = await context.chain.spender(nonce, oldest, view.block_number)
+            if transaction is not None and transaction.nonce == nonce:
+                found[nonce] = transaction
         return found
 
-    async def explain_taken(self, nonce: int, view: WalletView) -> None:
-        """Who took a nonce that one of our signed transactions holds without being mined."""
-        for tx in (await self.find([nonce], view)).values():
-            await self._explain_one(tx)
+    async def explain_nonce(self, nonce: int, view: WalletView) -> None:
+        """Find and explain what used a nonce that one of our signed transactions holds without being mined."""
+        for transaction in (await self._find([nonce], view)).values():
+            await self._explain_one(transaction)
 
     async def _missing(self, view: WalletView) -> list[int]:
-        async with self._desk.database.read() as conn:
-            first = await next_nonce(self._desk, conn)
+        """Return the nonces that the chain counts and no row holds, lowest first."""
+        context = self._context
+        async with context.database.read() as conn:
+            first = await next_nonce(conn, context.hot_wallet)
             if self._gaps:
-                self._gaps = await unknown_below(self._desk, conn, first)
+                self._gaps = await unknown_below(conn, context.hot_wallet, first)
         return [*(self._gaps or ()), *range(first, view.nonce)]
 
-    async def _unseen(self) -> list[int]:
-        return [row.nonce for row in await self._open_rows() if row.tx_hash is None]
+    async def _search_unseen(self, view: WalletView) -> None:
+        """Search, less often, for the transactions of nonces that were recorded without one."""
+        unseen = [row.nonce for row in await self._open_rows() if row.tx_hash is None]
+        if unseen and self._context.throttle.due("scan:unseen", 6 * self._context.config.scan_seconds):
+            for transaction in (await self._find(unseen, view)).values():
+                await self._explain_one(transaction)
 
     async def _search(self, missing: list[int], view: WalletView) -> None:
-        desk = self._desk
-        log.warning("treasury.unknown_transactions", wallet=desk.config.wallet, first=missing[0], last=missing[-1])
-        self._scans += 1
-        found = await self.find(missing, view)
-        if self._scans >= desk.config.scans_before_unseen:
-            async with desk.leader.write() as conn:
+        """Search for the transactions of missing nonces, and record a nonce without one after `scans_before_unseen` searches."""
+        context = self._context
+        log.warning("treasury.unknown_transactions", wallet=context.config.wallet, first=missing[0], last=missing[-1])
+        self._failed_searches += 1
+        found = await self._find(missing, view)
+        is_last = self._failed_searches >= context.config.scans_before_unseen
+        if is_last:
+            note = "spent, but its transaction was not found"
+            async with context.leader.write() as conn:
                 for nonce in missing:
-                    note = "spent, but its transaction was not found"
-                    await unmatched.record(conn, desk.hot_wallet, nonce, now=desk.clock.now(), ids=desk.ids, note=note)
+                    now = context.clock.now()
+                    await unmatched.record(conn, context.hot_wallet, nonce, now=now, ids=context.ids, note=note)
         for nonce in missing:
             if nonce in found:
                 await self._explain_one(found[nonce])
-            elif self._scans < desk.config.scans_before_unseen:
-                # The gaps below the highest nonce are looked for at a start alone, so none may be left behind here.
+            elif not is_last:
+                # Gaps below the highest nonce are only looked for at the start, so none may be left behind here.
                 return
-        self._scans = 0
+        self._failed_searches = 0
 
-    async def _explain_one(self, tx: OwnTransaction) -> None:
-        desk = self._desk
-        async with desk.leader.write() as conn:
-            if await queries.operation_of(conn, tx.hash) is not None:
+    async def _explain_one(self, transaction: OwnTransaction) -> None:
+        context = self._context
+        async with context.leader.write() as conn:
+            if await queries.operation_of(conn, transaction.hash) is not None:
                 return
-            parts = split_payout_calldata(tx.data)
+            parts = split_payout_calldata(transaction.data)
             if parts is None:
-                note = "no payout of this service looks like this"
-                await self._notice(conn, tx, note)
+                await self._record_unmatched(conn, transaction, "no payout of this service looks like this")
                 return
             to, amount, reference = parts
             operation = await operations.by_reference(conn, "0x" + reference.hex())
             note = "carries a reference that no row explains yet"
             if operation is not None:
-                if await self._adopt(conn, operation, tx, to, amount):
-                    await unmatched.match_nonce(conn, desk.hot_wallet, tx.nonce, operation.id)
+                if await self._adopt(conn, operation, transaction, to, amount):
+                    await unmatched.match_nonce(conn, context.hot_wallet, transaction.nonce, operation.id)
                     return
                 note = f"carries the reference of {operation.id}, but not as its one payment"
-            await self._notice(conn, tx, note, to=to, amount=amount, reference=reference)
+            await self._record_unmatched(conn, transaction, note, to=to, amount=amount, reference=reference)
 
-    async def _notice(
+    async def _record_unmatched(
         self,
         conn: AsyncConnection,
-        tx: OwnTransaction,
+        transaction: OwnTransaction,
         note: str,
         *,
         to: str | None = None,
         amount: int | None = None,
         reference: bytes | None = None,
     ) -> None:
-        desk = self._desk
+        context = self._context
         await unmatched.record(
             conn,
-            desk.hot_wallet,
-            tx.nonce,
-            now=desk.clock.now(),
-            ids=desk.ids,
+            context.hot_wallet,
+            transaction.nonce,
+            now=context.clock.now(),
+            ids=context.ids,
             note=note,
-            tx_hash=tx.hash,
-            raw=tx.raw,
-            token=tx.to,
+            tx_hash=transaction.hash,
+            raw=transaction.raw,
+            token=transaction.to,
             to_address=to,
             amount=amount,
             reference=None if reference is None else "0x" + reference.hex(),
-            block_number=tx.block_number,
+            block_number=transaction.block_number,
         )
-        await self._displace(conn, tx.nonce, tx.hash)
+        await self._displace(conn, transaction.nonce, transaction.hash)
 
     async def _match_late_payouts(self) -> None:
-        """A session rebuilt from Stripe after its payment was noticed: the payment is adopted, not made again."""
-        async with self._desk.database.read() as conn:
-            rows = await unmatched.with_reference(conn, self._desk.hot_wallet)
+        """Adopt payments that were recorded as unmatched before their session was rebuilt from Stripe; they are not made again."""
+        context = self._context
+        async with context.database.read() as conn:
+            rows = await unmatched.with_reference(conn, context.hot_wallet)
             late = [row for row in rows if row.reference and await operations.by_reference(conn, row.reference)]
         for row in late:
-            async with self._desk.leader.write() as conn:
+            async with context.leader.write() as conn:
                 await self._match(conn, row)
 
     async def _match(self, conn: AsyncConnection, row: UnmatchedTransaction) -> None:
         operation = await operations.by_reference(conn, row.reference or "")
         if operation is None or row.tx_hash is None or row.to is None or row.amount is None:
             return
-        tx = OwnTransaction(row.tx_hash, row.nonce, row.token, b"", row.block_number or 0, row.raw)
-        if await self._adopt(conn, operation, tx, row.to, row.amount):
+        transaction = OwnTransaction(row.tx_hash, row.nonce, row.token, b"", row.block_number or 0, row.raw)
+        if await self._adopt(conn, operation, transaction, row.to, row.amount):
             await unmatched.match(conn, row.id, operation.id)
 
     async def _adopt(
-        self, conn: AsyncConnection, operation: Operation, tx: OwnTransaction, to: str, amount: int
+        self, conn: AsyncConnection, operation: Operation, transaction: OwnTransaction, to: str, amount: int
     ) -> bool:
-        desk, now = self._desk, self._desk.clock.now()
-        config = desk.config
-        # A panic took what there was when it was signed; a backup knows only what there was when it was proposed.
-        taken: dict[str, Any] = {"amount": amount} if purpose_of(operation) is Purpose.PANIC else {}
-        if (operation.to, operation.token, operation.wallet) != (to, tx.to, config.wallet):
+        """Store a transaction as the one that carries out `operation`; return False if it is not exactly that."""
+        context, now, wallet = self._context, self._context.clock.now(), self._context.config.wallet
+        # A panic took the balance at its signature; a restored row knows only the balance at its proposal.
+        values: dict[str, Any] = {"amount": amount} if purpose_of(operation) is Purpose.PANIC else {}
+        if (operation.to, operation.token, operation.wallet) != (to, transaction.to, wallet):
             return False
-        if operation.amount != amount and not taken:
+        if operation.amount != amount and not values:
             return False
-        # Fees and gas are the chain's business now: it is mined.
-        intent = TransferIntent(
+        holder = await queries.by_nonce(conn, context.hot_wallet, transaction.nonce)
+        if holder is not None and holder.operation_id == operation.id and holder.status in IN_FLIGHT:
+            # Signed twice for one payout at one nonce: only one could be mined, and it is this one.
+            signed = Signed(raw=transaction.raw or b"", hash=transaction.hash, request_id="")
+            await transactions_service.add_attempt(conn, holder.id, signed, intent=None, now=now, ids=context.ids)
+            return True
+        if operations.refuses(operation, OperationFact.ADOPTED):
+            return False
+        await self._displace(conn, transaction.nonce, transaction.hash)
+        intent = self._adopted_intent(operation, transaction.nonce, amount)
+        tx_hash, raw = transaction.hash, transaction.raw
+        row_id = await transactions_service.adopt(
+            conn, intent, operation.id, tx_hash=tx_hash, raw=raw, now=now, ids=context.ids
+        )
+        note = "found on chain by its reference"
+        values |= {"transaction_id": row_id, "tx_hash": tx_hash, "reason": None}
+        await operations.move(conn, operation.id, OperationFact.ADOPTED, now=now, note=note, **values)
+        log.warning("treasury.adopted", **operations.ids_of(operation), tx_hash=tx_hash, nonce=transaction.nonce)
+        return True
+
+    def _adopted_intent(self, operation: Operation, nonce: int, amount: int) -> TransferIntent:
+        """Return the intent of a mined transfer; its gas and fees no longer matter."""
+        config = self._context.config
+        return TransferIntent(
             chain_id=config.chain_id,
             wallet=config.wallet,
-            nonce=tx.nonce,
+            nonce=nonce,
             token=operation.token,
-            to=to,
+            to=operation.to,
             amount=amount,
             reference=bytes.fromhex(operation.reference[2:]),
             gas_limit=0,
             max_fee=0,
             priority_fee=0,
         )
-        holder = await queries.by_nonce(conn, desk.hot_wallet, tx.nonce)
-        if holder is not None and holder.operation_id == operation.id and holder.status in IN_FLIGHT:
-            # Signed twice for the same payout at the same nonce: only one could be mined, and it is this one.
-            signed = Signed(raw=tx.raw or b"", hash=tx.hash, request_id="")
-            await transactions_service.add_attempt(conn, holder.id, signed, intent=None, now=now, ids=desk.ids)
-            return True
-        if operations.refuses(operation, OperationFact.ADOPTED):
-            return False
-        await self._displace(conn, tx.nonce, tx.hash)
-        row_id = await transactions_service.adopt(
-            conn, intent, operation.id, tx_hash=tx.hash, raw=tx.raw, now=now, ids=desk.ids
-        )
-        note = "found on chain by its reference"
-        values: dict[str, Any] = {"transaction_id": row_id, "tx_hash": tx.hash, "reason": None, **taken}
-        await operations.move(conn, operation.id, OperationFact.ADOPTED, now=now, note=note, **values)
-        log.warning("treasury.adopted", **operations.ids_of(operation), tx_hash=tx.hash, nonce=tx.nonce)
-        return True
 
     async def _displace(self, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
-        """Our own transaction at a nonce that another one took can never be mined; its buyer is unpaid."""
-        desk, now = self._desk, self._desk.clock.now()
-        holder = await queries.by_nonce(conn, desk.hot_wallet, nonce)
+        """Give up our own transaction at a nonce that another one used: it can never be mined, and its buyer is unpaid."""
+        context, now = self._context, self._context.clock.now()
+        holder = await queries.by_nonce(conn, context.hot_wallet, nonce)
         if holder is None or holder.status not in IN_FLIGHT:
             return
         note = f"nonce {nonce} was taken by {by_hash}"
         await transactions_service.move(conn, holder.id, TransactionFact.DISPLACED, now=now, note=note, nonce=None)
-        values = {"reason": Reason.DISPLACED}
-        await operations.move(conn, holder.operation_id, OperationFact.REVERTED, now=now, note=note, **values)
-        desk.alarms.ring(
-            f"{kind_of(holder.operation_id)}_displaced",
-            holder.operation_id,
-            **operations.ids_of(holder),
-            nonce=nonce,
-            tx_hash=by_hash,
-        )
+        fact, reason = OperationFact.REVERTED, Reason.DISPLACED
+        await operations.move(conn, holder.operation_id, fact, now=now, note=note, reason=reason)
+        kind, ids = f"{kind_of(holder.operation_id)}_displaced", operations.ids_of(holder)
+        context.alarms.raise_alarm(kind, holder.operation_id, **ids, nonce=nonce, tx_hash=by_hash)

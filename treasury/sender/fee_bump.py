@@ -1,8 +1,8 @@
-"""A higher fee for a transaction that is not mined, only where the old one cannot surprise us.
+"""Offer a higher fee for a transaction that is not mined, only if the old one cannot be mined as well.
 
-Mezo takes no second transaction of a nonce while it knows of the first, and forgets one silently whose fee falls under
-the moving floor. So there, another attempt is signed only after nobody has known of the old ones for several blocks and
-the chain asks for more. Elsewhere a higher fee replaces what waits. All attempts have one nonce, so one can be mined.
+Mezo accepts no second transaction with a nonce while it knows the first, and silently forgets one whose fee falls below the moving
+minimum. So there, another attempt is signed only after no node has known the old ones for several blocks and the chain asks for a
+higher fee. On other chains a higher fee replaces a waiting transaction. All attempts have one nonce, so only one can be mined.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from treasury.core.status import IN_FLIGHT
 from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
-from treasury.sender.intents import again
+from treasury.sender.intents import repeated_intent
 from treasury.sender.operations import Operation
 from treasury.sender.signing import Signing
 from treasury.signers.encoding import is_signed
@@ -28,122 +28,121 @@ from treasury.transactions import service as transactions_service
 from treasury.transactions.model import Transaction
 
 
-class Replacement:
-    """Counts blocks; a restart counts anew, which only waits longer."""
+class FeeBump:
+    """Counts the blocks that a transaction waits. A restart counts from zero, which only waits longer."""
 
-    def __init__(self, desk: SenderContext, signing: Signing) -> None:
-        """Nothing is known to be gone yet."""
-        self._desk = desk
+    def __init__(self, context: SenderContext, signing: Signing) -> None:
+        self._context = context
         self._signing = signing
-        self._since: dict[str, int] = {}
-        self._gone: dict[str, bool] = {}
+        self._waiting_since: dict[str, int] = {}
+        """By transaction: the block at which it was first seen to wait or to be gone."""
+        self._is_gone: dict[str, bool] = {}
 
-    async def look(self, unmined: Sequence[Transaction]) -> None:
-        """Ask the nodes whether they have forgotten these, about all together; not before their bytes are due to go out again."""
-        desk, seconds = self._desk, self._desk.config.rebroadcast_seconds
-        self._gone.clear()
-        if desk.config.replaces:
+    async def check_gone(self, unmined: Sequence[Transaction]) -> None:
+        """Ask the nodes about all these transactions at once whether they have forgotten them, not before the next broadcast is due."""
+        context, seconds = self._context, self._context.config.rebroadcast_seconds
+        self._is_gone.clear()
+        if context.config.replaces:
             return
-        before = desk.clock.now() - timedelta(seconds=seconds)
+        before = context.clock.now() - timedelta(seconds=seconds)
         attempts = [
-            (one.id, attempt)
-            for one in unmined
-            if all(attempt.broadcast_at is None or attempt.broadcast_at <= before for attempt in one.attempts)
-            and desk.pace.due(f"gone:{one.id}", seconds)
-            for attempt in one.attempts
+            (transaction.id, attempt)
+            for transaction in unmined
+            if all(attempt.broadcast_at is None or attempt.broadcast_at <= before for attempt in transaction.attempts)
+            and context.throttle.due(f"gone:{transaction.id}", seconds)
+            for attempt in transaction.attempts
         ]
-        told = await asyncio.gather(*(desk.chain.gone(attempt.hash) for _, attempt in attempts))
-        for (row, _), gone in zip(attempts, told, strict=True):
-            self._gone[row] = gone and self._gone.get(row, True)
+        results = await asyncio.gather(*(context.chain.gone(attempt.hash) for _, attempt in attempts))
+        for (transaction_id, _), gone in zip(attempts, results, strict=True):
+            self._is_gone[transaction_id] = gone and self._is_gone.get(transaction_id, True)
 
     async def offer(self, transaction: Transaction, view: WalletView) -> bool:
-        """Sign another attempt where it is time and allowed; True where one was stored."""
-        desk, config = self._desk, self._desk.config
-        paid = [(attempt.max_fee, attempt.priority_fee or 0) for attempt in transaction.attempts if attempt.max_fee]
-        if not paid or transaction.nonce is None or not self._time(transaction, view):
+        """Sign another attempt if it is time and allowed; return whether one was stored."""
+        context, config = self._context, self._context.config
+        offered = [(attempt.max_fee, attempt.priority_fee or 0) for attempt in transaction.attempts if attempt.max_fee]
+        if not offered or transaction.nonce is None or not self._is_time(transaction, view):
             return False
-        fees = await desk.chain.fees()
-        best = max(fee for fee, _ in paid)
-        if not config.replaces and fees.max_fee <= best:
-            # It is gone, but not for its fee: the same bytes go out again and again.
+        fees = await context.chain.fees()
+        highest = max(max_fee for max_fee, _ in offered)
+        if not config.replaces and fees.max_fee <= highest:
+            # The nodes forgot it, but not for its fee: the same bytes are broadcast again and again.
             return False
-        offer = _above(fees, best, max(tip for _, tip in paid))
-        async with desk.database.read() as conn:
+        offer = _above(fees, highest, max(priority_fee for _, priority_fee in offered))
+        async with context.database.read() as conn:
             allowed = await self._allowed(conn, transaction)
-            ceiling = await desk.rules.max_fee(conn) or config.max_fee
-        if not allowed or desk.pace.waits("signer"):
+            ceiling = await context.policy.max_fee(conn) or config.max_fee
+        if not allowed or self._signing.is_postponed:
             return False
         if offer.max_fee > ceiling:
-            async with desk.leader.write() as conn:
+            async with context.leader.write() as conn:
                 await transactions_service.set_stall(conn, [transaction.id], Reason.FEE_CEILING)
                 await operations.set_reason(conn, [transaction.operation_id], Reason.FEE_CEILING)
             ids = operations.ids_of(transaction)
-            desk.alarms.ring("fee_ceiling", transaction.id, **ids, asked=offer.max_fee, ceiling=ceiling)
+            context.alarms.raise_alarm("fee_ceiling", transaction.id, **ids, asked=offer.max_fee, ceiling=ceiling)
             return False
         return await self._sign(transaction, transaction.nonce, offer)
 
-    def _time(self, transaction: Transaction, view: WalletView) -> bool:
-        """Whether it waited long enough: unknown to all in each look for some blocks, or, with replacement, just stuck."""
-        config, key = self._desk.config, transaction.id
+    def _is_time(self, transaction: Transaction, view: WalletView) -> bool:
+        """Return whether it waited long enough: unknown to all nodes for some blocks or, on a chain that replaces, not mined."""
+        config, key, block = self._context.config, transaction.id, view.block_number
         if config.replaces:
-            return view.block_number - self._since.setdefault(key, view.block_number) >= config.stuck_blocks
-        if not self._gone.get(key, False):
-            if key in self._gone:
-                self._since.pop(key, None)
+            return block - self._waiting_since.setdefault(key, block) >= config.stuck_blocks
+        if not self._is_gone.get(key, False):
+            if key in self._is_gone:
+                self._waiting_since.pop(key, None)
             return False
-        return view.block_number - self._since.setdefault(key, view.block_number) >= config.gone_blocks
+        return block - self._waiting_since.setdefault(key, block) >= config.gone_blocks
 
     async def _allowed(self, conn: AsyncConnection, transaction: Transaction) -> bool:
-        """A pause stops this signature as any other, and a sweep's Safe proves itself for it again."""
-        desk = self._desk
+        """Return whether pauses allow this signature as any other, and, for a sweep, whether the Safe passes verification again."""
+        context = self._context
         operation = await operations.get(conn, transaction.operation_id)
         if not isinstance(operation, Sweep):
-            return await desk.gate.payouts_allowed(conn)
-        verdict = None if desk.cold is None else await desk.cold.verify()
+            return await context.gate.payouts_allowed(conn)
+        verdict = None if context.cold_wallet is None else await context.cold_wallet.verify()
         if not isinstance(verdict, Verified) or verdict.identity != operation.safe_identity:
             return False
-        # Asked last: the proof takes its time, and a pause may come in it.
-        return operation.kind is Kind.PANIC or await desk.gate.sweeps_allowed(conn)
+        # Checked last: the verification takes time, and a pause may come meanwhile.
+        return operation.kind is Kind.PANIC or await context.gate.sweeps_allowed(conn)
 
     async def _sign(self, transaction: Transaction, nonce: int, fees: FeeQuote) -> bool:
-        desk = self._desk
-        async with desk.database.read() as conn:
+        context = self._context
+        async with context.database.read() as conn:
             operation = await operations.get(conn, transaction.operation_id)
-        if operation is not None and not _said_before(desk, transaction, operation, nonce):
-            # A row is no authority to pay: Stripe, or the approval, was asked for what the first bytes say.
-            desk.alarms.ring("row_forged", transaction.id, **operations.ids_of(transaction))
+        if operation is not None and not _matches_signed_bytes(context, transaction, operation, nonce):
+            # A row is no authority to pay: Stripe, or the approval, was asked about what the first bytes say.
+            operations.report_forged_row(context, transaction)
             return False
-        intent = again(desk.config, transaction, operation, nonce, fees)
+        intent = repeated_intent(context.config, transaction, operation, nonce, fees)
         signed = await self._signing.sign(intent)
         if signed is None:
             return False
-        async with desk.leader.write() as conn:
+        async with context.leader.write() as conn:
             current = await queries.get(conn, transaction.id)
             if current is None or current.status not in IN_FLIGHT or len(current.attempts) != len(transaction.attempts):
                 return False
+            now = context.clock.now()
             await transactions_service.add_attempt(
-                conn, transaction.id, signed, intent=intent, now=desk.clock.now(), ids=desk.ids
+                conn, transaction.id, signed, intent=intent, now=now, ids=context.ids
             )
-        self._since.pop(transaction.id, None)
+        self._waiting_since.pop(transaction.id, None)
         ids = operations.ids_of(transaction)
         log.warning("treasury.fee_raised", **ids, max_fee=fees.max_fee, tx_hash=signed.hash)
         return True
 
 
-def _said_before(desk: SenderContext, transaction: Transaction, operation: Operation, nonce: int) -> bool:
-    """Whether the rows still say what the wallet has signed: an attempt's bytes are this movement, for that attempt's fee."""
-    return any(
-        attempt.raw is not None
-        and attempt.max_fee is not None
-        and is_signed(
-            again(desk.config, transaction, operation, nonce, FeeQuote(attempt.max_fee, attempt.priority_fee or 0)),
-            attempt.raw,
-        )
-        for attempt in transaction.attempts
-    )
+def _matches_signed_bytes(context: SenderContext, transaction: Transaction, operation: Operation, nonce: int) -> bool:
+    """Return whether the rows still say what was signed: the bytes of an attempt are this operation's transfer for that attempt's fee."""
+    for attempt in transaction.attempts:
+        if attempt.raw is not None and attempt.max_fee is not None:
+            fees = FeeQuote(attempt.max_fee, attempt.priority_fee or 0)
+            intent = repeated_intent(context.config, transaction, operation, nonce, fees)
+            if is_signed(intent, attempt.raw):
+                return True
+    return False
 
 
 def _above(fees: FeeQuote, max_fee: int, priority_fee: int) -> FeeQuote:
-    """What the chain asks, and an eighth above what was offered: less is no replacement (geth and its kin want 10 %)."""
-    most = max(fees.max_fee, max_fee + max_fee // 8 + 1)
-    return FeeQuote(most, min(most, max(fees.priority_fee, priority_fee + priority_fee // 8 + 1)))
+    """Return the chain's fee, but at least an eighth above what was offered: less is no replacement (geth and its forks require 10 %)."""
+    highest = max(fees.max_fee, max_fee + max_fee // 8 + 1)
+    return FeeQuote(highest, min(highest, max(fees.priority_fee, priority_fee + priority_fee // 8 + 1)))

@@ -1,4 +1,4 @@
-"""What the signer is asked for, out of what the sender has decided or has already signed once."""
+"""Build the intent to sign for an operation, or for a transaction that was signed before."""
 
 from treasury.core.assets import NATIVE
 from treasury.ports import FeeQuote
@@ -11,7 +11,7 @@ from treasury.transactions.model import Transaction
 
 
 def purpose_of(operation: Operation | None) -> Purpose:
-    """Why something is signed for this operation; None: for its nonce alone."""
+    """Return the purpose of a signature for this operation; None is a signature that only spends a nonce."""
     if operation is None:
         return Purpose.NONCE
     if not isinstance(operation, Sweep):
@@ -19,22 +19,22 @@ def purpose_of(operation: Operation | None) -> Purpose:
     return Purpose.PANIC if operation.kind is Kind.PANIC else Purpose.SWEEP
 
 
-def movement(
-    config: SenderConfig, operation: Operation, nonce: int, amount: int, gas: int, fees: FeeQuote
+def transfer_intent(
+    config: SenderConfig, operation: Operation, nonce: int, amount: int, gas_limit: int, fees: FeeQuote
 ) -> TransferIntent | NativeTransferIntent:
-    """Carry out an operation: `amount` base units of its token to its recipient."""
+    """Return the intent that moves `amount` base units of the operation's token to its recipient."""
     purpose = purpose_of(operation)
     if operation.token == NATIVE:
         return NativeTransferIntent(
-            config.chain_id,
-            config.wallet,
-            nonce,
-            operation.to,
-            amount,
-            gas,
-            fees.max_fee,
-            fees.priority_fee,
-            purpose,
+            chain_id=config.chain_id,
+            wallet=config.wallet,
+            nonce=nonce,
+            to=operation.to,
+            amount=amount,
+            gas_limit=gas_limit,
+            max_fee=fees.max_fee,
+            priority_fee=fees.priority_fee,
+            purpose=purpose,
         )
     return TransferIntent(
         chain_id=config.chain_id,
@@ -44,23 +44,23 @@ def movement(
         to=operation.to,
         amount=amount,
         reference=bytes.fromhex(operation.reference[2:]),
-        gas_limit=gas,
+        gas_limit=gas_limit,
         max_fee=fees.max_fee,
         priority_fee=fees.priority_fee,
         purpose=purpose,
     )
 
 
-def nothing(config: SenderConfig, nonce: int, gas: int, fees: FeeQuote) -> SelfTransferIntent:
-    """Spend a nonce."""
-    return SelfTransferIntent(config.chain_id, config.wallet, nonce, gas, fees.max_fee, fees.priority_fee)
+def self_transfer_intent(config: SenderConfig, nonce: int, gas_limit: int, fees: FeeQuote) -> SelfTransferIntent:
+    """Return the intent that spends a nonce and moves nothing."""
+    return SelfTransferIntent(config.chain_id, config.wallet, nonce, gas_limit, fees.max_fee, fees.priority_fee)
 
 
-def again(
+def repeated_intent(
     config: SenderConfig, transaction: Transaction, operation: Operation | None, nonce: int, fees: FeeQuote
 ) -> Intent:
-    """The same as was signed already, at the same nonce, for another fee."""
-    gas = transaction.gas_limit or config.gas_limit
+    """Return the intent of a transaction that was signed before, at the same nonce, for another fee."""
+    gas_limit = transaction.gas_limit or config.gas_limit
     if operation is None:
-        return nothing(config, nonce, gas, fees)
-    return movement(config, operation, nonce, transaction.amount, gas, fees)
+        return self_transfer_intent(config, nonce, gas_limit, fees)
+    return transfer_intent(config, operation, nonce, transaction.amount, gas_limit, fees)

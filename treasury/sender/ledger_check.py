@@ -1,5 +1,9 @@
-"""The leader compares ledger and chain, at the block of one of its views, and stops signing where coins are gone."""
+"""Decide when the leader compares ledger and chain, and stop signing while coins are gone.
 
+`treasury.reconciliation` compares and posts at one block; this module chooses the block, raises the alarm and answers the sender.
+"""
+
+from collections.abc import Mapping
 from typing import Final
 
 from treasury.core.assets import GAS_ASSET
@@ -20,78 +24,87 @@ from treasury.reconciliation import (
 )
 from treasury.rotation import earlier_wallets
 from treasury.sender.context import SenderContext
+from treasury.transactions.model import Transaction
 
-SECONDS: Final = 60.0
+INTERVAL_SECONDS: Final = 60.0
 
 
-class Reconciler:
-    """Asked once a cycle by whoever leads; keeps its own pace."""
+class LedgerCheck:
+    """Called once a cycle by the leader; compares once a minute."""
 
-    def __init__(self, desk: SenderContext) -> None:
-        """Whether anything is gone is read from the ledger at first, and while it is so."""
-        self._desk = desk
-        self._gone: bool | None = None
+    def __init__(self, context: SenderContext) -> None:
+        self._context = context
+        self._any_gone: bool | None = None
+        """Whether a token is missing coins; None: read it from the ledger."""
         self._view: WalletView | None = None
+        """The view that is to be compared; None until the next comparison is due."""
 
-    def forget(self) -> None:
-        """A block was taken back: what was read of the wallet may be of a branch that is gone."""
+    def forget_view(self) -> None:
+        """Drop the view that is to be compared: after a reorganisation it may be of a branch that is gone."""
         self._view = None
 
     async def agrees(self, view: WalletView) -> bool:
-        """Whether signing may go on: of no token has anything left the wallet without a row.
+        """Return whether signing may go on: no token has left the wallet without a row that explains it.
 
-        A token leaves by a signature of the wallet alone, and not each takes a nonce: a permit (EIP-2612), which MUSD and others
-        take, is signed without a transaction. The gas token alarms, and stops nothing: what transactions cost is one node's word.
+        Tokens leave by a signature of the wallet alone, and not every signature uses a nonce: a permit (EIP-2612), which MUSD and
+        others accept, is signed without a transaction. A difference of the gas token raises an alarm and stops nothing, because the
+        costs of transactions come from one node.
         """
-        desk, config = self._desk, self._desk.config
-        if self._view is None and desk.pace.due("reconcile", SECONDS):
+        context, config = self._context, self._context.config
+        if self._view is None and context.throttle.due("reconcile", INTERVAL_SECONDS):
             self._view = view
-        # Compared at the view that was taken then, once all that was mined up to it is settled: a pipeline that never
-        # rests has always something that is mined and not settled, but only for some blocks the same.
-        if self._view is not None and await self._look(self._view):
+        # The same view is compared once all transactions mined up to it are settled. A busy pipeline always has transactions that are
+        # mined and not settled, but those of one block only for a few blocks.
+        if self._view is not None and await self._compare(self._view):
             self._view = None
-        if self._gone is not False:
-            async with desk.database.read() as conn:
+        if self._any_gone is not False:
+            async with context.database.read() as conn:
                 tokens = [asset for asset in await ledger_service.assets(conn, config.wallet) if asset != GAS_ASSET]
-                books = [await ledger_service.balances(conn, config.wallet, asset) for asset in tokens]
-            self._gone = any(book.get(Account.SUSPENSE, 0) > 0 for book in books)
-        return not self._gone
+                balances = [await ledger_service.balances(conn, config.wallet, asset) for asset in tokens]
+            self._any_gone = any(accounts.get(Account.SUSPENSE, 0) > 0 for accounts in balances)
+        return not self._any_gone
 
-    async def _look(self, view: WalletView) -> bool:
-        desk, config = self._desk, self._desk.config
-        async with desk.database.read() as conn:
-            if await has_unsettled(conn, desk.hot_wallet, view):
+    async def _compare(self, view: WalletView) -> bool:
+        """Compare at a view; return whether that is done, False if transactions of the view are not settled yet."""
+        context, config = self._context, self._context.config
+        async with context.database.read() as conn:
+            if await has_unsettled(conn, context.hot_wallet, view):
                 return False
-            if await view_is_stale(conn, desk.hot_wallet, view):
-                return True  # nothing can be said of it; another view is taken a minute later
-        while True:
-            async with desk.database.read() as conn:
-                decided = await missing_gas_postings(conn, desk.hot_wallet)
-            costs = await gas_costs(desk.chain, decided)
-            if len(decided) < BATCH_SIZE or not all(costs.values()):
-                break
-            async with desk.leader.write() as conn:
-                await post_costs(conn, config.wallet, decided, costs, now=desk.clock.now())
-        async with desk.database.read() as conn:
-            listed = await desk.rules.assets(conn)
-        others = await other_balances_at(desk.chain, listed, config.token, view.block_number)
-        async with desk.leader.write() as conn:
-            now = desk.clock.now()
-            found = await compare(conn, config.wallet, config.asset, view, decided, costs, now=now, others=others)
-            # Stripe owes what earlier wallets paid for, too, and nobody else tells how long.
-            waiting = await usdc.receivable(conn, [config.wallet, *await earlier_wallets(conn, config.wallet)])
-        decimals = {asset.symbol: asset.decimals for asset in listed}
-        for difference in found:
-            self._tell(difference, decimals.get(difference.asset, 18))
-        age = max(((now - one.since).total_seconds() for one in waiting), default=0.0)
-        desk.metrics.receivable(sum(one.amount for one in waiting), age)
+            if await view_is_stale(conn, context.hot_wallet, view):
+                return True  # nothing can be concluded from it; another view is taken a minute later
+        decided, costs = await self._post_gas_costs()
+        async with context.database.read() as conn:
+            assets = await context.policy.assets(conn)
+        others = await other_balances_at(context.chain, assets, config.token, view.block_number)
+        async with context.leader.write() as conn:
+            now = context.clock.now()
+            differences = await compare(conn, config.wallet, config.asset, view, decided, costs, now=now, others=others)
+            # Stripe also owes for what earlier wallets paid, and no other place shows for how long.
+            receivables = await usdc.receivable(conn, [config.wallet, *await earlier_wallets(conn, config.wallet)])
+        decimals = {asset.symbol: asset.decimals for asset in assets}
+        for difference in differences:
+            self._report(difference, decimals.get(difference.asset, 18))
+        age = max(((now - receivable.since).total_seconds() for receivable in receivables), default=0.0)
+        context.metrics.receivable(sum(receivable.amount for receivable in receivables), age)
         return True
 
-    def _tell(self, difference: Difference, decimals: int) -> None:
-        desk = self._desk
-        desk.metrics.ledger_difference(difference.asset, difference.suspense, decimals)
+    async def _post_gas_costs(self) -> tuple[list[Transaction], Mapping[str, int | None]]:
+        """Post gas costs in batches; return the last batch, which `compare` posts, with its costs in wei by transaction."""
+        context = self._context
+        while True:
+            async with context.database.read() as conn:
+                decided = await missing_gas_postings(conn, context.hot_wallet)
+            costs = await gas_costs(context.chain, decided)
+            if len(decided) < BATCH_SIZE or not all(costs.values()):
+                return decided, costs
+            async with context.leader.write() as conn:
+                await post_costs(conn, context.config.wallet, decided, costs, now=context.clock.now())
+
+    def _report(self, difference: Difference, decimals: int) -> None:
+        context = self._context
+        context.metrics.ledger_difference(difference.asset, difference.suspense, decimals)
         if difference.suspense > 0:
-            self._gone = None
-            desk.alarms.ring("ledger_difference", difference.asset, suspense=difference.suspense)
+            self._any_gone = None
+            context.alarms.raise_alarm("ledger_difference", difference.asset, suspense=difference.suspense)
         else:
-            desk.alarms.clear("ledger_difference", difference.asset)
+            context.alarms.clear("ledger_difference", difference.asset)

@@ -1,26 +1,26 @@
 """Tell the wallet's own payouts that a restored database has lost from transactions that someone else made with its key.
 
-A payout is `transfer(to, amount)` of the wallet's token followed by a reference, the hash of the purchase that it pays. Whoever
-holds the key can append 32 bytes, too, so the shape alone proves nothing: Stripe is asked for a completed purchase that hashes to the
-reference. Until it has answered, for a minute at most, nothing is signed and no alarm rings; after that every transaction that is not
-adopted rings, by what is known of it:
+A payout is `transfer(to, amount)` of the wallet's token followed by a reference, the hash of the purchase that it pays. Anyone who holds
+the key can append 32 bytes, too, so the shape alone proves nothing: Stripe is asked for a completed purchase that hashes to the
+reference. Until it has answered, for a minute at most, nothing is signed and no alarm is raised. After that every transaction that is
+not adopted raises an alarm, by what is known of it:
 
 `foreign_transaction`: proven not to be a payout of this service; someone else has the key.
-`unidentified_transaction`: nobody can say yet; it may be a payout from before a restore.
+`unidentified_transaction`: not known yet; it may be a payout from before a restore.
 `unknown_sweep`: the coins are in the cold wallet, and the database does not know the sweep.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.core.facts import OperationFact
 from treasury.incidents import unmatched
 from treasury.incidents.model import UnmatchedTransaction
-from treasury.ports import Purchases, Sold
+from treasury.ports import Sold
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import purpose_of
@@ -28,156 +28,159 @@ from treasury.sender.operations import Operation
 from treasury.signers.intent import Purpose
 
 PATIENCE: Final = timedelta(minutes=1)
-"""Before an alarm rings about a transaction that Stripe's answer would tell more of. Not longer: it may be a theft."""
+"""How long Stripe's answer about a transaction is waited for before an alarm is raised. Not longer: it may be a theft."""
 
 
 class Kind(StrEnum):
-    """What a transaction is as far as is known; all but LOOKING are names of alarms."""
+    """What a transaction is, as far as is known. All but PENDING are names of alarms."""
 
-    LOOKING = "looking"
+    PENDING = "pending"
     FOREIGN = "foreign_transaction"
     UNIDENTIFIED = "unidentified_transaction"
     SWEEP = "unknown_sweep"
 
 
+class Verdict(NamedTuple):
+    """What an unmatched transaction is, with a note for people: half a sentence about it."""
+
+    kind: Kind
+    note: str
+
+
 _ADVICE: Final[Mapping[Kind, str]] = {
-    Kind.FOREIGN: "Nothing is signed. Someone else has used the key, unless a person here did: see 'A foreign transaction' in docs/runbook.md",
+    Kind.FOREIGN: (
+        "Nothing is signed. Someone else has used the key, unless a person here did: see 'A foreign transaction' in docs/runbook.md"
+    ),
     Kind.UNIDENTIFIED: (
         "Nothing is signed. It may be this service's own payout from before a restore: do not panic before Stripe and the nodes answer"
-        " (onramp doctor) and treasury.foreign_transaction rings, or a person has seen that the recipient is no buyer."
+        " (onramp doctor) and treasury.foreign_transaction is raised, or a person has checked that the recipient is not a buyer."
         " See 'An unidentified transaction' in docs/runbook.md"
     ),
     Kind.SWEEP: (
-        "Nothing is signed. The coins are in the cold wallet, COLD_SAFE_ADDRESS: probably a sweep or panic from before a restore, no theft."
-        " Once somebody knows it, two approvers answer it. See 'An unknown sweep' in docs/runbook.md"
+        "Nothing is signed. The coins are in the cold wallet, COLD_SAFE_ADDRESS: probably a sweep or panic from before a restore, not a theft."
+        " Once a person recognizes it, two approvers resolve it. See 'An unknown sweep' in docs/runbook.md"
     ),
 }
 
 
 class Origins:
-    """Judges the transactions that no row explains, and rings for those that are not the service's own."""
+    """Classifies the transactions that no row explains, and raises alarms about those that are not the service's own."""
 
-    def __init__(self, desk: SenderContext, purchases: Purchases | None) -> None:
-        """`purchases` None: nobody can be asked, so what may be a payout stays unidentified."""
-        self._desk = desk
-        self._purchases = purchases
-        self._told: Mapping[str, Sold | None] = {}
-        self._rang: dict[str, Kind] = {}
+    def __init__(self, context: SenderContext) -> None:
+        self._context = context
+        self._sold: Mapping[str, Sold | None] = {}
+        """Stripe's answers by reference; None: no completed purchase has it."""
+        self._raised: dict[str, Kind] = {}
         self._rebuilding = 0
 
-    async def ask(self, rows: list[UnmatchedTransaction]) -> bool:
-        """Let Stripe say which purchases these pay; those that the database lost are stored. True where anything was asked."""
-        token = self._desk.config.token
-        wanted = {row.reference for row in rows if row.reference is not None and row.token == token}
-        if not wanted or self._purchases is None:
-            self._told = {}
+    async def ask_stripe(self, rows: list[UnmatchedTransaction]) -> bool:
+        """Ask which purchases these transactions pay, and store purchases that the database lost; return whether anything was asked."""
+        token, purchases = self._context.config.token, self._context.purchases
+        references = {row.reference for row in rows if row.reference is not None and row.token == token}
+        if not references or purchases is None:
+            self._sold = {}
             return False
-        self._told = await self._purchases.find(wanted)
+        self._sold = await purchases.find(references)
         return True
 
-    async def ring(self, rows: list[UnmatchedTransaction], missing: int) -> None:
-        """Begin the alarms about what is not the service's own; `missing` transactions are not found yet."""
-        desk = self._desk
-        named: dict[str, dict[str, str]] = {}
-        async with desk.database.read() as conn:
-            judged = []
+    async def report(self, rows: list[UnmatchedTransaction], missing: int) -> None:
+        """Raise alarms about transactions that are not the service's own; `missing` is how many were not found yet."""
+        context = self._context
+        ids: dict[str, dict[str, str]] = {}
+        verdicts: dict[str, Verdict] = {}
+        async with context.database.read() as conn:
             for row in rows:
                 operation = None if row.reference is None else await operations.by_reference(conn, row.reference)
                 if operation is not None:
-                    named[row.id] = operations.ids_of(operation)
-                judged.append((row, *await self._judge(conn, row, operation)))
-        news = [(row.id, note) for row, _, note in judged if note != row.note]
-        if news:
-            async with desk.leader.write() as conn:
-                for row_id, note in news:
-                    await unmatched.set_note(conn, row_id, note)
-        kinds = {row.id: kind for row, kind, _ in judged}
-        for row_id, before in self._rang.items():
-            if kinds.get(row_id) is not before:
-                desk.alarms.clear(before, row_id)
-        self._rang = kinds
-        for row, kind, note in judged:
-            if kind is not Kind.LOOKING:
+                    ids[row.id] = operations.ids_of(operation)
+                verdicts[row.id] = await self._classify(conn, row, operation)
+        changed = [row.id for row in rows if verdicts[row.id].note != row.note]
+        if changed:
+            async with context.leader.write() as conn:
+                for row_id in changed:
+                    await unmatched.set_note(conn, row_id, verdicts[row_id].note)
+        kinds = {row_id: verdict.kind for row_id, verdict in verdicts.items()}
+        for row_id, kind in self._raised.items():
+            if kinds.get(row_id) is not kind:
+                context.alarms.clear(kind, row_id)
+        self._raised = kinds
+        for row in rows:
+            kind, note = verdicts[row.id]
+            if kind is not Kind.PENDING:
                 facts = {"nonce": row.nonce, "tx_hash": row.tx_hash, "to": row.to, "note": note}
-                desk.alarms.ring(kind, row.id, **named.get(row.id, {}), **facts, detail=_ADVICE[kind])
-        self._count(missing + sum(kind is Kind.LOOKING for kind in kinds.values()))
+                context.alarms.raise_alarm(kind, row.id, **ids.get(row.id, {}), **facts, detail=_ADVICE[kind])
+        self._count(missing + sum(kind is Kind.PENDING for kind in kinds.values()))
 
-    def rest(self) -> None:
-        """Everything is explained."""
-        for row_id, kind in self._rang.items():
-            self._desk.alarms.clear(kind, row_id)
-        self._rang = {}
+    def clear(self) -> None:
+        """Clear all alarms, because every transaction is explained."""
+        for row_id, kind in self._raised.items():
+            self._context.alarms.clear(kind, row_id)
+        self._raised = {}
         self._count(0)
 
     def _count(self, transactions: int) -> None:
-        """Show how many are still being attributed, in the log when the number changes."""
-        self._desk.metrics.rebuilding(transactions)
+        """Report how many transactions are still being attributed; the log says so when the number changes."""
+        self._context.metrics.rebuilding(transactions)
         if transactions == self._rebuilding:
             return
         if transactions:
-            log.warning("treasury.rebuilding", wallet=self._desk.config.wallet, transactions=transactions)
+            log.warning("treasury.rebuilding", wallet=self._context.config.wallet, transactions=transactions)
         else:
-            log.warning("treasury.rebuilt", wallet=self._desk.config.wallet)
+            log.warning("treasury.rebuilt", wallet=self._context.config.wallet)
         self._rebuilding = transactions
 
-    async def _judge(
-        self, conn: AsyncConnection, row: UnmatchedTransaction, operation: Operation | None
-    ) -> tuple[Kind, str]:
-        """What a transaction is, with a note for people: half a sentence about it."""
-        desk = self._desk
+    async def _classify(self, conn: AsyncConnection, row: UnmatchedTransaction, operation: Operation | None) -> Verdict:
+        context = self._context
         if row.tx_hash is None:
-            return Kind.UNIDENTIFIED, row.note
+            return Verdict(Kind.UNIDENTIFIED, row.note)
         if row.reference is None:
-            return Kind.FOREIGN, row.note
+            return Verdict(Kind.FOREIGN, row.note)
         if operation is not None:
-            agrees = (operation.to, operation.token, operation.wallet) == (row.to, row.token, desk.config.wallet)
+            agrees = (operation.to, operation.token, operation.wallet) == (row.to, row.token, context.config.wallet)
             agrees = agrees and (operation.amount == row.amount or purpose_of(operation) is Purpose.PANIC)
             if agrees and not operations.refuses(operation, OperationFact.ADOPTED):
-                # Written a moment ago by another process; the next cycle adopts.
-                return Kind.LOOKING, row.note
-            return Kind.FOREIGN, f"carries the reference of {operation.id}, but not as its one payment"
+                # Another process stored it a moment ago; the next cycle adopts the transaction.
+                return Verdict(Kind.PENDING, row.note)
+            return Verdict(Kind.FOREIGN, f"carries the reference of {operation.id}, but not as its one payment")
         is_swept = await self._is_swept(conn, row)
-        if row.token != desk.config.token:
+        if row.token != context.config.token:
             if is_swept:
-                return (
-                    Kind.SWEEP,
-                    "moves a listed token to the cold wallet, by a sweep that this database does not know",
-                )
-            return Kind.FOREIGN, "moves no MUSD: no payout of this service looks like this"
-        if row.reference in self._told:
-            return self._by_stripe(row, self._told[row.reference], is_swept=is_swept)
+                note = "moves a listed token to the cold wallet, by a sweep that this database does not know"
+                return Verdict(Kind.SWEEP, note)
+            return Verdict(Kind.FOREIGN, "moves no MUSD: no payout of this service looks like this")
+        if row.reference in self._sold:
+            return self._classify_by_purchase(row, self._sold[row.reference], is_swept=is_swept)
         if is_swept:
-            swept = "moves MUSD to the cold wallet, and Stripe has not said yet whether a purchase has its reference"
-            return (Kind.LOOKING if self._is_young(row) else Kind.SWEEP), swept
+            note = "moves MUSD to the cold wallet, and Stripe has not said yet whether a purchase has its reference"
+            return Verdict(Kind.PENDING if self._is_young(row) else Kind.SWEEP, note)
         if self._is_young(row):
-            return Kind.LOOKING, "looks like a payout; Stripe is asked which purchase it pays"
-        return (
-            Kind.UNIDENTIFIED,
-            "looks like a payout, and Stripe has not said yet whether a purchase has its reference",
-        )
+            return Verdict(Kind.PENDING, "looks like a payout; Stripe is asked which purchase it pays")
+        note = "looks like a payout, and Stripe has not said yet whether a purchase has its reference"
+        return Verdict(Kind.UNIDENTIFIED, note)
 
-    def _by_stripe(self, row: UnmatchedTransaction, sold: Sold | None, *, is_swept: bool) -> tuple[Kind, str]:
+    def _classify_by_purchase(self, row: UnmatchedTransaction, sold: Sold | None, *, is_swept: bool) -> Verdict:
         if sold is None:
             if is_swept:
-                return Kind.SWEEP, "moves MUSD to the cold wallet, by a sweep that this database does not know"
-            return Kind.FOREIGN, "no completed purchase at Stripe has the reference that it carries"
+                note = "moves MUSD to the cold wallet, by a sweep that this database does not know"
+                return Verdict(Kind.SWEEP, note)
+            return Verdict(Kind.FOREIGN, "no completed purchase at Stripe has the reference that it carries")
+        session = sold.session_id
         if sold.owed is None or (sold.owed.to, sold.owed.amount) != (row.to, row.amount):
-            text = f"carries the reference of {sold.session_id}, with another amount or recipient than Stripe's purchase has"
-            return Kind.FOREIGN, text
+            note = f"carries the reference of {session}, with another amount or recipient than Stripe's purchase has"
+            return Verdict(Kind.FOREIGN, note)
         if sold.objection is not None:
-            return (
-                Kind.UNIDENTIFIED,
-                f"pays {sold.session_id} as Stripe has it, which this database does not own: {sold.objection}",
-            )
-        text = f"pays {sold.session_id} as Stripe has it, and the purchase owes nothing here: onramp sessions show {sold.session_id}"
-        return (Kind.LOOKING if self._is_young(row) else Kind.UNIDENTIFIED), text
+            note = f"pays {session} as Stripe has it, which this database does not own: {sold.objection}"
+            return Verdict(Kind.UNIDENTIFIED, note)
+        note = f"pays {session} as Stripe has it, and the purchase owes nothing here: onramp sessions show {session}"
+        return Verdict(Kind.PENDING if self._is_young(row) else Kind.UNIDENTIFIED, note)
 
     def _is_young(self, row: UnmatchedTransaction) -> bool:
-        return self._desk.clock.now() - row.noticed_at < PATIENCE
+        return self._context.clock.now() - row.noticed_at < PATIENCE
 
     async def _is_swept(self, conn: AsyncConnection, row: UnmatchedTransaction) -> bool:
-        """Whether it moved a coin that this service holds to the pinned cold wallet, as a sweep does."""
-        desk = self._desk
-        if desk.cold is None or row.to != desk.cold.pin.address:
+        """Return whether it moved a token of this service to the pinned cold wallet, as a sweep does."""
+        context = self._context
+        if context.cold_wallet is None or row.to != context.cold_wallet.pin.address:
             return False
-        return row.token == desk.config.token or row.token in {asset.token for asset in await desk.rules.assets(conn)}
+        tokens = {asset.token for asset in await context.policy.assets(conn)}
+        return row.token == context.config.token or row.token in tokens

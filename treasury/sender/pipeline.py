@@ -1,13 +1,13 @@
-"""Nonce, signature, stored bytes: in this order for each operation, and for several of them side by side.
+"""Nonce, signature, stored bytes: in this order for each operation, and for several operations at once.
 
-A key service takes a tenth of a second for a signature, however many are asked for. So several nonces are given out in one
-transaction and signed for at once. Bytes are stored in nonce order, and those behind a signature that failed are dropped
-unseen: nobody has them, and the next cycle gives their nonces back.
+A key service takes a tenth of a second for a signature, however many are requested. So several nonces are allocated in one transaction
+and their signatures requested together. Bytes are stored in the order of nonces. Those behind a signature that failed are dropped
+unseen: nothing else has them, and the next cycle releases their nonces.
 """
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,10 +15,10 @@ from treasury.core.facts import OperationFact
 from treasury.core.status import Status
 from treasury.incidents import unmatched
 from treasury.sender import operations
-from treasury.sender.adoption import next_nonce
 from treasury.sender.context import SenderContext, log
-from treasury.sender.holds import Ready
-from treasury.sender.intents import movement
+from treasury.sender.holds import ReadyOperation
+from treasury.sender.intents import transfer_intent
+from treasury.sender.nonces import next_nonce
 from treasury.sender.signing import Signing
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
@@ -29,100 +29,125 @@ from treasury.transactions.model import Transaction
 from treasury.transactions.states import TransactionFact
 from treasury.transitions import Change
 
-Taken = tuple[Ready, Intent, str]
-"""An operation, what is to be signed for it, and the transaction that holds its nonce."""
+
+class Allocation(NamedTuple):
+    """An operation with a nonce: what is to be signed for it, and the id of the transaction that holds the nonce."""
+
+    ready: ReadyOperation
+    intent: Intent
+    transaction_id: str
+
+
+class SignedAllocation(NamedTuple):
+    """An allocation with its signed bytes, which are not stored yet."""
+
+    allocation: Allocation
+    signed: Signed
 
 
 class Pipeline:
-    """Carries out what nothing speaks against."""
+    """Turns operations that passed every check into stored transactions."""
 
-    def __init__(self, desk: SenderContext, signing: Signing) -> None:
-        """Nothing is remembered here."""
-        self._desk = desk
+    def __init__(self, context: SenderContext, signing: Signing) -> None:
+        self._context = context
         self._signing = signing
 
-    async def carry_out(self, ready: Sequence[Ready], nonce: int) -> list[Transaction]:
-        """All payouts, or one sweep: the first gets `nonce`. What is stored now, lowest nonce first."""
-        desk = self._desk
-        taken = await self._take(ready, nonce)
-        for _ in taken:
-            desk.checkpoint("nonce_taken")
-        async with desk.database.read() as conn:
-            # A pause that came together with the nonce: nothing is signed, and the next cycle gives the nonce back.
-            if not taken or not await self._allowed(conn, ready[0]):
+    async def carry_out(self, ready: Sequence[ReadyOperation], nonce: int) -> list[Transaction]:
+        """Allocate nonces from `nonce` on, sign and store; return the stored transactions, lowest nonce first.
+
+        `ready` is one sweep, or any number of payouts.
+        """
+        context = self._context
+        allocations = await self._allocate(ready, nonce)
+        for _ in allocations:
+            context.checkpoint("nonce_taken")
+        async with context.database.read() as conn:
+            # A pause may have come together with the nonce: then nothing is signed, and the next cycle releases the nonce.
+            if not allocations or not await self._allowed(conn, ready[0]):
                 return []
-        answers = await self._signing.sign_all([intent for _, intent, _ in taken])
-        signed: list[tuple[Taken, Signed]] = []
-        for one, answer in zip(taken, answers, strict=True):
-            if answer is None:
-                break
-            desk.checkpoint("signed")
-            signed.append((one, answer))
-        stored = await self._store(signed) if signed else []
-        for transaction in stored:
-            desk.checkpoint("stored")
+        signed = await self._sign(allocations)
+        transactions = await self._store(signed) if signed else []
+        for transaction in transactions:
+            context.checkpoint("stored")
             tx_hash = transaction.attempts[-1].hash
             log.info("treasury.signed", **operations.ids_of(transaction), nonce=transaction.nonce, tx_hash=tx_hash)
-        return stored
+        return transactions
 
-    async def _take(self, ready: Sequence[Ready], nonce: int) -> list[Taken]:
-        """Nonces and intents in one transaction, up to a row that changed since it was checked; none where a pause came."""
-        desk, now = self._desk, self._desk.clock.now()
-        references = [one.operation.reference for one in ready]
-        async with desk.leader.write() as conn:
-            if not await self._allowed(conn, ready[0]) or await next_nonce(desk, conn) != nonce:
+    async def _allocate(self, ready: Sequence[ReadyOperation], nonce: int) -> list[Allocation]:
+        """Store nonces and intents in one transaction, up to the first row that changed since it was checked; none after a pause."""
+        context, now = self._context, self._context.clock.now()
+        references = [entry.operation.reference for entry in ready]
+        async with context.leader.write() as conn:
+            if not await self._allowed(conn, ready[0]) or await next_nonce(conn, context.hot_wallet) != nonce:
                 return []
-            current = await operations.get_all(conn, [one.operation.id for one in ready])
-            spent = await unmatched.used_references(conn, references) | await queries.used_references(conn, references)
+            current = await operations.get_all(conn, [entry.operation.id for entry in ready])
+            used = await unmatched.used_references(conn, references) | await queries.used_references(conn, references)
 
-            def unchanged(one: Ready) -> bool:
-                return current.get(one.operation.id) == one.operation and one.operation.reference not in spent
+            def is_unchanged(entry: ReadyOperation) -> bool:
+                return current.get(entry.operation.id) == entry.operation and entry.operation.reference not in used
 
-            good = list(takewhile(unchanged, ready))
-            if not good:
+            unchanged = list(takewhile(is_unchanged, ready))
+            if not unchanged:
                 return []
             intents = [
-                movement(desk.config, one.operation, nonce + place, one.amount, one.gas_limit, one.fees)
-                for place, one in enumerate(good)
+                transfer_intent(context.config, entry.operation, place, entry.amount, entry.gas_limit, entry.fees)
+                for place, entry in enumerate(unchanged, start=nonce)
             ]
-            wanted = [(intent, one.operation.id) for one, intent in zip(good, intents, strict=True)]
-            rows = await transactions_service.allocate_nonces(conn, wanted, now=now, ids=desk.ids)
-            taken: list[Taken] = list(zip(good, intents, rows, strict=True))
-            await operations.move_all(conn, [_took(one) for one in taken], OperationFact.READY, now=now)
-        for one in good:
-            if one.operation.reason is not None:
-                kind = operations.kind_of(one.operation.id)
-                desk.alarms.clear(f"{kind}_{one.operation.reason}", one.operation.id)
-        return taken
+            pairs = [(intent, entry.operation.id) for intent, entry in zip(intents, unchanged, strict=True)]
+            rows = await transactions_service.allocate_nonces(conn, pairs, now=now, ids=context.ids)
+            allocations = [Allocation(*parts) for parts in zip(unchanged, intents, rows, strict=True)]
+            changes = [_allocated(allocation) for allocation in allocations]
+            await operations.move_all(conn, changes, OperationFact.READY, now=now)
+        for entry in unchanged:
+            if entry.operation.reason is not None:
+                kind = operations.kind_of(entry.operation.id)
+                context.alarms.clear(f"{kind}_{entry.operation.reason}", entry.operation.id)
+        return allocations
 
-    async def _allowed(self, conn: AsyncConnection, ready: Ready) -> bool:
-        """No pause came, and a sweep is made under the policy that it was approved under: its proofs took their time."""
-        gate, operation = self._desk.gate, ready.operation
+    async def _allowed(self, conn: AsyncConnection, ready: ReadyOperation) -> bool:
+        """Return whether no pause came, and a sweep's policy is still the one it was approved under: the checks take time."""
+        gate, operation = self._context.gate, ready.operation
         if ready.panic:
             return True
         if not isinstance(operation, Sweep):
             return await gate.payouts_allowed(conn)
-        same_policy = operation.policy_version == await self._desk.rules.version(conn)
+        same_policy = operation.policy_version == await self._context.policy.version(conn)
         return same_policy and await gate.sweeps_allowed(conn)
 
-    async def _store(self, signed: Sequence[tuple[Taken, Signed]]) -> list[Transaction]:
-        desk, now = self._desk, self._desk.clock.now()
-        rows = [row for (_, _, row), _ in signed]
-        async with desk.leader.write() as conn:
-            made = [(row, bytes_, intent) for (_, intent, row), bytes_ in signed]
-            await transactions_service.add_attempts(conn, made, now=now, ids=desk.ids)
-            stored = [Change(row, bytes_.hash, was=Status.APPROVED) for (_, _, row), bytes_ in signed]
-            await transactions_service.move_all(conn, stored, TransactionFact.STORED, now=now)
-            told = [
-                Change(ready.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}, was=Status.APPROVED)
-                for (ready, _, _), bytes_ in signed
+    async def _sign(self, allocations: Sequence[Allocation]) -> list[SignedAllocation]:
+        """Request all signatures together; return those before the first that failed."""
+        results = await self._signing.sign_all([allocation.intent for allocation in allocations])
+        signed: list[SignedAllocation] = []
+        for allocation, result in zip(allocations, results, strict=True):
+            if result is None:
+                break
+            self._context.checkpoint("signed")
+            signed.append(SignedAllocation(allocation, result))
+        return signed
+
+    async def _store(self, signed: Sequence[SignedAllocation]) -> list[Transaction]:
+        context, now = self._context, self._context.clock.now()
+        rows = [allocation.transaction_id for allocation, _ in signed]
+        async with context.leader.write() as conn:
+            attempts = [(allocation.transaction_id, bytes_, allocation.intent) for allocation, bytes_ in signed]
+            await transactions_service.add_attempts(conn, attempts, now=now, ids=context.ids)
+            changes = [
+                Change(row, bytes_.hash, was=Status.APPROVED) for row, (_, bytes_) in zip(rows, signed, strict=True)
             ]
-            await operations.move_all(conn, told, OperationFact.SIGNED, now=now)
+            await transactions_service.move_all(conn, changes, TransactionFact.STORED, now=now)
+            changes = [
+                Change(allocation.ready.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}, was=Status.APPROVED)
+                for allocation, bytes_ in signed
+            ]
+            await operations.move_all(conn, changes, OperationFact.SIGNED, now=now)
             return await queries.get_all(conn, rows)
 
 
-def _took(taken: Taken) -> Change:
-    ready, intent, row = taken
-    amount: dict[str, Any] = {"amount": ready.amount} if ready.panic else {}
-    values = {"transaction_id": row, "reason": None, **amount}
-    return Change(ready.operation.id, f"nonce {intent.nonce} taken", values, was=ready.operation.status)
+def _allocated(allocation: Allocation) -> Change:
+    """Return the change of an operation that gets a nonce; a panic's amount becomes known with it."""
+    ready = allocation.ready
+    values: dict[str, Any] = {"transaction_id": allocation.transaction_id, "reason": None}
+    if ready.panic:
+        values["amount"] = ready.amount
+    note = f"nonce {allocation.intent.nonce} taken"
+    return Change(ready.operation.id, note, values, was=ready.operation.status)

@@ -1,4 +1,4 @@
-"""What the chain has decided is looked at again while it is young: the one way back is another block where it was."""
+"""Compare the blocks of young decided transactions with the chain again: another block in that place is the only way back."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,71 +18,75 @@ from treasury.transactions.states import TransactionFact
 from treasury.transitions import MoveRefused
 
 
-class Rechecking:
-    """Compares blocks, not transactions: a block with many payouts costs one question."""
+class ReorgCheck:
+    """Compares blocks instead of transactions, so a block with many payouts costs one question."""
 
-    def __init__(self, desk: SenderContext) -> None:
-        """Nothing was looked at yet; a restart looks once more."""
-        self._desk = desk
+    def __init__(self, context: SenderContext) -> None:
+        self._context = context
         self._next_check: dict[tuple[int, str], int] = {}
+        """By block (number, hash): the head at which it is compared next. Kept in memory; a restart compares once more."""
 
-    async def recheck(self, blocks: Mapping[tuple[int, str], int], view: WalletView) -> bool:
-        """Compare the blocks of young ones with the chain's, at depths 1, 2, 4 and so on; True where one came back.
+    async def check(self, blocks: Mapping[tuple[int, str], int], view: WalletView) -> bool:
+        """Compare young blocks with the chain's at depths 1, 2, 4 and so on; return whether a transaction went back to `broadcast`.
 
-        `blocks`: what `decided_blocks` told, each with the highest nonce in it.
-        Whatever its depth, a block is compared at once where the chain does not count the nonces that were in it. Mezo's
-        blocks are final, so another hash at a block we believed is an alarm, not routine. The same bytes go out
-        again; while they are in flight no new nonce is taken.
+        `blocks` is the result of `queries.decided_blocks`: the highest nonce in each block. A block is compared at once, whatever its
+        depth, if the chain does not count the nonces that were in it. Mezo's blocks are final, so another hash in place of a block that
+        was final here is an alarm, not routine. The same bytes are broadcast again, and no new nonce is allocated while they are in
+        flight.
         """
-        desk = self._desk
+        context = self._context
         self._next_check = {block: self._next_check.get(block, block[0] + 1) for block in blocks}
-        moved = False
         due = [
-            block for block, at in self._next_check.items() if view.block_number >= at or blocks[block] >= view.nonce
+            block
+            for block, check_at in self._next_check.items()
+            if view.block_number >= check_at or blocks[block] >= view.nonce
         ]
-        told = await asyncio.gather(*(desk.chain.block_hash(number) for number, _ in due))
-        for block, agreed in zip(due, told, strict=True):
-            number, known = block
-            if agreed is None:
+        hashes = await asyncio.gather(*(context.chain.block_hash(number) for number, _ in due))
+        moved = False
+        for block, agreed_hash in zip(due, hashes, strict=True):
+            number, stored_hash = block
+            if agreed_hash is None:
                 continue
             self._next_check[block] = number + 2 * (view.block_number - number)
-            if agreed != known:
-                async with desk.database.read() as conn:
-                    gone = await queries.decided_in(conn, desk.hot_wallet, number, known)
-                for transaction in gone:
-                    try:
-                        moved |= await self._reorged(transaction, agreed)
-                    except MoveRefused as refused:
-                        # Its row is in a state that none of our steps gives it; the others go on.
-                        desk.alarms.ring(
-                            "row_forged", transaction.id, **operations.ids_of(transaction), detail=str(refused)
-                        )
+            if agreed_hash != stored_hash:
+                async with context.database.read() as conn:
+                    transactions = await queries.decided_in(conn, context.hot_wallet, number, stored_hash)
+                for transaction in transactions:
+                    moved |= await self._take_back(transaction, agreed_hash)
         return moved
 
-    async def _reorged(self, transaction: Transaction, agreed: str) -> bool:
-        desk, now = self._desk, self._desk.clock.now()
-        note = f"block {transaction.block_number} is now {agreed}"
-        where: dict[str, Any] = {"block_number": None, "block_hash": None, "stall": Reason.REORG}
-        shown: dict[str, Any] = {"block_number": None, "reason": Reason.REORG}
-        desk.alarms.ring(
-            "reorg", transaction.id, **operations.ids_of(transaction), was=transaction.block_hash, now=agreed
-        )
-        async with desk.leader.write() as conn:
-            fact = OperationFact.REORGED
+    async def _take_back(self, transaction: Transaction, agreed_hash: str) -> bool:
+        try:
+            return await self._move_back(transaction, agreed_hash)
+        except MoveRefused as refused:
+            operations.report_forged_row(self._context, transaction, refused)
+            return False
+
+    async def _move_back(self, transaction: Transaction, agreed_hash: str) -> bool:
+        context, now = self._context, self._context.clock.now()
+        note = f"block {transaction.block_number} is now {agreed_hash}"
+        ids = operations.ids_of(transaction)
+        context.alarms.raise_alarm("reorg", transaction.id, **ids, was=transaction.block_hash, now=agreed_hash)
+        values: dict[str, Any] = {"block_number": None, "block_hash": None, "stall": Reason.REORG}
+        operation_values: dict[str, Any] = {"block_number": None, "reason": Reason.REORG}
+        fact = OperationFact.REORGED
+        async with context.leader.write() as conn:
             if transaction.status is Status.REVERTED:
                 operation = await operations.get(conn, transaction.operation_id)
                 if operation is None or not _still_owed(operation, transaction):
-                    # Made good, refused or tried anew since: bytes that may pay now are not sent out again.
+                    # It was made good, rejected or signed again since then: bytes that might pay now are not broadcast again.
                     return False
                 fact = OperationFact.ADOPTED
-                shown |= {"transaction_id": transaction.id, "tx_hash": transaction.attempts[-1].hash}
-            await transactions_service.move(conn, transaction.id, TransactionFact.REORGED, now=now, note=note, **where)
-            await operations.move(conn, transaction.operation_id, fact, now=now, note=note, **shown)
+                tx_hash = transaction.attempts[-1].hash
+                operation_values |= {"transaction_id": transaction.id, "tx_hash": tx_hash}
+            reorged = TransactionFact.REORGED
+            await transactions_service.move(conn, transaction.id, reorged, now=now, note=note, **values)
+            await operations.move(conn, transaction.operation_id, fact, now=now, note=note, **operation_values)
         return True
 
 
 def _still_owed(operation: Operation, transaction: Transaction) -> bool:
-    """Whether a failed transaction is the last word on its operation, or nothing was signed since for another attempt."""
+    """Return whether a failed transaction is its operation's last one, or nothing was signed for another attempt since."""
     if operation.transaction_id == transaction.id:
         return operation.status is Status.REVERTED
     return operation.transaction_id is None and operation.status in {Status.APPROVED, Status.HELD}

@@ -1,4 +1,4 @@
-"""Asking the signer, and slowing down where it fails."""
+"""Call the signer, and wait longer between calls while it fails."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,48 +7,55 @@ from treasury.sender.context import SenderContext
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed, SignerError, SignerUnavailable
 
-_MINUTE = 60.0
+_MAX_WAIT = 60.0
 
 
 class Signing:
-    """One signer; it fails for all who ask alike."""
+    """The sender's access to its one signer: a failure postpones every further signature."""
 
-    def __init__(self, desk: SenderContext) -> None:
-        """Only failures in a row are remembered."""
-        self._desk = desk
+    def __init__(self, context: SenderContext) -> None:
+        self._context = context
         self._failures = 0
+        """How many calls of `sign_all` in a row had a failure."""
+
+    @property
+    def is_postponed(self) -> bool:
+        """Whether the signer failed a moment ago and is not called yet."""
+        return self._context.throttle.is_waiting("signer")
 
     async def sign(self, intent: Intent) -> Signed | None:
-        """Bytes, or None; then the next cycle gives the nonce back, as nothing can be on its way."""
+        """Return the signed bytes; None if the signer failed, and then the next cycle releases the nonce."""
         return (await self.sign_all([intent]))[0]
 
     async def sign_all(self, intents: Sequence[Intent]) -> list[Signed | None]:
-        """The same for several, asked for side by side."""
-        desk = self._desk
-        answers = await asyncio.gather(*(self._ask(intent) for intent in intents))
+        """Sign several intents concurrently; None stands for each one that failed."""
+        context = self._context
+        results = await asyncio.gather(*(self._sign_one(intent) for intent in intents))
         failed = False
-        for intent, answer in zip(intents, answers, strict=True):
-            if isinstance(answer, SignerError):
-                outcome = "unavailable" if isinstance(answer, SignerUnavailable) else "refused"
-                desk.alarms.ring(f"signer_{outcome}", intent.wallet, detail=str(answer))
+        for intent, result in zip(intents, results, strict=True):
+            if isinstance(result, SignerError):
+                context.alarms.raise_alarm(f"signer_{_outcome(result)}", intent.wallet, detail=str(result))
                 failed = True
         if failed:
             self._failures += 1
-            desk.pace.wait("signer", min(_MINUTE, 2.0**self._failures))
+            context.throttle.postpone("signer", min(_MAX_WAIT, 2.0**self._failures))
         else:
             self._failures = 0
             for outcome in ("unavailable", "refused"):
-                desk.alarms.clear(f"signer_{outcome}", intents[0].wallet)
-        return [None if isinstance(answer, SignerError) else answer for answer in answers]
+                context.alarms.clear(f"signer_{outcome}", intents[0].wallet)
+        return [None if isinstance(result, SignerError) else result for result in results]
 
-    async def _ask(self, intent: Intent) -> Signed | SignerError:
-        desk = self._desk
-        started = desk.clock.monotonic()
+    async def _sign_one(self, intent: Intent) -> Signed | SignerError:
+        context = self._context
+        started = context.clock.monotonic()
         try:
-            signed = await desk.signer.sign(intent)
+            signed = await context.signer.sign(intent)
         except SignerError as error:
-            outcome = "unavailable" if isinstance(error, SignerUnavailable) else "refused"
-            desk.metrics.signed(desk.clock.monotonic() - started, outcome)
+            context.metrics.signed(context.clock.monotonic() - started, _outcome(error))
             return error
-        desk.metrics.signed(desk.clock.monotonic() - started, "ok")
+        context.metrics.signed(context.clock.monotonic() - started, "ok")
         return signed
+
+
+def _outcome(error: SignerError) -> str:
+    return "unavailable" if isinstance(error, SignerUnavailable) else "refused"

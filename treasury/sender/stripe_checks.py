@@ -1,8 +1,8 @@
-"""Stripe's answer about each payout, and the payouts that are held alone until their answer changes.
+"""Ask Stripe about each payout, and hold alone the payouts that it contradicts.
 
-A row in a database is no authority to pay, so Stripe is asked about each payout before it gets a nonce. One that Stripe contradicts
-is held by itself, with an alarm: somebody may have written into the database, and whatever was written is not signed. The others are
-proved one by one in the same way, so they need not wait for it. One about which Stripe says nothing is passed over for a while.
+A row in a database is no authority to pay, so Stripe is asked about each payout before it gets a nonce. A payout that Stripe contradicts
+is held by itself, with an alarm: somebody may have written into the database, and nothing of such a row is signed. The other payouts are
+confirmed one by one in the same way, so they need not wait for it. A payout that Stripe cannot be asked about is skipped for a while.
 """
 
 import asyncio
@@ -23,145 +23,147 @@ from treasury.sender.holds import hold, queue_again
 from treasury.transactions import queries
 from treasury.transactions.model import Transaction
 
-_MAX_PASS: Final = 300.0
-"""Seconds after which a payout that gets no answer while others do is asked about again, at the latest."""
-_FORGET: Final = 3_600.0
-_LOOK: Final = 10
-"""How many payouts that are held alone are looked at in one step."""
-_LOOK_SECONDS: Final = 2.0
+_MAX_SKIP_SECONDS: Final = 300.0
+"""After how many seconds at most a payout that gets no answer while others do is asked about again."""
+_FORGET_SECONDS: Final = 3_600.0
+"""How long the count of failures is kept after a skip has ended."""
+_RECHECK_BATCH: Final = 10
+"""How many payouts that are held alone are checked again in one step."""
+_RECHECK_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
-class _Passed:
-    """A payout about which nobody could say anything: passed over until `until`, on the monotonic clock."""
+class _Skip:
+    """A payout that is skipped until `until`, on the monotonic clock."""
 
     reason: Reason
     until: float
     failures: int = 0
-    """Times in a row that it got no answer while another payout did."""
+    """How many times in a row it got no answer while another payout did."""
 
 
 @dataclass(slots=True)
-class Passing:
-    """Which payouts are passed over for now; memory only, so a restart asks about them once more."""
+class SkippedPayouts:
+    """The payouts that are skipped for now. Kept in memory, so a restart asks about each once more."""
 
-    desk: SenderContext
-    _passed: dict[str, _Passed] = field(default_factory=dict)
+    context: SenderContext
+    _skips: dict[str, _Skip] = field(default_factory=dict)
 
-    def now(self) -> dict[str, Reason]:
-        """The ids that the queue is read without, each with the reason that it shows meanwhile."""
-        now = self.desk.clock.monotonic()
-        self._passed = {name: one for name, one in self._passed.items() if one.until + _FORGET > now}
-        return {name: one.reason for name, one in self._passed.items() if one.until > now}
+    def current(self) -> dict[str, Reason]:
+        """Return the reasons of the payouts that are skipped now, by id; the queue is read without them."""
+        now = self.context.clock.monotonic()
+        self._skips = {key: skip for key, skip in self._skips.items() if skip.until + _FORGET_SECONDS > now}
+        return {key: skip.reason for key, skip in self._skips.items() if skip.until > now}
 
-    def add(self, silent: Collection[Payout], reason: Reason) -> None:
-        """Pass over these until the next search is due."""
-        until = self.desk.clock.monotonic() + self.desk.config.scan_seconds
-        for payout in silent:
-            known = self._passed.get(payout.id)
-            self._passed[payout.id] = _Passed(reason, until, 0 if known is None else known.failures)
+    def add(self, payouts: Collection[Payout], reason: Reason) -> None:
+        """Skip these payouts for `scan_seconds`."""
+        until = self.context.clock.monotonic() + self.context.config.scan_seconds
+        for payout in payouts:
+            earlier = self._skips.get(payout.id)
+            self._skips[payout.id] = _Skip(reason, until, 0 if earlier is None else earlier.failures)
 
-    def lengthen(self, silent: Collection[Payout]) -> None:
-        """Others were answered meanwhile, so it is these alone: double the time that each is passed over, up to five minutes."""
-        now, first = self.desk.clock.monotonic(), self.desk.config.scan_seconds
-        for payout in silent:
-            one = self._passed[payout.id]
-            one.failures += 1
-            one.until = now + min(_MAX_PASS, first * 2.0 ** min(one.failures, 10))
+    def extend(self, payouts: Collection[Payout]) -> None:
+        """Double the time that each of these is skipped, up to five minutes: others got an answer, so the fault is theirs alone."""
+        now, first = self.context.clock.monotonic(), self.context.config.scan_seconds
+        for payout in payouts:
+            skip = self._skips[payout.id]
+            skip.failures += 1
+            skip.until = now + min(_MAX_SKIP_SECONDS, first * 2.0 ** min(skip.failures, 10))
 
-    def answered(self, payout: Payout) -> None:
-        """An answer came."""
-        self._passed.pop(payout.id, None)
+    def remove(self, payout: Payout) -> None:
+        """Forget a payout that got an answer."""
+        self._skips.pop(payout.id, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """Stripe's answers about some payouts: those it agrees with, and those it says nothing of just now."""
+class Confirmations:
+    """Stripe's answers about some payouts; those it contradicts are in neither list."""
 
-    good: list[Payout]
-    silent: list[Payout]
+    confirmed: list[Payout]
+    unanswered: list[Payout]
 
 
-class Proving:
-    """Asks Stripe, and holds alone what it contradicts."""
+class StripeChecks:
+    """Asks Stripe about payouts before they are signed, and again about those it contradicted."""
 
-    def __init__(self, desk: SenderContext) -> None:
-        """Only where the last look at the payouts held alone ended is remembered."""
-        self._desk = desk
-        self._after: str | None = None
+    def __init__(self, context: SenderContext) -> None:
+        self._context = context
+        self._recheck_after: str | None = None
+        """The id after which the next batch of held payouts begins; None between two rounds."""
 
-    async def ask(self, asked: Sequence[Payout]) -> Answers:
-        """Ask about these side by side; each that is contradicted is held alone, with an alarm."""
-        answers = await asyncio.gather(*(self._answer(payout) for payout in asked))
-        found = Answers([], [])
-        for payout, answer in zip(asked, answers, strict=True):
+    async def confirm(self, payouts: Sequence[Payout]) -> Confirmations:
+        """Ask about these payouts concurrently, and hold each one that Stripe contradicts, with an alarm."""
+        answers = await asyncio.gather(*(self._ask(payout) for payout in payouts))
+        confirmations = Confirmations([], [])
+        for payout, answer in zip(payouts, answers, strict=True):
             if isinstance(answer, ProofUnavailable):
                 log.warning("treasury.proof_unavailable", **operations.ids_of(payout), reason=str(answer))
-                found.silent.append(payout)
+                confirmations.unanswered.append(payout)
             elif objection := _contradiction(payout, answer):
-                await hold(self._desk, payout, Reason.PAYMENT_MISMATCH, objection)
+                await hold(self._context, payout, Reason.PAYMENT_MISMATCH, objection)
             else:
-                found.good.append(payout)
-        return found
+                confirmations.confirmed.append(payout)
+        return confirmations
 
-    async def _answer(self, payout: Payout) -> Owed | NotOwed | ProofUnavailable | None:
-        """What Stripe says; whatever goes wrong in asking about one payout is no answer about that one."""
+    async def _ask(self, payout: Payout) -> Owed | NotOwed | ProofUnavailable | None:
+        """Return what Stripe says is owed; any failure counts as no answer about this payout alone."""
         if malformed(payout):
             return None
         try:
-            async with asyncio.timeout(self._desk.config.proof_timeout):
-                return await self._desk.proof.owed(payout.session_id, payout.stripe_session_id)
-        except ProofUnavailable as silence:
-            return silence
+            async with asyncio.timeout(self._context.config.proof_timeout):
+                return await self._context.payment_proof.owed(payout.session_id, payout.stripe_session_id)
+        except ProofUnavailable as error:
+            return error
         except TimeoutError:
             return ProofUnavailable("no answer in time")
-        except Exception as error:  # noqa: BLE001 - one payout must not stop the others, whatever is wrong with it
+        except Exception as error:  # noqa: BLE001 - a fault of one payout must not stop the others
             log.exception("treasury.proof_failed", **operations.ids_of(payout))
             return ProofUnavailable(type(error).__name__)
 
-    async def look_aside(self, view: WalletView) -> None:
-        """Look again at some of the payouts that are held alone; each is due once in `proof_seconds`, a few in a step.
+    async def recheck_held(self, view: WalletView) -> None:
+        """Check some of the payouts that are held alone again: each once in `proof_seconds`, a few in each step.
 
-        One that nothing speaks against any more queues again at its old place.
+        A payout without an objection queues again at its old place.
         """
-        desk, config = self._desk, self._desk.config
-        if self._after is None:
-            if not desk.pace.due("aside", config.proof_seconds):
+        context, config = self._context, self._context.config
+        if self._recheck_after is None:
+            if not context.throttle.due("recheck", config.proof_seconds):
                 return
-            self._after = ""
-            await self._look_at_tokens()
-        elif not desk.pace.due("aside:step", _LOOK_SECONDS):
+            self._recheck_after = ""
+            await self._recheck_tokens()
+        elif not context.throttle.due("recheck:step", _RECHECK_SECONDS):
             return
-        async with desk.database.read() as conn:
-            found = await queue.held_alone(conn, config.wallet, _LOOK, self._after)
-            before = await queries.of_operations(conn, [payout.id for payout in found]) if found else []
-        self._after = found[-1].id if len(found) == _LOOK else None
-        for payout in found:
-            tried = [one for one in before if one.operation_id == payout.id]
-            if payout.reason == Reason.NOT_PROVED_DEAD and await self.all_dead(tried, view):
-                await queue_again(desk, payout, "every earlier attempt is proved dead")
-        for payout in (await self.ask([one for one in found if one.reason == Reason.PAYMENT_MISMATCH])).good:
-            await queue_again(desk, payout, "Stripe agrees")
+        async with context.database.read() as conn:
+            held = await queue.held_alone(conn, config.wallet, _RECHECK_BATCH, self._recheck_after)
+            transactions = await queries.of_operations(conn, [payout.id for payout in held]) if held else []
+        self._recheck_after = held[-1].id if len(held) == _RECHECK_BATCH else None
+        for payout in held:
+            earlier = [transaction for transaction in transactions if transaction.operation_id == payout.id]
+            if payout.reason == Reason.NOT_PROVED_DEAD and await self.all_dead(earlier, view):
+                await queue_again(context, payout, "every earlier attempt is proved dead")
+        contradicted = [payout for payout in held if payout.reason == Reason.PAYMENT_MISMATCH]
+        for payout in (await self.confirm(contradicted)).confirmed:
+            await queue_again(context, payout, "Stripe agrees")
 
-    async def _look_at_tokens(self) -> None:
-        """Hold alone what is owed in a token that is not paid out now; let go what is owed in the one that is."""
-        desk, config = self._desk, self._desk.config
-        async with desk.database.read() as conn:
-            found = await queue.of_other_token(conn, config.wallet, config.token)
-        for payout in found:
+    async def _recheck_tokens(self) -> None:
+        """Hold payouts in a token that is not paid out now; let those held for it queue again if their token is configured again."""
+        context, config = self._context, self._context.config
+        async with context.database.read() as conn:
+            payouts = await queue.of_other_token(conn, config.wallet, config.token)
+        for payout in payouts:
             if payout.token == config.token:
-                await queue_again(desk, payout, "its token is paid out again")
+                await queue_again(context, payout, "its token is paid out again")
             else:
                 note = f"it is owed in the token {payout.token}; MUSD_TOKEN_ADDRESS is {config.token} now"
-                await hold(desk, payout, Reason.TOKEN_CHANGED, note)
+                await hold(context, payout, Reason.TOKEN_CHANGED, note)
 
-    async def all_dead(self, tried: Sequence[Transaction], view: WalletView) -> bool:
-        """Whether none of an operation's earlier transactions can be mined any more."""
-        return all([await self._dead(one, view) for one in tried])
+    async def all_dead(self, transactions: Sequence[Transaction], view: WalletView) -> bool:
+        """Return whether none of an operation's earlier transactions can be mined any more."""
+        return all([await self._is_dead(transaction, view) for transaction in transactions])
 
-    async def _dead(self, transaction: Transaction, view: WalletView) -> bool:
-        """Its nonce is spent (None: it was lost to another), and each of its hashes is reverted, or unknown to all."""
-        chain, nonce = self._desk.chain, transaction.nonce
+    async def _is_dead(self, transaction: Transaction, view: WalletView) -> bool:
+        """Return whether its nonce is used (None: by another transaction), and each of its hashes is reverted or unknown to all nodes."""
+        chain, nonce = self._context.chain, transaction.nonce
         if nonce is not None and nonce >= view.nonce:
             return False
         for attempt in transaction.attempts:
@@ -174,18 +176,18 @@ class Proving:
 
 
 def malformed(payout: Payout) -> str | None:
-    """What in the row no code of ours writes, as a sentence; None where it is in order. Nothing of such a row is used."""
+    """Return why this row cannot have been written by this service, as a sentence; None if it may. Such a row is not used at all."""
     if payout.reference != payouts_service.reference_text(payout.session_id):
         return "its reference is another session's"
     try:
-        well = to_checksum(payout.to) == payout.to
+        is_address = to_checksum(payout.to) == payout.to
     except ValueError:
-        well = False
-    return None if well and payout.amount > 0 else "its recipient or its amount is none"
+        is_address = False
+    return None if is_address and payout.amount > 0 else "its recipient or its amount is invalid"
 
 
 def _contradiction(payout: Payout, answer: Owed | NotOwed | None) -> str | None:
-    """What of the row is not as Stripe says it; the reference, by which a payment is found again, follows from the session's id."""
+    """Return what of the row differs from Stripe's answer, as a sentence. The reference follows from the session's id."""
     if objection := malformed(payout):
         return objection
     if answer is None:

@@ -1,12 +1,11 @@
-"""From stored bytes to proof: the same bytes again and again, and the chain's word alone.
+"""Follow what is signed from stored bytes to proof: broadcast the same bytes again and again, and decide by the chain alone.
 
-Nothing is failed that the chain has not proved. `already known` and `nonce too low` are no news: receipts are.
+Nothing is failed that the chain has not proved. The replies `already known` and `nonce too low` decide nothing; receipts do.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from chain.reads.receipts import Mismatch, Proven, Reverted, Verdict, Waiting
@@ -16,283 +15,227 @@ from treasury.core.status import Status
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.adoption import Adoption
+from treasury.sender.broadcasting import Broadcasting
 from treasury.sender.context import SenderContext, log
-from treasury.sender.fee_bump import Replacement
-from treasury.sender.operations import kind_of
+from treasury.sender.fee_bump import FeeBump
 from treasury.transactions import service as transactions_service
 from treasury.transactions.model import Attempt, Transaction
 from treasury.transactions.states import TransactionFact
 from treasury.transitions import Change, MoveRefused
 
-_Look = tuple[Attempt | None, Verdict | None]
-"""The attempt that the chain has spoken about, and its word; without an attempt why it waits, None where it was not asked."""
-_NOT_ASKED: _Look = (None, None)
+_Result = tuple[Attempt | None, Verdict | None]
+"""The attempt that the chain has decided, and the verdict; without an attempt why it waits, None if the chain was not asked."""
+_NOT_ASKED: _Result = (None, None)
+_Final = tuple[Transaction, Attempt, Proven]
 _NOT_MINED = Waiting("not_mined")
-_WAITS = {
+_STALLS = {
     "waiting_for_second_node": Reason.WAITING_FOR_SECOND_NODE,
     "chain_paused": Reason.CHAIN_PAUSED,
 }
 
 
 @dataclass(slots=True)
-class _Known:
-    """What this process remembers of a transaction that waits; another process asks anew, and loses nothing by it."""
+class _Memory:
+    """What this process remembers of a waiting transaction. Another process asks again, and loses nothing by it."""
 
     uncounted_at: int = -1
     """The newest block at which the chain did not count its nonce."""
     asked: tuple[int, int] = (-1, 0)
-    """The block at which its receipts were asked for last, and of how many attempts."""
-    said: Waiting = _NOT_MINED
+    """At which block its receipts were last asked for, and of how many attempts."""
+    verdict: Waiting = _NOT_MINED
     searches: int | None = None
-    """How often it was searched who took its nonce; None until the nonce has passed."""
+    """How often the transaction that used its nonce was searched for; None until the chain counts the nonce."""
 
 
 class Tracking:
-    """Follows what is signed until it is final."""
+    """Follows signed transactions until they are final."""
 
-    def __init__(self, desk: SenderContext, adoption: Adoption, replacement: Replacement) -> None:
-        """`adoption` answers who took a nonce that was ours; `replacement` offers more where the fee was too low."""
-        self._desk = desk
+    def __init__(
+        self, context: SenderContext, broadcasting: Broadcasting, adoption: Adoption, fee_bump: FeeBump
+    ) -> None:
+        self._context = context
+        self._broadcasting = broadcasting
         self._adoption = adoption
-        self._replacement = replacement
-        self._known: dict[str, _Known] = {}
+        self._fee_bump = fee_bump
+        self._memory: dict[str, _Memory] = {}
 
-    async def follow(self, flying: Sequence[Transaction], view: WalletView) -> bool:
-        """Look at every transaction in flight, lowest nonce first; True where one moved."""
-        self._desk.metrics.in_flight(len(flying))
-        unmined = [one for one in flying if one.nonce is not None and one.nonce >= view.nonce]
-        looks = await self._looks(flying, unmined, view)
-        moved, waiting, proven = False, list[Transaction](), list[tuple[Transaction, Attempt, Proven]]()
+    async def follow(self, in_flight: Sequence[Transaction], view: WalletView) -> bool:
+        """Check every transaction in flight, lowest nonce first; return whether one changed its status."""
+        self._context.metrics.in_flight(len(in_flight))
+        unmined = [
+            transaction
+            for transaction in in_flight
+            if transaction.nonce is not None and transaction.nonce >= view.nonce
+        ]
+        results = await self._ask_chain(in_flight, unmined, view)
+        moved, waiting, proven = False, list[Transaction](), list[_Final]()
         stalls: dict[Reason | None, list[Transaction]] = {}
-        for transaction in flying:
-            attempt, verdict = looks.get(transaction.id, _NOT_ASKED)
+        for transaction in in_flight:
+            attempt, verdict = results.get(transaction.id, _NOT_ASKED)
             if attempt is None:
                 waiting.append(transaction)
                 if verdict is not None:
-                    reason = _WAITS.get(verdict.reason) if isinstance(verdict, Waiting) else None
+                    reason = _STALLS.get(verdict.reason) if isinstance(verdict, Waiting) else None
                     stalls.setdefault(reason, []).append(transaction)
             elif isinstance(verdict, Mismatch):
                 stalls.setdefault(Reason.MISMATCH, []).append(transaction)
-                self._ring("transfer_mismatch", transaction, tx_hash=attempt.hash, detail=verdict.detail)
+                self._raise_alarm("transfer_mismatch", transaction, tx_hash=attempt.hash, detail=verdict.detail)
             elif isinstance(verdict, Reverted):
-                moved |= await self._reverted(transaction, attempt, verdict)
+                moved |= await self._record_reverted(transaction, attempt, verdict)
             elif isinstance(verdict, Proven):
                 proven.append((transaction, attempt, verdict))
         for reason, stalled in stalls.items():
-            await self._wait(stalled, reason)
+            await self._set_stall(stalled, reason)
         if proven:
-            moved |= await self._mined(proven)
-        await self.rebroadcast(waiting)
-        await self._replacement.look([one for one in unmined if one in waiting])
+            moved |= await self._record_final(proven)
+        await self._broadcasting.broadcast(waiting)
+        await self._fee_bump.check_gone([transaction for transaction in unmined if transaction in waiting])
         for transaction in waiting:
-            moved |= await self._unmined(transaction, view)
-        self._known = {one.id: self._of(one) for one in waiting}
+            moved |= await self._handle_waiting(transaction, view)
+        self._memory = {transaction.id: self._memory_of(transaction) for transaction in waiting}
         return moved
 
-    def _ring(self, kind: str, transaction: Transaction, **facts: object) -> None:
-        self._desk.alarms.ring(kind, transaction.id, **operations.ids_of(transaction), **facts)
+    def _raise_alarm(self, kind: str, transaction: Transaction, **facts: object) -> None:
+        self._context.alarms.raise_alarm(kind, transaction.id, **operations.ids_of(transaction), **facts)
 
-    def _of(self, transaction: Transaction) -> _Known:
-        return self._known.setdefault(transaction.id, _Known())
+    def _memory_of(self, transaction: Transaction) -> _Memory:
+        return self._memory.setdefault(transaction.id, _Memory())
 
-    async def _looks(
-        self, flying: Sequence[Transaction], unmined: Sequence[Transaction], view: WalletView
-    ) -> dict[str, _Look]:
-        """Ask about those that may be proved, and the first that is not mined; the rest of those wait for what that one waits for."""
-        asked = [one for one in flying if self._may_be_proved(one, view)]
+    async def _ask_chain(
+        self, in_flight: Sequence[Transaction], unmined: Sequence[Transaction], view: WalletView
+    ) -> dict[str, _Result]:
+        """Ask about the transactions that may be proved and the first that is not mined; those behind it wait for what it waits for."""
+        asked = [transaction for transaction in in_flight if self._may_be_proved(transaction, view)]
         asked += unmined[:1]
-        # Side by side: a deep pipeline costs one round trip, not one for each nonce.
-        said = await asyncio.gather(*(self._look(transaction, view) for transaction in asked))
-        looks: dict[str, _Look] = {transaction.id: look for transaction, look in zip(asked, said, strict=True)}
-        return looks | {behind.id: (None, looks[unmined[0].id][1]) for behind in unmined[1:]}
+        # Concurrently: a deep pipeline costs one round trip, not one for each nonce.
+        verdicts = await asyncio.gather(*(self._prove(transaction, view) for transaction in asked))
+        results: dict[str, _Result] = dict(zip((transaction.id for transaction in asked), verdicts, strict=True))
+        return results | {behind.id: (None, results[unmined[0].id][1]) for behind in unmined[1:]}
 
     def _may_be_proved(self, transaction: Transaction, view: WalletView) -> bool:
-        """Whether its nonce has passed, and a block may stand behind the one in which it did."""
+        """Return whether the chain counts its nonce, and a block may already follow the one that it is in."""
         if transaction.nonce is None:
             return True
-        known = self._of(transaction)
+        memory = self._memory_of(transaction)
         if transaction.nonce >= view.nonce:
-            known.uncounted_at = view.block_number
+            memory.uncounted_at = view.block_number
             return False
-        return view.block_number > known.uncounted_at + 1
+        return view.block_number > memory.uncounted_at + 1
 
     def expect(self, signed: Sequence[Transaction], view: WalletView) -> None:
-        """None of these was mined at this view."""
+        """Remember that none of these was mined at this view."""
         for transaction in signed:
-            self._of(transaction).uncounted_at = view.block_number
+            self._memory_of(transaction).uncounted_at = view.block_number
 
-    async def _look(self, transaction: Transaction, view: WalletView) -> _Look:
-        """What the chain says of whichever attempt it has spoken about."""
-        known, asked = self._of(transaction), (view.block_number, len(transaction.attempts))
-        if known.asked == asked and self._desk.pace.waits(f"look:{transaction.id}"):
-            # Nothing is proved without another block behind it.
-            return None, known.said
-        self._desk.pace.wait(f"look:{transaction.id}", self._desk.config.busy_seconds)
+    async def _prove(self, transaction: Transaction, view: WalletView) -> _Result:
+        """Return what the chain says of the first attempt that it has decided."""
+        context, memory = self._context, self._memory_of(transaction)
+        asked = (view.block_number, len(transaction.attempts))
+        if memory.asked == asked and context.throttle.is_waiting(f"prove:{transaction.id}"):
+            # Nothing more is proved until another block follows.
+            return None, memory.verdict
+        context.throttle.postpone(f"prove:{transaction.id}", context.config.busy_seconds)
         waiting = _NOT_MINED
         for attempt in transaction.attempts:
-            # Whichever was signed last, any of them may be the one that was mined.
-            verdict = await self._desk.chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
+            # Any of them may be the one that was mined, not only the last one signed.
+            verdict = await context.chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
             if not isinstance(verdict, Waiting):
                 return attempt, verdict
-            if waiting.reason not in _WAITS:
+            if waiting.reason not in _STALLS:
                 waiting = verdict
-        known.asked, known.said = asked, waiting
+        memory.asked, memory.verdict = asked, waiting
         return None, waiting
 
-    async def _unmined(self, transaction: Transaction, view: WalletView) -> bool:
-        """Offer more for what the chain does not take, and ask who took its nonce where that has passed."""
-        if transaction.nonce is not None and view.nonce <= transaction.nonce:
-            return await self._replacement.offer(transaction, view)
-        if transaction.nonce is not None:
-            key, known = f"taken:{transaction.id}", self._of(transaction)
-            # Most likely it took its nonce itself, a moment ago, unless its receipt was asked for since.
-            doubtful = known.asked[0] == view.block_number and known.said.reason == "not_mined"
-            if known.searches is None:
-                known.searches = 0
-                self._desk.pace.wait(key, self._desk.config.scan_seconds)
-            if self._desk.pace.due(key, self._desk.config.scan_seconds) or (doubtful and not known.searches):
-                await self._adoption.explain_taken(transaction.nonce, view)
-                known.searches += 1
-                if known.searches >= self._desk.config.scans_before_unseen:
-                    self._ring("nonce_taken", transaction, nonce=transaction.nonce)
+    async def _handle_waiting(self, transaction: Transaction, view: WalletView) -> bool:
+        """Offer a higher fee for what the chain does not mine; search for what used its nonce if the chain counts that."""
+        if transaction.nonce is None:
+            return False
+        if view.nonce <= transaction.nonce:
+            return await self._fee_bump.offer(transaction, view)
+        key, memory, seconds = (
+            f"taken:{transaction.id}",
+            self._memory_of(transaction),
+            self._context.config.scan_seconds,
+        )
+        # Most likely it used its nonce itself a moment ago, unless its receipt was asked for since and there was none.
+        doubtful = memory.asked[0] == view.block_number and memory.verdict.reason == "not_mined"
+        if memory.searches is None:
+            memory.searches = 0
+            self._context.throttle.postpone(key, seconds)
+        if self._context.throttle.due(key, seconds) or (doubtful and not memory.searches):
+            await self._adoption.explain_nonce(transaction.nonce, view)
+            memory.searches += 1
+            if memory.searches >= self._context.config.scans_before_unseen:
+                self._raise_alarm("nonce_taken", transaction, nonce=transaction.nonce)
         return False
 
-    async def rebroadcast(self, signed: Sequence[Transaction]) -> None:
-        """Hand the stored bytes to every node, lowest nonce first, but for what was handed out a moment ago."""
-        pause, now = timedelta(seconds=self._desk.config.rebroadcast_seconds), self._desk.clock.now()
-        due = [
-            (transaction, attempt, attempt.raw)
-            for transaction in signed
-            for attempt in transaction.attempts
-            # A clock that was set back is no reason to wait.
-            if attempt.raw is not None
-            and (attempt.broadcast_at is None or not timedelta() <= now - attempt.broadcast_at < pause)
-        ]
-        if due:
-            await self._broadcast(due)
+    async def _set_stall(self, stalled: Sequence[Transaction], reason: Reason | None) -> None:
+        changed = [transaction for transaction in stalled if transaction.stall != reason]
+        if changed:
+            async with self._context.leader.write() as conn:
+                await transactions_service.set_stall(conn, [transaction.id for transaction in changed], reason)
+                await operations.set_reason(conn, [transaction.operation_id for transaction in changed], reason)
 
-    async def _broadcast(self, due: Sequence[tuple[Transaction, Attempt, bytes]]) -> None:
-        desk = self._desk
-        raws = [raw for _, _, raw in due]
-        if len({transaction.id for transaction, _, _ in due}) == len(due) > 1:
-            reports = await desk.chain.broadcast_in_order(raws)
-        else:
-            reports = [await desk.chain.broadcast(raw, in_order=desk.config.max_in_flight > 1) for raw in raws]
-        for report in reports:
-            desk.metrics.broadcast("reached" if report.reached else "unreached")
-            desk.checkpoint("broadcast")
-        reached = {
-            transaction.id: (transaction, attempt.hash)
-            for (transaction, attempt, _), report in zip(due, reports, strict=True)
-            if report.reached and transaction.status is Status.SIGNED
-        }
-        await self._sent([attempt.id for _, attempt, _ in due], list(reached.values()))
-        for (transaction, _, _), report in zip(due, reports, strict=True):
-            if not report.reached:
-                refusals = list(report.refusals)
-                log.warning("treasury.broadcast_unreached", **operations.ids_of(transaction), refusals=refusals)
-        for transaction, tx_hash in reached.values():
-            log.info("treasury.broadcast", **operations.ids_of(transaction), tx_hash=tx_hash)
-
-    async def _sent(self, attempts: Sequence[str], reached: Sequence[tuple[Transaction, str]]) -> None:
-        """Count these broadcasts, and write down what nodes took, all together; where one row refuses, each by itself."""
-        now = self._desk.clock.now()
+    async def _record_final(self, proven: Sequence[_Final]) -> bool:
+        """Record what was proved in one transaction; if one row refuses, each by itself. Return whether a status changed."""
         try:
-            async with self._desk.leader.write() as conn:
-                await transactions_service.count_broadcasts(conn, attempts, now)
-                if reached:
-                    told = [Change(one.id, tx_hash, was=one.status) for one, tx_hash in reached]
-                    await transactions_service.move_all(conn, told, TransactionFact.BROADCAST, now=now)
-                    told = [Change(one.operation_id, tx_hash) for one, tx_hash in reached]
-                    await operations.move_all(conn, told, OperationFact.BROADCAST, now=now)
+            await self._finalize(proven)
         except MoveRefused as refused:
-            if len(reached) == 1:
-                self._row_refuses(reached[0][0], refused)
-                reached = ()
-            await self._sent(attempts, ())
-            for one in reached:
-                await self._sent((), [one])
-
-    def _row_refuses(self, transaction: Transaction, refused: MoveRefused) -> None:
-        """Leave one whose row is in a state that none of our steps gives it to people: the others go on."""
-        self._ring("row_forged", transaction, detail=str(refused))
-
-    async def _wait(self, stalled: Sequence[Transaction], reason: Reason | None) -> None:
-        news = [transaction for transaction in stalled if transaction.stall != reason]
-        if news:
-            async with self._desk.leader.write() as conn:
-                await transactions_service.set_stall(conn, [one.id for one in news], reason)
-                await operations.set_reason(conn, [one.operation_id for one in news], reason)
-
-    async def _mined(self, found: Sequence[tuple[Transaction, Attempt, Proven]]) -> bool:
-        """Write down what was proved, all together; where one row refuses, each by itself. True where something moved."""
-        try:
-            await self._settle(found)
-        except MoveRefused as refused:
-            if len(found) > 1:
-                return any([await self._mined([one]) for one in found])
-            self._row_refuses(found[0][0], refused)
+            if len(proven) > 1:
+                return any([await self._record_final([entry]) for entry in proven])
+            operations.report_forged_row(self._context, proven[0][0], refused)
             return False
         return True
 
-    async def _settle(self, found: Sequence[tuple[Transaction, Attempt, Proven]]) -> None:
-        """First where they are, then that they are final, as a reader of the history expects."""
-        desk = self._desk
-        seen, shown, told = [], [], []
-        for transaction, attempt, proven in found:
-            block = proven.transfer.block
+    async def _finalize(self, proven: Sequence[_Final]) -> None:
+        """Record first that the transactions are mined, then that they are final, as a reader of the history expects."""
+        context = self._context
+        mined, operations_mined = list[Change](), list[Change]()
+        for transaction, attempt, verdict in proven:
+            block = verdict.transfer.block
             if transaction.block_hash not in {None, block.hash}:
-                self._ring("block_changed", transaction, was=transaction.block_hash, now=block.hash)
-            note = f"block {block.number}, agreed by {', '.join(proven.agreed_by)}"
-            where = {"block_number": block.number, "block_hash": block.hash, "stall": None}
-            seen.append(Change(transaction.id, note, where, transaction.status))
-            paid = {"block_number": block.number, "tx_hash": attempt.hash, "reason": None}
-            shown.append(Change(transaction.operation_id, note, paid))
-            told.append((transaction.id, transaction.operation_id, note))
-        async with desk.leader.write() as conn:
-            now = desk.clock.now()
-            await transactions_service.move_all(conn, seen, TransactionFact.MINED, now=now)
-            await operations.move_all(conn, shown, OperationFact.MINED, now=now)
-            for _ in found:
-                desk.checkpoint("mined")
-            over = [Change(row, note, was=Status.MINED) for row, _, note in told]
-            await transactions_service.move_all(conn, over, TransactionFact.PROVEN, now=now)
-            over = [Change(operation, note, was=Status.MINED) for _, operation, note in told]
-            await operations.move_all(conn, over, OperationFact.PROVEN, now=now)
-        for transaction, attempt, proven in found:
-            desk.checkpoint("final")
-            number = proven.transfer.block.number
+                self._raise_alarm("block_changed", transaction, was=transaction.block_hash, now=block.hash)
+            note = f"block {block.number}, agreed by {', '.join(verdict.agreed_by)}"
+            values = {"block_number": block.number, "block_hash": block.hash, "stall": None}
+            mined.append(Change(transaction.id, note, values, transaction.status))
+            values = {"block_number": block.number, "tx_hash": attempt.hash, "reason": None}
+            operations_mined.append(Change(transaction.operation_id, note, values))
+        async with context.leader.write() as conn:
+            now = context.clock.now()
+            await transactions_service.move_all(conn, mined, TransactionFact.MINED, now=now)
+            await operations.move_all(conn, operations_mined, OperationFact.MINED, now=now)
+            for _ in proven:
+                context.checkpoint("mined")
+            final = [Change(change.row_id, change.note, was=Status.MINED) for change in mined]
+            await transactions_service.move_all(conn, final, TransactionFact.PROVEN, now=now)
+            final = [Change(change.row_id, change.note, was=Status.MINED) for change in operations_mined]
+            await operations.move_all(conn, final, OperationFact.PROVEN, now=now)
+        for transaction, attempt, verdict in proven:
+            context.checkpoint("final")
+            number = verdict.transfer.block.number
             log.info("treasury.final", **operations.ids_of(transaction), tx_hash=attempt.hash, block=number)
-            self._count_gas(proven.cost)
+            self._count_gas(verdict.cost)
 
-    async def _reverted(self, transaction: Transaction, attempt: Attempt, reverted: Reverted) -> bool:
-        desk, now = self._desk, self._desk.clock.now()
-        note = f"reverted in block {reverted.block.number}"
-        where: dict[str, Any] = {
-            "block_number": reverted.block.number,
-            "block_hash": reverted.block.hash,
-            "stall": None,
-        }
+    async def _record_reverted(self, transaction: Transaction, attempt: Attempt, verdict: Reverted) -> bool:
+        context, now = self._context, self._context.clock.now()
+        block = verdict.block
+        note, reverted = f"reverted in block {block.number}", OperationFact.REVERTED
+        values: dict[str, Any] = {"block_number": block.number, "block_hash": block.hash, "stall": None}
         try:
-            async with desk.leader.write() as conn:
+            async with context.leader.write() as conn:
                 await transactions_service.move(
-                    conn, transaction.id, TransactionFact.REVERTED, now=now, note=note, **where
+                    conn, transaction.id, TransactionFact.REVERTED, now=now, note=note, **values
                 )
-                await operations.move(
-                    conn, transaction.operation_id, OperationFact.REVERTED, now=now, note=note, reason=None
-                )
+                await operations.move(conn, transaction.operation_id, reverted, now=now, note=note, reason=None)
         except MoveRefused as refused:
-            self._row_refuses(transaction, refused)
+            operations.report_forged_row(context, transaction, refused)
             return False
-        desk.alarms.ring(
-            f"{kind_of(transaction.operation_id)}_reverted",
-            transaction.operation_id,
-            **operations.ids_of(transaction),
-            tx_hash=attempt.hash,
-        )
-        self._count_gas(reverted.cost)
+        kind = f"{operations.kind_of(transaction.operation_id)}_reverted"
+        ids = operations.ids_of(transaction)
+        context.alarms.raise_alarm(kind, transaction.operation_id, **ids, tx_hash=attempt.hash)
+        self._count_gas(verdict.cost)
         return True
 
-    def _count_gas(self, spent: int | None) -> None:
-        if spent is not None:
-            self._desk.metrics.gas(spent)
+    def _count_gas(self, wei: int | None) -> None:
+        if wei is not None:
+            self._context.metrics.gas(wei)

@@ -1,4 +1,4 @@
-"""Why the payouts in the queue wait, written on their rows where buyers and operators read it."""
+"""Write on each queued payout why it waits, where buyers and operators read it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,30 +8,29 @@ from treasury.core.reasons import Reason
 from treasury.payouts import queue
 from treasury.sender.context import SenderContext
 
-_NOBODY: Final[Mapping[str, Reason]] = MappingProxyType({})
+_NONE: Final[Mapping[str, Reason]] = MappingProxyType({})
 
 
-class Waiting:
-    """Keeps the reasons of the queue true: a read while something holds it, a write only where a row shows another reason."""
+class WaitReasons:
+    """Keeps the reasons of the queue current. It reads while something blocks the queue, and writes only if a row shows another reason."""
 
-    def __init__(self, desk: SenderContext) -> None:
-        """What the rows show is not known before the first look."""
-        self._desk = desk
-        self._told: tuple[Reason | None, Mapping[str, Reason]] | None = None
+    def __init__(self, context: SenderContext) -> None:
+        self._context = context
+        self._shown: tuple[Reason | None, Mapping[str, Reason]] | None = None
+        """What the rows show; None until the first call of `show`."""
 
-    async def tell(self, why: Reason | None, alone: Mapping[str, Reason] = _NOBODY) -> None:
-        """Show `why` on each queued payout, and on those in `alone`, by id, the reason that is theirs; None: nothing but its turn."""
-        news = (why, dict(alone))
-        if news == self._told and why is None:
-            # New payouts come without a reason.
+    async def show(self, reason: Reason | None, skipped: Mapping[str, Reason] = _NONE) -> None:
+        """Set the reason of every queued payout, and of the payouts in `skipped`, by id, their own; None: they wait for their turn."""
+        current = (reason, dict(skipped))
+        if current == self._shown and reason is None:
+            # New payouts have no reason yet.
             return
-        desk, wallet = self._desk, self._desk.config.wallet
-        async with desk.database.read() as conn:
-            differs = news[1] != (self._told or (None, _NOBODY))[1] or await queue.any_reason_differs(
-                conn, wallet, why, alone
-            )
+        context, wallet = self._context, self._context.config.wallet
+        previously_skipped = (self._shown or (None, _NONE))[1]
+        async with context.database.read() as conn:
+            differs = skipped != previously_skipped or await queue.any_reason_differs(conn, wallet, reason, skipped)
         # While the chain cannot be read, this is the only write that renews the lease.
-        if differs or desk.pace.due("lease", desk.config.lease_seconds / 3):
-            async with desk.leader.write() as conn:
-                await queue.set_reasons(conn, wallet, why, alone)
-        self._told = news
+        if differs or context.throttle.due("lease", context.config.lease_seconds / 3):
+            async with context.leader.write() as conn:
+                await queue.set_reasons(conn, wallet, reason, skipped)
+        self._shown = current

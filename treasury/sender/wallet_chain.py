@@ -1,4 +1,4 @@
-"""The chain as the sender of one wallet sees it, on the pool of nodes."""
+"""Read and broadcast for one wallet through the pool of nodes."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -27,25 +27,24 @@ class QuorumWalletChain:
     """Implements `treasury.ports.WalletChain`."""
 
     def __init__(self, pool: Pool, *, wallet: Address, token: Address) -> None:
-        """Nothing is asked before the first call."""
         self._pool = pool
         self._wallet = to_checksum(wallet)
         self._token = to_checksum(token)
-        self._seen: WalletView | None = None
+        self._view: WalletView | None = None
         self._quote: tuple[int, FeeQuote] | None = None
-        # What is asked about a whole pipeline in one moment travels in one request to each node.
+        # Concurrent questions about a whole pipeline go to each node in one request.
         self._batcher = pool.batcher()
 
     async def view(self) -> WalletView:
-        """Nonce and balances at one agreed block; asked once a block, as a block says one thing."""
+        """Return nonce and balances at one agreed block; the nodes are asked once for each block."""
         await self._pool.refresh()
-        if self._seen is None or self._seen.block_number != self._pool.agreed_head():
+        if self._view is None or self._view.block_number != self._pool.agreed_head():
             state = await read_wallet(self._pool, self._wallet, self._token)
-            self._seen = WalletView(state.nonce_latest, state.balance_token, state.balance_native, state.block_number)
-        return self._seen
+            self._view = WalletView(state.nonce_latest, state.balance_token, state.balance_native, state.block_number)
+        return self._view
 
     async def fees(self) -> FeeQuote:
-        """Twice the base fee and a tip; asked once a block, as they change with the blocks."""
+        """Return twice the base fee and a tip; the nodes are asked once for each block, because fees change only with blocks."""
         await self._pool.refresh()
         block = self._pool.agreed_head()
         if self._quote is None or self._quote[0] != block:
@@ -54,29 +53,29 @@ class QuorumWalletChain:
         return self._quote[1]
 
     async def outgoing(self, from_block: int, to_block: int) -> list[OwnTransaction]:
-        """The wallet's transactions that moved a token."""
-        found = await outgoing_transactions(self._pool, self._wallet, from_block, to_block)
-        return [OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number) for tx in found]
+        """Return the wallet's transactions that moved a token."""
+        transactions = await outgoing_transactions(self._pool, self._wallet, from_block, to_block)
+        return [OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number) for tx in transactions]
 
     async def spender(self, nonce: int, from_block: int, to_block: int) -> OwnTransaction | None:
-        """Found by when the count grew, then agreed as any other."""
+        """Find the transaction by the block in which the count passed the nonce, then read it as agreed."""
         tx_hash = await find_nonce_spender(self._pool, self._wallet, nonce, from_block, to_block)
         return None if tx_hash is None else await self.transaction(tx_hash)
 
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
-        """One mined transaction, agreed; its bytes too where they can be put together again from its fields."""
+        """Return one mined transaction as agreed, with its signed bytes if they can be rebuilt from its fields."""
         try:
-            tx, shown = await agreed_transaction(self._pool, tx_hash)
-        except NoAgreement as silence:
-            if silence.reason == "silence":
+            tx, fields = await agreed_transaction(self._pool, tx_hash)
+        except NoAgreement as error:
+            if error.reason == "silence":
                 return None
             raise
         if tx.sender != self._wallet:
             return None
-        return OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number, _bytes_of(shown, tx.hash))
+        return OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number, _bytes_of(fields, tx.hash))
 
     async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
-        """Exactly one Transfer of exactly this amount; of the gas token, which leaves no log, the transaction's own words."""
+        """Prove exactly one Transfer of exactly this amount. The gas token leaves no log, so there the transaction's own fields decide."""
         if token == NATIVE:
             return await prove_native(
                 self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount, batcher=self._batcher
@@ -84,30 +83,29 @@ class QuorumWalletChain:
         return await prove(self._pool, tx_hash, ExpectedTransfer(token, to, amount, self._wallet), self._batcher)
 
     async def gone(self, tx_hash: str) -> bool:
-        """Nobody knows of it, and two operators say so."""
+        """Return whether no node knows it, and nodes of at least two providers say so."""
         return await is_unknown(self._pool, tx_hash, self._batcher)
 
     async def balance_of(self, token: Address, block_number: int) -> int:
-        """At an agreed block."""
+        """Return the wallet's balance of a token at an agreed block, in base units."""
         return await balance_of(self._pool, self._wallet, token, block_number)
 
     async def estimate(self, to: Address, value: int, data: bytes) -> int:
-        """The median of what the nodes say, and a quarter more."""
+        """Return the median of the nodes' estimates and a quarter more."""
         return await estimate_gas(self._pool, self._wallet, to, value, data)
 
     async def gas_spent(self, tx_hashes: Sequence[str]) -> dict[str, int | None]:
-        """One node's word, out of receipts that are agreed but for it: it stops nothing."""
+        """Return the costs from agreed receipts, whose cost itself one node states; so a difference in gas stops nothing."""
         receipts = await agreed_receipts(self._pool, tx_hashes)
         costs = (None if receipt is None else receipt.cost for receipt in receipts)
         return dict(zip(tx_hashes, costs, strict=True))
 
     async def block_hash(self, number: int) -> str | None:
-        """What enough operators call the block."""
+        """Return the hash that enough providers agree on; None without agreement."""
 
         def parse(raw: Any) -> Hashable:
             if quantity(raw["number"]) != number:
-                message = "another block"
-                raise ValueError(message)
+                raise ValueError("another block")
             return hash32(raw["hash"])
 
         try:
@@ -119,13 +117,13 @@ class QuorumWalletChain:
         return str(agreed.key)
 
     async def broadcast(self, raw: bytes, *, in_order: bool = False) -> BroadcastReport:
-        """To every node; `already known` counts as reached."""
+        """Broadcast to every node; the reply `already known` counts as reached."""
         result = await broadcast(self._pool, raw, in_order=in_order)
         self._pool.expire_probe()
         return _report(result)
 
     async def broadcast_in_order(self, raws: Sequence[bytes]) -> list[BroadcastReport]:
-        """To one node first, then to the others, lowest nonce first at each."""
+        """Broadcast several transactions to one node first, then to the others, lowest nonce first at each."""
         results = await broadcast_in_order(self._pool, raws)
         self._pool.expire_probe()
         return [_report(result) for result in results]
@@ -136,9 +134,9 @@ def _report(result: BroadcastResult) -> BroadcastReport:
 
 
 def _bytes_of(fields: Mapping[str, Any], tx_hash: str) -> bytes | None:
-    """The signed bytes of a type-2 transaction as a node shows it; None unless they hash to `tx_hash`."""
+    """Return the signed bytes of a type-2 transaction from the fields that a node shows; None unless they hash to `tx_hash`."""
     try:
         raw = encode_signed(fields)
-    except Exception:  # noqa: BLE001 - whatever a node may show; without bytes there is only nothing to rebroadcast
+    except Exception:  # noqa: BLE001 - a node may show anything; without bytes there is just nothing to broadcast again
         return None
     return raw if to_hex(keccak(raw)) == tx_hash else None

@@ -1,0 +1,31 @@
+"""Which nonces of the wallet are used, as far as the database knows: by our transactions and by unmatched ones."""
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from treasury.core.hot_wallets import HotWallet
+from treasury.incidents import unmatched
+from treasury.transactions import queries
+
+# Built once: the sender runs them in each cycle, and building the text cost more than running it.
+_HIGHEST = sa.select(queries.HIGHEST_NONCE.scalar_subquery(), unmatched.HIGHEST_NONCE.scalar_subquery())
+_NONCES = sa.union(queries.NONCES, unmatched.NONCES)
+_COUNT = sa.select(sa.func.count()).select_from(_NONCES.subquery())
+
+
+async def next_nonce(conn: AsyncConnection, wallet: HotWallet) -> int:
+    """Return one above the highest nonce that is used or allocated."""
+    highest = (await conn.execute(_HIGHEST, wallet.columns)).one()
+    return 1 + max(-1 if nonce is None else nonce for nonce in highest)
+
+
+async def unknown_below(conn: AsyncConnection, wallet: HotWallet, first: int) -> list[int]:
+    """Return the nonces below `first` that no row holds.
+
+    There are none while this wallet leads, because each nonce is recorded before the next one. A wallet that comes back after another
+    one led may have some: a payment of its past may have been found by its reference before the transactions in front of it were read.
+    """
+    if (await conn.execute(_COUNT, wallet.columns)).scalar_one() >= first:
+        return []
+    known = {nonce for (nonce,) in (await conn.execute(_NONCES, wallet.columns)).fetchall()}
+    return [nonce for nonce in range(first) if nonce not in known]

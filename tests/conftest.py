@@ -27,9 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 LONGEST = (
-    "tests/crash/test_crash.py",
-    "tests/treasury/test_onchain.py",
-    "tests/treasury/test_histories.py",
+    "tests/crash/test_service_process.py",
+    "tests/treasury/sender/test_wallet_chain.py",
+    "tests/treasury/sender/test_random_histories.py",
     "tests/onramp/doctor/test_doctor.py",
     "tests/chain/test_histories.py",
     "tests/onramp/bootstrap/test_openapi.py",
@@ -38,13 +38,13 @@ LONGEST = (
     "tests/browser/test_checkout.py",
     "tests/onramp/test_nodes_away.py",
     "tests/onramp/scenarios/test_no_secret_leaks.py",
-    "tests/treasury/test_crash.py",
+    "tests/treasury/sender/test_crashes.py",
     "tests/onramp/dev/test_run.py",
     "tests/onramp/test_delivery_histories.py",
     "tests/onramp/test_storm.py",
-    "tests/treasury/test_sender.py",
+    "tests/treasury/sender/test_cycle.py",
     "tests/onramp/test_real_histories.py",
-    "tests/crash/test_sender_lies.py",
+    "tests/crash/test_sender_misbehaving_nodes.py",
     "tests/onramp/cli/test_keys.py",
     "tests/crash/test_sender_process.py",
 )

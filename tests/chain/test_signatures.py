@@ -50,7 +50,7 @@ class Wallet:
 
     def __init__(self, chain: DevChain, salt: int) -> None:
         contracts = DevContracts(chain.anvil.url, CHAIN_ID)
-        known = contracts._known.safes["1.4.1"]
+        known = contracts.deployment.safes["1.4.1"]
         self.contracts, self.factory = contracts, known.proxy_factory
         setup = call_data(
             "setup(address[],uint256,address,bytes,address,address,uint256,address)",
@@ -66,7 +66,7 @@ class Wallet:
         self.address = to_checksum("0x" + where.hex())
 
     async def deploy(self) -> None:
-        await self.contracts._send("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", self.factory, self.make)
+        await self.contracts.send("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", self.factory, self.make)
 
     def sign(self, message: str = MESSAGE, key: bytes = KEY) -> bytes:
         """As the owner of a Safe signs a message: EIP-712 SafeMessage, under the Safe's own domain."""

@@ -49,13 +49,13 @@ class Safes:
 
     async def send(self, to: Address, data: str | bytes) -> None:
         text = data if isinstance(data, str) else "0x" + data.hex()
-        await self.contracts._send(SENDER, to, text)
+        await self.contracts.send(SENDER, to, text)
 
     async def make(
         self, owners: Sequence[Address] | None = None, threshold: int = 3, handler: Address | None = None
     ) -> Address:
         """Create a proxy with the canonical factory, as wallets do."""
-        safe = self.contracts._known.safes["1.4.1"]
+        safe = self.contracts.deployment.safes["1.4.1"]
         arguments = (tuple(owners or self.owners), threshold, ZERO_ADDRESS, b"", handler or safe.fallback_handlers[0], ZERO_ADDRESS, 0, ZERO_ADDRESS)  # fmt: skip
         setup = bytes.fromhex(
             call_data("setup(address[],uint256,address,bytes,address,address,uint256,address)", *arguments)[2:]
@@ -72,13 +72,13 @@ class Safes:
 
     async def make_old(self) -> Address:
         """Create a Safe 1.3.0 proxy, the version on Mezo mainnet."""
-        safe = self.contracts._known.safes["1.3.0"]
+        safe = self.contracts.deployment.safes["1.3.0"]
         for address, name in ((safe.singletons[1], "GnosisSafeL2"), (safe.fallback_handlers[0], "handler/CompatibilityFallbackHandler")):  # fmt: skip
             if await self.chain.rpc("eth_getCode", address, "latest") == "0x":
                 await self.place(address, _old(name)["deployedBytecode"])
                 await self.store(address, 4, "0x" + "1".rjust(40, "0"))
         creation = _old("proxies/GnosisSafeProxy")["bytecode"] + safe.singletons[1][2:].lower().rjust(64, "0")
-        proxy = to_checksum((await self.contracts._send(SENDER, None, creation))["contractAddress"])
+        proxy = to_checksum((await self.contracts.send(SENDER, None, creation))["contractAddress"])
         arguments = (self.owners, 3, ZERO_ADDRESS, b"", safe.fallback_handlers[0], ZERO_ADDRESS, 0, ZERO_ADDRESS)
         await self.send(
             proxy, call_data("setup(address[],uint256,address,bytes,address,address,uint256,address)", *arguments)

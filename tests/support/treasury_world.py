@@ -35,10 +35,6 @@ from treasury.transactions.model import Transaction
 from treasury.transactions.table import transactions as transactions_table
 
 
-class Crash(BaseException):
-    """Raised at a checkpoint to end the process there."""
-
-
 class TreasuryWorld:
     """Everything around the sender. Each call of `sender()` starts what the database sees as a new process."""
 

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from chain.types import to_checksum
 from kit.audit.actor import Actor
 from kit.http.problems import Problem
+from tests.support.crashes import AROUND_THE_SIGNATURE, Crash, crash_at
 from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TOKEN, WALLET
-from tests.support.treasury_world import Crash, TreasuryWorld
-from tests.treasury.test_crash import AROUND_THE_SIGNATURE, dies_at
+from tests.support.treasury_world import TreasuryWorld
 from treasury import balances
 from treasury.cold.identity import Unverified, Verified
 from treasury.core import history
@@ -217,7 +217,7 @@ async def test_a_pause_between_check_and_nonce_holds(world: TreasuryWorld) -> No
 async def test_death_at_a_checkpoint_sweeps_once(world: TreasuryWorld, name: str) -> None:
     sweep = await world.sweep()
     with pytest.raises(Crash):
-        await world.cycles(world.sender(dies_at(name)), 8)  # type: ignore[arg-type]
+        await world.cycles(world.sender(crash_at(name)), 8)
     world.clock.seconds += 60
     await world.cycles(world.sender(), 8)
     done = await world.swept(sweep)

@@ -53,8 +53,8 @@ class DevContracts:
         """Send nothing yet. Raises LookupError for a chain without `contracts/deployments/<chain id>.json`."""
         self._rpc = Rpc(url)
         self._chain_id = chain_id
-        self._known = deployment(chain_id)
-        self.musd = self._known.musd
+        self.deployment = deployment(chain_id)
+        self.musd = self.deployment.musd
 
     async def deploy(self) -> Deployment:
         """Deploy the contracts that are missing. Raises DeployError, ArtifactError, RpcError."""
@@ -67,7 +67,7 @@ class DevContracts:
 
     async def mint(self, to: Address, amount: int) -> None:
         """Mint MUSD, in base units; return when the transaction is mined."""
-        await self._send(await self._minter(), self.musd, call_data("mint(address,uint256)", to, amount))
+        await self.send(await self._minter(), self.musd, call_data("mint(address,uint256)", to, amount))
 
     async def fund_gas(self, to: Address, wei: int) -> None:
         """Set the native balance (BTC on Mezo), in wei."""
@@ -87,7 +87,7 @@ class DevContracts:
     async def _place_musd(self, minter: Address) -> None:
         if not await self._code(self.musd):
             artifact = artifacts.musd()
-            made = (await self._send(minter, None, "0x" + artifact.creation.hex()))["contractAddress"]
+            made = (await self.send(minter, None, "0x" + artifact.creation.hex()))["contractAddress"]
             for slot in artifact.storage:
                 value = await self._rpc("eth_getStorageAt", made, hex(slot), "latest")
                 await self._rpc("anvil_setStorageAt", self.musd, hex(slot), value)
@@ -100,10 +100,10 @@ class DevContracts:
                 f"The contract at {self.musd} of this chain is not MUSD: delete the chain's data and start again."
             )
         if not (await self._read(self.musd, "mintList(address)", "bool", minter))[0]:
-            await self._send(minter, self.musd, call_data("addToMintList(address)", minter))
+            await self.send(minter, self.musd, call_data("addToMintList(address)", minter))
 
     async def _place_safe(self, sender: Address, owners: tuple[Address, ...]) -> Address:
-        canonical = self._known.safes["1.4.1"]
+        canonical = self.deployment.safes["1.4.1"]
         factory, handler = canonical.proxy_factory, canonical.fallback_handlers[0]
         for singleton, name in zip(canonical.singletons, ("Safe", "SafeL2"), strict=True):
             # Set by the real constructor, too: with a threshold, the singleton itself cannot be set up.
@@ -121,7 +121,7 @@ class DevContracts:
         safe = _proxy_address(factory, singleton, setup)
         if not await self._code(safe):
             create = call_data("createProxyWithNonce(address,bytes,uint256)", singleton, setup, 0)
-            await self._send(sender, factory, create)
+            await self.send(sender, factory, create)
         if await self.safe_owners(safe) != (THRESHOLD, owners):
             raise DeployError(
                 f"The contract at {safe} of this chain is not our Safe: delete the chain's data and start again."
@@ -145,7 +145,7 @@ class DevContracts:
         raw = await self._rpc("eth_call", {"to": to, "data": call_data(signature, *values)}, "latest")
         return decode([returns], bytes.fromhex(raw[2:]))
 
-    async def _send(self, sender: Address, to: Address | None, data: str) -> dict[str, Any]:
+    async def send(self, sender: Address, to: Address | None, data: str) -> dict[str, Any]:
         transaction = {"from": sender, "data": data, "gas": hex(_GAS)} | ({"to": to} if to is not None else {})
         tx_hash = await self._rpc("eth_sendTransaction", transaction)
         receipt = await self._mined(tx_hash)

@@ -32,6 +32,7 @@ class FakeAwsKms:
         self.key.requests += 1
         faults = self.key.faults
         body: dict[str, Any] = orjson.loads(await request.read())
+        self.key.last_request = body
         operation = request.headers.get("X-Amz-Target", "").removeprefix("TrentService.")
         await asyncio.sleep(faults.delay)
         if "Credential=" not in request.headers.get("Authorization", ""):

@@ -53,6 +53,8 @@ class DevKey:
     faults: KmsFaults = field(default_factory=KmsFaults)
     signatures: int = 0
     requests: int = 0
+    last_request: dict[str, Any] = field(default_factory=dict)
+    """AWS: the body of the last request."""
 
     def use_fault(self, name: str) -> bool:
         """Return whether a counted fault happens now, and count it down."""

@@ -1,62 +1,34 @@
-"""The same key behind every signer: a keystore, AWS's wire, Google's wire, a hardware security module in software."""
+"""One key behind every signer: a keystore, a fake of AWS KMS, a fake of Google Cloud KMS, and SoftHSM."""
 
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chain.abi.erc20 import reference_of
-from chain.types import to_checksum
 from onramp.bootstrap.server import start_app
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.kms.aws import KEY_ID, FakeAwsKms
 from onramp.dev.kms.gcp import KEY_VERSION, FakeGcpKms
 from onramp.dev.kms.server import DevKey
-from tests.support.hot_wallet import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
+from tests.support.clocks import ManualClock
+from tests.support.hot_wallet import CHAIN_ID, KEY, TOKEN
+from tests.support.signers import LIMITS, PASSWORD, Rig
 from treasury.signers.aws import AwsKms
 from treasury.signers.gcp import GcpKms
-from treasury.signers.intent import SigningLimits, TransferIntent
+from treasury.signers.intent import SigningLimits
 from treasury.signers.local import LocalSigner
 from treasury.signers.protocol import Signer
-from treasury.signers.remote import KeyService, RemoteSigner
-
-RULES = SigningLimits(CHAIN_ID, WALLET, TOKEN, max_fee=10**10)
-INTENT = TransferIntent(
-    CHAIN_ID, WALLET, 7, TOKEN, to_checksum("0x" + "b0" * 20), 5 * MUSD, reference_of("ons_one"), 80_000, 10**9, 10**8
-)
-
-
-class Hurried:
-    """Waits are remembered and take no time."""
-
-    def __init__(self) -> None:
-        self.elapsed = 0.0
-
-    def monotonic(self) -> float:
-        return self.elapsed
-
-    async def sleep(self, seconds: float) -> None:
-        self.elapsed += seconds
-
-
-@dataclass(slots=True)
-class Rig:
-    """A signer, and the key behind it whose faults a test sets."""
-
-    signer: Signer
-    key: DevKey
-    keys: KeyService
+from treasury.signers.remote import RemoteSigner
 
 
 @pytest.fixture
 def aws_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """As a deployment gives it to the SDK; nothing else tells it where to go."""
+    """Return a function that points the SDK at a URL with environment variables alone, as a deployment does."""
 
     def set_up(url: str) -> None:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -77,7 +49,7 @@ async def aws(aws_environment: Callable[[str], None]) -> AsyncIterator[Rig]:
     runner, _ = await start_app(FakeAwsKms(key).app(), "127.0.0.1", port)
     aws_environment(f"http://127.0.0.1:{port}")
     keys = AwsKms(KEY_ID)
-    yield Rig(RemoteSigner(keys, RULES, Hurried()), key, keys)  # type: ignore[arg-type] # a clock of two hands
+    yield Rig(RemoteSigner(keys, LIMITS, ManualClock()), key, keys, f"http://127.0.0.1:{port}")
     await keys.close()
     await runner.cleanup()
 
@@ -86,8 +58,9 @@ async def aws(aws_environment: Callable[[str], None]) -> AsyncIterator[Rig]:
 async def gcp() -> AsyncIterator[Rig]:
     key = DevKey(KEY)
     server = FakeGcpKms(key)
-    keys = GcpKms(KEY_VERSION, endpoint=await server.start())
-    yield Rig(RemoteSigner(keys, RULES, Hurried()), key, keys)  # type: ignore[arg-type] # a clock of two hands
+    endpoint = await server.start()
+    keys = GcpKms(KEY_VERSION, endpoint=endpoint)
+    yield Rig(RemoteSigner(keys, LIMITS, ManualClock()), key, keys, endpoint)
     await keys.close()
     await server.stop()
 
@@ -97,7 +70,7 @@ def keystore(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from eth_account import Account
 
     path = tmp_path_factory.mktemp("keys") / "hot.json"
-    path.write_text(json.dumps(Account.encrypt(KEY, "correct horse", kdf="pbkdf2", iterations=1000)))
+    path.write_text(json.dumps(Account.encrypt(KEY, PASSWORD, kdf="pbkdf2", iterations=1000)))
     return path
 
 
@@ -126,9 +99,9 @@ def hsm_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, s
 def each_signer(request: pytest.FixtureRequest) -> Iterator[Signer]:
     match request.param:
         case "local":
-            yield LocalSigner(request.getfixturevalue("keystore"), "correct horse", RULES)
+            yield LocalSigner(request.getfixturevalue("keystore"), PASSWORD, LIMITS)
         case "softhsm":
-            from tests.treasury.signers.softhsm import SoftHsm
+            from tests.support.softhsm import SoftHsm
 
             keys: Any = SoftHsm(*request.getfixturevalue("hsm_token"))
             yield RemoteSigner(keys, SigningLimits(CHAIN_ID, keys.address, TOKEN, max_fee=10**10))

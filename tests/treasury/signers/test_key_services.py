@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 
+from onramp.dev.kms.gcp import KEY_VERSION
 from onramp.dev.kms.server import DevKey
 from tests.support.hot_wallet import KEY, WALLET
-from tests.treasury.signers.conftest import INTENT, Rig
+from tests.support.signers import INTENT, Rig
 from treasury.signers.aws import AwsKms
 from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash
 from treasury.signers.gcp import GcpKms, is_loopback
@@ -118,19 +119,18 @@ async def test_a_reply_that_does_not_prove_itself_is_thrown_away(gcp: Rig, fault
 
 async def test_a_key_in_software_is_refused_where_hardware_is_asked_for(gcp: Rig) -> None:
     gcp.key.faults.software = True
-    strict = gcp.keys
-    assert isinstance(strict, GcpKms)
     with pytest.raises(SignerRefused, match="hardware"):
-        await strict.public_key()
-    strict._require_hsm = False
-    await strict.public_key()
+        await gcp.keys.public_key()
+    lenient = GcpKms(KEY_VERSION, endpoint=gcp.endpoint, require_hsm=False)
+    await lenient.public_key()
+    await lenient.close()
 
 
 async def test_aws_is_asked_for_a_digest_and_proves_permission_without_signing(aws: Rig) -> None:
     await aws.signer.probe()
     assert aws.key.signatures == 0
-    assert isinstance(aws.keys, AwsKms)
-    assert aws.keys._parameters(bytes(32))["MessageType"] == "DIGEST"
+    assert aws.key.last_request["MessageType"] == "DIGEST"
+    assert aws.key.last_request["DryRun"] is True
 
 
 async def test_aws_that_cannot_be_reached_is_unavailable(aws: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

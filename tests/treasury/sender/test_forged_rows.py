@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from chain.types import keccak, to_checksum
-from tests.support.hot_wallet import MUSD, TOKEN, WALLET
+from chain.types import to_checksum
+from tests.support.hot_wallet import MUSD
+from tests.support.payout_rows import insert
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.payouts.table import payouts as payouts_table
@@ -63,20 +64,6 @@ async def test_stripe_that_agrees_again_lets_signing_go_on(world: TreasuryWorld)
     world.stripe.owed_by_session["ons_one"] = Owed(5 * MUSD, payout_to)
     await world.cycles(sender, 6)
     assert await world.status("ons_one") is Status.FINAL
-
-
-FORGED = {
-    "id": "pay_forged", "session_id": "ons_forged", "stripe_session_id": "cos_forged", "wallet": WALLET, "asset": "MUSD",
-    "token": TOKEN, "to_address": to_checksum("0x" + "66" * 20), "reference": "0x" + keccak(b"ons_forged").hex(),
-}  # fmt: skip
-
-
-async def insert(world: TreasuryWorld, status: str, **more: object) -> None:
-    """As a hand does that has the database and nothing else: no verb, no history, no hold."""
-    now = world.clock.now()
-    row = {**FORGED, "amount": 7 * MUSD, "status": status, "created_at": now, "updated_at": now, **more}
-    async with world.database.write() as conn:
-        await conn.execute(sa.insert(payouts_table).values(**row))
 
 
 @pytest.mark.parametrize("status", ["planned", "approved"])

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.hot_wallet import MUSD
+from tests.support.payout_rows import change, owe, paid, sender_of
 from tests.support.treasury_world import TreasuryWorld
-from tests.treasury.test_held_alone import change, owe, paid, sender_of
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.payouts import queue

@@ -21,10 +21,11 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 from chain.abi.erc20 import split_payout_calldata
 from kit.audit.actor import Actor
 from kit.http.problems import Problem
+from tests.support.crashes import Crash
 from tests.support.hot_wallet import MUSD, WALLET
 from tests.support.inline_database import InlineDatabase
 from tests.support.money_invariants import BALANCE, CheckingSigner, FloorPolicy, Invariants
-from tests.support.treasury_world import Crash, TreasuryWorld
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.payouts import approvals
 from treasury.sender import CHECKPOINTS

@@ -1,47 +1,18 @@
-"""What is wrong with one payout concerns that payout; only what concerns the wallet makes everybody wait."""
+"""A fault of one payout concerns that payout alone; only a fault of the wallet makes all payouts wait."""
 
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from chain.errors import NoAgreement
 from tests.support.fake_stripe import FakeStripe
 from tests.support.hot_wallet import BUYER, MUSD
+from tests.support.payout_rows import change, insert, owe, paid, sender_of
 from tests.support.treasury_world import TreasuryWorld
-from tests.treasury.test_forged_payouts import insert
 from treasury.core.status import Status
-from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import Owed, ProofUnavailable
-from treasury.sender import Sender
-from treasury.transactions.table import transactions as transactions_table
 
 DEPTHS = pytest.mark.parametrize("depth", [1, 4])
-
-
-async def change(world: TreasuryWorld, session: str, **values: Any) -> None:
-    async with world.database.write() as conn:
-        await conn.execute(sa.update(payouts_table).where(payouts_table.c.session_id == session).values(**values))
-
-
-async def owe(world: TreasuryWorld, *sessions: str, **how: Any) -> None:
-    for session in sessions:
-        world.clock.seconds += 1
-        await world.owe(session, **how)
-
-
-async def paid(world: TreasuryWorld) -> list[str]:
-    """Who was paid, in the order of the chain."""
-    async with world.database.read() as conn:
-        query = sa.select(payouts_table.c.session_id).join(
-            transactions_table, transactions_table.c.id == payouts_table.c.transaction_id
-        )
-        return list((await conn.execute(query.order_by(transactions_table.c.nonce))).scalars())
-
-
-def sender_of(world: TreasuryWorld, depth: int, **more: Any) -> Sender:
-    world.chain.room = depth
-    return world.sender(max_in_flight=depth, **more)
 
 
 @DEPTHS

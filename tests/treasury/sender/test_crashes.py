@@ -2,23 +2,10 @@
 
 import pytest
 
-from tests.support.treasury_world import Crash, TreasuryWorld
+from tests.support.crashes import AROUND_THE_SIGNATURE, Crash, crash_at
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
-
-# Where it matters most; `make prove` dies at the others too.
-AROUND_THE_SIGNATURE = [
-    name if name in {"nonce_taken", "signed", "stored"} else pytest.param(name, marks=pytest.mark.prove)
-    for name in CHECKPOINTS
-]
-
-
-def dies_at(name: str) -> object:
-    def checkpoint(reached: str) -> None:
-        if reached == name:
-            raise Crash(name)
-
-    return checkpoint
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
@@ -27,7 +14,7 @@ async def test_death_at_a_checkpoint_pays_once(world: TreasuryWorld, name: str) 
         await world.owe(session)
         world.clock.seconds += 1
     with pytest.raises(Crash):
-        await world.cycles(world.sender(dies_at(name)), 8)  # type: ignore[arg-type]
+        await world.cycles(world.sender(crash_at(name)), 8)
     world.clock.seconds += 60
     await world.cycles(world.sender(), 8)
     assert [await world.status(session) for session in ("ons_a", "ons_b")] == [Status.FINAL, Status.FINAL]
@@ -43,7 +30,7 @@ async def test_death_at_every_second_try_pays_once(world: TreasuryWorld, name: s
         world.clock.seconds += 1
     for _ in range(3):
         try:
-            await world.cycles(world.sender(dies_at(name)), 2)  # type: ignore[arg-type]
+            await world.cycles(world.sender(crash_at(name)), 2)
         except Crash:
             world.chain.mine()
         await world.cycles(world.sender(), 1)

@@ -78,7 +78,7 @@ async def test_a_counterfeit_that_answers_as_the_true_one_does_is_refused_for_it
 ) -> None:
     true = chain.deployment.safe
     await safes.place(ELSE, parrot(true))
-    singleton = safes.contracts._known.safes["1.4.1"].singletons[1]
+    singleton = safes.contracts.deployment.safes["1.4.1"].singletons[1]
     await safes.store(ELSE, 0, singleton)
     threshold, owners = await safes.contracts.safe_owners(ELSE)
     assert (threshold, owners) == (3, safes.owners)
@@ -89,13 +89,13 @@ async def test_a_counterfeit_that_answers_as_the_true_one_does_is_refused_for_it
 
 async def test_a_swapped_singleton_is_refused_though_it_is_the_same_code(pool: Pool, safes: Safes) -> None:
     safe = await safes.make()
-    singleton = safes.contracts._known.safes["1.4.1"].singletons[1]
+    singleton = safes.contracts.deployment.safes["1.4.1"].singletons[1]
     copy = to_checksum("0x" + "c0" * 20)
     await safes.place(copy, await safes.chain.rpc("eth_getCode", singleton, "latest"))
     await safes.store(safe, 0, copy)
     assert await refused(pool, safes.pin(safe)) == (
         f"Its singleton {copy} is not Safe 1.3.0, 1.4.1 of Mezo testnet. "
-        f"Its fallback handler {safes.contracts._known.safes['1.4.1'].fallback_handlers[0]} is not the canonical one."
+        f"Its fallback handler {safes.contracts.deployment.safes['1.4.1'].fallback_handlers[0]} is not the canonical one."
     )
 
 

@@ -8,7 +8,7 @@ from eth_account import Account
 from chain.abi.erc20 import payout_calldata
 from chain.types import to_checksum
 from tests.support.hot_wallet import KEY
-from tests.treasury.signers.conftest import INTENT, RULES
+from tests.support.signers import INTENT, LIMITS
 from treasury.signers.encoding import CURVE_ORDER
 from treasury.signers.intent import NativeTransferIntent, Purpose, SelfTransferIntent
 from treasury.signers.protocol import Signer, SignerRefused
@@ -42,7 +42,7 @@ async def test_the_key_is_there_and_is_the_pinned_one(each_signer: Signer) -> No
 
 @each
 async def test_an_end_of_a_nonce_is_signed_and_moves_nothing(each_signer: Signer) -> None:
-    signed = await each_signer.sign(SelfTransferIntent(RULES.chain_id, each_signer.address, 3, 21_000, 10**9, 10**8))
+    signed = await each_signer.sign(SelfTransferIntent(LIMITS.chain_id, each_signer.address, 3, 21_000, 10**9, 10**8))
     assert Account.recover_transaction(signed.raw) == each_signer.address
 
 
@@ -72,7 +72,7 @@ async def test_what_breaks_a_rule_is_not_signed(each_signer: Signer, change: dic
 
 @each
 async def test_the_gas_token_goes_nowhere_without_a_pinned_cold_wallet(each_signer: Signer) -> None:
-    intent = NativeTransferIntent(RULES.chain_id, each_signer.address, 0, INTENT.to, 1, 21_000, 10**9, 10**8)
+    intent = NativeTransferIntent(LIMITS.chain_id, each_signer.address, 0, INTENT.to, 1, 21_000, 10**9, 10**8)
     with pytest.raises(SignerRefused, match="cold wallet"):
         await each_signer.sign(intent)
 

@@ -15,8 +15,9 @@ from chain.pool.pool import Pool
 from chain.types import keccak
 from kit.db.database import Database
 from onramp.dev.chain.anvil import free_port
+from tests.support.crashes import Crash
 from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, TOKEN, WALLET
-from tests.support.treasury_world import Crash, TreasuryWorld
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
 from treasury.sender.wallet_chain import QuorumWalletChain

@@ -1,6 +1,5 @@
 """The keystore signer: what it signs, what it refuses, what it never tells."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,26 +7,14 @@ import pytest
 from coincurve import PrivateKey
 from eth_account import Account
 
-from chain.abi.erc20 import reference_of, split_payout_calldata
+from chain.abi.erc20 import split_payout_calldata
 from chain.types import to_checksum
 from tests.support.hot_wallet import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
+from tests.support.signers import INTENT, LIMITS, PASSWORD
 from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash
-from treasury.signers.intent import SigningLimits, TransferIntent
+from treasury.signers.intent import TransferIntent
 from treasury.signers.local import LocalSigner
 from treasury.signers.protocol import SignerRefused, WrongKey
-
-RULES = SigningLimits(CHAIN_ID, WALLET, TOKEN, max_fee=10**10)
-INTENT = TransferIntent(
-    CHAIN_ID, WALLET, 7, TOKEN, to_checksum("0x" + "b0" * 20), 5 * MUSD, reference_of("ons_one"), 80_000, 10**9, 10**8
-)
-PASSWORD = "correct horse"
-
-
-@pytest.fixture(scope="module")
-def keystore(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("keys") / "hot.json"
-    path.write_text(json.dumps(Account.encrypt(KEY, PASSWORD, kdf="pbkdf2", iterations=1000)))
-    return path
 
 
 def digest_signature(intent: TransferIntent) -> tuple[int, int]:
@@ -39,7 +26,7 @@ async def test_the_bytes_say_what_the_intent_says(keystore: Path) -> None:
     from eth_account.typed_transactions.typed_transaction import TypedTransaction
     from hexbytes import HexBytes
 
-    signed = await LocalSigner(keystore, PASSWORD, RULES).sign(INTENT)
+    signed = await LocalSigner(keystore, PASSWORD, LIMITS).sign(INTENT)
     fields = TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
     assert Account.recover_transaction(signed.raw) == WALLET
     assert (fields["chainId"], fields["nonce"], fields["value"], fields["gas"]) == (CHAIN_ID, 7, 0, 80_000)
@@ -50,7 +37,7 @@ async def test_the_bytes_say_what_the_intent_says(keystore: Path) -> None:
 
 
 async def test_the_bytes_are_those_of_eth_account(keystore: Path) -> None:
-    signed = await LocalSigner(keystore, PASSWORD, RULES).sign(INTENT)
+    signed = await LocalSigner(keystore, PASSWORD, LIMITS).sign(INTENT)
     from chain.abi.erc20 import payout_calldata
 
     reference = INTENT.reference or b""
@@ -109,22 +96,22 @@ def test_a_signature_of_another_intent_is_thrown_away() -> None:
 )
 async def test_what_breaks_a_rule_is_not_signed(keystore: Path, change: dict[str, object]) -> None:
     with pytest.raises(SignerRefused):
-        await LocalSigner(keystore, PASSWORD, RULES).sign(replace(INTENT, **change))  # type: ignore[arg-type]
+        await LocalSigner(keystore, PASSWORD, LIMITS).sign(replace(INTENT, **change))  # type: ignore[arg-type]
 
 
 async def test_a_wrong_password_is_told_without_the_password(keystore: Path) -> None:
     with pytest.raises(SignerRefused) as refused:
-        await LocalSigner(keystore, "tr0ub4dor", RULES).probe()
+        await LocalSigner(keystore, "tr0ub4dor", LIMITS).probe()
     assert "tr0ub4dor" not in str(refused.value)
     assert refused.value.__cause__ is None
 
 
 async def test_another_address_than_the_pinned_one_is_refused(keystore: Path) -> None:
-    rules = replace(RULES, wallet=to_checksum("0x" + "aa" * 20))
+    rules = replace(LIMITS, wallet=to_checksum("0x" + "aa" * 20))
     with pytest.raises(SignerRefused, match="another address"):
         await LocalSigner(keystore, PASSWORD, rules).probe()
 
 
 async def test_a_missing_keystore_will_never_sign_and_is_named(tmp_path: Path) -> None:
     with pytest.raises(WrongKey, match="HOT_WALLET_KEYSTORE cannot be read"):
-        await LocalSigner(tmp_path / "none.json", PASSWORD, RULES).probe()
+        await LocalSigner(tmp_path / "none.json", PASSWORD, LIMITS).probe()

@@ -15,8 +15,9 @@ from chain.types import keccak, to_checksum
 from kit.db.database import Database
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.chain.lying import Asked, Lie, LyingProxy, instead, refused, stale_head
+from tests.support.crashes import Crash
 from tests.support.hot_wallet import MUSD, TOKEN, WALLET
-from tests.support.treasury_world import Crash, TreasuryWorld
+from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account

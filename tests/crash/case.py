@@ -1,4 +1,4 @@
-"""One wallet on the real chain with what it owes, and sender processes that die or freeze on the way."""
+"""One wallet on the real chain with the payouts that it owes, and sender processes that die or freeze on the way."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ PAID = 5 * MUSD
 
 
 class Case:
-    """One wallet that owes so many payouts, and an approved sweep where asked for, in a database of its own."""
+    """One wallet that owes payouts and, optionally, an approved sweep, in a database of its own."""
 
     def __init__(self, chain: DevChain, home: Path, url: str, *, owed: int = 0, sweep: bool = True) -> None:
         home.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ class Case:
     async def process(
         self, at: str = "", act: str = "kill", after: int = 0
     ) -> AsyncIterator[asyncio.subprocess.Process]:
-        """A sender; at the checkpoint `at`, once it was passed `after` times, it kills or freezes itself."""
+        """Start a sender; at the checkpoint `at`, after passing it `after` times, it kills or freezes itself."""
         told = {
             "rpc": self.rpc, "key": self.key.hex(), "safe": self.chain.deployment.safe,
             "owners": self.chain.deployment.safe_owners, "owed": self.owed, "at": at, "act": act, "after": after, "lease": 2.0,
@@ -112,7 +112,7 @@ class Case:
                     await process.wait()
 
     async def done(self) -> None:
-        """Until everything asked for is final, and the books know what the wallet held before."""
+        """Wait until everything is final and the ledger has its opening balance."""
         database = connect(self.url)
         try:
             async with asyncio.timeout(SECONDS):
@@ -137,7 +137,7 @@ class Case:
         return len(await self.chain.rpc("eth_getLogs", query))
 
     async def once(self) -> None:
-        """Exactly one Transfer for all that was asked for, no nonce used beside them, and the ledger says what the chain says."""
+        """Assert exactly one Transfer for each payout and sweep, no further nonce, and a ledger that agrees with the chain."""
         assert [await self.transfers(buyer) for buyer in self.buyers] == [1] * len(self.owed)
         if self.sweep:
             assert await self.transfers(self.chain.deployment.safe) == 1

@@ -28,7 +28,7 @@ from treasury.signers.intent import SigningLimits
 
 async def run(told: dict[str, Any]) -> None:
     pool = Pool(parse_nodes(told["rpc"], ""), chain_id=CHAIN_ID)
-    # Its signatures differ each time, as a KMS's do: signing twice would show as two transactions.
+    # Its signatures differ each time, as those of a KMS do, so signing twice would show as two transactions.
     signer = KeySigner(bytes.fromhex(told["key"]))
     signer.limits = SigningLimits(CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=told["safe"])
     stripe = FakeStripe()

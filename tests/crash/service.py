@@ -1,4 +1,4 @@
-"""The service in a process of its own that kills itself, with SIGKILL, in front of its nth commit of something that matters."""
+"""The service in a process of its own that kills itself with SIGKILL before its nth commit that matters."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ def _count() -> None:
 
 
 class Dying(Database):
-    """A statement that is its own transaction commits with it."""
+    """A statement in a transaction of its own commits with it."""
 
     async def alone(self, statement: str, *parameters: Any) -> Sequence[Any]:
         if _matters(statement):

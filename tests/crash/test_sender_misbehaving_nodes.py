@@ -1,4 +1,4 @@
-"""The sender on a real chain whose nodes are what Mezo's are at their worst: they refuse, forget, hide, lag and reorganise."""
+"""The sender on a real chain whose nodes behave like Mezo's at their worst: they refuse, forget, hide, lag and reorganise."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ SECONDS = 60.0
 
 
 def exact_nonce(chain: DevChain, wallet: str) -> Lie:
-    """As mezod: the next nonce alone is taken, and what it has already is an error (app/ante/evm/eth.go)."""
+    """Accept the next nonce only, and treat known bytes as an error, as mezod does (app/ante/evm/eth.go)."""
 
     async def tell(asked: Asked) -> web.StreamResponse:
         raw = HexBytes(asked.call["params"][0])
@@ -46,7 +46,7 @@ def exact_nonce(chain: DevChain, wallet: str) -> Lie:
 
 
 def forgets(share: int) -> Lie:
-    """Says that it has the bytes already, and has thrown them away: each `share`-th time they really arrive."""
+    """Reply that the bytes are known and drop them, except each `share`-th time."""
     count = [0]
 
     async def tell(asked: Asked) -> web.StreamResponse:
@@ -59,7 +59,7 @@ def forgets(share: int) -> Lie:
 
 
 def lost() -> Lie:
-    """The node has it, and the answer is lost."""
+    """Pass the bytes to the node and lose its reply."""
 
     async def tell(asked: Asked) -> web.StreamResponse:
         await asked.truth()
@@ -80,7 +80,7 @@ async def world(chain: DevChain, providers: list[LyingProxy], database: Database
 
 
 async def owed(world: TreasuryWorld) -> list[str]:
-    """Sessions with a buyer each."""
+    """Create a payout and a buyer for each session."""
     for number in range(COUNT):
         await world.owe(f"ons_{number}", PAID, to=buyer(number))
         world.clock.seconds += 1
@@ -92,7 +92,7 @@ def buyer(number: int) -> str:
 
 
 async def live(world: TreasuryWorld, providers: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
-    """Cycles of senders, the next of which begins where the one before died, until all is final."""
+    """Run cycles of senders, each starting where the one before died, until everything is final."""
     pool = Pool([door.config for door in providers], chain_id=CHAIN_ID, timeout=2.0)
     view = QuorumWalletChain(pool, wallet=WALLET, token=TOKEN)
 
@@ -125,7 +125,7 @@ async def live(world: TreasuryWorld, providers: list[LyingProxy], deaths: list[s
 
 
 async def paid_once(world: TreasuryWorld, chain: DevChain) -> None:
-    """One Transfer to each buyer, as many nonces as payouts, and the ledger says what the chain says."""
+    """Assert one Transfer to each buyer, as many nonces as payouts, and a ledger that agrees with the chain."""
     for number in range(COUNT):
         query = {"address": TOKEN, "fromBlock": "0x0", "toBlock": "latest", "topics": [TRANSFER_TOPIC, address_topic(WALLET), address_topic(buyer(number))]}  # fmt: skip
         (log,) = await chain.rpc("eth_getLogs", query)
@@ -159,7 +159,7 @@ async def test_one_liar_among_three_costs_nobody_anything(
 async def test_everything_at_once_and_a_sender_that_dies(
     world: TreasuryWorld, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
-    """The exact nonce at every node, answers lost, bytes forgotten, receipts and logs hidden, a node that lags, and deaths."""
+    """Exact nonces at every node, lost replies, forgotten bytes, hidden receipts and logs, a lagging node, and crashes."""
     await owed(world)
     alpha, beta, gamma = providers
     for door in providers:
@@ -176,7 +176,7 @@ async def test_everything_at_once_and_a_sender_that_dies(
 async def test_blocks_that_are_taken_back_while_it_pays(
     world: TreasuryWorld, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
-    """The same bytes go out again, and no other signature is asked for."""
+    """The same bytes are broadcast again, and no other signature is requested."""
     await owed(world)
     reorgs = [0]
 

@@ -1,4 +1,4 @@
-"""Real senders on a real chain: killed at each step of payouts and sweeps, frozen and thawed, and set back to an old backup."""
+"""Real sender processes on a real chain: killed at each step of payouts and sweeps, frozen and resumed, and restored from an old backup."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Kill a real process in front of each commit of a purchase; whatever was lost, the buyer is paid once, from one Stripe session."""
+"""Kill a real process before each commit of a purchase: the buyer is paid once, from one Stripe session."""
 
 import asyncio
 import itertools
@@ -30,7 +30,7 @@ AT_ONCE = 3
 
 
 class Case:
-    """One purchase, through one death."""
+    """One purchase through one crash."""
 
     def __init__(self, chain: DevChain, home: Path, database_url: str) -> None:
         self.chain = chain
@@ -82,7 +82,7 @@ class Case:
             log.close()
 
     async def run(self, die_at: int, minting: asyncio.Lock) -> bool:
-        """True where the process really died on the way."""
+        """Return whether the process really died on the way."""
         async with minting:
             await self.chain.mint(self.wallet.address, 1_000 * 10**18)
             await self.chain.fund_gas(self.wallet.address, 10**18)
@@ -113,7 +113,7 @@ class Case:
         return died
 
     async def buy(self, http: aiohttp.ClientSession, sandbox: Any) -> None:
-        """As a buyer whose browser tries again with the same key, and whose card payment does not care who has crashed."""
+        """Buy as a browser does that retries with the same key; the card payment goes on while the service is down."""
         body = {"walletAddress": self.buyer, "sourceAmount": "99.50", "sourceCurrency": "usd"}
         made: dict[str, Any] | None = None
         while made is None:
@@ -150,8 +150,8 @@ class Case:
 
 
 async def campaign(chain: DevChain, tmp_path: Path, url_of: Any) -> None:
-    """Die in front of one commit after the other, until a purchase has no more of them and simply completes."""
-    minting = asyncio.Lock()  # the node gives its own accounts one nonce at a time
+    """Crash before the first, second, third commit and so on, until a purchase completes before its next crash."""
+    minting = asyncio.Lock()  # the node allocates the nonces of its own accounts one at a time
     numbers = itertools.count(1, STEP)
     deaths = 0
 

@@ -1,4 +1,4 @@
-"""A key that is made inside a PKCS#11 token and never leaves it, behind the same core as the cloud's."""
+"""A key that is created inside a PKCS#11 token (SoftHSM) and never leaves it."""
 
 import secrets
 from typing import Any

@@ -1,4 +1,4 @@
-"""The cold wallet proves itself: a true 3-of-5 Safe passes, and everything that only looks like it is refused."""
+"""The verification of the cold wallet: a real 3-of-5 Safe passes, and everything that only looks like it is refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -49,7 +49,7 @@ async def refused(pool: Pool, pin: ColdPin) -> str:
     return verdict.detail
 
 
-async def test_a_true_three_of_five_proves_itself(pool: Pool, safes: Safes, chain: DevChain) -> None:
+async def test_a_real_three_of_five_passes(pool: Pool, safes: Safes, chain: DevChain) -> None:
     verdict = await verify(pool, safes.pin(chain.deployment.safe))
     assert isinstance(verdict, Verified)
     assert verdict.version == "1.4.1"
@@ -58,7 +58,7 @@ async def test_a_true_three_of_five_proves_itself(pool: Pool, safes: Safes, chai
     assert again.identity != verdict.identity
 
 
-async def test_the_version_of_mezo_mainnet_proves_itself(pool: Pool, safes: Safes) -> None:
+async def test_the_version_of_mezo_mainnet_passes(pool: Pool, safes: Safes) -> None:
     verdict = await verify(pool, safes.pin(await safes.make_old()))
     assert isinstance(verdict, Verified)
     assert verdict.version == "1.3.0"
@@ -73,7 +73,7 @@ async def test_a_version_that_is_not_registered_on_the_chain_is_refused(
     assert "is not Safe 1.3.0 of Mezo mainnet" in verdict.detail
 
 
-async def test_a_counterfeit_that_answers_as_the_true_one_does_is_refused_for_its_code(
+async def test_a_counterfeit_that_answers_like_the_real_one_is_refused_for_its_code(
     pool: Pool, safes: Safes, chain: DevChain
 ) -> None:
     true = chain.deployment.safe
@@ -128,7 +128,7 @@ async def test_a_guard_is_refused_unless_it_is_the_pinned_one(pool: Pool, safes:
     assert before.identity != after.identity
 
 
-async def test_another_fallback_handler_is_refused_and_none_is_well(pool: Pool, safes: Safes) -> None:
+async def test_another_fallback_handler_is_refused_and_having_none_is_allowed(pool: Pool, safes: Safes) -> None:
     safe = await safes.make(handler=ELSE)
     assert await refused(pool, safes.pin(safe)) == f"Its fallback handler {ELSE} is not the canonical one."
     bare = await safes.make()
@@ -164,7 +164,7 @@ def test_a_pin_that_cannot_be_met_is_refused_at_the_start() -> None:
         pin_of(CHAIN_ID, ELSE, [HOT], 3, None)
 
 
-def test_the_identity_changes_with_whatever_decides_who_can_spend() -> None:
+def test_the_identity_changes_with_anything_that_decides_who_can_spend() -> None:
     one = SafeState(
         ELSE, 7, "0x" + "11" * 32, ELSE, singleton_has_code=True, nonce=3,
         owners=(HOT, ELSE), threshold=2, modules=(), guard=None, fallback_handler=None,

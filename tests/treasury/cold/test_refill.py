@@ -1,11 +1,10 @@
-"""Money comes back from a real Safe by three owners' signatures on what we prepared, and by nothing less."""
+"""Money leaves a real Safe with three owners' signatures on a prepared refill, and with nothing less."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 from coincurve import PrivateKey
-from eth_account import Account
 
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
@@ -42,14 +41,14 @@ async def prepared(pool: Pool, safes: Safes, amount: int = 7 * MUSD) -> Refill:
 
 
 def eth_sign(key: str, digest: bytes) -> str:
-    """As wallets do that put Ethereum's prefix before it: they say 27 or 28 all the same."""
+    """Sign as wallets do that put Ethereum's message prefix before the digest; their last byte is 27 or 28 all the same."""
     return sign(key, keccak(b"\x19Ethereum Signed Message:\n32" + digest))
 
 
-async def test_three_owners_bring_musd_back(pool: Pool, safes: Safes) -> None:
+async def test_three_owners_refill_the_hot_wallet_with_the_hash_of_the_contract(pool: Pool, safes: Safes) -> None:
     refill = await prepared(pool, safes)
     digest = refill.transaction.safe_tx_hash
-    told = await safes.chain.rpc(
+    contract_hash = await safes.chain.rpc(
         "eth_call",
         {
             "to": refill.pin.address,
@@ -61,10 +60,10 @@ async def test_three_owners_bring_musd_back(pool: Pool, safes: Safes) -> None:
         },
         "latest",
     )
-    assert told == refill.sheet()["safeTxHash"]
+    assert contract_hash == refill.sheet()["safeTxHash"]
     keys = [safes.keys[owner] for owner in safes.owners]
     plain, old = sign(keys[4], digest), sign(keys[2], digest)
-    # One as a Ledger gives it, one from a script that says 0 or 1, one from a wallet that prefixes: in any order.
+    # One as a Ledger returns it, one from a script that ends with 0 or 1, one from a wallet that adds the prefix: in any order.
     collected = [plain, old[:-2] + f"{int(old[-2:], 16) - 27:02x}", eth_sign(keys[0], digest)]
     assert refill.check(collected[:2]).packed is None
     checked = refill.check(collected)
@@ -74,7 +73,7 @@ async def test_three_owners_bring_musd_back(pool: Pool, safes: Safes) -> None:
     assert await safes.chain.balance(HOT) - before == 7 * MUSD
 
 
-async def test_bad_signatures_are_named_and_what_they_make_the_safe_refuses(pool: Pool, safes: Safes) -> None:
+async def test_bad_signatures_are_named_and_the_safe_refuses_signatures_out_of_order(pool: Pool, safes: Safes) -> None:
     refill = await prepared(pool, safes)
     digest = refill.transaction.safe_tx_hash
     keys = [safes.keys[owner] for owner in safes.owners]
@@ -91,7 +90,7 @@ async def test_bad_signatures_are_named_and_what_they_make_the_safe_refuses(pool
     assert checked.problems[-1] == "1 of 3 owners have signed."
     with pytest.raises(ValueError, match="not enough"):
         refill.execution(checked)
-    # Out of order the Safe itself refuses, which is why we sort.
+    # The Safe itself refuses signatures out of order, which is why `check` sorts them.
     good = refill.check([sign(key, digest) for key in keys[:3]])
     assert good.packed is not None
     parts = [good.packed[start : start + 65] for start in (0, 65, 130)]
@@ -100,25 +99,29 @@ async def test_bad_signatures_are_named_and_what_they_make_the_safe_refuses(pool
 
 
 async def test_the_hashes_are_those_of_eip_712(pool: Pool, safes: Safes) -> None:
-    """Against eth-account's own coding of typed data, as hardware wallets compute it."""
+    """The hashes equal those computed by hand from the EIP's definition, as a Ledger shows them."""
     refill = await prepared(pool, safes)
-    transaction = refill.transaction
-    text = "to:address value:uint256 data:bytes operation:uint8 safeTxGas:uint256 baseGas:uint256 gasPrice:uint256"
-    names = f"{text} gasToken:address refundReceiver:address nonce:uint256".split()
-    nobody = "0x" + "0" * 40
-    message = {
-        "to": transaction.to, "value": 0, "data": transaction.data, "operation": 0, "safeTxGas": 0, "baseGas": 0, "gasPrice": 0,
-        "gasToken": nobody, "refundReceiver": nobody, "nonce": transaction.nonce,
-    }  # fmt: skip
-    key = safes.keys[safes.owners[0]]
-    signed = Account.sign_typed_data(
-        key,
-        {"chainId": CHAIN_ID, "verifyingContract": refill.pin.address},
-        {"SafeTx": [{"name": name.split(":")[0], "type": name.split(":")[1]} for name in names]},
-        message,
+    transaction, sheet = refill.transaction, refill.sheet()
+    nothing, zero_address = bytes(32), bytes(32)
+    domain_type = keccak(b"EIP712Domain(uint256 chainId,address verifyingContract)")
+    safe_tx_type = keccak(
+        b"SafeTx(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,"
+        b"address gasToken,address refundReceiver,uint256 nonce)"
     )
-    assert bytes(signed.message_hash) == transaction.safe_tx_hash
-    assert refill.check(["0x" + signed.signature.hex()]).signed_by == (safes.owners[0],)
+    domain = keccak(domain_type + word(CHAIN_ID) + word(int(refill.pin.address, 16)))
+    fields = (
+        safe_tx_type, word(int(transaction.to, 16)), nothing, keccak(transaction.data), nothing, nothing, nothing, nothing,
+        zero_address, zero_address, word(transaction.nonce),
+    )  # fmt: skip
+    message = keccak(b"".join(fields))
+    assert (sheet["domainHash"], sheet["messageHash"]) == ("0x" + domain.hex(), "0x" + message.hex())
+    assert transaction.safe_tx_hash == keccak(b"\x19\x01" + domain + message)
+    signature = sign(safes.keys[safes.owners[0]], transaction.safe_tx_hash)
+    assert refill.check([signature]).signed_by == (safes.owners[0],)
+
+
+def word(number: int) -> bytes:
+    return number.to_bytes(32, "big")
 
 
 async def test_the_file_is_what_the_safes_interface_imports(pool: Pool, safes: Safes) -> None:

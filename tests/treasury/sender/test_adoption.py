@@ -1,4 +1,4 @@
-"""The database is older than the chain, or another hand holds the key."""
+"""The database is older than the chain, or someone else holds the key."""
 
 import sqlalchemy as sa
 
@@ -22,7 +22,7 @@ async def open_rows(world: TreasuryWorld) -> list[UnmatchedTransaction]:
 
 
 async def use_key(world: TreasuryWorld, reference: bytes | None, amount: int = 3 * MUSD) -> None:
-    """A transaction of the wallet that this database did not make."""
+    """Send a transaction of the wallet that this database did not make."""
     intent = TransferIntent(CHAIN_ID, WALLET, world.chain.nonce, TOKEN, BUYER, amount, reference, 80_000, 10**9, 10**8)
     world.chain.accept((await world.signer.sign(intent)).raw)
     world.chain.mine()
@@ -80,7 +80,7 @@ async def test_adopted_transactions_keep_their_bytes(world: TreasuryWorld) -> No
     assert [attempt.raw for attempt in transaction.attempts] == [sent]
 
 
-async def test_a_stolen_key_stops_signing_until_a_person_answers(world: TreasuryWorld) -> None:
+async def test_a_stolen_key_stops_signing_until_a_person_resolves_it(world: TreasuryWorld) -> None:
     await use_key(world, None)
     await world.owe("ons_one")
     sender = world.sender()
@@ -128,7 +128,7 @@ async def test_a_payment_whose_logs_are_hidden_is_not_made_again(world: Treasury
     assert await open_rows(world) == []
 
 
-async def test_a_nonce_taken_by_another_hand_leaves_the_buyer_unpaid_with_an_alarm(world: TreasuryWorld) -> None:
+async def test_a_nonce_used_by_someone_else_leaves_the_buyer_unpaid_with_an_alarm(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.chain.deaf = True
     sender = world.sender()
@@ -141,8 +141,8 @@ async def test_a_nonce_taken_by_another_hand_leaves_the_buyer_unpaid_with_an_ala
     assert len(await open_rows(world)) == 1
 
 
-async def test_whoever_takes_a_nonce_for_something_else_than_tokens_is_found_however_late(world: TreasuryWorld) -> None:
-    """A payment of BTC leaves no log. Not found, it would keep ledger and chain from being compared, too."""
+async def test_a_nonce_used_for_something_other_than_tokens_is_found_however_late(world: TreasuryWorld) -> None:
+    """A payment of BTC leaves no log. Until it is found, ledger and chain are not compared either."""
     await world.owe("ons_one")
     world.chain.deaf = world.chain.hides_logs = True
     sender = world.sender()
@@ -195,7 +195,7 @@ async def test_another_signature_for_the_same_payout_at_the_same_nonce_is_adopte
 
 
 async def test_a_nonce_below_a_known_one_is_explained_before_anything_is_signed(world: TreasuryWorld) -> None:
-    """As where a wallet leads again after another one did: a later payment of its past may be known, and an earlier one not."""
+    """A wallet that leads again after another one did may know a later payment of its past, and not an earlier one."""
     for session in ("ons_a", "ons_b"):
         await world.owe(session)
         await world.cycles(world.sender(), 3)

@@ -1,4 +1,4 @@
-"""The process dies at each step, and another one goes on: one Transfer for each payout."""
+"""The process crashes at each step, and another one takes over: there is one Transfer for each payout."""
 
 import pytest
 
@@ -41,7 +41,7 @@ async def test_death_at_every_second_try_pays_once(world: TreasuryWorld, name: s
 
 
 async def test_a_leader_that_slept_stores_nothing_and_sends_nothing(world: TreasuryWorld) -> None:
-    """It signed, another took over and paid; what it wakes up with is thrown away."""
+    """It signed, and another process took over and paid; the bytes that it holds when it wakes up are dropped."""
     await world.owe("ons_one")
     second = world.sender()
 

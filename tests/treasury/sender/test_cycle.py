@@ -1,4 +1,4 @@
-"""Paying once, with everything well and with one thing wrong at a time."""
+"""A payout is paid once: when nothing fails, and with one failure at a time."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ async def test_the_same_bytes_are_sent_until_they_are_mined(world: TreasuryWorld
     assert len(world.signer.requests) == 1
 
 
-async def test_rebroadcasts_keep_a_pace(world: TreasuryWorld) -> None:
+async def test_rebroadcasts_are_throttled(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.chain.deaf = True
     sender = world.sender()
@@ -59,12 +59,12 @@ async def test_a_full_pipeline_reads_no_rows_until_a_block_comes_or_a_second_is_
     await world.owe("ons_one")
     sender, statements = world.sender(lease_seconds=30.0), list[str]()
 
-    def hear(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def record(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         statements.append(statement)
 
     assert await sender.step()
     assert not await sender.step(), "the lease is renewed once"
-    sa.event.listen(world.database.engine.sync_engine, "before_cursor_execute", hear)
+    sa.event.listen(world.database.engine.sync_engine, "before_cursor_execute", record)
     assert not await sender.step()
     assert statements == []
     world.clock.seconds += 1
@@ -145,7 +145,7 @@ async def test_a_chain_that_cannot_be_read_is_why_the_queue_waits_until_another_
     assert sorted((one.status, one.reason) for one in told) == [(Status.BROADCAST, None), (Status.PLANNED, None)]
 
 
-async def test_stripe_unwell_only_waits(world: TreasuryWorld) -> None:
+async def test_payouts_wait_while_stripe_is_unavailable(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     world.stripe.down = True
     sender = world.sender()

@@ -1,4 +1,4 @@
-"""Fees that were too low, nonces nobody signed for, and more than one transaction at a time."""
+"""A higher fee for a transaction that is not mined, and when none is offered."""
 
 import itertools
 
@@ -15,7 +15,7 @@ GWEI = 10**9
 
 
 async def wait(world: TreasuryWorld, sender: object, blocks: int) -> None:
-    """Blocks without this wallet's transactions in them."""
+    """Run the sender through blocks that hold none of this wallet's transactions."""
     for _ in range(blocks):
         await sender.step()  # type: ignore[attr-defined]
         world.clock.seconds += 15
@@ -72,7 +72,7 @@ async def test_a_raised_fee_keeps_to_the_ceiling_and_to_a_pause(world: TreasuryW
 
 
 async def test_a_row_that_was_changed_since_it_was_signed_gets_no_higher_fee(world: TreasuryWorld) -> None:
-    """Stripe was asked for what the first bytes say; a hand in the database asks nobody."""
+    """Stripe was asked about what the first bytes say, and not about a row that someone changed since."""
     await world.owe("ons_one")
     sender = world.sender()
     await sender.step()

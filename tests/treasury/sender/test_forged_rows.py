@@ -1,4 +1,4 @@
-"""A row is no authority to pay: what Stripe does not confirm is not signed, whoever wrote or changed it."""
+"""A row is no authority to pay: nothing is signed that Stripe does not confirm, no matter who wrote or changed the row."""
 
 from typing import Any
 
@@ -67,7 +67,9 @@ async def test_stripe_that_agrees_again_lets_signing_go_on(world: TreasuryWorld)
 
 
 @pytest.mark.parametrize("status", ["planned", "approved"])
-async def test_a_payout_row_inserted_by_hand_is_not_signed_and_others_are(world: TreasuryWorld, status: str) -> None:
+async def test_a_payout_row_inserted_into_the_database_is_not_signed_and_others_are(
+    world: TreasuryWorld, status: str
+) -> None:
     await insert(world, status, approved_by="key_nobody" if status == "approved" else None)
     world.clock.seconds += 1
     await world.owe("ons_honest")
@@ -83,7 +85,7 @@ async def test_a_payout_row_inserted_by_hand_is_not_signed_and_others_are(world:
     "change", [{"amount": 500 * MUSD}, {"to_address": to_checksum("0x" + "66" * 20)}, {"stripe_session_id": "cos_another"},
                {"reference": "0x" + "66" * 32}]
 )  # fmt: skip
-async def test_a_payout_row_changed_by_hand_is_not_signed(world: TreasuryWorld, change: dict[str, Any]) -> None:
+async def test_a_payout_row_changed_in_the_database_is_not_signed(world: TreasuryWorld, change: dict[str, Any]) -> None:
     await world.owe("ons_one")
     if "stripe_session_id" in change:
         world.stripe.owed_by_session.clear()
@@ -106,7 +108,7 @@ async def test_a_forged_payout_in_a_pipeline_is_left_out_of_those_beside_it(worl
 
 
 async def test_a_row_that_says_it_is_signed_moves_nothing(world: TreasuryWorld) -> None:
-    """Without bytes that our key signed there is nothing to send, whatever a status claims."""
+    """Without bytes that our key signed there is nothing to broadcast, whatever the status says."""
     await insert(world, "signed", transaction_id="txn_forged", tx_hash="0x" + "12" * 32)
     await world.cycles(world.sender(), 6)
     assert (world.signer.requests, world.chain.received) == ([], [])

@@ -1,4 +1,4 @@
-"""The leader compares ledger and chain while the pipeline never rests, at one block, and believes no view that was overtaken."""
+"""The leader compares ledger and chain at one block while a busy pipeline goes on, and discards a view that became stale."""
 
 from tests.support.hot_wallet import HOT_WALLET, MUSD, WALLET
 from tests.support.treasury_world import TreasuryWorld
@@ -11,7 +11,7 @@ from treasury.sender import Sender
 
 
 async def rush(world: TreasuryWorld, sender: Sender, rounds: int, first: int) -> None:
-    """A block each round, and in each of them something is mined that nobody can prove yet."""
+    """Mine a block in each round, each with a transaction that cannot be proved yet."""
     for number in range(first, first + rounds):
         await world.owe(f"ons_{number}", MUSD)
         while await sender.step():
@@ -22,7 +22,7 @@ async def rush(world: TreasuryWorld, sender: Sender, rounds: int, first: int) ->
             assert await reconciliation.has_unsettled(conn, HOT_WALLET, await world.chain.view())
 
 
-async def test_books_are_compared_under_a_pipeline_that_never_rests(world: TreasuryWorld) -> None:
+async def test_ledger_and_chain_are_compared_under_a_busy_pipeline(world: TreasuryWorld) -> None:
     world.chain.room = 10
     sender = world.sender(max_in_flight=4)
     await rush(world, sender, 40, 0)
@@ -33,7 +33,7 @@ async def test_books_are_compared_under_a_pipeline_that_never_rests(world: Treas
     assert set(posted) <= {
         "opening",
         "top_up",
-    }  # the scripted chain takes no gas, which comes in again, as far as books know
+    }  # the scripted chain charges no gas, so the ledger sees the posted gas costs come back as a top-up
     world.chain.balance -= 3 * MUSD
     before = len(world.signer.requests)
     for number in range(100, 120):
@@ -44,7 +44,7 @@ async def test_books_are_compared_under_a_pipeline_that_never_rests(world: Treas
     assert len(world.signer.requests) < before + 20
 
 
-async def test_a_top_up_that_came_after_the_view_is_left_to_the_next_look(world: TreasuryWorld) -> None:
+async def test_a_top_up_after_the_view_is_left_to_the_next_comparison(world: TreasuryWorld) -> None:
     world.chain.room = 10
     sender = world.sender(max_in_flight=4)
     await rush(world, sender, 3, 0)
@@ -59,7 +59,7 @@ async def test_a_top_up_that_came_after_the_view_is_left_to_the_next_look(world:
     assert world.metrics.differences["MUSD"] == 0
 
 
-async def test_a_look_at_an_older_block_than_the_last_has_nothing_to_say(world: TreasuryWorld) -> None:
+async def test_a_comparison_at_an_older_block_than_the_last_posts_nothing(world: TreasuryWorld) -> None:
     async def look(balance: int, block: int) -> int:
         async with world.database.write() as conn:
             now = world.clock.now()
@@ -67,11 +67,11 @@ async def test_a_look_at_an_older_block_than_the_last_has_nothing_to_say(world: 
 
     assert await look(100, 1) == 100
     assert await look(130, 9) == 30
-    assert await look(130, 5) == 0  # the same thirty, seen at a block before the one they were posted with
+    assert await look(130, 5) == 0  # the same thirty, seen at an earlier block than the one they were posted with
     assert await look(120, 10) == -10
 
 
-async def test_a_view_of_a_branch_that_is_gone_is_found_out(world: TreasuryWorld) -> None:
+async def test_a_view_of_a_branch_that_is_gone_is_discarded(world: TreasuryWorld) -> None:
     await world.owe("ons_1")
     await world.cycles(world.sender(), 8)
     paid = await world.transaction("ons_1")

@@ -20,7 +20,7 @@ async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(
     await world.owe("ons_one")
     with pytest.raises(Crash):
         await world.sender(crash_at("nonce_taken")).step()
-    # A later nonce is out already, as in a pipeline whose first signature failed.
+    # A later nonce is allocated already, as in a pipeline whose first signature failed.
     second = await world.owe("ons_two", MUSD)
     reference = bytes.fromhex((await world.payout("ons_two")).reference[2:])
     later = TransferIntent(CHAIN_ID, WALLET, 1, TOKEN, BUYER, MUSD, reference, 80_000, GWEI, 1)

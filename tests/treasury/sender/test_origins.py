@@ -1,4 +1,4 @@
-"""After a restore the wallet's own payouts are found on chain: they are adopted without an alarm, and a theft among them still rings."""
+"""After a restore the wallet's own payouts are found on chain and adopted without an alarm; a theft among them still raises one."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ KINDS = ("foreign_transaction", "unidentified_transaction", "unknown_sweep")
 
 
 async def use_key(world: TreasuryWorld, reference: bytes | None, **changed: Any) -> None:
-    """A transaction of the wallet that this database did not make."""
+    """Send a transaction of the wallet that this database did not make."""
     made: dict[str, Any] = {"token": TOKEN, "to": THIEF, "amount": 3 * MUSD} | changed
     nonce = world.chain.nonce
     intent = TransferIntent(CHAIN_ID, WALLET, nonce, made["token"], made["to"], made["amount"], reference, 80_000, 9, 1)
@@ -31,14 +31,14 @@ async def use_key(world: TreasuryWorld, reference: bytes | None, **changed: Any)
 
 
 def thief(token: str, to: str) -> KeySigner:
-    """The same key in hands that keep to no rules of ours."""
+    """Return a signer with the same key and other limits."""
     signer = KeySigner()
     signer.limits = replace(signer.limits, token=token, cold=to)
     return signer
 
 
 async def restored(world: TreasuryWorld, count: int) -> list[str]:
-    """Purchases paid after the backup was taken; the sessions' ids."""
+    """Pay purchases, and restore a backup from before; return the sessions' ids."""
     sessions = [f"ons_{number}" for number in range(count)]
     for session in sessions:
         await world.owe(session)
@@ -49,7 +49,7 @@ async def restored(world: TreasuryWorld, count: int) -> list[str]:
     return sessions
 
 
-def rang(world: TreasuryWorld) -> dict[str, int]:
+def alarms(world: TreasuryWorld) -> dict[str, int]:
     return {kind: count for kind in KINDS if (count := world.metrics.alarms[kind])}
 
 
@@ -70,7 +70,7 @@ async def test_payouts_that_the_backup_lost_are_adopted_without_an_alarm(world: 
     await world.owe("ons_new")
     await world.cycles(world.sender(), 8)
     assert {await world.status(session) for session in (*sessions, "ons_new")} == {Status.FINAL}
-    assert (rang(world), await notes(world), len(world.chain.transfers())) == ({}, [], 6)
+    assert (alarms(world), await notes(world), len(world.chain.transfers())) == ({}, [], 6)
     assert [request.nonce for request in world.signer.requests] == [5]
     assert (world.metrics.rebuilding_now, world.metrics.is_stopped) == (0, False)
 
@@ -82,9 +82,9 @@ async def test_a_reference_that_no_purchase_has_is_a_theft_at_once(world: Treasu
     sender = world.sender()
     noticed = world.clock.now()
     await sender.step()
-    assert (rang(world), world.clock.now()) == ({"foreign_transaction": 1}, noticed)
+    assert (alarms(world), world.clock.now()) == ({"foreign_transaction": 1}, noticed)
     await world.cycles(sender, 6)
-    assert rang(world) == {"foreign_transaction": 1}
+    assert alarms(world) == {"foreign_transaction": 1}
     assert [row.to for row in await notes(world)] == [THIEF]
     assert {await world.status(session) for session in sessions} == {Status.FINAL}
     assert (await world.status("ons_new"), world.signer.requests) == (Status.PLANNED, [])
@@ -101,7 +101,7 @@ async def test_a_known_reference_on_another_payment_is_a_theft_at_once(
     world.stripe.owed_by_session["ons_one"] = Owed(5 * MUSD, BUYER)
     await use_key(world, reference_of("ons_one"), **({"to": BUYER, "amount": 5 * MUSD} | changed))
     await world.sender().step()
-    assert rang(world) == {"foreign_transaction": 1}
+    assert alarms(world) == {"foreign_transaction": 1}
     assert world.signer.requests == []
 
 
@@ -113,7 +113,7 @@ async def test_what_no_payout_looks_like_is_a_theft_though_stripe_is_away(world:
     world.chain.mine()
     await use_key(world, None, to=to)
     await world.cycles(world.sender(), 2)
-    assert rang(world) == {"foreign_transaction": 2}
+    assert alarms(world) == {"foreign_transaction": 2}
 
 
 async def test_while_stripe_is_away_the_restored_are_named_after_a_minute_and_adopted_later(
@@ -125,14 +125,14 @@ async def test_while_stripe_is_away_the_restored_are_named_after_a_minute_and_ad
     await world.owe("ons_new")
     sender = world.sender()
     await world.cycles(sender, 4)
-    assert (rang(world), world.metrics.rebuilding_now, world.metrics.is_stopped) == ({}, 3, True)
+    assert (alarms(world), world.metrics.rebuilding_now, world.metrics.is_stopped) == ({}, 3, True)
     assert (await world.payout("ons_new")).reason == "signing_stopped"
     await world.cycles(sender, 2)
-    assert rang(world) == {"unidentified_transaction": 3}
+    assert alarms(world) == {"unidentified_transaction": 3}
     assert world.signer.requests == []
     world.stripe.down = False
     await world.cycles(sender, 4)
-    assert rang(world) == {"unidentified_transaction": 3, "foreign_transaction": 1}
+    assert alarms(world) == {"unidentified_transaction": 3, "foreign_transaction": 1}
     assert [row.to for row in await notes(world)] == [THIEF]
     assert {await world.status(session) for session in sessions} == {Status.FINAL}
     await answer(world, sender)
@@ -145,7 +145,7 @@ async def test_a_second_payment_under_the_same_reference_is_a_theft(world: Treas
     await use_key(world, reference_of("ons_0"), to=BUYER, amount=5 * MUSD)
     await world.cycles(world.sender(), 3)
     assert await world.status("ons_0") is Status.FINAL
-    assert rang(world) == {"foreign_transaction": 1}
+    assert alarms(world) == {"foreign_transaction": 1}
 
 
 async def test_a_sweep_that_the_backup_lost_is_no_theft_and_waits_for_an_answer(world: TreasuryWorld) -> None:
@@ -153,7 +153,7 @@ async def test_a_sweep_that_the_backup_lost_is_no_theft_and_waits_for_an_answer(
     await world.owe("ons_new")
     sender = world.sender()
     await world.cycles(sender, 2)
-    assert rang(world) == {"unknown_sweep": 1}
+    assert alarms(world) == {"unknown_sweep": 1}
     assert (await world.status("ons_new"), world.signer.requests) == (Status.PLANNED, [])
     await answer(world, sender)
     assert await world.status("ons_new") is Status.FINAL
@@ -164,7 +164,7 @@ async def test_a_buyer_paid_as_stripe_says_by_another_database_is_no_theft(world
     world.stripe.objections["ons_other"] = "ignored as other_deployment"
     await use_key(world, reference_of("ons_other"), to=BUYER, amount=5 * MUSD)
     await world.cycles(world.sender(), 2)
-    assert rang(world) == {"unidentified_transaction": 1}
+    assert alarms(world) == {"unidentified_transaction": 1}
     (row,) = await notes(world)
     assert "other_deployment" in row.note
 
@@ -174,7 +174,7 @@ async def test_a_transaction_that_the_nodes_do_not_show_is_not_called_a_theft(wo
     world.chain.hides_logs = True
     sender = world.sender()
     await world.cycles(sender, 5)
-    assert rang(world) == {"unidentified_transaction": 1}
+    assert alarms(world) == {"unidentified_transaction": 1}
     world.chain.hides_logs = False
     await world.cycles(sender, 8)
-    assert (rang(world), await notes(world)) == ({"unidentified_transaction": 1}, [])
+    assert (alarms(world), await notes(world)) == ({"unidentified_transaction": 1}, [])

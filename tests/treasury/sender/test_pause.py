@@ -1,4 +1,4 @@
-"""The sender under a pause that comes at the worst moment."""
+"""A pause that comes at the worst moment of a payout."""
 
 import pytest
 

@@ -89,9 +89,7 @@ async def test_a_forged_amount_beside_others_counts_against_no_limit_of_theirs(w
     [{"to_address": "nobody"}, {"to_address": BUYER.lower()}, {"reference": "0xzz"}, {"amount": 0}, {"reference": ""}],
     ids=str,
 )
-async def test_a_row_that_no_code_of_ours_writes_stops_only_itself(
-    world: TreasuryWorld, values: dict[str, Any]
-) -> None:
+async def test_a_malformed_row_stops_only_itself(world: TreasuryWorld, values: dict[str, Any]) -> None:
     await owe(world, "ons_bad", "ons_good")
     await change(world, "ons_bad", **values)
     await world.cycles(world.sender(), 4)
@@ -101,7 +99,7 @@ async def test_a_row_that_no_code_of_ours_writes_stops_only_itself(
 
 
 @pytest.mark.parametrize("status", ["held", "planned", "rejected", "final"])
-async def test_a_row_in_flight_whose_status_was_changed_by_hand_stops_only_itself(
+async def test_a_row_in_flight_whose_status_was_changed_in_the_database_stops_only_itself(
     world: TreasuryWorld, status: str
 ) -> None:
     await owe(world, "ons_bad")
@@ -114,12 +112,12 @@ async def test_a_row_in_flight_whose_status_was_changed_by_hand_stops_only_itsel
     assert len(world.chain.transfers()) == 3, "each of them was paid once"
 
 
-class Mute(FakeStripe):
-    """Says nothing of some sessions, or fails on them in a way that nobody foresaw."""
+class SilentStripe(FakeStripe):
+    """Gives no answer about some sessions, or fails with an unexpected error."""
 
-    def __init__(self, word: FakeStripe, error: BaseException, *sessions: str) -> None:
+    def __init__(self, stripe: FakeStripe, error: BaseException, *sessions: str) -> None:
         super().__init__()
-        self.owed_by_session, self.error, self.mute = word.owed_by_session, error, set(sessions)
+        self.owed_by_session, self.error, self.mute = stripe.owed_by_session, error, set(sessions)
 
     async def owed(self, session_id: str, stripe_session_id: str) -> Owed | None:
         said = await super().owed(session_id, stripe_session_id)
@@ -133,11 +131,11 @@ ERRORS = [ProofUnavailable("a reply of another shape"), KeyError("nobody thought
 
 @DEPTHS
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
-async def test_one_that_stripe_says_nothing_of_is_passed_over(
+async def test_a_payout_that_stripe_gives_no_answer_about_is_skipped(
     world: TreasuryWorld, error: Exception, depth: int
 ) -> None:
     await owe(world, "ons_mute", "ons_one", "ons_two")
-    stripe = Mute(world.stripe, error, "ons_mute")
+    stripe = SilentStripe(world.stripe, error, "ons_mute")
     sender = sender_of(world, depth, payment_proof=stripe)
     await world.cycles(sender, 6)
     assert await paid(world) == ["ons_one", "ons_two"]
@@ -149,9 +147,9 @@ async def test_one_that_stripe_says_nothing_of_is_passed_over(
     assert (final.status, final.reason) == (Status.FINAL, None)
 
 
-async def test_one_that_stripe_says_nothing_of_is_asked_about_ever_more_seldom(world: TreasuryWorld) -> None:
-    """Each question may take seconds, which others would wait for."""
-    stripe = Mute(world.stripe, ERRORS[0], "ons_mute")
+async def test_a_payout_without_an_answer_is_asked_about_less_and_less_often(world: TreasuryWorld) -> None:
+    """Each question may take seconds, for which others would wait."""
+    stripe = SilentStripe(world.stripe, ERRORS[0], "ons_mute")
     await owe(world, "ons_mute")
     sender = world.sender(payment_proof=stripe)
     for number in range(100):
@@ -173,7 +171,7 @@ async def test_an_outage_of_stripe_keeps_the_order_in_which_was_paid(world: Trea
     assert await paid(world) == sessions
 
 
-async def test_a_person_who_decides_in_the_same_moment_stops_nobody(world: TreasuryWorld) -> None:
+async def test_a_person_who_decides_at_the_same_time_stops_no_other_payout(world: TreasuryWorld) -> None:
     await owe(world, "ons_bad", paid=False)
     await owe(world, "ons_good")
     stripe = world.stripe

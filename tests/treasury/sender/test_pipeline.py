@@ -29,7 +29,9 @@ async def test_a_pipeline_signs_ahead_in_order_and_no_further_than_its_depth(wor
     assert len(world.chain.transfers()) == 6
 
 
-async def test_what_is_mined_in_time_costs_no_search_and_no_question_who_has_forgotten_it(world: TreasuryWorld) -> None:
+async def test_transactions_mined_in_time_cost_no_search_and_no_question_whether_they_are_gone(
+    world: TreasuryWorld,
+) -> None:
     class Counted(FakeChain):
         asked = 0
 
@@ -70,8 +72,8 @@ async def test_nothing_is_sent_behind_one_that_no_node_takes_and_nothing_more_is
     assert len(world.chain.transfers()) == 6
 
 
-async def test_signatures_of_a_pipeline_are_asked_for_side_by_side(world: TreasuryWorld) -> None:
-    """All four are under way before the first is given: else each would wait for the ones before it."""
+async def test_signatures_of_a_pipeline_are_asked_for_concurrently(world: TreasuryWorld) -> None:
+    """All four are requested before the first is returned; otherwise each would wait for the ones before it."""
     world.chain.room = 10
     all_asked, asked, sign = asyncio.Event(), [0], world.signer.sign
 

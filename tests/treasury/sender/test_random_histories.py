@@ -1,7 +1,7 @@
-"""Random histories of payouts, sweeps and misfortunes: whatever happens, the treasury's invariants hold.
+"""Random histories of payouts, sweeps and failures: the treasury's invariants hold throughout.
 
-The sender is the real one, on a real database, with a scripted chain and a clock that tests move. Once all is well again, whatever is owed
-arrives, and ledger and chain agree.
+The sender is the real one, on a real database, with a scripted chain and a clock that tests move. Once the failures end,
+everything owed arrives, and ledger and chain agree.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ _SELDOM = st.sampled_from([False, False, False, True])
 
 
 class Histories(Invariants):
-    """One wallet's life."""
+    """The history of one wallet."""
 
     @initialize(depth=st.sampled_from([1, 1, 4]))
     def begin(self, depth: int) -> None:
@@ -129,7 +129,7 @@ class Histories(Invariants):
         chain.deaf, chain.unreachable = unwell == "deaf", unwell == "unreachable"
         self.world.signer.down, self.world.stripe.down = unwell == "down", unwell == "silent"
         chain.fee = chain.floor = gwei * 10**9
-        chain.pending.clear()  # nodes forget what offers too little, and may forget anything
+        chain.pending.clear()  # nodes forget transactions whose fee is too low, and may forget any
         self.work()
 
     @precondition(lambda self: any(not mined.reverted for mined in self.world.chain.mined.values()))
@@ -192,12 +192,12 @@ class Histories(Invariants):
 
 
 def _silence(_logger: Any, _method: str, _event: Any) -> Any:
-    """A thousand lives ring thousands of alarms."""
+    """Thousands of histories log thousands of alarms."""
     raise structlog.DropEvent
 
 
 def live(part: int, count: int) -> str:
-    """So many lives in this process; the shortest one that broke an invariant as text, or nothing."""
+    """Run histories in this process; return the shortest one that broke an invariant as text, or nothing."""
     loop = asyncio.new_event_loop()
     database = InlineDatabase()
     structlog.configure(processors=[_silence], wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -1,4 +1,4 @@
-"""Each payout in the queue says why it waits, for as long as it does; the reason goes when the cause does."""
+"""Each queued payout shows why it waits, and the reason goes when the cause does."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,14 +23,14 @@ async def reasons(world: TreasuryWorld) -> set[str | None]:
 
 
 async def steps(world: TreasuryWorld, sender: Sender, count: int) -> None:
-    """Some cycles, up to the moment in which nothing more is due: a nonce that no signature came for is given back by then."""
+    """Run cycles until nothing more is due; by then a nonce without a signature is released."""
     await world.cycles(sender, count)
     for _ in range(2):
         while await sender.step():
             pass
 
 
-async def test_those_behind_one_without_funds_say_so_and_wait_though_they_are_small(world: TreasuryWorld) -> None:
+async def test_payouts_behind_one_without_funds_show_it_and_wait_though_they_are_small(world: TreasuryWorld) -> None:
     world.chain.balance = 10 * MUSD
     await owe(world, QUEUE[0], amount=20 * MUSD)
     await owe(world, *QUEUE[1:], amount=MUSD)
@@ -92,7 +92,7 @@ CAUSES: list[tuple[Callable[[TreasuryWorld], None], str]] = [
 
 @pytest.mark.parametrize("depth", [1, 4])
 @pytest.mark.parametrize(("cause", "reason"), CAUSES, ids=[reason for _, reason in CAUSES])
-async def test_whatever_holds_the_queue_is_said_of_each_and_unsaid(
+async def test_the_cause_that_blocks_the_queue_is_shown_on_each_payout_and_removed(
     world: TreasuryWorld, cause: Callable[[TreasuryWorld], None], reason: str, depth: int
 ) -> None:
     await owe(world, *QUEUE)
@@ -108,11 +108,11 @@ async def test_whatever_holds_the_queue_is_said_of_each_and_unsaid(
     assert await reasons(world) == {None}
 
 
-async def test_where_signing_is_stopped_for_the_wallet_each_says_so(world: TreasuryWorld) -> None:
+async def test_each_payout_shows_that_signing_is_stopped_for_the_wallet(world: TreasuryWorld) -> None:
     await owe(world, "ons_before")
     sender = world.sender()
     await world.cycles(sender, 3)
-    world.chain.nonce += 1  # another hand
+    world.chain.nonce += 1  # someone else used the key
     await owe(world, *QUEUE)
     await world.cycles(sender, 1)
     assert await reasons(world) == {"signing_stopped"}, "while its transaction is searched"
@@ -121,7 +121,7 @@ async def test_where_signing_is_stopped_for_the_wallet_each_says_so(world: Treas
     assert world.metrics.is_stopped
 
 
-async def test_those_behind_a_transaction_that_does_not_get_on_say_why(world: TreasuryWorld) -> None:
+async def test_payouts_behind_a_stalled_transaction_show_why(world: TreasuryWorld) -> None:
     await owe(world, "ons_first")
     sender = world.sender()
     world.chain.deaf = True
@@ -131,7 +131,7 @@ async def test_those_behind_a_transaction_that_does_not_get_on_say_why(world: Tr
     assert await reasons(world) == {"waiting_for_second_node"}
 
 
-async def test_a_queue_that_is_well_shows_that_it_is_one_and_who_nobody_leads_shows_that(world: TreasuryWorld) -> None:
+async def test_queued_payouts_show_the_queue_or_that_no_process_leads(world: TreasuryWorld) -> None:
     await owe(world, *QUEUE)
     sender = world.sender(lease_seconds=30)
     await sender.step()
@@ -145,7 +145,7 @@ async def test_a_queue_that_is_well_shows_that_it_is_one_and_who_nobody_leads_sh
 
 
 async def test_a_reason_is_written_once_and_read_while_it_lasts(world: TreasuryWorld) -> None:
-    """However many wait: no row is written again for the same reason."""
+    """No row is written again for the same reason, however many payouts wait."""
     world.chain.balance = 0
     await owe(world, *QUEUE)
     sender = world.sender()
@@ -158,7 +158,7 @@ async def test_a_reason_is_written_once_and_read_while_it_lasts(world: TreasuryW
 
 
 async def _versions(world: TreasuryWorld) -> list[Any]:
-    """Postgres counts each writing of a row; on SQLite nothing does."""
+    """Return Postgres' count of writes for each row; SQLite has none."""
     async with world.database.read() as conn:
         column = "xmin::text" if conn.dialect.name == "postgresql" else "updated_at"
         return list((await conn.execute(sa.text(f"SELECT id, {column} FROM treasury_payouts ORDER BY id"))).fetchall())

@@ -1,4 +1,4 @@
-"""The sender on a real EVM node with the real MUSD token: crashes, a lost database, another hand on the key."""
+"""The sender on a real EVM node with the real MUSD token: crashes, a lost database, a reverting token."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def rpc_url() -> Iterator[str]:
 
 
 class RealChain:
-    """The node, and what a test asks of it directly."""
+    """The node, with what tests read and change directly."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url
@@ -67,7 +67,7 @@ class RealChain:
         raise AssertionError("the node does not start")
 
     async def furnish(self) -> None:
-        """The real token's code at its address, and a wallet that holds some of it, and gas."""
+        """Put the real token's code at its address, and give the wallet tokens and gas."""
         bytecode = json.loads((PARTS / "@mezo-org/musd-contracts/deployments/matsnet/MUSD.json").read_text())[
             "bytecode"
         ]
@@ -83,7 +83,7 @@ class RealChain:
         await self.rpc("anvil_setBalance", WALLET, hex(10**18))
 
     async def transfers(self) -> list[str]:
-        """Hashes of every Transfer that left the wallet."""
+        """Return the hash of every Transfer that left the wallet."""
         sender = "0x" + WALLET[2:].lower().rjust(64, "0")
         query = {"fromBlock": "0x0", "toBlock": "latest", "address": TOKEN, "topics": [TRANSFER, sender]}
         return [log["transactionHash"] for log in await self.rpc("eth_getLogs", query)]
@@ -107,7 +107,7 @@ async def settle(world: TreasuryWorld, real: RealChain, checkpoint: Any = lambda
         await sender.step()
         world.clock.seconds += 15
         await real.rpc("anvil_mine", "0x2")
-        # The pool would keep what it knows of heads for a moment.
+        # The pool caches heads for a moment.
         real.pool.expire_probe()
 
 
@@ -166,7 +166,7 @@ async def test_a_payout_that_the_token_reverts_is_reverted(world: TreasuryWorld,
     await chain.rpc("evm_setAutomine", False)
     try:
         await sender.step()
-        # Code that always reverts takes the token's place before the transaction is mined.
+        # The token is replaced by code that always reverts before the transaction is mined.
         code = await chain.rpc("eth_getCode", TOKEN, "latest")
         await chain.rpc("anvil_setCode", TOKEN, "0x60006000fd")
         await chain.rpc("anvil_mine", "0x3")

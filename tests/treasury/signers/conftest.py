@@ -76,7 +76,7 @@ def keystore(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def hsm_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """A fresh token of SoftHSM: the library's path and the token's PIN."""
+    """Create a token in SoftHSM; yield the library's path and the token's PIN."""
     library = next((path for path in Path("/usr/lib").rglob("libsofthsm2.so")), None)
     if library is None or shutil.which("softhsm2-util") is None:
         message = "SoftHSM is not installed (Debian's softhsm2)"

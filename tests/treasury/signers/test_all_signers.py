@@ -1,4 +1,4 @@
-"""What every signer keeps to, whatever holds the key."""
+"""The behaviour that every signer shares, wherever the key is kept."""
 
 from dataclasses import replace
 

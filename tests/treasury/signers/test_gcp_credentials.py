@@ -1,4 +1,4 @@
-"""Where credentials come from may be silent: signing says so in time, and nothing else waits for it."""
+"""A source of credentials that does not respond: signing fails in time, and nothing else waits for it."""
 
 import asyncio
 import time

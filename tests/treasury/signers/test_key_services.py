@@ -1,4 +1,4 @@
-"""The official SDKs against the clouds' own wire, and everything that comes back over it."""
+"""The clouds' official SDKs against fakes of their wire protocols, with every fault that may come back."""
 
 import asyncio
 from dataclasses import replace

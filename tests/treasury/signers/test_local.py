@@ -1,4 +1,4 @@
-"""The keystore signer: what it signs, what it refuses, what it never tells."""
+"""The keystore signer: what it signs, what it refuses, and what its errors never reveal."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ def digest_signature(intent: TransferIntent) -> tuple[int, int]:
     return int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:64], "big")
 
 
-async def test_the_bytes_say_what_the_intent_says(keystore: Path) -> None:
+async def test_the_signed_bytes_decode_to_the_intent(keystore: Path) -> None:
     from eth_account.typed_transactions.typed_transaction import TypedTransaction
     from hexbytes import HexBytes
 
@@ -94,12 +94,12 @@ def test_a_signature_of_another_intent_is_thrown_away() -> None:
         {"priority_fee": 10**9 + 1},
     ],
 )
-async def test_what_breaks_a_rule_is_not_signed(keystore: Path, change: dict[str, object]) -> None:
+async def test_an_intent_that_breaks_a_limit_is_not_signed(keystore: Path, change: dict[str, object]) -> None:
     with pytest.raises(SignerRefused):
         await LocalSigner(keystore, PASSWORD, LIMITS).sign(replace(INTENT, **change))  # type: ignore[arg-type]
 
 
-async def test_a_wrong_password_is_told_without_the_password(keystore: Path) -> None:
+async def test_the_error_of_a_wrong_password_does_not_contain_it(keystore: Path) -> None:
     with pytest.raises(SignerRefused) as refused:
         await LocalSigner(keystore, "tr0ub4dor", LIMITS).probe()
     assert "tr0ub4dor" not in str(refused.value)

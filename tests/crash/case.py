@@ -21,6 +21,7 @@ from kit.db.database import connect
 from kit.ids import RandomIds
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.support.hot_wallet import MUSD, TOKEN, address_of
+from tests.support.waiting import eventually
 from treasury.cold.identity import ColdPin, Verified
 from treasury.cold.service import PoolColdWallet
 from treasury.core.hot_wallets import HotWallet
@@ -114,18 +115,18 @@ class Case:
     async def done(self) -> None:
         """Wait until everything is final and the ledger has its opening balance."""
         database = connect(self.url)
+
+        async def is_done() -> bool:
+            async with database.read() as conn:
+                states = [row.status for row in await sweeps_service.page(conn)]
+                states += [row.status for row in await payouts_service.page(conn)]
+                opened = await ledger_service.is_opened(conn, self.wallet, "MUSD")
+            return opened and set(states) == {Status.FINAL}
+
         try:
-            async with asyncio.timeout(SECONDS):
-                while True:
-                    async with database.read() as conn:
-                        states = [row.status for row in await sweeps_service.page(conn)]
-                        states += [row.status for row in await payouts_service.page(conn)]
-                        opened = await ledger_service.is_opened(conn, self.wallet, "MUSD")
-                    if opened and set(states) == {Status.FINAL}:
-                        return
-                    await asyncio.sleep(0.2)
-        except TimeoutError:
-            pytest.fail(f"not final in {SECONDS:.0f} s: {(self.home / 'log').read_text()[-3000:]}")
+            await eventually(is_done, within=SECONDS, every=0.2, what="every payout and sweep being final")
+        except AssertionError as error:
+            pytest.fail(f"{error}: {(self.home / 'log').read_text()[-3000:]}")
         finally:
             await database.close()
 

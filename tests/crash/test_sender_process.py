@@ -11,6 +11,7 @@ import pytest
 
 from onramp.dev.chain.devchain import DevChain
 from tests.crash.case import SECONDS, Case, on_sqlite
+from tests.support.waiting import eventually
 from treasury.sender import CHECKPOINTS
 
 AT_ONCE = 3
@@ -64,9 +65,7 @@ async def test_a_leader_that_was_frozen_and_thaws_sends_nothing_of_its_own(
     case = Case(chain, tmp_path / at, on_sqlite(tmp_path / at, sqlite_template), owed=1)
     await case.begin(asyncio.Lock())
     async with case.process(at=at, act="stop") as frozen:
-        async with asyncio.timeout(SECONDS):
-            while not (case.home / "mark").exists():
-                await asyncio.sleep(0.05)
+        await eventually((case.home / "mark").exists, within=SECONDS)
         async with case.process():
             await case.done()
             os.kill(frozen.pid, signal.SIGCONT)

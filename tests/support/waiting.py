@@ -3,9 +3,19 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar, cast, overload
 
 T = TypeVar("T")
+
+
+@overload
+async def eventually(
+    probe: Callable[[], Awaitable[T]], *, within: float = 60.0, every: float = 0.05, what: str = ""
+) -> T: ...
+
+
+@overload
+async def eventually(probe: Callable[[], T], *, within: float = 60.0, every: float = 0.05, what: str = "") -> T: ...
 
 
 async def eventually(

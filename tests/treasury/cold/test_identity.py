@@ -1,6 +1,5 @@
 """The verification of the cold wallet: a real 3-of-5 Safe passes, and everything that only looks like it is refused."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,7 @@ from chain.types import to_checksum
 from onramp.dev.chain.artifacts import call_data
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.support.safes import Safes, parrot
+from tests.support.waiting import eventually
 from treasury.cold.identity import ColdPin, Unverified, Verified, identity_of, judge
 from treasury.cold.service import PoolColdWallet, pin_of
 
@@ -36,10 +36,12 @@ def safes(chain: DevChain) -> Safes:
 
 async def verify(pool: Pool, pin: ColdPin) -> Verified | Unverified:
     newest = int(await pool.first("eth_blockNumber", []), 16)
-    await pool.refresh()
-    while pool.agreed_head() < newest:
-        await asyncio.sleep(0.05)
+
+    async def has_newest() -> bool:
         await pool.refresh()
+        return pool.agreed_head() >= newest
+
+    await eventually(has_newest)
     return await PoolColdWallet(pool, pin, forbidden_owners=[HOT]).verify()
 
 

@@ -18,6 +18,7 @@ from onramp.dev.chain.anvil import free_port
 from tests.support.crashes import Crash
 from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
+from tests.support.waiting import eventually
 from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
 from treasury.sender.wallet_chain import QuorumWalletChain
@@ -73,8 +74,7 @@ class RealChain:
         ]
         (deployer,) = await self.rpc("eth_accounts")
         sent = await self.rpc("eth_sendTransaction", {"from": deployer, "data": bytecode, "gas": hex(9_000_000)})
-        while (receipt := await self.rpc("eth_getTransactionReceipt", sent)) is None:
-            await asyncio.sleep(0.05)
+        receipt = await eventually(lambda: self.rpc("eth_getTransactionReceipt", sent))
         code = await self.rpc("eth_getCode", receipt["contractAddress"], "latest")
         await self.rpc("anvil_setCode", TOKEN, code)
         # OpenZeppelin's ERC20 keeps balances in the mapping at slot 0.

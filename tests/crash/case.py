@@ -21,6 +21,7 @@ from kit.db.database import connect
 from kit.ids import RandomIds
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from tests.support.hot_wallet import MUSD, TOKEN, address_of
+from tests.support.paths import ROOT
 from tests.support.waiting import eventually
 from treasury.cold.identity import ColdPin, Verified
 from treasury.cold.service import PoolColdWallet
@@ -31,7 +32,6 @@ from treasury.ledger.states import HOT, Account
 from treasury.payouts import service as payouts_service
 from treasury.sweeps import service as sweeps_service
 
-ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
 STOCK = 100 * MUSD
 SWEPT = 40 * MUSD

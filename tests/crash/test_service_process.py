@@ -20,8 +20,8 @@ from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import DevWallet, dev_wallet
 from onramp.dev.run import SETTLEMENT
 from onramp.dev.stripe.app import SANDBOX, SandboxConfig, make_sandbox
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 STEP = 1 if os.environ.get("PROVE") else 2
 """`make test` dies in front of every other commit."""
 DEATHS = 18

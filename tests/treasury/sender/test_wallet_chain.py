@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any
 
@@ -17,13 +16,13 @@ from kit.db.database import Database
 from onramp.dev.chain.anvil import free_port
 from tests.support.crashes import Crash
 from tests.support.hot_wallet import BUYER, CHAIN_ID, MUSD, TOKEN, WALLET
+from tests.support.paths import ROOT
 from tests.support.treasury_world import TreasuryWorld
 from tests.support.waiting import eventually
 from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
 from treasury.sender.wallet_chain import QuorumWalletChain
 
-ROOT = Path(__file__).resolve().parents[2]
 PARTS = ROOT / "node_modules"
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 

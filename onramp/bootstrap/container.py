@@ -40,6 +40,7 @@ from onramp.sessions.config import SessionConfig
 from onramp.sessions.create import Creator
 from onramp.sessions.ignored_sessions import IgnoredSessions
 from onramp.sessions.model import Session
+from onramp.sessions.purchase_intents import PurchaseIntents
 from onramp.sessions.refresh import Refresher
 from onramp.stripe.port import StripeGateway
 from onramp.treasury import policy_source
@@ -118,9 +119,8 @@ class Container:
     @cached_property
     def creator(self) -> Creator:
         """Creates sessions."""
-        return Creator(
+        intents = PurchaseIntents(
             self.database,
-            self.stripe,
             self.rules,
             self.clock,
             self.ids,
@@ -128,6 +128,7 @@ class Container:
             self.settings.ring,
             self.deployment,
         )
+        return Creator(self.database, self.stripe, self.rules, self.clock, self.settings.ring, intents)
 
     @cached_property
     def refresher(self) -> Refresher:

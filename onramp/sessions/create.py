@@ -18,11 +18,8 @@ from kit.crypto.keyring import KeyRing
 from kit.db.bulk import update_unchanged_alone
 from kit.db.database import Database
 from kit.http.problems import Problem
-from kit.ids import Ids
 from kit.logs import bind, get_logger
 from kit.state import Moved
-from onramp.deployment.service import OwnDeployment
-from onramp.screening.sanctions_list import Screening
 from onramp.sessions import contacts, states
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import STRIPE_KEY_LIFETIME, SessionConfig
@@ -55,17 +52,15 @@ class Creator:
         stripe: StripeGateway,
         config: SessionConfig,
         clock: Clock,
-        ids: Ids,
-        screening: Screening,
         ring: KeyRing,
-        deployment: OwnDeployment,
+        intents: PurchaseIntents,
     ) -> None:
         self.database = database
         self.stripe = stripe
         self.config = config
         self.clock = clock
         self._ring = ring
-        self._intents = PurchaseIntents(database, config, clock, ids, screening, ring, deployment)
+        self._intents = intents
         self._initialized: GroupCommit[Session, bool] = GroupCommit(self._write_initialized)
 
     async def create(self, request: PurchaseRequest) -> tuple[Session, StripeSession]:

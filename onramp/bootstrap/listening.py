@@ -1,4 +1,4 @@
-"""Listen at every name and address of HOST, on one port."""
+"""Listen on every name and address of HOST, on one port."""
 
 import errno
 import socket
@@ -13,18 +13,18 @@ _EVERYWHERE: Final = "::"
 
 
 async def listen(runner: web.AppRunner, hosts: Sequence[str], port: int, *, backlog: int) -> int:
-    """Start a site for each of `hosts`; return the port, which the system chooses for the first of them where `port` is 0.
+    """Start a site for each of `hosts` and return the port; if `port` is 0, the system chooses it for the first of them.
 
-    `::` listens on IPv6 and IPv4, unless an IPv4 address is listed beside it. Raises StartError, with nothing left listening
-    once the caller has cleaned the runner up.
+    `::` listens on IPv6 and IPv4, unless an IPv4 address is also listed. Raises StartError; nothing listens any more
+    after the caller has cleaned up the runner.
     """
     for host in hosts:
         try:
-            beside_ipv4 = "0.0.0.0" in hosts  # noqa: S104 - as the operator says
+            beside_ipv4 = "0.0.0.0" in hosts  # noqa: S104 - configured by the operator
             await _site(runner, host, port, backlog, beside_ipv4=beside_ipv4).start()
         except OSError as error:
-            shown = f"[{host}]" if ":" in host else host
-            raise StartError(f"Cannot listen on {shown}:{port}: {_reason(error)}") from error
+            address = f"[{host}]" if ":" in host else host
+            raise StartError(f"Cannot listen on {address}:{port}: {_reason(error)}") from error
         port = port or int(runner.addresses[0][1])
     return port
 
@@ -41,8 +41,10 @@ def _site(runner: web.AppRunner, host: str, port: int, backlog: int, *, beside_i
 
 def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "another process listens there. Choose another PORT or stop that process."
-    said = error.strerror or str(error)
+        return "another process listens there. Choose another PORT, or stop that process."
+    text = error.strerror or str(error)
     if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT} or isinstance(error, socket.gaierror):
-        return f"{said}. HOST takes addresses of this machine: :: listens everywhere, 0.0.0.0 on IPv4 alone."
-    return f"{said}. Choose another HOST or PORT."
+        return (
+            f"{text}. HOST takes addresses of this machine: :: listens on all of them, 0.0.0.0 on all IPv4 addresses."
+        )
+    return f"{text}. Choose another HOST or PORT."

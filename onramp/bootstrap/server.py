@@ -1,4 +1,4 @@
-"""Run the service until it is told to stop: in-flight requests finish, streams close, workers stop between two things."""
+"""Run the service until a signal stops it: requests under way finish, event streams close, workers stop between two steps."""
 
 import asyncio
 import contextlib
@@ -33,14 +33,14 @@ from treasury.signers.protocol import SignerError
 
 log = get_logger(__name__)
 SHUTDOWN_SECONDS = 12.0
-"""How long requests under way are waited for."""
+"""How long a stop waits for requests under way."""
 SERVE_ENDS_SECONDS = 24.0
 WORK_ENDS_SECONDS = 9.5
-"""How long after SIGTERM the process has ended, whatever hangs. `docker stop` kills after 10 s, railway.json after 30."""
+"""Seconds after SIGTERM by which the process has ended, even if something hangs. `docker stop` kills after 10 s, railway.json after 30."""
 
 
 def run_with_uvloop(work: Coroutine[Any, Any, None]) -> None:
-    """On uvloop where it is installed; it halves the cost of a request. As many files as the system allows may be open."""
+    """Run `work` on uvloop if it is installed, which halves the cost of a request. Raise the limit of open files to what the system allows."""
     raise_limit()
     try:
         import uvloop
@@ -53,7 +53,7 @@ def run_with_uvloop(work: Coroutine[Any, Any, None]) -> None:
 
 @contextlib.contextmanager
 def logged(settings: Settings) -> Iterator[None]:
-    """Log as JSON in production, with colours at a terminal; errors go to Sentry, too, where it is set."""
+    """Configure logging while the block runs: JSON in production, text otherwise; errors also go to Sentry if SENTRY_DSN is set."""
     errors = make_errors(settings)
     style = settings.LOG_FORMAT or ("json" if settings.is_production else "text")
     configure(settings.LOG_LEVEL, style, on_error=None if errors is None else errors.tell)
@@ -64,26 +64,26 @@ def logged(settings: Settings) -> Iterator[None]:
             errors.close()
 
 
-async def until_told(end_within: float | None = None) -> None:
-    """Return at SIGTERM or SIGINT; the process ends at most `end_within` seconds later, where given."""
-    told = asyncio.Event()
+async def wait_for_signal(end_within: float | None = None) -> None:
+    """Return at SIGTERM or SIGINT. If `end_within` is given, the process ends at most so many seconds later."""
+    signaled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows, for development: its loops take no signals
-            loop.add_signal_handler(number, told.set)
-    await told.wait()
+        with contextlib.suppress(NotImplementedError):  # Windows, in development: its event loops do not handle signals
+            loop.add_signal_handler(number, signaled.set)
+    await signaled.wait()
     if end_within is not None:
         end_process_within(end_within)
 
 
-def _not_of_strangers(record: logging.LogRecord) -> bool:
-    """Drop aiohttp's traceback for bytes that are not HTTP: they are answered with 400 and are no error of ours."""
+def _is_our_error(record: logging.LogRecord) -> bool:
+    """Whether aiohttp logs an error of ours. Bytes that are not HTTP are answered with 400; their traceback is dropped."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
 
 
 def _whence(trusted: Sequence[Network]) -> Whence:
-    """Count peers by address, IPv6 by /64. Trusted proxies are not counted, nor is this machine: a proxy on it carries everybody."""
+    """Return how connections are counted: by address, IPv6 by /64. Not counted: trusted proxies, and this machine, where a proxy may carry all clients."""
 
     def whence(peer: str) -> Peer:
         address = client_ip(peer, (), ())
@@ -97,17 +97,17 @@ def _whence(trusted: Sequence[Network]) -> Whence:
 async def start_app(
     app: web.Application, host: str, port: int, *, trusted: Sequence[Network] = (), limits: Limits | None = None
 ) -> tuple[web.AppRunner, int]:
-    """Start serving at each name and address of `host`, comma-separated; return the runner to clean up, and the port that was taken.
+    """Start serving on each name and address of `host`, comma-separated. Return the runner to clean up, and the port that is used.
 
     `trusted`: networks of proxies in front of the service.
     """
-    logging.getLogger("aiohttp.server").addFilter(_not_of_strangers)
+    logging.getLogger("aiohttp.server").addFilter(_is_our_error)
     descriptors = raise_limit()
     limits = limits or Limits(most=most_for(descriptors, Limits()))
     runner = Runner(app, limits=limits, whence=_whence(trusted), shutdown_timeout=SHUTDOWN_SECONDS)
     try:
         await runner.setup()
-        # A burst is accepted in one step, before any of it can be refused: it has to fit into the descriptors kept for our own use.
+        # The system accepts a burst of connections before any can be refused, so it must fit into the descriptors reserved for our own use.
         port = await listen(runner, host.split(","), port, backlog=max(16, min(1024, descriptors // 5)))
     except BaseException:
         await runner.cleanup()
@@ -115,10 +115,10 @@ async def start_app(
     return runner, port
 
 
-def spare_the_collector() -> None:
-    """Exempt the objects made at the start from garbage collection, and collect less often.
+def tune_garbage_collection() -> None:
+    """Exempt the objects created so far from garbage collection, and collect less often.
 
-    They live as long as the process; walking them again and again was a tenth of what a create costs (measured).
+    They live as long as the process. Visiting them at each collection was a tenth of the cost of a create (measured).
     """
     gc.collect()
     gc.freeze()
@@ -126,7 +126,7 @@ def spare_the_collector() -> None:
 
 
 def serve_forever(settings: Settings, workers: Collection[str]) -> None:
-    """Serve the API until told to stop."""
+    """Serve the API, with `workers` in the same process, until a signal stops it."""
 
     async def serve() -> None:
         runner, port = await start_app(
@@ -135,10 +135,10 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
             settings.PORT,
             trusted=networks(settings.TRUSTED_PROXIES),
         )
-        spare_the_collector()
+        tune_garbage_collection()
         log.info("serving", host=settings.HOST, port=port, workers=sorted(workers))
         try:
-            await until_told(SERVE_ENDS_SECONDS)
+            await wait_for_signal(SERVE_ENDS_SECONDS)
         finally:
             log.info("stopping")
             await runner.cleanup()
@@ -148,23 +148,22 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
 
 
 async def _needs_signer(container: Container) -> None:
-    """Raises StartError where the treasury, asked for by name, could never sign: it would pay nobody and look well."""
+    """Raise StartError if the treasury, requested by name, cannot sign: it would pay nobody and still look healthy."""
     if container.rules.hot_wallet is None:
-        message = "The treasury pays from no wallet here: DELIVERY_MODE is observe. Nothing was started."
-        raise StartError(message)
+        raise StartError("The treasury pays from no wallet here: DELIVERY_MODE is observe. Nothing was started.")
     if container.signer is None:
-        message = f"The treasury has no signer: HOT_WALLET_SIGNER is {container.settings.HOT_WALLET_SIGNER}, and its settings are empty. Nothing was started."
-        raise StartError(message)
+        raise StartError(
+            f"The treasury has no signer: HOT_WALLET_SIGNER is {container.settings.HOT_WALLET_SIGNER}, and its settings are empty. Nothing was started."
+        )
     try:
         await container.signer.probe()
     except SignerError as error:
-        message = f"The treasury's signer cannot be used: {error} Nothing was started."
-        raise StartError(message) from error
+        raise StartError(f"The treasury's signer cannot be used: {error} Nothing was started.") from error
 
 
 @contextlib.asynccontextmanager
 async def scraped(settings: Settings, registry: CollectorRegistry) -> AsyncIterator[None]:
-    """Answer /metrics and /health at METRICS_PORT, where it is set: what workers count, no API elsewhere knows."""
+    """Serve /metrics and /health on METRICS_PORT, if it is set, while the block runs: only this process knows what its workers count."""
     if not settings.METRICS_PORT:
         yield
         return
@@ -177,7 +176,7 @@ async def scraped(settings: Settings, registry: CollectorRegistry) -> AsyncItera
 
 
 def work_forever(settings: Settings, workers: Collection[str], *, named: bool = False) -> None:
-    """Run workers alone until told to stop. A treasury that was `named` and cannot sign stops the start with StartError."""
+    """Run workers without the API until a signal stops them. Raises StartError if the treasury was `named` and cannot sign."""
 
     async def work() -> None:
         async with open_container(settings) as container:
@@ -190,9 +189,9 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
                 scraped(settings, container.registry),
             ):
                 runner.start()
-                spare_the_collector()
+                tune_garbage_collection()
                 log.info("working", workers=sorted(workers))
-                await until_told(WORK_ENDS_SECONDS)
+                await wait_for_signal(WORK_ENDS_SECONDS)
                 log.info("stopping")
                 await runner.stop()
 

@@ -1,4 +1,4 @@
-"""Where Stripe's USDC arrives: the nodes of that chain, its token, and the addresses that sessions were locked to."""
+"""Build what verifies that Stripe's USDC arrived: the nodes of its chain, the token, and the addresses it may have gone to."""
 
 from collections.abc import Collection
 
@@ -19,9 +19,9 @@ from treasury.settlements.verification import Recipients, UsdcChain
 def make_usdc_chain(
     settings: SettlementSettings, network: str, http: aiohttp.ClientSession, clock: Clock
 ) -> UsdcChain | None:
-    """The chain that shows whether USDC arrived; None where no node of it is configured.
+    """Return what verifies the arrival of USDC on its chain, or None if no node of that chain is configured.
 
-    With fewer providers than SETTLEMENT_AGREEMENT all of them must say the same; one alone is believed.
+    If there are fewer providers than SETTLEMENT_AGREEMENT, all of them must agree; a single one is believed.
     """
     nodes, at = settings.settlement_nodes(), settings.settlement_network(network)
     if not nodes or at is None:
@@ -37,7 +37,7 @@ _LOCKED = (
 
 
 def recipients_of(rules: SessionConfig) -> Recipients:
-    """Where the USDC of sessions may have gone: the address configured now, and those locked with them when they were made."""
+    """Return a reader of the addresses that the USDC of sessions may have gone to: the configured one, and those locked in the sessions."""
 
     async def recipients(conn: AsyncConnection, session_ids: Collection[str]) -> frozenset[Address]:
         locked = (await conn.execute(_LOCKED, {"ids": list(session_ids)})).scalars() if session_ids else ()

@@ -1,4 +1,4 @@
-"""What has to hold before anything starts, and what is proposed with a start."""
+"""Check before the start that nothing prevents it, and propose the treasury's policy."""
 
 import asyncio
 from typing import Final
@@ -23,11 +23,11 @@ _PROBE_SECONDS: Final = 10.0
 
 
 async def prepare(container: Container) -> None:
-    """Bring up the database, read the list and propose the policy, before anything may leave. Raises StartError."""
-    await _bring_up_to_date(container)
-    await _name(container)
-    screen(container)
-    await _nothing_left_behind(container)
+    """Prepare the database, read the sanctions list and propose the policy, before any money may move. Raises StartError."""
+    await _check_database(container)
+    await _record_wallet(container)
+    load_sanctions_list(container)
+    await _refuse_open_operations(container)
     if container.rules.mode == "payout" and container.rules.settlement_address is not None:
         now = container.clock.now()
         await settlement_addresses.record(
@@ -38,14 +38,14 @@ async def prepare(container: Container) -> None:
             container.database, container.settings, container.rules, container.clock, container.ids
         )
     except PolicyError as error:
-        message = "The treasury policy cannot be used; nothing was started:\n" + "\n".join(error.problems)
-        raise StartError(message) from error
+        problems = "\n".join(error.problems)
+        raise StartError(f"The treasury policy cannot be used; nothing was started:\n{problems}") from error
 
 
 async def refuse_wrong_key(container: Container) -> None:
-    """Raises StartError where the signer holds another key than HOT_WALLET_ADDRESS names.
+    """Raise StartError if the signer holds the key of another address than HOT_WALLET_ADDRESS.
 
-    A signer that does not answer is waited for: webhooks are taken meanwhile.
+    A signer that does not answer does not stop the start: webhooks are accepted, and payouts wait for the signer.
     """
     if container.signer is None:
         return
@@ -53,14 +53,13 @@ async def refuse_wrong_key(container: Container) -> None:
         async with asyncio.timeout(_PROBE_SECONDS):
             await container.signer.probe()
     except WrongKey as error:
-        message = f"HOT_WALLET_ADDRESS and its signer do not fit: {error} Nothing was started."
-        raise StartError(message) from error
+        raise StartError(f"HOT_WALLET_ADDRESS and its signer do not fit: {error} Nothing was started.") from error
     except (SignerError, TimeoutError) as error:
         log.warning("signer.not_proved", reason=str(error) or "no answer in time", detail="payouts wait for it")
 
 
-async def _name(container: Container) -> None:
-    """Read the deployment's id, and remember the hot wallet among all that this deployment ever paid from."""
+async def _record_wallet(container: Container) -> None:
+    """Read the deployment's id, and record the hot wallet among all wallets that this deployment has paid from."""
     deployment = await container.deployment.get()
     log.info("deployment", id=deployment.id)
     if container.rules.hot_wallet is not None:
@@ -70,56 +69,59 @@ async def _name(container: Container) -> None:
             )
 
 
-async def _nothing_left_behind(container: Container) -> None:
+async def _refuse_open_operations(container: Container) -> None:
+    """Raise StartError if payouts or sweeps of another hot wallet are still open."""
     if container.rules.hot_wallet is None:
         if container.rules.mode == "payout":
-            log.warning("treasury.no_wallet", detail="HOT_WALLET_ADDRESS is not set: who has paid is not paid out")
+            log.warning(
+                "treasury.no_wallet", detail="HOT_WALLET_ADDRESS is not set: buyers who have paid are not paid out"
+            )
         return
     async with container.database.read() as conn:
         rows = await open_operations_of_others(conn, container.rules.hot_wallet)
     if rows:
-        shown = "".join(f"\n  {row_id} of {wallet}: {status}" for row_id, wallet, status in rows[:20])
-        message = (
+        lines = "".join(f"\n  {row_id} of {wallet}: {status}" for row_id, wallet, status in rows[:20])
+        raise StartError(
             f"HOT_WALLET_ADDRESS is {container.rules.hot_wallet}, and {len(rows)} payouts and sweeps of another hot wallet have not ended; "
-            f"nobody would follow them. Nothing was started: start with that wallet's key until they have.{shown}"
+            f"nothing would finish them. Nothing was started: start with that wallet's key until they have ended.{lines}"
         )
-        raise StartError(message)
 
 
-def screen(container: Container) -> None:
-    """Read SANCTIONS_LIST; nothing starts without the list that it names. Raises StartError."""
+def load_sanctions_list(container: Container) -> None:
+    """Read the file that SANCTIONS_LIST names, if it is set. Raises StartError if it cannot be read."""
     if not container.settings.SANCTIONS_LIST:
         if not container.settings.SANCTIONS_ORACLE:
-            log.warning("screening.off", detail="SANCTIONS_LIST is not set: nobody is screened")
+            log.warning("screening.off", detail="SANCTIONS_LIST is not set: addresses are not screened")
         return
     try:
         count = container.screening.load()
     except ListError as error:
-        message = f"SANCTIONS_LIST: {error}. Nothing was started: put the file in place, or take the variable away."
-        raise StartError(message) from error
+        raise StartError(
+            f"SANCTIONS_LIST: {error}. Nothing was started: put the file in place, or remove the variable."
+        ) from error
     log.info("screening.list_read", addresses=count)
 
 
-async def _bring_up_to_date(container: Container) -> None:
-    """Make sure that the database answers and that this version can use it. Raises StartError."""
+async def _check_database(container: Container) -> None:
+    """Check that the database answers and that this version can use its schema; in development, migrate it. Raises StartError."""
     try:
         await _refuse_hidden_pooler(container)
         schema = await migrations.ensure(container.database, is_production=container.settings.is_production)
     except migrations.MigrationError as error:
         raise StartError(f"{error} Nothing was started.") from error
     except DATABASE_ERRORS as error:
-        message = f"The database cannot be used: {reason_of(error)}. Nothing was started. Is DATABASE_URL right?"
-        raise StartError(message) from error
+        raise StartError(
+            f"The database cannot be used: {reason_of(error)}. Nothing was started. Is DATABASE_URL right?"
+        ) from error
     if schema.found != schema.wanted:
         log.info("start.newer_database", detail=str(schema))
 
 
 async def _refuse_hidden_pooler(container: Container) -> None:
-    """Raise StartError behind a pooler in transaction mode that the settings do not name: statements would fail at random."""
+    """Raise StartError if the database is behind a pooler in transaction mode that the settings do not declare: statements would fail at random."""
     if container.database.is_pooled or await pooling(container.database) != "transaction":
         return
-    message = (
-        "A pooler in transaction mode stands before the database. Nothing was started: set DATABASE_POOLER=transaction, or let DATABASE_URL "
+    raise StartError(
+        "The database is behind a pooler in transaction mode. Nothing was started: set DATABASE_POOLER=transaction, or let DATABASE_URL "
         "name the pooler's session port or the database itself."
     )
-    raise StartError(message)

@@ -26,12 +26,12 @@ from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.settlements.verification import SettlementMonitor
 
 STOP_SECONDS = 1.5
-"""How long each of what goes on beside the workers may take to stop."""
+"""How long each background part may take to stop."""
 WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
 
 
 def make_pulse(container: Container, runner: Runner | None, *, serves: bool = False) -> HeartbeatWriter:
-    """This process's heartbeats: one for each of its workers, and `api` where it serves requests."""
+    """Create the writer of this process's heartbeats: one for each of its workers, and `api` if it serves requests."""
 
     def busy() -> dict[str, float]:
         return ({"api": 0.0} if serves else {}) | ({} if runner is None else runner.busy())

@@ -17,7 +17,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from onramp.bootstrap.app import make_app
-from onramp.bootstrap.server import logged, run_with_uvloop, start_app, until_told
+from onramp.bootstrap.server import logged, run_with_uvloop, start_app, wait_for_signal
 from onramp.bootstrap.workers import WORKERS
 from onramp.config.loader import load
 from onramp.config.settings import Settings
@@ -253,7 +253,7 @@ def run_dev(port: int, data: Path | None) -> None:
             async with running(port, data) as stack:
                 for line in stack.lines():
                     print(line, flush=True)
-                await until_told()
+                await wait_for_signal()
         except (DevChainError, OSError) as error:
             raise DevStackError(str(error)) from error
 

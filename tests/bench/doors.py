@@ -8,7 +8,7 @@ import uvloop
 
 from kit.http.routing import Access, handler_of
 from onramp.bootstrap.app import make_app
-from onramp.bootstrap.server import spare_the_collector, start_app
+from onramp.bootstrap.server import start_app, tune_garbage_collection
 from onramp.config.loader import load
 from onramp.sessions.routes import BASE, ROUTES
 
@@ -22,7 +22,7 @@ async def serve(port: int) -> None:
         closed = replace(read, path=base + "/{id}", access=access, name="closed_" + access)
         app.router.add_route(closed.method, closed.path, handler_of(closed))
     await start_app(app, "127.0.0.1", port)
-    spare_the_collector()  # as `onramp serve` does
+    tune_garbage_collection()  # as `onramp serve` does
     await asyncio.Event().wait()
 
 

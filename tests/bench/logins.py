@@ -19,7 +19,7 @@ from coincurve import PrivateKey
 from chain.signatures.verify import personal_hash
 from chain.types import keccak, to_checksum
 from onramp.bootstrap.app import make_app
-from onramp.bootstrap.server import spare_the_collector
+from onramp.bootstrap.server import tune_garbage_collection
 from onramp.config.loader import load
 from tests.bench import doors_bare
 
@@ -144,7 +144,7 @@ async def rows(
     """CPU of a login with a key; in turn, the medians."""
     os.environ.update(environment)
     async with _running(make_app(load(), workers=())) as mine, _running(await doors_bare.make(bare_url)) as theirs:
-        spare_the_collector()  # as `onramp serve` does; this process holds far more than a server
+        tune_garbage_collection()  # as `onramp serve` does; this process holds far more than a server
         work = await _in_turn(rounds, partial(_work, mine), partial(_work, theirs))
     http = await _in_turn(rounds, partial(_over_http, ours, port), partial(_over_http, bare, bare_port))
     empty = await _in_turn(rounds, partial(_empty, ours, port, "/health"), partial(_empty, bare, bare_port, "/empty"))

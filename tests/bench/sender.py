@@ -21,7 +21,7 @@ from kit.clock import SystemClock
 from kit.db.database import Database, connect
 from kit.ids import RandomIds
 from kit.logs import configure
-from onramp.bootstrap.server import spare_the_collector
+from onramp.bootstrap.server import tune_garbage_collection
 from onramp.dev.kms.aws import KEY_ID
 from tests.support.fake_purchases import FakePurchases
 from treasury.core.hot_wallets import HotWallet
@@ -125,7 +125,7 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
     await owe(database, wallet, stripe, warm)
     await until(warm)
     await owe(database, wallet, stripe, count)
-    spare_the_collector()  # as the service does once it is up
+    tune_garbage_collection()  # as the service does once it is up
     began, cpu, signing = time.perf_counter(), time.process_time(), keys.cpu
     await until(warm + count)
     seconds, cpu, signing = time.perf_counter() - began, time.process_time() - cpu, keys.cpu - signing

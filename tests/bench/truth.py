@@ -23,7 +23,7 @@ from kit.db.database import Database, connect
 from kit.money import Money
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
-from onramp.bootstrap.server import spare_the_collector
+from onramp.bootstrap.server import tune_garbage_collection
 from onramp.config.loader import load
 from onramp.deliveries.states import Owed, match
 from onramp.deliveries.table import transfers
@@ -154,7 +154,7 @@ async def milliseconds(database: Database, mode: str, count: int) -> float:
     await waiting(database, rules, count)
     matcher = TransferMatcher(database, rules, SystemClock())
     await matcher.step()
-    spare_the_collector()  # as the service does
+    tune_garbage_collection()  # as the service does
     spent = []
     for block in range(BLOCKS):
         numbers = [block * LOGS + place for place in range(LOGS)]

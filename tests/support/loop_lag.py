@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from onramp.bootstrap.server import spare_the_collector
+from onramp.bootstrap.server import tune_garbage_collection
 
 LONGEST_STEP: Final = 0.05
 """Seconds that one step may take."""
@@ -64,7 +64,7 @@ def watched() -> Iterator[Steps]:
 def collected() -> Iterator[None]:
     """Spare what is in memory already the garbage collector, as the service does at its start: no step walks what other tests left."""
     thresholds = gc.get_threshold()
-    spare_the_collector()
+    tune_garbage_collection()
     try:
         yield
     finally:

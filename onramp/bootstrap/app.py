@@ -114,7 +114,7 @@ async def _start(
     pulse = make_pulse(container, runner, serves=True)
     limiter = make_limiter(settings, container.clock, container.registry)
     health = fill(app, container, runner, workers, pulse=pulse, limiter=limiter, stopping=stopping)
-    ops_routes.write_documents(app[ROUTE_TABLE])
+    ops_routes.build_documents(app[ROUTE_TABLE])
     await stack.enter_async_context(background(container, runner, pulse))
     keys, live = container.api_keys, container.live
     stops = {"keys": keys.stop, "limits": limiter.close, "events": live.stop, "health": health.stop}

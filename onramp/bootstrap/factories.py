@@ -70,7 +70,7 @@ def make_http(traces: Traces | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=200, limit_per_host=64, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[] if traces is None else [traces.of_calls()],
+        trace_configs=[] if traces is None else [traces.client_tracing()],
     )
 
 

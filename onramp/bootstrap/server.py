@@ -27,7 +27,7 @@ from onramp.bootstrap.workers import background, make_pulse, make_workers
 from onramp.config.fields import networks
 from onramp.config.settings import Settings
 from onramp.limits.rates import client_address
-from onramp.ops.routes import make_scraped
+from onramp.ops.routes import make_metrics_app
 from onramp.ops.telemetry import make_errors
 from treasury.signers.protocol import SignerError
 
@@ -56,7 +56,7 @@ def logged(settings: Settings) -> Iterator[None]:
     """Configure logging while the block runs: JSON in production, text otherwise; errors also go to Sentry if SENTRY_DSN is set."""
     errors = make_errors(settings)
     style = settings.LOG_FORMAT or ("json" if settings.is_production else "text")
-    configure(settings.LOG_LEVEL, style, on_error=None if errors is None else errors.tell)
+    configure(settings.LOG_LEVEL, style, on_error=None if errors is None else errors.send)
     try:
         yield
     finally:
@@ -167,7 +167,7 @@ async def scraped(settings: Settings, registry: CollectorRegistry) -> AsyncItera
     if not settings.METRICS_PORT:
         yield
         return
-    app, trusted = make_scraped(settings, registry), networks(settings.TRUSTED_PROXIES)
+    app, trusted = make_metrics_app(settings, registry), networks(settings.TRUSTED_PROXIES)
     runner, _ = await start_app(app, settings.HOST, settings.METRICS_PORT, trusted=trusted)
     try:
         yield

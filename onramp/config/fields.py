@@ -33,8 +33,7 @@ def networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     try:
         return [ipaddress.ip_network(item) for item in split(text)]
     except ValueError as error:
-        message = "takes addresses and networks such as 10.0.0.0/8, no bit set behind the prefix"
-        raise ValueError(message) from error
+        raise ValueError("takes addresses and networks such as 10.0.0.0/8, no bit set behind the prefix") from error
 
 
 def _require(holds: object, otherwise: str) -> None:

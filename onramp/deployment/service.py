@@ -49,8 +49,7 @@ class OwnDeployment:
                 await insert_or_ignore(conn, deployments, [row], ["place"])
                 self._known = await read(conn)
         if self._known is None:
-            message = "the deployment id vanished while it was read"
-            raise RuntimeError(message)
+            raise RuntimeError("the deployment id vanished while it was read")
         return self._known
 
 

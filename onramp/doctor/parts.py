@@ -121,14 +121,12 @@ def _deployment(container: Container) -> Callable[[], Awaitable[str]]:
         except DATABASE_ERRORS:
             return "the database does not say which deployment it is"
         if own is None:
-            message = "this database has no deployment id: the next start makes one"
-            raise NotWellError(message)
+            raise NotWellError("this database has no deployment id: the next start makes one")
         told = f"{own.id}, hot wallets so far: {', '.join(wallets) or 'none'}"
         count, more = await _unknown(container, own, has_sold=has_sold)
         if count:
             number = f"{'at least ' if more else ''}{count} completed purchase{'' if count == 1 else 's'}"
-            message = f"{told}; Stripe shows {number} that this database does not know. {ADVICE}"
-            raise NotWellError(message)
+            raise NotWellError(f"{told}; Stripe shows {number} that this database does not know. {ADVICE}")
         return told
 
     return check
@@ -205,10 +203,9 @@ def _signer(container: Container) -> Callable[[], Awaitable[str]]:
                 "aws-kms": "AWS_KMS_KEY_ID",
                 "gcp-kms": "GCP_KMS_KEY_VERSION",
             }
-            message = (
+            raise NotWellError(
                 f"there is no hot wallet: set HOT_WALLET_ADDRESS, and {needed[container.settings.HOT_WALLET_SIGNER]}"
             )
-            raise NotWellError(message)
         await container.signer.probe()
         return f"signs for {container.signer.address}"
 
@@ -225,8 +222,9 @@ async def _redis(settings: Settings) -> Finding:
         try:
             await counts.probe()
         except Exception as error:
-            message = f"Redis cannot be used ({counts.said(error)}): limits are counted in each process meanwhile"
-            raise NotWellError(message) from error
+            raise NotWellError(
+                f"Redis cannot be used ({counts.said(error)}): limits are counted in each process meanwhile"
+            ) from error
         finally:
             await counts.close()
         return "counts what replicas share"
@@ -277,10 +275,9 @@ async def _settlement(container: Container) -> list[Finding]:
     async def token() -> str:
         code = (await pool.quorum("eth_getCode", [usdc.token, hex(pool.agreed_head())])).value
         if code in {"0x", None}:
-            message = (
+            raise NotWellError(
                 f"there is no contract at {usdc.token} of chain {pool.chain_id}: is SETTLEMENT_USDC_ADDRESS right?"
             )
-            raise NotWellError(message)
         return f"USDC is {usdc.token} of chain {pool.chain_id}; {pool.agreement} of {len(pool.providers)} providers must agree"
 
     return [*found, await _finding("settlement", token)]

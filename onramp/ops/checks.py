@@ -1,4 +1,4 @@
-"""The questions that readiness asks of each part; each answers a sentence, or raises one."""
+"""The checks behind /ready. Each returns a sentence if its part is well, and raises an error with a sentence if it is not."""
 
 import sqlalchemy as sa
 
@@ -31,7 +31,7 @@ REPLICA_SECONDS = 60.0
 
 
 def database_check(database: Database, pulse: HeartbeatWriter | None = None) -> Check:
-    """It answers and takes writes, as the heartbeats of this process prove every three seconds."""
+    """Check that the database answers and accepts writes, which the heartbeats of this process prove every three seconds."""
 
     async def check() -> str:
         async with database.read() as conn:
@@ -50,7 +50,7 @@ def database_check(database: Database, pulse: HeartbeatWriter | None = None) -> 
 
 
 def replica_check(database: Database) -> Check:
-    """The read replica answers and is not far behind; lists are read from the primary meanwhile."""
+    """Check that the read replica answers and is not far behind. While it does not answer, lists are read from the primary."""
 
     async def check() -> str:
         try:
@@ -66,7 +66,7 @@ def replica_check(database: Database) -> Check:
 
 
 def clock_check(pulse: HeartbeatWriter) -> Check:
-    """This machine's clock and the database's agree: Stripe's events are refused where they are five minutes apart."""
+    """Check that this machine's clock agrees with the database's: if it is five minutes off, Stripe's events are refused."""
 
     async def check() -> str:
         if pulse.last is None:
@@ -82,7 +82,7 @@ def clock_check(pulse: HeartbeatWriter) -> Check:
 
 
 def webhooks_check(intake: Intake) -> Check:
-    """Not every event of late was refused."""
+    """Check that not all recent events of Stripe were refused."""
 
     async def check() -> str:
         if intake.all_refused:
@@ -96,7 +96,7 @@ def webhooks_check(intake: Intake) -> Check:
 
 
 def migrations_check(database: Database) -> Check:
-    """The code can use the schema: it is the code's own, or a newer one that declares itself compatible."""
+    """Check that the code can use the database's schema: its own, or a newer one that declares itself compatible."""
 
     async def check() -> str:
         schema = await migrations.look(database)
@@ -108,27 +108,30 @@ def migrations_check(database: Database) -> Check:
 
 
 def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int) -> Check:
-    """Enough providers answer now. A process without workers looks at what the workers wrote down, too."""
+    """Check that enough node providers answer now. A process without workers also reports how far the workers have read."""
 
     async def check() -> str:
         await pool.refresh()
-        there = len(answering_providers(pool.nodes))
-        if there < pool.agreement:
-            message = f"{there} of {len(pool.providers)} providers answer, {pool.agreement} must: deliveries wait"
-            raise NotWellError(message)
+        count = len(answering_providers(pool.nodes))
+        if count < pool.agreement:
+            raise NotWellError(
+                f"{count} of {len(pool.providers)} providers answer, {pool.agreement} must: deliveries wait"
+            )
         head = pool.agreed_head()
-        told = f"{there} providers, agreed head {head}" + (f", paused: {pool.halt_reason}" if pool.halt_reason else "")
+        summary = f"{count} providers, agreed head {head}" + (
+            f", paused: {pool.halt_reason}" if pool.halt_reason else ""
+        )
         if watching:
-            return told
+            return summary
         async with database.read() as conn:
             done = await cursor.known_head(conn, chain_id)
-        return f"{told}, read up to {done}"
+        return f"{summary}, read up to {done}"
 
     return check
 
 
 def stripe_check(stripe: StripeGateway) -> Check:
-    """The key works and Stripe answers. What is wrong is said to operators, not in the sentence for buyers."""
+    """Check that Stripe answers and accepts the key. The reason of a failure is for operators only."""
 
     async def check() -> str:
         try:
@@ -143,7 +146,7 @@ def stripe_check(stripe: StripeGateway) -> Check:
 
 
 def signer_check(signer: Signer | None) -> Check:
-    """The key is there and is the pinned one."""
+    """Check that the signer holds the key of the configured hot wallet."""
 
     async def check() -> str:
         if signer is None:
@@ -155,15 +158,14 @@ def signer_check(signer: Signer | None) -> Check:
 
 
 def cold_wallet_check(cold: PoolColdWallet | None) -> Check:
-    """The cold wallet is the pinned Safe, as two operators tell it at one block."""
+    """Check that the cold wallet is the pinned Safe, according to agreeing providers at one block."""
 
     async def check() -> str:
         if cold is None:
             return "no cold wallet is pinned, so nothing is swept: set COLD_SAFE_ADDRESS"
         verdict = await cold.verify()
         if isinstance(verdict, Unverified):
-            message = f"{cold.pin.address} does not prove itself, sweeps are stopped. {verdict.detail}"
-            raise NotWellError(message)
+            raise NotWellError(f"{cold.pin.address} does not prove itself, sweeps are stopped. {verdict.detail}")
         pin = cold.pin
         return f"Safe {verdict.version}, {pin.threshold} of {len(pin.owners)}, proved at block {verdict.block_number}"
 
@@ -171,15 +173,14 @@ def cold_wallet_check(cold: PoolColdWallet | None) -> Check:
 
 
 def backlog_check(database: Database, clock: Clock, runner: Runner | None) -> Check:
-    """Work is done as it comes."""
+    """Check that no event of Stripe waits for long."""
 
     async def check() -> str:
         async with database.read() as conn:
             pending, oldest, parked = await webhooks_service.backlog(conn)
         age = 0.0 if oldest is None else (clock.now() - oldest).total_seconds()
         if age > OLDEST_EVENT_SECONDS:
-            message = f"{pending} events wait, the oldest for {age:.0f} s: are workers running?"
-            raise NotWellError(message)
+            raise NotWellError(f"{pending} events wait, the oldest for {age:.0f} s: are workers running?")
         idle = "" if runner is not None else ", workers run elsewhere"
         return f"{pending} events wait, {parked} parked{idle}"
 
@@ -187,69 +188,68 @@ def backlog_check(database: Database, clock: Clock, runner: Runner | None) -> Ch
 
 
 def deployment_check(database: Database) -> Check:
-    """Stripe shows no completed purchase that should be in this database, as the poller last counted."""
+    """Check that Stripe shows no completed purchase that should be in this database but is not, as the reconcile worker last counted."""
 
     async def check() -> str:
         async with database.read() as conn:
             unknown = await deployment_service.unknown_purchases(conn)
         if unknown:
-            message = "Stripe shows completed purchases that this database does not know: is DATABASE_URL right? `onramp doctor` says more"
-            raise NotWellError(message)
+            raise NotWellError(
+                "Stripe shows completed purchases that this database does not know: is DATABASE_URL right? `onramp doctor` says more"
+            )
         return "knows its own purchases"
 
     return check
 
 
 def pooler_check(database: Database) -> Check:
-    """Whether the settings name the pooler that stands before the database, and whether the server limits our statements."""
+    """Check that a pooler in transaction mode is declared in the settings, and report the server's limits for statements and locks."""
 
     async def check() -> str:
         try:
             kind = await pooling(database)
         except DATABASE_ERRORS:
-            return "not looked at: the database cannot be reached"
+            return "not checked: the database cannot be reached"
         if kind == "transaction" and not database.is_pooled:
-            message = "a pooler in transaction mode stands before the database: set DATABASE_POOLER=transaction"
-            raise NotWellError(message)
-        told = {
+            raise NotWellError("the database is behind a pooler in transaction mode: set DATABASE_POOLER=transaction")
+        summary = {
             "none": "no pooler",
             "session": "a pooler in session mode",
             "transaction": "a pooler in transaction mode",
-            "unknown": "it did not show in time whether there is a pooler",
+            "unknown": "it could not be determined in time whether there is a pooler",
         }[kind]
         if database.dialect == "sqlite":
-            return told
+            return summary
         limits = await timeouts(database)
         if "0" in limits:
             return (
-                f"{told}; the server has no limit for statements or locks (statement_timeout {limits[0]}, lock_timeout {limits[1]}): "
+                f"{summary}; the server has no limit for statements or locks (statement_timeout {limits[0]}, lock_timeout {limits[1]}): "
                 "set both for the role with ALTER ROLE ... SET"
             )
-        return f"{told}; statements end after {limits[0]}, waits for a lock after {limits[1]}"
+        return f"{summary}; statements end after {limits[0]}, waits for a lock after {limits[1]}"
 
     return check
 
 
 def pause_check(database: Database) -> Check:
-    """Nobody has paused anything."""
+    """Check that nothing is paused."""
 
     async def check() -> str:
         async with database.read() as conn:
             paused = await pause_service.current(conn)
         if paused.ordered:
-            since = "; ".join(f"{one.scope} since {rfc3339(one.at)}" for one in paused.ordered)
-            message = f"paused: {since}. Another approver resumes with `onramp treasury resume`"
-            raise NotWellError(message)
+            since = "; ".join(f"{pause.scope} since {rfc3339(pause.at)}" for pause in paused.ordered)
+            raise NotWellError(f"paused: {since}. Another approver resumes with `onramp treasury resume`")
         return "nothing is paused"
 
     return check
 
 
 def inventory_check(database: Database, rules: SessionConfig, clock: Clock) -> Check:
-    """It is known what can be sold, so a purchase would not be refused for want of a worker.
+    """Check that the balance for sale is known; a purchase is refused while no worker has reported it.
 
-    A stock that is sold out is a line here and no reason to send traffic elsewhere: those who have paid go on watching their purchases,
-    Stripe's events come in, and every other replica sells from the same wallet.
+    Being sold out is reported but does not make the service unready: buyers who have paid still watch their purchases, Stripe's events
+    still arrive, and every other replica sells from the same wallet.
     """
 
     async def check() -> str:
@@ -258,12 +258,11 @@ def inventory_check(database: Database, rules: SessionConfig, clock: Clock) -> C
         if rules.hot_wallet is None:
             return "HOT_WALLET_ADDRESS is not set: purchases are sold, and nobody pays them out"
         async with database.read() as conn:
-            found = await stock.stock(conn, rules, clock.now())
-        if found.unknown is not None:
-            raise NotWellError(found.unknown)
-        if not found.covers(Money(rules.min_minor, "usd")):
-            message = "sold out: less MUSD is free than the smallest purchase takes. Refill the hot wallet"
-            raise DegradedError(message)
+            inventory = await stock.stock(conn, rules, clock.now())
+        if inventory.unknown is not None:
+            raise NotWellError(inventory.unknown)
+        if not inventory.covers(Money(rules.min_minor, "usd")):
+            raise DegradedError("sold out: less MUSD is free than the smallest purchase takes. Refill the hot wallet")
         return "the hot wallet's balance is known"
 
     return check

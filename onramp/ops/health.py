@@ -1,4 +1,4 @@
-"""Is the service well? A line for each part, measured in the background so that a probe never waits for Stripe or a node."""
+"""The health of the service: a line for each part, measured in the background so that a probe never waits for Stripe or a node."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -13,40 +13,40 @@ log = get_logger(__name__)
 EVERY_SECONDS: Final = 5.0
 LIMIT_SECONDS: Final = 4.0
 UNWELL: Final = "unwell; the service's log says more"
-"""Shown to anyone in place of what a library said."""
+"""Shown to the public in place of a library's own error text."""
 
 
 class NotWellError(Exception):
-    """Raised by a check whose part is not well. The text says why to anyone who asks: our own words, no other system's."""
+    """Raised by a check that fails. The text is public: it gives the reason in our own words, never in another system's."""
 
     def __init__(self, message: str, *, operator: str | None = None) -> None:
-        """`operator`: more, for the log and for operators alone."""
+        """`operator`: a text with more detail, for the log and for operators only."""
         super().__init__(message)
         self.operator = operator or message
 
 
 class DegradedError(Exception):
-    """Raised by a check whose part is unwell though traffic should still come here; the text says why."""
+    """Raised by a check whose part is not well, although the service can still take traffic. The text is public and gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part's state: `ok`, whether sales can go on without it, and a sentence for anyone."""
+    """The state of one part: whether it is `ok`, whether the service is unready without it (`vital`), and a public sentence."""
 
     name: str
     ok: bool
     detail: str
     vital: bool = True
     operator: str = ""
-    """The same for operators, where more may be said: a library's own words may hold statements, values and addresses."""
+    """The sentence for operators. It may contain a library's error text, and with it statements, values and addresses."""
 
 
 Check = Callable[[], Awaitable[str]]
-"""Answers a sentence when well; raises when not."""
+"""Returns a sentence if the part is well; raises if it is not."""
 
 
 class Health:
-    """Asks every part every few seconds and remembers the answers."""
+    """Runs every check every few seconds and keeps the results."""
 
     def __init__(
         self,
@@ -56,39 +56,37 @@ class Health:
         cheap: Collection[str] = frozenset(),
         hidden: Collection[str] = frozenset(),
     ) -> None:
-        """`checks`: name -> (check, vital). `cheap`: those that may be asked again for a single probe. `hidden`: for operators alone."""
+        """`checks`: name -> (check, vital). `cheap`: checks that may run again for a single probe. `hidden`: parts shown to operators only."""
         self._hidden = frozenset(hidden)
         self._checks = dict(checks)
         self._cheap = frozenset(cheap)
-        self._again: asyncio.Task[None] | None = None
+        self._recheck: asyncio.Task[None] | None = None
         self._clock = clock
         self._parts: dict[str, Part] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to ask."""
         self._task = asyncio.create_task(self._loop(), name="health")
 
     async def stop(self) -> None:
-        """Stop asking."""
-        tasks = [task for task in (self._task, self._again) if task is not None]
+        tasks = [task for task in (self._task, self._recheck) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def shown(self, *, operator: bool) -> list[Part]:
-        """The parts as anyone may see them, or with all that an operator may know."""
+        """Return the parts as the public may see them, or with the details for operators."""
         if operator:
             return [replace(part, detail=part.operator or part.detail) for part in self.parts()]
         return [part for part in self.parts() if part.name not in self._hidden]
 
     def unwell(self, name: str) -> bool:
-        """Whether the part was found vitally unwell; False for one that was not asked yet."""
+        """Whether a vital part has failed its last check; False before its first one."""
         part = self._parts.get(name)
         return part is not None and part.vital and not part.ok
 
     def parts(self) -> list[Part]:
-        """What is known, in the order of the checks; a part that has not answered yet is not ready."""
+        """Return the last results in the order of the checks. A part that was not checked yet counts as failed."""
         return [
             self._parts.get(name, Part(name, ok=False, detail="not checked yet", vital=vital))
             for name, (_, vital) in self._checks.items()
@@ -96,41 +94,41 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Every vital part is well."""
+        """Whether every vital part is well."""
         return all(part.ok for part in self.parts() if part.vital)
 
     @property
-    def word(self) -> str:
-        """`healthy`, `degraded` (a part that sales can do without is unwell) or `unhealthy`."""
+    def status(self) -> str:
+        """`healthy`, `degraded` (a part that is not vital has failed) or `unhealthy`."""
         if not self.ready:
             return "unhealthy"
         return "healthy" if all(part.ok for part in self.parts()) else "degraded"
 
     async def measure(self) -> None:
-        """Ask every part once, side by side."""
-        # Cancelled, `gather` would return with the first that ends, and the database be closed under the questions of the others.
+        """Run every check once, concurrently."""
+        # If cancelled, `gather` would return at once, and the database would be closed while other checks still use it.
         async with asyncio.TaskGroup() as group:
             for name in self._checks:
-                group.create_task(self._ask(name))
+                group.create_task(self._run(name))
 
-    async def look_again(self) -> None:
-        """Where nothing but cheap parts keeps the service from being ready, ask those now, once for all probes that wait.
+    async def recheck(self) -> None:
+        """If only cheap checks keep the service from being ready, run them now, once for all waiting probes.
 
-        So a service is ready as soon as it can sell, and not at the next round.
+        So the service is ready as soon as it can sell, instead of at the next round.
         """
         unwell = [part.name for part in self.parts() if part.vital and not part.ok]
         if not unwell or not self._cheap.issuperset(unwell):
             return
-        if self._again is None or self._again.done():
-            self._again = asyncio.create_task(self._ask_each(unwell), name="health-again")
-        await asyncio.shield(self._again)
+        if self._recheck is None or self._recheck.done():
+            self._recheck = asyncio.create_task(self._run_each(unwell), name="health-again")
+        await asyncio.shield(self._recheck)
 
-    async def _ask_each(self, names: Collection[str]) -> None:
+    async def _run_each(self, names: Collection[str]) -> None:
         unbind()
         for name in names:
-            await self._ask(name)
+            await self._run(name)
 
-    async def _ask(self, name: str) -> None:
+    async def _run(self, name: str) -> None:
         check, vital = self._checks[name]
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
@@ -138,13 +136,13 @@ class Health:
         except DegradedError as error:
             part = Part(name, ok=False, detail=redact(str(error))[:300], vital=False)
         except NotWellError as error:
-            told = redact(str(error))[:300]
-            part = Part(name, ok=False, detail=told, vital=vital, operator=redact(error.operator)[:300])
+            text = redact(str(error))[:300]
+            part = Part(name, ok=False, detail=text, vital=vital, operator=redact(error.operator)[:300])
         except TimeoutError:
             part = Part(name, ok=False, detail=f"no answer within {LIMIT_SECONDS:.0f} s", vital=vital)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a part is its state
-            more = redact(reason_of(error))[:300] or type(error).__name__
-            part = Part(name, ok=False, detail=UNWELL, vital=vital, operator=more)
+        except Exception as error:  # noqa: BLE001 - any error of a check is the state of its part
+            text = redact(reason_of(error))[:300] or type(error).__name__
+            part = Part(name, ok=False, detail=UNWELL, vital=vital, operator=text)
         before = self._parts.get(name)
         if before is not None and before.ok != part.ok:
             (log.info if part.ok else log.error)(

@@ -1,8 +1,8 @@
-"""The janitor: count what is there, and forget what need not be remembered.
+"""The janitor: update the counts in the metrics, and delete data whose retention has ended.
 
-Each task stands alone: one that fails, or takes longer than the database allows a statement, stops no other. What is forgotten goes in
-small transactions, so that nobody waits long for a row, and a great deal of it (after an import, or where no janitor ran for weeks) is
-worked off over many rounds.
+Tasks are independent: one that fails, or takes longer than the database allows a statement, does not stop the others. Rows are deleted
+in small transactions, so that no other statement waits long for a row. A large backlog (after an import, or if no janitor ran for weeks)
+is worked off over many rounds.
 """
 
 from collections.abc import Awaitable, Callable
@@ -36,20 +36,20 @@ KEEP_EVENTS: Final = timedelta(days=90)
 WATCH_EVERY: Final = timedelta(minutes=10)
 CLEAN_EVERY: Final = timedelta(hours=1)
 BATCH: Final = 500
-"""Rows of one transaction: some milliseconds, for which a writer on SQLite waits."""
+"""Rows per transaction: a few milliseconds, during which other writers on SQLite wait."""
 MAX_BATCHES: Final = 40
-"""Of one task in one round, some tenths of a second; the next round goes on where it ended."""
+"""Batches of one task per round, a few tenths of a second; the next round continues."""
 
 
 class Batch(Protocol):
-    """Forgets rows."""
+    """Deletes expired rows."""
 
     async def __call__(self, conn: AsyncConnection, /, *, limit: int) -> int:
-        """Forget at most `limit` rows, in the caller's transaction; return how many it were."""
+        """Delete at most `limit` rows in the caller's transaction. Return how many were deleted."""
 
 
 class Janitor:
-    """Counts and cleans."""
+    """The worker that counts and cleans."""
 
     name = "janitor"
     interval = 15.0
@@ -77,20 +77,19 @@ class Janitor:
         self._workers = context.metrics
         self._key_alarms = alarms.KeyAlarms(context.database, context.clock, metrics.key_alarms)
         self._done_at: dict[str, datetime] = {}
-        """When a task that is not of every round was last done to its end."""
+        """When each task that does not run in every round was last completed."""
 
     async def step(self) -> bool:
-        """One round: counting first, and once an hour all cleaning. Raises ExceptionGroup, after all tasks, where one has failed."""
+        """Run one round: count, and clean once an hour. Raises ExceptionGroup after all tasks if any of them failed."""
         failed: list[Exception] = []
         for task, work in self._tasks().items():
             try:
                 await work()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the other tasks do not depend on it
+            except Exception as error:  # noqa: BLE001 - the other tasks do not depend on it
                 log.error("janitor.task_failed", task=task, reason=reason_of(error))
                 failed.append(error)
         if failed:
-            message = "tasks of the janitor failed; the others were done, and these are tried again at the next round"
-            raise ExceptionGroup(message, failed)
+            raise ExceptionGroup("some janitor tasks failed; they are tried again in the next round", failed)
         return False
 
     def _tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -100,7 +99,7 @@ class Janitor:
             "key_alarms": self._key_alarms.step,
             "unlist": self._unlist,
             "fold_counts": self._fold_counts,
-            # At each round, as anybody may have made them for nothing.
+            # In every round, because anybody can create nonces without limit.
             "nonces": partial(self._clean, "nonces", partial(wallets_service.forget_expired, now=now)),
         }
         hourly: dict[str, Callable[[], Awaitable[None]]] = {
@@ -128,7 +127,7 @@ class Janitor:
         return last is None or self._clock.now() - last >= every
 
     async def _count(self) -> None:
-        await state_counts.show(self._database, self._metrics, self._workers, self._clock)
+        await state_counts.refresh(self._database, self._metrics, self._workers, self._clock)
 
     async def _fold_counts(self) -> None:
         async with self._database.read() as conn:
@@ -138,31 +137,31 @@ class Janitor:
                 await ended_counts.fold(conn)
 
     async def _clean(self, task: str, batch: Batch) -> None:
-        """Forget in small transactions until nothing is left, or until the next round; only then the task is done for an hour."""
+        """Delete in small transactions until nothing is left or MAX_BATCHES is reached. Only a completed task rests for an hour."""
         count = 0
         for _ in range(MAX_BATCHES):
             async with self._database.write() as conn:
-                gone = await batch(conn, limit=BATCH)
-            count += gone
-            if gone < BATCH:
+                deleted = await batch(conn, limit=BATCH)
+            count += deleted
+            if deleted < BATCH:
                 self._done_at[task] = self._clock.now()
                 break
-        self._say(task, count)
+        self._log(task, count)
 
     async def _forget_secrets(self) -> None:
         now = self._clock.now()
         async with self._database.write() as conn:
             count = await api_keys_service.prune(conn, now)
         self._done_at["key_secrets"] = now
-        self._say("key_secrets", count)
+        self._log("key_secrets", count)
 
     async def _forget_unpaid(self) -> None:
         now = self._clock.now()
         count = await pruning.prune(self._database, now - self._keep_unpaid, by=self.name, now=now)
         self._done_at["unpaid_sessions"] = now
-        self._say("unpaid_sessions", count)
+        self._log("unpaid_sessions", count)
 
-    def _say(self, task: str, count: int) -> None:
+    def _log(self, task: str, count: int) -> None:
         if count:
             log.info("janitor.cleaned", task=task, rows=count)
 

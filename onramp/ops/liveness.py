@@ -1,4 +1,4 @@
-"""Do the workers live? Judged by the heartbeats in the database, so that a process without workers knows it, too."""
+"""Whether the workers run, judged by the heartbeats in the database, so that a process without workers knows it too."""
 
 from collections.abc import Collection
 from typing import Final
@@ -14,21 +14,21 @@ from onramp.ops.health import DegradedError, NotWellError
 
 log = get_logger(__name__)
 MISSING_SECONDS: Final = 120.0
-"""How long a worker may be missing before nothing is sold any more: a restart or a deployment takes less."""
+"""Seconds that a worker may be missing before sales stop; a restart or a deployment takes less."""
 
 
 class Liveness:
-    """Remembers since when which worker is missing, and raises an alarm when one begins to be."""
+    """Tracks since when each worker has been missing, and raises an alarm when one goes missing."""
 
     def __init__(
         self, database: Database, expected: Collection[str], clock: Clock, registry: CollectorRegistry
     ) -> None:
-        """`expected`: the workers that some process has to run."""
+        """`expected`: the workers that some process must run."""
         self._database = database
         self._expected = tuple(expected)
         self._clock = clock
-        self._here = {worker: clock.monotonic() for worker in expected}
-        """When each was last known to run, on this process's monotonic clock; a start counts."""
+        self._last_seen = {worker: clock.monotonic() for worker in expected}
+        """When each worker was last known to run, on this process's monotonic clock; this process's start counts."""
         self._alarmed: set[str] = set()
         self._gauge = Gauge(
             "onramp_worker_missing",
@@ -40,26 +40,26 @@ class Liveness:
             self._gauge.labels(worker).set(0)
 
     async def check(self) -> str:
-        """The part `workers` of /ready. Raises DegradedError for a worker that is missing, NotWellError once sales have to stop."""
+        """Check the workers, for /ready. Raises DegradedError if a worker is missing, NotWellError once sales have to stop."""
         async with self._database.read() as conn:
             seen = await workers_seen(conn)
         now = self._clock.monotonic()
         stalled = {name for name in self._expected if name in seen and _is_stalled(seen[name])}
         for name in self._expected:
-            found = seen.get(name)
-            if found is not None and found.is_present:
-                self._here[name] = now
-        missing = {name: now - at for name, at in self._here.items() if now - at > PRESENT_SECONDS}
-        self._tell(stalled, missing)
+            worker = seen.get(name)
+            if worker is not None and worker.is_present:
+                self._last_seen[name] = now
+        missing = {name: now - at for name, at in self._last_seen.items() if now - at > PRESENT_SECONDS}
+        self._report(stalled, missing)
         if stalled or any(seconds > MISSING_SECONDS for seconds in missing.values()):
-            message = "a worker has stopped: nothing is sold until it runs again"
-            raise NotWellError(message, operator=f"{message}. {_names(stalled, missing)}")
+            text = "a worker has stopped: nothing is sold until it runs again"
+            raise NotWellError(text, operator=f"{text}. {_names(stalled, missing)}")
         if missing:
             raise DegradedError(f"no process runs {', '.join(sorted(missing))}: run `onramp work`")
         unseen = sorted(name for name in self._expected if name not in seen or not seen[name].is_present)
         return f"not seen yet: {', '.join(unseen)}" if unseen else "all run"
 
-    def _tell(self, stalled: Collection[str], missing: Collection[str]) -> None:
+    def _report(self, stalled: Collection[str], missing: Collection[str]) -> None:
         for name in self._expected:
             unwell = name in stalled or name in missing
             self._gauge.labels(name).set(unwell)
@@ -78,5 +78,5 @@ def _is_stalled(seen: WorkerSeen) -> bool:
 
 
 def _names(stalled: Collection[str], missing: Collection[str]) -> str:
-    told = [f"{name}: its step has not ended for minutes" for name in sorted(stalled)]
-    return "; ".join(told + [f"{name}: no process runs it" for name in sorted(missing)])
+    lines = [f"{name}: its step has not ended for minutes" for name in sorted(stalled)]
+    return "; ".join(lines + [f"{name}: no process runs it" for name in sorted(missing)])

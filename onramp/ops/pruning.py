@@ -1,7 +1,7 @@
-"""Forget purchases that nobody paid, long after they ended: anybody can begin them, so they must not fill the disk.
+"""Delete unpaid purchases long after they ended: anybody can start one, so they must not fill the disk.
 
-What was ever paid, owed, delivered or in need of a person stays for good. A payment that comes after its row is gone is honoured all the
-same: Stripe still has the session, whose metadata says what was sold, and the row is made again from it.
+A purchase that was ever paid, owed, delivered or in need of a person is never deleted. A payment that arrives after its row was deleted
+is still honoured: Stripe keeps the session, whose metadata says what was sold, and the row is rebuilt from it.
 """
 
 from datetime import datetime
@@ -19,24 +19,24 @@ from onramp.sessions.table import sessions
 from treasury.payouts.queries import payout_of_session
 
 BATCH: Final = 500
-"""Rows of one transaction: some milliseconds, for which a writer on SQLite waits."""
+"""Rows per transaction: a few milliseconds, during which other writers on SQLite wait."""
 MAX_BATCHES: Final = 200
-"""Of one pass; more than all clients together may begin in an hour (RATE_LIMIT_CREATE_TOTAL)."""
+"""Batches per run: more purchases than all clients together may start in an hour (RATE_LIMIT_CREATE_TOTAL)."""
 ENDED: Final = (PaymentStatus.EXPIRED, PaymentStatus.REJECTED)
 
 
 async def prune(database: Database, before: datetime, *, by: str, now: datetime) -> int:
-    """Delete unpaid sessions that ended before `before`, with their contacts, in small transactions; how many.
+    """Delete unpaid sessions that ended before `before`, with their contacts, in small transactions. Return how many.
 
-    A row of the trail says how many, without naming any.
+    One row of the audit log records how many were deleted, without naming any.
     """
     count = 0
     for status in ENDED:
         for _ in range(MAX_BATCHES):
             async with database.write() as conn:
-                gone = await _prune_batch(conn, status, before)
-            count += gone
-            if gone < BATCH:
+                deleted = await _prune_batch(conn, status, before)
+            count += deleted
+            if deleted < BATCH:
                 break
     if count:
         async with database.write() as conn:
@@ -54,7 +54,7 @@ async def _prune_batch(conn: AsyncConnection, status: str, before: datetime) -> 
 
 
 def _due(dialect: str, status: str, before: datetime) -> "sa.Select[Any]":
-    """Ids of the next batch, by ix_sessions_payment_asked: Stripe is asked about a session until it ends, so the oldest end comes first."""
+    """Select the ids of the next batch with ix_sessions_payment_asked. Stripe is asked about a session until it ends, so the oldest end comes first."""
     s = sessions.c
     query = (
         sa.select(s.id)
@@ -66,5 +66,5 @@ def _due(dialect: str, status: str, before: datetime) -> "sa.Select[Any]":
         .order_by(s.asked_at)
         .limit(BATCH)
     )  # fmt: skip
-    # A row that is being changed, by a payment that comes late, is left alone.
+    # Rows that are being changed, for example by a late payment, are skipped.
     return query.with_for_update(of=sessions, skip_locked=True) if dialect == "postgresql" else query

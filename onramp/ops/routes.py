@@ -21,13 +21,13 @@ from onramp.ops.dependencies import OPS
 
 
 class Alive(Document):
-    """The process lives."""
+    """The process is alive."""
 
     status: str
 
 
 class PartResponse(Document):
-    """One part of the service."""
+    """The state of one part of the service."""
 
     name: str
     ok: bool
@@ -35,14 +35,14 @@ class PartResponse(Document):
 
 
 class Readiness(Document):
-    """Whether traffic should come here."""
+    """Whether the service should receive traffic."""
 
     status: str
     parts: list[PartResponse]
 
 
 async def _is_operator(request: web.Request) -> bool:
-    """Whether the request carries an operator's key; a wrong one is no error here, because probes send what they like."""
+    """Whether the request carries a valid API key. An invalid one is not an error here: probes may send any header."""
     if not (bearer_token(request) or "").startswith("ork_"):
         return False
     try:
@@ -50,7 +50,7 @@ async def _is_operator(request: web.Request) -> bool:
     except Problem:
         return False
     except DATABASE_ERRORS:
-        return False  # keys cannot be looked up: the parts say that the database is away
+        return False  # keys cannot be looked up; the parts report that the database is unavailable
     return True
 
 
@@ -62,27 +62,27 @@ async def _readiness(request: web.Request, status: str) -> Readiness:
 
 
 async def health(request: web.Request) -> web.StreamResponse:
-    """200 while the process lives."""
+    """Answer 200 while the process is alive."""
     del request
     return reply(Alive(status="ok"))
 
 
 async def ready(request: web.Request) -> web.StreamResponse:
-    """200 or 503 with a line for each part."""
-    await request.app[OPS].health.look_again()
+    """Answer 200 or 503, with a line for each part."""
+    await request.app[OPS].health.recheck()
     is_ready = request.app[OPS].health.ready
     return reply(await _readiness(request, "ready" if is_ready else "not_ready"), status=200 if is_ready else 503)
 
 
 async def api_health(request: web.Request) -> web.StreamResponse:
-    """The same parts under one word."""
-    await request.app[OPS].health.look_again()
-    word = request.app[OPS].health.word
-    return reply(await _readiness(request, word), status=503 if word == "unhealthy" else 200)
+    """Answer with one word, and a line for each part."""
+    await request.app[OPS].health.recheck()
+    status = request.app[OPS].health.status
+    return reply(await _readiness(request, status), status=503 if status == "unhealthy" else 200)
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Prometheus text."""
+    """Answer with the metrics in Prometheus' text format."""
     services = request.app[OPS]
     if not _may_scrape(request, services.settings):
         raise Problem(
@@ -100,8 +100,8 @@ def _exposition(registry: CollectorRegistry) -> web.Response:
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def make_scraped(settings: Settings, registry: CollectorRegistry) -> web.Application:
-    """What a process that serves no API answers: its own metrics, and that it lives."""
+def make_metrics_app(settings: Settings, registry: CollectorRegistry) -> web.Application:
+    """Create the application of a process without the API: its metrics and its liveness."""
 
     async def scraped(request: web.Request) -> web.StreamResponse:
         if not _may_scrape(request, settings):
@@ -115,35 +115,35 @@ def make_scraped(settings: Settings, registry: CollectorRegistry) -> web.Applica
 
 
 @lru_cache(maxsize=1)
-def _written(table: tuple[Route, ...]) -> tuple[bytes, bytes]:
-    """The document and its page, written once: it takes 50 ms, during which the event loop does nothing else."""
+def _documents(table: tuple[Route, ...]) -> tuple[bytes, bytes]:
+    """Return the OpenAPI document and its page. They are built once: it takes 50 ms, during which the event loop is blocked."""
     specification = openapi.specification(table)
     return orjson.dumps(specification), reference_page.page(
         specification, AccessTable(table, CALLERS, may_call)
     ).encode()
 
 
-def write_documents(table: tuple[Route, ...]) -> None:
-    """Write them before anybody asks: at the start, when nobody waits."""
-    _written(table)
+def build_documents(table: tuple[Route, ...]) -> None:
+    """Build the documents at the start, so that no request waits for them."""
+    _documents(table)
 
 
 async def specification(request: web.Request) -> web.StreamResponse:
-    """OpenAPI 3.1."""
-    return web.Response(body=_written(request.app[ROUTE_TABLE])[0], content_type="application/json")
+    """Answer with the OpenAPI 3.1 document."""
+    return web.Response(body=_documents(request.app[ROUTE_TABLE])[0], content_type="application/json")
 
 
 _DOCS_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'"}
 
 
 async def docs(request: web.Request) -> web.StreamResponse:
-    """The same, for people."""
-    page = _written(request.app[ROUTE_TABLE])[1]
+    """Answer with the API reference as a page."""
+    page = _documents(request.app[ROUTE_TABLE])[1]
     return web.Response(body=page, content_type="text/html", charset="utf-8", headers=_DOCS_POLICY)
 
 
 async def docs_style(request: web.Request) -> web.StreamResponse:
-    """The page's style."""
+    """Answer with the style sheet of the pages."""
     del request
     return web.Response(text=reference_page.STYLE, content_type="text/css")
 
@@ -154,7 +154,7 @@ ROUTES = (
         "/health",
         health,
         access="anyone",
-        summary="Does the process live?",
+        summary="Liveness probe.",
         name="health",
         response=Alive,
         allow_head=True,
@@ -164,10 +164,10 @@ ROUTES = (
         "/ready",
         ready,
         access="anyone",
-        summary="Should traffic come here?",
+        summary="Readiness probe, with a line for each part.",
         name="ready",
         response=Readiness,
-        responses={503: "A vital part is unwell."},
+        responses={503: "A vital part has failed."},
         same_schema=frozenset({503}),
         allow_head=True,
     ),
@@ -176,7 +176,7 @@ ROUTES = (
         "/api/health",
         api_health,
         access="anyone",
-        summary="Healthy, degraded or unhealthy.",
+        summary="The service's health in one word, with a line for each part.",
         name="api_health",
         response=Readiness,
         responses={503: "Unhealthy."},
@@ -188,21 +188,21 @@ ROUTES = (
         "/metrics",
         metrics,
         access="metrics",
-        summary="Prometheus metrics; METRICS_TOKEN where it is set.",
+        summary="Prometheus metrics; requires METRICS_TOKEN if it is set.",
         name="metrics",
         media=("text/plain",),
-        responses={401: "A wrong METRICS_TOKEN."},
+        responses={401: "METRICS_TOKEN is missing or wrong."},
     ),
-    Route("GET", "/openapi.json", specification, access="anyone", summary="This document.", name="openapi"),
     Route(
-        "GET", "/docs", docs, access="anyone", summary="This document for people.", name="docs", media=("text/html",)
+        "GET", "/openapi.json", specification, access="anyone", summary="This document, as OpenAPI 3.1.", name="openapi"
     ),
+    Route("GET", "/docs", docs, access="anyone", summary="This document as a page.", name="docs", media=("text/html",)),
     Route(
         "GET",
         "/docs/docs.css",
         docs_style,
         access="anyone",
-        summary="The page's style.",
+        summary="The style sheet of the pages.",
         name="docs_style",
         media=("text/css",),
     ),

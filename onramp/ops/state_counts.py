@@ -1,4 +1,4 @@
-"""Count what stands where, for the metrics: each count costs what is open, however much has ended before."""
+"""Count sessions, deliveries and backlogs by status for the metrics. A count reads open rows only; ended ones are counted by triggers."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -45,10 +45,9 @@ _DELIVERIES_BACKLOG: Final = sa.select(sa.func.count(), sa.func.min(sessions.c.u
 
 
 class StateMetrics:
-    """How many sessions and deliveries stand where."""
+    """Gauges of sessions, deliveries, settlements and pauses by status."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare the families."""
         self.sessions = Gauge("onramp_sessions", "Sessions by payment status.", ("status",), registry=registry)
         self.deliveries = Gauge(
             "onramp_deliveries", "Deliveries of paid sessions by status.", ("status",), registry=registry
@@ -68,12 +67,12 @@ class StateMetrics:
 
 
 async def by_payment(conn: AsyncConnection) -> dict[str, int]:
-    """Sessions in each payment status; a status without any is left out."""
+    """Return the number of sessions in each payment status; statuses without sessions are omitted."""
     return await _counted(conn, "sessions", _PAYMENTS)
 
 
 async def by_delivery(conn: AsyncConnection) -> dict[str, int]:
-    """Paid sessions in each delivery status; a status without any is left out."""
+    """Return the number of paid sessions in each delivery status; statuses without sessions are omitted."""
     return await _counted(conn, "deliveries", _DELIVERIES)
 
 
@@ -83,8 +82,8 @@ async def _counted(conn: AsyncConnection, subject: str, still_open: sa.Select[An
     return {status: count for status, count in (ended | open_).items() if count > 0}
 
 
-async def show(database: Database, metrics: StateMetrics, workers: WorkerMetrics, clock: Clock) -> None:
-    """Count, and set the gauges; nothing is set where the database cannot be read."""
+async def refresh(database: Database, metrics: StateMetrics, workers: WorkerMetrics, clock: Clock) -> None:
+    """Count, then set all gauges. If the database cannot be read, no gauge changes."""
     backlogs: dict[str, tuple[int, datetime | None]] = {}
     async with database.read() as conn:
         payments = await by_payment(conn)

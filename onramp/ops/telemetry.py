@@ -1,7 +1,7 @@
-"""Errors go to Sentry, traces to an OpenTelemetry collector; each only where its address is set.
+"""Send errors to Sentry and traces to an OpenTelemetry collector, each only if its address is set.
 
-Sentry is told what the log says, after redaction, and nothing else: its own integrations would add local variables, requests
-and URLs, in which keys travel. For the same reason a span names a route or a host, never a path that was asked for.
+Sentry receives the redacted log events and nothing else: its own integrations would add local variables, requests and URLs, which can
+contain keys. For the same reason a span names a route or a host, never a requested path.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from onramp.config.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_LAST_WORD: Final = 3.0
-"""Seconds that a stop waits for what is not sent yet."""
+_FLUSH_SECONDS: Final = 3.0
+"""How long a stop waits until everything is sent."""
 _TAGS: Final = ("request_id", "worker", "session", "payout", "transaction", "operation")
 
 
 class Errors:
-    """Sends the log's errors to Sentry, in a thread of its own."""
+    """Sends errors of the log to Sentry, in the client's own thread."""
 
     def __init__(self, dsn: str, environment: str) -> None:
-        """A client of our own, beside whatever else of the process may speak to Sentry."""
+        """Create a Sentry client that is independent of any other in the process."""
         import sentry_sdk
 
         self._client = sentry_sdk.Client(
@@ -45,8 +45,8 @@ class Errors:
             max_breadcrumbs=0,
         )
 
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """One event of the log, redacted already."""
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Send one log event, which is already redacted."""
         rest = dict(event)
         name, level = str(rest.pop("event", "")), rest.pop("level", "error")
         self._client.capture_event(
@@ -54,7 +54,7 @@ class Errors:
                 "level": "fatal" if level == "critical" else "error",
                 "logger": str(rest.pop("logger", "")),
                 "message": name,
-                # One kind of event is one issue, whatever ids it names.
+                # Events of one kind form one issue, whichever ids they contain.
                 "fingerprint": [name],
                 "tags": {tag: str(rest.pop(tag)) for tag in _TAGS if tag in rest},
                 "extra": rest,
@@ -62,15 +62,15 @@ class Errors:
         )
 
     def close(self) -> None:
-        """Send what waits, for a few seconds at most."""
-        self._client.close(timeout=_LAST_WORD)
+        """Send the queued events; take a few seconds at most."""
+        self._client.close(timeout=_FLUSH_SECONDS)
 
 
 class Traces:
-    """Spans of what is asked of us, and within each of what we asked of Stripe and the nodes for it."""
+    """A span for each API request, and inside it one for each call to Stripe or a node."""
 
     def __init__(self, endpoint: str, environment: str) -> None:
-        """`endpoint`: the collector's base URL for OTLP over HTTP; headers as the OpenTelemetry SDK reads them."""
+        """`endpoint`: the collector's base URL for OTLP over HTTP. The OpenTelemetry SDK reads headers from its own variables."""
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -79,12 +79,12 @@ class Traces:
         named = {"service.name": "onramp", "service.version": __version__}
         resource = Resource.create(named | {"deployment.environment.name": environment})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces", timeout=_LAST_WORD)
+        exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces", timeout=_FLUSH_SECONDS)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("onramp")
 
     async def around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request inside a span; the caller's `traceparent` is its parent. Routes outside `/api/v1` have none."""
+        """Handle a request inside a span whose parent is the caller's `traceparent`. Routes outside `/api/v1` get no span."""
         resource = request.match_info.route.resource
         if resource is None or not resource.canonical.startswith("/api/v1/"):
             return await handler(request)
@@ -108,35 +108,39 @@ class Traces:
                 span.set_status(StatusCode.ERROR)
             return response
 
-    def of_calls(self) -> aiohttp.TraceConfig:
-        """For the shared client session: a span for each call that is made while a request is answered."""
+    def client_tracing(self) -> aiohttp.TraceConfig:
+        """Return the trace configuration of the shared HTTP client: a span for each call made while a request is handled."""
         from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
         async def start(
-            _: aiohttp.ClientSession, context: SimpleNamespace, asked: aiohttp.TraceRequestStartParams
+            _: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestStartParams
         ) -> None:
             context.span = None
             if get_current_span().get_span_context().is_valid:
-                host = asked.url.host or ""
-                facts: dict[str, str | int] = {
-                    "http.request.method": asked.method,
+                host = params.url.host or ""
+                attributes: dict[str, str | int] = {
+                    "http.request.method": params.method,
                     "server.address": host,
-                    "server.port": asked.url.port or 0,
+                    "server.port": params.url.port or 0,
                 }
-                context.span = self._tracer.start_span(f"{asked.method} {host}", kind=SpanKind.CLIENT, attributes=facts)
+                context.span = self._tracer.start_span(
+                    f"{params.method} {host}", kind=SpanKind.CLIENT, attributes=attributes
+                )
 
-        async def end(_: aiohttp.ClientSession, context: SimpleNamespace, told: aiohttp.TraceRequestEndParams) -> None:
-            span: Span | None = context.span
-            if span is not None:
-                span.set_attribute("http.response.status_code", told.response.status)
-                span.end()
-
-        async def fail(
-            _: aiohttp.ClientSession, context: SimpleNamespace, told: aiohttp.TraceRequestExceptionParams
+        async def end(
+            _: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
         ) -> None:
             span: Span | None = context.span
             if span is not None:
-                span.set_attribute("error.type", type(told.exception).__name__)
+                span.set_attribute("http.response.status_code", params.response.status)
+                span.end()
+
+        async def fail(
+            _: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams
+        ) -> None:
+            span: Span | None = context.span
+            if span is not None:
+                span.set_attribute("error.type", type(params.exception).__name__)
                 span.set_status(StatusCode.ERROR)
                 span.end()
 
@@ -147,7 +151,7 @@ class Traces:
         return config
 
     async def close(self) -> None:
-        """Send what waits; a collector that is away costs the stop a few seconds at most."""
+        """Send the queued spans. An unavailable collector delays the stop by a few seconds at most."""
         await asyncio.to_thread(self._provider.shutdown)
 
 
@@ -156,18 +160,18 @@ TRACES: Final[web.AppKey[Traces | None]] = web.AppKey("traces")
 
 @web.middleware
 async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The outermost middleware, where a collector is set."""
+    """Trace the request; the outermost middleware, if a collector is set."""
     traces = request.app[TRACES]
     return await handler(request) if traces is None else await traces.around(request, handler)
 
 
 def make_errors(settings: "Settings") -> Errors | None:
-    """Where SENTRY_DSN is set."""
+    """Create the client for Sentry, or return None if SENTRY_DSN is not set."""
     dsn = settings.SENTRY_DSN.get_secret_value()
     return Errors(dsn, settings.ENVIRONMENT) if dsn else None
 
 
 def make_traces(settings: "Settings") -> Traces | None:
-    """Where OTEL_EXPORTER_OTLP_ENDPOINT is set."""
+    """Create the tracer, or return None if OTEL_EXPORTER_OTLP_ENDPOINT is not set."""
     endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
     return Traces(endpoint, settings.ENVIRONMENT) if endpoint else None

@@ -132,7 +132,7 @@ async def test_a_sold_out_wallet_is_a_line_of_ready_and_does_not_take_the_api_ou
     health = Health({"inventory": (sold_out, True)}, SystemClock())
     assert not health.ready, "not asked yet"
     await health.measure()
-    assert (health.ready, health.word) == (True, "degraded")
+    assert (health.ready, health.status) == (True, "degraded")
 
 
 async def test_an_api_alone_is_ready_once_a_treasury_worker_runs_beside_it(

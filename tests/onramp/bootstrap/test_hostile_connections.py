@@ -24,7 +24,7 @@ from onramp.bootstrap.app import routes
 from onramp.bootstrap.server import start_app
 from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
-from onramp.ops.routes import make_scraped
+from onramp.ops.routes import make_metrics_app
 from tests.support.loop_lag import LONGEST_STEP, longest, raw
 from tests.support.service import SETTLEMENT, Service
 
@@ -138,7 +138,7 @@ async def test_a_body_in_ordinary_chunks_is_read(service: Service, size: int) ->
 async def test_the_other_servers_of_the_house_refuse_alike() -> None:
     registry = CollectorRegistry()
     metrics, _ = await start_app(
-        make_scraped(load(METRICS_TOKEN=SecretStr("m" * 20)), registry), "127.0.0.1", port := free_port()
+        make_metrics_app(load(METRICS_TOKEN=SecretStr("m" * 20)), registry), "127.0.0.1", port := free_port()
     )
     api = f"http://127.0.0.1:{port}"
     for data, status in (

@@ -1,6 +1,6 @@
-"""The service: sessions, webhooks, deliveries, the sandbox, the app and the command line."""
+"""The service: it sells MUSD, delivers it and shows the proof; its API, workers, operator routes and command line."""
 
 from typing import Final
 
 __version__: Final = "0.1.0"
-"""Read by the build as well: the image installs no package, so its metadata cannot be asked for the version."""
+"""Also read by the build. The image does not install the package, so its metadata cannot provide the version."""

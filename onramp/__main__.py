@@ -1,4 +1,4 @@
-"""`python -m onramp`."""
+"""Run the command line: `python -m onramp`."""
 
 from onramp.cli import main
 

@@ -13,7 +13,7 @@ class CheckoutServices:
 
     settings: Settings
     token: str
-    """The address of MUSD."""
+    """The address of the MUSD token."""
 
 
 CHECKOUT = web.AppKey("checkout", CheckoutServices)

@@ -19,11 +19,11 @@ STRIPE_SCRIPTS: Final = (
     "https://js.stripe.com/clover/stripe.js",
     "https://crypto-js.stripe.com/crypto-onramp-outer.js",
 )
-"""The only places Stripe allows its scripts to be loaded from (docs.stripe.com/crypto/onramp/embedded)."""
+"""The only URLs from which Stripe allows its scripts to be loaded (docs.stripe.com/crypto/onramp/embedded)."""
 DEVELOPMENT_WALLET: Final = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
-"""The eighth of the well-known development accounts; nobody's money."""
+"""The eighth of the well-known development accounts, whose key is public."""
 DEVELOPMENT_SCRIPT: Final = "development.js"
-"""Signs with keys that everybody knows, so that one can log in without a wallet; production has no such file."""
+"""Signs with publicly known keys, so that developers can log in without a wallet; not served in production."""
 _STRIPE_POLICY: Final = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'self' 'unsafe-inline'; "
     "script-src 'self' https://js.stripe.com https://*.js.stripe.com https://crypto-js.stripe.com; "
@@ -34,7 +34,7 @@ _STRIPE_POLICY: Final = (
 
 
 def _sandbox(settings: Settings) -> str | None:
-    """The sandbox's origin, where the service talks to one."""
+    """Return the origin of the Stripe sandbox, or None if the service uses Stripe itself."""
     parts = urlsplit(settings.STRIPE_API_BASE)
     return None if parts.hostname == "api.stripe.com" else f"{parts.scheme}://{parts.netloc}"
 
@@ -70,9 +70,9 @@ def _config(settings: Settings, musd: str) -> dict[str, Any]:
 
 
 async def page(request: web.Request) -> web.StreamResponse:
-    """The page, with what it must know of this service written into it."""
+    """Answer with the page, which contains the configuration that it needs."""
     services = request.app[CHECKOUT]
-    # `<` is escaped so that no value can end the element it stands in.
+    # `<` is escaped so that no value can close the script element.
     config = orjson.dumps(_config(services.settings, services.token)).decode().replace("<", "\\u003c")
     text = (STATIC / "index.html").read_text(encoding="utf-8").replace("__CHECKOUT_CONFIG__", config)
     headers = {
@@ -83,7 +83,7 @@ async def page(request: web.Request) -> web.StreamResponse:
 
 
 async def file(request: web.Request) -> web.StreamResponse:
-    """One of the page's files; only names that are there, so no path can lead elsewhere."""
+    """Answer with one of the page's files. Only existing names are served, so no path can lead outside the folder."""
     name = request.match_info["file"]
     files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
     path = files.get(name)

@@ -1,1 +1,1 @@
-"""The environment: settings, their fields, and rules across them."""
+"""The settings: their fields, how they are read from the environment, and how they are validated together."""

@@ -1,1 +1,1 @@
-"""Which deployment this database is: an id made with the database, which every session at Stripe carries."""
+"""The identity of the deployment: an id created with the database and carried by every session at Stripe."""

@@ -1,4 +1,4 @@
-"""The operations of the deployment: read it once, and keep what the poller found out about others."""
+"""Read the deployment's identity, and store how many unknown purchases the reconcile worker has counted."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ PREFIX = "dep_"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Who sells from this database.
+    """The identity of the deployment that sells from this database.
 
     `unmarked_until`: sessions that Stripe made up to then may carry no deployment id, as the version that sold them did not write
     it; None where this database never sold such a session.
@@ -29,17 +29,16 @@ class Deployment:
 
 
 class OwnDeployment:
-    """This database's deployment, read once and remembered: it does not change while a process runs."""
+    """Reads this database's deployment once and caches it: it does not change while a process runs."""
 
     def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
-        """Nothing is read before the first `get`."""
         self._database = database
         self._clock = clock
         self._ids = ids
         self._known: Deployment | None = None
 
     async def get(self) -> Deployment:
-        """Return the deployment; a database that lost its row gets a new id, so that nothing sold under the old one is paid."""
+        """Return the deployment. A database that lost its row gets a new id, so that nothing sold under the old id is paid."""
         if self._known is None:
             async with self._database.read() as conn:
                 self._known = await read(conn)
@@ -54,7 +53,7 @@ class OwnDeployment:
 
 
 async def read(conn: AsyncConnection) -> Deployment | None:
-    """Return the stored deployment, or None where the table is empty."""
+    """Return the stored deployment, or None if the table is empty."""
     c = deployments.c
     row = (await conn.execute(sa.select(c.id, c.created_at, c.unmarked_until))).one_or_none()
     return None if row is None else Deployment(row.id, row.created_at, row.unmarked_until)
@@ -66,5 +65,5 @@ async def unknown_purchases(conn: AsyncConnection) -> int:
 
 
 async def set_unknown_purchases(conn: AsyncConnection, count: int) -> None:
-    """Keep the number for readiness, which another process may answer."""
+    """Store the number for the readiness check, which may run in another process."""
     await conn.execute(sa.update(deployments).values(unknown_purchases=count))

@@ -1,4 +1,4 @@
-"""What the doctor asks the chain: is the token the right one, can the hot wallet pay, and do the clocks agree?
+"""Checks of the doctor that read the chain: is the token the right one, can the hot wallet pay, do the clocks agree?
 
 Each function returns a sentence, or raises what `onramp.doctor.parts` makes a finding of. Where the chain or the database does not answer,
 the sentence says that it is not known: a line of its own says why.
@@ -36,14 +36,14 @@ from treasury.policy.states import Terms, VersionStatus
 from treasury.sender import SenderConfig
 
 APART_SECONDS: Final = 60.0
-"""How far this machine's clock may be from Stripe's: events are refused where it is 300 s off."""
+"""Seconds that this machine's clock may differ from Stripe's; at 300 s, events are refused."""
 OLD_BLOCK_SECONDS: Final = 300.0
 _WAITING: Final = (VersionStatus.ACTIVE, VersionStatus.PROPOSED, VersionStatus.APPROVED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A token's address, who names it, and what the contract there must answer."""
+    """A token's address, where it is configured, and what its contract must return."""
 
     address: Address
     by: str
@@ -52,30 +52,30 @@ class _Named:
 
 
 async def token(container: Container) -> str:
-    """The token that is paid out is MUSD, on this chain, and the one that the treasury's terms and the open payouts name.
+    """Check that the payout token is MUSD on this chain, and the same one as in the treasury's terms and in open payouts.
 
-    Raises NotWellError with every objection.
+    Raises NotWellError with every problem.
     """
     configured = container.rules.token
     known = deployment(container.rules.chain_id).musd
-    wrong: list[str] = []
+    problems: list[str] = []
     named = [
         _Named(
             configured, "MUSD_TOKEN_ADDRESS" if configured != known else "contracts/deployments", MUSD_DECIMALS, MUSD
         )
     ]
     if container.rules.mode == "payout":
-        named += await _named_by_terms(container, wrong)
-        wrong += await _owed_otherwise(container)
+        named += await _named_by_terms(container, problems)
+        problems += await _owed_otherwise(container)
     unknown = None
     try:
         await container.pool.refresh()
-        for one in named:
-            wrong += await _look_at(container.pool, one)
+        for candidate in named:
+            problems += await _contract_problems(container.pool, candidate)
     except ChainError:
-        unknown = "the nodes do not say what stands there: see the lines about them"
-    if wrong:
-        raise NotWellError("; ".join(dict.fromkeys(wrong)))
+        unknown = "the nodes do not agree on the contract there: see the lines about nodes"
+    if problems:
+        raise NotWellError("; ".join(dict.fromkeys(problems)))
     told = (
         f"{configured} is MUSD on chain {container.rules.chain_id}" if unknown is None else f"{configured}; {unknown}"
     )
@@ -84,10 +84,10 @@ async def token(container: Container) -> str:
     return told
 
 
-async def _named_by_terms(container: Container, wrong: list[str]) -> list[_Named]:
-    """Every token in the file, in the active terms and in those that wait; a payout token that differs goes to `wrong`."""
+async def _named_by_terms(container: Container, problems: list[str]) -> list[_Named]:
+    """Return every token in the file, in the active terms and in waiting ones. A payout token that differs is added to `problems`."""
     found: list[tuple[str, Terms, bool]] = []
-    # The line about the policy says what is wrong with a file that cannot be used.
+    # The line about the policy reports an invalid file.
     with suppress(PolicyError):
         found.append(("the policy file", policy_source.terms_of(container.settings, container.rules), False))
     if container.rules.hot_wallet is not None:
@@ -106,7 +106,7 @@ async def _named_by_terms(container: Container, wrong: list[str]) -> list[_Named
     for by, terms, is_active in found:
         if terms.token != container.rules.token:
             named.append(_Named(terms.token, by, MUSD_DECIMALS, MUSD))
-            wrong.append(
+            problems.append(
                 f"MUSD_TOKEN_ADDRESS is {container.rules.token}, and {by} pays out {terms.token}: set MUSD_TOKEN_ADDRESS to that token,"
                 f" or let two approvers {'approve the change' if is_active else 'decide about that version'} with `onramp treasury policy`"
             )
@@ -119,7 +119,7 @@ async def _named_by_terms(container: Container, wrong: list[str]) -> list[_Named
 
 
 async def _owed_otherwise(container: Container) -> list[str]:
-    """A sentence for each other token that payouts are owed in and not paid yet."""
+    """Return a sentence for each other token in which open payouts are owed."""
     try:
         async with container.database.read() as conn:
             counts = await payout_queries.count_open_in_other_tokens(conn, container.rules.token)
@@ -131,37 +131,37 @@ async def _owed_otherwise(container: Container) -> list[str]:
     ]
 
 
-async def _look_at(pool: Pool, one: _Named) -> list[str]:
-    """What enough operators object to in the contract at this address. Raises ChainError where they do not agree."""
+async def _contract_problems(pool: Pool, token: _Named) -> list[str]:
+    """Return what is wrong with the contract at this address, as agreed by enough providers. Raises ChainError if they do not agree."""
     at = hex(pool.agreed_head())
-    code = (await pool.quorum("eth_getCode", [one.address, at])).value
+    code = (await pool.quorum("eth_getCode", [token.address, at])).value
     if code in {"0x", None}:
         return [
-            f"there is no contract at {one.address}, named by {one.by}, on chain {pool.chain_id}: set the right address"
+            f"there is no contract at {token.address}, named by {token.by}, on chain {pool.chain_id}: set the right address"
         ]
-    wrong = []
-    said = await _ask(pool, one.address, encode_decimals(), at)
+    problems = []
+    result = await _call(pool, token.address, encode_decimals(), at)
     try:
-        decimals: int | None = decode_uint(said)
+        decimals: int | None = decode_uint(result)
     except ValueError:
         decimals = None
-    if decimals != one.decimals:
-        shown = "nothing" if decimals is None else str(decimals)
-        wrong.append(
-            f"the contract at {one.address}, named by {one.by}, answers {shown} to decimals(), not {one.decimals}: set the right address"
+    if decimals != token.decimals:
+        answer = "nothing" if decimals is None else str(decimals)
+        problems.append(
+            f"the contract at {token.address}, named by {token.by}, answers {answer} to decimals(), not {token.decimals}: set the right address"
         )
     if (
-        one.symbol is not None
-        and (symbol := decode_string(await _ask(pool, one.address, encode_symbol(), at))) != one.symbol
+        token.symbol is not None
+        and (symbol := decode_string(await _call(pool, token.address, encode_symbol(), at))) != token.symbol
     ):
-        wrong.append(
-            f"the contract at {one.address}, named by {one.by}, calls itself {symbol[:20]!r}, not {one.symbol}: set the right address"
+        problems.append(
+            f"the contract at {token.address}, named by {token.by}, calls itself {symbol[:20]!r}, not {token.symbol}: set the right address"
         )
-    return wrong
+    return problems
 
 
-async def _ask(pool: Pool, address: Address, data: bytes, at: str) -> bytes:
-    """What a contract returns, as agreed; nothing where it refuses the call."""
+async def _call(pool: Pool, address: Address, data: bytes, at: str) -> bytes:
+    """Return the agreed result of a contract call, or nothing if the contract rejects it."""
     try:
         return data_bytes((await pool.quorum("eth_call", [{"to": address, "data": to_hex(data)}, at])).value)
     except CallReverted:
@@ -169,18 +169,18 @@ async def _ask(pool: Pool, address: Address, data: bytes, at: str) -> bytes:
 
 
 async def hot_wallet(container: Container) -> str:
-    """The wallet can pay: it has gas for what it sells, and nothing is left open at another wallet. Raises NotWellError."""
+    """Check that the hot wallet can pay: it has gas, and no operation of another wallet is open. Raises NotWellError."""
     wallet = container.rules.hot_wallet
     if container.rules.mode != "payout" or wallet is None:
         return "nothing is paid out by this service"
-    wrong, left = [], None
+    problems, open_operations = [], None
     with suppress(*DATABASE_ERRORS):
         async with container.database.read() as conn:
-            left = await rotation.open_operations_of_others(conn, wallet)
-    if left:
-        others = ", ".join(sorted({owner for _, owner, _ in left}))
-        wrong.append(
-            f"HOT_WALLET_ADDRESS is {wallet}, and {len(left)} payouts and sweeps of {others} have not ended: the service does not"
+            open_operations = await rotation.open_operations_of_others(conn, wallet)
+    if open_operations:
+        others = ", ".join(sorted({owner for _, owner, _ in open_operations}))
+        problems.append(
+            f"HOT_WALLET_ADDRESS is {wallet}, and {len(open_operations)} payouts and sweeps of {others} have not ended: the service does not"
             " start before they have; start it with that wallet until then"
         )
     try:
@@ -189,28 +189,29 @@ async def hot_wallet(container: Container) -> str:
             await suggest_fees(container.pool),
         )
     except ChainError:
-        if wrong:
-            raise NotWellError("; ".join(wrong)) from None
+        if problems:
+            raise NotWellError("; ".join(problems)) from None
         return f"{wallet}; the nodes do not say what it holds: see the lines about them"
     gas = (
         SenderConfig(chain_id=container.rules.chain_id, wallet=wallet, token=container.rules.token).gas_limit
         * quote.max_fee
     )
-    held = f"{wallet} holds {format_units(state.balance_token, MUSD_DECIMALS)} MUSD and {format_units(state.balance_native, GAS_DECIMALS)} BTC"
+    balances = f"{wallet} holds {format_units(state.balance_token, MUSD_DECIMALS)} MUSD and {format_units(state.balance_native, GAS_DECIMALS)} BTC"
     if state.balance_token and state.balance_native < gas:
-        wrong.append(
-            f"{held}, and one payout may take {format_units(gas, GAS_DECIMALS)} BTC for gas: send BTC to it, or nobody is paid"
+        problems.append(
+            f"{balances}, and one payout may take {format_units(gas, GAS_DECIMALS)} BTC for gas: send BTC to it, or nobody is paid"
         )
-    if wrong:
-        raise NotWellError("; ".join(wrong))
+    if problems:
+        raise NotWellError("; ".join(problems))
     if not state.balance_token:
-        return f"{held}: nothing can be sold before it is funded, as `onramp treasury balances` says"
-    return held
+        return f"{balances}: nothing can be sold before it is funded, as `onramp treasury balances` says"
+    return balances
 
 
 async def clock(container: Container) -> str:
-    """This machine's clock agrees with the database's and with Stripe's; how old the newest block is. Raises NotWellError."""
-    wrong, told = [], []
+    """Check that this machine's clock agrees with the database's and Stripe's, and report the age of the newest block. Raises NotWellError."""
+    problems: list[str] = []
+    sentences = []
     for whose, theirs in (
         ("the database's", await _database_time(container)),
         ("Stripe's", await _stripe_time(container)),
@@ -220,34 +221,34 @@ async def clock(container: Container) -> str:
         apart = (container.clock.now() - theirs).total_seconds()
         if abs(apart) > APART_SECONDS:
             side = "ahead of" if apart > 0 else "behind"
-            wrong.append(
+            problems.append(
                 f"this machine's clock is {abs(apart):.0f} s {side} {whose}: set it, or every event of Stripe's is refused"
             )
         else:
-            told.append(f"agrees with {whose}")
-    if wrong:
-        raise NotWellError("; ".join(wrong))
+            sentences.append(f"agrees with {whose}")
+    if problems:
+        raise NotWellError("; ".join(problems))
     block = await _block_time(container)
     if block is not None:
         age = (container.clock.now() - block).total_seconds()
-        told.append(
+        sentences.append(
             f"the newest block is {age:.0f} s old"
             + (": is the chain, or are the nodes, standing still?" if age > OLD_BLOCK_SECONDS else "")
         )
-    return "; ".join(told) or "there is nothing to compare it with"
+    return "; ".join(sentences) or "there is nothing to compare it with"
 
 
 async def _database_time(container: Container) -> datetime | None:
     try:
         async with container.database.read() as conn:
-            found = (await conn.execute(sa.select(sa.type_coerce(db_now(), UtcDateTime())))).scalar_one()
+            now = (await conn.execute(sa.select(sa.type_coerce(db_now(), UtcDateTime())))).scalar_one()
     except DATABASE_ERRORS:
         return None
-    return found if isinstance(found, datetime) else None
+    return now if isinstance(now, datetime) else None
 
 
 async def _stripe_time(container: Container) -> datetime | None:
-    """The `Date` of whatever Stripe answers to a request without a key, to the second."""
+    """Return the `Date` header of Stripe's response to a request without a key, to the second."""
     limit = aiohttp.ClientTimeout(total=5)
     try:
         async with container.http.get(

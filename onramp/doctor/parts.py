@@ -1,4 +1,4 @@
-"""The doctor: looks at each part alone, so that one broken part does not hide another."""
+"""The doctor: checks each part of a deployment on its own, so that one broken part does not hide another."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 12.0
 _PAGES = 10
-"""Of a hundred sessions each: enough to know, few enough to be quick."""
+"""Pages of a hundred sessions that are read from Stripe: enough for an answer, few enough to be quick."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the examination."""
+    """One line of the doctor's report."""
 
     name: str
     ok: bool
@@ -47,7 +47,7 @@ class Finding:
 
 
 async def examine() -> list[Finding]:
-    """Every finding, in the order a person would mend them."""
+    """Run all checks and return the findings in the order in which a person would fix them."""
     try:
         settings = load()
     except SettingsError as error:
@@ -77,7 +77,7 @@ async def examine() -> list[Finding]:
             _finding("webhooks", lambda: records.webhooks(container)),
         ]
         examined: list[Finding | list[Finding]] = list(await asyncio.gather(*parts))
-        # After the nodes were compared: one that lies is named by that comparison, and not trusted here.
+        # After the nodes were compared: that comparison finds a node that contradicts the others, which is then not trusted here.
         examined += await asyncio.gather(
             _finding("token", lambda: chain.token(container)),
             _finding("hot_wallet", lambda: chain.hot_wallet(container)),
@@ -92,10 +92,10 @@ def _environment(settings: Settings) -> str:
     told = [settings.ENVIRONMENT, *guessable(settings)]
     if not settings.DATA_KEYS.get_secret_value():
         told.append(
-            "DATA_KEYS is not set, so a key that everybody knows is used: set one before anything real is stored"
+            "DATA_KEYS is not set, so the publicly known development key is used: set one before anything real is stored"
         )
     if not (settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE):
-        told.append("SANCTIONS_LIST is not set: nobody is screened")
+        told.append("SANCTIONS_LIST is not set: addresses are not screened")
     return "; ".join(told)
 
 
@@ -106,7 +106,7 @@ def _inventory(container: Container) -> Callable[[], Awaitable[str]]:
         try:
             return await ask()
         except DATABASE_ERRORS:
-            return "the database does not say what the hot wallet holds"
+            return "the database does not answer, so the hot wallet's balance is unknown"
 
     return check
 
@@ -119,7 +119,7 @@ def _deployment(container: Container) -> Callable[[], Awaitable[str]]:
                 wallets = await hot_wallets.others(conn, container.rules.chain_id, None)
                 has_sold = await sessions_service.any_complete(conn)
         except DATABASE_ERRORS:
-            return "the database does not say which deployment it is"
+            return "the database does not answer, so its deployment id is unknown"
         if own is None:
             raise NotWellError("this database has no deployment id: the next start makes one")
         told = f"{own.id}, hot wallets so far: {', '.join(wallets) or 'none'}"
@@ -133,14 +133,14 @@ def _deployment(container: Container) -> Callable[[], Awaitable[str]]:
 
 
 async def _unknown(container: Container, own: Deployment, *, has_sold: bool) -> tuple[int, bool]:
-    """How many completed purchases at Stripe may be this deployment's past, and whether there are more that were not looked at."""
+    """Return how many completed purchases at Stripe may belong to this deployment but are missing here, and whether not all were checked."""
     since, after = int((container.clock.now() - LONG_LIST_BACK).timestamp()), None
     found: list[StripeSession] = []
     for _ in range(_PAGES):
         try:
             page = await container.stripe.list_completed(created_gte=since, starting_after=after)
         except Problem:
-            break  # the line about Stripe says why
+            break  # the line about Stripe reports the reason
         found += page.sessions
         after = page.after
         if after is None:
@@ -180,12 +180,12 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(name, ok=False, detail=redact(str(error)))
     except DATABASE_ERRORS as error:
         return Finding(name, ok=False, detail=redact(reason_of(error)))
-    except Exception as error:  # noqa: BLE001 - what a driver raises is the finding; its text may hold a URL, its name does not
+    except Exception as error:  # noqa: BLE001 - the error of a driver is the finding; its text, which may hold a URL, is redacted
         return Finding(name, ok=False, detail=redact(f"{type(error).__name__}: {error}".splitlines()[0])[:200])
 
 
 async def _within(name: str, findings: Awaitable[list[Finding]]) -> list[Finding]:
-    """The findings of a check that makes several, or one that says that it did not end in time."""
+    """Return the findings of a check that has several, or a single one if it did not end in time."""
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             return await findings
@@ -260,7 +260,7 @@ async def _nodes(container: Container) -> list[Finding]:
 
 
 async def _settlement(container: Container) -> list[Finding]:
-    """The nodes of the chain that Stripe delivers on, a line each, and the token there; no line where none is configured."""
+    """Check the nodes of the chain that Stripe delivers on, a line each, and the token there. No node configured: no line."""
     usdc = container.usdc
     if usdc is None:
         return []

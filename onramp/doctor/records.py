@@ -1,7 +1,7 @@
-"""What the doctor reads in the database: does it take writes, do workers run, do events come in?
+"""Checks of the doctor that read the database: does it accept writes, do workers run, do events arrive, which policy is active?
 
-Each function returns a sentence, or raises what `onramp.doctor.parts` makes a finding of. A database that does not answer, or is not migrated,
-has a line of its own; here it only means that a thing is not known.
+Each function returns a sentence, or raises an error that `onramp.doctor.parts` turns into a finding. Other lines report a database that does
+not answer or is not migrated; here it only means that the result is unknown.
 """
 
 import functools
@@ -33,21 +33,21 @@ from treasury.policy.states import Loosening, Tightening, Unchanged, VersionStat
 
 UNKNOWN: Final = "the database does not say"
 EVENT_WAIT: Final = timedelta(minutes=10)
-"""How long after a purchase was paid its event may take; Stripe tries again for days where it is refused."""
+"""How long after the payment the event of a purchase may take. Stripe retries a refused event for days."""
 LOOK_BACK: Final = timedelta(days=1)
 _NOT_PERMITTED: Final = "42501"
-Look = Callable[[Container], Awaitable[str]]
+Check = Callable[[Container], Awaitable[str]]
 
 
-class _TakenBack(Exception):
-    """Rolls back what was written to see whether it can be."""
+class _Rollback(Exception):
+    """Raised to roll back the test write."""
 
 
-def _or_unknown(look: Look) -> Look:
-    @functools.wraps(look)
+def _or_unknown(check: Check) -> Check:
+    @functools.wraps(check)
     async def wrapped(container: Container) -> str:
         try:
-            return await look(container)
+            return await check(container)
         except DATABASE_ERRORS:
             return UNKNOWN
 
@@ -55,7 +55,7 @@ def _or_unknown(look: Look) -> Look:
 
 
 async def writes(container: Container) -> str:
-    """The database takes a write of a megabyte, which is rolled back, and limits how long a statement and a lock may last. Raises NotWellError."""
+    """Check that the database accepts a write of one megabyte, which is rolled back, and has limits for statements and locks. Raises NotWellError."""
     limits = ""
     try:
         if container.database.dialect == "postgresql":
@@ -79,15 +79,15 @@ async def _limits(container: Container) -> str:
         row = (await conn.execute(sa.select(*(sa.func.current_setting(name) for name in names)))).one()
         read_only = await conn.scalar(sa.select(sa.func.current_setting("transaction_read_only")))
     if read_only == "on":
-        raise NotWellError("the database is read only: let DATABASE_URL name the primary, and no standby")
-    found = dict(zip(names, row, strict=True))
-    lost = [name for name, value in found.items() if str(value) in {"0", ""}]
+        raise NotWellError("the database is read only: let DATABASE_URL name the primary, not a standby")
+    limits = dict(zip(names, row, strict=True))
+    lost = [name for name, value in limits.items() if str(value) in {"0", ""}]
     if lost:
         raise NotWellError(
             f"{' and '.join(lost)} of the connection is 0, so a lock may hold everything up for good: a pooler dropped it;"
             " set it for the role with ALTER ROLE ... SET"
         )
-    return ", " + ", ".join(f"{name} {value}" for name, value in found.items())
+    return ", " + ", ".join(f"{name} {value}" for name, value in limits.items())
 
 
 async def _write(container: Container) -> None:
@@ -98,36 +98,36 @@ async def _write(container: Container) -> None:
                 await prove_space(conn)
             else:
                 await conn.exec_driver_sql("CREATE TABLE doctor_was_here AS SELECT randomblob(1000000) AS filling")
-            raise _TakenBack
-    except _TakenBack:
+            raise _Rollback
+    except _Rollback:
         pass
 
 
 @_or_unknown
 async def workers(container: Container) -> str:
-    """Every worker was seen just now, and a process leads the wallet. Raises NotWellError once any process has run and one is missing."""
+    """Check that a process runs each worker and one leads the hot wallet. Raises NotWellError if one is missing although some process has run."""
     pays = container.rules.mode == "payout" and container.rules.hot_wallet is not None
     async with container.database.read() as conn:
         seen = await workers_seen(conn)
         leads = await _leads(conn, container) if pays else None
     if not seen:
         return "no process of the service was seen within a day: run `onramp serve`, or `onramp work` beside it"
-    wrong = []
+    problems = []
     for name in WORKERS:
         if name == "treasury" and not pays:
             continue
-        found = seen.get(name)
-        if found is None or not found.is_present:
-            when = "" if found is None else f" (last seen {found.age_seconds:.0f} s ago)"
-            wrong.append(f"no process runs the worker {name}{when}: run `onramp work`")
-        elif found.busy_seconds > STALLED_SECONDS:
-            wrong.append(f"the step of {name} has not ended for {found.busy_seconds} s: restart `onramp work`")
-    if leads is False and not any("treasury" in one for one in wrong):
-        wrong.append(
+        worker = seen.get(name)
+        if worker is None or not worker.is_present:
+            when = "" if worker is None else f" (last seen {worker.age_seconds:.0f} s ago)"
+            problems.append(f"no process runs the worker {name}{when}: run `onramp work`")
+        elif worker.busy_seconds > STALLED_SECONDS:
+            problems.append(f"the step of {name} has not ended for {worker.busy_seconds} s: restart `onramp work`")
+    if leads is False and not any("treasury" in problem for problem in problems):
+        problems.append(
             "no process leads the hot wallet, so nobody is paid: restart `onramp work`, and look for `treasury.` in its log"
         )
-    if wrong:
-        raise NotWellError("; ".join(wrong))
+    if problems:
+        raise NotWellError("; ".join(problems))
     counts = ", ".join(f"{name} {seen[name].processes}" for name in WORKERS if name in seen)
     return f"processes seen within {PRESENT_SECONDS:.0f} s: {counts}" + ("; the hot wallet is led" if leads else "")
 
@@ -140,34 +140,38 @@ async def _leads(conn: AsyncConnection, container: Container) -> bool:
 
 @_or_unknown
 async def webhooks(container: Container) -> str:
-    """When the last of Stripe's events was taken in, and what waits. Raises NotWellError where purchases are paid and no event came."""
+    """Report when Stripe's last event arrived and how many wait. Raises NotWellError if purchases were paid but none of their events arrived."""
     now = container.clock.now()
     async with container.database.read() as conn:
         last: datetime | None = await conn.scalar(sa.select(sa.func.max(inbox.c.received_at, type_=UtcDateTime())))
-        told = sa.exists().where(inbox.c.stripe_session_id == sessions.c.stripe_session_id)
+        has_event = sa.exists().where(inbox.c.stripe_session_id == sessions.c.stripe_session_id)
         paid = sessions.c.paid_at.between(now - LOOK_BACK, now - EVENT_WAIT)
-        untold = await conn.scalar(sa.select(sa.func.count()).select_from(sessions).where(paid, ~told)) or 0
-        since = await conn.scalar(sa.select(sa.func.min(sessions.c.paid_at, type_=UtcDateTime())).where(paid, ~told))
+        missing = await conn.scalar(sa.select(sa.func.count()).select_from(sessions).where(paid, ~has_event)) or 0
+        since = await conn.scalar(
+            sa.select(sa.func.min(sessions.c.paid_at, type_=UtcDateTime())).where(paid, ~has_event)
+        )
         pending, oldest, parked = await webhooks_service.backlog(conn)
-    shown = (
+    last_text = (
         "none was ever taken in" if last is None else f"the last was taken in {(now - last).total_seconds():.0f} s ago"
     )
-    wrong = []
-    if untold and (last is None or last < since):
-        wrong.append(
-            f"{untold} purchases of the last day were paid and none of their events was taken in ({shown}): register"
+    problems = []
+    if missing and (last is None or last < since):
+        problems.append(
+            f"{missing} purchases of the last day were paid and none of their events was taken in ({last_text}): register"
             " /api/v1/webhooks/stripe at Stripe, and compare STRIPE_WEBHOOK_SECRETS with that endpoint's"
         )
     if oldest is not None and (now - oldest).total_seconds() > OLDEST_EVENT_SECONDS:
-        wrong.append(f"{pending} events wait, the oldest for {(now - oldest).total_seconds():.0f} s: run `onramp work`")
-    if wrong:
-        raise NotWellError("; ".join(wrong))
-    left = f"; {parked} are parked: `onramp events list --state parked`" if parked else ""
-    return f"of Stripe's events {shown}, {pending} wait{left}"
+        problems.append(
+            f"{pending} events wait, the oldest for {(now - oldest).total_seconds():.0f} s: run `onramp work`"
+        )
+    if problems:
+        raise NotWellError("; ".join(problems))
+    parked_text = f"; {parked} are parked: `onramp events list --state parked`" if parked else ""
+    return f"of Stripe's events {last_text}, {pending} wait{parked_text}"
 
 
 async def policy(container: Container) -> str:
-    """Which version of the treasury's terms is active, what waits, and how file and environment differ. Raises NotWellError."""
+    """Report which policy version is active, which ones wait, and how file and environment differ from it. Raises NotWellError."""
     if container.rules.mode != "payout":
         return "nothing is paid out in observe mode"
     try:
@@ -185,20 +189,20 @@ async def policy(container: Container) -> str:
     if active is None:
         return "the file is well-formed; it becomes version 1 at the first start"
     same = active.digest == digest(terms)
-    told = [f"version {active.version} is active" + (", and the same as file and environment" if same else "")]
-    told += [
-        f"version {one.version} is {one.status} and loosens {', '.join(one.loosens)}: `onramp treasury policy`"
-        for one in versions
-        if one.status in {VersionStatus.PROPOSED, VersionStatus.APPROVED}
+    sentences = [f"version {active.version} is active" + (", and the same as file and environment" if same else "")]
+    sentences += [
+        f"version {version.version} is {version.status} and loosens {', '.join(version.loosens)}: `onramp treasury policy`"
+        for version in versions
+        if version.status in {VersionStatus.PROPOSED, VersionStatus.APPROVED}
     ]
     if not same:
-        told.append(
+        sentences.append(
             f"file and environment propose another{_verdict(compare(active.terms, terms))}: `onramp treasury policy`"
         )
-    return "; ".join(told)
+    return "; ".join(sentences)
 
 
 def _verdict(verdict: Unchanged | Tightening | Loosening) -> str:
     if isinstance(verdict, Loosening):
-        return f", which loosens {', '.join(verdict.rules)} and waits for two persons"
+        return f", which loosens {', '.join(verdict.rules)} and waits for two people"
     return ", which loosens nothing and is active from the next start on"

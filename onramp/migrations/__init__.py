@@ -12,20 +12,20 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import onramp.migrations.tables  # noqa: F401 - every table joins the shared metadata
+import onramp.migrations.tables  # noqa: F401 - registers every table in the shared metadata
 from kit.db.database import Database, is_away, reason_of
 from onramp.migrations.compatibility import Fit, Schema, declare, declared, judge
 from onramp.migrations.exclusive import TABLE_WAIT_SECONDS, WAIT_SECONDS, MigrationError, exclusive, is_lock_timeout
 
 if TYPE_CHECKING:
-    # Imported where something is to be migrated, which is not at every start.
+    # Imported only where a migration runs, which is not at every start.
     from alembic.config import Config
 
 __all__ = ["OURS", "History", "MigrationError", "Schema", "current", "ensure", "look", "upgrade"]
 
 _HOME: Final = Path(__file__).parent
 _MISFIT: Final = ("already exists", "duplicate column", "no such", "does not exist")
-"""Parts of what both databases say where the tables are not those of the revision that the database names."""
+"""Parts of both databases' error texts if the tables do not match the revision that the database names."""
 
 
 class History:
@@ -48,7 +48,7 @@ class History:
         from alembic.config import Config
 
         made = Config(stdout=io.StringIO())
-        # The values are read with %-interpolation, and split at the system's path separator.
+        # Alembic reads these values with %-interpolation and splits them at the system's path separator.
         made.set_main_option("path_separator", "os")
         made.set_main_option("script_location", str(_HOME).replace("%", "%%"))
         made.set_main_option("version_locations", str(self.folder).replace("%", "%%"))
@@ -59,7 +59,7 @@ class History:
         from alembic.script import ScriptDirectory
 
         scripts = ScriptDirectory.from_config(self.config()).walk_revisions()
-        # One that declares nothing is taken for incompatible with all code before it.
+        # A migration that declares nothing counts as incompatible with all code before it.
         return max(str(getattr(script.module, "COMPATIBLE_SINCE", script.revision)) for script in scripts)
 
 
@@ -90,7 +90,7 @@ async def _revision(connection: AsyncConnection) -> str | None:
 
 
 async def look(database: Database, history: History = OURS) -> Schema:
-    """Compare the database with the code; writes nothing."""
+    """Compare the database's schema with the code. Writes nothing."""
     async with database.read() as connection:
         return await _look(connection, history)
 
@@ -118,7 +118,7 @@ async def upgrade(
                     await connection.run_sync(_run, history)
                 except DBAPIError as error:
                     if is_away(error) and not is_lock_timeout(error):
-                        raise  # the database itself cannot be used, and callers say so
+                        raise  # the database itself cannot be used; callers report that
                     raise _stopped(error, database, schema) from error
                 return schema.found, schema.wanted
     if not schema.is_usable:

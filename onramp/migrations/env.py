@@ -1,8 +1,8 @@
-"""Run by Alembic: takes the connection it is handed, and nothing else."""
+"""Alembic's environment: run the migrations on the connection that the caller passes in."""
 
 from alembic import context
 
-import onramp.migrations.tables  # noqa: F401 - every table joins the shared metadata
+import onramp.migrations.tables  # noqa: F401 - registers every table in the shared metadata
 from kit.db.database import metadata
 
 context.configure(

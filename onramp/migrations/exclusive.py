@@ -1,4 +1,4 @@
-"""One migration at a time, and each all or nothing: one transaction that excludes every other migration, on both databases."""
+"""One migration at a time, each all or nothing: a transaction that excludes every other migration, on both databases."""
 
 import time
 from collections.abc import AsyncIterator
@@ -16,14 +16,14 @@ LOCK_ID: Final = 0x6F6E72616D70
 WAIT_SECONDS: Final = 60.0
 """How long a migration waits for another one to end."""
 TABLE_WAIT_SECONDS: Final = 5.0
-"""How long it waits for a table that is in use. All other users of the table queue behind it meanwhile, so it is short."""
+"""How long a migration waits for a table that is in use. It is short because all other statements on the table queue behind it."""
 _POLL_MS: Final = 500
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 
 class MigrationError(Exception):
-    """The database was not migrated, or does not fit this version. The text says what was kept and what to do next."""
+    """The database was not migrated, or does not fit this version. The text says what was left unchanged and what to do next."""
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:
@@ -73,7 +73,7 @@ async def _sqlite(connection: AsyncConnection, seconds: float) -> AsyncIterator[
     (https://www.sqlite.org/lang_altertable.html#otheralter).
     """
     usual = (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one()
-    # SQLite waits inside its driver's thread, where no cancellation reaches it: many short waits instead of a long one.
+    # SQLite waits inside its driver's thread, where a cancellation cannot interrupt it: hence many short waits instead of a long one.
     await connection.exec_driver_sql(f"PRAGMA busy_timeout = {_POLL_MS}")
     await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     await connection.rollback()

@@ -1,4 +1,4 @@
-"""Every table of every floor, imported so that they stand in the shared metadata together."""
+"""Import every table of every layer, so that all of them are in the shared metadata."""
 
 import chain.node.credits
 import chain.reads.cursor

@@ -1,20 +1,20 @@
-"""Clean what people and platforms put around a value: white space, a byte order mark, line ends, quotes.
+"""Remove what people and platforms put around a value: white space, a byte order mark, line ends, quotes.
 
-Files of variables are read by many programs, and some of them (docker's `--env-file`, a console's text field) keep quotes, a carriage
-return or a trailing blank as part of the value. None of our values begins or ends with one, so they are taken off; where they could be
-meant, the value is refused by name instead.
+Some programs that read files of variables (docker's `--env-file`, the text field of a console) keep quotes, a carriage return or a trailing
+blank as part of the value. None of our values begins or ends with one, so they are removed. Where they could be intended, the value is
+refused instead.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 BLANKS: Final = "\ufeff\u200b\u2060"
-"""What looks like nothing and is no white space to Python: a byte order mark, a zero-width space, a word joiner."""
+"""Invisible characters that Python does not strip as white space: a byte order mark, a zero-width space, a word joiner."""
 _QUOTES: Final = "\"'"
 VERBATIM: Final = frozenset({"HOT_WALLET_PASSWORD"})
-"""A password may begin or end with anything; one that does is refused here, and taken from a file as it is."""
+"""A password may begin or end with any character. One that does is refused here; read from a file, it is used unchanged."""
 FREE_TEXT: Final = frozenset({"MERCHANT_NAME", "MERCHANT_ADDRESS"})
-"""What buyers read: white space around it means nothing, but quotes could be meant."""
+"""Text that buyers read: white space around it has no meaning, but quotes could be intended."""
 
 
 def cleaned(text: str) -> str:
@@ -34,12 +34,12 @@ def trimmed(text: str) -> str:
 
 
 def is_quoted(text: str) -> bool:
-    """Whether the whole value stands in one pair of quotes."""
+    """Whether the whole value is enclosed in one pair of quotes."""
     return len(text) > 1 and text[0] in _QUOTES and text[-1] == text[0]
 
 
 def read(names: Iterable[str], variables: Mapping[str, str | None]) -> tuple[dict[str, str], list[str]]:
-    """Return (value by name, problems) for those of `names` that are set. A problem names the variable and shows no value."""
+    """Return the values of those `names` that are set, by name, and the problems. A problem names the variable and shows no value."""
     values: dict[str, str] = {}
     problems: list[str] = []
     for name in names:
@@ -50,13 +50,13 @@ def read(names: Iterable[str], variables: Mapping[str, str | None]) -> tuple[dic
             values[name] = text
             if text.strip(BLANKS) != text or trimmed(text) != text or is_quoted(text):
                 problems.append(
-                    f"{name} begins or ends with white space or stands in quotes: take them off, or, if they are part of it, "
+                    f"{name} begins or ends with white space or is in quotes: remove them, or, if they are part of it, "
                     f"put it into a file and name that in {name}_FILE"
                 )
         elif name in FREE_TEXT:
             values[name] = trimmed(text)
             if is_quoted(values[name]):
-                problems.append(f"{name} stands in quotes, which buyers would read: take them off")
+                problems.append(f"{name} is in quotes, which buyers would read: remove them")
         else:
             values[name] = cleaned(text)
     return values, problems

@@ -1,6 +1,7 @@
-"""What the value of one variable must look like, whatever the others say.
+"""The types of single settings: what a value must look like, independent of the other settings.
 
-Each check answers the value as it is used, or raises ValueError with the end of a sentence that begins with the variable's name. No sentence shows a value.
+Each check returns the value as it is used, or raises ValueError with the end of a sentence that begins with the variable's name. No sentence
+shows a value.
 """
 
 import ipaddress
@@ -20,37 +21,37 @@ from kit.money import parse_units
 from onramp.limits.rates import parse_rate
 
 MAX_MINUTES: Final = 366 * 24 * 60
-"""What is counted in minutes ends within a year; far more would not fit a date."""
+"""The limit of settings in minutes: one year. Much larger values would not fit a date."""
 
 
 def split(text: str) -> list[str]:
-    """The items of a comma-separated value."""
+    """Return the items of a comma-separated value."""
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """The networks of a comma-separated value; a single address is a network of its own."""
+    """Return the networks of a comma-separated value; a single address is a network of one. Raises ValueError."""
     try:
         return [ipaddress.ip_network(item) for item in split(text)]
     except ValueError as error:
         raise ValueError("takes addresses and networks such as 10.0.0.0/8, no bit set behind the prefix") from error
 
 
-def _require(holds: object, otherwise: str) -> None:
-    if not holds:
-        raise ValueError(otherwise)
+def _require(condition: object, problem: str) -> None:
+    if not condition:
+        raise ValueError(problem)
 
 
-def _matches(pattern: str, otherwise: str) -> Callable[[str], str]:
+def _matches(pattern: str, problem: str) -> Callable[[str], str]:
     def check(text: str) -> str:
-        _require(re.fullmatch(pattern, text), otherwise)
+        _require(re.fullmatch(pattern, text), problem)
         return text
 
     return check
 
 
 def _url(text: str) -> SplitResult | None:
-    """The parts of a URL that names a host; None for anything else."""
+    """Return the parts of a URL with a host, or None for anything else."""
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -86,14 +87,14 @@ def _redis(text: str) -> str:
         from redis.asyncio import ConnectionPool
 
         ConnectionPool.from_url(text.removeprefix("redis+") if is_socket else text).make_connection()  # type: ignore[no-untyped-call] # untyped in the library
-    except Exception:  # noqa: BLE001 - whatever the driver raises; its words may hold a value
+    except Exception:  # noqa: BLE001 - any error of the driver; its text may contain the value
         _require(False, "has a parameter that the driver does not take here: leave out what follows the question mark")
     return text
 
 
 def _webhook_secrets(text: str) -> str:
-    are = all(re.fullmatch(r"whsec_[!-~]+", item) for item in split(text))
-    _require(are, "takes Stripe's signing secrets, comma-separated; each begins with whsec_")
+    are_valid = all(re.fullmatch(r"whsec_[!-~]+", item) for item in split(text))
+    _require(are_valid, "takes Stripe's signing secrets, comma-separated; each begins with whsec_")
     return text
 
 
@@ -132,19 +133,19 @@ def _origins(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    """Return an origin exactly as browsers send it: small letters, punycode, no default port, no slash at the end.
+    """Return an origin exactly as browsers send it: lower case, punycode, no default port, no trailing slash.
 
     https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
     """
-    message = "takes exact origins such as https://app.example, without a path and without * in a name"
+    problem = "takes exact origins such as https://app.example, without a path and without * in a name"
     parts = _url(text)
-    _require(parts and parts.scheme in {"http", "https"} and re.fullmatch(r"[a-zA-Z]+://[^/?#@*\\]+/?", text), message)
+    _require(parts and parts.scheme in {"http", "https"} and re.fullmatch(r"[a-zA-Z]+://[^/?#@*\\]+/?", text), problem)
     try:
         url = URL(text).origin()
         host = url.raw_host or ""
     except ValueError as error:
-        raise ValueError(message) from error
-    _require(":" in host or re.fullmatch(r"[a-z0-9._-]+", host), message)
+        raise ValueError(problem) from error
+    _require(":" in host or re.fullmatch(r"[a-z0-9._-]+", host), problem)
     port = "" if url.port == {"http": 80, "https": 443}[url.scheme] else f":{url.port}"
     return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
@@ -177,13 +178,13 @@ def _keys(text: str) -> str:
     return text
 
 
-def _where_set(check: Callable[[str], str]) -> AfterValidator:
-    """The check of a variable that may be empty: it is then not set."""
+def _optional(check: Callable[[str], str]) -> AfterValidator:
+    """Return the validator of a variable that may be empty, which means that it is not set."""
     return AfterValidator(lambda text: check(text) if text else text)
 
 
-def _hidden(check: Callable[[str], str]) -> AfterValidator:
-    """The same of a secret."""
+def _optional_secret(check: Callable[[str], str]) -> AfterValidator:
+    """Return the validator of a secret that may be empty, which means that it is not set."""
     return AfterValidator(
         lambda value: SecretStr(check(value.get_secret_value())) if value.get_secret_value() else value
     )
@@ -191,9 +192,10 @@ def _hidden(check: Callable[[str], str]) -> AfterValidator:
 
 def _hosts(text: str) -> str:
     hosts = list(dict.fromkeys(re.sub(r"^\[(.*)\]$", r"\1", item) for item in split(text)))
-    are = hosts and all(re.fullmatch(r"[\w.-]+", item) or _is_ipv6(item) for item in hosts)
+    are_valid = hosts and all(re.fullmatch(r"[\w.-]+", item) or _is_ipv6(item) for item in hosts)
     _require(
-        are, "takes names or addresses to listen at, comma-separated; :: listens everywhere, 0.0.0.0 on IPv4 alone"
+        are_valid,
+        "takes names or addresses to listen at, comma-separated; :: listens everywhere, 0.0.0.0 on IPv4 alone",
     )
     return ",".join(hosts)
 
@@ -207,40 +209,38 @@ def _is_ipv6(text: str) -> bool:
 
 
 _secret_key = _matches(r"[sr]k_[!-~]+", "takes Stripe's secret key, which begins with sk_ or rk_")
-_publishable_key = _matches(
-    r"pk_[!-~]+", "takes Stripe's publishable key, which begins with pk_: everybody is shown it"
-)
+_publishable_key = _matches(r"pk_[!-~]+", "takes Stripe's publishable key, which begins with pk_; it is public")
 _version = _matches(r"\d{4}-\d\d-\d\d[ -~]*", "takes a version of Stripe's API, which begins with its date")
-_name = _matches(r"[a-z0-9_]+", "takes one of Stripe's names, in small letters")
+_name = _matches(r"[a-z0-9_]+", "takes one of Stripe's names, in lower case")
 _email = _matches(r"[^\s@,<>]+@[^\s@,<>]+", "takes an e-mail address such as help@shop.example")
 _printed = _matches(
     r"[^\x00-\x09\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]+",
-    "takes text in UTF-8, of letters and line ends: receipts show it",
+    "takes printable UTF-8 text and line breaks: receipts show it",
 )
-_token = _matches(r"[ -~]+", "takes ASCII characters alone: it travels in a header")
+_token = _matches(r"[ -~]+", "takes printable ASCII characters only: it is sent in a header")
 
 Hosts = Annotated[str, AfterValidator(_hosts)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(lambda value: SecretStr(_database(value.get_secret_value())))]
-ReplicaUrl = Annotated[SecretStr, _hidden(_database)]
-RedisUrl = Annotated[SecretStr, _hidden(_redis)]
-SecretKey = Annotated[SecretStr, _hidden(_secret_key)]
-PublishableKey = Annotated[str, _where_set(_publishable_key)]
-WebhookSecrets = Annotated[SecretStr, _hidden(_webhook_secrets)]
-StripeVersion = Annotated[str, _where_set(_version)]
+ReplicaUrl = Annotated[SecretStr, _optional_secret(_database)]
+RedisUrl = Annotated[SecretStr, _optional_secret(_redis)]
+SecretKey = Annotated[SecretStr, _optional_secret(_secret_key)]
+PublishableKey = Annotated[str, _optional(_publishable_key)]
+WebhookSecrets = Annotated[SecretStr, _optional_secret(_webhook_secrets)]
+StripeVersion = Annotated[str, _optional(_version)]
 StripeName = Annotated[str, AfterValidator(_name)]
 Url = Annotated[str, AfterValidator(_http_url)]
-OptionalUrl = Annotated[str, _where_set(_http_url)]
-OptionalAddress = Annotated[str, _where_set(_address)]
+OptionalUrl = Annotated[str, _optional(_http_url)]
+OptionalAddress = Annotated[str, _optional(_address)]
 Addresses = Annotated[str, AfterValidator(_addresses)]
 Amount = Annotated[str, AfterValidator(_amount)]
-OptionalAmount = Annotated[str, _where_set(_amount)]
+OptionalAmount = Annotated[str, _optional(_amount)]
 Rate = Annotated[str, AfterValidator(_rate)]
 Networks = Annotated[str, AfterValidator(_networks)]
 Origins = Annotated[str, AfterValidator(_origins)]
-Email = Annotated[str, _where_set(_email)]
-Printed = Annotated[str, _where_set(_printed)]
-Token = Annotated[SecretStr, _hidden(_token)]
-Dsn = Annotated[SecretStr, _hidden(_dsn)]
-KeyVersion = Annotated[str, _where_set(_key_version)]
-HostAndPort = Annotated[str, _where_set(_host_and_port)]
-Keys = Annotated[SecretStr, _hidden(_keys)]
+Email = Annotated[str, _optional(_email)]
+Printed = Annotated[str, _optional(_printed)]
+Token = Annotated[SecretStr, _optional_secret(_token)]
+Dsn = Annotated[SecretStr, _optional_secret(_dsn)]
+KeyVersion = Annotated[str, _optional(_key_version)]
+HostAndPort = Annotated[str, _optional(_host_and_port)]
+Keys = Annotated[SecretStr, _optional_secret(_keys)]

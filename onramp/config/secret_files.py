@@ -1,4 +1,4 @@
-"""Secrets out of files, as containers mount them: NAME_FILE names the file that holds what NAME would."""
+"""Read secrets from files, as containers mount them: NAME_FILE holds the path of the file with the value of NAME."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Final
 from onramp.config import cleaning
 
 SUFFIX: Final = "_FILE"
-LARGEST: Final = 64 * 1024
-"""Bytes; a device or a log file named by mistake is not read to its end."""
+MAX_BYTES: Final = 64 * 1024
+"""A device or a log file that is named by mistake is not read to its end."""
 
 
 def read(names: Iterable[str], variables: Mapping[str, str | None]) -> tuple[dict[str, str], list[str]]:
-    """(value by name, problems): what the files of `variables` hold, line ends at the end taken off. No problem shows a value or a path."""
+    """Return the values of the files, by name, without line ends at the end, and the problems. A problem shows no value and no path."""
     values: dict[str, str] = {}
     problems: list[str] = []
     for name in names:
@@ -36,13 +36,13 @@ def read(names: Iterable[str], variables: Mapping[str, str | None]) -> tuple[dic
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_BYTES + 1)
         text = data.decode().rstrip("\r\n")
     except OSError as error:
         raise ValueError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
     except UnicodeDecodeError as error:
         raise ValueError("the file is not UTF-8 text") from error
-    if len(data) > LARGEST:
+    if len(data) > MAX_BYTES:
         raise ValueError("the file is too large to be a secret")
     if not text.strip():
         raise ValueError("the file is empty")

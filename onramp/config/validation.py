@@ -1,4 +1,4 @@
-"""Rules across variables: each value may be right by itself while together they would lose money or let strangers in."""
+"""Validation across settings: values that are valid on their own but together would lose money or let strangers in."""
 
 from typing import Final
 
@@ -6,36 +6,36 @@ from kit.crypto.keyring import is_weak
 from onramp.config.settings import Settings
 
 MAINNET: Final = 31612
-SHORT_TOKEN: Final = 16
-"""Characters; whoever reads the metrics knows how much money is where."""
+MIN_SECRET_LENGTH: Final = 16
+"""The shortest secret that production accepts, in characters. The metrics, for example, show how much money is where."""
 SETTLEMENT_NETWORKS: Final = frozenset({"ethereum", "base", "polygon", "avalanche", "optimism"})
 """EVM networks on which Stripe delivers USDC (docs.stripe.com/crypto/onramp/standalone-onramp-guide, and its 2026 previews)."""
 
 
 def problems_of(settings: Settings, *, to_run: bool) -> list[str]:
-    """Why the service must not start with these, a sentence each; a command that does not sell (not `to_run`) needs less."""
+    """Return why the service must not start with these settings, a sentence each. A command (not `to_run`) needs fewer of them."""
     if settings.is_production:
-        return [*_of_money(settings), *_of_production(settings)]
-    return [*_of_money(settings), *(_of_selling(settings) if to_run else ())]
+        return [*_money_problems(settings), *_production_problems(settings)]
+    return [*_money_problems(settings), *(_selling_problems(settings) if to_run else ())]
 
 
 def guessable(settings: Settings) -> list[str]:
-    """Secrets that are set and that somebody can guess: the doctor warns of them, production refuses them."""
-    found = []
+    """Return a sentence for each secret that can be guessed. The doctor warns about them, production refuses them."""
+    problems = []
     if settings.DATA_KEYS.get_secret_value() and settings.ring.is_weak:
-        found.append("DATA_KEYS holds a development or typed key; `openssl rand -hex 32` makes one")
+        problems.append("DATA_KEYS holds a development or typed key; `openssl rand -hex 32` makes one")
     if settings.JWT_SECRETS.get_secret_value() and any(is_weak(key) for key in settings.jwt_secrets):
-        found.append("JWT_SECRETS holds a typed key; `openssl rand -hex 32` makes one")
-    if 0 < len(settings.METRICS_TOKEN.get_secret_value()) < SHORT_TOKEN:
-        found.append(f"METRICS_TOKEN is shorter than {SHORT_TOKEN} characters")
-    if any(len(item.removeprefix("whsec_")) < SHORT_TOKEN for item in settings.webhook_secrets):
-        found.append(
-            f"STRIPE_WEBHOOK_SECRETS holds one shorter than {SHORT_TOKEN} characters; Stripe's are twice as long"
+        problems.append("JWT_SECRETS holds a typed key; `openssl rand -hex 32` makes one")
+    if 0 < len(settings.METRICS_TOKEN.get_secret_value()) < MIN_SECRET_LENGTH:
+        problems.append(f"METRICS_TOKEN is shorter than {MIN_SECRET_LENGTH} characters")
+    if any(len(item.removeprefix("whsec_")) < MIN_SECRET_LENGTH for item in settings.webhook_secrets):
+        problems.append(
+            f"STRIPE_WEBHOOK_SECRETS holds one shorter than {MIN_SECRET_LENGTH} characters; Stripe's are twice as long"
         )
-    return found
+    return problems
 
 
-def _of_money(settings: Settings) -> list[str]:
+def _money_problems(settings: Settings) -> list[str]:
     problems = []
     low, high = settings.minor_limits
     if not 0 < low <= high:
@@ -67,8 +67,8 @@ def _of_money(settings: Settings) -> list[str]:
     return problems
 
 
-def _of_selling(settings: Settings) -> list[str]:
-    """In development nothing need be set to start; but a shop that is set up in part would sell what it cannot deliver."""
+def _selling_problems(settings: Settings) -> list[str]:
+    """Return the problems of an incomplete configuration that would sell what it cannot deliver. In development nothing has to be set."""
     secret = settings.STRIPE_SECRET_KEY.get_secret_value()
     if settings.DELIVERY_MODE != "payout" or not (secret or settings.SETTLEMENT_ADDRESS):
         return []
@@ -85,7 +85,7 @@ def _of_selling(settings: Settings) -> list[str]:
     return problems
 
 
-def _of_production(settings: Settings) -> list[str]:
+def _production_problems(settings: Settings) -> list[str]:
     problems = guessable(settings)
     required = {
         "STRIPE_SECRET_KEY": settings.STRIPE_SECRET_KEY.get_secret_value(),

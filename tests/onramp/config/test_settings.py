@@ -108,7 +108,7 @@ def test_a_password_that_could_be_meant_so_is_refused_and_taken_from_a_file(
 
 def test_quotes_that_buyers_would_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MERCHANT_NAME", '"Acme"')
-    with pytest.raises(SettingsError, match="MERCHANT_NAME stands in quotes"):
+    with pytest.raises(SettingsError, match="MERCHANT_NAME is in quotes"):
         load()
     monkeypatch.setenv("MERCHANT_NAME", '  The "Acme" shop\r\n')
     assert load().MERCHANT_NAME == 'The "Acme" shop'

@@ -76,12 +76,12 @@ async def token(container: Container) -> str:
         unknown = "the nodes do not agree on the contract there: see the lines about nodes"
     if problems:
         raise NotWellError("; ".join(dict.fromkeys(problems)))
-    told = (
+    text = (
         f"{configured} is MUSD on chain {container.rules.chain_id}" if unknown is None else f"{configured}; {unknown}"
     )
     if configured != known:
-        told += f"; MUSD_TOKEN_ADDRESS overrides {known}, which contracts/deployments has for this chain: unset it unless that is meant"
-    return told
+        text += f"; MUSD_TOKEN_ADDRESS overrides {known}, which contracts/deployments has for this chain: unset it unless that is intended"
+    return text
 
 
 async def _named_by_terms(container: Container, problems: list[str]) -> list[_Named]:

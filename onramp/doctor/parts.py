@@ -89,14 +89,14 @@ async def examine() -> list[Finding]:
 
 
 def _environment(settings: Settings) -> str:
-    told = [settings.ENVIRONMENT, *guessable(settings)]
+    sentences = [settings.ENVIRONMENT, *guessable(settings)]
     if not settings.DATA_KEYS.get_secret_value():
-        told.append(
+        sentences.append(
             "DATA_KEYS is not set, so the publicly known development key is used: set one before anything real is stored"
         )
     if not (settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE):
-        told.append("SANCTIONS_LIST is not set: addresses are not screened")
-    return "; ".join(told)
+        sentences.append("SANCTIONS_LIST is not set: addresses are not screened")
+    return "; ".join(sentences)
 
 
 def _inventory(container: Container) -> Callable[[], Awaitable[str]]:
@@ -122,12 +122,12 @@ def _deployment(container: Container) -> Callable[[], Awaitable[str]]:
             return "the database does not answer, so its deployment id is unknown"
         if own is None:
             raise NotWellError("this database has no deployment id: the next start makes one")
-        told = f"{own.id}, hot wallets so far: {', '.join(wallets) or 'none'}"
+        identity = f"{own.id}, hot wallets so far: {', '.join(wallets) or 'none'}"
         count, more = await _unknown(container, own, has_sold=has_sold)
         if count:
             number = f"{'at least ' if more else ''}{count} completed purchase{'' if count == 1 else 's'}"
-            raise NotWellError(f"{told}; Stripe shows {number} that this database does not know. {ADVICE}")
-        return told
+            raise NotWellError(f"{identity}; Stripe shows {number} that this database does not know. {ADVICE}")
+        return identity
 
     return check
 
@@ -241,19 +241,19 @@ async def _nodes(container: Container) -> list[Finding]:
     compared = await container.watch.cross_check()
     found = []
     for status in pool.statuses():
-        told = status.last_error or "no answer" if status.head is None else f"head {status.head}, {status.lag} behind"
+        state = status.last_error or "no answer" if status.head is None else f"head {status.head}, {status.lag} behind"
         spent = f", {status.credits_used} credits used"
         spent += "" if status.credits_left is None else f" and {status.credits_left} left"
         quick = f", p50 / p95 {status.milliseconds} ms, errors: {status.went_wrong}"
-        against = "".join(f"; {one}" for one in compared.contradictions if one.node == status.name)
-        detail = f"{status.health}, {status.kind}: chain {pool.chain_id}, {told}{quick}{spent}{against}"
+        against = "".join(f"; {difference}" for difference in compared.contradictions if difference.node == status.name)
+        detail = f"{status.health}, {status.kind}: chain {pool.chain_id}, {state}{quick}{spent}{against}"
         found.append(Finding(f"node:{status.name}", ok=status.health == "alive", detail=detail))
     try:
         head = pool.agreed_head()
     except ChainError as error:
         return [*found, Finding("agreement", ok=False, detail=str(error))]
     answering = f"{len(pool.heads())} of {len(pool.providers)} providers answer, {pool.agreement} must agree; agreed head {head}"
-    split = [str(one) for one in compared.contradictions if one.node is None]
+    split = [str(difference) for difference in compared.contradictions if difference.node is None]
     same = [f"the same to enough of them: {', '.join(compared.agreed)}"] if compared.agreed else []
     detail = "; ".join([answering, *split, *same])
     return [*found, Finding("agreement", ok=compared.is_decided, detail=detail)]
@@ -268,8 +268,8 @@ async def _settlement(container: Container) -> list[Finding]:
     await pool.refresh()
     found = []
     for status in pool.statuses():
-        told = status.last_error or "no answer" if status.head is None else f"head {status.head}"
-        detail = f"{status.health}: chain {pool.chain_id}, {told}"
+        state = status.last_error or "no answer" if status.head is None else f"head {status.head}"
+        detail = f"{status.health}: chain {pool.chain_id}, {state}"
         found.append(Finding(f"settlement:{status.name}", ok=status.health == "alive", detail=detail))
 
     async def token() -> str:

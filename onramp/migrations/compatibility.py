@@ -38,7 +38,7 @@ class Fit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The revision of a database beside the one that the code was written for."""
+    """A database's revision, compared with the one that the code was written for."""
 
     fit: Fit
     found: str | None

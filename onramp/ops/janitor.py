@@ -65,7 +65,7 @@ class Janitor:
     ) -> None:
         """`screening` as the sender asks it; contacts are kept for `keep_contacts`, unpaid sessions for `keep_unpaid` after they ended.
 
-        `watch` looks again at USDC that was settled.
+        `watch` verifies settled USDC again.
         """
         self._watch = watch
         self._keep_contacts = keep_contacts

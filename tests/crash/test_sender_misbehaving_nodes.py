@@ -146,7 +146,7 @@ LIES: dict[str, dict[str, Lie]] = {
 
 
 @pytest.mark.parametrize("lie", [pytest.param(name, marks=pytest.mark.prove) for name in LIES])
-async def test_one_liar_among_three_costs_nobody_anything(
+async def test_one_contradicting_node_among_three_delays_nothing(
     world: TreasuryWorld, chain: DevChain, providers: list[LyingProxy], lie: str
 ) -> None:
     await owed(world)

@@ -152,17 +152,17 @@ class TreasuryWorld:
 
     async def payout(self, session: str) -> Payout:
         async with self.database.read() as conn:
-            found = await payouts_service.by_session(conn, session)
-        assert found is not None
-        return found
+            row = await payouts_service.by_session(conn, session)
+        assert row is not None
+        return row
 
     async def transaction(self, session: str) -> Transaction:
         payout = await self.payout(session)
         assert payout.transaction_id is not None
         async with self.database.read() as conn:
-            found = await queries.get(conn, payout.transaction_id)
-        assert found is not None
-        return found
+            row = await queries.get(conn, payout.transaction_id)
+        assert row is not None
+        return row
 
     async def status(self, session: str) -> Status:
         return (await self.payout(session)).status
@@ -203,9 +203,9 @@ class TreasuryWorld:
                 await conn.execute(sa.text("TRUNCATE treasury_ledger"))
                 return
             guards = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'treasury_ledger'"
-            found = (await conn.execute(sa.text(guards))).fetchall()
-            for name, _ in found:
+            row = (await conn.execute(sa.text(guards))).fetchall()
+            for name, _ in row:
                 await conn.execute(sa.text(f"DROP TRIGGER {name}"))
             await conn.execute(sa.text("DELETE FROM treasury_ledger"))
-            for _, text in found:
+            for _, text in row:
                 await conn.execute(sa.text(text))

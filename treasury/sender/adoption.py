@@ -101,27 +101,27 @@ class Adoption:
 
     async def _find(self, nonces: list[int], view: WalletView) -> dict[int, OwnTransaction]:
         """Search the chain, newest blocks first, for the wallet's transactions with these nonces."""
-        context, wanted = self._context, set(nonces)
-        found: dict[int, OwnTransaction] = {}
+        context, missing = self._context, set(nonces)
+        transactions: dict[int, OwnTransaction] = {}
         async with context.database.read() as conn:
             explained = await context.leader.explained_block(conn)
         newest = view.block_number
         start = newest - context.config.lookback_blocks if explained is None else explained - _OVERLAP_BLOCKS
         oldest = max(0, start)
-        while newest >= oldest and wanted - set(found):
+        while newest >= oldest and missing - set(transactions):
             start = max(oldest, newest - _BLOCKS_PER_QUERY + 1)
             for hint in await context.chain.outgoing(start, newest):
-                if hint.nonce in wanted:
+                if hint.nonce in missing:
                     transaction = await context.chain.transaction(hint.hash)
                     if transaction is not None and transaction.nonce == hint.nonce:
-                        found[transaction.nonce] = transaction
+                        transactions[transaction.nonce] = transaction
             newest = start - 1
-        for nonce in sorted(wanted - set(found))[:_MAX_NONCES_PER_SEARCH]:
+        for nonce in sorted(missing - set(transactions))[:_MAX_NONCES_PER_SEARCH]:
             # A transaction that moved no token left no log: a payment of BTC, an approval, a transfer that failed.
             transaction = await context.chain.spender(nonce, oldest, view.block_number)
             if transaction is not None and transaction.nonce == nonce:
-                found[nonce] = transaction
-        return found
+                transactions[nonce] = transaction
+        return transactions
 
     async def explain_nonce(self, nonce: int, view: WalletView) -> None:
         """Find and explain what used a nonce that one of our signed transactions holds without being mined."""
@@ -149,7 +149,7 @@ class Adoption:
         context = self._context
         log.warning("treasury.unknown_transactions", wallet=context.config.wallet, first=missing[0], last=missing[-1])
         self._failed_searches += 1
-        found = await self._find(missing, view)
+        transactions = await self._find(missing, view)
         is_last = self._failed_searches >= context.config.scans_before_unseen
         if is_last:
             note = "spent, but its transaction was not found"
@@ -158,8 +158,8 @@ class Adoption:
                     now = context.clock.now()
                     await unmatched.record(conn, context.hot_wallet, nonce, now=now, ids=context.ids, note=note)
         for nonce in missing:
-            if nonce in found:
-                await self._explain_one(found[nonce])
+            if nonce in transactions:
+                await self._explain_one(transactions[nonce])
             elif not is_last:
                 # Gaps below the highest nonce are only looked for at the start, so none may be left behind here.
                 return

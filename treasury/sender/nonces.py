@@ -27,5 +27,5 @@ async def unknown_below(conn: AsyncConnection, wallet: HotWallet, first: int) ->
     """
     if (await conn.execute(_COUNT, wallet.columns)).scalar_one() >= first:
         return []
-    known = {nonce for (nonce,) in (await conn.execute(_NONCES, wallet.columns)).fetchall()}
-    return [nonce for nonce in range(first) if nonce not in known]
+    used = {nonce for (nonce,) in (await conn.execute(_NONCES, wallet.columns)).fetchall()}
+    return [nonce for nonce in range(first) if nonce not in used]

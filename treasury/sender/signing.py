@@ -28,7 +28,7 @@ class Signing:
         return (await self.sign_all([intent]))[0]
 
     async def sign_all(self, intents: Sequence[Intent]) -> list[Signed | None]:
-        """Sign several intents concurrently; None stands for each one that failed."""
+        """Sign several intents concurrently; the result of each one that failed is None."""
         context = self._context
         results = await asyncio.gather(*(self._sign_one(intent) for intent in intents))
         failed = False

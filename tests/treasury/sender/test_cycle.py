@@ -172,7 +172,9 @@ async def test_a_signer_that_is_down_gives_the_nonce_back(world: TreasuryWorld) 
     assert (await world.transaction("ons_one")).nonce == 0
 
 
-async def test_a_reverted_payout_leaves_the_buyer_unpaid_with_an_alarm_and_blocks_nobody(world: TreasuryWorld) -> None:
+async def test_a_reverted_payout_leaves_the_buyer_unpaid_with_an_alarm_and_blocks_no_other(
+    world: TreasuryWorld,
+) -> None:
     await world.owe("ons_bad")
     world.clock.seconds += 1
     await world.owe("ons_good")
@@ -186,7 +188,7 @@ async def test_a_reverted_payout_leaves_the_buyer_unpaid_with_an_alarm_and_block
     assert world.metrics.alarms["payout_reverted"] == 1
 
 
-async def test_nobody_is_paid_into_the_token_or_the_wallet_itself(world: TreasuryWorld) -> None:
+async def test_nothing_is_paid_to_the_token_or_the_wallet_itself(world: TreasuryWorld) -> None:
     await world.owe("ons_token", to=TOKEN)
     await world.owe("ons_self", to=WALLET)
     await world.owe("ons_one")

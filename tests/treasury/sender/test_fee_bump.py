@@ -22,7 +22,7 @@ async def wait(world: TreasuryWorld, sender: object, blocks: int) -> None:
         world.chain.head += 1
 
 
-async def test_a_transaction_evicted_by_a_rising_floor_is_signed_again_for_more_and_paid_once(
+async def test_a_transaction_evicted_for_its_fee_is_signed_again_for_more_and_paid_once(
     world: TreasuryWorld,
 ) -> None:
     await world.owe("ons_one")

@@ -60,15 +60,15 @@ async def test_a_top_up_after_the_view_is_left_to_the_next_comparison(world: Tre
 
 
 async def test_a_comparison_at_an_older_block_than_the_last_posts_nothing(world: TreasuryWorld) -> None:
-    async def look(balance: int, block: int) -> int:
+    async def compare_at(balance: int, block: int) -> int:
         async with world.database.write() as conn:
             now = world.clock.now()
             return (await reconciliation.reconcile(conn, WALLET, "MUSD", balance, block, now=now)).change
 
-    assert await look(100, 1) == 100
-    assert await look(130, 9) == 30
-    assert await look(130, 5) == 0  # the same thirty, seen at an earlier block than the one they were posted with
-    assert await look(120, 10) == -10
+    assert await compare_at(100, 1) == 100
+    assert await compare_at(130, 9) == 30
+    assert await compare_at(130, 5) == 0  # the same thirty, seen at an earlier block than the one they were posted with
+    assert await compare_at(120, 10) == -10
 
 
 async def test_a_view_of_a_branch_that_is_gone_is_discarded(world: TreasuryWorld) -> None:

@@ -15,7 +15,7 @@ from treasury.transactions.states import TransactionFact
 GWEI = 10**9
 
 
-async def test_a_nonce_that_nobody_signed_for_is_spent_by_a_transfer_of_nothing(world: TreasuryWorld) -> None:
+async def test_a_nonce_that_was_never_signed_for_is_spent_by_a_transfer_of_nothing(world: TreasuryWorld) -> None:
     world.chain.room = 10
     await world.owe("ons_one")
     with pytest.raises(Crash):

@@ -106,7 +106,9 @@ async def test_a_known_reference_on_another_payment_is_a_theft_at_once(
 
 
 @pytest.mark.parametrize("to", [SAFE, THIEF])
-async def test_what_no_payout_looks_like_is_a_theft_though_stripe_is_away(world: TreasuryWorld, to: str) -> None:
+async def test_a_transaction_unlike_any_payout_is_a_theft_though_stripe_is_unavailable(
+    world: TreasuryWorld, to: str
+) -> None:
     world.stripe.down = True
     native = NativeTransferIntent(CHAIN_ID, WALLET, 0, to, 5, 30_000, 10**9, 0)
     world.chain.accept((await thief(TOKEN, to).sign(native)).raw)
@@ -116,7 +118,7 @@ async def test_what_no_payout_looks_like_is_a_theft_though_stripe_is_away(world:
     assert alarms(world) == {"foreign_transaction": 2}
 
 
-async def test_while_stripe_is_away_the_restored_are_named_after_a_minute_and_adopted_later(
+async def test_while_stripe_is_unavailable_restored_payouts_raise_an_alarm_after_a_minute_and_are_adopted_later(
     world: TreasuryWorld,
 ) -> None:
     sessions = await restored(world, 2)

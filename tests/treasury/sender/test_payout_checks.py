@@ -16,7 +16,7 @@ DEPTHS = pytest.mark.parametrize("depth", [1, 4])
 
 
 @DEPTHS
-async def test_a_wave_of_contradictions_signs_none_of_them_and_delays_nobody(world: TreasuryWorld, depth: int) -> None:
+async def test_many_contradicted_payouts_are_not_signed_and_delay_no_other(world: TreasuryWorld, depth: int) -> None:
     await owe(world, *(f"ons_bad_{number}" for number in range(20)), paid=False)
     await owe(world, "ons_good")
     sender = sender_of(world, depth)
@@ -58,7 +58,7 @@ ABSURD = 10**40
 
 
 @pytest.mark.parametrize("approved_by", [None, "key_nobody"])
-async def test_a_forged_absurd_amount_at_the_head_keeps_nobody_waiting(
+async def test_a_forged_absurd_amount_at_the_head_delays_no_other_payout(
     world: TreasuryWorld, approved_by: str | None
 ) -> None:
     world.policy.approval_above = 10**6 * MUSD
@@ -108,7 +108,7 @@ async def test_a_row_in_flight_whose_status_was_changed_in_the_database_stops_on
     await change(world, "ons_bad", status=status)
     await owe(world, "ons_good", "ons_next")
     await world.cycles(sender, 8)
-    assert [await world.status(one) for one in ("ons_good", "ons_next")] == [Status.FINAL] * 2
+    assert [await world.status(session) for session in ("ons_good", "ons_next")] == [Status.FINAL] * 2
     assert len(world.chain.transfers()) == 3, "each of them was paid once"
 
 
@@ -165,7 +165,7 @@ async def test_an_outage_of_stripe_keeps_the_order_in_which_was_paid(world: Trea
     await owe(world, *sessions)
     sender = world.sender()
     await world.cycles(sender, 20)
-    assert {(await world.payout(one)).reason for one in sessions} == {"proof_unavailable"}
+    assert {(await world.payout(session)).reason for session in sessions} == {"proof_unavailable"}
     world.stripe.down = False
     await world.cycles(sender, 16)
     assert await paid(world) == sessions

@@ -27,9 +27,9 @@ def rig(request: pytest.FixtureRequest, cloud: str) -> Rig:
 
 @both
 async def test_the_same_intent_signed_twice_gives_two_transactions(rig: Rig) -> None:
-    one, other = await rig.signer.sign(INTENT), await rig.signer.sign(INTENT)
-    assert one.hash != other.hash, "why bytes are stored before they are used"
-    assert Account.recover_transaction(one.raw) == Account.recover_transaction(other.raw) == WALLET
+    first, other = await rig.signer.sign(INTENT), await rig.signer.sign(INTENT)
+    assert first.hash != other.hash, "why bytes are stored before they are used"
+    assert Account.recover_transaction(first.raw) == Account.recover_transaction(other.raw) == WALLET
 
 
 @both
@@ -50,7 +50,7 @@ async def test_a_signature_of_something_else_is_thrown_away(rig: Rig, fault: str
 
 
 @both
-async def test_another_key_is_found_out_before_and_after_the_first_look(rig: Rig) -> None:
+async def test_another_key_is_detected_before_and_after_the_first_check(rig: Rig) -> None:
     rig.key.faults.wrong_key = True
     with pytest.raises(SignerRefused, match="another key"):
         await rig.signer.probe()
@@ -82,7 +82,7 @@ async def test_throttling_is_waited_out(rig: Rig) -> None:
 
 
 @both
-async def test_throttling_without_end_is_told_in_time(rig: Rig) -> None:
+async def test_endless_throttling_fails_in_time(rig: Rig) -> None:
     await rig.signer.probe()
     rig.key.faults.throttle = 10_000
     before = rig.key.requests
@@ -106,7 +106,7 @@ async def test_a_lost_reply_is_not_known_as_a_refusal(rig: Rig, fault: str) -> N
 async def test_many_signatures_at_once(rig: Rig) -> None:
     rig.key.faults.delay = 0.1
     signed = await asyncio.gather(*(rig.signer.sign(replace(INTENT, nonce=nonce)) for nonce in range(16)))
-    assert {Account.recover_transaction(one.raw) for one in signed} == {WALLET}
+    assert {Account.recover_transaction(entry.raw) for entry in signed} == {WALLET}
 
 
 @pytest.mark.parametrize("fault", ["bad_crc", "unverified", "other_name"])

@@ -1,11 +1,17 @@
-"""The tree holds text that a person can read: no binaries, no large files."""
+"""The tree holds text that a person can read: no binaries, no large files, no long source files or functions."""
 
+import ast
 import fnmatch
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LAYERS = ("kit", "chain", "treasury", "onramp")
 MAX_BYTES = 100_000
+MAX_FILE_LINES = 300
+MAX_LINES = 60
+"""Of a function, with its docstring."""
 LARGE = {"requirements.lock", "requirements-dev.lock", "requirements-setup.lock", "package-lock.json"}
 """Locks may be large."""
 IMAGES = "docs/images/*.png"
@@ -52,3 +58,23 @@ def test_a_binary_is_recognised() -> None:
     assert _is_text("ä = 1\n".encode())
     assert not _is_text(b"\x89PNG\r\n")
     assert not _is_text(b"a\0b")
+
+
+def test_source_files_and_functions_are_small() -> None:
+    faults = []
+    for layer in LAYERS:
+        for path in sorted((ROOT / layer).rglob("*.py")):
+            if "versions" in path.parts:  # a migration is one step, however many tables it changes
+                continue
+            source = path.read_text()
+            name = path.relative_to(ROOT).as_posix()
+            if (lines := source.count("\n")) > MAX_FILE_LINES:
+                faults.append(f"{name}: {lines} lines")
+            faults += [f"{name}: {title} has {lines} lines" for title, lines in _functions(source) if lines > MAX_LINES]
+    assert faults == []
+
+
+def _functions(source: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1

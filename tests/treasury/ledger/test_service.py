@@ -1,4 +1,4 @@
-"""The ledger says where every coin is, only grows, and agrees with the chain or says so."""
+"""The ledger knows where every coin is, only grows, and agrees with the chain or raises an alarm."""
 
 import asyncio
 
@@ -6,49 +6,34 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from kit.http.problems import Problem
-from tests.support.hot_wallet import MUSD, TOKEN, WALLET
+from tests.support.hot_wallet import MUSD, WALLET
+from tests.support.ledger_accounts import STOCK, accounts, kinds
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.facts import OperationFact
 from treasury.ledger import service as ledger_service
-from treasury.ledger import usdc
 from treasury.ledger.states import HOT, Account
 from treasury.ledger.table import ledger
 from treasury.payouts import service as payouts_service
 from treasury.reconciliation import reconcile
 from treasury.transactions.table import transactions
 
-STOCK = 1_000_000 * MUSD
-
-
-async def book(world: TreasuryWorld, asset: str = "MUSD") -> dict[Account, int]:
-    async with world.database.read() as conn:
-        found = await ledger_service.balances(conn, WALLET, asset)
-    assert sum(found.values()) == 0
-    return {account: amount for account, amount in found.items() if amount}
-
-
-async def kinds(world: TreasuryWorld, subject: str) -> list[str]:
-    async with world.database.read() as conn:
-        return [row.kind for row in reversed(await ledger_service.page(conn, [WALLET])) if row.subject == subject]
-
 
 async def test_a_payout_is_held_signed_and_settled_and_the_books_agree_with_the_chain(world: TreasuryWorld) -> None:
     sender = world.sender()
     await world.cycles(sender, 1)
     payout = await world.owe("ons_1")
-    assert await book(world) == {
+    assert await accounts(world) == {
         Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK - 5 * MUSD, Account.HELD: 5 * MUSD
     }  # fmt: skip
     while await sender.step():
         pass
-    assert (await book(world))[Account.IN_FLIGHT] == 5 * MUSD
+    assert (await accounts(world))[Account.IN_FLIGHT] == 5 * MUSD
     await world.cycles(sender, 8)
-    found = await book(world)
+    found = await accounts(world)
     assert found == {Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK - 5 * MUSD, Account.PAID_OUT: 5 * MUSD}
     assert sum(found.get(account, 0) for account in HOT) == world.chain.balance
     assert await kinds(world, payout) == ["hold", "sign", "settle"]
-    assert (await book(world, "BTC"))[Account.GAS] == 52_000 * world.chain.fee
+    assert (await accounts(world, "BTC"))[Account.GAS] == 52_000 * world.chain.fee
     assert world.metrics.differences["MUSD"] == 0
 
 
@@ -61,20 +46,20 @@ async def test_a_reverted_payout_and_a_refused_one_give_their_hold_back(world: T
     async with world.database.write() as conn:
         await payouts_service.move(conn, other, OperationFact.REJECTED, now=world.clock.now(), by="key_anna")
     assert await kinds(world, other) == ["hold", "release"]
-    assert await book(world) == {Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK}
+    assert await accounts(world) == {Account.EXTERNAL_IN: -STOCK, Account.AVAILABLE: STOCK}
 
 
 async def test_a_sweep_and_the_reorganisation_of_its_block(world: TreasuryWorld) -> None:
     sweep = await world.sweep()
     sender = world.sender()
     await world.cycles(sender, 3)
-    assert (await book(world))[Account.COLD] == 100 * MUSD
+    assert (await accounts(world))[Account.COLD] == 100 * MUSD
     number = (await world.swept(sweep)).block_number
     assert number is not None
     world.chain.forks[number] = "0x" + "ab" * 32
     await world.cycles(sender, 8)
     assert await kinds(world, sweep.id) == ["hold", "sign", "settle", "counter", "settle"]
-    assert (await book(world))[Account.COLD] == 100 * MUSD
+    assert (await accounts(world))[Account.COLD] == 100 * MUSD
 
 
 async def test_a_reorganisation_that_nobody_noticed_yet_is_no_top_up(world: TreasuryWorld) -> None:
@@ -93,7 +78,7 @@ async def test_a_reorganisation_that_nobody_noticed_yet_is_no_top_up(world: Trea
     chain.mine(1)
     await world.cycles(sender, 8)
     assert await kinds(world, sweep.id) == ["hold", "sign", "settle", "counter", "settle"]
-    assert (await book(world))[Account.EXTERNAL_IN] == -STOCK
+    assert (await accounts(world))[Account.EXTERNAL_IN] == -STOCK
     assert (world.metrics.alarms["reorg"], world.metrics.alarms["ledger_difference"]) == (1, 0)
 
 
@@ -102,11 +87,11 @@ async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_an
     await world.cycles(sender, 1)
     world.chain.balance += 7 * MUSD
     await world.cycles(sender, 6)
-    assert (await book(world))[Account.EXTERNAL_IN] == -STOCK - 7 * MUSD
+    assert (await accounts(world))[Account.EXTERNAL_IN] == -STOCK - 7 * MUSD
     assert world.metrics.alarms["ledger_difference"] == 0
     world.chain.balance -= 3 * MUSD
     await world.cycles(sender, 6)
-    assert (await book(world))[Account.SUSPENSE] == 3 * MUSD
+    assert (await accounts(world))[Account.SUSPENSE] == 3 * MUSD
     assert (world.metrics.alarms["ledger_difference"], world.metrics.differences["MUSD"]) == (1, 3 * MUSD)
     await world.owe("ons_1")
     await world.cycles(sender, 6)
@@ -135,7 +120,7 @@ async def test_what_comes_back_pays_off_the_suspense_first(world: TreasuryWorld)
     assert await look(90, 3) == (30, 10)
     assert await look(120, 4) == (30, 0)
     assert await look(120, 5) == (0, 0)
-    assert (await book(world))[Account.EXTERNAL_IN] == -120
+    assert (await accounts(world))[Account.EXTERNAL_IN] == -120
 
 
 async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: TreasuryWorld) -> None:
@@ -150,28 +135,7 @@ async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: Treasu
                 wallet=WALLET, asset="MUSD", kind="x", subject="x", source=Account.GAS, target=Account.GAS, amount=1, now=world.clock.now()
             )  # fmt: skip
             await ledger_service.post(conn, [same])
-    assert (await book(world))[Account.HELD] == 5 * MUSD
-
-
-async def test_usdc_is_receivable_with_the_payout_and_cleared_once(world: TreasuryWorld) -> None:
-    async with world.database.write() as conn:
-        for number in (1, 2):
-            for _ in range(2):
-                await payouts_service.create_payout(
-                    conn, session_id=f"ons_{number}", stripe_session_id="cos_1", to=WALLET, amount=MUSD, token=TOKEN,
-                    wallet=WALLET, now=world.clock.now(), ids=world.ids, usdc=10_000_000,
-                )  # fmt: skip
-        waiting = await usdc.receivable(conn, [WALLET])
-        assert [(one.session_id, one.amount) for one in waiting] == [("ons_1", 10**7), ("ons_2", 10**7)]
-        now = world.clock.now()
-        for _ in range(2):
-            cleared = await usdc.settle(conn, wallets=[WALLET], tx_hash="0x01", by="key", now=now, amount=12 * 10**6)
-            assert [(one.subject, one.amount) for one in cleared] == [("ons_1", 10**7), ("ons_2", 2 * 10**6)]
-        with pytest.raises(Problem):
-            await usdc.settle(conn, wallets=[WALLET], tx_hash="0x02", by="key", now=now, amount=9 * 10**6)
-        await usdc.settle(conn, wallets=[WALLET], tx_hash="0x03", by="key", now=now, session_id="ons_2")
-        assert await usdc.receivable(conn, [WALLET]) == []
-    assert await book(world, "USDC") == {Account.SOLD: -2 * 10**7, Account.SETTLED: 2 * 10**7}
+    assert (await accounts(world))[Account.HELD] == 5 * MUSD
 
 
 async def test_two_who_post_of_the_wallet_at_once_lose_nothing(world: TreasuryWorld) -> None:
@@ -184,49 +148,7 @@ async def test_two_who_post_of_the_wallet_at_once_lose_nothing(world: TreasuryWo
             await asyncio.sleep(0.05)
 
     await asyncio.gather(*(post(amount) for amount in (1, 2, 4)))
-    assert (await book(world))[Account.AVAILABLE] == 7
-
-
-async def test_two_who_settle_usdc_at_once_clear_what_each_of_them_says(world: TreasuryWorld) -> None:
-    async def settle(tx_hash: str) -> int:
-        async with world.database.write() as conn:
-            now = world.clock.now()
-            done = await usdc.settle(conn, wallets=[WALLET], tx_hash=tx_hash, by="key", now=now, amount=10)
-            await asyncio.sleep(0.05)
-            return sum(row.amount for row in done)
-
-    async with world.database.write() as conn:
-        for number in range(3):
-            await usdc.post_receivable(conn, f"ons_{number}", 10, wallet=WALLET, now=world.clock.now())
-    assert await asyncio.gather(*(settle(f"0x{number}") for number in range(3))) == [10, 10, 10]
-    assert (await book(world, "USDC"))[Account.SETTLED] == 30
-
-
-async def test_one_transfer_of_usdc_that_two_persons_settle_at_once_clears_once(world: TreasuryWorld) -> None:
-    async def settle(session_id: str) -> list[str]:
-        async with world.database.write() as conn:
-            known = {"wallets": [WALLET], "tx_hash": "0x01", "by": "key", "now": world.clock.now()}
-            done = await usdc.settle(conn, session_id=session_id, **known)  # type: ignore[arg-type]
-            await asyncio.sleep(0.4)
-            return [row.subject for row in done]
-
-    async with world.database.write() as conn:
-        for number in range(2):
-            await usdc.post_receivable(conn, f"ons_{number}", 10, wallet=WALLET, now=world.clock.now())
-    one, other = await asyncio.gather(settle("ons_0"), settle("ons_1"))
-    assert one == other
-    assert (await book(world, "USDC"))[Account.SETTLED] == 10
-
-
-async def test_usdc_that_the_hot_wallet_holds_is_not_what_stripe_owes(world: TreasuryWorld) -> None:
-    async with world.database.write() as conn:
-        now = world.clock.now()
-        await usdc.post_receivable(conn, "ons_1", 10, wallet=WALLET, now=now)
-        await reconcile(conn, WALLET, "USDC", 7, 1, now=now)
-        assert [(one.session_id, one.amount) for one in await usdc.receivable(conn, [WALLET])] == [("ons_1", 10)]
-        await usdc.settle(conn, wallets=[WALLET], tx_hash="0x01", by="key", now=now, amount=10)
-    books = await book(world, "USDC")
-    assert (books[Account.SETTLED], books[Account.AVAILABLE]) == (10, 7)
+    assert (await accounts(world))[Account.AVAILABLE] == 7
 
 
 async def test_a_transfer_that_is_another_than_was_meant_keeps_nobody_from_comparing(world: TreasuryWorld) -> None:
@@ -235,9 +157,9 @@ async def test_a_transfer_that_is_another_than_was_meant_keeps_nobody_from_compa
     world.chain.balance -= 7 * MUSD
     await world.cycles(sender, 8)
     assert (world.metrics.alarms["transfer_mismatch"], world.metrics.alarms["ledger_difference"]) == (1, 1)
-    assert (await book(world))[Account.SUSPENSE] == 12 * MUSD
+    assert (await accounts(world))[Account.SUSPENSE] == 12 * MUSD
     async with world.database.write() as conn:
         await conn.execute(sa.update(transactions).values(amount=5 * MUSD))
     await world.cycles(sender, 8)
     assert await world.status("ons_1") == "final"
-    assert (await book(world))[Account.SUSPENSE] == 7 * MUSD
+    assert (await accounts(world))[Account.SUSPENSE] == 7 * MUSD

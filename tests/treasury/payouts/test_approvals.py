@@ -1,66 +1,24 @@
-"""Persons and payouts: approve, reject, try again, settle."""
+"""Payouts that wait for a person: approved, rejected, tried again by two persons."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.reads.receipts import Proven
-from chain.types import BlockRef, Transfer, to_checksum
 from kit.audit.actor import Actor
 from kit.http.problems import Problem
-from tests.support.hot_wallet import BUYER, MUSD, TOKEN, WALLET
+from tests.support.hot_wallet import BUYER, MUSD, WALLET
+from tests.support.payout_decisions import ANOTHER_WALLET, decide, refusal_code, reverted_payout
 from tests.support.treasury_world import TreasuryWorld
 from treasury import paid_elsewhere
 from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
 from treasury.payouts import approvals
-from treasury.payouts.model import Payout
 from treasury.payouts.table import payouts as payouts_table
-from treasury.sender import Sender
-from treasury.signers.protocol import Signed
 from treasury.sweeps import approvals as deciding_sweeps
 from treasury.sweeps.table import sweeps as sweeps_table
-from treasury.transactions import service as transactions_service
-
-ELSE = to_checksum("0x" + "e1" * 20)
-
-
-async def decide(
-    world: TreasuryWorld, verb: Callable[..., Awaitable[Payout]], session: str, person: str = "anna", **facts: object
-) -> Payout:
-    payout = await world.payout(session)
-    if verb is approvals.retry:
-        facts.setdefault("wallet", WALLET)
-    async with world.database.write() as conn:
-        return await verb(conn, payout.id, Actor(f"key_of_{person}", person), now=world.clock.now(), **facts)
-
-
-async def refused(
-    world: TreasuryWorld, verb: Callable[..., Awaitable[Payout]], session: str, person: str = "anna", **facts: object
-) -> str:
-    with pytest.raises(Problem) as problem:
-        await decide(world, verb, session, person, **facts)
-    return problem.value.code
-
-
-async def failed(world: TreasuryWorld, session: str = "ons_one") -> Sender:
-    await world.owe(session)
-    sender = world.sender()
-    world.chain.reverts = True
-    await world.cycles(sender, 3)
-    world.chain.reverts = False
-    assert await world.status(session) is Status.REVERTED
-    return sender
-
-
-def proof(amount: int, tx_hash: str = "0x" + "ab" * 32, sender: str = ELSE) -> Proven:
-    """`amount` arrived at the buyer, in some block."""
-    moved = Transfer(TOKEN, sender, BUYER, amount, tx_hash, 0, BlockRef(7, "0x" + "07" * 32))
-    return Proven(moved, 3, ("one", "two"))
 
 
 class Overtaken:
@@ -89,7 +47,7 @@ async def test_a_payout_above_a_limit_waits_for_a_person_and_blocks_nobody(world
     assert (large.status, large.reason) == (Status.AWAITING_APPROVAL, "awaiting_approval")
     assert await world.status("ons_small") is Status.FINAL
     await decide(world, approvals.approve, "ons_large", person="anna")
-    assert await refused(world, approvals.approve, "ons_large", person="anna") == "not_possible"
+    assert await refusal_code(world, approvals.approve, "ons_large", person="anna") == "not_possible"
     await world.cycles(sender)
     assert await world.status("ons_large") is Status.FINAL
 
@@ -105,14 +63,14 @@ async def test_a_rejected_payout_is_not_paid_until_two_persons_try_again(world: 
     assert world.signer.requests == []
     await decide(world, approvals.retry, "ons_one", person="anna")
     assert await world.status("ons_one") is Status.REJECTED
-    assert await refused(world, approvals.retry, "ons_one", person="anna") == "self_approval"
+    assert await refusal_code(world, approvals.retry, "ons_one", person="anna") == "self_approval"
     await decide(world, approvals.retry, "ons_one", person="bert")
     await world.cycles(sender)
     assert await world.status("ons_one") is Status.FINAL
 
 
 async def test_a_reverted_payout_is_tried_again_once_its_first_attempt_is_proved_dead(world: TreasuryWorld) -> None:
-    sender = await failed(world)
+    sender = await reverted_payout(world)
     first = (await world.payout("ons_one")).tx_hash
     for person in ("anna", "bert"):
         await decide(world, approvals.retry, "ons_one", person=person)
@@ -124,7 +82,7 @@ async def test_a_reverted_payout_is_tried_again_once_its_first_attempt_is_proved
 
 async def test_an_attempt_that_turns_out_to_have_paid_is_not_made_again(world: TreasuryWorld) -> None:
     """The agreed word was "reverted", and a reorganisation made it otherwise."""
-    sender = await failed(world)
+    sender = await reverted_payout(world)
     for mined in world.chain.mined.values():
         mined.reverted = False
     for person in ("anna", "bert"):
@@ -144,7 +102,7 @@ async def test_a_failure_that_the_chain_takes_back_is_followed_again(
     world: TreasuryWorld, *, mined_again: bool, asked: bool
 ) -> None:
     """It succeeds in another block, or in none yet; whether another attempt was asked for meanwhile."""
-    sender = await failed(world)
+    sender = await reverted_payout(world)
     (was,) = world.chain.mined.values()
     world.chain.forks[was.block.number] = "0x" + "ee" * 32
     if mined_again:
@@ -169,80 +127,23 @@ async def test_a_failure_that_the_chain_takes_back_is_followed_again(
     assert not books.get(Account.SUSPENSE)
 
 
-async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good(world: TreasuryWorld) -> None:
-    sender = await failed(world)
-    (was,) = world.chain.mined.values()
-    await decide(world, paid_elsewhere.settle, "ons_one", note="paid in cash")
-    world.chain.mined.clear()
-    world.chain.nonce = 0
-    world.chain.forks[was.block.number] = "0x" + "ee" * 32
-    world.chain.received.clear()
-    await world.cycles(sender, 4)
-    assert (await world.status("ons_one"), world.chain.received) == (Status.CANCELLED, [])
-    assert world.metrics.alarms["reorg"] == 1
-
-
-async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word(world: TreasuryWorld) -> None:
-    await failed(world)
-    assert await refused(world, paid_elsewhere.settle, "ons_one", note=" ") == "validation_failed"
-
-    assert await refused(world, paid_elsewhere.settle, "ons_one", proven=proof(4 * MUSD)) == "not_settled"
-    settled = await decide(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD))
-    assert (settled.status, settled.tx_hash) == (Status.FINAL, "0x" + "ab" * 32)
-    await failed(world, "ons_two")
-    closed = await decide(world, paid_elsewhere.settle, "ons_two", note="paid in cash")
-    assert closed.status is Status.CANCELLED
-    assert await refused(world, approvals.retry, "ons_two", person="anna") == "not_possible"
-
-
-async def test_one_transfer_makes_good_one_payout(world: TreasuryWorld) -> None:
-    await world.owe("ons_paid")
-    await world.cycles(world.sender(), 4)
-    paid = (await world.payout("ons_paid")).tx_hash
-    assert paid is not None
-    for session in ("ons_one", "ons_two"):
-        await failed(world, session)
-    # Any of its signatures may be the one that was mined, also before our rows have seen it.
-    again = Signed(b"", "0x" + "77" * 32, "")
-    async with world.database.write() as conn:
-        row = (await world.transaction("ons_paid")).id
-        await transactions_service.add_attempt(conn, row, again, intent=None, now=world.clock.now(), ids=world.ids)
-    for tx_hash in (paid, again.hash):
-        said = await refused(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD, tx_hash, WALLET))
-        assert said == "not_settled"
-    await decide(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD))
-    assert await refused(world, paid_elsewhere.settle, "ons_two", proven=proof(5 * MUSD)) == "not_settled"
-    await decide(world, paid_elsewhere.settle, "ons_two", proven=proof(5 * MUSD, "0x" + "cd" * 32))
-
-
-async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: TreasuryWorld) -> None:
-    """One person settles; that coins are gone takes two to answer."""
-    sender = await failed(world)
-    await world.cycles(sender)
-    world.chain.balance -= 5 * MUSD
-    await world.cycles(sender)
-    await decide(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD))
-    await world.cycles(sender)
-    async with world.database.read() as conn:
-        books = await ledger_service.balances(conn, WALLET, "MUSD")
-    assert (books[Account.SUSPENSE], books[Account.PAID_OUT]) == (5 * MUSD, 5 * MUSD)
-    assert world.metrics.is_stopped
-
-
 async def test_a_no_that_comes_as_the_nonce_is_taken_is_too_late(world: TreasuryWorld) -> None:
     payout, sweep = await world.owe("ons_one"), (await world.sweep()).id
-    for verb, table, row in ((approvals.reject, payouts_table, payout), (deciding_sweeps.reject, sweeps_table, sweep)):
+    for decision, table, row in (
+        (approvals.reject, payouts_table, payout),
+        (deciding_sweeps.reject, sweeps_table, sweep),
+    ):
         with pytest.raises(Problem) as problem:
             async with world.database.write() as conn:
-                await verb(Overtaken(conn, table), row, Actor("key_anna", "anna"), now=world.clock.now())  # type: ignore[arg-type]
+                await decision(Overtaken(conn, table), row, Actor("key_anna", "anna"), now=world.clock.now())  # type: ignore[arg-type]
         assert problem.value.code == "not_possible"
 
 
 async def test_what_is_on_its_way_can_be_neither_rejected_nor_tried_again(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     await world.sender().step()
-    assert await refused(world, approvals.reject, "ons_one") == "not_possible"
-    assert await refused(world, approvals.retry, "ons_one", person="anna") == "not_possible"
+    assert await refusal_code(world, approvals.reject, "ons_one") == "not_possible"
+    assert await refusal_code(world, approvals.retry, "ons_one", person="anna") == "not_possible"
 
 
 async def test_a_recipient_on_the_list_is_held(world: TreasuryWorld) -> None:
@@ -253,6 +154,6 @@ async def test_a_recipient_on_the_list_is_held(world: TreasuryWorld) -> None:
 
 
 async def test_what_another_hot_wallet_owed_is_settled_and_never_tried_by_this_one(world: TreasuryWorld) -> None:
-    await failed(world)
-    assert await refused(world, approvals.retry, "ons_one", person="anna", wallet=ELSE) == "not_possible"
+    await reverted_payout(world)
+    assert await refusal_code(world, approvals.retry, "ons_one", person="anna", wallet=ANOTHER_WALLET) == "not_possible"
     assert (await decide(world, paid_elsewhere.settle, "ons_one", note="paid from the Safe")).status is Status.CANCELLED

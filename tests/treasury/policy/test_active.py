@@ -1,4 +1,4 @@
-"""The policy at work: who applies it, when it counts, and what it holds back."""
+"""The active policy holds payouts and sweeps back, and plans what operators order."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -12,76 +12,23 @@ from kit.db.database import Database
 from kit.http.problems import Problem
 from tests.support.fake_purchases import FakePurchases
 from tests.support.hot_wallet import BUYER, HOT_WALLET, MUSD, WALLET
+from tests.support.policy_terms import PIN, SCOPE, TERMS, with_musd
+from tests.support.policy_versions import propose_terms
 from tests.support.treasury_world import TreasuryWorld
-from tests.treasury.test_policy import PIN, SCOPE, TERMS, changed
 from treasury import balances
 from treasury.core.status import Status
 from treasury.payouts import approvals
 from treasury.payouts import service as payouts_service
 from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
-from treasury.policy.states import Terms, VersionStatus
 from treasury.sweeps.proposals import SweepProposals
 from treasury.sweeps.states import Kind
 
 
-async def proposed(
-    world: TreasuryWorld, terms: Terms, person: str | None = None, *, production: bool = False
-) -> tuple[VersionStatus, int]:
-    async with world.database.write() as conn:
-        made = await policy_service.propose(
-            conn, terms, None if person is None else Actor(person, person), scope=SCOPE, now=world.clock.now(), ids=world.ids, production=production
-        )  # fmt: skip
-    return made.status, made.version
-
-
-async def active(world: TreasuryWorld) -> int:
-    async with world.database.write() as conn:
-        await policy_service.apply_due(conn, SCOPE, now=world.clock.now())
-        return (await policy_service.require_active(conn, SCOPE)).version
-
-
-async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world: TreasuryWorld) -> None:
-    looser = changed(floor=1)
-    assert await proposed(world, TERMS) == (VersionStatus.ACTIVE, 1)
-    assert await proposed(world, TERMS) == (VersionStatus.ACTIVE, 1)
-    assert await proposed(world, changed(floor=6000 * MUSD)) == (VersionStatus.ACTIVE, 2)
-    assert await proposed(world, looser) == (VersionStatus.PROPOSED, 3)
-    assert await proposed(world, looser) == (VersionStatus.PROPOSED, 3)
-    assert await proposed(world, looser, "anna") == (VersionStatus.PROPOSED, 3)
-    assert await proposed(world, looser, "anna") == (VersionStatus.PROPOSED, 3)
-    assert await active(world) == 2
-    async with world.database.write() as conn:
-        version = (await policy_service.history(conn, SCOPE))[0]
-        with pytest.raises(Problem) as problem:
-            await policy_service.approve(
-                conn, version.id, Actor("key_2", "anna"), now=world.clock.now(), production=False
-            )
-    assert problem.value.code == "self_approval"
-    assert await proposed(world, looser, "bert") == (VersionStatus.ACTIVE, 3)
-    assert await active(world) == 3
-
-
-async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world: TreasuryWorld) -> None:
-    await proposed(world, TERMS)
-    for refused in (True, False):
-        await proposed(world, changed(floor=1), "anna", production=True)
-        state, number = await proposed(world, changed(floor=1), "bert", production=True)
-        assert state is VersionStatus.APPROVED
-        world.clock.seconds += timedelta(hours=23).total_seconds()
-        assert await active(world) == 1
-        if refused:
-            async with world.database.write() as conn:
-                version = (await policy_service.history(conn, SCOPE))[0]
-                await policy_service.reject(conn, version.id, Actor("key_carl", "carl"), now=world.clock.now())
-        world.clock.seconds += timedelta(hours=2).total_seconds()
-        assert await active(world) == (1 if refused else number)
-
-
 async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: TreasuryWorld) -> None:
-    await proposed(world, TERMS)
-    await proposed(world, changed(floor=1), "anna", production=True)
-    _, number = await proposed(world, changed(floor=1), "bert", production=True)
+    await propose_terms(world, TERMS)
+    await propose_terms(world, with_musd(floor=1), "anna", production=True)
+    _, number = await propose_terms(world, with_musd(floor=1), "bert", production=True)
     sender = world.sender(policy=ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases()))
     day = timedelta(hours=24).total_seconds()
     started = world.clock.seconds
@@ -95,7 +42,7 @@ async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: Tre
 
 
 async def governed(world: TreasuryWorld) -> ActivePolicy:
-    await proposed(world, TERMS)
+    await propose_terms(world, TERMS)
     return ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases())
 
 
@@ -140,7 +87,7 @@ async def test_the_day_counts_a_sweep_from_its_nonce_however_long_its_approval_t
 
 
 async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_listed(world: TreasuryWorld) -> None:
-    await proposed(world, TERMS)
+    await propose_terms(world, TERMS)
     unknown = {to_checksum(BUYER)}
     purchases = FakePurchases(unscreenable=unknown)
     sender = world.sender(policy=ActivePolicy(HOT_WALLET, cold=PIN, purchases=purchases))
@@ -183,7 +130,7 @@ async def test_orders_go_through_the_active_policy(world: TreasuryWorld) -> None
 async def test_neither_sweep_nor_panic_is_signed_where_the_policy_pins_another_cold_wallet(
     world: TreasuryWorld, kind: Kind
 ) -> None:
-    await proposed(world, replace(TERMS, cold=None))
+    await propose_terms(world, replace(TERMS, cold=None))
     rules = ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases())
     sweep = await world.sweep(kind=kind)
     await world.cycles(world.sender(policy=rules), 2)

@@ -1,0 +1,40 @@
+"""Whether a version of the policy is stricter or looser than another."""
+
+from dataclasses import replace
+
+from hypothesis import given
+
+from tests.support.hot_wallet import BUYER, MUSD, SAFE
+from tests.support.policy_terms import PIN, POLICY, TERMS, snapshots, with_musd
+from treasury.policy.planner import Snapshot
+from treasury.policy.serialization import dump, load
+from treasury.policy.states import Loosening, Tightening, Unchanged, compare
+
+
+def test_only_what_takes_away_is_a_tightening() -> None:
+    assert compare(TERMS, load(dump(TERMS))) == Unchanged()
+    assert compare(TERMS, with_musd(floor=6000 * MUSD)) == Tightening()
+    assert compare(TERMS, with_musd(floor=1)) == Loosening(("assets.MUSD.floor",))
+    assert compare(TERMS, with_musd(floor=6000 * MUSD, ceiling=None)) == Loosening(("assets.MUSD.ceiling",))
+    assert compare(TERMS, replace(TERMS, cold=None)) == Tightening()
+    assert compare(TERMS, replace(TERMS, cold=replace(PIN, owners=(SAFE,)))) == Loosening(("COLD_SAFE",))
+    assert compare(replace(TERMS, cold=None), TERMS) == Loosening(("COLD_SAFE",))
+    one, other = replace(PIN, owners=(BUYER, SAFE)), replace(PIN, owners=(SAFE, BUYER))
+    assert compare(replace(TERMS, cold=one), replace(TERMS, cold=other)) == Tightening(), (
+        "the order of owners is nothing"
+    )
+    assert compare(TERMS, replace(TERMS, token=SAFE)) == Loosening(("MUSD_TOKEN_ADDRESS",))
+    more = replace(POLICY, payouts=replace(POLICY.payouts, max_per_day=1 << 200), max_fee=POLICY.max_fee + 1)
+    assert compare(TERMS, replace(TERMS, policy=more)) == Loosening(("payouts.max_per_day", "fees.max_fee_gwei"))
+    longer = replace(POLICY, approval_expires_hours=POLICY.approval_expires_hours + 1, every_minutes=15)
+    often = Loosening(("sweeps.approval_expires_hours", "sweeps.every_minutes"))
+    assert compare(TERMS, replace(TERMS, policy=longer)) == often
+
+
+@given(snapshots(), snapshots())
+def test_what_differs_is_a_loosening_one_way_at_least(one: Snapshot, other: Snapshot) -> None:
+    first, second = with_musd(floor=one.asset.floor, target=one.asset.target), with_musd(floor=other.asset.floor, target=other.asset.target)  # fmt: skip
+    there, back = compare(first, second), compare(second, first)
+    assert isinstance(there, Unchanged) == (first == second) == isinstance(back, Unchanged)
+    if first != second:
+        assert isinstance(there, Loosening) or isinstance(back, Loosening)

@@ -70,7 +70,7 @@ async def test_a_file_that_was_broken_meanwhile_is_refused_with_every_line(offic
     office.file.write_bytes(b"\xff\xfe")
     await office.refused(office.ada, "/policy/apply", "policy_refused", "UTF-8")
     office.file.write_text("[payouts\n")
-    await office.refused(office.ada, "/policy/apply", "policy_refused", "no TOML")
+    await office.refused(office.ada, "/policy/apply", "policy_refused", "not valid TOML")
 
 
 @pytest.mark.parametrize("wallet", [HOT_WALLET, ""])

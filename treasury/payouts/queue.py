@@ -19,7 +19,7 @@ from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
 from treasury.payouts.model import Payout
-from treasury.payouts.states import ASIDE, COMES_BACK, STOPPED
+from treasury.payouts.states import HELD_ALONE, HELD_TOGETHER, RECHECKED
 from treasury.payouts.table import payouts, to_payout
 
 _C = payouts.c
@@ -39,16 +39,16 @@ _HEADS = (
     .where(
         _UNSIGNED,
         _C.token == sa.bindparam("in_token"),
-        sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(COMES_BACK - ASIDE)),
+        sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(RECHECKED - HELD_ALONE)),
         sa.not_(in_array(_C.id, "excluded")),
     )
     .order_by(*_ORDER)
     .limit(sa.bindparam("max_rows", type_=sa.Integer()))
 )
-_STOPPED = sa.select(payouts).where(_HELD, _C.reason.in_(sorted(STOPPED))).order_by(*_ORDER)
-_ASIDE = (
+_HELD_TOGETHER = sa.select(payouts).where(_HELD, _C.reason.in_(sorted(HELD_TOGETHER))).order_by(*_ORDER)
+_HELD_ALONE = (
     sa.select(payouts)
-    .where(_HELD, _C.reason.in_(sorted(ASIDE)), _C.id > sa.bindparam("after"))
+    .where(_HELD, _C.reason.in_(sorted(HELD_ALONE)), _C.id > sa.bindparam("after"))
     .order_by(_C.id)
     .limit(sa.bindparam("max_rows", type_=sa.Integer()))
 )
@@ -58,7 +58,7 @@ _OTHER_TOKEN = sa.select(payouts).where(
     sa.or_(
         sa.and_(
             _C.token != sa.bindparam("in_token"),
-            sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(COMES_BACK - ASIDE)),
+            sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(RECHECKED - HELD_ALONE)),
         ),
         sa.and_(_C.token == sa.bindparam("in_token"), _held_for({Reason.TOKEN_CHANGED})),
     ),
@@ -85,7 +85,7 @@ async def heads(
 
 async def held_alone(conn: AsyncConnection, wallet: str, limit: int, after: str = "") -> list[Payout]:
     """Return payouts held alone that are checked again without a person, in the order of their ids, from behind the id `after`."""
-    return await _read(conn, _ASIDE, of_wallet=wallet, max_rows=limit, after=after)
+    return await _read(conn, _HELD_ALONE, of_wallet=wallet, max_rows=limit, after=after)
 
 
 async def of_other_token(conn: AsyncConnection, wallet: str, token: str) -> list[Payout]:
@@ -95,13 +95,13 @@ async def of_other_token(conn: AsyncConnection, wallet: str, token: str) -> list
 
 async def unsigned(conn: AsyncConnection, wallet: str, *, excluding: Reason) -> list[Payout]:
     """Return the payouts that queue for a nonce, the earliest purchase first, without those held for `excluding` already."""
-    waiting = sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(COMES_BACK - ASIDE - {excluding}))
+    waiting = sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(RECHECKED - HELD_ALONE - {excluding}))
     return await _read(conn, sa.select(payouts).where(_UNSIGNED, waiting).order_by(*_ORDER), of_wallet=wallet)
 
 
 async def stopped(conn: AsyncConnection, wallet: str) -> list[Payout]:
     """Return the payouts that are held together with all others, the earliest purchase first."""
-    return await _read(conn, _STOPPED, of_wallet=wallet)
+    return await _read(conn, _HELD_TOGETHER, of_wallet=wallet)
 
 
 async def any_reason_differs(

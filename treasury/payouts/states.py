@@ -33,13 +33,13 @@ REASONS = frozenset(
 )
 """Every reason that a payout may have."""
 
-STOPPED = frozenset({Reason.PAYOUTS_PAUSED, Reason.PANIC})
+HELD_TOGETHER = frozenset({Reason.PAYOUTS_PAUSED, Reason.PANIC})
 """Held with all other payouts, and released with all of them."""
 
-ASIDE = frozenset({Reason.PAYMENT_MISMATCH, Reason.NOT_PROVED_DEAD})
+HELD_ALONE = frozenset({Reason.PAYMENT_MISMATCH, Reason.NOT_PROVED_DEAD})
 """Held alone, outside the queue: no other payout waits behind one, and each is checked again at intervals of its own."""
 
-COMES_BACK = STOPPED | ASIDE | {Reason.INSUFFICIENT, Reason.FEE_CEILING}
+RECHECKED = HELD_TOGETHER | HELD_ALONE | {Reason.INSUFFICIENT, Reason.FEE_CEILING}
 """Held for something that is checked again without a person."""
 
 _BEFORE_SIGNED = (S.PLANNED, S.APPROVED, S.HELD)

@@ -79,20 +79,20 @@ class SettlementMonitor:
             paid = {tx_hash: await self._recipients(conn, await queries.sessions_of(conn, tx_hash)) for tx_hash in due}
         # Concurrently: a node that hangs must not delay the caller for longer than one check.
         arrivals = await asyncio.gather(*(self._chain.find_arrival(tx_hash, paid[tx_hash]) for tx_hash in claims))
-        for seen, settlements_of in zip(arrivals, claims.values(), strict=True):
-            for row in settlements_of:
-                await self._check(row, seen, sum(settlement.amount for settlement in settlements_of))
+        for transfer, rows_of_it in zip(arrivals, claims.values(), strict=True):
+            for row in rows_of_it:
+                await self._check(row, transfer, sum(settlement.amount for settlement in rows_of_it))
 
-    async def _check(self, row: Settlement, seen: Arrival, settled: int) -> None:
+    async def _check(self, row: Settlement, transfer: Arrival, settled: int) -> None:
         contradiction: str | None = None
-        if isinstance(seen, Contradicted):
-            contradiction = seen.detail
-        elif isinstance(seen, Arrived) and seen.amount < settled:
-            brought, used = format_units(seen.amount, USDC_DECIMALS), format_units(settled, USDC_DECIMALS)
+        if isinstance(transfer, Contradicted):
+            contradiction = transfer.detail
+        elif isinstance(transfer, Arrived) and transfer.amount < settled:
+            brought, used = format_units(transfer.amount, USDC_DECIMALS), format_units(settled, USDC_DECIMALS)
             contradiction = f"it brought {brought} USDC, and {used} were settled with it"
-        elif isinstance(seen, Unseen) and seen.unknown and row.verified:
+        elif isinstance(transfer, Unseen) and transfer.unknown and row.verified:
             contradiction = "it was seen, and is no longer in the chain"
-        elif isinstance(seen, Unseen):
+        elif isinstance(transfer, Unseen):
             return  # the nodes neither confirm nor contradict it
         verified = contradiction is None
         if (row.contradiction, row.verified) == (contradiction, verified):

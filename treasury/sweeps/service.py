@@ -22,7 +22,7 @@ from treasury.core.history import BY
 from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import IN_FLIGHT, Status
 from treasury.sweeps.model import Sweep
-from treasury.sweeps.states import COMES_BACK, MOVES, Kind
+from treasury.sweeps.states import MOVES, RECHECKED, Kind
 from treasury.sweeps.table import sweeps, to_sweep
 from treasury.transactions.table import transactions
 from treasury.transitions import transition
@@ -189,7 +189,7 @@ _QUEUE = _OF_KIND.where(
     sweeps.c.transaction_id.is_(None),
     sa.or_(
         sweeps.c.status == Status.APPROVED,
-        sa.and_(sweeps.c.status == Status.HELD, sweeps.c.reason.in_(list(COMES_BACK))),
+        sa.and_(sweeps.c.status == Status.HELD, sweeps.c.reason.in_(list(RECHECKED))),
     ),
 ).order_by(sa.case((sweeps.c.token == NATIVE, 1), else_=0), sweeps.c.updated_at, sweeps.c.id)
 

@@ -18,7 +18,7 @@ class Kind(StrEnum):
     """Empties the wallet: no floor, no limit and no pause apply; it always takes two persons."""
 
 
-COMES_BACK = frozenset(
+RECHECKED = frozenset(
     {
         Reason.COLD_WALLET_UNVERIFIED,
         Reason.SWEEPS_PAUSED,
@@ -31,7 +31,7 @@ COMES_BACK = frozenset(
 )
 """Held for something that is checked again without a person."""
 
-REASONS = COMES_BACK | {
+REASONS = RECHECKED | {
     Reason.FORGED,
     Reason.WAITING_FOR_SECOND_NODE,
     Reason.CHAIN_PAUSED,

@@ -14,7 +14,7 @@ from tests.support.operators import make_key
 from tests.support.service import Service
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
-from treasury.payouts.states import COMES_BACK
+from treasury.payouts.states import RECHECKED
 from treasury.sweeps.states import REASONS as SWEEP_REASONS
 
 
@@ -132,7 +132,7 @@ def test_whatever_keeps_a_payout_in_the_queue_has_a_next_command(status: str, re
 
 
 @pytest.mark.parametrize(
-    "reason", sorted((COMES_BACK | SWEEP_REASONS | {Reason.SCREENING, Reason.TOKEN_CHANGED}) - STALLS)
+    "reason", sorted((RECHECKED | SWEEP_REASONS | {Reason.SCREENING, Reason.TOKEN_CHANGED}) - STALLS)
 )
 def test_whatever_holds_a_row_has_a_next_command(reason: str) -> None:
     said, command = advice.of_row({"id": "swp_1", "status": "held", "reason": reason, "sessionId": "ons_1"})

@@ -167,7 +167,7 @@ class Container:
         context = DeliveryContext(
             database=self.database,
             pool=self.pool,
-            rules=self.rules,
+            config=self.rules,
             senders=senders,
             clock=self.clock,
             metrics=DeliveryMetrics(self.registry),

@@ -1,1 +1,1 @@
-"""A delivery: the MUSD transfer that a session waits for, believed only when enough operators say the same."""
+"""Deliveries: find the MUSD transfer of each paid session on chain, and believe it only once enough nodes agree on it."""

@@ -1,4 +1,4 @@
-"""New blocks, read once for everyone, and how far they have been read: the cursor stands before whatever is not known for certain."""
+"""Read the transfers of new blocks, once for all sessions, and keep a cursor of the blocks that are known for certain."""
 
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -11,74 +11,74 @@ from onramp.deliveries.context import DeliveryContext
 
 log = get_logger(__name__)
 OVERLAP: Final = 20
-"""Blocks read again behind the cursor: a node may have answered for a block it had not indexed yet."""
+"""Blocks behind the cursor that are read again: a node may have answered for a block that it had not indexed yet."""
 HOLD: Final = 2_000
-"""Blocks, two hours, that a transfer told by too few operators keeps the cursor from moving past it."""
+"""For how many blocks (two hours) a transfer that too few providers report keeps the cursor in front of it."""
 RETRY_SECONDS: Final = 60.0
-"""Between two looks at blocks that too few operators hold."""
+"""Delay before blocks that too few providers hold are read again."""
 
 
-class Keep(Protocol):
+class TransferStore(Protocol):
     """Stores transfers, and how far the chain was read, in one transaction."""
 
-    async def __call__(self, found: Sequence[Transfer], *, read_to: int, head: int) -> None:
-        """Durable when it returns."""
+    async def __call__(self, observed: Sequence[Transfer], *, read_to: int, head: int) -> None:
+        """Store them durably before returning."""
 
 
 class BlockReader:
     """Reads each block's transfers into the database.
 
-    The cursor never passes blocks that fewer operators than must agree have shown to hold. What comes after such a gap is
-    read all the same, so that the buyers of now do not wait for it.
+    The cursor never passes a block until enough providers have shown that they hold it. Blocks after such a gap are read all the
+    same, so that current buyers do not wait for it.
     """
 
-    def __init__(self, context: DeliveryContext, keep: Keep) -> None:
-        """`keep` stores what was read."""
-        self._keep = keep
+    def __init__(self, context: DeliveryContext, store: TransferStore) -> None:
+        self._store = store
         self._database = context.database
-        self._chain_id = context.rules.chain_id
+        self._chain_id = context.config.chain_id
         self._clock = context.clock
-        self._reader = TransferReader(context.pool, context.rules.token, sorted(context.senders))
-        self._beyond: int | None = None
-        """Up to where blocks after a gap were read; forgotten by a restart, which reads them again."""
-        self._looked_at = 0.0
+        self._reader = TransferReader(context.pool, context.config.token, sorted(context.senders))
+        self._read_beyond_gap: int | None = None
+        """The last block read after a gap; lost by a restart, which reads those blocks again."""
+        self._gap_read_at = 0.0
         self.is_blind = False
-        """Too few operators have shown to hold even the newest block, when it was last read."""
+        """Whether, at the last read, too few providers held even the newest block."""
 
     async def read(self, head: int) -> int:
-        """Read up to `head`; the block up to which all is known. Raises ChainError."""
+        """Read up to `head`; return the last block up to which everything is known. Raises ChainError."""
         async with self._database.read() as conn:
-            done = await cursor.read_to(conn, self._chain_id)
+            read_to = await cursor.read_to(conn, self._chain_id)
         now = self._clock.monotonic()
-        gap: int | None = None
-        if done is None:
-            done, start = head - 1, head
-        elif self._beyond is not None and now - self._looked_at < RETRY_SECONDS:
-            gap, start = done + 1, self._after(self._beyond, head)
+        gap_start: int | None = None
+        if read_to is None:
+            read_to, start = head - 1, head
+        elif self._read_beyond_gap is not None and now - self._gap_read_at < RETRY_SECONDS:
+            gap_start, start = read_to + 1, self._start_after(self._read_beyond_gap, head)
         else:
-            start, self._beyond, self._looked_at = self._after(done, head), None, now
-        held, last_missing = head, None
+            start, self._read_beyond_gap, self._gap_read_at = self._start_after(read_to, head), None, now
+        last_undoubted, last_missing = head, None
         self.is_blind = True
-        # What is read is stored window by window, so that a long backfill goes on where it was cut off.
+        # Stored window by window, so that a long backfill continues where it was interrupted.
         while start <= head:
             end = min(head, start + self._reader.window - 1)
             reading = await self._reader.read_agreed(start, end)
             if reading.doubted_from is not None:
-                held = min(held, reading.doubted_from - 1)
-            known = max(min(end, held), end - HOLD)
-            if reading.covered_from > max(start, done + 1):
-                gap, last_missing = (max(start, done + 1) if gap is None else gap), reading.covered_from - 1
-            if gap is None:
-                done = max(done, known)
+                last_undoubted = min(last_undoubted, reading.doubted_from - 1)
+            certain_to = max(min(end, last_undoubted), end - HOLD)
+            if reading.covered_from > max(start, read_to + 1):
+                gap_start = max(start, read_to + 1) if gap_start is None else gap_start
+                last_missing = reading.covered_from - 1
+            if gap_start is None:
+                read_to = max(read_to, certain_to)
             elif reading.covered_from <= end:
-                self._beyond = known
+                self._read_beyond_gap = certain_to
             self.is_blind = reading.covered_from > end
-            await self._keep(reading.transfers, read_to=done, head=head)
+            await self._store(reading.transfers, read_to=read_to, head=head)
             start = end + 1
         if last_missing is not None:
-            log.warning("deliveries.blocks_not_covered", first=gap, last=last_missing, read_to=done)
-        return done
+            log.warning("deliveries.blocks_not_covered", first=gap_start, last=last_missing, read_to=read_to)
+        return read_to
 
     @staticmethod
-    def _after(block: int, head: int) -> int:
+    def _start_after(block: int, head: int) -> int:
         return max(0, min(block + 1, head + 1) - OVERLAP)

@@ -12,7 +12,7 @@ from onramp.sessions.config import SessionConfig
 
 
 class DeliveryMetrics:
-    """Outcomes of deliveries, how long buyers wait, and how far reading lags behind."""
+    """Metrics: outcomes of deliveries, how long buyers wait, and how far reading lags behind."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.outcomes = Counter(
@@ -37,7 +37,7 @@ class DeliveryContext:
 
     database: Database
     pool: Pool
-    rules: SessionConfig
+    config: SessionConfig
     senders: frozenset[str]
     """Whose transfers count: the hot wallet, or in observe mode DELIVERY_SENDERS."""
     clock: Clock

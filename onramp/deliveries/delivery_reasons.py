@@ -1,4 +1,4 @@
-"""What is said of those who wait: that it takes long, and what for; each inside the caller's transaction."""
+"""Store which deliveries are overdue and why deliveries wait, inside the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.db.bulk import update_unchanged
 from onramp.deliveries.service import OWED, UNCONFIRMED
 from onramp.sessions.model import Session, from_row
+from onramp.sessions.status import DeliveryStatus
 from onramp.sessions.table import sessions
 from treasury.core.reasons import Reason
+from treasury.core.status import Status
 from treasury.payouts.queries import payout_of_session
 from treasury.payouts.queue import is_without_leader
 
@@ -36,13 +38,18 @@ SHOWN: Final[Mapping[Reason, str]] = {
     Reason.REORG: "reorg",
     Reason.MISMATCH: "awaiting_approval",
 }
-"""What a buyer reads as `delivery.reason` for each reason of a payout; null for any other. What operators look into, such as a
-contradiction by Stripe, is a wait for people to a buyer; what stops all payouts is a pause."""
-_UNCONFIRMED = sa.and_(UNCONFIRMED, sessions.c.delivery_status.in_(["awaiting", "seen", "mismatch"]))
+"""The `delivery.reason` that a buyer sees for each reason of a payout; null for any other.
+
+What operators investigate, such as a contradiction by Stripe, is shown as `awaiting_approval`; what stops all payouts as `payouts_paused`.
+"""
+_UNCONFIRMED = sa.and_(
+    UNCONFIRMED,
+    sessions.c.delivery_status.in_([DeliveryStatus.AWAITING, DeliveryStatus.SEEN, DeliveryStatus.MISMATCH]),
+)
 
 
 async def overdue(conn: AsyncConnection, paid_before: datetime, limit: int) -> list[Session]:
-    """Paid, not confirmed, and not yet called overdue."""
+    """Return sessions paid before `paid_before` that are not confirmed and not yet marked as overdue."""
     statement = (
         sa.select(sessions)
         .where(_UNCONFIRMED, sessions.c.paid_at < paid_before, sessions.c.overdue.is_(False))
@@ -52,49 +59,51 @@ async def overdue(conn: AsyncConnection, paid_before: datetime, limit: int) -> l
 
 
 async def count_overdue(conn: AsyncConnection) -> int:
-    """How many are called overdue now."""
+    """Return how many sessions are marked as overdue."""
     statement = sa.select(sa.func.count()).where(_UNCONFIRMED, sessions.c.overdue.is_(True))
     return (await conn.execute(statement)).scalar_one()
 
 
-async def reasons(
-    conn: AsyncConnection, limit: int, everyone: str | None = None, awaiting: str | None = None
+async def changed_reasons(
+    conn: AsyncConnection, limit: int, seen: str | None = None, awaiting: str | None = None
 ) -> list[tuple[Session, str | None]]:
-    """Sessions that wait for another reason than the one shown.
+    """Return sessions whose reason for waiting differs from the stored one, each with the new reason.
 
-    Awaiting ones for what holds their payout, else for `awaiting`, else for what keeps their payout in the queue; those seen of
-    which nothing is said, for `everyone`.
+    An awaiting session waits for what holds its payout, else for `awaiting` if set, else for what keeps its payout in the queue. A seen
+    session without a reason waits for `seen`.
     """
-    shown = sa.case({str(own): said for own, said in SHOWN.items()}, value=payout_of_session.c.reason)
-    held = payout_of_session.c.status.in_(["held", "awaiting_approval"])
-    unsent = payout_of_session.c.status.in_(["planned", "approved", "signed"])
-    unled = sa.and_(
-        payout_of_session.c.status.in_(["planned", "approved"]), is_without_leader(payout_of_session.c.wallet)
+    shown = sa.case({str(reason): text for reason, text in SHOWN.items()}, value=payout_of_session.c.reason)
+    held = payout_of_session.c.status.in_([Status.HELD, Status.AWAITING_APPROVAL])
+    unsent = payout_of_session.c.status.in_([Status.PLANNED, Status.APPROVED, Status.SIGNED])
+    leaderless = sa.and_(
+        payout_of_session.c.status.in_([Status.PLANNED, Status.APPROVED]), is_without_leader(payout_of_session.c.wallet)
     )
-    queued = sa.case((unled, SHOWN[Reason.NO_LEADER]), (unsent, shown))
+    queued = sa.case((leaderless, SHOWN[Reason.NO_LEADER]), (unsent, shown))
     reason = sa.case(
-        (sessions.c.delivery_status == "seen", everyone),
+        (sessions.c.delivery_status == DeliveryStatus.SEEN, seen),
         (held, shown),
         else_=queued if awaiting is None else sa.literal(awaiting),
     )
     differs = sa.func.coalesce(sessions.c.delivery_reason, "") != sa.func.coalesce(reason, "")
-    silent = sa.and_(sessions.c.delivery_status == "seen", sessions.c.delivery_reason.is_(None), differs)
+    unexplained = sa.and_(
+        sessions.c.delivery_status == DeliveryStatus.SEEN, sessions.c.delivery_reason.is_(None), differs
+    )
     statement = (
-        sa.select(sessions, reason.label("why"))
+        sa.select(sessions, reason.label("wait_reason"))
         .outerjoin(payout_of_session, payout_of_session.c.session_id == sessions.c.id)
         .where(
             OWED,
             UNCONFIRMED,
-            sessions.c.delivery_status.in_(["awaiting", "seen"]),
-            sa.or_(sa.and_(sessions.c.delivery_status == "awaiting", differs), silent),
+            sessions.c.delivery_status.in_([DeliveryStatus.AWAITING, DeliveryStatus.SEEN]),
+            sa.or_(sa.and_(sessions.c.delivery_status == DeliveryStatus.AWAITING, differs), unexplained),
         )
         .limit(limit)
     )
-    return [(from_row(row), row.why) for row in await conn.execute(statement)]
+    return [(from_row(row), row.wait_reason) for row in await conn.execute(statement)]
 
 
-async def say_why(conn: AsyncConnection, found: Sequence[tuple[Session, str | None]], now: datetime) -> None:
-    """Show these reasons, of sessions that are still as they were read."""
+async def set_wait_reasons(conn: AsyncConnection, changes: Sequence[tuple[Session, str | None]], now: datetime) -> None:
+    """Store these reasons; a session that changed since it was read is left alone."""
     rows = [
         {
             "id": session.id,
@@ -103,6 +112,6 @@ async def say_why(conn: AsyncConnection, found: Sequence[tuple[Session, str | No
             "delivery_updated_at": now,
             "updated_at": now,
         }
-        for session, reason in found
+        for session, reason in changes
     ]
     await update_unchanged(conn, sessions, rows)

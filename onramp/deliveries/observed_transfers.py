@@ -1,4 +1,4 @@
-"""The transfers that were seen, each inside the caller's transaction: kept, followed into another block, forgotten."""
+"""Store, update and delete the transfers observed on chain, inside the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,83 +13,90 @@ from kit.db.atomic import Change
 from kit.db.bulk import inserting
 from kit.db.inserts import insert_or_ignore
 from onramp.deliveries.table import transfers
+from onramp.sessions.status import DeliveryStatus
 from onramp.sessions.table import sessions
 
-_KNOWN: Final = sa.select(transfers.c.id, transfers.c.block_hash).where(
+BATCH: Final = 1_000
+_STORED: Final = sa.select(transfers.c.id, transfers.c.block_hash).where(
     transfers.c.id.in_(sa.bindparam("ids", expanding=True))
 )
 
 
 def id_of(chain_id: int, transfer: Transfer) -> str:
-    """The id under which it is kept."""
+    """Return the id of a transfer's row."""
     return f"{chain_id}:{transfer.tx_hash}:{transfer.log_index}"
 
 
 def recording(
-    found: Sequence[Transfer], chain_id: int, now: datetime, claims: Mapping[str, str], dialect: Dialect
+    observed: Sequence[Transfer], chain_id: int, now: datetime, claims: Mapping[str, str], dialect: Dialect
 ) -> Change:
-    """Keep transfers, all of them news, some with the session that claims them, by id."""
-    rows = _rows(found, chain_id, now)
+    """Return the change that stores transfers, all of them new; `claims` maps the ids of some to the session that claims them."""
+    rows = _rows(observed, chain_id, now)
     for row in rows:
         row["session_id"] = claims.get(row["id"])
     return inserting(transfers, rows, ["id"], dialect)
 
 
-async def record(conn: AsyncConnection, found: Sequence[Transfer], chain_id: int, now: datetime) -> None:
-    """Keep transfers that were seen; one seen again is nothing new, unless it is in another block now."""
-    rows = _rows(found, chain_id, now)
-    for start in range(0, len(rows), 1_000):
-        part = {row["id"]: row for row in rows[start : start + 1_000]}
-        if len(await insert_or_ignore(conn, transfers, list(part.values()), ["id"])) == len(part):
+async def record(conn: AsyncConnection, observed: Sequence[Transfer], chain_id: int, now: datetime) -> None:
+    """Store transfers; one that is stored already is only updated if it is in another block now."""
+    rows = _rows(observed, chain_id, now)
+    for start in range(0, len(rows), BATCH):
+        batch = {row["id"]: row for row in rows[start : start + BATCH]}
+        if len(await insert_or_ignore(conn, transfers, list(batch.values()), ["id"])) == len(batch):
             continue
-        known = (await conn.execute(_KNOWN, {"ids": list(part)})).fetchall()
-        for one in known:
-            if one.block_hash != part[one.id]["block_hash"]:
-                await _follow(conn, part[one.id])
+        stored = (await conn.execute(_STORED, {"ids": list(batch)})).fetchall()
+        for row in stored:
+            if row.block_hash != batch[row.id]["block_hash"]:
+                await _update_block(conn, batch[row.id])
 
 
-def _rows(found: Sequence[Transfer], chain_id: int, now: datetime) -> list[dict[str, Any]]:
+def _rows(observed: Sequence[Transfer], chain_id: int, now: datetime) -> list[dict[str, Any]]:
     return [
         {
-            "id": id_of(chain_id, item),
+            "id": id_of(chain_id, transfer),
             "chain_id": chain_id,
-            "token": item.token,
-            "sender": item.sender,
-            "recipient": item.recipient,
-            "units": item.amount,
-            "tx_hash": item.tx_hash,
-            "log_index": item.log_index,
-            "block_number": item.block.number,
-            "block_hash": item.block.hash,
+            "token": transfer.token,
+            "sender": transfer.sender,
+            "recipient": transfer.recipient,
+            "units": transfer.amount,
+            "tx_hash": transfer.tx_hash,
+            "log_index": transfer.log_index,
+            "block_number": transfer.block.number,
+            "block_hash": transfer.block.hash,
             "seen_at": now,
         }
-        for item in found
+        for transfer in observed
     ]
 
 
-async def _follow(conn: AsyncConnection, row: dict[str, Any]) -> None:
-    """Take over the block that a known transfer is in now: the chain took the old one back.
+async def _update_block(conn: AsyncConnection, row: dict[str, Any]) -> None:
+    """Store the block that a known transfer is in now, because the chain replaced the old one.
 
-    Not under a confirmed delivery: that its block changed is found by the recheck, with an alarm. What a claim rests on otherwise stays
-    as well; the proof will tell whether it still holds.
+    A confirmed delivery is left alone: the recheck finds that its block changed, with an alarm. Of a claimed transfer only the block
+    changes; the proof will show whether the claim is still valid.
     """
-    confirmed = sa.exists().where(sessions.c.id == transfers.c.session_id, sessions.c.delivery_status == "confirmed")
-    one = sa.update(transfers).where(transfers.c.id == row["id"])
-    await conn.execute(one.where(transfers.c.session_id.is_(None)).values(row))
+    confirmed = sa.exists().where(
+        sessions.c.id == transfers.c.session_id, sessions.c.delivery_status == DeliveryStatus.CONFIRMED
+    )
+    update = sa.update(transfers).where(transfers.c.id == row["id"])
+    await conn.execute(update.where(transfers.c.session_id.is_(None)).values(row))
     await conn.execute(
-        one.where(transfers.c.session_id.is_not(None), ~confirmed).values(
+        update.where(transfers.c.session_id.is_not(None), ~confirmed).values(
             block_number=row["block_number"], block_hash=row["block_hash"]
         )
     )
 
 
 async def release(conn: AsyncConnection, session_id: str) -> None:
-    """Observe mode: forget the transfer that a session had claimed, for the chain no longer holds it; it is read again if it comes back."""
+    """Delete the transfer that a session had claimed (observe mode), because the chain no longer holds it.
+
+    If the transfer comes back it is read again.
+    """
     await conn.execute(sa.delete(transfers).where(transfers.c.session_id == session_id))
 
 
 async def prove_claim(conn: AsyncConnection, session_id: str, block: BlockRef) -> None:
-    """Observe mode: the claimed transfer was proved in this block."""
+    """Store the block in which the claimed transfer was proved (observe mode)."""
     await conn.execute(
         sa.update(transfers)
         .where(transfers.c.session_id == session_id)

@@ -1,4 +1,4 @@
-"""Proving what was seen: asked for together, settled one by one."""
+"""Prove the transfers of seen deliveries: receipts are requested together, each result is stored by itself."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,74 +15,77 @@ from onramp.deliveries.context import DeliveryContext
 from onramp.deliveries.states import fits
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
+from onramp.sessions.status import DeliveryStatus
 
 log = get_logger(__name__)
 GONE_AFTER: Final = 20
-"""Blocks after which a transaction that its block no longer holds is not waited for: another transfer may be what was owed."""
-ASK_AGAIN_SECONDS: Final = 5.0
+"""Blocks after which a transaction that its block no longer holds is given up: another transfer may be the one that was owed."""
+RETRY_SECONDS: Final = 5.0
 BATCH: Final = 200
 
 
 class Prover:
-    """Asks for the receipts of all that was seen, each once a block, and believes what enough operators say."""
+    """Requests the receipts of all seen deliveries, each once a block, and accepts what enough providers agree on."""
 
     def __init__(self, context: DeliveryContext) -> None:
         self._database = context.database
         self._pool = context.pool
-        self._rules = context.rules
+        self._config = context.config
         self._senders = context.senders
         self._clock = context.clock
         self._metrics = context.metrics
         self._changed = context.changed
-        self._asked: dict[str, tuple[str | None, int, float]] = {}
+        self._attempts: dict[str, tuple[str | None, int, float]] = {}
+        """Session id -> transaction hash, head and monotonic time of the last attempt."""
 
     async def prove(self) -> None:
-        """Ask for what was seen, each once a block: before the next one nothing new is known of it."""
-        head, last, known = self._pool.agreed_head(), None, dict(self._asked)
-        self._asked = {}
+        """Try to prove every seen delivery, at most once a block: before the next block nothing new can be learned."""
+        head, last, earlier_attempts = self._pool.agreed_head(), None, self._attempts
+        self._attempts = {}
         while True:
             async with self._database.read() as conn:
-                waiting = await deliveries_service.to_prove(conn, head, BATCH, last)
-            self._asked |= {session.id: known[session.id] for session in waiting if session.id in known}
-            due = [session for session in waiting if self._is_due(session, head)]
+                page = await deliveries_service.to_prove(conn, head, BATCH, last)
+            self._attempts |= {
+                session.id: earlier_attempts[session.id] for session in page if session.id in earlier_attempts
+            }
+            due = [session for session in page if self._is_due(session, head)]
             await self.prove_these(due)
-            self._asked |= {session.id: (session.tx_hash, head, self._clock.monotonic()) for session in due}
-            if len(waiting) < BATCH:
+            self._attempts |= {session.id: (session.tx_hash, head, self._clock.monotonic()) for session in due}
+            if len(page) < BATCH:
                 break
-            last = waiting[-1]
+            last = page[-1]
 
     def _is_due(self, session: Session, head: int) -> bool:
-        tx_hash, at, moment = self._asked.get(session.id, (None, -1, 0.0))
-        return session.tx_hash is not None and (
-            (tx_hash, at) != (session.tx_hash, head) or self._clock.monotonic() - moment >= ASK_AGAIN_SECONDS
-        )
+        tx_hash, attempted_head, attempted_at = self._attempts.get(session.id, (None, -1, 0.0))
+        is_new = (tx_hash, attempted_head) != (session.tx_hash, head)
+        return session.tx_hash is not None and (is_new or self._clock.monotonic() - attempted_at >= RETRY_SECONDS)
 
     def expected(self, session: Session) -> ExpectedTransfer:
-        """What the chain must show for it, to the unit; in observe mode what was seen, where the tolerance allows it.
+        """Return the transfer that the chain must show: exactly what is owed; in observe mode what was seen, if the tolerance allows it.
 
-        What we owed ourselves counts from whomever: an earlier hot wallet paid it, or a person who settled it with its proof.
+        A payout counts from any sender: an earlier hot wallet may have paid it, or a person who settled it with a proof.
         """
         observes = session.mode == "observe"
-        amount, seen_units = session.expected_units or 0, session.received_units
-        if observes and seen_units is not None and fits(amount, seen_units, self._rules.observe_tolerance_bps):
-            amount = seen_units
-        return ExpectedTransfer(self._rules.token, session.wallet_address, amount, self._senders if observes else None)
+        units, received_units = session.expected_units or 0, session.received_units
+        if observes and received_units is not None and fits(units, received_units, self._config.observe_tolerance_bps):
+            units = received_units
+        return ExpectedTransfer(self._config.token, session.wallet_address, units, self._senders if observes else None)
 
-    async def prove_these(self, waiting: Sequence[Session]) -> list[Verdict]:
-        """Ask for all together, then settle each by itself."""
-        if not waiting:
+    async def prove_these(self, due: Sequence[Session]) -> list[Verdict]:
+        """Request the receipts of all these sessions together, then store each verdict by itself."""
+        if not due:
             return []
-        outcomes = await prove_many(self._pool, [(one.tx_hash or "", self.expected(one)) for one in waiting])
-        for session, outcome in zip(waiting, outcomes, strict=True):
-            await self._settle(session, outcome, gone=await self._is_gone(session, outcome))
+        verdicts = await prove_many(self._pool, [(session.tx_hash or "", self.expected(session)) for session in due])
+        for session, verdict in zip(due, verdicts, strict=True):
+            await self._store(session, verdict, is_gone=await self._is_gone(session, verdict))
         self._changed()
-        return outcomes
+        return verdicts
 
-    async def _is_gone(self, session: Session, outcome: Verdict) -> bool:
-        """Observe mode: nobody knows the transaction, and the block that it was seen in is another one now, for long enough."""
+    async def _is_gone(self, session: Session, verdict: Verdict) -> bool:
+        """Return whether, in observe mode, no node knows the transaction and its block was replaced at least GONE_AFTER blocks ago."""
         if session.mode != "observe" or session.block_number is None or session.block_hash is None:
             return False
-        if not isinstance(outcome, Waiting) or outcome.reason != "not_mined":
+        if not isinstance(verdict, Waiting) or verdict.reason != "not_mined":
             return False
         try:
             if self._pool.agreed_head() < session.block_number + GONE_AFTER:
@@ -92,68 +95,68 @@ class Prover:
             return False
         return agreed.key is not None and agreed.key != session.block_hash
 
-    async def _settle(self, session: Session, outcome: Verdict, *, gone: bool) -> None:
+    async def _store(self, session: Session, verdict: Verdict, *, is_gone: bool) -> None:
         now = self._clock.now()
         async with self._database.write() as conn:
-            match outcome:
+            match verdict:
                 case Proven():
                     if await deliveries_service.move(
-                        conn, session, "confirmed", now, **_proof(outcome), confirmed_at=now
+                        conn, session, DeliveryStatus.CONFIRMED, now, **_proof_columns(verdict), confirmed_at=now
                     ):
                         if session.mode == "observe":
-                            await observed_transfers.prove_claim(conn, session.id, outcome.transfer.block)
-                        self._confirmed(session, now)
+                            await observed_transfers.prove_claim(conn, session.id, verdict.transfer.block)
+                        self._report_confirmed(session, now)
                 case Mismatch(detail):
                     log.critical("delivery.mismatch", session=session.id, tx_hash=session.tx_hash, detail=detail)
                     self._metrics.outcomes.labels("mismatch").inc()
                     await deliveries_service.move(
                         conn,
                         session,
-                        "mismatch",
+                        DeliveryStatus.MISMATCH,
                         now,
                         delivery_reason=None,
                         attention=f"The transfer differs from what is owed: {detail}.",
                     )
                 case Reverted():
                     await self._release(conn, session, now)
-                case Waiting() if gone:
+                case Waiting() if is_gone:
                     await self._release(conn, session, now)
                 case Waiting(reason):
-                    shown = reason if reason != "not_mined" else wait_reason(self._pool)
-                    # Until it is proved again, that its block was taken back is what a person has to know.
-                    if session.delivery_reason not in {shown, "reorg"}:
+                    shown_reason = reason if reason != "not_mined" else wait_reason(self._pool)
+                    # Until it is proved again, people must keep seeing that its block was replaced.
+                    if session.delivery_reason not in {shown_reason, "reorg"}:
                         await sessions_service.change(
-                            conn, session, now=now, delivery_reason=shown, delivery_updated_at=now
+                            conn, session, now=now, delivery_reason=shown_reason, delivery_updated_at=now
                         )
 
     async def _release(self, conn: AsyncConnection, session: Session, now: datetime) -> None:
-        """The transaction moved nothing: the delivery waits for another."""
-        if await deliveries_service.move(conn, session, "awaiting", now, **_UNCLAIMED):
+        """Detach a transaction that moved nothing, so that the delivery waits for another one."""
+        if await deliveries_service.move(conn, session, DeliveryStatus.AWAITING, now, **_NO_TRANSFER):
             await observed_transfers.release(conn, session.id)
             log.warning("delivery.released", session=session.id, tx_hash=session.tx_hash)
 
-    def _confirmed(self, session: Session, now: datetime) -> None:
+    def _report_confirmed(self, session: Session, now: datetime) -> None:
         self._metrics.outcomes.labels("confirmed").inc()
         if session.paid_at is not None:
             self._metrics.seconds.observe((now - session.paid_at).total_seconds())
         log.info("delivery.confirmed", session=session.id, tx_hash=session.tx_hash)
 
 
-_UNCLAIMED: Final = dict.fromkeys(
+_NO_TRANSFER: Final = dict.fromkeys(
     ("tx_hash", "log_index", "block_number", "block_hash", "sender", "received_units", "delivery_reason")
 )
 
 
 def block_hash(block: object) -> str | None:
-    """The hash of a block as a node tells it; None for what is none."""
+    """Return the hash of a block as a node returns it, in lower case; None if this is not a block."""
     if isinstance(block, dict):
         value = block.get("hash")
         return value.lower() if isinstance(value, str) else None
     return None
 
 
-def _proof(outcome: Proven) -> dict[str, object]:
-    transfer = outcome.transfer
+def _proof_columns(verdict: Proven) -> dict[str, object]:
+    transfer = verdict.transfer
     return {
         "tx_hash": transfer.tx_hash,
         "log_index": transfer.log_index,
@@ -161,8 +164,8 @@ def _proof(outcome: Proven) -> dict[str, object]:
         "block_hash": transfer.block.hash,
         "sender": transfer.sender,
         "received_units": transfer.amount,
-        "confirmations": outcome.confirmations,
-        "agreed_by": list(outcome.agreed_by),
+        "confirmations": verdict.confirmations,
+        "agreed_by": list(verdict.agreed_by),
         "overdue": False,
         "delivery_reason": None,
     }

@@ -1,4 +1,4 @@
-"""The verbs of a delivery, each inside the caller's transaction."""
+"""Read and change deliveries, inside the caller's transaction."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,40 +12,44 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.db.atomic import Change
 from kit.db.bulk import filling, update_unchanged, updating
 from kit.db.types import UtcDateTime, constant, in_array
-from onramp.deliveries.states import MOVES, Arrived, Match, Owed
+from kit.state import Moved, Refused
+from onramp.deliveries import states
+from onramp.deliveries.states import Arrived, Match, Owed
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session, from_row
+from onramp.sessions.status import DeliveryStatus, PaymentStatus
 from onramp.sessions.table import sessions
+from treasury.core.status import Status
 from treasury.payouts.queries import payout_of_session
 
-PAID = sessions.c.payment_status == constant("fulfillment_complete")
-UNCONFIRMED = sa.and_(PAID, sessions.c.delivery_status != constant("confirmed"))
-"""As ix_sessions_unconfirmed says it, which holds these sessions alone."""
+PAID = sessions.c.payment_status == constant(PaymentStatus.FULFILLMENT_COMPLETE)
+UNCONFIRMED = sa.and_(PAID, sessions.c.delivery_status != constant(DeliveryStatus.CONFIRMED))
+"""The predicate of ix_sessions_unconfirmed, which indexes only these sessions."""
 OWED = sa.and_(PAID, sessions.c.expected_units.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A session of which the payout's hash is news."""
+    """A session whose payout was sent in a transaction that the session does not name yet."""
 
     session_id: str
     version: int
-    status: str
+    status: DeliveryStatus
     reason: str | None
     updated_at: datetime
     tx_hash: str
 
 
 def _unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Through a function, so that SQLite starts from what is new, which is little, and not from all sessions that wait."""
+    """Wrap the column in a function, so that SQLite starts from the few new rows and not from the index of all waiting sessions."""
     return sa.func.coalesce(column, "", type_=sa.String())
 
 
 _OWED_FIELDS: Final = 7
 _WAITS: Final = (
     sessions.c.expected_units.is_not(None),
-    _unindexed(sessions.c.payment_status) == "fulfillment_complete",
+    _unindexed(sessions.c.payment_status) == PaymentStatus.FULFILLMENT_COMPLETE,
 )
 _COLUMNS: Final = (
     sessions.c.id,
@@ -74,7 +78,7 @@ _OF_WALLETS: Final = (
     )
     .where(
         in_array(sessions.c.wallet_address, "wallets"),
-        _unindexed(sessions.c.delivery_status) == "awaiting",
+        _unindexed(sessions.c.delivery_status) == DeliveryStatus.AWAITING,
         *_WAITS,
     )
     .limit(sa.bindparam("limit"))
@@ -84,9 +88,9 @@ _NEW_PAIRS: Final = _PAIRS.where(
     transfers.c.recipient.in_(
         sa.select(_newest.c.recipient).where(_newest.c.session_id.is_(None), _newest.c.seen_at > sa.bindparam("moment"))
     ),
-    _unindexed(sessions.c.delivery_status) == "awaiting",
+    _unindexed(sessions.c.delivery_status) == DeliveryStatus.AWAITING,
 )
-_ALL_PAIRS: Final = _PAIRS.where(UNCONFIRMED, sessions.c.delivery_status == "awaiting")
+_ALL_PAIRS: Final = _PAIRS.where(UNCONFIRMED, sessions.c.delivery_status == DeliveryStatus.AWAITING)
 _SENT: Final = (
     sa.select(
         sessions.c.id,
@@ -107,112 +111,135 @@ _SENT: Final = (
 )
 _OF_WALLET: Final = _SENT.where(
     payout_of_session.c.wallet == sa.bindparam("wallet"),
-    _unindexed(sessions.c.delivery_status).in_(["awaiting", "seen"]),
+    _unindexed(sessions.c.delivery_status).in_([DeliveryStatus.AWAITING, DeliveryStatus.SEEN]),
 )
-_UNDER_WAY: Final = _OF_WALLET.where(payout_of_session.c.status.in_(["broadcast", "mined"]))
-# Ended before anyone here looked, as after an outage of the nodes.
+_UNDER_WAY: Final = _OF_WALLET.where(payout_of_session.c.status.in_([Status.BROADCAST, Status.MINED]))
+# Final before this worker saw them in flight, as after an outage of the nodes.
 _JUST_ENDED: Final = _OF_WALLET.where(
-    payout_of_session.c.status == "final", payout_of_session.c.created_at > sa.bindparam("since")
+    payout_of_session.c.status == Status.FINAL, payout_of_session.c.created_at > sa.bindparam("since")
 )
 _EVER_SENT: Final = _SENT.where(
-    payout_of_session.c.status.in_(["broadcast", "mined", "final"]),
+    payout_of_session.c.status.in_([Status.BROADCAST, Status.MINED, Status.FINAL]),
     UNCONFIRMED,
-    sessions.c.delivery_status.in_(["awaiting", "seen"]),
+    sessions.c.delivery_status.in_([DeliveryStatus.AWAITING, DeliveryStatus.SEEN]),
 )
 
 
 async def matchable(conn: AsyncConnection, moment: datetime | None, limit: int) -> tuple[list[Owed], list[Arrived]]:
-    """What wallets are owed, and what they have received that no session has claimed, all of it.
+    """Return what wallets are owed, and all transfers to them that no session has claimed.
 
-    Of wallets that received something first seen after `moment`, at the cost of what they received; without it, of all
-    that wait, at the cost of going through them.
+    With `moment`: of wallets with a transfer first seen after it; the cost grows with those transfers. Without it: of all waiting
+    sessions; the cost grows with their number.
     """
     if moment is None:
         rows = await conn.execute(_ALL_PAIRS, {"limit": limit})
     else:
         rows = await conn.execute(_NEW_PAIRS, {"moment": moment, "limit": limit})
-    return _sides(rows)
+    return _split(rows)
 
 
 async def matchable_of(conn: AsyncConnection, wallets: Collection[str], limit: int) -> tuple[list[Owed], list[Arrived]]:
-    """What these wallets are owed, and what else they have received that no session has claimed."""
-    given = {"wallets": list(wallets), "limit": limit}
-    return _sides(await conn.execute(_OF_WALLETS, given))
+    """Return what these wallets are owed, and the stored transfers to them that no session has claimed."""
+    parameters = {"wallets": list(wallets), "limit": limit}
+    return _split(await conn.execute(_OF_WALLETS, parameters))
 
 
-def _sides(rows: Iterable[Sequence[Any]]) -> tuple[list[Owed], list[Arrived]]:
+def _split(rows: Iterable[Sequence[Any]]) -> tuple[list[Owed], list[Arrived]]:
     owed: dict[str, Owed] = {}
     arrived: dict[str, Arrived] = {}
     for row in rows:
         if row[0] not in owed:
             owed[row[0]] = Owed(*row[:_OWED_FIELDS])
-        transfer = row[_OWED_FIELDS]
-        if transfer is not None and transfer not in arrived:
-            arrived[transfer] = Arrived(*row[_OWED_FIELDS:])
+        transfer_id = row[_OWED_FIELDS]
+        if transfer_id is not None and transfer_id not in arrived:
+            arrived[transfer_id] = Arrived(*row[_OWED_FIELDS:])
     return list(owed.values()), list(arrived.values())
 
 
-def claiming(matches: Sequence[Match], now: datetime, dialect: Dialect, given: Collection[str] = ()) -> list[Change]:
-    """Give every session its transfer, unless another was quicker with one of them; transfers in `given` are marked by the caller."""
+def claiming(
+    matches: Sequence[Match], now: datetime, dialect: Dialect, marked_by_caller: Collection[str] = ()
+) -> list[Change]:
+    """Return the changes that assign each session its transfer; they fail if another process assigned one of them first.
+
+    The rows of transfers whose id is in `marked_by_caller` are written by the caller.
+    """
     rows = [
         {
-            "id": one.owed.id,
-            "version": one.owed.version,
-            "delivery_status": "seen",
+            "id": pair.owed.id,
+            "version": pair.owed.version,
+            # Only awaiting sessions are matched, and the state machine lets those become seen.
+            "delivery_status": DeliveryStatus.SEEN,
             "delivery_reason": "waiting_for_second_node",
             "delivery_updated_at": now,
             "updated_at": now,
-            "tx_hash": one.arrived.tx_hash,
-            "log_index": one.arrived.log_index,
-            "block_number": one.arrived.block_number,
-            "block_hash": one.arrived.block_hash,
-            "sender": one.arrived.sender,
-            "received_units": one.arrived.units,
+            "tx_hash": pair.arrived.tx_hash,
+            "log_index": pair.arrived.log_index,
+            "block_number": pair.arrived.block_number,
+            "block_hash": pair.arrived.block_hash,
+            "sender": pair.arrived.sender,
+            "received_units": pair.arrived.units,
         }
-        for one in matches
+        for pair in matches
     ]
-    pairs = [(one.arrived.id, one.owed.id) for one in matches if one.arrived.id not in given]
-    # Sessions first, as everywhere: two who claim at once then wait for each other in one order.
+    claims = [(pair.arrived.id, pair.owed.id) for pair in matches if pair.arrived.id not in marked_by_caller]
+    # Sessions before transfers, as everywhere, so that two concurrent claims lock rows in the same order.
     changes = [updating(sessions, rows, dialect)] if rows else []
-    return [*changes, filling(transfers, "session_id", pairs, dialect)] if pairs else changes
+    return [*changes, filling(transfers, "session_id", claims, dialect)] if claims else changes
 
 
 async def sent(conn: AsyncConnection, wallet: str | None, since: datetime, limit: int) -> list[Sent]:
-    """Payout mode: sessions whose payout has left, or left under another hash than known, with that hash.
+    """Return sessions whose payout was sent in a transaction that the session does not name yet, with its hash (payout mode).
 
-    With `wallet`, of its payouts that are under way, and of those owed after `since`, only: the cost is theirs, however many sessions wait.
+    With `wallet`: only its payouts in flight, and those that became final and were owed after `since`. The cost grows with those payouts,
+    however many sessions wait.
     """
     statements = (_EVER_SENT,) if wallet is None else (_UNDER_WAY, _JUST_ENDED)
-    given = {"wallet": wallet, "since": since, "limit": limit}
-    return [Sent(*row) for statement in statements for row in await conn.execute(statement, given)]
-
-
-async def take_sent(conn: AsyncConnection, found: Sequence[Sent], now: datetime) -> int:
-    """Let each session know its payout's hash; how many were still as they were read."""
-    rows = [
-        {
-            "id": one.session_id,
-            "version": one.version,
-            "delivery_status": "seen",
-            "delivery_reason": None if one.status == "awaiting" else one.reason,
-            "delivery_updated_at": now if one.status == "awaiting" else one.updated_at,
-            "updated_at": now,
-            "tx_hash": one.tx_hash,
-        }
-        for one in found
+    parameters = {"wallet": wallet, "since": since, "limit": limit}
+    rows = [row for statement in statements for row in await conn.execute(statement, parameters)]
+    return [
+        Sent(
+            row.id,
+            row.version,
+            DeliveryStatus(row.delivery_status),
+            row.delivery_reason,
+            row.delivery_updated_at,
+            row.tx_hash,
+        )
+        for row in rows
     ]
+
+
+async def record_payout_hashes(conn: AsyncConnection, sent: Sequence[Sent], now: datetime) -> int:
+    """Store each payout's transaction hash in its session; return how many sessions were unchanged since they were read."""
+    rows = []
+    for payout in sent:
+        decision = states.move(payout.status, DeliveryStatus.SEEN)
+        if isinstance(decision, Refused):
+            continue
+        is_moved = isinstance(decision, Moved)
+        rows.append(
+            {
+                "id": payout.session_id,
+                "version": payout.version,
+                "delivery_status": decision.to,
+                "delivery_reason": None if is_moved else payout.reason,
+                "delivery_updated_at": now if is_moved else payout.updated_at,
+                "updated_at": now,
+                "tx_hash": payout.tx_hash,
+            }
+        )
     return await update_unchanged(conn, sessions, rows)
 
 
 async def to_prove(conn: AsyncConnection, head: int, limit: int, after: Session | None = None) -> list[Session]:
-    """Deliveries that were seen, in a block below `head` or in none yet, and are not proved; the longest waiting first.
+    """Return seen deliveries that are not proved, in a block below `head` or in none yet, the longest waiting first.
 
-    From behind `after` on, as it was read.
+    `after` is the last session of the previous page, as it was read.
     """
     statement = (
         sa.select(sessions)
         .where(
-            sessions.c.delivery_status == "seen",
+            sessions.c.delivery_status == DeliveryStatus.SEEN,
             sa.or_(sessions.c.block_number.is_(None), sessions.c.block_number < head),
         )
         .order_by(sessions.c.delivery_updated_at, sessions.c.id)
@@ -226,20 +253,21 @@ async def to_prove(conn: AsyncConnection, head: int, limit: int, after: Session 
 
 
 async def confirmed_since(conn: AsyncConnection, block: int, limit: int) -> list[Session]:
-    """Deliveries confirmed in a block above `block`: young enough that the chain could still take them back."""
+    """Return deliveries confirmed in a block above `block`, newest block first: the chain could still roll them back."""
     statement = (
         sa.select(sessions)
-        .where(_unindexed(sessions.c.delivery_status) == "confirmed", sessions.c.block_number > block)
+        .where(_unindexed(sessions.c.delivery_status) == DeliveryStatus.CONFIRMED, sessions.c.block_number > block)
         .order_by(sessions.c.block_number.desc())
         .limit(limit)
     )
     return [from_row(row) for row in await conn.execute(statement)]
 
 
-async def move(conn: AsyncConnection, session: Session, status: str, now: datetime, **values: Any) -> bool:
-    """Move a delivery, if the machine allows it and nobody changed the session meanwhile."""
-    if session.delivery_status not in MOVES[status]:
+async def move(conn: AsyncConnection, session: Session, target: DeliveryStatus, now: datetime, **values: Any) -> bool:
+    """Move a delivery to `target`; False if the state machine does not allow it or the session was changed meanwhile."""
+    decision = states.move(session.delivery_status, target)
+    if not isinstance(decision, Moved):
         return False
     return await sessions_service.change(
-        conn, session, now=now, delivery_status=status, delivery_updated_at=now, **values
+        conn, session, now=now, delivery_status=decision.to, delivery_updated_at=now, **values
     )

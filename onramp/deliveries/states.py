@@ -1,25 +1,39 @@
-"""The states of a delivery, the moves the chain's answer allows, and which transfer is whose."""
+"""The state machine of a delivery, and the assignment of transfers to sessions."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
 
+from kit.state import Decision, Moved, Refused, Same
 from onramp.sessions.model import BASIS_POINTS
+from onramp.sessions.status import DeliveryStatus
 
-MOVES: Final[dict[str, frozenset[str]]] = {
-    "seen": frozenset({"awaiting", "confirmed", "mismatch"}),
-    "confirmed": frozenset({"awaiting", "seen", "mismatch"}),
-    "mismatch": frozenset({"awaiting", "seen"}),
-    "awaiting": frozenset({"seen"}),
+PREDECESSORS: Final[dict[DeliveryStatus, frozenset[DeliveryStatus]]] = {
+    DeliveryStatus.AWAITING: frozenset({DeliveryStatus.SEEN}),
+    DeliveryStatus.SEEN: frozenset({DeliveryStatus.AWAITING, DeliveryStatus.CONFIRMED, DeliveryStatus.MISMATCH}),
+    DeliveryStatus.CONFIRMED: frozenset({DeliveryStatus.AWAITING, DeliveryStatus.SEEN, DeliveryStatus.MISMATCH}),
+    DeliveryStatus.MISMATCH: frozenset({DeliveryStatus.AWAITING, DeliveryStatus.SEEN}),
 }
-"""New state -> the states it may follow. `confirmed` goes back to `seen` only when the chain itself took the block back; `seen` goes
-back to `awaiting` when the transaction is gone; a `mismatch` is left when the transfer that was owed is proved after all."""
+"""New status -> the statuses it may follow.
+
+`confirmed` goes back to `seen` only if the chain replaced the block; `seen` goes back to `awaiting` if the transaction is gone; a
+`mismatch` ends if the transfer that was owed is proved after all.
+"""
 
 
-# Named tuples, as some hundred of each are made for every block.
+def move(status: DeliveryStatus, target: DeliveryStatus) -> Decision[DeliveryStatus]:
+    """Return what happens to a delivery in `status` when the chain shows that it is `target`."""
+    if status is target:
+        return Same(target)
+    if status in PREDECESSORS[target]:
+        return Moved(target)
+    return Refused(f"a delivery that is {status} cannot become {target}")
+
+
+# Named tuples, because some hundreds of each are made for every block.
 class Arrived(NamedTuple):
-    """A transfer that no session has claimed; units of the token."""
+    """A transfer on chain that no session has claimed; `units` in the token's smallest unit."""
 
     id: str
     recipient: str
@@ -32,61 +46,64 @@ class Arrived(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """A paid session that no transfer has reached; `units` are owed, for blocks above `from_block` only."""
+    """A paid session that still waits for its transfer of `expected_units`, in a block above `from_block`."""
 
     id: str
     version: int
     wallet: str
-    units: int
+    expected_units: int
     from_block: int
     paid_at: datetime
     observes: bool
-    """Somebody else delivers; where not, the service itself pays, and no transfer but that one counts."""
+    """Whether another party delivers. If not, this service pays itself, and only its own payout's transfer counts."""
 
 
 class Match(NamedTuple):
-    """This transfer belongs to this session."""
+    """A transfer and the session that it belongs to."""
 
     owed: Owed
     arrived: Arrived
 
 
-def fits(owed: int, units: int, tolerance_bps: int) -> bool:
-    """These units are what is owed, give or take the tolerance."""
-    return abs(units - owed) <= owed * tolerance_bps // BASIS_POINTS
+def fits(expected_units: int, units: int, tolerance_bps: int) -> bool:
+    """Return whether `units` equal `expected_units` within the tolerance, in basis points of what is expected."""
+    return abs(units - expected_units) <= expected_units * tolerance_bps // BASIS_POINTS
 
 
 def match(owed: Iterable[Owed], arrived: Iterable[Arrived], tolerance_bps: int) -> list[Match]:
-    """Which transfer is whose, each of them once: the first paid chooses first.
+    """Assign transfers to sessions, each at most once; sessions paid earlier choose first.
 
-    A transfer of the right amount before all others; else the oldest, unless that is what another session of the wallet waits for.
+    A session takes the oldest transfer of the right amount. If there is none it takes the oldest transfer of any amount, unless
+    another session of the same wallet expects exactly that one.
     """
-    of_wallet: dict[str, list[Owed]] = {}
+    owed_by_wallet: dict[str, list[Owed]] = {}
     for session in owed:
-        of_wallet.setdefault(session.wallet, []).append(session)
-    received: dict[str, list[Arrived]] = {}
+        owed_by_wallet.setdefault(session.wallet, []).append(session)
+    arrived_by_wallet: dict[str, list[Arrived]] = {}
     for transfer in arrived:
-        received.setdefault(transfer.recipient, []).append(transfer)
-    found: list[Match] = []
-    for wallet, free in received.items():
-        waiting = sorted(of_wallet.get(wallet, []), key=attrgetter("paid_at", "id"))
-        free.sort(key=attrgetter("block_number", "log_index"))
-        for session in [one for one in waiting if one.observes]:
-            chosen = _choose(session, waiting, free, tolerance_bps)
-            if chosen is not None:
-                found.append(Match(session, chosen))
-                free.remove(chosen)
+        arrived_by_wallet.setdefault(transfer.recipient, []).append(transfer)
+    matches: list[Match] = []
+    for wallet, unclaimed in arrived_by_wallet.items():
+        waiting = sorted(owed_by_wallet.get(wallet, []), key=attrgetter("paid_at", "id"))
+        unclaimed.sort(key=attrgetter("block_number", "log_index"))
+        for session in [candidate for candidate in waiting if candidate.observes]:
+            transfer_for_session = _choose(session, waiting, unclaimed, tolerance_bps)
+            if transfer_for_session is not None:
+                matches.append(Match(session, transfer_for_session))
+                unclaimed.remove(transfer_for_session)
                 waiting.remove(session)
-    return found
+    return matches
 
 
-def _choose(session: Owed, waiting: Sequence[Owed], free: Sequence[Arrived], tolerance_bps: int) -> Arrived | None:
-    since = [one for one in free if one.block_number > session.from_block]
-    for one in since:
-        if fits(session.units, one.units, tolerance_bps):
-            return one
-    if not since:
+def _choose(session: Owed, waiting: Sequence[Owed], unclaimed: Sequence[Arrived], tolerance_bps: int) -> Arrived | None:
+    candidates = [transfer for transfer in unclaimed if transfer.block_number > session.from_block]
+    for transfer in candidates:
+        if fits(session.expected_units, transfer.units, tolerance_bps):
+            return transfer
+    if not candidates:
         return None
-    oldest = since[0]
-    others = any(fits(one.units, oldest.units, tolerance_bps) for one in waiting if one is not session)
-    return None if others else oldest
+    oldest = candidates[0]
+    is_expected_elsewhere = any(
+        fits(other.expected_units, oldest.units, tolerance_bps) for other in waiting if other is not session
+    )
+    return None if is_expected_elsewhere else oldest

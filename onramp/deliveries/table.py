@@ -1,4 +1,4 @@
-"""Transfers seen on the chain from the addresses that matter, and how far each chain has been read."""
+"""The table of transfers observed on chain, from the addresses whose transfers count."""
 
 import sqlalchemy as sa
 
@@ -20,7 +20,7 @@ transfers = sa.Table(
     sa.Column("block_hash", sa.String(66), nullable=False),
     sa.Column("session_id", sa.String(64), sa.ForeignKey("sessions.id"), comment="the one session that claimed it"),
     sa.Column("seen_at", UtcDateTime(), nullable=False),
-    # Of rows that have one only: as a constraint it was the index that SQLite looked up everything unclaimed in, one by one.
+    # A partial index instead of a UNIQUE constraint: SQLite used the constraint's index to look up all unclaimed rows, one by one.
     sa.Index(
         "uq_transfers_session_id",
         "session_id",

@@ -1,4 +1,4 @@
-"""Matching what arrived with who waits: each look costs what is new, a sweep now and then what waits."""
+"""Match observed transfers with waiting sessions: each pass handles what is new, a sweep now and then everything that waits."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,98 +16,111 @@ from onramp.deliveries.states import Arrived, Match, match
 from onramp.sessions.config import SessionConfig
 
 log = get_logger(__name__)
-FRESH: Final = timedelta(minutes=10)
-"""A transfer seen this recently is looked at each time: the session it is for may become paid at any moment."""
+RECENT: Final = timedelta(minutes=10)
+"""A transfer observed this recently is matched in every pass: its session may become paid at any moment."""
 LIMIT: Final = 10_000
+"""Rows that one query returns."""
 GROUP: Final = 500
+"""Matches that are stored in one transaction."""
 SWEEP_SECONDS: Final = 15.0
 SWEEP_SHARE: Final = 50
-"""The rest between two sweeps is at least this many times as long as a sweep takes."""
+"""The pause between two sweeps is at least this many times as long as a sweep takes."""
 
 
 class TransferMatcher:
-    """Keeps what was seen, and tells sessions of it."""
+    """Stores observed transfers and assigns them to sessions."""
 
-    def __init__(self, database: Database, rules: SessionConfig, clock: Clock) -> None:
-        """Its first look is a sweep."""
+    def __init__(self, database: Database, config: SessionConfig, clock: Clock) -> None:
         self._database = database
-        self._rules = rules
+        self._config = config
         self._clock = clock
         self._sweep_at = float("-inf")
         self._recorded: dict[tuple[str, int], str] = {}
-        self._claimed = False
+        self._has_claimed = False
 
-    async def record(self, found: Sequence[Transfer], *, read_to: int, head: int) -> None:
-        """Keep these transfers, and how far the chain was read."""
-        told = {(one.tx_hash, one.log_index): one.block.hash for one in found}
-        # Each block is read many times over; what this process has just written need not be written again, but for now and
-        # then: a claim may have been released meanwhile, and its transfer forgotten.
-        sweep = self._clock.monotonic() >= self._sweep_at
-        written = {} if sweep else self._recorded
-        news = [one for one in found if written.get((one.tx_hash, one.log_index)) != one.block.hash]
-        # In the middle of a backfill what comes later may fit better.
-        observed = self._rules.mode == "observe" and not sweep and read_to >= head and 0 < len(news) <= GROUP
-        record = self._record_claimed if observed else self._record_new
-        if not await record(news, read_to=read_to, head=head):
-            now, chain_id = self._clock.now(), self._rules.chain_id
+    async def record(self, observed: Sequence[Transfer], *, read_to: int, head: int) -> None:
+        """Store these transfers, and that the chain was read up to `read_to`."""
+        # Each block is read many times. What this process has just stored is skipped, except during a sweep: a claim may have been
+        # released meanwhile, and its transfer deleted.
+        is_sweep = self._clock.monotonic() >= self._sweep_at
+        stored = {} if is_sweep else self._recorded
+        new = [
+            transfer
+            for transfer in observed
+            if stored.get((transfer.tx_hash, transfer.log_index)) != transfer.block.hash
+        ]
+        # Not in the middle of a backfill: a later transfer may fit better.
+        claims_now = self._config.mode == "observe" and not is_sweep and read_to >= head and 0 < len(new) <= GROUP
+        record = self._record_and_claim if claims_now else self._record_new
+        if not await record(new, read_to=read_to, head=head):
+            now, chain_id = self._clock.now(), self._config.chain_id
             async with self._database.write() as conn:
-                await observed_transfers.record(conn, news, chain_id, now)
+                await observed_transfers.record(conn, new, chain_id, now)
                 await cursor.advance(conn, chain_id, read_to=read_to, head=head, now=now)
-        self._recorded = told
+        self._recorded = {(transfer.tx_hash, transfer.log_index): transfer.block.hash for transfer in observed}
 
-    async def _record_new(self, news: Sequence[Transfer], *, read_to: int, head: int) -> bool:
-        """Keep transfers, where they are few and all of them are news: as in nearly every block, which has none. False: nothing was kept."""
-        if len(news) > GROUP:
+    async def _record_new(self, new: Sequence[Transfer], *, read_to: int, head: int) -> bool:
+        """Store transfers on the fast path, which requires that they are few and none is stored yet; False: nothing was stored.
+
+        Nearly every block takes it, because it holds no transfer at all.
+        """
+        if len(new) > GROUP:
             return False
-        now, chain_id, dialect = self._clock.now(), self._rules.chain_id, self._database.engine.dialect
-        changes = [observed_transfers.recording(news, chain_id, now, {}, dialect)] if news else []
+        now, chain_id, dialect = self._clock.now(), self._config.chain_id, self._database.engine.dialect
+        changes = [observed_transfers.recording(new, chain_id, now, {}, dialect)] if new else []
         advanced = cursor.advance_change(chain_id, read_to=read_to, head=head, now=now, dialect=dialect)
         return await execute_atomically(self._database, [*changes, advanced])
 
-    async def _record_claimed(self, news: Sequence[Transfer], *, read_to: int, head: int) -> bool:
-        """Keep transfers and match them in one transaction: one commit, and each row is written once.
+    async def _record_and_claim(self, new: Sequence[Transfer], *, read_to: int, head: int) -> bool:
+        """Store transfers and match them in one transaction: one commit, and each row is written once.
 
-        False, and nothing kept, where one of them is known already or another was quicker with a session: rare, and `step` does it.
+        False, with nothing stored, if one of them is stored already or another process claimed first; that is rare, and `step` does the
+        matching then.
         """
-        now, chain_id, dialect = self._clock.now(), self._rules.chain_id, self._database.engine.dialect
-        # Read before the transaction, so that nobody waits for it meanwhile: what changes in between is found by the claim.
+        now, chain_id, dialect = self._clock.now(), self._config.chain_id, self._database.engine.dialect
+        # Read before the transaction, so that it stays short; the claim detects what changes in between.
         async with self._database.read() as conn:
-            owed, before = await deliveries_service.matchable_of(conn, {one.recipient for one in news}, LIMIT)
-        new = {one.id: one for one in (arrived_of(one, chain_id) for one in news)}
-        found = match(owed, [*before, *new.values()], self._rules.observe_tolerance_bps)
-        claims = {one.arrived.id: one.owed.id for one in found}
+            owed, unclaimed = await deliveries_service.matchable_of(
+                conn, {transfer.recipient for transfer in new}, LIMIT
+            )
+        new_by_id = {arrived.id: arrived for arrived in (arrived_of(transfer, chain_id) for transfer in new)}
+        matches = match(owed, [*unclaimed, *new_by_id.values()], self._config.observe_tolerance_bps)
+        claims = {pair.arrived.id: pair.owed.id for pair in matches}
         changes = (
-            *deliveries_service.claiming(found, now, dialect, given=new),
-            observed_transfers.recording(news, chain_id, now, claims, dialect),
+            *deliveries_service.claiming(matches, now, dialect, marked_by_caller=new_by_id),
+            observed_transfers.recording(new, chain_id, now, claims, dialect),
             cursor.advance_change(chain_id, read_to=read_to, head=head, now=now, dialect=dialect),
         )
-        kept = await execute_atomically(self._database, changes)
-        self._claimed |= kept and bool(found)
-        return kept
+        is_stored = await execute_atomically(self._database, changes)
+        self._has_claimed |= is_stored and bool(matches)
+        return is_stored
 
     def block_of(self, tx_hash: str, log_index: int | None) -> str | None:
-        """The hash of the block that enough operators just told this transfer to be in; None where it was not read."""
+        """Return the hash of the block that holds this transfer according to the last read; None if that did not include it."""
         return None if log_index is None else self._recorded.get((tx_hash, log_index))
 
     async def step(self) -> bool:
-        """Match; True where a session changed."""
-        began = self._clock.monotonic()
-        sweep = began >= self._sweep_at
-        changed = await (self._observe(sweep=sweep) if self._rules.mode == "observe" else self._payout(sweep=sweep))
-        changed, self._claimed = changed or self._claimed, False
-        if sweep:
+        """Match; True if a session changed."""
+        started = self._clock.monotonic()
+        is_sweep = started >= self._sweep_at
+        if self._config.mode == "observe":
+            changed = await self._match_observed(is_sweep=is_sweep)
+        else:
+            changed = await self._record_payout_hashes(is_sweep=is_sweep)
+        changed, self._has_claimed = changed or self._has_claimed, False
+        if is_sweep:
             ended = self._clock.monotonic()
-            self._sweep_at = ended + max(SWEEP_SECONDS, SWEEP_SHARE * (ended - began))
+            self._sweep_at = ended + max(SWEEP_SECONDS, SWEEP_SHARE * (ended - started))
         return changed
 
-    async def _observe(self, *, sweep: bool) -> bool:
-        since = None if sweep else self._clock.now() - FRESH
+    async def _match_observed(self, *, is_sweep: bool) -> bool:
+        since = None if is_sweep else self._clock.now() - RECENT
         async with self._database.read() as conn:
             owed, arrived = await deliveries_service.matchable(conn, since, LIMIT)
-        found = match(owed, arrived, self._rules.observe_tolerance_bps)
-        for start in range(0, len(found), GROUP):
-            await self._claim(found[start : start + GROUP])
-        return bool(found)
+        matches = match(owed, arrived, self._config.observe_tolerance_bps)
+        for start in range(0, len(matches), GROUP):
+            await self._claim(matches[start : start + GROUP])
+        return bool(matches)
 
     async def _claim(self, group: Sequence[Match]) -> None:
         changes = deliveries_service.claiming(group, self._clock.now(), self._database.engine.dialect)
@@ -116,29 +129,29 @@ class TransferMatcher:
         if len(group) == 1:
             log.info("deliveries.claim_lost", session=group[0].owed.id)
             return
-        for one in group:
-            await self._claim([one])
+        for pair in group:
+            await self._claim([pair])
 
-    async def _payout(self, *, sweep: bool) -> bool:
+    async def _record_payout_hashes(self, *, is_sweep: bool) -> bool:
         async with self._database.read() as conn:
-            wallet = None if sweep else self._rules.hot_wallet
-            found = await deliveries_service.sent(conn, wallet, self._clock.now() - FRESH, LIMIT)
-        for start in range(0, len(found), GROUP):
+            wallet = None if is_sweep else self._config.hot_wallet
+            sent = await deliveries_service.sent(conn, wallet, self._clock.now() - RECENT, LIMIT)
+        for start in range(0, len(sent), GROUP):
             async with self._database.write() as conn:
-                await deliveries_service.take_sent(conn, found[start : start + GROUP], self._clock.now())
-        return bool(found)
+                await deliveries_service.record_payout_hashes(conn, sent[start : start + GROUP], self._clock.now())
+        return bool(sent)
 
 
-def arrived_of(one: Transfer, chain_id: int) -> Arrived:
-    """A transfer just read, as one that nobody has claimed."""
-    block = one.block
+def arrived_of(transfer: Transfer, chain_id: int) -> Arrived:
+    """Return a transfer that was just read, as one that no session has claimed."""
+    block = transfer.block
     return Arrived(
-        observed_transfers.id_of(chain_id, one),
-        one.recipient,
-        one.amount,
-        one.sender,
-        one.tx_hash,
-        one.log_index,
+        observed_transfers.id_of(chain_id, transfer),
+        transfer.recipient,
+        transfer.amount,
+        transfer.sender,
+        transfer.tx_hash,
+        transfer.log_index,
         block.number,
         block.hash,
     )

@@ -1,4 +1,4 @@
-"""The deliveries worker: once a block, for all sessions together, ask the chain what has arrived."""
+"""The deliveries worker: once a block, for all sessions together, read from the chain which transfers have arrived."""
 
 from collections.abc import Awaitable
 from typing import Final
@@ -16,26 +16,28 @@ from onramp.deliveries.prover import BATCH, Prover, block_hash
 from onramp.deliveries.transfer_matcher import SWEEP_SHARE, TransferMatcher
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
+from onramp.sessions.status import DeliveryStatus
 
 log = get_logger(__name__)
-WATCH_BACK: Final = 64
+RECHECK_BACK: Final = 64
+"""Blocks below the head in which confirmed deliveries are rechecked."""
 RECHECK_EVERY: Final = 4
-"""Blocks between two questions for the hash of a block that is not read again any more."""
-SHORTEST_REST: Final = 0.05
+"""Blocks between two requests for the hash of a block that is no longer read again."""
+MIN_INTERVAL_SECONDS: Final = 0.05
 MARK_SECONDS: Final = 1.0
-WAITING: Final = 1_000
-"""Sessions told at once why they wait: when too few nodes are left it concerns everyone."""
+MAX_REASONS: Final = 1_000
+"""Sessions whose reason is updated in one transaction; if too few nodes are left, every waiting session needs an update."""
 
 
 def make_deliveries(context: DeliveryContext, timer: BlockTimer | None = None) -> "DeliveriesWorker":
-    """Build the worker and its parts. Pass a `timer` that is told about new blocks where somebody announces them."""
-    matcher = TransferMatcher(context.database, context.rules, context.clock)
+    """Build the worker and its parts. Pass a `timer` that is notified of new blocks if a source of them exists."""
+    matcher = TransferMatcher(context.database, context.config, context.clock)
     blocks = BlockReader(context, matcher.record)
     return DeliveriesWorker(context, timer or BlockTimer(context.clock), matcher, blocks, Prover(context))
 
 
 class DeliveriesWorker:
-    """Reads new blocks, matches, proves; the number of questions a block does not know how many buyers wait."""
+    """Reads new blocks, matches transfers and proves them; the number of RPC calls a block does not depend on how many buyers wait."""
 
     name = "deliveries"
 
@@ -47,10 +49,10 @@ class DeliveriesWorker:
         blocks: BlockReader,
         prover: Prover,
     ) -> None:
-        """`timer` says when the next block is due."""
+        """`timer` decides when the next block is due."""
         self._database = context.database
         self._pool = context.pool
-        self._rules = context.rules
+        self._config = context.config
         self._clock = context.clock
         self._metrics = context.metrics
         self._changed = context.changed
@@ -64,19 +66,20 @@ class DeliveriesWorker:
 
     @property
     def interval(self) -> float:
-        """Seconds until the next block is looked for."""
-        return max(SHORTEST_REST, self._timer.seconds_left)
+        """Seconds until the next block is due."""
+        return max(MIN_INTERVAL_SECONDS, self._timer.seconds_left)
 
     async def step(self) -> bool:
-        """One look at what waits; at the chain, too, when a block is due. What cannot be asked now keeps nothing else waiting."""
+        """Read the chain if a block is due, then match and prove what waits. A failing part does not stop the others."""
         if self._timer.due:
-            await self._guarded(self._look())
-        await self._guarded(self._match())
-        await self._guarded(self._prover.prove())
+            await self._succeeds(self._read_new_blocks())
+        await self._succeeds(self._match())
+        await self._succeeds(self._prover.prove())
         await self._mark_waiting()
         return False
 
-    async def _guarded(self, work: Awaitable[None]) -> bool:
+    async def _succeeds(self, work: Awaitable[None]) -> bool:
+        """Run `work`; log a ChainError and return False."""
         try:
             await work
         except ChainError as error:
@@ -84,7 +87,7 @@ class DeliveriesWorker:
             return False
         return True
 
-    async def _look(self) -> None:
+    async def _read_new_blocks(self) -> None:
         head = None
         try:
             await self._pool.refresh()
@@ -92,21 +95,21 @@ class DeliveriesWorker:
         finally:
             self._timer.record_head(head)
         if head > self._read_head:
-            # Who was seen before this block may be proved by it, and has waited longest.
-            await self._guarded(self._prover.prove())
-            await self._guarded(self._read(head))
-        if head > self._rechecked_head and await self._guarded(self._recheck(head)):
+            # Deliveries seen before this block may be proved by it, and have waited longest.
+            await self._succeeds(self._prover.prove())
+            await self._succeeds(self._read(head))
+        if head > self._rechecked_head and await self._succeeds(self._recheck(head)):
             self._rechecked_head = head
 
     async def _read(self, head: int) -> None:
         try:
             read_to = await self._blocks.read(head)
         except ChainError:
-            # The blocks that could not be read are missing all the same, and the metric has to say so.
+            # The blocks that could not be read still count as unread in the metric.
             async with self._database.read() as conn:
-                known = await cursor.read_to(conn, self._rules.chain_id)
-            if known is not None:
-                self._metrics.unread.set(max(head - known, 0))
+                cursor_block = await cursor.read_to(conn, self._config.chain_id)
+            if cursor_block is not None:
+                self._metrics.unread.set(max(head - cursor_block, 0))
             raise
         self._metrics.unread.set(head - read_to)
         self._read_head = head
@@ -116,19 +119,24 @@ class DeliveriesWorker:
             self._changed()
 
     async def check_now(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
-        """Check one delivery of `owner` now, for whoever asks; (None, None) where that wallet has no such session. Raises ChainError."""
+        """Check one delivery of the wallet `owner` now; (None, None) if that wallet has no such session. Raises ChainError.
+
+        The verdict is None if there is nothing to prove yet.
+        """
         if await self._owned(session_id, owner) is None:
             return None, None
         await self._pool.refresh()
         await self._match()
         session = await self._owned(session_id, owner)
-        if session is None or session.tx_hash is None or session.delivery_status not in {"seen", "confirmed"}:
+        if session is None or session.tx_hash is None:
             return session, None
-        if session.delivery_status == "seen":
-            (outcome,) = await self._prover.prove_these([session])
+        if session.delivery_status is DeliveryStatus.SEEN:
+            (verdict,) = await self._prover.prove_these([session])
+        elif session.delivery_status is DeliveryStatus.CONFIRMED:
+            verdict = await prove(self._pool, session.tx_hash, self._prover.expected(session))
         else:
-            outcome = await prove(self._pool, session.tx_hash, self._prover.expected(session))
-        return await self._owned(session_id, owner), outcome
+            return session, None
+        return await self._owned(session_id, owner), verdict
 
     async def _owned(self, session_id: str, owner: str) -> Session | None:
         async with self._database.read() as conn:
@@ -136,47 +144,48 @@ class DeliveriesWorker:
         return session if session is not None and session.wallet_address == owner else None
 
     async def _recheck(self, head: int) -> None:
-        """A block hash that changed under a confirmed delivery is a rollback of the chain itself: alarm, and prove again."""
+        """Check that recent confirmed deliveries are still in the same block; if the chain was rolled back, alarm and prove again."""
         async with self._database.read() as conn:
-            young = await deliveries_service.confirmed_since(conn, head - WATCH_BACK, BATCH)
-        # A block's hash holds all its ancestors: while the newest of them stands, all stand, for one question at the most.
-        for session in young:
+            recent = await deliveries_service.confirmed_since(conn, head - RECHECK_BACK, BATCH)
+        # A block's hash covers all its ancestors: if the newest of them is unchanged, all are, which costs one request at most.
+        for session in recent:
             if session.block_number is None or session.tx_hash is None:
                 continue
-            told = self._matcher.block_of(session.tx_hash, session.log_index) if self._read_head == head else None
-            if told == session.block_hash or (session.block_number < head - OVERLAP and head % RECHECK_EVERY):
+            is_just_read = self._read_head == head
+            read_hash = self._matcher.block_of(session.tx_hash, session.log_index) if is_just_read else None
+            if read_hash == session.block_hash or (session.block_number < head - OVERLAP and head % RECHECK_EVERY):
                 return
             agreed = await self._pool.quorum("eth_getBlockByNumber", [hex(session.block_number), False], key=block_hash)
-            found = block_hash(agreed.value)
-            if found is None or found == session.block_hash:
+            current_hash = block_hash(agreed.value)
+            if current_hash is None or current_hash == session.block_hash:
                 return
             log.critical("delivery.block_changed", session=session.id, block=session.block_number)
             self._metrics.outcomes.labels("reorged").inc()
             async with self._database.write() as conn:
                 await deliveries_service.move(
-                    conn, session, "seen", self._clock.now(), delivery_reason="reorg", confirmed_at=None
+                    conn, session, DeliveryStatus.SEEN, self._clock.now(), delivery_reason="reorg", confirmed_at=None
                 )
 
     async def _mark_waiting(self) -> None:
-        """Say of those who wait that they wait long, and what for; as seldom as it takes long to go through them."""
-        began = self._clock.monotonic()
-        if began < self._mark_at:
+        """Store which deliveries are overdue and why deliveries wait; the pause between two passes grows with their duration."""
+        started = self._clock.monotonic()
+        if started < self._mark_at:
             return
         now = self._clock.now()
         async with self._database.read() as conn:
-            overdue = await delivery_reasons.overdue(conn, now - self._rules.overdue_after, BATCH)
-            everyone = wait_reason(self._pool)
-            # Where we pay ourselves, a payout needs no reading of blocks.
-            blind = self._rules.mode == "observe" and self._blocks.is_blind
-            awaiting = everyone or ("waiting_for_second_node" if blind else None)
-            unsaid = await delivery_reasons.reasons(conn, WAITING, everyone, awaiting)
-        if overdue or unsaid:
+            overdue = await delivery_reasons.overdue(conn, now - self._config.overdue_after, BATCH)
+            pool_reason = wait_reason(self._pool)
+            # Only in observe mode: a payout of our own is found without reading blocks.
+            is_blind = self._config.mode == "observe" and self._blocks.is_blind
+            awaiting = pool_reason or ("waiting_for_second_node" if is_blind else None)
+            changes = await delivery_reasons.changed_reasons(conn, MAX_REASONS, pool_reason, awaiting)
+        if overdue or changes:
             async with self._database.write() as conn:
                 for session in overdue:
                     log.critical("delivery.overdue", session=session.id, reason=session.delivery_reason)
                     await sessions_service.change(conn, session, now=now, overdue=True, delivery_updated_at=now)
-                if unsaid:
-                    await delivery_reasons.say_why(conn, unsaid, now)
+                if changes:
+                    await delivery_reasons.set_wait_reasons(conn, changes, now)
             self._changed()
         ended = self._clock.monotonic()
-        self._mark_at = ended + max(MARK_SECONDS, SWEEP_SHARE * (ended - began))
+        self._mark_at = ended + max(MARK_SECONDS, SWEEP_SHARE * (ended - started))

@@ -223,7 +223,7 @@ async def _redis(settings: Settings) -> Finding:
             await counts.probe()
         except Exception as error:
             raise NotWellError(
-                f"Redis cannot be used ({counts.said(error)}): limits are counted in each process meanwhile"
+                f"Redis cannot be used ({counts.error_text(error)}): limits are counted in each process meanwhile"
             ) from error
         finally:
             await counts.close()

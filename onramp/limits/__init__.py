@@ -1,1 +1,1 @@
-"""Limits: how often one client may ask, shared by replicas through Redis where there is one."""
+"""Rate limits for each client, shared by all replicas through Redis if it is configured."""

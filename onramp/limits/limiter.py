@@ -1,4 +1,4 @@
-"""Holds each client to the rate of the route it asks for."""
+"""Limit how many requests a client may make to each kind of route."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,11 +20,16 @@ from onramp.limits.counter import Count, Counts
 from onramp.limits.rates import WALLET_TIMES, Kind, Rate, headers, kind_of, scopes
 
 MAX_STREAMS: Final = 200
-"""Open at once by one client of one process. Each keeps a connection and 27 KB (measured), and a rate alone would let them pile up."""
+"""Event streams that one client may have open in one process. Each holds a connection and 27 KB (measured), and a rate limit alone would
+let them accumulate.
+"""
 
 
 class Limiter:
-    """One for the service; asked after the guard, so that a key or a wallet is counted as itself wherever it comes from."""
+    """Counts requests and refuses those above a limit.
+
+    It runs after the guard, so that an API key or a wallet is counted by its identity, whatever address it comes from.
+    """
 
     def __init__(
         self,
@@ -36,7 +41,7 @@ class Limiter:
         *,
         total: Rate | None = None,
     ) -> None:
-        """`trusted`: networks of proxies whose X-Forwarded-For is believed. `total`: creates of all who show no API key, together."""
+        """`trusted`: networks of proxies whose X-Forwarded-For counts. `total`: limit for all creates without an API key together."""
         self._counts = counts
         self._total: Final = total
         self._rates: Final = rates
@@ -47,25 +52,25 @@ class Limiter:
         self._refused = CounterMetric("onramp_rate_limited_total", "Requests refused for their number.", ("kind",), registry=registry)  # fmt: skip
 
     async def check(self, request: web.Request, route: Route) -> None:
-        """Count the request; Problem 429 where it is one too many."""
+        """Count the request; raise Problem 429 if it exceeds a limit."""
         kind = self._kind(route)
         rate = None if kind is None else self._rates[kind]
         if kind is None or rate is None:
             return
         principal = request.get(PRINCIPAL)
         if principal is not None and principal.role != "wallet":
-            # A key is given out by an admin and cannot be multiplied, so it counts as itself wherever it comes from.
-            held = [_Held(f"{route.name}:{principal.id}", rate, kind)]
+            # An admin issues keys, so a client cannot multiply them: a key counts by itself, whatever address it comes from.
+            held = [_Limit(f"{route.name}:{principal.id}", rate, kind)]
         else:
             held = self._held(request, route.name, rate, kind, None if principal is None else principal.id)
             if kind == "create" and self._total is not None:
-                held.append(_Held(route.name, self._total, "create_total"))
+                held.append(_Limit(route.name, self._total, "create_total"))
         await self._count(request, held)
 
     async def refused(self, request: web.Request) -> None:
-        """Count a credential that was refused, by address and over all routes: whoever tries many is not answered for long.
+        """Count a refused credential by address, over all routes, to stop guessing; raise Problem 429 above the limit.
 
-        A right credential is counted as itself, so it works on from the same address. Problem 429 for one too many.
+        A valid credential is counted by its identity, so it keeps working from the same address.
         """
         rate = self._rates["read"]
         if rate is not None:
@@ -73,7 +78,7 @@ class Limiter:
 
     @contextmanager
     def stream(self, request: web.Request) -> Iterator[None]:
-        """Count a stream of this client while it is open, in this process, whose memory it takes; Problem 429 for one too many."""
+        """Count an event stream of this client while it is open in this process; raise Problem 429 above MAX_STREAMS."""
         client_scopes = scopes(self._ip(request))
         if any(self._streams[scope.name] >= MAX_STREAMS * scope.times for scope in client_scopes):
             raise Problem(
@@ -92,29 +97,32 @@ class Limiter:
                 if not self._streams[scope.name]:
                     del self._streams[scope.name]
 
-    def _held(self, request: web.Request, name: str, rate: Rate, kind: Kind, wallet: str | None) -> "list[_Held]":
-        """What a request without an API key is held to, its own rate first: the wallet's, the address', those of its networks."""
+    def _held(self, request: web.Request, name: str, rate: Rate, kind: Kind, wallet: str | None) -> "list[_Limit]":
+        """Return the limits of a request without an API key, the narrowest first: of the wallet, the address, its networks."""
         held = _of_client(name, self._ip(request), rate, kind)
         if wallet is None:
             return list(held)
-        own = _Held(f"{name}:{wallet}", rate, kind)
-        # Wallets and visitors of one client do not use up each other's rate; that of a wider network they share.
-        return [own, *(_of_wallets(one) if one.rate == rate else one for one in held)]
+        own = _Limit(f"{name}:{wallet}", rate, kind)
+        # Wallets and anonymous visitors at one address do not use up each other's limits; they share those of wider networks.
+        return [own, *(_of_wallets(limit) if limit.rate == rate else limit for limit in held)]
 
-    async def _count(self, request: web.Request, held: "Sequence[_Held]") -> None:
+    async def _count(self, request: web.Request, held: "Sequence[_Limit]") -> None:
         now = self._clock.now().timestamp()
-        counts = [Count(one.key, int(now // one.rate.seconds), one.rate.seconds, one.rate.amount) for one in held]
-        found = await self._counts.admit(counts)
-        place = next((place for place, count in enumerate(counts) if found[place] > count.most), None)
-        shown, count, number = held[place or 0], counts[place or 0], found[place or 0]
+        counts = [
+            Count(limit.key, int(now // limit.rate.seconds), limit.rate.seconds, limit.rate.amount) for limit in held
+        ]
+        totals = await self._counts.admit(counts)
+        exceeded = next((index for index, count in enumerate(counts) if totals[index] > count.limit), None)
+        # The headers describe the exceeded limit, or the narrowest one.
+        limit, count, total = held[exceeded or 0], counts[exceeded or 0], totals[exceeded or 0]
         reset = max(1, int((count.window + 1) * count.seconds - now) + 1)
-        request[LIMIT_HEADERS] = headers(shown.kind, shown.rate, max(0, count.most - number), reset)
-        if place is not None:
-            self._refused.labels(shown.kind).inc()
-            raise _too_many(shown, reset, shared=place > 0)
+        request[LIMIT_HEADERS] = headers(limit.kind, limit.rate, max(0, count.limit - total), reset)
+        if exceeded is not None:
+            self._refused.labels(limit.kind).inc()
+            raise _too_many(limit, reset, is_shared=exceeded > 0)
 
     def client(self, request: web.Request) -> str:
-        """Who asks, by address."""
+        """Return the name under which this request's address is counted."""
         return scopes(self._ip(request))[0].name
 
     def _ip(self, request: web.Request) -> Ip | None:
@@ -126,13 +134,13 @@ class Limiter:
         return self._kinds[route.name]
 
     async def close(self) -> None:
-        """Let go of what counts."""
+        """Close the counter's connections."""
         await self._counts.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """One rate that a request is held to, and the name that is counted under it."""
+class _Limit:
+    """A rate limit that applies to a request, and the key under which it is counted."""
 
     key: str
     rate: Rate
@@ -140,22 +148,22 @@ class _Held:
 
 
 @lru_cache(maxsize=4096)
-def _of_client(name: str, client: Ip | None, rate: Rate, kind: Kind) -> tuple[_Held, ...]:
-    return tuple(_Held(f"{name}:{scope.name}", rate.times(scope.times), kind) for scope in scopes(client))
+def _of_client(name: str, client: Ip | None, rate: Rate, kind: Kind) -> tuple[_Limit, ...]:
+    return tuple(_Limit(f"{name}:{scope.name}", rate.times(scope.times), kind) for scope in scopes(client))
 
 
-def _of_wallets(held: _Held) -> _Held:
-    return _Held(f"wallets:{held.key}", held.rate.times(WALLET_TIMES), held.kind)
+def _of_wallets(limit: _Limit) -> _Limit:
+    return _Limit(f"wallets:{limit.key}", limit.rate.times(WALLET_TIMES), limit.kind)
 
 
-def _too_many(held: _Held, reset: int, *, shared: bool) -> Problem:
-    if held.kind == "create_total":
-        told = "Too many purchases are begun just now, by all buyers together"
+def _too_many(limit: _Limit, reset: int, *, is_shared: bool) -> Problem:
+    if limit.kind == "create_total":
+        subject = "Too many purchases are being started, by all buyers together"
     else:
-        told = "Too many requests from your network" if shared else "Too many requests"
+        subject = "Too many requests from your network" if is_shared else "Too many requests"
     return Problem(
         429,
         "rate_limited",
-        f"{told}: {held.rate.amount} in {held.rate.seconds} s are served here. Nothing was done; try again in {reset} s.",
+        f"{subject}: the limit is {limit.rate.amount} in {limit.rate.seconds} s. Nothing was done; try again in {reset} s.",
         headers={"Retry-After": str(reset)},
     )

@@ -1,4 +1,4 @@
-"""Which route is limited how, and who the client is. Pure."""
+"""Rates, the kinds of routes they apply to, and the groups in which clients are counted. Pure functions."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -13,27 +13,27 @@ from kit.http.routing import Route
 
 Kind = Literal["create", "read", "auth", "refused", "create_total"]
 _V6_CLIENT: Final = 64
-"""A household has this many bits of IPv6 in common; counting single addresses would count nobody."""
+"""Bits of an IPv6 network that one household has; counting single addresses would limit no one."""
 WIDTHS: Final = {4: ((32, 1), (24, 8)), 6: ((_V6_CLIENT, 1), (56, 1), (48, 8))}
-"""By IP version, the (bits, times) that a client is counted by: all who share so many bits get so many times the rate of one.
+"""IP version -> (prefix bits, factor): all clients that share the prefix together get `factor` times the rate of one client.
 
 IPv6: providers give a customer a /56 or a /48, hence 256 or 65,536 networks of 64 bits (RIPE-690, RFC 6177), so a /56 counts as one
-client and a /48 as a few. IPv4: a /24 is the smallest network that is routed by itself; in it live a provider's customers, or the
+client and a /48 as a few. IPv4: a /24 is the smallest network that is routed by itself; it holds a provider's customers, or the
 addresses that a mobile carrier translates to, and each of those already counts as one client.
 """
 WALLET_TIMES: Final = 2
-"""All wallets of one address together get so many times the rate of one: a wallet is made in a moment, for nothing."""
+"""All wallets at one address together get this many times the rate of one: creating a wallet is instant and free."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests in each window of so many seconds."""
+    """At most `amount` requests in each window of `seconds`."""
 
     amount: int
     seconds: int
 
     def times(self, factor: int) -> "Rate":
-        """So many times as many in the same window."""
+        """Return the rate with `factor` times the amount in the same window."""
         return _multiplied(self, factor)
 
 
@@ -44,16 +44,16 @@ def _multiplied(rate: Rate, factor: int) -> Rate:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Some who are counted together, by the name that they are counted under."""
+    """A group of clients that are counted together under one name."""
 
     name: str
     times: int
-    """How many times the rate of one client they get."""
+    """How many times the rate of one client the group gets."""
 
 
 @lru_cache(maxsize=4096)
 def scopes(client: Ip | None) -> tuple[Scope, ...]:
-    """Who is counted together with this client, the fewest first: its address (IPv6: its /64), then its networks."""
+    """Return the groups that this client is counted in, smallest first: its address (IPv6: its /64), then its networks."""
     if client is None:
         return (Scope("unknown", 1),)
     return tuple(Scope(_network(client, bits), times) for bits, times in WIDTHS[client.version])
@@ -63,15 +63,15 @@ def _network(client: Ip, bits: int) -> str:
     return str(client) if bits == 32 else str(ipaddress.ip_network((client, bits), strict=False))
 
 
-def at_least(total: Rate | None, one: Rate | None) -> Rate | None:
-    """The rate of all clients together: none where one client has none, and never less than one client's."""
-    if total is None or one is None:
+def at_least(total: Rate | None, single: Rate | None) -> Rate | None:
+    """Return the limit for all clients together, at least the rate of one client; None if either is unlimited."""
+    if total is None or single is None:
         return None
-    return one if total.amount * one.seconds < one.amount * total.seconds else total
+    return single if total.amount * single.seconds < single.amount * total.seconds else total
 
 
 def parse_rate(text: str) -> Rate | None:
-    """In the notation of the `limits` library, such as 30/minute or 5 per 10 seconds; empty: none. ValueError for anything else."""
+    """Parse the notation of the `limits` library, such as 30/minute or 5 per 10 seconds; empty means no limit. Raises ValueError."""
     if not text.strip():
         return None
     try:
@@ -79,12 +79,15 @@ def parse_rate(text: str) -> Rate | None:
         if item.amount < 1:
             raise ValueError(text)
     except ValueError as error:
-        raise ValueError("is no rate: write it as 30/minute, or leave it empty for none") from error
+        raise ValueError("is not a rate: write it as 30/minute, or leave it empty for no limit") from error
     return Rate(item.amount, item.get_expiry())
 
 
 def kind_of(route: Route) -> Kind | None:
-    """What a route counts as. Stripe, platforms and the page's own files are never limited: buyers cannot starve them."""
+    """Return the kind of limit that applies to a route; None if it is not limited.
+
+    Stripe, platforms and the checkout page's files are never limited, so that buyers cannot starve them.
+    """
     if route.access == "stripe" or not route.path.startswith("/api/v1/"):
         return None
     if route.path.startswith(("/api/v1/auth/", "/api/v1/invitations")):
@@ -93,16 +96,16 @@ def kind_of(route: Route) -> Kind | None:
 
 
 def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The same as the text that is counted by; IPv6 by its /64."""
+    """Return the name under which the client behind trusted proxies is counted; IPv6 by its /64."""
     return scopes(client_ip(peer, forwarded, trusted))[0].name
 
 
-def headers(kind: Kind, rate: Rate, left: int, reset: int) -> dict[str, str]:
-    """How much is left, in the fields of draft-ietf-httpapi-ratelimit-headers, and in the older three that clients still read."""
+def headers(kind: Kind, rate: Rate, remaining: int, reset: int) -> dict[str, str]:
+    """Return the response headers that show what remains: of draft-ietf-httpapi-ratelimit-headers, and the older three still in use."""
     return {
         "RateLimit-Policy": f'"{kind}";q={rate.amount};w={rate.seconds}',
-        "RateLimit": f'"{kind}";r={left};t={reset}',
+        "RateLimit": f'"{kind}";r={remaining};t={reset}',
         "RateLimit-Limit": str(rate.amount),
-        "RateLimit-Remaining": str(left),
+        "RateLimit-Remaining": str(remaining),
         "RateLimit-Reset": str(reset),
     }

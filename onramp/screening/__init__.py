@@ -1,1 +1,1 @@
-"""Screening: whom we may not pay, asked when a purchase begins and again before it is paid out."""
+"""Screening: addresses that must not be paid, checked when a purchase starts and again before it is paid out."""

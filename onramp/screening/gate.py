@@ -1,4 +1,4 @@
-"""The first door: a purchase for a listed wallet does not begin."""
+"""Refuse purchases for sanctioned wallets before anything is stored."""
 
 from kit.audit import service as audit_service
 from kit.clock import Clock
@@ -8,16 +8,16 @@ from onramp.screening.sanctions_list import Screening
 
 ACTION = "session.screened"
 BUYER = "buyer"
-"""The actor: whoever asked at the open door."""
+"""The audit actor: the unauthenticated client that made the request."""
 
 
 async def require_not_sanctioned(database: Database, screening: Screening, wallet: str, clock: Clock) -> None:
-    """Refuse a listed wallet with a sentence that tells nothing; the trail alone says why.
+    """Raise Problem 403 `not_available` for a sanctioned wallet, with a detail that reveals nothing; the audit log has the reason.
 
-    Anybody may ask for a listed wallet, as often as they like, so the trail gets one row a minute for each wallet and a bounded number for
-    all; a row says how many others were left out since the last. The metric counts every refusal.
+    Anyone may ask for a listed wallet, as often as they like. So the audit log gets at most one row a minute for each wallet, and a bounded
+    number in total; a row states how many were left out since the last one. The metric counts every refusal.
 
-    Raises Problem 403 `not_available`, 503 `screening_unavailable` where the oracle cannot be asked.
+    Raises Problem 503 `screening_unavailable` if the oracle cannot be asked.
     """
     unknown = await screening.ask([wallet])
     if wallet not in screening:
@@ -25,7 +25,7 @@ async def require_not_sanctioned(database: Database, screening: Screening, walle
             raise Problem(
                 503,
                 "screening_unavailable",
-                "This purchase cannot be checked just now. Nothing was stored and nothing was charged; try again in a moment.",
+                "This purchase cannot be checked right now. Nothing was stored and nothing was charged; try again in a moment.",
                 headers={"Retry-After": "5"},
             )
         return

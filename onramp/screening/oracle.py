@@ -1,4 +1,4 @@
-"""The oracle contract beside the list: asked over the network before an answer is needed, its answers kept for a minute."""
+"""The sanctions oracle contract, in addition to the list: asked over the network in advance, its answers cached for a minute."""
 
 import asyncio
 from collections.abc import Collection
@@ -12,43 +12,43 @@ from kit.clock import Clock
 from kit.logs import get_logger
 
 log = get_logger(__name__)
-TRUST_SECONDS: Final = 60.0
-MOST: Final = 10_000
-"""Answers kept; beyond it the oldest go."""
+CACHE_SECONDS: Final = 60.0
+MAX_CACHED: Final = 10_000
+"""Cached answers; beyond it the oldest are dropped."""
 
 
 class SanctionsOracle:
-    """What the contract last said of each address; `in` asks nobody."""
+    """Caches the contract's answer for each address; `in` uses the cache only."""
 
     def __init__(self, pool: Pool, contract: Address, clock: Clock) -> None:
-        """`contract` stands on the chain that the pool reads."""
+        """`contract` is on the chain that the pool reads."""
         self._pool = pool
         self._contract = contract
         self._clock = clock
-        self._said: dict[str, tuple[bool, float]] = {}
+        self._answers: dict[str, tuple[bool, float]] = {}
 
     def __contains__(self, address: object) -> bool:
-        return isinstance(address, str) and self._said.get(address.lower(), (False, 0.0))[0]
+        return isinstance(address, str) and self._answers.get(address.lower(), (False, 0.0))[0]
 
-    async def ask(self, addresses: Collection[Address], *, anew: bool = False) -> set[Address]:
-        """Ask about those that were not asked about for a minute, or `anew` about all; those of whom nothing can be said now."""
+    async def ask(self, addresses: Collection[Address], *, refresh: bool = False) -> set[Address]:
+        """Ask about addresses without a cached answer, with `refresh` about all; return those for which the contract could not be asked."""
         now = self._clock.monotonic()
         due = [
-            one
-            for one in addresses
-            if anew or self._said.get(one.lower(), (False, float("-inf")))[1] < now - TRUST_SECONDS
+            address
+            for address in addresses
+            if refresh or self._answers.get(address.lower(), (False, float("-inf")))[1] < now - CACHE_SECONDS
         ]
-        failed = await asyncio.gather(*(self._ask(one, now) for one in dict.fromkeys(due)))
-        return {one for one in failed if one is not None}
+        failed = await asyncio.gather(*(self._ask(address, now) for address in dict.fromkeys(due)))
+        return {address for address in failed if address is not None}
 
     async def _ask(self, address: Address, now: float) -> Address | None:
         try:
             listed = await is_sanctioned(self._pool, self._contract, address)
         except ChainError as error:
-            log.warning("screening.oracle_silent", reason=str(error))
+            log.warning("screening.oracle_unavailable", reason=str(error))
             return address
-        self._said.pop(address.lower(), None)
-        self._said[address.lower()] = (listed, now)
-        if len(self._said) > MOST:
-            del self._said[next(iter(self._said))]
+        self._answers.pop(address.lower(), None)
+        self._answers[address.lower()] = (listed, now)
+        if len(self._answers) > MAX_CACHED:
+            del self._answers[next(iter(self._answers))]
         return None

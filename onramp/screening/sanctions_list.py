@@ -1,4 +1,4 @@
-"""The list of addresses that may not be paid: a file, read again when it changes, its last good state kept when it cannot be read."""
+"""The list of sanctioned addresses: a file that is read again when it changes; if it cannot be read, its last valid content stays in use."""
 
 import re
 from collections.abc import Collection
@@ -14,18 +14,18 @@ from kit.logs import get_logger
 from onramp.screening.oracle import SanctionsOracle
 
 log = get_logger(__name__)
-LOOK_EVERY: Final = 2.0
-"""Seconds between two looks at the file: one system call."""
+CHECK_EVERY: Final = 2.0
+"""Seconds between two checks whether the file changed, each one system call."""
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 class ListError(Exception):
-    """The file cannot be used; the text says why, without an address."""
+    """The file cannot be used; the text says why, without naming an address."""
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    """Which state of the file this is; `changed_at` in seconds since the epoch."""
+class _Version:
+    """Identifies one version of the file; `changed_at` in Unix seconds."""
 
     changed_at: float
     size: int
@@ -33,10 +33,9 @@ class _File:
 
 
 class ScreeningMetrics:
-    """How old the list is, and whom it stopped."""
+    """Metrics: the list's age and size, and refused purchases."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare the families."""
         self.age = Gauge(
             "onramp_screening_list_age_seconds",
             "Since the file of the list in use was last changed; NaN: no list is in use.",
@@ -51,21 +50,21 @@ class ScreeningMetrics:
 
 
 class Screening:
-    """`address in screening`: whether nobody may sell to or pay this address. Any case of letters is the same address."""
+    """`address in screening`: whether this address, in any case of letters, must neither be sold to nor paid."""
 
     def __init__(
         self, path: str, clock: Clock, metrics: ScreeningMetrics, oracle: SanctionsOracle | None = None
     ) -> None:
-        """`path` empty: nobody is listed, but by the oracle. Nothing is read yet."""
+        """With an empty `path` only the oracle lists addresses. The file is read at the first use."""
         self._oracle = oracle
         self._path = Path(path) if path else None
         self._clock = clock
         self.metrics = metrics
         self.noted = EntryLimiter(clock)
         self._listed: frozenset[str] = frozenset()
-        self._read: _File | None = None
-        self._refused: _File | str | None = None
-        self._looked = float("-inf")
+        self._read: _Version | None = None
+        self._refused: _Version | str | None = None
+        self._checked_at = float("-inf")
         metrics.age.set_function(self._age)
         metrics.addresses.set_function(lambda: len(self._current()))
 
@@ -74,47 +73,47 @@ class Screening:
             return False
         return address.lower() in self._current() or (self._oracle is not None and address in self._oracle)
 
-    async def ask(self, addresses: Collection[str], *, anew: bool = False) -> set[str]:
-        """Ask the oracle, where there is one, before `in` is asked; those of whom nothing can be said now.
+    async def ask(self, addresses: Collection[str], *, refresh: bool = False) -> set[str]:
+        """Ask the oracle, if there is one, before `in` is used; return the addresses for which it could not be asked.
 
-        Its answers are kept for a minute, unless they are wanted `anew`. No transaction may be open: nodes are asked.
+        Its answers are cached for a minute; `refresh` asks again. No transaction may be open, because nodes are called.
         """
-        return set() if self._oracle is None else await self._oracle.ask(addresses, anew=anew)
+        return set() if self._oracle is None else await self._oracle.ask(addresses, refresh=refresh)
 
     def load(self) -> int:
-        """Read the file now; how many addresses it holds. Raises ListError, and then what was read before stays in use."""
-        self._looked = self._clock.monotonic()
+        """Read the file now; return how many addresses it holds. On ListError the previous content stays in use."""
+        self._checked_at = self._clock.monotonic()
         if self._path is None:
             return 0
         try:
-            seen = _look(self._path)
+            version = _version_of(self._path)
             listed = parse(self._path.read_bytes())
         except OSError as error:
             raise ListError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
-        self._listed, self._read, self._refused = listed, seen, None
+        self._listed, self._read, self._refused = listed, version, None
         self.metrics.unreadable.set(0)
         return len(listed)
 
     def _current(self) -> frozenset[str]:
-        if self._path is not None and self._clock.monotonic() - self._looked >= LOOK_EVERY:
-            self._look_again(self._path)
+        if self._path is not None and self._clock.monotonic() - self._checked_at >= CHECK_EVERY:
+            self._reload_if_changed(self._path)
         return self._listed
 
-    def _look_again(self, path: Path) -> None:
-        self._looked = self._clock.monotonic()
-        state: _File | str
+    def _reload_if_changed(self, path: Path) -> None:
+        self._checked_at = self._clock.monotonic()
+        version: _Version | str
         try:
-            state = _look(path)
+            version = _version_of(path)
         except OSError as error:
-            state = error.strerror or type(error).__name__
-        if state == self._read and self._refused is None:
+            version = error.strerror or type(error).__name__
+        if version == self._read and self._refused is None:
             return
-        if state == self._refused:
-            return  # it was said already
+        if version == self._refused:
+            return  # logged already
         try:
             count = self.load()
         except ListError as error:
-            self._refused = state
+            self._refused = version
             self.metrics.unreadable.set(1)
             log.critical("screening.list_unreadable", reason=str(error), still_in_use=len(self._listed))
             return
@@ -126,27 +125,27 @@ class Screening:
 
 
 def parse(data: bytes) -> frozenset[str]:
-    """The addresses, in lower case: one a line, `#` begins a comment. Raises ListError with the line's number.
+    """Return the addresses in lower case; the file has one a line, and `#` starts a comment. Raises ListError with the line number.
 
-    A line that is no address, and a file without any, is a mistake or half a copy: neither may be taken for a shorter list.
+    An invalid line, or a file without an address, is a mistake or an incomplete copy: it must not be taken for a shorter list.
     """
     try:
         lines = data.decode().lstrip("\ufeff").splitlines()
     except UnicodeDecodeError as error:
         raise ListError("the file is not UTF-8 text") from error
-    found = set()
+    addresses = set()
     for number, line in enumerate(lines, start=1):
         text = line.partition("#")[0].strip()
         if not text:
             continue
         if not _ADDRESS.fullmatch(text):
             raise ListError(f"line {number} is not an address of the form 0x and 40 hex digits")
-        found.add(text.lower())
-    if not found:
+        addresses.add(text.lower())
+    if not addresses:
         raise ListError("the file holds no address")
-    return frozenset(found)
+    return frozenset(addresses)
 
 
-def _look(path: Path) -> _File:
-    seen = path.stat()
-    return _File(seen.st_mtime_ns / 1e9, seen.st_size, seen.st_ino)
+def _version_of(path: Path) -> _Version:
+    stat = path.stat()
+    return _Version(stat.st_mtime_ns / 1e9, stat.st_size, stat.st_ino)

@@ -1,1 +1,1 @@
-"""Stripe's Crypto Onramp, behind a port: what we ask, what comes back, and what its errors mean for a buyer."""
+"""Stripe's Crypto Onramp behind a port: requests, replies, and what Stripe's errors mean for a buyer."""

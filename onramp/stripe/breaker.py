@@ -1,4 +1,4 @@
-"""A circuit breaker: while Stripe is down, say so at once instead of letting every buyer wait for it."""
+"""A circuit breaker: while Stripe is down, calls fail at once instead of making every buyer wait for a timeout."""
 
 from typing import Final
 
@@ -12,10 +12,9 @@ OPEN_SECONDS: Final = 10.0
 
 
 class StripeMetrics:
-    """Calls to Stripe by outcome, and whether the circuit is open."""
+    """Metrics: calls to Stripe by outcome and duration, and whether the circuit is open."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare the families."""
         self.calls = Counter(
             "onramp_stripe_calls_total", "Calls to Stripe, retries included.", ("call", "outcome"), registry=registry
         )
@@ -26,38 +25,37 @@ class StripeMetrics:
 
 
 class Breaker:
-    """Opens after five failures in a row; after ten seconds one call may try."""
+    """Opens after FAILURES failures in a row; after OPEN_SECONDS one call is let through to probe."""
 
     def __init__(self, clock: Clock, metrics: StripeMetrics) -> None:
-        """Closed at first."""
         self._clock = clock
         self._metrics = metrics
         self._failures = 0
         self._open_until: float | None = None
-        self._trying = False
+        self._is_probing = False
 
     def enter(self) -> None:
         """Raise StripeUnavailable while the circuit is open."""
         if self._open_until is None:
             return
         remaining = self._open_until - self._clock.monotonic()
-        if remaining > 0 or self._trying:
+        if remaining > 0 or self._is_probing:
             raise StripeUnavailable(retry_after=max(1, int(remaining) + 1), cause="circuit open")
-        self._trying = True
+        self._is_probing = True
 
     def succeeded(self) -> None:
-        """Stripe answered, whatever it said."""
-        self._failures, self._open_until, self._trying = 0, None, False
+        """Record that Stripe answered, whatever the answer, and close the circuit."""
+        self._failures, self._open_until, self._is_probing = 0, None, False
         self._metrics.open.set(0)
 
     def failed(self) -> None:
-        """Stripe did not answer, or answered that it is unwell."""
+        """Record that Stripe did not answer, or reported an error of its own."""
         self._failures += 1
-        self._trying = False
+        self._is_probing = False
         if self._failures >= FAILURES:
             self._open_until = self._clock.monotonic() + OPEN_SECONDS
             self._metrics.open.set(1)
 
     def abandoned(self) -> None:
-        """It ended in any other way, such as a caller who went away before Stripe answered: nothing was learned."""
-        self._trying = False
+        """Record that a call ended without a result, such as when its caller was cancelled: it counts neither way."""
+        self._is_probing = False

@@ -1,4 +1,4 @@
-"""Stripe's errors as problems of ours: a stable code, a sentence for a buyer, and whether trying again can help."""
+"""Translate Stripe's errors into problems with a stable code, a sentence for the buyer, and whether a retry can help."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,18 +7,16 @@ from kit.http.problems import Problem
 
 
 class StripeRefused(Problem):
-    """Stripe's rules refuse this purchase; asking again changes nothing. `code` is Stripe's own."""
+    """422: Stripe's rules refuse this purchase, and a retry changes nothing. `code` is Stripe's own."""
 
     def __init__(self, code: str, sentence: str) -> None:
-        """422 for the buyer."""
         super().__init__(422, code, sentence)
 
 
 class StripeMisconfigured(Problem):
-    """Our account, key or request is at fault; `operator` says what, for the log."""
+    """503: our account, key or request is wrong, which the buyer cannot change; `operator` names the cause for the log."""
 
     def __init__(self, operator: str) -> None:
-        """503 for the buyer, who can do nothing about it."""
         super().__init__(
             503,
             "stripe_unavailable",
@@ -29,7 +27,7 @@ class StripeMisconfigured(Problem):
 
 
 class StripeUnavailable(Problem):
-    """Stripe is unwell or out of reach; the same request may be made again with the same key."""
+    """503: Stripe has an outage or cannot be reached; the same request may be retried with the same key."""
 
     def __init__(
         self,
@@ -40,9 +38,9 @@ class StripeUnavailable(Problem):
         other_shape: bool = False,
         cause: str = "",
     ) -> None:
-        """`outcome_unknown`: it may have been done all the same. `stored_failure`: Stripe replays a stored error for this key.
+        """`outcome_unknown`: Stripe may have carried out the request. `stored_failure`: Stripe replays a stored error for this key.
 
-        `other_shape`: Stripe answered, in a shape that is not understood; asking again at once gives the same.
+        `other_shape`: Stripe's answer does not have the expected shape; an immediate retry returns the same.
         """
         super().__init__(
             503,
@@ -58,10 +56,9 @@ class StripeUnavailable(Problem):
 
 
 class StripeNotFound(Problem):
-    """Stripe knows nothing under that id."""
+    """404: Stripe has no object with that id."""
 
     def __init__(self) -> None:
-        """404."""
         super().__init__(404, "not_found", "The payment service does not know this session.")
 
 
@@ -87,7 +84,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "customer_ip_address": _PLACE,
     "email_invalid": "The payment service does not take this e-mail address. Nothing was charged; give another, or none.",
 }
-"""Codes that speak of the buyer (docs.stripe.com/crypto/onramp/embedded, .../embedded-components-error-codes)."""
+"""Codes that concern the buyer (docs.stripe.com/crypto/onramp/embedded, .../embedded-components-error-codes)."""
 
 OUR_FAULT: Final = frozenset(
     {
@@ -105,18 +102,18 @@ OUR_FAULT: Final = frozenset(
         "parameter_unknown",
     }
 )
-"""Codes that speak of our configuration or of a request that we built wrongly."""
+"""Codes that concern our configuration, or a request that we built wrongly."""
 
-UNWELL: Final = frozenset({"crypto_onramp_disabled", "crypto_onramp_service_error", "zerohash_api_error"})
-"""Codes by which Stripe says that it does not serve anyone right now."""
+OUTAGES: Final = frozenset({"crypto_onramp_disabled", "crypto_onramp_service_error", "zerohash_api_error"})
+"""Codes with which Stripe reports that it serves no one at the moment."""
 
 
 def from_reply(
     status: int, code: str | None, kind: str | None, param: str | None, headers: Mapping[str, str]
 ) -> Problem:
-    """What an error reply means. `headers` with lower-case names."""
+    """Return the problem for an error reply of Stripe; `headers` with lower-case names."""
     replayed = headers.get("idempotent-replayed", "").lower() == "true"
-    if code in UNWELL:
+    if code in OUTAGES:
         return StripeUnavailable(retry_after=300, cause=code or "")
     if status == 404:
         return StripeNotFound()
@@ -134,7 +131,7 @@ def from_reply(
         return StripeUnavailable(outcome_unknown=True, stored_failure=replayed, cause=f"status {status}")
     if kind == "idempotency_error":
         return StripeMisconfigured(
-            "Stripe saw this idempotency key with other parameters: did the configuration change meanwhile?"
+            "Stripe saw this idempotency key with other parameters: did the configuration change in between?"
         )
     if code is not None and code in REFUSALS:
         return StripeRefused(code, REFUSALS[code])

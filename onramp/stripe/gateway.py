@@ -1,7 +1,7 @@
-"""The gateway on Stripe's official client: `raw_request_async` over the service's one aiohttp session.
+"""The gateway built on Stripe's official client: `raw_request_async` over the service's one aiohttp session.
 
 The onramp is in no stable SDK and in no public specification (github.com/stripe/openapi issue 185), so replies are parsed by models of our
-own. Retrying is ours, too: the SDK's defaults wait up to 80 s, and do not retry 429.
+own. Retries are our own, too: the SDK waits up to 80 s by default, and does not retry 429.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 SESSIONS: Final = "/v1/crypto/onramp_sessions"
 QUOTES: Final = ("/v1/crypto/onramp_quotes", "/v1/crypto/onramp/quotes")
-"""The current path and the one of older documents; a 404 on the first is answered by the second."""
+"""The current path and the one in older documents; after a 404 on one, the other is tried."""
 ATTEMPT_SECONDS: Final = 5.0
 DEADLINE_SECONDS: Final = 12.0
 PAGE: Final = 100
@@ -43,51 +43,51 @@ class OnrampGateway:
     def __init__(
         self, client: "stripe.StripeClient", *, version: str | None, clock: Clock, metrics: StripeMetrics
     ) -> None:
-        """`client` without retries of its own; `make_gateway` makes one."""
+        """`client` must not retry by itself; `make_gateway` builds a suitable one."""
         self._client = client
         self._options = {"stripe_version": version} if version else {}
         self._clock = clock
         self._metrics = metrics
         self._breaker = Breaker(clock, metrics)
-        self._quotes = QUOTES[0]
-        self._said = EntryLimiter(clock)
+        self._quotes_path = QUOTES[0]
+        self._logged = EntryLimiter(clock)
 
-    async def create_session(self, command: CreateSessionParams, *, idempotency_key: str) -> StripeSession:
-        """Make a session, with the wallet locked and currency and network pinned by single-value lists."""
-        key = NETWORK_KEYS.get(command.destination_network, command.destination_network)
-        params: dict[str, Any] = {
-            "wallet_addresses": {key: command.wallet_address},
+    async def create_session(self, params: CreateSessionParams, *, idempotency_key: str) -> StripeSession:
+        """Create a session, with the wallet locked and currency and network pinned by single-value lists."""
+        key = NETWORK_KEYS.get(params.destination_network, params.destination_network)
+        fields: dict[str, Any] = {
+            "wallet_addresses": {key: params.wallet_address},
             "lock_wallet_address": True,
-            "destination_currency": command.destination_currency,
-            "destination_network": command.destination_network,
-            "destination_currencies": [command.destination_currency],
-            "destination_networks": [command.destination_network],
-            "source_amount": command.source_amount,
-            "source_currency": command.source_currency,
-            "metadata": dict(command.metadata),
+            "destination_currency": params.destination_currency,
+            "destination_network": params.destination_network,
+            "destination_currencies": [params.destination_currency],
+            "destination_networks": [params.destination_network],
+            "source_amount": params.source_amount,
+            "source_currency": params.source_currency,
+            "metadata": dict(params.metadata),
         }
-        if command.email is not None:
-            params["customer_information"] = {"email": command.email}
-        reply = await self._call("create", SessionReply, "post", SESSIONS, params, idempotency_key=idempotency_key)
+        if params.email is not None:
+            fields["customer_information"] = {"email": params.email}
+        reply = await self._call("create", SessionReply, "post", SESSIONS, fields, idempotency_key=idempotency_key)
         return reply.value()
 
     async def get_session(self, stripe_session_id: str) -> StripeSession:
-        """One session as it is now."""
+        """Return a session in its current state."""
         if not stripe_session_id.replace("_", "").isalnum() or not stripe_session_id.isascii():
             raise StripeNotFound
         return (await self._call("get", SessionReply, "get", f"{SESSIONS}/{stripe_session_id}", {})).value()
 
     async def list_completed(self, *, created_gte: int, starting_after: str | None) -> StripePage:
-        """A page of completed sessions; one of another shape is left out, and said in the log."""
+        """Return a page of completed sessions; one of an unexpected shape is left out and logged."""
         reply = await self._list({"status": "fulfillment_complete", "created": {"gte": created_gte}}, starting_after)
-        found = []
+        sessions = []
         for item in reply.data:
             with suppress(StripeUnavailable):
-                found.append(self._read(SessionReply, item).value())
-        return StripePage(tuple(found), reply.after)
+                sessions.append(self._read(SessionReply, item).value())
+        return StripePage(tuple(sessions), reply.after)
 
     async def find_sessions_created_since(self, created_gte: int) -> AsyncIterator[StripeSession]:
-        """Every session since then, page by page; StripeUnavailable at one of another shape, which may be the one looked for."""
+        """Yield every session created since then; StripeUnavailable at one of an unexpected shape, which may be the one searched for."""
         after: str | None = None
         while True:
             reply = await self._list({"created": {"gte": created_gte}}, after)
@@ -106,7 +106,7 @@ class OnrampGateway:
     async def quotes(
         self, *, source_amount: str, source_currency: str, destination_currency: str, destination_network: str
     ) -> StripeQuote:
-        """An estimate for one pair."""
+        """Return an estimate for one pair of currency and network."""
         params = {
             "source_amount": source_amount,
             "source_currency": source_currency,
@@ -114,18 +114,18 @@ class OnrampGateway:
             "destination_networks": [destination_network],
         }
         try:
-            reply = await self._call("quotes", QuotesReply, "get", self._quotes, params)
+            reply = await self._call("quotes", QuotesReply, "get", self._quotes_path, params)
         except StripeNotFound:
-            self._quotes = QUOTES[1] if self._quotes == QUOTES[0] else QUOTES[0]
-            reply = await self._call("quotes", QuotesReply, "get", self._quotes, params)
+            self._quotes_path = QUOTES[1] if self._quotes_path == QUOTES[0] else QUOTES[0]
+            reply = await self._call("quotes", QuotesReply, "get", self._quotes_path, params)
         quote = reply.value(destination_currency, destination_network)
         if quote is None:
-            self._say("stripe.no_quote", currency=destination_currency, network=destination_network)
+            self._log_error("stripe.no_quote", currency=destination_currency, network=destination_network)
             raise StripeUnavailable(retry_after=60, cause="no quote for the configured pair")
         return quote
 
     async def ping(self) -> None:
-        """A listing of one."""
+        """Request a listing of one session."""
         await self._call("ping", ListReply, "get", SESSIONS, {"limit": 1})
 
     async def _call(
@@ -149,7 +149,7 @@ class OnrampGateway:
                 except StripeUnavailable as error:
                     self._metrics.calls.labels(name, "unavailable").inc()
                     if error.other_shape and name == "get":
-                        # It is this object that cannot be read: Stripe is well, and everybody else may be served.
+                        # Only this object cannot be parsed: Stripe works, and other buyers can be served.
                         self._breaker.succeeded()
                         raise
                     wait = max(
@@ -166,7 +166,7 @@ class OnrampGateway:
                     self._breaker.succeeded()
                     self._metrics.calls.labels(name, error.code if error.status == 404 else "refused").inc()
                     if isinstance(error, StripeMisconfigured):
-                        self._say("stripe.misconfigured", call=name, reason=error.operator)
+                        self._log_error("stripe.misconfigured", call=name, reason=error.operator)
                     raise
                 self._breaker.succeeded()
                 self._metrics.calls.labels(name, "ok").inc()
@@ -185,8 +185,8 @@ class OnrampGateway:
         options = dict(self._options) | ({"idempotency_key": key} if key is not None else {})
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                answer = await self._client.raw_request_async(method, path, **params, **options)
-            return self._read(model, answer.data)
+                response = await self._client.raw_request_async(method, path, **params, **options)
+            return self._read(model, response.data)
         except TimeoutError as error:
             raise StripeUnavailable(outcome_unknown=True, cause="no answer in time") from error
         except stripe.APIConnectionError as error:
@@ -194,10 +194,10 @@ class OnrampGateway:
         except stripe.StripeError as error:
             raise _problem(error) from error
         except (aiohttp.ClientError, OSError) as error:
-            # The SDK lets these through when a connection drops inside the body.
+            # The SDK passes these through if the connection drops while it reads the body.
             raise StripeUnavailable(outcome_unknown=True, cause="connection dropped") from error
         except (AttributeError, TypeError, ValueError) as error:
-            # The SDK fails on a body that is not Stripe's error object, such as a proxy's error page.
+            # The SDK raises these for a body that is not Stripe's error object, such as a proxy's error page.
             raise StripeUnavailable(
                 outcome_unknown=True, cause=f"an unreadable reply ({type(error).__name__})"
             ) from error
@@ -207,12 +207,12 @@ class OnrampGateway:
             return model.model_validate(data)
         except ValidationError as error:
             fields = [".".join(map(str, item["loc"])) for item in error.errors(include_input=False, include_url=False)]
-            self._say("stripe.unreadable_reply", fields=fields)
+            self._log_error("stripe.unreadable_reply", fields=fields)
             raise StripeUnavailable(outcome_unknown=True, other_shape=True, cause="a reply of another shape") from error
 
-    def _say(self, event: str, **facts: Any) -> None:
-        """Log an error once a minute: each buyer who asks while it lasts would cause it again."""
-        if self._said.admit((event, str(facts))) is not None:
+    def _log_error(self, event: str, **facts: Any) -> None:
+        """Log an error at most once a minute: every buyer's request would repeat it while the cause lasts."""
+        if self._logged.admit((event, str(facts))) is not None:
             log.error(event, **facts)
 
 
@@ -241,16 +241,16 @@ def make_gateway(
     clock: Clock,
     registry: CollectorRegistry,
 ) -> OnrampGateway:
-    """The gateway over the shared session; the SDK is imported here, so that commands that need no Stripe start quickly."""
+    """Build the gateway over the shared session. The SDK is imported here, so that commands that do not need Stripe start quickly."""
     import stripe
     from stripe import _util
 
     stripe.enable_telemetry = False
-    # With STRIPE_LOG=debug in the environment the SDK prints every reply to stderr, client secrets and all.
+    # With STRIPE_LOG=debug in the environment the SDK prints every reply to stderr, client secrets included.
     _util.STRIPE_LOG = None
 
     class Client(stripe.AIOHTTPClient):
-        """Follows no redirect: a key must not travel to where a reply points."""
+        """Follows no redirect: the secret key must not be sent to another address."""
 
         def _get_request_args_kwargs(self, *args: Any, **kwargs: Any) -> Any:
             positional, named = super()._get_request_args_kwargs(*args, **kwargs)

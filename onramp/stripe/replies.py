@@ -1,4 +1,4 @@
-"""Stripe's replies, as much of them as is used; unknown fields are let pass, wrong types are not."""
+"""Models of Stripe's replies, limited to the fields that are used: unknown fields are ignored, wrong types are errors."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -38,7 +38,7 @@ class SessionReply(_Reply):
     transaction_details: _Details = Field(default_factory=_Details)
 
     def value(self) -> StripeSession:
-        """As the rest of the service sees it."""
+        """Return the session as the port defines it."""
         details = self.transaction_details
         wallets = {key: item for key, item in (details.wallet_addresses or {}).items() if isinstance(item, str)}
         return StripeSession(
@@ -63,20 +63,20 @@ class SessionReply(_Reply):
 
 
 class ListReply(_Reply):
-    """A list of sessions, each as it came: one of another shape must not hide the others."""
+    """A list of sessions, each unparsed: one of an unexpected shape must not hide the others."""
 
     has_more: bool
     data: list[dict[str, Any]]
 
     @property
     def after(self) -> str | None:
-        """The id behind which the next page begins; None at the end."""
+        """The id after which the next page begins; None at the end."""
         last = self.data[-1].get("id") if self.has_more and self.data else None
         return last if isinstance(last, str) else None
 
 
 class _Fees(_Reply):
-    # Two spellings circulate: quotes show the first, sessions the second.
+    # Stripe uses two names: the first in quotes, the second in sessions.
     network_fee_monetary: str | None = None
     network_fee_amount: str | None = None
     transaction_fee_monetary: str | None = None
@@ -105,26 +105,25 @@ class QuotesReply(_Reply):
     destination_network_quotes: dict[str, list[_Quote] | None]
 
     def value(self, currency: str, network: str) -> StripeQuote | None:
-        """The quote for one pair, or None where Stripe gives none."""
+        """Return the quote for one pair of currency and network; None if Stripe has none."""
         quotes = self.destination_network_quotes.get(NETWORK_KEYS.get(network, network)) or []
         for quote in quotes:
             if quote.destination_currency == currency:
                 return StripeQuote(
-                    destination_amount=_plain(quote.destination_amount),
-                    network_fee=_plain(quote.fees.network, 2),
-                    transaction_fee=_plain(quote.fees.transaction, 2),
-                    total=_plain(quote.source_total_amount, 2),
+                    destination_amount=_decimal_text(quote.destination_amount),
+                    network_fee=_decimal_text(quote.fees.network, 2),
+                    transaction_fee=_decimal_text(quote.fees.transaction, 2),
+                    total=_decimal_text(quote.source_total_amount, 2),
                 )
         return None
 
 
-def _plain(text: str, places: int | None = None) -> str:
-    """Decimal text without exponent; with `places`, at least so many."""
+def _decimal_text(text: str, places: int | None = None) -> str:
+    """Return decimal text without an exponent, with at least `places` decimal places if set."""
     try:
         value = Decimal(text)
     except InvalidOperation as error:
-        message = "not a decimal number"
-        raise ValueError(message) from error
+        raise ValueError("not a decimal number") from error
     if places is not None and -value.as_tuple().exponent < places:  # type: ignore[operator] # finite, so the exponent is a number
         value = value.quantize(Decimal(1).scaleb(-places))
     return f"{value:f}"

@@ -1,1 +1,1 @@
-"""Stripe's webhooks: verified, stored once, answered; what they mean is asked of Stripe again."""
+"""Stripe's webhooks: verified, stored once, acknowledged. What an event means is always fetched from Stripe again."""

@@ -1,4 +1,4 @@
-"""Intake: verify over the raw bytes, store or nothing, and only then say 200."""
+"""Receive events: verify the raw bytes, store the event durably, and only then acknowledge it."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -17,25 +17,25 @@ from kit.http.parsing import KIB, read_body
 from kit.http.problems import Problem
 from kit.logs import get_logger
 from onramp.webhooks import service as webhooks_service
-from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
+from onramp.webhooks.event import MalformedEvent, parse_event
+from onramp.webhooks.signature import WebhookSignatureInvalid, verify
 
 log = get_logger(__name__)
-REFUSED_IN_ROW: Final = 3
-"""So many signed events refused, and none taken between them: the secret is not Stripe's, or the clock is wrong."""
+MAX_REFUSED_IN_ROW: Final = 3
+"""If this many signed events in a row are refused, the configured secret is not Stripe's, or the clock is wrong."""
 BODY_LIMIT = 1024 * KIB
 
 
 @lru_cache(maxsize=64)
-def _moment(seconds: int) -> datetime:
-    # Events of one second share the moment, and it is written out once for all rows of a group.
+def _utc(seconds: int) -> datetime:
+    # Cached: events of the same second share one value, which is then serialized once for all rows of a group.
     return datetime.fromtimestamp(seconds, UTC)
 
 
 class WebhookMetrics:
-    """What came in, and how old it was when it was handled."""
+    """Metrics of events: outcomes at intake, and their age when handled."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare the families."""
         self.events = Counter("onramp_webhook_events_total", "Events by outcome.", ("outcome",), registry=registry)
         self.age = Histogram(
             "onramp_webhook_event_age_seconds",
@@ -46,7 +46,7 @@ class WebhookMetrics:
 
 
 class Intake:
-    """The door Stripe knocks at."""
+    """Receives Stripe's events."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class Intake:
         allowed: Sequence[Network] = (),
         trusted: Sequence[Network] = (),
     ) -> None:
-        """`secrets`: all that are valid now (rotation); `wake` tells the inbox worker that there is something.
+        """`secrets` are all signing secrets valid now (several during a rotation); `wake` wakes the inbox worker.
 
-        `allowed`: the networks that events come from, none: any; `trusted`: proxies whose X-Forwarded-For is believed.
+        `allowed`: the networks from which events are accepted, empty for any; `trusted`: proxies whose X-Forwarded-For counts.
         """
         self._allowed = tuple(allowed)
         self._trusted = tuple(trusted)
@@ -69,37 +69,41 @@ class Intake:
         self._secrets = tuple(secrets)
         self._clock = clock
         self._wake = wake
-        # One writer: while a group is being made durable the next one gathers, and grows with the load (measured: two write
-        # smaller groups and take fewer events).
+        # A single writer: while one group is being committed the next one gathers, and grows with the load. Measured: two writers
+        # commit smaller groups and accept fewer events.
         self._group: GroupCommit[webhooks_service.Event, bool] = GroupCommit(self._store)
         self._refused_in_row = 0
         self._outcomes = {name: metrics.events.labels(name) for name in ("stored", "duplicate", "ignored", "refused")}
 
     async def receive(self, request: web.Request) -> str:
-        """Take one delivery in; `stored`, `duplicate` or `ignored`. Raises Problem 400 or 403 for what is not Stripe's."""
+        """Verify and store one event; return `stored`, `duplicate` or `ignored`.
+
+        Raises Problem: 400 `signature_invalid` or `malformed_event`, 403 `address_not_allowed`, 503 `webhooks_not_configured`.
+        """
         if self._allowed:
             self._require_allowed(request)
         if not self._secrets:
-            # With no secret anything could be verified; the door stays shut.
-            raise Problem(503, "webhooks_not_configured", "STRIPE_WEBHOOK_SECRETS is not set; the event was not taken.")
+            raise Problem(
+                503, "webhooks_not_configured", "STRIPE_WEBHOOK_SECRETS is not set; the event was not stored."
+            )
         raw = await read_body(request, BODY_LIMIT)
         try:
             now = self._clock.now()
             verify(raw, request.headers.get("Stripe-Signature"), self._secrets, int(now.timestamp()))
             parsed = parse_event(raw)
-        except SignatureInvalid as error:
+        except WebhookSignatureInvalid as error:
             self._refuse(request.headers.get("Stripe-Signature"))
-            raise Problem(400, "signature_invalid", f"The signature does not hold: {error}.") from error
+            raise Problem(400, "signature_invalid", f"The signature is invalid: {error}.") from error
         except MalformedEvent as error:
             self._outcomes["refused"].inc()
-            raise Problem(400, "malformed_event", f"This is not an event: {error}.") from error
+            raise Problem(400, "malformed_event", f"The event is malformed: {error}.") from error
         event = webhooks_service.Event(
             id=parsed.id,
             type=parsed.type[:64],
             stripe_session_id=parsed.session_id,
             session_status=(parsed.session_status or "")[:40] or None,
             body_sha256=hashlib.sha256(raw).hexdigest(),
-            created_at=now if parsed.created is None else _moment(parsed.created),
+            created_at=now if parsed.created is None else _utc(parsed.created),
         )
         self._refused_in_row = 0
         is_new = await self._group.submit(event)
@@ -111,27 +115,27 @@ class Intake:
 
     @property
     def all_refused(self) -> bool:
-        """Whether REFUSED_IN_ROW signed events or more were refused and none was taken since."""
-        return self._refused_in_row >= REFUSED_IN_ROW
+        """Whether MAX_REFUSED_IN_ROW or more signed events were refused and none was accepted since."""
+        return self._refused_in_row >= MAX_REFUSED_IN_ROW
 
     def _refuse(self, header: str | None) -> None:
         self._outcomes["refused"].inc()
-        # Only what looks signed: a stranger's request without a signature says nothing about ours.
+        # Counted only if it looks signed: an unsigned request from a third party says nothing about our secret.
         if header is None or "v1=" not in header:
             return
         self._refused_in_row += 1
-        if self._refused_in_row == REFUSED_IN_ROW:
+        if self._refused_in_row == MAX_REFUSED_IN_ROW:
             log.critical("webhooks.all_refused", refused=self._refused_in_row)
 
     def _require_allowed(self, request: web.Request) -> None:
         address = client_ip(request.remote, request.headers.getall("X-Forwarded-For", ()), self._trusted)
         if address is None or not is_within(address, self._allowed):
             self._outcomes["refused"].inc()
-            raise Problem(403, "address_not_allowed", "Events are not taken from this address.")
+            raise Problem(403, "address_not_allowed", "Events from this address are not accepted.")
 
     async def _store(self, events: Sequence[webhooks_service.Event]) -> Sequence[bool]:
         new = await webhooks_service.store(self._database, events, self._clock.now())
-        # The same id twice in one group: the first is the new one.
+        # If one id occurs twice in a group, only the first occurrence is new.
         outcomes = []
         for event in events:
             outcomes.append(event.id in new)

@@ -1,4 +1,4 @@
-"""The one route that Stripe calls."""
+"""The webhook route that Stripe calls."""
 
 from typing import Final
 
@@ -12,13 +12,13 @@ INTAKE = web.AppKey("intake", Intake)
 
 
 class Received(Document):
-    """The event is durable."""
+    """The response once the event is stored durably."""
 
     received: bool
 
 
 class StripeEventBody(Document):
-    """A snapshot event as Stripe sends it; only ids, type and status are read, and none of it is believed."""
+    """A snapshot event as Stripe sends it; only ids, type and status are read, and none of it is trusted."""
 
     id: str
     type: str
@@ -28,7 +28,7 @@ RECEIVED: Final = Received(received=True).model_dump_json().encode()
 
 
 async def receive(request: web.Request) -> web.StreamResponse:
-    """Verify, store, answer."""
+    """Verify and store an event."""
     await request.app[INTAKE].receive(request)
     return web.Response(body=RECEIVED, content_type="application/json")
 
@@ -39,7 +39,7 @@ ROUTES = (
         "/api/v1/webhooks/stripe",
         receive,
         access="stripe",
-        summary="Take an event of Stripe's in.",
+        summary="Receive an event from Stripe.",
         name="stripe_webhook",
         body=StripeEventBody,
         response=Received,

@@ -1,4 +1,4 @@
-"""The verbs of the inbox."""
+"""Store, lease, finish and prune events of the inbox."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,19 @@ from kit.db.database import Database
 from kit.db.leases import claim, release
 from kit.db.paging import newest_first
 from kit.db.types import db_now
-from onramp.webhooks.table import inbox
+from onramp.webhooks.table import EventState, inbox
 
 LEASE_SECONDS: Final = 60.0
 MAX_TRIES: Final = 12
+"""After this many failed attempts an event is parked."""
 TYPES: Final = frozenset(
     {"crypto.onramp_session.updated", "crypto.onramp_session_updated", "crypto_onramp_session.completed"}
 )
-"""Stripe's name, the name in its older documents, and the one of early drafts."""
+"""The event types that concern sessions: Stripe's current name, the one in its older documents, and the one of early drafts."""
 
 
 class Event(NamedTuple):
-    """A verified event, as much of it as is kept."""
+    """The stored fields of a verified event."""
 
     id: str
     type: str
@@ -35,7 +36,7 @@ class Event(NamedTuple):
 
     @property
     def ignored(self) -> str | None:
-        """Why nothing will follow from it, known before anything is asked."""
+        """Why nothing follows from this event, as far as the event alone shows; None if it must be handled."""
         if self.type not in TYPES:
             return "another type of event"
         if self.stripe_session_id is None:
@@ -45,7 +46,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An event a worker holds a lease on."""
+    """An event that a worker has leased."""
 
     id: str
     stripe_session_id: str
@@ -54,7 +55,7 @@ class Claimed:
 
 
 async def store(database: Database, events: Sequence[Event], received_at: datetime) -> set[str]:
-    """Insert what is new, all in one statement and transaction; the ids that were. A duplicate is nothing, not an error."""
+    """Insert new events in one statement and transaction; return the ids of those that were new. Duplicates are skipped."""
     unique: dict[str, Event] = {}
     for event in events:
         unique.setdefault(event.id, event)
@@ -67,7 +68,7 @@ async def store(database: Database, events: Sequence[Event], received_at: dateti
             "body_sha256": event.body_sha256,
             "created_at": event.created_at,
             "received_at": received_at,
-            "state": "ignored" if event.ignored else "pending",
+            "state": EventState.IGNORED if event.ignored else EventState.PENDING,
             "reason": event.ignored,
             "due_at": received_at,
         }
@@ -77,16 +78,16 @@ async def store(database: Database, events: Sequence[Event], received_at: dateti
 
 
 async def claim_due(conn: AsyncConnection, owner: str, limit: int) -> list[Claimed]:
-    """Lease pending events that are due, the oldest first."""
-    due = sa.and_(inbox.c.state == "pending", inbox.c.due_at <= db_now())
+    """Lease pending events that are due, oldest first."""
+    due = sa.and_(inbox.c.state == EventState.PENDING, inbox.c.due_at <= db_now())
     rows = await claim(conn, inbox, owner=owner, seconds=LEASE_SECONDS, limit=limit, due=due, order_by=inbox.c.due_at)
     return [Claimed(row.id, row.stripe_session_id, row.tries, row.received_at) for row in rows]
 
 
 async def finish(
-    conn: AsyncConnection, ids: Sequence[str], owner: str, state: str, reason: str | None, now: datetime
+    conn: AsyncConnection, ids: Sequence[str], owner: str, state: EventState, reason: str | None, now: datetime
 ) -> None:
-    """Mark leased events as handled or ignored."""
+    """Store the final state of leased events."""
     await conn.execute(
         sa.update(inbox)
         .where(inbox.c.id.in_(list(ids)), inbox.c.lease_owner == owner)
@@ -95,19 +96,19 @@ async def finish(
 
 
 async def postpone(conn: AsyncConnection, event: Claimed, owner: str, seconds: float, reason: str) -> None:
-    """Try again later; after too many tries park it with the reason, for a person and for the poller."""
+    """Retry a leased event after `seconds`; after MAX_TRIES park it with the reason, and leave its session to the reconcile worker."""
     if event.tries + 1 >= MAX_TRIES:
-        await release(conn, inbox, event.id, owner, state="parked", reason=reason, tries=event.tries + 1)
+        await release(conn, inbox, event.id, owner, state=EventState.PARKED, reason=reason, tries=event.tries + 1)
     else:
         await release(conn, inbox, event.id, owner, due_at=db_now(seconds), reason=reason, tries=event.tries + 1)
 
 
 async def replay(conn: AsyncConnection, event_id: str) -> bool:
-    """Make one stored event pending again; what follows is idempotent. False where there is none, or nothing could follow."""
+    """Make a stored event pending again, which is idempotent; False if it does not exist or concerns no session."""
     result = await conn.execute(
         sa.update(inbox)
         .where(inbox.c.id == event_id, inbox.c.stripe_session_id.is_not(None), inbox.c.type.in_(TYPES))
-        .values(state="pending", reason=None, tries=0, due_at=db_now(), lease_owner=None, lease_until=None)
+        .values(state=EventState.PENDING, reason=None, tries=0, due_at=db_now(), lease_owner=None, lease_until=None)
     )
     return result.rowcount == 1
 
@@ -115,7 +116,7 @@ async def replay(conn: AsyncConnection, event_id: str) -> bool:
 async def newest(
     conn: AsyncConnection, limit: int, state: str | None = None, before: str | None = None
 ) -> Sequence[sa.Row[Any]]:
-    """Stored events, the newest first; those older than the event `before` where given."""
+    """Return stored events, newest first; optionally of one state, and only those older than the event `before`."""
     query = newest_first(sa.select(inbox), inbox.c.received_at, inbox.c.id, before).limit(limit)
     if state is not None:
         query = query.where(inbox.c.state == state)
@@ -123,26 +124,28 @@ async def newest(
 
 
 async def of_session(conn: AsyncConnection, stripe_session_id: str) -> Sequence[sa.Row[Any]]:
-    """The events of one session, oldest first."""
+    """Return the events of one session, oldest first."""
     statement = sa.select(inbox).where(inbox.c.stripe_session_id == stripe_session_id).order_by(inbox.c.received_at)
     return (await conn.execute(statement)).fetchall()
 
 
 async def backlog(conn: AsyncConnection) -> tuple[int, datetime | None, int]:
-    """Pending events, when the oldest of them came, and how many are parked."""
-    # By the index: it is asked every second, beside 90 days of handled ones.
+    """Return the number of pending events, when the oldest of them arrived, and the number of parked events."""
+    # The condition uses the index: this runs every second, beside 90 days of handled events.
     statement = sa.select(
-        sa.func.count().filter(inbox.c.state == "pending").label("pending"),
-        sa.func.min(inbox.c.received_at).filter(inbox.c.state == "pending").label("oldest"),
-        sa.func.count().filter(inbox.c.state == "parked").label("parked"),
-    ).where(inbox.c.state.in_(["pending", "parked"]))
+        sa.func.count().filter(inbox.c.state == EventState.PENDING).label("pending"),
+        sa.func.min(inbox.c.received_at).filter(inbox.c.state == EventState.PENDING).label("oldest"),
+        sa.func.count().filter(inbox.c.state == EventState.PARKED).label("parked"),
+    ).where(inbox.c.state.in_([EventState.PENDING, EventState.PARKED]))
     row = (await conn.execute(statement)).one()
     return row.pending, row.oldest, row.parked
 
 
 async def prune(conn: AsyncConnection, before: datetime, limit: int) -> int:
-    """Forget at most `limit` handled and ignored events from before `before`; how many. Stripe resends nothing that old."""
-    aged = sa.select(inbox.c.id).where(inbox.c.state.in_(["handled", "ignored"]), inbox.c.received_at < before)
+    """Delete at most `limit` handled and ignored events received before `before`; return how many. Stripe resends nothing that old."""
+    aged = sa.select(inbox.c.id).where(
+        inbox.c.state.in_([EventState.HANDLED, EventState.IGNORED]), inbox.c.received_at < before
+    )
     aged = aged.order_by(inbox.c.received_at).limit(limit)
     if conn.dialect.name == "postgresql":
         aged = aged.with_for_update(skip_locked=True)

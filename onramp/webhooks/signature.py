@@ -1,143 +1,76 @@
-"""Is this body Stripe's? HMAC-SHA256 over `t.body`, as in docs.stripe.com/webhooks#verify-manually.
+"""Verify that a webhook comes from Stripe: HMAC-SHA256 over `t.body`, as in docs.stripe.com/webhooks#verify-manually.
 
-Stripe's own helper accepts any future time and raises five different exceptions on odd bytes (measured with stripe 16.1.0), so the
-check is done here: nine microseconds, and one exception for whatever is wrong.
+`stripe.WebhookSignature` (measured with stripe 16.1.0) is not used, because it does not do what is needed here:
+
+- It accepts any time in the future, and compares the time with the machine's clock instead of the service's.
+- It decodes the body, so a signed body that is not UTF-8 raises UnicodeDecodeError instead of being recognized as signed but malformed.
+- It takes one secret, so each of several costs another copy of the body; its errors carry header and body, which must not reach a log.
+- It takes repeated, signed or padded timestamps, as `int` does, and stops comparing at the first signature that fits.
+- With the checks around it that this needs, a 1.3 kB event takes 8.8 us of CPU time instead of 4.3 us; one of 1 MiB 2.5 ms instead of 0.75 ms.
 """
 
 import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
-
-import orjson
-
-from kit.json import MalformedJson, count_containers
+from typing import Final
 
 TOLERANCE_SECONDS: Final = 300
+MAX_SIGNATURES: Final = 16
 _USUAL = re.compile(r"t=([1-9][0-9]{0,11}),v1=([0-9a-f]{64})(?:,v0=[0-9a-f]{64})?", re.ASCII)
+"""The header as Stripe sends it while one secret is valid."""
 _PAIR = re.compile(r"\s*([a-z0-9]{1,8})=([0-9a-zA-Z]{1,128})\s*", re.ASCII)
-_SIGNATURES: Final = 16
-_SESSION: Final = "crypto.onramp_session"
-_THIN: Final = "v2.core.event"
-"""An event without its object, for endpoints that subscribe to those; no onramp session comes in one
-(https://docs.stripe.com/event-destinations)."""
-_ID = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
 
 
-class SignatureInvalid(Exception):
-    """The body cannot be shown to come from Stripe, now; the text says why."""
-
-
-class MalformedEvent(Exception):
-    """Signed, but not an event."""
-
-
-class StripeEvent(NamedTuple):
-    """What is read of an event; none of it is believed beyond "look at this session again"."""
-
-    id: str
-    type: str
-    created: int | None
-    session_id: str | None
-    session_status: str | None
+class WebhookSignatureInvalid(Exception):
+    """The body is not proved to come from Stripe, or not to be recent; the text says why."""
 
 
 def verify(raw: bytes, header: str | None, secrets: Sequence[str], now: int) -> None:
-    """Raise SignatureInvalid unless one of `secrets` signed these bytes within TOLERANCE_SECONDS of `now`, either way."""
+    """Raise WebhookSignatureInvalid unless one of `secrets` signed these bytes within TOLERANCE_SECONDS of `now`, either way.
+
+    `now` in Unix seconds. An empty secret never verifies.
+    """
     if not header:
-        message = "the Stripe-Signature header is missing"
-        raise SignatureInvalid(message)
-    moment, signatures = _parse(header)
-    usable = [secret for secret in secrets if secret]
-    signed = str(moment).encode() + b"." + raw
-    valid = False
-    # Every pair is compared, so that the time taken tells nothing about which one fits.
-    for secret in usable:
+        raise WebhookSignatureInvalid("the Stripe-Signature header is missing")
+    timestamp, signatures = _parse(header)
+    signed = str(timestamp).encode() + b"." + raw
+    is_valid = False
+    # Every pair is compared, so that the duration does not reveal which one fits.
+    for secret in filter(None, secrets):
         expected = hmac.digest(secret.encode(), signed, hashlib.sha256).hex().encode()
         for signature in signatures:
-            valid |= hmac.compare_digest(expected, signature)
-    if not valid:
-        message = "no signature of ours is on it"
-        raise SignatureInvalid(message)
-    if moment < now - TOLERANCE_SECONDS:
-        message = "it was signed too long ago"
-        raise SignatureInvalid(message)
-    if moment > now + TOLERANCE_SECONDS:
-        message = "it was signed in the future; is a clock wrong?"
-        raise SignatureInvalid(message)
+            is_valid |= hmac.compare_digest(expected, signature)
+    if not is_valid:
+        raise WebhookSignatureInvalid("no signature matches a configured secret")
+    if timestamp < now - TOLERANCE_SECONDS:
+        raise WebhookSignatureInvalid("it was signed too long ago")
+    if timestamp > now + TOLERANCE_SECONDS:
+        raise WebhookSignatureInvalid("it was signed in the future; is a clock wrong?")
 
 
 def _parse(header: str) -> tuple[int, list[bytes]]:
+    """Return the timestamp and the v1 signatures in lower case."""
     usual = _USUAL.fullmatch(header)
     if usual is not None:
         return int(usual[1]), [usual[2].encode()]
-    message = "the Stripe-Signature header cannot be read"
-    moments: list[str] = []
+    timestamps: list[str] = []
     signatures: list[bytes] = []
     for item in header.split(","):
         pair = _PAIR.fullmatch(item)
         if pair is None:
-            raise SignatureInvalid(message)
+            raise _unreadable()
         name, value = pair.groups()
         if name == "t":
-            moments.append(value)
+            timestamps.append(value)
         elif name == "v1":
             signatures.append(value.lower().encode())
-    if len(moments) != 1 or not moments[0].isdigit() or len(moments[0]) > 12:
-        raise SignatureInvalid(message)
-    if str(int(moments[0])) != moments[0] or not signatures or len(signatures) > _SIGNATURES:
-        raise SignatureInvalid(message)
-    return int(moments[0]), signatures
+    if len(timestamps) != 1 or not timestamps[0].isdigit() or len(timestamps[0]) > 12:
+        raise _unreadable()
+    if str(int(timestamps[0])) != timestamps[0] or not signatures or len(signatures) > MAX_SIGNATURES:
+        raise _unreadable()
+    return int(timestamps[0]), signatures
 
 
-def parse_event(raw: bytes) -> StripeEvent:
-    """Read ids, type, time and status; MalformedEvent for whatever is no event. The depth is bounded by the parser.
-
-    What a hint can do without (`object`, `created`, the session's `status`) may be missing, but not be something else.
-    """
-    try:
-        count_containers(raw)
-        event = orjson.loads(raw)
-    except MalformedJson as error:
-        raise MalformedEvent(str(error)) from error
-    except orjson.JSONDecodeError as error:
-        message = "it is not JSON"
-        raise MalformedEvent(message) from error
-    if isinstance(event, dict) and event.get("object") == _THIN:
-        return StripeEvent(_identifier(event.get("id"), "id"), _text(event.get("type"), "type"), None, None, None)
-    if not isinstance(event, dict) or event.get("object", "event") != "event":
-        message = "it is no event object"
-        raise MalformedEvent(message)
-    created = event.get("created")
-    if created is not None and (isinstance(created, bool) or not isinstance(created, int) or not 0 <= created < 10**11):
-        message = "its `created` is no time"
-        raise MalformedEvent(message)
-    data = event.get("data")
-    subject = data.get("object") if isinstance(data, dict) else None
-    if not isinstance(subject, dict):
-        message = "it carries no object"
-        raise MalformedEvent(message)
-    is_session = subject.get("object", _SESSION if "id" in subject else None) == _SESSION
-    status = subject.get("status") if is_session else None
-    return StripeEvent(
-        id=_identifier(event.get("id"), "id"),
-        type=_text(event.get("type"), "type"),
-        created=created,
-        session_id=_identifier(subject.get("id"), "data.object.id") if is_session else None,
-        session_status=None if status is None else _text(status, "data.object.status"),
-    )
-
-
-def _identifier(value: Any, name: str) -> str:
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        message = f"its `{name}` is no id"
-        raise MalformedEvent(message)
-    return value
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str) or not value or len(value) > 255 or not value.isprintable():
-        message = f"its `{name}` is no text"
-        raise MalformedEvent(message)
-    return value
+def _unreadable() -> WebhookSignatureInvalid:
+    return WebhookSignatureInvalid("the Stripe-Signature header cannot be read")

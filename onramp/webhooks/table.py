@@ -1,10 +1,24 @@
-"""The inbox: ids, type, status, time and the body's hash of each event; never the body."""
+"""The inbox of Stripe's events: ids, type, status, time and the body's hash of each; never the body."""
+
+from enum import StrEnum
 
 import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.leases import lease_columns
 from kit.db.types import UtcDateTime, one_of
+
+
+class EventState(StrEnum):
+    """What became of a stored event."""
+
+    PENDING = "pending"
+    HANDLED = "handled"
+    IGNORED = "ignored"
+    """Nothing follows from it: another type of event, or a session that is not ours."""
+    PARKED = "parked"
+    """Handling failed too often; an operator may replay it."""
+
 
 inbox = sa.Table(
     "webhook_events",
@@ -25,5 +39,5 @@ inbox = sa.Table(
     sa.Index("ix_webhook_events_state_due", "state", "due_at"),
     sa.Index("ix_webhook_events_session", "stripe_session_id"),
     sa.Index("ix_webhook_events_received", "received_at", "id"),
-    one_of("state", ("pending", "handled", "ignored", "parked")),
+    one_of("state", EventState),
 )

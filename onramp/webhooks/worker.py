@@ -1,4 +1,4 @@
-"""The inbox worker: for each session that events speak of, fetch it from Stripe once and apply what it says."""
+"""The inbox worker: fetch each session that events name from Stripe once, and apply what Stripe reports."""
 
 import asyncio
 from collections import defaultdict
@@ -16,14 +16,15 @@ from onramp.stripe.errors import StripeNotFound
 from onramp.webhooks import service as webhooks_service
 from onramp.webhooks.intake import WebhookMetrics
 from onramp.webhooks.service import Claimed
+from onramp.webhooks.table import EventState
 
 log = get_logger(__name__)
 BATCH: Final = 64
-SIDE_BY_SIDE: Final = 8
+MAX_CONCURRENT: Final = 8
 
 
 class InboxWorker:
-    """Claims due events, and answers all events of one session with one look at Stripe."""
+    """Leases due events, and handles all events of one session with one request to Stripe."""
 
     name = "inbox"
     interval = 1.0
@@ -35,7 +36,7 @@ class InboxWorker:
         metrics: WebhookMetrics,
         paid: Callable[[], None],
     ) -> None:
-        """`paid` wakes the treasury and deliveries workers when a session has come to owe something."""
+        """`paid` wakes the treasury and deliveries workers after a session changed."""
         self._database = context.database
         self._refresher = refresher
         self._clock = context.clock
@@ -54,17 +55,17 @@ class InboxWorker:
         by_session: dict[str, list[Claimed]] = defaultdict(list)
         for event in claimed:
             by_session[event.stripe_session_id].append(event)
-        gate = asyncio.Semaphore(SIDE_BY_SIDE)
+        semaphore = asyncio.Semaphore(MAX_CONCURRENT)
 
         async def handle(stripe_id: str, events: list[Claimed]) -> None:
-            async with gate:
+            async with semaphore:
                 await self._handle(stripe_id, events)
 
         await asyncio.gather(*(handle(stripe_id, events) for stripe_id, events in by_session.items()))
         return True
 
     async def _handle(self, stripe_id: str, events: list[Claimed]) -> None:
-        # Each session has a task of its own here, so the lines of what follows from its events carry them.
+        # Each session is handled in a task of its own, so every log line from here on carries its events.
         with bound(stripe_session=stripe_id, events=[event.id for event in events]):
             await self._apply(stripe_id, events)
 
@@ -84,12 +85,12 @@ class InboxWorker:
         if applied is None:
             await self._ignore(stripe_id, events, "a session that is not ours")
             return
-        await self._finish(events, "handled", None)
+        await self._finish(events, EventState.HANDLED, None)
         if applied.changed:
             self._paid()
 
     async def _session_of(self, stripe_id: str) -> str | None:
-        """Ours, for a line of the log; None where there is none, or the database does not say."""
+        """Return our session's id for a log line; None if there is none or the database is unavailable."""
         try:
             async with self._database.read() as conn:
                 session = await sessions_service.by_stripe_id(conn, stripe_id)
@@ -98,11 +99,11 @@ class InboxWorker:
         return None if session is None else session.id
 
     async def _ignore(self, stripe_id: str, events: list[Claimed], reason: str) -> None:
-        await self._finish(events, "ignored", reason)
+        await self._finish(events, EventState.IGNORED, reason)
         if (session := await self._session_of(stripe_id)) is not None:
             log.warning("inbox.ignored", session=session, reason=reason)
 
-    async def _finish(self, events: list[Claimed], state: str, reason: str | None) -> None:
+    async def _finish(self, events: list[Claimed], state: EventState, reason: str | None) -> None:
         now = self._clock.now()
         async with self._database.write() as conn:
             await webhooks_service.finish(conn, [event.id for event in events], self._owner, state, reason, now)

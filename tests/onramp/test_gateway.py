@@ -19,8 +19,8 @@ from onramp.quotes.service import MAX_PER_SECOND, Quotes
 from onramp.stripe.breaker import FAILURES, OPEN_SECONDS
 from onramp.stripe.errors import (
     OUR_FAULT,
+    OUTAGES,
     REFUSALS,
-    UNWELL,
     StripeMisconfigured,
     StripeNotFound,
     StripeRefused,
@@ -135,7 +135,7 @@ async def test_a_request_built_wrongly_is_not_blamed_on_the_buyer(wire: Wire, co
     assert code in told.value.operator
 
 
-@pytest.mark.parametrize("code", sorted(UNWELL))
+@pytest.mark.parametrize("code", sorted(OUTAGES))
 async def test_a_stripe_that_serves_nobody_is_503_at_once(wire: Wire, code: str) -> None:
     wire.fault("error", code=code)
     with pytest.raises(StripeUnavailable):

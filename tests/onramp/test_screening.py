@@ -17,7 +17,7 @@ from kit.db.database import Database
 from kit.ids import RandomIds
 from kit.worker import WorkerContext, WorkerMetrics
 from onramp.ops.janitor import Janitor, StateMetrics
-from onramp.screening.sanctions_list import LOOK_EVERY, ListError, Screening, ScreeningMetrics, parse
+from onramp.screening.sanctions_list import CHECK_EVERY, ListError, Screening, ScreeningMetrics, parse
 from onramp.sessions.table import sessions
 from tests.support.operators import operator_client
 from tests.support.service import HOT_WALLET, Service, Start
@@ -73,9 +73,9 @@ def test_the_list_is_read_again_when_it_changes_and_says_how_old_it_is(file: Pat
     assert (OTHER in listed, OTHER.upper().replace("X", "x", 1) in listed, BUYER in listed) == (True, True, False)
     assert (sample(registry, "list_age_seconds"), sample(registry, "list_addresses")) == (60, 1)
     write(file, BUYER, at=NOW.timestamp())
-    clock.seconds += LOOK_EVERY
+    clock.seconds += CHECK_EVERY
     assert (OTHER in listed, BUYER in listed) == (False, True)
-    assert sample(registry, "list_age_seconds") == LOOK_EVERY
+    assert sample(registry, "list_age_seconds") == CHECK_EVERY
 
 
 @pytest.mark.parametrize("broken", ["", "# nobody\n", "0x12\n", f"{BUYER}\nhttps://example.org\n", None])
@@ -89,13 +89,13 @@ def test_a_list_that_becomes_unreadable_keeps_its_last_good_state_with_an_alarm(
                 file.unlink(missing_ok=True)
             else:
                 write(file, broken, at=NOW.timestamp())
-            clock.seconds += LOOK_EVERY
+            clock.seconds += CHECK_EVERY
             assert OTHER in listed
     assert sample(registry, "list_unreadable") == 1
     assert {(line["event"], line["log_level"]) for line in said} == {("screening.list_unreadable", "critical")}
     assert BUYER not in str(said)
     write(file, BUYER, at=NOW.timestamp() + 1)
-    clock.seconds += LOOK_EVERY
+    clock.seconds += CHECK_EVERY
     assert (BUYER in listed, OTHER in listed, sample(registry, "list_unreadable")) == (True, False, 0)
 
 
@@ -163,7 +163,7 @@ async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(databas
 
     assert await found() == ("held", "screening")
     write(file, OTHER, at=NOW.timestamp())
-    clock.seconds += LOOK_EVERY
+    clock.seconds += CHECK_EVERY
     assert await found() == ("approved", None)
 
 
@@ -187,7 +187,7 @@ async def test_a_buyer_sees_that_a_payout_is_being_screened(service: Service) ->
     paid = sa.update(sessions).values(payment_status="fulfillment_complete", expected_units=10**18)
     async with service.database.write() as conn:
         await conn.execute(paid.where(sessions.c.id == made["id"]))
-        assert [(one.id, reason) for one, reason in await delivery_reasons.reasons(conn, 9)] == [
+        assert [(one.id, reason) for one, reason in await delivery_reasons.changed_reasons(conn, 9)] == [
             (made["id"], "screening")
         ]
 

@@ -84,9 +84,9 @@ async def shown(database: Database) -> dict[str, str | None]:
 
 async def mark(database: Database, everyone: str | None, awaiting: str | None) -> int:
     async with database.write() as conn:
-        found = await delivery_reasons.reasons(conn, 100, everyone, awaiting)
+        found = await delivery_reasons.changed_reasons(conn, 100, everyone, awaiting)
         if found:
-            await delivery_reasons.say_why(conn, found, SystemClock().now())
+            await delivery_reasons.set_wait_reasons(conn, found, SystemClock().now())
     return len(found)
 
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from onramp.config.loader import SettingsError, load
-from onramp.webhooks.signature import MalformedEvent, SignatureInvalid, parse_event, verify
+from onramp.webhooks.event import MalformedEvent, parse_event
+from onramp.webhooks.signature import WebhookSignatureInvalid, verify
 from onramp.webhooks.table import inbox
 from tests.support.service import SECRETS, Service, Start
 
@@ -169,7 +170,7 @@ async def test_a_body_above_a_mebibyte_is_413(service: Service) -> None:
 
 def test_an_empty_secret_verifies_nothing() -> None:
     body = event()
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(WebhookSignatureInvalid):
         verify(body, signed(body, ""), ("",), int(time.time()))
 
 

@@ -14,8 +14,8 @@ class SanctionsList(Protocol):
     def __contains__(self, address: object, /) -> bool:
         """Return whether the address is listed."""
 
-    async def ask(self, addresses: Collection[str], *, anew: bool = False) -> Collection[str]:
-        """Screen addresses over the network (`anew`: whatever was asked before); return those that cannot be screened at present."""
+    async def ask(self, addresses: Collection[str], *, refresh: bool = False) -> Collection[str]:
+        """Screen addresses over the network (`refresh` ignores cached answers); return those that cannot be screened at present."""
 
 
 async def release_delisted(database: Database, listing: SanctionsList, now: datetime) -> int:
@@ -27,7 +27,7 @@ async def release_delisted(database: Database, listing: SanctionsList, now: date
     async with database.read() as conn:
         held = await payouts_service.held_for_screening(conn)
     recipients = [payout.to for payout in held]
-    if not recipients or await listing.ask(recipients, anew=True):
+    if not recipients or await listing.ask(recipients, refresh=True):
         return 0
     if all(recipient in listing for recipient in recipients):
         return 0

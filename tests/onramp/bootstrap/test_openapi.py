@@ -29,7 +29,7 @@ from onramp.auth.roles import KEY_ROLES
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
 from onramp.config.loader import load
-from tests.onramp.test_screening import owed
+from tests.support.purchases import payout_held_for_screening
 
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 60 if os.environ.get("PROVE") else 6
@@ -71,7 +71,7 @@ async def things(service: Any) -> dict[str, str]:
         "/api/v1/onramp/sessions/": session["id"],
         "/api/v1/admin/keys/": key.id,
         "/api/v1/admin/invitations/": invitation.id,
-        "/api/v1/treasury/payouts/": await owed(service.database, session["id"]),
+        "/api/v1/treasury/payouts/": await payout_held_for_screening(service.database, session["id"]),
     }
 
 

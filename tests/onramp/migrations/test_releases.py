@@ -17,11 +17,11 @@ from kit.db.database import Database, connect
 from onramp.dev.chain.devchain import DevChain
 from onramp.migrations import OURS, History, MigrationError, look, newest, upgrade
 from onramp.migrations.compatibility import Fit, judge
-from tests.onramp.test_life import state
 from tests.support.command_line import run_onramp
 from tests.support.next_release import ADDS, NEXT, REMOVES, breaks, next_history, schema_of
 from tests.support.payout_service import payout_service
 from tests.support.production import production_environment
+from tests.support.purchases import read_session
 from tests.support.service import Service, Start
 
 
@@ -42,7 +42,7 @@ async def _bought(service: Service) -> None:
     async with service.http.post(url, json={"status": "fulfillment_complete"}) as answer:
         assert answer.status == 200, await answer.text()
     async with asyncio.timeout(60):
-        while (await state(service, made["id"]))["status"] != "completed":
+        while (await read_session(service, made["id"]))["status"] != "completed":
             await asyncio.sleep(0.1)
 
 

@@ -16,7 +16,7 @@ from kit.entry_limiter import MOST, REMEMBER, EntryLimiter
 from kit.http.middleware import Furniture, HttpMetrics
 from kit.ids import RandomIds
 from onramp.screening import sanctions_list
-from tests.onramp.test_screening import Turned
+from tests.support.clocks import ManualClock
 from tests.support.service import Service, Start
 
 LISTED = [f"0x{number:040x}" for number in range(1, 2 * MOST)]
@@ -33,7 +33,7 @@ async def rows(service: Service) -> list[tuple[str, str, int]]:
 async def test_refused_purchases_of_listed_wallets_leave_few_rows(
     start: Start, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Turned()
+    clock = ManualClock()
     monkeypatch.setattr(sanctions_list, "EntryLimiter", lambda _: EntryLimiter(clock))
     (tmp_path / "list").write_text("\n".join(LISTED))
     service = await start(url=database_url, SANCTIONS_LIST=str(tmp_path / "list"))
@@ -55,7 +55,7 @@ async def test_refused_purchases_of_listed_wallets_leave_few_rows(
 
 
 def test_ever_other_subjects_fill_neither_trail_nor_memory() -> None:
-    clock = Turned()
+    clock = ManualClock()
     sparing = EntryLimiter(clock)
     written = 0
     for minute in range(100):

@@ -20,11 +20,11 @@ from kit.db.database import Database, connect
 from kit.heartbeats import service as heartbeats_service
 from kit.heartbeats.writer import HeartbeatWriter
 from onramp.ops import liveness
-from tests.onramp.test_webhooks import event, send, signed
 from tests.support.clocks import OffsetClock
 from tests.support.operators import make_key
 from tests.support.service import Service, Start, replica
 from tests.support.tcp_relay import Relay
+from tests.support.webhook_events import make_event, post_event, sign
 from treasury.metrics import PrometheusTreasuryMetrics
 
 LIMIT = 40.0
@@ -66,8 +66,8 @@ async def every_answer(service: Service, session_id: str) -> dict[str, tuple[int
         return status, body.get("code", "")
 
     async def webhook() -> tuple[int, str]:
-        body = event(int(time.time() * 1000))
-        status, answer = await send(service, body, signed(body))
+        body = make_event(int(time.time() * 1000))
+        status, answer = await post_event(service, body, sign(body))
         return status, answer.get("code", "")
 
     names, asked = ("get", "create", "webhook"), (get(), create(), webhook())
@@ -208,15 +208,15 @@ async def test_nothing_is_sold_while_workers_are_missing_or_stuck(start: Start, 
 async def test_refused_webhooks_are_a_line_until_one_is_taken(service: Service) -> None:
     await part(service, "webhooks", ok=True)
     for number in range(3):
-        assert (await send(service, event(number), signed(event(number), "whsec_another")))[0] == 400
+        assert (await post_event(service, make_event(number), sign(make_event(number), "whsec_another")))[0] == 400
     await part(service, "webhooks", ok=False)
-    assert (await send(service, event(9), signed(event(9))))[0] == 200
+    assert (await post_event(service, make_event(9), sign(make_event(9))))[0] == 200
     await part(service, "webhooks", ok=True)
 
 
 async def test_a_stranger_without_a_signature_makes_no_such_line(service: Service) -> None:
     for header in (None, "", "t=1", None):
-        assert (await send(service, event(), header))[0] == 400
+        assert (await post_event(service, make_event(), header))[0] == 400
     await asyncio.sleep(0)
     assert (await part(service, "webhooks", ok=True))["ok"]
 

@@ -1,12 +1,9 @@
 """Stripe's door: what is not Stripe's is a 400, what is Stripe's is stored once."""
 
-import hashlib
-import hmac
 import time
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -16,31 +13,7 @@ from onramp.webhooks.event import MalformedEvent, parse_event
 from onramp.webhooks.signature import WebhookSignatureInvalid, verify
 from onramp.webhooks.table import inbox
 from tests.support.service import SECRETS, Service, Start
-
-
-def event(number: int = 1, kind: str = "crypto.onramp_session.updated", status: str = "requires_payment") -> bytes:
-    session = {"id": f"cos_{number}", "object": "crypto.onramp_session", "status": status}
-    return orjson.dumps(
-        {
-            "id": f"evt_{number}",
-            "object": "event",
-            "type": kind,
-            "created": 1,
-            "livemode": False,
-            "data": {"object": session},
-        }
-    )
-
-
-def signed(body: bytes, secret: str = SECRETS[0], moment: int | None = None) -> str:
-    at = int(time.time()) if moment is None else moment
-    return f"t={at},v1={hmac.digest(secret.encode(), f'{at}.'.encode() + body, hashlib.sha256).hex()}"
-
-
-async def send(service: Service, body: bytes, header: str | None) -> tuple[int, dict[str, Any]]:
-    headers = {"Stripe-Signature": header} if header is not None else {}
-    async with service.http.post(f"{service.api}/api/v1/webhooks/stripe", data=body, headers=headers) as answer:
-        return answer.status, await answer.json(content_type=None)
+from tests.support.webhook_events import make_event, post_event, sign
 
 
 async def rows(service: Service) -> list[Any]:
@@ -50,18 +23,18 @@ async def rows(service: Service) -> list[Any]:
 
 async def test_a_signed_event_is_stored_once_however_often_it_comes(service: Service) -> None:
     for _ in range(3):
-        assert (await send(service, event(), signed(event())))[0] == 200
+        assert (await post_event(service, make_event(), sign(make_event())))[0] == 200
     (row,) = await rows(service)
     assert (row.id, row.state, row.stripe_session_id) == ("evt_1", "pending", "cos_1")
 
 
 async def test_the_second_secret_of_a_rotation_is_good(service: Service) -> None:
-    assert (await send(service, event(), signed(event(), SECRETS[1])))[0] == 200
+    assert (await post_event(service, make_event(), sign(make_event(), SECRETS[1])))[0] == 200
 
 
 async def test_events_are_taken_from_listed_addresses_alone(start: Start) -> None:
     service = await start(STRIPE_WEBHOOK_ADDRESSES="3.18.12.63, 2001:db8::/32", TRUSTED_PROXIES="127.0.0.0/8")
-    url, body = f"{service.api}/api/v1/webhooks/stripe", event()
+    url, body = f"{service.api}/api/v1/webhooks/stripe", make_event()
     found = []
     for forwarded in (
         "3.18.12.63",
@@ -72,7 +45,7 @@ async def test_events_are_taken_from_listed_addresses_alone(start: Start) -> Non
         "nonsense",
         "",
     ):
-        headers = {"Stripe-Signature": signed(body), "X-Forwarded-For": forwarded}
+        headers = {"Stripe-Signature": sign(body), "X-Forwarded-For": forwarded}
         async with service.http.post(url, data=body, headers=headers) as answer:
             found.append((answer.status, (await answer.json(content_type=None)).get("code")))
     assert found == [(200, None)] * 3 + [(403, "address_not_allowed")] * 4
@@ -83,23 +56,23 @@ async def test_events_are_taken_from_listed_addresses_alone(start: Start) -> Non
 
 async def test_without_our_proxy_a_header_makes_nobody_stripe(start: Start) -> None:
     service = await start(STRIPE_WEBHOOK_ADDRESSES="3.18.12.63")
-    headers = {"Stripe-Signature": signed(event()), "X-Forwarded-For": "3.18.12.63"}
-    async with service.http.post(f"{service.api}/api/v1/webhooks/stripe", data=event(), headers=headers) as answer:
+    headers = {"Stripe-Signature": sign(make_event()), "X-Forwarded-For": "3.18.12.63"}
+    async with service.http.post(f"{service.api}/api/v1/webhooks/stripe", data=make_event(), headers=headers) as answer:
         assert answer.status == 403
 
 
 async def test_a_hint_needs_an_id_a_type_and_a_session_alone(service: Service) -> None:
     body = b'{"id":"evt_1","type":"crypto.onramp_session.updated","data":{"object":{"id":"cos_1"}}}'
-    assert (await send(service, body, signed(body)))[0] == 200
+    assert (await post_event(service, body, sign(body)))[0] == 200
     (row,) = await rows(service)
     assert (row.stripe_session_id, row.session_status, row.state) == ("cos_1", None, "pending")
     bare = b'{"id":"evt_2","type":"charge.succeeded","data":{"object":{}}}'
-    assert (await send(service, bare, signed(bare)))[0] == 200
+    assert (await post_event(service, bare, sign(bare)))[0] == 200
 
 
 async def test_an_event_of_another_type_is_stored_as_ignored(service: Service) -> None:
-    body = event(kind="charge.succeeded")
-    assert (await send(service, body, signed(body)))[0] == 200
+    body = make_event(kind="charge.succeeded")
+    assert (await post_event(service, body, sign(body)))[0] == 200
     (row,) = await rows(service)
     assert (row.state, row.reason) == ("ignored", "another type of event")
 
@@ -109,7 +82,7 @@ async def test_a_thin_event_is_stored_as_ignored(service: Service) -> None:
         b'{"id":"evt_test_61","object":"v2.core.event","type":"v2.core.account.updated","livemode":false,'
         b'"created":"2026-01-22T01:22:03.000Z","related_object":{"id":"acct_1","type":"v2.core.account","url":"/v2/x"}}'
     )
-    assert (await send(service, body, signed(body)))[0] == 200
+    assert (await post_event(service, body, sign(body)))[0] == 200
     (row,) = await rows(service)
     assert (row.id, row.state, row.reason) == ("evt_test_61", "ignored", "another type of event")
 
@@ -124,14 +97,14 @@ BODIES = (
     b"\xff",
     b'{"object":"event"}',
     b"[" * 100_000,
-    event().replace(b'"evt_1"', b"7"),
-    event().replace(b'"created":1', b'"created":"x"'),
+    make_event().replace(b'"evt_1"', b"7"),
+    make_event().replace(b'"created":1', b'"created":"x"'),
 )
 
 
 @pytest.mark.parametrize("body", BODIES)
 async def test_a_signed_body_that_is_no_event_is_400(service: Service, body: bytes) -> None:
-    status, problem = await send(service, body, signed(body))
+    status, problem = await post_event(service, body, sign(body))
     assert (status, problem["code"]) == (400, "malformed_event")
     assert await rows(service) == []
 
@@ -149,40 +122,40 @@ HEADERS: dict[str, Callable[[], str | None]] = {
     "a semicolon": lambda: "t=1;v1=00",
     "two times": lambda: "t=1,t=2,v1=00",
     "a time with leading zeros": lambda: "t=0001,v1=00",
-    "another secret": lambda: signed(event(), "whsec_other"),
-    "an hour ago": lambda: signed(event(), SECRETS[0], int(time.time()) - 3600),
-    "in an hour": lambda: signed(event(), SECRETS[0], int(time.time()) + 3600),
-    "another body": lambda: signed(event(2)),
+    "another secret": lambda: sign(make_event(), "whsec_other"),
+    "an hour ago": lambda: sign(make_event(), SECRETS[0], int(time.time()) - 3600),
+    "in an hour": lambda: sign(make_event(), SECRETS[0], int(time.time()) + 3600),
+    "another body": lambda: sign(make_event(2)),
 }
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
 async def test_what_stripe_did_not_sign_now_is_400(service: Service, header: Callable[[], str | None]) -> None:
-    status, problem = await send(service, event(), header())
+    status, problem = await post_event(service, make_event(), header())
     assert (status, problem["code"]) == (400, "signature_invalid")
     assert await rows(service) == []
 
 
 async def test_a_body_above_a_mebibyte_is_413(service: Service) -> None:
     body = b" " * (1024 * 1024 + 1)
-    assert (await send(service, body, signed(body)))[0] == 413
+    assert (await post_event(service, body, sign(body)))[0] == 413
 
 
 def test_an_empty_secret_verifies_nothing() -> None:
-    body = event()
+    body = make_event()
     with pytest.raises(WebhookSignatureInvalid):
-        verify(body, signed(body, ""), ("",), int(time.time()))
+        verify(body, sign(body, ""), ("",), int(time.time()))
 
 
 def test_spaces_after_commas_and_old_schemes_are_let_pass() -> None:
-    body = event()
-    verify(body, signed(body).replace(",", ", ") + ", v0=00", SECRETS, int(time.time()))
+    body = make_event()
+    verify(body, sign(body).replace(",", ", ") + ", v0=00", SECRETS, int(time.time()))
 
 
 def test_stripes_own_helper_signs_what_we_verify() -> None:
     from stripe import WebhookSignature
 
-    body = event()
+    body = make_event()
     at = int(time.time())
     header = WebhookSignature.generate_signature_header(body.decode(), SECRETS[0], timestamp=at)
     verify(body, header, SECRETS, at)
@@ -196,9 +169,9 @@ def test_no_body_raises_anything_else(body: bytes) -> None:
 
 async def test_without_a_secret_the_door_stays_shut(start: Start) -> None:
     service = await start(STRIPE_WEBHOOK_SECRETS=SecretStr(""))
-    header = signed(event(), "")
+    header = sign(make_event(), "")
     async with service.http.post(
-        f"{service.api}/api/v1/webhooks/stripe", data=event(), headers={"Stripe-Signature": header}
+        f"{service.api}/api/v1/webhooks/stripe", data=make_event(), headers={"Stripe-Signature": header}
     ) as answer:
         problem = await answer.json(content_type=None)
     assert (answer.status, problem["code"]) == (503, "webhooks_not_configured")

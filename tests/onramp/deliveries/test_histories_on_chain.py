@@ -22,10 +22,9 @@ from tests.chain.real_world import Pay, RealWorld
 from tests.chain.scripted import LoopClock
 from tests.chain.test_histories import History, Turn, histories
 from tests.chain.world import START, Mood
-from tests.onramp.test_observe import SENDER, UNIT
-from tests.onramp.test_reorg import SENDER_KEY
 from tests.support.delivery_histories import OWED, live
 from tests.support.inline_database import InlineDatabase
+from tests.support.observe_mode import SENDER, SENDER_KEY, UNIT
 
 UNITS = {"paid": OWED, "less": OWED - 1, "reverted": 2**200}
 """What the transaction is to move; more than the sender has fails on chain."""

@@ -7,12 +7,19 @@ from eth_account import Account
 from chain.abi.erc20 import encode_transfer
 from onramp.bootstrap.container import Container
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
-from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, settings, until, wallet
 from tests.support.clocks import OffsetClock
+from tests.support.observe_mode import (
+    SENDER,
+    SENDER_KEY,
+    UNIT,
+    WORKERS,
+    buyer_wallet,
+    delivery,
+    delivery_until,
+    observe_settings,
+    pay_unannounced,
+)
 from tests.support.service import Start, replica
-
-# The sixth account of anvil's public test mnemonic.
-SENDER_KEY = "0x8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba"
 
 
 async def signed(chain: DevChain, to: str, amount: int) -> str:
@@ -45,19 +52,19 @@ async def depth_of(chain: DevChain, block: int) -> int:
 async def test_a_delivery_whose_block_is_gone_is_seen_again_with_an_alarm_and_confirmed_when_it_is_back(
     start: Start, sqlite_url: str, chain: DevChain
 ) -> None:
-    service, clock, buyer = await start(**settings(chain)), OffsetClock(), wallet(21)
-    async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as container:
+    service, clock, buyer = await start(**observe_settings(chain)), OffsetClock(), buyer_wallet(21)
+    async with replica(sqlite_url, service, clock, WORKERS, **observe_settings(chain)) as container:
         await asyncio.sleep(1.5)  # a first look at the chain, so that the session knows from which block on it counts
         _, made = await service.create(walletAddress=buyer)
-        pay(service, clock, made, "3.00")
+        pay_unannounced(service, clock, made, "3.00")
         raw = await signed(chain, buyer, 3 * UNIT)
         tx_hash = await chain.rpc("eth_sendRawTransaction", raw)
-        before = await until(service, made["id"], "confirmed")
+        before = await delivery_until(service, made["id"], "confirmed")
         assert before["txHash"] == tx_hash
 
         await chain.rpc("anvil_reorg", await depth_of(chain, before["blockNumber"]), [])
         assert await chain.rpc("eth_getTransactionReceipt", tx_hash) is None
-        gone = await until(service, made["id"], "seen")
+        gone = await delivery_until(service, made["id"], "seen")
         for _ in range(15):
             assert (gone["status"], gone["reason"]) == ("seen", "reorg")
             await asyncio.sleep(0.2)
@@ -65,7 +72,7 @@ async def test_a_delivery_whose_block_is_gone_is_seen_again_with_an_alarm_and_co
         assert reorged(container) == 1
 
         await chain.rpc("eth_sendRawTransaction", raw)
-        after = await until(service, made["id"], "confirmed")
+        after = await delivery_until(service, made["id"], "confirmed")
         assert after["txHash"] == tx_hash
         assert after["blockHash"] == (await chain.rpc("eth_getTransactionReceipt", tx_hash))["blockHash"]
         assert after["blockHash"] != before["blockHash"]
@@ -75,20 +82,20 @@ async def test_a_delivery_whose_block_is_gone_is_seen_again_with_an_alarm_and_co
 async def test_a_delivery_that_only_moved_to_another_block_is_proved_there(
     start: Start, sqlite_url: str, chain: DevChain
 ) -> None:
-    service, clock, buyer = await start(**settings(chain)), OffsetClock(), wallet(22)
-    async with replica(sqlite_url, service, clock, WORKERS, **settings(chain)) as container:
+    service, clock, buyer = await start(**observe_settings(chain)), OffsetClock(), buyer_wallet(22)
+    async with replica(sqlite_url, service, clock, WORKERS, **observe_settings(chain)) as container:
         await asyncio.sleep(1.5)
         _, made = await service.create(walletAddress=buyer)
-        pay(service, clock, made, "4.00")
+        pay_unannounced(service, clock, made, "4.00")
         raw = await signed(chain, buyer, 4 * UNIT)
         await chain.rpc("eth_sendRawTransaction", raw)
-        before = await until(service, made["id"], "confirmed")
+        before = await delivery_until(service, made["id"], "confirmed")
         await chain.rpc("anvil_reorg", await depth_of(chain, before["blockNumber"]), [[raw, 0]])
         truth = (await chain.rpc("eth_getTransactionReceipt", before["txHash"]))["blockHash"]
         assert truth != before["blockHash"]
         async with asyncio.timeout(60):
             while (after := await delivery(service, made["id"]))["blockHash"] != truth:
                 await asyncio.sleep(0.1)
-        after = await until(service, made["id"], "confirmed")
+        after = await delivery_until(service, made["id"], "confirmed")
         assert after["blockHash"] == truth
         assert reorged(container) == 1

@@ -9,17 +9,27 @@ from chain.abi.erc20 import address_topic
 from onramp.dev.chain.devchain import DevChain
 from tests.chain import lying
 from tests.chain.lying import LyingProxy
-from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
 from tests.support.clocks import OffsetClock
+from tests.support.observe_mode import (
+    SENDER,
+    UNIT,
+    WORKERS,
+    buyer_wallet,
+    delivery,
+    delivery_until,
+    observe_settings,
+    pay_unannounced,
+    send_musd,
+)
 from tests.support.service import Service, Start, replica
 
 LOGS = "eth_getLogs"
-STRANGER = wallet(99)
+STRANGER = buyer_wallet(99)
 
 
 def before(chain: DevChain, providers: list[LyingProxy]) -> dict[str, Any]:
     urls = ",".join(f"{proxy.name}={proxy.config.url}" for proxy in providers)
-    return settings(chain, MEZO_RPC_URLS=SecretStr(urls))
+    return observe_settings(chain, MEZO_RPC_URLS=SecretStr(urls))
 
 
 def paying(recipient: str) -> lying.Lie:
@@ -50,7 +60,7 @@ async def bought(service: Service, clock: OffsetClock, buyer: str, amount: str) 
     """A purchase that waits for its transfer, begun once the worker has looked at the chain."""
     await asyncio.sleep(1.5)
     _, made = await service.create(walletAddress=buyer)
-    pay(service, clock, made, amount)
+    pay_unannounced(service, clock, made, amount)
     session: str = made["id"]
     return session
 
@@ -59,12 +69,12 @@ async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
     start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
     options = before(chain, providers)
-    service, clock, buyer = await start(**options), OffsetClock(), wallet(31)
+    service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(31)
     providers[0].always(paying(STRANGER), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "6.00")
-        tx_hash = await send(chain, SENDER, buyer, 6 * UNIT)
-        proof = await until(service, session, "confirmed")
+        tx_hash = await send_musd(chain, SENDER, buyer, 6 * UNIT)
+        proof = await delivery_until(service, session, "confirmed")
     assert proof["txHash"] == tx_hash
 
 
@@ -72,16 +82,16 @@ async def test_somebody_elses_transfer_told_as_the_buyers_is_no_mismatch(
     start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
     options = before(chain, providers)
-    service, clock, buyer = await start(**options), OffsetClock(), wallet(32)
+    service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(32)
     providers[0].always(paying(buyer), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "8.00")
-        await send(chain, SENDER, STRANGER, 8 * UNIT)
+        await send_musd(chain, SENDER, STRANGER, 8 * UNIT)
         for _ in range(20):
             assert (await delivery(service, session))["status"] == "awaiting"
             await asyncio.sleep(0.2)
-        tx_hash = await send(chain, SENDER, buyer, 8 * UNIT)
-        proof = await until(service, session, "confirmed")
+        tx_hash = await send_musd(chain, SENDER, buyer, 8 * UNIT)
+        proof = await delivery_until(service, session, "confirmed")
     assert proof["txHash"] == tx_hash
 
 
@@ -89,13 +99,13 @@ async def test_an_invented_transfer_does_not_stand_before_the_true_one(
     start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
     options = before(chain, providers)
-    service, clock, buyer = await start(**options), OffsetClock(), wallet(33)
+    service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(33)
     providers[0].always(inventing(chain, buyer, 9 * UNIT), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "9.00")
         await asyncio.sleep(2)
-        tx_hash = await send(chain, SENDER, buyer, 9 * UNIT)
-        proof = await until(service, session, "confirmed")
+        tx_hash = await send_musd(chain, SENDER, buyer, 9 * UNIT)
+        proof = await delivery_until(service, session, "confirmed")
     assert proof["txHash"] == tx_hash
 
 
@@ -103,10 +113,10 @@ async def test_a_transfer_only_one_honest_operator_tells_is_found_by_its_receipt
     start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
 ) -> None:
     options = before(chain, providers)
-    service, clock, buyer = await start(**options), OffsetClock(), wallet(34)
+    service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(34)
     for pruned in providers[:2]:
         pruned.always(lying.instead([]), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "2.00")
-        await send(chain, SENDER, buyer, 2 * UNIT)
-        await until(service, session, "confirmed")
+        await send_musd(chain, SENDER, buyer, 2 * UNIT)
+        await delivery_until(service, session, "confirmed")

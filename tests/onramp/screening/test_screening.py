@@ -1,7 +1,7 @@
 """Screening: both doors ask the list, the list follows its file, and what it refuses is told to nobody but the trail."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +14,15 @@ from structlog.testing import capture_logs
 
 from kit.audit.table import entries
 from kit.db.database import Database
-from kit.ids import RandomIds
 from kit.worker import WorkerContext, WorkerMetrics
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.screening.sanctions_list import CHECK_EVERY, ListError, Screening, ScreeningMetrics, parse
 from onramp.sessions.table import sessions
+from tests.support.clocks import ManualClock
 from tests.support.operators import operator_client
-from tests.support.service import HOT_WALLET, Service, Start
-from treasury.core.facts import OperationFact
-from treasury.core.reasons import Reason
+from tests.support.purchases import BUYER, NOW, OTHER, payout_held_for_screening
+from tests.support.service import Service, Start
 from treasury.payouts import service as payouts_service
-
-BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
-OTHER = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
-TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
-NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
-
-
-class Turned:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(NOW.timestamp() + self.seconds, UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
 
 
 @pytest.fixture
@@ -67,7 +45,7 @@ def sample(registry: CollectorRegistry, name: str) -> float | None:
 
 
 def test_the_list_is_read_again_when_it_changes_and_says_how_old_it_is(file: Path) -> None:
-    clock, registry = Turned(), CollectorRegistry()
+    clock, registry = ManualClock(epoch=NOW), CollectorRegistry()
     listed = Screening(str(file), clock, ScreeningMetrics(registry))
     assert listed.load() == 1
     assert (OTHER in listed, OTHER.upper().replace("X", "x", 1) in listed, BUYER in listed) == (True, True, False)
@@ -80,7 +58,7 @@ def test_the_list_is_read_again_when_it_changes_and_says_how_old_it_is(file: Pat
 
 @pytest.mark.parametrize("broken", ["", "# nobody\n", "0x12\n", f"{BUYER}\nhttps://example.org\n", None])
 def test_a_list_that_becomes_unreadable_keeps_its_last_good_state_with_an_alarm(file: Path, broken: str | None) -> None:
-    clock, registry = Turned(), CollectorRegistry()
+    clock, registry = ManualClock(epoch=NOW), CollectorRegistry()
     listed = Screening(str(file), clock, ScreeningMetrics(registry))
     listed.load()
     with capture_logs() as said:
@@ -135,24 +113,13 @@ async def test_a_listed_wallet_is_refused_with_a_neutral_sentence_and_nothing_is
     assert "onramp_screening_list_age_seconds" in text
 
 
-async def owed(database: Database, session: str = "ons_1") -> str:
-    """A payout to BUYER, held for screening."""
-    async with database.write() as conn:
-        payout_id = await payouts_service.create_payout(
-            conn, session_id=session, stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
-            wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
-        )  # fmt: skip
-        await payouts_service.move(conn, payout_id, OperationFact.HELD, now=NOW, reason=Reason.SCREENING)
-    return payout_id
-
-
 async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(database: Database, file: Path) -> None:
     write(file, BUYER)
-    clock, registry = Turned(), CollectorRegistry()
+    clock, registry = ManualClock(epoch=NOW), CollectorRegistry()
     listed = Screening(str(file), clock, ScreeningMetrics(registry))
     context = WorkerContext(database, clock, WorkerMetrics(registry), "janitor")
     janitor = Janitor(context, StateMetrics(registry), listed, timedelta(days=90))
-    payout_id = await owed(database)
+    payout_id = await payout_held_for_screening(database)
 
     async def found() -> Any:
         await janitor.step()
@@ -168,7 +135,7 @@ async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(databas
 
 
 async def test_an_approver_lets_one_payout_through(service: Service) -> None:
-    payout_id = await owed(service.database)
+    payout_id = await payout_held_for_screening(service.database)
     ada = await operator_client(service, "approver", "ada")
     assert (await (await operator_client(service, "operator", "otto")).post(f"/payouts/{payout_id}/approve"))[0] == 403
     status, shown = await ada.post(f"/payouts/{payout_id}/approve", {"note": "another person of that name"})
@@ -183,7 +150,7 @@ async def test_a_buyer_sees_that_a_payout_is_being_screened(service: Service) ->
     from onramp.deliveries import delivery_reasons
 
     _, made = await service.create()
-    await owed(service.database, made["id"])
+    await payout_held_for_screening(service.database, made["id"])
     paid = sa.update(sessions).values(payment_status="fulfillment_complete", expected_units=10**18)
     async with service.database.write() as conn:
         await conn.execute(paid.where(sessions.c.id == made["id"]))
@@ -199,7 +166,7 @@ def test_nothing_starts_without_the_list_that_it_names(tmp_path: Path, file: Pat
     from onramp.bootstrap.startup import load_sanctions_list
 
     def start(path: Path) -> None:
-        listed = Screening(str(path), Turned(), ScreeningMetrics(CollectorRegistry()))
+        listed = Screening(str(path), ManualClock(epoch=NOW), ScreeningMetrics(CollectorRegistry()))
         settings = SimpleNamespace(SANCTIONS_LIST=str(path))
         load_sanctions_list(SimpleNamespace(settings=settings, screening=listed))  # type: ignore[arg-type] # the parts that it uses
 

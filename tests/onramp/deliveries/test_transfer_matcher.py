@@ -9,22 +9,18 @@ import sqlalchemy as sa
 from chain.types import BlockRef, Transfer
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
-from kit.money import Money
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
 from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.states import Arrived, Owed, match
 from onramp.deliveries.table import transfers
 from onramp.deliveries.transfer_matcher import TransferMatcher
-from onramp.sessions.config import SessionConfig
-from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
 from tests.chain.receipts import TOKEN, WALLET
+from tests.support.paid_sessions import BUYER, OBSERVE_CONFIG, OTHER, insert_paid_sessions
 from treasury.payouts.table import payouts
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-BUYER, OTHER = "0x" + "b0" * 20, "0x" + "0b" * 20
-RULES = session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
 
 
 def owed(number: int, units: int, **more: Any) -> Owed:
@@ -67,19 +63,6 @@ def test_the_tolerance_is_of_what_is_owed() -> None:
     }
 
 
-async def paid(database: Database, *found: tuple[str, str, int], rules: SessionConfig = RULES) -> None:
-    now = SystemClock().now()
-    rows = [
-        intent_row(
-            session_id=session, wallet=wallet, source=Money(100, "usd"), fee_bps=0, config=rules,
-            created_at=now - timedelta(seconds=1), now=now,
-        ) | {"payment_status": "fulfillment_complete", "paid_at": now, "delivered_units": 5, "expected_units": units}
-        for session, wallet, units in found
-    ]  # fmt: skip
-    async with database.write() as conn:
-        await conn.execute(sa.insert(sessions), rows)
-
-
 def transfer(number: int, recipient: str, units: int, block_hash: str = "0x" + "aa" * 32) -> Transfer:
     return Transfer(TOKEN, WALLET, recipient, units, f"0x{number:064x}", 0, BlockRef(number, block_hash))
 
@@ -94,8 +77,8 @@ async def seen(database: Database) -> dict[str, str]:
 
 
 async def test_what_arrives_is_told_to_who_waits_for_it_on_both_databases(database: Database) -> None:
-    matcher = TransferMatcher(database, RULES, SystemClock())
-    await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
+    matcher = TransferMatcher(database, OBSERVE_CONFIG, SystemClock())
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
     assert not await matcher.step()
     await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7)], read_to=2, head=2)
     assert await matcher.step()
@@ -104,21 +87,21 @@ async def test_what_arrives_is_told_to_who_waits_for_it_on_both_databases(databa
 
 
 async def test_a_transfer_that_came_before_the_payment_was_known_waits_for_it(database: Database) -> None:
-    matcher = TransferMatcher(database, RULES, SystemClock())
+    matcher = TransferMatcher(database, OBSERVE_CONFIG, SystemClock())
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5)], read_to=1, head=1)
     assert not await matcher.step()
-    await paid(database, ("ons_1", BUYER, 5))
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5))
     assert await matcher.step()
     assert await seen(database) == {"ons_1": f"0x{1:064x}"}
 
 
 async def test_a_sweep_finds_what_was_seen_long_ago(database: Database) -> None:
-    await TransferMatcher(database, RULES, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
+    await TransferMatcher(database, OBSERVE_CONFIG, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
     async with database.write() as conn:
         await conn.execute(sa.update(transfers).values(seen_at=NOON - timedelta(days=9)))
-    await paid(database, ("ons_1", BUYER, 5))
-    assert await TransferMatcher(database, RULES, SystemClock()).step()
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5))
+    assert await TransferMatcher(database, OBSERVE_CONFIG, SystemClock()).step()
     assert await seen(database) == {"ons_1": f"0x{1:064x}"}
 
 
@@ -129,16 +112,16 @@ async def test_where_another_was_quicker_with_one_the_rest_is_claimed_all_the_sa
                 await conn.execute(sa.update(sessions).where(sessions.c.id == "ons_1").values(version=2))
             await super()._claim(group)
 
-    matcher = Overtaken(database, RULES, SystemClock())
-    await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
+    matcher = Overtaken(database, OBSERVE_CONFIG, SystemClock())
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
     await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7)], read_to=2, head=2)
     assert await matcher.step()
     assert await seen(database) == {"ons_2": f"0x{2:064x}"}
 
 
 async def test_a_new_block_is_kept_and_matched_in_one_transaction(database: Database) -> None:
-    matcher = TransferMatcher(database, RULES, SystemClock())
-    await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7), ("ons_3", BUYER, 4))
+    matcher = TransferMatcher(database, OBSERVE_CONFIG, SystemClock())
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7), ("ons_3", BUYER, 4))
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7), transfer(3, WALLET, 1)], read_to=3, head=3)
     assert await seen(database) == {"ons_1": f"0x{1:064x}", "ons_2": f"0x{2:064x}"}
@@ -149,18 +132,18 @@ async def test_a_new_block_is_kept_and_matched_in_one_transaction(database: Data
 
 
 async def test_what_the_wallet_received_before_is_weighed_with_what_is_new(database: Database) -> None:
-    matcher = TransferMatcher(database, RULES, SystemClock())
+    matcher = TransferMatcher(database, OBSERVE_CONFIG, SystemClock())
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5)], read_to=1, head=1)
-    await paid(database, ("ons_1", BUYER, 5))
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5))
     await matcher.record([transfer(2, BUYER, 4)], read_to=2, head=2)
     await matcher.step()
     assert await seen(database) == {"ons_1": f"0x{1:064x}"}
 
 
 async def test_in_the_middle_of_a_backfill_nothing_is_claimed(database: Database) -> None:
-    matcher = TransferMatcher(database, RULES, SystemClock())
-    await paid(database, ("ons_1", BUYER, 5))
+    matcher = TransferMatcher(database, OBSERVE_CONFIG, SystemClock())
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5))
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 4)], read_to=1, head=2)
     assert await seen(database) == {}
@@ -172,9 +155,9 @@ async def test_in_the_middle_of_a_backfill_nothing_is_claimed(database: Database
 @pytest.mark.parametrize("block", ["aa", "cc"], ids=["as-it-was", "in-another-block"])
 async def test_a_transfer_that_is_known_already_is_matched_by_the_next_look(database: Database, block: str) -> None:
     """As after a restart, which reads the last blocks again."""
-    await TransferMatcher(database, RULES, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
-    await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
-    matcher = TransferMatcher(database, RULES, SystemClock())
+    await TransferMatcher(database, OBSERVE_CONFIG, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
+    matcher = TransferMatcher(database, OBSERVE_CONFIG, SystemClock())
     matcher._sweep_at = float("inf")
     await matcher.record([transfer(1, BUYER, 5, "0x" + block * 32), transfer(2, OTHER, 7)], read_to=2, head=2)
     assert await seen(database) == {}
@@ -185,14 +168,14 @@ async def test_a_transfer_that_is_known_already_is_matched_by_the_next_look(data
 async def test_a_new_block_is_kept_where_another_was_quicker_with_a_session(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    matcher, look = TransferMatcher(database, RULES, SystemClock()), deliveries_service.matchable_of
+    matcher, look = TransferMatcher(database, OBSERVE_CONFIG, SystemClock()), deliveries_service.matchable_of
 
     async def read_and_overtaken(*given: Any) -> Any:
         owed, arrived = await look(*given)
         return [one._replace(version=one.version - (one.id == "ons_1")) for one in owed], arrived
 
     monkeypatch.setattr(deliveries_service, "matchable_of", read_and_overtaken)
-    await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7)], read_to=2, head=2)
     assert await seen(database) == {}
@@ -207,7 +190,7 @@ async def test_a_payouts_hash_is_known_at_the_next_look_even_if_it_ended_before(
     rules = session_config(load(DELIVERY_MODE="payout", HOT_WALLET_ADDRESS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
     matcher, now = TransferMatcher(database, rules, SystemClock()), SystemClock().now()
     assert not await matcher.step()
-    await paid(database, ("ons_1", BUYER, 5), rules=rules)
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5), config=rules)
     row = {
         "id": "pay_1", "session_id": "ons_1", "stripe_session_id": "cos_1", "wallet": rules.hot_wallet, "asset": "MUSD",
         "token": TOKEN, "to_address": BUYER, "amount": 5, "reference": "0x01", "status": status, "tx_hash": f"0x{1:064x}",

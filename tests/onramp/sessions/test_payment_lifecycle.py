@@ -13,21 +13,16 @@ from onramp.sessions.states import OPEN, PAID, RANK, UNPAID, expire, initialize,
 from onramp.sessions.status import PaymentStatus
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
+from tests.support.purchases import read_session
 from tests.support.service import SETTLEMENT, Service, Start, replica
 from treasury.payouts.table import payouts
 
 STATES = tuple(PaymentStatus)
 
 
-async def state(service: Service, session_id: str) -> dict[str, Any]:
-    async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{session_id}") as answer:
-        body: dict[str, Any] = await answer.json()
-        return body
-
-
 async def until(service: Service, session_id: str, payment: str) -> dict[str, Any]:
     for _ in range(600):
-        body = await state(service, session_id)
+        body = await read_session(service, session_id)
         if body["payment"]["status"] == payment:
             return body
         await asyncio.sleep(0.1)

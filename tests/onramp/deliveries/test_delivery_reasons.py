@@ -23,9 +23,19 @@ from onramp.sessions.table import sessions
 from tests.chain import failing, lying
 from tests.chain.lying import LyingProxy
 from tests.chain.receipts import TX
-from tests.onramp.test_matching import BUYER, OTHER, paid
-from tests.onramp.test_observe import SENDER, UNIT, WORKERS, delivery, pay, send, settings, until, wallet
 from tests.support.clocks import OffsetClock
+from tests.support.observe_mode import (
+    SENDER,
+    UNIT,
+    WORKERS,
+    buyer_wallet,
+    delivery,
+    delivery_until,
+    observe_settings,
+    pay_unannounced,
+    send_musd,
+)
+from tests.support.paid_sessions import BUYER, OTHER, insert_paid_sessions
 from tests.support.scripted_deliveries import Shop
 from tests.support.service import HOT_WALLET, Start, replica
 from treasury.core.leader import leaders
@@ -54,12 +64,12 @@ async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
 ) -> None:
     """Nothing was seen yet, and the buyer reads why: over HTTP, in the session and in its delivery."""
     urls = ",".join(f"{one.name}={one.config.url}" for one in providers)
-    known = settings(chain, MEZO_RPC_URLS=SecretStr(urls))
-    service, clock, buyer = await start(**known), OffsetClock(), wallet(90 + len(methods))
+    known = observe_settings(chain, MEZO_RPC_URLS=SecretStr(urls))
+    service, clock, buyer = await start(**known), OffsetClock(), buyer_wallet(90 + len(methods))
     async with replica(sqlite_url, service, clock, WORKERS, **known):
         await asyncio.sleep(1.5)
         _, made = await service.create(walletAddress=buyer)
-        pay(service, clock, made, "5.00")
+        pay_unannounced(service, clock, made, "5.00")
         for one in providers[:2]:
             one.always(fault, *methods)
         body: dict[str, Any] = {}
@@ -69,10 +79,10 @@ async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
                 async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{made['id']}") as answer:
                     body = await answer.json()
         assert (body["status"], body["delivery"]["status"]) == ("delivering", "awaiting")
-        tx_hash = await send(chain, SENDER, buyer, 5 * UNIT)
+        tx_hash = await send_musd(chain, SENDER, buyer, 5 * UNIT)
         for one in providers:
             one.honest()
-        proof = await until(service, made["id"], "confirmed", 60)
+        proof = await delivery_until(service, made["id"], "confirmed", 60)
         assert proof["txHash"] == tx_hash
         assert (await delivery(service, made["id"]))["reason"] is None
 
@@ -91,7 +101,7 @@ async def mark(database: Database, everyone: str | None, awaiting: str | None) -
 
 
 async def test_each_is_told_what_it_waits_for_once_on_both_databases(database: Database) -> None:
-    await paid(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7), ("ons_3", BUYER, 9))
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7), ("ons_3", BUYER, 9))
     async with database.write() as conn:
         seen = sa.update(sessions).where(sessions.c.id != "ons_1").values(delivery_status="seen")
         await conn.execute(seen)
@@ -166,7 +176,7 @@ async def owed(database: Database, session_id: str) -> None:
 
 
 async def test_a_buyer_reads_one_of_the_fixed_reasons_whatever_the_payout_waits_for(database: Database) -> None:
-    await paid(database, ("ons_1", BUYER, 5))
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5))
     await owed(database, "ons_1")
     for status in ("held", "planned", "approved", "awaiting_approval", "signed"):
         for reason in REASONS:
@@ -179,7 +189,7 @@ async def test_a_buyer_reads_one_of_the_fixed_reasons_whatever_the_payout_waits_
 
 
 async def test_a_buyer_whose_payout_no_process_would_sign_reads_that_payouts_are_paused(database: Database) -> None:
-    await paid(database, ("ons_1", BUYER, 5))
+    await insert_paid_sessions(database, ("ons_1", BUYER, 5))
     await owed(database, "ons_1")
     assert await mark(database, None, None) == 0
     async with database.write() as conn:

@@ -108,7 +108,7 @@ def _fill_sessions(app: web.Application, container: Container, health: Health, s
     settings = container.settings
     app[SESSIONS] = SessionServices(
         settings=settings,
-        rules=container.rules,
+        config=container.rules,
         database=container.database,
         creator=container.creator,
         reads=container.session_reads,

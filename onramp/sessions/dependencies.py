@@ -29,7 +29,7 @@ class SessionServices:
     """Services of the routes of sessions."""
 
     settings: Settings
-    rules: SessionConfig
+    config: SessionConfig
     database: Database
     creator: Creator
     reads: DataLoader[str, Session]

@@ -35,7 +35,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     body = body_of(request, schemas.CreateSession)
     if services.workers_stopped():
         raise refuse_sales()
-    purchase = check(body, request.headers.get("Idempotency-Key"), services.rules)
+    purchase = check(body, request.headers.get("Idempotency-Key"), services.config)
     session, fact = await services.creator.create(purchase)
     document = schemas.created_session_json(
         session,
@@ -75,7 +75,7 @@ async def delivery(request: web.Request) -> web.StreamResponse:
     session = await _session(request)
     return reply(
         receipts.proof(
-            session, token=services.rules.token, chain_id=services.rules.chain_id, explorer=services.explorer
+            session, token=services.config.token, chain_id=services.config.chain_id, explorer=services.explorer
         )
     )
 
@@ -91,8 +91,8 @@ async def receipt(request: web.Request) -> web.StreamResponse:
     merchant = (settings.MERCHANT_NAME or None, settings.MERCHANT_ADDRESS or None, settings.SUPPORT_EMAIL or None)
     document = receipts.receipt(
         session,
-        token=services.rules.token,
-        chain_id=services.rules.chain_id,
+        token=services.config.token,
+        chain_id=services.config.chain_id,
         explorer=services.explorer,
         merchant=merchant,
     )

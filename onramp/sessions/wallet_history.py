@@ -111,7 +111,7 @@ async def verify(request: web.Request) -> web.StreamResponse:
         session = replace(session, confirmations=outcome.confirmations, agreed_by=list(outcome.agreed_by))
     return reply(
         receipts.proof(
-            session, token=services.rules.token, chain_id=services.rules.chain_id, explorer=services.explorer
+            session, token=services.config.token, chain_id=services.config.chain_id, explorer=services.explorer
         )
     )
 

@@ -246,8 +246,8 @@ async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> No
         names = [name async for name in plain.scan_iter()]
     assert len(names) == 2
     assert not any(b"198.51" in name or b"create" in name for name in names)
-    execute_atomically = await asyncio.gather(*(replica.hit("burst", 7, 60) for replica in replicas for _ in range(20)))
-    assert sorted(execute_atomically) == list(range(1, 41))
+    counted = await asyncio.gather(*(replica.hit("burst", 7, 60) for replica in replicas for _ in range(20)))
+    assert sorted(counted) == list(range(1, 41))
     for replica in replicas:
         await replica.probe()
         await replica.close()

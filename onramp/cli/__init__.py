@@ -1,6 +1,6 @@
-"""The command line: what changes something says so, what fails says why in one line, and no traceback reaches a person.
+"""The command line: a command that changes something says so, a failure is one line on stderr, and tracebacks are never shown.
 
-Heavy parts are imported by the command that needs them, so that `--help` is instant.
+Each command imports the heavy modules that it needs itself, so that `--help` is instant.
 """
 
 import sys
@@ -10,27 +10,29 @@ import typer
 from typer.core import TyperGroup
 
 from kit.validation import validation_text
+from onramp.cli import (
+    invitations,
+    treasury_commands,
+    treasury_ledger,
+    treasury_refills,
+    treasury_settlements,
+    treasury_sweeps,
+)
 from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
-from onramp.cli.invitations import INVITATIONS
 from onramp.cli.keys import keys_app
 from onramp.cli.output import CommandError
 from onramp.cli.privacy import privacy_app
 from onramp.cli.running import dev, doctor, migrate, routes, serve, work
 from onramp.cli.stored import events_app, sessions_app
 from onramp.cli.treasury import treasury_app
-from onramp.cli.treasury_books import BOOKS
-from onramp.cli.treasury_orders import ORDERS
-from onramp.cli.treasury_refill import REFILLS
-from onramp.cli.treasury_sweeping import SWEEPING
-from onramp.cli.treasury_usdc import SETTLING
 
 
-class PlainWords(TyperGroup):
-    """A wrong value of an option is refused in plain words."""
+class PlainErrors(TyperGroup):
+    """Shows the error of an invalid option value without pydantic's prefixes."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was typed."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
@@ -40,7 +42,7 @@ class PlainWords(TyperGroup):
 
 app = typer.Typer(
     name="onramp",
-    cls=PlainWords,
+    cls=PlainErrors,
     help="Sell MUSD for a card payment, and keep the money behind it safe.\n\nExample: [bold]onramp dev[/bold]",
     no_args_is_help=True,
     add_completion=False,
@@ -56,26 +58,27 @@ app.command()(routes)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
 app.add_typer(chain_app, name="chain")
-for invitation_name, invitation_command in INVITATIONS.items():
-    keys_app.command(invitation_name)(invitation_command)
+for name, function in invitations.COMMANDS.items():
+    keys_app.command(name)(function)
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(treasury_app, name="treasury")
-for order, does in {**ORDERS, **SWEEPING, **BOOKS, **SETTLING, **REFILLS}.items():
-    treasury_app.command(order)(does)
+for module in (treasury_commands, treasury_sweeps, treasury_ledger, treasury_settlements, treasury_refills):
+    for name, function in module.COMMANDS.items():
+        treasury_app.command(name)(function)
 
 
 def main() -> NoReturn:
-    """Run, and turn whatever goes wrong into one clear line and exit status 1."""
+    """Run the command that was typed; any failure is one line on stderr and exit status 1."""
     from kit.logs import configure, redact
 
-    # A command's output is its answer; the commands that serve set the logs up as they are asked to.
+    # The output of a command is its result, without log lines; `serve` and `work` configure logging themselves.
     configure("critical")
     try:
         app()
-    except CommandError as refused:
-        for line in refused.lines:
+    except CommandError as error:
+        for line in error.lines:
             print(redact(line), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
-"""`onramp audit`: prove the trail, and take it away. Straight on the database, with DATA_KEYS to check the chain."""
+"""`onramp audit`: verify and export the audit log, directly from the database; DATA_KEYS checks its hash chain."""
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,16 +9,19 @@ from onramp.cli.local import reading
 from onramp.cli.options import Json
 from onramp.cli.output import CommandError, print_json, settings
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
 audit_app = typer.Typer(
-    help="The audit trail: verify its chain, export it.\n\nExample: [bold]onramp audit verify[/bold]",
+    help="Verify the audit log's hash chain, or export the log.\n\nExample: [bold]onramp audit verify[/bold]",
     no_args_is_help=True,
 )
 
 
-def _published(text: str) -> tuple[int, str]:
+def _parse_head(text: str) -> tuple[int, str]:
     number, _, digest = text.partition(":")
     if not (number.isascii() and number.isdigit() and len(number) < 16 and len(digest) == 64):
-        raise typer.BadParameter("takes NUMBER:HASH, as the log line audit.head says them", param_hint="--head")
+        raise typer.BadParameter("must be NUMBER:HASH, as in the log line audit.head", param_hint="--head")
     return int(number), digest.lower()
 
 
@@ -30,19 +33,19 @@ def verify_audit(
     *,
     as_json: Json = False,
 ) -> None:
-    """Walk the whole chain. Exit status 1 at the first row that was changed, added, or taken away.
+    """Verify the whole hash chain. Exit status 1 at the first row that was changed, added or removed.
 
-    A chain that was cut at its end is whole in itself: only a head that was published earlier shows the cut. The log line
-    audit.head and the metric onramp_audit_head_number publish each.
+    Rows that are missing at the end do not break the chain: only a head that was published earlier reveals them. The log line
+    audit.head and the metric onramp_audit_head_number publish each head.
 
     Example: [bold]onramp audit verify --head 1042:5f2c...[/bold]
     """
     from kit.audit import hash_chain
 
-    known = [hash_chain.Head(*_published(text)) for text in head or ()]
+    published = [hash_chain.Head(*_parse_head(text)) for text in head or ()]
     ring = settings().ring
 
-    verdict = reading(lambda connection: hash_chain.verify(connection, ring, known))
+    verdict = reading(lambda conn: hash_chain.verify(conn, ring, published))
     broken = verdict.broken
     if as_json:
         print_json(
@@ -59,21 +62,22 @@ def verify_audit(
         row = f" (audit row {broken.entry_id})" if broken.entry_id is not None else ""
         raise CommandError(
             f"onramp: the audit chain is broken at number {broken.number}{row}: {broken.reason}. "
-            f"Up to {verdict.head.number} it holds; keep the database as it is, and compare with a backup."
+            f"It is valid up to {verdict.head.number}. Keep the database as it is, and compare it with a backup."
         )
     if not as_json:
-        typer.echo(f"The audit chain holds: {verdict.head.number} rows, head {verdict.head.number}:{verdict.head.hash}")
+        head_text = f"{verdict.head.number}:{verdict.head.hash}"
+        typer.echo(f"The audit chain is valid: {verdict.head.number} rows, head {head_text}")
         if verdict.unsealed:
-            typer.echo(f"{verdict.unsealed} rows are not linked yet; the worker `audit` does that within a second.")
+            typer.echo(f"{verdict.unsealed} rows are not linked yet; the worker `audit` links them within a second.")
 
 
 @audit_app.command("export")
 def export_audit(
     after: Annotated[
-        int, typer.Option(min=0, help="Only rows beyond this id, to go on where the last export ended.")
+        int, typer.Option(min=0, help="Only rows after this id, to continue where the last export ended.")
     ] = 0,
 ) -> None:
-    """Every row of the trail as JSON lines, in the order they were written.
+    """Print every row of the audit log as JSON lines, oldest first.
 
     Example: [bold]onramp audit export > audit.jsonl[/bold]
     """
@@ -82,9 +86,9 @@ def export_audit(
     from kit.audit import service as audit_service
     from onramp.treasury.schemas import audit
 
-    async def work(connection: Any) -> None:
+    async def work(conn: "AsyncConnection") -> None:
         last = after
-        while rows := await audit_service.after_id(connection, last, 500):
+        while rows := await audit_service.after_id(conn, last, 500):
             for entry in rows:
                 line = orjson.dumps(audit.entry(entry).model_dump(mode="json", by_alias=True))
                 sys.stdout.write(line.decode() + "\n")

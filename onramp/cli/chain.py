@@ -1,4 +1,4 @@
-"""`onramp chain`: how each node stands, as an operator wants it at night."""
+"""`onramp chain`: show the state of each node."""
 
 import asyncio
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from onramp.cli.output import CommandError, print_json, print_table, run, settin
 
 chain_app = typer.Typer(
     name="chain",
-    help="The nodes that tell us of the chain.\n\nExample: [bold]onramp chain status[/bold]",
+    help="The nodes that the chain is read from.\n\nExample: [bold]onramp chain status[/bold]",
     no_args_is_help=True,
 )
 LOOKS: Final = 5
@@ -22,10 +22,10 @@ EVERY_SECONDS: Final = 2.0
 @chain_app.command()
 def status(
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask every node, and show how it stands. Exit status 1 where money would have to wait.
+    """Ask every node, and show its state. Exit status 1 if deliveries and payouts would have to wait.
 
     Example: [bold]onramp chain status --watch[/bold]
     """
@@ -108,7 +108,7 @@ def _show(pool: Any, head: int | None) -> None:
     )
     agreed = "no agreed head" if head is None else f"agreed head {head}"
     typer.echo(
-        f"{agreed}; {pool.agreement} of {len(pool.providers)} providers must say the same"
+        f"{agreed}; {pool.agreement} of {len(pool.providers)} providers must agree"
         + (f"; paused: {pool.halt_reason}" if pool.halt_reason else "")
     )
 

@@ -1,4 +1,4 @@
-"""One purchase, whole: what an operator wants to see at three in the morning."""
+"""One purchase with everything stored about it, for an operator who looks into a problem."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from treasury.payouts import service as payouts_service
 
 
 async def describe(conn: AsyncConnection, session: Session) -> dict[str, Any]:
-    """The session in its HTTP shape, with `events`, `payout` and `attention` beside it."""
+    """Return the session as the API does, with `events`, `payout` and `attention` added."""
     described = schemas.session_response(session, None).model_dump(mode="json", by_alias=True)
     described["attention"] = session.attention
     events = await webhooks_service.of_session(conn, session.stripe_session_id) if session.stripe_session_id else []
@@ -50,7 +50,7 @@ async def describe(conn: AsyncConnection, session: Session) -> dict[str, Any]:
 
 
 def print_description(described: dict[str, Any]) -> None:
-    """Laid out for people."""
+    """Print what `describe` returned, for people."""
     payment, delivery, payout = described["payment"], described["delivery"], described["payout"]
     currency = payment["destinationCurrency"].upper()
     print_pairs(
@@ -71,7 +71,7 @@ def print_description(described: dict[str, Any]) -> None:
         title=described["id"],
     )
     print_table(
-        ("event", "said", "state", "received"),
+        ("event", "session status", "state", "received"),
         [(item["id"], item["sessionStatus"], item["state"], item["receivedAt"]) for item in described["events"]],
-        empty="No events stored for it.",
+        empty="No events are stored for it.",
     )

@@ -1,15 +1,22 @@
-"""`onramp keys invite`, `withdraw` and `accept`: links that yield an API key once."""
+"""`onramp keys invite`, `withdraw` and `accept`: links that give an API key once."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from onramp.cli.keys import Name, Person, Role, as_local_operator, parsed_request, show_key_response
+from onramp.cli.keys import Name, Person, Role, as_local_operator, parse_key_request, show_key
 from onramp.cli.options import Json
 from onramp.cli.output import CommandError, print_json, settings
 from onramp.cli.remote import api_base, call
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from kit.crypto.keyring import KeyRing
+    from onramp.auth.api_keys.service import Author
+    from onramp.auth.invitations.service import Invitation
 
 
 def invite_person(
@@ -20,7 +27,7 @@ def invite_person(
     *,
     as_json: Json = False,
 ) -> None:
-    """Make a link that yields a key once, so that its secret is seen by its receiver alone.
+    """Make a link that gives a key once, so that only its receiver sees the key's secret.
 
     Example: [bold]onramp keys invite --role approver --name "Ada's laptop" --person ada[/bold]
     """
@@ -29,65 +36,65 @@ def invite_person(
     from onramp.auth.invitations import schemas
     from onramp.auth.invitations import service as invitations_service
 
-    asked = parsed_request(role, name, person)
+    key = parse_key_request(role, name, person)
     loaded, token = settings(), invitations_service.new_token()
 
-    async def work(connection: Any, author: Any, ring: Any) -> Any:
+    async def work(conn: "AsyncConnection", author: "Author", ring: "KeyRing") -> "Invitation":
         return await invitations_service.invite(
-            connection,
+            conn,
             author,
             invitation_id=RandomIds().new("inv_"),
             token=token,
             ring=ring,
-            role=asked.role,
-            name=asked.name,
-            person=asked.person or asked.name,
+            role=key.role,
+            name=key.name,
+            person=key.person or key.name,
             valid_for=timedelta(hours=valid_hours),
         )
 
-    made = schemas.with_link(as_local_operator(work), SystemClock().now(), api_base(loaded), token)
+    invitation = schemas.with_link(as_local_operator(work), SystemClock().now(), api_base(loaded), token)
     if as_json:
-        print_json(made.model_dump(mode="json", by_alias=True))
+        print_json(invitation.model_dump(mode="json", by_alias=True))
         return
-    typer.echo(f"link: {made.link}")
-    typer.echo(f"It works once, until {made.expires_at}. Send it where only {made.person} reads it.")
+    typer.echo(f"link: {invitation.link}")
+    typer.echo(f"It works once, until {invitation.expires_at}. Send it where only {invitation.person} reads it.")
 
 
 def withdraw_invitation(
-    invitation_id: Annotated[str, typer.Argument(metavar="ID", help="inv_..., as the audit trail names it.")],
+    invitation_id: Annotated[str, typer.Argument(metavar="ID", help="inv_..., as in the audit log.")],
 ) -> None:
-    """Close an invitation that nobody took, such as one that a stolen admin key made.
+    """Close an invitation that was not accepted, such as one that was made with a stolen admin key.
 
     Example: [bold]onramp keys withdraw inv_4k...[/bold]
     """
     from onramp.auth.invitations import service as invitations_service
 
-    async def work(connection: Any, author: Any, _ring: Any) -> Any:
-        return await invitations_service.withdraw(connection, author, invitation_id)
+    async def work(conn: "AsyncConnection", author: "Author", _ring: "KeyRing") -> "Invitation":
+        return await invitations_service.withdraw(conn, author, invitation_id)
 
     item = as_local_operator(work)
     if item.key_id is not None:
-        raise CommandError(f"onramp: it was taken, and its key works: `onramp keys revoke {item.key_id}` ends that.")
-    typer.echo(f"{item.id} is closed: its link yields no key.")
+        raise CommandError(
+            f"onramp: it was accepted, and its key works; revoke it with `onramp keys revoke {item.key_id}`."
+        )
+    typer.echo(f"{item.id} is closed: its link gives no key.")
 
 
 def accept_invitation(
-    link: Annotated[str, typer.Argument(metavar="LINK", help="The link, or what stands in it behind #.")],
+    link: Annotated[str, typer.Argument(metavar="LINK", help="The link, or its part after #.")],
     *,
     as_json: Json = False,
 ) -> None:
-    """Take the key of an invitation, once.
+    """Accept an invitation and print its key, once.
 
     Example: [bold]onramp keys accept https://onramp.example/invitation#oin_...[/bold]
     """
-    base, mark, token = link.rpartition("#")
-    where = base.removesuffix("/invitation") if mark else ""
-    show_key_response(
-        call("POST", "/api/v1/invitations/accept", {"token": token}, authorised=False, base=where), as_json=as_json
-    )
+    url, separator, token = link.rpartition("#")
+    base = url.removesuffix("/invitation") if separator else ""
+    show_key(call("POST", "/api/v1/invitations/accept", {"token": token}, authorised=False, base=base), as_json=as_json)
 
 
-INVITATIONS: Final[Mapping[str, Callable[..., None]]] = {
+COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "invite": invite_person,
     "withdraw": withdraw_invitation,
     "accept": accept_invitation,

@@ -1,15 +1,23 @@
-"""What a command does straight on this machine's database, which the environment names: as whoever holds the machine."""
+"""Run commands directly on the database that the environment names, without the service and without an API key."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from onramp.cli.output import CommandError, run, settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from kit.db.database import Database
 
 Result = TypeVar("Result")
 
 
-def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = False) -> Result:
-    """Open the database of the environment, do `work`, close it. As for `serve` it fits this version first, unless `as_it_is`."""
+def with_database(work: "Callable[[Database], Awaitable[Result]]", *, skip_check: bool = False) -> Result:
+    """Open the database, await `work`, close the database; return the result of `work`.
+
+    Like `serve`, it first makes sure that the schema fits this version; `skip_check` omits that. Raises CommandError.
+    """
     from kit.db.database import DATABASE_ERRORS, connect, reason_of
     from onramp import migrations
 
@@ -18,7 +26,7 @@ def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = 
     async def inner() -> Result:
         database = connect(loaded.DATABASE_URL.get_secret_value(), pooled=loaded.DATABASE_POOLER == "transaction")
         try:
-            if not as_it_is:
+            if not skip_check:
                 await migrations.ensure(database, is_production=loaded.is_production)
             return await work(database)
         finally:
@@ -27,7 +35,7 @@ def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = 
     try:
         return run(inner())
     except BrokenPipeError:
-        raise  # of our own output, as under `head`: the database is well
+        raise  # about our own output, for example to `head`, and not about the database
     except migrations.MigrationError as error:
         raise CommandError(f"onramp: {error}") from error
     except DATABASE_ERRORS as error:
@@ -36,20 +44,20 @@ def with_database(work: Callable[[Any], Awaitable[Result]], *, as_it_is: bool = 
         ) from error
 
 
-def reading(work: Callable[[Any], Awaitable[Result]]) -> Result:
-    """Do `work` on a connection that only reads."""
+def reading(work: "Callable[[AsyncConnection], Awaitable[Result]]") -> Result:
+    """Await `work` with a read-only connection; return its result."""
 
-    async def inner(database: Any) -> Result:
+    async def inner(database: "Database") -> Result:
         async with database.read() as conn:
             return await work(conn)
 
     return with_database(inner)
 
 
-def writing(work: Callable[[Any], Awaitable[Result]]) -> Result:
-    """Do `work` in one transaction."""
+def writing(work: "Callable[[AsyncConnection], Awaitable[Result]]") -> Result:
+    """Await `work` in one transaction; return its result."""
 
-    async def inner(database: Any) -> Result:
+    async def inner(database: "Database") -> Result:
         async with database.write() as conn:
             return await work(conn)
 

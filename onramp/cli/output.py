@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs, one line for what went wrong."""
+"""The output of commands: tables for people, JSON for programs, one line for an error."""
 
 import asyncio
 import sys
@@ -17,30 +17,32 @@ if TYPE_CHECKING:
     from onramp.config.settings import Settings
 
 Result = TypeVar("Result")
-WIDE: Final = 400
-"""Columns where nobody's terminal says how many."""
+UNLIMITED: Final = 10_000
+"""Columns of output that does not go to a terminal, so that a record stays on one line."""
 
 
 class CommandError(Exception):
     """The command was refused or failed; `lines` go to stderr and the exit status is 1."""
 
     def __init__(self, *lines: str) -> None:
-        """Usually one line."""
         super().__init__("; ".join(lines))
         self.lines = lines
 
 
 def settings(*, to_run: bool = False) -> "Settings":
-    """The environment, or every problem with it, a line each. `to_run`: for a service that is about to start."""
+    """Return the settings; `to_run` also checks what only a service that is about to start needs.
+
+    Raises CommandError with a line for each problem of the environment.
+    """
     from onramp.config.loader import load, load_to_run
 
-    with settings_refused():
+    with settings_errors():
         return load_to_run() if to_run else load()
 
 
 @contextmanager
-def settings_refused() -> Iterator[None]:
-    """Settings that cannot be used are the command's refusal."""
+def settings_errors() -> Iterator[None]:
+    """Turn a SettingsError into a CommandError."""
     from onramp.config.loader import SettingsError
 
     try:
@@ -51,75 +53,80 @@ def settings_refused() -> Iterator[None]:
         ) from error
 
 
-def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run one coroutine to its end."""
-    return asyncio.run(work)
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine in a new event loop; return its result."""
+    return asyncio.run(coroutine)
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document to stdout."""
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", empty: str = "Nothing."
 ) -> None:
-    """A table for people, `empty` where there are no rows.
+    """Print a table for people; `empty` if there are no rows.
 
-    Lines are broken between words alone, never within a figure or a hash: what is too wide is turned on its side, or listed row by row.
+    Lines break only between words, never within a number or a hash. A table that is too wide for the terminal is transposed, and
+    printed row by row if that is too wide as well.
     """
     console, texts = _console(), [[_text(value) for value in row] for row in rows]
     if not texts:
         console.print(empty)
         return
-    upright, turned = [list(columns), *texts], [list(line) for line in zip(columns, *texts, strict=True)]
-    for lines in (upright, turned):
-        widths = _widths(list(zip(*lines, strict=True)), console.width)
-        if widths is not None:
-            console.print(_table(lines, widths, title, is_turned=lines is turned))
+    for layout in (_upright, _transposed):
+        table = layout(columns, texts, title)
+        if _width(console, table) <= console.width:
+            console.print(table)
             return
     if title:
         console.print(title, style="italic")
     for row in texts:
-        for line in _filled(
-            [f"{name} {text}".strip() for name, text in zip(columns, row, strict=True) if text], console.width
-        ):
+        cells = [f"{name} {text}".strip() for name, text in zip(columns, row, strict=True) if text]
+        for line in _filled(cells, console.width):
             console.print(line)
 
 
-def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int] | None:
-    """How wide each column may be in a table of `room`; None where a word would have to be broken.
-
-    Rich would shrink the widest column first, which is seldom the one that has words to break between.
-    """
-    needed = [max(_longest_word(text) for text in column) for column in columns]
-    wanted = [max(map(len, column)) for column in columns]
-    spare = room - sum(needed) - 3 * len(columns) - 1  # a line and a space on either side of each column
-    if spare < 0:
-        return None
-    widths = list(needed)
-    for left, place in enumerate(sorted(range(len(columns)), key=lambda place: wanted[place] - needed[place])):
-        more = min(wanted[place] - needed[place], spare // (len(columns) - left))
-        widths[place] += more
-        spare -= more
-    return widths
-
-
-def _table(lines: Sequence[Sequence[str]], widths: Sequence[int], title: str, *, is_turned: bool) -> "Table":
+def _upright(columns: Sequence[str], texts: Sequence[Sequence[str]], title: str) -> "Table":
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", show_header=not is_turned, header_style="bold")
-    for place, width in enumerate(widths):
-        table.add_column(
-            "" if is_turned else lines[0][place], width=width, style="bold" if is_turned and not place else ""
-        )
-    for line in lines if is_turned else lines[1:]:
-        table.add_row(*line)
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for index, name in enumerate(columns):
+        table.add_column(name, **_column([name, *(row[index] for row in texts)]))
+    for row in texts:
+        table.add_row(*row)
     return table
 
 
+def _transposed(columns: Sequence[str], texts: Sequence[Sequence[str]], title: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", show_header=False)
+    table.add_column(style="bold", **_column(columns))
+    for row in texts:
+        table.add_column(**_column(row))
+    for name, *cells in zip(columns, *texts, strict=True):
+        table.add_row(name, *cells)
+    return table
+
+
+def _column(texts: Sequence[str]) -> dict[str, Any]:
+    """Return options of a column that must not break the words of these texts."""
+    longest_word = max((len(word) for text in texts for word in text.split()), default=0)
+    return {"min_width": longest_word, "no_wrap": longest_word == max(map(len, texts))}
+
+
+def _width(console: "Console", table: "Table") -> int:
+    """Return the width of the rendered table, which exceeds the console's if the columns cannot be made narrower."""
+    from rich.segment import Segment
+
+    lines = Segment.split_lines(console.render(table))
+    return max(map(Segment.get_line_length, lines))
+
+
 def _filled(items: Sequence[str], width: int) -> list[str]:
-    """The items in as few lines as hold them, the later lines set in."""
+    """Put the items on as few lines as possible; later lines are indented."""
     lines = [items[0]]
     for item in items[1:]:
         if len(lines[-1]) + 2 + len(item) <= width:
@@ -129,20 +136,20 @@ def _filled(items: Sequence[str], width: int) -> list[str]:
     return lines
 
 
-def require_page(found: Sequence[object], cursor: str | None) -> None:
-    """Refuse a cursor that leads nowhere: an empty page would look as if nothing were stored."""
-    if cursor is not None and not found:
-        raise CommandError(f"onramp: nothing comes after the cursor {cursor!r}. Give nextCursor as it came.")
+def require_page(rows: Sequence[object], cursor: str | None) -> None:
+    """Raise CommandError for an unknown cursor: an empty page would look as if nothing were stored."""
+    if cursor is not None and not rows:
+        raise CommandError(f"onramp: nothing comes after the cursor {cursor!r}. Pass nextCursor unchanged.")
 
 
-def say_more(cursor: str | None) -> None:
-    """How to ask for the next page; nothing where this was the last."""
+def print_more(cursor: str | None) -> None:
+    """Print how to ask for the next page; nothing after the last page."""
     if cursor is not None:
         typer.echo(f"More: --cursor {cursor}")
 
 
 def print_pairs(pairs: Sequence[tuple[str, object]], *, title: str = "") -> None:
-    """Names and values under a title; what has no value is left out."""
+    """Print names and values under a title; None values are left out."""
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
@@ -155,16 +162,12 @@ def print_pairs(pairs: Sequence[tuple[str, object]], *, title: str = "") -> None
 
 
 def _console() -> "Console":
-    """As wide as the terminal; what is no terminal, a file or another program, gets lines that are not broken."""
+    """Return a console as wide as the terminal (or COLUMNS); output to a file or pipe is never wrapped."""
     from rich.console import Console
 
-    return Console(width=get_terminal_size((WIDE, 24)).columns, markup=False, emoji=False)
+    return Console(width=get_terminal_size((UNLIMITED, 24)).columns, markup=False, emoji=False)
 
 
 def _text(value: object) -> str:
-    """What is shown of a value; a note that somebody wrote steers nobody's terminal."""
+    """Return a value as text without control characters, so that a stored note cannot control the terminal."""
     return "" if value is None else "".join(char if char.isprintable() else " " for char in str(value))
-
-
-def _longest_word(text: str) -> int:
-    return max((len(word) for word in text.split()), default=0)

@@ -1,4 +1,4 @@
-"""What a refill is compared with, out of the environment and nothing else: no database and no node are needed for it."""
+"""The values that a refill is compared with, read from the environment alone: no database and no node are needed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Pins(BaseSettings, TreasurySettings):
-    """The variables that say where a refill comes from, where it goes and what it may move."""
+    """The variables that define a refill's source, its destination and the tokens it may move."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=True, hide_input_in_errors=True)
 
@@ -26,7 +26,7 @@ class Pins(BaseSettings, TreasurySettings):
 
 
 def expected() -> "Expected":
-    """What a refill must be. Raises Refused where the environment does not say it."""
+    """Return what a refill must look like. Raises CommandError if a variable is missing or invalid."""
     from treasury.cold.sheet import Expected
     from treasury.core.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE
 
@@ -54,10 +54,10 @@ def _pins() -> Pins:
     try:
         return Pins()
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
         raise CommandError(
             "onramp: the settings cannot be used:",
-            *(f"  {item['loc'][0]}: {validation_text(item['msg'])}" for item in found),
+            *(f"  {problem['loc'][0]}: {validation_text(problem['msg'])}" for problem in problems),
         ) from error
 
 
@@ -71,7 +71,7 @@ def _musd_of(chain_id: int) -> str:
 
 
 def _listed(policy: Path, musd: str) -> dict[str, tuple[str, int]]:
-    """The other tokens that the policy file lists; none where there is no file that can be read."""
+    """Return the tokens that the policy file lists, by address: symbol and decimals; none if the file cannot be read."""
     from treasury.policy.parser import PolicyError, parse
 
     try:

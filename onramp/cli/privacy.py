@@ -1,7 +1,7 @@
-"""`onramp privacy`: what is kept about people, straight on the database, with DATA_KEYS to read it."""
+"""`onramp privacy`: personal data, directly on the database; DATA_KEYS decrypts it."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,8 +9,13 @@ from onramp.cli.local import reading, with_database, writing
 from onramp.cli.options import Json
 from onramp.cli.output import CommandError, print_json, settings
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from kit.db.database import Database
+
 privacy_app = typer.Typer(
-    help="Personal data: show, erase, prune, encrypt anew.\n\nExample: [bold]onramp privacy find[/bold]",
+    help="Personal data: export, find, erase, prune, re-encrypt.\n\nExample: [bold]onramp privacy find[/bold]",
     no_args_is_help=True,
 )
 Wallet = Annotated[str, typer.Option("--wallet", help="The wallet's 0x address.")]
@@ -27,7 +32,7 @@ def _wallet(text: str) -> str:
 
 @privacy_app.command("export")
 def export_wallet(wallet: Wallet) -> None:
-    """Everything kept about one wallet, as JSON; it holds personal data in the clear.
+    """Print everything stored about one wallet as JSON; it contains personal data in clear text.
 
     Example: [bold]onramp privacy export --wallet 0x14dC... > dossier.json[/bold]
     """
@@ -38,23 +43,23 @@ def export_wallet(wallet: Wallet) -> None:
 
     account, ring = _wallet(wallet), settings().ring
 
-    async def work(conn: Any) -> dict[str, Any]:
-        found = await dossier(conn, ring, account)
-        shown = {"contacts": len(found["contacts"])}
+    async def work(conn: "AsyncConnection") -> dict[str, Any]:
+        document = await dossier(conn, ring, account)
+        facts = {"contacts": len(document["contacts"])}
         await audit_service.record(
-            conn, audit_service.LOCAL_OPERATOR, "privacy.export", account, None, shown, at=SystemClock().now()
+            conn, audit_service.LOCAL_OPERATOR, "privacy.export", account, None, facts, at=SystemClock().now()
         )
-        return found
+        return document
 
     try:
         print_json(writing(work))
     except DecryptionError as error:
-        raise CommandError(f"onramp: a contact cannot be opened: {error}; nothing was shown.") from error
+        raise CommandError(f"onramp: a contact cannot be decrypted: {error}; nothing was printed.") from error
 
 
 @privacy_app.command("find")
 def find_wallets(*, as_json: Json = False) -> None:
-    """The wallets that were bought for with an e-mail address, which is asked for, or read from standard input.
+    """List the wallets that purchases with an e-mail address went to; the command asks for it, or reads it from standard input.
 
     Example: [bold]onramp privacy find < address.txt[/bold]
     """
@@ -62,26 +67,26 @@ def find_wallets(*, as_json: Json = False) -> None:
     from onramp.sessions.schemas import email_address
 
     ring = settings().ring
-    # Not an argument: those stand in the shell's history, and in every list of processes.
+    # Not an argument, because arguments appear in the shell's history and in process lists.
     try:
         email = email_address(typer.prompt("E-mail", default="", show_default=False, err=True).strip())
     except ValueError as error:
-        # Not repeated: what was typed may be personal all the same.
-        raise typer.BadParameter(f"{error}, such as ada@example.org: nobody was looked for.") from error
+        # The input is not repeated: even if it is not an address, it may be personal.
+        raise typer.BadParameter(f"{error}, such as ada@example.org: nothing was searched.") from error
 
-    found = reading(lambda conn: privacy_service.wallets_of(conn, ring, email))
+    wallets = reading(lambda conn: privacy_service.wallets_of(conn, ring, email))
     if as_json:
-        print_json({"data": found, "nextCursor": None})
+        print_json({"data": wallets, "nextCursor": None})
         return
-    for wallet in found:
+    for wallet in wallets:
         typer.echo(wallet)
-    if not found:
-        typer.echo("No wallet is known under this address.")
+    if not wallets:
+        typer.echo("No wallet is stored with this address.")
 
 
 @privacy_app.command("erase")
 def erase_wallet(wallet: Wallet) -> None:
-    """Delete the contacts of one wallet; money rows and the audit trail stay.
+    """Delete the contacts of one wallet; purchases, payouts and the audit log stay.
 
     Example: [bold]onramp privacy erase --wallet 0x14dC...[/bold]
     """
@@ -93,7 +98,7 @@ def erase_wallet(wallet: Wallet) -> None:
 
     now = SystemClock().now()
     count = writing(lambda conn: privacy_service.erase(conn, account, by=LOCAL_OPERATOR, now=now))
-    typer.echo(f"{count} contacts of {account} are deleted. Purchases, payouts and the audit trail are kept.")
+    typer.echo(f"{count} contacts of {account} are deleted. Purchases, payouts and the audit log are kept.")
 
 
 @privacy_app.command("prune")
@@ -115,7 +120,7 @@ def prune() -> None:
 
 @privacy_app.command("rekey")
 def rekey() -> None:
-    """Encrypt every contact under the first key of DATA_KEYS; harmless to repeat.
+    """Re-encrypt every contact with the first key of DATA_KEYS. May be repeated.
 
     Example: [bold]onramp privacy rekey[/bold]
     """
@@ -127,8 +132,8 @@ def rekey() -> None:
 
     ring = settings().ring
 
-    async def work(database: Any) -> int:
-        done, last = 0, ""
+    async def work(database: "Database") -> int:
+        total, last = 0, ""
         while True:
             async with database.write() as conn:
                 following, changed = await privacy_service.rekey(conn, ring, after=last, limit=200)
@@ -138,16 +143,16 @@ def rekey() -> None:
                     await audit_service.record(
                         conn, audit_service.LOCAL_OPERATOR, "privacy.rekey", "contacts", None, after, at=now
                     )
-            done += changed
+            total += changed
             if following is None:
-                return done
+                return total
             last = following
 
     try:
         count = with_database(work)
     except DecryptionError as error:
         raise CommandError(
-            f"onramp: {error}. Put that key back into DATA_KEYS, behind the first, and repeat."
+            f"onramp: {error}. Put that key back into DATA_KEYS, after the first, and repeat."
         ) from error
-    typer.echo(f"{count} contacts are encrypted anew; all of them stand under the first key of DATA_KEYS.")
-    typer.echo("API keys and second factors made under an older key still need that key in DATA_KEYS.")
+    typer.echo(f"{count} contacts were re-encrypted; all are now encrypted with the first key of DATA_KEYS.")
+    typer.echo("API keys and second factors made with an older key still need that key in DATA_KEYS.")

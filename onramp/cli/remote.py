@@ -1,4 +1,4 @@
-"""What a command asks of the running service: `ONRAMP_API_KEY` says who asks, `ONRAMP_API_URL` where."""
+"""Call the running service over HTTP: ONRAMP_API_KEY is the key to use, ONRAMP_API_URL the service's URL."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ SECONDS = 30.0
 
 
 def api_base(loaded: "Settings") -> str:
-    """Where the service is, as the environment says."""
+    """Return the service's URL without a trailing slash."""
     return (loaded.ONRAMP_API_URL or loaded.local_url).rstrip("/")
 
 
@@ -27,37 +27,41 @@ def call(
     authorised: bool = True,
     base: str = "",
 ) -> Any:
-    """The answer's JSON; a refusal is the command's refusal, in the service's own words. What is empty in `query` is not asked."""
+    """Call the service and return the JSON of its response. Empty values of `query` are left out.
+
+    Raises CommandError with the service's problem code and detail if it refuses, and if it cannot be reached.
+    """
     loaded = settings()
     key = loaded.ONRAMP_API_KEY.get_secret_value()
     if authorised and not key:
-        raise CommandError("onramp: this acts as you: set ONRAMP_API_KEY to your API key. Nothing was changed.")
+        raise CommandError("onramp: this command acts as you: set ONRAMP_API_KEY to your API key. Nothing was changed.")
     headers = {"X-OTP": otp} if otp else {}
     if authorised:
         headers["Authorization"] = f"Bearer {key}"
-    where, named_by = (base, "the link") if base else (api_base(loaded), "ONRAMP_API_URL")
-    asked = urlencode({name: value for name, value in (query or {}).items() if value})
-    answered, document = run(_ask(method, f"{where}{path}?{asked}" if asked else where + path, body, headers))
+    service, source = (base, "the link") if base else (api_base(loaded), "ONRAMP_API_URL")
+    parameters = urlencode({name: value for name, value in (query or {}).items() if value})
+    url = f"{service}{path}?{parameters}" if parameters else service + path
+    status, document = run(_request(method, url, body, headers))
     if document is None:
-        raise CommandError(f"onramp: the service at {where} does not answer. Is {named_by} right?")
-    if answered < 300:
+        raise CommandError(f"onramp: the service at {service} does not answer. Is {source} right?")
+    if status < 300:
         return document
-    told = document if isinstance(document, dict) else {}
-    code, detail = told.get("code", f"http_{answered}"), told.get("detail", "The service refused.")
+    problem = document if isinstance(document, dict) else {}
+    code, detail = problem.get("code", f"http_{status}"), problem.get("detail", "The service refused.")
     if authorised and code == "unauthorized":
-        detail = f"{where} does not know the key in ONRAMP_API_KEY, or it is revoked or replaced."
+        detail = f"{service} does not know the key in ONRAMP_API_KEY, or it is revoked or replaced."
     raise CommandError(f"onramp: {code}: {detail}")
 
 
-async def _ask(method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]) -> tuple[int, Any]:
-    """The answer's status and JSON; None where nothing speaks JSON there."""
+async def _request(method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]) -> tuple[int, Any]:
+    """Return the response's status and JSON; (0, None) without a response in JSON."""
     import aiohttp
 
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as http,
-            http.request(method, url, json=body, headers=headers, allow_redirects=False) as answer,
+            http.request(method, url, json=body, headers=headers, allow_redirects=False) as response,
         ):
-            return answer.status, await answer.json(content_type=None)
+            return response.status, await response.json(content_type=None)
     except (aiohttp.ClientError, ValueError, TimeoutError):
         return 0, None

@@ -9,12 +9,12 @@ import typer
 
 from onramp.cli.local import with_database
 from onramp.cli.options import Json
-from onramp.cli.output import CommandError, print_json, print_table, run, settings, settings_refused
+from onramp.cli.output import CommandError, print_json, print_table, run, settings, settings_errors
 
 
 @contextmanager
-def _starting() -> Iterator[None]:
-    """A start that is refused says why in its own words."""
+def _start_errors() -> Iterator[None]:
+    """Turn an error at the start into a CommandError."""
     from onramp.bootstrap.errors import StartError
     from onramp.migrations import MigrationError
 
@@ -27,7 +27,7 @@ def _starting() -> Iterator[None]:
 def serve(
     *,
     workers: Annotated[
-        bool, typer.Option("--workers/--no-workers", help="Run the workers in this process, too.")
+        bool, typer.Option("--workers/--no-workers", help="Also run the workers in this process.")
     ] = True,
 ) -> None:
     """Serve the API.
@@ -37,7 +37,7 @@ def serve(
     from onramp.bootstrap.server import serve_forever
     from onramp.bootstrap.workers import WORKERS
 
-    with _starting():
+    with _start_errors():
         serve_forever(settings(to_run=True), WORKERS if workers else ())
 
 
@@ -46,7 +46,7 @@ def work(
         str, typer.Option(help="Comma-separated: inbox, reconcile, deliveries, treasury, audit, janitor.")
     ] = "",
 ) -> None:
-    """Run the workers alone. The treasury, asked for by name, does not start without a signer that works.
+    """Run only the workers. The worker `treasury`, if it is named, does not start without a working signer.
 
     Example: [bold]onramp work --only treasury,deliveries[/bold]
     """
@@ -59,28 +59,28 @@ def work(
         raise typer.BadParameter(
             f"there is no worker {', '.join(sorted(unknown))}; there are {', '.join(WORKERS)}", param_hint="--only"
         )
-    with _starting():
+    with _start_errors():
         work_forever(settings(to_run=True), chosen, named=bool(only))
 
 
 def migrate() -> None:
-    """Bring the database to the newest revision. Does nothing where it is there already, or newer and usable by this version.
+    """Migrate the database to the newest revision. Does nothing if it is there already, or newer and usable by this version.
 
     Example: [bold]onramp migrate[/bold]
     """
     from onramp import migrations
 
-    before, after = with_database(migrations.upgrade, as_it_is=True)
+    before, after = with_database(migrations.upgrade, skip_check=True)
     if before != after:
-        typer.echo(f"The database went from {before or 'empty'} to {after}.")
-    elif after == (wanted := migrations.newest()):
+        typer.echo(f"The database was migrated from {before or 'empty'} to {after}.")
+    elif after == (newest := migrations.newest()):
         typer.echo(f"The database is at {after}.")
     else:
-        typer.echo(f"The database is at {after}, newer than this version's {wanted}, which can use it. Nothing to do.")
+        typer.echo(f"The database is at {after}, newer than this version's {newest}, which can use it. Nothing to do.")
 
 
 def doctor(*, as_json: Json = False) -> None:
-    """Check settings, database, nodes, Stripe, signer, policy and cold wallet. Exit status 1 where one fails.
+    """Check settings, database, nodes, Stripe, signer, policy and cold wallet. Exit status 1 if a check fails.
 
     Example: [bold]onramp doctor --json[/bold]
     """
@@ -94,11 +94,11 @@ def doctor(*, as_json: Json = False) -> None:
         print_table(("", "check", "detail"), [("ok" if c.ok else "FAIL", c.name, c.detail) for c in checks])
     if not is_well:
         failed = ", ".join(check.name for check in checks if not check.ok)
-        raise CommandError(f"onramp: not well: {failed}")
+        raise CommandError(f"onramp: failed checks: {failed}")
 
 
 def routes(*, as_json: Json = False) -> None:
-    """Every route, and which role it lets in; made from the table that serves.
+    """List every route and the roles that may use it.
 
     Example: [bold]onramp routes[/bold]
     """
@@ -117,14 +117,14 @@ def routes(*, as_json: Json = False) -> None:
         )
         for route in table
     ]
-    print_table(("route", "lets in"), rows)
+    print_table(("route", "access"), rows)
 
 
 def dev(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where the API listens; 0 takes a free port.")] = 3001,
-    data: Annotated[Path | None, typer.Option(help="Keep database and chain here between runs.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The API's port; 0 for a free one.")] = 3001,
+    data: Annotated[Path | None, typer.Option(help="A folder that keeps database and chain between runs.")] = None,
 ) -> None:
-    """Run everything on this machine: API, workers, a local Mezo-like chain, a Stripe sandbox.
+    """Run everything on this computer: API, workers, a local Mezo-like chain, a Stripe sandbox.
 
     Example: [bold]onramp dev --data .run/mine[/bold]
     """
@@ -135,7 +135,7 @@ def dev(
             raise
         raise CommandError("onramp: the development servers are not part of this image; use a checkout") from error
 
-    with _starting(), settings_refused():
+    with _start_errors(), settings_errors():
         try:
             run_dev(port, data)
         except DevStackError as error:

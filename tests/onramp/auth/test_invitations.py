@@ -152,7 +152,7 @@ async def test_invited_enrolled_and_confirming_from_the_command_line(service: An
     _, out, _ = await onramp(service, sqlite_url, "keys", "invite", "--role", "admin", "--name", "a thief", "--json")
     unwanted = json.loads(out)
     status, out, err = await onramp(service, sqlite_url, "keys", "withdraw", unwanted["id"])
-    assert (status, "yields no key" in out) == (0, True), err
+    assert (status, "gives no key" in out) == (0, True), err
     body = {"token": unwanted["link"].partition("#")[2]}
     status, refused = await ask(service, "POST", ACCEPT, "", json=body)
     assert (status, refused["code"]) == (404, "invitation_invalid")

@@ -61,3 +61,13 @@ def test_a_note_is_shown_as_it_was_written_and_steers_no_terminal(
 def test_a_wrong_choice_is_refused_in_plain_words(tmp_path: Path, command: tuple[str, ...], says: str) -> None:
     said = run_onramp({"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "160"}, *command)
     assert (said.returncode, says in said.stderr, "Value error" in said.stderr) == (2, True, False)
+
+
+def test_output_to_a_pipe_keeps_each_record_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    note = "as agreed " * 200
+    print_table(("id", "note"), [("pay_1", note), ("pay_2", note)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [sum(name in line for line in lines) for name in ("pay_1", "pay_2", "as agreed")] == [1, 1, 2]

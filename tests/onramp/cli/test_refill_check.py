@@ -85,7 +85,9 @@ def test_a_good_sheet_is_decoded_and_its_call_is_printed(tmp_path: Path, native:
     sheet = written(tmp_path, refill)
     said = checked(sheet)
     assert (said.returncode, said.stderr) == (0, "")
-    assert all(text in said.stdout for text in (*moved.split(), HOT_WALLET, SAFE, "31611", "0 (call)", "Enough."))
+    assert all(
+        text in said.stdout for text in (*moved.split(), HOT_WALLET, SAFE, "31611", "0 (call)", "Enough signatures.")
+    )
     shown = json.loads(checked(sheet, "--json").stdout)
     assert shown["transfer"] == {
         "asset": moved.split()[1], "token": "native" if native else TOKEN, "amount": "10.00", "to": HOT_WALLET,

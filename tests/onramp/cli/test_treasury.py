@@ -126,7 +126,7 @@ WAITS = (
 def test_whatever_keeps_a_payout_in_the_queue_has_a_next_command(status: str, reason: str) -> None:
     row = {"id": "pay_1", "status": status, "reason": reason, "sessionId": "ons_1"}
     said, command = advice.of_row(row)
-    assert said not in {reason, "its turn comes", "the recipient is listed"}
+    assert said not in {reason, "its turn comes", "the recipient is on the sanctions list"}
     assert command.startswith("onramp ")
     assert advice.of_row(row | {"reason": "queued"})[0] == "its turn comes"
 

@@ -83,7 +83,7 @@ def test_many_processes_migrate_a_new_database_once(empty_url: str) -> None:
     newest = migrations.newest()
     assert sorted(one.stdout for one in done) == [
         *[f"The database is at {newest}.\n"] * 5,
-        f"The database went from empty to {newest}.\n",
+        f"The database was migrated from empty to {newest}.\n",
     ]
 
 

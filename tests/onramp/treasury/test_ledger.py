@@ -66,7 +66,7 @@ async def test_the_terminal_says_what_is_gone_and_what_to_type(service: Service)
     assert (calm.returncode, "reconcile" in calm.stdout) == (0, False), calm.stderr
     await book(service, musd=2 * MUSD, block=2)
     said = await onramp(service, vera, "ledger", "--limit", "1")
-    assert "3.00 MUSD is gone and no row says why: onramp treasury reconcile" in said.stdout
+    assert "3.00 MUSD is missing and no row explains it: onramp treasury reconcile" in said.stdout
     assert "More: --cursor" in said.stdout
     shown = json.loads((await onramp(service, vera, "ledger", "--json")).stdout)
     assert shown["accounts"][0]["suspense"] == "3.00"
@@ -186,7 +186,7 @@ async def test_a_transaction_of_another_hand_is_taken_on_by_two_persons(service:
         (row,) = await unmatched.list_open(conn, HotWallet(31611, HOT_WALLET))
     ada, eve = await make_key(service.database, "approver", "ada"), await make_key(service.database, "approver", "eve")
     first = await onramp(service, ada, "answer", row.id, "--note", "our old sender")
-    assert (first.returncode, "Another approver closes it" in first.stdout) == (0, True), first.stderr
+    assert (first.returncode, "Another approver confirms it" in first.stdout) == (0, True), first.stderr
     second = await onramp(service, eve, "answer", row.id, "--note", "our old sender")
     assert (second.returncode, "onramp treasury reconcile" in second.stdout) == (0, True), second.stderr
     async with service.database.read() as conn:

@@ -98,8 +98,11 @@ async def test_the_terminal_says_what_to_type_about_an_earlier_wallet(service: S
     for command in ("balances", "ledger"):
         said = (await onramp(service, vera, command)).stdout
         assert "earlier wallets, by the ledger" in said
-        assert f"{BEFORE} was left with 5.00 MUSD; with its key and HOT_WALLET_ADDRESS set to it: onramp treasury panic" in said  # fmt: skip
-        assert f"2.50 USDC of purchases that {BEFORE} paid was not seen to arrive: onramp treasury settle-usdc" in said
+        assert f"{BEFORE} still holds 5.00 MUSD; with its key and HOT_WALLET_ADDRESS set to it: onramp treasury panic" in said  # fmt: skip
+        assert (
+            f"2.50 USDC of purchases that {BEFORE} paid has not been seen to arrive: onramp treasury settle-usdc"
+            in said
+        )
 
 
 async def test_an_earlier_wallet_that_is_empty_is_not_spoken_of(service: Service) -> None:

@@ -1,4 +1,4 @@
-"""Who may pass: each kind of credential is resolved by its own room, and the role is held against the route table."""
+"""Check access: each kind of credential is resolved by its own package, and the role is compared with the route table."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,57 +12,57 @@ from kit.http.routing import ROUTE, Access, Route
 from onramp.auth.roles import ALLOWED_ROLES, PRINCIPAL, Principal, forbidden, takes_code
 
 Resolve = Callable[[str], Awaitable[Principal | None]]
-"""Who a bearer token stands for; None where it stands for nobody. May raise a Problem that says more."""
+"""Return the caller behind a bearer token; None for an unknown token. May raise a Problem with a more specific reason."""
 CheckCode = Callable[[Principal, str], Awaitable[None]]
-"""Take a code of an enrolled key, or raise Problem 401; an empty text is no code."""
+"""Check a second-factor code of an enrolled key; raise Problem 401 for an invalid or empty one."""
 Refused = Callable[[Principal, Access, str], Awaitable[None]]
-"""Write down who tried an order that is not theirs: the role it asks for, and its path."""
-ORDERS: frozenset[Access] = frozenset({"operator", "approver", "admin"})
+"""Record who tried a command without the required access: the caller, that access, and the path."""
+COMMAND_ACCESS: frozenset[Access] = frozenset({"operator", "approver", "admin"})
 
 
 class Guard:
-    """Asks each room in turn. Stripe and Prometheus prove themselves in their handlers."""
+    """Tries each resolver in turn. Stripe and Prometheus are authenticated by their handlers."""
 
-    def __init__(self, *rooms: Resolve, check_code: CheckCode, refused: Refused) -> None:
-        """`rooms`: how each kind of token is resolved."""
-        self._rooms = rooms
+    def __init__(self, *resolvers: Resolve, check_code: CheckCode, refused: Refused) -> None:
+        """`resolvers` has one entry for each kind of token."""
+        self._resolvers = resolvers
         self._check_code = check_code
         self._refused = refused
 
-    async def check(self, request: web.Request, who: Access) -> None:
-        """Raise 401 for nobody we know, 403 for whoever may not; leave the Principal on the request."""
-        if who not in ALLOWED_ROLES:
+    async def check(self, request: web.Request, access: Access) -> None:
+        """Store the Principal on the request. Problem 401 for an unknown caller, 403 for one without `access`."""
+        if access not in ALLOWED_ROLES:
             return
         token = bearer_token(request)
         principal = None if token is None else await self._resolve(token)
         if principal is None:
             raise unauthorized()
-        if principal.role not in ALLOWED_ROLES[who]:
-            if who in ORDERS and request.method != "GET" and principal.role != "wallet":
-                await self._refused(principal, who, request.rel_url.raw_path)
-            raise forbidden(principal.role, who)
+        if principal.role not in ALLOWED_ROLES[access]:
+            if access in COMMAND_ACCESS and request.method != "GET" and principal.role != "wallet":
+                await self._refused(principal, access, request.rel_url.raw_path)
+            raise forbidden(principal.role, access)
         route = request[ROUTE]
         if principal.second_factor and takes_code(route) and not (route.dry_run and await _is_dry_run(request, route)):
             await self._check_code(principal, request.headers.get("X-OTP", ""))
         request[PRINCIPAL] = principal
 
     async def _resolve(self, token: str) -> Principal | None:
-        for room in self._rooms:
-            principal = await room(token)
+        for resolve in self._resolvers:
+            principal = await resolve(token)
             if principal is not None:
                 return principal
         return None
 
 
 async def _is_dry_run(request: web.Request, route: Route) -> bool:
-    """Whether the body asks only what an order would do, as its handler will read it; a body that cannot be read does not.
+    """Return whether the body, read as the handler will read it, asks for a dry run; False for an invalid body.
 
-    aiohttp keeps the bytes for whoever parses the body afterwards.
+    aiohttp keeps the bytes, so the body can be parsed again afterwards.
     """
     if route.body is None:
         return False
     try:
-        asked = route.body.model_validate(json.loads(await read_body(request, route.limit)))
+        body = route.body.model_validate(json.loads(await read_body(request, route.limit)))
     except (json.MalformedJson, ValidationError):
         return False
-    return getattr(asked, "dry_run", False) is True
+    return getattr(body, "dry_run", False) is True

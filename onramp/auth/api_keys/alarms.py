@@ -1,8 +1,8 @@
-"""Alarms about keys: each new secret that may move money or let people in, and each that came to work unconfirmed.
+"""Alarms about API keys: each new secret of an operator's, approver's or admin's key, and each that works unconfirmed.
 
-One person with an admin's key can make a key in another name, and it works after 24 h though nobody confirmed it. So every
-such secret is announced to everybody who reads the alarms, whichever way it was made: over HTTP, by an invitation, on the
-machine, or by a hand in the database.
+One person with an admin's key can make a key in another name, and it works after 24 h even if it was not confirmed. So every
+such secret raises an alarm, however it was made: over HTTP, by an invitation, with the command line, or by a change in the
+database.
 """
 
 from typing import Final
@@ -19,11 +19,11 @@ from onramp.auth.api_keys.table import api_key_secrets, api_keys
 log = get_logger(__name__)
 ROLES: Final = (*sorted(MOVES_MONEY), "admin")
 DEVELOPMENT: Final = "dev"
-"""Who makes the keys that `onramp dev` prints: those ring for nothing."""
+"""The author of the keys that `onramp dev` prints; these raise no alarm."""
 
 
 def counter(registry: CollectorRegistry) -> Counter:
-    """Declare the metric, both labels at 0."""
+    """Declare the metric, with both labels at 0."""
     count = Counter(
         "onramp_key_alarms",
         "New secrets of operators', approvers' and admins' keys, and those that work unconfirmed.",
@@ -36,16 +36,16 @@ def counter(registry: CollectorRegistry) -> Counter:
 
 
 class KeyAlarms:
-    """Rings once for each secret, at the first round after it was made; again once it works and nobody confirmed it."""
+    """Raises an alarm for each new secret, and another one if the secret begins to work without a confirmation."""
 
     def __init__(self, database: Database, clock: Clock, count: Counter) -> None:
-        """`count`: a counter with the label `alarm`, as `counter` declares it."""
+        """`count` is the metric that `counter` declares."""
         self._database = database
         self._clock = clock
         self._count = count
 
     async def step(self) -> None:
-        """Ring for what is new. An alarm may ring twice after a crash, and is never lost: it is marked after it rang."""
+        """Raise the alarms that are due. Each is marked after it was raised, so a crash may repeat an alarm but never lose one."""
         c, now = api_key_secrets.c, self._clock.now()
         made = c.made_alarm_at.is_(None)
         works = sa.and_(api_keys.c.revoked_at.is_(None), sa.or_(c.expires_at.is_(None), c.expires_at > now))
@@ -67,7 +67,7 @@ class KeyAlarms:
             if (await conn.execute(query.limit(1))).first() is None:
                 return
         async with self._database.write() as conn:
-            # On Postgres the rows are held, so that of several processes one rings.
+            # On Postgres the rows are locked, so that only one of several processes raises the alarm.
             for row in (await conn.execute(query.with_for_update(of=api_key_secrets))).fetchall():
                 facts = {
                     "subject": row.key_id, "role": row.role, "person": row.person, "made_by": row.made_by or "unknown",

@@ -1,4 +1,4 @@
-"""Who an API key is, asked of the database at most every two seconds a key, so that a revoked one is refused within five."""
+"""Resolve API keys; each is read from the database at most every two seconds, so that a revoked key is refused within five."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,10 +26,9 @@ MAX_SUBJECT: Final = 80
 
 
 class ApiKeyAuthenticator:
-    """Resolves secrets, and writes down when keys were used, a few seconds later and all together."""
+    """Resolves secrets, and stores when keys were last used, in batches every few seconds."""
 
     def __init__(self, database: Database, ring: KeyRing, clock: Clock) -> None:
-        """Nothing is asked before the first request."""
         self._database = database
         self._ring = ring
         self._clock = clock
@@ -40,11 +39,10 @@ class ApiKeyAuthenticator:
         self._task: asyncio.Task[None] | None = None
 
     async def resolve(self, token: str) -> Principal | None:
-        """Who holds `token`; None where nobody does, or no longer. Problem 403 for a key that does not work yet.
+        """Return the caller that `token` belongs to; None if it is unknown or no longer valid. Problem 403 for a key that does not work yet.
 
-        A token that is not known to be good is hashed under a key that the asker does not know and looked up by that hash,
-        so that how long a refusal takes says nothing about how close a guess was; a revoked key is refused in the time of
-        one that never was.
+        An uncached token is looked up by a keyed hash, so the time of a refusal does not reveal how close a guess was, and a
+        revoked key is refused in the same time as an unknown one.
         """
         moment = self._clock.monotonic()
         known = self._known.get(token)
@@ -67,13 +65,13 @@ class ApiKeyAuthenticator:
             )
         if len(self._known) >= REMEMBER:
             self._known.clear()
-        # Counted from before the question: what was true then is believed no longer than promised.
+        # Counted from before the query, so that a result is never used for longer than TRUST_SECONDS.
         self._known[token] = (found.principal, moment + TRUST_SECONDS)
         self._used.add(found.principal.id)
         return found.principal
 
     def forget(self, key_id: str) -> None:
-        """Ask anew about this key: what was just changed here counts here at once, elsewhere after `TRUST_SECONDS`."""
+        """Drop a key from the cache: a change made by this process counts here at once, and elsewhere after TRUST_SECONDS."""
         self._known = {token: known for token, known in self._known.items() if known[0].id != key_id}
 
     async def _find(self, candidates: Sequence[str]) -> Found | None:
@@ -85,7 +83,7 @@ class ApiKeyAuthenticator:
             return await api_keys_service.resolve(conn, candidates, self._clock.now())
 
     async def check_code(self, principal: Principal, code: str) -> None:
-        """Take the second factor's code; Problem 401 without a right one. A wrong try is remembered."""
+        """Check the second factor's code. Problem 401 if it is missing or wrong; wrong attempts are counted."""
         if not code:
             raise second_factor.missing()
         async with self._database.write() as conn:
@@ -94,10 +92,10 @@ class ApiKeyAuthenticator:
             raise second_factor.refusal(outcome)
 
     async def note_refused(self, principal: Principal, needed: str, path: str) -> None:
-        """Write into the trail who tries what only another role may do.
+        """Write an audit row for a caller who tried what only another role may do.
 
-        The same again within a minute is one row, and a key gets so many rows a minute however many paths it tries: it neither fills the
-        trail nor hides there what another key tries.
+        Repetitions within a minute are one row, and the rows of one key in a minute are limited: it can neither fill the audit log
+        nor hide in it what another key tries.
         """
         if self._refused.setdefault(principal.id, EntryLimiter(self._clock)).admit(path) is None:
             return
@@ -107,11 +105,11 @@ class ApiKeyAuthenticator:
             await audit_service.record(conn, principal.id, "api.refused", subject, None, facts, at=self._clock.now())
 
     def start(self) -> None:
-        """Begin to write down last uses."""
+        """Start the task that stores last uses."""
         self._task = asyncio.create_task(self._loop(), name="api-keys")
 
     async def stop(self) -> None:
-        """Write down what is left, and stop."""
+        """Stop the task and store the remaining last uses."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -1,12 +1,12 @@
-"""Who stands behind a key: the persons who made it, and those who made the keys that made it.
+"""The makers of a key: the persons who made it, and those who made the keys that made it.
 
-Whoever makes or rotates a key learns its secret, and can act with it as another person. So an admin who makes an admin key
-for "bob", and with that an approver's key for "carol", stands behind carol's key as well as bob does, and must confirm
-neither. Each secret is stored with all persons behind it, so that the chain is known even after an older secret is pruned.
+A person who makes or rotates a key learns its secret, and can act with it as another person. So an admin who makes an admin key
+for "bob", and with that key an approver's key for "carol", is a maker of carol's key, like bob, and may confirm neither key.
+Each secret is stored with all its makers, so that they are known even after an older secret is pruned.
 
-It begins at the machine: what `onramp keys` does there has no person behind it, because whoever holds the database and
-DATA_KEYS needs no API key. An admin's key that another admin made therefore always counts with its makers; a secret from
-`onramp keys rotate` on the machine frees it, once the overlap of the earlier one is over.
+Keys made with `onramp keys` on the database have no maker, because access to the database and DATA_KEYS needs no API key. An
+admin's key that another admin made therefore always has makers; a new secret from `onramp keys rotate` removes them once the
+overlap of the earlier secret has ended.
 """
 
 from collections.abc import Collection
@@ -25,15 +25,15 @@ _MAKING = ("key.create", "key.rotate")
 
 
 async def behind(conn: AsyncConnection, actor: str, now: datetime) -> frozenset[str]:
-    """The persons behind what `actor` (a key's or an invitation's id) makes at `now`; none for the machine's operator.
+    """Return the makers of a key that `actor` (the id of a key or invitation) makes at `now`; none for the local operator.
 
-    They are the key's own person and everybody behind a secret of it that works or will.
+    They are the actor's own person and the makers of each of its secrets that works or will work.
     """
     return await _walk(conn, {actor}, now)
 
 
 async def of_key(conn: AsyncConnection, key_id: str, now: datetime) -> frozenset[str]:
-    """The persons behind the making of this key and behind its newest secret, whether or not they still hold one."""
+    """Return the makers of this key and of its newest secret, even if they no longer hold a secret."""
     row = (await conn.execute(sa.select(api_keys).where(api_keys.c.id == key_id))).one()
     newest = sa.and_(api_key_secrets.c.key_id == key_id, api_key_secrets.c.expires_at.is_(None))
     secret = (await conn.execute(sa.select(api_key_secrets.c.makers).where(newest))).first()
@@ -43,8 +43,8 @@ async def of_key(conn: AsyncConnection, key_id: str, now: datetime) -> frozenset
 
 
 def includes(persons: Collection[str], person: str) -> bool:
-    """Whether `person` is one of these."""
-    return any(same_person(one, person) for one in persons)
+    """Return whether `person` is one of `persons`."""
+    return any(same_person(maker, person) for maker in persons)
 
 
 async def _walk(conn: AsyncConnection, actors: Collection[str], now: datetime) -> frozenset[str]:
@@ -78,6 +78,6 @@ async def _usable(conn: AsyncConnection, key_id: str, now: datetime) -> "list[sa
 
 
 async def _authors(conn: AsyncConnection, key_id: str, created_by: str) -> set[str]:
-    """Everybody who ever made or rotated this key: for secrets of earlier versions, which did not store their makers."""
+    """Return everyone who ever made or rotated this key: for secrets of earlier versions, which did not store their makers."""
     made = sa.select(entries.c.actor).where(entries.c.subject == key_id, entries.c.action.in_(_MAKING))
     return {created_by, *(await conn.execute(made)).scalars()}

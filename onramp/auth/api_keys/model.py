@@ -1,4 +1,4 @@
-"""An API key as the service knows it, read together with its newest secret."""
+"""An API key, read together with its newest secret."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ class ApiKey:
     created_at: datetime
     created_by: str
     active_from: datetime
-    """When its newest secret works; in the past for most."""
+    """When its newest secret begins to work."""
     confirmed_by: str | None
     last_used_at: datetime | None
     revoked_at: datetime | None
@@ -29,11 +29,11 @@ class ApiKey:
     made_at: datetime
     """When its newest secret was made."""
     made_by: str | None
-    """Who ordered that secret: a key's or an invitation's id, or `machine`; None where an earlier version made it."""
+    """Who made that secret: the id of a key or invitation, or `machine`; None if an earlier version made it."""
 
 
 def keys_query() -> "sa.Select[Any]":
-    """Keys, each with the time, the maker and the start of its newest secret: the one that has no end yet."""
+    """Return the query of keys, each with its newest secret's time, maker and start; the newest secret is the one without an end."""
     c, any_of_it = api_key_secrets.c, api_key_secrets.alias().c
     newest = (
         sa.select(any_of_it.id)
@@ -48,7 +48,7 @@ def keys_query() -> "sa.Select[Any]":
 
 
 def to_key(row: Any) -> ApiKey:
-    """A row of `keys_query`."""
+    """Return the key in a row of `keys_query`."""
     return ApiKey(
         row.id,
         row.name,

@@ -1,4 +1,4 @@
-"""Whether a key may belong to a person of this name: refused where the name could pass for somebody else's."""
+"""Check the name of a key's person: it is refused if it could be mistaken for another person's."""
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,10 +11,10 @@ _INVITATIONS = sa.table("invitations", sa.column("person"), sa.column("closed_at
 
 
 async def require(conn: AsyncConnection, person: str) -> None:
-    """Raise Problem 422, which names the rule, for a name that no person may have or that looks like another person's.
+    """Raise Problem 422, naming the rule, for a name that is not allowed or that looks like another person's.
 
-    Other persons are those of all keys, revoked ones too, and of open invitations. The caller holds the lock under which
-    keys and invitations are made, so that two names alike are not stored side by side.
+    Other persons are those of all keys, including revoked ones, and of open invitations. The caller holds the lock under which
+    keys and invitations are made, so that two similar names cannot be stored at the same time.
     """
     rule = persons.refusal(person)
     if rule is not None:

@@ -15,13 +15,13 @@ from onramp.auth.roles import principal_of
 
 
 def author_of(request: web.Request) -> Author:
-    """Whoever asked, as the author of what is changed now."""
+    """Return the caller as the author of a change made now."""
     services = request.app[API_KEYS]
     return Author(principal_of(request).id, services.clock.now(), services.is_production)
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    """Make a key; the secret is in this answer and nowhere else."""
+    """Make a key; its secret is in this response and nowhere else."""
     services = request.app[API_KEYS]
     body = body_of(request, schemas.CreateKey)
     secret = api_keys_service.new_secret()
@@ -40,7 +40,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
-    """Keys, the newest first."""
+    """Return keys, the newest first."""
     query = query_of(request, schemas.KeysQuery)
     async with request.app[API_KEYS].database.read() as conn:
         keys = await api_keys_service.newest(conn, limit=query.limit + 1, before=query.cursor)
@@ -48,13 +48,13 @@ async def listing(request: web.Request) -> web.StreamResponse:
 
 
 async def read(request: web.Request) -> web.StreamResponse:
-    """One key."""
+    """Return one key."""
     async with request.app[API_KEYS].database.read() as conn:
         return reply(schemas.answer(await api_keys_service.get(conn, request.match_info["id"])))
 
 
 async def rotate(request: web.Request) -> web.StreamResponse:
-    """A new secret for a key that keeps its id."""
+    """Give a key a new secret; its id stays."""
     services = request.app[API_KEYS]
     body = body_of(request, schemas.RotateKey)
     secret = api_keys_service.new_secret()
@@ -72,7 +72,7 @@ async def rotate(request: web.Request) -> web.StreamResponse:
 
 
 async def revoke(request: web.Request) -> web.StreamResponse:
-    """Refused here at once, and everywhere within five seconds."""
+    """Revoke a key: it is refused here at once, and everywhere within five seconds."""
     services = request.app[API_KEYS]
     async with services.database.write() as conn:
         key = await api_keys_service.revoke(conn, author_of(request), request.match_info["id"])
@@ -90,13 +90,13 @@ async def confirm(request: web.Request) -> web.StreamResponse:
 
 
 async def me(request: web.Request) -> web.StreamResponse:
-    """The key that asks."""
+    """Return the caller's own key."""
     async with request.app[API_KEYS].database.read() as conn:
         return reply(schemas.answer(await api_keys_service.get(conn, principal_of(request).id)))
 
 
 async def enrol(request: web.Request) -> web.StreamResponse:
-    """Begin a second factor; it is asked for once its first code has come."""
+    """Begin a second factor; it is required once its first code was confirmed."""
     services = request.app[API_KEYS]
     author = author_of(request)
     async with services.database.write() as conn:
@@ -105,7 +105,7 @@ async def enrol(request: web.Request) -> web.StreamResponse:
 
 
 async def activate(request: web.Request) -> web.StreamResponse:
-    """Take the first code."""
+    """Confirm the second factor with its first code."""
     services = request.app[API_KEYS]
     author, code = author_of(request), body_of(request, schemas.FirstCode).code
     async with services.database.write() as conn:
@@ -135,7 +135,7 @@ ROUTES = (
         BASE,
         listing,
         access="admin",
-        summary="API keys with their last use.",
+        summary="List API keys with their last use.",
         name="list_keys",
         query=schemas.KeysQuery,
         response=schemas.KeyList,
@@ -154,7 +154,7 @@ ROUTES = (
         BASE + "/{id}/rotate",
         rotate,
         access="admin",
-        summary="A new secret; the old one works on for a while.",
+        summary="Give a key a new secret; the old one still works for a while.",
         name="rotate_key",
         body=schemas.RotateKey,
         body_optional=True,
@@ -166,7 +166,7 @@ ROUTES = (
         BASE + "/{id}/revoke",
         revoke,
         access="admin",
-        summary="Refuse this key, everywhere within five seconds.",
+        summary="Revoke a key; it is refused everywhere within five seconds.",
         name="revoke_key",
         response=schemas.KeyResponse,
     ),
@@ -175,7 +175,7 @@ ROUTES = (
         BASE + "/{id}",
         revoke,
         access="admin",
-        summary="Revoke it, likewise.",
+        summary="Revoke a key, like the route before.",
         name="delete_key",
         response=schemas.KeyResponse,
     ),
@@ -184,7 +184,7 @@ ROUTES = (
         BASE + "/{id}/confirm",
         read,
         access="approver",
-        summary="The key that a confirmation would let work.",
+        summary="The key that a confirmation would activate.",
         name="read_key_to_confirm",
         response=schemas.KeyResponse,
     ),
@@ -193,8 +193,7 @@ ROUTES = (
         BASE + "/{id}/confirm",
         confirm,
         access="approver",
-        summary="Let a key's newest secret work at once: an approver who is neither its person nor behind its making says "
-        "that it is meant.",
+        summary="Let a key's newest secret work at once; the approver must be neither its person nor one of its makers.",
         name="confirm_key",
         body=schemas.ConfirmKey,
         body_optional=True,
@@ -202,14 +201,14 @@ ROUTES = (
         responses={409: "`self_approval`, `key_changed` or `key_revoked`."},
     ),
     Route(
-        "GET", ME, me, access="viewer", summary="The API key that asks.", name="my_key", response=schemas.KeyResponse
+        "GET", ME, me, access="viewer", summary="The caller's own API key.", name="my_key", response=schemas.KeyResponse
     ),
     Route(
         "POST",
         ME + "/otp",
         enrol,
         access="viewer",
-        summary="Begin a second factor for the key that asks.",
+        summary="Begin a second factor for the caller's own key.",
         name="enrol",
         response=schemas.Enrolment,
         status=201,
@@ -220,7 +219,7 @@ ROUTES = (
         ME + "/otp/confirm",
         activate,
         access="viewer",
-        summary="Take its first code; from here on orders need one.",
+        summary="Confirm the second factor with its first code; from now on commands need a code.",
         name="activate",
         body=schemas.FirstCode,
         response=schemas.KeyResponse,

@@ -1,4 +1,4 @@
-"""API keys in the shape of the outside. A secret is in the answer that makes it, and nowhere else."""
+"""Request and response models of API keys. A secret is in the response that makes it, and nowhere else."""
 
 from typing import Annotated
 
@@ -26,18 +26,18 @@ def _person(text: str) -> str:
 
 Label = Annotated[str, AfterValidator(_label)]
 Person = Annotated[str, AfterValidator(_person)]
-"""Its letters are judged where the key is stored (`naming.require`), beside those of the persons who are known."""
+"""Only its length is checked here; `person_names.require` compares it with other persons' names when the key is stored."""
 
 
 class CreateKey(Document):
     """A new key."""
 
     role: KeyRole
-    name: Label = Field(description="What it is for.")
+    name: Label = Field(description="What the key is for.")
     person: Person | None = Field(
         default=None,
-        description="Whose it is; proposer and approver must differ by it. By default the name. Refused where it could pass "
-        "for another person's: letters of one script, nothing that cannot be seen, and not like a name that is there.",
+        description="Who holds the key; proposer and approver must be different persons. Defaults to the name. Refused if it could be "
+        "mistaken for another person's: it must have letters of one script, no invisible characters, and not look like a stored name.",
     )
 
 
@@ -45,20 +45,21 @@ class RotateKey(Document):
     """A new secret for a key."""
 
     overlap_minutes: int = Field(
-        default=1440, ge=0, le=10_080, description="How long the old secret still works beside the new one."
+        default=1440, ge=0, le=10_080, description="How long the old secret still works together with the new one."
     )
 
 
 class ConfirmKey(Document):
-    """Which secret the approver looked at."""
+    """The secret that the approver confirms."""
 
     made_at: Annotated[str, Field(max_length=40)] | None = Field(
-        default=None, description="`madeAt` as the key showed it: 409 `key_changed` where it has a newer secret."
+        default=None,
+        description="`madeAt` of the key as the approver saw it; 409 `key_changed` if the key has a newer secret.",
     )
 
 
 class KeysQuery(Document):
-    """A page of keys."""
+    """The query of a page of keys."""
 
     limit: int = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, Field(max_length=40)] | None = None
@@ -72,10 +73,10 @@ class KeyResponse(Document):
     role: str
     person: str
     created_at: str
-    active_from: str = Field(description="When its newest secret works.")
+    active_from: str = Field(description="When its newest secret begins to work.")
     made_at: str = Field(description="When its newest secret was made.")
     made_by: str | None = Field(
-        description="Who ordered that secret: a key's or an invitation's id, or `machine`. Null: an earlier version made it."
+        description="Who made that secret: the id of a key or invitation, or `machine`. Null if an earlier version made it."
     )
     confirmed_by: str | None
     last_used_at: str | None
@@ -84,13 +85,13 @@ class KeyResponse(Document):
 
 
 class NewKeyResponse(KeyResponse):
-    """A key with its secret, shown this once."""
+    """A key with its secret, which is shown only once."""
 
     secret: str
 
 
 class Enrolment(Document):
-    """A second factor that waits for its first code; the secret is shown this once."""
+    """A second factor that waits for its first code; the secret is shown only once."""
 
     secret: str
     uri: str = Field(description="For an authenticator app, as text or as a QR code.")
@@ -103,7 +104,7 @@ class FirstCode(Document):
 
 
 class KeyList(Document):
-    """Keys, the newest first."""
+    """A page of keys, the newest first."""
 
     data: list[KeyResponse]
     next_cursor: str | None
@@ -127,16 +128,16 @@ def _fields(key: ApiKey) -> dict[str, object]:
 
 
 def answer(key: ApiKey) -> KeyResponse:
-    """Without the secret."""
+    """Return a key without its secret."""
     return KeyResponse.model_validate(_fields(key))
 
 
 def with_secret(key: ApiKey, secret: str) -> NewKeyResponse:
-    """With it."""
+    """Return a key with its secret."""
     return NewKeyResponse.model_validate({**_fields(key), "secret": secret})
 
 
 def listed(keys: list[ApiKey], limit: int) -> KeyList:
-    """One page out of up to `limit` + 1 keys."""
+    """Return a page from up to `limit` + 1 keys."""
     page = keys[:limit]
     return KeyList(data=[answer(key) for key in page], next_cursor=page[-1].id if len(keys) > limit else None)

@@ -1,4 +1,4 @@
-"""The second factor of an API key: time-based codes (RFC 6238), each good once. The verbs of the room, as in `service`."""
+"""Operations on the second factor of an API key: time-based codes (RFC 6238), each valid once; inside the caller's open transaction."""
 
 import hmac
 from datetime import datetime, timedelta
@@ -22,15 +22,15 @@ STEP_SECONDS: Final = 30
 ISSUER: Final = "Onramp"
 TRIES: Final = 5
 LOCK: Final = timedelta(minutes=5)
-"""After five wrong codes in a row. Three codes of a million are right at a time: a thief of the key gets one in 230 days."""
+"""Lock after five wrong codes in a row. Three of a million codes are valid at a time, so guessing one takes 230 days on average."""
 
 Outcome = Literal["accepted", "wrong", "used", "locked"]
 
 
 async def enrol(conn: AsyncConnection, author: Author, key_id: str, ring: KeyRing) -> tuple[str, str]:
-    """(secret, otpauth URI) of a factor that waits for its first code.
+    """Store a new factor that waits for its first code; return its secret and otpauth URI.
 
-    Problem 409 where one is enrolled: a thief of the key must not replace it. Whoever lost their device gets a new key.
+    Problem 409 if a factor is already enrolled, because a thief of the key must not replace it. A lost device means a new key.
     """
     import pyotp
 
@@ -50,7 +50,7 @@ async def enrol(conn: AsyncConnection, author: Author, key_id: str, ring: KeyRin
 async def activate(
     conn: AsyncConnection, author: Author, key_id: str, code: str, ring: KeyRing
 ) -> tuple[Outcome, ApiKey]:
-    """Take the first code; from here on the key needs one. Problem 409 where nothing waits for a code."""
+    """Check the first code; if it is accepted, the key needs codes from now on. Problem 409 if no factor waits for a code."""
     key = await get(conn, key_id)
     row = await _row(conn, key_id)
     if key.second_factor or row.otp_sealed is None:
@@ -63,9 +63,9 @@ async def activate(
 
 
 async def use(conn: AsyncConnection, key_id: str, code: str, ring: KeyRing, now: datetime) -> Outcome:
-    """Try a code. A code, and every older one, is spent with its first use, whoever is quicker; five wrong ones close for 5 min.
+    """Check a code. An accepted code, and every older one, cannot be used again; five wrong codes lock the factor for five minutes.
 
-    The caller commits whatever the outcome: a wrong try must be remembered.
+    The caller must commit whatever the outcome is, because wrong attempts are counted.
     """
     row = await _begin_try(conn, key_id, now)
     if row is None:
@@ -81,19 +81,19 @@ async def use(conn: AsyncConnection, key_id: str, code: str, ring: KeyRing, now:
 
 
 def refusal(outcome: Outcome) -> Problem:
-    """What a person is told of a code that was not accepted."""
+    """Return the Problem for a code that was not accepted."""
     match outcome:
         case "used":
             text = "This code was used before. Wait for the next one."
         case "locked":
             text = "Too many wrong codes. Try again in five minutes; if they were not yours, revoke this key."
         case _:
-            text = "This code is not right. Look at the device's clock, and take the newest code."
+            text = "This code is wrong. Check the device's clock, and use the newest code."
     return Problem(401, "otp_invalid", text, headers={"WWW-Authenticate": "Bearer"})
 
 
 def missing() -> Problem:
-    """The refusal where a code is needed and none was given."""
+    """Return the Problem for a missing code."""
     return Problem(
         401,
         "otp_required",
@@ -127,9 +127,9 @@ async def _row(conn: AsyncConnection, key_id: str) -> Any:
 
 
 async def _begin_try(conn: AsyncConnection, key_id: str, now: datetime) -> Any:
-    """The key's row, this try counted as a wrong one; None while it is locked.
+    """Count this attempt as a wrong one and return the key's row; None while it is locked.
 
-    The row is the caller's until it commits: of tries side by side each sees those before it, and no more than five are looked at.
+    The row stays locked until the caller commits, so that concurrent attempts see each other and at most five are checked.
     """
     is_open = sa.or_(api_keys.c.otp_locked_until.is_(None), api_keys.c.otp_locked_until <= now)
     counted = (

@@ -1,4 +1,4 @@
-"""The verbs of API keys, each in the caller's open transaction, each with its row in the audit trail."""
+"""Operations on API keys, each in the caller's open transaction, each with its audit row."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ WAIT: Final = timedelta(hours=24)
 OVERLAP: Final = timedelta(hours=24)
 MOVES_MONEY: Final = frozenset({"operator", "approver"})
 FREE_KEYS: Final = 2
-"""The first keys that may move money work at once: somebody must be there to confirm the others."""
+"""The first keys that may move money work at once, because later ones need an approver to confirm them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who orders a change, and when."""
+    """Who makes a change, and when."""
 
     id: str
     """A key's id, or `machine`."""
@@ -40,12 +40,12 @@ class Author:
 
 
 def new_secret() -> str:
-    """256 random bits behind a prefix that scanners for leaked secrets can find."""
+    """Return 256 random bits with a prefix that scanners for leaked secrets can recognize."""
     return random_secret(PREFIX)
 
 
 def hashes(ring: KeyRing, secret: str) -> list[str]:
-    """The keyed hashes under which a secret may be stored, the current one first."""
+    """Return the keyed hashes under which a secret may be stored, the current one first."""
     return ring.macs("api-keys", secret)
 
 
@@ -61,10 +61,10 @@ async def create(
     person: str,
     made_for: frozenset[str] = frozenset(),
 ) -> ApiKey:
-    """Store a new key; in production one that may move money waits 24 h or for an approver, the first two excepted.
+    """Store a new key. In production a key that may move money works after 24 h, or once an approver confirms it; the first two work at once.
 
-    `made_for`: persons who stand behind it beside the author, such as those behind the invitation that it comes from.
-    Raises Problem 422 where `person` is a name that could pass for another one.
+    `made_for` are makers besides the author, such as those of the invitation that the key comes from. Problem 422 if `person` could
+    be mistaken for another person.
     """
     await one_at_a_time(conn)
     await person_names.require(conn, person)
@@ -94,15 +94,15 @@ async def create(
 async def rotate(
     conn: AsyncConnection, author: Author, key_id: str, *, secret: str, ring: KeyRing, overlap: timedelta
 ) -> ApiKey:
-    """Give the key a new secret; the old one works on for `overlap`, counted from when the new one works.
+    """Give the key a new secret; the old one still works for `overlap`, counted from when the new one begins to work.
 
-    In production the new secret of a key that may move money waits like a new key's: whoever rotates it learns it, and an
-    admin must not come to move money that way.
+    In production the new secret of a key that may move money waits like that of a new key: the person who rotates it learns it,
+    and an admin must not be able to move money that way.
     """
     await one_at_a_time(conn)
     key = await _working(conn, key_id)
     wait = WAIT if author.is_production and key.role in MOVES_MONEY else timedelta(0)
-    # Before the other secrets end: whoever made one of them may be the one who rotates.
+    # Read before the other secrets end, because their makers may be the ones who rotate the key.
     persons = sorted(await makers.behind(conn, author.id, author.now))
     ends = author.now + wait + overlap
     still = sa.or_(api_key_secrets.c.expires_at.is_(None), api_key_secrets.c.expires_at > ends)
@@ -117,7 +117,7 @@ async def rotate(
 
 
 async def revoke(conn: AsyncConnection, author: Author, key_id: str) -> ApiKey:
-    """Refuse the key from now on, everywhere within seconds; the same answer when it was revoked before."""
+    """Revoke the key; it is refused everywhere within seconds. A repeated call changes nothing."""
     revoked = await conn.execute(
         sa.update(api_keys)
         .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
@@ -133,10 +133,10 @@ async def revoke(conn: AsyncConnection, author: Author, key_id: str) -> ApiKey:
 async def confirm(
     conn: AsyncConnection, author: Author, approver: Principal, key_id: str, *, made_at: str | None = None
 ) -> ApiKey:
-    """End the wait of a key's newest secret: an approver says that it is meant. An earlier one that waits goes on waiting.
+    """Let a key's newest secret work at once; an earlier secret that waits keeps waiting.
 
-    The approver is another person than the key's and than everybody behind its making. `made_at`: when the secret that the
-    approver looked at was made, as the key's answer says it; Problem 409 `key_changed` where the key has a newer one.
+    The approver must be neither the key's person nor one of its makers: Problem 409 `self_approval`. `made_at` is when the secret
+    that the approver saw was made, as in the key's response: Problem 409 `key_changed` if the key has a newer one.
     """
     await one_at_a_time(conn)
     key = await _working(conn, key_id)
@@ -144,7 +144,7 @@ async def confirm(
         raise Problem(
             409,
             "key_changed",
-            "This key got another secret since you looked at it. Nothing was confirmed; look at it again.",
+            "This key has a newer secret than the one you saw. Nothing was confirmed; read the key again.",
         )
     if same_person(approver.person, key.person) or approver.id == key_id:
         raise Problem(409, "self_approval", "This key is yours. An approver of another person must confirm it.")
@@ -175,7 +175,7 @@ async def _working(conn: AsyncConnection, key_id: str) -> ApiKey:
 
 
 async def get(conn: AsyncConnection, key_id: str) -> ApiKey:
-    """One key; Problem 404 where there is none."""
+    """Return one key. Problem 404 if there is none with this id."""
     found = [to_key(row) for row in await conn.execute(keys_query().where(api_keys.c.id == key_id))]
     if not found:
         raise not_found("API key")
@@ -183,23 +183,23 @@ async def get(conn: AsyncConnection, key_id: str) -> ApiKey:
 
 
 async def newest(conn: AsyncConnection, *, limit: int, before: str | None = None) -> Sequence[ApiKey]:
-    """Keys, the newest first; those older than key `before` where given."""
+    """Return keys, the newest first; with `before`, those older than the key with that id."""
     query = newest_first(keys_query(), api_keys.c.created_at, api_keys.c.id, before).limit(limit)
     return [to_key(row) for row in await conn.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a secret stands for, and from when."""
+    """The caller that a secret belongs to, and when it begins to work."""
 
     principal: Principal
     active_from: datetime
 
 
 async def resolve(conn: AsyncConnection, candidates: Sequence[str], now: datetime) -> dict[str, Found]:
-    """What these hashes stand for; revoked keys and secrets past their overlap are left out.
+    """Return hash -> caller; revoked keys and secrets whose overlap has ended are left out.
 
-    One query finds or does not find; a revoked key is not found in the same time as one that never was.
+    One query finds all, so a revoked key takes the same time as an unknown one.
     """
     rows = await conn.execute(
         sa.select(
@@ -226,27 +226,28 @@ async def resolve(conn: AsyncConnection, candidates: Sequence[str], now: datetim
 
 
 async def was_made(conn: AsyncConnection, by: str, role: Role) -> bool:
-    """Whether this author ever made a key of this role, revoked ones included."""
+    """Return whether this author ever made a key with this role, including revoked ones."""
     found = sa.select(api_keys.c.id).where(api_keys.c.created_by == by, api_keys.c.role == role).limit(1)
     return (await conn.execute(found)).first() is not None
 
 
 async def prune(conn: AsyncConnection, now: datetime) -> int:
-    """Drop the hashes of secrets whose overlap is over; how many. A key's newest secret has no end and stays."""
+    """Delete the hashes of secrets whose overlap has ended; return how many. A key's newest secret has no end and stays."""
     return (await conn.execute(sa.delete(api_key_secrets).where(api_key_secrets.c.expires_at < now))).rowcount
 
 
 async def touch(conn: AsyncConnection, used: Collection[str], now: datetime) -> None:
-    """Remember that these keys were used; never goes back. In one order, so that two processes do not wait for each other."""
+    """Store when these keys were last used; the time never goes back. Sorted, so that two processes cannot deadlock."""
     for key_id in sorted(used):
         older = sa.or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < now)
         await conn.execute(sa.update(api_keys).where(api_keys.c.id == key_id, older).values(last_used_at=now))
 
 
 async def one_at_a_time(conn: AsyncConnection) -> None:
-    """Of creations side by side not each may count itself among the first; of rotations, each must end the secret of the one before.
+    """Serialize key creation and rotation until the transaction ends.
 
-    SQLite's writers are alone anyway.
+    Concurrent creations must not both count as one of the first keys, and each rotation must end the previous secret. SQLite allows
+    only one writer anyway.
     """
     if conn.dialect.name == "postgresql":
         await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6B657973)))

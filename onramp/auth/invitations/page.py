@@ -1,4 +1,4 @@
-"""The page behind an invitation's link: one button, because link previews open links and must not spend them."""
+"""The page of an invitation's link: one button, because link previews open links and must not use them up."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Invitations over HTTP: an admin makes, lists and withdraws them; whoever holds a link takes the key."""
+"""Invitations over HTTP: an admin makes, lists and withdraws them; the holder of a link accepts the key."""
 
 from datetime import timedelta
 
@@ -17,13 +17,13 @@ from onramp.config.settings import Settings
 
 
 def base_of(settings: Settings, asked: str) -> str:
-    """Where the link leads: ONRAMP_API_URL, or the origin where this was asked; in production over TLS, which ends before us."""
+    """Return the link's origin: ONRAMP_API_URL, or the request's origin; in production https, because a proxy terminates TLS."""
     here = "https://" + asked.partition("://")[2] if settings.is_production else asked
     return settings.ONRAMP_API_URL.rstrip("/") or here
 
 
 async def invite(request: web.Request) -> web.StreamResponse:
-    """Make a link; it is in this answer and nowhere else."""
+    """Make an invitation; its link is in this response and nowhere else."""
     services, author = request.app[INVITATIONS], author_of(request)
     body = body_of(request, schemas.CreateInvitation)
     token = invitations_service.new_token()
@@ -44,7 +44,7 @@ async def invite(request: web.Request) -> web.StreamResponse:
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
-    """Invitations, the newest first."""
+    """Return invitations, the newest first."""
     services, query = request.app[INVITATIONS], query_of(request, schemas.InvitationsQuery)
     async with services.database.read() as conn:
         items = await invitations_service.newest(conn, limit=query.limit + 1, before=query.cursor)
@@ -60,7 +60,7 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
 
 
 async def accept(request: web.Request) -> web.StreamResponse:
-    """Take the key, once."""
+    """Accept an invitation: return its key, once."""
     services = request.app[INVITATIONS]
     secret = api_keys_service.new_secret()
     async with services.database.write() as conn:
@@ -77,13 +77,13 @@ async def accept(request: web.Request) -> web.StreamResponse:
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """The page behind the link."""
+    """Return the page of the link."""
     del request
     return web.Response(text=page.HTML, content_type="text/html", headers=page.POLICY)
 
 
 async def script(request: web.Request) -> web.StreamResponse:
-    """Its script."""
+    """Return the page's script."""
     del request
     return web.Response(text=page.SCRIPT, content_type="text/javascript")
 

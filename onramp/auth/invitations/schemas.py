@@ -1,4 +1,4 @@
-"""Invitations in the shape of the outside. The link is in the answer that makes it, and nowhere else."""
+"""Request and response models of invitations. The link is in the response that makes it, and nowhere else."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,19 +12,19 @@ from onramp.auth.invitations.service import Invitation
 
 
 class CreateInvitation(CreateKey):
-    """The key that somebody shall have."""
+    """The key that the invited person receives."""
 
     valid_hours: int = Field(default=24, ge=1, le=168, description="How long the link works.")
 
 
 class Accept(Document):
-    """What stands in the link behind `#`."""
+    """The part of the link after `#`."""
 
     token: Annotated[str, Field(min_length=8, max_length=100)]
 
 
 class InvitationsQuery(Document):
-    """A page of invitations."""
+    """The query of a page of invitations."""
 
     limit: int = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, Field(max_length=40)] | None = None
@@ -45,7 +45,7 @@ class InvitationResponse(Document):
 
 
 class NewInvitation(InvitationResponse):
-    """With its link, shown this once."""
+    """An invitation with its link, which is shown only once."""
 
     link: str
 
@@ -72,17 +72,17 @@ def _fields(item: Invitation, now: datetime) -> dict[str, object]:
 
 
 def answer(item: Invitation, now: datetime) -> InvitationResponse:
-    """Without the link."""
+    """Return an invitation without its link."""
     return InvitationResponse.model_validate(_fields(item, now))
 
 
 def with_link(item: Invitation, now: datetime, base: str, token: str) -> NewInvitation:
-    """With it. The token stands behind `#`, which no browser sends, so that no log on the way holds it."""
+    """Return an invitation with its link. The token comes after `#`, which browsers do not send, so no log on the way contains it."""
     return NewInvitation.model_validate({**_fields(item, now), "link": f"{base}/invitation#{token}"})
 
 
 def listed(items: list[Invitation], limit: int, now: datetime) -> InvitationList:
-    """One page out of up to `limit` + 1."""
+    """Return a page from up to `limit` + 1 invitations."""
     page = items[:limit]
     return InvitationList(
         data=[answer(item, now) for item in page], next_cursor=page[-1].id if len(items) > limit else None

@@ -1,4 +1,4 @@
-"""The verbs of invitations, each in the caller's open transaction, each with its row in the audit trail."""
+"""Operations on invitations, each in the caller's open transaction, each with its audit row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,14 +39,14 @@ class Invitation:
     key_id: str | None
 
     def status(self, now: datetime) -> Literal["open", "accepted", "withdrawn", "expired"]:
-        """Where it stands."""
+        """Return whether it is open, accepted, withdrawn or expired."""
         if self.closed_at is not None:
             return "accepted" if self.key_id else "withdrawn"
         return "expired" if self.expires_at <= now else "open"
 
 
 def new_token() -> str:
-    """256 random bits, behind a prefix that logs know to leave out."""
+    """Return 256 random bits with a prefix by which logs redact it."""
     return random_secret(PREFIX)
 
 
@@ -62,7 +62,7 @@ async def invite(
     person: str,
     valid_for: timedelta,
 ) -> Invitation:
-    """Store an invitation. Raises Problem 422 where `person` is a name that could pass for another one."""
+    """Store an invitation. Problem 422 if `person` could be mistaken for another person."""
     await api_keys_service.one_at_a_time(conn)
     await person_names.require(conn, person)
     expires = author.now + valid_for
@@ -94,10 +94,10 @@ async def accept(
     now: datetime,
     is_production: bool,
 ) -> ApiKey:
-    """Turn an open invitation into a key, once, whoever is quicker. Problem 404 for any other token, whatever the reason.
+    """Turn an open invitation into a key, once even with concurrent calls. Problem 404 for any other token, whatever the reason.
 
-    In production a key that may move money still waits, as every new one does: the link may have been read on its way. Its
-    maker is whoever made the invitation, and the person is the one named there: who takes the key chooses nothing.
+    In production a key that may move money still waits like every new one, because the link may have been read on its way. The key's
+    maker is the maker of the invitation, and its person is the one named there: the person who accepts it chooses nothing.
     """
     usable = sa.and_(
         invitations.c.token_hash.in_(ring.macs(PURPOSE, token)),
@@ -126,7 +126,7 @@ async def accept(
 
 
 async def withdraw(conn: AsyncConnection, author: Author, invitation_id: str) -> Invitation:
-    """Close an invitation that nobody took; one that was taken is answered as it is."""
+    """Close an open invitation; return it. One that was accepted is returned unchanged."""
     still = sa.and_(invitations.c.id == invitation_id, invitations.c.closed_at.is_(None))
     closed = await conn.execute(sa.update(invitations).where(still).values(closed_at=author.now))
     if closed.rowcount == 1:
@@ -135,7 +135,7 @@ async def withdraw(conn: AsyncConnection, author: Author, invitation_id: str) ->
 
 
 async def get(conn: AsyncConnection, invitation_id: str) -> Invitation:
-    """One invitation; Problem 404 where there is none."""
+    """Return one invitation. Problem 404 if there is none with this id."""
     row = (await conn.execute(sa.select(invitations).where(invitations.c.id == invitation_id))).first()
     if row is None:
         raise not_found("invitation")
@@ -143,7 +143,7 @@ async def get(conn: AsyncConnection, invitation_id: str) -> Invitation:
 
 
 async def newest(conn: AsyncConnection, *, limit: int, before: str | None = None) -> Sequence[Invitation]:
-    """Invitations, the newest first; those older than `before` where given."""
+    """Return invitations, the newest first; with `before`, those older than the invitation with that id."""
     query = newest_first(sa.select(invitations), invitations.c.created_at, invitations.c.id, before).limit(limit)
     return [_invitation(row) for row in await conn.execute(query)]
 

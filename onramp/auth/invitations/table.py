@@ -1,4 +1,4 @@
-"""Invitations, by the keyed hash of what stands in their link."""
+"""The table of invitations, found by the keyed hash of the token in their link."""
 
 import sqlalchemy as sa
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from chain.signatures.bitcoin import looks_bitcoin
 from chain.types import is_address, to_checksum
 
-LONGEST: Final = 4096
-MAY_BE_AHEAD: Final = timedelta(minutes=5)
-"""How far a wallet's clock may run before ours."""
+MAX_LENGTH: Final = 4096
+MAX_CLOCK_LEAD: Final = timedelta(minutes=5)
+"""How far a wallet's clock may be ahead of ours."""
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _PATTERN: Final = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<domain>[!-~]+?) wants you to sign in with your (?P<network>Ethereum|Bitcoin) account:\n"
@@ -34,7 +34,7 @@ class MessageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, each part as text as it stands there, so that it renders as it was read."""
+    """A message; each part is kept as text, so that it renders exactly as it was read."""
 
     domain: str
     network: Literal["Ethereum", "Bitcoin"]
@@ -52,7 +52,7 @@ class Message:
 
 
 def render(message: Message) -> str:
-    """The text to sign."""
+    """Return the text to sign."""
     lines = [
         (f"{message.scheme}://" if message.scheme else "")
         + f"{message.domain} wants you to sign in with your {message.network} account:",
@@ -76,22 +76,22 @@ def render(message: Message) -> str:
 
 
 def parse(text: str) -> Message:
-    """The message, or MessageError. What it returns renders to `text`."""
-    found = _PATTERN.fullmatch(text) if len(text) <= LONGEST else None
-    if found is None:
+    """Parse a message; the result renders to the same text. Raises MessageError."""
+    match = _PATTERN.fullmatch(text) if len(text) <= MAX_LENGTH else None
+    if match is None:
         raise MessageError("The message does not have the form of EIP-4361: ask for a new one, and sign it unchanged.")
-    part = found.groupdict()
-    bitcoin = part["network"] == "Bitcoin"
-    if bitcoin != looks_bitcoin(part["address"]) or bitcoin == (part["chain_id"] is not None):
+    part = match.groupdict()
+    is_bitcoin = part["network"] == "Bitcoin"
+    if is_bitcoin != looks_bitcoin(part["address"]) or is_bitcoin == (part["chain_id"] is not None):
         raise MessageError("The message mixes Ethereum's form and Bitcoin's.")
-    if not bitcoin and (not is_address(part["address"]) or to_checksum(part["address"]) != part["address"]):
+    if not is_bitcoin and (not is_address(part["address"]) or to_checksum(part["address"]) != part["address"]):
         raise MessageError("The address in the message must have its EIP-55 capitals.")
     if set(part["domain"]) & set("/?#@") or not _is_uri(part["uri"]):
-        raise MessageError("The domain or the URI in the message is none.")
+        raise MessageError("The message's domain or URI is invalid.")
     resources = part["resources"]
     message = Message(
         domain=part["domain"],
-        network="Bitcoin" if bitcoin else "Ethereum",
+        network="Bitcoin" if is_bitcoin else "Ethereum",
         address=part["address"],
         uri=part["uri"],
         nonce=part["nonce"],
@@ -111,7 +111,7 @@ def parse(text: str) -> Message:
 
 
 def check(message: Message, *, origin: str, chain_id: int, now: datetime, lifetime: timedelta) -> None:
-    """Raise MessageError unless the message is for our page, our chain and this moment."""
+    """Raise MessageError unless the message is for our site and our chain, and valid now."""
     parts = urlsplit(origin)
     if message.domain != parts.netloc or message.scheme not in {None, parts.scheme}:
         raise MessageError("The message was made for another site.")
@@ -121,28 +121,28 @@ def check(message: Message, *, origin: str, chain_id: int, now: datetime, lifeti
     if message.chain_id not in {None, chain_id}:
         raise MessageError(f"The message is for another chain than {chain_id}.")
     if message.resources is not None:
-        # We resolve none, and a list of them may hand somebody else a right (EIP-5573) that the signer takes for a login.
+        # This service uses no resources, and a list of them may grant rights to others (EIP-5573) while the signer expects only a login.
         raise MessageError("A login here takes no resources: ask for a new message, and sign it unchanged.")
     issued = _moment(message.issued_at)
-    if issued > now + MAY_BE_AHEAD or (message.not_before is not None and _moment(message.not_before) > now):
+    if issued > now + MAX_CLOCK_LEAD or (message.not_before is not None and _moment(message.not_before) > now):
         raise MessageError("The message is not valid yet.")
     if issued + lifetime < now or (message.expires_at is not None and _moment(message.expires_at) <= now):
         raise MessageError("The message has expired: ask for a new one.")
 
 
 def nonce_in(text: str) -> str | None:
-    """The nonce of a message that may otherwise be broken, so that a failed login can burn it."""
-    found = _NONCE_LINE.search(text[:LONGEST])
-    return found[1] if found else None
+    """Return the nonce of a message that may be invalid otherwise, so that a failed login uses it up; None if there is none."""
+    match = _NONCE_LINE.search(text[:MAX_LENGTH])
+    return match[1] if match else None
 
 
 def _moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
-        found.timestamp()
+        moment = datetime.fromisoformat(text)
+        moment.timestamp()
     except (ValueError, OverflowError) as error:
-        raise MessageError("A time in the message is none.") from error
-    return found
+        raise MessageError("The message contains an invalid timestamp.") from error
+    return moment
 
 
 def _is_uri(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Logging in over HTTP."""
+"""The login of wallets over HTTP."""
 
 import secrets
 from datetime import timedelta
@@ -27,7 +27,7 @@ STATEMENT: Final = "Log in to see your MUSD purchases. This moves no money."
 
 
 def origin_of(given: str | None, settings: Settings) -> str:
-    """The site that the message names: the page's own where it is allowed, else the first that is."""
+    """Return the site for the message: the page's own origin if it is allowed, else the first allowed one."""
     allowed = settings.origins
     if given is not None and (given in allowed or ("*" in allowed and given.startswith(("http://", "https://")))):
         return given
@@ -40,7 +40,7 @@ def origin_of(given: str | None, settings: Settings) -> str:
 
 
 async def nonce(request: web.Request) -> web.StreamResponse:
-    """Give out a message to sign."""
+    """Return a message to sign."""
     services = request.app[LOGIN]
     body = body_of(request, schemas.AskNonce)
     origin = origin_of(request.headers.get("Origin"), services.settings)
@@ -66,12 +66,12 @@ async def nonce(request: web.Request) -> web.StreamResponse:
 
 
 def refused(reason: str) -> Problem:
-    """The login failed, and its nonce is gone."""
+    """Return the Problem for a failed login, whose nonce is used up."""
     return Problem(401, "signature_invalid", reason, headers={"WWW-Authenticate": "Bearer"})
 
 
 async def login(request: web.Request) -> web.StreamResponse:
-    """Check a signed message; its nonce is used up whatever comes of it."""
+    """Check a signed message and return a token; the nonce is used up whether or not the login succeeds."""
     services = request.app[LOGIN]
     body = body_of(request, schemas.Login)
     named = nonce_in(body.message)
@@ -109,7 +109,7 @@ def _read(text: str) -> Message | MessageError:
 
 
 def _account(read: Message | MessageError) -> str:
-    """The account whose logouts count, if the signature holds; empty where it cannot."""
+    """Return the account whose logouts count if the signature is valid; empty if the address cannot be valid."""
     try:
         return "" if isinstance(read, MessageError) else claimed_account(read.address)
     except ValueError:
@@ -117,7 +117,7 @@ def _account(read: Message | MessageError) -> str:
 
 
 async def logout(request: web.Request) -> web.StreamResponse:
-    """End every token of the wallet that asks."""
+    """End every token of the calling wallet."""
     address = principal_of(request).id
     await request.app[LOGIN].tokens.log_out(address)
     return reply(schemas.LogoutResponse(address=address))

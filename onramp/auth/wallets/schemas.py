@@ -1,4 +1,4 @@
-"""A login in the shape of the outside."""
+"""Request and response models of the login."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from chain.signatures.bitcoin import looks_bitcoin, parse_address
 from chain.types import to_checksum
 from kit.http.documents import Document
-from onramp.auth.wallets.message import LONGEST
+from onramp.auth.wallets.message import MAX_LENGTH
 
 
 def _wallet(text: str) -> str:
@@ -15,7 +15,7 @@ def _wallet(text: str) -> str:
 
 
 class AskNonce(Document):
-    """Who wants to log in."""
+    """The wallet that wants to log in."""
 
     address: Annotated[str, Field(max_length=100), AfterValidator(_wallet)] = Field(
         description="A 0x address, or a bitcoin address of Mezo Passport (legacy, nested or native SegWit)."
@@ -23,7 +23,7 @@ class AskNonce(Document):
 
 
 class NonceResponse(Document):
-    """What to sign."""
+    """The message to sign."""
 
     nonce: str
     message: str
@@ -33,7 +33,7 @@ class NonceResponse(Document):
 class Login(Document):
     """The message, unchanged, and its signature."""
 
-    message: Annotated[str, Field(max_length=LONGEST)]
+    message: Annotated[str, Field(max_length=MAX_LENGTH)]
     signature: Annotated[str, Field(max_length=40_000)]
 
 
@@ -46,6 +46,6 @@ class LoginResponse(Document):
 
 
 class LogoutResponse(Document):
-    """Whose tokens ended."""
+    """The wallet whose tokens ended."""
 
     address: str

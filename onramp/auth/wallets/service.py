@@ -1,4 +1,4 @@
-"""The verbs of a login: each inside the caller's transaction, but for the one that is a transaction of its own."""
+"""Operations of a login, each inside the caller's transaction unless its docstring says otherwise."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from onramp.auth.wallets.table import login_nonces, wallet_logins
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a nonce was given out for."""
+    """What a nonce was issued for."""
 
     address: str
     origin: str
@@ -25,7 +25,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Burnt:
-    """A nonce that is gone, and how often the account it is used for logged out."""
+    """A used nonce, and how often its account has logged out."""
 
     waiting: Waiting
     version: int
@@ -40,7 +40,7 @@ _BURN: Final = {"postgresql": _DELETE.format("$1", "$2"), "sqlite": _DELETE.form
 
 
 async def remember(conn: AsyncConnection, nonce: str, waiting: Waiting) -> None:
-    """Store a nonce until its signature comes."""
+    """Store a nonce until its signature arrives."""
     await conn.execute(
         sa.insert(login_nonces).values(
             id=nonce, address=waiting.address, origin=waiting.origin, expires_at=waiting.expires_at
@@ -49,9 +49,9 @@ async def remember(conn: AsyncConnection, nonce: str, waiting: Waiting) -> None:
 
 
 async def burn(database: Database, nonce: str, account: str) -> Burnt | None:
-    """Take a nonce out of the world: of any number who try, one gets it. None where there is none.
+    """Use up a nonce and return it; None if there is none. Of concurrent calls only one gets it.
 
-    One statement, which is its own transaction: a login asks the database once.
+    This is one statement in its own transaction, so that a login queries the database once.
     """
     rows = await database.alone(_BURN[database.dialect], nonce, account)
     if not rows:
@@ -63,21 +63,21 @@ async def burn(database: Database, nonce: str, account: str) -> Burnt | None:
 
 
 async def forget_expired(conn: AsyncConnection, now: datetime, limit: int = 500) -> int:
-    """Drop at most `limit` nonces whose ten minutes are over; how many."""
+    """Delete at most `limit` expired nonces; return how many."""
     over = sa.select(login_nonces.c.id).where(login_nonces.c.expires_at < now)
     over = over.order_by(login_nonces.c.expires_at).limit(limit)
     return (await conn.execute(sa.delete(login_nonces).where(login_nonces.c.id.in_(over)))).rowcount
 
 
 async def versions(conn: AsyncConnection, addresses: Collection[str]) -> dict[str, int]:
-    """How often each of these wallets logged out."""
+    """Return how often each of these wallets has logged out."""
     rows = await conn.execute(sa.select(wallet_logins).where(wallet_logins.c.id.in_(list(addresses))))
     found = {row.id: row.version for row in rows}
     return {address: found.get(address, 0) for address in addresses}
 
 
 async def log_out(conn: AsyncConnection, address: str) -> None:
-    """Refuse every token that this wallet has."""
+    """Count a logout of this wallet, which ends all its tokens."""
     if await insert_or_ignore(conn, wallet_logins, [{"id": address, "version": 1}]):
         return
     await conn.execute(

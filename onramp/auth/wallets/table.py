@@ -1,4 +1,4 @@
-"""Nonces that wait for their signature, and how often each wallet logged out."""
+"""The tables of nonces that wait for their signature, and of how often each wallet has logged out."""
 
 import sqlalchemy as sa
 

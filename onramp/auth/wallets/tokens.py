@@ -1,4 +1,4 @@
-"""Tokens of wallets that have logged in: JWT, HS256, an hour long. The first secret signs, all of them verify."""
+"""Tokens of logged-in wallets: JWT, HS256, valid for an hour. The first secret signs; all secrets verify."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -12,17 +12,17 @@ from onramp.auth.wallets import service as wallets_service
 
 LIFETIME: Final = timedelta(hours=1)
 TRUST_SECONDS: Final = 2.0
-"""How long a token that was found valid is believed: a logout is felt everywhere within it."""
+"""How long a verified token is cached: a logout takes effect everywhere within this time."""
 REMEMBER: Final = 1024
 _ISSUER: Final = "onramp"
 _ALGORITHM: Final = "HS256"
 
 
 class Tokens:
-    """Makes tokens and says whose they are."""
+    """Issues tokens and resolves them to wallets."""
 
     def __init__(self, database: Database, secrets: Sequence[bytes], chain_id: int, clock: Clock) -> None:
-        """`secrets`: 32 bytes each. A token is for one chain: a test network's opens nothing on the main one."""
+        """`secrets` have 32 bytes each. A token is for one chain: a token of a test network is not valid on mainnet."""
         self._database = database
         self._secrets = tuple(secrets)
         self._audience = f"onramp:{chain_id}"
@@ -31,9 +31,9 @@ class Tokens:
         self._known: dict[str, tuple[Principal, float]] = {}
 
     def sign(self, address: str, version: int) -> tuple[str, datetime]:
-        """A token for a wallet that has just proved itself and logged out `version` times, and when it ends.
+        """Return a token for a wallet that has just logged in, and when it expires; `version` is how often the wallet has logged out.
 
-        Where it logs out meanwhile, the token opens nothing.
+        If the wallet logs out in the meantime, the token is not valid.
         """
         import jwt
 
@@ -46,7 +46,7 @@ class Tokens:
         return jwt.encode(claims, self._secrets[0], algorithm=_ALGORITHM), until
 
     async def resolve(self, token: str) -> Principal | None:
-        """Whose token it is; None for one that we did not sign, that ended, or whose wallet logged out since."""
+        """Return the wallet of a token; None if the signature is not ours, it has expired, or the wallet has logged out since."""
         if token.count(".") != 2:
             return None
         moment = self._clock.monotonic()
@@ -81,7 +81,7 @@ class Tokens:
                 )  # fmt: skip
             except jwt.InvalidTokenError:
                 continue
-            # By our clock, which tests and replicas share; PyJWT reads the machine's.
+            # Compared with the injected clock, because PyJWT uses the system's.
             if isinstance(claims.get("ver"), int) and claims["exp"] > self._clock.now().timestamp():
                 return claims
         return None

@@ -81,7 +81,7 @@ def test_the_roles_are_ordered_and_an_admin_moves_no_money() -> None:
 
 
 OPEN = {
-    "POST /api/v1/onramp/sessions", "GET /api/v1/onramp/sessions/{id}", "GET /api/v1/onramp/sessions/{id}/events",
+    "GET /", "POST /api/v1/onramp/sessions", "GET /api/v1/onramp/sessions/{id}", "GET /api/v1/onramp/sessions/{id}/events",
     "GET /api/v1/onramp/sessions/{id}/delivery", "GET /api/v1/onramp/sessions/{id}/receipt", "GET /api/v1/onramp/quotes",
     "POST /api/v1/auth/nonce", "POST /api/v1/auth/login", "POST /api/v1/invitations/accept", "GET /invitation",
     "GET /invitation/page.js",

@@ -1,1 +1,1 @@
-"""Tools without business sense: database, HTTP furniture, workers, logs."""
+"""Tools without business logic: database, HTTP, workers, cryptography, audit trail, logs."""

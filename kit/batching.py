@@ -1,36 +1,36 @@
-"""Group commit: many small writes that arrive together share one transaction, and each learns its own outcome.
+"""Group commit and data loading: small writes, or reads by key, that arrive together share one transaction or query.
 
-Nobody is told "done" before the transaction that holds its row is durable. Where the shared statement fails, each item is
-tried again alone, so that one bad item spoils nothing for the others. A database that is away fails the group as a whole: asked
-once for each item, it would keep the last one waiting for minutes.
+A caller gets its outcome only after the transaction with its row is durable. If the shared write fails, each item is tried again alone,
+so that a bad item does not affect the others. If the database is unavailable, the whole group fails at once: tried one by one, the last
+item would wait for minutes.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from kit.db.database import is_away
+from kit.db.database import is_unavailable
 from kit.logs import unbind
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
-LARGEST: Final = 128
-"""Items that share a transaction, at most."""
+MAX_GROUP: Final = 128
+"""Maximum number of items in a transaction."""
 Write = Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]]
 
 
 class GroupCommit(Generic[Item, Outcome]):
-    """Collects items while a write is under way, and writes all that came meanwhile at once."""
+    """Collects the items that arrive while a write is in progress, and writes them together."""
 
     def __init__(self, write: "Write[Item, Outcome]") -> None:
-        """`write` stores items in one transaction and answers one outcome for each, in order; it must be all or nothing."""
+        """`write` stores items in one transaction, all or none, and returns an outcome for each, in order."""
         self._write = write
         self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
-        # One writer: two halve the groups, and a group costs the same however few are in it (measured: a fifth more for each item).
+        # One writer: with two, the groups have half the size, and a group costs the same whatever its size (measured: a fifth more per item).
         self._writer: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Outcome:
-        """Store one item; returns when it is durable, raises what its own write raised."""
+        """Store one item and return its outcome once it is durable. Raises what its own write raised."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._writer is None:
@@ -38,13 +38,13 @@ class GroupCommit(Generic[Item, Outcome]):
         return await future
 
     async def _drain(self) -> None:
-        # It writes for all who come, not for the request that happened to come first.
+        # This task writes for every request, not only for the one that started it.
         unbind()
         try:
             while self._waiting:
-                # One turn of the loop lets requests that were read in the same turn join the group.
+                # Requests that were read in the same turn of the event loop join the group.
                 await asyncio.sleep(0)
-                batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+                batch, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 await self._commit(batch)
         finally:
             self._writer = None
@@ -52,8 +52,8 @@ class GroupCommit(Generic[Item, Outcome]):
     async def _commit(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
         try:
             outcomes = await self._write([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - handed to whoever submitted the item
-            if len(batch) == 1 or is_away(error):
+        except Exception as error:  # noqa: BLE001 - raised to those who submitted the items
+            if len(batch) == 1 or is_unavailable(error):
                 for _, future in batch:
                     _fail(future, error)
                 return
@@ -77,18 +77,18 @@ def _fail(future: "asyncio.Future[Outcome]", error: Exception) -> None:
 class DataLoader(Generic[Item, Outcome]):
     """Reads by key that arrive together become one query.
 
-    A read joins only a query that starts after it was asked, so nobody reads what was true before the question.
+    A read joins only a query that starts after it was requested, so no result is older than its request.
     """
 
     def __init__(self, read: Callable[[Sequence[Item]], Awaitable[dict[Item, Outcome]]]) -> None:
-        """`read` answers what it finds of the keys."""
+        """`read` returns the outcomes of the keys that exist."""
 
         async def write(keys: Sequence[Item]) -> Sequence[Outcome | None]:
-            found = await read(list(dict.fromkeys(keys)))
-            return [found.get(key) for key in keys]
+            outcomes = await read(list(dict.fromkeys(keys)))
+            return [outcomes.get(key) for key in keys]
 
         self._group: GroupCommit[Item, Outcome | None] = GroupCommit(write)
 
     async def get(self, key: Item) -> Outcome | None:
-        """What is stored under `key`, or None."""
+        """Return what is stored under `key`, or None."""
         return await self._group.submit(key)

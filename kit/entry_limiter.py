@@ -1,4 +1,4 @@
-"""Keep the trail and the log small where somebody without a credential, or with the least of them, can cause their entries."""
+"""Limit audit and log entries that callers without credentials, or with a viewer's, can cause."""
 
 from collections.abc import Hashable
 from typing import Final
@@ -6,34 +6,37 @@ from typing import Final
 from kit.clock import Clock
 
 EVERY_SECONDS: Final = 60.0
-MOST: Final = 30
-REMEMBER: Final = 1024
+"""Time between two entries of one subject."""
+MAX_ENTRIES: Final = 30
+"""Entries a minute for all subjects together."""
+MAX_SUBJECTS: Final = 1024
+"""Subjects whose last entry is remembered."""
 
 
 class EntryLimiter:
-    """Lets one entry a minute through for each subject, and MOST a minute for all subjects; counts in this process."""
+    """Admits one entry a minute for each subject, and a number a minute for all subjects. It counts in this process only."""
 
-    def __init__(self, clock: Clock, most: int = MOST) -> None:
-        """`most`: entries a minute for all subjects together."""
+    def __init__(self, clock: Clock, max_entries: int = MAX_ENTRIES) -> None:
+        """`max_entries`: entries a minute for all subjects together."""
         self._clock = clock
-        self._most = most
+        self._max_entries = max_entries
         self._written: dict[Hashable, float] = {}
-        self._began = float("-inf")
+        self._minute_began = float("-inf")
         self._in_minute = 0
-        self._left_out = 0
+        self._suppressed = 0
 
     def admit(self, subject: Hashable) -> int | None:
-        """How many entries were left out since the last one, where this one is to be written; None where it is left out, too."""
+        """Return whether to write an entry: the number of entries suppressed since the last one, or None to suppress this one, too."""
         moment = self._clock.monotonic()
-        if moment - self._began >= EVERY_SECONDS:
-            self._began, self._in_minute = moment, 0
-        if self._in_minute >= self._most or self._written.get(subject, float("-inf")) > moment - EVERY_SECONDS:
-            self._left_out += 1
+        if moment - self._minute_began >= EVERY_SECONDS:
+            self._minute_began, self._in_minute = moment, 0
+        if self._in_minute >= self._max_entries or self._written.get(subject, float("-inf")) > moment - EVERY_SECONDS:
+            self._suppressed += 1
             return None
-        if len(self._written) >= REMEMBER:
-            # Whoever names ever other subjects is held by the number for all.
+        if len(self._written) >= MAX_SUBJECTS:
+            # A caller who keeps changing subjects is limited by the total.
             self._written.clear()
         self._written[subject] = moment
         self._in_minute += 1
-        left_out, self._left_out = self._left_out, 0
-        return left_out
+        suppressed, self._suppressed = self._suppressed, 0
+        return suppressed

@@ -1,4 +1,4 @@
-"""Ids and secrets that say what they are and cannot be guessed."""
+"""Random ids and secrets with a prefix that says what they are."""
 
 import base64
 import os
@@ -6,20 +6,20 @@ from typing import Protocol
 
 
 class Ids(Protocol):
-    """Where new ids come from."""
+    """Creates ids."""
 
     def new(self, prefix: str) -> str:
-        """A fresh id that starts with `prefix`, such as `ons_`."""
+        """Return a new id that starts with `prefix`, such as `ons_`."""
 
 
 class RandomIds:
-    """128 random bits from the operating system, in 32 hexadecimal characters."""
+    """Ids of 128 random bits from the operating system, in 32 hexadecimal characters."""
 
     def new(self, prefix: str) -> str:
-        """A fresh id; whoever holds one of these may read what it names, so it must not be guessable."""
+        """Return a new id. It cannot be guessed: for some ids, knowing one gives access to what it names."""
         return prefix + os.urandom(16).hex()
 
 
 def random_secret(prefix: str) -> str:
-    """256 random bits from the operating system behind `prefix`, by which logs and scanners know a secret."""
+    """Return `prefix` and 256 random bits from the operating system. Logs and secret scanners recognize the prefix."""
     return prefix + base64.b32encode(os.urandom(32)).decode().lower().rstrip("=")

@@ -1,4 +1,4 @@
-"""JSON that cannot hurt: bounded depth and number of containers, no duplicate keys, no `NaN`, no NUL.
+"""Strict JSON for untrusted input: limited depth and number of containers, no duplicate keys, no `NaN`, no NUL.
 
 Importing `eth_account` raises Python's recursion limit to 100,000; the standard parser then ends the whole process with
 SIGSEGV on a body of 200,000 brackets. orjson bounds the depth itself, so it always reads first.
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""The escape of U+0000, and not what looks like it behind an escaped backslash. Postgres takes no text with it."""
+"""The escape of U+0000, but not the same characters after an escaped backslash. Postgres accepts no text with U+0000."""
 
 
 MAX_CONTAINERS = 20_000
@@ -21,22 +21,21 @@ MAX_CONTAINERS = 20_000
 
 
 class MalformedJson(ValueError):
-    """The bytes are not JSON that we accept; the text says why, for people."""
+    """The bytes are not acceptable JSON; the message says why, for people."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        # In one pass: whoever sends thousands of names must not hold up everybody else.
-        counted = Counter(name for name, _ in pairs)
-        twice = next(name for name in members if counted[name] > 1)
-        message = f"the field {twice[:64]!r} is given twice"
-        raise MalformedJson(message)
+        # In one pass, so that a document with thousands of names does not block other requests.
+        counts = Counter(name for name, _ in pairs)
+        repeated = next(name for name in members if counts[name] > 1)
+        raise MalformedJson(f"the field {repeated[:64]!r} is given twice")
     return members
 
 
 def count_containers(raw: bytes) -> int:
-    """Count the brackets that open a list or an object, those inside strings included; MalformedJson above MAX_CONTAINERS outside them."""
+    """Return how many brackets open a list or an object, including those in strings. MalformedJson for more than MAX_CONTAINERS outside strings."""
     brackets = raw.count(b"[") + raw.count(b"{")
     if brackets > MAX_CONTAINERS and _outside_strings(raw).count(b"[") > MAX_CONTAINERS:
         raise MalformedJson(f"the body holds more than {MAX_CONTAINERS} lists and objects")
@@ -44,19 +43,16 @@ def count_containers(raw: bytes) -> int:
 
 
 def loads(raw: bytes) -> Any:
-    """Parse one JSON document in UTF-8; MalformedJson for anything else, duplicate keys, U+0000 and depths above 100 included."""
+    """Parse one JSON document in UTF-8. MalformedJson for anything else, for duplicate keys, U+0000, and a depth above 100."""
     brackets = count_containers(raw)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        message = "the body is not valid JSON"
-        raise MalformedJson(message) from error
+        raise MalformedJson("the body is not valid JSON") from error
     if brackets > 1 and _depth(raw) > 100:
-        message = "the body is nested too deeply"
-        raise MalformedJson(message)
+        raise MalformedJson("the body is nested too deeply")
     if b"\\u0000" in raw and _NUL.search(raw):
-        message = "the body holds a NUL character"
-        raise MalformedJson(message)
+        raise MalformedJson("the body holds a NUL character")
     if raw.count(b":") > 1:
         json.loads(raw, object_pairs_hook=_unique)
     return value
@@ -75,9 +71,9 @@ def _outside_strings(raw: bytes) -> bytes:
 
 
 def _depth(raw: bytes) -> int:
-    """How deep a valid document is nested. A loop over its bytes took 70 ms for the largest body, during which nobody else is served."""
+    """Return how deep a valid document is nested. A loop over its bytes took 70 ms for the largest body, which blocks all other requests."""
     brackets = _outside_strings(raw)
-    # Each pass takes away the innermost level, and in most documents nothing is left after a few.
+    # Each pass removes the innermost level; most documents have only a few.
     for level in range(_SHALLOW):
         if not brackets:
             return level

@@ -1,4 +1,4 @@
-"""Amounts are integers in base units; decimal text exists at the edges only."""
+"""Convert amounts between integers in base units, used everywhere inside, and decimal text, used in requests and responses."""
 
 import re
 from dataclasses import dataclass
@@ -7,23 +7,21 @@ _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,77})(?:\.([0-9]{1,77}))?", re.ASCII)
 
 
 def parse_units(text: str, decimals: int) -> int:
-    """Read a plain decimal such as `99.5` into base units: 99500000 with 6 decimals.
+    """Return a plain decimal such as `99.5` in base units: 99500000 with 6 decimals.
 
-    Signs, exponents, spaces, `NaN`, leading zeros, and more places than the unit has are a ValueError whose text is for people.
+    ValueError, with a text for people, for signs, exponents, spaces, `NaN`, leading zeros, and more decimal places than the unit has.
     """
     match = _DECIMAL.fullmatch(text)
     if match is None:
-        message = "must be a plain decimal number such as 100 or 99.50"
-        raise ValueError(message)
+        raise ValueError("must be a plain decimal number such as 100 or 99.50")
     whole, places = match.group(1), (match.group(2) or "").rstrip("0")
     if len(places) > decimals:
-        message = f"has more than {decimals} decimal places"
-        raise ValueError(message)
+        raise ValueError(f"has more than {decimals} decimal places")
     return int(whole + places.ljust(decimals, "0"))
 
 
 def format_units(amount: int, decimals: int) -> str:
-    """Write base units as plain decimal text: exact, no exponent, at least two places."""
+    """Return base units as plain decimal text: exact, without exponent, with at least two decimal places."""
     sign, digits = ("-", -amount) if amount < 0 else ("", amount)
     whole, fraction = divmod(digits, 10**decimals)
     places = str(fraction).rjust(decimals, "0").rstrip("0").ljust(2, "0")

@@ -1,29 +1,29 @@
-"""How many files and sockets this process may have open at once."""
+"""The limit of files and sockets that this process may have open at once (RLIMIT_NOFILE)."""
 
 import sys
 from typing import Final
 
-MOST: Final = 1 << 20
-"""As many as are asked for where the system itself names no limit, or a higher one."""
-UNKNOWN: Final = 1024
-"""Assumed where the system does not tell."""
+MAX_OPEN_FILES: Final = 1 << 20
+"""Requested if the system has no hard limit, or a higher one."""
+ASSUMED: Final = 1024
+"""The limit on systems that do not report one."""
 
 
-def raise_limit() -> int:
-    """Raise the soft limit of open files to the hard one; the limit that holds then.
+def raise_open_file_limit() -> int:
+    """Raise the soft limit to the hard one, up to MAX_OPEN_FILES, and return the limit that then applies.
 
-    A shell's usual soft limit is 1024, which that many idle connections use up; the hard limit is what the administrator allows.
+    The usual soft limit of a shell is 1024, which as many idle connections exhaust. The hard limit is what the administrator allows.
     """
     if sys.platform == "win32":
-        return UNKNOWN
+        return ASSUMED
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    target = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < target:
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (OSError, ValueError):  # macOS promises more than its kernel gives
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        except (OSError, ValueError):  # macOS reports a higher limit than its kernel accepts
             return soft
-        return wanted
-    return MOST if soft == resource.RLIM_INFINITY else soft
+        return target
+    return MAX_OPEN_FILES if soft == resource.RLIM_INFINITY else soft

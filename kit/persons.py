@@ -1,27 +1,23 @@
-"""Names of persons: which may be given, and when two of them have to count as one person.
+"""Names of persons: which are allowed, and which have to be treated as the same person.
 
-Two persons must agree before money moves, so one person must not be able to pass as two by writing a name differently.
-A new name is restricted (`refusal`), and compared with the names that exist (`looks_like`). Two stored names are compared
-by what they look like (`same_person`): a name that was stored before these rules is not trusted to be another person.
+Where two persons must agree, one must not be able to pass as two by writing a name differently. New names are restricted (`name_problem`) and
+compared with existing ones (`find_lookalike`). Stored names are compared by their appearance (`same_person`), so that a name stored before
+these rules is not taken for another person.
 
-The tables are a small part of Unicode's confusables (https://www.unicode.org/reports/tr39/): the scripts that are allowed,
-and of these the letters that look like letters of another one.
+The tables are a small part of Unicode's confusables (https://www.unicode.org/reports/tr39/): the allowed scripts, and their letters that look
+like letters of another script.
 """
 
 import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-RESERVED: Final = ("machine", "system", "onramp", "treasury", "sweeper", "janitor", "file")
-"""What the service writes in place of a person, in histories and in the audit trail."""
-_ID_PREFIXES: Final = ("key_", "inv_")
-
 _INVISIBLE: Final = (
     (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F),
     (0x202A, 0x202E), (0x2060, 0x206F), (0x2800, 0x2800), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
     (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
 )  # fmt: skip
-"""Ranges of Default_Ignorable_Code_Point (DerivedCoreProperties.txt), and the blank braille pattern: they show nothing."""
+"""Invisible characters: the ranges of Default_Ignorable_Code_Point (DerivedCoreProperties.txt), and the blank braille pattern."""
 
 _EAST_ASIAN: Final = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL"})
 _SCRIPTS: Final = _EAST_ASIAN | frozenset(
@@ -30,17 +26,17 @@ _SCRIPTS: Final = _EAST_ASIAN | frozenset(
 )  # fmt: skip
 _SAME_SCRIPT: Final = {"IDEOGRAPHIC": "CJK", "KATAKANA-HIRAGANA": "KATAKANA"}
 _MARKED: Final = frozenset({"LATIN", "GREEK", "CYRILLIC"})
-"""Scripts whose letters with an accent exist as one character each; a mark beside a letter of theirs is decoration."""
+"""Scripts whose accented letters are single characters; a separate mark after one of their letters is decoration."""
 _PUNCTUATION: Final = frozenset(" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\N{RIGHT SINGLE QUOTATION MARK}")
 
 _LATIN: Final = dict(
     zip("øđðłıþŋħŧəæœßƒ", ("o", "d", "d", "l", "i", "p", "n", "h", "t", "e", "ae", "oe", "ss", "f"), strict=True)
 )
-"""Letters of Latin alphabets that are not an ASCII letter with an accent, and what each is taken for."""
+"""Letters of Latin alphabets that are not an ASCII letter with an accent, and the letters they are compared as."""
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """`xy` in `text`: the letter x looks like y."""
+    """Return the pairs of `text`: `xy` means that the letter x looks like y."""
     return {pair[0]: pair[1:] for pair in text.split()}
 
 
@@ -62,47 +58,50 @@ _ALIKE: Final = str.maketrans({"0": "o", "1": "l", "i": "l"})
 
 
 def comparable(name: str) -> str:
-    """`name` in the form in which it is kept with orders: Unicode NFKC, small letters, single spaces, nothing invisible."""
-    seen = "".join(letter for letter in name if not _is_invisible(letter))
-    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
+    """Return `name` in its stored form: Unicode NFKC, lower case, single spaces, no invisible characters."""
+    visible = "".join(letter for letter in name if not _is_invisible(letter))
+    return " ".join(unicodedata.normalize("NFKC", visible).casefold().split())
 
 
-def same_person(one: str, other: str) -> bool:
-    """Whether two names have to count as one person: they are equal, or cannot be told apart by looking at them."""
-    return not _skeletons(one).isdisjoint(_skeletons(other))
+def same_person(name: str, other: str) -> bool:
+    """Return whether two names have to be treated as one person: they are equal, or look the same."""
+    return not _skeletons(name).isdisjoint(_skeletons(other))
 
 
-def looks_like(name: str, others: Iterable[str]) -> str | None:
-    """The first of `others` that could be mistaken for `name` and is not just the same name; None where there is none.
+def find_lookalike(name: str, others: Iterable[str]) -> str | None:
+    """Return the first of `others` that looks like `name` without being the same name; None if `name` is one of them, or unlike all.
 
-    The same name in other capitals, or with other spaces, is the same person again, and mistaken for nobody.
+    The same name with other capitals or spaces is the same person.
     """
-    known = list(others)
-    if comparable(name) in {comparable(other) for other in known}:
+    existing = list(others)
+    if comparable(name) in {comparable(other) for other in existing}:
         return None
-    return next((other for other in known if same_person(name, other)), None)
+    return next((other for other in existing if same_person(name, other)), None)
 
 
-def refusal(name: str) -> str | None:
-    """Why a new person must not be called `name`: a sentence without a subject; None where nothing is against it."""
+def name_problem(name: str, *, reserved: Iterable[str], id_prefixes: tuple[str, ...]) -> str | None:
+    """Return why a new person may not have this name, as a sentence without its subject; None if the name is allowed.
+
+    `reserved`: names that the service uses for itself; `id_prefixes`: begin the ids that stand for persons in records.
+    """
     composed = unicodedata.normalize("NFC", name)
-    hidden = next((letter for letter in composed if _is_invisible(letter)), None)
-    if hidden is not None:
-        return f"must not hold {_shown(hidden)}, which cannot be seen"
+    invisible = next((letter for letter in composed if _is_invisible(letter)), None)
+    if invisible is not None:
+        return f"must not contain {_described(invisible)}, which is invisible"
     if unicodedata.normalize("NFKC", composed) != composed:
         return "must be written with ordinary letters, not with full-width, mathematical or other stylised ones"
     scripts = set()
     for letter in composed:
         script = _script_of(letter)
         if script is None:
-            return f"must not hold {_shown(letter)}: letters, digits and ASCII punctuation are allowed"
+            return f"must not contain {_described(letter)}: letters, digits and ASCII punctuation are allowed"
         scripts.add(script)
     scripts.discard("")
     if len(scripts) > 1 and not scripts <= _EAST_ASIAN:
-        return f"must not mix letters of several scripts ({', '.join(sorted(one.title() for one in scripts))})"
+        return f"must not mix letters of several scripts ({', '.join(sorted(script.title() for script in scripts))})"
     if not composed[:1].isalnum() or not (composed[-1:].isalnum() or composed[-1:] == ")" or _is_mark(composed[-1:])):
         return "must begin and end with a letter or a digit"
-    if comparable(composed).startswith(_ID_PREFIXES) or any(same_person(composed, one) for one in RESERVED):
+    if comparable(composed).startswith(id_prefixes) or any(same_person(composed, other) for other in reserved):
         return "must not be a name that the service uses for itself"
     return None
 
@@ -115,12 +114,12 @@ def _is_mark(letter: str) -> bool:
     return unicodedata.category(letter) in {"Mn", "Mc"}
 
 
-def _shown(letter: str) -> str:
+def _described(letter: str) -> str:
     return f"U+{ord(letter):04X} ({unicodedata.name(letter, 'without a name').lower()})"
 
 
 def _script_of(letter: str) -> str | None:
-    """The script of a letter; empty for digits and punctuation, which all share; None for what no name may hold."""
+    """Return the script of a letter; empty for digits and punctuation, which all scripts share; None for characters that are not allowed."""
     if letter.isascii():
         return "LATIN" if letter.isalpha() else ""
     if letter in _PUNCTUATION:
@@ -137,7 +136,7 @@ def _script_of(letter: str) -> str | None:
 
 
 def _skeletons(name: str) -> frozenset[str]:
-    """What the name looks like, as it is written and in small letters: some letters look like others in one case alone."""
+    """Return what a name looks like, as written and in lower case: some letters look like others in one case only."""
     return frozenset({_skeleton(name), _skeleton(comparable(name))})
 
 
@@ -146,7 +145,7 @@ def _skeleton(name: str) -> str:
     base = ""
     for letter in unicodedata.normalize("NFKD", name):
         if _is_mark(letter):
-            # In other scripts a mark is a vowel, without which different names would be one.
+            # In other scripts a mark is a vowel, without which different names would become equal.
             if base in _MARKED or not unicodedata.name(letter, "").startswith(tuple(_SCRIPTS)):
                 continue
         elif not letter.isalnum() and letter != "|":

@@ -1,4 +1,4 @@
-"""An orderly stop that ends in time, whatever hangs: platforms kill what does not, and then nothing is given back at all."""
+"""Stop in an orderly way and in time, whatever hangs. Platforms kill a process that takes too long, and then nothing is released."""
 
 import asyncio
 import os
@@ -10,19 +10,19 @@ from kit.logs import get_logger
 log = get_logger(__name__)
 
 
-async def within(seconds: float, part: str, work: Awaitable[object]) -> None:
-    """Wait for `work`, which stops `part`; given up, with a line in the log, after `seconds`."""
+async def stop_within(seconds: float, part: str, stop: Awaitable[object]) -> None:
+    """Wait up to `seconds` for `stop`, which stops `part`; after that it is cancelled and a warning is logged."""
     try:
         async with asyncio.timeout(seconds):
-            await work
+            await stop
     except TimeoutError:
         log.warning("stop.given_up", part=part, seconds=seconds)
 
 
-def end_process_within(seconds: float) -> None:
-    """End this process after `seconds` even where its stop hangs, as in a thread that waits for a name server.
+def exit_after(seconds: float) -> None:
+    """End this process with exit code 0 after `seconds`, even if its stop hangs, as in a thread that waits for a name server.
 
-    What was not given back runs out by itself: leases, heartbeats, connections. The exit code is 0, as of a stop that was asked for.
+    Leases, heartbeats and connections that were not released expire by themselves.
     """
 
     def end() -> None:

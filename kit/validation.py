@@ -1,6 +1,6 @@
-"""What pydantic finds wrong, in the words of a person."""
+"""Pydantic's validation messages as sentences for people."""
 
 
 def validation_text(message: str) -> str:
-    """Pydantic's message as the end of a sentence that begins with the name of what is wrong."""
+    """Return pydantic's message as the end of a sentence whose subject is the name of the field."""
     return message.removeprefix("Value error, ").replace("Input should be", "must be").partition(", unable to")[0]

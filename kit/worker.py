@@ -1,7 +1,7 @@
-"""Workers: loops that ask what is due, do it, and stop only between two things.
+"""Workers: loops that do what is due, and stop between two steps.
 
-A worker never holds state of its own: the rows are the jobs. So a worker may die anywhere, and another, in this process or in
-the next, goes on from the rows.
+A worker keeps no state of its own: the rows in the database are the jobs. It may die anywhere, and another one, in this or another
+process, continues from the rows.
 """
 
 import asyncio
@@ -14,19 +14,20 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from kit.backoff import backoff
 from kit.clock import Clock
-from kit.db.database import Database, is_away, reason_of
+from kit.db.database import Database, is_unavailable, reason_of
 from kit.logs import get_logger
 
 log = get_logger(__name__)
 
 
 STALLED_SECONDS: Final = 180.0
-"""A step that lasts longer is stuck: each thing that a step waits for has a limit of seconds."""
+"""A step that lasts longer is stuck: each of its waits has a limit of seconds."""
 WATCH_SECONDS: Final = 5.0
+"""Time between two checks for stalled workers."""
 CANCEL_SECONDS: Final = 1.0
-"""How long a stop waits for cancelled workers."""
+"""How long `stop` waits for cancelled workers."""
 GRACE_SECONDS: Final = 4.0
-"""How long a stop waits for the steps under way. `docker stop` and others kill after 10 s."""
+"""How long `stop` waits for running steps. `docker stop` and others kill after 10 s."""
 
 
 class Worker(Protocol):
@@ -36,39 +37,41 @@ class Worker(Protocol):
 
     @property
     def interval(self) -> float:
-        """Seconds to rest when nothing was due; a wake-up ends the rest early."""
+        """Seconds to wait if nothing was due; `Runner.wake` ends the wait early."""
 
     async def step(self) -> bool:
-        """Do what is due, once; True where more may be due at once."""
+        """Do what is due, once. Return whether more may be due already."""
 
 
 @runtime_checkable
 class Releasing(Protocol):
-    """A worker that holds something which other processes wait for."""
+    """A worker that holds something which other processes wait for, such as a lease."""
 
     async def stop(self) -> None:
-        """Give it back; called once, after the last step has ended by itself."""
+        """Release it. Called once, after the last step has ended by itself."""
 
 
 class WorkerMetrics:
-    """What every worker shows of itself."""
+    """Metrics that every worker has."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare the families."""
+    def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
+        """`prefix`: begins the names of the metrics, such as `onramp`."""
         labels = ("worker",)
-        self.steps = Counter("onramp_worker_steps_total", "Steps taken.", (*labels, "outcome"), registry=registry)
+        self.steps = Counter(f"{prefix}_worker_steps_total", "Steps taken.", (*labels, "outcome"), registry=registry)
         self.last = Gauge(
-            "onramp_worker_last_success_timestamp_seconds", "When a step last ended well.", labels, registry=registry
+            f"{prefix}_worker_last_success_timestamp_seconds", "When a step last ended well.", labels, registry=registry
         )
-        self.backlog = Gauge("onramp_worker_backlog", "Rows that are due.", labels, registry=registry)
-        self.age = Gauge("onramp_worker_backlog_age_seconds", "Age of the oldest due row.", labels, registry=registry)
+        self.backlog = Gauge(f"{prefix}_worker_backlog", "Rows that are due.", labels, registry=registry)
+        self.age = Gauge(
+            f"{prefix}_worker_backlog_age_seconds", "Age of the oldest due row.", labels, registry=registry
+        )
         self.stalled = Gauge(
-            "onramp_worker_stalled",
+            f"{prefix}_worker_stalled",
             "1 while a step of this worker has not ended for minutes.",
             labels,
             registry=registry,
         )
-        self.parked = Gauge("onramp_worker_parked", "Rows given up after too many tries.", labels, registry=registry)
+        self.parked = Gauge(f"{prefix}_worker_parked", "Rows given up after too many tries.", labels, registry=registry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,9 @@ class WorkerContext:
 
 
 class Runner:
-    """Runs workers side by side until told to stop; a failing one waits longer each time and keeps trying."""
+    """Runs workers concurrently until `stop`. A failing worker keeps trying, and waits longer each time."""
 
     def __init__(self, workers: Iterable[Worker], clock: Clock, metrics: WorkerMetrics) -> None:
-        """Nothing runs before `start`."""
         self._workers = list(workers)
         self._clock = clock
         self._metrics = metrics
@@ -94,7 +96,7 @@ class Runner:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         for worker in self._workers:
-            # Shown from the start: a worker that never had anything to do has no backlog.
+            # Set from the start: a worker that never had anything to do has no backlog.
             metrics.backlog.labels(worker.name).set(0)
             metrics.age.labels(worker.name).set(0)
             metrics.stalled.labels(worker.name).set(0)
@@ -104,27 +106,27 @@ class Runner:
         self._watchdog: asyncio.Task[None] | None = None
 
     def busy(self) -> dict[str, float]:
-        """Each worker's name, and for how many seconds its step under way has lasted; 0 while it rests."""
+        """Return each worker's name with the seconds that its running step has lasted; 0 while it waits."""
         now = self._clock.monotonic()
         return {name: 0.0 if since is None else now - since for name, since in self._since.items()}
 
     def start(self) -> None:
-        """Begin; one task a worker."""
+        """Start one task for each worker."""
         self._tasks = [
             asyncio.create_task(self._loop(worker), name=f"worker:{worker.name}") for worker in self._workers
         ]
         self._watchdog = asyncio.create_task(self._watch(), name="watchdog")
 
     def wake(self, name: str) -> None:
-        """End the rest of one worker early; harmless for one that is not here."""
+        """End the wait of one worker early. A worker that does not run in this process is ignored."""
         event = self._wakes.get(name)
         if event is not None:
             event.set()
 
     async def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """Let each finish the step it is in and give back what it holds; after `grace` seconds cancel what still runs.
+        """Let each worker finish its running step and release what it holds; cancel those that still run after `grace` seconds.
 
-        A cancelled worker gives nothing back: what it holds runs out by itself, since its step may have left something under way.
+        A cancelled worker releases nothing, since its step may have left something unfinished; its leases expire by themselves.
         """
         self._stopping.set()
         for event in self._wakes.values():
@@ -137,13 +139,13 @@ class Runner:
         for task in pending:
             task.cancel()
         if pending:
-            # What a cancelled task still waits for in its clean-up has limits of its own; none of them may hold up the process's end.
-            _, left = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
-            if left:
-                log.error("worker.not_ended", workers=sorted(task.get_name() for task in left))
+            # The waits of a cancelled task's clean-up have limits of their own; they must not delay the end of the process.
+            _, remaining = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
+            if remaining:
+                log.error("worker.not_ended", workers=sorted(task.get_name() for task in remaining))
 
     def watch(self) -> None:
-        """Raise an alarm for each worker whose step has not ended for STALLED_SECONDS, once when that begins."""
+        """Raise an alarm, once, for each worker whose step has lasted longer than STALLED_SECONDS."""
         for name, seconds in self.busy().items():
             stalled = seconds > STALLED_SECONDS
             self._metrics.stalled.labels(name).set(stalled)
@@ -157,7 +159,7 @@ class Runner:
                 )
             elif not stalled and name in self._stalled:
                 self._stalled.discard(name)
-                log.info("worker.goes_on", worker=name)
+                log.info("worker.recovered", worker=name)
 
     async def _watch(self) -> None:
         while True:
@@ -173,8 +175,8 @@ class Runner:
             except Exception as error:
                 failures += 1
                 self._metrics.steps.labels(worker.name, "error").inc()
-                if is_away(error):
-                    log.error("worker.database_away", failures=failures, reason=reason_of(error))
+                if is_unavailable(error):
+                    log.error("worker.database_unavailable", failures=failures, reason=reason_of(error))
                 else:
                     log.exception("worker.step_failed", failures=failures)
                 await self._rest(worker, backoff(failures, base=0.5, cap=30.0))
@@ -193,7 +195,7 @@ class Runner:
         try:
             await worker.stop()
         except Exception:
-            log.exception("worker.stop_failed", detail="what it holds runs out by itself")
+            log.exception("worker.stop_failed", detail="what it holds expires by itself")
 
     async def _step(self, worker: Worker) -> bool:
         self._since[worker.name] = self._clock.monotonic()

@@ -2,5 +2,11 @@
 
 from typing import Final
 
+from kit.logs import add_secret_patterns
+from onramp.config.secret_patterns import PATTERNS
+
 __version__: Final = "0.1.0"
 """Also read by the build. The image does not install the package, so its metadata cannot provide the version."""
+
+# On import, so that no code of the service runs without redaction.
+add_secret_patterns(PATTERNS)

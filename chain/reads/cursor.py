@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.atomic import Change
-from kit.db.bulk import execute, upserting
+from kit.db.atomic import BulkWrite
+from kit.db.bulk import execute, plan_upsert
 from kit.db.database import metadata
 from kit.db.types import UtcDateTime
 
@@ -40,7 +40,7 @@ async def advance(conn: AsyncConnection, chain_id: int, *, read_to: int, head: i
     await execute(conn, advance_change(chain_id, read_to=read_to, head=head, now=now, dialect=conn.dialect))
 
 
-def advance_change(chain_id: int, *, read_to: int, head: int, now: datetime, dialect: Dialect) -> Change:
+def advance_change(chain_id: int, *, read_to: int, head: int, now: datetime, dialect: Dialect) -> BulkWrite:
     """Return the change that `advance` makes, to be executed with others in one transaction."""
     row = {"id": str(chain_id), "read_to": read_to, "head": head, "updated_at": now}
-    return upserting(cursors, row, "read_to", dialect)
+    return plan_upsert(cursors, row, "read_to", dialect)

@@ -1,4 +1,4 @@
-"""The chain over the trail: each link's hash covers the one before it and the row, under a key that the database does not hold."""
+"""The hash chain over the audit trail: each link's hash covers the previous hash and an entry, under a key that is not in the database."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest link. Whoever knows an old head can prove that nothing up to it was changed or cut off."""
+    """The newest link. With an old head one can prove that nothing before it was changed or removed."""
 
     number: int
     hash: str
@@ -31,7 +31,7 @@ NO_HEAD: Final = Head(0, START)
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The first row at which the chain does not hold."""
+    """The first link at which the chain is not valid."""
 
     number: int
     entry_id: int | None
@@ -40,15 +40,15 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a walk along the whole chain found."""
+    """The result of verifying the whole chain."""
 
     head: Head
-    unsealed: int
+    unlinked: int
     broken: Broken | None
 
 
 def link_hash(key: DerivedKey, previous: str, number: int, entry: Entry) -> str:
-    """HMAC-SHA256 over the previous hash and the row in one canonical form: compact JSON, members sorted, UTC microseconds."""
+    """Return the HMAC-SHA256 over the previous hash and the entry in a canonical form: compact JSON, sorted members, UTC microseconds."""
     content = [
         previous,
         number,
@@ -66,40 +66,38 @@ def link_hash(key: DerivedKey, previous: str, number: int, entry: Entry) -> str:
 
 
 async def head(conn: AsyncConnection) -> Head:
-    """The newest link, or `NO_HEAD`."""
+    """Return the newest link, or NO_HEAD."""
     newest = sa.select(links.c.number, links.c.hash).order_by(links.c.number.desc()).limit(1)
     row = (await conn.execute(newest)).first()
     return NO_HEAD if row is None else Head(row.number, row.hash)
 
 
 async def hash_at(conn: AsyncConnection, number: int) -> str | None:
-    """The hash of one link; None where there is none of that number."""
-    found: str | None = (
-        await conn.execute(sa.select(links.c.hash).where(links.c.number == number))
-    ).scalar_one_or_none()
-    return found
+    """Return the hash of the link `number`, or None."""
+    link_hash: str | None = await conn.scalar(sa.select(links.c.hash).where(links.c.number == number))
+    return link_hash
 
 
-async def unsealed(conn: AsyncConnection, *, since: int, limit: int) -> Sequence[Entry]:
-    """Rows beyond id `since` that have no link yet, in the order of their ids."""
+async def unlinked(conn: AsyncConnection, *, since: int, limit: int) -> Sequence[Entry]:
+    """Return up to `limit` entries with ids above `since` that have no link yet, in the order of their ids."""
     missing = ~sa.exists().where(links.c.entry_id == entries.c.id)
     query = sa.select(entries).where(entries.c.id > since, missing).order_by(entries.c.id).limit(limit)
     return [entry_of(row) for row in await conn.execute(query)]
 
 
-async def newest_sealed_entry(conn: AsyncConnection) -> int:
-    """The largest id of a row that has a link; 0 for none."""
+async def newest_linked_entry(conn: AsyncConnection) -> int:
+    """Return the largest id of a linked entry; 0 if there is none."""
     return (await conn.execute(sa.select(sa.func.max(links.c.entry_id)))).scalar_one() or 0
 
 
-async def extend(conn: AsyncConnection, key: DerivedKey, last: Head, rows: Sequence[Entry], sealed_at: Any) -> Head:
-    """Link `rows` behind `last`. Where another sealer was quicker, the number is taken and the database raises."""
+async def extend(conn: AsyncConnection, key: DerivedKey, last: Head, new: Sequence[Entry], linked_at: Any) -> Head:
+    """Link the entries `new` after `last` and return the new head. IntegrityError if another process has used the number meanwhile."""
     values = []
-    for entry in rows:
+    for entry in new:
         number = last.number + 1
         last = Head(number, link_hash(key, last.hash, number, entry))
         values.append(
-            {"number": number, "entry_id": entry.id, "hash": last.hash, "key_id": key.id, "sealed_at": sealed_at}
+            {"number": number, "entry_id": entry.id, "hash": last.hash, "key_id": key.id, "sealed_at": linked_at}
         )
     if values:
         await conn.execute(sa.insert(links), values)
@@ -107,36 +105,36 @@ async def extend(conn: AsyncConnection, key: DerivedKey, last: Head, rows: Seque
 
 
 async def verify(conn: AsyncConnection, ring: KeyRing, published: Sequence[Head] = ()) -> Verdict:
-    """Walk the whole chain. `published`: heads known from logs or metrics, which must still stand in it."""
+    """Verify the whole chain. `published`: heads known from logs or metrics, which must still be part of it."""
     keys = {key.id: key for key in ring.all(PURPOSE)}
-    wanted = {known.number: known.hash for known in published}
+    expected = {head.number: head.hash for head in published}
     last = NO_HEAD
     broken: Broken | None = None
     async for row in _walk(conn):
-        broken = _look(row, last, keys, wanted)
+        broken = _check(row, last, keys, expected)
         if broken is not None:
             break
         last = Head(row.number, row.hash)
-    if broken is None and wanted and max(wanted) > last.number:
-        broken = Broken(last.number + 1, None, f"the chain ends at {last.number}, and was longer: rows were cut off")
+    if broken is None and expected and max(expected) > last.number:
+        broken = Broken(last.number + 1, None, f"the chain ends at {last.number}, but was longer: links were removed")
     waiting = sa.select(sa.func.count()).where(~sa.exists().where(links.c.entry_id == entries.c.id))
     count = (await conn.execute(waiting.select_from(entries))).scalar_one()
     return Verdict(last, count, broken)
 
 
-def _look(row: Any, last: Head, keys: Mapping[str, DerivedKey], wanted: Mapping[int, str]) -> Broken | None:
+def _check(row: Any, last: Head, keys: Mapping[str, DerivedKey], expected: Mapping[int, str]) -> Broken | None:
     number = last.number + 1
     if row.number != number:
         return Broken(number, None, "its link is missing")
     if row.id is None:
-        return Broken(number, row.entry_id, "the row is missing")
+        return Broken(number, row.entry_id, "the entry is missing")
     key = keys.get(row.key_id)
     if key is None:
-        return Broken(number, row.entry_id, f"it was sealed under key {row.key_id}, which DATA_KEYS does not hold")
+        return Broken(number, row.entry_id, f"it was linked under key {row.key_id}, which is not in the key ring")
     if link_hash(key, last.hash, number, entry_of(row)) != row.hash:
-        return Broken(number, row.entry_id, "the row is not the one that was sealed")
-    if wanted.get(number, row.hash) != row.hash:
-        return Broken(number, row.entry_id, "another head was published for this number")
+        return Broken(number, row.entry_id, "the entry was changed after it was linked")
+    if expected.get(number, row.hash) != row.hash:
+        return Broken(number, row.entry_id, "a different hash was published for this number")
     return None
 
 

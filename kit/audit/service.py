@@ -1,4 +1,4 @@
-"""Write to the trail, and read it. Linking is the sealer's work, so that writers do not queue behind a chain."""
+"""Write and read the audit trail. `kit.audit.worker` links the entries into a chain later, so that writers do not wait for each other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.audit.table import entries, links
 
 LOCAL_OPERATOR = "machine"
-"""The actor of a command that works straight on the database: whoever holds the machine."""
+"""The actor of a command that works directly on the database: someone with access to this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change, as it was written; `number` and `hash` once the sealer linked it."""
+    """An entry of the audit trail. `number` and `hash` are set once it is linked into the chain."""
 
     id: int
     at: datetime
@@ -43,10 +43,10 @@ async def record(
     at: datetime,
     policy_version: int | None = None,
 ) -> None:
-    """Write one row, in the transaction that makes the change.
+    """Write an entry in the transaction that makes the change.
 
-    `before` and `after` hold what changed: ids, states and amounts as decimal text, never a personal value.
-    The id of the request that is being served, if one is, is written beside them.
+    `before` and `after` contain what changed: ids, states, and amounts as decimal text, never personal data. The id of the current request,
+    if there is one, is stored with them.
     """
     await conn.execute(
         sa.insert(entries).values(
@@ -54,8 +54,8 @@ async def record(
             actor=actor,
             action=action,
             subject=subject,
-            old_values=_plain(before),
-            new_values=_plain(after),
+            old_values=_json(before),
+            new_values=_json(after),
             request_id=structlog.contextvars.get_contextvars().get("request_id"),
             policy_version=policy_version,
         )
@@ -65,7 +65,7 @@ async def record(
 async def page(
     conn: AsyncConnection, *, limit: int, before_id: int | None = None, subject: str | None = None
 ) -> Sequence[Entry]:
-    """The newest rows first; those before `before_id` where given."""
+    """Return entries, newest first; with `before_id`, those older than that entry; with `subject`, those about it."""
     query = _joined().order_by(entries.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(entries.c.id < before_id)
@@ -75,7 +75,7 @@ async def page(
 
 
 async def after_id(conn: AsyncConnection, last: int, limit: int) -> Sequence[Entry]:
-    """Rows in the order they were written, beyond `last`."""
+    """Return up to `limit` entries with ids above `last`, oldest first."""
     query = _joined().where(entries.c.id > last).order_by(entries.c.id).limit(limit)
     return [entry_of(row) for row in await conn.execute(query)]
 
@@ -87,7 +87,7 @@ def _joined() -> "sa.Select[Any]":
 
 
 def entry_of(row: Any) -> Entry:
-    """An entry from a row that holds its columns, and the link's where they were asked for."""
+    """Return the entry of a row; the columns `number` and `hash` of its link may be missing."""
     return Entry(
         row.id,
         row.at,
@@ -103,16 +103,16 @@ def entry_of(row: Any) -> Entry:
     )
 
 
-def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Times as text; integers beyond 53 bits as text, because JSON readers elsewhere would round them."""
+def _json(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Convert times to text, and integers beyond 53 bits, too, because other JSON readers would round them."""
     if values is None:
         return None
-    plain: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, datetime):
-            plain[name] = value.isoformat()
+            converted[name] = value.isoformat()
         elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53:
-            plain[name] = str(value)
+            converted[name] = str(value)
         else:
-            plain[name] = value
-    return plain
+            converted[name] = value
+    return converted

@@ -1,4 +1,4 @@
-"""The trail and its chain. Triggers of the database refuse to change or delete a row of either."""
+"""The audit trail and its hash chain. Database triggers refuse to change or delete rows of either table."""
 
 import sqlalchemy as sa
 

@@ -1,4 +1,4 @@
-"""The sealer: links new rows of the trail into the chain, and publishes its head where the database's owner cannot take it back."""
+"""Link new entries of the audit trail into the hash chain, and publish its head where the owner of the database cannot take it back."""
 
 from typing import Final
 
@@ -14,36 +14,37 @@ from kit.logs import get_logger
 
 log = get_logger(__name__)
 BATCH: Final = 500
+"""Maximum number of entries linked in one step."""
 WINDOW: Final = 10_000
-"""A row gets its id before its transaction commits, so a smaller id may appear later: how far back each step looks."""
+"""How many ids back each step searches: an entry gets its id before its transaction commits, so a smaller id may appear later."""
 FULL_EVERY_SECONDS: Final = 600.0
+"""Time between two searches of the whole trail."""
 
 
 class ChainMoved(Exception):
-    """The chain is not the one that this process saw: a link it knows is gone or changed. Nothing is sealed on top of that."""
+    """A link that this process has seen is missing or changed. Nothing is linked on top of such a chain."""
 
 
 class AuditChainMetrics:
-    """The head, for whoever keeps metrics out of the database owner's reach."""
+    """The head of the chain, for a metrics store that the owner of the database cannot change."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        """Declare the families."""
-        self.number = Gauge("onramp_audit_head_number", "Number of the newest link.", registry=registry)
+    def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
+        """`prefix`: begins the names of the metrics, such as `onramp`."""
+        self.number = Gauge(f"{prefix}_audit_head_number", "Number of the newest link.", registry=registry)
         self.hash = Gauge(
-            "onramp_audit_head_hash", "The first 48 bits of the newest link's hash, as a number.", registry=registry
+            f"{prefix}_audit_head_hash", "The first 48 bits of the newest link's hash, as a number.", registry=registry
         )
-        self.sealed = Counter("onramp_audit_sealed_total", "Rows linked by this process.", registry=registry)
-        self.moved = Gauge("onramp_audit_chain_moved", "1 where a link that was seen is gone.", registry=registry)
+        self.sealed = Counter(f"{prefix}_audit_sealed_total", "Rows linked by this process.", registry=registry)
+        self.moved = Gauge(f"{prefix}_audit_chain_moved", "1 if a link that was seen is missing.", registry=registry)
 
 
 class AuditChainWorker:
-    """Any number may run: a number in the chain can be taken once."""
+    """Extends the chain. Several processes may run it: each number of the chain can be used once."""
 
     name = "audit"
     interval = 0.5
 
     def __init__(self, database: Database, ring: KeyRing, clock: Clock, metrics: AuditChainMetrics) -> None:
-        """The first step looks at the whole trail, later ones at its end."""
         self._database = database
         self._key = ring.first(hash_chain.PURPOSE)
         self._clock = clock
@@ -52,27 +53,27 @@ class AuditChainWorker:
         self._full_at = clock.monotonic()
 
     async def step(self) -> bool:
-        """Link what is new; True where more may wait."""
+        """Link new entries. Return whether more may be waiting."""
         full = self._clock.monotonic() >= self._full_at
         async with self._database.read() as conn:
-            newest = await hash_chain.newest_sealed_entry(conn)
+            newest = await hash_chain.newest_linked_entry(conn)
             since = 0 if full else max(0, newest - WINDOW)
-            found = await hash_chain.unsealed(conn, since=since, limit=BATCH)
-        if full and len(found) < BATCH:
+            waiting = await hash_chain.unlinked(conn, since=since, limit=BATCH)
+        if full and len(waiting) < BATCH:
             self._full_at = self._clock.monotonic() + FULL_EVERY_SECONDS
         try:
-            async with self._database.write() if found else self._database.read() as conn:
+            async with self._database.write() if waiting else self._database.read() as conn:
                 last = await hash_chain.head(conn)
                 self._require_seen(last, await hash_chain.hash_at(conn, self._seen.number))
-                rows = await hash_chain.unsealed(conn, since=since, limit=BATCH) if found else []
+                rows = await hash_chain.unlinked(conn, since=since, limit=BATCH) if waiting else []
                 head = await hash_chain.extend(conn, self._key, last, rows, self._clock.now())
         except IntegrityError:
-            return True  # another sealer was quicker; its links are seen in the next step
+            return True  # another process was faster; the next step sees its links
         self._publish(head, len(rows))
         return len(rows) == BATCH
 
     def _require_seen(self, last: Head, at_seen: str | None) -> None:
-        """Raises ChainMoved where the newest link that this process knows is not in the chain any more."""
+        """Raise ChainMoved if the newest link that this process has seen is no longer in the chain."""
         if self._seen == NO_HEAD or (last.number >= self._seen.number and at_seen == self._seen.hash):
             return
         self._metrics.moved.set(1)

@@ -1,6 +1,6 @@
-"""Several statements, each for many rows, in one transaction on the driver itself.
+"""Execute several bulk writes in one transaction, directly on the driver.
 
-SQLAlchemy's overhead for one statement is as much as running it for two hundred rows (measured: a block of transfers).
+SQLAlchemy's overhead for one statement is as much as running it for two hundred rows (measured with a block of token transfers).
 """
 
 from collections.abc import Sequence
@@ -9,28 +9,28 @@ from typing import Any, NamedTuple
 from kit.db.database import Database
 
 
-class Change(NamedTuple):
-    """A statement as the driver takes it, and how many rows it must change; `kit.db.bulk` writes them."""
+class BulkWrite(NamedTuple):
+    """A statement for the driver with its rows; `kit.db.bulk` makes them."""
 
     text: str
-    given: Any
-    """The rows, on SQLite; all of them in one text of JSON, on Postgres, where the statement returns what it changed."""
-    rows: int | None
-    """None: any number."""
+    parameters: Any
+    """SQLite: a tuple of values for each row. Postgres: all rows in one JSON text; the statement then returns the rows it changed."""
+    expected_rows: int | None
+    """How many rows the statement must change; None for any number."""
 
 
-class _FewerError(Exception):
-    """A row was not as expected."""
+class _UnexpectedRowCountError(Exception):
+    """A statement changed another number of rows than expected."""
 
 
-async def execute_atomically(database: Database, changes: Sequence[Change]) -> bool:
-    """Make all changes and commit; False, and nothing changed, where one of them met a row that is not as expected."""
+async def execute_atomically(database: Database, writes: Sequence[BulkWrite]) -> bool:
+    """Execute all writes and commit. Return False, and change nothing, if one changes another number of rows than expected."""
 
     async def sqlite(driver: Any) -> None:
         await driver.execute("BEGIN IMMEDIATE")
         try:
-            for change in changes:
-                _check(change, (await driver.executemany(change.text, change.given)).rowcount)
+            for write in writes:
+                _check(write, (await driver.executemany(write.text, write.parameters)).rowcount)
             await driver.commit()
         except BaseException:
             await driver.rollback()
@@ -38,16 +38,16 @@ async def execute_atomically(database: Database, changes: Sequence[Change]) -> b
 
     async def postgresql(driver: Any) -> None:
         async with driver.transaction():
-            for change in changes:
-                _check(change, len(await driver.fetch(change.text, change.given)))
+            for write in writes:
+                _check(write, len(await driver.fetch(write.text, write.parameters)))
 
     try:
         await database.on_driver(sqlite if database.dialect == "sqlite" else postgresql)
-    except _FewerError:
+    except _UnexpectedRowCountError:
         return False
     return True
 
 
-def _check(change: Change, changed: int) -> None:
-    if change.rows not in {None, changed}:
-        raise _FewerError
+def _check(write: BulkWrite, changed: int) -> None:
+    if write.expected_rows not in {None, changed}:
+        raise _UnexpectedRowCountError

@@ -1,135 +1,123 @@
-"""Many rows in one statement whose text does not grow with them: the rows travel as one JSON parameter.
+"""Write many rows with one statement or one round trip. The statements are in `kit.db.bulk_statements`.
 
-A multi-row VALUES is written anew for each number of rows, by SQLAlchemy and by the database's planner; measured, that was half of
-what an event cost. Both databases unpack JSON, and both keep the prepared statement.
+In all functions the rows have the same columns, and there is at least one. Values are bound by the column types, so that both databases
+store what they would store for a single row.
 """
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.atomic import Change
+from kit.db import bulk_statements as statements
+from kit.db.atomic import BulkWrite
+from kit.db.bulk_statements import Names, RowStatement
 from kit.db.database import Database
 
-Family = Literal["sqlite", "postgresql"]
-Bind = Callable[[Any], Any] | None
+Rows = Sequence[dict[str, Any]]
+_Bind = Callable[[Any], Any] | None
 
 
 async def insert_new(
-    conn: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str] | None = None
+    conn: AsyncConnection, table: sa.Table, rows: Rows, conflict: Sequence[str] | None = None
 ) -> list[str]:
-    """Insert the rows that meet no unique key (`conflict`: no row with these); the ids that went in. All rows have the same columns."""
+    """Insert the rows that violate no unique key (with `conflict`: not the key of these columns). Return the ids of the inserted rows."""
     names = tuple(rows[0])
-    dialect = conn.dialect
-    text = _insert(table, names, tuple(conflict or ()), _family(conn))
-    return await _run(conn, text, _payload(table, names, dialect, rows))
+    text = statements.insert(table, names, tuple(conflict or ()), conn.dialect)
+    return await _ids(conn, text, _json(table, names, conn.dialect, rows))
 
 
-async def insert_new_alone(
-    database: Database, table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str] | None = None
+async def insert_new_autocommit(
+    database: Database, table: sa.Table, rows: Rows, conflict: Sequence[str] | None = None
 ) -> list[str]:
-    """The same in a transaction of its own, in one round trip."""
+    """Insert like `insert_new` in a transaction of its own, in one round trip."""
+    names, dialect = tuple(rows[0]), database.engine.dialect
+    text = statements.insert(table, names, tuple(conflict or ()), dialect)
+    return [row[0] for row in await database.autocommit(text, _json(table, names, dialect, rows))]
+
+
+async def update_unchanged(conn: AsyncConnection, table: sa.Table, rows: Rows) -> int:
+    """Update the rows that still have the `id` and `version` they were read with; the version goes up by one. Return how many they were."""
+    return await execute(conn, plan_update(table, rows, conn.dialect))
+
+
+async def update_unchanged_autocommit(database: Database, table: sa.Table, rows: Rows) -> list[str]:
+    """Update like `update_unchanged` in a transaction of its own, in one round trip. Return the ids of the updated rows."""
+    names, dialect = tuple(rows[0]), database.engine.dialect
+    text = statements.update_versioned(table, names, dialect)
+    return [row[0] for row in await database.autocommit(text, _json(table, names, dialect, rows))]
+
+
+async def change_where(conn: AsyncConnection, table: sa.Table, rows: Rows, column: str, was: str) -> set[str]:
+    """Set the values of each row, named by its `id`, if `column` still holds `was`. Return the ids of the updated rows."""
     names = tuple(rows[0])
-    dialect = database.engine.dialect
-    text = _insert(table, names, tuple(conflict or ()), database.dialect)
-    return [row[0] for row in await database.alone(text, _payload(table, names, dialect, rows))]
-
-
-async def update_unchanged_alone(database: Database, table: sa.Table, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Update each row that still has the `id` and `version` it was read with; the ids that were changed. The version goes up by one.
-
-    In a transaction of its own, in one round trip.
-    """
-    names = tuple(rows[0])
-    text = _update(table, names, database.dialect)
-    return [row[0] for row in await database.alone(text, _payload(table, names, database.engine.dialect, rows))]
-
-
-def inserting(table: sa.Table, rows: Sequence[dict[str, Any]], conflict: Sequence[str], dialect: Dialect) -> Change:
-    """Insert the rows, none of which may be there already by these columns. All have the same columns."""
-    names = tuple(rows[0])
-    if dialect.name == "postgresql":
-        text = _insert(table, names, tuple(conflict), "postgresql")
-        return Change(text, _payload(table, names, dialect, rows), len(rows))
-    return Change(_insert_each(table, names, tuple(conflict)), _values(table, names, dialect, rows), len(rows))
-
-
-def upserting(table: sa.Table, row: dict[str, Any], column: str, dialect: Dialect) -> Change:
-    """Insert the row; where its `id` exists, update that row, unless the value of its `column` is higher already."""
-    names = tuple(row)
-    moved = ", ".join(f"{name} = excluded.{name}" for name in names if name != "id")
-    instead = f"UPDATE SET {moved} WHERE {table.name}.{column} <= excluded.{column}"
-    if dialect.name == "postgresql":
-        text = _insert(table, names, ("id",), "postgresql", instead)
-        return Change(text, _payload(table, names, dialect, [row]), None)
-    return Change(_insert_each(table, names, ("id",), instead), _values(table, names, dialect, [row]), None)
-
-
-def updating(table: sa.Table, rows: Sequence[dict[str, Any]], dialect: Dialect) -> Change:
-    """Update the rows, each of which must still have the `id` and `version` it was read with. The version goes up by one."""
-    names = tuple(rows[0])
-    if dialect.name == "postgresql":
-        return Change(_update(table, names, "postgresql"), _payload(table, names, dialect, rows), len(rows))
-    changed = [name for name in names if name not in {"id", "version"}]
-    text = (
-        f"UPDATE {table.name} SET version = version + 1, {', '.join(f'{name} = ?' for name in changed)} "  # noqa: S608 - names of our own tables
-        "WHERE id = ? AND version = ?"
-    )
-    return Change(text, _values(table, (*changed, "id", "version"), dialect, rows), len(rows))
-
-
-async def update_unchanged(conn: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
-    """The same in the caller's transaction; how many were changed."""
-    return await execute(conn, updating(table, rows, conn.dialect))
-
-
-async def change_where(
-    conn: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]], column: str, was: str
-) -> set[str]:
-    """Give each row, named by its `id`, its values while `column` still holds `was`; the ids of those that were changed."""
-    names = tuple(rows[0])
-    text = _change(table, names, column, _family(conn))
-    result = await conn.exec_driver_sql(text, (_payload(table, names, conn.dialect, rows), was))
+    text = statements.update_where(table, names, column, conn.dialect)
+    result = await conn.exec_driver_sql(text, (_json(table, names, conn.dialect, rows), was))
     return {row[0] for row in result}
 
 
-def filling(table: sa.Table, column: str, values: Sequence[tuple[str, str]], dialect: Dialect) -> Change:
-    """Give each row of these (id, text) its text; its `column` must still be null."""
+def plan_insert(table: sa.Table, rows: Rows, conflict: Sequence[str], dialect: Dialect) -> BulkWrite:
+    """Insert all rows, none of which may exist by the key of the columns `conflict`."""
+    names = tuple(rows[0])
     if dialect.name == "postgresql":
-        return Change(_fill(table, column), orjson.dumps(values).decode(), len(values))
-    text = f"UPDATE {table.name} SET {column} = ? WHERE id = ? AND {column} IS NULL"  # noqa: S608 - names of our own tables
-    return Change(text, [(value, row_id) for row_id, value in values], len(values))
+        text = statements.insert(table, names, tuple(conflict), dialect)
+        return BulkWrite(text, _json(table, names, dialect, rows), len(rows))
+    return _each(statements.insert_each(table, names, tuple(conflict), dialect), table, dialect, rows, len(rows))
 
 
-async def execute(conn: AsyncConnection, change: Change) -> int:
-    """A change in the caller's transaction, whatever it meets; how many rows it changed."""
-    if _family(conn) == "postgresql":
-        return len(await _run(conn, change.text, change.given))
-    return (await conn.exec_driver_sql(change.text, change.given)).rowcount
+def plan_upsert(table: sa.Table, row: dict[str, Any], column: str, dialect: Dialect) -> BulkWrite:
+    """Insert the row; if its `id` exists, update that row unless its `column` holds more already."""
+    names = tuple(row)
+    if dialect.name == "postgresql":
+        text = statements.upsert(table, names, column, dialect)
+        return BulkWrite(text, _json(table, names, dialect, [row]), None)
+    return _each(statements.upsert_each(table, names, column, dialect), table, dialect, [row], None)
 
 
-async def _run(conn: AsyncConnection, text: str, payload: str) -> list[str]:
+def plan_update(table: sa.Table, rows: Rows, dialect: Dialect) -> BulkWrite:
+    """Update all rows, which must still have the `id` and `version` they were read with; the version goes up by one."""
+    names = tuple(rows[0])
+    if dialect.name == "postgresql":
+        text = statements.update_versioned(table, names, dialect)
+        return BulkWrite(text, _json(table, names, dialect, rows), len(rows))
+    return _each(statements.update_versioned_each(table, names, dialect), table, dialect, rows, len(rows))
+
+
+def plan_fill(table: sa.Table, column: str, values: Sequence[tuple[str, str]], dialect: Dialect) -> BulkWrite:
+    """Set the text column `column`, which must be null, of each row in `values`: (id, text)."""
+    if dialect.name == "postgresql":
+        return BulkWrite(statements.fill(table, column, dialect), orjson.dumps(values).decode(), len(values))
+    text = statements.fill_each(table, column, dialect).text
+    return BulkWrite(text, [(value, row_id) for row_id, value in values], len(values))
+
+
+async def execute(conn: AsyncConnection, write: BulkWrite) -> int:
+    """Execute `write` in the caller's transaction and return how many rows it changed; `expected_rows` is not checked."""
+    if conn.dialect.name == "postgresql":
+        return len(await _ids(conn, write.text, write.parameters))
+    return (await conn.exec_driver_sql(write.text, write.parameters)).rowcount
+
+
+async def _ids(conn: AsyncConnection, text: str, payload: str) -> list[str]:
     result = await conn.exec_driver_sql(text, (payload,))
     return [row[0] for row in result]
 
 
-def _family(conn: AsyncConnection) -> Family:
-    return "sqlite" if conn.dialect.name == "sqlite" else "postgresql"
+def _each(
+    statement: RowStatement, table: sa.Table, dialect: Dialect, rows: Rows, expected_rows: int | None
+) -> BulkWrite:
+    return BulkWrite(statement.text, _values(table, statement.names, dialect, rows), expected_rows)
 
 
-def _payload(table: sa.Table, names: tuple[str, ...], dialect: Dialect, rows: Sequence[dict[str, Any]]) -> str:
+def _json(table: sa.Table, names: Names, dialect: Dialect, rows: Rows) -> str:
     return orjson.dumps(_values(table, names, dialect, rows), default=str).decode()
 
 
-def _values(
-    table: sa.Table, names: tuple[str, ...], dialect: Dialect, rows: Sequence[dict[str, Any]]
-) -> list[tuple[Any, ...]]:
+def _values(table: sa.Table, names: Names, dialect: Dialect, rows: Rows) -> list[tuple[Any, ...]]:
     columns = [
         _column([row[name] for row in rows], bind)
         for name, bind in zip(names, _binds(table, names, dialect), strict=True)
@@ -137,95 +125,18 @@ def _values(
     return list(zip(*columns, strict=True))
 
 
-def _column(values: list[Any], bind: Bind) -> list[Any]:
+def _column(values: list[Any], bind: _Bind) -> list[Any]:
     if bind is None:
         return values
-    bound, last, made = [], object(), None
+    bound_values, previous, bound = [], object(), None
     for value in values:
-        # The same moment, of all rows, is written out once.
-        if value is not last:
-            last, made = value, bind(value)
-        bound.append(made)
-    return bound
+        # Rows that share one object, such as the current time, bind it once.
+        if value is not previous:
+            previous, bound = value, bind(value)
+        bound_values.append(bound)
+    return bound_values
 
 
 @lru_cache(maxsize=64)
-def _binds(table: sa.Table, names: tuple[str, ...], dialect: Dialect) -> tuple[Bind, ...]:
+def _binds(table: sa.Table, names: Names, dialect: Dialect) -> tuple[_Bind, ...]:
     return tuple(table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names)
-
-
-@lru_cache(maxsize=64)
-def _insert(
-    table: sa.Table, names: tuple[str, ...], conflict: tuple[str, ...], family: Family, instead: str = "NOTHING"
-) -> str:
-    target = f" ({', '.join(conflict)})" if conflict else ""
-    return (
-        f"INSERT INTO {table.name} ({_quoted(names)}) SELECT {', '.join(_cells(table, names, family))} "  # noqa: S608 - names of our own tables
-        f"FROM {_source(family)} WHERE true ON CONFLICT{target} DO {instead} RETURNING id"
-    )
-
-
-def _insert_each(table: sa.Table, names: tuple[str, ...], conflict: tuple[str, ...], instead: str = "NOTHING") -> str:
-    return (
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "  # noqa: S608 - names of our own tables
-        f"ON CONFLICT ({', '.join(conflict)}) DO {instead}"
-    )
-
-
-@lru_cache(maxsize=64)
-def _update(table: sa.Table, names: tuple[str, ...], family: Family) -> str:
-    changes = f"version = {table.name}.version + 1, {_changes(names)}"
-    same = f"{table.name}.version = given.new_version"
-    return _update_from(table, names, family, changes, same)
-
-
-@lru_cache(maxsize=64)
-def _change(table: sa.Table, names: tuple[str, ...], column: str, family: Family) -> str:
-    same = f"{table.name}.{column} = {'?' if family == 'sqlite' else '$2'}"
-    return _update_from(table, names, family, _changes(names), same)
-
-
-def _changes(names: tuple[str, ...]) -> str:
-    return ", ".join(f"{name} = given.new_{name}" for name in names if name not in {"id", "version"})
-
-
-def _update_from(table: sa.Table, names: tuple[str, ...], family: Family, changes: str, same: str) -> str:
-    return (
-        f"{_given(table, names, family)} UPDATE {table.name} SET {changes} FROM given "  # noqa: S608 - names of our own tables
-        f"WHERE {table.name}.id = given.new_id AND {same}{_by_key(table, family)} RETURNING {table.name}.id"
-    )
-
-
-def _given(table: sa.Table, names: tuple[str, ...], family: Family) -> str:
-    cells = ", ".join(f"{cell} AS new_{name}" for name, cell in zip(names, _cells(table, names, family), strict=True))
-    return f"WITH given AS (SELECT {cells} FROM {_source(family)})"  # noqa: S608 - names of our own tables
-
-
-def _by_key(table: sa.Table, family: Family) -> str:
-    # Of unpacked JSON Postgres expects a hundred rows, and reads a table of up to some ten thousand from end to end to find them: 4 ms instead
-    # of 0.2. Of an array it expects ten, and asks the key.
-    return f" AND {table.name}.id = ANY (ARRAY (SELECT new_id FROM given))" if family == "postgresql" else ""  # noqa: S608 - names of our own tables
-
-
-@lru_cache(maxsize=64)
-def _fill(table: sa.Table, column: str) -> str:
-    same = f"{table.name}.{column} IS NULL"
-    return _update_from(table, ("id", column), "postgresql", f"{column} = given.new_{column}", same)
-
-
-def _quoted(names: tuple[str, ...]) -> str:
-    """As both databases take names that are words of SQL, too."""
-    return ", ".join(f'"{name}"' for name in names)
-
-
-def _source(family: Family) -> str:
-    return (
-        "json_each(?) AS item" if family == "sqlite" else "jsonb_array_elements(CAST($1::text AS jsonb)) AS item(value)"
-    )
-
-
-def _cells(table: sa.Table, names: tuple[str, ...], family: Family) -> list[str]:
-    if family == "sqlite":
-        return [f"json_extract(item.value, '$[{place}]')" for place in range(len(names))]
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
-    return [f"CAST(item.value->>{place} AS {table.c[name].type.compile(dialect)})" for place, name in enumerate(names)]

@@ -1,8 +1,8 @@
-"""One engine for the service: reads that begin nothing heavy, writes that begin at once and commit at the end.
+"""The database: connections for reading, and transactions for writing.
 
-Read-modify-write loses updates silently on both databases, so nobody does it: see `kit.db.cas`. On SQLite a
-transaction that reads first and writes later fails at once when another wrote in between, and no busy timeout helps; a writing
-transaction therefore begins IMMEDIATE (https://www.sqlite.org/lang_transaction.html).
+Read-modify-write silently loses updates on both databases; use `kit.db.cas` instead. On SQLite, a transaction that reads first and writes
+later fails at once, whatever the busy timeout, if another one wrote in between; a writing transaction therefore begins IMMEDIATE
+(https://www.sqlite.org/lang_transaction.html).
 """
 
 import asyncio
@@ -19,8 +19,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
-from kit.db.drivers import COMMAND_SECONDS, Connections, LimitedPostgres, LimitedSqlite
+from kit.db.drivers import COMMAND_SECONDS, LimitedPostgres, LimitedSqlite
 from kit.db.engines import SQLITE_POOL_SIZE, is_in_memory, postgres_engine, sqlite_engine
+from kit.db.pool_health import PoolHealth
 from kit.db.url import Target, parse_url
 from kit.logs import get_logger
 
@@ -35,48 +36,49 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-"""The tables of every floor; each room adds its own."""
+"""The tables of all layers; each package adds its own."""
 
 DATABASE_ERRORS: Final = (OSError, SQLAlchemyError)
-"""What is raised where the database cannot be reached, or refuses."""
-_UNWELL: Final = frozenset({"08", "53", "57", "58"})
-"""Classes of SQLSTATE: connection exception, insufficient resources (a full disk), operator intervention, an error of the system."""
+"""What is raised if the database cannot be reached, or refuses a statement."""
+_UNAVAILABLE_CLASSES: Final = frozenset({"08", "53", "57", "58"})
+"""Classes of SQLSTATE: connection exception, insufficient resources (such as a full disk), operator intervention, system error."""
 _REFUSED: Final = frozenset({"25006", "55P03", "40001", "40P01"})
-"""Read only, a lock that lasts, serialization failure, deadlock: nothing was done, and trying again may help."""
-_SQLITE_AWAY: Final = frozenset({5, 6, 8, 10, 13, 14})
+"""SQLSTATE: read only, lock timeout, serialization failure, deadlock. Nothing was done, and trying again may help."""
+_SQLITE_UNAVAILABLE: Final = frozenset({5, 6, 8, 10, 13, 14})
 """Busy, locked, read only, I/O error, full, cannot be opened; https://www.sqlite.org/rescode.html."""
 POOL_SIZE = 10
-"""Connections that are kept open to Postgres, and as many more while all of them are in use."""
+"""Connections that are kept open to Postgres; as many more are opened while all of them are in use."""
 
 REPLICA_SECONDS: Final = 2.0
-"""How long the replica is waited for before the primary is read in its place."""
+"""How long to wait for the replica before the primary is read instead."""
 REPLICA_REST_SECONDS: Final = 10.0
+"""How long the replica is not tried again after it failed."""
 
 
-def is_away(error: BaseException) -> bool:
-    """Whether the database cannot be reached or used now; False for a statement that is wrong, which is our fault.
+def is_unavailable(error: BaseException) -> bool:
+    """Return whether an error means that the database cannot be used now; False for an invalid statement, which is our own fault.
 
-    While connecting, the drivers raise their own errors; later SQLAlchemy wraps them.
+    While connecting, the drivers raise their own errors; later, SQLAlchemy wraps them.
     """
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or _is_unwell(error.orig)
-    return isinstance(error, OSError | PoolTimeoutError) or _is_unwell(error)
+        return error.connection_invalidated or _is_driver_unavailable(error.orig)
+    return isinstance(error, OSError | PoolTimeoutError) or _is_driver_unavailable(error)
 
 
-def _is_unwell(error: BaseException | None) -> bool:
+def _is_driver_unavailable(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE
     state = str(getattr(error, "sqlstate", None) or "")
-    return state[:2] in _UNWELL or state in _REFUSED
+    return state[:2] in _UNAVAILABLE_CLASSES or state in _REFUSED
 
 
 def reason_of(error: Exception) -> str:
-    """What the database said, in one line: without the statement and its values, which SQLAlchemy adds."""
+    """Return the database's error message in one line, without the statement and its values, which SQLAlchemy appends."""
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 class Database:
-    """The engine, with one door for reading and one for writing."""
+    """A primary, and possibly a read replica."""
 
     def __init__(
         self,
@@ -86,73 +88,76 @@ class Database:
         *,
         pooled: bool = False,
     ) -> None:
-        """Keep the engines; `connect` makes them. `single` makes one more for the primary, of one connection."""
+        """Called by `connect`. `single` makes another engine for the primary, with one connection; None for a database in memory.
+
+        `pooled`: a connection pooler in transaction mode is in front of the server.
+        """
         self.engine = engine
         self.is_pooled = pooled
-        self._connections = Connections(engine)
-        self._replica_connections = None if replica is None else Connections(replica)
+        self._pool = PoolHealth(engine)
+        self._replica_pool = None if replica is None else PoolHealth(replica)
         self._make_single = single
         self._replica = replica
         self._replica_rests_until = 0.0
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
-        # The same pool under another name: set here once, the option costs nothing at each use.
+        # It uses the same pool. The option costs time on each connection, so it is set once.
         self._single = (
             engine.execution_options(isolation_level="AUTOCOMMIT") if self.dialect == "postgresql" else engine
         )
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection on the primary that must not write; every statement stands alone."""
+        """Yield a connection to the primary for reading. Each statement is a transaction of its own."""
         async with self._single.connect() as conn:
             yield conn
 
-    async def alone(self, statement: str, *parameters: Any) -> Sequence[Any]:
-        """One writing statement that is its own transaction: durable when it returns, and one round trip instead of three.
+    async def autocommit(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        """Execute one writing statement in a transaction of its own, in one round trip instead of three. It is durable when this returns.
 
-        The text is the driver's (`$1` on Postgres, `?` on SQLite); the rows are the driver's, too.
+        Statement and rows are the driver's: parameters are `$1` on Postgres and `?` on SQLite.
         """
         sqlite = self.dialect == "sqlite"
 
-        async def ask(driver: Any) -> Sequence[Any]:
+        async def execute(driver: Any) -> Sequence[Any]:
             rows: Sequence[Any] = await (
                 driver.execute_fetchall(statement, parameters) if sqlite else driver.fetch(statement, *parameters)
             )
             return rows
 
-        return await self.on_driver(ask)
+        return await self.on_driver(execute)
 
     async def on_driver(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """Run `work` on the driver's own connection; no transaction is open on it before or after."""
+        """Run `work` on the driver's own connection. No transaction is open on it before or after."""
 
-        # Taken, used and given back in one greenlet, without SQLAlchemy's connection: its overhead is more than the statement costs.
-        def lend() -> T:
-            lent = self.engine.sync_engine.raw_connection()
+        # Borrowed, used and returned in one greenlet, without SQLAlchemy's connection, whose overhead exceeds the cost of the statement.
+        def run() -> T:
+            borrowed = self.engine.sync_engine.raw_connection()
             try:
-                conn = lent.dbapi_connection
+                conn = borrowed.dbapi_connection
                 assert isinstance(conn, AdaptedConnection)
                 return conn.run_async(work)
             except BaseException as error:
-                lost = self._connections.lost(error, lent.driver_connection, lent.record_info)
-                # One that was broken off in the middle, as by a request's own limit, is still busy with its last statement.
+                lost = self._pool.lost(error, borrowed.driver_connection, borrowed.record_info)
+                # A connection whose use was cancelled, as by a request's time limit, is still busy with its last statement.
                 if lost is not None or not isinstance(error, Exception):
-                    lent.invalidate(error)
+                    borrowed.invalidate(error)
                 if lost is not None:
                     raise lost from error
                 raise
             finally:
-                # Given back even where the request is cancelled, or the pool would run dry.
-                lent.close()
+                # Returned even if the request is cancelled; otherwise the pool would run out.
+                borrowed.close()
 
-        return await greenlet_spawn(lend)
+        return await greenlet_spawn(run)
 
     @property
-    def refusing(self) -> str | None:
-        """Why the database refused a write lately (`read only`, `no space left`); None where none was refused since `takes_writes`."""
-        return self._connections.refusing
+    def write_refusal(self) -> str | None:
+        """Why the database refused a write (`read only`, `no space left`); None if it has refused none since `note_writable`."""
+        return self._pool.write_refusal
 
-    def takes_writes(self) -> None:
-        """Note that a write of some size was stored just now."""
-        self._connections.refusing = None
+    def note_writable(self) -> None:
+        """Note that a write of some size has just succeeded."""
+        self._pool.write_refusal = None
 
     @property
     def has_replica(self) -> bool:
@@ -161,21 +166,21 @@ class Database:
 
     @asynccontextmanager
     async def read_replica(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that may lag: for lists only, never for alarms or for what money or a worker decides on.
+        """Yield a connection whose data may lag: for lists only, never for alarms, workers, or decisions about money.
 
-        The primary in its place where the replica does not answer, which is then not asked again for REPLICA_REST_SECONDS.
+        If the replica does not answer, the primary is used instead, and the replica is not tried again for REPLICA_REST_SECONDS.
         """
         async with AsyncExitStack() as stack:
             conn = None
             if self._replica is not None and time.monotonic() >= self._replica_rests_until:
                 try:
-                    conn = await self._ask_replica(stack)
+                    conn = await self._connect_replica(stack)
                 except (OSError, SQLAlchemyError) as error:
                     self._replica_rests_until = time.monotonic() + REPLICA_REST_SECONDS
-                    log.warning("database.replica_away", reason=reason_of(error) or "no answer in time")
+                    log.warning("database.replica_unavailable", reason=reason_of(error) or "no answer in time")
             yield await stack.enter_async_context(self.read()) if conn is None else conn
 
-    async def _ask_replica(self, stack: AsyncExitStack) -> AsyncConnection:
+    async def _connect_replica(self, stack: AsyncExitStack) -> AsyncConnection:
         assert self._replica is not None
         async with asyncio.timeout(REPLICA_SECONDS), AsyncExitStack() as opening:
             conn = await opening.enter_async_context(self._replica.connect())
@@ -184,30 +189,30 @@ class Database:
             await stack.enter_async_context(opening.pop_all())
         return conn
 
-    async def ask_both(self, query: sa.Select[Any]) -> tuple[Any, Any]:
-        """The one value that a query answers on the primary and on the replica. Raises what the databases raise."""
+    async def query_both(self, query: sa.Select[Any]) -> tuple[Any, Any]:
+        """Return the single value of a query from the primary and from the replica. Raises the databases' errors."""
         async with AsyncExitStack() as stack:
-            conn = await self._ask_replica(stack)
-            there = await conn.scalar(query)
+            conn = await self._connect_replica(stack)
+            replica = await conn.scalar(query)
         async with self.read() as conn:
-            return await conn.scalar(query), there
+            return await conn.scalar(query), replica
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: committed at the end, rolled back when the block raises."""
+        """Yield a connection in a transaction, which is committed at the end, and rolled back if the block raises."""
         async with self.engine.connect() as conn:
             if self.dialect == "sqlite":
-                await conn.execution_options(onramp_writes=True)
+                await conn.execution_options(begin_immediate=True)
             async with conn.begin():
                 yield conn
 
-    def apart(self) -> "Database":
-        """The same database over one connection of its own, to be closed by the caller; this one itself where it lies in memory."""
+    def separate(self) -> "Database":
+        """Return the same database over one connection of its own, which the caller closes; this object itself if it is in memory."""
         return self if self._make_single is None else Database(self._make_single(), pooled=self.is_pooled)
 
     @asynccontextmanager
-    async def patient(self) -> AsyncIterator[AsyncConnection]:
-        """A connection whose commands may take as long as they need, within the server's own limits: for migrations alone."""
+    async def without_time_limits(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection whose commands are limited by the server alone: for migrations."""
         async with self.engine.connect() as conn:
             driver = (await conn.get_raw_connection()).driver_connection
             assert isinstance(driver, LimitedPostgres | LimitedSqlite)
@@ -218,16 +223,16 @@ class Database:
                 driver.limit(COMMAND_SECONDS)
 
     async def close(self) -> None:
-        """Give every connection back, within a few seconds even where the database is silent."""
-        await self._connections.close()
-        if self._replica_connections is not None:
-            await self._replica_connections.close()
+        """Close every connection, within a few seconds even if the database does not answer."""
+        await self._pool.close()
+        if self._replica_pool is not None:
+            await self._replica_pool.close()
 
 
 def connect(url: str, *, replica_url: str | None = None, pooled: bool = False) -> Database:
-    """Make the engine for `url`; nothing is opened until it is used. Raises ValueError for a database we do not speak.
+    """Return the database at `url`; nothing is opened until it is used. ValueError for an unsupported database.
 
-    `pooled`: a pooler in transaction mode stands before the server, which a URL may also say itself (`pgbouncer=true`).
+    `pooled`: a connection pooler in transaction mode is in front of the server; a URL may also say so itself (`pgbouncer=true`).
     """
     target = parse_url(url)
     pooled = pooled or target.pooled

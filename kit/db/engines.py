@@ -1,4 +1,4 @@
-"""Engines as this service uses them: limits on every wait, no values in error messages, SQLite's settings for durable writes."""
+"""Create SQLAlchemy engines: with a limit on every wait, no values in error messages, and durable writes on SQLite."""
 
 from typing import Any, Final
 
@@ -18,16 +18,16 @@ from kit.db.drivers import (
 from kit.db.url import Target
 
 SQLITE_POOL_SIZE: Final = 4
-"""Several SQLite writers only queue on one lock; few connections are faster than many (measured: pool 1 beats 5 for writes)."""
+"""SQLite's writers queue on one lock, so few connections are faster than many (measured: for writes, 1 is faster than 5)."""
 
 
 def is_in_memory(url: URL) -> bool:
-    """Whether the database is gone with its one connection."""
+    """Return whether the database is in memory, and lost with its only connection."""
     return url.database in {None, "", ":memory:"}
 
 
 def sqlite_engine(url: URL, size: int) -> AsyncEngine:
-    """An engine for SQLite with `size` connections at most. Nothing is opened yet."""
+    """Return an engine for SQLite with at most `size` connections. Nothing is opened yet."""
     options: dict[str, Any] = (
         {"poolclass": sa.StaticPool} if is_in_memory(url) else {"pool_size": size, "max_overflow": 0}
     )
@@ -43,19 +43,18 @@ def sqlite_engine(url: URL, size: int) -> AsyncEngine:
 
     @sa.event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # Reading, each statement stands alone, as on Postgres.
-        if connection.get_execution_options().get("onramp_writes"):
+        # Without the option each statement is a transaction of its own, as when reading from Postgres.
+        if connection.get_execution_options().get("begin_immediate"):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
 
 def postgres_engine(target: Target, size: int, overflow: int, *, pooled: bool) -> AsyncEngine:
-    """Make an engine whose connections suit what stands before the server.
+    """Return an engine for Postgres; `pooled` if a pooler in transaction mode is in front of the server.
 
-    A pooler that lends a server connection for one transaction keeps no prepared statement and no session setting for us:
-    statements are then sent unnamed, and the timeouts of the server are those of the role. Without one, the timeouts are set after
-    connecting, since PgBouncer refuses them as startup parameters.
+    Such a pooler keeps neither prepared statements nor session settings: statements are then sent unnamed, and the server's timeouts are
+    those of the role. Otherwise the timeouts are set after connecting, since PgBouncer refuses them as startup parameters.
     """
     arguments = {
         "timeout": CONNECT_SECONDS,

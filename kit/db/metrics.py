@@ -1,4 +1,4 @@
-"""How many of the database's connections are in use; read when Prometheus asks, so that it is never old."""
+"""Use of the database connection pool, read when Prometheus asks."""
 
 from collections.abc import Iterable
 
@@ -11,17 +11,21 @@ from kit.db.database import Database
 
 
 class PoolMetrics(Collector):
-    """The families named `onramp_database_pool_...`; a pool of one shared connection, in memory, shows none."""
+    """The metrics `PREFIX_database_pool_...`; they have no values for an in-memory database, which has no pool."""
 
-    def __init__(self, database: Database, registry: CollectorRegistry) -> None:
-        """Register with what serves /metrics."""
+    def __init__(self, database: Database, registry: CollectorRegistry, prefix: str) -> None:
+        """`prefix`: begins the names of the metrics, such as `onramp`."""
         self._pool = database.engine.pool
+        self._prefix = prefix
         registry.register(self)
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """In use, idle, and how many there may be without waiting."""
-        used = GaugeMetricFamily("onramp_database_pool_connections", "Connections to the database.", labels=["state"])
-        size = GaugeMetricFamily("onramp_database_pool_size", "Connections that are kept open at most.")
+        """Return the connections in use, the idle ones, and how many are kept open at most."""
+        prefix = self._prefix
+        used = GaugeMetricFamily(
+            f"{prefix}_database_pool_connections", "Connections to the database.", labels=["state"]
+        )
+        size = GaugeMetricFamily(f"{prefix}_database_pool_size", "Connections that are kept open at most.")
         if isinstance(self._pool, sa.QueuePool):
             used.add_metric(["in_use"], self._pool.checkedout())
             used.add_metric(["idle"], self._pool.checkedin())

@@ -1,7 +1,7 @@
-"""Find out whether a connection pooler stands before Postgres, and of which kind.
+"""Detect a connection pooler in front of Postgres, and its mode.
 
-A pooler in transaction mode lends another server connection for each transaction. Prepared statements and session settings of one then
-meet those of others: statements fail at random, and timeouts are lost. That has to be known before anything starts.
+A pooler in transaction mode uses another server connection for each transaction. Prepared statements and session settings then collide with
+those of other clients: statements fail at random, and timeouts are lost. The service has to know before it starts.
 """
 
 import asyncio
@@ -17,25 +17,25 @@ from kit.db.database import Database
 Pooling = Literal["none", "session", "transaction", "unknown"]
 _SECONDS: Final = 5.0
 _MIXED: Final = frozenset({"26000", "42P05"})
-"""SQLSTATE: a prepared statement that is not there, or is there already; somebody else uses the same server connection."""
+"""SQLSTATE: a prepared statement is missing, or exists already; another client uses the same server connection."""
 _BACKEND: Final = sa.text("SELECT pg_backend_pid()")
 _TIMEOUTS: Final = sa.text("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
 
 
 async def pooling(database: Database) -> Pooling:
-    """Return what stands before the primary. Costs one query where it is nothing. Raises what the database raises when it is away.
+    """Return the mode of the pooler in front of the primary. Costs one query if there is none. Raises the database's errors.
 
-    A server says at login which process serves the connection; a pooler makes that up. Where they differ, a second connection holds
-    the server connection that the first has just used: one in transaction mode then gives the first another one.
+    At login, a server reports the process that serves the connection; a pooler reports an invented one. If the two differ, a second connection
+    occupies the server connection that the first has just used; in transaction mode, the first then gets another one.
     """
     if database.dialect == "sqlite":
         return "none"
     try:
         async with asyncio.timeout(_SECONDS), database.engine.connect() as first:
-            told = (await first.get_raw_connection()).driver_connection
-            assert isinstance(told, asyncpg.Connection)
+            driver = (await first.get_raw_connection()).driver_connection
+            assert isinstance(driver, asyncpg.Connection)
             before = await _backend(first)
-            if told.get_server_pid() == before:
+            if driver.get_server_pid() == before:
                 return "none"
             async with database.engine.connect() as second:
                 await second.execute(_BACKEND)
@@ -49,13 +49,13 @@ async def pooling(database: Database) -> Pooling:
 
 
 async def timeouts(database: Database) -> tuple[str, str]:
-    """Return the server's limits that hold on our connections, as Postgres writes them: `statement_timeout`, `lock_timeout`."""
-    async with database.read() as connection:
-        row: Any = (await connection.execute(_TIMEOUTS)).one()
+    """Return `statement_timeout` and `lock_timeout` of our connections, as Postgres writes them."""
+    async with database.read() as conn:
+        row: Any = (await conn.execute(_TIMEOUTS)).one()
     return str(row[0]), str(row[1])
 
 
-async def _backend(connection: AsyncConnection) -> int:
-    pid = int((await connection.execute(_BACKEND)).scalar_one())
-    await connection.rollback()
+async def _backend(conn: AsyncConnection) -> int:
+    pid = int((await conn.execute(_BACKEND)).scalar_one())
+    await conn.rollback()
     return pid

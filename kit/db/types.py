@@ -31,52 +31,44 @@ class Uint256(TypeDecorator[int]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Choose the column of the database at hand."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(sa.Numeric(_DIGITS, 0))
         return dialect.type_descriptor(sa.String(_DIGITS))
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
-        """Refuse what no uint256 can hold before the database sees it."""
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**256:
-            message = "not an unsigned 256-bit integer"
-            raise ValueError(message)
+            raise ValueError("not an unsigned 256-bit integer")
         return Decimal(value) if dialect.name == "postgresql" else str(value).rjust(_DIGITS, "0")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
-        """Back to a Python integer, exactly."""
         del dialect
         return None if value is None else int(value)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC moment: `timestamptz` on Postgres, ISO text of fixed width that sorts on SQLite."""
+    """An aware UTC time: `timestamptz` on Postgres, ISO text of fixed width that sorts on SQLite. Naive times are refused."""
 
     impl = sa.DateTime
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Choose the column of the database at hand."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(sa.DateTime(timezone=True))
         return dialect.type_descriptor(sa.String(27))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Refuse naive moments: they mean another time on another machine."""
         if value is None:
             return None
         if value.tzinfo is None:
-            message = "a moment without a time zone"
-            raise ValueError(message)
+            raise ValueError("a time without a time zone")
         if dialect.name == "postgresql":
             return value
         moment = value if value.tzinfo is UTC else value.astimezone(UTC)
         return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Back to an aware moment."""
         if value is None:
             return None
         moment: datetime = value if dialect.name == "postgresql" else datetime.fromisoformat(value)
@@ -84,7 +76,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class _DbNow(FunctionElement[datetime]):
-    """The database's own clock, plus some seconds: what leases are set and judged by."""
+    """The database's clock plus some seconds; leases are set and compared by it."""
 
     inherit_cache = True
     type = UtcDateTime()
@@ -92,7 +84,7 @@ class _DbNow(FunctionElement[datetime]):
 
 
 def db_now(seconds: float = 0) -> _DbNow:
-    """The database's clock plus `seconds` (may be negative), comparable with a `UtcDateTime` column."""
+    """Return an expression for the database's clock plus `seconds`, which may be negative. It compares with `UtcDateTime` columns."""
     return _DbNow(sa.literal(seconds, sa.Float()))
 
 
@@ -111,59 +103,56 @@ def _sqlite(element: _DbNow, compiler: SQLCompiler, **options: Any) -> str:
 
 
 def constant(text: str) -> sa.ColumnElement[str]:
-    """Return a state's name as part of the statement's text instead of a parameter.
+    """Return the name of a state as text of the statement instead of a parameter.
 
-    A partial index is used only where the statement itself shows that its predicate holds. With a parameter SQLite never uses it, and
-    Postgres only as long as it plans the statement anew at each run: https://www.postgresql.org/docs/current/indexes-partial.html.
+    A partial index is used only if the statement itself shows that its predicate is true. With a parameter, SQLite never uses the index, and
+    Postgres only while it plans the statement for each run: https://www.postgresql.org/docs/current/indexes-partial.html.
     """
     if not _NAME.fullmatch(text):
-        message = "not the name of a state"
-        raise ValueError(message)
+        raise ValueError("not the name of a state")
     return sa.literal_column(f"'{text}'", sa.String())
 
 
 class _Texts(TypeDecorator[list[str]]):
-    """Many texts as one parameter: an array on Postgres, JSON on SQLite."""
+    """A list of texts as one parameter: an array on Postgres, JSON on SQLite."""
 
     impl = sa.Text
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Choose the type of the database at hand."""
         return dialect.type_descriptor(sa.ARRAY(sa.String()) if dialect.name == "postgresql" else sa.Text())
 
     def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
-        """Write them as the database takes them."""
         texts = list(value or ())
         return texts if dialect.name == "postgresql" else orjson.dumps(texts).decode()
 
 
-class _Among(FunctionElement[bool]):
+class _InArray(FunctionElement[bool]):
     inherit_cache = True
     type = sa.Boolean()
-    name = "among"
+    name = "in_array"
 
     def self_group(self, against: Any = None) -> Any:
-        """Unchanged: SQLAlchemy would append `= 1` for SQLite, which has no booleans, and no index would be used."""
+        """Return self: SQLAlchemy would append `= 1` for SQLite, which has no booleans, and then no index would be used."""
         del against
         return self
 
 
 def in_array(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
-    """Whether a text column holds one of the texts that are given as the parameter `name` when the statement runs.
+    """Return the condition that `column` is one of the texts in the parameter `name`, a list.
 
-    The statement's text is the same for any number of them; `IN` with a placeholder for each is compiled and planned anew for every number.
+    The text of the statement is the same for any number of texts; `IN` with a placeholder for each is compiled and planned for every number.
     """
-    return _Among(column, sa.bindparam(name, type_=_Texts()))
+    return _InArray(column, sa.bindparam(name, type_=_Texts()))
 
 
-@compiles(_Among, "postgresql")
-def _postgres_among(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_InArray, "postgresql")
+def _postgres_in_array(element: _InArray, compiler: SQLCompiler, **options: Any) -> str:
     column, texts = (compiler.process(clause, **options) for clause in element.clauses)
     return f"({column} = ANY ({texts}))"
 
 
-@compiles(_Among, "sqlite")
-def _sqlite_among(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_InArray, "sqlite")
+def _sqlite_in_array(element: _InArray, compiler: SQLCompiler, **options: Any) -> str:
     column, texts = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"({column} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - what the compiler wrote itself
+    return f"({column} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - compiler output

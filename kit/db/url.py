@@ -1,7 +1,7 @@
-"""Read a database URL as platforms, poolers and libpq write it.
+"""Parse database URLs as platforms, poolers and libpq write them.
 
-Parameters that mean something to the driver are translated, those that change nothing for it are dropped, and any other is refused by
-name: a parameter that is ignored in silence may have been what encrypted the connection or chose the schema.
+Parameters that the driver supports are translated, those without meaning for it are dropped, and any other is refused by name: a parameter
+that is silently ignored may have been the one that encrypted the connection or chose the schema.
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
 
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy.engine import URL, make_url
 
+_UNSUPPORTED: Final = "is not a supported database URL: use sqlite+aiosqlite:///file or postgresql://..."
 POSTGRES: Final = frozenset({"postgres", "postgresql", "postgresql+asyncpg"})
 _MODES: Final = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 _BOOLEANS: Final = {
@@ -27,12 +28,12 @@ _BOOLEANS: Final = {
 }
 _DROPPED: Final = frozenset(
     {
-        # Kept alive and kept fair by our own limits on each command.
+        # Our own limits on each command replace them.
         *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
-        # Offered by libpq; the driver never uses them, so leaving them out is the same.
+        # Options of libpq that the driver never uses.
         *("channel_binding", "krbsrvname", "gsslib", "gssdelegation", "client_encoding", "sslcompression", "sslsni"),
         *("fallback_application_name", "load_balance_hosts", "requirepeer"),
-        # Sizes of other programs' pools (Prisma and node write them); our pool has settings of its own.
+        # Pool settings of other programs, such as Prisma and node; our pool has its own settings.
         *(
             "connection_limit",
             "pool_timeout",
@@ -47,33 +48,31 @@ _DROPPED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the database is and how the driver is told so."""
+    """Where the database is, and how to connect to it."""
 
     url: URL
-    """For SQLAlchemy, without parameters that only the driver takes."""
+    """For SQLAlchemy, without the parameters that only the driver takes."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of `asyncpg.connect`."""
     pooled: bool = False
-    """The URL says that a pooler hands connections out for one transaction at a time."""
+    """The URL says that a pooler in transaction mode is in front of the server."""
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether the database is a file of this machine, or lies in memory."""
+        """Whether the database is SQLite, in a file or in memory."""
         return self.url.drivername.startswith("sqlite")
 
 
 def parse_url(text: str) -> Target:
-    """Return what `text` names. Raises ValueError with the end of a sentence about the variable; it shows no value."""
+    """Return the target of a database URL. The text of the ValueError is the end of a sentence about the variable, without its value."""
     try:
         url = make_url(text)
     except Exception as error:
-        message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
-        raise ValueError(message) from error
+        raise ValueError(_UNSUPPORTED) from error
     if url.drivername in {"sqlite", "sqlite+aiosqlite"}:
         return Target(url.set(drivername="sqlite+aiosqlite"))
     if url.drivername not in POSTGRES:
-        message = "is not a database URL we speak: use sqlite+aiosqlite:///file or postgresql://..."
-        raise ValueError(message)
+        raise ValueError(_UNSUPPORTED)
     return _postgres(url.set(drivername="postgresql+asyncpg"))
 
 
@@ -89,14 +88,14 @@ def _postgres(url: URL) -> Target:
     unknown = sorted(name for name in given if name not in _DROPPED)
     if unknown:
         names = ", ".join(
-            name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "one with an odd name" for name in unknown
+            name if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "one with an unusual name" for name in unknown
         )
-        raise _refused(names, "it is not known here; take it out of the URL")
+        raise _refused(names, "it is not supported; remove it from the URL")
     return Target(url.set(query=kept), arguments, pooled)
 
 
 def _split(url: URL) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the parameters to be read here, and those that SQLAlchemy reads itself (hosts, sockets)."""
+    """Split the parameters into those read here, and those that SQLAlchemy reads itself (hosts, sockets)."""
     given: dict[str, str] = {}
     kept: dict[str, Any] = {}
     for name, value in url.query.items():
@@ -122,7 +121,7 @@ def _limits(given: dict[str, str]) -> dict[str, Any]:
 
 
 def _server_settings(given: dict[str, str]) -> dict[str, str]:
-    """Return what the server is told at login, such as `options` with a provider's endpoint, or the schema to look into."""
+    """Return the settings sent to the server at login, such as `options` with a provider's endpoint, or the schema."""
     named = ("application_name", "options", "search_path", "timezone")
     settings = {name: value for name in named if (value := _take(given, name))}
     for alias in ("schema", "currentSchema"):
@@ -134,8 +133,8 @@ def _server_settings(given: dict[str, str]) -> dict[str, str]:
 def _encryption(given: dict[str, str]) -> dict[str, Any]:
     """Translate libpq's `sslmode` and certificates to the driver's `ssl`, with the same meaning.
 
-    `require` encrypts without checking who answers, as libpq does where no root certificate is given; `verify-ca` checks the
-    certificate, `verify-full` its name as well.
+    `require` encrypts without verifying the server, as libpq does without a root certificate; `verify-ca` verifies the certificate,
+    `verify-full` also its name.
     """
     mode = _take(given, "sslmode") or _take(given, "ssl") or ""
     mode = {"true": "require", "1": "require", "false": "disable", "0": "disable", "no-verify": "require"}.get(
@@ -155,7 +154,7 @@ def _encryption(given: dict[str, str]) -> dict[str, Any]:
         mode = "verify-ca"  # as libpq
     if mode not in {"verify-ca", "verify-full"}:
         if certificate or crl or (root and not mode):
-            raise _refused("sslrootcert, sslcert or sslcrl", "say sslmode=verify-full beside it, or nobody is checked")
+            raise _refused("sslrootcert, sslcert or sslcrl", "add sslmode=verify-full, or the server is not verified")
         return arguments | ({"ssl": mode} if mode else {})
     context = _context(root, crl)
     context.check_hostname = mode == "verify-full"
@@ -179,8 +178,10 @@ def _read(name: str, work: Callable[[], Any]) -> Any:
     try:
         return work()
     except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl_module.SSLError) else None
-        raise _refused(name, f"its file cannot be used ({said or 'it holds no such certificate or key'})") from error
+        reason = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl_module.SSLError) else None
+        raise _refused(
+            name, f"its file cannot be used ({reason or 'it contains no such certificate or key'})"
+        ) from error
 
 
 def _take(given: dict[str, str], name: str) -> str:

@@ -1,1 +1,1 @@
-"""Heartbeats: each process that runs workers writes down every few seconds that they are there, for the processes that do not."""
+"""Heartbeats: each process records every few seconds which workers it runs, so that other processes can see them."""

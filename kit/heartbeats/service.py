@@ -1,4 +1,4 @@
-"""Write heartbeats, and read from them which workers live. Ages are differences on the database's clock alone."""
+"""Write heartbeats, and find out from them which workers run. All ages are measured on the database's clock."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from kit.db.types import UtcDateTime, db_now
 from kit.heartbeats.table import worker_heartbeats
 
 EVERY_SECONDS: Final = 3.0
-"""Between two heartbeats of one process."""
+"""Time between two heartbeats of a process."""
 PRESENT_SECONDS: Final = 12.0
-"""A worker whose newest heartbeat is older is not running: several heartbeats in a row are missing."""
+"""A worker whose newest heartbeat is older does not run: several heartbeats in a row are missing."""
 KEPT: Final = timedelta(days=1)
-"""How long the row of a process that did not stop in order is kept."""
+"""How long the rows of a process that crashed are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSeen:
-    """A worker, all processes that run it taken together."""
+    """A worker, over all processes that run it."""
 
     worker: str
     processes: int
-    """How many processes run it now; 0 where all heartbeats are older than PRESENT_SECONDS."""
+    """How many processes run it now; 0 if all heartbeats are older than PRESENT_SECONDS."""
     age_seconds: float
     """Age of the newest heartbeat."""
     busy_seconds: int
-    """How long the step under way has lasted, in the process where it has lasted the shortest; 0 while one rests."""
+    """How long the running step has lasted, in the process where it has lasted shortest; 0 if one of them is waiting."""
 
     @property
     def is_present(self) -> bool:
@@ -40,14 +40,14 @@ class WorkerSeen:
 
 
 async def beat(conn: AsyncConnection, process: str, busy: Mapping[str, float]) -> datetime:
-    """Write a heartbeat for each worker of `busy` (name -> seconds that its step under way has lasted); the database's time.
+    """Write a heartbeat for each worker of `busy` (name -> seconds that its running step has lasted) and return the database's time.
 
-    One statement; nothing is written for a process without workers. Raises what the database raises where it cannot write.
+    One statement; a process without workers writes nothing. Raises the database's error if it cannot write.
     """
     now = db_now()
     if not busy:
-        read: datetime = (await conn.execute(sa.select(now))).scalar_one()
-        return read
+        database_time: datetime = (await conn.execute(sa.select(now))).scalar_one()
+        return database_time
     rows: Sequence[dict[str, Any]] = [
         {"id": f"{process}/{worker}", "process": process, "worker": worker, "started_at": now, "seen_at": now}
         | {"busy_seconds": int(seconds)}
@@ -63,26 +63,26 @@ async def beat(conn: AsyncConnection, process: str, busy: Mapping[str, float]) -
 
 
 async def prove_space(conn: AsyncConnection) -> None:
-    """Write a megabyte that the commit drops again: a heartbeat fits into space that is allocated already, this does not.
+    """Write a megabyte that the commit drops again. A heartbeat fits into space that is already allocated; this does not.
 
-    Raises what the database raises where there is no space, or where it takes no writes.
+    Raises the database's error if there is no space left, or if it accepts no writes.
     """
     text = "SELECT g AS n, md5(CAST(g AS text)) AS filling FROM generate_series(1, 15000) AS g"
     await conn.exec_driver_sql(f"CREATE TEMPORARY TABLE space_proof ON COMMIT DROP AS {text}")
 
 
 async def workers_seen(conn: AsyncConnection) -> dict[str, WorkerSeen]:
-    """Every worker that any process has run within a day, by its name. One query over a handful of rows.
+    """Return every worker that any process has run within a day, by name. One query over a few rows.
 
-    A name that is missing, or whose `is_present` is False, belongs to a worker that no process runs now.
+    No process runs a worker that is missing, or whose `is_present` is False.
     """
     columns = (worker_heartbeats.c.worker, worker_heartbeats.c.seen_at, worker_heartbeats.c.busy_seconds)
     rows = (await conn.execute(sa.select(*columns, sa.type_coerce(db_now(), UtcDateTime()).label("now")))).all()
-    found: dict[str, list[tuple[float, int]]] = {}
+    beats_of: dict[str, list[tuple[float, int]]] = {}
     for row in rows:
         age = max(0.0, (row.now - row.seen_at).total_seconds())
-        found.setdefault(row.worker, []).append((age, row.busy_seconds))
-    return {worker: _seen(worker, beats) for worker, beats in found.items()}
+        beats_of.setdefault(row.worker, []).append((age, row.busy_seconds))
+    return {worker: _seen(worker, beats) for worker, beats in beats_of.items()}
 
 
 def _seen(worker: str, beats: Sequence[tuple[float, int]]) -> WorkerSeen:
@@ -92,15 +92,15 @@ def _seen(worker: str, beats: Sequence[tuple[float, int]]) -> WorkerSeen:
 
 
 async def replica_lag(database: Database) -> float:
-    """Seconds by which the newest heartbeat on the replica is older than on the primary. Raises what the databases raise."""
+    """Return by how many seconds the newest heartbeat on the replica is older than on the primary. Raises the databases' errors."""
     newest = sa.select(sa.func.max(worker_heartbeats.c.seen_at, type_=UtcDateTime()))
-    here, there = await database.ask_both(newest)
-    if here is None:
+    primary, replica = await database.query_both(newest)
+    if primary is None:
         return 0.0
-    return PRESENT_SECONDS if there is None else max(0.0, (here - there).total_seconds())
+    return PRESENT_SECONDS if replica is None else max(0.0, (primary - replica).total_seconds())
 
 
 async def forget(conn: AsyncConnection, process: str) -> None:
-    """Remove the heartbeats of a process that stops in order, and what processes that did not left behind a day ago."""
+    """Remove the heartbeats of a process that stops, and those that crashed processes left behind a day ago."""
     old = worker_heartbeats.c.seen_at < db_now(-KEPT.total_seconds())
     await conn.execute(sa.delete(worker_heartbeats).where(sa.or_(worker_heartbeats.c.process == process, old)))

@@ -1,4 +1,4 @@
-"""One row for each worker of each process, removed when the process stops in order."""
+"""The table of heartbeats: a row for each worker of each process, removed when the process stops in an orderly way."""
 
 import sqlalchemy as sa
 

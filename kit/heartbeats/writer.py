@@ -1,4 +1,4 @@
-"""The pulse: writes this process's heartbeats, over a connection of its own, so that nothing else of the process can hold it up."""
+"""Write this process's heartbeats, over a connection of its own, so that nothing else in the process can delay them."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,44 +16,44 @@ log = get_logger(__name__)
 _NOT_PERMITTED: Final = "42501"
 BEAT_SECONDS: Final = 4.0
 """How long one heartbeat may take, connecting included."""
-APART_SECONDS: Final = 30.0
-"""How far this machine's clock may be from the database's: Stripe's events are refused where it is 300 s off."""
+MAX_CLOCK_OFFSET: Final = 30.0
+"""Seconds that this machine's clock may differ from the database's. Signed webhooks are refused at an offset of 300 s."""
 FORGET_SECONDS: Final = 1.0
-"""How long an orderly stop waits for its rows to be removed; rows left behind grow old by themselves."""
+"""How long an orderly stop waits for its rows to be removed; otherwise they expire by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
-    """The newest heartbeat that the database stored."""
+class Heartbeat:
+    """The newest heartbeat that was stored."""
 
     at: float
     """Monotonic time of this process."""
-    apart: float
-    """Seconds by which this machine's clock is ahead of the database's; negative where it is behind."""
+    clock_offset: float
+    """Seconds by which this machine's clock is ahead of the database's; negative if it is behind."""
 
 
 class HeartbeatWriter:
-    """One for each process: proves every few seconds that the database can be written, and tells others which workers run here."""
+    """One for each process: checks every few seconds that the database accepts writes, and records which workers run here."""
 
     def __init__(self, database: Database, process: str, busy: Callable[[], Mapping[str, float]], clock: Clock) -> None:
-        """`process`: unique among all that share the database. `busy`: worker -> seconds that its step under way has lasted."""
+        """`process`: unique among all that share the database. `busy`: worker -> seconds that its running step has lasted."""
         self._database = database
-        self._own = database.apart()
+        self._own = database.separate()
         self._process = process
         self._busy = busy
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
-        self._is_apart = False
-        self.last: Beat | None = None
+        self._clock_differs = False
+        self.last: Heartbeat | None = None
         self.failure: str | None = None
-        """Why the newest heartbeat was not stored; None where it was, or where none has been tried."""
+        """Why the newest heartbeat was not stored; None if it was, or if none has been tried."""
 
     def start(self) -> None:
-        """Begin: the first heartbeat at once."""
+        """Start; the first heartbeat is written at once."""
         self._task = asyncio.create_task(self._loop(), name="heartbeats")
 
     async def stop(self) -> None:
-        """End, and remove this process's rows. Takes no longer than FORGET_SECONDS and the closing of one connection."""
+        """Stop, and remove this process's rows. Takes at most FORGET_SECONDS plus the closing of one connection."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -61,19 +61,19 @@ class HeartbeatWriter:
             try:
                 async with asyncio.timeout(FORGET_SECONDS), self._own.write() as conn:
                     await heartbeats_service.forget(conn, self._process)
-            except Exception as error:  # noqa: BLE001 - the rows grow old by themselves
+            except Exception as error:  # noqa: BLE001 - the rows expire by themselves
                 log.info("heartbeats.not_removed", reason=reason_of(error))
         if self._own is not self._database:
             await self._own.close()
 
     async def beat(self) -> None:
-        """Store one heartbeat now; what went wrong is kept in `failure` and logged when it begins."""
+        """Write one heartbeat now. A failure is kept in `failure`, and logged when it begins."""
         try:
             async with asyncio.timeout(BEAT_SECONDS), self._own.write() as conn:
                 seen = await heartbeats_service.beat(conn, self._process, self._busy())
-                apart = (self._clock.now() - seen).total_seconds()
-            if self._database.refusing is not None:
-                await self._prove()
+                offset = (self._clock.now() - seen).total_seconds()
+            if self._database.write_refusal is not None:
+                await self._check_writable()
         except Exception as error:  # noqa: BLE001 - whatever it is, the next heartbeat is tried
             reason = reason_of(error) or f"no answer within {BEAT_SECONDS:.0f} s"
             if self.failure is None:
@@ -82,24 +82,24 @@ class HeartbeatWriter:
             return
         if self.failure is not None:
             log.info("heartbeats.stored_again")
-        self.last, self.failure = Beat(self._clock.monotonic(), apart), None
-        if abs(apart) > APART_SECONDS and not self._is_apart:
+        self.last, self.failure = Heartbeat(self._clock.monotonic(), offset), None
+        if abs(offset) > MAX_CLOCK_OFFSET and not self._clock_differs:
             log.critical(
-                "clock.apart", seconds=round(apart, 1), detail="this machine's clock and the database's differ"
+                "clock.apart", seconds=round(offset, 1), detail="this machine's clock and the database's differ"
             )
-        self._is_apart = abs(apart) > APART_SECONDS
+        self._clock_differs = abs(offset) > MAX_CLOCK_OFFSET
 
-    async def _prove(self) -> None:
-        """A statement of this process was refused lately: make sure that the database takes writes again."""
+    async def _check_writable(self) -> None:
+        """Check, after a statement of this process was refused, that the database accepts writes again."""
         if self._own.dialect == "postgresql":
             try:
                 async with asyncio.timeout(BEAT_SECONDS), self._own.write() as conn:
                     await heartbeats_service.prove_space(conn)
             except DBAPIError as error:
-                # A role that may make no temporary table proves as much as a heartbeat does.
+                # For a role that may not create temporary tables, the heartbeat itself has to suffice.
                 if getattr(error.orig, "sqlstate", None) != _NOT_PERMITTED:
                     raise
-        self._database.takes_writes()
+        self._database.note_writable()
 
     async def _loop(self) -> None:
         while True:

@@ -1,1 +1,1 @@
-"""HTTP furniture: one route table from which the aiohttp application and the OpenAPI document are both made."""
+"""HTTP: a route table, from which the aiohttp application and the OpenAPI document are made, request parsing, and the server."""

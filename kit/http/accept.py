@@ -1,12 +1,12 @@
-"""Which of the offered forms a client wants most (RFC 9110, section 12.5.1)."""
+"""Content negotiation by the Accept header (RFC 9110, section 12.5.1)."""
 
 from collections.abc import Sequence
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
-    """The media type of `offered` with the highest weight, the first of equals; None where none is acceptable.
+    """Return the media type of `offered` that the client prefers, the first of equals; None if it accepts none of them.
 
-    A header that is absent or says nothing accepts whatever comes first.
+    An empty header accepts the first.
     """
     ranges = [_range(part) for part in accept.split(",") if part.strip()]
     if not ranges:
@@ -29,9 +29,9 @@ def _range(part: str) -> tuple[str, float]:
 
 
 def _weight(media: str, ranges: list[tuple[str, float]]) -> float:
-    """What the most exact range says of `media`: itself, then `type/*`, then `*/*`."""
-    for wanted in (media, media.partition("/")[0] + "/*", "*/*"):
-        said = [weight for name, weight in ranges if name == wanted]
-        if said:
-            return max(said)
+    """Return the weight of the most specific range that matches `media`: itself, then `type/*`, then `*/*`."""
+    for candidate in (media, media.partition("/")[0] + "/*", "*/*"):
+        weights = [weight for name, weight in ranges if name == candidate]
+        if weights:
+            return max(weights)
     return 0.0

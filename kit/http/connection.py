@@ -1,6 +1,6 @@
-"""A connection that no client can hold for long: each thing that it waits for has a number of seconds.
+"""An HTTP connection that limits each of its waits.
 
-aiohttp keeps a connection that sends nothing, or half a header, for ever, and one whose client never reads as well.
+aiohttp by itself keeps a connection for ever whose client sends nothing, or half a header, or never reads.
 """
 
 import asyncio
@@ -14,133 +14,139 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from kit.http import protocol_errors
 from kit.http.problems import Problem
+from kit.http.protocol_errors import ErrorResponses
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end: by what it is counted, None where it has no limit of its own; and whether it is a proxy of ours."""
+    """The other end of a connection."""
 
-    place: str | None
+    client: str | None
+    """Connections are counted by it, such as an address or network; None: without a limit of its own."""
     is_proxy: bool = False
+    """Whether it is one of our own proxies."""
 
 
-Whence = Callable[[str], Peer]
-"""What a peer's IP address makes of it."""
+ClassifyPeer = Callable[[str], Peer]
+"""Returns the peer for an IP address."""
 
-SERVED: Final = 4
+CLAIM_SERVING: Final = 4
 FLUSH_SECONDS: Final = 5.0
-"""How long the last bytes of an answer may take to leave once the connection is closed on our side."""
+"""How long the last bytes of a response may take to leave after the connection is closed on our side."""
 SLICE: Final = 16 * 1024
-"""Bytes handed to the parser at once; a body is judged by its framing after each."""
+"""Bytes handed to the parser at once; the share of framing in a body is checked after each slice."""
 _MAX_FRAMING: Final = (1, 5)
-"""The part of a body's bytes that may frame chunks. Each chunk costs the parser as much as kilobytes in one: a megabyte in chunks of one byte
-stops the event loop for half a second (measured). Chunks of 24 bytes pass; what streams a body sends more in each."""
+"""The share of a body's bytes that may be chunk framing: one fifth. Each chunk costs the parser as much as kilobytes of content: a megabyte
+in chunks of one byte blocks the event loop for half a second (measured). Chunks of 24 bytes pass; real clients send larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a connection is waited for, and how many may be open."""
+    """Time limits of a connection, and how many may be open."""
 
     header_seconds: float = 10.0
-    """From the connection, or from a later request's first byte, to the end of its headers."""
+    """From the start of the connection, or from the first byte of a later request, to the end of the request's headers."""
     idle_seconds: float = 75.0
     """Between two requests."""
     proxy_idle_seconds: float = 3630.0
-    """The same where the peer is a proxy: it must close first, or it sends a request into a connection that is just closing."""
+    """Between two requests of a proxy. The proxy must close first, or it may send a request into a connection that is just closing."""
     write_seconds: float = 30.0
-    """How long a client may take nothing of an answer that waits for it."""
-    per_place: int = 256
-    """Open at once from one address. Beyond it the address's own connection that loses least by it is closed for the new one."""
-    most: int = 8192
-    """Open at once from everybody. Beyond it the connection that loses least by it is closed for the new one."""
+    """How long a client may read nothing while a response waits for it."""
+    per_client: int = 256
+    """Open connections of one client. Beyond it, the client's connection with the lowest claim is closed for the new one."""
+    total: int = 8192
+    """Open connections of all clients. Beyond it, the connection with the lowest claim is closed for the new one."""
 
 
-class Counts(Protocol):
-    """Who is told of connections: the server."""
+class ConnectionRegistry(Protocol):
+    """What a connection needs of its server."""
 
     limits: Limits
-    whence: Whence
+    classify_peer: ClassifyPeer
+    errors: ErrorResponses
 
     def admit(self, connection: "Connection") -> Problem | None:
-        """Count a new one; why it is refused."""
+        """Count a new connection. Return a problem, and do not count it, if there are too many."""
 
-    def header_begins(self, connection: "Connection") -> None:
-        """It owes the rest of a header."""
+    def header_started(self, connection: "Connection") -> None:
+        """Start the time limit for request headers."""
 
-    def header_came(self, connection: "Connection") -> None:
-        """It owes nothing."""
+    def header_complete(self, connection: "Connection") -> None:
+        """End the time limit for request headers."""
 
-    def gone(self, connection: "Connection") -> None:
-        """It is closed, or about to be."""
+    def closed(self, connection: "Connection") -> None:
+        """Stop counting a connection that is closed or about to be."""
 
 
 class Connection(web.RequestHandler):
-    """One connection. Refuses in problem documents, and tells the server when it begins and ends to wait for a header."""
+    """One connection. It answers protocol errors with problem documents, and reports to the server when it waits for request headers."""
 
     __slots__ = (
-        *("_body", "_closing", "_fed", "_heard", "_seen", "_server", "_stalled", "_wire"),
-        *("awaits_header", "is_stream", "place"),
+        *("_body", "_closing", "_fed", "_has_data", "_requests_seen", "_server", "_stalled", "_tcp"),
+        *("awaits_header", "client", "is_stream"),
     )
 
-    def __init__(self, server: "Counts", **options: Any) -> None:
-        """Made by the server for each connection."""
+    def __init__(self, server: ConnectionRegistry, **options: Any) -> None:
         super().__init__(cast("web.Server", server), **options)
         self._server = server
-        self._wire: asyncio.Transport | None = None
+        self._tcp: asyncio.Transport | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._closing: asyncio.TimerHandle | None = None
-        self._heard = False
-        self._seen = 0
+        self._has_data = False
+        self._requests_seen = 0
         self._body: StreamReader | None = None
         self._fed = 0
         self.awaits_header = False
         self.is_stream = False
-        """Its answer has no end of its own; the client opens it again by itself."""
-        self.place: str | None = None
+        """Whether the response has no end of its own; the client opens it again by itself if it is closed."""
+        self.client: str | None = None
 
     @property
     def is_serving(self) -> bool:
-        """A request is here that has no answer yet."""
+        """Whether a request has arrived that has no response yet."""
         return self._request_in_progress or bool(self._messages)
 
     @property
     def claim(self) -> int:
-        """How much is lost if it is closed for another: 0 nothing was asked, 1 at rest, 2 its body is not here yet, 3 a stream, 4 it is served."""
+        """How much is lost if it is closed for another.
+
+        0: no request yet; 1: idle between requests; 2: the body has not arrived; 3: a stream; CLAIM_SERVING: a request is being served.
+        """
         if self.awaits_header and not self.is_serving:
             return 0
         if self._waiter is not None and not self._messages:
             return 1
         if self._current_request is not None and not self._current_request.content.is_eof():
             return 2
-        return 3 if self.is_stream else SERVED
+        return 3 if self.is_stream else CLAIM_SERVING
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take it, or refuse it where there are too many."""
-        wire = self._wire = cast("asyncio.Transport", transport)
-        name = wire.get_extra_info("peername")
-        peer = self._server.whence(str(name[0])) if name else Peer(None)
-        self.place = peer.place
+        """Accept the connection, or refuse it if there are too many."""
+        tcp = self._tcp = cast("asyncio.Transport", transport)
+        name = tcp.get_extra_info("peername")
+        peer = self._server.classify_peer(str(name[0])) if name else Peer(None)
+        self.client = peer.client
         if peer.is_proxy:
             self._keepalive_timeout = self._server.limits.proxy_idle_seconds
-        refused = self._server.admit(self)
-        if refused is not None:
-            wire.write(protocol_errors.written(refused))
-            self._abandon(wire)
+        problem = self._server.admit(self)
+        if problem is not None:
+            tcp.write(self._server.errors.raw(problem))
+            self._close_soon(tcp)
             return
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand it to the parser; close where a body is little but framing of chunks."""
+        """Hand data to the parser; abort the connection if a body is mostly chunk framing."""
         for start in range(0, len(data), SLICE):
-            self._take(data if len(data) <= SLICE else data[start : start + SLICE])
-            if self._wire is None or self._wire.is_closing():
+            self._parse(data if len(data) <= SLICE else data[start : start + SLICE])
+            if self._tcp is None or self._tcp.is_closing():
                 return
             if self._is_framing(min(SLICE, len(data) - start)):
-                self._wire.abort()
+                self._tcp.abort()
                 return
 
     def _is_framing(self, size: int) -> bool:
-        """Whether the body that comes in, `size` bytes just now, spends too many of them on its chunks."""
+        """Return whether the body being received, `size` bytes just now, spends too many of them on chunk framing."""
         request = self._current_request
         body = self._messages[-1][1] if self._messages else None if request is None else request.content
         if body is None or body.is_eof():
@@ -153,77 +159,77 @@ class Connection(web.RequestHandler):
             return self._fed >= SLICE and body.total_bytes * whole < self._fed * (whole - part)
         return False
 
-    def _take(self, data: bytes) -> None:
-        """Note whether a header is on its way or complete."""
+    def _parse(self, data: bytes) -> None:
+        """Parse, and note whether request headers have begun or are complete."""
         request, count = self._current_request, self._request_count
         is_body = request is not None and not request.content.is_eof()
         super().data_received(data)
         if self.awaits_header:
-            self._heard = True
-            if self._request_count > self._seen:
+            self._has_data = True
+            if self._request_count > self._requests_seen:
                 self.awaits_header = False
-                self._server.header_came(self)
+                self._server.header_complete(self)
         elif data and not is_body and self._request_count == count and not self._messages:
-            self._heard = True
-            self._seen = count
-            # It is not at rest any more: from now on the header's time counts.
+            self._has_data = True
+            self._requests_seen = count
+            # No longer idle: from now on the time limit for headers counts.
             self._next_keepalive_close_time = (
                 self._loop.time() + self._keepalive_timeout + self._server.limits.header_seconds
             )
-            self._server.header_begins(self)
+            self._server.header_started(self)
 
     def header_late(self) -> None:
-        """Close; whoever sent a part is told why."""
-        wire = self._wire
-        if wire is not None and self._heard and not wire.is_closing():
-            wire.write(protocol_errors.written(protocol_errors.LATE))
+        """Close the connection; a client that sent part of its headers gets a 408."""
+        tcp = self._tcp
+        if tcp is not None and self._has_data and not tcp.is_closing():
+            tcp.write(self._server.errors.raw(protocol_errors.LATE))
         self.force_close()
 
     def pause_writing(self) -> None:
-        """The client does not read: give it some time."""
+        """Start the time limit for a client that does not read."""
         super().pause_writing()
-        if self._wire is not None and self._stalled is None:
-            self._stalled = self._loop.call_later(self._server.limits.write_seconds, self._wire.abort)
+        if self._tcp is not None and self._stalled is None:
+            self._stalled = self._loop.call_later(self._server.limits.write_seconds, self._tcp.abort)
 
     def resume_writing(self) -> None:
-        """It has read."""
+        """End that time limit: the client has read."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
 
     async def start(self) -> None:
-        """Serve the connection; afterwards its last bytes have a few seconds to leave."""
+        """Serve the connection. When it ends, its last bytes have FLUSH_SECONDS to leave."""
         try:
             await super().start()
         finally:
-            if self._wire is not None:
-                self._abandon(self._wire)
+            if self._tcp is not None:
+                self._close_soon(self._tcp)
 
-    def _abandon(self, wire: asyncio.Transport) -> None:
-        wire.close()
-        self._closing = self._loop.call_later(FLUSH_SECONDS, wire.abort)
+    def _close_soon(self, tcp: asyncio.Transport) -> None:
+        tcp.close()
+        self._closing = self._loop.call_later(FLUSH_SECONDS, tcp.abort)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget it."""
-        self._wire = None
+        """Cancel the timers and stop being counted."""
+        self._tcp = None
         for timer in (self._stalled, self._closing):
             if timer is not None:
                 timer.cancel()
-        self._server.gone(self)
+        self._server.closed(self)
         super().connection_lost(exc)
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """A problem document. Only a fault of ours is logged as an error."""
-        del message  # the library's words repeat what was sent
+        """Return a problem document; only our own faults are logged as errors."""
+        del message  # it may repeat what was sent
         if exc is not None and not isinstance(exc, HttpProcessingError):
             self.log_exception("Error handling request", exc_info=exc)
         if request.writer.output_size > 0:
-            raise ConnectionError("The answer has begun; the connection is closed.")
+            raise ConnectionError("The response has begun; the connection is closed.")
         if status == 400:
-            # The library answers what it could not read in the words of HTTP/1.0.
+            # aiohttp answers an unreadable request as HTTP/1.0.
             request._version = HttpVersion11
-            return protocol_errors.response(protocol_errors.of_bytes(exc))
-        return protocol_errors.response(protocol_errors.of_status(status))
+            return self._server.errors.response(protocol_errors.parser_problem(exc))
+        return self._server.errors.response(protocol_errors.status_problem(status))

@@ -1,4 +1,8 @@
-"""Find a client's address behind trusted proxies."""
+"""Find a client's address behind trusted proxies.
+
+aiohttp-remotes 1.4.0 was tried and is not used: `XForwardedFiltered` believes the header of any peer, trusted or not, `XForwardedStrict` needs
+a fixed number of proxies, both refuse repeated headers and entries with a port, and both clone every request.
+"""
 
 import ipaddress
 from collections.abc import Sequence

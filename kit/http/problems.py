@@ -1,4 +1,4 @@
-"""A refusal that reaches a person: RFC 9457 problem details with a stable code."""
+"""Problem details (RFC 9457): errors for clients and the people behind them, with stable codes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with one field; `pointer` is a JSON pointer such as `/sourceAmount`."""
+    """What is wrong with one field; `pointer` is a JSON pointer such as `/sourceAmount`."""
 
     pointer: str
     detail: str
@@ -15,29 +15,28 @@ class FieldError:
 
 @dataclass(eq=False)
 class Problem(Exception):
-    """What happened and what to do, safe to show to anyone: never a secret, never a traceback."""
+    """An error that clients see: what happened, and what to do. It must not contain secrets, personal data or tracebacks."""
 
     status: int
     code: str
     detail: str
     title: str = ""
+    """Empty: the phrase of the HTTP status."""
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Take the HTTP phrase as the title where none is given."""
         if not self.title:
             self.title = HTTPStatus(self.status).phrase
         super().__init__(self.detail)
 
     def __str__(self) -> str:
-        """The sentence for people."""
         return self.detail
 
-    def body(self, request_id: str) -> dict[str, object]:
-        """The members of the problem document."""
+    def body(self, request_id: str, type_prefix: str) -> dict[str, object]:
+        """Return the members of the problem document. `type` is `type_prefix` followed by the code."""
         body: dict[str, object] = {
-            "type": f"urn:onramp:problem:{self.code}",
+            "type": f"{type_prefix}{self.code}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
@@ -50,12 +49,12 @@ class Problem(Exception):
 
 
 def not_found(what: str) -> Problem:
-    """Nothing is known under that name."""
+    """Return the 404 for an unknown id of a `what`, such as a session."""
     return Problem(404, "not_found", f"There is no {what} with that id.")
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:
-    """A body or query that says something impossible; every field at fault is named."""
+    """Return the 422 for a body or query that fails validation; every invalid field is named."""
     return Problem(
         422, "validation_failed", "; ".join(f"{e.pointer or 'the body'}: {e.detail}" for e in errors), errors=errors
     )

@@ -1,7 +1,7 @@
-"""An HTTP server whose connections are limited in time and number, below the application.
+"""An HTTP server that limits the time and number of its connections, below the application.
 
-Each connection has a number of seconds for each thing that it is waited for, each address a number of connections, and the process as
-many as its limit of open files leaves beside what it needs itself: database, nodes, key service.
+Each connection has a limit of seconds for each of its waits. Each client has a limit of connections, and so has the process: as many as
+its limit of open files leaves beside its own needs (database, nodes, key service).
 """
 
 import asyncio
@@ -12,28 +12,29 @@ from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11
 
 from kit.http import protocol_errors
-from kit.http.connection import SERVED, Connection, Limits, Whence
+from kit.http.connection import CLAIM_SERVING, ClassifyPeer, Connection, Limits
 from kit.http.problems import Problem
+from kit.http.protocol_errors import ErrorResponses, Identity
 
 TICK: Final = 0.25
-"""Seconds between two looks at who is late."""
-LOOKED_AT: Final = 256
-"""How many connections are looked at to find one that may be closed for a new one. The next look begins behind them."""
+"""Seconds between two checks for late headers."""
+MAX_EXAMINED: Final = 256
+"""How many connections are examined to find one to close for a new one; the next search begins behind them."""
 _VERSIONS: Final = (HttpVersion11, HttpVersion10)
 LINGER_SECONDS: Final = 2.0
-"""How long an unread body is taken in and thrown away after its answer, so that the client sees the answer and not a reset."""
+"""How long an unread body is read and discarded after its response, so that the client sees the response and not a reset."""
 
 
-def most_for(descriptors: int, limits: Limits) -> int:
-    """How many connections may be open where so many descriptors are allowed; a third of these, at least 128, is kept for our own use."""
-    return max(min(descriptors - max(descriptors // 3, 128), limits.most), 32)
+def max_connections(open_files: int, limits: Limits) -> int:
+    """Return how many connections may be open with a limit of `open_files`; a third of these, at least 128, is reserved for other uses."""
+    return max(min(open_files - max(open_files // 3, 128), limits.total), 32)
 
 
 class Server(web.Server):
-    """Makes connections, counts them, and closes who is late."""
+    """Creates connections, counts them, and closes those whose request headers are late."""
 
-    def __init__(self, plain: web.Server, limits: Limits, whence: Whence) -> None:
-        """`plain`: what the application would be served by."""
+    def __init__(self, plain: web.Server, limits: Limits, classify_peer: ClassifyPeer, identity: Identity) -> None:
+        """`plain`: the server that aiohttp made for the application; this one takes its place."""
         options = plain._kwargs | {
             "auto_decompress": False,
             "keepalive_timeout": limits.idle_seconds,
@@ -50,135 +51,147 @@ class Server(web.Server):
         )
         self._inner = plain.request_handler
         self.limits = limits
-        self.whence = whence
+        self.classify_peer = classify_peer
+        self.errors = ErrorResponses(identity)
         self._open: dict[Connection, None] = {}
-        """All, the longest open first until a search passes over some."""
-        self._at: dict[str, dict[Connection, None]] = {}
-        self._late_at: dict[Connection, float] = {}
-        """Those that owe a header, and when it is late; in that order, for all have the same time."""
+        """All open connections, oldest first, except that examined ones move to the end."""
+        self._of_client: dict[str, dict[Connection, None]] = {}
+        self._header_due: dict[Connection, float] = {}
+        """Connections that wait for a header -> when it is late; in this order, as the limit is the same for all."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def open_count(self) -> int:
-        """How many connections are open, those left out whose handler still runs for a client that has gone."""
+        """How many connections are open. A handler that still runs for a client that has left does not count."""
         return len(self._open)
 
     def __call__(self) -> Connection:
-        """A connection that has just been accepted."""
+        """Create the protocol of an accepted connection."""
         return Connection(self, loop=self._loop, **self._kwargs)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.version not in _VERSIONS:
-            request._version = HttpVersion11  # in which it is answered
-            return protocol_errors.response(protocol_errors.OTHER_VERSION)
-        refused = protocol_errors.of_request(request.headers)
-        if refused is not None:
-            return protocol_errors.response(refused)
+            request._version = HttpVersion11  # the version of the response
+            return self.errors.response(protocol_errors.OTHER_VERSION)
+        problem = protocol_errors.header_problem(request.headers)
+        if problem is not None:
+            return self.errors.response(problem)
         try:
             return await self._inner(request)
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            answer = protocol_errors.response(protocol_errors.of_status(error.status))
+            response = self.errors.response(protocol_errors.status_problem(error.status))
             for name, value in error.headers.items():
-                answer.headers.setdefault(name, value)
-            return answer
+                response.headers.setdefault(name, value)
+            return response
 
     def admit(self, connection: Connection) -> Problem | None:
-        """Count a new connection, closing another where there are too many; why it is refused where all others are being served."""
-        place = connection.place
-        if place is not None:
-            here = self._at.setdefault(place, {})
-            if len(here) >= self.limits.per_place and not self._close_one(here):
-                return protocol_errors.TOO_MANY_HERE
-        if len(self._open) >= self.limits.most and not (self._close_one(self._late_at) or self._close_one(self._open)):
+        """Count a new connection, closing another if there are too many. Return a problem, and do not count it, if none can be closed."""
+        client = connection.client
+        if client is not None:
+            siblings = self._of_client.setdefault(client, {})
+            if len(siblings) >= self.limits.per_client and not self._close_one(siblings):
+                return protocol_errors.TOO_MANY_OF_CLIENT
+        if len(self._open) >= self.limits.total and not (
+            self._close_one(self._header_due) or self._close_one(self._open)
+        ):
             return protocol_errors.TOO_MANY
         self._open[connection] = None
-        if place is not None:
-            self._at.setdefault(place, {})[connection] = None
-        self.header_begins(connection)
+        if client is not None:
+            self._of_client.setdefault(client, {})[connection] = None
+        self.header_started(connection)
         return None
 
     def _close_one(self, connections: dict[Connection, Any]) -> bool:
-        """Close the one that loses least by it, the longest open of those; False where each of those looked at is being served."""
-        found, least = None, SERVED
-        looked_at = list(islice(connections, LOOKED_AT))
-        for one in looked_at:
-            claim = one.claim
-            if claim < least:
-                found, least = one, claim
+        """Close the connection with the lowest claim, the oldest of equals. Return False if all examined ones are being served."""
+        chosen, lowest = None, CLAIM_SERVING
+        examined = list(islice(connections, MAX_EXAMINED))
+        for connection in examined:
+            claim = connection.claim
+            if claim < lowest:
+                chosen, lowest = connection, claim
                 if claim == 0:
                     break
-        if found is None:
-            for one in looked_at:
-                connections[one] = connections.pop(one)
+        if chosen is None:
+            for connection in examined:
+                connections[connection] = connections.pop(connection)
             return False
-        self.gone(found)
-        found.force_close()
+        self.closed(chosen)
+        chosen.force_close()
         return True
 
-    def header_begins(self, connection: Connection) -> None:
-        """From now on the connection owes the rest of a header."""
+    def header_started(self, connection: Connection) -> None:
+        """Start the time limit for the headers of the connection's next request."""
         connection.awaits_header = True
-        self._late_at[connection] = self._loop.time() + self.limits.header_seconds
+        self._header_due[connection] = self._loop.time() + self.limits.header_seconds
         if self._timer is None:
-            self._timer = self._loop.call_later(TICK, self._look)
+            self._timer = self._loop.call_later(TICK, self._close_late)
 
-    def header_came(self, connection: Connection) -> None:
-        """It owes nothing."""
-        self._late_at.pop(connection, None)
+    def header_complete(self, connection: Connection) -> None:
+        """End that time limit."""
+        self._header_due.pop(connection, None)
 
-    def gone(self, connection: Connection) -> None:
-        """It is closed, or about to be."""
+    def closed(self, connection: Connection) -> None:
+        """Stop counting a connection that is closed or about to be."""
         self._open.pop(connection, None)
-        self._late_at.pop(connection, None)
-        here = self._at.get(connection.place) if connection.place is not None else None
-        if here is not None and connection.place is not None:
-            here.pop(connection, None)
-            if not here:
-                del self._at[connection.place]
+        self._header_due.pop(connection, None)
+        client = connection.client
+        siblings = None if client is None else self._of_client.get(client)
+        if client is not None and siblings is not None:
+            siblings.pop(connection, None)
+            if not siblings:
+                del self._of_client[client]
 
-    def _look(self) -> None:
+    def _close_late(self) -> None:
         self._timer = None
         now = self._loop.time()
         late = []
-        for connection, when in self._late_at.items():
+        for connection, when in self._header_due.items():
             if when > now:
                 break
             late.append(connection)
         for connection in late:
-            if (
-                connection.is_serving
-            ):  # part of the next request is here already; its time begins after this one's answer
-                del self._late_at[connection]
-                self.header_begins(connection)
+            if connection.is_serving:
+                # Part of the next request has arrived already; its time begins after this response.
+                del self._header_due[connection]
+                self.header_started(connection)
                 continue
-            self.gone(connection)
+            self.closed(connection)
             connection.header_late()
-        if self._late_at:
-            self._timer = self._loop.call_later(TICK, self._look)
+        if self._header_due:
+            self._timer = self._loop.call_later(TICK, self._close_late)
 
     async def shutdown(self, timeout: float | None = None) -> None:
-        """End every connection."""
+        """Close every connection, after up to `timeout` seconds for the requests being served."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._late_at.clear()
+        self._header_due.clear()
         await super().shutdown(timeout)
 
 
 class Runner(web.AppRunner):
-    """Runs an application on that server."""
+    """Runs an application on a `Server`."""
 
-    def __init__(self, app: web.Application, *, limits: Limits, whence: Whence, shutdown_timeout: float) -> None:
-        """`shutdown_timeout`: seconds that requests have to finish."""
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        limits: Limits,
+        classify_peer: ClassifyPeer,
+        identity: Identity,
+        shutdown_timeout: float,
+    ) -> None:
+        """`shutdown_timeout`: seconds that requests have to finish when the server stops."""
         super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout, handler_cancellation=False)
         self._limits = limits
-        self._whence = whence
+        self._classify_peer = classify_peer
+        self._identity = identity
 
     async def _make_server(self) -> web.Server:
-        async def neutral(_request: web.Request, response: web.StreamResponse) -> None:
-            response.headers["Server"] = protocol_errors.SERVER
+        async def set_server_header(_request: web.Request, response: web.StreamResponse) -> None:
+            response.headers["Server"] = self._identity.server
 
-        self.app.on_response_prepare.append(neutral)
-        return Server(await super()._make_server(), self._limits, self._whence)
+        self.app.on_response_prepare.append(set_server_header)
+        return Server(await super()._make_server(), self._limits, self._classify_peer, self._identity)

@@ -1,6 +1,7 @@
-"""Server-sent events: one stream, heartbeats, and a clean end when the service stops.
+"""Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-https://html.spec.whatwg.org/multipage/server-sent-events.html
+aiohttp-sse 3.0 was tried and is not used: it overwrites `Cache-Control` (these streams must be `no-store, no-transform`), runs a second task
+for each stream that pings busy ones as well, and copies and scans every event, which is one line of JSON here.
 """
 
 import asyncio
@@ -11,16 +12,20 @@ from aiohttp import web
 from kit.http.connection import Connection
 
 HEARTBEAT_SECONDS = 15.0
+"""Time between comments on an idle stream, so that proxies keep it open."""
 
 
 async def stream(
     request: web.Request, events: AsyncIterator[tuple[str, str, bytes]], stopping: asyncio.Event
 ) -> web.StreamResponse:
-    """Send `(id, event, one-line data)` as they come, a comment every 15 s, until the client leaves or the service stops."""
+    """Send events until they end, the client leaves, or `stopping` is set. An idle stream gets a comment every HEARTBEAT_SECONDS.
+
+    An event is `(id, event name, data)`; the data must be a single line.
+    """
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream; charset=utf-8",
-            # A proxy that compresses would keep events back until its buffer is full.
+            # A proxy that compresses would hold events back until its buffer is full.
             "Cache-Control": "no-store, no-transform",
             "X-Accel-Buffering": "no",
         }
@@ -28,7 +33,7 @@ async def stream(
     await response.prepare(request)
     if isinstance(request.protocol, Connection):
         request.protocol.is_stream = True
-    # No blank line behind it: some clients take a block without data for an event.
+    # Without a blank line: some clients treat a block without data as an event.
     await response.write(b"retry: 2000\n")
     stop = asyncio.ensure_future(stopping.wait())
     upcoming = asyncio.ensure_future(anext(events, None))

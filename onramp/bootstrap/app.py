@@ -11,7 +11,7 @@ from onramp.auth.api_keys import routes as api_key_routes
 from onramp.auth.invitations import routes as invitation_routes
 from onramp.auth.wallets import routes as login_routes
 from onramp.bootstrap.container import open_container
-from onramp.bootstrap.dependencies import FURNITURE, fill
+from onramp.bootstrap.dependencies import HTTP_MIDDLEWARE, fill
 from onramp.bootstrap.factories import make_limiter
 from onramp.bootstrap.lifecycle import stop_together_later
 from onramp.bootstrap.startup import prepare, refuse_wrong_key
@@ -82,16 +82,16 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.A
             yield
 
     @web.middleware
-    async def furniture(request: web.Request, handler: Callable[[web.Request], object]) -> web.StreamResponse:
-        return await app[FURNITURE].serve(request, handler)  # type: ignore[arg-type] # aiohttp's own handler type
+    async def http_middleware(request: web.Request, handler: Callable[[web.Request], object]) -> web.StreamResponse:
+        return await app[HTTP_MIDDLEWARE].serve(request, handler)  # type: ignore[arg-type] # aiohttp's own handler type
 
     async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
-        await app[FURNITURE].on_prepare(request, response)
+        await app[HTTP_MIDDLEWARE].on_prepare(request, response)
 
     async def close_streams(_app: web.Application) -> None:
         stopping.set()
 
-    app.middlewares.extend([traced, furniture] if settings.OTEL_EXPORTER_OTLP_ENDPOINT else [furniture])
+    app.middlewares.extend([traced, http_middleware] if settings.OTEL_EXPORTER_OTLP_ENDPOINT else [http_middleware])
     app.on_response_prepare.append(on_prepare)
     app.on_shutdown.append(close_streams)
     app.cleanup_ctx.append(run)

@@ -24,6 +24,7 @@ from kit.worker import WorkerContext, WorkerMetrics
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap import factories
+from onramp.bootstrap.identity import NAME
 from onramp.bootstrap.lifecycle import stop_later
 from onramp.bootstrap.settlement import make_usdc_chain, recipients_of
 from onramp.config.settings import Settings
@@ -87,7 +88,7 @@ class Container:
     @cached_property
     def worker_context(self) -> WorkerContext:
         """What the workers of this process share."""
-        return WorkerContext(self.database, self.clock, WorkerMetrics(self.registry), self.process_name)
+        return WorkerContext(self.database, self.clock, WorkerMetrics(self.registry, NAME), self.process_name)
 
     @cached_property
     def block_timer(self) -> BlockTimer:
@@ -230,7 +231,7 @@ async def open_container(settings: Settings, clock: Clock | None = None) -> Asyn
     async with AsyncExitStack() as stack:
         database = factories.make_database(settings)
         stop_later(stack, 2 * CLOSE_SECONDS, "database", database.close)
-        PoolMetrics(database, registry)
+        PoolMetrics(database, registry, NAME)
         traces = make_traces(settings)
         if traces is not None:
             stop_later(stack, TRACES_SECONDS, "traces", traces.close)

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from chain.deployments import deployment
 from kit.heartbeats.writer import HeartbeatWriter
-from kit.http.middleware import Furniture, HttpMetrics
+from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.http.routing import GUARD, LIMITER
 from kit.worker import Runner
 from onramp.auth.api_keys.dependencies import API_KEYS, ApiKeyServices
@@ -15,6 +15,7 @@ from onramp.auth.guard import Guard
 from onramp.auth.invitations.dependencies import INVITATIONS, InvitationServices
 from onramp.auth.wallets.dependencies import LOGIN, LoginServices
 from onramp.bootstrap.container import Container
+from onramp.bootstrap.identity import NAME, PROBLEM_TYPES
 from onramp.bootstrap.readiness import make_health
 from onramp.checkout.dependencies import CHECKOUT, CheckoutServices
 from onramp.config import fields
@@ -28,7 +29,7 @@ from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.webhooks.intake import Intake
 from onramp.webhooks.routes import INTAKE
 
-FURNITURE = web.AppKey("furniture", Furniture)
+HTTP_MIDDLEWARE = web.AppKey("furniture", HttpMiddleware)
 
 
 def fill(
@@ -73,11 +74,12 @@ def _fill_middleware(app: web.Application, container: Container, limiter: Limite
     keys = container.api_keys
     app[GUARD] = Guard(keys.resolve, container.tokens.resolve, check_code=keys.check_code, refused=keys.note_refused)
     app[LIMITER] = limiter
-    app[FURNITURE] = Furniture(
+    app[HTTP_MIDDLEWARE] = HttpMiddleware(
         origins=container.settings.origins,
         ids=container.ids,
-        metrics=HttpMetrics(container.registry),
+        metrics=HttpMetrics(container.registry, NAME),
         https=container.settings.is_production,
+        problem_types=PROBLEM_TYPES,
     )
     app[TRACES] = container.traces
 

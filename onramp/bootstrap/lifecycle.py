@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
-from kit.shutdown import within
+from kit.shutdown import stop_within
 
 Stop = Callable[[], Awaitable[object]]
 
@@ -18,6 +18,6 @@ def stop_together_later(stack: AsyncExitStack, seconds: float, stops: Mapping[st
     """Register several stops that run side by side; each may take `seconds`. The keys name the parts in the log."""
 
     async def run() -> None:
-        await asyncio.gather(*(within(seconds, part, stop()) for part, stop in stops.items()))
+        await asyncio.gather(*(stop_within(seconds, part, stop()) for part, stop in stops.items()))
 
     stack.push_async_callback(run)

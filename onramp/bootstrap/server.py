@@ -12,15 +12,16 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
-from kit.http.connection import Limits, Peer, Whence
+from kit.http.connection import ClassifyPeer, Limits, Peer
 from kit.http.forwarded import Network, client_ip, is_within
-from kit.http.server import Runner, most_for
+from kit.http.server import Runner, max_connections
 from kit.logs import configure, get_logger
-from kit.open_files import raise_limit
-from kit.shutdown import end_process_within
+from kit.open_files import raise_open_file_limit
+from kit.shutdown import exit_after
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.container import Container, open_container
 from onramp.bootstrap.errors import StartError
+from onramp.bootstrap.identity import IDENTITY, LOGGERS
 from onramp.bootstrap.listening import listen
 from onramp.bootstrap.startup import prepare, refuse_wrong_key
 from onramp.bootstrap.workers import background, make_pulse, make_workers
@@ -41,7 +42,7 @@ WORK_ENDS_SECONDS = 9.5
 
 def run_with_uvloop(work: Coroutine[Any, Any, None]) -> None:
     """Run `work` on uvloop if it is installed, which halves the cost of a request. Raise the limit of open files to what the system allows."""
-    raise_limit()
+    raise_open_file_limit()
     try:
         import uvloop
     except ImportError:
@@ -56,7 +57,8 @@ def logged(settings: Settings) -> Iterator[None]:
     """Configure logging while the block runs: JSON in production, text otherwise; errors also go to Sentry if SENTRY_DSN is set."""
     errors = make_errors(settings)
     style = settings.LOG_FORMAT or ("json" if settings.is_production else "text")
-    configure(settings.LOG_LEVEL, style, on_error=None if errors is None else errors.send)
+    on_error = None if errors is None else errors.send
+    configure(settings.LOG_LEVEL, style, on_error=on_error, own_loggers=LOGGERS)
     try:
         yield
     finally:
@@ -73,7 +75,7 @@ async def wait_for_signal(end_within: float | None = None) -> None:
             loop.add_signal_handler(number, signaled.set)
     await signaled.wait()
     if end_within is not None:
-        end_process_within(end_within)
+        exit_after(end_within)
 
 
 def _is_our_error(record: logging.LogRecord) -> bool:
@@ -82,16 +84,16 @@ def _is_our_error(record: logging.LogRecord) -> bool:
     return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
 
 
-def _whence(trusted: Sequence[Network]) -> Whence:
+def _classify_peer(trusted: Sequence[Network]) -> ClassifyPeer:
     """Return how connections are counted: by address, IPv6 by /64. Not counted: trusted proxies, and this machine, where a proxy may carry all clients."""
 
-    def whence(peer: str) -> Peer:
+    def classify(peer: str) -> Peer:
         address = client_ip(peer, (), ())
         if address is not None and is_within(address, trusted):
             return Peer(None, is_proxy=True)
         return Peer(None if address is None or address.is_loopback else client_address(peer, (), ()))
 
-    return whence
+    return classify
 
 
 async def start_app(
@@ -102,13 +104,19 @@ async def start_app(
     `trusted`: networks of proxies in front of the service.
     """
     logging.getLogger("aiohttp.server").addFilter(_is_our_error)
-    descriptors = raise_limit()
-    limits = limits or Limits(most=most_for(descriptors, Limits()))
-    runner = Runner(app, limits=limits, whence=_whence(trusted), shutdown_timeout=SHUTDOWN_SECONDS)
+    open_files = raise_open_file_limit()
+    limits = limits or Limits(total=max_connections(open_files, Limits()))
+    runner = Runner(
+        app,
+        limits=limits,
+        classify_peer=_classify_peer(trusted),
+        identity=IDENTITY,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
     try:
         await runner.setup()
         # The system accepts a burst of connections before any can be refused, so it must fit into the descriptors reserved for our own use.
-        port = await listen(runner, host.split(","), port, backlog=max(16, min(1024, descriptors // 5)))
+        port = await listen(runner, host.split(","), port, backlog=max(16, min(1024, open_files // 5)))
     except BaseException:
         await runner.cleanup()
         raise

@@ -10,6 +10,7 @@ from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.heartbeats.writer import HeartbeatWriter
 from kit.worker import Runner, Worker
 from onramp.bootstrap.container import Container
+from onramp.bootstrap.identity import NAME
 from onramp.bootstrap.lifecycle import stop_together_later
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.sessions.payment_finder import PaymentFinder
@@ -54,7 +55,10 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Runne
         "deliveries": lambda: container.deliveries,
         "treasury": lambda: _treasury(container, paid),
         "audit": lambda: AuditChainWorker(
-            container.database, container.settings.ring, container.clock, AuditChainMetrics(container.registry)
+            container.database,
+            container.settings.ring,
+            container.clock,
+            AuditChainMetrics(container.registry, NAME),
         ),
         "janitor": lambda: _janitor(container),
     }

@@ -52,7 +52,7 @@ def verify_audit(
             {
                 "ok": broken is None,
                 "head": {"number": verdict.head.number, "hash": verdict.head.hash},
-                "unsealed": verdict.unsealed,
+                "unsealed": verdict.unlinked,
                 "broken": None
                 if broken is None
                 else {"number": broken.number, "entryId": broken.entry_id, "reason": broken.reason},
@@ -67,8 +67,8 @@ def verify_audit(
     if not as_json:
         head_text = f"{verdict.head.number}:{verdict.head.hash}"
         typer.echo(f"The audit chain is valid: {verdict.head.number} rows, head {head_text}")
-        if verdict.unsealed:
-            typer.echo(f"{verdict.unsealed} rows are not linked yet; the worker `audit` links them within a second.")
+        if verdict.unlinked:
+            typer.echo(f"{verdict.unlinked} rows are not linked yet; the worker `audit` links them within a second.")
 
 
 @audit_app.command("export")

@@ -14,7 +14,16 @@ import typer
 from onramp.auth.roles import KeyRole
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit, Otp
-from onramp.cli.output import CommandError, print_json, print_more, print_pairs, print_table, require_page, settings
+from onramp.cli.output import (
+    CommandError,
+    position,
+    print_json,
+    print_more,
+    print_pairs,
+    print_table,
+    require_page,
+    settings,
+)
 from onramp.cli.remote import call
 
 if TYPE_CHECKING:
@@ -145,7 +154,8 @@ def list_keys(limit: Limit = 100, cursor: Cursor = None, *, as_json: Json = Fals
     from onramp.auth.api_keys import schemas
     from onramp.auth.api_keys import service as api_keys_service
 
-    keys = reading(lambda conn: api_keys_service.newest(conn, limit=limit + 1, before=cursor))
+    before = position(cursor)
+    keys = reading(lambda conn: api_keys_service.newest(conn, limit=limit + 1, before=before))
     require_page(keys, cursor)
     page = schemas.listed(list(keys), limit).model_dump(mode="json", by_alias=True)
     if as_json:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from kit.db.paging import Position
     from onramp.config.settings import Settings
 
 Result = TypeVar("Result")
@@ -134,6 +135,16 @@ def _filled(items: Sequence[str], width: int) -> list[str]:
         else:
             lines.append(f"    {item}")
     return lines
+
+
+def position(cursor: str | None) -> "Position | None":
+    """Return the position of a `--cursor`. Raises CommandError if it is not a cursor."""
+    from kit.db.paging import decode_position
+
+    try:
+        return None if cursor is None else decode_position(cursor)
+    except ValueError as error:
+        raise CommandError(f"onramp: the cursor {cursor!r} {error}.") from None
 
 
 def require_page(rows: Sequence[object], cursor: str | None) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit
-from onramp.cli.output import CommandError, print_json, print_more, print_table, require_page
+from onramp.cli.output import CommandError, position, print_json, print_more, print_table, require_page
 from onramp.sessions.status import PaymentStatus
 
 if TYPE_CHECKING:
@@ -27,12 +27,11 @@ def _show_page(
     rows: Sequence[Sequence[object]],
     page: Sequence[Mapping[str, Any]],
     *,
-    has_more: bool,
+    cursor: str | None,
     as_json: bool,
     empty: str,
 ) -> None:
-    """Print a page as JSON, or its `rows` as a table; with `has_more`, add the cursor of the next page."""
-    cursor = page[-1]["id"] if has_more else None
+    """Print a page as JSON, or its `rows` as a table, with the cursor of the next page, if there is one."""
     if as_json:
         print_json({"data": page, "nextCursor": cursor})
         return
@@ -69,10 +68,12 @@ def list_sessions(
 
     Example: [bold]onramp sessions list --status fulfillment_processing[/bold]
     """
+    from kit.db.paging import next_cursor
     from onramp.sessions import schemas
     from onramp.sessions import service as sessions_service
 
-    sessions = reading(lambda conn: sessions_service.newest(conn, limit + 1, status, cursor))
+    before = position(cursor)
+    sessions = reading(lambda conn: sessions_service.newest(conn, limit + 1, status, before))
     require_page(sessions, cursor)
     page = [
         schemas.session_response(session, None).model_dump(mode="json", by_alias=True) for session in sessions[:limit]
@@ -89,7 +90,7 @@ def list_sessions(
         for item in page
     ]
     columns = ("session", "status", "payment", "delivery", "amount", "wallet")
-    _show_page(columns, rows, page, has_more=len(sessions) > limit, as_json=as_json, empty="No sessions yet.")
+    _show_page(columns, rows, page, cursor=next_cursor(sessions, limit), as_json=as_json, empty="No sessions yet.")
 
 
 @sessions_app.command("show")
@@ -132,14 +133,18 @@ def list_events(
 
     Example: [bold]onramp events list --state parked[/bold]
     """
+    from kit.db.paging import Position, encode_position
     from onramp.webhooks import service as webhooks_service
 
-    events = reading(lambda conn: webhooks_service.newest(conn, limit + 1, state, cursor))
+    before = position(cursor)
+    events = reading(lambda conn: webhooks_service.newest(conn, limit + 1, state, before))
     require_page(events, cursor)
     page = [_event(row) for row in events[:limit]]
+    last = events[limit - 1] if len(events) > limit else None
+    following = None if last is None else encode_position(Position(last.received_at, last.id))
     columns = ("id", "state", "sessionStatus", "stripeSessionId", "receivedAt", "reason")
     rows = [[item[name] for name in columns] for item in page]
-    _show_page(columns, rows, page, has_more=len(events) > limit, as_json=as_json, empty="No events yet.")
+    _show_page(columns, rows, page, cursor=following, as_json=as_json, empty="No events yet.")
 
 
 @events_app.command("replay")

@@ -4,6 +4,7 @@ Each check returns the value as it is used, or raises ValueError with the end of
 shows a value.
 """
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Callable
@@ -15,13 +16,21 @@ from pydantic import AfterValidator, SecretStr
 from yarl import URL
 
 from chain.types import ZERO_ADDRESS, to_checksum
-from kit.crypto.keyring import parse_key
+from kit.crypto.keyring import is_weak, parse_key
 from kit.db.url import parse_url
 from kit.money import parse_units
 from onramp.limits.rates import parse_rate
 
+DEVELOPMENT_KEY: Final = hashlib.sha256(b"onramp development key: known to everyone").digest()
+"""Used in development if no key is set. It protects nothing: production refuses to start with it, and the doctor reports it."""
+
 MAX_MINUTES: Final = 366 * 24 * 60
 """The limit of settings in minutes: one year. Much larger values would not fit a date."""
+
+
+def is_weak_key(key: bytes) -> bool:
+    """Return whether a key can be guessed: the development key, or one that was typed."""
+    return key == DEVELOPMENT_KEY or is_weak(key)
 
 
 def split(text: str) -> list[str]:

@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from kit.crypto.keyring import DEVELOPMENT, KeyRing, parse_key
+from kit.crypto.keyring import KeyRing, parse_key
 from onramp.config import fields
+from onramp.config.fields import DEVELOPMENT_KEY
 
 
 class ServiceSettings(BaseModel):
@@ -100,12 +101,12 @@ class ServiceSettings(BaseModel):
     def data_keys(self) -> tuple[bytes, ...]:
         """The keys of DATA_KEYS; in development, if none is set, the publicly known development key."""
         keys = tuple(parse_key(item) for item in fields.split(self.DATA_KEYS.get_secret_value()))
-        return keys or (DEVELOPMENT,)
+        return keys or (DEVELOPMENT_KEY,)
 
     @property
     def ring(self) -> KeyRing:
         """The key ring for API keys, the audit log and personal data."""
-        return KeyRing(self.data_keys)
+        return KeyRing(self.data_keys, "onramp")
 
     @property
     def jwt_secrets(self) -> tuple[bytes, ...]:

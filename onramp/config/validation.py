@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kit.crypto.keyring import is_weak
+from onramp.config.fields import is_weak_key
 from onramp.config.settings import Settings
 
 MAINNET: Final = 31612
@@ -22,9 +22,9 @@ def problems_of(settings: Settings, *, to_run: bool) -> list[str]:
 def guessable(settings: Settings) -> list[str]:
     """Return a sentence for each secret that can be guessed. The doctor warns about them, production refuses them."""
     problems = []
-    if settings.DATA_KEYS.get_secret_value() and settings.ring.is_weak:
+    if settings.DATA_KEYS.get_secret_value() and any(map(is_weak_key, settings.data_keys)):
         problems.append("DATA_KEYS holds a development or typed key; `openssl rand -hex 32` makes one")
-    if settings.JWT_SECRETS.get_secret_value() and any(is_weak(key) for key in settings.jwt_secrets):
+    if settings.JWT_SECRETS.get_secret_value() and any(map(is_weak_key, settings.jwt_secrets)):
         problems.append("JWT_SECRETS holds a typed key; `openssl rand -hex 32` makes one")
     if 0 < len(settings.METRICS_TOKEN.get_secret_value()) < MIN_SECRET_LENGTH:
         problems.append(f"METRICS_TOKEN is shorter than {MIN_SECRET_LENGTH} characters")

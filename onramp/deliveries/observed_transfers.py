@@ -9,8 +9,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import BlockRef, Transfer
-from kit.db.atomic import Change
-from kit.db.bulk import inserting
+from kit.db.atomic import BulkWrite
+from kit.db.bulk import plan_insert
 from kit.db.inserts import insert_or_ignore
 from onramp.deliveries.table import transfers
 from onramp.sessions.status import DeliveryStatus
@@ -29,12 +29,12 @@ def id_of(chain_id: int, transfer: Transfer) -> str:
 
 def recording(
     observed: Sequence[Transfer], chain_id: int, now: datetime, claims: Mapping[str, str], dialect: Dialect
-) -> Change:
+) -> BulkWrite:
     """Return the change that stores transfers, all of them new; `claims` maps the ids of some to the session that claims them."""
     rows = _rows(observed, chain_id, now)
     for row in rows:
         row["session_id"] = claims.get(row["id"])
-    return inserting(transfers, rows, ["id"], dialect)
+    return plan_insert(transfers, rows, ["id"], dialect)
 
 
 async def record(conn: AsyncConnection, observed: Sequence[Transfer], chain_id: int, now: datetime) -> None:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.atomic import Change
-from kit.db.bulk import filling, update_unchanged, updating
+from kit.db.atomic import BulkWrite
+from kit.db.bulk import plan_fill, plan_update, update_unchanged
 from kit.db.types import UtcDateTime, constant, in_array
 from kit.state import Moved, Refused
 from onramp.deliveries import states
@@ -158,7 +158,7 @@ def _split(rows: Iterable[Sequence[Any]]) -> tuple[list[Owed], list[Arrived]]:
 
 def claiming(
     matches: Sequence[Match], now: datetime, dialect: Dialect, marked_by_caller: Collection[str] = ()
-) -> list[Change]:
+) -> list[BulkWrite]:
     """Return the changes that assign each session its transfer; they fail if another process assigned one of them first.
 
     The rows of transfers whose id is in `marked_by_caller` are written by the caller.
@@ -183,8 +183,8 @@ def claiming(
     ]
     claims = [(pair.arrived.id, pair.owed.id) for pair in matches if pair.arrived.id not in marked_by_caller]
     # Sessions before transfers, as everywhere, so that two concurrent claims lock rows in the same order.
-    changes = [updating(sessions, rows, dialect)] if rows else []
-    return [*changes, filling(transfers, "session_id", claims, dialect)] if claims else changes
+    changes = [plan_update(sessions, rows, dialect)] if rows else []
+    return [*changes, plan_fill(transfers, "session_id", claims, dialect)] if claims else changes
 
 
 async def sent(conn: AsyncConnection, wallet: str | None, since: datetime, limit: int) -> list[Sent]:

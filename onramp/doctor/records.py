@@ -12,7 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.database import DATABASE_ERRORS, is_away, reason_of
+from kit.db.database import DATABASE_ERRORS, is_unavailable, reason_of
 from kit.db.types import UtcDateTime
 from kit.heartbeats.service import PRESENT_SECONDS, prove_space, workers_seen
 from kit.worker import STALLED_SECONDS
@@ -63,7 +63,7 @@ async def writes(container: Container) -> str:
         await _write(container)
     except DATABASE_ERRORS as error:
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
-        if container.database.dialect == "postgresql" and is_away(error) and state is None:
+        if container.database.dialect == "postgresql" and is_unavailable(error) and state is None:
             return UNKNOWN
         if state == _NOT_PERMITTED:
             return f"whether it takes writes is not proved, as this role may make no temporary table{limits}"

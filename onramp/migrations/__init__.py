@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import onramp.migrations.tables  # noqa: F401 - registers every table in the shared metadata
-from kit.db.database import Database, is_away, reason_of
+from kit.db.database import Database, is_unavailable, reason_of
 from onramp.migrations.compatibility import Fit, Schema, declare, declared, judge
 from onramp.migrations.exclusive import TABLE_WAIT_SECONDS, WAIT_SECONDS, MigrationError, exclusive, is_lock_timeout
 
@@ -117,7 +117,7 @@ async def upgrade(
                 try:
                     await connection.run_sync(_run, history)
                 except DBAPIError as error:
-                    if is_away(error) and not is_lock_timeout(error):
+                    if is_unavailable(error) and not is_lock_timeout(error):
                         raise  # the database itself cannot be used; callers report that
                     raise _stopped(error, database, schema) from error
                 return schema.found, schema.wanted

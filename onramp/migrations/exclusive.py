@@ -37,7 +37,7 @@ async def exclusive(database: Database, *, seconds: float = WAIT_SECONDS) -> Asy
 
     Raises MigrationError where another process holds the lock for longer than `seconds`.
     """
-    async with database.patient() as connection:
+    async with database.without_time_limits() as connection:
         begin = _sqlite if database.dialect == "sqlite" else _postgres
         async with begin(connection, seconds):
             yield connection
@@ -77,7 +77,7 @@ async def _sqlite(connection: AsyncConnection, seconds: float) -> AsyncIterator[
     await connection.exec_driver_sql(f"PRAGMA busy_timeout = {_POLL_MS}")
     await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     await connection.rollback()
-    await connection.execution_options(onramp_writes=True)
+    await connection.execution_options(begin_immediate=True)
     try:
         await _begin(connection, seconds)
         yield
@@ -90,7 +90,7 @@ async def _sqlite(connection: AsyncConnection, seconds: float) -> AsyncIterator[
         await connection.commit()
     finally:
         await connection.rollback()
-        await connection.execution_options(onramp_writes=False)
+        await connection.execution_options(begin_immediate=False)
         await connection.exec_driver_sql(f"PRAGMA busy_timeout = {usual}")
         await connection.exec_driver_sql("PRAGMA foreign_keys = ON")
 

@@ -9,7 +9,7 @@ from kit.clock import Clock, rfc3339
 from kit.db.database import DATABASE_ERRORS, Database, reason_of
 from kit.db.pooler import pooling, timeouts
 from kit.heartbeats.service import replica_lag
-from kit.heartbeats.writer import APART_SECONDS, HeartbeatWriter
+from kit.heartbeats.writer import MAX_CLOCK_OFFSET, HeartbeatWriter
 from kit.money import Money
 from kit.worker import Runner
 from onramp import migrations
@@ -41,7 +41,7 @@ def database_check(database: Database, pulse: HeartbeatWriter | None = None) -> 
                 read_only = await conn.scalar(sa.select(sa.literal(1))) != 1
         if read_only:
             raise NotWellError("the database takes no writes", operator="the database is read only: is it a standby?")
-        failure = None if pulse is None else pulse.failure or database.refusing
+        failure = None if pulse is None else pulse.failure or database.write_refusal
         if failure is not None:
             raise NotWellError("the database takes no writes", operator=f"the database takes no writes: {failure}")
         return database.dialect
@@ -71,8 +71,8 @@ def clock_check(pulse: HeartbeatWriter) -> Check:
     async def check() -> str:
         if pulse.last is None:
             return "not compared yet"
-        apart = pulse.last.apart
-        if abs(apart) > APART_SECONDS:
+        apart = pulse.last.clock_offset
+        if abs(apart) > MAX_CLOCK_OFFSET:
             raise NotWellError(
                 f"this machine's clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the database's"
             )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from aiohttp import web
 
-from kit.http.middleware import REQUEST_ID
+from kit.http.middleware.request_id import REQUEST_ID
 from onramp import __version__
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from kit.db.database import Database, is_away, reason_of
+from kit.db.database import Database, is_unavailable, reason_of
 from kit.logs import get_logger
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
@@ -83,11 +83,11 @@ class ChangeFeed:
             try:
                 await self._poll()
             except Exception as error:
-                if not is_away(error):
+                if not is_unavailable(error):
                     log.exception("live.poll_failed")
                 elif not is_database_away:
                     log.warning("live.database_unavailable", reason=reason_of(error))
-                is_database_away = is_away(error)
+                is_database_away = is_unavailable(error)
             else:
                 is_database_away = False
 

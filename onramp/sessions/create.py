@@ -15,7 +15,7 @@ from kit.batching import GroupCommit
 from kit.clock import Clock
 from kit.crypto.encryption import DecryptionError
 from kit.crypto.keyring import KeyRing
-from kit.db.bulk import update_unchanged_alone
+from kit.db.bulk import update_unchanged_autocommit
 from kit.db.database import Database
 from kit.http.problems import Problem
 from kit.logs import bind, get_logger
@@ -192,7 +192,7 @@ class Creator:
             }
             for session in initialized
         ]
-        changed = set(await update_unchanged_alone(self.database, sessions, rows))
+        changed = set(await update_unchanged_autocommit(self.database, sessions, rows))
         return [session.id in changed for session in initialized]
 
     async def _email_of(self, session: Session) -> str | None:

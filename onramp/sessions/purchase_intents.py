@@ -11,7 +11,7 @@ from chain.reads.cursor import known_head
 from kit.batching import GroupCommit
 from kit.clock import Clock
 from kit.crypto.keyring import KeyRing
-from kit.db.bulk import insert_new_alone
+from kit.db.bulk import insert_new_autocommit
 from kit.db.database import Database
 from kit.db.types import db_now
 from kit.http.problems import Problem
@@ -99,7 +99,7 @@ class PurchaseIntents:
             for request in requests
         ]
         new_rows = [row for row in rows if row is not None]
-        stored = set(await insert_new_alone(self._database, sessions, new_rows)) if new_rows else set()
+        stored = set(await insert_new_autocommit(self._database, sessions, new_rows)) if new_rows else set()
         # Stored before Stripe is asked, so that an interrupted create can be finished with the same parameters.
         emails = [
             (row["id"], request.email)

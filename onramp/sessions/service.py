@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import is_address, to_checksum
 from kit.db.inserts import insert_or_ignore
-from kit.db.paging import newest_first
+from kit.db.paging import Position, newest_first
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.states import OPEN, UNPAID
 from onramp.sessions.status import PaymentStatus
@@ -64,9 +64,9 @@ async def find(conn: AsyncConnection, needle: str) -> list[Session]:
 
 
 async def newest(
-    conn: AsyncConnection, limit: int, status: str | None = None, before: str | None = None
+    conn: AsyncConnection, limit: int, status: str | None = None, before: Position | None = None
 ) -> list[Session]:
-    """Return the newest sessions; optionally of one payment status, and only those older than the session `before`."""
+    """Return sessions, newest first; optionally of one payment status, and only those after the position `before` of the list."""
     query = newest_first(sa.select(sessions), sessions.c.created_at, sessions.c.id, before).limit(limit)
     if status is not None:
         query = query.where(sessions.c.payment_status == status)

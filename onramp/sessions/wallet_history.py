@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Final
 
 import sqlalchemy as sa
 from aiohttp import web
@@ -14,14 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.errors import ChainError
 from chain.reads.receipts import Proven
 from kit.clock import rfc3339
-from kit.db.paging import newest_first
+from kit.db.paging import Position, newest_first, next_cursor, position_of
 from kit.http.documents import Document, reply
+from kit.http.paging import PositionQuery
 from kit.http.parsing import query_of
-from kit.http.problems import FieldError, Problem, invalid, not_found
+from kit.http.problems import Problem, not_found
 from kit.http.routing import Route
 from onramp.auth.roles import principal_of
 from onramp.sessions import receipts
-from onramp.sessions import service as sessions_service
 from onramp.sessions.dependencies import SESSIONS
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.schemas import SessionResponse, explorer_link, optional_units, session_response
@@ -36,11 +36,10 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-class HistoryQuery(Document):
+class HistoryQuery(PositionQuery):
     """The query of a page."""
 
     limit: int = Field(default=20, ge=1, le=100)
-    cursor: Annotated[str, Field(max_length=40)] | None = None
 
 
 class History(Document):
@@ -50,8 +49,8 @@ class History(Document):
     next_cursor: str | None
 
 
-async def of_wallet(conn: AsyncConnection, wallet: str, limit: int, before: str | None = None) -> list[Session]:
-    """Return a wallet's sessions, newest first; only those older than the session `before`, if set."""
+async def of_wallet(conn: AsyncConnection, wallet: str, limit: int, before: Position | None = None) -> list[Session]:
+    """Return a wallet's sessions, newest first; with `before`, those after that position of the list."""
     of_this_wallet = sa.select(sessions).where(sessions.c.wallet_address == wallet)
     query = newest_first(of_this_wallet, sessions.c.created_at, sessions.c.id, before).limit(limit)
     return [from_row(row) for row in await conn.execute(query)]
@@ -61,7 +60,7 @@ async def _all_of(conn: AsyncConnection, wallet: str) -> list[Session]:
     """Read up to MAX_CSV_ROWS sessions, page by page, so that other requests are served in between."""
     purchases: list[Session] = []
     while len(purchases) < MAX_CSV_ROWS:
-        page = await of_wallet(conn, wallet, CSV_PAGE, purchases[-1].id if purchases else None)
+        page = await of_wallet(conn, wallet, CSV_PAGE, position_of(purchases[-1]) if purchases else None)
         purchases += page
         if len(page) < CSV_PAGE:
             break
@@ -79,16 +78,12 @@ async def listing(request: web.Request) -> web.StreamResponse:
         # In a thread: ten thousand rows take some tenths of a second, and other requests should not wait for that.
         return await asyncio.to_thread(_as_csv, purchases, services.explorer)
     async with services.database.read_replica() as conn:
-        if query.cursor is not None:
-            last = await sessions_service.get(conn, query.cursor)
-            if last is None or last.wallet_address != wallet:
-                raise invalid([FieldError("/cursor", "is not a valid cursor; pass nextCursor unchanged")])
-        purchases = await of_wallet(conn, wallet, query.limit + 1, query.cursor)
+        purchases = await of_wallet(conn, wallet, query.limit + 1, query.before)
     page = purchases[: query.limit]
     return reply(
         History.model_construct(
             data=[session_response(session, services.explorer) for session in page],
-            next_cursor=page[-1].id if len(purchases) > query.limit else None,
+            next_cursor=next_cursor(purchases, query.limit),
         )
     )
 

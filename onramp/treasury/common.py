@@ -6,6 +6,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel
 
+from kit.db.paging import next_cursor
 from kit.http.parsing import query_of
 from kit.http.problems import Problem, not_found
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
@@ -50,5 +51,5 @@ async def page_with_history(
         histories = await history.of_many(conn, [row.id for row in page])
     return {
         "data": [to_response(row, histories[row.id]) for row in page],
-        "next_cursor": schemas.next_cursor(rows, query.limit),
+        "next_cursor": next_cursor(rows, query.limit),
     }

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from kit.db.paging import encode_number
 from kit.http.documents import reply
 from kit.http.parsing import query_of
 from kit.http.routing import Route
@@ -28,7 +29,7 @@ async def read_ledger(request: web.Request) -> web.StreamResponse:
         ]
         earlier = await earlier_accounts(conn, services)
         wallets = [wallet, *await rotation.earlier_wallets(conn, wallet)]
-        postings = await ledger_service.page(conn, wallets, limit=query.limit + 1, before=query.cursor)
+        postings = await ledger_service.page(conn, wallets, limit=query.limit + 1, before=query.before)
         decimals |= await decimals_of(conn, services, wallets)
     page = postings[: query.limit]
     return reply(
@@ -36,7 +37,7 @@ async def read_ledger(request: web.Request) -> web.StreamResponse:
             accounts=accounts,
             earlier=earlier,
             data=[schemas.posting(row, decimals[row.asset]) for row in page],
-            next_cursor=str(page[-1].id) if len(postings) > query.limit else None,
+            next_cursor=encode_number(page[-1].id) if len(postings) > query.limit else None,
         )
     )
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.reads.arrivals import Arrival
+from kit.db.paging import next_cursor
 from kit.http.documents import reply
 from kit.http.parsing import body_of, query_of
 from kit.http.problems import not_found
@@ -18,7 +19,7 @@ from onramp.treasury.command import command
 from onramp.treasury.common import BASE, wallet_of
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.schemas import settlements as schemas
-from onramp.treasury.schemas.common import Note, next_cursor
+from onramp.treasury.schemas.common import Note
 from treasury import rotation
 from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger import usdc

@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit.db.bulk import insert_new_alone
+from kit.db.bulk import insert_new_autocommit
 from kit.db.database import Database
 from kit.db.leases import claim, release
-from kit.db.paging import newest_first
+from kit.db.paging import Position, newest_first
 from kit.db.types import db_now
 from onramp.webhooks.table import EventState, inbox
 
@@ -74,7 +74,7 @@ async def store(database: Database, events: Sequence[Event], received_at: dateti
         }
         for event in unique.values()
     ]
-    return set(await insert_new_alone(database, inbox, rows, ["id"]))
+    return set(await insert_new_autocommit(database, inbox, rows, ["id"]))
 
 
 async def claim_due(conn: AsyncConnection, owner: str, limit: int) -> list[Claimed]:
@@ -114,9 +114,9 @@ async def replay(conn: AsyncConnection, event_id: str) -> bool:
 
 
 async def newest(
-    conn: AsyncConnection, limit: int, state: str | None = None, before: str | None = None
+    conn: AsyncConnection, limit: int, state: str | None = None, before: Position | None = None
 ) -> Sequence[sa.Row[Any]]:
-    """Return stored events, newest first; optionally of one state, and only those older than the event `before`."""
+    """Return stored events, newest first; optionally of one state, and only those after the position `before` of the list."""
     query = newest_first(sa.select(inbox), inbox.c.received_at, inbox.c.id, before).limit(limit)
     if state is not None:
         query = query.where(inbox.c.state == state)

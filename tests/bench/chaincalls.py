@@ -42,7 +42,7 @@ async def calls_a_block(chain: DevChain, folder: Path, count: int) -> dict[str, 
     worker = make_deliveries(
         DeliveryContext(database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None)
     )
-    runner = Runner([worker], clock, WorkerMetrics(registry))
+    runner = Runner([worker], clock, WorkerMetrics(registry, "onramp"))
     runner.start()
     await blocks(chain, FIRST)
     head, before = await newest(chain), {proxy.name: proxy.calls.total() for proxy in chain.proxies}

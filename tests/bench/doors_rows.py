@@ -16,11 +16,12 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from kit.clock import SystemClock
-from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.db.database import connect
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
+from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 from onramp.limits.counter import Counts, MemoryCounts, SharedCounts
@@ -46,7 +47,7 @@ async def viewer_key(url: str) -> str:
     async with database.write() as conn:
         await api_keys_service.create(
             conn, api_keys_service.Author("bench", datetime.now(UTC), is_production=False), key_id="key_bench",
-            secret=secret, ring=KeyRing([DEVELOPMENT]), role="viewer", name="bench", person="bench",
+            secret=secret, ring=KeyRing([DEVELOPMENT_KEY], "onramp"), role="viewer", name="bench", person="bench",
         )  # fmt: skip
     await database.close()
     return secret
@@ -99,7 +100,9 @@ async def checks(rounds: int) -> list[tuple[str, ...]]:
         ("limit check in memory, CPU", f"{memory[0] * 1e6:.1f} µs", f"{memory[1] * 1e6:.2f} µs", "", "<= 20 µs"),
     ]  # fmt: skip
     async with redis() as (path, trips):
-        shared = SharedCounts(f"redis+unix://{path}", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT]))
+        shared = SharedCounts(
+            f"redis+unix://{path}", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT_KEY], "onramp")
+        )
         plain = Redis(unix_socket_path=str(path))
         check = limit(shared)
 

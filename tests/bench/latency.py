@@ -83,7 +83,7 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
         DeliveryContext(database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None),
         pace,
     )
-    runner, run = Runner([worker], clock, WorkerMetrics(registry)), Run()
+    runner, run = Runner([worker], clock, WorkerMetrics(registry, "onramp")), Run()
 
     def wake() -> None:
         pace.announce()

@@ -163,7 +163,7 @@ async def test_a_stale_connection_is_repeated_once(nodes: Any, pool: Any) -> Non
 async def test_no_part_of_the_url_is_ever_shown(
     nodes: Any, pool: Any, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configure("debug", "text")
+    configure("debug", "text", own_loggers=("kit", "chain"))
     node = nodes[0]
 
     async def hang(_request: web.Request, _call: dict[str, Any]) -> web.Response:

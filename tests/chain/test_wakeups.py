@@ -74,7 +74,7 @@ async def test_one_that_tells_of_blocks_and_falls_silent_is_listened_to_again_at
         if told == 3:
             enough.set()
 
-    configure("info", "json")
+    configure("info", "json", own_loggers=("kit", "chain"))
     app = web.Application()
     app.router.add_get("/", one_block)
     server = TestServer(app)

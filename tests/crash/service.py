@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import kit.db.database
-from kit.db.atomic import Change, execute_atomically
+from kit.db.atomic import BulkWrite, execute_atomically
 from kit.db.database import Database
 from onramp.bootstrap.server import serve_forever
 from onramp.bootstrap.workers import WORKERS
@@ -49,20 +49,20 @@ def _count() -> None:
 class Dying(Database):
     """A statement in a transaction of its own commits with it."""
 
-    async def alone(self, statement: str, *parameters: Any) -> Sequence[Any]:
+    async def autocommit(self, statement: str, *parameters: Any) -> Sequence[Any]:
         if _matters(statement):
             _count()
-        return await super().alone(statement, *parameters)
+        return await super().autocommit(statement, *parameters)
 
 
-async def _together(database: Database, changes: Sequence[Change]) -> bool:
-    if any(_matters(change.text) for change in changes):
+async def _counted(database: Database, writes: Sequence[BulkWrite]) -> bool:
+    if any(_matters(write.text) for write in writes):
         _count()
-    return await execute_atomically(database, changes)
+    return await execute_atomically(database, writes)
 
 
 kit.db.database.Database = Dying  # type: ignore[misc] # `connect` makes what stands under this name
-transfer_matcher.execute_atomically = _together  # type: ignore[attr-defined] # in the one place that uses it
+transfer_matcher.execute_atomically = _counted  # type: ignore[attr-defined] # in the one place that uses it
 
 
 @sa.event.listens_for(sa.Engine, "rollback")

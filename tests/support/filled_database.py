@@ -50,7 +50,7 @@ class Past:
                     await conn.execute(sa.text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
                 await conn.execute(sa.insert(ended_counts.ended_counts), self._ended())
         if self._is_postgres:
-            async with self._database.patient() as conn:
+            async with self._database.without_time_limits() as conn:
                 await conn.execution_options(isolation_level="AUTOCOMMIT")
                 await conn.execute(sa.text("SET statement_timeout = 0"))
                 for table in tables:
@@ -63,7 +63,7 @@ class Past:
             async with self._database.write() as conn:
                 yield conn
             return
-        async with self._database.patient() as conn, conn.begin():
+        async with self._database.without_time_limits() as conn, conn.begin():
             yield conn
 
     def _ended(self) -> list[dict[str, Any]]:

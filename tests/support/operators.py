@@ -3,15 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from kit.ids import RandomIds
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
 from onramp.auth.roles import Role
+from onramp.config.fields import DEVELOPMENT_KEY
 from tests.support.service import Service
 
-RING = KeyRing([DEVELOPMENT])
+RING = KeyRing([DEVELOPMENT_KEY], "onramp")
 BASE = "/api/v1/treasury"
 
 

@@ -1,12 +1,12 @@
 """Sums, counts and pages of payouts and of sweeps, whose tables have these columns in common."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.db.paging import Position, newest_first
 from kit.db.types import constant
 from treasury.core.status import IN_FLIGHT, OPEN, Status
 
@@ -80,13 +80,7 @@ async def count_open(conn: AsyncConnection, table: sa.Table) -> dict[str, int]:
     return {row[0]: row[1] for row in await conn.execute(query)}
 
 
-def newest(table: sa.Table, limit: int, status: Status | None, before: tuple[datetime, str] | None) -> sa.Select[Any]:
-    """Return the query of a page, the newest row first. `before` is the (created_at, id) of the last row of the page before."""
-    c = table.c
-    query = sa.select(table).order_by(c.created_at.desc(), c.id.desc()).limit(limit)
-    if status is not None:
-        query = query.where(c.status == status)
-    if before is not None:
-        same_time = sa.and_(c.created_at == before[0], c.id < before[1])
-        query = query.where(sa.or_(c.created_at < before[0], same_time))
-    return query
+def newest(table: sa.Table, limit: int, status: Status | None, before: Position | None) -> sa.Select[Any]:
+    """Return a query for operations, newest first; optionally in one state, and only those after the position `before` of the list."""
+    query = newest_first(sa.select(table), table.c.created_at, table.c.id, before).limit(limit)
+    return query if status is None else query.where(table.c.status == status)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.db.paging import Position
 from kit.db.types import db_now, in_array
 from treasury.core.leader import leaders
 from treasury.core.reasons import Reason
@@ -167,9 +168,9 @@ async def leadership(conn: AsyncConnection) -> Leadership:
 
 
 async def page(
-    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
+    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: Position | None = None
 ) -> list[Payout]:
-    """Return payouts as people see them, the newest first. `before` is the (created_at, id) of the last row of the page before."""
+    """Return payouts as people see them, newest first; with `before`, those after that position of the list."""
     leads = await leadership(conn)
     rows = await payouts_service.page(conn, limit=limit, status=status, before=before)
     return [leads.with_reason(payout) for payout in rows]

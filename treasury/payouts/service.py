@@ -11,6 +11,7 @@ from chain.abi.erc20 import reference_of
 from chain.types import to_checksum
 from kit.db.ended_counts import ended
 from kit.db.inserts import insert_or_ignore
+from kit.db.paging import Position
 from kit.db.types import Uint256, in_array
 from kit.ids import Ids
 from kit.state import Moved, Same
@@ -117,7 +118,7 @@ async def by_reference(conn: AsyncConnection, reference: str) -> Payout | None:
 
 
 async def page(
-    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
+    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: Position | None = None
 ) -> list[Payout]:
     """Return payouts, the newest first. `before` is the (created_at, id) of the last row of the page before."""
     rows = await conn.execute(aggregates.newest(payouts, limit, status, before))

@@ -6,6 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.db.paging import Position, newest_first
 from kit.http.problems import not_found
 from treasury.core.assets import USDC
 from treasury.ledger.table import ledger
@@ -53,15 +54,9 @@ async def sessions_of(conn: AsyncConnection, tx_hash: str) -> list[str]:
     return list((await conn.execute(query)).scalars())
 
 
-async def page(
-    conn: AsyncConnection, *, limit: int, status: str | None, before: tuple[datetime, str] | None
-) -> list[Settlement]:
-    """Return settlements, the newest first. `before` is the (created_at, id) of the last row of the page before."""
-    query = sa.select(settlements).order_by(_C.created_at.desc(), _C.id.desc()).limit(limit)
-    if before is not None:
-        moment, last_id = before
-        same_time = sa.and_(_C.created_at == moment, _C.id < last_id)
-        query = query.where(sa.or_(_C.created_at < moment, same_time))
+async def page(conn: AsyncConnection, *, limit: int, status: str | None, before: Position | None) -> list[Settlement]:
+    """Return settlements, newest first; with `before`, those after that position of the list."""
+    query = newest_first(sa.select(settlements), _C.created_at, _C.id, before).limit(limit)
     if status is not None:
         query = query.where(_C.status == status)
     return [to_settlement(row) for row in (await conn.execute(query)).fetchall()]

@@ -12,6 +12,7 @@ from chain.abi.erc20 import reference_of
 from chain.types import keccak
 from kit.audit.actor import Actor
 from kit.db.inserts import insert_or_ignore
+from kit.db.paging import Position
 from kit.http.problems import Problem, not_found
 from kit.ids import Ids
 from kit.state import Moved, Same
@@ -175,7 +176,7 @@ async def by_reference(conn: AsyncConnection, reference: str) -> Sweep | None:
 
 
 async def page(
-    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: tuple[datetime, str] | None = None
+    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: Position | None = None
 ) -> list[Sweep]:
     """Return sweeps, the newest first. `before` is the (created_at, id) of the last row of the page before."""
     rows = await conn.execute(aggregates.newest(sweeps, limit, status, before))

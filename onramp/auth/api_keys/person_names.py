@@ -1,5 +1,7 @@
 """Check the name of a key's person: it is refused if it could be mistaken for another person's."""
 
+from typing import Final
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -7,6 +9,9 @@ from kit import persons
 from kit.http.problems import FieldError, invalid
 from onramp.auth.api_keys.table import api_keys
 
+RESERVED: Final = ("machine", "system", "onramp", "treasury", "sweeper", "janitor", "file")
+"""What the service writes in place of a person, in histories and in the audit trail."""
+ID_PREFIXES: Final = ("key_", "inv_")
 _INVITATIONS = sa.table("invitations", sa.column("person"), sa.column("closed_at"))
 
 
@@ -16,13 +21,13 @@ async def require(conn: AsyncConnection, person: str) -> None:
     Other persons are those of all keys, including revoked ones, and of open invitations. The caller holds the lock under which
     keys and invitations are made, so that two similar names cannot be stored at the same time.
     """
-    rule = persons.refusal(person)
+    rule = persons.name_problem(person, reserved=RESERVED, id_prefixes=ID_PREFIXES)
     if rule is not None:
         raise invalid([FieldError("/person", rule)])
     keys = sa.select(api_keys.c.person)
     invited = sa.select(_INVITATIONS.c.person).where(_INVITATIONS.c.closed_at.is_(None))
     known = (await conn.execute(keys.union(invited))).scalars().all()
-    other = persons.looks_like(person, known)
+    other = persons.find_lookalike(person, known)
     if other is not None:
         raise invalid(
             [

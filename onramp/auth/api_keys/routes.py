@@ -43,7 +43,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
     """Return keys, the newest first."""
     query = query_of(request, schemas.KeysQuery)
     async with request.app[API_KEYS].database.read() as conn:
-        keys = await api_keys_service.newest(conn, limit=query.limit + 1, before=query.cursor)
+        keys = await api_keys_service.newest(conn, limit=query.limit + 1, before=query.before)
     return reply(schemas.listed(list(keys), query.limit))
 
 

@@ -5,7 +5,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from kit.clock import rfc3339
+from kit.db.paging import next_cursor
 from kit.http.documents import Document
+from kit.http.paging import PositionQuery
 from onramp.auth.api_keys.model import ApiKey
 from onramp.auth.roles import KeyRole
 
@@ -58,11 +60,8 @@ class ConfirmKey(Document):
     )
 
 
-class KeysQuery(Document):
+class KeysQuery(PositionQuery):
     """The query of a page of keys."""
-
-    limit: int = Field(default=50, ge=1, le=200)
-    cursor: Annotated[str, Field(max_length=40)] | None = None
 
 
 class KeyResponse(Document):
@@ -140,4 +139,4 @@ def with_secret(key: ApiKey, secret: str) -> NewKeyResponse:
 def listed(keys: list[ApiKey], limit: int) -> KeyList:
     """Return a page from up to `limit` + 1 keys."""
     page = keys[:limit]
-    return KeyList(data=[answer(key) for key in page], next_cursor=page[-1].id if len(keys) > limit else None)
+    return KeyList(data=[answer(key) for key in page], next_cursor=next_cursor(keys, limit))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.audit import service as audit_service
 from kit.clock import rfc3339
 from kit.crypto.keyring import KeyRing
-from kit.db.paging import newest_first
+from kit.db.paging import Position, newest_first
 from kit.http.problems import Problem, not_found
 from kit.ids import random_secret
 from kit.persons import comparable, same_person
@@ -182,8 +182,8 @@ async def get(conn: AsyncConnection, key_id: str) -> ApiKey:
     return found[0]
 
 
-async def newest(conn: AsyncConnection, *, limit: int, before: str | None = None) -> Sequence[ApiKey]:
-    """Return keys, the newest first; with `before`, those older than the key with that id."""
+async def newest(conn: AsyncConnection, *, limit: int, before: Position | None = None) -> Sequence[ApiKey]:
+    """Return keys, the newest first; with `before`, those after that position of the list."""
     query = newest_first(keys_query(), api_keys.c.created_at, api_keys.c.id, before).limit(limit)
     return [to_key(row) for row in await conn.execute(query)]
 

@@ -47,7 +47,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
     """Return invitations, the newest first."""
     services, query = request.app[INVITATIONS], query_of(request, schemas.InvitationsQuery)
     async with services.database.read() as conn:
-        items = await invitations_service.newest(conn, limit=query.limit + 1, before=query.cursor)
+        items = await invitations_service.newest(conn, limit=query.limit + 1, before=query.before)
     return reply(schemas.listed(list(items), query.limit, services.clock.now()))
 
 

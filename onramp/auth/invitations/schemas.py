@@ -6,7 +6,9 @@ from typing import Annotated
 from pydantic import Field
 
 from kit.clock import rfc3339
+from kit.db.paging import next_cursor
 from kit.http.documents import Document
+from kit.http.paging import PositionQuery
 from onramp.auth.api_keys.schemas import CreateKey
 from onramp.auth.invitations.service import Invitation
 
@@ -23,11 +25,8 @@ class Accept(Document):
     token: Annotated[str, Field(min_length=8, max_length=100)]
 
 
-class InvitationsQuery(Document):
+class InvitationsQuery(PositionQuery):
     """The query of a page of invitations."""
-
-    limit: int = Field(default=50, ge=1, le=200)
-    cursor: Annotated[str, Field(max_length=40)] | None = None
 
 
 class InvitationResponse(Document):
@@ -84,6 +83,4 @@ def with_link(item: Invitation, now: datetime, base: str, token: str) -> NewInvi
 def listed(items: list[Invitation], limit: int, now: datetime) -> InvitationList:
     """Return a page from up to `limit` + 1 invitations."""
     page = items[:limit]
-    return InvitationList(
-        data=[answer(item, now) for item in page], next_cursor=page[-1].id if len(items) > limit else None
-    )
+    return InvitationList(data=[answer(item, now) for item in page], next_cursor=next_cursor(items, limit))

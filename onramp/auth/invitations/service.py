@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as audit_service
 from kit.crypto.keyring import KeyRing
-from kit.db.paging import newest_first
+from kit.db.paging import Position, newest_first
 from kit.http.problems import Problem, not_found
 from kit.ids import random_secret
 from onramp.auth.api_keys import makers, person_names
@@ -142,8 +142,8 @@ async def get(conn: AsyncConnection, invitation_id: str) -> Invitation:
     return _invitation(row)
 
 
-async def newest(conn: AsyncConnection, *, limit: int, before: str | None = None) -> Sequence[Invitation]:
-    """Return invitations, the newest first; with `before`, those older than the invitation with that id."""
+async def newest(conn: AsyncConnection, *, limit: int, before: Position | None = None) -> Sequence[Invitation]:
+    """Return invitations, the newest first; with `before`, those after that position of the list."""
     query = newest_first(sa.select(invitations), invitations.c.created_at, invitations.c.id, before).limit(limit)
     return [_invitation(row) for row in await conn.execute(query)]
 

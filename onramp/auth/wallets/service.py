@@ -53,7 +53,7 @@ async def burn(database: Database, nonce: str, account: str) -> Burnt | None:
 
     This is one statement in its own transaction, so that a login queries the database once.
     """
-    rows = await database.alone(_BURN[database.dialect], nonce, account)
+    rows = await database.autocommit(_BURN[database.dialect], nonce, account)
     if not rows:
         return None
     address, origin, expires_at, version = rows[0]

@@ -6,14 +6,15 @@ from pydantic import Field
 
 from kit.audit.service import Entry
 from kit.clock import rfc3339
+from kit.db.paging import encode_number
 from kit.http.documents import Document
+from kit.http.paging import NumberQuery
 
 
-class AuditQuery(Document):
+class AuditQuery(NumberQuery):
     """The query of a page of the audit log."""
 
     limit: int = Field(default=50, ge=1, le=500)
-    cursor: int | None = Field(default=None, ge=1, le=2**62)
     subject: Annotated[str, Field(max_length=80)] | None = Field(default=None, description="Only changes of this id.")
 
 
@@ -60,4 +61,6 @@ def entry(row: Entry) -> AuditEntry:
 def page(rows: list[Entry], limit: int) -> AuditPage:
     """Return a page from up to `limit` + 1 rows."""
     shown = rows[:limit]
-    return AuditPage(data=[entry(row) for row in shown], next_cursor=str(shown[-1].id) if len(rows) > limit else None)
+    return AuditPage(
+        data=[entry(row) for row in shown], next_cursor=encode_number(shown[-1].id) if len(rows) > limit else None
+    )

@@ -6,16 +6,14 @@ from pydantic import Field
 
 from kit.clock import rfc3339
 from kit.http.documents import Document
+from kit.http.paging import NumberQuery
 from kit.money import format_units
 from treasury.ledger.model import Posting
 from treasury.ledger.states import Account
 
 
-class LedgerQuery(Document):
+class LedgerQuery(NumberQuery):
     """The query of a page of the ledger."""
-
-    limit: int = Field(default=50, ge=1, le=200)
-    cursor: int | None = Field(default=None, ge=1, le=2**62)
 
 
 class AccountsResponse(Document):

@@ -7,8 +7,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from kit.clock import rfc3339
 from kit.http.documents import Document
+from kit.http.paging import PositionQuery
 from kit.money import format_units
-from onramp.treasury.schemas.common import CursorQuery, Note, UsdcAmount
+from onramp.treasury.schemas.common import Note, UsdcAmount
 from onramp.treasury.schemas.ledger import PostingResponse, posting
 from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger.model import Posting
@@ -39,7 +40,7 @@ class SettleUsdcRequest(Note):
         return self
 
 
-class SettlementQuery(CursorQuery):
+class SettlementQuery(PositionQuery):
     """The query of a page of settlements."""
 
     status: SettlementStatus | None = Field(default=None, description="Only settlements with this status.")

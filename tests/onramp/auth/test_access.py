@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from kit.clock import SystemClock
-from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from kit.http.routing import Route
 from kit.ids import RandomIds
@@ -20,6 +20,7 @@ from onramp.auth.roles import ALLOWED_ROLES, CALLERS, KEY_ROLES, may_call
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
 from onramp.cli import app
+from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.config.loader import load
 
 JWT_SECRET = bytes(range(32))
@@ -38,7 +39,7 @@ async def keys_of(database: Database) -> dict[str, str]:
     async with database.write() as conn:
         for role, secret in secrets.items():
             await service.create(
-                conn, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT]),
+                conn, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT_KEY], "onramp"),
                 role=role, name=role, person=role,
             )  # fmt: skip
     clock = SystemClock()

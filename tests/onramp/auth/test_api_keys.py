@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kit.clock import SystemClock
-from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from kit.http.problems import Problem
 from kit.ids import RandomIds
@@ -20,8 +20,9 @@ from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 from onramp.auth.roles import Principal, Role
+from onramp.config.fields import DEVELOPMENT_KEY
 
-RING = KeyRing([DEVELOPMENT])
+RING = KeyRing([DEVELOPMENT_KEY], "onramp")
 KEYS = "/api/v1/admin/keys"
 
 
@@ -161,7 +162,7 @@ async def test_a_secret_past_its_overlap_is_dropped_and_the_others_work_on(datab
 async def test_a_row_forged_without_the_server_key_opens_nothing(database: Database) -> None:
     key_id, _ = await make(database, "viewer", "vera")
     forged, now = service.new_secret(), datetime.now(UTC)
-    other = KeyRing([secrets.token_bytes(32)])
+    other = KeyRing([secrets.token_bytes(32)], "onramp")
     async with database.write() as conn:
         await conn.execute(
             sa.insert(api_key_secrets).values(
@@ -173,7 +174,7 @@ async def test_a_row_forged_without_the_server_key_opens_nothing(database: Datab
 
 async def test_a_key_made_under_an_older_server_key_still_works(database: Database) -> None:
     _, secret = await make(database, "viewer", "vera")
-    newer = KeyRing([secrets.token_bytes(32), DEVELOPMENT])
+    newer = KeyRing([secrets.token_bytes(32), DEVELOPMENT_KEY], "onramp")
     principal = await ApiKeyAuthenticator(database, newer, SystemClock()).resolve(secret)
     assert principal is not None
     assert principal.person == "vera"
@@ -260,7 +261,7 @@ async def test_every_refusal_takes_the_same_way_through_the_database(database: D
     assert len(ways.pop()) == 1
 
 
-@pytest.mark.parametrize("weak", ["", "00" * 32, DEVELOPMENT.hex()])
+@pytest.mark.parametrize("weak", ["", "00" * 32, DEVELOPMENT_KEY.hex()])
 def test_production_takes_no_missing_and_no_weak_data_key(weak: str) -> None:
     from onramp.config.loader import SettingsError, load
 

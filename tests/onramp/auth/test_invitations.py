@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from kit.audit import service as audit_service
-from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from kit.http.problems import Problem
 from kit.ids import RandomIds
@@ -21,10 +21,11 @@ from onramp.auth.api_keys.service import Author
 from onramp.auth.invitations import service
 from onramp.auth.invitations.routes import base_of
 from onramp.auth.invitations.table import invitations
+from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.config.loader import load
 from tests.support.command_line import run_onramp
 
-RING = KeyRing([DEVELOPMENT])
+RING = KeyRing([DEVELOPMENT_KEY], "onramp")
 INVITATIONS = "/api/v1/admin/invitations"
 ACCEPT = "/api/v1/invitations/accept"
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from kit.clock import SystemClock
-from kit.crypto.keyring import DEVELOPMENT, DerivedKey, KeyRing
+from kit.crypto.keyring import DerivedKey, KeyRing
 from kit.db.database import Database
 from kit.http.problems import Problem
 from onramp.auth.api_keys import service
@@ -19,6 +19,7 @@ from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets
 from onramp.auth.invitations import service as invitations_service
+from onramp.config.fields import DEVELOPMENT_KEY
 
 OLD = bytes(range(32))
 
@@ -55,7 +56,7 @@ class Bench:
             def all(self, purpose: str) -> Any:
                 return tuple(CountedKey(key, lambda: bench.work) for key in super().all(purpose))
 
-        self.ring = Ring([DEVELOPMENT, OLD])
+        self.ring = Ring([DEVELOPMENT_KEY, OLD], "onramp")
         sa.event.listen(database.engine.sync_engine, "before_cursor_execute", self._note)
 
     def _note(self, _c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
@@ -89,7 +90,7 @@ async def make(bench: Bench, name: str, ring: KeyRing | None = None) -> str:
 
 async def test_a_key_is_refused_with_the_same_work_whatever_is_wrong_with_it(bench: Bench) -> None:
     good, revoked, lapsed = await make(bench, "good"), await make(bench, "revoked"), await make(bench, "lapsed")
-    old = await make(bench, "old", KeyRing([OLD]))
+    old = await make(bench, "old", KeyRing([OLD], "onramp"))
     author = Author("machine", datetime.now(UTC), is_production=False)
     async with bench.database.write() as conn:
         for key in ("key_revoked", "key_old"):
@@ -143,7 +144,7 @@ async def test_a_link_is_refused_with_the_same_work_whatever_is_wrong_with_it(be
         async with bench.counted() as work:
             with pytest.raises(Problem) as problem:
                 await accept(bench, token)
-        found.append((work, problem.value.body("")))
+        found.append((work, problem.value.body("", "urn:")))
     assert found == [found[0]] * len(refused)
     await accept(bench, tokens["open"])
 

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 import sqlalchemy as sa
 
-from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from kit.ids import RandomIds
 from onramp.auth.api_keys import second_factor, service
@@ -18,11 +18,12 @@ from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_keys
 from onramp.auth.roles import ALLOWED_ROLES, KEY_ROLES
 from onramp.bootstrap.app import routes
+from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.config.loader import load
 from tests.onramp.treasury.test_payouts import owed
 from treasury.core.facts import OperationFact
 
-RING = KeyRing([DEVELOPMENT])
+RING = KeyRing([DEVELOPMENT_KEY], "onramp")
 KEYS = "/api/v1/admin/keys"
 ME = "/api/v1/keys/me"
 

@@ -203,7 +203,7 @@ class Holder:
 @pytest.mark.parametrize("fails", [False, True])
 async def test_what_a_worker_holds_is_given_back_once_after_its_last_step(fails: bool) -> None:
     worker = Holder(0.05, fails=fails)
-    runner = Runner([worker], SystemClock(), WorkerMetrics(CollectorRegistry()))
+    runner = Runner([worker], SystemClock(), WorkerMetrics(CollectorRegistry(), "onramp"))
     runner.start()
     await asyncio.sleep(0)
     await runner.stop()
@@ -212,7 +212,7 @@ async def test_what_a_worker_holds_is_given_back_once_after_its_last_step(fails:
 
 async def test_a_step_that_had_to_be_cancelled_gives_nothing_back() -> None:
     worker = Holder(60)
-    runner = Runner([worker], SystemClock(), WorkerMetrics(CollectorRegistry()))
+    runner = Runner([worker], SystemClock(), WorkerMetrics(CollectorRegistry(), "onramp"))
     runner.start()
     await asyncio.sleep(0)
     await runner.stop(grace=0.1)

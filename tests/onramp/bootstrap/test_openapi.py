@@ -20,7 +20,7 @@ from schemathesis.checks import (
 from schemathesis.generation import GenerationMode
 
 from kit.clock import SystemClock
-from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.ids import RandomIds
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
@@ -28,6 +28,7 @@ from onramp.auth.invitations import service as invitations_service
 from onramp.auth.roles import KEY_ROLES
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
+from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.config.loader import load
 from tests.support.purchases import payout_held_for_screening
 
@@ -45,7 +46,7 @@ async def credentials(service: Any) -> dict[str, str | None]:
     async with service.database.write() as conn:
         for role, secret in secrets.items():
             await api_keys_service.create(
-                conn, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT]),
+                conn, author, key_id=RandomIds().new("key_"), secret=secret, ring=KeyRing([DEVELOPMENT_KEY], "onramp"),
                 role=role, name=role, person=role,
             )  # fmt: skip
     tokens = Tokens(service.database, [JWT_SECRET], 31611, SystemClock())
@@ -57,7 +58,7 @@ async def things(service: Any) -> dict[str, str]:
     """Path -> the id of something that is there: half of the questions are about it."""
     _, session = await service.create()
     author = Author("machine", datetime.now(UTC), is_production=False)
-    ring = KeyRing([DEVELOPMENT])
+    ring = KeyRing([DEVELOPMENT_KEY], "onramp")
     async with service.database.write() as conn:
         key = await api_keys_service.create(
             conn, author, key_id="key_spare", secret=api_keys_service.new_secret(), ring=ring, role="viewer", name="spare",

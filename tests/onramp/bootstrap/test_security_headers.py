@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry
 
-from kit.http.middleware import Furniture, HttpMetrics
+from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.ids import RandomIds
 from onramp.bootstrap.app import routes
 from onramp.bootstrap.server import start_app
@@ -60,9 +60,15 @@ async def test_production_keeps_browsers_on_tls() -> None:
 
     found = []
     for https in (True, False):
-        furniture = Furniture(origins=(), ids=RandomIds(), metrics=HttpMetrics(CollectorRegistry()), https=https)
+        http_middleware = HttpMiddleware(
+            origins=(),
+            ids=RandomIds(),
+            metrics=HttpMetrics(CollectorRegistry(), "onramp"),
+            https=https,
+            problem_types="urn:onramp:problem:",
+        )
         app = web.Application()
-        app.on_response_prepare.append(furniture.on_prepare)
+        app.on_response_prepare.append(http_middleware.on_prepare)
         app.router.add_get("/", hello)
         port = free_port()
         runner, _ = await start_app(app, "127.0.0.1", port)

@@ -32,7 +32,10 @@ def seal(url: str) -> None:
     async def work() -> None:
         database = connect(url)
         await AuditChainWorker(
-            database, KeyRing([parse_key(DATA_KEY)]), SystemClock(), AuditChainMetrics(CollectorRegistry())
+            database,
+            KeyRing([parse_key(DATA_KEY)], "onramp"),
+            SystemClock(),
+            AuditChainMetrics(CollectorRegistry(), "onramp"),
         ).step()
         await database.close()
 

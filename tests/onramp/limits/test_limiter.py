@@ -21,10 +21,11 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from kit.clock import SystemClock
-from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.http import sse
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap.app import routes
+from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.config.loader import SettingsError, load
 from onramp.limits import counter, limiter
 from onramp.limits.counter import MAX_CLIENTS, Count, MemoryCounts, SharedCounts
@@ -193,7 +194,9 @@ async def test_a_redis_that_hangs_costs_a_moment_once_and_not_at_every_request()
 
     server = await asyncio.start_server(swallow, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    counts = SharedCounts(f"redis://127.0.0.1:{port}/0", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT]))
+    counts = SharedCounts(
+        f"redis://127.0.0.1:{port}/0", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT_KEY], "onramp")
+    )
     started = time.perf_counter()
     assert [await counts.hit("key", 1, 60) for _ in range(50)] == list(range(1, 51))
     assert time.perf_counter() - started < 1.0
@@ -237,7 +240,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("patient")
 async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> None:
-    replicas = [SharedCounts(redis_url, SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT])) for _ in range(2)]
+    replicas = [
+        SharedCounts(redis_url, SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT_KEY], "onramp"))
+        for _ in range(2)
+    ]
     found = [await replicas[number % 2].hit("create:198.51.100.1", 7, 60) for number in range(10)]
     assert found == list(range(1, 11))
     assert await replicas[0].hit("create:198.51.100.1", 8, 60) == 1
@@ -256,7 +262,9 @@ async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> No
 @pytest.mark.usefixtures("patient")
 async def test_a_check_costs_one_round_trip() -> None:
     async with redis() as (path, trips):
-        counts = SharedCounts(f"redis+unix://{path}", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT]))
+        counts = SharedCounts(
+            f"redis+unix://{path}", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT_KEY], "onramp")
+        )
         await counts.hit("key", 1, 60)  # connects, and loads the script
         before = len(trips)
         assert [await counts.hit("key", 1, 60) for _ in range(10)] == list(range(2, 12))
@@ -270,7 +278,7 @@ async def test_a_check_costs_one_round_trip() -> None:
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("where", ["memory", "redis"])
 async def test_what_is_refused_is_counted_nowhere_and_adds_no_key(where: str, redis_url: str) -> None:
-    shared = SharedCounts(redis_url, SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT]))
+    shared = SharedCounts(redis_url, SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT_KEY], "onramp"))
     counts = MemoryCounts() if where == "memory" else shared
 
     def asked(address: str) -> list[Count]:

@@ -20,7 +20,7 @@ OTHER = "0x976EA74026E726554dB657fA54763abd0C3a0aa9"
 
 async def upgraded(database: Database, to: str) -> None:
     async with database.engine.connect() as conn:
-        await conn.execution_options(onramp_writes=True)
+        await conn.execution_options(begin_immediate=True)
         async with conn.begin():
 
             def run(sync: sa.Connection) -> None:

@@ -12,14 +12,14 @@ from pydantic import SecretStr
 
 from kit.audit.table import entries
 from kit.clock import SystemClock
-from kit.entry_limiter import MOST, REMEMBER, EntryLimiter
-from kit.http.middleware import Furniture, HttpMetrics
+from kit.entry_limiter import MAX_ENTRIES, MAX_SUBJECTS, EntryLimiter
+from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.ids import RandomIds
 from onramp.screening import sanctions_list
 from tests.support.clocks import ManualClock
 from tests.support.service import Service, Start
 
-LISTED = [f"0x{number:040x}" for number in range(1, 2 * MOST)]
+LISTED = [f"0x{number:040x}" for number in range(1, 2 * MAX_ENTRIES)]
 
 
 async def rows(service: Service) -> list[tuple[str, str, int]]:
@@ -42,11 +42,11 @@ async def test_refused_purchases_of_listed_wallets_leave_few_rows(
     assert await rows(service) == [("session.screened", LISTED[0], 0)]
     for wallet in LISTED:
         assert (await service.create(walletAddress=wallet))[0] == 403
-    assert len(await rows(service)) == MOST
+    assert len(await rows(service)) == MAX_ENTRIES
     clock.seconds += 60
     assert (await service.create(walletAddress=LISTED[0]))[0] == 403
     written = await rows(service)
-    assert written[-1] == ("session.screened", LISTED[0], len(LISTED) - MOST)
+    assert written[-1] == ("session.screened", LISTED[0], len(LISTED) - MAX_ENTRIES)
     assert len(written) + sum(left_out for _, _, left_out in written) == 21 + len(LISTED), (
         "no refusal is lost from the count"
     )
@@ -61,8 +61,8 @@ def test_ever_other_subjects_fill_neither_trail_nor_memory() -> None:
     for minute in range(100):
         clock.seconds = 60.0 * minute
         written += sum(sparing.admit(f"{minute} {number}") is not None for number in range(200))
-    assert written == 100 * MOST
-    assert len(sparing._written) <= REMEMBER
+    assert written == 100 * MAX_ENTRIES
+    assert len(sparing._written) <= MAX_SUBJECTS
     assert EntryLimiter(SystemClock()).admit("first") == 0
 
 
@@ -81,8 +81,14 @@ async def test_what_each_request_meets_while_the_database_is_away_is_one_line_a_
     async def away(_request: web.Request) -> web.StreamResponse:
         raise ConnectionRefusedError
 
-    furniture = Furniture(origins=(), ids=RandomIds(), metrics=HttpMetrics(CollectorRegistry()), https=False)
+    http_middleware = HttpMiddleware(
+        origins=(),
+        ids=RandomIds(),
+        metrics=HttpMetrics(CollectorRegistry(), "onramp"),
+        https=False,
+        problem_types="urn:onramp:problem:",
+    )
     with structlog.testing.capture_logs() as told:
-        answers = [await furniture.serve(make_mocked_request("GET", "/"), away) for _ in range(5)]
+        answers = [await http_middleware.serve(make_mocked_request("GET", "/"), away) for _ in range(5)]
     assert [answer.status for answer in answers] == [503] * 5
-    assert [line["event"] for line in told] == ["http.database_away"]
+    assert [line["event"] for line in told] == ["http.database_unavailable"]

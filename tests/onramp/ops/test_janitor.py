@@ -23,7 +23,7 @@ COUNT = 2_000
 
 def janitor_of(database: Database, registry: CollectorRegistry) -> Janitor:
     nobody = Screening("", SystemClock(), ScreeningMetrics(registry))
-    context = WorkerContext(database, SystemClock(), WorkerMetrics(registry), "janitor")
+    context = WorkerContext(database, SystemClock(), WorkerMetrics(registry, "onramp"), "janitor")
     return Janitor(context, StateMetrics(registry), nobody, timedelta(days=1))
 
 

@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from kit.db.database import Database, connect
+from kit.db.paging import Position, position_of
 from onramp.cli.describe import describe
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import dev_wallet
@@ -188,11 +189,11 @@ async def looked_at(service: Service, body: dict[str, Any]) -> None:
             assert body["id"] in {one.id for one in found}, needle
         await describe(conn, found[0])
         page = await sessions_service.newest(conn, 20)
-        await sessions_service.newest(conn, 20, before=page[-1].id)
+        await sessions_service.newest(conn, 20, before=position_of(page[-1]))
         events = await webhooks_service.newest(conn, 20)
         await webhooks_service.newest(conn, 20, "parked")
-        await webhooks_service.newest(conn, 20, before=events[-1].id)
-        await wallet_history.of_wallet(conn, BUYER, 20, page[-1].id)
+        await webhooks_service.newest(conn, 20, before=Position(events[-1].received_at, events[-1].id))
+        await wallet_history.of_wallet(conn, BUYER, 20, position_of(page[-1]))
         await payouts_service.held_for_screening(conn)
 
 

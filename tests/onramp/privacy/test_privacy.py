@@ -20,9 +20,10 @@ from kit.audit.table import entries
 from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.clock import SystemClock
 from kit.crypto.encryption import DecryptionError
-from kit.crypto.keyring import DEVELOPMENT, KeyRing
+from kit.crypto.keyring import KeyRing
 from kit.db.database import Database, connect, metadata
 from kit.worker import WorkerContext, WorkerMetrics
+from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.privacy import service as privacy_service
 from onramp.privacy.dossier import dossier
@@ -56,7 +57,7 @@ async def test_no_email_is_in_any_column_log_line_metric_or_answer(
     (tmp_path / "list").write_text(OTHER)
     said = io.StringIO()
     service = await start(SANCTIONS_LIST=str(tmp_path / "list"))
-    logs.configure("debug", "json", said)
+    logs.configure("debug", "json", said, own_loggers=("kit", "chain", "treasury", "onramp"))
     try:
         answers: list[Any] = [await service.create(KEY, email=EMAIL), await service.create(KEY, email=EMAIL)]
         answers.append(await service.create(KEY, email="other-" + EMAIL))
@@ -141,7 +142,7 @@ async def trail(database: Database) -> list[tuple[str, str, Any]]:
 
 
 async def test_one_wallet_is_erased_and_its_money_and_the_trail_stay(database: Database) -> None:
-    ring = KeyRing([OLD])
+    ring = KeyRing([OLD], "onramp")
     await bought(database, ring, one=EMAIL, two=EMAIL, other="b@example.org")
     async with database.write() as conn:
         assert await privacy_service.erase(conn, BUYER, by="machine", now=datetime.now(UTC)) == 2
@@ -152,15 +153,15 @@ async def test_one_wallet_is_erased_and_its_money_and_the_trail_stay(database: D
     assert [(row.id, row.body_hash) for row in rows] == [("ons_one", None), ("ons_other", "b" * 64), ("ons_two", None)]
     assert (found["contacts"], len(found["sessions"])) == ([], 2)
     assert await trail(database) == [("privacy.erase", BUYER, {"contacts": 2})]
-    await AuditChainWorker(database, ring, SystemClock(), AuditChainMetrics(CollectorRegistry())).step()
+    await AuditChainWorker(database, ring, SystemClock(), AuditChainMetrics(CollectorRegistry(), "onramp")).step()
     async with database.read() as conn:
         verdict = await hash_chain.verify(conn, ring, [])
     assert (verdict.broken, verdict.head.number) == (None, 1)
 
 
 async def test_contacts_are_found_by_their_address_and_encrypted_anew_under_the_first_key(database: Database) -> None:
-    await bought(database, KeyRing([OLD]), one=EMAIL, two="Two@Example.org", other=EMAIL.upper())
-    ring = KeyRing([NEW, OLD])
+    await bought(database, KeyRing([OLD], "onramp"), one=EMAIL, two="Two@Example.org", other=EMAIL.upper())
+    ring = KeyRing([NEW, OLD], "onramp")
     async with database.read() as conn:
         assert await privacy_service.wallets_of(conn, ring, f" {EMAIL.title()}\n") == sorted([BUYER, OTHER])
         assert await privacy_service.wallets_of(conn, ring, "nobody@example.org") == []
@@ -170,24 +171,24 @@ async def test_contacts_are_found_by_their_address_and_encrypted_anew_under_the_
             following, changed = await privacy_service.rekey(conn, ring, after=last or "", limit=2)
         done, last = done + changed, following  # type: ignore[assignment] # None ends it
     assert done == 3
-    assert await kept(database, KeyRing([NEW])) == {
+    assert await kept(database, KeyRing([NEW], "onramp")) == {
         "ons_one": EMAIL, "ons_other": EMAIL.upper(), "ons_two": "Two@Example.org",
     }  # fmt: skip
     async with database.read() as conn:
-        assert await privacy_service.wallets_of(conn, KeyRing([NEW]), EMAIL) == sorted([BUYER, OTHER])
+        assert await privacy_service.wallets_of(conn, KeyRing([NEW], "onramp"), EMAIL) == sorted([BUYER, OTHER])
         with pytest.raises(DecryptionError) as refused:
-            await privacy_service.of_wallet(conn, KeyRing([OLD]), BUYER)
+            await privacy_service.of_wallet(conn, KeyRing([OLD], "onramp"), BUYER)
     assert MARKER not in str(refused.value)
 
 
 async def test_the_janitor_deletes_what_is_older_than_the_retention(database: Database) -> None:
-    ring, clock, registry = KeyRing([OLD]), OffsetClock(), CollectorRegistry()
+    ring, clock, registry = KeyRing([OLD], "onramp"), OffsetClock(), CollectorRegistry()
     await bought(database, ring, one=EMAIL, two=EMAIL)
     async with database.write() as conn:
         past = datetime.now(UTC) - timedelta(days=31)
         await conn.execute(sa.update(contacts).where(contacts.c.session_id == "ons_one").values(created_at=past))
     nobody = Screening("", clock, ScreeningMetrics(registry))
-    context = WorkerContext(database, clock, WorkerMetrics(registry), "janitor")
+    context = WorkerContext(database, clock, WorkerMetrics(registry, "onramp"), "janitor")
     await Janitor(context, StateMetrics(registry), nobody, timedelta(days=30)).step()
     assert await kept(database, ring) == {"ons_two": EMAIL}
     ((action, subject, after),) = await trail(database)
@@ -197,7 +198,7 @@ async def test_the_janitor_deletes_what_is_older_than_the_retention(database: Da
 def test_the_commands_do_what_they_say(sqlite_url: str) -> None:
     async def fill() -> None:
         database = connect(sqlite_url)
-        await bought(database, KeyRing([DEVELOPMENT]), one=EMAIL)
+        await bought(database, KeyRing([DEVELOPMENT_KEY], "onramp"), one=EMAIL)
         await database.close()
 
     asyncio.run(fill())

@@ -17,9 +17,10 @@ from aiohttp.test_utils import make_mocked_request
 from prometheus_client import CollectorRegistry
 
 from kit.batching import GroupCommit
-from kit.http.middleware import Furniture, HttpMetrics
+from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.ids import RandomIds
-from kit.logs import FLOORS, bind, configure, get_logger
+from kit.logs import bind, configure, get_logger
+from onramp.bootstrap.identity import LOGGERS
 from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
@@ -36,8 +37,8 @@ Line = dict[str, Any]
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
     stream, before, root = io.StringIO(), structlog.get_config(), logging.getLogger()
-    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("", *FLOORS)}
-    configure("info", "json", stream)
+    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("", *LOGGERS)}
+    configure("info", "json", stream, own_loggers=LOGGERS)
     yield stream
     structlog.configure(**before)
     root.handlers[:] = handlers
@@ -226,9 +227,15 @@ async def test_nothing_bound_by_one_request_is_in_the_lines_of_the_next_on_its_c
         bind(session="ons_of_the_first")
         return web.Response()
 
-    furniture = Furniture(origins=(), ids=RandomIds(), metrics=HttpMetrics(CollectorRegistry()), https=False)
+    http_middleware = HttpMiddleware(
+        origins=(),
+        ids=RandomIds(),
+        metrics=HttpMetrics(CollectorRegistry(), "onramp"),
+        https=False,
+        problem_types="urn:onramp:problem:",
+    )
     for _ in range(2):
-        await furniture.serve(make_mocked_request("GET", "/"), handler)
+        await http_middleware.serve(make_mocked_request("GET", "/"), handler)
     assert [set(one) for one in seen] == [{"request_id"}] * 2
 
 

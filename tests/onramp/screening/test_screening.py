@@ -117,7 +117,7 @@ async def test_a_held_payout_queues_again_when_the_list_no_longer_has_it(databas
     write(file, BUYER)
     clock, registry = ManualClock(epoch=NOW), CollectorRegistry()
     listed = Screening(str(file), clock, ScreeningMetrics(registry))
-    context = WorkerContext(database, clock, WorkerMetrics(registry), "janitor")
+    context = WorkerContext(database, clock, WorkerMetrics(registry, "onramp"), "janitor")
     janitor = Janitor(context, StateMetrics(registry), listed, timedelta(days=90))
     payout_id = await payout_held_for_screening(database)
 

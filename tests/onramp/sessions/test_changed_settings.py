@@ -110,7 +110,7 @@ async def test_a_late_payment_is_paid_as_it_was_sold(
 
 
 async def test_only_what_a_start_recorded_under_our_key_is_ours(database: Database) -> None:
-    now, ring = datetime.now(UTC), KeyRing(KEYS[:1])
+    now, ring = datetime.now(UTC), KeyRing(KEYS[:1], "onramp")
 
     async def is_ours(address: str, keys: KeyRing = ring) -> bool:
         async with database.read() as conn:
@@ -128,11 +128,13 @@ async def test_only_what_a_start_recorded_under_our_key_is_ours(database: Databa
         row = {"id": THIRD, "mac": mac, "first_used_at": now}
         await conn.execute(sa.insert(settlement_addresses), [row])
     assert not await is_ours(THIRD), "a MAC of another address is none"
-    both = KeyRing([KEYS[1], KEYS[0]])
+    both = KeyRing([KEYS[1], KEYS[0]], "onramp")
     assert await is_ours(SETTLEMENT, both)
-    assert not await is_ours(SETTLEMENT, KeyRing(KEYS[1:]))
+    assert not await is_ours(SETTLEMENT, KeyRing(KEYS[1:], "onramp"))
     await settlements.record(database, both, OTHER, now=now)
-    assert await is_ours(SETTLEMENT, KeyRing(KEYS[1:])), "kept under the newest key, so that the older one may go"
+    assert await is_ours(SETTLEMENT, KeyRing(KEYS[1:], "onramp")), (
+        "kept under the newest key, so that the older one may go"
+    )
     assert not await is_ours(THIRD, both), "what was forged stays so"
 
 

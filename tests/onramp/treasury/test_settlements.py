@@ -222,7 +222,7 @@ async def test_what_no_chain_showed_rings_and_is_counted(service: Service) -> No
     assert rung == [(name, "awaiting_approval"), (name, "settled")]
     registry = CollectorRegistry()
     nobody = Screening("", SystemClock(), ScreeningMetrics(registry))
-    context = WorkerContext(service.database, SystemClock(), WorkerMetrics(registry), "janitor")
+    context = WorkerContext(service.database, SystemClock(), WorkerMetrics(registry, "onramp"), "janitor")
     await Janitor(context, StateMetrics(registry), nobody, timedelta(days=90)).step()
     assert registry.get_sample_value("treasury_usdc_settled_unverified") == 1
     assert registry.get_sample_value("treasury_usdc_settlements", {"status": "settled"}) == 1

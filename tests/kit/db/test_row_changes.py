@@ -67,12 +67,12 @@ async def test_of_many_rows_only_those_still_in_their_state_are_changed_each_to_
         await compare_and_set(conn, inbox, "evt_1", ["pending"], column="state", state="handled")
         later = _row(0)["due_at"]
         news = [
-            {"id": f"evt_{number}", "state": "done", "reason": f"it's {number}" if number else None, "due_at": later}
+            {"id": f"evt_{number}", "state": "ignored", "reason": f"it's {number}" if number else None, "due_at": later}
             for number in range(4)
         ]
         assert await change_where(conn, inbox, news, "state", "pending") == {"evt_0", "evt_2"}
         found = (await conn.execute(sa.select(inbox).order_by(inbox.c.id))).fetchall()
-    assert [(row.state, row.reason) for row in found] == [("done", None), ("handled", None), ("done", "it's 2")]
+    assert [(row.state, row.reason) for row in found] == [("ignored", None), ("handled", None), ("ignored", "it's 2")]
     assert [row.due_at == later for row in found] == [True, False, True]
 
 
@@ -83,7 +83,7 @@ async def test_a_few_of_many_rows_are_changed_without_reading_the_others(postgre
         await insert_or_ignore(conn, inbox, [_row(number) for number in range(5_000)], ["id"])
         await conn.execute(sa.text("ANALYZE webhook_events"))
     async with database.write() as conn:
-        news = [{"id": f"evt_{number}", "state": "done"} for number in range(7)]
+        news = [{"id": f"evt_{number}", "state": "ignored"} for number in range(7)]
         assert len(await change_where(conn, inbox, news, "state", "pending")) == 7
         assert (await conn.execute(read)).scalar_one() == 0
     await database.close()

@@ -9,16 +9,22 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
 from kit.db.database import Database, connect
-from kit.http.middleware import Furniture, HttpMetrics
+from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.ids import RandomIds
 
 
 async def answer_of(statement: str, database: Database) -> tuple[int, Any, str | None]:
-    furniture = Furniture(origins=[], ids=RandomIds(), metrics=HttpMetrics(CollectorRegistry()), https=False)
+    http_middleware = HttpMiddleware(
+        origins=[],
+        ids=RandomIds(),
+        metrics=HttpMetrics(CollectorRegistry(), "onramp"),
+        https=False,
+        problem_types="urn:onramp:problem:",
+    )
 
     @web.middleware
     async def serve(request: web.Request, handler: Any) -> web.StreamResponse:
-        return await furniture.serve(request, handler)
+        return await http_middleware.serve(request, handler)
 
     async def read(_request: web.Request) -> web.StreamResponse:
         async with database.read() as conn:

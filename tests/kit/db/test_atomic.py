@@ -1,28 +1,19 @@
-"""Some changes as one transaction: all of them or none, whatever becomes of who asked."""
+"""Several bulk writes in one transaction: all or none, even if the caller is cancelled."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 
 from chain.reads.cursor import cursors
-from kit.db.atomic import Change, execute_atomically
-from kit.db.bulk import inserting, upserting
+from kit.db.atomic import BulkWrite, execute_atomically
+from kit.db.bulk import plan_upsert
 from kit.db.database import Database
-from onramp.auth.wallets.table import login_nonces
-from tests.kit.test_alone import count, lent
-
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
+from tests.support.login_nonces import NOW, checked_out, count, nonces
 
 
-def nonces(database: Database, *names: str) -> Change:
-    rows = [{"id": name, "address": "a", "origin": "o", "expires_at": NOW} for name in names]
-    return inserting(login_nonces, rows, ["id"], database.engine.dialect)
-
-
-def cursor(database: Database, read_to: int) -> Change:
+def cursor(database: Database, read_to: int) -> BulkWrite:
     row = {"id": "1", "read_to": read_to, "head": read_to, "updated_at": NOW}
-    return upserting(cursors, row, "read_to", database.engine.dialect)
+    return plan_upsert(cursors, row, "read_to", database.engine.dialect)
 
 
 async def test_one_row_that_is_not_as_expected_undoes_all_of_it(database: Database) -> None:
@@ -33,15 +24,15 @@ async def test_one_row_that_is_not_as_expected_undoes_all_of_it(database: Databa
     )
     async with database.read() as conn:
         assert (await conn.execute(cursors.select())).one().read_to == 5
-    assert (await count(database), lent(database)) == (3, 0)
+    assert (await count(database), checked_out(database)) == (3, 0)
 
 
 async def test_a_statement_that_fails_undoes_all_of_it(database: Database) -> None:
-    wrong = Change("INSERT INTO nowhere VALUES (1)", [()] if database.dialect == "sqlite" else "[]", None)
+    wrong = BulkWrite("INSERT INTO nowhere VALUES (1)", [()] if database.dialect == "sqlite" else "[]", None)
     with pytest.raises(Exception, match="nowhere"):
         await execute_atomically(database, [nonces(database, "one"), wrong])
     assert await execute_atomically(database, [nonces(database, "one")])
-    assert (await count(database), lent(database)) == (1, 0)
+    assert (await count(database), checked_out(database)) == (1, 0)
 
 
 async def test_whoever_goes_away_leaves_no_transaction_open(database: Database) -> None:
@@ -56,7 +47,7 @@ async def test_whoever_goes_away_leaves_no_transaction_open(database: Database) 
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     async with asyncio.timeout(60):
-        while lent(database):
+        while checked_out(database):
             await asyncio.sleep(0.05)
     assert await count(database) % 500 == 0
     assert await execute_atomically(database, [nonces(database, "after")])

@@ -18,11 +18,11 @@ from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 
 KEY = secrets.token_bytes(32)
-RING = KeyRing([KEY])
+RING = KeyRing([KEY], "onramp")
 
 
 def sealer(database: Database, ring: KeyRing = RING, registry: CollectorRegistry | None = None) -> AuditChainWorker:
-    return AuditChainWorker(database, ring, SystemClock(), AuditChainMetrics(registry or CollectorRegistry()))
+    return AuditChainWorker(database, ring, SystemClock(), AuditChainMetrics(registry or CollectorRegistry(), "onramp"))
 
 
 async def write(database: Database, *actions: str) -> None:
@@ -61,12 +61,12 @@ async def test_rows_are_linked_in_order_and_the_chain_holds(database: Database) 
     registry = CollectorRegistry()
     worker = sealer(database, registry=registry)
     await write(database, "payout.approve", "payout.reject")
-    assert (await verdict(database)).unsealed == 2
+    assert (await verdict(database)).unlinked == 2
     await worker.step()
     await write(database, "treasury.pause")
     await worker.step()
     found = await verdict(database)
-    assert (found.head.number, found.unsealed, found.broken) == (3, 0, None)
+    assert (found.head.number, found.unlinked, found.broken) == (3, 0, None)
     assert registry.get_sample_value("onramp_audit_head_number") == 3
     assert registry.get_sample_value("onramp_audit_head_hash") == int(found.head.hash[:12], 16)
     async with database.read() as conn:
@@ -80,14 +80,14 @@ async def test_a_change_that_is_rolled_back_leaves_no_row(database: Database) ->
         async with database.write() as conn:
             await audit_service.record(conn, "key_1", "payout.approve", "pay_1", at=datetime.now(UTC))
             raise RuntimeError
-    assert (await verdict(database)).unsealed == 0
+    assert (await verdict(database)).unlinked == 0
 
 
 CHANGES = {
     "actor": sa.update(entries).where(entries.c.id == 2).values(actor="key_2"),
     "time": sa.update(entries).where(entries.c.id == 2).values(at=datetime(2020, 1, 1, tzinfo=UTC)),
-    "after": sa.update(entries).where(entries.c.id == 2).values(after={"status": "rejected"}),
-    "before to nothing": sa.update(entries).where(entries.c.id == 2).values(before=None),
+    "after": sa.update(entries).where(entries.c.id == 2).values(new_values={"status": "rejected"}),
+    "before to nothing": sa.update(entries).where(entries.c.id == 2).values(old_values=None),
     "policy": sa.update(entries).where(entries.c.id == 2).values(policy_version=4),
     "row away": sa.delete(entries).where(entries.c.id == 2),
     "link away": sa.delete(links).where(links.c.number == 2),
@@ -122,19 +122,19 @@ async def test_a_trail_cut_at_its_end_is_found_by_a_published_head(database: Dat
     await write(database, "instead")
     with pytest.raises(ChainMoved):
         await worker.step()
-    assert (await verdict(database)).unsealed == 1, "nothing is sealed on top of it"
+    assert (await verdict(database)).unlinked == 1, "nothing is sealed on top of it"
 
 
 async def test_another_key_proves_nothing_and_an_older_one_still_does(database: Database) -> None:
     await write(database, "a")
     await sealer(database).step()
-    newer = KeyRing([secrets.token_bytes(32), KEY])
+    newer = KeyRing([secrets.token_bytes(32), KEY], "onramp")
     await write(database, "b")
     await sealer(database, newer).step()
     assert (await verdict(database, newer)).broken is None
-    broken = (await verdict(database, KeyRing([secrets.token_bytes(32)]))).broken
+    broken = (await verdict(database, KeyRing([secrets.token_bytes(32)], "onramp"))).broken
     assert broken is not None
-    assert "DATA_KEYS" in broken.reason
+    assert "not in the key ring" in broken.reason
 
 
 async def test_several_sealers_make_one_chain(database: Database) -> None:
@@ -147,7 +147,7 @@ async def test_several_sealers_make_one_chain(database: Database) -> None:
     await asyncio.gather(*(seal(worker) for worker in workers), *(write(database, "x", "y") for _ in range(10)))
     await workers[0].step()
     found = await verdict(database)
-    assert (found.head.number, found.unsealed, found.broken) == (20, 0, None)
+    assert (found.head.number, found.unlinked, found.broken) == (20, 0, None)
 
 
 async def test_a_row_that_commits_late_is_linked_late(postgres_url: str) -> None:

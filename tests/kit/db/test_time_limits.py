@@ -11,9 +11,9 @@ import kit.db.engines
 from kit.batching import DataLoader
 from kit.db import drivers
 from kit.db.atomic import execute_atomically
-from kit.db.database import Database, connect, is_away
+from kit.db.database import Database, connect, is_unavailable
 from kit.db.drivers import CLOSE_SECONDS
-from tests.kit.test_together import nonces
+from tests.support.login_nonces import nonces
 from tests.support.tcp_relay import Relay
 
 COMMAND_SECONDS, CONNECT_SECONDS = 2.0, 1.5
@@ -64,10 +64,10 @@ async def refused(database: Database, how: str) -> float:
             async with database.write() as conn:
                 await conn.execute(sa.text("SELECT 1"))
         elif how == "alone":
-            await database.alone("SELECT 1")
+            await database.autocommit("SELECT 1")
         else:
             await execute_atomically(database, [nonces(database, "one")])
-    assert is_away(caught.value), caught.value
+    assert is_unavailable(caught.value), caught.value
     return time.monotonic() - started
 
 
@@ -119,13 +119,13 @@ async def test_a_commit_that_is_not_answered_is_given_up(relay: Relay, database:
 async def test_a_question_that_was_broken_off_leaves_no_busy_connection_behind(
     relay: Relay, database: Database
 ) -> None:
-    await database.alone("SELECT 1")
+    await database.autocommit("SELECT 1")
     relay.silence(new=False)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
-            await database.alone("SELECT 1")
+            await database.autocommit("SELECT 1")
     started = time.monotonic()
-    assert list((await database.alone("SELECT 1"))[0]) == [1]
+    assert list((await database.autocommit("SELECT 1"))[0]) == [1]
     assert time.monotonic() - started < SLACK
 
 
@@ -141,7 +141,7 @@ async def test_reads_that_share_a_question_fail_together_and_not_one_after_the_o
     relay.silence(new=True)
     started = time.monotonic()
     answers = await asyncio.gather(*(gather.get(key) for key in range(50)), return_exceptions=True)
-    assert all(isinstance(answer, Exception) and is_away(answer) for answer in answers)
+    assert all(isinstance(answer, Exception) and is_unavailable(answer) for answer in answers)
     assert time.monotonic() - started < COMMAND_SECONDS + SLACK
     relay.heal()
     assert await gather.get(2) == 2
@@ -173,7 +173,7 @@ async def test_a_call_of_sqlite_that_does_not_end_is_given_up(sqlite_url: str, m
     monkeypatch.setattr(drivers.LimitedSqlite, "seconds", 0.5)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     database = connect(sqlite_url)
-    for ask in (lambda: one_of(database, endless), lambda: database.alone(endless)):
+    for ask in (lambda: one_of(database, endless), lambda: database.autocommit(endless)):
         with pytest.raises(OSError, match="in time"):
             await ask()
         assert await one(database) == 1

@@ -10,7 +10,7 @@ from kit.crypto.encryption import DecryptionError, decrypt, encrypt, is_current
 from kit.crypto.keyring import KeyRing
 
 OLD, NEW = secrets.token_bytes(32), secrets.token_bytes(32)
-RING = KeyRing([NEW, OLD])
+RING = KeyRing([NEW, OLD], "onramp")
 
 
 @given(st.text())
@@ -25,7 +25,7 @@ def test_the_same_value_is_never_sealed_twice_alike() -> None:
 
 
 def test_an_older_key_still_opens_and_is_known_as_old() -> None:
-    sealed = encrypt(KeyRing([OLD]), "x", purpose="ip", belongs_to="a")
+    sealed = encrypt(KeyRing([OLD], "onramp"), "x", purpose="ip", belongs_to="a")
     assert decrypt(RING, sealed, purpose="ip", belongs_to="a") == "x"
     assert not is_current(RING, sealed, purpose="ip")
     assert is_current(RING, encrypt(RING, "x", purpose="ip", belongs_to="a"), purpose="ip")
@@ -39,9 +39,9 @@ def test_a_value_moved_elsewhere_does_not_open(purpose: str, belongs_to: str) ->
 
 
 def test_a_key_that_is_gone_is_named() -> None:
-    sealed = encrypt(KeyRing([OLD]), "x", purpose="ip", belongs_to="a")
-    with pytest.raises(DecryptionError, match="DATA_KEYS"):
-        decrypt(KeyRing([NEW]), sealed, purpose="ip", belongs_to="a")
+    sealed = encrypt(KeyRing([OLD], "onramp"), "x", purpose="ip", belongs_to="a")
+    with pytest.raises(DecryptionError, match="not in the key ring"):
+        decrypt(KeyRing([NEW], "onramp"), sealed, purpose="ip", belongs_to="a")
 
 
 def test_every_changed_byte_is_found() -> None:

@@ -13,7 +13,8 @@ from aiohttp import web
 
 from kit.http import sse
 from kit.http.connection import Connection, Limits, Peer
-from kit.http.server import Runner, Server, most_for
+from kit.http.protocol_errors import Identity
+from kit.http.server import Runner, Server, max_connections
 
 Port = int
 Serve = Callable[..., Awaitable[tuple[Port, Server]]]
@@ -67,7 +68,13 @@ async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def started(limits: Limits = QUICK, peer: Peer | None = None) -> tuple[Port, Server]:
-            runner = Runner(make_app(), limits=limits, whence=lambda _: peer or Peer("here"), shutdown_timeout=5)
+            runner = Runner(
+                make_app(),
+                limits=limits,
+                classify_peer=lambda _: peer or Peer("here"),
+                identity=Identity("onramp", "urn:onramp:problem:"),
+                shutdown_timeout=5,
+            )
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
@@ -199,7 +206,7 @@ async def test_whoever_reads_nothing_of_an_answer_is_cut_off(serve: Serve, path:
 
 
 async def test_an_address_closes_its_own_waiting_connections_before_it_is_refused(serve: Serve) -> None:
-    port, server = await serve(Limits(per_place=8))
+    port, server = await serve(Limits(per_client=8))
     first = [await connect(port) for _ in range(8)]
     assert await is_served(port)
     assert await rest(first[0][0]) == b""
@@ -226,7 +233,7 @@ async def test_an_address_closes_its_own_waiting_connections_before_it_is_refuse
     ],
 )
 async def test_connections_that_wait_never_keep_a_new_one_out(serve: Serve, held: bytes) -> None:
-    port, server = await serve(Limits(most=40), Peer(None))
+    port, server = await serve(Limits(total=40), Peer(None))
     kept = [await connect(port, held) for _ in range(60)]
     await settled(lambda: server.open_count == 40)
     for _ in range(10):
@@ -236,7 +243,7 @@ async def test_connections_that_wait_never_keep_a_new_one_out(serve: Serve, held
 
 
 async def test_where_all_are_being_served_a_new_one_is_told_so(serve: Serve) -> None:
-    port, server = await serve(Limits(most=300), Peer(None))
+    port, server = await serve(Limits(total=300), Peer(None))
     busy = [await connect(port, b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(300)]
     await settled(lambda: sum(one.claim == 4 for one in server.connections if isinstance(one, Connection)) == 300)
     for _ in range(3):
@@ -247,4 +254,10 @@ async def test_where_all_are_being_served_a_new_one_is_told_so(serve: Serve) -> 
 
 
 def test_a_share_of_the_descriptors_is_kept_for_database_and_nodes() -> None:
-    assert [most_for(number, Limits()) for number in (1 << 20, 4096, 1024, 256, 64)] == [8192, 2731, 683, 128, 32]
+    assert [max_connections(number, Limits()) for number in (1 << 20, 4096, 1024, 256, 64)] == [
+        8192,
+        2731,
+        683,
+        128,
+        32,
+    ]

@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from kit.crypto.keyring import DEVELOPMENT, KeyRing, is_weak, parse_key
+from kit.crypto.keyring import KeyRing, is_weak, parse_key
 
 
 def test_both_spellings_of_a_key_are_the_same_key() -> None:
@@ -26,7 +26,7 @@ def test_what_is_no_key_is_refused_without_being_shown(text: str) -> None:
 
 
 def test_no_two_purposes_and_no_two_keys_share_a_derived_key() -> None:
-    ring = KeyRing([secrets.token_bytes(32), secrets.token_bytes(32)])
+    ring = KeyRing([secrets.token_bytes(32), secrets.token_bytes(32)], "onramp")
     derived = [key.secret for purpose in ("api-keys", "audit-chain") for key in ring.all(purpose)]
     assert len(set(derived)) == 4
     assert ring.first("api-keys") == ring.all("api-keys")[0]
@@ -34,7 +34,7 @@ def test_no_two_purposes_and_no_two_keys_share_a_derived_key() -> None:
 
 def test_a_ring_shows_no_key() -> None:
     key = secrets.token_bytes(32)
-    ring = KeyRing([key])
+    ring = KeyRing([key], "onramp")
     shown = f"{ring!r} {ring.first('x')!r} {[ring]}"
     assert key.hex() not in shown
     assert ring.first("x").secret.hex() not in shown
@@ -42,6 +42,23 @@ def test_a_ring_shows_no_key() -> None:
 
 
 def test_typed_keys_are_weak_and_random_ones_are_not() -> None:
-    assert is_weak(DEVELOPMENT)
     assert is_weak(b"\0" * 32)
     assert not any(is_weak(secrets.token_bytes(32)) for _ in range(100))
+
+
+@pytest.mark.parametrize(
+    ("purpose", "secret"),
+    [
+        ("audit-chain", "bfb1f3ad32101ae5cec1f5e8e49b8d88e0ae62e05d83c574687e3cc3636a9d49"),
+        ("wallet-tokens", "76375f1edd6d6cefb5c74b2f90897e79e61766956afa4c22f299e9aee88f8f81"),
+    ],
+)
+def test_derived_keys_never_change_because_stored_data_depends_on_them(purpose: str, secret: str) -> None:
+    derived = KeyRing([bytes(range(32))], "onramp").first(purpose)
+    assert (derived.id, derived.secret.hex()) == ("bc53ab19", secret)
+
+
+def test_another_context_derives_other_keys() -> None:
+    key = secrets.token_bytes(32)
+    ours, theirs = KeyRing([key], "onramp").first("x"), KeyRing([key], "other").first("x")
+    assert ours.secret != theirs.secret and ours.id != theirs.id

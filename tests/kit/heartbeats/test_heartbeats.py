@@ -70,7 +70,7 @@ async def test_the_pulse_beats_by_itself_and_measures_how_far_the_clocks_are_apa
     async with asyncio.timeout(30):
         while pulse.last is None:
             await asyncio.sleep(0.02)
-    assert abs(pulse.last.apart) < 5
+    assert abs(pulse.last.clock_offset) < 5
     assert (await seen(database))["inbox"].is_present
     await pulse.stop()
     assert await seen(database) == {}

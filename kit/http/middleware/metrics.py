@@ -1,0 +1,28 @@
+"""Request metrics: count and duration by method, route and status."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class HttpMetrics:
+    """Requests by route, never by path: a path may hold an id, so its values would grow with use."""
+
+    def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
+        """`prefix`: begins the names of the metrics, such as `onramp` for `onramp_http_requests_total`."""
+        labels = ("method", "route", "status")
+        self.count = Counter(f"{prefix}_http_requests_total", "Requests answered.", labels, registry=registry)
+        self.seconds = Histogram(
+            f"{prefix}_http_request_duration_seconds", "Time to answer.", labels, registry=registry, buckets=_BUCKETS
+        )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one response. The labelled children are cached: looking one up by its labels costs more than counting."""
+        key = (method, route, status)
+        children = self._children.get(key)
+        if children is None:
+            children = (self.count.labels(method, route, str(status)), self.seconds.labels(method, route, str(status)))
+            self._children[key] = children
+        children[0].inc()
+        children[1].observe(seconds)

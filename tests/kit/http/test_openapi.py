@@ -1,0 +1,68 @@
+"""The OpenAPI document that is made from a route table."""
+
+from aiohttp import web
+
+from kit.http.documents import Document
+from kit.http.openapi import AccessRule, Security, document
+from kit.http.reference_page import AccessTable, page
+from kit.http.routing import Route
+
+
+class Item(Document):
+    item_name: str
+
+
+async def handler(_request: web.Request) -> web.StreamResponse:
+    return web.Response()
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/items/{id:[0-9]+}",
+        handler,
+        access="writer",
+        summary="Write `an item`.",
+        name="write_item",
+        body=Item,
+        response=Item,
+        status=201,
+        responses={409: "`taken`."},
+    ),
+    Route("GET", "/health", handler, access="anyone", summary="Liveness.", name="health"),
+)
+SECURITY = Security(
+    schemes={"key": {"type": "http", "scheme": "bearer"}},
+    rules={"anyone": AccessRule(), "writer": AccessRule([{"key": ["writer"]}], frozenset({401, 403}))},
+    headers=lambda route: {"X-Code": "A code."} if route.method == "POST" else {},
+    is_limited=lambda route: route.path.startswith("/items"),
+)
+
+
+def made() -> dict[str, object]:
+    return document(ROUTES, SECURITY, title="Items", version="1", description="Sells items.")
+
+
+def test_each_operation_lists_its_parameters_bodies_and_problems() -> None:
+    paths = made()["paths"]
+    assert isinstance(paths, dict)
+    operation = paths["/items/{id}"]["post"]
+    assert operation["operationId"] == "write_item" and operation["security"] == [{"key": ["writer"]}]
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["id", "X-Code"]
+    assert set(operation["responses"]) == {"201", "400", "401", "403", "404", "409", "413", "415", "422", "429", "503"}
+    assert set(paths["/health"]["get"]["responses"]) == {"200", "503"}
+
+
+def test_models_are_schemas_with_the_names_that_the_api_uses() -> None:
+    components = made()["components"]
+    assert isinstance(components, dict)
+    assert set(components["schemas"]) == {"Item", "Problem"}
+    assert set(components["schemas"]["Item"]["properties"]) == {"itemName"}
+
+
+def test_the_reference_page_shows_operations_schemas_and_access() -> None:
+    table = AccessTable(ROUTES, ("anonymous", "writer"), lambda access, caller: access in {"anyone", caller})
+    text = page(made(), table)
+    assert "Write <code>an item</code>." in text and "Access: writer." in text and "id='Item'" in text
+    assert "<tr><td><code>GET /health</code></td><td>yes</td><td>yes</td></tr>" in text
+    assert "<td></td><td>yes</td></tr>" in text

@@ -17,8 +17,8 @@ from sqlalchemy.engine import make_url
 from kit.db.database import Database, connect
 from onramp import migrations
 from onramp.dev.chain.devchain import DevChain, running
-from tests.chain.lying import LyingProxy
 from tests.support.dev_stack import SECRET, DevStack, dev_process
+from tests.support.faulty_proxy import FaultyProxy
 
 # A busy machine is no failure: hypothesis would call a test flaky whose one run took longer than 200 ms.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -31,7 +31,7 @@ LONGEST = (
     "tests/treasury/sender/test_wallet_chain.py",
     "tests/treasury/sender/test_random_histories.py",
     "tests/onramp/doctor/test_doctor.py",
-    "tests/chain/test_histories.py",
+    "tests/chain/reads/test_receipt_histories.py",
     "tests/onramp/bootstrap/test_openapi.py",
     "tests/treasury/sender/test_sweep_checks.py",
     "tests/treasury/sweeps/test_panic.py",
@@ -185,9 +185,9 @@ def chain(module_chain: DevChain) -> Iterator[DevChain]:
 
 
 @pytest.fixture
-async def providers(chain: DevChain) -> AsyncIterator[list[LyingProxy]]:
+async def providers(chain: DevChain) -> AsyncIterator[list[FaultyProxy]]:
     """Three providers of the chain that lie as they are told."""
-    three = [LyingProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")]
+    three = [FaultyProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")]
     for proxy in three:
         await proxy.start()
     yield three

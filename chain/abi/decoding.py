@@ -9,10 +9,9 @@ from eth_abi.exceptions import DecodingError
 def decode_values(types: list[str], data: bytes) -> tuple[Any, ...]:
     """Decode values of these types. Raises ValueError for anything else, such as lengths or offsets beyond the data.
 
-    The work is bounded by the length of `data`, which the caller limits. Padding is not checked, because Solidity's decoder does not check
-    it either.
+    The work is bounded by the length of `data`, which the caller limits. Padding must be there and be zero, as ABI encoders write it.
     """
     try:
-        return decode(types, data, strict=False)
+        return decode(types, data)
     except (DecodingError, OverflowError) as error:
         raise ValueError("not the ABI encoding of these types") from error

@@ -60,7 +60,7 @@ class Pool:
         self.chain_id = chain_id
         self.agreement = agreement
         self.calls: Counter[tuple[str, str]] = Counter()
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._metrics = metrics or NullMetrics()
         self._shared_session = session
         self._own_session: aiohttp.ClientSession | None = None
@@ -68,7 +68,7 @@ class Pool:
         self._plan = plan
         self._nodes: tuple[Node, ...] = ()
         self._providers: Mapping[str, Sequence[Node]] = {}
-        self.halt = HaltDetector(self._clock)
+        self.halt = HaltDetector(self.clock)
         self.reload(nodes)
         self._background: set[asyncio.Future[None]] = set()
         self._probe = Probe(lambda: self._nodes, agreement, self._later, self._note_heads)
@@ -92,7 +92,7 @@ class Pool:
             config,
             chain_id=self.chain_id,
             session=self._session,
-            clock=self._clock,
+            clock=self.clock,
             metrics=self._metrics,
             calls=self.calls,
             timeout=self._timeout,
@@ -236,6 +236,11 @@ class Pool:
     def expire_probe(self) -> None:
         """Make the next `refresh` probe again, however recent the last probe was, because a new block is expected."""
         self._probe.expire()
+
+    async def wait_for_background(self) -> None:
+        """Wait until the calls that continue in the background have ended."""
+        while self._background:
+            await asyncio.gather(*self._background)
 
     async def close(self) -> None:
         """Cancel background calls, and close the session if the pool created it."""

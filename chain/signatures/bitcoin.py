@@ -84,7 +84,7 @@ def account_of(address: BitcoinAddress) -> Address:
 def message_hash(message: str) -> bytes:
     """Return the hash that a bitcoin wallet signs: the prefixed message, hashed twice."""
     raw = message.encode()
-    return _sha256d(_MAGIC + _length(len(raw)) + raw)
+    return _sha256d(_MAGIC + encode_length(len(raw)) + raw)
 
 
 def decode_signature(text: str) -> bytes:
@@ -139,7 +139,7 @@ def _hash160(data: bytes) -> bytes:
     return hashlib.new("ripemd160", hashlib.sha256(data).digest(), usedforsecurity=False).digest()
 
 
-def _length(count: int) -> bytes:
+def encode_length(count: int) -> bytes:
     """Encode Bitcoin's variable-length integer."""
     if count < 0xFD:
         return bytes([count])

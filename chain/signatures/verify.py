@@ -142,8 +142,8 @@ def unwrap_6492(signature: bytes) -> tuple[Address, bytes, bytes] | None:
         return None
     body = signature[: -len(SUFFIX_6492)]
     try:
-        factory, calldata, inner = decode_values(["uint256", "bytes", "bytes"], body)
-        return to_checksum(f"0x{factory:040x}"), calldata, inner
+        factory, calldata, inner = decode_values(["address", "bytes", "bytes"], body)
+        return to_checksum(factory), calldata, inner
     except ValueError as error:
         raise WalletSignatureInvalid(
             "The signature has the ERC-6492 suffix, but its contents are malformed."

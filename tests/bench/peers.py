@@ -16,8 +16,8 @@ from chain.types import keccak, to_checksum
 from kit.db.database import connect
 from onramp import migrations
 from onramp.dev.chain.devchain import DevChain
-from tests.chain.lying import Asked, Lie, LyingProxy
 from tests.crash.case import PAID, STOCK, Case
+from tests.support.faulty_proxy import Fault, FaultyProxy, ProxiedCall
 from tests.support.hot_wallet import address_of
 
 Row = tuple[str, ...]
@@ -59,10 +59,10 @@ async def rows(chain: DevChain, folder: Path) -> list[Row]:
     ]
 
 
-def lost() -> Lie:
+def lost() -> Fault:
     """The node has the transaction, and nobody hears of it."""
 
-    async def tell(asked: Asked) -> web.StreamResponse:
+    async def tell(asked: ProxiedCall) -> web.StreamResponse:
         await asked.truth()
         if asked.request.transport is not None:
             asked.request.transport.abort()
@@ -72,10 +72,10 @@ def lost() -> Lie:
 
 
 @asynccontextmanager
-async def nodes(chain: DevChain, at: str, count: int) -> AsyncIterator[list[LyingProxy]]:
+async def nodes(chain: DevChain, at: str, count: int) -> AsyncIterator[list[FaultyProxy]]:
     """Front doors of the node; each loses its first answer to a broadcast where that is the misfortune."""
     async with AsyncExitStack() as stack:
-        doors = [LyingProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")[:count]]
+        doors = [FaultyProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")[:count]]
         for door in doors:
             await door.start()
             stack.push_async_callback(door.stop)

@@ -9,36 +9,19 @@ import pytest_asyncio
 
 from chain.pool.pool import Pool
 from chain.reads.transfers import TransferReader
-from tests.chain.lying import LyingProxy
-from tests.chain.lying_node import LyingNode
-from tests.chain.mezod import Mezod
-from tests.chain.receipts import TOKEN, WALLET
+from tests.support.clocks import ManualClock
+from tests.support.fake_mezod import Mezod
+from tests.support.fake_node import FakeNode
+from tests.support.faulty_proxy import FaultyProxy
+from tests.support.receipts import TOKEN, WALLET
 
-
-class HandClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        """Begin at zero."""
-        self.seconds = 1000.0
-
-    def now(self) -> datetime:
-        """The moment that belongs to the seconds."""
-        return datetime.fromtimestamp(self.seconds, UTC)
-
-    def monotonic(self) -> float:
-        """The seconds."""
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        """Move on at once."""
-        self.seconds += seconds
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @pytest_asyncio.fixture
-async def nodes() -> AsyncIterator[list[LyingNode]]:
+async def nodes() -> AsyncIterator[list[FakeNode]]:
     """Three nodes of three providers: a, b, c."""
-    three = [LyingNode(name) for name in ("a.test", "b.test", "c.test")]
+    three = [FakeNode(name) for name in ("a.test", "b.test", "c.test")]
     for node in three:
         await node.start()
     yield three
@@ -47,12 +30,12 @@ async def nodes() -> AsyncIterator[list[LyingNode]]:
 
 
 @pytest_asyncio.fixture
-async def make_pool(nodes: list[LyingNode]) -> AsyncIterator[Callable[..., Pool]]:
+async def make_pool(nodes: list[FakeNode]) -> AsyncIterator[Callable[..., Pool]]:
     """Makes pools over the three nodes, and closes them."""
     made: list[Pool] = []
 
     def make(**options: Any) -> Pool:
-        options.setdefault("clock", HandClock())
+        options.setdefault("clock", ManualClock(1000.0, epoch=EPOCH))
         configs = options.pop("configs", None) or [node.config for node in nodes]
         pool = Pool(configs, chain_id=31611, **options)
         made.append(pool)
@@ -64,7 +47,7 @@ async def make_pool(nodes: list[LyingNode]) -> AsyncIterator[Callable[..., Pool]
 
 
 @pytest_asyncio.fixture
-async def provider_pool(providers: list[LyingProxy]) -> AsyncIterator[Callable[..., Pool]]:
+async def provider_pool(providers: list[FaultyProxy]) -> AsyncIterator[Callable[..., Pool]]:
     """Makes pools over the three providers of a real chain, and closes them."""
     made: list[Pool] = []
 

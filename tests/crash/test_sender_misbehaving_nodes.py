@@ -14,8 +14,8 @@ from chain.pool.pool import Pool
 from chain.types import keccak, to_checksum
 from kit.db.database import Database
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
-from tests.chain.lying import Asked, Lie, LyingProxy, instead, refused, stale_head
 from tests.support.crashes import Crash
+from tests.support.faulty_proxy import Fault, FaultyProxy, ProxiedCall, instead, refused, stale_head
 from tests.support.hot_wallet import MUSD, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
@@ -29,10 +29,10 @@ STOCK = 100 * MUSD
 SECONDS = 60.0
 
 
-def exact_nonce(chain: DevChain, wallet: str) -> Lie:
+def exact_nonce(chain: DevChain, wallet: str) -> Fault:
     """Accept the next nonce only, and treat known bytes as an error, as mezod does (app/ante/evm/eth.go)."""
 
-    async def tell(asked: Asked) -> web.StreamResponse:
+    async def tell(asked: ProxiedCall) -> web.StreamResponse:
         raw = HexBytes(asked.call["params"][0])
         nonce = TypedTransaction.from_bytes(raw).as_dict()["nonce"]
         expected = int(await chain.rpc("eth_getTransactionCount", wallet, "pending"), 16)
@@ -45,11 +45,11 @@ def exact_nonce(chain: DevChain, wallet: str) -> Lie:
     return tell
 
 
-def forgets(share: int) -> Lie:
+def forgets(share: int) -> Fault:
     """Reply that the bytes are known and drop them, except each `share`-th time."""
     count = [0]
 
-    async def tell(asked: Asked) -> web.StreamResponse:
+    async def tell(asked: ProxiedCall) -> web.StreamResponse:
         count[0] += 1
         if count[0] % share == 0:
             return web.json_response(await asked.truth())
@@ -58,10 +58,10 @@ def forgets(share: int) -> Lie:
     return tell
 
 
-def lost() -> Lie:
+def lost() -> Fault:
     """Pass the bytes to the node and lose its reply."""
 
-    async def tell(asked: Asked) -> web.StreamResponse:
+    async def tell(asked: ProxiedCall) -> web.StreamResponse:
         await asked.truth()
         if asked.request.transport is not None:
             asked.request.transport.abort()
@@ -71,7 +71,7 @@ def lost() -> Lie:
 
 
 @pytest.fixture
-async def world(chain: DevChain, providers: list[LyingProxy], database: Database) -> AsyncIterator[TreasuryWorld]:
+async def world(chain: DevChain, providers: list[FaultyProxy], database: Database) -> AsyncIterator[TreasuryWorld]:
     clean = await chain.rpc("evm_snapshot")
     await chain.mint(WALLET, STOCK)
     await chain.fund_gas(WALLET, 10**18)
@@ -91,7 +91,7 @@ def buyer(number: int) -> str:
     return to_checksum("0x" + keccak(b"buyer" + bytes([number]))[12:].hex())
 
 
-async def live(world: TreasuryWorld, providers: list[LyingProxy], deaths: list[str], between: Any = None) -> None:
+async def live(world: TreasuryWorld, providers: list[FaultyProxy], deaths: list[str], between: Any = None) -> None:
     """Run cycles of senders, each starting where the one before died, until everything is final."""
     pool = Pool([door.config for door in providers], chain_id=CHAIN_ID, timeout=2.0)
     view = QuorumWalletChain(pool, wallet=WALLET, token=TOKEN)
@@ -137,7 +137,7 @@ async def paid_once(world: TreasuryWorld, chain: DevChain) -> None:
     assert (book[Account.PAID_OUT], book.get(Account.SUSPENSE, 0)) == (COUNT * PAID, 0)
 
 
-LIES: dict[str, dict[str, Lie]] = {
+LIES: dict[str, dict[str, Fault]] = {
     "one node shows no receipt": {"eth_getTransactionReceipt": instead(None)},
     "one node hides every log": {"eth_getLogs": instead([])},
     "one node lags": {"eth_blockNumber": stale_head(40)},
@@ -147,7 +147,7 @@ LIES: dict[str, dict[str, Lie]] = {
 
 @pytest.mark.parametrize("lie", [pytest.param(name, marks=pytest.mark.prove) for name in LIES])
 async def test_one_contradicting_node_among_three_delays_nothing(
-    world: TreasuryWorld, chain: DevChain, providers: list[LyingProxy], lie: str
+    world: TreasuryWorld, chain: DevChain, providers: list[FaultyProxy], lie: str
 ) -> None:
     await owed(world)
     for method, told in LIES[lie].items():
@@ -157,7 +157,7 @@ async def test_one_contradicting_node_among_three_delays_nothing(
 
 
 async def test_everything_at_once_and_a_sender_that_dies(
-    world: TreasuryWorld, chain: DevChain, providers: list[LyingProxy]
+    world: TreasuryWorld, chain: DevChain, providers: list[FaultyProxy]
 ) -> None:
     """Exact nonces at every node, lost replies, forgotten bytes, hidden receipts and logs, a lagging node, and crashes."""
     await owed(world)
@@ -174,7 +174,7 @@ async def test_everything_at_once_and_a_sender_that_dies(
 
 
 async def test_blocks_that_are_taken_back_while_it_pays(
-    world: TreasuryWorld, chain: DevChain, providers: list[LyingProxy]
+    world: TreasuryWorld, chain: DevChain, providers: list[FaultyProxy]
 ) -> None:
     """The same bytes are broadcast again, and no other signature is requested."""
     await owed(world)

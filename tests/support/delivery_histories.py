@@ -22,9 +22,9 @@ from onramp.deliveries.worker import make_deliveries
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
-from tests.chain.scripted import LoopClock
-from tests.chain.test_histories import BLOCK_SECONDS, MAX_REST, WITHIN, History, happen
-from tests.chain.world import Mood, World
+from tests.support.chain_histories import BLOCK_SECONDS, MAX_REST, WITHIN, History, happen
+from tests.support.chain_model import Behaviour, ChainModel
+from tests.support.scripted_transport import LoopClock
 
 OWED = 5
 
@@ -50,7 +50,7 @@ async def purchase(database: Database, rules: SessionConfig, buyer: str, from_bl
 
 async def live(
     history: History,
-    world: World,
+    world: ChainModel,
     pool: Pool,
     database: Database,
     wait: Callable[[float], Awaitable[None]],
@@ -79,7 +79,7 @@ async def live(
             row = (await conn.execute(sa.select(sessions))).one()
         if row.delivery_status == "confirmed":
             assert history.really == "paid", history
-            assert (row.block_hash, "paid") in world.told, history
+            assert (row.block_hash, "paid") in world.seen, history
             assert row.received_units == OWED, history
         assert row.delivery_status != "mismatch" or history.really == "less", history
         mined = world.mined
@@ -98,12 +98,12 @@ async def live(
     for turn in history.turns:
         happen(world, turn, history)
         await look()
-    for name, mood in world.moods.items():
-        world.moods[name] = mood if mood.word != "truth" or mood.head != "truth" else Mood()
+    for name, behaviour in world.behaviours.items():
+        world.behaviours[name] = behaviour if behaviour.answer != "truth" or behaviour.head != "truth" else Behaviour()
     world.grow(None if world.mined else history.really)
     if history.providers - history.liars >= max(history.agreement, history.liars + 1):
         assert await settle(), ("while they lie on", history)
-    world.moods = {name: Mood() for name in world.providers}
+    world.behaviours = {name: Behaviour() for name in world.providers}
     world.sync()
     await wait(MAX_REST)
     assert await settle(), ("when all tell the truth", history)

@@ -12,7 +12,7 @@ from onramp.config.loader import load
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
-from tests.chain.receipts import TOKEN, WALLET
+from tests.support.receipts import TOKEN, WALLET
 
 BUYER, OTHER = "0x" + "b0" * 20, "0x" + "0b" * 20
 OBSERVE_CONFIG = session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))

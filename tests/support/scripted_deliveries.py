@@ -17,9 +17,9 @@ from onramp.deliveries.table import transfers
 from onramp.deliveries.worker import make_deliveries
 from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
-from tests.chain.conftest import HandClock
-from tests.chain.receipts import BUYER, TOKEN, WALLET, log
-from tests.chain.scripted import Raw, ScriptedSession
+from tests.support.clocks import ManualClock
+from tests.support.receipts import BUYER, TOKEN, WALLET, log
+from tests.support.scripted_transport import Raw, ScriptedSession
 
 OTHER_TX = "0x" + "56" * 32
 OWED = 5
@@ -99,7 +99,7 @@ class Shop:
     def __init__(self, database: Database) -> None:
         """Nobody has bought anything."""
         self.chain = Chain()
-        self.clock = HandClock()
+        self.clock = ManualClock(1000.0)
         self.database = database
         self.session = ScriptedSession(self.chain.speak)
         self.hosts = [f"n{place}.test" for place in range(3)]

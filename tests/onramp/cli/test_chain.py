@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from onramp.dev.chain.devchain import DevChain
-from tests.chain import lying
-from tests.chain.lying import LyingProxy
+from tests.support import faulty_proxy
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.paths import ROOT
 
 
@@ -73,9 +73,9 @@ def test_each_node_is_shown_as_it_stands(chain: DevChain, tmp_path: Path) -> Non
 @asynccontextmanager
 async def lying_about_blocks(chain: DevChain) -> AsyncIterator[str]:
     """An operator that tells another hash of every block; where it is."""
-    liar = LyingProxy("liar", chain.anvil.url)
+    liar = FaultyProxy("liar", chain.anvil.url)
     await liar.start()
-    liar.always(lying.bent(lambda block: {**block, "hash": "0x" + "cd" * 32}), "eth_getBlockByNumber")
+    liar.always(faulty_proxy.bent(lambda block: {**block, "hash": "0x" + "cd" * 32}), "eth_getBlockByNumber")
     yield f"liar={liar.config.url}"
     await liar.stop()
 

@@ -17,10 +17,10 @@ from onramp.deliveries.block_reader import HOLD, OVERLAP, RETRY_SECONDS, BlockRe
 from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
 from onramp.deliveries.table import transfers
 from onramp.deliveries.transfer_matcher import TransferMatcher
-from tests.chain.conftest import HandClock
-from tests.chain.mezod import Mezod
-from tests.chain.receipts import TOKEN, WALLET
-from tests.chain.scripted import Raw, ScriptedSession
+from tests.support.clocks import ManualClock
+from tests.support.fake_mezod import Mezod
+from tests.support.receipts import TOKEN, WALLET
+from tests.support.scripted_transport import Raw, ScriptedSession
 
 CHAIN = 31611
 LONG = 60_000
@@ -33,7 +33,7 @@ class Operators:
         """In step at block 1,000."""
         self.stores = {f"n{place}.test": Mezod(1_000) for place in range(3)}
         self.down: set[str] = set()
-        self.clock = HandClock()
+        self.clock = ManualClock(1000.0)
         self.database = database
         session: Any = ScriptedSession(self._speak)
         configs = [NodeConfig(host, host, f"http://{host}/") for host in self.stores]

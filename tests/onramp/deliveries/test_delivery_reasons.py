@@ -20,10 +20,9 @@ from onramp.deliveries import delivery_reasons
 from onramp.dev.chain.devchain import DevChain
 from onramp.sessions import service as sessions_service
 from onramp.sessions.table import sessions
-from tests.chain import failing, lying
-from tests.chain.lying import LyingProxy
-from tests.chain.receipts import TX
+from tests.support import faulty_proxy, wire_faults
 from tests.support.clocks import OffsetClock
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.observe_mode import (
     SENDER,
     UNIT,
@@ -36,6 +35,7 @@ from tests.support.observe_mode import (
     send_musd,
 )
 from tests.support.paid_sessions import BUYER, OTHER, insert_paid_sessions
+from tests.support.receipts import TX
 from tests.support.scripted_deliveries import Shop
 from tests.support.service import HOT_WALLET, Start, replica
 from treasury.core.leader import leaders
@@ -48,8 +48,11 @@ SECOND = "waiting_for_second_node"
 
 
 FAULTS = {
-    "away": (failing.reset(), ()),
-    "without-logs": (lying.refused(-32000, "failed to load state: pruned"), ("eth_getLogs", "eth_getBlockByNumber")),
+    "away": (wire_faults.reset(), ()),
+    "without-logs": (
+        faulty_proxy.refused(-32000, "failed to load state: pruned"),
+        ("eth_getLogs", "eth_getBlockByNumber"),
+    ),
 }
 
 
@@ -58,8 +61,8 @@ async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
     start: Start,
     sqlite_url: str,
     chain: DevChain,
-    providers: list[LyingProxy],
-    fault: lying.Lie,
+    providers: list[FaultyProxy],
+    fault: faulty_proxy.Fault,
     methods: tuple[str, ...],
 ) -> None:
     """Nothing was seen yet, and the buyer reads why: over HTTP, in the session and in its delivery."""

@@ -7,9 +7,9 @@ from pydantic import SecretStr
 
 from chain.abi.erc20 import address_topic
 from onramp.dev.chain.devchain import DevChain
-from tests.chain import lying
-from tests.chain.lying import LyingProxy
+from tests.support import faulty_proxy
 from tests.support.clocks import OffsetClock
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.observe_mode import (
     SENDER,
     UNIT,
@@ -27,20 +27,22 @@ LOGS = "eth_getLogs"
 STRANGER = buyer_wallet(99)
 
 
-def before(chain: DevChain, providers: list[LyingProxy]) -> dict[str, Any]:
+def before(chain: DevChain, providers: list[FaultyProxy]) -> dict[str, Any]:
     urls = ",".join(f"{proxy.name}={proxy.config.url}" for proxy in providers)
     return observe_settings(chain, MEZO_RPC_URLS=SecretStr(urls))
 
 
-def paying(recipient: str) -> lying.Lie:
+def paying(recipient: str) -> faulty_proxy.Fault:
     """Every transfer went to one."""
-    return lying.bent(lambda logs: [{**log, "topics": [*log["topics"][:2], address_topic(recipient)]} for log in logs])
+    return faulty_proxy.bent(
+        lambda logs: [{**log, "topics": [*log["topics"][:2], address_topic(recipient)]} for log in logs]
+    )
 
 
-def inventing(chain: DevChain, recipient: str, amount: int) -> lying.Lie:
+def inventing(chain: DevChain, recipient: str, amount: int) -> faulty_proxy.Fault:
     """A transfer that never was, beside those that were."""
 
-    async def tell(asked: lying.Asked) -> Any:
+    async def tell(asked: faulty_proxy.ProxiedCall) -> Any:
         block = int(asked.call["params"][0]["toBlock"], 16)
         invented = {
             "address": chain.deployment.musd,
@@ -51,7 +53,7 @@ def inventing(chain: DevChain, recipient: str, amount: int) -> lying.Lie:
             "blockNumber": hex(block),
             "blockHash": "0x" + "cd" * 32,
         }
-        return await lying.bent(lambda logs: [invented, *logs])(asked)
+        return await faulty_proxy.bent(lambda logs: [invented, *logs])(asked)
 
     return tell
 
@@ -66,7 +68,7 @@ async def bought(service: Service, clock: OffsetClock, buyer: str, amount: str) 
 
 
 async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy]
 ) -> None:
     options = before(chain, providers)
     service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(31)
@@ -79,7 +81,7 @@ async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
 
 
 async def test_somebody_elses_transfer_told_as_the_buyers_is_no_mismatch(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy]
 ) -> None:
     options = before(chain, providers)
     service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(32)
@@ -96,7 +98,7 @@ async def test_somebody_elses_transfer_told_as_the_buyers_is_no_mismatch(
 
 
 async def test_an_invented_transfer_does_not_stand_before_the_true_one(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy]
 ) -> None:
     options = before(chain, providers)
     service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(33)
@@ -110,12 +112,12 @@ async def test_an_invented_transfer_does_not_stand_before_the_true_one(
 
 
 async def test_a_transfer_only_one_honest_operator_tells_is_found_by_its_receipt(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy]
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy]
 ) -> None:
     options = before(chain, providers)
     service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(34)
     for pruned in providers[:2]:
-        pruned.always(lying.instead([]), LOGS)
+        pruned.always(faulty_proxy.instead([]), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
         session = await bought(service, clock, buyer, "2.00")
         await send_musd(chain, SENDER, buyer, 2 * UNIT)

@@ -9,17 +9,17 @@ from hypothesis import HealthCheck, given, settings
 
 from chain.node.config import NodeConfig
 from chain.pool.pool import Pool
-from tests.chain.receipts import BUYER, TOKEN, WALLET
-from tests.chain.scripted import LoopClock, ScriptedSession, VirtualLoop
-from tests.chain.test_histories import History, histories
-from tests.chain.world import START, World
+from tests.support.chain_histories import History, histories
+from tests.support.chain_model import START, ChainModel
 from tests.support.delivery_histories import live
 from tests.support.inline_database import InlineDatabase
+from tests.support.receipts import BUYER, TOKEN, WALLET
+from tests.support.scripted_transport import LoopClock, ScriptedSession, VirtualLoop
 
 
 async def on_the_model(history: History, database: InlineDatabase) -> None:
     """One history to its end."""
-    world = World(tuple(f"n{place}.test" for place in range(history.providers)))
+    world = ChainModel(tuple(f"n{place}.test" for place in range(history.providers)))
     session: Any = ScriptedSession(world.speak)
     configs = [NodeConfig(host, host, f"http://{host}/rpc") for host in world.providers]
     pool = Pool(configs, chain_id=31611, agreement=history.agreement, session=session, clock=LoopClock())

@@ -17,14 +17,14 @@ from chain.pool.pool import Pool
 from chain.types import to_checksum
 from onramp.dev.chain import devchain
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
-from tests.chain.lying import LyingProxy
-from tests.chain.real_world import Pay, RealWorld
-from tests.chain.scripted import LoopClock
-from tests.chain.test_histories import History, Turn, histories
-from tests.chain.world import START, Mood
+from tests.support.chain_histories import History, Turn, histories
+from tests.support.chain_model import START, Behaviour
 from tests.support.delivery_histories import OWED, live
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.inline_database import InlineDatabase
 from tests.support.observe_mode import SENDER, SENDER_KEY, UNIT
+from tests.support.real_chain_model import Pay, RealChainModel
+from tests.support.scripted_transport import LoopClock
 
 UNITS = {"paid": OWED, "less": OWED - 1, "reverted": 2**200}
 """What the transaction is to move; more than the sender has fails on chain."""
@@ -87,11 +87,11 @@ async def on_the_node(history: History, chain: DevChain, database: InlineDatabas
     await chain.rpc("anvil_mine", "0x3")
     pay = await payment(chain, history.really)
     head = int(await chain.rpc("eth_blockNumber"), 16)
-    world = RealWorld(tuple(f"n{place}" for place in range(history.providers)), rpc=chain.rpc, pay=pay)
+    world = RealChainModel(tuple(f"n{place}" for place in range(history.providers)), rpc=chain.rpc, pay=pay)
     world.first = head - world.chain[-1].number
     await world.play()
     async with AsyncExitStack() as stack:
-        proxies = [LyingProxy(name, chain.anvil.url) for name in world.providers]
+        proxies = [FaultyProxy(name, chain.anvil.url) for name in world.providers]
         for proxy in proxies:
             proxy.always(world.voice(proxy.name))
             await proxy.start()
@@ -150,7 +150,7 @@ def test_any_number_of_histories(chain: DevChain) -> None:
 
 def test_as_many_liars_as_must_agree_are_believed_and_it_would_be_noticed(chain: DevChain) -> None:
     """The campaign can fail: where two of three say that all was paid, and only a part was, the invariant breaks."""
-    liar, honest = Mood(word="as it should be"), Mood()
+    liar, honest = Behaviour(answer="as it should be"), Behaviour()
     turns = [Turn(event, 1, (None, None, None), (liar, liar, honest)) for event in ("mine", "grow", "grow")]
     history = History("less", 3, 2, 2, True, turns)
     database = InlineDatabase()

@@ -15,7 +15,7 @@ from onramp.deliveries.context import DeliveryContext, DeliveryMetrics
 from onramp.deliveries.prover import BATCH, GONE_AFTER, Prover
 from onramp.deliveries.table import transfers
 from onramp.sessions.table import sessions
-from tests.chain.receipts import BUYER, TOKEN, TX, WALLET
+from tests.support.receipts import BUYER, TOKEN, TX, WALLET
 from tests.support.scripted_deliveries import OTHER_TX, Shop
 
 

@@ -16,8 +16,8 @@ from onramp.deliveries.states import Arrived, Owed, match
 from onramp.deliveries.table import transfers
 from onramp.deliveries.transfer_matcher import TransferMatcher
 from onramp.sessions.table import sessions
-from tests.chain.receipts import TOKEN, WALLET
 from tests.support.paid_sessions import BUYER, OBSERVE_CONFIG, OTHER, insert_paid_sessions
+from tests.support.receipts import TOKEN, WALLET
 from treasury.payouts.table import payouts
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from onramp.dev.chain.devchain import DevChain
-from tests.chain import lying, mezod
-from tests.chain.lying import LyingProxy
+from tests.support import fake_mezod, faulty_proxy
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.payout_service import UNIT, payout_service
 from tests.support.service import Service, Start
 
@@ -100,14 +100,14 @@ async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
 
 
 async def test_operators_that_tell_their_head_and_nothing_else_are_why_a_purchase_waits(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy], tmp_path: Path
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy], tmp_path: Path
 ) -> None:
     """Each is up by its own word, so that readiness sees nothing: the session says it."""
     urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in providers))
     async with payout_service(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, _):
         for method, status in {"eth_call": "awaiting", "eth_getTransactionReceipt": "seen"}.items():
             for one in providers[:2]:
-                one.always(lying.refused(-32603, "internal error"), method)
+                one.always(faulty_proxy.refused(-32603, "internal error"), method)
             # What the sender read of its wallet before may serve until the next block; its second look from now on is all in vain.
             looks = providers[0].calls["eth_getTransactionCount"] + 2
             while providers[0].calls["eth_getTransactionCount"] < looks:
@@ -124,19 +124,19 @@ async def test_operators_that_tell_their_head_and_nothing_else_are_why_a_purchas
             await completed(service, made)
             assert (await state(service, made))["delivery"]["reason"] is None
         for one in providers[:2]:
-            one.always(lying.refused(-32603, "internal error"), "eth_getLogs")
+            one.always(faulty_proxy.refused(-32603, "internal error"), "eth_getLogs")
         await completed(service, await buy(service, 42))  # a payout of ours needs receipts alone
 
 
 async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[LyingProxy], tmp_path: Path
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy], tmp_path: Path
 ) -> None:
     """Known from the precompile by every process; and where that cannot be asked, from what nodes say to a transaction."""
     urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in providers))
 
     def refuse() -> None:
         for one in providers:
-            one.always(lying.refused(-32000, mezod.LOCKDOWN), "eth_sendRawTransaction")
+            one.always(faulty_proxy.refused(-32000, fake_mezod.LOCKDOWN), "eth_sendRawTransaction")
 
     async def waits_and_goes_on(service: Service, number: int) -> None:
         made = await buy(service, number)
@@ -146,7 +146,7 @@ async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
         assert (await state(service, made))["delivery"] == waiting["delivery"], "nothing comes and goes while it waits"
         for one in providers:
             one.honest()
-        await mezod.set_lockdown(chain, enabled=False)
+        await fake_mezod.set_lockdown(chain, enabled=False)
         await completed(service, made)
         assert (await state(service, made))["delivery"]["reason"] is None
 
@@ -159,7 +159,7 @@ async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
         assert found[0] == 200
 
     refuse()
-    await mezod.set_lockdown(chain, enabled=True)
+    await fake_mezod.set_lockdown(chain, enabled=True)
     async with payout_service(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, wallet):
         before = await chain.balance(wallet.address)
         await told(service, paused=True)

@@ -23,8 +23,8 @@ from onramp.dev.local.wallet import dev_wallet
 from onramp.dev.run import SETTLEMENT
 from onramp.dev.stripe.app import SandboxConfig, make_sandbox
 from onramp.doctor.parts import _environment
-from tests.chain import lying
-from tests.chain.lying import LyingProxy
+from tests.support import faulty_proxy
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.paths import ROOT
 from treasury import balances
 from treasury.core.hot_wallets import HotWallet
@@ -189,10 +189,10 @@ def test_production_refuses_secrets_that_can_be_guessed() -> None:
 
 async def test_a_liar_is_named_and_the_others_agree(environment: dict[str, str], chain: DevChain) -> None:
     """About one balance alone: everything else that it says is true."""
-    liar = LyingProxy("liar", chain.anvil.url)
+    liar = FaultyProxy("liar", chain.anvil.url)
     await liar.start()
     try:
-        liar.always(lying.instead("0x" + "0" * 63 + "7"), "eth_call")
+        liar.always(faulty_proxy.instead("0x" + "0" * 63 + "7"), "eth_call")
         urls = ",".join([*environment["MEZO_RPC_URLS"].split(",")[:2], f"liar={liar.config.url}"])
         code, checks, said = await doctor(environment | {"MEZO_RPC_URLS": urls})
     finally:

@@ -17,9 +17,9 @@ from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.settlement import recipients_of
 from onramp.config.loader import load
 from onramp.dev.chain.devchain import DevChain
-from tests.chain.lying_node import LyingNode
 from tests.onramp.cli.test_treasury import onramp
 from tests.support.ethereum import CHAIN_ID, Ethereum
+from tests.support.fake_node import FakeNode
 from tests.support.operators import OperatorClient, make_key, operator_client
 from tests.support.service import HOT_WALLET, SETTLEMENT, Service, Start
 from treasury.ledger import usdc as books
@@ -186,7 +186,7 @@ async def test_of_three_nodes_one_may_lie_for_or_against_a_transfer(ethereum: Et
     for amount in (0, 500 * USDC):
         receipt = await ethereum.receipt(paid)
         receipt["logs"][0]["data"] = "0x" + amount.to_bytes(32, "big").hex()
-        liar = LyingNode("liar")
+        liar = FakeNode("liar")
         liar.results |= {
             "eth_chainId": hex(CHAIN_ID),
             "eth_blockNumber": hex(10**6),

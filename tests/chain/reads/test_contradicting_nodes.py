@@ -1,0 +1,233 @@
+"""Nodes that lie, before a real chain: one liar of three changes nothing, and no two of them make a falsehood true."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from chain.abi.erc20 import encode_transfer
+from chain.errors import NodeError
+from chain.pool.pool import Pool
+from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Waiting, prove
+from chain.reads.transfers import TransferReader
+from onramp.dev.chain.devchain import DevChain
+from tests.support import faulty_proxy, wire_faults
+from tests.support.faulty_proxy import Fault, FaultyProxy
+from tests.support.receipts import BUYER, OWED, SENDER
+from tests.support.waiting import eventually
+
+RECEIPT = "eth_getTransactionReceipt"
+CHAIN_ID = 31611
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A chain on which the buyer was paid once what is owed, and once more, another amount."""
+
+    chain: DevChain
+    token: str
+    right: str
+    wrong: str
+
+    @property
+    def expected(self) -> ExpectedTransfer:
+        """What is owed."""
+        return ExpectedTransfer(self.token, BUYER, OWED, SENDER)
+
+
+@pytest.fixture(scope="module")
+def paid(module_chain: DevChain) -> Paid:
+    chain, token = module_chain, module_chain.deployment.musd
+
+    async def send(units: int) -> str:
+        call = {"from": SENDER, "to": token, "data": "0x" + encode_transfer(BUYER, units).hex()}
+        return str(await chain.rpc("eth_sendTransaction", call))
+
+    async def pay() -> tuple[str, str]:
+        await chain.mint(SENDER, 10 * OWED)
+        await chain.fund_gas(SENDER, 10**18)
+        await chain.rpc("anvil_impersonateAccount", SENDER)
+        right = await send(OWED)
+        wrong = await send(OWED + 1)
+        await chain.rpc("anvil_mine", "0x3")
+        return right, wrong
+
+    right, wrong = asyncio.run(pay())
+    return Paid(chain, token, right, wrong)
+
+
+@pytest.fixture
+def make_pool(provider_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
+    """Honest nodes are slow on a busy machine, and that is no lie of theirs."""
+    return partial(provider_pool, timeout=30.0)
+
+
+@pytest.fixture
+def make_impatient(provider_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
+    """Where too few may be left to decide anything, who hangs is waited for to the end."""
+    return partial(provider_pool, timeout=0.7)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A lie, on some methods. `silent`: whoever tells it has no part in the truth; `alike`: two liars cannot tell it apart."""
+
+    lie: Callable[[int], Fault]
+    methods: tuple[str, ...] = ()
+    silent: bool = True
+    alike: bool = False
+
+
+CASES = {
+    "stale-head": Case(lambda n: faulty_proxy.stale_head(50 + n), ("eth_blockNumber",), silent=False),
+    "boasting-head": Case(lambda n: faulty_proxy.stale_head(-1000 - n), ("eth_blockNumber",), silent=False),
+    "wrong-chain-id": Case(lambda n: faulty_proxy.instead(hex(1 + n)), ("eth_chainId",)),
+    "no-log": Case(lambda n: faulty_proxy.without_log(), (RECEIPT,), alike=True),
+    "reverted": Case(lambda n: faulty_proxy.reverted(), (RECEIPT,), alike=True),
+    "amount": Case(lambda n: faulty_proxy.with_amount(7 + n), (RECEIPT,)),
+    "recipient": Case(lambda n: faulty_proxy.with_recipient(f"0x{n + 1:040x}"), (RECEIPT,)),
+    "token": Case(lambda n: faulty_proxy.with_token(f"0x{n + 1:040x}"), (RECEIPT,)),
+    "block-hash": Case(lambda n: faulty_proxy.with_block_hash(f"0x{n + 1:064x}"), (RECEIPT,)),
+    "null-receipt": Case(lambda n: faulty_proxy.instead(None), (RECEIPT,)),
+    "receipt-no-object": Case(lambda n: faulty_proxy.instead([1, "x"]), (RECEIPT,)),
+    "empty-logs": Case(lambda n: faulty_proxy.instead([]), ("eth_getLogs",), silent=False),
+    "pruned": Case(lambda n: faulty_proxy.refused(-32000, "missing trie node: pruned"), (RECEIPT,)),
+    "rpc-lockdown": Case(lambda n: faulty_proxy.refused(-32000, "rejected by the transaction lockdown"), (RECEIPT,)),
+    "html": Case(lambda n: wire_faults.html()),
+    "html-502": Case(lambda n: wire_faults.html(502)),
+    "429": Case(lambda n: wire_faults.too_many()),
+    "429-seconds": Case(lambda n: wire_faults.too_many("30")),
+    "429-date": Case(lambda n: wire_faults.too_many("Wed, 21 Oct 2099 07:28:00 GMT")),
+    "429-nonsense": Case(lambda n: wire_faults.too_many("soon")),
+    "hang": Case(lambda n: wire_faults.hang()),
+    "hang-receipt": Case(lambda n: wire_faults.hang(), (RECEIPT,)),
+    "drip": Case(lambda n: wire_faults.drip(), (RECEIPT,)),
+    "truncated": Case(lambda n: wire_faults.truncated()),
+    "huge": Case(lambda n: wire_faults.Huge(), (RECEIPT,)),
+    "reset": Case(lambda n: wire_faults.reset()),
+    "other-id": Case(lambda n: faulty_proxy.another_id()),
+}
+every_lie = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+def tell(case: Case, *liars: FaultyProxy, colluding: bool = False) -> None:
+    for number, liar in enumerate(liars):
+        liar.always(case.lie(0 if colluding else number), *case.methods)
+
+
+@every_lie
+async def test_one_liar_of_three_changes_nothing(
+    paid: Paid, providers: list[FaultyProxy], make_pool: Callable[[int], Pool], case: Case
+) -> None:
+    tell(case, providers[0])
+    pool, everyone = make_pool(2), {"beta", "gamma"} if case.silent else {"alpha", "beta", "gamma"}
+    agreed_by: set[str] = set()
+    async with asyncio.timeout(60):
+        while agreed_by != everyone:  # a decided vote does not wait long for who is slow
+            verdict = await prove(pool, paid.right, paid.expected)
+            assert isinstance(verdict, Proven), verdict
+            assert verdict.transfer.amount == OWED
+            assert verdict.transfer.recipient == BUYER
+            agreed_by = set(verdict.agreed_by)
+            assert agreed_by <= everyone
+
+
+@every_lie
+async def test_one_liar_of_three_does_not_hide_that_another_amount_came(
+    paid: Paid, providers: list[FaultyProxy], make_pool: Callable[[int], Pool], case: Case
+) -> None:
+    tell(case, providers[0])
+    assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
+
+
+@every_lie
+@pytest.mark.parametrize("colluding", [False, True], ids=["each-his-own", "colluding"])
+async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
+    paid: Paid, providers: list[FaultyProxy], make_impatient: Callable[[int], Pool], case: Case, *, colluding: bool
+) -> None:
+    """Two that tell the very same lie are two answered: against them stands CHAIN_AGREEMENT=3."""
+    tell(case, *providers[:2], colluding=colluding)
+    verdict = await prove(make_impatient(3 if colluding or case.alike else 2), paid.right, paid.expected)
+    assert isinstance(verdict, Proven | Waiting), verdict
+    if isinstance(verdict, Proven):
+        assert verdict.transfer.amount == OWED
+        assert verdict.transfer.recipient == BUYER
+        assert not case.silent
+
+
+async def test_two_forgers_of_three_cannot_make_a_false_transfer_true(
+    paid: Paid, providers: list[FaultyProxy], make_impatient: Callable[[int], Pool]
+) -> None:
+    for liar in providers[:2]:
+        liar.always(faulty_proxy.with_amount(OWED), RECEIPT)
+    assert isinstance(await prove(make_impatient(3), paid.wrong, paid.expected), Waiting)
+
+
+async def test_one_forger_of_three_cannot_make_a_false_transfer_true(
+    paid: Paid,
+    providers: list[FaultyProxy],
+    make_pool: Callable[[int], Pool],
+    make_impatient: Callable[[int], Pool],
+) -> None:
+    providers[0].always(faulty_proxy.with_amount(OWED), RECEIPT)
+    assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
+    providers[1].always(wire_faults.hang(), RECEIPT)
+    assert not isinstance(await prove(make_impatient(2), paid.wrong, paid.expected), Proven | Reverted)
+
+
+async def test_a_huge_body_is_cut_off(
+    paid: Paid, providers: list[FaultyProxy], make_pool: Callable[[int], Pool]
+) -> None:
+    huge = wire_faults.Huge()
+    providers[0].always(huge, RECEIPT)
+    pool = make_pool(2)
+    with pytest.raises(NodeError, match="larger than"):
+        await pool.nodes[0].call(RECEIPT, [paid.right], 10.0)
+    assert huge.sent < huge.SIZE // 2
+
+
+async def test_a_node_that_fails_now_and_then_is_overtaken_and_comes_back(
+    paid: Paid, providers: list[FaultyProxy], make_pool: Callable[[int], Pool]
+) -> None:
+    providers[0].always(faulty_proxy.with_amount(7), RECEIPT)
+    pool = make_pool(2)
+
+    async def proved_until(*, aside: bool) -> None:
+        assert isinstance(await prove(pool, paid.right, paid.expected), Proven)
+        # A decided vote evaluates slow answers in the background.
+        await eventually(lambda: pool.nodes[0].quarantined == aside, every=0.02)
+
+    await proved_until(aside=True)
+    providers[0].honest()
+    await proved_until(aside=False)
+
+
+FORGED_LOGS = {
+    "empty": faulty_proxy.instead([]),
+    "amount": faulty_proxy.bent(lambda logs: [{**log, "data": "0x" + "0" * 63 + "7"} for log in logs]),
+    "another-log": faulty_proxy.bent(lambda logs: [*logs, *({**log, "logIndex": "0x63"} for log in logs)]),
+    "another-transaction": faulty_proxy.bent(
+        lambda logs: [*logs, *({**log, "transactionHash": "0x" + "ab" * 32} for log in logs)]
+    ),
+    "another-block": faulty_proxy.bent(lambda logs: [{**log, "blockHash": "0x" + "cd" * 32} for log in logs]),
+    "no-list": faulty_proxy.instead("0x"),
+}
+
+
+@pytest.mark.parametrize("lie", FORGED_LOGS.values(), ids=FORGED_LOGS)
+@pytest.mark.parametrize("pruned", [False, True], ids=["", "and-one-pruned"])
+async def test_transfers_are_read_as_they_were_whatever_one_node_tells(
+    paid: Paid, providers: list[FaultyProxy], make_pool: Callable[[int], Pool], lie: Fault, *, pruned: bool
+) -> None:
+    providers[0].always(lie, "eth_getLogs")
+    if pruned:
+        providers[1].always(faulty_proxy.instead([]), "eth_getLogs")
+    pool = make_pool(2)
+    await pool.refresh()
+    head = pool.agreed_head()
+    reading = await TransferReader(pool, paid.token, [SENDER]).read_agreed(0, head)
+    told = [(transfer.tx_hash, transfer.recipient, transfer.amount) for transfer in reading.transfers]
+    assert told == [(paid.right, BUYER, OWED), (paid.wrong, BUYER, OWED + 1)]
+    assert (reading.doubted_from is None) == (lie is not FORGED_LOGS["another-transaction"])

@@ -1,0 +1,101 @@
+"""Random histories of a chain, with lies by fewer providers than must agree, against what really happened.
+
+Never a false `Proven`, never a false `Mismatch` or `Reverted`; and once the chain holds the transfer, proven within three
+blocks: while they lie on, where the honest are enough by themselves, else once the truth has returned.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from chain.node.config import NodeConfig
+from chain.pool.pool import Pool
+from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, prove
+from tests.support.chain_histories import BLOCK_SECONDS, MAX_REST, WITHIN, History, happen, histories
+from tests.support.chain_model import Behaviour, ChainModel
+from tests.support.receipts import BUYER, TOKEN, TX, WALLET
+from tests.support.scripted_transport import LoopClock, ScriptedSession, VirtualLoop
+
+EXPECTED = ExpectedTransfer(token=TOKEN, recipient=BUYER, amount=5, sender=WALLET)
+
+
+def check(verdict: Verdict, world: ChainModel, history: History) -> None:
+    """Nothing is said that no honest provider holds to have happened."""
+    said = {Proven: "paid", Mismatch: "less", Reverted: "reverted"}.get(type(verdict))
+    if said is None:
+        return
+    block = verdict.transfer.block if isinstance(verdict, Proven) else getattr(verdict, "block", None)
+    assert block is not None
+    assert (block.hash, said) in world.seen, (verdict, history)
+
+
+async def live(history: History) -> None:
+    """One history to its end."""
+    world = ChainModel(tuple(f"n{place}.test" for place in range(history.providers)))
+    session: Any = ScriptedSession(world.speak)
+    configs = [NodeConfig(host, host, f"http://{host}/rpc") for host in world.providers]
+    pool = Pool(configs, chain_id=31611, agreement=history.agreement, session=session, clock=LoopClock())
+
+    async def look() -> Verdict:
+        await asyncio.sleep(BLOCK_SECONDS)
+        world.seen.clear()
+        world.sync()
+        await pool.refresh()
+        verdict = await prove(pool, TX, EXPECTED)
+        check(verdict, world, history)
+        return verdict
+
+    async def settle() -> Verdict:
+        verdict = await look()
+        for _ in range(WITHIN):
+            if isinstance(verdict, said):
+                break
+            world.grow()
+            verdict = await look()
+        return verdict
+
+    said = {"paid": Proven, "less": Mismatch, "reverted": Reverted}[history.really]
+    try:
+        for turn in history.turns:
+            happen(world, turn, history)
+            await look()
+        for name, behaviour in world.behaviours.items():
+            lies_on = behaviour.answer != "truth" or behaviour.head != "truth"
+            world.behaviours[name] = (
+                Behaviour(answer=behaviour.answer, head=behaviour.head, lag=behaviour.lag) if lies_on else Behaviour()
+            )
+        world.grow(None if world.mined else history.really)
+        if history.providers - history.liars >= max(history.agreement, history.liars + 1):
+            verdict = await settle()
+            assert isinstance(verdict, said), ("while they lie on", verdict, history)
+        world.behaviours = {name: Behaviour() for name in world.providers}
+        world.sync()
+        await asyncio.sleep(MAX_REST)
+        verdict = await settle()
+        assert isinstance(verdict, said), ("when all tell the truth", verdict, history)
+    finally:
+        await pool.close()
+
+
+def campaign(number: int) -> None:
+    """So many random histories."""
+
+    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(histories())
+    def run(history: History) -> None:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(live(history))
+
+    run()
+
+
+def test_no_history_of_lies_makes_a_false_word_and_the_truth_is_proven_within_three_blocks() -> None:
+    campaign(2_000)
+
+
+@pytest.mark.prove
+def test_any_number_of_histories() -> None:
+    campaign(int(os.environ.get("HISTORIES", "20000")))

@@ -1,0 +1,182 @@
+"""The chain model applied to a real node: its blocks are mined, its reorganizations made and its transfer sent; proxies are the providers.
+
+Honest providers forward the node's answers, some a block behind; the others forge the answers that the model selects.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from onramp.dev.chain import lag
+from onramp.dev.chain.rpc import Rpc
+from tests.support import faulty_proxy, wire_faults
+from tests.support.chain_model import BROKEN, FORGED, OTHER_HASH, Behaviour, Block, ChainModel
+from tests.support.faulty_proxy import Fault, ProxiedCall
+from tests.support.receipts import BUYER, TOKEN, TX, WALLET
+
+HURRY: Final = 0.05
+"""Real seconds for a second of the model."""
+BROKEN_FAULTS: Final[dict[str, Fault]] = {
+    "html": wire_faults.html(),
+    "truncated": wire_faults.truncated(),
+    "another id": faulty_proxy.another_id(),
+    "429": wire_faults.too_many("1"),
+    "502": wire_faults.html(502),
+    "reset": wire_faults.reset(),
+    "hang": wire_faults.hang(),
+    "error": faulty_proxy.refused(-32000, "invalid nonce"),
+}
+assert set(BROKEN_FAULTS) == set(BROKEN)
+
+
+@dataclass(frozen=True)
+class Pay:
+    """The transaction of the model on the real node: its hash, its bytes, and its parties."""
+
+    tx_hash: str
+    raw: str
+    token: str
+    sender: str
+    buyer: str
+
+
+@dataclass
+class RealChainModel(ChainModel):
+    """A model whose changes `play` applies to the node."""
+
+    rpc: Rpc | None = None
+    pay: Pay | None = None
+    first: int = 0
+    """The difference between a block's number on the node and in the model."""
+    _todo: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
+    _mined: Block | None = None
+    head: int = 0
+
+    def grow(self, holds: str | None = None) -> None:
+        """Add one block."""
+        super().grow(holds)
+        self._todo.append(lambda: self._mine(holds))
+
+    def reorg(self, depth: int, holds: tuple[str | None, ...]) -> None:
+        """Replace the last blocks by as many others."""
+        gone = min(depth, len(self.chain) - 1)
+        put: list[str | None] = []
+        # First of all to do, so that `mined` is the model's from here on.
+        self._todo.append(lambda: self._reorg(gone, put))
+        super().reorg(depth, holds)
+        put += [block.holds for block in self.chain[-depth:]]
+
+    @property
+    def mined(self) -> Block | None:
+        """The block that contains the transaction, as the node has it once `play` was awaited."""
+        return self._mined if not self._todo else super().mined
+
+    def sync(self) -> None:
+        """Record the node's outcome as seen by honest providers."""
+        if self._mined is not None and self._mined.holds is not None:
+            self.seen.add((self._mined.hash, self._mined.holds))
+
+    async def play(self) -> None:
+        """Apply the pending changes to the node."""
+        assert self.rpc is not None
+        assert self.pay is not None
+        while self._todo:
+            await self._todo[0]()
+            self._todo.pop(0)
+        self.head = int(await self.rpc("eth_blockNumber"), 16)
+        assert self.head == self.chain[-1].number + self.first, "the model and the node are apart"
+        found = await self.rpc("eth_getTransactionReceipt", self.pay.tx_hash)
+        held = super().mined
+        assert (found is None) == (held is None), "the model and the node are apart"
+        self._mined = held and Block(int(found["blockNumber"], 16), found["blockHash"], held.holds)
+        self.sync()
+
+    async def _mine(self, holds: str | None) -> None:
+        assert self.rpc is not None
+        assert self.pay is not None
+        if holds:
+            await self.rpc("eth_sendRawTransaction", self.pay.raw)
+        await self.rpc("anvil_mine", "0x1")
+
+    async def _reorg(self, gone: int, put: list[str | None]) -> None:
+        assert self.rpc is not None
+        assert self.pay is not None
+        pairs = [[self.pay.raw, place] for place, holds in enumerate(put[:gone]) if holds]
+        await self.rpc("anvil_reorg", gone, pairs)
+        for holds in put[gone:]:
+            await self._mine(holds)
+
+    def voice(self, name: str) -> Fault:
+        """Return the fault that makes a proxy answer as this provider behaves at the time of the call."""
+
+        async def tell(asked: ProxiedCall) -> web.StreamResponse:
+            behaviour, method = self.behaviours[name], asked.call["method"]
+            await asyncio.sleep(behaviour.late * HURRY)
+            if method == "eth_chainId":
+                return _answer(asked, hex(1)) if behaviour.head == "wrong chain" else await _plain(asked)
+            if behaviour.answer in BROKEN_FAULTS:
+                return await BROKEN_FAULTS[behaviour.answer](asked)
+            if method == "eth_blockNumber":
+                behind = {"stale": 30, "boast": -(10**6)}.get(behaviour.head, 0) + behaviour.lag
+                return _answer(asked, hex(self.head - behind))
+            if behaviour.answer == "null":
+                return _answer(asked, [] if method == "eth_getLogs" else None)
+            if behaviour.answer in FORGED:
+                return await self._forged(asked, behaviour)
+            return await self._behind(asked, behaviour.lag)
+
+        return tell
+
+    async def _behind(self, asked: ProxiedCall, blocks: int) -> web.StreamResponse:
+        if not blocks:
+            return await _plain(asked)
+        passed = lag.limit_request(asked.call, self.head - blocks)
+        said = (
+            lag.unknown_block(asked.call)
+            if passed is None
+            else lag.limit_response(asked.call, await asked.truth(), self.head - blocks)
+        )
+        return web.json_response(said)
+
+    async def _forged(self, asked: ProxiedCall, behaviour: Behaviour) -> web.StreamResponse:
+        assert self.pay is not None
+        block = self._mined.number if self._mined else self.head - 1
+        receipt = self._dressed(FORGED[behaviour.answer](block))
+        match asked.call["method"]:
+            case "eth_getTransactionReceipt":
+                return _answer(asked, receipt)
+            case "eth_getLogs":
+                query = asked.call["params"][0]
+                first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)
+                return _answer(asked, [one for one in receipt["logs"] if first <= int(one["blockNumber"], 16) <= last])
+            case "eth_getBlockByNumber":
+                answer = await asked.truth()
+                return web.json_response(
+                    {**answer, "result": answer["result"] and {**answer["result"], "hash": OTHER_HASH}}
+                )
+            case _:
+                return await _plain(asked)
+
+    def _dressed(self, receipt: Any) -> Any:
+        assert self.pay is not None
+        text = orjson.dumps(receipt).decode()
+        for model, real in (
+            (TX, self.pay.tx_hash),
+            (TOKEN.lower(), self.pay.token.lower()),
+            (WALLET[2:].lower(), self.pay.sender[2:].lower()),
+            (BUYER[2:].lower(), self.pay.buyer[2:].lower()),
+        ):
+            text = text.replace(model, real)
+        return orjson.loads(text)
+
+
+def _answer(asked: ProxiedCall, result: Any) -> web.StreamResponse:
+    return web.json_response({"jsonrpc": "2.0", "id": asked.call["id"], "result": result})
+
+
+async def _plain(asked: ProxiedCall) -> web.StreamResponse:
+    return web.json_response(await asked.truth())

@@ -77,7 +77,7 @@ async def test_a_transfer_that_its_chain_shows_settles_at_once(
     again = (await otto.post("/settle-usdc", order))[1]
     assert again == made
     status, problem = await otto.post("/settle-usdc", {**order, "sessionId": "ons_2"})
-    assert (status, problem["code"], "brought 5.00 USDC, 5.00 of it" in problem["detail"]) == (
+    assert (status, problem["code"], "brought 5.00 USDC and 5.00 of it" in problem["detail"]) == (
         409,
         "not_possible",
         True,

@@ -88,7 +88,7 @@ class Database:
         *,
         pooled: bool = False,
     ) -> None:
-        """Called by `connect`. `single` makes another engine for the primary, with one connection; None for a database in memory.
+        """Wrap the engines that `connect` made. `single` makes another engine for the primary, with one connection; None for a database in memory.
 
         `pooled`: a connection pooler in transaction mode is in front of the server.
         """

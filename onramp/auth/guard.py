@@ -24,7 +24,7 @@ class Guard:
     """Tries each resolver in turn. Stripe and Prometheus are authenticated by their handlers."""
 
     def __init__(self, *resolvers: Resolve, check_code: CheckCode, refused: Refused) -> None:
-        """`resolvers` has one entry for each kind of token."""
+        """Take one resolver for each kind of token."""
         self._resolvers = resolvers
         self._check_code = check_code
         self._refused = refused

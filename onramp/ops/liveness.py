@@ -23,7 +23,7 @@ class Liveness:
     def __init__(
         self, database: Database, expected: Collection[str], clock: Clock, registry: CollectorRegistry
     ) -> None:
-        """`expected`: the workers that some process must run."""
+        """Watch the workers in `expected`, which some process must run."""
         self._database = database
         self._expected = tuple(expected)
         self._clock = clock

@@ -54,7 +54,7 @@ def max_paid_unattended(source: Money) -> int:
 
 
 def _source_sum() -> sa.ColumnElement[int]:
-    """The sum of the purchases' source amounts, in hundredths; a row that our code cannot have written counts within bounds."""
+    """Return the sum of the purchases' source amounts, in hundredths; a row that our code cannot have written counts within bounds."""
     minor = sessions.c.source_minor
     return sa.func.sum(sa.case((minor < 0, 0), (minor > _MAX_MINOR, _MAX_MINOR), else_=minor)).label("minor")
 

@@ -26,7 +26,7 @@ class LocalSigner:
     """Decrypts the keystore once, in a thread, and keeps the key in memory. Implements `Signer`."""
 
     def __init__(self, keystore: Path, password: str, limits: SigningLimits) -> None:
-        """The file is first read by `probe` or `sign`."""
+        """Remember the file; `probe` or `sign` reads it first."""
         self._keystore = keystore
         self._password = password
         self._limits = limits

@@ -52,7 +52,7 @@ class RemoteSigner:
     """
 
     def __init__(self, key_service: KeyService, limits: SigningLimits, clock: Clock | None = None) -> None:
-        """The service is first called by `probe` or `sign`."""
+        """Remember the service; `probe` or `sign` calls it first."""
         self._key_service = key_service
         self._limits = limits
         self._clock = clock or SystemClock()

@@ -18,6 +18,7 @@ from kit.db.database import Database, connect
 from onramp import migrations
 from onramp.dev.chain.devchain import DevChain, running
 from tests.support.dev_stack import SECRET, DevStack, dev_process
+from tests.support.ethereum import Ethereum
 from tests.support.faulty_proxy import FaultyProxy
 
 # A busy machine is no failure: hypothesis would call a test flaky whose one run took longer than 200 ms.
@@ -228,3 +229,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         terminalreporter.write_line(f"NOT RUN {report.nodeid}: {reason}")
+
+
+@pytest.fixture
+async def ethereum() -> AsyncIterator[Ethereum]:
+    """Run a second real node, as the chain of USDC."""
+    chain = Ethereum()
+    await chain.start()
+    yield chain
+    await chain.anvil.stop()

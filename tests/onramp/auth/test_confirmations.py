@@ -2,86 +2,17 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import pytest
 import sqlalchemy as sa
-import structlog
-from alembic import command
-from prometheus_client import CollectorRegistry
 
 from kit import persons
-from kit.clock import SystemClock
-from kit.crypto.keyring import KeyRing
-from kit.db.database import Database
-from kit.db.types import UtcDateTime
-from kit.ids import RandomIds
-from onramp import migrations
-from onramp.auth.api_keys import alarms
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.person_names import ID_PREFIXES, RESERVED
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 from onramp.auth.invitations.table import invitations
-from onramp.auth.roles import Role
-from onramp.config.fields import DEVELOPMENT_KEY
-from onramp.config.settings import Settings
 from tests.support.command_line import run_onramp
-
-RING = KeyRing([DEVELOPMENT_KEY], "onramp")
-KEYS = "/api/v1/admin/keys"
-
-
-class Office:
-    """A service whose keys wait as they do in production, and persons whose keys were made on the machine."""
-
-    def __init__(self, running: Any) -> None:
-        self.running = running
-        self.database = running.database
-
-    async def hire(self, role: Role, person: str) -> tuple[str, str]:
-        """(id, secret) of a key that works."""
-        key_id, secret = RandomIds().new("key_"), api_keys_service.new_secret()
-        author = Author("machine", datetime.now(UTC), is_production=False)
-        async with self.database.write() as conn:
-            await api_keys_service.create(
-                conn, author, key_id=key_id, secret=secret, ring=RING, role=role, name=person, person=person
-            )
-        return key_id, secret
-
-    async def ask(self, method: str, path: str, secret: str | None, body: Any = None) -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        more = {} if body is None else {"json": body}
-        async with self.running.http.request(method, self.running.api + path, headers=headers, **more) as answer:
-            return answer.status, await answer.json(content_type=None)
-
-    async def make(self, admin: str, role: str, person: str) -> dict[str, Any]:
-        status, key = await self.ask("POST", KEYS, admin, {"role": role, "name": f"{person} {role}", "person": person})
-        assert status == 201, key
-        return dict(key)
-
-    async def rotate(self, admin: str, key_id: str, overlap: int = 10_080) -> dict[str, Any]:
-        status, key = await self.ask("POST", f"{KEYS}/{key_id}/rotate", admin, {"overlapMinutes": overlap})
-        assert status == 200, key
-        return dict(key)
-
-    async def confirm(self, approver: str, key_id: str, body: Any = None) -> str:
-        """`confirmed`, or the code of the refusal."""
-        status, said = await self.ask("POST", f"{KEYS}/{key_id}/confirm", approver, body)
-        return "confirmed" if status == 200 else str(said["code"])
-
-    async def works(self, secret: str) -> bool:
-        status, said = await self.ask("GET", "/api/v1/keys/me", secret)
-        assert status == 200 or said["code"] == "key_not_active", said
-        return status == 200
-
-
-@pytest.fixture
-async def office(start: Any, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Office:
-    running = await start(url=database_url)
-    # Production refuses the sandbox and SQLite; all that keys ask of it is this flag.
-    monkeypatch.setattr(Settings, "is_production", property(lambda _: True))
-    return Office(running)
+from tests.support.key_office import KEYS, RING, Office
 
 
 async def test_nobody_confirms_a_key_that_they_made_and_another_person_does(office: Office) -> None:
@@ -279,70 +210,3 @@ def test_the_command_line_refuses_the_same_names(sqlite_url: str) -> None:
     waiting = run_onramp(environment, "keys", "list").stdout
     assert "machine" in waiting
     assert "yes" in waiting
-
-
-async def test_a_new_money_key_rings_and_rings_again_when_it_works_unconfirmed(
-    office: Office,
-) -> None:
-    clock, registry = SystemClock(), CollectorRegistry()
-    bell = alarms.KeyAlarms(office.database, clock, alarms.counter(registry))
-
-    async def rung() -> list[tuple[str, str, str]]:
-        with structlog.testing.capture_logs() as told:
-            await asyncio.gather(bell.step(), bell.step())
-        return sorted((line["event"], line["person"], line["role"]) for line in told if line["log_level"] == "critical")
-
-    _, admin = await office.hire("admin", "amir")
-    _, eve = await office.hire("approver", "eve")
-    otto, _ = await office.hire("operator", "otto")
-    await office.hire("viewer", "vera")
-    made = "api_keys.money_key_made"
-    assert await rung() == [(made, "amir", "admin"), (made, "eve", "approver"), (made, "otto", "operator")]
-    assert await rung() == []
-    bob = await office.make(admin, "approver", "bob")
-    carol = await office.make(admin, "operator", "carol")
-    await office.rotate(admin, otto)
-    assert await rung() == [(made, "bob", "approver"), (made, "carol", "operator"), (made, "otto", "operator")]
-    assert await office.confirm(eve, bob["id"]) == "confirmed"
-    async with office.database.write() as conn:  # a day later
-        now = datetime.now(UTC)
-        late = sa.update(api_key_secrets).where(api_key_secrets.c.active_from > now)
-        await conn.execute(late.values(created_at=now - api_keys_service.WAIT, active_from=now))
-    works = "api_keys.unconfirmed_key_works"
-    assert await rung() == [(works, "carol", "operator"), (works, "otto", "operator")]
-    assert await rung() == []
-    assert registry.get_sample_value("onramp_key_alarms_total", {"alarm": "unconfirmed"}) == 2
-    assert registry.get_sample_value("onramp_key_alarms_total", {"alarm": "made"}) == 6
-    assert await office.works(carol["secret"])
-
-
-async def test_keys_that_are_there_at_the_migration_ring_for_nothing_and_work_on(database: Database) -> None:
-    now = datetime.now(UTC)
-
-    def back(conn: sa.Connection) -> None:
-        made = migrations.config()
-        made.attributes["connection"] = conn
-        command.downgrade(made, "0017")
-
-    async with database.engine.connect() as conn, conn.begin():
-        await conn.run_sync(back)
-    keys = sa.table("api_keys", *map(sa.column, ("id", "name", "role", "person", "created_at", "created_by")))
-    held = sa.table("api_key_secrets", *map(sa.column, ("id", "key_id", "created_at", "active_from")))
-    waits = {"key_a": timedelta(0), "key_b": timedelta(hours=5)}
-    async with database.write() as conn:
-        for key_id, wait in waits.items():
-            at = sa.literal(now, UtcDateTime())
-            values = {"id": key_id, "name": "x", "role": "approver", "person": key_id[-1], "created_by": "machine"}
-            await conn.execute(sa.insert(keys).values(created_at=at, **values))
-            secret = {"id": api_keys_service.hashes(RING, f"ork_{key_id}")[0], "key_id": key_id, "created_at": at}
-            active = sa.literal(now + wait, UtcDateTime())
-            await conn.execute(sa.insert(held).values(active_from=active, **secret))
-    await migrations.upgrade(database)
-    async with database.read() as conn:
-        columns = (api_key_secrets.c.made_alarm_at, api_key_secrets.c.unconfirmed_alarm_at)
-        rows = (await conn.execute(sa.select(*columns).order_by(api_key_secrets.c.key_id))).all()
-        listed = await api_keys_service.newest(conn, limit=5)
-    assert [(made is None, works is None) for made, works in rows] == [(False, False), (False, True)]
-    assert {(key.id, key.made_by, key.active_from) for key in listed} == {
-        (key_id, None, now + wait) for key_id, wait in waits.items()
-    }

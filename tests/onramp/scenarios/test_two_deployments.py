@@ -1,16 +1,16 @@
 """A completed purchase is paid by the deployment that sold it, once: not by another one, nor by a later wallet that does not know it."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from kit.db.database import Database, connect
+from kit.db.database import Database
 from onramp.bootstrap.container import Container
 from onramp.dev.chain.devchain import DevChain
 from tests.support.clocks import OffsetClock
@@ -26,86 +26,23 @@ from tests.support.deployments import (
     funded,
     paying,
     payouts_of,
-    rename,
     row_of,
     until,
 )
 from tests.support.service import Service, Start, replica
+from tests.support.two_deployments import TwoDeployments
 from treasury.core import hot_wallets
-from treasury.core.status import Status
 from treasury.earlier_payments import EarlierWallets
 
-if TYPE_CHECKING:
-    from onramp.dev.local.wallet import DevWallet
-
 PAID = 99 * UNIT // 2
-
-
-class Street:
-    """One Stripe account, one chain, one settlement address; A sells first."""
-
-    def __init__(
-        self, start: Start, chain: DevChain, home: Path, url: str, more: Callable[[], str], stack: AsyncExitStack
-    ) -> None:
-        """Nothing runs yet."""
-        self.start, self.chain, self.home, self.url, self.more, self.stack = start, chain, home, url, more, stack
-        self.wallets: list[DevWallet] = []
-        self.clock = OffsetClock()
-        self.a: Service
-
-    async def open(self) -> None:
-        """A sells, and its workers run while `selling`."""
-        self.wallets = [await funded(self.chain, self.home / name) for name in ("a", "b")]
-        self.a = await self.start(url=self.url, **paying(self.chain, self.wallets[0]))
-
-    @asynccontextmanager
-    async def selling(self, workers: tuple[str, ...] = WORKERS) -> AsyncIterator[Container]:
-        """A's workers."""
-        settings = paying(self.chain, self.wallets[0])
-        async with replica(self.url, self.a, self.clock, workers, **settings) as container:
-            yield container
-
-    async def database(self, name: str | None = None) -> tuple[str, Database]:
-        """Another database: a backup of A's from before it sold anything, or with `name` another deployment's."""
-        url = self.more()
-        database = connect(url)
-        self.stack.push_async_callback(database.close)
-        if name is not None:
-            await rename(database, name)
-        return url, database
-
-    def beside(self, url: str, clock: OffsetClock | None = None, **more: Any) -> Any:
-        """Workers over another database, which pay from the second wallet."""
-        return replica(url, self.a, clock or OffsetClock(), WORKERS, **paying(self.chain, self.wallets[1], **more))
-
-    async def sold(self, *, paid: bool) -> dict[str, Any]:
-        """A purchase at A, completed at Stripe; with `paid`, A has paid it, too."""
-        made = await buy(self.a, buyer())
-        self.complete(made)
-        if paid:
-            await until(lambda: self.is_final(self.a.database, made["id"]))
-        return made
-
-    def complete(self, made: dict[str, Any]) -> None:
-        """Pay at Stripe; the poller finds it a minute later."""
-        complete(self.a, made)
-        self.clock.ahead += timedelta(seconds=61)
-
-    async def is_final(self, database: Database, session_id: str) -> bool:
-        """Whether the payout of a session is final."""
-        return any(row.session_id == session_id and row.status == Status.FINAL for row in await payouts_of(database))
-
-    async def received(self, made: dict[str, Any]) -> int:
-        """What the buyer holds, in base units."""
-        return await self.chain.balance(made["walletAddress"])
 
 
 @pytest.fixture
 async def street(
     request: pytest.FixtureRequest, start: Start, chain: DevChain, tmp_path: Path, database_url: str
-) -> AsyncIterator[Street]:
+) -> AsyncIterator[TwoDeployments]:
     async with AsyncExitStack() as stack:
-        street = Street(start, chain, tmp_path, database_url, another_database(request, database_url), stack)
+        street = TwoDeployments(start, chain, tmp_path, database_url, another_database(request, database_url), stack)
         await street.open()
         yield street
 
@@ -119,7 +56,7 @@ async def answer(service: Service, path: str) -> tuple[int, Any]:
         return reply.status, await reply.json(content_type=None)
 
 
-async def test_another_deployment_on_the_account_pays_nothing_and_says_so(street: Street) -> None:
+async def test_another_deployment_on_the_account_pays_nothing_and_says_so(street: TwoDeployments) -> None:
     async with street.selling():
         made = [await street.sold(paid=True) for _ in range(2)]
     fact = street.a.sandbox.store.get(made[0]["payment"]["stripeSessionId"])
@@ -157,7 +94,7 @@ async def unknown(container: Container, count: int) -> bool:
     return bool(container.registry.get_sample_value("onramp_unknown_purchases") == count)
 
 
-async def test_a_backup_and_a_new_wallet_adopt_what_the_wallet_before_paid(street: Street) -> None:
+async def test_a_backup_and_a_new_wallet_adopt_what_the_wallet_before_paid(street: TwoDeployments) -> None:
     async with street.selling():
         made = await street.sold(paid=True)
     (paid,) = await payouts_of(street.a.database)
@@ -185,7 +122,7 @@ async def test_a_backup_and_a_new_wallet_adopt_what_the_wallet_before_paid(stree
         pass
 
 
-async def test_a_backup_and_a_new_wallet_leave_to_a_person_what_was_not_paid(street: Street) -> None:
+async def test_a_backup_and_a_new_wallet_leave_to_a_person_what_was_not_paid(street: TwoDeployments) -> None:
     async with street.selling():
         made = await buy(street.a, buyer())
     street.complete(made)
@@ -212,7 +149,9 @@ async def test_a_backup_and_a_new_wallet_leave_to_a_person_what_was_not_paid(str
         assert (paper.status, (await paper.read())[:4]) == (200, b"%PDF")
 
 
-async def test_a_session_that_the_backup_holds_unpaid_is_not_paid_again_by_the_new_wallet(street: Street) -> None:
+async def test_a_session_that_the_backup_holds_unpaid_is_not_paid_again_by_the_new_wallet(
+    street: TwoDeployments,
+) -> None:
     async with street.selling():
         made = await buy(street.a, buyer())
         url, backup = await street.database()
@@ -225,7 +164,7 @@ async def test_a_session_that_the_backup_holds_unpaid_is_not_paid_again_by_the_n
     assert await street.received(made) == PAID
 
 
-async def test_a_late_payment_after_a_rotation_is_paid_by_the_new_wallet(street: Street) -> None:
+async def test_a_late_payment_after_a_rotation_is_paid_by_the_new_wallet(street: TwoDeployments) -> None:
     async with street.selling():
         await street.sold(paid=True)
         made = await buy(street.a, buyer())
@@ -248,7 +187,7 @@ async def test_a_late_payment_after_a_rotation_is_paid_by_the_new_wallet(street:
 @pytest.mark.parametrize("told_by", ["stripe", "start"])
 @pytest.mark.parametrize("now", ["first", "third"])
 async def test_what_a_wallet_in_between_paid_is_not_paid_again_after_a_restore(
-    street: Street, now: str, told_by: str
+    street: TwoDeployments, now: str, told_by: str
 ) -> None:
     """Sold for one wallet and paid by the next, of which the backup knows nothing; then the first or a third one pays."""
     async with street.selling():
@@ -279,7 +218,7 @@ async def test_what_a_wallet_in_between_paid_is_not_paid_again_after_a_restore(
     assert await street.received(made) == PAID
 
 
-async def test_one_adopted_payment_does_not_make_the_ones_before_it_known(street: Street) -> None:
+async def test_one_adopted_payment_does_not_make_the_ones_before_it_known(street: TwoDeployments) -> None:
     """The wallet before paid two purchases since the backup, which lacks the second; that one is adopted first."""
     async with street.selling():
         first = await buy(street.a, buyer())
@@ -309,7 +248,7 @@ async def is_looked_for(database: Database, session_id: str) -> bool:
     return row.payment_status == "fulfillment_complete" and row.expected_units is None
 
 
-async def test_what_the_nodes_do_not_tell_is_a_persons_until_they_do(street: Street) -> None:
+async def test_what_the_nodes_do_not_tell_is_a_persons_until_they_do(street: TwoDeployments) -> None:
     async with street.selling():
         made = await street.sold(paid=True)
     url, backup = await street.database()

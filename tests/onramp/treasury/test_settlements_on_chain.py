@@ -1,7 +1,6 @@
 """USDC counts at once where its own chain shows it, and never where the chain says otherwise; a second real node is that chain."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +10,7 @@ from structlog.testing import capture_logs
 
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
-from chain.reads.arrivals import Arrived, Contradicted, Unseen, read_arrival
+from chain.reads.arrivals import Contradicted, Unseen, read_arrival
 from kit.clock import SystemClock
 from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.settlement import recipients_of
@@ -19,7 +18,6 @@ from onramp.config.loader import load
 from onramp.dev.chain.devchain import DevChain
 from tests.onramp.cli.test_treasury import onramp
 from tests.support.ethereum import CHAIN_ID, Ethereum
-from tests.support.fake_node import FakeNode
 from tests.support.operators import OperatorClient, make_key, operator_client
 from tests.support.service import HOT_WALLET, SETTLEMENT, Service, Start
 from treasury.ledger import usdc as books
@@ -29,14 +27,6 @@ from treasury.settlements.verification import SettlementMonitor, UsdcChain
 USDC = 10**6
 DEEP = 4
 STRANGER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
-
-
-@pytest.fixture
-async def ethereum() -> AsyncIterator[Ethereum]:
-    chain = Ethereum()
-    await chain.start()
-    yield chain
-    await chain.anvil.stop()
 
 
 def settings_of(chain: Ethereum, urls: str = "") -> dict[str, Any]:
@@ -178,40 +168,6 @@ async def test_the_address_locked_with_a_session_counts_beside_the_one_configure
         await books.post_receivable(conn, session["id"], 5 * USDC, wallet=HOT_WALLET, now=datetime.now(UTC))
         rules = session_config(load(SETTLEMENT_ADDRESS=STRANGER))
         assert await recipients_of(rules)(conn, [session["id"]]) == {SETTLEMENT, STRANGER}
-
-
-async def test_of_three_nodes_one_may_lie_for_or_against_a_transfer(ethereum: Ethereum) -> None:
-    paid = await ethereum.pay(SETTLEMENT, 5 * USDC)
-    honest = f"a={ethereum.anvil.url},b={ethereum.anvil.url}/?b"
-    for amount in (0, 500 * USDC):
-        receipt = await ethereum.receipt(paid)
-        receipt["logs"][0]["data"] = "0x" + amount.to_bytes(32, "big").hex()
-        liar = FakeNode("liar")
-        liar.results |= {
-            "eth_chainId": hex(CHAIN_ID),
-            "eth_blockNumber": hex(10**6),
-            "eth_getTransactionReceipt": receipt,
-        }
-        await liar.start()
-        pool = Pool([*parse_nodes(honest), liar.config], chain_id=CHAIN_ID, agreement=2)
-        known = {"token": ethereum.usdc, "recipients": [SETTLEMENT], "confirmations": DEEP}
-        found = await read_arrival(pool, paid, **known)  # type: ignore[arg-type]
-        assert isinstance(found, Arrived), found
-        assert (found.amount, sorted(found.agreed_by)) == (5 * USDC, ["a", "b"])
-        # Alone it convinces nobody, of nothing.
-        alone = Pool([*parse_nodes("a=http://127.0.0.1:9"), liar.config], chain_id=CHAIN_ID, agreement=2)
-        assert isinstance(await read_arrival(alone, paid, **known), Unseen)  # type: ignore[arg-type]
-        await pool.close()
-        await alone.close()
-        await liar.stop()
-
-
-async def test_a_node_of_another_chain_is_not_believed(ethereum: Ethereum) -> None:
-    paid = await ethereum.pay(SETTLEMENT, 5 * USDC)
-    pool = Pool(parse_nodes(f"a={ethereum.anvil.url}"), chain_id=8453, agreement=1)
-    found = await read_arrival(pool, paid, token=ethereum.usdc, recipients=[SETTLEMENT], confirmations=1)
-    assert isinstance(found, Unseen)
-    await pool.close()
 
 
 async def test_a_settlement_whose_block_is_taken_back_is_found_out(

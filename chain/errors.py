@@ -33,7 +33,7 @@ class AlreadyKnown(NodeError):
 
 
 class NonceTooLow(NodeError):
-    """The account has already used this nonce. Receipts tell by which transaction; it is not a failure by itself."""
+    """The account has already used this nonce. Receipts show which transaction did; this error alone is not a failure."""
 
     kind = "nonce_too_low"
 

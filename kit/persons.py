@@ -82,7 +82,7 @@ def find_lookalike(name: str, others: Iterable[str]) -> str | None:
 def name_problem(name: str, *, reserved: Iterable[str], id_prefixes: tuple[str, ...]) -> str | None:
     """Return why a new person may not have this name, as a sentence without its subject; None if the name is allowed.
 
-    `reserved`: names that the service uses for itself; `id_prefixes`: begin the ids that stand for persons in records.
+    `reserved`: names that the service uses for itself; `id_prefixes`: prefixes of the ids that records show in place of a person.
     """
     composed = unicodedata.normalize("NFC", name)
     invisible = next((letter for letter in composed if _is_invisible(letter)), None)

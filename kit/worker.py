@@ -55,7 +55,7 @@ class WorkerMetrics:
     """Metrics that every worker has."""
 
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
-        """`prefix`: begins the names of the metrics, such as `onramp`."""
+        """`prefix`: the first part of the metrics' names, such as `onramp`."""
         labels = ("worker",)
         self.steps = Counter(f"{prefix}_worker_steps_total", "Steps taken.", (*labels, "outcome"), registry=registry)
         self.last = Gauge(

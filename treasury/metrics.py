@@ -123,9 +123,9 @@ class PrometheusTreasuryMetrics:
             self._registered.clear()
 
     def _show(self, family: Gauge) -> Gauge:
-        """Return the family, registered from its first value on for as long as this process leads.
+        """Return the family. It is registered when it gets its first value, and unregistered when this process stops leading.
 
-        An old value beside the new leader's, or a zero that was never measured, would raise an alert, or hide one.
+        Its old value next to the new leader's, or a zero that was never measured, could raise a false alert or hide a real one.
         """
         if self._leads and family not in self._registered:
             self._registry.register(family)
@@ -140,7 +140,7 @@ class PrometheusTreasuryMetrics:
         self._show(self._block).labels(asset).set(available.block_number or 0)
 
     def limits(self, asset: AssetPolicy) -> None:
-        """Show floor, target and ceiling beside the balance, as far as the policy sets them."""
+        """Show the floor, target and ceiling that the policy sets, next to the balance."""
         for kind in ("floor", "target", "ceiling"):
             limit: int | None = getattr(asset, kind)
             if limit is not None:

@@ -19,7 +19,7 @@ from treasury.transactions import queries
 
 
 async def prove_payment(pool: Pool, payout: Payout, tx_hash: str) -> Proven:
-    """Return the agreed proof that `tx_hash`, from whatever address, paid this buyer. Raises Problem.
+    """Return the agreed proof that `tx_hash` paid this buyer, from any address. Raises Problem.
 
     No database transaction may be open: nodes are asked.
     """

@@ -34,7 +34,7 @@ class ProofUnavailable(Exception):
 
 
 class PaymentProof(Protocol):
-    """Asks Stripe about each payout before it is signed: a row in a database is no authority to pay."""
+    """Asks Stripe about each payout before it is signed: a database row alone does not authorize a payment."""
 
     async def owed(self, session_id: str, stripe_session_id: str) -> Owed | NotOwed | None:
         """Return what Stripe's own session owes; NotOwed, or None, if it is not ours, not paid, or not paid to us.
@@ -47,7 +47,7 @@ class PaymentProof(Protocol):
 class Sold:
     """A completed purchase at Stripe.
 
-    `owed` is what its buyer gets according to Stripe, None if that cannot be read. `objection` says, as half a sentence, why this
+    `owed` is what its buyer gets according to Stripe, None if that cannot be read. `objection` is a clause that says why this
     database does not take the purchase over; None if the purchase is in the database now.
     """
 
@@ -68,7 +68,7 @@ class Purchases(Protocol):
 
 
 class PurchaseBook(Protocol):
-    """What the seller of purchases tells the policy: promises, limits and screening of its own."""
+    """What the policy asks the seller of purchases: amounts promised to buyers, purchase limits, and screening of recipients."""
 
     async def processing(self, conn: AsyncConnection) -> int:
         """Return the base units of MUSD that buyers whose payment is under way will be owed."""
@@ -82,7 +82,7 @@ class PurchaseBook(Protocol):
         """Screen recipients (EIP-55) over the network; return those that cannot be screened at present."""
 
     def is_sanctioned(self, recipient: Address) -> bool:
-        """Return whether nobody may pay this recipient (EIP-55), as `unscreened` found last."""
+        """Return whether this recipient (EIP-55) must not be paid, by the latest result of `unscreened`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class PolicyPort(Protocol):
         """Return the assets that the active policy lists, with their floors and ceilings."""
 
     def is_sanctioned(self, payout: Payout) -> bool:
-        """Return whether nobody may pay its recipient, and no person cleared this payout in spite of that."""
+        """Return whether the payout's recipient must not be paid, and no person has cleared this payout in spite of that."""
 
     async def unscreened(self, payouts: Sequence[Payout]) -> Collection[str]:
         """Return the ids of payouts whose recipient cannot be screened at present. Call it before `is_sanctioned`; nodes may be asked."""
@@ -179,7 +179,7 @@ class WalletChain(Protocol):
         """Return transactions of the wallet that moved the token. This is a hint: an empty list proves nothing."""
 
     async def spender(self, nonce: int, from_block: int, to_block: int) -> OwnTransaction | None:
-        """Return the agreed transaction that used a nonce in these blocks, whatever it did; None while nodes do not show it."""
+        """Return the agreed transaction, of any kind, that used a nonce in these blocks; None while the nodes do not show it."""
 
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
         """Return one mined transaction of the wallet as enough providers agree; None while they do not show it."""
@@ -197,7 +197,7 @@ class WalletChain(Protocol):
         """Return the gas that a call from the wallet takes now, with a margin."""
 
     async def gas_spent(self, tx_hashes: Sequence[str]) -> Mapping[str, int | None]:
-        """Return the wei that each of these mined transactions cost; None if no node says."""
+        """Return the wei that each of these mined transactions cost; None if no node reports it."""
 
     async def block_hash(self, number: int) -> str | None:
         """Return the agreed hash of a block; None if there is no agreement."""

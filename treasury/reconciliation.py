@@ -89,7 +89,7 @@ async def missing_gas_postings(conn: AsyncConnection, wallet: HotWallet) -> list
 
 
 async def gas_costs(chain: WalletChain, decided: Sequence[Transaction]) -> dict[str, int | None]:
-    """Return the wei that each transaction cost, for whichever attempt was mined; None if no node says."""
+    """Return the wei that each transaction cost, by the attempt that was mined; None if no node reports it."""
     costs = await chain.gas_spent([attempt.hash for transaction in decided for attempt in transaction.attempts])
     return {
         transaction.id: next(

@@ -12,7 +12,7 @@ from treasury.signers.local import keystore_address
 
 
 class TreasurySettings(BaseModel):
-    """Mixed into the service's settings; the names are those of the environment variables."""
+    """The variables of the hot wallet and the cold wallet. Mixed into the service's settings."""
 
     HOT_WALLET_SIGNER: Literal["local", "aws-kms", "gcp-kms"] = Field(
         default="local",

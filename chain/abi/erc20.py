@@ -79,7 +79,7 @@ def split_payout_calldata(data: bytes) -> tuple[Address, int, bytes] | None:
 
 
 def decode_transfer(data: bytes) -> tuple[Address, int] | str:
-    """Decode calldata that is exactly `transfer(to, amount)` to (to, amount); otherwise return what it does, to be put after "it"."""
+    """Return (to, amount) if the calldata is exactly `transfer(to, amount)`; otherwise a sentence without its subject that says why not."""
     if data[:4] != _TRANSFER:
         return f"calls the function {to_hex(data[:4])}, not transfer(address,uint256)"
     if len(data) != _ARGUMENTS_END:

@@ -26,7 +26,7 @@ _DECIMALS: Final = 18
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A node that contradicts the others. If `node` is None, the providers differ and none has enough others on its side."""
+    """A node that contradicts the others. If `node` is None, the providers differ, and no answer has enough of them."""
 
     node: str | None
     about: str

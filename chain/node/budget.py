@@ -12,7 +12,7 @@ from typing import Final
 from kit.clock import Clock
 
 OTHERS: Final = "*"
-"""The weight of every method that has none of its own."""
+"""The key of the weight that applies to every method without a weight of its own."""
 CREDITS: Final[Mapping[str, int]] = {
     "eth_chainId": 1,
     "eth_blockNumber": 1,
@@ -121,7 +121,7 @@ class Budget:
 
 
 def _month_of(moment: datetime) -> tuple[int, int]:
-    """Return year and month in UTC. A tuple rather than text, because every call needs it."""
+    """Return (year, month) in UTC. Every call needs it, and a tuple is cheaper to make than text."""
     return moment.year, moment.month
 
 

@@ -38,12 +38,12 @@ class Cooldown:
 
     @property
     def over(self) -> bool:
-        """Whether it may be called now."""
+        """Whether the node may be called now."""
         return self._clock.monotonic() >= self._until
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until it may be called."""
+        """Seconds until the node may be called again; 0 if it may be called now."""
         return max(self._until - self._clock.monotonic(), 0.0)
 
     @property
@@ -55,7 +55,7 @@ class Cooldown:
 
     @property
     def limited(self) -> bool:
-        """Whether it asked for fewer requests and that wait is not over."""
+        """Whether the node asked for fewer requests, and the wait that follows is not over."""
         return self._state == "rate_limited" and not self.over
 
     def mark_verified(self) -> None:

@@ -21,7 +21,7 @@ MAX_TRIES: Final = 6
 """Repetitions without any answer from the node or from the others, after which the call is dropped. Silence is not a contradiction."""
 
 REFUSED: Final = "refused"
-"""The answer key that stands for a revert."""
+"""The answer key of a revert."""
 
 
 @dataclass(slots=True)

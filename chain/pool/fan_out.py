@@ -1,4 +1,4 @@
-"""Send one call to every node and collect the replies as they come; a node that hangs delays nobody."""
+"""Send one call to every node and collect the replies as they come; a node that hangs does not delay the others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -88,7 +88,7 @@ class FanOut:
 
 
 async def outlast(tasks: set[asyncio.Task[Any]]) -> None:
-    """Wait for calls whose result nobody needs, so that a node's silence is still recorded. Cancelling this cancels them."""
+    """Wait for calls whose results are no longer needed, so that a node's silence is still recorded. Cancelling this cancels them."""
     try:
         await asyncio.wait(tasks)
     except asyncio.CancelledError:

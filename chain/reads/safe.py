@@ -58,7 +58,7 @@ class _Reader:
         return data_bytes(agreed.value)
 
     async def slot(self, number: int) -> Address | None:
-        """Return the address in a storage slot, whatever stands above it in the word; None for zero."""
+        """Return the address in the lower 20 bytes of a storage slot, ignoring the upper 12; None if the whole word is zero."""
 
         def content(raw: Any) -> bytes:
             return data_bytes(raw).rjust(WORD, b"\0")

@@ -19,7 +19,7 @@ from chain.reads.receipts import agreed_receipts, transfers_of
 from chain.types import Address, Transfer, to_checksum
 
 STRAGGLER_SECONDS = 1.0
-"""Seconds to wait for each further node once as many providers as must agree have answered."""
+"""Seconds to wait for each further node after enough providers to agree have answered."""
 _MAX_RECEIPTS = 20
 """Receipts read for one range, for transactions that too few providers report."""
 
@@ -49,7 +49,7 @@ class TransferReader:
 
     @property
     def window(self) -> int:
-        """Blocks that as many providers as must agree return at once, as far as known."""
+        """How many blocks of logs one request may cover so that enough providers to agree can answer it, as learned so far."""
         best: dict[str, int] = {}
         for node in self._pool.nodes:
             if node.usable and not node.quarantined:

@@ -230,7 +230,7 @@ async def outgoing_transactions(pool: Pool, address: Address, from_block: int, t
 
 
 async def find_nonce_spender(pool: Pool, address: Address, nonce: int, from_block: int, to_block: int) -> str | None:
-    """Return the hash of the wallet's transaction that used a nonce in these blocks, whatever it did; None if the nodes cannot tell.
+    """Return the hash of the transaction, of any kind, that used the wallet's nonce in these blocks; None if the nodes do not show it.
 
     It is in the first block after which the account's nonce is higher: a search with about twenty quorum reads.
     """

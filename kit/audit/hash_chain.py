@@ -86,7 +86,7 @@ async def unlinked(conn: AsyncConnection, *, since: int, limit: int) -> Sequence
 
 
 async def newest_linked_entry(conn: AsyncConnection) -> int:
-    """Return the largest id of a linked entry; 0 if there is none."""
+    """Return the largest id of a linked entry; 0 if no entry is linked."""
     return (await conn.execute(sa.select(sa.func.max(links.c.entry_id)))).scalar_one() or 0
 
 

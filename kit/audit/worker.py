@@ -29,7 +29,7 @@ class AuditChainMetrics:
     """The head of the chain, for a metrics store that the owner of the database cannot change."""
 
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
-        """`prefix`: begins the names of the metrics, such as `onramp`."""
+        """`prefix`: the first part of the metrics' names, such as `onramp`."""
         self.number = Gauge(f"{prefix}_audit_head_number", "Number of the newest link.", registry=registry)
         self.hash = Gauge(
             f"{prefix}_audit_head_hash", "The first 48 bits of the newest link's hash, as a number.", registry=registry

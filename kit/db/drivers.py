@@ -1,7 +1,7 @@
 """Driver connections whose waits are all limited.
 
-Neither driver limits its waits by itself. The kernel does not either give up a peer that acknowledges every packet and answers nothing, such as
-a load balancer or pooler whose backend died. So the limits are set here, in the client.
+Neither driver limits its waits by itself. Nor does the kernel give up on a peer that acknowledges every packet but never answers, such as a
+load balancer or pooler whose backend died. So the limits are set here, in the client.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ class PoolMetrics(Collector):
     """The metrics `PREFIX_database_pool_...`; they have no values for an in-memory database, which has no pool."""
 
     def __init__(self, database: Database, registry: CollectorRegistry, prefix: str) -> None:
-        """`prefix`: begins the names of the metrics, such as `onramp`."""
+        """`prefix`: the first part of the metrics' names, such as `onramp`."""
         self._pool = database.engine.pool
         self._prefix = prefix
         registry.register(self)

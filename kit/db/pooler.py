@@ -23,7 +23,7 @@ _TIMEOUTS: Final = sa.text("SELECT current_setting('statement_timeout'), current
 
 
 async def pooling(database: Database) -> Pooling:
-    """Return the mode of the pooler in front of the primary. Costs one query if there is none. Raises the database's errors.
+    """Return the mode of the pooler in front of the primary. Costs one query if no pooler is there. Raises the database's errors.
 
     At login, a server reports the process that serves the connection; a pooler reports an invented one. If the two differ, a second connection
     occupies the server connection that the first has just used; in transaction mode, the first then gets another one.

@@ -35,7 +35,7 @@ class WorkerSeen:
 
     @property
     def is_present(self) -> bool:
-        """Whether a process runs it now."""
+        """Whether any process runs this worker now."""
         return self.processes > 0
 
 

@@ -1,6 +1,6 @@
 """An HTTP connection that limits each of its waits.
 
-aiohttp by itself keeps a connection for ever whose client sends nothing, or half a header, or never reads.
+Without these limits, aiohttp keeps a connection open for ever if its client sends nothing, sends half a header, or never reads.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Peer:
     """The other end of a connection."""
 
     client: str | None
-    """Connections are counted by it, such as an address or network; None: without a limit of its own."""
+    """The name under which its connections are counted, such as an address or network; None: they are not limited by client."""
     is_proxy: bool = False
     """Whether it is one of our own proxies."""
 
@@ -98,7 +98,7 @@ class Connection(web.RequestHandler):
         self._fed = 0
         self.awaits_header = False
         self.is_stream = False
-        """Whether the response has no end of its own; the client opens it again by itself if it is closed."""
+        """Whether the response is an endless stream, which the client opens again by itself if it is closed."""
         self.client: str | None = None
 
     @property
@@ -108,7 +108,7 @@ class Connection(web.RequestHandler):
 
     @property
     def claim(self) -> int:
-        """How much is lost if it is closed for another.
+        """How much is lost if this connection is closed to make room for another one.
 
         0: no request yet; 1: idle between requests; 2: the body has not arrived; 3: a stream; CLAIM_SERVING: a request is being served.
         """
@@ -192,7 +192,7 @@ class Connection(web.RequestHandler):
             self._stalled = self._loop.call_later(self._server.limits.write_seconds, self._tcp.abort)
 
     def resume_writing(self) -> None:
-        """End that time limit: the client has read."""
+        """End the time limit for a client that does not read: it has read."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()

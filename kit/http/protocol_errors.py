@@ -26,7 +26,7 @@ class Identity:
     server: str
     """The `Server` header. aiohttp's own names the versions of Python and aiohttp, which helps only attackers."""
     problem_types: str
-    """Begins the `type` of every problem, such as `urn:onramp:problem:`."""
+    """The prefix of the `type` of every problem, such as `urn:onramp:problem:`."""
 
 
 def header_problem(headers: CIMultiDictProxy[str]) -> Problem | None:

@@ -1,6 +1,6 @@
 """The API reference for people: one HTML page made from the OpenAPI document, with a table of routes and callers at its end.
 
-The page is ours instead of Scalar's or Redoc's, which are 1 to 3 MB of JavaScript. A reference without scripts is served under the same
+The page is our own. Scalar's and Redoc's are not used: they are 1 to 3 MB of JavaScript. A reference without scripts is served under the same
 `default-src 'none'` policy as the API, adds no third-party code to an origin that handles API keys, and works without a network.
 """
 

@@ -1,7 +1,7 @@
 """An HTTP server that limits the time and number of its connections, below the application.
 
 Each connection has a limit of seconds for each of its waits. Each client has a limit of connections, and so has the process: as many as
-its limit of open files leaves beside its own needs (database, nodes, key service).
+its limit of open files leaves after its own needs (database, nodes, key service).
 """
 
 import asyncio
@@ -129,7 +129,7 @@ class Server(web.Server):
             self._timer = self._loop.call_later(TICK, self._close_late)
 
     def header_complete(self, connection: Connection) -> None:
-        """End that time limit."""
+        """End the time limit for the headers of the connection's next request."""
         self._header_due.pop(connection, None)
 
     def closed(self, connection: Connection) -> None:

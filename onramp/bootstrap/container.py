@@ -162,7 +162,7 @@ class Container:
 
     @cached_property
     def deliveries(self) -> DeliveriesWorker:
-        """Reads the chain: as a worker, and at once when a wallet asks."""
+        """The worker that finds deliveries on the chain; it also checks one immediately when its wallet asks."""
         wallet = [self.rules.hot_wallet] if self.rules.hot_wallet else []
         senders = frozenset(self.settings.delivery_senders if self.rules.mode == "observe" else wallet)
         context = DeliveryContext(

@@ -5,7 +5,7 @@ from typing import Final
 from kit.http.protocol_errors import Identity
 
 NAME: Final = "onramp"
-"""Begins the names of the metrics of the HTTP server, the workers, the audit trail and the database pool."""
+"""The prefix of the names of the metrics of the HTTP server, the workers, the audit trail and the database pool."""
 PROBLEM_TYPES: Final = "urn:onramp:problem:"
 """Begins the `type` of every problem document."""
 IDENTITY: Final = Identity(server=NAME, problem_types=PROBLEM_TYPES)

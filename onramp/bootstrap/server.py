@@ -79,7 +79,7 @@ async def wait_for_signal(end_within: float | None = None) -> None:
 
 
 def _is_our_error(record: logging.LogRecord) -> bool:
-    """Whether aiohttp logs an error of ours. Bytes that are not HTTP are answered with 400; their traceback is dropped."""
+    """Return whether aiohttp logs an error in our code. Bytes that are not HTTP are answered with 400; their traceback is dropped."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
 
@@ -156,7 +156,7 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
 
 
 async def _needs_signer(container: Container) -> None:
-    """Raise StartError if the treasury, requested by name, cannot sign: it would pay nobody and still look healthy."""
+    """Raise StartError if the treasury, requested by name, cannot sign: it would pay no buyer and still look healthy."""
     if container.rules.hot_wallet is None:
         raise StartError("The treasury pays from no wallet here: DELIVERY_MODE is observe. Nothing was started.")
     if container.signer is None:

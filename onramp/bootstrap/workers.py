@@ -1,4 +1,4 @@
-"""Create the workers, and run what a long-lived process needs beside them."""
+"""Create the workers, and run what else a long-lived process needs."""
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -144,7 +144,7 @@ def _janitor(container: Container) -> Janitor:
 
 @asynccontextmanager
 async def background(container: Container, runner: Runner | None, pulse: HeartbeatWriter) -> AsyncIterator[None]:
-    """Run what every long-lived process needs beside requests and workers: heartbeats, monitoring of the nodes, notices of new blocks."""
+    """Run what every long-lived process needs besides requests and workers: heartbeats, monitoring of the nodes, notices of new blocks."""
 
     def wake() -> None:
         container.block_timer.announce()

@@ -8,7 +8,7 @@ from onramp.config import fields
 
 
 class CustodySettings(BaseModel):
-    """Mixed into `onramp.config.settings.Settings`; names are those of the environment variables."""
+    """The variables of cloud keys and of the policy file. Mixed into `Settings`."""
 
     AWS_KMS_KEY_ID: str = Field(
         default="",
@@ -29,7 +29,7 @@ class CustodySettings(BaseModel):
 
 
 class ClientSettings(BaseModel):
-    """Mixed into `onramp.config.settings.Settings`; names are those of the environment variables."""
+    """The variables of proxies, rate limits, screening and retention. Mixed into `Settings`."""
 
     TRUSTED_PROXIES: fields.Networks = Field(
         default="", description="Networks of the proxies whose `X-Forwarded-For` is believed, comma-separated."

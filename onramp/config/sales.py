@@ -9,7 +9,7 @@ from onramp.config import fields
 
 
 class StripeSettings(BaseModel):
-    """Mixed into `onramp.config.settings.Settings`; names are those of the environment variables."""
+    """The variables of Stripe: keys, webhooks, API, and what Stripe delivers where. Mixed into `Settings`."""
 
     STRIPE_SECRET_KEY: fields.SecretKey = Field(
         default=SecretStr(""), description="Stripe's secret key (`sk_...`) or a restricted key (`rk_...`)."
@@ -47,7 +47,7 @@ class StripeSettings(BaseModel):
 
 
 class PurchaseSettings(BaseModel):
-    """Mixed into `onramp.config.settings.Settings`; names are those of the environment variables."""
+    """The variables of purchases: delivery, fees, limits, times, and what receipts show. Mixed into `Settings`."""
 
     DELIVERY_MODE: Literal["payout", "observe"] = Field(
         default="payout",

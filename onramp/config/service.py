@@ -11,7 +11,7 @@ from onramp.config.fields import DEVELOPMENT_KEY
 
 
 class ServiceSettings(BaseModel):
-    """Mixed into `onramp.config.settings.Settings`; names are those of the environment variables."""
+    """The variables of the process: addresses, database, Redis, keys, logs, telemetry. Mixed into `Settings`."""
 
     ENVIRONMENT: Literal["development", "production"] = Field(
         default="development",

@@ -13,7 +13,7 @@ SETTLEMENT_NETWORKS: Final = frozenset({"ethereum", "base", "polygon", "avalanch
 
 
 def problems_of(settings: Settings, *, to_run: bool) -> list[str]:
-    """Return why the service must not start with these settings, a sentence each. A command (not `to_run`) needs fewer of them."""
+    """Return a sentence for each reason to refuse these settings. In development, what only selling needs is checked only with `to_run`."""
     if settings.is_production:
         return [*_money_problems(settings), *_production_problems(settings)]
     return [*_money_problems(settings), *(_selling_problems(settings) if to_run else ())]

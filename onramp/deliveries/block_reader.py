@@ -13,7 +13,7 @@ log = get_logger(__name__)
 OVERLAP: Final = 20
 """Blocks behind the cursor that are read again: a node may have answered for a block that it had not indexed yet."""
 HOLD: Final = 2_000
-"""For how many blocks (two hours) a transfer that too few providers report keeps the cursor in front of it."""
+"""For how many blocks (two hours) the cursor waits before a block with a transfer that too few providers report."""
 RETRY_SECONDS: Final = 60.0
 """Delay before blocks that too few providers hold are read again."""
 
@@ -28,8 +28,8 @@ class TransferStore(Protocol):
 class BlockReader:
     """Reads each block's transfers into the database.
 
-    The cursor never passes a block until enough providers have shown that they hold it. Blocks after such a gap are read all the
-    same, so that current buyers do not wait for it.
+    The cursor never passes a block until enough providers have shown that they hold it. Blocks after such a gap are read
+    anyway, so that current buyers do not wait for it.
     """
 
     def __init__(self, context: DeliveryContext, store: TransferStore) -> None:

@@ -19,7 +19,7 @@ from onramp.sessions.status import DeliveryStatus
 
 log = get_logger(__name__)
 GONE_AFTER: Final = 20
-"""Blocks after which a transaction that its block no longer holds is given up: another transfer may be the one that was owed."""
+"""How many blocks later a transaction is given up whose block was replaced: another transfer may be the one that was owed."""
 RETRY_SECONDS: Final = 5.0
 BATCH: Final = 200
 

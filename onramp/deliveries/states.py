@@ -73,7 +73,7 @@ def fits(expected_units: int, units: int, tolerance_bps: int) -> bool:
 def match(owed: Iterable[Owed], arrived: Iterable[Arrived], tolerance_bps: int) -> list[Match]:
     """Assign transfers to sessions, each at most once; sessions paid earlier choose first.
 
-    A session takes the oldest transfer of the right amount. If there is none it takes the oldest transfer of any amount, unless
+    A session takes the oldest transfer of the right amount. If no transfer has it, the session takes the oldest of any amount, unless
     another session of the same wallet expects exactly that one.
     """
     owed_by_wallet: dict[str, list[Owed]] = {}

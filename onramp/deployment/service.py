@@ -19,8 +19,8 @@ PREFIX = "dep_"
 class Deployment:
     """The identity of the deployment that sells from this database.
 
-    `unmarked_until`: sessions that Stripe made up to then may carry no deployment id, as the version that sold them did not write
-    it; None where this database never sold such a session.
+    `unmarked_until`: sessions that Stripe created before this time may lack a deployment id, because the version that sold them did not
+    write one; None if this database never sold such a session.
     """
 
     id: str

@@ -72,7 +72,7 @@ class Stack:
 
 @asynccontextmanager
 async def data_folder(data: Path | None) -> AsyncIterator[Path]:
-    """Lock the folder `data` for this run; without one, make a temporary folder and delete it afterwards.
+    """Yield the folder `data`, locked for this run; if `data` is None, a temporary folder that is deleted afterwards.
 
     Raises DevStackError if another run uses the folder.
     """

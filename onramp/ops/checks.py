@@ -82,7 +82,7 @@ def clock_check(pulse: HeartbeatWriter) -> Check:
 
 
 def webhooks_check(intake: Intake) -> Check:
-    """Check that not all recent events of Stripe were refused."""
+    """Check that Stripe's latest events were not all refused."""
 
     async def check() -> str:
         if intake.all_refused:

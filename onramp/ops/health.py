@@ -56,7 +56,7 @@ class Health:
         cheap: Collection[str] = frozenset(),
         hidden: Collection[str] = frozenset(),
     ) -> None:
-        """Take `checks`: name -> (check, vital). `cheap`: checks that may run again for a single probe. `hidden`: parts shown to operators only."""
+        """Take `checks`: name -> (check, vital). `cheap`: checks that `recheck` may run early. `hidden`: parts shown to operators only."""
         self._hidden = frozenset(hidden)
         self._checks = dict(checks)
         self._cheap = frozenset(cheap)

@@ -63,9 +63,9 @@ class Janitor:
         keep_unpaid: timedelta = timedelta(days=30),
         watch: SettlementMonitor | None = None,
     ) -> None:
-        """`screening` as the sender asks it; contacts are kept for `keep_contacts`, unpaid sessions for `keep_unpaid` after they ended.
+        """`screening`: the screening that the sender uses, too. `keep_contacts`: how long contacts are kept.
 
-        `watch` verifies settled USDC again.
+        `keep_unpaid`: how long unpaid sessions are kept after they ended. `watch`: verifies settled USDC again; None: nothing is verified.
         """
         self._watch = watch
         self._keep_contacts = keep_contacts

@@ -75,7 +75,7 @@ async def ready(request: web.Request) -> web.StreamResponse:
 
 
 async def api_health(request: web.Request) -> web.StreamResponse:
-    """Answer with one word, and a line for each part."""
+    """Answer 200, or 503 if unhealthy, with the status in one word and a line for each part."""
     await request.app[OPS].health.recheck()
     status = request.app[OPS].health.status
     return reply(await _readiness(request, status), status=503 if status == "unhealthy" else 200)

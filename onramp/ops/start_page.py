@@ -23,7 +23,7 @@ _PAGES: Final = {
 
 
 class StartPage(Document):
-    """What this service is, and the paths that it serves to anyone, each with what is there."""
+    """What this service is, and the paths that anyone may read, each with a description."""
 
     name: str
     version: str

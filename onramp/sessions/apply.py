@@ -139,7 +139,7 @@ async def _may_be_paid(conn: AsyncConnection, session: Session, config: SessionC
 
 
 async def _search_first(conn: AsyncConnection, session: Session, expected_units: int, now: datetime) -> dict[str, Any]:
-    """Start a search for an earlier payment in place of a payout; return the columns to change."""
+    """Start a search for a payment that an earlier hot wallet may have made, and create no payout yet. Return the columns to change."""
     if not await payment_searches.begin(conn, session.id, session.hot_wallet, expected_units, now):
         log.warning("session.earlier_wallet", session=session.id, hot_wallet=session.hot_wallet)
         return {}

@@ -1,7 +1,7 @@
 """Create a session: store the intent, request the session from Stripe with no transaction open, store the outcome.
 
-A crash in between leaves an intent that the reconcile worker finishes with the same key towards Stripe; a client that retries with its
-own key gets the same session. Intents and outcomes of concurrent requests share one transaction each.
+A crash in between leaves an intent, which the reconcile worker finishes with the same idempotency key at Stripe. A client that retries
+with the same `Idempotency-Key` gets the same session. Intents and outcomes of concurrent requests share one transaction each.
 """
 
 from collections.abc import Sequence

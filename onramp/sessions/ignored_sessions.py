@@ -11,7 +11,7 @@ from onramp.stripe.port import METADATA_DEPLOYMENT, METADATA_SESSION, StripeSess
 
 log = get_logger(__name__)
 MAX_REMEMBERED: Final = 50_000
-"""Sessions. The one listed longest ago is forgotten first, and would be counted again."""
+"""How many sessions are remembered. The one listed longest ago is forgotten first; if it is listed again, it is counted again."""
 _CLAIMS_TO_BE_OURS: Final = frozenset({Ignored.CURRENCY, Ignored.AMOUNT, Ignored.MALFORMED, Ignored.CONTRADICTED})
 """Ignored although its metadata names this deployment: an operator should look into it."""
 

@@ -67,7 +67,7 @@ def metadata_of(session: Session) -> dict[str, str]:
 
 
 def sale_of(fact: StripeSession, deployment: Deployment, config: SessionConfig) -> Sale | Ignored:
-    """Return the sale if this deployment sold a session that only Stripe remembers, which its whole metadata must confirm."""
+    """Return the sale of a session that only Stripe remembers, if all its metadata shows that this deployment sold it; or why it is ignored."""
     metadata = fact.metadata or {}
     session_id = metadata.get(METADATA_SESSION, "")
     if not is_session_id(session_id):
@@ -90,7 +90,7 @@ def sale_of(fact: StripeSession, deployment: Deployment, config: SessionConfig) 
 
 
 def disagreement(session: Session, fact: StripeSession, deployment: Deployment, config: SessionConfig) -> str | None:
-    """Return why Stripe's session is not the sale that this row records, None if it is: a copied or forged row creates no debt."""
+    """Return why Stripe's session is not the sale that this row records; None if it is. So a copied or forged row creates no debt."""
     if _ownership_in(fact.metadata or {}) != metadata_of(session):
         return "Stripe's session names another deployment, chain or hot wallet"
     if session.deployment_id is None:

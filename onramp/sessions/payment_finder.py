@@ -190,7 +190,7 @@ class PaymentFinder:
         *,
         seconds: float | None = None,
     ) -> bool:
-        """Search again later and, unless `attention` is None, show it on the session; True if the session changed."""
+        """Postpone the search, and store `attention` on the session unless it is None. Return whether the session changed."""
         now = self._clock.now()
         is_new = attention is not None and attention != session.attention
         async with self._database.write() as conn:

@@ -1,4 +1,4 @@
-"""Prove to the treasury, from Stripe alone, that a payout is owed, how much and to whom. A database row is no authority to pay."""
+"""Prove to the treasury, from Stripe alone, that a payout is owed, how much and to whom. A database row alone does not authorize a payment."""
 
 from chain.errors import ChainError
 from chain.types import to_checksum

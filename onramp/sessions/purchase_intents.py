@@ -1,4 +1,4 @@
-"""Store the intent of a purchase, durably, before Stripe hears of it."""
+"""Store the intent of a purchase durably before anything is requested from Stripe; a repeated Idempotency-Key returns the stored one."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -77,7 +77,7 @@ class PurchaseIntents:
         raise in_progress()
 
     async def _require_within_limits(self, request: PurchaseRequest) -> None:
-        """Raise Problem 422 `wallet_limit`; a purchase that was created before is replayed, whatever was bought since."""
+        """Raise Problem 422 `wallet_limit` if a new purchase exceeds a limit. A repeated Idempotency-Key is not checked again."""
         async with self._database.read() as conn:
             if await _by_key(conn, request) is None:
                 await purchase_limits.require(conn, self._config, request.wallet, request.source, self._clock.now())

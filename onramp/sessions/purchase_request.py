@@ -1,4 +1,4 @@
-"""Check a create request as far as that needs no database."""
+"""The checks of a create request that need no database."""
 
 import hashlib
 from dataclasses import dataclass

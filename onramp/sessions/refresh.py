@@ -142,7 +142,7 @@ class Refresher:
 def rebuilt(
     fact: StripeSession, sale: Sale, config: SessionConfig, deployment: Deployment, now: datetime
 ) -> dict[str, Any] | Ignored:
-    """Return the row of a session that only Stripe remembers, from its metadata; why not, if create would not have sold it."""
+    """Return the row of a session that only Stripe remembers, from its metadata; or why it is ignored, if create would not have sold it."""
     metadata = fact.metadata or {}
     try:
         wallet = to_checksum(metadata[METADATA_WALLET])

@@ -26,7 +26,7 @@ UNPAID: Final = frozenset({PaymentStatus.CREATED, PaymentStatus.INITIALIZED, Pay
 
 
 def report(status: PaymentStatus, reported: str) -> Outcome:
-    """Return what a payment in `status` does when Stripe reports the status `reported`, which may be unknown here."""
+    """Return the outcome for a payment in `status` when Stripe reports `reported`, which may be a status that this version does not know."""
     if reported == status:
         return Same(status)
     if reported == PaymentStatus.REJECTED:

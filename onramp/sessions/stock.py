@@ -19,7 +19,7 @@ from treasury.core.assets import MUSD
 BELIEVED_FOR: Final = timedelta(minutes=15)
 """How long a balance counts after a treasury worker recorded it, which it does every ten seconds, even while the chain is halted.
 
-A worker that is silent for longer pays no buyer: whatever is sold meanwhile would be overdue before it is sent
+If no worker records a balance for longer, no worker pays buyers either, and what is sold in that time would be overdue before it is paid
 (DELIVERY_OVERDUE_MINUTES). A restart, a deployment or a change of leader takes a minute or two.
 """
 UNPAID_SHARE: Final = (1, 2)

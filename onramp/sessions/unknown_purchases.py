@@ -1,4 +1,4 @@
-"""Detect completed purchases at Stripe that are missing here: beside them, a new database is probably the wrong one."""
+"""Detect completed purchases at Stripe that this database lacks. If there are any and the database is new, it is probably the wrong one."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ ADVICE = (
 
 
 class UnknownPurchases:
-    """Counts such purchases after each long listing of the account, and raises an alarm while there are any."""
+    """Counts completed purchases that this database lacks, after each long listing of the account; raises an alarm while there are any."""
 
     def __init__(
         self, database: Database, config: SessionConfig, deployment: OwnDeployment, ignored: IgnoredSessions

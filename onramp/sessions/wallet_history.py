@@ -37,7 +37,7 @@ COLUMNS: Final = (
 
 
 class HistoryQuery(PositionQuery):
-    """The query of a page."""
+    """The query of a page of a wallet's purchases."""
 
     limit: int = Field(default=20, ge=1, le=100)
 

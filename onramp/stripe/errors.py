@@ -105,7 +105,7 @@ OUR_FAULT: Final = frozenset(
 """Codes that concern our configuration, or a request that we built wrongly."""
 
 OUTAGES: Final = frozenset({"crypto_onramp_disabled", "crypto_onramp_service_error", "zerohash_api_error"})
-"""Codes with which Stripe reports that it serves no one at the moment."""
+"""Codes with which Stripe reports an outage: no request can succeed at the moment."""
 
 
 def from_reply(

@@ -12,7 +12,7 @@ from treasury import balances as balances_service
 
 
 async def list_balances(request: web.Request) -> web.StreamResponse:
-    """Return the hot wallet's balance of each asset; none if this service pays nobody."""
+    """Return the hot wallet's balance of each asset; an empty list if this service pays from no wallet."""
     services = request.app[TREASURY]
     wallet, policy = services.rules.hot_wallet, services.policy
     if wallet is None or policy is None:

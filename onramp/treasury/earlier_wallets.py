@@ -1,4 +1,4 @@
-"""Hot wallets that this service paid from before, as far as the ledger still has amounts of them."""
+"""The earlier hot wallets of this service for which the ledger still holds amounts."""
 
 from collections.abc import Iterable
 

@@ -54,7 +54,7 @@ def terms_of(settings: Settings, rules: SessionConfig) -> Terms:
 async def propose(
     database: Database, settings: Settings, rules: SessionConfig, clock: Clock, ids: Ids
 ) -> Version | None:
-    """Propose the terms in file and environment; terms that loosen wait for two persons. None if this service pays nobody. Raises PolicyError."""
+    """Propose the terms in file and environment; looser terms wait for two persons. None if this service pays from no wallet. Raises PolicyError."""
     if rules.mode != "payout":
         return None
     # Read before the wallet is checked, so that an invalid file stops the start even if no wallet is configured yet.

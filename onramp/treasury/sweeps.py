@@ -54,7 +54,7 @@ async def read_plan(request: web.Request) -> web.StreamResponse:
 
 
 async def propose(request: web.Request) -> web.StreamResponse:
-    """Propose a sweep; as a dry run, return the plan of it."""
+    """Propose a sweep; in a dry run, only return its plan."""
     services, sweep = request.app[TREASURY], body_of(request, schemas.ProposeSweepRequest)
     proposals, verdict = await _verify_cold_wallet(request, "sweep_propose", sweep.asset)
     if sweep.dry_run:

@@ -36,7 +36,7 @@ class Event(NamedTuple):
 
     @property
     def ignored(self) -> str | None:
-        """Why nothing follows from this event, as far as the event alone shows; None if it must be handled."""
+        """Why this event is ignored, judged by its own fields; None if it must be handled."""
         if self.type not in TYPES:
             return "another type of event"
         if self.stripe_session_id is None:

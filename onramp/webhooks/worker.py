@@ -90,7 +90,7 @@ class InboxWorker:
             self._paid()
 
     async def _session_of(self, stripe_id: str) -> str | None:
-        """Return our session's id for a log line; None if there is none or the database is unavailable."""
+        """Return our session's id for a log line; None if no session has this Stripe id, or the database is unavailable."""
         try:
             async with self._database.read() as conn:
                 session = await sessions_service.by_stripe_id(conn, stripe_id)

@@ -59,12 +59,12 @@ class SafeTransaction:
 
     @property
     def domain_hash(self) -> bytes:
-        """The hash of which Safe on which chain."""
+        """The EIP-712 domain hash, which identifies the Safe and its chain."""
         return bytes(self._signable.header)
 
     @property
     def message_hash(self) -> bytes:
-        """The hash of what the transaction does."""
+        """The EIP-712 message hash, which covers what the transaction does, and the Safe's nonce."""
         return bytes(self._signable.body)
 
     @property

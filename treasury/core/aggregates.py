@@ -41,7 +41,7 @@ def of_asset(table: sa.Table) -> sa.Select[Any]:
 def reserved(table: sa.Table, statuses: Collection[Status], *only: sa.ColumnElement[bool]) -> Total:
     """Return the sum of what rows in these statuses reserve of a balance that was read at `block`.
 
-    Rows that became final in later blocks count too: that balance does not know yet that they left. `only` are further conditions.
+    Rows that became final in later blocks count too, because that balance still includes them. `only` are further conditions.
     """
     return total_of(of_asset(table).where(in_states(table, statuses), *only), _final_after(table).where(*only))
 

@@ -1,10 +1,10 @@
-"""What can become known about a payout or a sweep; each has its own table of the moves that a fact makes."""
+"""The facts about a payout or a sweep. `payouts.states` and `sweeps.states` say to which state each fact moves a row."""
 
 from enum import StrEnum
 
 
 class OperationFact(StrEnum):
-    """A fact about an operation, which is a payout or a sweep. Facts that one kind alone knows say so."""
+    """A fact about an operation, which is a payout or a sweep. If a fact applies to one kind only, its text begins with that kind."""
 
     READY = "ready"
     """No check objects to it: it has a nonce, or queues for one again."""
@@ -41,4 +41,4 @@ class OperationFact(StrEnum):
     REORGED = "reorged"
     """Enough providers agree on another block where its transaction was."""
     ADOPTED = "adopted"
-    """A transaction on chain carries its reference: it was made, whatever the row says."""
+    """A transaction on chain carries its reference: it was carried out, even if its row does not say so."""

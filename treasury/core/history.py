@@ -13,7 +13,7 @@ from kit.db.database import metadata
 from kit.db.types import UtcDateTime
 
 BY: Final = "treasury"
-"""Makes the changes that no person ordered."""
+"""The author of changes that no person ordered."""
 
 history = sa.Table(
     "treasury_history",
@@ -52,7 +52,7 @@ async def record(
     by: str,
     note: str = "",
 ) -> None:
-    """Write one entry, in the transaction that makes the change."""
+    """Write one history entry, in the database transaction that makes the change."""
     values = {
         "subject_id": subject_id,
         "at": at,
@@ -66,7 +66,7 @@ async def record(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of many entries that are written together."""
+    """One of the history entries that `record_all` writes together."""
 
     subject_id: str
     from_status: str | None

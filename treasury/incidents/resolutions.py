@@ -1,6 +1,6 @@
 """One row for each incident that a person has begun to resolve.
 
-The effect of a resolution is in the ledger, or beside the unmatched transaction. This row records who explained and who confirmed it.
+The effect of a resolution is in the ledger, or in the row of the unmatched transaction. This row records who explained and who confirmed it.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ resolutions = sa.Table(
 
 
 def to_resolution(row: sa.Row[Any]) -> Resolution:
-    """Return the value of a row."""
+    """Return a database row as a `Resolution`."""
     fields = dict(row._mapping)
     fields["status"] = ResolutionStatus(row.status)
     return Resolution(**fields)

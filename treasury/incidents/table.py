@@ -36,7 +36,7 @@ unmatched_transactions = sa.Table(
 
 
 def to_unmatched(row: sa.Row[Any]) -> UnmatchedTransaction:
-    """Return the value of a row."""
+    """Return a database row as an `UnmatchedTransaction`."""
     fields = dict(row._mapping)
     fields["to"] = fields.pop("to_address")
     fields["raw"] = None if row.raw is None else bytes(row.raw)

@@ -46,24 +46,24 @@ async def record(
 
 
 async def list_open(conn: AsyncConnection, wallet: HotWallet) -> list[UnmatchedTransaction]:
-    """Return those with neither a payout nor a resolution, lowest nonce first."""
+    """Return the wallet's unmatched transactions with neither a payout nor a resolution, lowest nonce first."""
     return await _select(conn, _OPEN, wallet)
 
 
 async def any_without_payout(conn: AsyncConnection, wallet: HotWallet) -> bool:
-    """Return whether the wallet has one that belongs to no payout, resolved or not."""
+    """Return whether the wallet has an unmatched transaction that belongs to no payout, resolved or not."""
     return (await conn.execute(_ANY_WITHOUT_PAYOUT, wallet.columns)).first() is not None
 
 
 async def get(conn: AsyncConnection, wallet: HotWallet, unmatched_id: str) -> UnmatchedTransaction | None:
-    """Return one of this wallet's by its id."""
+    """Return an unmatched transaction of the wallet by its id; None if the wallet has no such row."""
     query = sa.select(unmatched_transactions).where(_of(wallet), _C.id == unmatched_id)
     row = (await conn.execute(query)).first()
     return None if row is None else to_unmatched(row)
 
 
 async def with_reference(conn: AsyncConnection, wallet: HotWallet) -> list[UnmatchedTransaction]:
-    """Return those that carry a reference and belong to no payout yet, resolved or not; lowest nonce first."""
+    """Return the wallet's unmatched transactions that carry a reference and belong to no payout yet, resolved or not; lowest nonce first."""
     return await _select(conn, _WITH_REFERENCE, wallet)
 
 
@@ -86,23 +86,23 @@ async def is_payment(conn: AsyncConnection, wallet: str, token: str, to: str, am
 
 
 async def match(conn: AsyncConnection, unmatched_id: str, payout_id: str) -> None:
-    """Record that this transaction is the payment of that payout."""
+    """Record that an unmatched transaction is the payment of a payout."""
     await conn.execute(sa.update(unmatched_transactions).where(_C.id == unmatched_id).values(payout_id=payout_id))
 
 
 async def match_nonce(conn: AsyncConnection, wallet: HotWallet, nonce: int, payout_id: str) -> None:
-    """Record that the transaction with this nonce is the payment of that payout; nothing happens without a row of it."""
+    """Record that the unmatched transaction with this nonce is the payment of a payout; does nothing if no row has the nonce."""
     row = sa.and_(_of(wallet), _C.nonce == nonce)
     await conn.execute(sa.update(unmatched_transactions).where(row).values(payout_id=payout_id))
 
 
 async def set_note(conn: AsyncConnection, unmatched_id: str, note: str) -> None:
-    """Replace what is known of a transaction: half a sentence for operators."""
+    """Replace the note of an unmatched transaction, a clause for operators that says what is known of it."""
     await conn.execute(sa.update(unmatched_transactions).where(_C.id == unmatched_id).values(note=note))
 
 
 async def resolve(conn: AsyncConnection, unmatched_id: str, *, by: str, note: str, now: datetime) -> bool:
-    """Record that persons take responsibility for it, so that signing goes on; return False if they did before."""
+    """Record that persons take responsibility for an unmatched transaction, so that signing goes on; return False if they did so before."""
     unresolved = sa.and_(_C.id == unmatched_id, _C.answered_at.is_(None))
     result = await conn.execute(
         sa.update(unmatched_transactions).where(unresolved).values(answered_by=by, answered_at=now)

@@ -28,7 +28,7 @@ class Account(StrEnum):
     SOLD = "sold"
     """The counterpart of what is receivable."""
     SETTLED = "settled"
-    """USDC that has arrived, as its chain or persons say."""
+    """USDC that has arrived, as its chain shows or persons confirmed."""
 
 
 HOT: Final = (Account.AVAILABLE, Account.HELD, Account.IN_FLIGHT)

@@ -44,7 +44,7 @@ ledger = sa.Table(
 
 
 def to_posting(row: sa.Row[Any]) -> Posting:
-    """Return the value of a row."""
+    """Return a database row as a `Posting`."""
     fields = dict(row._mapping)
     fields["from_account"], fields["to_account"] = Account(row.from_account), Account(row.to_account)
     return Posting(**fields)

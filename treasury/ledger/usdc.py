@@ -153,7 +153,7 @@ class Receivable:
 
 
 async def receivable(conn: AsyncConnection, wallets: Sequence[str]) -> list[Receivable]:
-    """Return the sessions with USDC still to come, oldest first. It comes to one address, whichever hot wallet paid the buyer."""
+    """Return the sessions whose USDC has not all arrived, oldest first. All USDC goes to one address, for any hot wallet that paid the buyer."""
     return [row for row in await _sessions(conn, wallets) if row.amount]
 
 

@@ -32,17 +32,17 @@ class Pauses:
 
     @property
     def sales(self) -> bool:
-        """Whether nothing may be sold."""
+        """Whether sales are paused, by themselves or because payouts are paused."""
         return self.of("sales") is not None or self.payouts
 
     @property
     def payouts(self) -> bool:
-        """Whether no payout may be signed."""
+        """Whether payouts are paused, so that none may be signed."""
         return self.of("payouts") is not None
 
     @property
     def sweeps(self) -> bool:
-        """Whether no sweep may be proposed, approved or signed."""
+        """Whether sweeps are paused, so that none may be proposed, approved or signed."""
         return self.of("sweeps") is not None
 
     def stops(self, scope: Scope) -> bool:

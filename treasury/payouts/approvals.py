@@ -101,5 +101,5 @@ async def move(
 
 
 def impossible(payout: Payout, why: str) -> Problem:
-    """Return the refusal of a decision; `why` is half a sentence."""
+    """Return the Problem 409 that refuses a decision; `why` completes the sentence "<payout> is <status>: ..."."""
     return Problem(409, "not_possible", f"{payout.id} is {payout.status}: {why}.")

@@ -41,7 +41,7 @@ async def count_open_in_other_tokens(conn: AsyncConnection, token: str) -> dict[
 
 
 async def paid_to_recipients(conn: AsyncConnection, queue: Sequence[Payout], since: datetime) -> dict[str, int]:
-    """Return the base units that other payouts created since, with a nonce and not failed, pay to each recipient in `queue`."""
+    """Return, for each recipient in `queue`, the base units of its other payouts created after `since` that have a nonce and did not fail."""
     query = sa.select(_C.to_address, _C.amount).where(
         _C.to_address.in_({payout.to for payout in queue}),
         _C.id.not_in([payout.id for payout in queue]),

@@ -85,7 +85,7 @@ async def heads(
 
 
 async def held_alone(conn: AsyncConnection, wallet: str, limit: int, after: str = "") -> list[Payout]:
-    """Return payouts held alone that are checked again without a person, in the order of their ids, from behind the id `after`."""
+    """Return payouts held alone that are checked again without a person, with ids above `after`, in the order of their ids."""
     return await _read(conn, _HELD_ALONE, of_wallet=wallet, max_rows=limit, after=after)
 
 
@@ -95,7 +95,7 @@ async def of_other_token(conn: AsyncConnection, wallet: str, token: str) -> list
 
 
 async def unsigned(conn: AsyncConnection, wallet: str, *, excluding: Reason) -> list[Payout]:
-    """Return the payouts that queue for a nonce, the earliest purchase first, without those held for `excluding` already."""
+    """Return the payouts that queue for a nonce, the earliest purchase first, except those that are already held for the reason `excluding`."""
     waiting = sa.or_(_C.status.in_([Status.PLANNED, Status.APPROVED]), _held_for(RECHECKED - HELD_ALONE - {excluding}))
     return await _read(conn, sa.select(payouts).where(_UNSIGNED, waiting).order_by(*_ORDER), of_wallet=wallet)
 

@@ -9,10 +9,10 @@ from treasury.payouts import service as payouts_service
 
 
 class SanctionsList(Protocol):
-    """`address in listing`: whether nobody may pay this address, as `ask` found last."""
+    """The sanctions list. `address in listing` is true if this address must not be paid, by the latest result of `ask`."""
 
     def __contains__(self, address: object, /) -> bool:
-        """Return whether the address is listed."""
+        """Return whether the address is on the sanctions list, by the latest result of `ask`."""
 
     async def ask(self, addresses: Collection[str], *, refresh: bool = False) -> Collection[str]:
         """Screen addresses over the network (`refresh` ignores cached answers); return those that cannot be screened at present."""

@@ -174,7 +174,7 @@ async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number:
 
 
 async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
-    """Count the payouts in each status; the cost is that of the open ones."""
+    """Count the payouts in each status. Only the open ones are read; ended ones are counted by `kit.db.ended_counts`."""
     return await ended(conn, "payouts") | await aggregates.count_open(conn, payouts)
 
 

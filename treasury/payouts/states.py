@@ -37,7 +37,7 @@ HELD_TOGETHER = frozenset({Reason.PAYOUTS_PAUSED, Reason.PANIC})
 """Held with all other payouts, and released with all of them."""
 
 HELD_ALONE = frozenset({Reason.PAYMENT_MISMATCH, Reason.NOT_PROVED_DEAD})
-"""Held alone, outside the queue: no other payout waits behind one, and each is checked again at intervals of its own."""
+"""Held alone, outside the queue: no other payout waits behind one, and each is checked again at its own intervals."""
 
 RECHECKED = HELD_TOGETHER | HELD_ALONE | {Reason.INSUFFICIENT, Reason.FEE_CEILING}
 """Held for something that is checked again without a person."""

@@ -49,7 +49,7 @@ payouts = sa.Table(
 
 
 def to_payout(row: sa.Row[Any]) -> Payout:
-    """Return the value of a row."""
+    """Return a database row as a `Payout`."""
     fields = dict(row._mapping)
     fields["status"] = Status(row.status)
     fields["to"] = fields.pop("to_address")

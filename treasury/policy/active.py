@@ -210,7 +210,7 @@ class ActivePolicy:
 
 
 def _exceeded(limits: PayoutLimits, amount: int, paid: int) -> str | None:
-    """Return the limit that a payout exceeds; `paid` is what the last 24 hours took, with this payout."""
+    """Return the limit that a payout exceeds; `paid` is the sum of the last 24 hours, including this payout."""
     for name in ("approval_above", "max_per_transaction"):
         limit = getattr(limits, name)
         if amount > limit:

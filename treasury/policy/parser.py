@@ -100,7 +100,7 @@ class _Reader:
         self._absent: set[str] = set()
 
     def policy(self) -> Policy | None:
-        """Return the policy; None, or values without meaning, if there are `problems`."""
+        """Return the policy; None if there are `problems`."""
         self._unknown("", self._document, {"payouts", "sweeps", "assets", "fees"})
         payouts = self._payouts()
         sweeps = self._table("sweeps")

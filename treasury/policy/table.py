@@ -34,7 +34,7 @@ policies = sa.Table(
 
 
 def to_version(row: sa.Row[Any]) -> Version:
-    """Return the value of a row."""
+    """Return a database row as a `Version`."""
     fields = dict(row._mapping)
     fields["status"], fields["terms"] = VersionStatus(row.status), load(row.terms)
     fields["loosens"] = tuple(row.loosens.split(",")) if row.loosens else ()

@@ -233,7 +233,7 @@ class Adoption:
     async def _adopt(
         self, conn: AsyncConnection, operation: Operation, transaction: OwnTransaction, to: str, amount: int
     ) -> bool:
-        """Store a transaction as the one that carries out `operation`; return False if it is not exactly that."""
+        """Store a transaction as the one that carries out `operation`; return False, storing nothing, if it is not exactly its transfer."""
         context, now, wallet = self._context, self._context.clock.now(), self._context.config.wallet
         # A panic took the balance at its signature; a restored row knows only the balance at its proposal.
         values: dict[str, Any] = {"amount": amount} if purpose_of(operation) is Purpose.PANIC else {}

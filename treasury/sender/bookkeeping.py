@@ -1,4 +1,4 @@
-"""What the leader keeps up to date beside sending: balances, counts by status, and the policy that is due."""
+"""What the leader keeps up to date besides sending: balances, counts by status, and the policy that is due."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -175,7 +175,7 @@ class Sender:
 
 
 def _stall_of(transaction: Transaction) -> Reason | None:
-    """Return why a transaction makes no progress; one that was broadcast and reached no node waits for nodes."""
+    """Return why a transaction makes no progress; None if it does. One that was broadcast and reached no node waits for a node."""
     if transaction.stall:
         return Reason(transaction.stall)
     was_broadcast = any(attempt.broadcasts for attempt in transaction.attempts)

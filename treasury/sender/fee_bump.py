@@ -29,7 +29,7 @@ from treasury.transactions.model import Transaction
 
 
 class FeeBump:
-    """Counts the blocks that a transaction waits. A restart counts from zero, which only waits longer."""
+    """Offers higher fees, after counting the blocks that a transaction waits. A restart begins at zero, so the wait only gets longer."""
 
     def __init__(self, context: SenderContext, signing: Signing) -> None:
         self._context = context
@@ -94,7 +94,7 @@ class FeeBump:
         return block - self._waiting_since.setdefault(key, block) >= config.gone_blocks
 
     async def _allowed(self, conn: AsyncConnection, transaction: Transaction) -> bool:
-        """Return whether pauses allow this signature as any other, and, for a sweep, whether the Safe passes verification again."""
+        """Return whether no pause forbids this signature and, for a sweep, the Safe passes verification again."""
         context = self._context
         operation = await operations.get(conn, transaction.operation_id)
         if not isinstance(operation, Sweep):

@@ -18,7 +18,7 @@ from treasury.transitions import Change, MoveRefused
 
 @dataclass(frozen=True, slots=True)
 class ReadyOperation:
-    """An operation that passed every check, as it is to be signed. `amount` is in base units, `fees` in wei for each unit of gas."""
+    """An operation that passed every check, with the values to sign. `amount` is in base units, `fees` in wei for each unit of gas."""
 
     operation: Operation
     amount: int

@@ -65,7 +65,7 @@ class LedgerCheck:
         return not self._any_gone
 
     async def _compare(self, view: WalletView) -> bool:
-        """Compare at a view; return whether that is done, False if transactions of the view are not settled yet."""
+        """Compare ledger and chain at `view`. Return False if that must wait until the transactions that the view counts are settled."""
         context, config = self._context, self._context.config
         async with context.database.read() as conn:
             if await has_unsettled(conn, context.hot_wallet, view):

@@ -22,8 +22,8 @@ async def next_nonce(conn: AsyncConnection, wallet: HotWallet) -> int:
 async def unknown_below(conn: AsyncConnection, wallet: HotWallet, first: int) -> list[int]:
     """Return the nonces below `first` that no row holds.
 
-    There are none while this wallet leads, because each nonce is recorded before the next one. A wallet that comes back after another
-    one led may have some: a payment of its past may have been found by its reference before the transactions in front of it were read.
+    Usually there are none, because each nonce is recorded before the next one. If an earlier hot wallet is configured again, there may be
+    some: one of its payments may have been found by its reference before the transactions with lower nonces were read.
     """
     if (await conn.execute(_COUNT, wallet.columns)).scalar_one() >= first:
         return []

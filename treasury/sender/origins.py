@@ -41,7 +41,7 @@ class Kind(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """What an unmatched transaction is, with a note for people: half a sentence about it."""
+    """What an unmatched transaction is, with a note for people: a clause without a subject."""
 
     kind: Kind
     note: str

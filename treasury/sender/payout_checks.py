@@ -85,9 +85,9 @@ class PayoutChecks:
         return self._skipped.current()
 
     async def select(self, view: WalletView, capacity: int, ahead: int = 0) -> Selection:
-        """Return the first payouts of the queue as they are to be signed, at most `capacity`, up to one that all behind it wait for.
+        """Return the first payouts of the queue, ready to be signed: at most `capacity`, and none after a payout that the later ones wait for.
 
-        `ahead`: how many nonces are allocated before them whose gas is not paid yet.
+        `ahead`: how many nonces are already allocated whose gas is not paid yet.
         """
         context, config = self._context, self._context.config
         until = context.clock.monotonic() + _STEP_SECONDS
@@ -159,7 +159,7 @@ class PayoutChecks:
         return _Facts(fees, ceiling, outgoing, used, transactions, exceeded)
 
     async def _passes(self, payout: Payout, facts: _Facts, view: WalletView) -> bool:
-        """Make the checks that concern this payout alone; hold it if one objects."""
+        """Return whether this payout passes the checks that concern it alone; hold it if it does not."""
         context, config = self._context, self._context.config
         earlier = [transaction for transaction in facts.transactions if transaction.operation_id == payout.id]
         if payout.reference in facts.used_references:

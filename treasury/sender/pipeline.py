@@ -144,7 +144,7 @@ class Pipeline:
 
 
 def _allocated(allocation: Allocation) -> Change:
-    """Return the change of an operation that gets a nonce; a panic's amount becomes known with it."""
+    """Return the change of an operation that gets a nonce. For a panic it also sets the amount, which is known only now."""
     ready = allocation.ready
     values: dict[str, Any] = {"transaction_id": allocation.transaction_id, "reason": None}
     if ready.panic:

@@ -95,7 +95,7 @@ class SigningQueue:
         return signed, Reason.SIGNER_UNAVAILABLE if self._signing.is_postponed else selection.wait_reason
 
     async def _any_unsent(self, view: WalletView) -> bool:
-        """Return whether a transaction below the next nonce has reached no node: whatever is signed behind it would wait, too."""
+        """Return whether an earlier transaction has reached no node yet: transactions with later nonces would have to wait for it."""
         context = self._context
         async with context.database.read() as conn:
             unsent = await queries.in_status(conn, context.hot_wallet, [Status.SIGNED])

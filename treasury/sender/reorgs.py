@@ -19,7 +19,7 @@ from treasury.transitions import MoveRefused
 
 
 class ReorgCheck:
-    """Compares blocks instead of transactions, so a block with many payouts costs one question."""
+    """Compares blocks instead of transactions, so a block with many payouts costs one request."""
 
     def __init__(self, context: SenderContext) -> None:
         self._context = context

@@ -1,6 +1,6 @@
 """Ask Stripe about each payout, and hold alone the payouts that it contradicts.
 
-A row in a database is no authority to pay, so Stripe is asked about each payout before it gets a nonce. A payout that Stripe contradicts
+A database row alone does not authorize a payment, so Stripe is asked about each payout before it gets a nonce. A payout that Stripe contradicts
 is held by itself, with an alarm: somebody may have written into the database, and nothing of such a row is signed. The other payouts are
 confirmed one by one in the same way, so they need not wait for it. A payout that Stripe cannot be asked about is skipped for a while.
 """

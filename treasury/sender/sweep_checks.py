@@ -32,7 +32,7 @@ class SweepChecks:
         self._context = context
 
     async def check(self, sweep: Sweep, view: WalletView, ahead: int = 0) -> ReadyOperation | None:
-        """Return the sweep as it is to be signed; None: it is held or cancelled. `ahead`: how many nonces' gas is not paid yet."""
+        """Return the sweep, ready to be signed; None: it was held or cancelled. `ahead`: how many nonces' gas is not paid yet."""
         context = self._context
         result = await self._decide(sweep, view, ahead)
         if isinstance(result, ReadyOperation):

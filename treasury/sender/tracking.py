@@ -36,7 +36,7 @@ _STALLS = {
 
 @dataclass(slots=True)
 class _Memory:
-    """What this process remembers of a waiting transaction. Another process asks again, and loses nothing by it."""
+    """What this process remembers about a waiting transaction. Nothing depends on it: another process asks the chain again."""
 
     uncounted_at: int = -1
     """The newest block at which the chain did not count its nonce."""
@@ -104,7 +104,7 @@ class Tracking:
     async def _ask_chain(
         self, in_flight: Sequence[Transaction], unmined: Sequence[Transaction], view: WalletView
     ) -> dict[str, _Result]:
-        """Ask about the transactions that may be proved and the first that is not mined; those behind it wait for what it waits for."""
+        """Ask about the transactions that may be proved, and the first that is not mined. Later ones wait for that one and get its result."""
         asked = [transaction for transaction in in_flight if self._may_be_proved(transaction, view)]
         asked += unmined[:1]
         # Concurrently: a deep pipeline costs one round trip, not one for each nonce.

@@ -20,7 +20,7 @@ class WaitReasons:
         """What the rows show; None until the first call of `show`."""
 
     async def show(self, reason: Reason | None, skipped: Mapping[str, Reason] = _NONE) -> None:
-        """Set the reason of every queued payout, and of the payouts in `skipped`, by id, their own; None: they wait for their turn."""
+        """Store `reason` on every queued payout, and on those in `skipped` (id -> reason) their own. None: they only wait for their turn."""
         current = (reason, dict(skipped))
         if current == self._shown and reason is None:
             # New payouts have no reason yet.

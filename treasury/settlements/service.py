@@ -30,7 +30,7 @@ from treasury.settlements.table import settlements
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A transaction brought USDC: that of one session, or `amount` (base units; None: all that is receivable) for the oldest ones."""
+    """A claim that a transaction brought the USDC of one session, or of the oldest ones. `amount` in base units; None: all receivable."""
 
     tx_hash: str
     session_id: str | None

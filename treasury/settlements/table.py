@@ -36,7 +36,7 @@ settlements = sa.Table(
 
 
 def to_settlement(row: sa.Row[Any]) -> Settlement:
-    """Return the value of a row."""
+    """Return a database row as a `Settlement`."""
     fields = dict(row._mapping)
     fields["status"] = SettlementStatus(row.status)
     return Settlement(**fields)

@@ -35,7 +35,7 @@ class UsdcChain:
     """The nodes of the chain that Stripe delivers USDC on, and its token there."""
 
     def __init__(self, pool: Pool, token: Address, confirmations: int) -> None:
-        """Count a transfer from a depth of `confirmations` blocks."""
+        """Take `confirmations`, the depth in blocks from which a transfer counts."""
         self.pool = pool
         self.token = token
         self._confirmations = confirmations

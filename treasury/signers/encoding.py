@@ -36,7 +36,7 @@ def _encode(fields: Iterable[bytes | list[Any]]) -> bytes:
 
 
 def _typed(fields: bytes) -> bytes:
-    """Return the type-2 transaction with these encoded fields; without the three of the signature, what is signed."""
+    """Return the type-2 transaction of these encoded fields; without the signature's three fields, it is the message whose hash is signed."""
     prefix: bytes = _rlp().length_prefix(len(fields), _LIST)
     return _TYPE + prefix + fields
 
@@ -103,7 +103,7 @@ def is_signed(intent: Intent, raw: bytes) -> bool:
 def encode_signed(fields: Mapping[str, Any]) -> bytes:
     """Return the bytes of a signed type-2 transaction from its fields as JSON-RPC shows them.
 
-    Invalid fields raise whatever the codec raises.
+    Raises the codec's own error for invalid fields.
     """
     parity = fields.get("yParity", fields["v"])
     numbers = ("chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "value", "r", "s")

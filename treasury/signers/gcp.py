@@ -57,7 +57,7 @@ class GcpKms:
             raise SignerRefused("The key service returned something that is not a public key.") from None
 
     async def sign(self, digest: bytes) -> KeySignature:
-        """Sign 32 bytes without hashing them; KMS calls the field sha256, whichever hash it is."""
+        """Sign 32 bytes without hashing them. KMS names the field sha256 even if the bytes are another hash."""
         # Google's audit log keeps this header, so that our signatures can be told from others.
         request_id = "gcp-" + secrets.token_hex(16)
         request = {"name": self._name, "digest": {"sha256": digest}, "digest_crc32c": _crc32c(digest)}

@@ -70,7 +70,7 @@ Intent = TransferIntent | NativeTransferIntent | SelfTransferIntent
 
 @dataclass(frozen=True, slots=True)
 class SigningLimits:
-    """The limits of every signature of one wallet, whichever part of the service asks for it.
+    """The limits of every signature of one wallet, for every part of the service that requests one.
 
     A payout moves `token` only. A sweep goes to `cold` only, and moves `token`, a token in `sweep_tokens`, or the gas token; with
     `cold` None there are no sweeps. `max_fee` is in wei for each unit of gas.

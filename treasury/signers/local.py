@@ -26,7 +26,7 @@ class LocalSigner:
     """Decrypts the keystore once, in a thread, and keeps the key in memory. Implements `Signer`."""
 
     def __init__(self, keystore: Path, password: str, limits: SigningLimits) -> None:
-        """Remember the file; `probe` or `sign` reads it first."""
+        """Remember the file, which is not read before `probe` or `sign`."""
         self._keystore = keystore
         self._password = password
         self._limits = limits

@@ -52,7 +52,7 @@ class RemoteSigner:
     """
 
     def __init__(self, key_service: KeyService, limits: SigningLimits, clock: Clock | None = None) -> None:
-        """Remember the service; `probe` or `sign` calls it first."""
+        """Remember the service, which is not called before `probe` or `sign`."""
         self._key_service = key_service
         self._limits = limits
         self._clock = clock or SystemClock()

@@ -18,7 +18,7 @@ _PROPOSE_SECONDS = 15.0
 
 
 class Sweeper:
-    """Called once a cycle by the wallet's leader; it decides itself what is due."""
+    """The leader's regular work on sweeps. The leader calls it once a cycle; it decides itself what is due."""
 
     def __init__(
         self, clock: Clock, metrics: TreasuryMetrics, cold: ColdWallet | None, proposals: SweepProposals | None = None

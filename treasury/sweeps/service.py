@@ -47,7 +47,7 @@ class Proposal:
     """Only for showing the amount."""
 
     def digest(self) -> str:
-        """Return 0x and 64 hex digits that change with the proposal. A panic takes whatever there is, so its amount is left out."""
+        """Return 0x and 64 hex digits that change with the proposal. A panic takes the whole balance, so its amount is left out."""
         amount = "everything" if self.kind is Kind.PANIC else str(self.amount)
         parts = [self.kind, self.asset, self.token, amount, self.to, self.policy_version, self.safe_identity]
         return "0x" + keccak(orjson.dumps(parts)).hex()
@@ -196,7 +196,10 @@ _QUEUE = _OF_KIND.where(
 
 
 async def queue(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
-    """Return sweeps without a nonce: tokens before the gas token, which pays for them; the one whose nonce was released last comes last."""
+    """Return the sweeps of `kind` that wait for a nonce: tokens before the gas token, which pays for their transfers.
+
+    Within each group the least recently changed comes first, so a sweep whose nonce was released goes to the end.
+    """
     return [to_sweep(row) for row in (await conn.execute(_QUEUE, {"wallet": wallet, "kind": kind})).fetchall()]
 
 

@@ -51,7 +51,7 @@ sweeps = sa.Table(
 
 
 def to_sweep(row: sa.Row[Any]) -> Sweep:
-    """Return the value of a row."""
+    """Return a database row as a `Sweep`."""
     fields = dict(row._mapping)
     fields["kind"], fields["status"] = Kind(row.kind), Status(row.status)
     fields["to"] = fields.pop("to_address")

@@ -109,8 +109,8 @@ async def decided_blocks(
 ) -> dict[tuple[int, str], int]:
     """Return the blocks to check again, as (number, hash) -> the highest nonce in it.
 
-    These are the blocks from `since` on in which a transaction is final or failed, and, however old, the blocks of nonces that the chain
-    does not count; it counts `count` transactions of the wallet.
+    These are the blocks in which a transaction is final or reverted, if they are not older than block `since` or if the transaction's nonce
+    is `count` or higher. The chain counts `count` transactions of the wallet, so it does not count such a transaction.
     """
     parameters = {**wallet.columns, "block": since, "count": count}
     rows = await conn.execute(_DECIDED_BLOCKS, parameters)
@@ -118,7 +118,7 @@ async def decided_blocks(
 
 
 async def decided_in(conn: AsyncConnection, wallet: HotWallet, number: int, block_hash: str) -> list[Transaction]:
-    """Return the transactions that are final, or failed, in one block."""
+    """Return the transactions that are final or reverted in one block."""
     t = transactions.c
     in_block = sa.and_(
         t.chain_id == wallet.chain_id, t.wallet == wallet.address, t.block_number == number, t.block_hash == block_hash
@@ -133,7 +133,7 @@ async def any_in_flight(conn: AsyncConnection, wallet: HotWallet, below: int | N
 
 
 async def any_uncounted(conn: AsyncConnection, wallet: HotWallet, count: int, block: int) -> bool:
-    """Return whether a transaction is final in a block up to `block` although the chain, which counts `count` there, does not count it."""
+    """Return whether a transaction is final here, in a block up to `block`, but the chain does not count it: its nonce is `count` or higher."""
     parameters = {**wallet.columns, "count": count, "block": block}
     return (await conn.execute(_ANY_UNCOUNTED, parameters)).first() is not None
 
@@ -152,7 +152,7 @@ async def operation_of(conn: AsyncConnection, tx_hash: str) -> str | None:
 
 
 async def used_references(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
-    """Return those of `references` that a transaction of ours carries that was mined or may still be mined."""
+    """Return those of `references` that belong to a transaction of ours that was mined or may still be mined."""
     return set((await conn.execute(_USED_REFERENCES, {"references": list(references)})).scalars())
 
 

@@ -9,7 +9,7 @@ class HttpMetrics:
     """Requests by route, never by path: a path may hold an id, so its values would grow with use."""
 
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
-        """`prefix`: begins the names of the metrics, such as `onramp` for `onramp_http_requests_total`."""
+        """`prefix`: the first part of the metrics' names, such as `onramp` for `onramp_http_requests_total`."""
         labels = ("method", "route", "status")
         self.count = Counter(f"{prefix}_http_requests_total", "Requests answered.", labels, registry=registry)
         self.seconds = Histogram(

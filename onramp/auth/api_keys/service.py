@@ -175,7 +175,7 @@ async def _working(conn: AsyncConnection, key_id: str) -> ApiKey:
 
 
 async def get(conn: AsyncConnection, key_id: str) -> ApiKey:
-    """Return one key. Problem 404 if there is none with this id."""
+    """Return one key. Problem 404 if no key has this id."""
     found = [to_key(row) for row in await conn.execute(keys_query().where(api_keys.c.id == key_id))]
     if not found:
         raise not_found("API key")

@@ -135,7 +135,7 @@ async def withdraw(conn: AsyncConnection, author: Author, invitation_id: str) ->
 
 
 async def get(conn: AsyncConnection, invitation_id: str) -> Invitation:
-    """Return one invitation. Problem 404 if there is none with this id."""
+    """Return one invitation. Problem 404 if no invitation has this id."""
     row = (await conn.execute(sa.select(invitations).where(invitations.c.id == invitation_id))).first()
     if row is None:
         raise not_found("invitation")

@@ -131,7 +131,7 @@ def check(message: Message, *, origin: str, chain_id: int, now: datetime, lifeti
 
 
 def nonce_in(text: str) -> str | None:
-    """Return the nonce of a message that may be invalid otherwise, so that a failed login uses it up; None if there is none."""
+    """Return the nonce of a message that may be invalid otherwise, so that a failed login uses it up; None if the text contains no nonce."""
     match = _NONCE_LINE.search(text[:MAX_LENGTH])
     return match[1] if match else None
 

@@ -49,7 +49,7 @@ async def remember(conn: AsyncConnection, nonce: str, waiting: Waiting) -> None:
 
 
 async def burn(database: Database, nonce: str, account: str) -> Burnt | None:
-    """Use up a nonce and return it; None if there is none. Of concurrent calls only one gets it.
+    """Delete a login nonce and return it; None if it is not stored. Of concurrent calls only one gets it.
 
     This is one statement in its own transaction, so that a login queries the database once.
     """

@@ -64,7 +64,7 @@ class Sandbox:
             await asyncio.wait_for(self._closing.wait(), seconds)
 
     def closing(self) -> None:
-        """End every `pause`."""
+        """End every running `pause`, because the sandbox closes."""
         self._closing.set()
 
     async def close(self) -> None:

@@ -81,7 +81,7 @@ class Faults:
         self.waiting: list[Fault] = []
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Return the fault of this request and count it down; None if there is none."""
+        """Return the fault that applies to this request, and count it down; None if no fault applies."""
         for fault in self.waiting:
             if path.startswith(fault.path) and fault.method in {None, method}:
                 fault.count -= 1

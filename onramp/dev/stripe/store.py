@@ -93,7 +93,7 @@ class Store:
         return self.sessions.get(session_id, param)
 
     def by_hash(self, text: str) -> str | None:
-        """Return the id of the session with this redirect URL; None if there is none."""
+        """Return the id of the session with this redirect URL; None if no session has it."""
         return self._by_hash.get(text)
 
 

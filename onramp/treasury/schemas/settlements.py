@@ -50,7 +50,8 @@ class SettlementResponse(Document):
     """One claim that a transaction brought USDC.
 
     `status` is `awaiting_approval` until a second person makes the same claim. `verified` means that the chain of USDC shows the
-    transfer, so no second person was needed. `evidence` is what that chain showed then, `contradiction` what it shows against it now.
+    transfer, so no second person was needed. `evidence` is what that chain showed when the claim was made or confirmed. `contradiction` is
+    what it shows now that contradicts the claim; null if nothing does.
     """
 
     id: str | None

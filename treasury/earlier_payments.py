@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.abi.erc20 import split_payout_calldata
 from chain.errors import NoAgreement
 from chain.pool.pool import Pool
-from chain.reads.receipts import ExpectedTransfer, Proven, Reverted, prove
+from chain.reads.transfer_proof import ExpectedTransfer, Proven, Reverted, prove
 from chain.reads.wallet import OutgoingTx, outgoing_transactions
 from chain.types import Address, BlockRef, quantity, to_checksum
 from kit.db.database import Database

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.pool.pool import Pool
-from chain.reads.receipts import ExpectedTransfer, Proven, prove
+from chain.reads.transfer_proof import ExpectedTransfer, Proven, prove
 from kit.audit.actor import Actor
 from kit.http.problems import Problem
 from treasury.core.facts import OperationFact

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.reads.receipts import Verdict
+from chain.reads.transfer_proof import Verdict
 from chain.types import Address
 from treasury.core.asset_policy import AssetPolicy
 from treasury.payouts.model import Payout

@@ -1,6 +1,6 @@
 """How much of a token one transaction brought to a set of addresses, agreed by enough providers and deep enough in the chain.
 
-Unlike `chain.reads.receipts`, which proves one exact transfer, this computes a sum: a transaction may contain several transfers, and
+Unlike `chain.reads.transfer_proof`, which proves one exact transfer, this computes a sum: a transaction may contain several transfers, and
 what leaves the addresses in the same transaction is subtracted, so that a transfer to oneself counts as nothing.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from chain.errors import NoAgreement
 from chain.pool.pool import Pool
-from chain.reads.receipts import agreed_receipt, transfers_of
+from chain.reads.transfer_proof import agreed_receipt, transfers_of
 from chain.types import Address, BlockRef, to_checksum
 
 

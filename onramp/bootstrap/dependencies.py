@@ -15,8 +15,8 @@ from onramp.auth.guard import Guard
 from onramp.auth.invitations.dependencies import INVITATIONS, InvitationServices
 from onramp.auth.wallets.dependencies import LOGIN, LoginServices
 from onramp.bootstrap.container import Container
+from onramp.bootstrap.health_parts import make_health
 from onramp.bootstrap.identity import NAME, PROBLEM_TYPES
-from onramp.bootstrap.readiness import make_health
 from onramp.checkout.dependencies import CHECKOUT, CheckoutServices
 from onramp.config import fields
 from onramp.limits.limiter import Limiter

@@ -21,7 +21,7 @@ from onramp.sessions.worker import ReconcileWorker
 from onramp.webhooks.worker import InboxWorker
 from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.pause.service import StoredGate
-from treasury.payouts.arrivals import Arrivals
+from treasury.payouts.new_payouts import Arrivals
 from treasury.sender import Sender, SenderConfig, SenderContext
 from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.settlements.verification import SettlementMonitor

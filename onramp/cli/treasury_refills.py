@@ -10,7 +10,7 @@ import typer
 
 from chain.types import ZERO_ADDRESS
 from kit.money import parse_units
-from onramp.cli import pins
+from onramp.cli import refill_settings
 from onramp.cli.options import Json
 from onramp.cli.output import CommandError, print_json, print_pairs
 from onramp.cli.remote import call
@@ -74,7 +74,7 @@ def refill_check(
 
     Example: [bold]onramp treasury refill-check refill-7-1f2e3d4c.sheet.json 0x5c... 0x9a... 0x07...[/bold]
     """
-    refill = _read(sheet, pins.expected())
+    refill = _read(sheet, refill_settings.expected())
     transaction = refill.transaction
     checked = refill.check(signatures)
     data = None if checked.packed is None else "0x" + transaction.execution(checked.packed).hex()
@@ -155,7 +155,7 @@ def _compare(prepared: Any, amount: str, asset: str) -> None:
     from treasury.cold.sheet import SheetError, compare_file, read_sheet
 
     try:
-        expected = pins.expected()
+        expected = refill_settings.expected()
     except CommandError:
         typer.echo(
             "COLD_SAFE_* or HOT_WALLET_ADDRESS are not set here, so the service's refill was not compared with them.",

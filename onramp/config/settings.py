@@ -3,9 +3,9 @@
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chain.settings import ChainSettings
-from onramp.config.protection import ClientSettings, CustodySettings
-from onramp.config.sales import PurchaseSettings, StripeSettings
-from onramp.config.service import ServiceSettings
+from onramp.config.protection_settings import ClientSettings, CustodySettings
+from onramp.config.sales_settings import PurchaseSettings, StripeSettings
+from onramp.config.service_settings import ServiceSettings
 from treasury.settings import TreasurySettings
 from treasury.settlements.settings import SettlementSettings
 

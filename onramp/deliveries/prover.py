@@ -7,7 +7,16 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.errors import ChainError
-from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, Waiting, prove_many, wait_reason
+from chain.reads.transfer_proof import (
+    ExpectedTransfer,
+    Mismatch,
+    Proven,
+    Reverted,
+    Verdict,
+    Waiting,
+    prove_many,
+    wait_reason,
+)
 from kit.logs import get_logger
 from onramp.deliveries import observed_transfers
 from onramp.deliveries import service as deliveries_service

@@ -6,7 +6,7 @@ from typing import Final
 from chain.errors import ChainError
 from chain.pool.block_timer import BlockTimer
 from chain.reads import cursor
-from chain.reads.receipts import Verdict, prove, wait_reason
+from chain.reads.transfer_proof import Verdict, prove, wait_reason
 from kit.logs import get_logger
 from onramp.deliveries import delivery_reasons
 from onramp.deliveries import service as deliveries_service

@@ -20,7 +20,7 @@ from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment
 from onramp.doctor import chain, records
 from onramp.limits.counter import SharedCounts
-from onramp.ops import checks
+from onramp.ops import readiness_checks
 from onramp.ops.health import DegradedError, NotWellError
 from onramp.screening.sanctions_list import ListError, Screening, ScreeningMetrics
 from onramp.sessions import service as sessions_service
@@ -55,23 +55,23 @@ async def examine() -> list[Finding]:
     found = [_settings(settings)]
     async with open_container(settings) as container:
         parts: list[Awaitable[Finding | list[Finding]]] = [
-            _finding("database", checks.database_check(container.database)),
-            _finding("migrations", checks.migrations_check(container.database)),
-            _finding("pooler", checks.pooler_check(container.database)),
+            _finding("database", readiness_checks.database_check(container.database)),
+            _finding("migrations", readiness_checks.migrations_check(container.database)),
+            _finding("pooler", readiness_checks.pooler_check(container.database)),
             _finding("deployment", _deployment(container)),
             *(
-                [_finding("replica", checks.replica_check(container.database))]
+                [_finding("replica", readiness_checks.replica_check(container.database))]
                 if container.database.has_replica
                 else []
             ),
             _redis(settings),
             _within("agreement", _nodes(container)),
             _within("settlement", _settlement(container)),
-            _finding("stripe", checks.stripe_check(container.stripe)),
+            _finding("stripe", readiness_checks.stripe_check(container.stripe)),
             _finding("signer", _signer(container)),
             _finding("inventory", _inventory(container)),
             _finding("treasury_policy", lambda: records.policy(container)),
-            _finding("cold_wallet", checks.cold_wallet_check(container.cold)),
+            _finding("cold_wallet", readiness_checks.cold_wallet_check(container.cold)),
             _finding("database_writes", lambda: records.writes(container)),
             _finding("workers", lambda: records.workers(container)),
             _finding("webhooks", lambda: records.webhooks(container)),
@@ -100,7 +100,7 @@ def _environment(settings: Settings) -> str:
 
 
 def _inventory(container: Container) -> Callable[[], Awaitable[str]]:
-    ask = checks.inventory_check(container.database, container.rules, container.clock)
+    ask = readiness_checks.inventory_check(container.database, container.rules, container.clock)
 
     async def check() -> str:
         try:

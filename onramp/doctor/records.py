@@ -18,8 +18,8 @@ from kit.heartbeats.service import PRESENT_SECONDS, prove_space, workers_seen
 from kit.worker import STALLED_SECONDS
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.workers import WORKERS
-from onramp.ops.checks import OLDEST_EVENT_SECONDS
 from onramp.ops.health import NotWellError
+from onramp.ops.readiness_checks import OLDEST_EVENT_SECONDS
 from onramp.sessions.table import sessions
 from onramp.treasury import policy_source
 from onramp.webhooks import service as webhooks_service

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from chain.reads.receipts import Verdict
+from chain.reads.transfer_proof import Verdict
 from kit.batching import DataLoader
 from kit.db.database import Database
 from onramp.config.settings import Settings

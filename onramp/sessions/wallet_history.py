@@ -12,7 +12,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.errors import ChainError
-from chain.reads.receipts import Proven
+from chain.reads.transfer_proof import Proven
 from kit.clock import rfc3339
 from kit.db.paging import Position, newest_first, next_cursor, position_of
 from kit.http.documents import Document, reply

@@ -9,7 +9,7 @@ from hexbytes import HexBytes
 
 from chain.abi.erc20 import split_payout_calldata
 from chain.errors import NoAgreement
-from chain.reads.receipts import Mismatch, Proven, Reverted, Verdict, Waiting
+from chain.reads.transfer_proof import Mismatch, Proven, Reverted, Verdict, Waiting
 from chain.types import ZERO_ADDRESS, BlockRef, Transfer, keccak, to_checksum
 from tests.support.hot_wallet import CHAIN_ID, MUSD, TOKEN, WALLET
 from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView

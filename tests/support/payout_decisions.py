@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from chain.reads.receipts import Proven
+from chain.reads.transfer_proof import Proven
 from chain.types import BlockRef, Transfer, to_checksum
 from kit.audit.actor import Actor
 from kit.http.problems import Problem

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from chain.reads.receipts import Reverted, Waiting
+from chain.reads.transfer_proof import Reverted, Waiting
 from chain.types import to_checksum
 from treasury.core.reasons import Reason
 from treasury.payouts import queue

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chain.reads.receipts import Mismatch, Proven, Reverted, Verdict, Waiting
+from chain.reads.transfer_proof import Mismatch, Proven, Reverted, Verdict, Waiting
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import Status

@@ -6,7 +6,7 @@ from typing import Any
 from chain.errors import NoAgreement
 from chain.pool.pool import Pool
 from chain.reads.broadcast import BroadcastResult, broadcast, broadcast_in_order
-from chain.reads.receipts import ExpectedTransfer, Verdict, agreed_receipts, prove, prove_native
+from chain.reads.transfer_proof import ExpectedTransfer, Verdict, agreed_receipts, prove, prove_native
 from chain.reads.wallet import (
     agreed_transaction,
     balance_of,

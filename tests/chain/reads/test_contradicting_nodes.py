@@ -10,7 +10,7 @@ import pytest
 from chain.abi.erc20 import encode_transfer
 from chain.errors import NodeError
 from chain.pool.pool import Pool
-from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Waiting, prove
+from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, Proven, Reverted, Waiting, prove
 from chain.reads.transfers import TransferReader
 from onramp.dev.chain.devchain import DevChain
 from tests.support import faulty_proxy, wire_faults

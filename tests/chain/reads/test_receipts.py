@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chain.reads.receipts import ExpectedTransfer, Mismatch, Proven, Reverted, Waiting, prove
+from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, Proven, Reverted, Waiting, prove
 from tests.support.receipts import BUYER, OTHER_TOKEN, STRANGER, TOKEN, TX, WALLET, log, receipt
 
 EXPECTED = ExpectedTransfer(token=TOKEN, recipient=BUYER, amount=5, sender=WALLET)

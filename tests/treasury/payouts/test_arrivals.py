@@ -2,7 +2,7 @@
 
 from tests.support.hot_wallet import WALLET
 from tests.support.treasury_world import TreasuryWorld
-from treasury.payouts.arrivals import Arrivals
+from treasury.payouts.new_payouts import Arrivals
 
 
 async def test_each_new_payout_wakes_once_and_one_that_waits_does_not_again(world: TreasuryWorld) -> None:

@@ -6,7 +6,7 @@ from kit.heartbeats.writer import HeartbeatWriter
 from kit.worker import Runner
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.workers import WORKERS
-from onramp.ops import checks
+from onramp.ops import readiness_checks
 from onramp.ops.health import Check, Health
 from onramp.ops.liveness import Liveness
 from onramp.webhooks.intake import Intake
@@ -32,15 +32,15 @@ def _vital(
     pays = rules.mode == "payout" and rules.hot_wallet is not None
     needed = [worker for worker in WORKERS if worker != "treasury" or pays]
     return {
-        "database": checks.database_check(database, pulse),
-        "migrations": checks.migrations_check(database),
-        "chain": checks.chain_check(
+        "database": readiness_checks.database_check(database, pulse),
+        "migrations": readiness_checks.migrations_check(database),
+        "chain": readiness_checks.chain_check(
             container.pool, watching=runner is not None, database=database, chain_id=rules.chain_id
         ),
-        "stripe": checks.stripe_check(container.stripe),
+        "stripe": readiness_checks.stripe_check(container.stripe),
         # If the treasury runs in a process of its own, this one needs no right to sign and does not use the signer.
-        "signer": checks.signer_check(container.signer if "treasury" in workers else None),
-        "inventory": checks.inventory_check(database, rules, container.clock),
+        "signer": readiness_checks.signer_check(container.signer if "treasury" in workers else None),
+        "inventory": readiness_checks.inventory_check(database, rules, container.clock),
         "workers": Liveness(database, needed, container.clock, container.registry).check,
     }
 
@@ -49,10 +49,10 @@ def _minor(container: Container, runner: Runner | None, pulse: HeartbeatWriter, 
     """Return the checks that report a degraded service."""
     database = container.database
     return {
-        "backlog": checks.backlog_check(database, container.clock, runner),
-        "deployment": checks.deployment_check(database),
-        "webhooks": checks.webhooks_check(intake),
-        "clock": checks.clock_check(pulse),
-        **({"replica": checks.replica_check(database)} if database.has_replica else {}),
-        "pause": checks.pause_check(database),
+        "backlog": readiness_checks.backlog_check(database, container.clock, runner),
+        "deployment": readiness_checks.deployment_check(database),
+        "webhooks": readiness_checks.webhooks_check(intake),
+        "clock": readiness_checks.clock_check(pulse),
+        **({"replica": readiness_checks.replica_check(database)} if database.has_replica else {}),
+        "pause": readiness_checks.pause_check(database),
     }

@@ -2,7 +2,7 @@
 
 from treasury.core.assets import NATIVE
 from treasury.ports import FeeQuote
-from treasury.sender.context import SenderConfig
+from treasury.sender.config import SenderConfig
 from treasury.sender.operations import Operation
 from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, SelfTransferIntent, TransferIntent
 from treasury.sweeps.model import Sweep

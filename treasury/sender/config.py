@@ -1,0 +1,46 @@
+"""How one wallet pays: limits, fees, depths and intervals."""
+
+from dataclasses import dataclass
+
+from chain.types import Address
+from treasury.core.assets import GWEI, MUSD
+
+
+@dataclass(frozen=True, slots=True)
+class SenderConfig:
+    """How one wallet pays. Times are in seconds, fees in wei for each unit of gas."""
+
+    chain_id: int
+    wallet: Address
+    token: Address
+    asset: str = MUSD
+    gas_limit: int = 80_000
+    """A transfer to a new holder takes 52,000. Mezo charges at least half the limit, so a generous limit costs money."""
+    max_fee: int = 50 * GWEI
+    max_in_flight: int = 1
+    """How many nonces may be allocated above the chain's agreed count. Mezo has no queue for later nonces, so a lost transaction
+    stops those behind it: set more than one for speed, if the nodes are near each other."""
+    replaces: bool = False
+    """Whether the chain accepts another transaction with the same nonce for a higher fee. Mezo does not."""
+    gone_blocks: int = 5
+    """For how many blocks no node may know a transaction before another one may use its nonce."""
+    stuck_blocks: int = 12
+    """On a chain that replaces: after how many blocks a higher fee is offered for a transaction that is not mined."""
+    lease_seconds: float = 30.0
+    rebroadcast_seconds: float = 4.0
+    proof_seconds: float = 30.0
+    """Between two questions to Stripe about a payout that it contradicted, or that waits for funds."""
+    proof_timeout: float = 5.0
+    """The time limit of a question to Stripe about one payout, while the others wait."""
+    scan_seconds: float = 10.0
+    """Between two searches for the wallet's unknown transactions."""
+    scans_before_unseen: int = 3
+    """After how many searches a nonce is recorded without its transaction. One empty search proves nothing on Mezo."""
+    lookback_blocks: int = 200_000
+    """How many blocks an empty database searches back: about eight days on Mezo."""
+    recheck_blocks: int = 32
+    """For how many blocks a final transaction's block hash is compared with the chain again."""
+    idle_seconds: float = 3.0
+    busy_seconds: float = 1.0
+    follow_seconds: float = 0.5
+    """Between two steps of a process that does not lead: how long payouts stop when the leader shuts down in order."""

@@ -56,7 +56,7 @@ def test_a_stolen_key_is_seen_named_and_answered_by_two_persons_and_signing_goes
     assert (found["agrees"], {one["asset"]: one["suspense"] for one in found["data"]}["MUSD"]) == (False, "250.00")
     said = onramp(stack, stack.operator, "reconcile")
     assert (said.returncode, said.stderr.count("\n")) == (1, 1)
-    assert said.stderr.startswith("onramp: ledger and chain differ: 250.00 MUSD is gone")
+    assert said.stderr.startswith("onramp: ledger and chain differ: 250.00 MUSD is missing")
     assert f"onramp treasury answer {odd['id']}" in said.stdout
     assert "treasury_signing_stopped 1.0" in metrics(stack)
 

@@ -32,7 +32,7 @@ from treasury.sender import CHECKPOINTS
 from treasury.sweeps.states import Kind
 
 PROVE = bool(os.environ.get("PROVE"))
-HISTORIES = int(os.environ.get("HISTORIES", "2000"))
+HISTORIES = int(os.environ.get("HISTORIES", "2000" if PROVE else "500"))
 """`make prove` with HISTORIES=100000 lives as many, longer ones, and others each time."""
 STEPS = 40 if PROVE else 8
 PROCESSES = 2

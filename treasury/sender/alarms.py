@@ -1,6 +1,6 @@
 """The treasury's alarms: a critical log line and a metric for each, as the runbook lists them.
 
-A new alarm is `context.alarms.raise_alarm("its_name", subject, **facts)` and an entry in docs/runbook.md.
+To add one, call `context.alarms.raise_alarm(kind, subject, **facts)` and explain `treasury.<kind>` in docs/runbook.md.
 """
 
 from dataclasses import dataclass, field

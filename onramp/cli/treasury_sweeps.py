@@ -33,7 +33,7 @@ def _show_plans(plans: list[dict[str, Any]]) -> None:
 
 
 def plan(*, as_json: Json = False) -> None:
-    """Show, for each asset, what a sweep of the excess would be now, or why there is none. Changes nothing.
+    """Show for each asset the sweep that would be proposed now, or the reason not to propose one. Changes nothing.
 
     Example: [bold]onramp treasury plan[/bold]
     """

@@ -32,7 +32,7 @@ class Rows:
         self._rows.append(row)
 
     def get(self, row_id: str, param: str = "id") -> Row:
-        """Return one object. Raises StripeError 404 if there is none with this id."""
+        """Return one object. Raises StripeError 404 for an unknown id."""
         return self._rows[self._index_of(row_id, param)]
 
     def _index_of(self, row_id: str, param: str) -> int:
@@ -89,7 +89,7 @@ class Store:
         self._by_hash[session_hash(session)] = session["id"]
 
     def get(self, session_id: str, param: str = "id") -> Row:
-        """Return one session. Raises StripeError 404 if there is none with this id."""
+        """Return one session. Raises StripeError 404 for an unknown id."""
         return self.sessions.get(session_id, param)
 
     def by_hash(self, text: str) -> str | None:

@@ -116,7 +116,8 @@ def handler_of(route: Route) -> Handler:
                 raise
         if limiter is not None:
             await limiter.check(request, route)
-        if any("\0" in part for part in request.match_info.values()):
+        match = request.match_info
+        if match and any("\0" in part for part in match.values()):
             # No id contains NUL, and Postgres accepts no text with one.
             raise Problem(404, "not_found", "There is nothing at this address.")
         if route.query is not None:

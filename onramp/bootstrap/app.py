@@ -1,10 +1,11 @@
 """The API as an aiohttp application, with workers in the same process if asked for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection
 from contextlib import AsyncExitStack
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from kit.http.routing import ROUTE_TABLE, Route, add_routes
 from onramp.auth.api_keys import routes as api_key_routes
@@ -81,12 +82,13 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.A
             await _start(app, settings, workers, stack, stopping)
             yield
 
+    # Plain functions that return the coroutine: another coroutine around it would cost each request as much as a middleware.
     @web.middleware
-    async def http_middleware(request: web.Request, handler: Callable[[web.Request], object]) -> web.StreamResponse:
-        return await app[HTTP_MIDDLEWARE].serve(request, handler)  # type: ignore[arg-type] # aiohttp's own handler type
+    def http_middleware(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        return app[HTTP_MIDDLEWARE].serve(request, handler)
 
-    async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
-        await app[HTTP_MIDDLEWARE].on_prepare(request, response)
+    def on_prepare(request: web.Request, response: web.StreamResponse) -> Awaitable[None]:
+        return app[HTTP_MIDDLEWARE].on_prepare(request, response)
 
     async def close_streams(_app: web.Application) -> None:
         stopping.set()

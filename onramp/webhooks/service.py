@@ -56,9 +56,9 @@ class Claimed:
 
 async def store(database: Database, events: Sequence[Event], received_at: datetime) -> set[str]:
     """Insert new events in one statement and transaction; return the ids of those that were new. Duplicates are skipped."""
-    unique: dict[str, Event] = {}
+    unique: dict[str, tuple[Event, str | None]] = {}
     for event in events:
-        unique.setdefault(event.id, event)
+        unique.setdefault(event.id, (event, event.ignored))
     rows = [
         {
             "id": event.id,
@@ -68,11 +68,11 @@ async def store(database: Database, events: Sequence[Event], received_at: dateti
             "body_sha256": event.body_sha256,
             "created_at": event.created_at,
             "received_at": received_at,
-            "state": EventState.IGNORED if event.ignored else EventState.PENDING,
-            "reason": event.ignored,
+            "state": EventState.IGNORED if ignored else EventState.PENDING,
+            "reason": ignored,
             "due_at": received_at,
         }
-        for event in unique.values()
+        for event, ignored in unique.values()
     ]
     return set(await insert_new_autocommit(database, inbox, rows, ["id"]))
 

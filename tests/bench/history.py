@@ -16,7 +16,7 @@ from onramp import migrations
 from onramp.dev.chain.anvil import free_port
 from onramp.sessions.table import sessions
 from tests.bench import truth
-from tests.support.filled_database import Past
+from tests.support.filled_database import LAST_BLOCK, Past
 from treasury import balances
 from treasury.core.hot_wallets import HotWallet
 
@@ -74,7 +74,7 @@ async def stock(database: Database) -> None:
             HotWallet(31611, HOT_WALLET),
             "MUSD",
             amount=10**30,
-            block_number=1,
+            block_number=LAST_BLOCK + 1,
             now=SystemClock().now(),
         )
         await conn.execute(sa.text("ANALYZE"))

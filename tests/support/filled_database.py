@@ -22,10 +22,12 @@ BIG: Final = (
 )
 """Tables that grow with every purchase, and are never emptied."""
 _BUYERS: Final = 1_000
+LAST_BLOCK: Final = 100
+"""The past is in blocks 1 to LAST_BLOCK. What is paid after the block of a balance counts as promised, so a balance must be younger."""
 
 
 class Past:
-    """What was sold before: `count` purchases paid out by `wallet`, each in one of the blocks 1 to 100, and half as many abandoned."""
+    """What was sold before: `count` purchases paid out by `wallet`, each in one of the blocks 1 to LAST_BLOCK, and half as many abandoned."""
 
     def __init__(self, database: Database, count: int, wallet: str, token: str) -> None:
         self._database = database
@@ -120,7 +122,7 @@ class Past:
 
     def _tables(self) -> list[tuple[str, int, dict[str, str]]]:
         wallet, token, reference = f"'{self._wallet}'", f"'{self._token}'", self._hash("ef")
-        block, block_hash = "1 + g % 100", "'0x' || substr('" + "b" * 64 + "', 1, 64)"
+        block, block_hash = f"1 + g % {LAST_BLOCK}", "'0x' || substr('" + "b" * 64 + "', 1, 64)"
         complete = self._session("done", 2) | {
             "payment_status": "'fulfillment_complete'", "delivery_status": "'confirmed'", "paid_at": self._ago(2),
             "expected_units": self._amount(1), "received_units": self._amount(1), "tx_hash": self._hash("aa"), "log_index": "0",

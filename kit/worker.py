@@ -37,7 +37,7 @@ class Worker(Protocol):
 
     @property
     def interval(self) -> float:
-        """Seconds to wait if nothing was due; `Runner.wake` ends the wait early."""
+        """Seconds to wait if nothing was due; `WorkerRunner.wake` ends the wait early."""
 
     async def step(self) -> bool:
         """Do what is due, once. Return whether more may be due already."""
@@ -85,7 +85,7 @@ class WorkerContext:
     """The name of this process in leases; no other process that shares the database has it."""
 
 
-class Runner:
+class WorkerRunner:
     """Runs workers concurrently until `stop`. A failing worker keeps trying, and waits longer each time."""
 
     def __init__(self, workers: Iterable[Worker], clock: Clock, metrics: WorkerMetrics) -> None:

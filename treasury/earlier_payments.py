@@ -70,7 +70,7 @@ class Payment:
     agreed_by: tuple[str, ...]
 
 
-class EarlierWallets:
+class EarlierWalletReader:
     """Reads the past of earlier hot wallets as enough providers agree on it. Every method may raise ChainError."""
 
     def __init__(self, pool: Pool, database: Database, *, chain_id: int, token: Address) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.reads.transfer_proof import Verdict
+from chain.reads.transfer_proof import ProofResult
 from chain.types import Address
 from treasury.core.asset_policy import AssetPolicy
 from treasury.payouts.model import Payout
@@ -184,7 +184,7 @@ class WalletChain(Protocol):
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
         """Return one mined transaction of the wallet as enough providers agree; None while they do not show it."""
 
-    async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
+    async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> ProofResult:
         """Return whether `tx_hash` moved exactly `amount` of `token` (NATIVE: the gas token) from the wallet to `to`."""
 
     async def gone(self, tx_hash: str) -> bool:

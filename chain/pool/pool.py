@@ -27,7 +27,7 @@ from chain.pool.halt import HaltDetector
 from chain.pool.health import NodeStatus, heads_of, status_of
 from chain.pool.hedging import UNKNOWN, first
 from chain.pool.probe import Probe
-from chain.pool.quorum import GRACE, Agreed, Key, Question, recheck
+from chain.pool.quorum import GRACE, Agreed, Key, QuorumCall, recheck
 from kit.clock import Clock, SystemClock
 from kit.logs import get_logger
 
@@ -163,7 +163,7 @@ class Pool:
             )
         usable = {name: [node for node in nodes if node.usable] for name, nodes in self._providers.items()}
         limit = self._timeout if timeout is None else timeout
-        question = Question(method, params, needed, key, self._metrics, limit, batcher, grace, quarantine=quarantine)
+        question = QuorumCall(method, params, needed, key, self._metrics, limit, batcher, grace, quarantine=quarantine)
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
 
     def batcher(self) -> Batcher:

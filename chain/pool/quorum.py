@@ -69,7 +69,7 @@ def canonical(value: Any) -> Hashable:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).lower()
 
 
-class Question:
+class QuorumCall:
     """One call that is put to all providers."""
 
     def __init__(

@@ -80,7 +80,7 @@ class Reverted:
     cost: int | None = field(default=None, compare=False)
 
 
-Verdict = Proven | Waiting | Mismatch | Reverted
+ProofResult = Proven | Waiting | Mismatch | Reverted
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ async def agreed_receipts(pool: Pool, tx_hashes: Sequence[str]) -> list[Receipt 
     return await asyncio.gather(*(read(tx_hash) for tx_hash in tx_hashes))
 
 
-async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -> list[Verdict]:
+async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -> list[ProofResult]:
     """Call `prove` for each transaction, in few requests. Never raises for what nodes do.
 
     Raises ValueError if a hash is invalid.
@@ -160,7 +160,7 @@ async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -
     return await asyncio.gather(*(prove(pool, tx_hash, expected, batcher) for tx_hash, expected in owed))
 
 
-async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: Batcher | None = None) -> Verdict:
+async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: Batcher | None = None) -> ProofResult:
     """Return whether the expected transfer happened in `tx_hash`. Never raises for what nodes do.
 
     The cost is one receipt at each provider, and a second one if the next block was found only after the first.
@@ -192,7 +192,7 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: B
 
 async def prove_native(
     pool: Pool, tx_hash: str, *, sender: Address, to: Address, amount: int, batcher: Batcher | None = None
-) -> Verdict:
+) -> ProofResult:
     """Return whether `tx_hash` moved exactly `amount` wei of the gas token from `sender` to `to`. Raises as `prove` does.
 
     There is no event for it: the proof's `transfer.token` is the zero address and its log index 0.

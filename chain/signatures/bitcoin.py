@@ -38,7 +38,7 @@ BIP322: Final = (
     "and sign again."
 )
 
-Kind = Literal["p2pkh", "p2sh-p2wpkh", "p2wpkh"]
+AddressKind = Literal["p2pkh", "p2sh-p2wpkh", "p2wpkh"]
 
 
 class BitcoinError(ValueError):
@@ -50,7 +50,7 @@ class BitcoinAddress:
     """A parsed address; `hash` is the hash of the key, or of the script that contains it."""
 
     text: str
-    kind: Kind
+    kind: AddressKind
     hash: bytes
 
 
@@ -115,7 +115,7 @@ def check(address: BitcoinAddress, message: str, signature: str) -> None:
         key = PublicKey.from_signature_and_message(raw[1:] + bytes([header & 3]), message_hash(message), hasher=None)
     except ValueError as error:
         raise BitcoinError("No key can have made this signature.") from error
-    named: tuple[Kind, ...] = (
+    named: tuple[AddressKind, ...] = (
         ("p2pkh",), ("p2pkh", "p2sh-p2wpkh", "p2wpkh"), ("p2sh-p2wpkh",), ("p2wpkh",)
     )[header // 4]  # fmt: skip
     if address.kind not in named:
@@ -124,7 +124,7 @@ def check(address: BitcoinAddress, message: str, signature: str) -> None:
         raise BitcoinError("Another bitcoin key signed, or another message was signed.")
 
 
-def hash_of(public_key: bytes, kind: Kind) -> bytes:
+def hash_of(public_key: bytes, kind: AddressKind) -> bytes:
     """Return the hash in this key's address of the given kind."""
     if kind == "p2sh-p2wpkh":
         return _hash160(b"\x00\x14" + _hash160(public_key))

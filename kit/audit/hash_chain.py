@@ -39,7 +39,7 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AuditVerification:
     """The result of verifying the whole chain."""
 
     head: Head
@@ -104,7 +104,7 @@ async def extend(conn: AsyncConnection, key: DerivedKey, last: Head, new: Sequen
     return last
 
 
-async def verify(conn: AsyncConnection, ring: KeyRing, published: Sequence[Head] = ()) -> Verdict:
+async def verify(conn: AsyncConnection, ring: KeyRing, published: Sequence[Head] = ()) -> AuditVerification:
     """Verify the whole chain. `published`: heads known from logs or metrics, which must still be part of it."""
     keys = {key.id: key for key in ring.all(PURPOSE)}
     expected = {head.number: head.hash for head in published}
@@ -119,7 +119,7 @@ async def verify(conn: AsyncConnection, ring: KeyRing, published: Sequence[Head]
         broken = Broken(last.number + 1, None, f"the chain ends at {last.number}, but was longer: links were removed")
     waiting = sa.select(sa.func.count()).where(~sa.exists().where(links.c.entry_id == entries.c.id))
     count = (await conn.execute(waiting.select_from(entries))).scalar_one()
-    return Verdict(last, count, broken)
+    return AuditVerification(last, count, broken)
 
 
 def _check(row: Any, last: Head, keys: Mapping[str, DerivedKey], expected: Mapping[int, str]) -> Broken | None:

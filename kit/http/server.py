@@ -171,7 +171,7 @@ class Server(web.Server):
         await super().shutdown(timeout)
 
 
-class Runner(web.AppRunner):
+class ServerRunner(web.AppRunner):
     """Runs an application on a `Server`."""
 
     def __init__(

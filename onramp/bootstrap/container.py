@@ -47,7 +47,7 @@ from onramp.stripe.port import StripeGateway
 from onramp.treasury import policy_source
 from onramp.webhooks.intake import WebhookMetrics
 from treasury.cold.service import PoolColdWallet
-from treasury.earlier_payments import EarlierWallets
+from treasury.earlier_payments import EarlierWalletReader
 from treasury.policy.active import ActivePolicy
 from treasury.settlements.verification import Recipients, UsdcChain
 from treasury.signers.protocol import Signer
@@ -113,9 +113,9 @@ class Container:
         return OwnDeployment(self.database, self.clock, self.ids)
 
     @cached_property
-    def earlier(self) -> EarlierWallets:
+    def earlier(self) -> EarlierWalletReader:
         """Finds payments of hot wallets that were used before."""
-        return EarlierWallets(self.pool, self.database, chain_id=self.rules.chain_id, token=self.rules.token)
+        return EarlierWalletReader(self.pool, self.database, chain_id=self.rules.chain_id, token=self.rules.token)
 
     @cached_property
     def creator(self) -> Creator:

@@ -9,7 +9,7 @@ from chain.deployments import deployment
 from kit.heartbeats.writer import HeartbeatWriter
 from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.http.routing import GUARD, LIMITER
-from kit.worker import Runner
+from kit.worker import WorkerRunner
 from onramp.auth.api_keys.dependencies import API_KEYS, ApiKeyServices
 from onramp.auth.guard import Guard
 from onramp.auth.invitations.dependencies import INVITATIONS, InvitationServices
@@ -35,7 +35,7 @@ HTTP_MIDDLEWARE = web.AppKey("furniture", HttpMiddleware)
 def fill(
     app: web.Application,
     container: Container,
-    runner: Runner | None,
+    runner: WorkerRunner | None,
     workers: Collection[str],
     *,
     pulse: HeartbeatWriter,
@@ -56,7 +56,7 @@ def fill(
     return health
 
 
-def make_intake(container: Container, runner: Runner | None) -> Intake:
+def make_intake(container: Container, runner: WorkerRunner | None) -> Intake:
     """Create the intake of Stripe's events; it wakes the inbox worker of this process, if there is one."""
     settings = container.settings
     return Intake(

@@ -16,7 +16,7 @@ from onramp.config.settings import Settings
 from onramp.config.validation import MAINNET
 from onramp.limits.counter import MemoryCounts, SharedCounts
 from onramp.limits.limiter import Limiter
-from onramp.limits.rates import Kind, Rate, at_least, parse_rate
+from onramp.limits.rates import LimitKind, Rate, at_least, parse_rate
 from onramp.ops.telemetry import Traces
 from onramp.sessions.config import SessionConfig
 from onramp.stripe.gateway import make_gateway
@@ -162,7 +162,7 @@ def make_limiter(settings: Settings, clock: Clock, registry: CollectorRegistry) 
     """Create the rate limiter; it counts in Redis if REDIS_URL is set, otherwise in this process."""
     url = settings.REDIS_URL.get_secret_value()
     counts = SharedCounts(url, clock, registry, settings.ring) if url else MemoryCounts()
-    rates: dict[Kind, Rate | None] = {
+    rates: dict[LimitKind, Rate | None] = {
         "create": parse_rate(settings.RATE_LIMIT_CREATE),
         "read": parse_rate(settings.RATE_LIMIT_READ),
         "auth": parse_rate(settings.RATE_LIMIT_AUTH),

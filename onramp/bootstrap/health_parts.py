@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from kit.heartbeats.writer import HeartbeatWriter
-from kit.worker import Runner
+from kit.worker import WorkerRunner
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.workers import WORKERS
 from onramp.ops import readiness_checks
@@ -13,7 +13,7 @@ from onramp.webhooks.intake import Intake
 
 
 def make_health(
-    container: Container, runner: Runner | None, workers: Collection[str], pulse: HeartbeatWriter, intake: Intake
+    container: Container, runner: WorkerRunner | None, workers: Collection[str], pulse: HeartbeatWriter, intake: Intake
 ) -> Health:
     """Create the health monitor. `runner` and `workers`: those of this process."""
     vital = _vital(container, runner, workers, pulse)
@@ -25,7 +25,7 @@ def make_health(
 
 
 def _vital(
-    container: Container, runner: Runner | None, workers: Collection[str], pulse: HeartbeatWriter
+    container: Container, runner: WorkerRunner | None, workers: Collection[str], pulse: HeartbeatWriter
 ) -> dict[str, Check]:
     """Return the checks that have to pass before anything is sold."""
     database, rules = container.database, container.rules
@@ -45,7 +45,7 @@ def _vital(
     }
 
 
-def _minor(container: Container, runner: Runner | None, pulse: HeartbeatWriter, intake: Intake) -> dict[str, Check]:
+def _minor(container: Container, runner: WorkerRunner | None, pulse: HeartbeatWriter, intake: Intake) -> dict[str, Check]:
     """Return the checks that report a degraded service."""
     database = container.database
     return {

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from kit.http.connection import ClassifyPeer, Limits, Peer
 from kit.http.forwarded import Network, client_ip, is_within
-from kit.http.server import Runner, max_connections
+from kit.http.server import ServerRunner, max_connections
 from kit.logs import configure, get_logger
 from kit.open_files import raise_open_file_limit
 from kit.shutdown import exit_after
@@ -106,7 +106,7 @@ async def start_app(
     logging.getLogger("aiohttp.server").addFilter(_is_our_error)
     open_files = raise_open_file_limit()
     limits = limits or Limits(total=max_connections(open_files, Limits()))
-    runner = Runner(
+    runner = ServerRunner(
         app,
         limits=limits,
         classify_peer=_classify_peer(trusted),

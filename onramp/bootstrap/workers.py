@@ -8,7 +8,7 @@ from chain.node.config import parse_ws
 from chain.node.new_heads import NewHeadListener
 from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.heartbeats.writer import HeartbeatWriter
-from kit.worker import Runner, Worker
+from kit.worker import WorkerRunner, Worker
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.identity import NAME
 from onramp.bootstrap.lifecycle import stop_together_later
@@ -31,7 +31,7 @@ STOP_SECONDS = 1.5
 WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
 
 
-def make_pulse(container: Container, runner: Runner | None, *, serves: bool = False) -> HeartbeatWriter:
+def make_pulse(container: Container, runner: WorkerRunner | None, *, serves: bool = False) -> HeartbeatWriter:
     """Create the writer of this process's heartbeats: one for each of its workers, and `api` if it serves requests."""
 
     def busy() -> dict[str, float]:
@@ -40,9 +40,9 @@ def make_pulse(container: Container, runner: Runner | None, *, serves: bool = Fa
     return HeartbeatWriter(container.database, container.process_name, busy, container.clock)
 
 
-def make_workers(container: Container, only: Collection[str] = WORKERS) -> Runner:
+def make_workers(container: Container, only: Collection[str] = WORKERS) -> WorkerRunner:
     """Create the workers named in `only`; they do not run yet."""
-    runner: Runner
+    runner: WorkerRunner
 
     def paid() -> None:
         runner.wake("treasury")
@@ -63,7 +63,7 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Runne
         "janitor": lambda: _janitor(container),
     }
     made = [make[name]() for name in WORKERS if name in only]
-    runner = Runner(
+    runner = WorkerRunner(
         [worker for worker in made if worker is not None], container.clock, container.worker_context.metrics
     )
     return runner
@@ -143,7 +143,7 @@ def _janitor(container: Container) -> Janitor:
 
 
 @asynccontextmanager
-async def background(container: Container, runner: Runner | None, pulse: HeartbeatWriter) -> AsyncIterator[None]:
+async def background(container: Container, runner: WorkerRunner | None, pulse: HeartbeatWriter) -> AsyncIterator[None]:
     """Run what every long-lived process needs besides requests and workers: heartbeats, monitoring of the nodes, notices of new blocks."""
 
     def wake() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from treasury.cold.sheet import Expected
 
 
-class Pins(BaseSettings, TreasurySettings):
+class RefillSettings(BaseSettings, TreasurySettings):
     """The variables that define a refill's source, its destination and the tokens it may move."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=True, hide_input_in_errors=True)
@@ -50,9 +50,9 @@ def expected() -> "Expected":
     return Expected(pin, wallet, _listed(pins.TREASURY_POLICY, musd) | tokens)
 
 
-def _pins() -> Pins:
+def _pins() -> RefillSettings:
     try:
-        return Pins()
+        return RefillSettings()
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         raise CommandError(

@@ -12,7 +12,7 @@ from chain.reads.transfer_proof import (
     Mismatch,
     Proven,
     Reverted,
-    Verdict,
+    ProofResult,
     Waiting,
     prove_many,
     wait_reason,
@@ -80,7 +80,7 @@ class Prover:
             units = received_units
         return ExpectedTransfer(self._config.token, session.wallet_address, units, self._senders if observes else None)
 
-    async def prove_these(self, due: Sequence[Session]) -> list[Verdict]:
+    async def prove_these(self, due: Sequence[Session]) -> list[ProofResult]:
         """Request the receipts of all these sessions together, then store each verdict by itself."""
         if not due:
             return []
@@ -90,7 +90,7 @@ class Prover:
         self._changed()
         return verdicts
 
-    async def _is_gone(self, session: Session, verdict: Verdict) -> bool:
+    async def _is_gone(self, session: Session, verdict: ProofResult) -> bool:
         """Return whether, in observe mode, no node knows the transaction and its block was replaced at least GONE_AFTER blocks ago."""
         if session.mode != "observe" or session.block_number is None or session.block_hash is None:
             return False
@@ -104,7 +104,7 @@ class Prover:
             return False
         return agreed.key is not None and agreed.key != session.block_hash
 
-    async def _store(self, session: Session, verdict: Verdict, *, is_gone: bool) -> None:
+    async def _store(self, session: Session, verdict: ProofResult, *, is_gone: bool) -> None:
         now = self._clock.now()
         async with self._database.write() as conn:
             match verdict:

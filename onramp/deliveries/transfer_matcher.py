@@ -22,9 +22,10 @@ LIMIT: Final = 10_000
 """Rows that one query returns."""
 GROUP: Final = 500
 """Matches that are stored in one transaction."""
-SWEEP_SECONDS: Final = 15.0
-SWEEP_SHARE: Final = 50
-"""The pause between two sweeps is at least this many times as long as a sweep takes."""
+FULL_PASS_SECONDS: Final = 15.0
+"""The shortest pause between two passes over everything."""
+FULL_PASS_PAUSE_RATIO: Final = 50
+"""That pause is at least this many times as long as such a pass takes."""
 
 
 class TransferMatcher:
@@ -34,23 +35,23 @@ class TransferMatcher:
         self._database = database
         self._config = config
         self._clock = clock
-        self._sweep_at = float("-inf")
+        self._full_pass_at = float("-inf")
         self._recorded: dict[tuple[str, int], str] = {}
         self._has_claimed = False
 
     async def record(self, observed: Sequence[Transfer], *, read_to: int, head: int) -> None:
         """Store these transfers, and that the chain was read up to `read_to`."""
-        # Each block is read many times. What this process has just stored is skipped, except during a sweep: a claim may have been
+        # Each block is read many times. What this process has just stored is skipped, except in a full pass: a claim may have been
         # released meanwhile, and its transfer deleted.
-        is_sweep = self._clock.monotonic() >= self._sweep_at
-        stored = {} if is_sweep else self._recorded
+        is_full_pass = self._clock.monotonic() >= self._full_pass_at
+        stored = {} if is_full_pass else self._recorded
         new = [
             transfer
             for transfer in observed
             if stored.get((transfer.tx_hash, transfer.log_index)) != transfer.block.hash
         ]
         # Not in the middle of a backfill: a later transfer may fit better.
-        claims_now = self._config.mode == "observe" and not is_sweep and read_to >= head and 0 < len(new) <= GROUP
+        claims_now = self._config.mode == "observe" and not is_full_pass and read_to >= head and 0 < len(new) <= GROUP
         record = self._record_and_claim if claims_now else self._record_new
         if not await record(new, read_to=read_to, head=head):
             now, chain_id = self._clock.now(), self._config.chain_id
@@ -102,19 +103,19 @@ class TransferMatcher:
     async def step(self) -> bool:
         """Match; True if a session changed."""
         started = self._clock.monotonic()
-        is_sweep = started >= self._sweep_at
+        is_full_pass = started >= self._full_pass_at
         if self._config.mode == "observe":
-            changed = await self._match_observed(is_sweep=is_sweep)
+            changed = await self._match_observed(is_full_pass=is_full_pass)
         else:
-            changed = await self._record_payout_hashes(is_sweep=is_sweep)
+            changed = await self._record_payout_hashes(is_full_pass=is_full_pass)
         changed, self._has_claimed = changed or self._has_claimed, False
-        if is_sweep:
+        if is_full_pass:
             ended = self._clock.monotonic()
-            self._sweep_at = ended + max(SWEEP_SECONDS, SWEEP_SHARE * (ended - started))
+            self._full_pass_at = ended + max(FULL_PASS_SECONDS, FULL_PASS_PAUSE_RATIO * (ended - started))
         return changed
 
-    async def _match_observed(self, *, is_sweep: bool) -> bool:
-        since = None if is_sweep else self._clock.now() - RECENT
+    async def _match_observed(self, *, is_full_pass: bool) -> bool:
+        since = None if is_full_pass else self._clock.now() - RECENT
         async with self._database.read() as conn:
             owed, arrived = await deliveries_service.matchable(conn, since, LIMIT)
         matches = match(owed, arrived, self._config.observe_tolerance_bps)
@@ -132,9 +133,9 @@ class TransferMatcher:
         for pair in group:
             await self._claim([pair])
 
-    async def _record_payout_hashes(self, *, is_sweep: bool) -> bool:
+    async def _record_payout_hashes(self, *, is_full_pass: bool) -> bool:
         async with self._database.read() as conn:
-            wallet = None if is_sweep else self._config.hot_wallet
+            wallet = None if is_full_pass else self._config.hot_wallet
             sent = await deliveries_service.sent(conn, wallet, self._clock.now() - RECENT, LIMIT)
         for start in range(0, len(sent), GROUP):
             async with self._database.write() as conn:

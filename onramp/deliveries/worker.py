@@ -6,7 +6,7 @@ from typing import Final
 from chain.errors import ChainError
 from chain.pool.block_timer import BlockTimer
 from chain.reads import cursor
-from chain.reads.transfer_proof import Verdict, prove, wait_reason
+from chain.reads.transfer_proof import ProofResult, prove, wait_reason
 from kit.logs import get_logger
 from onramp.deliveries import delivery_reasons
 from onramp.deliveries import service as deliveries_service
@@ -118,7 +118,7 @@ class DeliveriesWorker:
         if await self._matcher.step():
             self._changed()
 
-    async def check_now(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
+    async def check_now(self, session_id: str, *, owner: str) -> tuple[Session | None, ProofResult | None]:
         """Check one delivery of the wallet `owner` now; (None, None) if that wallet has no such session. Raises ChainError.
 
         The verdict is None if there is nothing to prove yet.

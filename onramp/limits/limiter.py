@@ -17,7 +17,7 @@ from kit.http.problems import Problem
 from kit.http.routing import LIMIT_HEADERS, Route
 from onramp.auth.roles import PRINCIPAL
 from onramp.limits.counter import Count, Counts
-from onramp.limits.rates import WALLET_TIMES, Kind, Rate, headers, kind_of, scopes
+from onramp.limits.rates import WALLET_TIMES, LimitKind, Rate, headers, kind_of, scopes
 
 MAX_STREAMS: Final = 200
 """Event streams that one client may have open in one process. Each holds a connection and 27 KB (measured), and a rate limit alone would
@@ -34,7 +34,7 @@ class Limiter:
     def __init__(
         self,
         counts: Counts,
-        rates: dict[Kind, Rate | None],
+        rates: dict[LimitKind, Rate | None],
         trusted: Sequence[Network],
         clock: Clock,
         registry: CollectorRegistry,
@@ -47,7 +47,7 @@ class Limiter:
         self._rates: Final = rates
         self._trusted = tuple(trusted)
         self._clock = clock
-        self._kinds: dict[str, Kind | None] = {}
+        self._kinds: dict[str, LimitKind | None] = {}
         self._streams: Counter[str] = Counter()
         self._refused = CounterMetric("onramp_rate_limited_total", "Requests refused for their number.", ("kind",), registry=registry)  # fmt: skip
 
@@ -97,7 +97,7 @@ class Limiter:
                 if not self._streams[scope.name]:
                     del self._streams[scope.name]
 
-    def _held(self, request: web.Request, name: str, rate: Rate, kind: Kind, wallet: str | None) -> "list[_Limit]":
+    def _held(self, request: web.Request, name: str, rate: Rate, kind: LimitKind, wallet: str | None) -> "list[_Limit]":
         """Return the limits of a request without an API key, the narrowest first: of the wallet, the address, its networks."""
         held = _of_client(name, self._ip(request), rate, kind)
         if wallet is None:
@@ -128,7 +128,7 @@ class Limiter:
     def _ip(self, request: web.Request) -> Ip | None:
         return client_ip(request.remote, request.headers.getall("X-Forwarded-For", ()), self._trusted)
 
-    def _kind(self, route: Route) -> Kind | None:
+    def _kind(self, route: Route) -> LimitKind | None:
         if route.name not in self._kinds:
             self._kinds[route.name] = kind_of(route)
         return self._kinds[route.name]
@@ -144,11 +144,11 @@ class _Limit:
 
     key: str
     rate: Rate
-    kind: Kind
+    kind: LimitKind
 
 
 @lru_cache(maxsize=4096)
-def _of_client(name: str, client: Ip | None, rate: Rate, kind: Kind) -> tuple[_Limit, ...]:
+def _of_client(name: str, client: Ip | None, rate: Rate, kind: LimitKind) -> tuple[_Limit, ...]:
     return tuple(_Limit(f"{name}:{scope.name}", rate.times(scope.times), kind) for scope in scopes(client))
 
 

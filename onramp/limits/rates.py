@@ -11,7 +11,7 @@ import limits
 from kit.http.forwarded import Ip, Network, client_ip
 from kit.http.routing import Route
 
-Kind = Literal["create", "read", "auth", "refused", "create_total"]
+LimitKind = Literal["create", "read", "auth", "refused", "create_total"]
 _V6_CLIENT: Final = 64
 """Bits of an IPv6 network that one household has; counting single addresses would limit no one."""
 WIDTHS: Final = {4: ((32, 1), (24, 8)), 6: ((_V6_CLIENT, 1), (56, 1), (48, 8))}
@@ -83,7 +83,7 @@ def parse_rate(text: str) -> Rate | None:
     return Rate(item.amount, item.get_expiry())
 
 
-def kind_of(route: Route) -> Kind | None:
+def kind_of(route: Route) -> LimitKind | None:
     """Return the kind of limit that applies to a route; None if it is not limited.
 
     Stripe, platforms and the checkout page's files are never limited, so that buyers cannot starve them.
@@ -100,7 +100,7 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
     return scopes(client_ip(peer, forwarded, trusted))[0].name
 
 
-def headers(kind: Kind, rate: Rate, remaining: int, reset: int) -> dict[str, str]:
+def headers(kind: LimitKind, rate: Rate, remaining: int, reset: int) -> dict[str, str]:
     """Return the response headers that show what remains: of draft-ietf-httpapi-ratelimit-headers, and the older three still in use."""
     return {
         "RateLimit-Policy": f'"{kind}";q={rate.amount};w={rate.seconds}',

@@ -11,7 +11,7 @@ from kit.db.pooler import pooling, timeouts
 from kit.heartbeats.service import replica_lag
 from kit.heartbeats.writer import MAX_CLOCK_OFFSET, HeartbeatWriter
 from kit.money import Money
-from kit.worker import Runner
+from kit.worker import WorkerRunner
 from onramp import migrations
 from onramp.deployment import service as deployment_service
 from onramp.ops.health import Check, DegradedError, NotWellError
@@ -172,7 +172,7 @@ def cold_wallet_check(cold: PoolColdWallet | None) -> Check:
     return check
 
 
-def backlog_check(database: Database, clock: Clock, runner: Runner | None) -> Check:
+def backlog_check(database: Database, clock: Clock, runner: WorkerRunner | None) -> Check:
     """Check that no event of Stripe waits for long."""
 
     async def check() -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from chain.reads.transfer_proof import Verdict
+from chain.reads.transfer_proof import ProofResult
 from kit.batching import DataLoader
 from kit.db.database import Database
 from onramp.config.settings import Settings
@@ -20,7 +20,7 @@ from onramp.sessions.model import Session
 class DeliveryCheck(Protocol):
     """Checks single deliveries on the chain; `onramp.deliveries` implements it."""
 
-    async def check_now(self, session_id: str, *, owner: str) -> tuple[Session | None, Verdict | None]:
+    async def check_now(self, session_id: str, *, owner: str) -> tuple[Session | None, ProofResult | None]:
         """Check one delivery of `owner` now; (None, None) if that wallet has no such session. Raises ChainError."""
 
 

@@ -18,7 +18,7 @@ from onramp.sessions.model import Session
 from onramp.sessions.payment_searches import Search, SearchState
 from treasury import earlier_payments
 from treasury.core import hot_wallets
-from treasury.earlier_payments import EarlierWallets, Payment
+from treasury.earlier_payments import EarlierWalletReader, Payment
 from treasury.payouts import service as payouts_service
 
 log = get_logger(__name__)
@@ -51,7 +51,7 @@ class PaymentFinder:
     """Works through the searches that are due."""
 
     def __init__(
-        self, database: Database, wallets: EarlierWallets, config: SessionConfig, clock: Clock, ids: Ids, owner: str
+        self, database: Database, wallets: EarlierWalletReader, config: SessionConfig, clock: Clock, ids: Ids, owner: str
     ) -> None:
         """`owner` is unique among all processes that share the database."""
         self._database = database

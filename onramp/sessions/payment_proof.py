@@ -15,7 +15,7 @@ from onramp.sessions.model import BASIS_POINTS, expected_musd
 from onramp.sessions.status import PaymentStatus
 from onramp.stripe.errors import StripeNotFound
 from onramp.stripe.port import METADATA_FEE, METADATA_WALLET, StripeGateway, StripeSession
-from treasury.earlier_payments import EarlierWallets
+from treasury.earlier_payments import EarlierWalletReader
 from treasury.ports import NotOwed, Owed, ProofUnavailable
 
 
@@ -32,7 +32,7 @@ class StripePaymentProof:
         stripe: StripeGateway,
         config: SessionConfig,
         deployment: OwnDeployment,
-        earlier_wallets: EarlierWallets,
+        earlier_wallets: EarlierWalletReader,
         ring: KeyRing,
     ) -> None:
         """`ring` authenticates the settlement addresses recorded in the database."""

@@ -22,7 +22,7 @@ from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.model import Sweep
 from treasury.sweeps.proposals import SweepProposals, proven
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 
 async def list_sweeps(request: web.Request) -> web.StreamResponse:
@@ -91,7 +91,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
     proposals, verdict = await _verify_cold_wallet(request, "sweep_approve", sweep_id)
     async with command(request, "sweep_approve", sweep_id) as cmd:
         before = await sweeps_service.require(cmd.conn, sweep_id)
-        if before.kind is not Kind.PANIC:
+        if before.kind is not SweepKind.PANIC:
             await pause_service.require(cmd.conn, "sweeps")
         version = "" if services.policy is None else await services.policy.version(cmd.conn)
         after = await proposals.approve(cmd.conn, sweep_id, verdict, version, cmd.actor, now=cmd.now(), note=note)

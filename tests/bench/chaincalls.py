@@ -11,7 +11,7 @@ from chain.pool.pool import Pool
 from kit.clock import SystemClock
 from kit.db.bulk import insert_new
 from kit.db.database import connect
-from kit.worker import Runner, WorkerMetrics
+from kit.worker import WorkerRunner, WorkerMetrics
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
@@ -42,7 +42,7 @@ async def calls_a_block(chain: DevChain, folder: Path, count: int) -> dict[str, 
     worker = make_deliveries(
         DeliveryContext(database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None)
     )
-    runner = Runner([worker], clock, WorkerMetrics(registry, "onramp"))
+    runner = WorkerRunner([worker], clock, WorkerMetrics(registry, "onramp"))
     runner.start()
     await blocks(chain, FIRST)
     head, before = await newest(chain), {proxy.name: proxy.calls.total() for proxy in chain.proxies}

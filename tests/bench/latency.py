@@ -21,7 +21,7 @@ from chain.reads.cursor import cursors
 from chain.types import to_checksum
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
-from kit.worker import Runner, WorkerMetrics
+from kit.worker import WorkerRunner, WorkerMetrics
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
@@ -83,7 +83,7 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
         DeliveryContext(database, pool, rules, frozenset({SENDER}), clock, DeliveryMetrics(registry), lambda: None),
         pace,
     )
-    runner, run = Runner([worker], clock, WorkerMetrics(registry, "onramp")), Run()
+    runner, run = WorkerRunner([worker], clock, WorkerMetrics(registry, "onramp")), Run()
 
     def wake() -> None:
         pace.announce()

@@ -5,7 +5,7 @@ import asyncio
 from prometheus_client import CollectorRegistry
 
 from kit.clock import SystemClock
-from kit.worker import STALLED_SECONDS, Runner, WorkerMetrics
+from kit.worker import STALLED_SECONDS, WorkerRunner, WorkerMetrics
 from tests.support.clocks import OffsetClock
 from tests.support.waiting import eventually
 
@@ -49,7 +49,7 @@ def metrics_of(registry: CollectorRegistry) -> WorkerMetrics:
 
 async def test_a_worker_repeats_while_more_is_due_and_then_waits_until_woken() -> None:
     worker, registry = Steps(True, True, False), CollectorRegistry()
-    runner = Runner([worker], SystemClock(), metrics_of(registry))
+    runner = WorkerRunner([worker], SystemClock(), metrics_of(registry))
     runner.start()
     await eventually(lambda: worker.count == 3)
     await asyncio.sleep(0.05)
@@ -64,7 +64,7 @@ async def test_a_worker_repeats_while_more_is_due_and_then_waits_until_woken() -
 
 async def test_a_failing_worker_is_counted_and_tried_again() -> None:
     worker, registry = Steps(ValueError("broken"), ConnectionRefusedError(), False), CollectorRegistry()
-    runner = Runner([worker], SystemClock(), metrics_of(registry))
+    runner = WorkerRunner([worker], SystemClock(), metrics_of(registry))
     runner.start()
     await eventually(lambda: worker.count == 3)
     await runner.stop()
@@ -74,7 +74,7 @@ async def test_a_failing_worker_is_counted_and_tried_again() -> None:
 
 async def test_a_step_that_does_not_end_is_reported_and_cancelled_by_stop() -> None:
     clock, registry = OffsetClock(), CollectorRegistry()
-    runner = Runner([Hanging()], clock, metrics_of(registry))
+    runner = WorkerRunner([Hanging()], clock, metrics_of(registry))
     runner.start()
     await asyncio.sleep(0)
     await eventually(lambda: runner.busy()["hanging"] > 0)
@@ -88,5 +88,5 @@ async def test_a_step_that_does_not_end_is_reported_and_cancelled_by_stop() -> N
 
 async def test_a_runner_that_never_started_stops_at_once() -> None:
     worker = Steps()
-    await Runner([worker], SystemClock(), metrics_of(CollectorRegistry())).stop()
+    await WorkerRunner([worker], SystemClock(), metrics_of(CollectorRegistry())).stop()
     assert worker.count == 0 and not worker.released

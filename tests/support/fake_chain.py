@@ -9,7 +9,7 @@ from hexbytes import HexBytes
 
 from chain.abi.erc20 import split_payout_calldata
 from chain.errors import NoAgreement
-from chain.reads.transfer_proof import Mismatch, Proven, Reverted, Verdict, Waiting
+from chain.reads.transfer_proof import Mismatch, Proven, Reverted, ProofResult, Waiting
 from chain.types import ZERO_ADDRESS, BlockRef, Transfer, keccak, to_checksum
 from tests.support.hot_wallet import CHAIN_ID, MUSD, TOKEN, WALLET
 from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView
@@ -110,11 +110,11 @@ class FakeChain:
         found = self.mined.get(tx_hash)
         return None if found is None else found.tx
 
-    async def prove(self, token: str, tx_hash: str, to: str, amount: int) -> Verdict:
+    async def prove(self, token: str, tx_hash: str, to: str, amount: int) -> ProofResult:
         verdict = self._proof(tx_hash, to, amount)
         return self._native_proof(verdict, tx_hash, to, amount) if token == ZERO_ADDRESS else verdict
 
-    def _proof(self, tx_hash: str, to: str, amount: int) -> Verdict:
+    def _proof(self, tx_hash: str, to: str, amount: int) -> ProofResult:
         found = self.mined.get(tx_hash)
         if found is None:
             return Waiting("not_mined")
@@ -128,7 +128,7 @@ class FakeChain:
         transfer = Transfer(TOKEN, WALLET, to, amount, tx_hash, 0, self.block(found.block.number))
         return Proven(transfer, self.head - found.block.number + 1, ("one", "two"), 52_000 * self.fee)
 
-    def _native_proof(self, verdict: Verdict, tx_hash: str, to: str, amount: int) -> Verdict:
+    def _native_proof(self, verdict: ProofResult, tx_hash: str, to: str, amount: int) -> ProofResult:
         if not isinstance(verdict, Mismatch):
             return verdict
         tx = self.mined[tx_hash].tx

@@ -28,7 +28,7 @@ from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.model import Sweep
 from treasury.sweeps.proposals import Planner, SweepProposals
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 from treasury.sweeps.table import sweeps as sweeps_table
 from treasury.transactions import queries
 from treasury.transactions.model import Transaction
@@ -88,7 +88,7 @@ class TreasuryWorld:
         return SweepProposals(self.planner, self.cold, WALLET, self.ids)
 
     async def sweep(
-        self, amount: int = 100 * MUSD, *, approved: bool = True, kind: Kind = Kind.SWEEP, token: str = TOKEN
+        self, amount: int = 100 * MUSD, *, approved: bool = True, kind: SweepKind = SweepKind.SWEEP, token: str = TOKEN
     ) -> Sweep:
         """Propose a sweep as anna and, unless `approved` is False, approve it as bert."""
         asset = {NATIVE: "BTC", TOKEN: "MUSD"}.get(token, "OTHER")

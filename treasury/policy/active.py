@@ -27,7 +27,7 @@ from treasury.ports import PurchaseBook, WalletView
 from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.model import Sweep
 from treasury.sweeps.proposals import Plan
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 DAY: Final = timedelta(days=1)
 
@@ -178,7 +178,7 @@ class ActivePolicy:
         ]
         swept = 0 if now is None else await sweeps_service.swept_since(conn, wallet, symbol, now - DAY)
         active = None
-        for other in await sweeps_service.active(conn, wallet, Kind.SWEEP):
+        for other in await sweeps_service.active(conn, wallet, SweepKind.SWEEP):
             if other.asset == symbol and (excluding is None or other.id != excluding.id):
                 active = other.id
         if excluding is not None:

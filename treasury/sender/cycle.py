@@ -22,7 +22,7 @@ from treasury.sender.reorgs import ReorgCheck
 from treasury.sender.signing import Signing
 from treasury.sender.tracking import Tracking
 from treasury.sender.wait_reasons import WaitReasons
-from treasury.sweeps.scheduler import Sweeper
+from treasury.sweeps.scheduler import SweepScheduler
 from treasury.transactions import queries
 from treasury.transactions.model import Transaction
 
@@ -48,7 +48,7 @@ class Sender:
         self._reorg_check = ReorgCheck(context)
         self._wait_reasons = WaitReasons(context)
         self._queue = SigningQueue(context, signing, self._wait_reasons)
-        self._sweeper = Sweeper(context.clock, context.metrics, context.cold_wallet, context.sweep_proposals)
+        self._sweeper = SweepScheduler(context.clock, context.metrics, context.cold_wallet, context.sweep_proposals)
         self._ledger_check = LedgerCheck(context)
         self._nonce_recovery = NonceRecovery(context, signing)
         self._bookkeeping = Bookkeeping(context)

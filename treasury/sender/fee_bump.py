@@ -22,7 +22,7 @@ from treasury.sender.operations import Operation
 from treasury.sender.signing import Signing
 from treasury.signers.encoding import is_signed
 from treasury.sweeps.model import Sweep
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
 from treasury.transactions.model import Transaction
@@ -103,7 +103,7 @@ class FeeBump:
         if not isinstance(verdict, Verified) or verdict.identity != operation.safe_identity:
             return False
         # Checked last: the verification takes time, and a pause may come meanwhile.
-        return operation.kind is Kind.PANIC or await context.gate.sweeps_allowed(conn)
+        return operation.kind is SweepKind.PANIC or await context.gate.sweeps_allowed(conn)
 
     async def _sign(self, transaction: Transaction, nonce: int, fees: FeeQuote) -> bool:
         context = self._context

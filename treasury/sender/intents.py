@@ -6,7 +6,7 @@ from treasury.sender.config import SenderConfig
 from treasury.sender.operations import Operation
 from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, SelfTransferIntent, TransferIntent
 from treasury.sweeps.model import Sweep
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 from treasury.transactions.model import Transaction
 
 
@@ -16,7 +16,7 @@ def purpose_of(operation: Operation | None) -> Purpose:
         return Purpose.NONCE
     if not isinstance(operation, Sweep):
         return Purpose.PAYOUT
-    return Purpose.PANIC if operation.kind is Kind.PANIC else Purpose.SWEEP
+    return Purpose.PANIC if operation.kind is SweepKind.PANIC else Purpose.SWEEP
 
 
 def transfer_intent(

@@ -19,7 +19,7 @@ from treasury.sender.sweep_checks import SweepChecks
 from treasury.sender.wait_reasons import WaitReasons
 from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.model import Sweep
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 from treasury.transactions import queries
 from treasury.transactions.model import Transaction
 
@@ -58,7 +58,7 @@ class SigningQueue:
         context, config = self._context, self._context.config
         async with context.database.read() as conn:
             nonce = await next_nonce(conn, context.hot_wallet)
-            panics = await sweeps_service.active(conn, config.wallet, Kind.PANIC)
+            panics = await sweeps_service.active(conn, config.wallet, SweepKind.PANIC)
             allowed = await context.gate.payouts_allowed(conn)
             stopped_payouts = await payout_queue.stopped(conn, config.wallet)
         panic = any(sweep.approval is not None for sweep in panics)
@@ -108,7 +108,7 @@ class SigningQueue:
         if not selection.lets_sweeps_pass:
             return selection
         async with context.database.read() as conn:
-            sweeps = await sweeps_service.queue(conn, config.wallet, Kind.SWEEP)
+            sweeps = await sweeps_service.queue(conn, config.wallet, SweepKind.SWEEP)
         return Selection(await self._first_ready(sweeps, view, ahead), wait_reason=selection.wait_reason)
 
     async def _first_ready(self, sweeps: Sequence[Sweep], view: WalletView, ahead: int = 0) -> list[ReadyOperation]:
@@ -134,8 +134,8 @@ class SigningQueue:
         context, config = self._context, self._context.config
         async with context.database.read() as conn:
             in_flight = await queries.any_in_flight(conn, context.hot_wallet)
-            sweeps = await sweeps_service.active(conn, config.wallet, Kind.SWEEP)
-            panics = await sweeps_service.queue(conn, config.wallet, Kind.PANIC)
+            sweeps = await sweeps_service.active(conn, config.wallet, SweepKind.SWEEP)
+            panics = await sweeps_service.queue(conn, config.wallet, SweepKind.PANIC)
         for sweep in sweeps:
             if sweep.transaction_id is None:
                 async with context.leader.write() as conn:

@@ -14,7 +14,7 @@ from treasury.sender.context import SenderContext
 from treasury.sender.holds import ReadyOperation, hold
 from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.model import Sweep
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 
 class _Objection(NamedTuple):
@@ -46,7 +46,7 @@ class SweepChecks:
 
     async def _decide(self, sweep: Sweep, view: WalletView, ahead: int) -> ReadyOperation | _Objection:
         context, config = self._context, self._context.config
-        panic = sweep.kind is Kind.PANIC
+        panic = sweep.kind is SweepKind.PANIC
         if not self._is_as_approved(sweep):
             return _Objection(Reason.FORGED, "it is not what was approved, or not to the pinned cold wallet")
         async with context.database.read() as conn:
@@ -55,7 +55,7 @@ class SweepChecks:
             version = await context.policy.version(conn)
             objection = await context.policy.destination_objection(conn, sweep)
             is_gas_panic = panic and sweep.token == NATIVE
-            panics = await sweeps_service.active(conn, config.wallet, Kind.PANIC) if is_gas_panic else []
+            panics = await sweeps_service.active(conn, config.wallet, SweepKind.PANIC) if is_gas_panic else []
         if sweep.expires_at is not None and sweep.expires_at <= context.clock.now():
             return _Objection(None, "its approval is older than approval_expires_hours")
         if not allowed:
@@ -97,7 +97,7 @@ class SweepChecks:
     ) -> ReadyOperation | _Objection:
         """Check amount and gas: a panic takes everything there is, any other sweep exactly what was approved."""
         context, config = self._context, self._context.config
-        panic = sweep.kind is Kind.PANIC
+        panic = sweep.kind is SweepKind.PANIC
         try:
             balance, gas_limit = await self._balance_and_gas(sweep, view)
         except ChainError as error:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chain.reads.transfer_proof import Mismatch, Proven, Reverted, Verdict, Waiting
+from chain.reads.transfer_proof import Mismatch, Proven, Reverted, ProofResult, Waiting
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
@@ -23,7 +23,7 @@ from treasury.transactions.model import Attempt, Transaction
 from treasury.transactions.states import TransactionFact
 from treasury.transitions import Change, MoveRefused
 
-_Result = tuple[Attempt | None, Verdict | None]
+_Result = tuple[Attempt | None, ProofResult | None]
 """The attempt that the chain has decided, and the verdict; without an attempt why it waits, None if the chain was not asked."""
 _NOT_ASKED: _Result = (None, None)
 _Final = tuple[Transaction, Attempt, Proven]

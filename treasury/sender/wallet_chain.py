@@ -6,7 +6,7 @@ from typing import Any
 from chain.errors import NoAgreement
 from chain.pool.pool import Pool
 from chain.reads.broadcast import BroadcastResult, broadcast, broadcast_in_order
-from chain.reads.transfer_proof import ExpectedTransfer, Verdict, agreed_receipts, prove, prove_native
+from chain.reads.transfer_proof import ExpectedTransfer, ProofResult, agreed_receipts, prove, prove_native
 from chain.reads.wallet import (
     agreed_transaction,
     balance_of,
@@ -74,7 +74,7 @@ class QuorumWalletChain:
             return None
         return OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number, _bytes_of(fields, tx.hash))
 
-    async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> Verdict:
+    async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> ProofResult:
         """Prove exactly one Transfer of exactly this amount. The gas token leaves no log, so there the transaction's own fields decide."""
         if token == NATIVE:
             return await prove_native(

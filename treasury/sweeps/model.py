@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from treasury.core.status import Status
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,7 @@ class Sweep:
     """One movement to the cold wallet. `purpose` says why it was planned, `reason` why it waits."""
 
     id: str
-    kind: Kind
+    kind: SweepKind
     chain_id: int
     wallet: str
     asset: str

@@ -15,7 +15,7 @@ from treasury.core.hot_wallets import HotWallet
 from treasury.sweeps import approvals
 from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.model import Sweep
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class SweepProposals:
         """Propose a sweep. `verdict` is the cold wallet's, read before this transaction was opened. Raises Problem."""
         identity = proven(verdict).identity
         plan = await self.plan(conn, asset, amount, now=now)
-        return await self._propose(conn, plan, Kind.SWEEP, identity, actor, now=now, window=window)
+        return await self._propose(conn, plan, SweepKind.SWEEP, identity, actor, now=now, window=window)
 
     async def panic(
         self, conn: AsyncConnection, verdict: Verified | Unverified, actor: Actor, *, now: datetime
@@ -95,7 +95,7 @@ class SweepProposals:
         """Propose to empty the wallet: one sweep for each asset, which another person approves. Raises Problem."""
         identity = proven(verdict).identity
         return [
-            await self._propose(conn, plan, Kind.PANIC, identity, actor, now=now)
+            await self._propose(conn, plan, SweepKind.PANIC, identity, actor, now=now)
             for plan in await self.planner.panic(conn)
         ]
 
@@ -126,7 +126,7 @@ class SweepProposals:
         self,
         conn: AsyncConnection,
         plan: Plan,
-        kind: Kind,
+        kind: SweepKind,
         identity: str,
         actor: Actor,
         *,

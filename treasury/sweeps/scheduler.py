@@ -17,7 +17,7 @@ VERIFY_SECONDS = 60.0
 _PROPOSE_SECONDS = 15.0
 
 
-class Sweeper:
+class SweepScheduler:
     """The leader's regular work on sweeps. The leader calls it once a cycle; it decides itself what is due."""
 
     def __init__(

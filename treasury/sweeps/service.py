@@ -23,7 +23,7 @@ from treasury.core.history import BY
 from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import IN_FLIGHT, Status
 from treasury.sweeps.model import Sweep
-from treasury.sweeps.states import MOVES, RECHECKED, Kind
+from treasury.sweeps.states import MOVES, RECHECKED, SweepKind
 from treasury.sweeps.table import sweeps, to_sweep
 from treasury.transactions.table import transactions
 from treasury.transitions import transition
@@ -42,13 +42,13 @@ class Proposal:
     to: str
     policy_version: str
     safe_identity: str
-    kind: Kind = Kind.SWEEP
+    kind: SweepKind = SweepKind.SWEEP
     decimals: int = 18
     """Only for showing the amount."""
 
     def digest(self) -> str:
         """Return 0x and 64 hex digits that change with the proposal. A panic takes the whole balance, so its amount is left out."""
-        amount = "everything" if self.kind is Kind.PANIC else str(self.amount)
+        amount = "everything" if self.kind is SweepKind.PANIC else str(self.amount)
         parts = [self.kind, self.asset, self.token, amount, self.to, self.policy_version, self.safe_identity]
         return "0x" + keccak(orjson.dumps(parts)).hex()
 
@@ -105,7 +105,7 @@ async def propose(
     if not await insert_or_ignore(conn, sweeps, [row]):
         return await _same_window(conn, proposal, key, window_key)
     await history.record(conn, row_id, at=now, from_status=None, to_status=Status.PLANNED, by=actor.id, note=purpose)
-    if approval_needed or proposal.kind is Kind.PANIC:
+    if approval_needed or proposal.kind is SweepKind.PANIC:
         await move(
             conn, row_id, OperationFact.APPROVAL_REQUIRED, now=now, by=actor.id, note="another person has to approve it"
         )
@@ -195,7 +195,7 @@ _QUEUE = _OF_KIND.where(
 ).order_by(sa.case((sweeps.c.token == NATIVE, 1), else_=0), sweeps.c.updated_at, sweeps.c.id)
 
 
-async def queue(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
+async def queue(conn: AsyncConnection, wallet: str, kind: SweepKind) -> list[Sweep]:
     """Return the sweeps of `kind` that wait for a nonce: tokens before the gas token, which pays for their transfers.
 
     Within each group the least recently changed comes first, so a sweep whose nonce was released goes to the end.
@@ -203,7 +203,7 @@ async def queue(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
     return [to_sweep(row) for row in (await conn.execute(_QUEUE, {"wallet": wallet, "kind": kind})).fetchall()]
 
 
-async def active(conn: AsyncConnection, wallet: str, kind: Kind) -> list[Sweep]:
+async def active(conn: AsyncConnection, wallet: str, kind: SweepKind) -> list[Sweep]:
     """Return sweeps that may still move money, oldest first."""
     rows = await conn.execute(_ACTIVE, {"wallet": wallet, "kind": kind})
     return [to_sweep(row) for row in rows.fetchall()]
@@ -221,7 +221,7 @@ _SWEPT = aggregates.total_of(
     .outerjoin(transactions, transactions.c.id == sweeps.c.transaction_id)
     .where(
         sweeps.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
-        sweeps.c.kind == Kind.SWEEP,
+        sweeps.c.kind == SweepKind.SWEEP,
         sa.or_(transactions.c.created_at.is_(None), transactions.c.created_at >= sa.bindparam("since")),
     )
 )

@@ -9,7 +9,7 @@ from treasury.core.status import Moves, Status
 S = Status
 
 
-class Kind(StrEnum):
+class SweepKind(StrEnum):
     """What a sweep is for."""
 
     SWEEP = "sweep"

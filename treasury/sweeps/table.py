@@ -12,7 +12,7 @@ from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime, one_of
 from treasury.core.status import Status
 from treasury.sweeps.model import Sweep
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 sweeps = sa.Table(
     "treasury_sweeps",
@@ -46,13 +46,13 @@ sweeps = sa.Table(
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
     one_of("status", Status),
-    one_of("kind", Kind),
+    one_of("kind", SweepKind),
 )
 
 
 def to_sweep(row: sa.Row[Any]) -> Sweep:
     """Return a database row as a `Sweep`."""
     fields = dict(row._mapping)
-    fields["kind"], fields["status"] = Kind(row.kind), Status(row.status)
+    fields["kind"], fields["status"] = SweepKind(row.kind), Status(row.status)
     fields["to"] = fields.pop("to_address")
     return Sweep(**fields)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from chain.node.config import NodeConfig
 from chain.pool.pool import Pool
-from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, Proven, Reverted, Verdict, prove
+from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, Proven, Reverted, ProofResult, prove
 from tests.support.chain_histories import BLOCK_SECONDS, MAX_REST, WITHIN, History, happen, histories
 from tests.support.chain_model import Behaviour, ChainModel
 from tests.support.receipts import BUYER, TOKEN, TX, WALLET
@@ -22,7 +22,7 @@ from tests.support.scripted_transport import LoopClock, ScriptedSession, Virtual
 EXPECTED = ExpectedTransfer(token=TOKEN, recipient=BUYER, amount=5, sender=WALLET)
 
 
-def check(verdict: Verdict, world: ChainModel, history: History) -> None:
+def check(verdict: ProofResult, world: ChainModel, history: History) -> None:
     """Nothing is said that no honest provider holds to have happened."""
     said = {Proven: "paid", Mismatch: "less", Reverted: "reverted"}.get(type(verdict))
     if said is None:
@@ -39,7 +39,7 @@ async def live(history: History) -> None:
     configs = [NodeConfig(host, host, f"http://{host}/rpc") for host in world.providers]
     pool = Pool(configs, chain_id=31611, agreement=history.agreement, session=session, clock=LoopClock())
 
-    async def look() -> Verdict:
+    async def look() -> ProofResult:
         await asyncio.sleep(BLOCK_SECONDS)
         world.seen.clear()
         world.sync()
@@ -48,7 +48,7 @@ async def live(history: History) -> None:
         check(verdict, world, history)
         return verdict
 
-    async def settle() -> Verdict:
+    async def settle() -> ProofResult:
         verdict = await look()
         for _ in range(WITHIN):
             if isinstance(verdict, said):

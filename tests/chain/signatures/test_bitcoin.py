@@ -95,7 +95,7 @@ def test_an_account_follows_from_its_address_as_on_mezo() -> None:
     ],
 )
 def test_an_account_is_the_one_that_the_factory_on_chain_predicts(hashed: str, account: str) -> None:
-    kinds: tuple[bitcoin.Kind, ...] = ("p2pkh", "p2wpkh", "p2sh-p2wpkh")
+    kinds: tuple[bitcoin.AddressKind, ...] = ("p2pkh", "p2wpkh", "p2sh-p2wpkh")
     for kind in kinds:
         assert account_of(BitcoinAddress("", kind, bytes.fromhex(hashed))) == account
     assert (
@@ -117,7 +117,7 @@ def test_an_account_is_the_one_that_the_factory_on_chain_predicts(hashed: str, a
         ("p2sh-p2wpkh", "2N1gqKvdCoFyCpUxsF6HuP2DunnEQRnfuuU", "03246de9b5fd955ceba6bcc90d85697b1a74ff8230eef6a1b1a1169ae53b80695d"),
     ],
 )  # fmt: skip
-def test_an_address_is_the_one_that_follows_from_its_key(kind: bitcoin.Kind, address: str, key: str) -> None:
+def test_an_address_is_the_one_that_follows_from_its_key(kind: bitcoin.AddressKind, address: str, key: str) -> None:
     assert parse_address(address) == BitcoinAddress(address, kind, hash_of(bytes.fromhex(key), kind))
 
 

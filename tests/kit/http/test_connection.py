@@ -14,7 +14,7 @@ from aiohttp import web
 from kit.http import sse
 from kit.http.connection import Connection, Limits, Peer
 from kit.http.protocol_errors import Identity
-from kit.http.server import Runner, Server, max_connections
+from kit.http.server import ServerRunner, Server, max_connections
 
 Port = int
 Serve = Callable[..., Awaitable[tuple[Port, Server]]]
@@ -68,7 +68,7 @@ async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def started(limits: Limits = QUICK, peer: Peer | None = None) -> tuple[Port, Server]:
-            runner = Runner(
+            runner = ServerRunner(
                 make_app(),
                 limits=limits,
                 classify_peer=lambda _: peer or Peer("here"),

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
-from kit.worker import Runner, WorkerMetrics
+from kit.worker import WorkerRunner, WorkerMetrics
 from onramp.bootstrap.server import start_app
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
@@ -203,7 +203,7 @@ class Holder:
 @pytest.mark.parametrize("fails", [False, True])
 async def test_what_a_worker_holds_is_given_back_once_after_its_last_step(fails: bool) -> None:
     worker = Holder(0.05, fails=fails)
-    runner = Runner([worker], SystemClock(), WorkerMetrics(CollectorRegistry(), "onramp"))
+    runner = WorkerRunner([worker], SystemClock(), WorkerMetrics(CollectorRegistry(), "onramp"))
     runner.start()
     await asyncio.sleep(0)
     await runner.stop()
@@ -212,7 +212,7 @@ async def test_what_a_worker_holds_is_given_back_once_after_its_last_step(fails:
 
 async def test_a_step_that_had_to_be_cancelled_gives_nothing_back() -> None:
     worker = Holder(60)
-    runner = Runner([worker], SystemClock(), WorkerMetrics(CollectorRegistry(), "onramp"))
+    runner = WorkerRunner([worker], SystemClock(), WorkerMetrics(CollectorRegistry(), "onramp"))
     runner.start()
     await asyncio.sleep(0)
     await runner.stop(grace=0.1)

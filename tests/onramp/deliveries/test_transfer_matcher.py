@@ -96,7 +96,7 @@ async def test_a_transfer_that_came_before_the_payment_was_known_waits_for_it(da
     assert await seen(database) == {"ons_1": f"0x{1:064x}"}
 
 
-async def test_a_sweep_finds_what_was_seen_long_ago(database: Database) -> None:
+async def test_a_full_pass_matches_a_transfer_seen_long_ago(database: Database) -> None:
     await TransferMatcher(database, OBSERVE_CONFIG, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
     async with database.write() as conn:
         await conn.execute(sa.update(transfers).values(seen_at=NOON - timedelta(days=9)))
@@ -158,7 +158,7 @@ async def test_a_transfer_that_is_known_already_is_matched_by_the_next_look(data
     await TransferMatcher(database, OBSERVE_CONFIG, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
     await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
     matcher = TransferMatcher(database, OBSERVE_CONFIG, SystemClock())
-    matcher._sweep_at = float("inf")
+    matcher._full_pass_at = float("inf")
     await matcher.record([transfer(1, BUYER, 5, "0x" + block * 32), transfer(2, OTHER, 7)], read_to=2, head=2)
     assert await seen(database) == {}
     assert await matcher.step()

@@ -22,7 +22,7 @@ from treasury.payouts import service as payouts_service
 from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
 from treasury.sweeps.proposals import SweepProposals
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 
 async def test_a_running_treasury_applies_what_is_due_within_a_minute(world: TreasuryWorld) -> None:
@@ -126,9 +126,9 @@ async def test_orders_go_through_the_active_policy(world: TreasuryWorld) -> None
         assert await balances.available(conn, WALLET, "MUSD")
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(SweepKind))
 async def test_neither_sweep_nor_panic_is_signed_where_the_policy_pins_another_cold_wallet(
-    world: TreasuryWorld, kind: Kind
+    world: TreasuryWorld, kind: SweepKind
 ) -> None:
     await propose_terms(world, replace(TERMS, cold=None))
     rules = ActivePolicy(HOT_WALLET, cold=PIN, purchases=FakePurchases())

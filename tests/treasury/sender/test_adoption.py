@@ -11,7 +11,7 @@ from treasury.incidents import unmatched
 from treasury.incidents.model import UnmatchedTransaction
 from treasury.payouts.table import payouts
 from treasury.signers.intent import NativeTransferIntent, TransferIntent
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 from treasury.sweeps.table import sweeps
 from treasury.transactions.table import attempts, transactions
 
@@ -160,7 +160,7 @@ async def test_a_nonce_used_for_something_other_than_tokens_is_found_however_lat
 
 
 async def test_a_panic_that_took_another_amount_than_the_backup_knows_is_adopted(world: TreasuryWorld) -> None:
-    panic = await world.sweep(100 * MUSD, kind=Kind.PANIC)
+    panic = await world.sweep(100 * MUSD, kind=SweepKind.PANIC)
     sender = world.sender()
     await world.cycles(sender, 4)
     taken = (await world.swept(panic)).amount

@@ -29,7 +29,7 @@ from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.payouts import approvals
 from treasury.sender import CHECKPOINTS
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 PROVE = bool(os.environ.get("PROVE"))
 HISTORIES = int(os.environ.get("HISTORIES", "2000" if PROVE else "500"))
@@ -72,14 +72,14 @@ class Histories(Invariants):
                 self.run(self.world.owe(session, payout.amount))
                 self.sessions[session] = True
 
-    @rule(amount=st.integers(1, 120), kind=st.sampled_from([Kind.SWEEP] * 4 + [Kind.PANIC]), approved=st.booleans())
-    def sweep(self, amount: int, kind: Kind, approved: bool) -> None:
+    @rule(amount=st.integers(1, 120), kind=st.sampled_from([SweepKind.SWEEP] * 4 + [SweepKind.PANIC]), approved=st.booleans())
+    def sweep(self, amount: int, kind: SweepKind, approved: bool) -> None:
         try:
             self.run(self.world.sweep(amount * MUSD, kind=kind, approved=approved))
         except Problem as problem:
             assert problem.code == "already_active"
         else:
-            self.panicked |= kind is Kind.PANIC and approved
+            self.panicked |= kind is SweepKind.PANIC and approved
 
     @rule(blocks=st.integers(1, 3))
     def time_passes(self, blocks: int) -> None:

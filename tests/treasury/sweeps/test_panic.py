@@ -16,7 +16,7 @@ from treasury.ledger import service as ledger_service
 from treasury.ledger.states import HOT, Account
 from treasury.signers.intent import TransferIntent
 from treasury.sweeps import approvals
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 
 async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_unsigned(world: TreasuryWorld) -> None:
@@ -27,7 +27,7 @@ async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_un
     waiting = await world.sweep(10 * MUSD)
     world.pause.payouts = world.pause.sweeps = True
     await world.owe("ons_waiting")
-    panic = await world.sweep(1, kind=Kind.PANIC, approved=False)
+    panic = await world.sweep(1, kind=SweepKind.PANIC, approved=False)
     await world.cycles(sender, 2)
     assert (await world.swept(panic)).transaction_id is None
     await world.approve(panic)
@@ -50,7 +50,7 @@ async def test_a_panic_runs_while_coins_are_gone_and_nothing_else_does(world: Tr
     await world.owe("ons_waiting")
     await world.cycles(sender, 2)
     assert (world.metrics.alarms["ledger_difference"], world.signer.requests) == (1, [])
-    panic = await world.sweep(1, kind=Kind.PANIC, approved=False)
+    panic = await world.sweep(1, kind=SweepKind.PANIC, approved=False)
     await world.cycles(sender, 2)
     assert world.signer.requests == []
     await world.approve(panic)
@@ -72,7 +72,7 @@ async def test_a_panic_runs_though_another_hand_used_the_key(world: TreasuryWorl
     await world.owe("ons_waiting")
     await world.cycles(sender, 6)
     assert (world.metrics.alarms["foreign_transaction"], world.signer.requests) == (1, [])
-    panic = await world.sweep(1, kind=Kind.PANIC)
+    panic = await world.sweep(1, kind=SweepKind.PANIC)
     await world.cycles(sender)
     assert ((await world.swept(panic)).status, world.chain.balance) == (Status.FINAL, 0)
     assert len(world.signer.requests) == 1
@@ -82,13 +82,13 @@ async def test_a_panic_runs_though_one_transfer_is_another_than_the_row_says(wor
     sender = world.sender()
     await world.mismatched(sender)
     assert world.metrics.alarms["transfer_mismatch"] == 1
-    panic = await world.sweep(1, kind=Kind.PANIC)
+    panic = await world.sweep(1, kind=SweepKind.PANIC)
     await world.cycles(sender)
     assert (await world.swept(panic)).status is Status.FINAL
 
 
 async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world: TreasuryWorld) -> None:
-    panic = await world.sweep(1, kind=Kind.PANIC)
+    panic = await world.sweep(1, kind=SweepKind.PANIC)
     world.cold.reasons = ("Its owners changed.",)
     await world.cycles(world.sender(), 3)
     assert ((await world.swept(panic)).reason, world.signer.requests) == ("cold_wallet_unverified", [])
@@ -96,7 +96,7 @@ async def test_a_panic_to_a_safe_that_does_not_prove_itself_moves_nothing(world:
 
 async def test_the_ledger_holds_what_a_panic_takes_while_the_signer_is_away(world: TreasuryWorld) -> None:
     world.chain.balance = 200 * MUSD
-    panic = await world.sweep(1 * MUSD, kind=Kind.PANIC)
+    panic = await world.sweep(1 * MUSD, kind=SweepKind.PANIC)
     world.signer.down = True
     await world.cycles(world.sender(), 2)
     async with world.database.read() as conn:
@@ -107,7 +107,7 @@ async def test_the_ledger_holds_what_a_panic_takes_while_the_signer_is_away(worl
 
 async def test_a_panic_takes_the_tokens_first_and_then_the_gas_token(world: TreasuryWorld) -> None:
     world.chain.balance = 5 * MUSD
-    both = [await world.sweep(1, kind=Kind.PANIC, token=token) for token in (NATIVE, TOKEN)]
+    both = [await world.sweep(1, kind=SweepKind.PANIC, token=token) for token in (NATIVE, TOKEN)]
     await world.cycles(world.sender(), 8)
     native, token = [await world.swept(sweep) for sweep in both]
     assert (token.status, native.status) == (Status.FINAL, Status.FINAL)
@@ -118,8 +118,8 @@ async def test_a_panic_takes_the_tokens_first_and_then_the_gas_token(world: Trea
 async def test_a_panic_of_the_gas_token_waits_for_those_that_it_pays_for_whatever_is_approved_first(
     world: TreasuryWorld,
 ) -> None:
-    token = await world.sweep(1, kind=Kind.PANIC, approved=False)
-    native = await world.sweep(1, kind=Kind.PANIC, token=NATIVE)
+    token = await world.sweep(1, kind=SweepKind.PANIC, approved=False)
+    native = await world.sweep(1, kind=SweepKind.PANIC, token=NATIVE)
     sender = world.sender()
     await world.cycles(sender, 3)
     assert ((await world.swept(native)).reason, world.signer.requests) == ("gas_last", [])
@@ -130,8 +130,8 @@ async def test_a_panic_of_the_gas_token_waits_for_those_that_it_pays_for_whateve
 
 
 async def test_a_panic_of_the_gas_token_goes_on_once_the_others_are_rejected(world: TreasuryWorld) -> None:
-    token = await world.sweep(1, kind=Kind.PANIC, approved=False)
-    native = await world.sweep(1, kind=Kind.PANIC, token=NATIVE)
+    token = await world.sweep(1, kind=SweepKind.PANIC, approved=False)
+    native = await world.sweep(1, kind=SweepKind.PANIC, token=NATIVE)
     sender = world.sender()
     await world.cycles(sender, 2)
     async with world.database.write() as conn:
@@ -153,9 +153,9 @@ async def test_a_token_that_cannot_move_keeps_no_other_in_a_wallet_that_is_empti
     if refused_by == "its token":
         world.signer.limits = replace(world.signer.limits, sweep_tokens=frozenset({frozen}))
         monkeypatch.setattr(world.chain, "estimate", estimate)
-    await world.sweep(1, kind=Kind.PANIC, token=frozen)
+    await world.sweep(1, kind=SweepKind.PANIC, token=frozen)
     world.clock.seconds += 1
-    second = await world.sweep(1, kind=Kind.PANIC)
+    second = await world.sweep(1, kind=SweepKind.PANIC)
     await world.cycles(world.sender(), 8)
     assert ((await world.swept(second)).status, world.chain.balance) == (Status.FINAL, 0)
     assert world.chain.balances[frozen] == 50
@@ -169,10 +169,10 @@ async def test_a_panic_that_nobody_approved_in_time_keeps_no_other_while_signing
     world.chain.balance -= 100 * MUSD
     await world.cycles(sender, 6)
     assert world.metrics.is_stopped
-    late = await world.sweep(1, kind=Kind.PANIC, approved=False)
+    late = await world.sweep(1, kind=SweepKind.PANIC, approved=False)
     world.clock.seconds += 25 * 3600
     await world.cycles(sender, 2)
     assert (await world.swept(late)).status is Status.CANCELLED
-    panic = await world.sweep(1, kind=Kind.PANIC)
+    panic = await world.sweep(1, kind=SweepKind.PANIC)
     await world.cycles(sender)
     assert ((await world.swept(panic)).status, world.chain.balance) == (Status.FINAL, 0)

@@ -8,7 +8,7 @@ from tests.support.fake_planner import ExcessPlanner
 from tests.support.hot_wallet import MUSD
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 
 async def test_an_order_is_the_plan_and_the_plans_refusal(world: TreasuryWorld) -> None:
@@ -33,6 +33,6 @@ async def test_a_panic_is_one_proposal_for_each_asset(world: TreasuryWorld) -> N
             conn, await world.cold.verify(), Actor("key_anna", "anna"), now=world.clock.now()
         )
     assert [(sweep.asset, sweep.kind, sweep.status) for sweep in made] == [
-        ("MUSD", Kind.PANIC, Status.AWAITING_APPROVAL),
-        ("BTC", Kind.PANIC, Status.AWAITING_APPROVAL),
+        ("MUSD", SweepKind.PANIC, Status.AWAITING_APPROVAL),
+        ("BTC", SweepKind.PANIC, Status.AWAITING_APPROVAL),
     ]

@@ -9,7 +9,7 @@ from tests.support.hot_wallet import MUSD, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.sweeps import service as sweeps_service
-from treasury.sweeps.states import Kind
+from treasury.sweeps.states import SweepKind
 
 
 async def rows(world: TreasuryWorld) -> list[tuple[Status, int, str]]:
@@ -31,7 +31,7 @@ async def test_what_is_above_the_ceiling_is_swept_first_a_little_and_then_down_t
     assert (Status.AWAITING_APPROVAL, 700 * MUSD, "sweeper") in await rows(world)
     assert len(world.chain.transfers()) == 1
     async with world.database.write() as conn:
-        (waiting,) = await sweeps_service.active(conn, WALLET, Kind.SWEEP)
+        (waiting,) = await sweeps_service.active(conn, WALLET, SweepKind.SWEEP)
         verdict = await world.cold.verify()
         now = world.clock.now()
         await world.sweep_proposals.approve(conn, waiting.id, verdict, "1", Actor("key_bert", "bert"), now=now)

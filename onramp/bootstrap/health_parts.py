@@ -45,7 +45,9 @@ def _vital(
     }
 
 
-def _minor(container: Container, runner: WorkerRunner | None, pulse: HeartbeatWriter, intake: Intake) -> dict[str, Check]:
+def _minor(
+    container: Container, runner: WorkerRunner | None, pulse: HeartbeatWriter, intake: Intake
+) -> dict[str, Check]:
     """Return the checks that report a degraded service."""
     database = container.database
     return {

@@ -15,8 +15,8 @@ from onramp.treasury import policy_source
 from treasury.core import hot_wallets
 from treasury.core.hot_wallets import HotWallet
 from treasury.policy.parser import PolicyError
-from treasury.rotation import open_operations_of_others
 from treasury.signers.protocol import SignerError, WrongKey
+from treasury.wallet_rotation import open_operations_of_others
 
 log = get_logger(__name__)
 _PROBE_SECONDS: Final = 10.0

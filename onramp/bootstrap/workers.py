@@ -8,7 +8,7 @@ from chain.node.config import parse_ws
 from chain.node.new_heads import NewHeadListener
 from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.heartbeats.writer import HeartbeatWriter
-from kit.worker import WorkerRunner, Worker
+from kit.worker import Worker, WorkerRunner
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.identity import NAME
 from onramp.bootstrap.lifecycle import stop_together_later

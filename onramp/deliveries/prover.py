@@ -10,9 +10,9 @@ from chain.errors import ChainError
 from chain.reads.transfer_proof import (
     ExpectedTransfer,
     Mismatch,
+    ProofResult,
     Proven,
     Reverted,
-    ProofResult,
     Waiting,
     prove_many,
     wait_reason,

@@ -1,4 +1,4 @@
-"""Match observed transfers with waiting sessions. Each pass handles what is new; every SWEEP_SECONDS or more, one pass handles everything."""
+"""Match observed transfers with waiting sessions. Each pass handles what is new; every FULL_PASS_SECONDS or more, one pass handles everything."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -13,7 +13,7 @@ from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.block_reader import OVERLAP, BlockReader
 from onramp.deliveries.context import DeliveryContext
 from onramp.deliveries.prover import BATCH, Prover, block_hash
-from onramp.deliveries.transfer_matcher import SWEEP_SHARE, TransferMatcher
+from onramp.deliveries.transfer_matcher import FULL_PASS_PAUSE_RATIO, TransferMatcher
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
 from onramp.sessions.status import DeliveryStatus
@@ -188,4 +188,4 @@ class DeliveriesWorker:
                     await delivery_reasons.set_wait_reasons(conn, changes, now)
             self._changed()
         ended = self._clock.monotonic()
-        self._mark_at = ended + max(MARK_SECONDS, SWEEP_SHARE * (ended - started))
+        self._mark_at = ended + max(MARK_SECONDS, FULL_PASS_PAUSE_RATIO * (ended - started))

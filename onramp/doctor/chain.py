@@ -26,7 +26,7 @@ from kit.money import format_units
 from onramp.bootstrap.container import Container
 from onramp.ops.health import NotWellError
 from onramp.treasury import policy_source
-from treasury import rotation
+from treasury import wallet_rotation
 from treasury.core.assets import GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE, NATIVE_AS_TOKEN
 from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import queries as payout_queries
@@ -176,7 +176,7 @@ async def hot_wallet(container: Container) -> str:
     problems, open_operations = [], None
     with suppress(*DATABASE_ERRORS):
         async with container.database.read() as conn:
-            open_operations = await rotation.open_operations_of_others(conn, wallet)
+            open_operations = await wallet_rotation.open_operations_of_others(conn, wallet)
     if open_operations:
         others = ", ".join(sorted({owner for _, owner, _ in open_operations}))
         problems.append(

@@ -51,7 +51,13 @@ class PaymentFinder:
     """Works through the searches that are due."""
 
     def __init__(
-        self, database: Database, wallets: EarlierWalletReader, config: SessionConfig, clock: Clock, ids: Ids, owner: str
+        self,
+        database: Database,
+        wallets: EarlierWalletReader,
+        config: SessionConfig,
+        clock: Clock,
+        ids: Ids,
+        owner: str,
     ) -> None:
         """`owner` is unique among all processes that share the database."""
         self._database = database

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from onramp.treasury.dependencies import TreasuryServices
 from onramp.treasury.schemas import ledger as schemas
-from treasury import rotation
+from treasury import wallet_rotation
 from treasury.core.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, USDC, USDC_DECIMALS
 from treasury.core.hot_wallets import HotWallet
 from treasury.policy import service as policy_service
@@ -15,7 +15,7 @@ from treasury.policy import service as policy_service
 async def earlier_accounts(conn: AsyncConnection, services: TreasuryServices) -> list[schemas.AccountsResponse]:
     """Return the accounts of earlier hot wallets that are not empty."""
     wallet = services.rules.hot_wallet
-    remaining = [] if wallet is None else await rotation.remaining_accounts(conn, wallet)
+    remaining = [] if wallet is None else await wallet_rotation.remaining_accounts(conn, wallet)
     decimals = await decimals_of(conn, services, [row.wallet for row in remaining])
     return [schemas.accounts(row.wallet, row.asset, row.accounts, decimals[row.asset]) for row in remaining]
 

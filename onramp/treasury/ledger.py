@@ -10,7 +10,7 @@ from onramp.treasury.common import BASE
 from onramp.treasury.dependencies import TREASURY
 from onramp.treasury.earlier_wallets import decimals_of, earlier_accounts
 from onramp.treasury.schemas import ledger as schemas
-from treasury import rotation
+from treasury import wallet_rotation
 from treasury.core.assets import USDC, USDC_DECIMALS
 from treasury.ledger import service as ledger_service
 
@@ -28,7 +28,7 @@ async def read_ledger(request: web.Request) -> web.StreamResponse:
             for asset, places in decimals.items()
         ]
         earlier = await earlier_accounts(conn, services)
-        wallets = [wallet, *await rotation.earlier_wallets(conn, wallet)]
+        wallets = [wallet, *await wallet_rotation.earlier_wallets(conn, wallet)]
         postings = await ledger_service.page(conn, wallets, limit=query.limit + 1, before=query.before)
         decimals |= await decimals_of(conn, services, wallets)
     page = postings[: query.limit]

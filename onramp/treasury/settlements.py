@@ -20,7 +20,7 @@ from onramp.treasury.common import BASE, wallet_of
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.treasury.schemas import settlements as schemas
 from onramp.treasury.schemas.common import Note
-from treasury import rotation
+from treasury import wallet_rotation
 from treasury.core.assets import USDC_DECIMALS
 from treasury.ledger import usdc
 from treasury.settlements import queries
@@ -124,7 +124,7 @@ async def _read_arrival(services: TreasuryServices, claim: Claim) -> Arrival | N
 
 async def _wallets(conn: AsyncConnection, services: TreasuryServices) -> Sequence[str]:
     wallet = wallet_of(services).address
-    return [wallet, *await rotation.earlier_wallets(conn, wallet)]
+    return [wallet, *await wallet_rotation.earlier_wallets(conn, wallet)]
 
 
 def _may_approve(caller: Principal) -> bool:

@@ -11,7 +11,7 @@ from chain.pool.pool import Pool
 from kit.clock import SystemClock
 from kit.db.bulk import insert_new
 from kit.db.database import connect
-from kit.worker import WorkerRunner, WorkerMetrics
+from kit.worker import WorkerMetrics, WorkerRunner
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load

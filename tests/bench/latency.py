@@ -21,7 +21,7 @@ from chain.reads.cursor import cursors
 from chain.types import to_checksum
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
-from kit.worker import WorkerRunner, WorkerMetrics
+from kit.worker import WorkerMetrics, WorkerRunner
 from onramp import migrations
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load

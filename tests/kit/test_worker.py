@@ -5,7 +5,7 @@ import asyncio
 from prometheus_client import CollectorRegistry
 
 from kit.clock import SystemClock
-from kit.worker import STALLED_SECONDS, WorkerRunner, WorkerMetrics
+from kit.worker import STALLED_SECONDS, WorkerMetrics, WorkerRunner
 from tests.support.clocks import OffsetClock
 from tests.support.waiting import eventually
 

@@ -9,7 +9,7 @@ from hexbytes import HexBytes
 
 from chain.abi.erc20 import split_payout_calldata
 from chain.errors import NoAgreement
-from chain.reads.transfer_proof import Mismatch, Proven, Reverted, ProofResult, Waiting
+from chain.reads.transfer_proof import Mismatch, ProofResult, Proven, Reverted, Waiting
 from chain.types import ZERO_ADDRESS, BlockRef, Transfer, keccak, to_checksum
 from tests.support.hot_wallet import CHAIN_ID, MUSD, TOKEN, WALLET
 from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView

@@ -22,9 +22,9 @@ from treasury.reconciliation import (
     post_costs,
     view_is_stale,
 )
-from treasury.rotation import earlier_wallets
 from treasury.sender.context import SenderContext
 from treasury.transactions.model import Transaction
+from treasury.wallet_rotation import earlier_wallets
 
 INTERVAL_SECONDS: Final = 60.0
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chain.reads.transfer_proof import Mismatch, Proven, Reverted, ProofResult, Waiting
+from chain.reads.transfer_proof import Mismatch, ProofResult, Proven, Reverted, Waiting
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import Status

@@ -16,7 +16,7 @@ from chain.errors import NonceTooLow
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
 from chain.reads.broadcast import BroadcastResult, broadcast
-from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, Proven, Reverted, ProofResult, Waiting, prove
+from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, ProofResult, Proven, Reverted, Waiting, prove
 from chain.reads.transfers import TransferReader
 from chain.reads.wallet import Fees, find_nonce_spender, outgoing_transactions, read_wallet, suggest_fees
 from chain.reads.web3_provider import web3_over

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from chain.node.config import NodeConfig
 from chain.pool.pool import Pool
-from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, Proven, Reverted, ProofResult, prove
+from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, ProofResult, Proven, Reverted, prove
 from tests.support.chain_histories import BLOCK_SECONDS, MAX_REST, WITHIN, History, happen, histories
 from tests.support.chain_model import Behaviour, ChainModel
 from tests.support.receipts import BUYER, TOKEN, TX, WALLET

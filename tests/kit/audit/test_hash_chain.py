@@ -40,7 +40,9 @@ async def write(database: Database, *actions: str) -> None:
             )
 
 
-async def verdict(database: Database, ring: KeyRing = RING, *published: hash_chain.Head) -> hash_chain.AuditVerification:
+async def verdict(
+    database: Database, ring: KeyRing = RING, *published: hash_chain.Head
+) -> hash_chain.AuditVerification:
     async with database.read() as conn:
         return await hash_chain.verify(conn, ring, published)
 

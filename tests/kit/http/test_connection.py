@@ -14,7 +14,7 @@ from aiohttp import web
 from kit.http import sse
 from kit.http.connection import Connection, Limits, Peer
 from kit.http.protocol_errors import Identity
-from kit.http.server import ServerRunner, Server, max_connections
+from kit.http.server import Server, ServerRunner, max_connections
 
 Port = int
 Serve = Callable[..., Awaitable[tuple[Port, Server]]]

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
-from kit.worker import WorkerRunner, WorkerMetrics
+from kit.worker import WorkerMetrics, WorkerRunner
 from onramp.bootstrap.server import start_app
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain

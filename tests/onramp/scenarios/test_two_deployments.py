@@ -231,7 +231,9 @@ async def test_one_adopted_payment_does_not_make_the_ones_before_it_known(street
     async with street.beside(url) as container:
         await container.refresher.refresh(second["payment"]["stripeSessionId"])
         await until(lambda: street.is_final(backup, second["id"]))
-        wallets = EarlierWalletReader(container.pool, container.database, chain_id=31611, token=street.chain.deployment.musd)
+        wallets = EarlierWalletReader(
+            container.pool, container.database, chain_id=31611, token=street.chain.deployment.musd
+        )
         # The poller may adopt the first one in this very moment; only then is the wallet's past known.
         is_known = await wallets.is_known(street.wallets[0].address)
         assert not is_known or await street.is_final(backup, first["id"])

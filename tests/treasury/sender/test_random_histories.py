@@ -72,7 +72,11 @@ class Histories(Invariants):
                 self.run(self.world.owe(session, payout.amount))
                 self.sessions[session] = True
 
-    @rule(amount=st.integers(1, 120), kind=st.sampled_from([SweepKind.SWEEP] * 4 + [SweepKind.PANIC]), approved=st.booleans())
+    @rule(
+        amount=st.integers(1, 120),
+        kind=st.sampled_from([SweepKind.SWEEP] * 4 + [SweepKind.PANIC]),
+        approved=st.booleans(),
+    )
     def sweep(self, amount: int, kind: SweepKind, approved: bool) -> None:
         try:
             self.run(self.world.sweep(amount * MUSD, kind=kind, approved=approved))

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test prove bench lint docs fmt lock clean
+.PHONY: help setup run test prove bench contract contract-audit lint docs fmt lock clean
 
 BIN := .venv/bin
 # The first Python on the PATH that is new enough; `make PYTHON=...` chooses another.
@@ -17,7 +17,7 @@ UV := UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=1 $(BIN)/uv
 TESTS_IN := $(or $(TMPDIR),$(shell test -w /dev/shm && test $$(df -Pk /dev/shm | awk 'NR == 2 { print $$4 }') -gt 4000000 && echo /dev/shm),/tmp)
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.ready node_modules/.ready ## Install everything into this folder: .venv and node_modules.
 
@@ -53,6 +53,22 @@ prove: setup ## The long campaigns: crashes on both databases, random histories 
 bench: setup ## Measure; each figure is a ratio to a bare baseline of the same run.
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+contract: setup ## Compile contracts/PayOnce.sol into contracts/PayOnce.json.
+	@$(BIN)/python -m contracts.build
+
+contract-audit: setup .venv-contract/.ready ## Prove the contract's claims by halmos, and look for faults by slither; a minute and a half.
+	@.venv-contract/bin/python contracts/audit/run.py
+
+# In an environment of their own: they take a minute to install and 400 MB, and nothing else needs them.
+.venv-contract/.ready: requirements-contract.lock contracts/audit/package-lock.json
+	@echo "contract-audit: halmos and slither into .venv-contract, forge into contracts/audit/node_modules"
+	@$(PYTHON) -m venv --clear .venv-contract
+	@$(UV) pip sync --quiet --require-hashes --python .venv-contract/bin/python requirements-contract.lock 2>/dev/null \
+		|| { $(PYTHON) -m venv --clear .venv-contract \
+		&& .venv-contract/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --requirement requirements-contract.lock; }
+	@cd contracts/audit && npm ci --ignore-scripts --loglevel=error >/dev/null
+	@touch $@
+
 lint: setup ## Check style, types, layers, and that generated documentation is up to date.
 	@echo "lint: style, types, layers, documentation"
 	@$(BIN)/ruff check --quiet .
@@ -71,6 +87,7 @@ fmt: setup ## Format the code.
 lock: setup ## Resolve the dependencies again, with hashes and without host names.
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade contracts/audit/requirements.in -o requirements-contract.lock
 
 clean: ## Remove what setup and the other targets created.
-	@rm -rf .venv node_modules .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+	@rm -rf .venv .venv-contract node_modules contracts/audit/node_modules .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info

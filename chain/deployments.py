@@ -36,6 +36,8 @@ class Deployment:
     chain_id: int
     name: str
     musd: Address
+    payonce: Address
+    """Where PayOnce stands once anyone has deployed it."""
     explorer: str
     safes: Mapping[str, SafeContracts]
 
@@ -61,7 +63,14 @@ def deployment(chain_id: int) -> Deployment:
         )
         for version, safe in data["safe"].items()
     }
-    return Deployment(chain_id, data["name"], to_checksum(data["MUSD"]), data["explorer"].rstrip("/"), safes)
+    return Deployment(
+        chain_id=chain_id,
+        name=data["name"],
+        musd=to_checksum(data["MUSD"]),
+        payonce=to_checksum(data["PayOnce"]),
+        explorer=data["explorer"].rstrip("/"),
+        safes=safes,
+    )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The parts of ERC-20 that the service uses: transfers, balances and the Transfer event.
+"""The parts of ERC-20 that the service uses: transfers, balances, allowances and the Transfer event.
 
 A payout's calldata is `transfer(to, amount)` followed by a 32-byte reference. Solidity's decoder ignores bytes after the
 arguments, so the token accepts it, and the chain itself stores our idempotency key.
@@ -17,6 +17,8 @@ TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523
 
 _TRANSFER = bytes.fromhex("a9059cbb")
 _BALANCE_OF = bytes.fromhex("70a08231")
+_APPROVE = bytes.fromhex("095ea7b3")
+_ALLOWANCE = bytes.fromhex("dd62ed3e")
 _DECIMALS = bytes.fromhex("313ce567")
 _SYMBOL = bytes.fromhex("95d89b41")
 _ARGUMENTS_END = 4 + 2 * WORD
@@ -31,6 +33,23 @@ def encode_transfer(to: Address, amount: int) -> bytes:
 def encode_balance_of(owner: Address) -> bytes:
     """Return the calldata of `balanceOf(owner)`."""
     return _BALANCE_OF + address_word(owner)
+
+
+def encode_approve(spender: Address, amount: int) -> bytes:
+    """Return the calldata of `approve(spender, amount)`; `amount` in base units. Raises ValueError for an invalid address or amount."""
+    return _APPROVE + address_word(spender) + uint256_word(amount)
+
+
+def decode_approve(data: bytes) -> tuple[Address, int]:
+    """Return (spender, amount) of calldata that `encode_approve` wrote. Raises ValueError for any other."""
+    if len(data) != _ARGUMENTS_END or data[:4] != _APPROVE or any(data[4:16]):
+        raise ValueError("not the calldata of approve(address,uint256)")
+    return to_checksum("0x" + data[16:36].hex()), int.from_bytes(data[36:], "big")
+
+
+def encode_allowance(owner: Address, spender: Address) -> bytes:
+    """Return the calldata of `allowance(owner, spender)`."""
+    return _ALLOWANCE + address_word(owner) + address_word(spender)
 
 
 def encode_decimals() -> bytes:

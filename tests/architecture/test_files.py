@@ -12,7 +12,13 @@ MAX_BYTES = 100_000
 MAX_FILE_LINES = 300
 MAX_LINES = 60
 """Of a function, with its docstring."""
-LARGE = {"requirements.lock", "requirements-dev.lock", "requirements-setup.lock", "package-lock.json"}
+LARGE = {
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-setup.lock",
+    "requirements-contract.lock",
+    "package-lock.json",
+}
 """Locks may be large."""
 IMAGES = "docs/images/*.png"
 """Screenshots may be binary, and are as small as everything else."""

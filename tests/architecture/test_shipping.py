@@ -97,7 +97,9 @@ def test_the_locks_hold_every_direct_dependency_and_the_two_agree() -> None:
     assert both[0] <= both[1]
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-setup.lock"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-dev.lock", "requirements-setup.lock", "requirements-contract.lock"]
+)
 def test_everything_locked_carries_a_hash(name: str) -> None:
     for entry in re.split(r"\n(?=[A-Za-z0-9])", (ROOT / name).read_text()):
         if "==" in entry.partition("\n")[0]:
@@ -117,7 +119,9 @@ def test_lock_files_and_configuration_name_no_registry() -> None:
         "requirements.lock",
         "requirements-dev.lock",
         "requirements-setup.lock",
+        "requirements-contract.lock",
         "package-lock.json",
+        "contracts/audit/package-lock.json",
         ".npmrc",
         "pyproject.toml",
         "Makefile",

@@ -1,4 +1,4 @@
-"""Deploy the real contracts on a development chain: MUSD at its testnet address, Safe 1.4.1 at its canonical addresses."""
+"""Deploy the real contracts on a development chain: MUSD at its testnet address, Safe 1.4.1 and PayOnce at their canonical ones."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -7,9 +7,10 @@ from typing import Any, Final
 from coincurve import PrivateKey
 from eth_abi.abi import decode, encode
 
+from chain import payonce
 from chain.deployments import deployment
 from chain.signatures.recovery import account_of
-from chain.types import ZERO_ADDRESS, Address, keccak, to_checksum
+from chain.types import ZERO_ADDRESS, Address, data_bytes, keccak, to_checksum, to_hex
 from onramp.dev.chain import artifacts
 from onramp.dev.chain.artifacts import call_data
 from onramp.dev.chain.rpc import DevChainError, Rpc
@@ -33,6 +34,7 @@ class Deployment:
 
     chain_id: int
     musd: Address
+    payonce: Address
     safe: Address
     safe_owners: tuple[Address, ...]
     safe_owner_keys: tuple[str, ...] = field(repr=False)
@@ -63,7 +65,10 @@ class DevContracts:
         owners = tuple(_address_of(key) for key in keys)
         await self._place_musd(minter)
         safe = await self._place_safe(minter, owners)
-        return Deployment(self._chain_id, self.musd, safe, owners, tuple("0x" + key.hex() for key in keys))
+        await self._place_payonce(minter)
+        return Deployment(
+            self._chain_id, self.musd, payonce.ADDRESS, safe, owners, tuple("0x" + key.hex() for key in keys)
+        )
 
     async def mint(self, to: Address, amount: int) -> None:
         """Mint MUSD, in base units; return when the transaction is mined."""
@@ -127,6 +132,18 @@ class DevContracts:
                 f"The contract at {safe} of this chain is not our Safe: delete the chain's data and start again."
             )
         return safe
+
+    async def _place_payonce(self, sender: Address) -> None:
+        """Deploy PayOnce as on Mezo, through the deterministic factory, which the node has from its first block."""
+        if not await self._code(payonce.ADDRESS):
+            data = to_hex(payonce.deployment_calldata(payonce.init_code()))
+            await self.send(sender, payonce.FACTORY, data)
+        if keccak(data_bytes(await self._rpc("eth_getCode", payonce.ADDRESS, "latest"))) != bytes.fromhex(
+            payonce.CODE_HASH[2:]
+        ):
+            raise DeployError(
+                f"The contract at {payonce.ADDRESS} of this chain is not PayOnce: delete the chain's data and start again."
+            )
 
     async def _place(self, address: Address, name: str, storage: dict[int, str]) -> None:
         if await self._code(address):

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from kit.http.problems import Problem
 from kit.http.routing import Access, Route
+from onramp.auth.role_names import KeyRole
 
-KeyRole = Literal["viewer", "operator", "approver", "admin"]
 Role = KeyRole | Literal["wallet"]
 KEY_ROLES: Final[tuple[Role, ...]] = get_args(KeyRole)
 """The roles that an API key may have."""

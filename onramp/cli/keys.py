@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import typer
 
-from onramp.auth.roles import KeyRole
+from onramp.auth.role_names import KeyRole
 from onramp.cli.local import reading, writing
 from onramp.cli.options import Cursor, Json, Limit, Otp
 from onramp.cli.output import (

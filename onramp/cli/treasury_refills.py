@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
-from chain.types import ZERO_ADDRESS
 from kit.money import parse_units
-from onramp.cli import refill_settings
 from onramp.cli.options import Json
 from onramp.cli.output import CommandError, print_json, print_pairs
 from onramp.cli.remote import call
@@ -74,6 +72,8 @@ def refill_check(
 
     Example: [bold]onramp treasury refill-check refill-7-1f2e3d4c.sheet.json 0x5c... 0x9a... 0x07...[/bold]
     """
+    from onramp.cli import refill_settings
+
     refill = _read(sheet, refill_settings.expected())
     transaction = refill.transaction
     checked = refill.check(signatures)
@@ -105,6 +105,8 @@ def refill_check(
 
 def _transfer(refill: "Refill") -> dict[str, str]:
     """Return the decoded transfer, for people and programs."""
+    from chain.types import ZERO_ADDRESS
+
     is_native = refill.token == ZERO_ADDRESS
     return {
         "asset": refill.asset,
@@ -155,6 +157,8 @@ def _compare(prepared: Any, amount: str, asset: str) -> None:
     from treasury.cold.sheet import SheetError, compare_file, read_sheet
 
     try:
+        from onramp.cli import refill_settings
+
         expected = refill_settings.expected()
     except CommandError:
         typer.echo(

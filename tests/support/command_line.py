@@ -12,7 +12,10 @@ from pathlib import Path
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["tests.support.command_line", "onramp.cli", "onramp.config.loader", "aiohttp", "rich.console", "rich.table"]
+    [
+        *("tests.support.command_line", "onramp.cli", "onramp.config.loader", "aiohttp", "rich.console", "rich.table"),
+        *("onramp.bootstrap.container", "onramp.doctor.parts", "onramp.migrations", "asyncpg"),
+    ]
 )
 
 

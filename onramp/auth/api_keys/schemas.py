@@ -9,7 +9,7 @@ from kit.db.paging import next_cursor
 from kit.http.documents import Document
 from kit.http.paging import PositionQuery
 from onramp.auth.api_keys.model import ApiKey
-from onramp.auth.roles import KeyRole
+from onramp.auth.role_names import KeyRole
 
 
 def _label(text: str) -> str:

@@ -1,6 +1,8 @@
 """What commands print at terminals of any width: every figure, hash and word is found whole, and no line is cut off."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,3 +73,12 @@ def test_output_to_a_pipe_keeps_each_record_on_one_line(
     print_table(("id", "note"), [("pay_1", note), ("pay_2", note)])
     lines = capsys.readouterr().out.splitlines()
     assert [sum(name in line for line in lines) for name in ("pay_1", "pay_2", "as agreed")] == [1, 1, 2]
+
+
+def test_help_loads_none_of_the_libraries_that_the_commands_need() -> None:
+    program = (
+        "import sys, onramp.cli\n"
+        "print(sorted({'aiohttp', 'asyncpg', 'eth_abi', 'pydantic', 'sha3', 'sqlalchemy', 'stripe', 'web3'} & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert printed == "[]\n"

@@ -24,6 +24,7 @@ from onramp.dev.run import SETTLEMENT
 from onramp.dev.stripe.app import SandboxConfig, make_sandbox
 from onramp.doctor.parts import _environment
 from tests.support import faulty_proxy
+from tests.support.command_line import run_onramp
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.paths import ROOT
 from treasury import balances
@@ -62,18 +63,10 @@ async def environment(chain: DevChain, sqlite_url: str, tmp_path: Path) -> Async
 
 
 async def doctor(environment: dict[str, str]) -> tuple[int, dict[str, bool], str]:
-    process = await asyncio.create_subprocess_exec(
-        str(ROOT / ".venv/bin/onramp"),
-        "doctor",
-        "--json",
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    document: dict[str, Any] = json.loads(out)
-    assert document["ok"] is (process.returncode == 0)
-    return process.returncode or 0, {check["name"]: check["ok"] for check in document["checks"]}, (out + err).decode()
+    done = await asyncio.to_thread(run_onramp, environment, "doctor", "--json")
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["ok"] is (done.returncode == 0)
+    return done.returncode, {check["name"]: check["ok"] for check in document["checks"]}, done.stdout + done.stderr
 
 
 async def test_a_healthy_service_passes(environment: dict[str, str]) -> None:

@@ -27,35 +27,9 @@ hypothesis.settings.load_profile("house")
 ROOT = Path(__file__).resolve().parents[1]
 
 
-LONGEST = (
-    "tests/crash/test_service_process.py",
-    "tests/treasury/sender/test_wallet_chain.py",
-    "tests/treasury/sender/test_random_histories.py",
-    "tests/onramp/doctor/test_doctor.py",
-    "tests/chain/reads/test_receipt_histories.py",
-    "tests/onramp/bootstrap/test_openapi.py",
-    "tests/treasury/sender/test_sweep_checks.py",
-    "tests/treasury/sweeps/test_panic.py",
-    "tests/browser/test_checkout.py",
-    "tests/onramp/deliveries/test_unavailable_nodes.py",
-    "tests/onramp/scenarios/test_no_secret_leaks.py",
-    "tests/treasury/sender/test_crashes.py",
-    "tests/onramp/dev/test_run.py",
-    "tests/onramp/deliveries/test_histories.py",
-    "tests/onramp/webhooks/test_event_storm.py",
-    "tests/treasury/sender/test_cycle.py",
-    "tests/onramp/deliveries/test_histories_on_chain.py",
-    "tests/crash/test_sender_misbehaving_nodes.py",
-    "tests/onramp/cli/test_keys.py",
-    "tests/crash/test_sender_process.py",
-)
-"""Begun first: a few workers share the files, and one that takes minutes and begins last would be waited for alone."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, the rest as they stand."""
-    rank = {(ROOT / name).resolve(): place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
+    """Begin with the files marked `starts_first`: a few workers share the files, and a long one that begins last is waited for alone."""
+    items.sort(key=lambda item: item.get_closest_marker("starts_first") is None)
 
 
 def _migrated(url: str) -> None:
@@ -125,7 +99,9 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
     name = "t" + secrets.token_hex(8)
-    asyncio.run(_execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"'))
+    asyncio.run(
+        _execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}" STRATEGY FILE_COPY')
+    )
     yield _named(postgres_server, name)
     asyncio.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
@@ -140,7 +116,9 @@ def postgres_databases(postgres_server: str, postgres_template: str) -> Iterator
         with ThreadPoolExecutor(1) as pool:  # beside the test's own loop
             pool.submit(
                 lambda: asyncio.run(
-                    _execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
+                    _execute(
+                        postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}" STRATEGY FILE_COPY'
+                    )
                 )
             ).result()
         names.append(name)

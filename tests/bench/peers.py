@@ -115,7 +115,7 @@ async def ours(chain: DevChain, home: Path, template: Path, at: str, lock: async
         case.rpc = ",".join(f"{door.name}={door.config.url}" for door in doors)
         if at in KILLS:
             async with case.process(at=at) as process:
-                await asyncio.wait_for(process.wait(), SECONDS)
+                await asyncio.wait_for(process.ended(), SECONDS)
         async with case.process():
             await case.done()
     return await chain.balance(case.buyers[0]) // PAID - 1

@@ -29,9 +29,12 @@ TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523
 BALANCE_OF = "0x70a08231"
 PAID_TO_CONFIRMED_MS = 60_000
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not IN_CI, reason="no chromium on this machine: the checkout page is not tested"
-)
+pytestmark = [
+    pytest.mark.starts_first,
+    pytest.mark.skipif(
+        CHROMIUM is None and not IN_CI, reason="no chromium on this machine: the checkout page is not tested"
+    ),
+]
 
 
 class Stack(Protocol):

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
+import os
 import shutil
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,6 +20,7 @@ from kit.clock import SystemClock
 from kit.db.database import connect
 from kit.ids import RandomIds
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
+from tests.support.command_line import ForkedProcess
 from tests.support.hot_wallet import MUSD, TOKEN, address_of
 from tests.support.paths import ROOT
 from tests.support.waiting import eventually
@@ -92,25 +93,20 @@ class Case:
         return verdict.identity
 
     @asynccontextmanager
-    async def process(
-        self, at: str = "", act: str = "kill", after: int = 0
-    ) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def process(self, at: str = "", act: str = "kill", after: int = 0) -> AsyncIterator[ForkedProcess]:
         """Start a sender; at the checkpoint `at`, after passing it `after` times, it kills or freezes itself."""
         told = {
             "rpc": self.rpc, "key": self.key.hex(), "safe": self.chain.deployment.safe,
             "owners": self.chain.deployment.safe_owners, "owed": self.owed, "at": at, "act": act, "after": after, "lease": 2.0,
             "database": self.url, "mark": str(self.home / "mark"), "depth": self.depth,
         }  # fmt: skip
-        with (self.home / "log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.crash.sender", json.dumps(told), cwd=ROOT, stdout=log, stderr=log
-            )
-            try:
-                yield process
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+        log = self.home / "log"
+        process = ForkedProcess("tests.crash.sender", [json.dumps(told)], os.environ, stdout=log, stderr=log, cwd=ROOT)
+        try:
+            yield process
+        finally:
+            process.kill()
+            await process.ended()
 
     async def done(self) -> None:
         """Wait until everything is final and the ledger has its opening balance."""

@@ -14,6 +14,8 @@ from tests.crash.case import SECONDS, Case, on_sqlite
 from tests.support.waiting import eventually
 from treasury.sender import CHECKPOINTS
 
+pytestmark = pytest.mark.starts_first
+
 AT_ONCE = 3
 EACH = [(kind, name) for kind in ("payout", "sweep") for name in CHECKPOINTS]
 SOME = [("sweep", "signed"), ("payout", "stored"), ("sweep", "broadcast"), ("pipeline", "stored")]
@@ -31,7 +33,7 @@ async def killed(deaths: Iterable[tuple[str, str]], chain: DevChain, home: Path,
             case.depth = 4 if kind == "pipeline" else 1
             await case.begin(lock)
             async with case.process(at=name, after=1 if kind == "pipeline" else 0) as process:
-                assert await asyncio.wait_for(process.wait(), SECONDS) == -signal.SIGKILL
+                assert await asyncio.wait_for(process.ended(), SECONDS) == -signal.SIGKILL
             async with case.process():
                 await case.done()
             await case.once()

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import os
 import secrets
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -20,10 +19,14 @@ from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import DevWallet, dev_wallet
 from onramp.dev.run import SETTLEMENT
 from onramp.dev.stripe.app import SANDBOX, SandboxConfig, make_sandbox
+from tests.support.command_line import ForkedProcess
 from tests.support.paths import ROOT
 
-STEP = 1 if os.environ.get("PROVE") else 3
-"""`make test` kills the process before every third commit, `make prove` before each."""
+pytestmark = pytest.mark.starts_first
+
+PROVE = bool(os.environ.get("PROVE"))
+STEP = 1 if PROVE else 5
+"""`make test` kills the process before every fifth commit, `make prove` before each."""
 DEATHS = 18
 """At fewer the campaign would have stopped looking at something."""
 AT_ONCE = 3
@@ -61,25 +64,16 @@ class Case:
         }  # fmt: skip
 
     @asynccontextmanager
-    async def process(self, die_at: int) -> AsyncIterator[asyncio.subprocess.Process]:
-        log = (self.home / "service.log").open("ab")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.crash.service",
-            str(die_at),
-            cwd=ROOT,
-            env=self.environment(),
-            stdout=log,
-            stderr=log,
+    async def process(self, die_at: int) -> AsyncIterator[ForkedProcess]:
+        log = self.home / "service.log"
+        process = ForkedProcess(
+            "tests.crash.service", [str(die_at)], self.environment(), stdout=log, stderr=log, cwd=ROOT
         )
         try:
             yield process
         finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
-            log.close()
+            process.terminate()
+            await process.ended()
 
     async def run(self, die_at: int, minting: asyncio.Lock) -> bool:
         """Return whether the process really died on the way."""
@@ -94,7 +88,7 @@ class Case:
             buying = asyncio.create_task(self.buy(http, app[SANDBOX]))
             try:
                 async with self.process(die_at) as process:
-                    dying = asyncio.create_task(process.wait())
+                    dying = asyncio.create_task(process.ended())
                     await asyncio.wait({dying, buying}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
                     died = process.returncode is not None
                     dying.cancel()

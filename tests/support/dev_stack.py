@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.command_line import ForkedProcess
 
 SECRET = re.compile(
     r"(sk|rk)_(test|live)_\w{12}|whsec_\w{12}|cos_\w+_secret_\w|\b(ork|oin)_[a-z2-7]{52}|\beyJ[\w-]{20,}\.eyJ[\w-]{20,}\."
@@ -51,18 +51,15 @@ def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> 
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "HOT_WALLET_SIGNER") if name in os.environ}
     # A test makes more purchases a minute than a person does.
     environment |= {"RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "LOG_FORMAT": "json"} | variables
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [str(ROOT / ".venv/bin/onramp"), "dev", "--port", "0", *(["--data", str(data)] if data else [])],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=environment,
-            cwd=log.parent,
-            text=True,
-        )
+    log.unlink(missing_ok=True)
+    pipe = folder / "dev.stdout"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    arguments = ["dev", "--port", "0", *(["--data", str(data)] if data else [])]
+    process = ForkedProcess("onramp", arguments, environment, stdout=pipe, stderr=log, cwd=folder)
     try:
         printed: list[str] = []
-        stack = DevStack(**_printed(process, log, printed), log=log, printed=printed)
+        stack = DevStack(**_printed(pipe, log, printed), log=log, printed=printed)
         while not any(line.startswith("Open the checkout") for line in printed):
             time.sleep(0.01)
         yield stack
@@ -73,8 +70,6 @@ def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> 
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
     # Whatever all the tests of this session did with it.
     written = log.read_text()
     assert not any(key in written for key in (stack.viewer, stack.operator, stack.approver, stack.admin)), (
@@ -83,14 +78,15 @@ def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> 
     assert SECRET.search(written) is None, "a secret is in the log"
 
 
-def _printed(process: "subprocess.Popen[str]", log: Path, printed: list[str]) -> dict[str, str]:
+def _printed(pipe: Path, log: Path, printed: list[str]) -> dict[str, str]:
     wanted = {one.name for one in fields(DevStack)} - {"log", "printed"}
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
-        for line in process.stdout or ():
-            printed.append(line.rstrip("\n"))
-            lines.put(line)
+        with pipe.open(encoding="utf-8") as stdout:
+            for line in stdout:
+                printed.append(line.rstrip("\n"))
+                lines.put(line)
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()

@@ -24,6 +24,7 @@ from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.host import ROOT
 from onramp.dev.stripe.app import SandboxConfig, make_sandbox
+from tests.support.command_line import run_onramp
 
 ONRAMP = str(ROOT / ".venv/bin/onramp")
 SETTLEMENT = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
@@ -104,11 +105,8 @@ class World:
         environment = (
             self.environment | {"ONRAMP_API_KEY": key, "ONRAMP_API_URL": self.api, "LOG_LEVEL": "info"} | variables
         )
-        process = await asyncio.create_subprocess_exec(
-            ONRAMP, *arguments, env=environment, cwd=self.log.parent, stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = (data.decode() for data in await process.communicate(typed.encode()))
+        done = await asyncio.to_thread(run_onramp, environment, *arguments, answers=typed)
+        out, err = done.stdout, done.stderr
         handed = [json.loads(out)[name] for name in gives] if gives else []
         for name, value in zip(gives, handed, strict=True):
             self.ears.secret(f"{name} of {' '.join(arguments[:2])}", value)
@@ -178,6 +176,7 @@ async def world(ears: Ears, chain: DevChain, url: str, home: Path, style: str) -
         runner, _ = await start_app(sandbox, "127.0.0.1", port)
         stack.push_async_callback(runner.cleanup)
         log = home / "service.log"
+        # Started like a service, not forked: libraries read their own variables when they are imported.
         with log.open("wb") as lines:
             process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
                 [ONRAMP, "serve"], env=environment, stdout=lines, stderr=lines, cwd=home

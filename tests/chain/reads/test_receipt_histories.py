@@ -19,6 +19,8 @@ from tests.support.chain_model import Behaviour, ChainModel
 from tests.support.receipts import BUYER, TOKEN, TX, WALLET
 from tests.support.scripted_transport import LoopClock, ScriptedSession, VirtualLoop
 
+pytestmark = pytest.mark.starts_first
+
 EXPECTED = ExpectedTransfer(token=TOKEN, recipient=BUYER, amount=5, sender=WALLET)
 
 
@@ -93,7 +95,7 @@ def campaign(number: int) -> None:
 
 
 def test_no_history_of_lies_makes_a_false_word_and_the_truth_is_proven_within_three_blocks() -> None:
-    campaign(2_000)
+    campaign(700)
 
 
 @pytest.mark.prove

@@ -24,6 +24,8 @@ from tests.support.loop_lag import LONGEST_STEP, Steps, longest, raw
 from tests.support.operators import make_key
 from tests.support.service import SECRETS, Service, Start
 
+pytestmark = pytest.mark.starts_first
+
 TABLE = routes(load())
 SECRET = bytes(range(32))
 WALLET = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"

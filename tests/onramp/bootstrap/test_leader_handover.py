@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +22,7 @@ from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import dev_wallet
 from onramp.dev.stripe.app import SandboxConfig, make_sandbox
+from tests.support.command_line import ForkedProcess, start_onramp
 from tests.support.service import SETTLEMENT
 from treasury.core.leader import leaders
 from treasury.transactions.table import transactions
@@ -31,19 +31,13 @@ BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 
 
 @asynccontextmanager
-async def _process(
-    environment: dict[str, str], log: Path, *arguments: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "onramp", *arguments, env=environment, stdout=output, stderr=output
-        )
+async def _process(environment: dict[str, str], log: Path, *arguments: str) -> AsyncIterator[ForkedProcess]:
+    process = start_onramp(environment, *arguments, log=log)
     try:
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        process.kill()
+        await process.ended()
 
 
 async def _environment(url: str, chain: DevChain, home: Path, stripe: str, port: int) -> dict[str, str]:
@@ -122,7 +116,7 @@ async def test_another_process_pays_at_once_when_the_leader_is_told_to_stop(
         stack.push_async_callback(runner.cleanup)
         http = await stack.enter_async_context(aiohttp.ClientSession())
 
-        async def start(name: str, *arguments: str) -> asyncio.subprocess.Process:
+        async def start(name: str, *arguments: str) -> ForkedProcess:
             return await stack.enter_async_context(_process(environment, tmp_path / name, *arguments))
 
         await start("serve.log", "serve", "--no-workers")
@@ -146,7 +140,7 @@ async def test_another_process_pays_at_once_when_the_leader_is_told_to_stop(
         first.send_signal(signal.SIGTERM)
         await _until(lambda: _leads_after(database, token), 10)
         handed_over = time.monotonic() - told
-        assert await asyncio.wait_for(first.wait(), 10) == 0
+        assert await asyncio.wait_for(first.ended(), 10) == 0
         assert time.monotonic() - told < 10
         await _until(lambda: _more(database, sent + 2), 15)
         buying.cancel()
@@ -162,7 +156,7 @@ async def test_another_process_pays_at_once_when_the_leader_is_told_to_stop(
 
         await _until(completed, 60)
         second.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(second.wait(), 10) == 0
+        assert await asyncio.wait_for(second.ended(), 10) == 0
 
 
 async def _leads_after(database: Database, token: int) -> bool:

@@ -32,8 +32,10 @@ from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.config.loader import load
 from tests.support.purchases import payout_held_for_screening
 
+pytestmark = pytest.mark.starts_first
+
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 60 if os.environ.get("PROVE") else 6
+EXAMPLES = 60 if os.environ.get("PROVE") else 3
 JWT_SECRET = os.urandom(32)
 STREAMS = ("/events",)
 LEFT_OUT = {"GET /openapi.json", "GET /checkout/{file:.+}"}

@@ -21,11 +21,16 @@ from onramp.dev.chain.devchain import DevChain, running
 from onramp.dev.local.host import ROOT
 from onramp.dev.local.wallet import DevWallet, dev_wallet
 from tests.onramp.treasury.test_sweeps_end_to_end import asked_at
+from tests.support.command_line import ForkedProcess, start_onramp
 from tests.support.operators import make_key
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"
-)
+pytestmark = [
+    pytest.mark.starts_first,
+    pytest.mark.skipif(
+        not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(),
+        reason="node packages are not installed (make setup)",
+    ),
+]
 ONRAMP = str(ROOT / ".venv/bin/onramp")
 SCRAPER = "what-prometheus-sends"
 
@@ -72,11 +77,10 @@ def _environment(home: Path, chain: DevChain, wallet: DevWallet) -> dict[str, st
 
 
 @contextmanager
-def process(place: Place, *arguments: str, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
-    with (place.home / f"{arguments[0]}.log").open("wb") as log:
-        started = subprocess.Popen(
-            [ONRAMP, *arguments], env=place.environment | more, stdout=log, stderr=log, cwd=place.home
-        )
+def process(place: Place, *arguments: str, **more: str) -> Iterator[ForkedProcess]:
+    log = place.home / f"{arguments[0]}.log"
+    log.unlink(missing_ok=True)
+    started = start_onramp(place.environment | more, *arguments, log=log)
     try:
         yield started
     finally:

@@ -16,6 +16,8 @@ from tests.support.inline_database import InlineDatabase
 from tests.support.receipts import BUYER, TOKEN, WALLET
 from tests.support.scripted_transport import LoopClock, ScriptedSession, VirtualLoop
 
+pytestmark = pytest.mark.starts_first
+
 
 async def on_the_model(history: History, database: InlineDatabase) -> None:
     """One history to its end."""
@@ -48,7 +50,7 @@ def campaign(number: int) -> None:
 
 
 def test_no_history_of_lies_confirms_what_was_not_nor_fails_what_was() -> None:
-    campaign(600)
+    campaign(250)
 
 
 @pytest.mark.prove

@@ -13,6 +13,8 @@ from tests.support.faulty_proxy import FaultyProxy
 from tests.support.payout_service import UNIT, payout_service
 from tests.support.service import Service, Start
 
+pytestmark = pytest.mark.starts_first
+
 
 async def buy(service: Service, number: int, amount: str = "5") -> dict[str, Any]:
     _, made = await service.create(walletAddress=f"0x{0xAAAA_0000 + number:040x}", sourceAmount=amount)

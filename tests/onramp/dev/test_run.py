@@ -15,6 +15,8 @@ import pytest
 from tests.support.dev_stack import DevStack, dev_process
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.starts_first
+
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 
 

@@ -26,9 +26,10 @@ from onramp.doctor.parts import _environment
 from tests.support import faulty_proxy
 from tests.support.command_line import run_onramp
 from tests.support.faulty_proxy import FaultyProxy
-from tests.support.paths import ROOT
 from treasury import balances
 from treasury.core.hot_wallets import HotWallet
+
+pytestmark = pytest.mark.starts_first
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ import multiprocessing
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +21,10 @@ from onramp import migrations
 from onramp.dev.chain.anvil import free_port
 from onramp.migrations import MigrationError
 from onramp.migrations.exclusive import exclusive
-from tests.support.command_line import run_onramp
+from tests.support.command_line import run_onramp, start_onramp
 from tests.support.next_release import ADDS, NEXT, next_history
+
+pytestmark = pytest.mark.starts_first
 
 _FORKS = multiprocessing.get_context("forkserver")
 CHANGES = ("CREATE", "ALTER", "DROP")
@@ -190,10 +190,7 @@ def test_a_serving_and_a_working_process_start_together_on_a_new_database(empty_
     wanted = {("serve", "--no-workers"): '"serving"', ("work", "--only", "audit"): '"working"', ("work", "--only", "janitor"): '"working"'}  # fmt: skip
     processes = []
     for number, arguments in enumerate(wanted):
-        with (tmp_path / f"{number}.log").open("wb") as log:
-            processes.append(
-                subprocess.Popen([sys.executable, "-m", "onramp", *arguments], env=environment, stdout=log, stderr=log)
-            )
+        processes.append(start_onramp(environment, *arguments, log=tmp_path / f"{number}.log"))
     try:
         until = time.monotonic() + 90
         for number, (process, sign) in enumerate(zip(processes, wanted.values(), strict=True)):

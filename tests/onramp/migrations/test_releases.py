@@ -24,6 +24,8 @@ from tests.support.production import production_environment
 from tests.support.purchases import read_session
 from tests.support.service import Service, Start
 
+pytestmark = pytest.mark.starts_first
+
 
 async def _ready(service: Service) -> tuple[int, dict[str, Any]]:
     async with service.http.get(f"{service.api}/ready") as answer:

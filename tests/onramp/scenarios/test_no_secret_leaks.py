@@ -25,9 +25,13 @@ from onramp.dev.chain.devchain import DevChain, running
 from onramp.dev.local.host import ROOT
 from tests.support.secret_markers import DEAD, PATIENCE, SETTLEMENT, Ears, World, mark, near, world
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(), reason="node packages are not installed (make setup)"
-)
+pytestmark = [
+    pytest.mark.starts_first,
+    pytest.mark.skipif(
+        not (ROOT / "node_modules/@mezo-org/musd-contracts").is_dir(),
+        reason="node packages are not installed (make setup)",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,8 @@ from treasury.payouts import service as payouts_service
 from treasury.signers.intent import SigningLimits, TransferIntent
 from treasury.signers.local import LocalSigner
 
+pytestmark = pytest.mark.starts_first
+
 if TYPE_CHECKING:
     from onramp.dev.local.wallet import DevWallet
 

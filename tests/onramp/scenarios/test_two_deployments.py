@@ -34,6 +34,8 @@ from tests.support.two_deployments import TwoDeployments
 from treasury.core import hot_wallets
 from treasury.earlier_payments import EarlierWalletReader
 
+pytestmark = pytest.mark.starts_first
+
 PAID = 99 * UNIT // 2
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import os
 import random
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+import pytest
 import sqlalchemy as sa
 
 from onramp.dev.stripe.app import Sandbox
@@ -21,8 +23,11 @@ from tests.support.clocks import OffsetClock
 from tests.support.service import SECRETS, Service, Start, replica
 from treasury.payouts.table import payouts
 
-SESSIONS = 600
-DELIVERIES = 10_000
+pytestmark = pytest.mark.starts_first
+
+PROVE = bool(os.environ.get("PROVE"))
+SESSIONS = 600 if PROVE else 300
+DELIVERIES = 10_000 if PROVE else 4_000
 LOST = 0.10
 CONNECTIONS = 32
 ENDS = {

@@ -7,6 +7,8 @@ from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
 
+pytestmark = pytest.mark.starts_first
+
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
 async def test_death_at_a_checkpoint_pays_once(world: TreasuryWorld, name: str) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
+import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
@@ -31,8 +32,10 @@ from treasury.payouts import approvals
 from treasury.sender import CHECKPOINTS
 from treasury.sweeps.states import SweepKind
 
+pytestmark = pytest.mark.starts_first
+
 PROVE = bool(os.environ.get("PROVE"))
-HISTORIES = int(os.environ.get("HISTORIES", "2000" if PROVE else "500"))
+HISTORIES = int(os.environ.get("HISTORIES", "2000" if PROVE else "300"))
 """`make prove` with HISTORIES=100000 lives as many, longer ones, and others each time."""
 STEPS = 40 if PROVE else 8
 PROCESSES = 2

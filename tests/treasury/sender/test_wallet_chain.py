@@ -23,6 +23,8 @@ from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
 from treasury.sender.wallet_chain import QuorumWalletChain
 
+pytestmark = pytest.mark.starts_first
+
 PARTS = ROOT / "node_modules"
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 

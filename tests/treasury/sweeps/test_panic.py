@@ -18,6 +18,8 @@ from treasury.signers.intent import TransferIntent
 from treasury.sweeps import approvals
 from treasury.sweeps.states import SweepKind
 
+pytestmark = pytest.mark.starts_first
+
 
 async def test_a_panic_empties_the_wallet_even_while_paused_and_holds_what_is_unsigned(world: TreasuryWorld) -> None:
     world.chain.balance = 777 * MUSD

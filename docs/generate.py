@@ -29,7 +29,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Stripe": ("STRIPE_",),
     "Chain": ("CHAIN_", "MEZO_", "SPECTRUM_", "MUSD_"),
     "Purchases": ("DELIVERY_", "SETTLEMENT_", "OBSERVE_", "PAYOUT_", "SESSION_", "WALLET_"),
-    "Treasury": ("HOT_WALLET_", "AWS_", "GCP_", "COLD_", "TREASURY_"),
+    "Treasury": ("HOT_WALLET_", "AWS_", "GCP_", "PAYOUT_CONTRACT", "COLD_", "TREASURY_"),
     "Keys, origins and metrics": ("JWT_", "DATA_", "ALLOWED_", "METRICS_"),
     "What buyers read": ("MERCHANT_", "SUPPORT_"),
     "Clients, screening and privacy": ("TRUSTED_", "RATE_", "SANCTIONS_", "PRIVACY_", "UNPAID_"),

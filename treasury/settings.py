@@ -36,6 +36,11 @@ class TreasurySettings(BaseModel):
         le=16,
         description="How many transactions may be signed before the first of them is mined, at most 16.",
     )
+    PAYOUT_CONTRACT: str = Field(
+        default="",
+        description="The address of the contract [PayOnce](payonce.md) on this chain. If it is set, the service starts only if the contract's pinned"
+        " code stands there, and `onramp doctor` checks it. Payouts do not use it yet: they are direct transfers, with and without it.",
+    )
     COLD_SAFE_ADDRESS: str = Field(
         default="",
         description="The cold wallet: the Safe that sweeps go to; if empty, nothing is swept.",
@@ -59,7 +64,7 @@ class TreasurySettings(BaseModel):
     def _empty_is_not_set(cls, value: object) -> object:
         return value or None
 
-    @field_validator("HOT_WALLET_ADDRESS", "COLD_SAFE_ADDRESS", "COLD_SAFE_GUARD")
+    @field_validator("HOT_WALLET_ADDRESS", "PAYOUT_CONTRACT", "COLD_SAFE_ADDRESS", "COLD_SAFE_GUARD")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
         return to_checksum(value) if value else value

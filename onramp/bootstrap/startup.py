@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from chain.errors import ChainError
 from kit.db.database import DATABASE_ERRORS, reason_of
 from kit.db.pooler import pooling
 from kit.logs import get_logger
@@ -14,6 +15,7 @@ from onramp.sessions import settlement_addresses
 from onramp.treasury import policy_source
 from treasury.core import hot_wallets
 from treasury.core.hot_wallets import HotWallet
+from treasury.payonce.verification import contract_problem
 from treasury.policy.parser import PolicyError
 from treasury.signers.protocol import SignerError, WrongKey
 from treasury.wallet_rotation import open_operations_of_others
@@ -28,6 +30,7 @@ async def prepare(container: Container) -> None:
     await _record_wallet(container)
     load_sanctions_list(container)
     await _refuse_open_operations(container)
+    await refuse_wrong_contract(container)
     if container.rules.mode == "payout" and container.rules.settlement_address is not None:
         now = container.clock.now()
         await settlement_addresses.record(
@@ -56,6 +59,24 @@ async def refuse_wrong_key(container: Container) -> None:
         raise StartError(f"HOT_WALLET_ADDRESS and its signer do not fit: {error} Nothing was started.") from error
     except (SignerError, TimeoutError) as error:
         log.warning("signer.not_proved", reason=str(error) or "no answer in time", detail="payouts wait for it")
+
+
+async def refuse_wrong_contract(container: Container) -> None:
+    """Raise StartError if the nodes agree that PAYOUT_CONTRACT is not PayOnce on this chain.
+
+    Nodes that do not answer do not stop the start: nothing is paid before they agree.
+    """
+    address = container.settings.PAYOUT_CONTRACT
+    if not address:
+        return
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            problem = await contract_problem(container.pool, address)
+    except (ChainError, TimeoutError) as error:
+        log.warning("payout_contract.not_proved", reason=str(error) or "no answer in time", contract=address)
+        return
+    if problem is not None:
+        raise StartError(f"{problem} Nothing was started.")
 
 
 async def _record_wallet(container: Container) -> None:

@@ -20,6 +20,7 @@ from onramp.cli import (
 )
 from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
+from onramp.cli.contract import contract_app
 from onramp.cli.keys import keys_app
 from onramp.cli.output import CommandError
 from onramp.cli.privacy import privacy_app
@@ -58,6 +59,7 @@ app.command()(routes)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
 app.add_typer(chain_app, name="chain")
+app.add_typer(contract_app, name="contract")
 for name, function in invitations.COMMANDS.items():
     keys_app.command(name)(function)
 app.add_typer(keys_app, name="keys")

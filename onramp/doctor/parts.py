@@ -18,7 +18,7 @@ from onramp.config.settings import Settings
 from onramp.config.validation import guessable
 from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment
-from onramp.doctor import chain, records
+from onramp.doctor import chain, contract, records
 from onramp.limits.counter import SharedCounts
 from onramp.ops import readiness_checks
 from onramp.ops.health import DegradedError, NotWellError
@@ -82,6 +82,11 @@ async def examine() -> list[Finding]:
             _finding("token", lambda: chain.token(container)),
             _finding("hot_wallet", lambda: chain.hot_wallet(container)),
             _finding("clock", lambda: chain.clock(container)),
+            *(
+                [_finding("payout_contract", lambda: contract.payout_contract(container))]
+                if settings.PAYOUT_CONTRACT
+                else []
+            ),
         )
     for item in examined:
         found += item if isinstance(item, list) else [item]

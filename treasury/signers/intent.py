@@ -1,9 +1,10 @@
 """What a signer is asked to sign, in terms that a person can check, and the limits that hold for every signature."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from chain.types import ZERO_ADDRESS, Address
+from chain.payonce import INIT_CODE_HASH
+from chain.types import ZERO_ADDRESS, Address, keccak, to_hex
 
 
 class Purpose(StrEnum):
@@ -15,6 +16,8 @@ class Purpose(StrEnum):
     """Empty the wallet to the cold wallet; the one purpose that no pause stops."""
     NONCE = "nonce"
     """Move nothing, from the wallet to itself, to spend a nonce."""
+    DEPLOY = "deploy"
+    """Create PayOnce through the deterministic factory; moves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,21 @@ class SelfTransferIntent:
     purpose: Purpose = Purpose.NONCE
 
 
-Intent = TransferIntent | NativeTransferIntent | SelfTransferIntent
+@dataclass(frozen=True, slots=True)
+class DeployIntent:
+    """Have the deterministic factory create the contract of `init_code`, which must be PayOnce's; fees in wei for each unit of gas."""
+
+    chain_id: int
+    wallet: Address
+    nonce: int
+    init_code: bytes = field(repr=False)
+    gas_limit: int
+    max_fee: int
+    priority_fee: int
+    purpose: Purpose = Purpose.DEPLOY
+
+
+Intent = TransferIntent | NativeTransferIntent | SelfTransferIntent | DeployIntent
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +90,8 @@ class SigningLimits:
     """The limits of every signature of one wallet, for every part of the service that requests one.
 
     A payout moves `token` only. A sweep goes to `cold` only, and moves `token`, a token in `sweep_tokens`, or the gas token; with
-    `cold` None there are no sweeps. `max_fee` is in wei for each unit of gas.
+    `cold` None there are no sweeps. The only contract that may be created is PayOnce, by its pinned code. `max_fee` is in wei for each unit of
+    gas.
     """
 
     chain_id: int
@@ -81,17 +99,19 @@ class SigningLimits:
     token: Address
     max_fee: int
     max_gas: int = 200_000
+    max_deploy_gas: int = 700_000
     cold: Address | None = None
     sweep_tokens: frozenset[Address] = frozenset()
 
     def objection(self, intent: Intent) -> str | None:
         """Return why this intent must not be signed, as a sentence; None if it may be."""
+        max_gas = self.max_deploy_gas if isinstance(intent, DeployIntent) else self.max_gas
         checks = (
             (intent.chain_id == self.chain_id, f"chain {intent.chain_id} is not {self.chain_id}"),
             (intent.wallet == self.wallet, f"wallet {intent.wallet} is not {self.wallet}"),
             *self._by_kind(intent),
             (intent.nonce >= 0, "the nonce is negative"),
-            (0 < intent.gas_limit <= self.max_gas, f"gas limit {intent.gas_limit} is above {self.max_gas}"),
+            (0 < intent.gas_limit <= max_gas, f"gas limit {intent.gas_limit} is above {max_gas}"),
             (0 < intent.max_fee <= self.max_fee, f"fee {intent.max_fee} wei is above the ceiling {self.max_fee}"),
             (0 <= intent.priority_fee <= intent.max_fee, "the tip is above the fee"),
         )
@@ -100,6 +120,12 @@ class SigningLimits:
     def _by_kind(self, intent: Intent) -> tuple[tuple[bool, str], ...]:
         if isinstance(intent, SelfTransferIntent):
             return ((intent.purpose is Purpose.NONCE, "a transfer of nothing has another purpose"),)
+        if isinstance(intent, DeployIntent):
+            is_pinned = to_hex(keccak(intent.init_code)) == INIT_CODE_HASH
+            return (
+                (intent.purpose is Purpose.DEPLOY, "the creation of a contract has another purpose"),
+                (is_pinned, "the code to deploy is not the pinned code of PayOnce"),
+            )
         sweep = intent.purpose in {Purpose.SWEEP, Purpose.PANIC}
         amount = (0 < intent.amount < 2**256, "the amount is not a positive 256-bit number")
         cold = (not sweep or intent.to == self.cold, f"{intent.to} is not the pinned cold wallet")

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.payonce import FACTORY
 from chain.types import ZERO_ADDRESS
 from kit.db.types import in_array
 from kit.ids import Ids
@@ -14,7 +15,7 @@ from kit.state import Moved, Same
 from treasury.core import history
 from treasury.core.history import BY, Line
 from treasury.core.status import Status
-from treasury.signers.intent import Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
+from treasury.signers.intent import DeployIntent, Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.transactions.model import Transaction
 from treasury.transactions.states import MOVES, TransactionFact
@@ -95,8 +96,8 @@ async def _insert(
             "status": status,
             "operation_id": operation_id,
             "reference": None,
-            **_movement(intent),
             "gas_limit": intent.gas_limit or None,
+            **_movement(intent),
             "adopted": adopted,
             "created_at": now,
             "updated_at": now,
@@ -112,6 +113,9 @@ async def _insert(
 
 def _movement(intent: Intent) -> dict[str, Any]:
     """Return the columns for what an intent moves; the zero address represents the gas token."""
+    if isinstance(intent, DeployIntent):
+        # Without its gas limit: if it is dropped by the chain, the sender spends the nonce by a transfer of nothing, which needs far less.
+        return {"token": ZERO_ADDRESS, "to_address": FACTORY, "amount": 0, "gas_limit": None}
     if isinstance(intent, SelfTransferIntent):
         return {"token": ZERO_ADDRESS, "to_address": intent.wallet, "amount": 0}
     values = {"to_address": intent.to, "amount": intent.amount}

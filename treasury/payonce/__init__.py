@@ -1,0 +1,1 @@
+"""PayOnce, the contract that pays many buyers at once: deploy it with the hot wallet's key."""

@@ -37,7 +37,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """The token reported that `amount` base units of the payer's tokens moved to `to`."""
+    """The contract's event `Paid`: the token accepted the transfer of `amount` base units from `payer` to `to`."""
 
     payer: Address
     reference: bytes
@@ -48,7 +48,7 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The token refused this payment; nothing moved, and the reference may be paid later."""
+    """The contract's event `Failed`: the token refused this payment; nothing moved, and the reference may be paid later."""
 
     payer: Address
     reference: bytes
@@ -56,7 +56,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyPaid:
-    """The reference was paid before, in block `block_number`; nothing moved now."""
+    """The contract's event `AlreadyPaid`: the reference was paid before, in block `block_number`; nothing moved now."""
 
     payer: Address
     reference: bytes

@@ -67,7 +67,10 @@ class ChainMonitor:
         await self._guarded(self._save())
 
     async def check_once(self) -> None:
-        """Reload the node list, read the lockdown and save the credits once, for a process that does not stay."""
+        """Do the monitor's work once, for a command that ends. Failures are not raised.
+
+        It reloads the node list, reads whether Mezo refuses user transactions, and saves how many credits the nodes have used.
+        """
         self._reload()
         await self._guarded(self._read_lockdown())
         await self._guarded(self._save())

@@ -79,7 +79,11 @@ class ConnectionRegistry(Protocol):
 
 
 class Connection(web.RequestHandler):
-    """One connection. It answers protocol errors with problem documents, and reports to the server when it waits for request headers."""
+    """One client connection.
+
+    It aborts a client that does not read, or sends mostly chunk framing; tells the server when request headers begin and are complete, so
+    that the server can limit their time; and answers protocol errors with problem documents.
+    """
 
     __slots__ = (
         *("_body", "_closing", "_fed", "_has_data", "_requests_seen", "_server", "_stalled", "_tcp"),

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+import orjson
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -33,8 +35,8 @@ class Problem(Exception):
     def __str__(self) -> str:
         return self.detail
 
-    def body(self, request_id: str, type_prefix: str) -> dict[str, object]:
-        """Return the members of the problem document. `type` is `type_prefix` followed by the code."""
+    def document(self, request_id: str, type_prefix: str) -> bytes:
+        """Return the problem document as JSON. Its `type` is `type_prefix` followed by the code."""
         body: dict[str, object] = {
             "type": f"{type_prefix}{self.code}",
             "title": self.title,
@@ -45,7 +47,7 @@ class Problem(Exception):
         }
         if self.errors:
             body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in self.errors]
-        return body
+        return orjson.dumps(body)
 
 
 def not_found(what: str) -> Problem:

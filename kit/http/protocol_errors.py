@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-import orjson
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooLong
 from multidict import CIMultiDictProxy
@@ -106,7 +105,7 @@ class ErrorResponses:
     def response(self, problem: Problem) -> web.Response:
         """Return the problem as a response to a request that was read."""
         request_id = self._ids.new("req_")
-        body = orjson.dumps(problem.body(request_id, self._problem_types))
+        body = problem.document(request_id, self._problem_types)
         response = web.Response(body=body, status=problem.status, headers=self._headers(problem, request_id))
         response.force_close()
         return response
@@ -114,7 +113,7 @@ class ErrorResponses:
     def raw(self, problem: Problem) -> bytes:
         """Return the bytes of the response, for a connection on which no request was read."""
         request_id = self._ids.new("req_")
-        body = orjson.dumps(problem.body(request_id, self._problem_types))
+        body = problem.document(request_id, self._problem_types)
         headers = self._headers(problem, request_id) | {"Content-Length": str(len(body)), "Connection": "close"}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n{lines}\r\n".encode() + body

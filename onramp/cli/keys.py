@@ -225,8 +225,8 @@ def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
 def confirm_key(key_id: KeyId, otp: Otp = "", *, as_json: Json = False) -> None:
     """Let another person's new key, or its new secret, work at once; needs an approver's ONRAMP_API_KEY.
 
-    The approver must be neither the key's person nor a person who made or rotated it, or who made the key that did. This confirms
-    the secret that the key has now: if another one is made in the meantime, nothing is confirmed.
+    The approver must be another person than the key's own and than its makers: everyone who made or rotated this key, or a key that
+    did. This confirms the secret that the key has now: if another one is made in the meantime, nothing is confirmed.
 
     Example: [bold]onramp keys confirm key_4k... --otp 123456[/bold]
     """

@@ -14,10 +14,8 @@ COMPATIBLE_SINCE = ${repr(up_revision)}
 
 
 def upgrade() -> None:
-    """Apply."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Take back."""
     ${downgrades if downgrades else "pass"}

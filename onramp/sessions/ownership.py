@@ -90,7 +90,10 @@ def sale_of(fact: StripeSession, deployment: Deployment, config: SessionConfig) 
 
 
 def disagreement(session: Session, fact: StripeSession, deployment: Deployment, config: SessionConfig) -> str | None:
-    """Return why Stripe's session is not the sale that this row records; None if it is. So a copied or forged row creates no debt."""
+    """Return why Stripe's metadata and this row do not name this deployment, chain and hot wallet as the seller; None if they do.
+
+    So a copied or forged row creates no debt. Amounts and addresses are compared elsewhere: `onramp.sessions.apply.not_owed`.
+    """
     if _ownership_in(fact.metadata or {}) != metadata_of(session):
         return "Stripe's session names another deployment, chain or hot wallet"
     if session.deployment_id is None:

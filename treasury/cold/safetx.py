@@ -64,7 +64,7 @@ class SafeTransaction:
 
     @property
     def message_hash(self) -> bytes:
-        """The EIP-712 message hash, which covers what the transaction does, and the Safe's nonce."""
+        """The EIP-712 hash of the SafeTx struct: the call and the Safe's nonce, without chain and Safe, which `domain_hash` covers. Owners sign `safe_tx_hash`."""
         return bytes(self._signable.body)
 
     @property

@@ -48,7 +48,7 @@ class PoolColdWallet:
         return self._pin
 
     async def read(self) -> SafeState:
-        """Read the Safe's state from at least two operators at one block. Raises ChainError."""
+        """Read the Safe's state from at least two providers at one block. Raises ChainError."""
         return await read_safe(self._pool, self._pin.address)
 
     async def balance_of(self, token: Address) -> int:
@@ -60,7 +60,7 @@ class PoolColdWallet:
         try:
             state = await self.read()
         except ChainError as error:
-            return Unverified((f"It could not be read from two operators at one block: {error}",))
+            return Unverified((f"It could not be read from two providers at one block: {error}",))
         return judge(state, self._pin, self._deployment, forbidden_owners=self._forbidden_owners)
 
 

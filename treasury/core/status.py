@@ -8,7 +8,7 @@ State = TypeVar("State", bound=StrEnum)
 
 
 class Status(StrEnum):
-    """The state of an operation or transaction. `held` exists only before `signed`; from there a status only moves forward."""
+    """The state of an operation or transaction. `held` exists only before `signed`; after it a status goes back only for a reorg, or if a failed payout is retried."""
 
     PLANNED = "planned"
     AWAITING_APPROVAL = "awaiting_approval"

@@ -29,7 +29,7 @@ class Arrivals:
     """Polls twice a second for a new payout in the queue, by one short query of waiting rows."""
 
     def __init__(self, database: Database, wallet: str, wake: Callable[[], None]) -> None:
-        """`wake` is called once for each newest payout, however long that payout waits."""
+        """`wake` is called when the newest payout that waits to be signed is another one than at the last poll, not while it only goes on waiting."""
         self._database = database
         self._wallet = wallet
         self._wake = wake
@@ -47,7 +47,7 @@ class Arrivals:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def poll(self) -> None:
-        """Poll once: call `wake` if the newest payout differs from the last poll. Raises DATABASE_ERRORS."""
+        """Poll once: call `wake` if the newest payout that waits to be signed is another one than at the last poll. Raises DATABASE_ERRORS."""
         async with self._database.read() as conn:
             newest: str | None = (await conn.execute(_NEWEST, {"of_wallet": self._wallet})).scalar()
         if newest is not None and newest != self._newest:

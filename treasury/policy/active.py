@@ -56,7 +56,7 @@ class ActivePolicy:
         return [limit or other for limit, other in zip(exceeded, by_seller, strict=True)]
 
     async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
-        """Return an objection unless the active policy pins this Safe.
+        """Return an objection unless the sweep goes to the Safe that both the active policy and this process's settings pin.
 
         Another cold wallet takes two persons and, in production, a day. A panic is no way around that.
         """

@@ -242,7 +242,10 @@ class _Reader:
 
 
 def fit_session_max(policy: Policy, session_max_minor: int) -> list[str]:
-    """Return why a start with this SESSION_MAX_AMOUNT (hundredths) is refused; empty if it fits the policy."""
+    """Return a sentence for each limit of the policy that a purchase of SESSION_MAX_AMOUNT (hundredths) would exceed.
+
+    The limits are the payouts' `max_per_transaction` and the ceiling of MUSD. The service starts only if the result is empty.
+    """
     largest = session_max_minor * 10 ** (MUSD_DECIMALS - 2)
     problems = []
     if largest > policy.payouts.max_per_transaction:

@@ -44,7 +44,7 @@ class Selection:
 
     @property
     def lets_sweeps_pass(self) -> bool:
-        """Whether a sweep may go first: no payout is due, or the wallet lacks something for it."""
+        """Whether sweeps may be checked now: the queue was read to its end, no payout is ready, and the first one, if there is one, waits only for funds or for a lower fee."""
         reasons = {None, Reason.INSUFFICIENT, Reason.FEE_CEILING}
         return not self.ready and not self.has_more and self.wait_reason in reasons
 

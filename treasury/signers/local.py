@@ -39,7 +39,7 @@ class LocalSigner:
 
     @property
     def address(self) -> Address:
-        """The pinned wallet."""
+        """The wallet that the settings pin. `probe` and `sign` compare the keystore's key with it."""
         return self._limits.wallet
 
     async def probe(self) -> None:

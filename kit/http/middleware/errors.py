@@ -1,6 +1,5 @@
 """Turn every error of a handler into a problem document, and log what is our fault."""
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -61,7 +60,7 @@ class ErrorHandler:
 
     def _response(self, problem: Problem, request_id: str) -> web.Response:
         return web.Response(
-            body=orjson.dumps(problem.body(request_id, self._type_prefix)),
+            body=problem.document(request_id, self._type_prefix),
             status=problem.status,
             content_type="application/problem+json",
             headers=dict(problem.headers),

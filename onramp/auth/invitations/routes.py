@@ -52,7 +52,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
 
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
-    """Close an invitation."""
+    """Close an open invitation and return it; one that is closed or accepted already is returned unchanged. Problem 404 for an unknown id."""
     author = author_of(request)
     async with request.app[INVITATIONS].database.write() as conn:
         item = await invitations_service.withdraw(conn, author, request.match_info["id"])

@@ -126,7 +126,7 @@ async def accept(
 
 
 async def withdraw(conn: AsyncConnection, author: Author, invitation_id: str) -> Invitation:
-    """Close an open invitation; return it. One that was accepted is returned unchanged."""
+    """Close an open invitation and return it; one that is closed or accepted already is returned unchanged."""
     still = sa.and_(invitations.c.id == invitation_id, invitations.c.closed_at.is_(None))
     closed = await conn.execute(sa.update(invitations).where(still).values(closed_at=author.now))
     if closed.rowcount == 1:

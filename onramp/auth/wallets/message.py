@@ -111,7 +111,7 @@ def parse(text: str) -> Message:
 
 
 def check(message: Message, *, origin: str, chain_id: int, now: datetime, lifetime: timedelta) -> None:
-    """Raise MessageError unless the message is for our site and our chain, and valid now."""
+    """Raise MessageError unless the message is for our site and our chain, lists no resources, and is valid now."""
     parts = urlsplit(origin)
     if message.domain != parts.netloc or message.scheme not in {None, parts.scheme}:
         raise MessageError("The message was made for another site.")

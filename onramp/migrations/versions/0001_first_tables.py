@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0001"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "chain_cursors",
         sa.Column("id", sa.String(length=32), nullable=False, comment="chain id, in decimal"),
@@ -278,7 +277,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("treasury_attempts")
     op.drop_table("transfers")
     op.drop_table("webhook_events")

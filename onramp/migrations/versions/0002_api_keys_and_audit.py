@@ -16,7 +16,6 @@ _APPEND_ONLY = ("audit_entries", "audit_links")
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -105,7 +104,6 @@ def _forbid_changes() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     for table in ("audit_links", "audit_entries", "api_key_secrets", "api_keys"):
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":

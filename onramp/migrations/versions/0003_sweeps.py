@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0003"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "treasury_sweeps",
         sa.Column("id", sa.String(length=64), nullable=False),

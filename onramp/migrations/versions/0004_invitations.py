@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0004"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "invitations",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -32,5 +31,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("invitations")

@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0005"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "treasury_pauses",
         sa.Column("id", sa.String(length=16), nullable=False, comment="sales, payouts or sweeps"),
@@ -27,5 +26,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("treasury_pauses")

@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0006"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "login_nonces",
         sa.Column("id", sa.String(length=64), nullable=False, comment="the nonce; its row goes when it is used, well or badly"),
@@ -32,7 +31,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("wallet_logins")
     op.drop_index(op.f("ix_login_nonces_expires_at"), table_name="login_nonces")
     op.drop_table("login_nonces")

@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0007"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "treasury_policies",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -38,5 +37,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("treasury_policies")

@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0008"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "treasury_ledger",
         sa.Column(
@@ -54,7 +53,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("treasury_ledger")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION treasury_ledger_only_grows()")

@@ -11,7 +11,6 @@ COMPATIBLE_SINCE = "0009"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "chain_credits",
         sa.Column("id", sa.String(length=96), nullable=False, comment="month and name of the node"),
@@ -21,5 +20,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("chain_credits")

@@ -11,7 +11,6 @@ COMPATIBLE_SINCE = "0010"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.add_column(
         "treasury_payouts",
         sa.Column("cleared_by", sa.String(length=64), nullable=True, comment="who let it through although its recipient is listed"),
@@ -19,5 +18,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("treasury_payouts", "cleared_by")

@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0011"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "treasury_answers",
         sa.Column("id", sa.String(length=160), nullable=False, comment="chain, wallet and subject"),
@@ -30,5 +29,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("treasury_answers")

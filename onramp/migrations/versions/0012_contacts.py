@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0012"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "privacy_contacts",
         sa.Column("session_id", sa.String(length=40), nullable=False),
@@ -27,7 +26,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_index(op.f("ix_privacy_contacts_email_digest"), table_name="privacy_contacts")
     op.drop_index(op.f("ix_privacy_contacts_created_at"), table_name="privacy_contacts")
     op.drop_table("privacy_contacts")

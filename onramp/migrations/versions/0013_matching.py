@@ -15,7 +15,6 @@ CLAIMED = sa.text("session_id IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Apply."""
     op.drop_index("ix_transfers_unclaimed", table_name="transfers")
     with op.batch_alter_table("transfers") as transfers:
         transfers.drop_constraint("uq_transfers_session_id", type_="unique")
@@ -29,7 +28,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_index("ix_sessions_block", table_name="sessions")
     for name in ("uq_transfers_session_id", "ix_transfers_unclaimed_seen", "ix_transfers_unclaimed"):
         op.drop_index(name, table_name="transfers")

@@ -10,10 +10,8 @@ COMPATIBLE_SINCE = "0014"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.drop_index("ix_transfers_tx_hash", table_name="transfers")
 
 
 def downgrade() -> None:
-    """Take back."""
     op.create_index("ix_transfers_tx_hash", "transfers", ["tx_hash"])

@@ -11,10 +11,8 @@ COMPATIBLE_SINCE = "0015"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.add_column("treasury_sweeps", sa.Column("decimals", sa.Integer(), nullable=False, server_default="18"))
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_column("treasury_sweeps", "decimals")

@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0016"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "worker_heartbeats",
         sa.Column("id", sa.String(length=112), nullable=False, comment="process and worker, joined by a slash"),
@@ -29,5 +28,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("worker_heartbeats")

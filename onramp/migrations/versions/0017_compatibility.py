@@ -11,7 +11,6 @@ COMPATIBLE_SINCE = "0017"  # code before this revision uses only its own
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "schema_compatibility",
         sa.Column("id", sa.String(length=16), nullable=False),
@@ -26,5 +25,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("schema_compatibility")

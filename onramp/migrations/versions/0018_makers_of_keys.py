@@ -17,7 +17,6 @@ _MAKERS = "persons behind its making, as they are compared; null: made by an ear
 
 
 def upgrade() -> None:
-    """Apply."""
     for table in ("api_keys", "api_key_secrets", "invitations"):
         op.add_column(table, sa.Column("makers", sa.JSON(none_as_null=True), nullable=True, comment=_MAKERS))
     comments = {
@@ -45,7 +44,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     for name in ("unconfirmed_alarm_at", "made_alarm_at", "confirmed_by", "made_by"):
         op.drop_column("api_key_secrets", name)
     for table in ("invitations", "api_key_secrets", "api_keys"):

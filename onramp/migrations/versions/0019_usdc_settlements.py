@@ -14,7 +14,6 @@ COMPATIBLE_SINCE = "0017"
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "treasury_usdc_settlements",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -43,5 +42,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("treasury_usdc_settlements")

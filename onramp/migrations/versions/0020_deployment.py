@@ -19,7 +19,6 @@ _GRACE = timedelta(days=2)
 
 
 def upgrade() -> None:
-    """Apply."""
     deployment = op.create_table(
         "deployment",
         sa.Column("place", sa.SmallInteger(), autoincrement=False, nullable=False, comment="always 1"),
@@ -82,7 +81,6 @@ UNION SELECT known.chain_id, payouts.wallet FROM treasury_payouts AS payouts
 
 
 def downgrade() -> None:
-    """Take back."""
     for name in ("hot_wallet", "chain_id", "deployment_id"):
         op.drop_column("sessions", name)
     op.drop_index("ix_session_searches_due", table_name="session_searches")

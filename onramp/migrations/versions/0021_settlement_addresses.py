@@ -13,7 +13,6 @@ COMPATIBLE_SINCE = "0017"  # a table of its own, which earlier code does not use
 
 
 def upgrade() -> None:
-    """Apply."""
     op.create_table(
         "settlement_addresses",
         sa.Column("id", sa.String(length=42), nullable=False, comment="the address in EIP-55"),
@@ -24,5 +23,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
     op.drop_table("settlement_addresses")

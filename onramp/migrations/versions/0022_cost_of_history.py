@@ -39,7 +39,6 @@ COUNTED = (
 
 
 def upgrade() -> None:
-    """Apply."""
     for name, (table, names, where) in INDEXES.items():
         predicate = None if where is None else sa.text(where)
         op.create_index(
@@ -118,7 +117,6 @@ def _sqlite_triggers(subject: str, table: str, column: str, states: tuple[str, .
 
 
 def downgrade() -> None:
-    """Take back."""
     is_postgres = op.get_bind().dialect.name == "postgresql"
     for subject, table, column, states in COUNTED:
         for event in _events(column, states):

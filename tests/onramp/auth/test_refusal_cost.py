@@ -144,7 +144,7 @@ async def test_a_link_is_refused_with_the_same_work_whatever_is_wrong_with_it(be
         async with bench.counted() as work:
             with pytest.raises(Problem) as problem:
                 await accept(bench, token)
-        found.append((work, problem.value.body("", "urn:")))
+        found.append((work, problem.value.document("", "urn:")))
     assert found == [found[0]] * len(refused)
     await accept(bench, tokens["open"])
 

@@ -153,7 +153,7 @@ async def test_an_address_without_a_contract_is_refused(pool: Pool, safes: Safes
 async def test_one_operator_is_not_enough_whatever_agreement_is_configured(safes: Safes, chain: DevChain) -> None:
     alone = Pool(parse_nodes(chain.rpc_urls[0], ""), chain_id=CHAIN_ID, agreement=1)
     try:
-        assert "two operators" in await refused(alone, safes.pin(chain.deployment.safe))
+        assert "two providers" in await refused(alone, safes.pin(chain.deployment.safe))
     finally:
         await alone.close()
 

@@ -28,6 +28,7 @@ from treasury.core.hot_wallets import HotWallet
 from treasury.incidents import unmatched
 from treasury.incidents.table import unmatched_transactions
 from treasury.ledger import service as ledger_service
+from treasury.ledger.model import Movement
 from treasury.ledger.states import Account
 from treasury.payouts import service as payouts_service
 from treasury.signers.intent import TransferIntent
@@ -145,6 +146,27 @@ class EarlierWalletReader:
         return datetime.fromtimestamp(parse(agreed.value), UTC)
 
 
+async def _post_missing(conn: AsyncConnection, payment: Payment, *, now: datetime) -> None:
+    """Post as a top-up what the ledger lacks for this payment: what the wallet received after the backup, or before this database."""
+    accounts = await ledger_service.balances(conn, payment.wallet, MUSD)
+    missing = -accounts.get(Account.AVAILABLE, 0)
+    if missing > 0:
+        await ledger_service.adjust(
+            conn,
+            Movement(
+                wallet=payment.wallet,
+                asset=MUSD,
+                kind="top_up",
+                subject=payment.wallet,
+                source=Account.EXTERNAL_IN,
+                target=Account.AVAILABLE,
+                amount=missing,
+                at=now,
+                note=payment.tx_hash,
+            ),
+        )
+
+
 async def adopt(
     conn: AsyncConnection, payout_id: str, payment: Payment, *, chain_id: int, now: datetime, ids: Ids
 ) -> bool:
@@ -156,13 +178,7 @@ async def adopt(
     await leader.lock_leader(conn, wallet)
     if await queries.by_nonce(conn, wallet, payment.nonce) is not None:
         return False
-    accounts = await ledger_service.balances(conn, payment.wallet, MUSD)
-    missing = -accounts.get(Account.AVAILABLE, 0)
-    if missing > 0:
-        await ledger_service.adjust(
-            conn, payment.wallet, MUSD, "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, missing,
-            now=now, note=payment.tx_hash,
-        )  # fmt: skip
+    await _post_missing(conn, payment, now=now)
     intent = TransferIntent(
         chain_id=chain_id,
         wallet=payment.wallet,

@@ -11,6 +11,7 @@ from kit.audit.actor import Actor
 from kit.http.problems import Problem
 from treasury.core.facts import OperationFact
 from treasury.ledger import service as ledger_service
+from treasury.ledger.model import Movement
 from treasury.ledger.states import Account
 from treasury.payouts import approvals
 from treasury.payouts.model import Payout
@@ -59,9 +60,20 @@ async def settle(
         # The coins were not the hot wallet's. Without this posting they would look like coins that came back to it, and explain a
         # difference.
         await ledger_service.adjust(
-            conn, payout.wallet, payout.asset, "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, payout.amount,
-            now=now, subject=payout_id, by=actor.id, note=transfer.tx_hash,
-        )  # fmt: skip
+            conn,
+            Movement(
+                wallet=payout.wallet,
+                asset=payout.asset,
+                kind="top_up",
+                subject=payout_id,
+                source=Account.EXTERNAL_IN,
+                target=Account.AVAILABLE,
+                amount=payout.amount,
+                at=now,
+                by=actor.id,
+                note=transfer.tx_hash,
+            ),
+        )
     text = f"made good by {transfer.tx_hash}" + (f": {note}" if note else "")
     # Without a block number: that block changed nothing in the hot wallet.
     values = {"tx_hash": transfer.tx_hash, "block_number": None}

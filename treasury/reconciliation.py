@@ -18,6 +18,7 @@ from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import Status
 from treasury.incidents import unmatched
 from treasury.ledger import service as ledger_service
+from treasury.ledger.model import Movement
 from treasury.ledger.states import Account
 from treasury.ledger.table import ledger
 from treasury.ports import WalletChain, WalletView
@@ -69,9 +70,18 @@ async def reconcile(
         ]
     for kind, source, target, amount in steps:
         if amount:
-            await ledger_service.adjust(
-                conn, wallet, asset, kind, source, target, amount, now=now, block_number=block_number
+            movement = Movement(
+                wallet=wallet,
+                asset=asset,
+                kind=kind,
+                subject=wallet,
+                source=source,
+                target=target,
+                amount=amount,
+                at=now,
+                block_number=block_number,
             )
+            await ledger_service.adjust(conn, movement)
             suspense += amount * ((target is Account.SUSPENSE) - (source is Account.SUSPENSE))
     return Difference(asset, on_chain, change, suspense)
 
@@ -135,7 +145,7 @@ async def post_costs(
 ) -> None:
     """Post the gas costs that are known. Repeating this posts nothing twice."""
     movements = [
-        ledger_service.movement(
+        Movement(
             wallet=wallet,
             asset=GAS_ASSET,
             kind="gas",
@@ -144,7 +154,7 @@ async def post_costs(
             target=Account.GAS,
             amount=cost,
             block_number=transaction.block_number,
-            now=now,
+            at=now,
         )
         for transaction in decided
         if (cost := costs[transaction.id])

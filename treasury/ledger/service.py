@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -11,50 +12,36 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.inserts import insert_or_ignore
 from kit.db.types import in_array
-from treasury.core.history import BY
 from treasury.core.status import Status
-from treasury.ledger.model import Posting
+from treasury.ledger.model import Movement, Posting
 from treasury.ledger.states import HOT, Account, account_of, kind_of
 from treasury.ledger.table import ledger, to_posting
 
 
-def movement(
-    *,
-    wallet: str,
-    asset: str,
-    kind: str,
-    subject: str,
-    source: Account,
-    target: Account,
-    amount: int,
-    now: datetime,
-    sequence: int = 0,
-    block_number: int | None = None,
-    by: str = BY,
-    note: str = "",
-) -> dict[str, Any]:
-    """Return the row for `amount` base units that move from one account to another."""
-    if amount <= 0:
-        raise ValueError("a posting needs an amount above zero")
+def _row(movement: Movement) -> dict[str, Any]:
     return {
-        "wallet": wallet,
-        "asset": asset,
-        "kind": kind,
-        "subject": subject,
-        "sequence": sequence,
-        "from_account": source,
-        "to_account": target,
-        "amount": amount,
-        "block_number": block_number,
-        "actor": by,
-        "note": note,
-        "at": now,
+        "wallet": movement.wallet,
+        "asset": movement.asset,
+        "kind": movement.kind,
+        "subject": movement.subject,
+        "sequence": movement.sequence,
+        "from_account": movement.source,
+        "to_account": movement.target,
+        "amount": movement.amount,
+        "block_number": movement.block_number,
+        "actor": movement.by,
+        "note": movement.note,
+        "at": movement.at,
     }
 
 
-async def post(conn: AsyncConnection, movements: Sequence[dict[str, Any]]) -> int:
+async def post(conn: AsyncConnection, movements: Sequence[Movement]) -> int:
     """Post movements; return how many of them were not posted already."""
-    return len(await insert_or_ignore(conn, ledger, movements, ["subject", "asset", "sequence"]))
+    return len(
+        await insert_or_ignore(
+            conn, ledger, [_row(movement) for movement in movements], ["subject", "asset", "sequence"]
+        )
+    )
 
 
 async def move_to_account(
@@ -88,7 +75,7 @@ async def move_all_to_account(
         for source, destination, amount in steps:
             if source is not destination:
                 movements.append(
-                    movement(
+                    Movement(
                         wallet=row.wallet,
                         asset=row.asset,
                         kind=kind_of(source, destination),
@@ -99,7 +86,7 @@ async def move_all_to_account(
                         amount=amount,
                         block_number=row.block_number,
                         by=by,
-                        now=now,
+                        at=now,
                     )
                 )
                 sequence += 1
@@ -152,47 +139,31 @@ async def write_off(
     missing = min(amount, (await balances(conn, wallet, asset)).get(Account.SUSPENSE, 0))
     if missing > 0:
         await adjust(
-            conn, wallet, asset, "answer", Account.SUSPENSE, Account.EXTERNAL_IN, missing, now=now, by=by, note=note
+            conn,
+            Movement(
+                wallet=wallet,
+                asset=asset,
+                kind="answer",
+                subject=wallet,
+                source=Account.SUSPENSE,
+                target=Account.EXTERNAL_IN,
+                amount=missing,
+                at=now,
+                by=by,
+                note=note,
+            ),
         )
     return missing
 
 
-async def adjust(
-    conn: AsyncConnection,
-    wallet: str,
-    asset: str,
-    kind: str,
-    source: Account,
-    target: Account,
-    amount: int,
-    *,
-    now: datetime,
-    subject: str | None = None,
-    block_number: int | None = None,
-    by: str = BY,
-    note: str = "",
-) -> None:
-    """Post a movement that the chain or a person reports about the wallet itself; the wallet is the subject unless one is given."""
-    c, subject, posted = ledger.c, subject or wallet, 0
-    query = sa.select(sa.func.max(c.sequence)).where(c.subject == subject, c.asset == asset)
+async def adjust(conn: AsyncConnection, movement: Movement) -> None:
+    """Post a movement that the chain or a person reports, after the last one of its subject; its own `sequence` is not used."""
+    c, posted = ledger.c, 0
+    query = sa.select(sa.func.max(c.sequence)).where(c.subject == movement.subject, c.asset == movement.asset)
     while not posted:
         # The leader and a person may post at once: the second one finds the number taken, and takes the next.
         last = (await conn.execute(query)).scalar()
-        row = movement(
-            wallet=wallet,
-            asset=asset,
-            kind=kind,
-            subject=subject,
-            source=source,
-            target=target,
-            amount=amount,
-            now=now,
-            sequence=0 if last is None else last + 1,
-            block_number=block_number,
-            by=by,
-            note=note,
-        )
-        posted = await post(conn, [row])
+        posted = await post(conn, [replace(movement, sequence=0 if last is None else last + 1)])
 
 
 # From one asset to the next by the index: DISTINCT reads every posting.

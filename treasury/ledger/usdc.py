@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.http.problems import Problem
 from treasury.core.assets import USDC
 from treasury.ledger import service as ledger_service
-from treasury.ledger.model import Posting
+from treasury.ledger.model import Movement, Posting
 from treasury.ledger.states import Account
 from treasury.ledger.table import ledger
 
@@ -21,7 +21,7 @@ _KINDS = ("receivable", _SETTLE, _REVERSE)
 
 async def post_receivable(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> None:
     """Post, once, the base units of USDC that Stripe owes the settlement address for this session."""
-    row = ledger_service.movement(
+    movement = Movement(
         wallet=wallet,
         asset=USDC,
         kind="receivable",
@@ -29,9 +29,9 @@ async def post_receivable(conn: AsyncConnection, session_id: str, amount: int, *
         source=Account.SOLD,
         target=Account.RECEIVABLE,
         amount=amount,
-        now=now,
+        at=now,
     )
-    await ledger_service.post(conn, [row])
+    await ledger_service.post(conn, [movement])
 
 
 async def lock(conn: AsyncConnection, wallets: Sequence[str]) -> None:
@@ -119,7 +119,7 @@ async def _post(
     now: datetime,
     reversal: bool = False,
 ) -> None:
-    row = ledger_service.movement(
+    movement = Movement(
         wallet=of.wallet,
         asset=USDC,
         kind=_REVERSE if reversal else _SETTLE,
@@ -127,12 +127,12 @@ async def _post(
         source=Account.SETTLED if reversal else Account.RECEIVABLE,
         target=Account.RECEIVABLE if reversal else Account.SETTLED,
         amount=amount,
-        now=now,
+        at=now,
         sequence=of.sequence + 1,
         by=by,
         note=tx_hash,
     )
-    if not await ledger_service.post(conn, [row]):
+    if not await ledger_service.post(conn, [movement]):
         raise Problem(
             409, "not_possible", "Someone else settled USDC at the same time, so nothing was posted. Try again."
         )

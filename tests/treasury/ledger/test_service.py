@@ -11,6 +11,7 @@ from tests.support.ledger_accounts import STOCK, accounts, kinds
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.facts import OperationFact
 from treasury.ledger import service as ledger_service
+from treasury.ledger.model import Movement
 from treasury.ledger.states import HOT, Account
 from treasury.ledger.table import ledger
 from treasury.payouts import service as payouts_service
@@ -37,7 +38,7 @@ async def test_a_payout_is_held_signed_and_settled_and_the_books_agree_with_the_
     assert world.metrics.differences["MUSD"] == 0
 
 
-async def test_a_reverted_payout_and_a_refused_one_give_their_hold_back(world: TreasuryWorld) -> None:
+async def test_a_reverted_and_a_rejected_payout_release_their_reservation(world: TreasuryWorld) -> None:
     world.chain.reverts = True
     payout = await world.owe("ons_1")
     await world.cycles(world.sender(), 8)
@@ -62,8 +63,8 @@ async def test_a_sweep_and_the_reorganisation_of_its_block(world: TreasuryWorld)
     assert (await accounts(world))[Account.COLD] == 100 * MUSD
 
 
-async def test_a_reorganisation_that_nobody_noticed_yet_is_no_top_up(world: TreasuryWorld) -> None:
-    """A block looked at in depth 3 is not looked at again before depth 6, and the coins of the sweep are back in the wallet."""
+async def test_an_unnoticed_reorganisation_is_not_a_top_up(world: TreasuryWorld) -> None:
+    """A block checked at depth 3 is checked again at depth 6 only; meanwhile the coins of the sweep are back in the wallet."""
     sweep = await world.sweep()
     sender = world.sender()
     chain = world.chain
@@ -109,7 +110,7 @@ async def test_a_top_up_comes_in_and_a_theft_stops_all_signing_until_a_person_an
     assert await world.status("ons_1") == "final"
 
 
-async def test_what_comes_back_pays_off_the_suspense_first(world: TreasuryWorld) -> None:
+async def test_returned_coins_reduce_the_suspense_first(world: TreasuryWorld) -> None:
     async def look(balance: int, block: int) -> tuple[int, int]:
         async with world.database.write() as conn:
             found = await reconcile(conn, WALLET, "MUSD", balance, block, now=world.clock.now())
@@ -131,8 +132,8 @@ async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: Treasu
                 await conn.execute(statement)
     with pytest.raises(DBAPIError):
         async with world.database.write() as conn:
-            same = ledger_service.movement(
-                wallet=WALLET, asset="MUSD", kind="x", subject="x", source=Account.GAS, target=Account.GAS, amount=1, now=world.clock.now()
+            same = Movement(
+                wallet=WALLET, asset="MUSD", kind="x", subject="x", source=Account.GAS, target=Account.GAS, amount=1, at=world.clock.now()
             )  # fmt: skip
             await ledger_service.post(conn, [same])
     assert (await accounts(world))[Account.HELD] == 5 * MUSD
@@ -141,17 +142,18 @@ async def test_the_database_itself_refuses_to_change_or_lose_a_row(world: Treasu
 async def test_two_who_post_of_the_wallet_at_once_lose_nothing(world: TreasuryWorld) -> None:
     async def post(amount: int) -> None:
         async with world.database.write() as conn:
-            now = world.clock.now()
-            await ledger_service.adjust(
-                conn, WALLET, "MUSD", "top_up", Account.EXTERNAL_IN, Account.AVAILABLE, amount, now=now
-            )
+            movement = Movement(
+                wallet=WALLET, asset="MUSD", kind="top_up", subject=WALLET, source=Account.EXTERNAL_IN,
+                target=Account.AVAILABLE, amount=amount, at=world.clock.now(),
+            )  # fmt: skip
+            await ledger_service.adjust(conn, movement)
             await asyncio.sleep(0.05)
 
     await asyncio.gather(*(post(amount) for amount in (1, 2, 4)))
     assert (await accounts(world))[Account.AVAILABLE] == 7
 
 
-async def test_a_transfer_that_is_another_than_was_meant_keeps_nobody_from_comparing(world: TreasuryWorld) -> None:
+async def test_a_wrong_transfer_does_not_stop_the_comparison(world: TreasuryWorld) -> None:
     sender = world.sender()
     await world.mismatched(sender)
     world.chain.balance -= 7 * MUSD

@@ -53,8 +53,8 @@ async def test_two_who_settle_usdc_at_once_clear_what_each_of_them_says(world: T
 async def test_one_transfer_of_usdc_that_two_persons_settle_at_once_clears_once(world: TreasuryWorld) -> None:
     async def settle(session_id: str) -> list[str]:
         async with world.database.write() as conn:
-            known = {"wallets": [WALLET], "tx_hash": "0x01", "by": "key", "now": world.clock.now()}
-            done = await usdc.settle(conn, session_id=session_id, **known)  # type: ignore[arg-type]
+            arguments = {"wallets": [WALLET], "tx_hash": "0x01", "by": "key", "now": world.clock.now()}
+            done = await usdc.settle(conn, session_id=session_id, **arguments)  # type: ignore[arg-type]
             await asyncio.sleep(0.4)
             return [row.subject for row in done]
 

@@ -157,15 +157,15 @@ def module_chain() -> Iterator[DevChain]:
 
 @pytest.fixture
 def chain(module_chain: DevChain) -> Iterator[DevChain]:
-    """The module's chain, whose providers are honest again after each test."""
+    """The module's chain; the faults of its providers end after each test."""
     yield module_chain
     for proxy in module_chain.proxies:
-        proxy.honest()
+        proxy.clear_faults()
 
 
 @pytest.fixture
 async def providers(chain: DevChain) -> AsyncIterator[list[FaultyProxy]]:
-    """Three providers of the chain that lie as they are told."""
+    """Three providers of the chain, with the faults that the test sets."""
     three = [FaultyProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")]
     for proxy in three:
         await proxy.start()
@@ -183,7 +183,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
-    """The real command in a process of its own, as a person would start it."""
+    """Run the real command in its own process, as a person would start it."""
     with dev_process(tmp_path_factory.mktemp("dev")) as stack:
         yield stack
 

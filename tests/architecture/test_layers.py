@@ -1,4 +1,4 @@
-"""Layers import only what lies below them; import-linter checks that, and this file what it does not know."""
+"""Layers import only the layers below them; import-linter checks that, and this file checks what it cannot."""
 
 import ast
 import importlib

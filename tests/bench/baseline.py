@@ -1,4 +1,4 @@
-"""The bare programs that ours is measured against: nothing but the framework, the driver, and the one thing to do."""
+"""The bare programs that the service is compared with: the framework, the driver, and the one task that is measured."""
 
 import asyncio
 import sys
@@ -20,14 +20,31 @@ CREATE TABLE IF NOT EXISTS bare_sessions (id text PRIMARY KEY, wallet text NOT N
 
 async def pool_of(app: web.Application, dsn: str) -> asyncpg.Pool:
     pool = await asyncpg.create_pool(dsn, min_size=10, max_size=20)
-    async with pool.acquire() as connection:
-        await connection.execute(SCHEMA)
-        await connection.execute(
+    async with pool.acquire() as conn:
+        await conn.execute(SCHEMA)
+        await conn.execute(
             "INSERT INTO bare_sessions SELECT 'ons_bare_' || n, '0x', '100', 'initialized', NULL FROM generate_series(0, 9999) AS n "
             "ON CONFLICT DO NOTHING"
         )
-        await connection.execute("ANALYZE bare_sessions")
+        await conn.execute("ANALYZE bare_sessions")
     return pool
+
+
+def order_form(session_id: str, body: dict[str, str]) -> dict[str, str]:
+    """Return the fields that the service sends to Stripe for a new session: most of the cost is Stripe's."""
+    return {
+        "wallet_addresses[ethereum]": "0x90F79bf6EB2c4f870365E785982E1f101E93b906",
+        "lock_wallet_address": "true",
+        "destination_currency": "usdc",
+        "destination_network": "ethereum",
+        "destination_currencies[0]": "usdc",
+        "destination_networks[0]": "ethereum",
+        "source_amount": body["sourceAmount"],
+        "source_currency": "usd",
+        "metadata[onramp_session]": session_id,
+        "metadata[wallet]": body["walletAddress"],
+        "metadata[fee_bps]": "0",
+    }
 
 
 async def postgres_app(dsn: str, stripe: str) -> web.Application:
@@ -60,22 +77,10 @@ async def postgres_app(dsn: str, stripe: str) -> web.Application:
             body["walletAddress"],
             body["sourceAmount"],
         )
-        # The same question of Stripe as ours asks: most of its cost is Stripe's.
-        data = {
-            "wallet_addresses[ethereum]": "0x90F79bf6EB2c4f870365E785982E1f101E93b906",
-            "lock_wallet_address": "true",
-            "destination_currency": "usdc",
-            "destination_network": "ethereum",
-            "destination_currencies[0]": "usdc",
-            "destination_networks[0]": "ethereum",
-            "source_amount": body["sourceAmount"],
-            "source_currency": "usd",
-            "metadata[onramp_session]": session_id,
-            "metadata[wallet]": body["walletAddress"],
-            "metadata[fee_bps]": "0",
-        }
         headers = {"Authorization": "Bearer sk_test_bench", "Idempotency-Key": session_id}
-        async with http.post(f"{stripe}/v1/crypto/onramp_sessions", data=data, headers=headers) as answer:
+        async with http.post(
+            f"{stripe}/v1/crypto/onramp_sessions", data=order_form(session_id, body), headers=headers
+        ) as answer:
             made = orjson.loads(await answer.read())
         await pool.execute(
             "UPDATE bare_sessions SET status = 'initialized', secret = $2 WHERE id = $1", session_id, made["id"]
@@ -100,9 +105,9 @@ async def sqlite_app(path: str) -> web.Application:
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
 
     @sa.event.listens_for(engine.sync_engine, "connect")
-    def pragmas(connection: Any, _record: object) -> None:
+    def pragmas(conn: Any, _record: object) -> None:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000"):
-            connection.execute(f"PRAGMA {pragma}")
+            conn.execute(f"PRAGMA {pragma}")
 
     table = sa.Table(
         "bare_events",
@@ -111,14 +116,14 @@ async def sqlite_app(path: str) -> web.Application:
         sa.Column("type", sa.String),
         sa.Column("body", sa.String),
     )
-    async with engine.begin() as connection:
-        await connection.run_sync(table.metadata.create_all)
+    async with engine.begin() as conn:
+        await conn.run_sync(table.metadata.create_all)
 
     async def intake(request: web.Request) -> web.Response:
         raw = await request.read()
         event = orjson.loads(raw)
-        async with engine.begin() as connection:
-            await connection.execute(sa.insert(table).values(id=event["id"], type=event["type"], body=raw.decode()))
+        async with engine.begin() as conn:
+            await conn.execute(sa.insert(table).values(id=event["id"], type=event["type"], body=raw.decode()))
         return web.Response(body=b'{"received":true}', content_type="application/json")
 
     app = web.Application(client_max_size=2**20)

@@ -29,7 +29,7 @@ SENDER: Final = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
 
 async def calls_a_block(chain: DevChain, folder: Path, count: int) -> dict[str, float]:
-    """Requests a block for each operator, the items of a batch counted, while so many sessions wait; nobody tells of new blocks."""
+    """Return the requests per block of each provider, each item of a batch counted, while `waiting` sessions wait and no one announces blocks."""
     database = connect(f"sqlite+aiosqlite:///{folder}/{count}.db")
     await migrations.upgrade(database)
     rules, clock, registry = (
@@ -61,7 +61,7 @@ async def newest(chain: DevChain) -> int:
 
 
 async def blocks(chain: DevChain, number: int) -> None:
-    """Wait for so many."""
+    """Wait for this number of blocks."""
     until = await newest(chain) + number
     while await newest(chain) < until:
         await asyncio.sleep(0.02)

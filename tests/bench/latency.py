@@ -56,7 +56,7 @@ class Run:
 
 
 async def watch(database: Database, run: Run) -> None:
-    """Look at the database as somebody else would."""
+    """Read the database from another connection."""
     statement = sa.select(sessions.c.id).where(sessions.c.delivery_status == "confirmed")
     while True:
         async with database.read() as conn:
@@ -72,9 +72,9 @@ def asked(chain: DevChain) -> dict[str, int]:
     return {one.name: one.calls.total() - one.calls["eth_getTransactionReceipt"] for one in chain.proxies}
 
 
-async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
-    """A block a second, three deliveries in each; `told`: a WebSocket tells of each block."""
-    database = connect(f"sqlite+aiosqlite:///{folder}/latency-{told}.db")
+async def deliver(chain: DevChain, folder: Path, *, notified: bool) -> Run:
+    """Mine a block a second with three deliveries in each. `notified`: a WebSocket announces each block."""
+    database = connect(f"sqlite+aiosqlite:///{folder}/latency-{notified}.db")
     await migrations.upgrade(database)
     settings = load(DELIVERY_MODE="observe", DELIVERY_SENDERS=SENDER, MUSD_TOKEN_ADDRESS=chain.deployment.musd)
     rules, clock, registry = session_config(settings), SystemClock(), CollectorRegistry()
@@ -101,7 +101,7 @@ async def deliver(chain: DevChain, folder: Path, *, told: bool) -> Run:
     await chain.rpc("evm_setIntervalMining", 0)
     async with aiohttp.ClientSession() as http:
         ups = NewHeadListener(parse_ws(chain.anvil.url.replace("http", "ws")), http, wake)
-        if told:
+        if notified:
             ups.start()
         runner.start()
         watching = asyncio.create_task(watch(database, run))
@@ -150,13 +150,13 @@ async def block(chain: DevChain) -> float:
 async def compare(chain: DevChain, folder: Path) -> list[tuple[str, ...]]:
     """The rows of the table."""
     rows: list[tuple[str, ...]] = []
-    for told, how in ((False, "polled"), (True, "told by WebSocket")):
-        run = await deliver(chain, folder, told=told)
+    for notified, mode in ((False, "polled"), (True, "notified by WebSocket")):
+        run = await deliver(chain, folder, notified=notified)
         spent = run.milliseconds()
         p50, p99 = statistics.median(spent), spent[int(len(spent) * 0.99)]
         rows += [
-            (f"next block visible to confirmed, {how}, p50", f"{p50:.0f} ms", "", "", ""),
+            (f"next block visible to confirmed, {mode}, p50", f"{p50:.0f} ms", "", "", ""),
             (f"the same, p99 of {len(spent)}", f"{p99:.0f} ms", "", "", "<= 400 ms"),
-            (f"RPC calls a block meanwhile, {how}", f"{max(run.calls.values()):.2f}", "", "", "<= 3 each"),
+            (f"RPC calls a block meanwhile, {mode}", f"{max(run.calls.values()):.2f}", "", "", "<= 3 each"),
         ]
     return rows

@@ -21,7 +21,7 @@ from chain.types import keccak, to_checksum
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.server import tune_garbage_collection
 from onramp.config.loader import load
-from tests.bench import doors_bare
+from tests.bench import gates_bare
 
 LOGINS: Final = 300
 NONCE: Final = "/api/v1/auth/nonce"
@@ -34,7 +34,7 @@ Ask = Callable[[str, bytes], Awaitable[bytes]]
 
 @dataclass(slots=True)
 class _Arrived:
-    """A body that is there as a whole, as aiohttp's own stream would hand it out."""
+    """A body that has arrived completely, read as aiohttp's own stream is."""
 
     raw: bytes
 
@@ -89,7 +89,7 @@ async def _work(app: web.Application) -> float:
     async def ask(path: str, body: bytes) -> bytes:
         return await _answer(app, _arrived(app, path, body))
 
-    # The requests are made before: aiohttp's stand-in for a connection costs more than a login.
+    # The requests are built before the measurement: aiohttp's fake connection costs more than a login.
     ready = [_arrived(app, LOGIN, body) for body in await _signed(ask)]
     before = time.process_time()
     for request in ready:
@@ -143,7 +143,7 @@ async def rows(
 ) -> list[tuple[str, ...]]:  # fmt: skip
     """CPU of a login with a key; in turn, the medians."""
     os.environ.update(environment)
-    async with _running(make_app(load(), workers=())) as mine, _running(await doors_bare.make(bare_url)) as theirs:
+    async with _running(make_app(load(), workers=())) as mine, _running(await gates_bare.make(bare_url)) as theirs:
         tune_garbage_collection()  # as `onramp serve` does; this process holds far more than a server
         work = await _in_turn(rounds, partial(_work, mine), partial(_work, theirs))
     http = await _in_turn(rounds, partial(_over_http, ours, port), partial(_over_http, bare, bare_port))

@@ -16,9 +16,9 @@ from chain.types import keccak, to_checksum
 from kit.db.database import connect
 from onramp import migrations
 from onramp.dev.chain.devchain import DevChain
-from tests.crash.case import PAID, STOCK, Case
 from tests.support.faulty_proxy import Fault, FaultyProxy, ProxiedCall
 from tests.support.hot_wallet import address_of
+from tests.support.sender_case import PAID, STOCK, Case
 
 Row = tuple[str, ...]
 KILLS = ("claimed", "nonce_taken", "signed", "broadcast", "stored", "mined", "final")
@@ -50,7 +50,7 @@ async def rows(chain: DevChain, folder: Path) -> list[Row]:
     mine = await asyncio.gather(*(some(ours_, at) for at in all_))
     return [
         (
-            f"paid twice in {len(theirs)} misfortunes, against broadcast-then-save",
+            f"paid twice under {len(theirs)} faults, against broadcast-then-save",
             str(sum(mine)),
             str(sum(theirs)),
             "",
@@ -60,32 +60,32 @@ async def rows(chain: DevChain, folder: Path) -> list[Row]:
 
 
 def lost() -> Fault:
-    """The node has the transaction, and nobody hears of it."""
+    """Let the node accept the transaction, and lose its response."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         await asked.truth()
         if asked.request.transport is not None:
             asked.request.transport.abort()
         return web.Response()
 
-    return tell
+    return respond
 
 
 @asynccontextmanager
 async def nodes(chain: DevChain, at: str, count: int) -> AsyncIterator[list[FaultyProxy]]:
-    """Front doors of the node; each loses its first answer to a broadcast where that is the misfortune."""
+    """Start proxies of the node; each loses its first response to a broadcast if that is the fault."""
     async with AsyncExitStack() as stack:
-        doors = [FaultyProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")[:count]]
-        for door in doors:
-            await door.start()
-            stack.push_async_callback(door.stop)
+        proxies = [FaultyProxy(name, chain.anvil.url) for name in ("alpha", "beta", "gamma")[:count]]
+        for proxy in proxies:
+            await proxy.start()
+            stack.push_async_callback(proxy.stop)
             if at == LOST:
-                door.then(lost(), method="eth_sendRawTransaction")
-        yield doors
+                proxy.then(lost(), method="eth_sendRawTransaction")
+        yield proxies
 
 
 async def saving(chain: DevChain, file: Path, at: str, lock: asyncio.Lock) -> int:
-    """One payout through one misfortune."""
+    """Send one payout under one fault."""
     key = keccak(str(file).encode())
     to = to_checksum("0x" + keccak(b"buyer" + key)[12:].hex())
     async with lock:
@@ -95,24 +95,24 @@ async def saving(chain: DevChain, file: Path, at: str, lock: asyncio.Lock) -> in
         made.execute("CREATE TABLE payouts (id INTEGER PRIMARY KEY, recipient, amount, hash, status)")
         made.execute("INSERT INTO payouts (recipient, amount, status) VALUES (?, ?, 'queued')", (to, str(PAID)))
     made.close()
-    async with nodes(chain, at, 1) as (door,):
+    async with nodes(chain, at, 1) as (proxy,):
         for kill in [at, ""] if at in KILLS else [""]:
-            told = {"rpc": door.config.url, "key": "0x" + key.hex(), "database": str(file), "at": kill}
+            arguments = {"rpc": proxy.config.url, "key": "0x" + key.hex(), "database": str(file), "at": kill}
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.bench.saver", json.dumps(told), env={"PATH": os.environ["PATH"]}
+                sys.executable, "-m", "tests.bench.saver", json.dumps(arguments), env={"PATH": os.environ["PATH"]}
             )
             await asyncio.wait_for(process.wait(), SECONDS)
     return await chain.balance(to) // PAID - 1
 
 
 async def ours(chain: DevChain, home: Path, template: Path, at: str, lock: asyncio.Lock) -> int:
-    """The same payout through the same misfortune."""
+    """Send the same payout under the same fault."""
     home.mkdir()
     shutil.copy(template, home / "test.db")
     case = Case(chain, home, f"sqlite+aiosqlite:///{home / 'test.db'}", owed=1, sweep=False)
     await case.begin(lock)
-    async with nodes(chain, at, 3) as doors:
-        case.rpc = ",".join(f"{door.name}={door.config.url}" for door in doors)
+    async with nodes(chain, at, 3) as proxies:
+        case.rpc = ",".join(f"{proxy.name}={proxy.config.url}" for proxy in proxies)
         if at in KILLS:
             async with case.process(at=at) as process:
                 await asyncio.wait_for(process.ended(), SECONDS)

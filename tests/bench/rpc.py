@@ -15,13 +15,13 @@ from onramp.dev.chain.devchain import DevChain
 
 CONNECTIONS = 32
 SLICE = 0.2
-"""Seconds: whoever else uses the machine for a moment meets all three ways of asking."""
+"""Seconds per turn: short, so that other load on the machine affects all three ways of asking."""
 METHOD = "eth_getBalance"
 PARAMS = ["0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "latest"]
 
 
 async def rate(ask: Callable[[], Awaitable[object]], seconds: float) -> float:
-    """Calls a second, from so many askers side by side."""
+    """Return the calls per second of this number of concurrent callers."""
     until = time.perf_counter() + seconds
     done = 0
 
@@ -45,7 +45,7 @@ async def compare(chain: DevChain, seconds: float, rounds: int) -> list[tuple[st
     async with aiohttp.ClientSession() as session:
         pool = Pool([NodeConfig("node", "node", url)], chain_id=31611, agreement=1, session=session)
 
-        # The same node by three URLs: what it costs that others stand by.
+        # The same node under three URLs: what idle further nodes cost.
         several = [NodeConfig(f"n{place}", f"n{place}", url + "/" * place) for place in range(3)]
         three = Pool(several, chain_id=31611, session=session)
 
@@ -78,6 +78,6 @@ async def compare(chain: DevChain, seconds: float, rounds: int) -> list[tuple[st
 
     return [
         ("RPC call by the pool, against bare aiohttp", mine, raw, ratio(0, 2), ">= 0.8x"),
-        ("the same with two more nodes that stand by", threes, raw, ratio(1, 2), ""),
+        ("the same with two more idle nodes", threes, raw, ratio(1, 2), ""),
         ("RPC call by the pool, against web3", mine, theirs, ratio(0, 3), ">= 3x"),
     ]

@@ -1,7 +1,7 @@
-"""The sender that several peers use, bare: broadcast, then save. In a process of its own that kills itself at a step.
+"""The way in which several comparable services send: broadcast, then save. It runs in its own process and kills itself at a step.
 
-It claims a row, signs, sends, and only then writes down what it sent; after a crash it begins with the rows that are not
-written down as sent. An answer that does not come is an error, and the row is tried again.
+It claims a row, signs, sends, and only then stores what it sent; after a crash it begins with the rows that are not stored as sent.
+A missing response is an error, and the row is tried again.
 """
 
 import json
@@ -24,12 +24,12 @@ from tests.support.hot_wallet import CHAIN_ID, TOKEN
 
 def main() -> None:
     """Until every row is done."""
-    told: dict[str, Any] = json.loads(sys.argv[1])
-    web3, key = Web3(HTTPProvider(told["rpc"])), Account.from_key(told["key"])
-    rows = sqlite3.connect(told["database"], isolation_level=None)
+    arguments: dict[str, Any] = json.loads(sys.argv[1])
+    web3, key = Web3(HTTPProvider(arguments["rpc"])), Account.from_key(arguments["key"])
+    rows = sqlite3.connect(arguments["database"], isolation_level=None)
 
     def step(name: str) -> None:
-        if name == told["at"]:
+        if name == arguments["at"]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def pay(row: int, to: str, amount: str) -> None:

@@ -1,4 +1,4 @@
-"""A sender in a process of its own, so that its CPU time is its own: ours on its real parts, or a plain web3.py loop."""
+"""A sender in a separate process, so that its CPU time can be measured: ours with its real parts, or a plain web3.py loop."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ def buyer() -> str:
 
 
 class Counting(AwsKms):
-    """The real client; the CPU time of its threads is the signature's own, and told apart."""
+    """The real client. The CPU time of its threads is that of signing, and is counted separately."""
 
     cpu = 0.0
 
@@ -87,11 +87,11 @@ async def owe(database: Database, wallet: str, stripe: Stripe, count: int) -> No
             )  # fmt: skip
 
 
-async def ours(told: dict[str, Any]) -> dict[str, float]:
+async def ours(arguments: dict[str, Any]) -> dict[str, float]:
     """Three operators must agree on all that is read, the policy and the pause are rows, and Postgres or SQLite holds it all."""
-    wallet, count, final = to_checksum(told["wallet"]), told["count"], [0]
-    pool = Pool([NodeConfig(name, name, told["rpc"]) for name in ("alpha", "beta", "gamma")], chain_id=CHAIN_ID)
-    database, ids, clock = connect(told["database"]), RandomIds(), SystemClock()
+    wallet, count, final = to_checksum(arguments["wallet"]), arguments["count"], [0]
+    pool = Pool([NodeConfig(name, name, arguments["rpc"]) for name in ("alpha", "beta", "gamma")], chain_id=CHAIN_ID)
+    database, ids, clock = connect(arguments["database"]), RandomIds(), SystemClock()
     keys, stripe = Counting(KEY_ID), Stripe()
 
     def checkpoint(name: str) -> None:
@@ -102,7 +102,7 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
         await policy_service.propose(conn, terms, scope=HotWallet(CHAIN_ID, wallet).key, now=clock.now(), ids=ids)
     sender = Sender(
         SenderContext(
-            config=SenderConfig(CHAIN_ID, wallet, TOKEN, max_in_flight=told["depth"]),
+            config=SenderConfig(CHAIN_ID, wallet, TOKEN, max_in_flight=arguments["depth"]),
             database=database,
             chain=QuorumWalletChain(pool, wallet=wallet, token=TOKEN),
             signer=RemoteSigner(keys, SigningLimits(CHAIN_ID, wallet, TOKEN, 50 * 10**9)),
@@ -121,7 +121,7 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
             if not await sender.step():
                 await asyncio.sleep(sender.interval)
 
-    warm = told["depth"]
+    warm = arguments["depth"]
     await owe(database, wallet, stripe, warm)
     await until(warm)
     await owe(database, wallet, stripe, count)
@@ -136,7 +136,7 @@ async def ours(told: dict[str, Any]) -> dict[str, float]:
     return {"rate": count / seconds, "cpu": (cpu - signing) / count}
 
 
-def plain(told: dict[str, Any]) -> dict[str, float]:
+def plain(arguments: dict[str, Any]) -> dict[str, float]:
     """Build, have it signed by the same key service, send, wait for the receipt; the next."""
     import boto3
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -144,7 +144,7 @@ def plain(told: dict[str, Any]) -> dict[str, float]:
     from eth_account.typed_transactions.typed_transaction import TypedTransaction
     from web3 import HTTPProvider, Web3
 
-    web3, kms, wallet = Web3(HTTPProvider(told["rpc"])), boto3.client("kms"), to_checksum(told["wallet"])
+    web3, kms, wallet = Web3(HTTPProvider(arguments["rpc"])), boto3.client("kms"), to_checksum(arguments["wallet"])
 
     def pay() -> float:
         tx: dict[str, Any] = {
@@ -164,7 +164,7 @@ def plain(told: dict[str, Any]) -> dict[str, float]:
         return signing
 
     pay()
-    began, cpu, signing, count = time.perf_counter(), time.process_time(), 0.0, told["count"]
+    began, cpu, signing, count = time.perf_counter(), time.process_time(), 0.0, arguments["count"]
     for _ in range(count):
         signing += pay()
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
@@ -173,16 +173,16 @@ def plain(told: dict[str, Any]) -> dict[str, float]:
 
 def main() -> None:
     """Pay, and print what it took as JSON."""
-    told = json.loads(sys.argv[1])
+    arguments = json.loads(sys.argv[1])
     with Path(os.devnull).open("w") as nowhere:
         # As in production, but for where the lines go.
         configure("info", "json", nowhere, own_loggers=("kit", "chain", "treasury", "onramp"))
-        if told["kind"] == "plain":
-            found = plain(told)
+        if arguments["kind"] == "plain":
+            result = plain(arguments)
         else:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                found = runner.run(ours(told))
-    print(json.dumps(found))
+                result = runner.run(ours(arguments))
+    print(json.dumps(result))
 
 
 main()

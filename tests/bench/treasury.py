@@ -78,8 +78,8 @@ async def rates(chain: DevChain, url: str) -> list[Row]:
     return found
 
 
-async def run(chain: DevChain, kind: str, **told: Any) -> dict[str, float]:
-    """One sender in its own process, with a wallet of its own; what it measured."""
+async def run(chain: DevChain, kind: str, **arguments: Any) -> dict[str, float]:
+    """Run one sender in its own process and with its own wallet; return what it measured."""
     secret = keccak(secrets.token_bytes(32))
     wallet = address_of(secret)
     await chain.mint(wallet, STOCK)
@@ -92,16 +92,16 @@ async def run(chain: DevChain, kind: str, **told: Any) -> dict[str, float]:
         "PATH": os.environ["PATH"], "AWS_ENDPOINT_URL_KMS": f"http://127.0.0.1:{port}", "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench",
     }  # fmt: skip
-    words = json.dumps({"kind": kind, "rpc": chain.anvil.url, "wallet": wallet, **told})
+    message = json.dumps({"kind": kind, "rpc": chain.anvil.url, "wallet": wallet, **arguments})
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.bench.sender", words, env=environment, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", "tests.bench.sender", message, env=environment, stdout=asyncio.subprocess.PIPE
         )
-        said, _ = await process.communicate()
+        output, _ = await process.communicate()
         if process.returncode:
             message = f"the {kind} sender failed"
             raise RuntimeError(message)
-        found: dict[str, float] = json.loads(said.splitlines()[-1])
+        found: dict[str, float] = json.loads(output.splitlines()[-1])
         return found
     finally:
         await server.cleanup()

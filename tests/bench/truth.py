@@ -76,7 +76,7 @@ def paid_rows(
 
 
 async def waiting(database: Database, rules: SessionConfig, count: int) -> None:
-    """So many paid sessions, of the last hours, whose MUSD has not come; in payout mode each with its payout in the queue."""
+    """Insert this number of paid sessions of the last hours whose MUSD has not arrived; in payout mode each has a payout in the queue."""
     now = SystemClock().now()
     async with database.write() as conn:
         for table in (transfers, cursors, payouts, sessions):
@@ -116,7 +116,7 @@ def decided() -> float:
     reader = TransferReader(Pool([], chain_id=rules.chain_id), TOKEN, [HOT_WALLET])
     spent = []
     for block in range(1, BLOCKS + 1):
-        told = orjson.dumps(
+        response = orjson.dumps(
             [
                 {
                     "address": TOKEN.lower(),
@@ -139,7 +139,7 @@ def decided() -> float:
         owed = [Owed(f"ons_{number}", 1, wallet_of(number), UNIT, 0, now, observes=True) for number in numbers]
         checksum_digits.cache_clear()
         began = time.perf_counter()
-        answers = [(name, CoveredLogs(orjson.loads(told), block)) for name in ("a", "b", "c")]
+        answers = [(name, CoveredLogs(orjson.loads(response), block)) for name in ("a", "b", "c")]
         found = [one for one, voices in reader._reporters(answers, block, block).items() if len(voices) >= 2]
         arrived = [arrived_of(one, rules.chain_id) for one in found]
         matches = match(owed, arrived, 0)

@@ -3,12 +3,9 @@
 What the page claims at the end is checked on the chain itself, over plain JSON-RPC, not over our API.
 """
 
-import os
 import re
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
@@ -16,25 +13,15 @@ import pytest
 from playwright.async_api import Browser, FrameLocator, Page, ViewportSize, async_playwright, expect
 
 from kit.money import parse_units
+from tests.support.browser import CHROMIUM, DESKTOP, NEEDS_CHROMIUM, PHONE, save_screenshot
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
-SCREENSHOTS = Path(__file__).resolve().parents[2] / ".run" / "screenshots"
-
-DESKTOP: ViewportSize = {"width": 1280, "height": 860}
-PHONE: ViewportSize = {"width": 375, "height": 740}
 GOOD_CARD = "4242424242424242"
 DECLINED_CARD = "4000000000000002"
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 BALANCE_OF = "0x70a08231"
 PAID_TO_CONFIRMED_MS = 60_000
 
-pytestmark = [
-    pytest.mark.starts_first,
-    pytest.mark.skipif(
-        CHROMIUM is None and not IN_CI, reason="no chromium on this machine: the checkout page is not tested"
-    ),
-]
+pytestmark = [pytest.mark.starts_first, NEEDS_CHROMIUM]
 
 
 class Stack(Protocol):
@@ -92,14 +79,6 @@ def as_word(address: str) -> str:
 
 async def balance_of(url: str, token: str, holder: str) -> int:
     return int(await rpc(url, "eth_call", {"to": token, "data": BALANCE_OF + as_word(holder)}, "latest"), 16)
-
-
-async def shoot(page: Page, name: str) -> None:
-    """A picture for people, and no sideways scrolling on the way."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
-    room = await page.evaluate("document.documentElement.clientWidth - document.documentElement.scrollWidth")
-    assert room >= 0, f"the page scrolls sideways by {-room} px at {name}"
 
 
 async def order(page: Page, amount: str, wallet: str | None = None) -> str:
@@ -161,19 +140,19 @@ async def assert_on_chain(url: str, shown: dict[str, str]) -> int:
 async def test_a_purchase_on_the_desktop_ends_with_a_proof_the_chain_confirms(checkout: Open, dev_stack: Stack) -> None:
     page = await checkout(DESKTOP)
     await page.get_by_test_id("wallet-development").click()
-    await shoot(page, "desktop-1-order")
+    await save_screenshot(page, "desktop-1-order")
     wallet = await page.get_by_test_id("wallet-address").input_value()
     token = (await page.evaluate("JSON.parse(document.getElementById('config').textContent)"))["musdAddress"]
     before = await balance_of(dev_stack.rpc, token, wallet)
 
     purchase = await order(page, "100")
     await expect(card_form(page).get_by_test_id("card-number")).to_be_visible()
-    await shoot(page, "desktop-2-payment")
+    await save_screenshot(page, "desktop-2-payment")
     await pay(page, GOOD_CARD)
     await expect(page.get_by_test_id("step-payment")).to_have_attribute("data-state", "done")
-    await shoot(page, "desktop-3-progress")
+    await save_screenshot(page, "desktop-3-progress")
     shown = await proof(page)
-    await shoot(page, "desktop-4-proof")
+    await save_screenshot(page, "desktop-4-proof")
 
     assert shown["session"] == purchase
     assert shown["to"].lower() == wallet.lower()
@@ -186,14 +165,14 @@ async def test_a_purchase_on_the_desktop_ends_with_a_proof_the_chain_confirms(ch
 async def test_a_purchase_on_a_dark_phone_for_a_pasted_address_arrives_there(checkout: Open, dev_stack: Stack) -> None:
     wallet = "0x" + secrets.token_hex(20)
     page = await checkout(PHONE, is_mobile=True, has_touch=True, color_scheme="dark")
-    await shoot(page, "phone-1-order")
+    await save_screenshot(page, "phone-1-order")
 
     await order(page, "100", wallet)
     await expect(card_form(page).get_by_test_id("card-number")).to_be_visible()
-    await shoot(page, "phone-2-payment")
+    await save_screenshot(page, "phone-2-payment")
     await pay(page, GOOD_CARD)
     shown = await proof(page)
-    await shoot(page, "phone-3-proof")
+    await save_screenshot(page, "phone-3-proof")
 
     amount = await assert_on_chain(dev_stack.rpc, shown)
     assert shown["to"].lower() == wallet
@@ -210,7 +189,7 @@ async def test_a_declined_card_can_be_followed_by_a_good_one(checkout: Open, dev
     await pay(page, DECLINED_CARD)
     await expect(card_form(page).get_by_text("declined").first).to_be_visible()
     await expect(page.get_by_test_id("step-payment")).to_have_attribute("data-state", "current")
-    await shoot(page, "desktop-declined")
+    await save_screenshot(page, "desktop-declined")
     await pay(page, GOOD_CARD)
 
     shown = await proof(page)
@@ -263,10 +242,10 @@ async def test_an_address_with_a_wrong_checksum_is_refused_at_its_field(checkout
     await expect(page.locator("#wallet-error")).to_have_text(re.compile(r"^The address has a wrong checksum.*\.$"))
     await expect(page.get_by_test_id("wallet-address")).to_be_focused()
     await expect(page.get_by_test_id("notice")).to_be_hidden()
-    await shoot(page, "desktop-refused-address")
+    await save_screenshot(page, "desktop-refused-address")
 
 
-async def test_a_refusal_is_titled_in_a_buyers_words(checkout: Open) -> None:
+async def test_the_page_titles_a_refusal_for_buyers(checkout: Open) -> None:
     page = await checkout(DESKTOP)
     refusal = {"status": 503, "title": "Service Unavailable", "detail": "Sales are paused just now."}
     await page.route("**/quotes?*", lambda route: route.fulfill(status=503, json=refusal))

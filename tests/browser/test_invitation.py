@@ -1,19 +1,14 @@
 """The page behind an invitation's link, in a real browser, under its own policy."""
 
-import os
 import secrets
-import shutil
 from typing import Protocol
 
 import aiohttp
-import pytest
 from playwright.async_api import async_playwright, expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not IN_CI, reason="no chromium on this machine: the invitation page is not tested"
-)
+from tests.support.browser import CHROMIUM, NEEDS_CHROMIUM
+
+pytestmark = NEEDS_CHROMIUM
 
 
 class Stack(Protocol):
@@ -23,7 +18,7 @@ class Stack(Protocol):
     admin: str
 
 
-async def test_who_opens_the_link_sees_the_key_once(dev_stack: Stack) -> None:
+async def test_the_link_shows_the_key_once(dev_stack: Stack) -> None:
     person, faults = "p" + secrets.token_hex(4), []
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {dev_stack.admin}"}) as http:
         order = {"role": "viewer", "name": "wall", "person": person}

@@ -16,7 +16,7 @@ from eth_account.messages import encode_defunct
 from playwright.async_api import Page, async_playwright, expect
 
 from chain.signatures.bitcoin import account_of, hash_of, message_hash, parse_address
-from tests.browser.test_checkout import CHROMIUM, DESKTOP, IN_CI, PHONE, shoot
+from tests.support.browser import CHROMIUM, DESKTOP, NEEDS_CHROMIUM, PHONE, save_screenshot
 
 OTHER = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 DEVELOPMENT_BITCOIN = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"  # of the key 1, in BIP-173
@@ -33,9 +33,7 @@ PASSPORT = """
 }
 """
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not IN_CI, reason="no chromium on this machine: the checkout page is not tested"
-)
+pytestmark = NEEDS_CHROMIUM
 Open = Callable[..., Awaitable[Page]]
 
 
@@ -102,7 +100,7 @@ async def own(page: Page) -> list[str | None]:
     return [await one.get_attribute("data-id") for one in await page.get_by_test_id("own-purchase").all()]
 
 
-async def test_with_a_key_one_sees_ones_own_purchases_alone_and_files_the_receipt(
+async def test_a_wallet_logs_in_sees_its_own_purchases_only_and_saves_the_receipt(
     opened: Open, dev_stack: Any, tmp_path: Path
 ) -> None:
     key = secrets.token_bytes(32)
@@ -119,7 +117,7 @@ async def test_with_a_key_one_sees_ones_own_purchases_alone_and_files_the_receip
     await expect(page.get_by_test_id("own-purchase")).to_have_count(1)
     assert await own(page) == [mine] != [other]
     await expect(page.locator("#history")).to_have_attribute("data-account", wallet)
-    await shoot(page, "login-ethereum")
+    await save_screenshot(page, "login-ethereum")
     assert await save(page, "save-pdf", tmp_path / "receipt.pdf") == f"receipt-{mine}.pdf"
     written = text_of((tmp_path / "receipt.pdf").read_bytes())
     assert mine in written and wallet in written
@@ -143,7 +141,7 @@ async def test_a_wallet_that_declines_is_not_logged_in(opened: Open) -> None:
     await expect(page.get_by_test_id("logout")).to_be_hidden()
 
 
-async def test_without_a_wallet_of_ones_own_the_development_wallet_logs_in(opened: Open, dev_stack: Any) -> None:
+async def test_without_a_browser_wallet_the_development_wallet_logs_in(opened: Open, dev_stack: Any) -> None:
     page = await opened(viewport=PHONE)
     await page.get_by_test_id("wallet-development").click()
     address = await page.get_by_test_id("wallet-address").input_value()
@@ -151,10 +149,10 @@ async def test_without_a_wallet_of_ones_own_the_development_wallet_logs_in(opene
     await page.get_by_test_id("login").click()
     await expect(page.locator(f'[data-id="{mine}"]')).to_be_visible()
     await expect(page.locator("#history")).to_have_attribute("data-account", address)
-    await shoot(page, "login-development-phone")
+    await save_screenshot(page, "login-development-phone")
 
 
-async def test_with_a_bitcoin_test_key_one_is_a_passport_user(opened: Open, dev_stack: Any, tmp_path: Path) -> None:
+async def test_a_bitcoin_test_key_logs_in_as_a_passport_user(opened: Open, dev_stack: Any, tmp_path: Path) -> None:
     account = account_of(parse_address(DEVELOPMENT_BITCOIN))
     mine, other = await begin(dev_stack.api, account), await begin(dev_stack.api, OTHER)
     page = await opened()
@@ -164,12 +162,12 @@ async def test_with_a_bitcoin_test_key_one_is_a_passport_user(opened: Open, dev_
     await expect(page.locator(f'[data-id="{mine}"]')).to_be_visible()
     assert other not in await own(page)
     await expect(page.locator("#history")).to_have_attribute("data-account", account)
-    await shoot(page, "login-bitcoin")
+    await save_screenshot(page, "login-bitcoin")
     named = await save(page, "save-pdf", tmp_path / "receipt.pdf")
     assert account in text_of((tmp_path / "receipt.pdf").read_bytes()) and named.startswith("receipt-ons_")
 
 
-async def test_a_passport_wallet_that_a_page_hands_over_logs_in_with_its_own_signature(
+async def test_a_passport_wallet_passed_in_by_a_page_logs_in_with_its_own_signature(
     opened: Open, dev_stack: Any
 ) -> None:
     key = PrivateKey()

@@ -1,4 +1,4 @@
-"""Nodes that answer as told, and a pool over them."""
+"""Fixtures: nodes with scripted answers, and a pool over them."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime

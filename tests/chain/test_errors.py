@@ -1,4 +1,4 @@
-"""What nodes say when they refuse, in their own words."""
+"""The errors of nodes, by their own texts."""
 
 import re
 
@@ -123,7 +123,7 @@ MESSAGES: list[tuple[int | None, str, type[e.NodeError]]] = [
 
 
 @pytest.mark.parametrize(("code", "message", "kind"), MESSAGES)
-def test_a_refusal_is_known_by_its_words(code: int | None, message: str, kind: type[e.NodeError]) -> None:
+def test_an_error_is_recognised_by_its_text(code: int | None, message: str, kind: type[e.NodeError]) -> None:
     assert e.classify(code, message) is kind
 
 
@@ -131,5 +131,5 @@ ERROR_TEXTS = [(kind, words) for kind, texts in e.ERROR_TEXTS for words in texts
 
 
 @pytest.mark.parametrize(("kind", "words"), ERROR_TEXTS, ids=[f"{kind.kind}-{words}" for kind, words in ERROR_TEXTS])
-def test_whatever_is_looked_for_is_said_by_a_node(kind: type[e.NodeError], words: str) -> None:
-    assert any(re.search(words, message.lower()) for _, message, told in MESSAGES if told is kind)
+def test_each_pattern_matches_a_known_message(kind: type[e.NodeError], words: str) -> None:
+    assert any(re.search(words, message.lower()) for _, message, expected in MESSAGES if expected is kind)

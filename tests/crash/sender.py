@@ -1,4 +1,4 @@
-"""One sender in a process of its own, on a real chain and database, that kills or freezes itself at a checkpoint."""
+"""One sender in its own process, on a real chain and database, that kills or freezes itself at a checkpoint."""
 
 import asyncio
 import json
@@ -26,24 +26,24 @@ from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.signers.intent import SigningLimits
 
 
-async def run(told: dict[str, Any]) -> None:
-    pool = Pool(parse_nodes(told["rpc"], ""), chain_id=CHAIN_ID)
+async def run(arguments: dict[str, Any]) -> None:
+    pool = Pool(parse_nodes(arguments["rpc"], ""), chain_id=CHAIN_ID)
     # Its signatures differ each time, as those of a KMS do, so signing twice would show as two transactions.
-    signer = KeySigner(bytes.fromhex(told["key"]))
-    signer.limits = SigningLimits(CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=told["safe"])
+    signer = KeySigner(bytes.fromhex(arguments["key"]))
+    signer.limits = SigningLimits(CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=arguments["safe"])
     stripe = FakeStripe()
-    stripe.owed_by_session = {session: Owed(int(amount), to) for session, (amount, to) in told["owed"].items()}
-    pin = ColdPin(CHAIN_ID, told["safe"], tuple(told["owners"]), 3)
+    stripe.owed_by_session = {session: Owed(int(amount), to) for session, (amount, to) in arguments["owed"].items()}
+    pin = ColdPin(CHAIN_ID, arguments["safe"], tuple(arguments["owners"]), 3)
 
     def checkpoint(name: str) -> None:
-        if name != told["at"]:
+        if name != arguments["at"]:
             return
-        if told["after"]:
-            told["after"] -= 1
+        if arguments["after"]:
+            arguments["after"] -= 1
             return
-        Path(told["mark"]).write_text(name)
-        os.kill(os.getpid(), signal.SIGKILL if told["act"] == "kill" else signal.SIGSTOP)
-        told["at"] = ""
+        Path(arguments["mark"]).write_text(name)
+        os.kill(os.getpid(), signal.SIGKILL if arguments["act"] == "kill" else signal.SIGSTOP)
+        arguments["at"] = ""
 
     sender = Sender(
         SenderContext(
@@ -51,12 +51,12 @@ async def run(told: dict[str, Any]) -> None:
                 CHAIN_ID,
                 signer.address,
                 TOKEN,
-                lease_seconds=told["lease"],
+                lease_seconds=arguments["lease"],
                 rebroadcast_seconds=0.5,
                 scan_seconds=1.0,
-                max_in_flight=told["depth"],
+                max_in_flight=arguments["depth"],
             ),
-            database=connect(told["database"]),
+            database=connect(arguments["database"]),
             chain=QuorumWalletChain(pool, wallet=signer.address, token=TOKEN),
             signer=signer,
             payment_proof=stripe,

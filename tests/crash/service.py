@@ -1,4 +1,4 @@
-"""The service in a process of its own that kills itself with SIGKILL before its nth commit that matters."""
+"""The service in its own process, which kills itself with SIGKILL before its nth commit that matters."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ def _count() -> None:
 
 
 class Dying(Database):
-    """A statement in a transaction of its own commits with it."""
+    """A single statement is a transaction and commits at once."""
 
     async def autocommit(self, statement: str, *parameters: Any) -> Sequence[Any]:
         if _matters(statement):
@@ -61,7 +61,7 @@ async def _counted(database: Database, writes: Sequence[BulkWrite]) -> bool:
     return await execute_atomically(database, writes)
 
 
-kit.db.database.Database = Dying  # type: ignore[misc] # `connect` makes what stands under this name
+kit.db.database.Database = Dying  # type: ignore[misc] # `connect` uses the class under this name
 transfer_matcher.execute_atomically = _counted  # type: ignore[attr-defined] # in the one place that uses it
 
 

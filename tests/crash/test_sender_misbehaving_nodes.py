@@ -32,7 +32,7 @@ SECONDS = 60.0
 def exact_nonce(chain: DevChain, wallet: str) -> Fault:
     """Accept the next nonce only, and treat known bytes as an error, as mezod does (app/ante/evm/eth.go)."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         raw = HexBytes(asked.call["params"][0])
         nonce = TypedTransaction.from_bytes(raw).as_dict()["nonce"]
         expected = int(await chain.rpc("eth_getTransactionCount", wallet, "pending"), 16)
@@ -42,32 +42,32 @@ def exact_nonce(chain: DevChain, wallet: str) -> Fault:
         message = "tx already in mempool" if known else f"invalid nonce; got {nonce}, expected {expected}"
         return await refused(-32000, message)(asked)
 
-    return tell
+    return respond
 
 
 def forgets(share: int) -> Fault:
     """Reply that the bytes are known and drop them, except each `share`-th time."""
     count = [0]
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         count[0] += 1
         if count[0] % share == 0:
             return web.json_response(await asked.truth())
         return await refused(19, "tx already in mempool")(asked)
 
-    return tell
+    return respond
 
 
 def lost() -> Fault:
     """Pass the bytes to the node and lose its reply."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         await asked.truth()
         if asked.request.transport is not None:
             asked.request.transport.abort()
         return web.Response()
 
-    return tell
+    return respond
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def buyer(number: int) -> str:
 
 async def live(world: TreasuryWorld, providers: list[FaultyProxy], deaths: list[str], between: Any = None) -> None:
     """Run cycles of senders, each starting where the one before died, until everything is final."""
-    pool = Pool([door.config for door in providers], chain_id=CHAIN_ID, timeout=2.0)
+    pool = Pool([proxy.config for proxy in providers], chain_id=CHAIN_ID, timeout=2.0)
     view = QuorumWalletChain(pool, wallet=WALLET, token=TOKEN)
 
     def checkpoint(name: str) -> None:
@@ -137,7 +137,7 @@ async def paid_once(world: TreasuryWorld, chain: DevChain) -> None:
     assert (book[Account.PAID_OUT], book.get(Account.SUSPENSE, 0)) == (COUNT * PAID, 0)
 
 
-LIES: dict[str, dict[str, Fault]] = {
+WRONG_ANSWERS: dict[str, dict[str, Fault]] = {
     "one node shows no receipt": {"eth_getTransactionReceipt": instead(None)},
     "one node hides every log": {"eth_getLogs": instead([])},
     "one node lags": {"eth_blockNumber": stale_head(40)},
@@ -145,13 +145,13 @@ LIES: dict[str, dict[str, Fault]] = {
 }
 
 
-@pytest.mark.parametrize("lie", [pytest.param(name, marks=pytest.mark.prove) for name in LIES])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.prove) for name in WRONG_ANSWERS])
 async def test_one_contradicting_node_among_three_delays_nothing(
-    world: TreasuryWorld, chain: DevChain, providers: list[FaultyProxy], lie: str
+    world: TreasuryWorld, chain: DevChain, providers: list[FaultyProxy], name: str
 ) -> None:
     await owed(world)
-    for method, told in LIES[lie].items():
-        providers[0].always(told, method)
+    for method, fault in WRONG_ANSWERS[name].items():
+        providers[0].always(fault, method)
     await live(world, providers, ["stored"])
     await paid_once(world, chain)
 
@@ -162,9 +162,9 @@ async def test_everything_at_once_and_a_sender_that_dies(
     """Exact nonces at every node, lost replies, forgotten bytes, hidden receipts and logs, a lagging node, and crashes."""
     await owed(world)
     alpha, beta, gamma = providers
-    for door in providers:
-        door.always(exact_nonce(chain, WALLET), "eth_sendRawTransaction")
-        door.always(instead([]), "eth_getLogs")
+    for proxy in providers:
+        proxy.always(exact_nonce(chain, WALLET), "eth_sendRawTransaction")
+        proxy.always(instead([]), "eth_getLogs")
     alpha.always(instead(None), "eth_getTransactionReceipt")
     beta.then(lost(), lost(), forgets(2), method="eth_sendRawTransaction")
     gamma.then(forgets(2), forgets(2), lost(), method="eth_sendRawTransaction")

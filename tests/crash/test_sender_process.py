@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from onramp.dev.chain.devchain import DevChain
-from tests.crash.case import SECONDS, Case, on_sqlite
+from tests.support.sender_case import SECONDS, Case, on_sqlite
 from tests.support.waiting import eventually
 from treasury.sender import CHECKPOINTS
 
@@ -61,7 +61,7 @@ async def test_the_same_on_postgres(chain: DevChain, tmp_path: Path, postgres_da
     "at",
     [pytest.param("nonce_taken", marks=pytest.mark.prove), "signed", pytest.param("stored", marks=pytest.mark.prove)],
 )
-async def test_a_leader_that_was_frozen_and_thaws_sends_nothing_of_its_own(
+async def test_a_leader_that_was_frozen_sends_nothing_after_it_resumes(
     chain: DevChain, tmp_path: Path, sqlite_template: Path, at: str
 ) -> None:
     case = Case(chain, tmp_path / at, on_sqlite(tmp_path / at, sqlite_template), owed=1)
@@ -85,8 +85,8 @@ async def test_a_backup_put_back_pays_and_sweeps_nothing_twice(
     shutil.copy(database, backup)
     async with case.process():
         await case.done()
-    for left in case.home.glob("test.db*"):
-        left.unlink()
+    for file in case.home.glob("test.db*"):
+        file.unlink()
     shutil.copy(backup, database)
     async with case.process():
         await case.done()

@@ -93,7 +93,7 @@ class Case:
                     died = process.returncode is not None
                     dying.cancel()
                 if not died:
-                    assert buying.done(), self.words("the purchase neither completed nor did the process die")
+                    assert buying.done(), self.lines("the purchase neither completed nor did the process die")
                 else:
                     async with self.process(0):
                         await asyncio.wait_for(asyncio.shield(buying), 90)
@@ -101,8 +101,8 @@ class Case:
             finally:
                 buying.cancel()
                 await asyncio.gather(buying, return_exceptions=True)
-            assert len(app[SANDBOX].store.sessions) == 1, self.words("one purchase, one session at Stripe")
-        assert await self.paid() == 1, self.words("exactly one transfer")
+            assert len(app[SANDBOX].store.sessions) == 1, self.lines("one purchase, one session at Stripe")
+        assert await self.paid() == 1, self.lines("exactly one transfer")
         assert await self.chain.balance(self.buyer) == 99_500_000 * 10**12
         return died
 
@@ -139,7 +139,7 @@ class Case:
         }
         return len(await self.chain.rpc("eth_getLogs", query))
 
-    def words(self, what: str) -> str:
+    def lines(self, what: str) -> str:
         return f"{what}\n{(self.home / 'service.log').read_text()[-3000:]}"
 
 

@@ -4,7 +4,7 @@ from kit.entry_limiter import EVERY_SECONDS, EntryLimiter
 from tests.support.clocks import ManualClock
 
 
-def test_each_subject_gets_one_entry_a_minute_and_the_suppressed_ones_are_counted() -> None:
+def test_each_subject_gets_one_entry_a_minute_and_suppressed_entries_are_counted() -> None:
     clock = ManualClock()
     limiter = EntryLimiter(clock)
     assert [limiter.admit("a"), limiter.admit("a"), limiter.admit("a"), limiter.admit("b")] == [0, None, None, 2]

@@ -17,7 +17,7 @@ from kit import json
         b"{",
         b'{"a":NaN}',
         b'{"a":"\\u0000"}',
-        # Minutes, if each name were looked for among all the others.
+        # It would take minutes if each name were compared with all others.
         b"{" + b",".join(b'"%x":1' % number for number in range(100_000)) + b',"ffff":1}',
         b"\xff",
         b"",

@@ -16,6 +16,6 @@ def test_an_amount_survives_being_written_and_read(amount: int, decimals: int) -
     "text",
     ["", "-1", "+1", "1e3", "NaN", "Infinity", "1.", ".5", "01", " 1", "1 ", "1,5", "0x10", "1_000", "١", "1.001"],
 )
-def test_what_is_no_plain_amount_is_refused(text: str) -> None:
+def test_an_amount_that_is_not_a_plain_decimal_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"must be|decimal places"):
         parse_units(text, 2)

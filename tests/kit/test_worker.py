@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 
 
 class Steps:
-    """A worker that counts its steps and does what each of them is told to do."""
+    """A worker that counts its steps; each does what the test scripted."""
 
     name = "steps"
     interval = 3600.0

@@ -1,6 +1,6 @@
 """A rehearsal of production: purchases go on behind HAProxy while processes are killed and replaced and Postgres is restarted.
 
-Nobody is paid twice or not at all, no client's request fails for good, and payouts pause for less than two seconds, except where the
+No buyer is paid twice or not at all, no client's request fails for good, and payouts pause for less than two seconds, except where the
 process that signs was killed and its lease has to end first.
 """
 
@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from chain.abi.erc20 import TRANSFER_TOPIC
-from tests.rehearsal.topology import APIS, TREASURIES, WORKERS, Topology, topology, transfers
+from tests.support.rehearsal_topology import APIS, TREASURIES, WORKERS, Topology, topology, transfers
 
 pytestmark = [
     pytest.mark.prove,
@@ -115,7 +115,7 @@ class Shop:
         return None
 
     async def watch(self, outcome: Outcome) -> None:
-        """Note when each buyer is paid on the chain, and how long nobody was while somebody waited."""
+        """Record when each buyer is paid on the chain, and the longest time without a payment while buyers waited."""
         last = time.monotonic()
         while True:
             logs = await transfers(self.running.chain, self.running.wallet, TRANSFER_TOPIC)

@@ -25,15 +25,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class History:
-    """A random history: `liars` of `providers` forge answers, and `agreement` of them must agree.
+    """A random history: `wrong_providers` of `providers` give wrong answers, and `agreement` of them must agree.
 
-    The forging providers are the first or the last in the order of preference.
+    The wrong providers are the first or the last in the order of preference.
     """
 
     really: str
     providers: int
     agreement: int
-    liars: int
+    wrong_providers: int
     liars_first: bool
     turns: list[Turn]
 
@@ -54,7 +54,7 @@ def histories(draw: st.DrawFn) -> History:
     """Generate histories in which fewer providers forge answers than must agree."""
     providers = draw(st.integers(3, 5))
     agreement = draw(st.integers(2, 3))
-    liars = draw(st.integers(0, agreement - 1))
+    wrong_providers = draw(st.integers(0, agreement - 1))
     really = draw(st.sampled_from(["paid", "paid", *REALITIES]))
     turns = [
         Turn(
@@ -62,12 +62,13 @@ def histories(draw: st.DrawFn) -> History:
             depth=draw(st.integers(1, 3)),
             holds=tuple(draw(st.lists(st.sampled_from([None, really]), min_size=3, max_size=3))),
             behaviours=tuple(
-                [draw(FORGING) for _ in range(liars)] + [draw(HONEST) for _ in range(providers - liars)],
+                [draw(FORGING) for _ in range(wrong_providers)]
+                + [draw(HONEST) for _ in range(providers - wrong_providers)],
             ),
         )
         for _ in range(draw(st.integers(1, 5)))
     ]
-    return History(really, providers, agreement, liars, draw(st.booleans()), turns)
+    return History(really, providers, agreement, wrong_providers, draw(st.booleans()), turns)
 
 
 def happen(world: ChainModel, turn: Turn, history: History) -> None:

@@ -1,5 +1,5 @@
-"""A model of a chain and of the nodes that report it: blocks with or without the transfer, reorganizations, honest nodes
-that lag, and nodes that forge answers.
+"""A model of a chain and of the nodes that report it: blocks with or without the transfer, reorganizations, correct nodes
+that lag, and nodes that give wrong answers.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class Behaviour:
 
 @dataclass
 class ChainModel:
-    """The true chain, the chain as each provider has it, and the outcomes that honest providers have seen."""
+    """The true chain, the chain as each provider has it, and the outcomes that correct providers have seen."""
 
     providers: tuple[str, ...]
     chain: list[Block] = field(default_factory=list)
@@ -72,7 +72,7 @@ class ChainModel:
     hurried: bool = False
     """Answers take no time; a hang is a timeout at once."""
     seen: set[tuple[str, str]] = field(default_factory=set)
-    """Outcomes in the branches of honest providers, as (block hash, outcome of the transaction)."""
+    """Outcomes in the branches of correct providers, as (block hash, outcome of the transaction)."""
     _branches: int = 0
     _has: dict[str, list[Block]] = field(default_factory=dict)
 
@@ -119,8 +119,8 @@ class ChainModel:
         if behaviour.answer in BROKEN:
             broken = BROKEN[behaviour.answer]()
             return Raw(TimeoutError()) if self.hurried and broken.after else broken
-        said = self._answer_to(behaviour, has, method, params)
-        return said if self.hurried else Late(said, behaviour.late)
+        answer = self._answer_to(behaviour, has, method, params)
+        return answer if self.hurried else Late(answer, behaviour.late)
 
     def _answer_to(self, behaviour: Behaviour, has: list[Block], method: str, params: list[Any]) -> Any:
         match method:
@@ -130,8 +130,8 @@ class ChainModel:
                 receipt = self._receipt(behaviour, has) or {"logs": []}
                 first, last = int(params[0]["fromBlock"], 16), int(params[0]["toBlock"], 16)
                 # As mezod does: nothing at all where the range goes beyond its head.
-                honest = behaviour.answer in {"truth", "null"}
-                known = last <= has[-1].number or not honest
+                is_correct = behaviour.answer in {"truth", "null"}
+                known = last <= has[-1].number or not is_correct
                 return [one for one in receipt["logs"] if known and first <= int(one["blockNumber"], 16) <= last]
             case "eth_getBlockByNumber":
                 if behaviour.answer == "null":

@@ -1,4 +1,4 @@
-"""Run `onramp` commands and services, each in a process of its own, forked from one that has already imported everything.
+"""Run `onramp` commands and services, each in its own process, forked from one that has already imported everything.
 
 Starting Python and importing takes a second or more for each process, and the tests start hundreds. Those that are about the start itself
 run the installed command.

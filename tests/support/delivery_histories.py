@@ -1,4 +1,4 @@
-"""One random history of lies, lived by the real deliveries worker: on a model of a chain, or on a real one.
+"""One random history with wrong answers, handled by the real deliveries worker: on a model of a chain, or on a real one.
 
 Never a false `confirmed`, never a false `mismatch`; and once the chain holds the transfer, confirmed within three blocks.
 """
@@ -101,9 +101,9 @@ async def live(
     for name, behaviour in world.behaviours.items():
         world.behaviours[name] = behaviour if behaviour.answer != "truth" or behaviour.head != "truth" else Behaviour()
     world.grow(None if world.mined else history.really)
-    if history.providers - history.liars >= max(history.agreement, history.liars + 1):
-        assert await settle(), ("while they lie on", history)
+    if history.providers - history.wrong_providers >= max(history.agreement, history.wrong_providers + 1):
+        assert await settle(), ("while wrong answers go on", history)
     world.behaviours = {name: Behaviour() for name in world.providers}
     world.sync()
     await wait(MAX_REST)
-    assert await settle(), ("when all tell the truth", history)
+    assert await settle(), ("when all answer correctly", history)

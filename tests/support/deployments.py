@@ -83,7 +83,7 @@ async def buy(service: Service, to: str, amount: str = "50") -> dict[str, Any]:
 
 
 def complete(service: Service, made: dict[str, Any], amount: str = "49.50") -> None:
-    """Pay at Stripe; no event tells of it."""
+    """Pay at Stripe, without an event."""
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
     service.sandbox.walk(fact, "fulfillment_complete", {"destination_amount": amount}, "none")
 

@@ -1,5 +1,6 @@
-"""`onramp dev` in a process of its own, as a person would start it."""
+"""`onramp dev` in its own process, as a person would start it."""
 
+import json
 import os
 import queue
 import re
@@ -7,10 +8,13 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +23,7 @@ from tests.support.command_line import ForkedProcess
 SECRET = re.compile(
     r"(sk|rk)_(test|live)_\w{12}|whsec_\w{12}|cos_\w+_secret_\w|\b(ork|oin)_[a-z2-7]{52}|\beyJ[\w-]{20,}\.eyJ[\w-]{20,}\."
 )
-"""What looks like a secret that was made, and not like one that a test typed."""
+"""Matches generated secrets, and not those that a test contains."""
 START_SECONDS = 90
 """For a busy machine; on a quiet one the whole stack is up in a few."""
 
@@ -41,6 +45,17 @@ class DevStack:
     log: Path
     printed: list[str] = field(repr=False)
     """Every line of standard output so far."""
+
+
+def post_json(url: str, body: Any, key: str = "") -> tuple[int, Any]:
+    """Send `body` as JSON, with this API key; return status and body, whether it succeeded or not."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, json.load(refusal)
 
 
 @contextmanager

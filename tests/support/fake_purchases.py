@@ -1,4 +1,4 @@
-"""The seller as the treasury's policy asks it, set by the test. By default it promises nothing, limits nothing and lists nobody."""
+"""The seller as the treasury's policy asks it, set by the test. By default nothing is reserved, limited or on the sanctions list."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime

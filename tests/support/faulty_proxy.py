@@ -65,7 +65,7 @@ class FaultyProxy:
         """Apply these faults to the next calls of the method, one to each."""
         self._next[method].extend(faults)
 
-    def honest(self) -> None:
+    def clear_faults(self) -> None:
         """Remove all faults."""
         self._always.clear()
         self._next.clear()
@@ -123,22 +123,22 @@ class FaultyProxy:
 def bent(change: Callable[[Any], Any]) -> Fault:
     """Return the true result after `change`; null stays null."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         answer = await asked.truth()
         if answer.get("result") is not None:
             answer["result"] = change(answer["result"])
         return web.json_response(answer)
 
-    return tell
+    return respond
 
 
 def instead(result: Any) -> Fault:
     """Return this result whatever the call: null as for a receipt that is not indexed, `[]` as for pruned blocks."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         return web.json_response({"jsonrpc": "2.0", "id": asked.call["id"], "result": result})
 
-    return tell
+    return respond
 
 
 def stale_head(blocks: int) -> Fault:
@@ -184,20 +184,20 @@ def with_block_hash(block_hash: str) -> Fault:
 
 
 def another_id() -> Fault:
-    """The true answer, to a question nobody asked."""
+    """Return the true answer to another call."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         return web.json_response({**await asked.truth(), "id": asked.call["id"] + 1})
 
-    return tell
+    return respond
 
 
 def refused(code: int, message: str) -> Fault:
     """A JSON-RPC error."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         return web.json_response(
             {"jsonrpc": "2.0", "id": asked.call["id"], "error": {"code": code, "message": message}}
         )
 
-    return tell
+    return respond

@@ -88,7 +88,7 @@ class Past:
         await conn.exec_driver_sql(text)
 
     def _ago(self, days: int) -> str:
-        """A moment of each row: the newest so many days ago, the others a minute apart before."""
+        """Return a time for each row: the newest this number of days ago, the others a minute apart before it."""
         if self._is_postgres:
             return f"now() - interval '{days} days' - g * interval '1 minute'"
         return f"strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '-{days} days', '-' || g || ' minutes')"

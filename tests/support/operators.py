@@ -1,36 +1,18 @@
 """Operators of the treasury: their API keys, and a client for its routes."""
 
-from datetime import UTC, datetime
 from typing import Any
 
-from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
-from kit.ids import RandomIds
-from onramp.auth.api_keys import service as api_keys_service
-from onramp.auth.api_keys.service import Author
 from onramp.auth.roles import Role
-from onramp.config.fields import DEVELOPMENT_KEY
+from tests.support.api_keys import create_key
 from tests.support.service import Service
 
-RING = KeyRing([DEVELOPMENT_KEY], "onramp")
 BASE = "/api/v1/treasury"
 
 
 async def make_key(database: Database, role: Role, person: str) -> str:
     """Make a key for this person; return its secret."""
-    secret = api_keys_service.new_secret()
-    author = Author("machine", datetime.now(UTC), is_production=False)
-    async with database.write() as conn:
-        await api_keys_service.create(
-            conn,
-            author,
-            key_id=RandomIds().new("key_"),
-            secret=secret,
-            ring=RING,
-            role=role,
-            name=f"{person} {role}",
-            person=person,
-        )
+    _, secret = await create_key(database, role, person, name=f"{person} {role}")
     return secret
 
 

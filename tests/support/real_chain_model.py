@@ -1,6 +1,6 @@
 """The chain model applied to a real node: its blocks are mined, its reorganizations made and its transfer sent; proxies are the providers.
 
-Honest providers forward the node's answers, some a block behind; the others forge the answers that the model selects.
+Correct providers forward the node's answers, some a block behind; the others return the wrong answers that the model selects.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class RealChainModel(ChainModel):
         return self._mined if not self._todo else super().mined
 
     def sync(self) -> None:
-        """Record the node's outcome as seen by honest providers."""
+        """Record the node's outcome as seen by correct providers."""
         if self._mined is not None and self._mined.holds is not None:
             self.seen.add((self._mined.hash, self._mined.holds))
 
@@ -113,7 +113,7 @@ class RealChainModel(ChainModel):
     def voice(self, name: str) -> Fault:
         """Return the fault that makes a proxy answer as this provider behaves at the time of the call."""
 
-        async def tell(asked: ProxiedCall) -> web.StreamResponse:
+        async def respond(asked: ProxiedCall) -> web.StreamResponse:
             behaviour, method = self.behaviours[name], asked.call["method"]
             await asyncio.sleep(behaviour.late * HURRY)
             if method == "eth_chainId":
@@ -129,18 +129,18 @@ class RealChainModel(ChainModel):
                 return await self._forged(asked, behaviour)
             return await self._behind(asked, behaviour.lag)
 
-        return tell
+        return respond
 
     async def _behind(self, asked: ProxiedCall, blocks: int) -> web.StreamResponse:
         if not blocks:
             return await _plain(asked)
         passed = lag.limit_request(asked.call, self.head - blocks)
-        said = (
+        answer = (
             lag.unknown_block(asked.call)
             if passed is None
             else lag.limit_response(asked.call, await asked.truth(), self.head - blocks)
         )
-        return web.json_response(said)
+        return web.json_response(answer)
 
     async def _forged(self, asked: ProxiedCall, behaviour: Behaviour) -> web.StreamResponse:
         assert self.pay is not None

@@ -26,7 +26,7 @@ OWED = 5
 
 
 class Chain:
-    """One chain as three operators tell it: `paid` says in which block a transaction is; a branch gives blocks their hashes."""
+    """One chain as three providers report it: `paid` maps a transaction to its block; a branch gives blocks their hashes."""
 
     def __init__(self) -> None:
         """A hundred blocks."""
@@ -42,7 +42,7 @@ class Chain:
         """Methods that every node answers with an error."""
 
     def hash(self, number: int) -> str:
-        """A block's, in the branch that stands."""
+        """Return the hash of a block in the present branch."""
         return f"0x{self.branch if number >= self.forked_at else 0:032x}{number:032x}"
 
     def reorg(self, depth: int) -> None:
@@ -97,7 +97,7 @@ class Shop:
     """The worker over that chain."""
 
     def __init__(self, database: Database) -> None:
-        """Nobody has bought anything."""
+        """Return a shop without purchases."""
         self.chain = Chain()
         self.clock = ManualClock(1000.0)
         self.database = database
@@ -123,7 +123,7 @@ class Shop:
             await conn.execute(sa.insert(sessions), [row])
 
     async def step(self, blocks: int = 1) -> Any:
-        """So many blocks later; the first session."""
+        """Let this number of blocks pass and the worker run; return the first session."""
         self.chain.head += blocks
         # Long enough for a node that failed to be asked again.
         self.clock.seconds += 20

@@ -1,4 +1,4 @@
-"""A real service whose every secret is a marker, and ears for all that it and its commands say."""
+"""A real service whose every secret is a marker, and a recorder of everything that it and its commands print."""
 
 import asyncio
 import base64
@@ -42,30 +42,30 @@ def near(secret: str) -> str:
 
 
 @dataclass(slots=True)
-class Ears:
-    """Everything that was said, by place; and everything that must not have been."""
+class OutputRecorder:
+    """All output, by place, and all secrets that must not be in it."""
 
     markers: dict[str, str] = field(default_factory=dict)
-    said: list[tuple[str, str]] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)
 
     def secret(self, name: str, value: str) -> str:
         assert len(value) >= 8, name
         self.markers[name] = value
         return value
 
-    def hear(self, place: str, text: str, *handed_out: str) -> None:
-        """`handed_out`: what may stand in this text, and in no other."""
+    def record(self, place: str, text: str, *handed_out: str) -> None:
+        """Record a text. `handed_out`: the secrets that may be in this text and in no other."""
         for value in handed_out:
-            assert value in text, f"{place} was to hand something out"
+            assert value in text, f"{place} should contain a secret"
             text = text.replace(value, "")
-        self.said.append((place, text))
+        self.texts.append((place, text))
 
-    def found(self) -> list[str]:
+    def leaks(self) -> list[str]:
         """Which marker is where; never the marker itself."""
         wrong = []
         for name, value in self.markers.items():
             forms = (value, value.encode().hex(), base64.b64encode(value.encode()).decode().rstrip("="))
-            wrong += [f"{name} in {place}" for place, text in self.said if any(form in text for form in forms)]
+            wrong += [f"{name} in {place}" for place, text in self.texts if any(form in text for form in forms)]
         return sorted(set(wrong))
 
 
@@ -73,7 +73,7 @@ class Ears:
 class World:
     """A running service, and how to ask it."""
 
-    ears: Ears
+    recorder: OutputRecorder
     api: str
     stripe: str
     http: aiohttp.ClientSession
@@ -83,19 +83,19 @@ class World:
     async def ask(
         self, method: str, path: str, bearer: str | None = None, *, gives: tuple[str, ...] = (), expect: int | None = None, **more: Any
     ) -> tuple[int, Any]:  # fmt: skip
-        """`gives`: the fields of the answer that hand a secret out."""
+        """Send a request and record the response. `gives`: the fields of the response that contain a secret."""
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         headers |= more.pop("headers", {})
         async with self.http.request(method, self.api + path, headers=headers, **more) as answer:
             text, status = await answer.text(), answer.status
-            said = f"{text}\n{dict(answer.headers)}"
+            response_text = f"{text}\n{dict(answer.headers)}"
         if expect is not None:
             assert status == expect, (method, path, status, text[:300])
         body: Any = json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
-        handed = [body[name] for name in gives]
-        for name, value in zip(gives, handed, strict=True):
-            self.ears.secret(f"{name} of {path} {len(self.ears.markers)}", value)
-        self.ears.hear(f"the answer to {method} {path.split('?', maxsplit=1)[0]}", said, *handed)
+        secrets = [body[name] for name in gives]
+        for name, value in zip(gives, secrets, strict=True):
+            self.recorder.secret(f"{name} of {path} {len(self.recorder.markers)}", value)
+        self.recorder.record(f"the answer to {method} {path.split('?', maxsplit=1)[0]}", response_text, *secrets)
         return status, body
 
     async def command(
@@ -107,18 +107,20 @@ class World:
         )
         done = await asyncio.to_thread(run_onramp, environment, *arguments, answers=typed)
         out, err = done.stdout, done.stderr
-        handed = [json.loads(out)[name] for name in gives] if gives else []
-        for name, value in zip(gives, handed, strict=True):
-            self.ears.secret(f"{name} of {' '.join(arguments[:2])}", value)
-        self.ears.hear(f"what onramp {' '.join(arguments[:2])} prints", out, *handed)
-        self.ears.hear(f"what onramp {' '.join(arguments[:2])} complains", err)
+        secrets = [json.loads(out)[name] for name in gives] if gives else []
+        for name, value in zip(gives, secrets, strict=True):
+            self.recorder.secret(f"{name} of {' '.join(arguments[:2])}", value)
+        self.recorder.record(f"what onramp {' '.join(arguments[:2])} prints", out, *secrets)
+        self.recorder.record(f"what onramp {' '.join(arguments[:2])} complains", err)
         return out
 
 
-async def settings_of(ears: Ears, chain: DevChain, url: str, stripe: str, home: Path, style: str) -> dict[str, str]:
+async def settings_of(
+    recorder: OutputRecorder, chain: DevChain, url: str, stripe: str, home: Path, style: str
+) -> dict[str, str]:
     """The environment of a service each of whose secrets is a marker."""
-    key = bytes.fromhex(ears.secret("the hot wallet's key", secrets.token_hex(32)))
-    password = ears.secret("HOT_WALLET_PASSWORD", mark("password"))
+    key = bytes.fromhex(recorder.secret("the hot wallet's key", secrets.token_hex(32)))
+    password = recorder.secret("HOT_WALLET_PASSWORD", mark("password"))
     keystore = home / "keystore.json"
     keystore.write_text(json.dumps(Account.encrypt(key, password, kdf="pbkdf2", iterations=2000)))
     wallet = to_checksum(Account.from_key(key).address)
@@ -126,24 +128,24 @@ async def settings_of(ears: Ears, chain: DevChain, url: str, stripe: str, home: 
     await chain.fund_gas(wallet, 10**18)
     database = urlsplit(url)
     named = {
-        name: ears.secret(name, mark(name.lower().replace("_", "")))
+        name: recorder.secret(name, mark(name.lower().replace("_", "")))
         for name in ("DATABASE_URL", "DATABASE_REPLICA_URL")
     }
     given = {
-        "STRIPE_SECRET_KEY": "sk_test_" + ears.secret("STRIPE_SECRET_KEY", mark("stripe")),
-        "STRIPE_WEBHOOK_SECRETS": ",".join("whsec_" + ears.secret(f"STRIPE_WEBHOOK_SECRETS {n}", mark("hook")) for n in (1, 2)),
-        "DATA_KEYS": ",".join(ears.secret(f"DATA_KEYS {n}", secrets.token_hex(32)) for n in (1, 2)),
-        "JWT_SECRETS": ears.secret("JWT_SECRETS", secrets.token_hex(32)),
-        "METRICS_TOKEN": ears.secret("METRICS_TOKEN", mark("metrics")),
-        "REDIS_URL": f"redis://:{ears.secret('REDIS_URL', mark('redis'))}@127.0.0.1:9/0",
-        "SENTRY_DSN": f"http://{ears.secret('SENTRY_DSN', mark('sentry'))}@127.0.0.1:9/1",
-        "MEZO_WS_URLS": f"ws://127.0.0.1:9/{ears.secret('MEZO_WS_URLS', mark('ws'))}",
-        "SETTLEMENT_RPC_URLS": f"usdc=http://127.0.0.1:9/{ears.secret('SETTLEMENT_RPC_URLS', mark('settlement'))}",
+        "STRIPE_SECRET_KEY": "sk_test_" + recorder.secret("STRIPE_SECRET_KEY", mark("stripe")),
+        "STRIPE_WEBHOOK_SECRETS": ",".join("whsec_" + recorder.secret(f"STRIPE_WEBHOOK_SECRETS {n}", mark("hook")) for n in (1, 2)),
+        "DATA_KEYS": ",".join(recorder.secret(f"DATA_KEYS {n}", secrets.token_hex(32)) for n in (1, 2)),
+        "JWT_SECRETS": recorder.secret("JWT_SECRETS", secrets.token_hex(32)),
+        "METRICS_TOKEN": recorder.secret("METRICS_TOKEN", mark("metrics")),
+        "REDIS_URL": f"redis://:{recorder.secret('REDIS_URL', mark('redis'))}@127.0.0.1:9/0",
+        "SENTRY_DSN": f"http://{recorder.secret('SENTRY_DSN', mark('sentry'))}@127.0.0.1:9/1",
+        "MEZO_WS_URLS": f"ws://127.0.0.1:9/{recorder.secret('MEZO_WS_URLS', mark('ws'))}",
+        "SETTLEMENT_RPC_URLS": f"usdc=http://127.0.0.1:9/{recorder.secret('SETTLEMENT_RPC_URLS', mark('settlement'))}",
         "HOT_WALLET_PASSWORD": password,
-        "ONRAMP_API_KEY": "ork_" + ears.secret("ONRAMP_API_KEY", mark("operator")),
-        "SPECTRUM_RPC_URLS": f"gamma={chain.proxies[2].url}/{ears.secret('SPECTRUM_RPC_URLS', mark('spectrum'))}/v1",
+        "ONRAMP_API_KEY": "ork_" + recorder.secret("ONRAMP_API_KEY", mark("operator")),
+        "SPECTRUM_RPC_URLS": f"gamma={chain.proxies[2].url}/{recorder.secret('SPECTRUM_RPC_URLS', mark('spectrum'))}/v1",
         "MEZO_RPC_URLS": ",".join(
-            f"{proxy.name}={proxy.url}/rpc?key={ears.secret(f'MEZO_RPC_URLS {proxy.name}', mark('rpc'))}" for proxy in chain.proxies[:2]
+            f"{proxy.name}={proxy.url}/rpc?key={recorder.secret(f'MEZO_RPC_URLS {proxy.name}', mark('rpc'))}" for proxy in chain.proxies[:2]
         ),
     } | {
         name: database._replace(netloc=f"{database.username}:{value}@{(database.netloc).rpartition('@')[2]}").geturl()
@@ -160,11 +162,11 @@ async def settings_of(ears: Ears, chain: DevChain, url: str, stripe: str, home: 
 
 
 @asynccontextmanager
-async def world(ears: Ears, chain: DevChain, url: str, home: Path, style: str) -> AsyncIterator[World]:
+async def world(recorder: OutputRecorder, chain: DevChain, url: str, home: Path, style: str) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         port = free_port()
         stripe = f"http://127.0.0.1:{port}"
-        environment = await settings_of(ears, chain, url, stripe, home, style)
+        environment = await settings_of(recorder, chain, url, stripe, home, style)
         api = f"http://127.0.0.1:{environment['PORT']}"
         sandbox = make_sandbox(
             SandboxConfig(
@@ -183,7 +185,7 @@ async def world(ears: Ears, chain: DevChain, url: str, home: Path, style: str) -
             )
         try:
             http = await stack.enter_async_context(aiohttp.ClientSession())
-            made = World(ears, api, stripe, http, environment, log)
+            made = World(recorder, api, stripe, http, environment, log)
             async with asyncio.timeout(PATIENCE):
                 while not await lives(made):
                     assert process.poll() is None, log.read_text()[-3000:]
@@ -192,7 +194,7 @@ async def world(ears: Ears, chain: DevChain, url: str, home: Path, style: str) -
         finally:
             process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(process.wait, PATIENCE)
-        ears.hear("the log", log.read_text())
+        recorder.record("the log", log.read_text())
 
 
 async def lives(world: World) -> bool:

@@ -62,7 +62,7 @@ class Wire:
 
 @asynccontextmanager
 async def wired() -> AsyncIterator[Wire]:
-    """Until the end of the block, with a sandbox of its own."""
+    """Yield a gateway with its own sandbox, until the block ends."""
     port, clock = free_port(), Stepping()
     base = f"http://127.0.0.1:{port}"
     app = make_sandbox(SandboxConfig("sk_test_gate", "pk_test_gate", None, ("whsec_x",), base))

@@ -13,7 +13,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Relay:
-    """Between a client and a real server, on a port of its own."""
+    """A relay between a client and a real server, on its own port."""
 
     def __init__(self, host: str, port: int) -> None:
         """`host`: a name, or the folder of a Unix socket of Postgres."""

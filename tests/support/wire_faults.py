@@ -11,37 +11,37 @@ from tests.support.faulty_proxy import JSON, BatchFault, Fault, ProxiedCall
 def html(status: int = 200) -> Fault:
     """Return a gateway's HTML page."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         return web.Response(status=status, text="<html><h1>Bad gateway</h1></html>", content_type="text/html")
 
-    return tell
+    return respond
 
 
 def too_many(retry_after: str | None = None) -> Fault:
     """Return HTTP 429, with or without Retry-After."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         headers = {} if retry_after is None else {"Retry-After": retry_after}
         return web.Response(status=429, text="slow down", headers=headers)
 
-    return tell
+    return respond
 
 
 def hang() -> Fault:
     """Do not answer until the client closes the connection."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         while asked.request.transport is not None and not asked.request.transport.is_closing():
             await asyncio.sleep(0.05)
         return web.Response()
 
-    return tell
+    return respond
 
 
 def drip() -> Fault:
     """Send the true answer byte by byte: never silent for long, and never complete in time."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         body = orjson.dumps(await asked.truth())
         response = web.StreamResponse(headers=JSON)
         await response.prepare(asked.request)
@@ -50,17 +50,17 @@ def drip() -> Fault:
             await asyncio.sleep(0.02)
         return response
 
-    return tell
+    return respond
 
 
 def truncated() -> Fault:
     """Send half of the true answer with the length of that half, so that only the JSON is broken."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         body = orjson.dumps(await asked.truth())
         return web.Response(body=body[: len(body) // 2], content_type="application/json")
 
-    return tell
+    return respond
 
 
 class Huge:
@@ -85,12 +85,12 @@ class Huge:
 def reset() -> Fault:
     """Close the connection without an answer."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         if asked.request.transport is not None:
             asked.request.transport.abort()
         return web.Response()
 
-    return tell
+    return respond
 
 
 BATCHES: dict[str, BatchFault] = {

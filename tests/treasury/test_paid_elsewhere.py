@@ -12,7 +12,7 @@ from treasury.signers.protocol import Signed
 from treasury.transactions import service as transactions_service
 
 
-async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good(world: TreasuryWorld) -> None:
+async def test_a_reorganised_failure_does_not_pay_a_buyer_who_was_paid_elsewhere(world: TreasuryWorld) -> None:
     sender = await reverted_payout(world)
     (was,) = world.chain.mined.values()
     await decide(world, paid_elsewhere.settle, "ons_one", note="paid in cash")
@@ -25,7 +25,7 @@ async def test_a_failure_that_the_chain_takes_back_pays_nobody_who_was_made_good
     assert world.metrics.alarms["reorg"] == 1
 
 
-async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word(world: TreasuryWorld) -> None:
+async def test_a_payout_paid_elsewhere_is_settled_by_its_proof_or_by_a_note(world: TreasuryWorld) -> None:
     await reverted_payout(world)
     assert await refusal_code(world, paid_elsewhere.settle, "ons_one", note=" ") == "validation_failed"
 
@@ -38,7 +38,7 @@ async def test_a_payout_made_good_elsewhere_is_settled_by_its_proof_or_by_a_word
     assert await refusal_code(world, approvals.retry, "ons_two", person="anna") == "not_possible"
 
 
-async def test_one_transfer_makes_good_one_payout(world: TreasuryWorld) -> None:
+async def test_one_transfer_settles_one_payout(world: TreasuryWorld) -> None:
     await world.owe("ons_paid")
     await world.cycles(world.sender(), 4)
     paid = (await world.payout("ons_paid")).tx_hash
@@ -51,14 +51,14 @@ async def test_one_transfer_makes_good_one_payout(world: TreasuryWorld) -> None:
         row = (await world.transaction("ons_paid")).id
         await transactions_service.add_attempt(conn, row, again, intent=None, now=world.clock.now(), ids=world.ids)
     for tx_hash in (paid, again.hash):
-        said = await refusal_code(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD, tx_hash, WALLET))
-        assert said == "not_settled"
+        code = await refusal_code(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD, tx_hash, WALLET))
+        assert code == "not_settled"
     await decide(world, paid_elsewhere.settle, "ons_one", proven=proof(5 * MUSD))
     assert await refusal_code(world, paid_elsewhere.settle, "ons_two", proven=proof(5 * MUSD)) == "not_settled"
     await decide(world, paid_elsewhere.settle, "ons_two", proven=proof(5 * MUSD, "0x" + "cd" * 32))
 
 
-async def test_what_somebody_else_paid_explains_no_coins_that_are_gone(world: TreasuryWorld) -> None:
+async def test_a_payment_from_elsewhere_does_not_explain_missing_coins(world: TreasuryWorld) -> None:
     """One person settles; that coins are gone takes two to answer."""
     sender = await reverted_payout(world)
     await world.cycles(sender)

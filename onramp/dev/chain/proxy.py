@@ -45,7 +45,7 @@ class NodeProxy:
             raise RuntimeError(f"the proxy {self.name} has not been started")
         return f"http://127.0.0.1:{self._port}"
 
-    def honest(self) -> None:
+    def clear_faults(self) -> None:
         """Turn all switches off."""
         self.down, self.delay, self.wrong_chain_id, self.behind = False, 0.0, None, 0
 

@@ -1,4 +1,4 @@
-"""ABI decoding of what contracts and strangers send, and the hand-written words compared with eth-abi."""
+"""ABI decoding of what contracts and strangers send, and our own encoding compared with eth-abi."""
 
 import time
 
@@ -20,7 +20,7 @@ def word(number: int) -> bytes:
 
 
 @given(st.integers(0, 2**256 - 1), st.binary(min_size=20, max_size=20))
-def test_words_are_those_of_the_library(number: int, raw: bytes) -> None:
+def test_encoded_words_equal_those_of_eth_abi(number: int, raw: bytes) -> None:
     address = to_checksum("0x" + raw.hex())
     assert uint256_word(number) == encode(["uint256"], [number])
     assert address_word(address) == encode(["address"], [address])
@@ -28,7 +28,7 @@ def test_words_are_those_of_the_library(number: int, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", [-1, 2**256, True])
-def test_what_does_not_fit_in_a_word_is_refused(number: int) -> None:
+def test_a_value_that_does_not_fit_in_a_word_is_refused(number: int) -> None:
     with pytest.raises(ValueError, match="256-bit"):
         uint256_word(number)
 

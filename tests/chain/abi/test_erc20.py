@@ -31,7 +31,7 @@ def test_a_payout_comes_back_as_it_was_built(to: str, amount: int, reference: by
 
 
 @given(to=addresses, amount=amounts)
-def test_the_hand_written_coding_is_the_library_s(to: str, amount: int) -> None:
+def test_our_encoding_equals_that_of_eth_abi(to: str, amount: int) -> None:
     assert encode_transfer(to, amount)[4:] == encode(["address", "uint256"], [to, amount])
     assert encode_balance_of(to)[4:] == encode(["address"], [to])
 
@@ -89,7 +89,7 @@ def test_an_event_is_read_exactly(amount: int, sender: str, recipient: str) -> N
         {"address": "0x1"},
     ],
 )
-def test_what_is_no_transfer_is_left_out(change: dict[str, Any]) -> None:
+def test_logs_that_are_not_transfers_are_skipped(change: dict[str, Any]) -> None:
     assert decode_transfer_log({**log(), **change}) is None
 
 
@@ -105,5 +105,5 @@ def test_checksums_of_the_standard(address: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0x", WALLET[:-1], WALLET + "0", WALLET[2:], "0X" + WALLET[2:], WALLET + "\n", 7])
-def test_what_is_no_address(text: Any) -> None:
+def test_invalid_addresses_are_refused(text: Any) -> None:
     assert not is_address(text)

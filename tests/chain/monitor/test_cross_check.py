@@ -1,4 +1,4 @@
-"""The providers laid side by side: who contradicts the others is named, in words, with what it says and what they say."""
+"""The providers compared: a node that contradicts the others is named in a sentence, with its answer and theirs."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def alike(nodes: Any) -> None:
         node.results["eth_getTransactionReceipt"] = receipt(log())
 
 
-async def test_who_says_the_same_contradicts_nobody(nodes: Any, pool: Any) -> None:
+async def test_nodes_with_equal_answers_do_not_contradict_each_other(nodes: Any, pool: Any) -> None:
     nodes[1].results["eth_blockNumber"] = hex(98)
     found = await cross_check(pool, TOKEN, WALLET)
     assert (found.block, found.contradictions, found.is_decided) == (98, (), True)
@@ -57,24 +57,26 @@ LIES: dict[str, tuple[str, Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("method", "lie", "words"), LIES.values(), ids=LIES)
-async def test_a_liar_is_named_with_what_it_says(nodes: Any, pool: Any, method: str, lie: Any, words: str) -> None:
-    nodes[1].results[method] = lie
+@pytest.mark.parametrize(("method", "wrong", "sentence"), LIES.values(), ids=LIES)
+async def test_a_contradicting_node_is_named_with_its_answer(
+    nodes: Any, pool: Any, method: str, wrong: Any, sentence: str
+) -> None:
+    nodes[1].results[method] = wrong
     found = await cross_check(pool, TOKEN, WALLET)
     (one,) = found.contradictions
     assert str(one).startswith("b.test contradicts a.test, c.test: ")
-    assert words in str(one)
+    assert sentence in str(one)
     assert found.is_decided, "two of three are enough"
     assert [node.quarantined for node in pool.nodes] == [False, True, False]
 
 
-async def test_that_one_refuses_what_others_answer_is_said(nodes: Any, pool: Any) -> None:
+async def test_a_node_that_refuses_what_others_answer_is_reported(nodes: Any, pool: Any) -> None:
     nodes[2].errors["eth_call"] = {"code": 3, "message": "execution reverted", "data": "0x"}
     (one,) = (await cross_check(pool, TOKEN, WALLET)).contradictions
     assert "is refused to it and 1500.00 to them" in str(one)
 
 
-async def test_where_nobody_has_enough_others_nobody_is_blamed(nodes: Any, pool: Any) -> None:
+async def test_without_enough_agreeing_providers_no_node_is_blamed(nodes: Any, pool: Any) -> None:
     for number, node in enumerate(nodes):
         node.results["eth_call"] = f"0x{number:064x}"
     found = await cross_check(pool, TOKEN, WALLET)
@@ -91,7 +93,7 @@ async def test_too_few_compare_nothing(nodes: Any, pool: Any) -> None:
     assert await cross_check(pool, TOKEN, WALLET) == CrossCheck(None)
 
 
-async def test_one_far_behind_is_not_waited_for_and_a_nonsense_block_is_no_word(nodes: Any, pool: Any) -> None:
+async def test_a_node_far_behind_is_not_waited_for_and_a_malformed_block_does_not_count(nodes: Any, pool: Any) -> None:
     nodes[0].results["eth_blockNumber"] = hex(5)
     nodes[1].results["eth_getBlockByNumber"] = {"number": hex(100), "hash": HASH, "transactions": "all of them"}
     found = await cross_check(pool, TOKEN, None)

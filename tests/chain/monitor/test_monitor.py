@@ -47,20 +47,20 @@ async def test_another_list_of_nodes_is_taken_and_what_was_known_is_kept(
     await pool.refresh()
     assert set(pool.heads()) == {"a.test", "c.test"}
     file.write_text("nothing here\n")
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as logged:
         for _ in range(3):
             await watch.check_once()
     assert len(pool.nodes) == 2, "a file that cannot be read changes nothing"
-    assert [(line["event"], line["kept"]) for line in told] == [("chain.nodes_file_not_read", ["c.test", "a.test"])]
+    assert [(line["event"], line["kept"]) for line in logged] == [("chain.nodes_file_not_read", ["c.test", "a.test"])]
     file.write_text(f"MEZO_RPC_URLS={urls[0]}\n")
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as logged:
         await watch.check_once()
-    assert [(line["event"], line["log_level"]) for line in told] == [
+    assert [(line["event"], line["log_level"]) for line in logged] == [
         ("chain.nodes_reloaded", "info"), ("chain.nodes_too_few", "error"),
     ]  # fmt: skip
 
 
-async def test_how_a_node_stood_is_told_no_more_once_it_is_taken_from_the_list(
+async def test_a_node_removed_from_the_list_has_no_metrics_any_more(
     nodes: Any, make_pool: Any, database: Database
 ) -> None:
     registry = CollectorRegistry()
@@ -80,13 +80,13 @@ async def test_how_a_node_stood_is_told_no_more_once_it_is_taken_from_the_list(
     assert registry.get_sample_value("chain_node_up", {"node": "b.test"}) == 1
 
 
-async def test_a_lockdown_and_a_halt_are_pauses_in_words(nodes: Any, make_pool: Any, database: Database) -> None:
+async def test_a_lockdown_and_a_halt_are_reported_as_pauses(nodes: Any, make_pool: Any, database: Database) -> None:
     pool = make_pool()
     watch = ChainMonitor(pool, database, NullMetrics())
     assert pool.halt_reason is None
     locked = "0x" + "00" * 31 + "01"
-    for node, said in zip(nodes, (locked, "0x", "0x"), strict=True):
-        node.results["eth_call"] = said
+    for node, reply in zip(nodes, (locked, "0x", "0x"), strict=True):
+        node.results["eth_call"] = reply
     await watch.check_once()
     assert pool.halt_reason is None, "one provider alone says so"
     for node in nodes:

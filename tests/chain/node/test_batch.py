@@ -35,13 +35,13 @@ def echo(nodes: Any) -> None:
 
 
 async def gathered(pool: Any, count: int, node: int = 0) -> list[Any]:
-    """What one node answers to so many questions of one moment."""
+    """Return what one node answers to this number of concurrent calls."""
     batcher = pool.batcher()
     asked = (batcher.call(pool.nodes[node], *one) for one in questions(count))
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
-async def test_questions_of_one_moment_are_one_request_and_a_single_one_is_no_batch(nodes: Any, pool: Any) -> None:
+async def test_concurrent_calls_are_one_request_and_a_single_call_is_not_a_batch(nodes: Any, pool: Any) -> None:
     echo(nodes)
     assert await gathered(pool, 40) == [hex(number) for number in range(40)]
     assert nodes[0].batches == [40]
@@ -52,7 +52,7 @@ async def test_questions_of_one_moment_are_one_request_and_a_single_one_is_no_ba
     assert nodes[0].seen["eth_getBalance"] == 40 + 1 + MAX_BATCH + 1
 
 
-async def test_an_error_of_one_answer_is_that_ones_alone(nodes: Any, pool: Any) -> None:
+async def test_an_error_in_a_batch_fails_only_its_own_call(nodes: Any, pool: Any) -> None:
     echo(nodes)
     nodes[0].errors["eth_getCode"] = {"code": -32000, "message": "missing trie node"}
     answers = await pool.nodes[0].call_many([*questions(3), ("eth_getCode", []), *questions(2)])
@@ -67,7 +67,7 @@ async def test_each_is_answered_with_its_own_answer_or_not_at_all(nodes: Any, po
     nodes[0].batch = lambda answers: web.json_response(BATCHES[name](answers))
     answers = await gathered(pool, 10)
     if name == "swapped":
-        return  # who lies about what was asked cannot be seen through here; a receipt names its transaction
+        return  # a wrong answer to the right call cannot be detected here; a receipt names its transaction
     for number, answer in enumerate(answers):
         assert answer == hex(number) or isinstance(answer, Malformed), (number, answer)
     answered = sum(not isinstance(answer, NodeError) for answer in answers)
@@ -77,9 +77,7 @@ async def test_each_is_answered_with_its_own_answer_or_not_at_all(nodes: Any, po
 
 
 @pytest.mark.parametrize("status", [400, 405, 413, 501])
-async def test_who_takes_no_batch_is_asked_one_by_one_and_that_is_remembered(
-    nodes: Any, pool: Any, status: int
-) -> None:
+async def test_a_node_without_batches_is_asked_one_by_one_from_then_on(nodes: Any, pool: Any, status: int) -> None:
     echo(nodes)
     nodes[0].batch = lambda answers: web.Response(status=status, text="no")
     assert await gathered(pool, 60) == [hex(number) for number in range(60)]
@@ -136,7 +134,7 @@ async def test_each_question_is_paid_for_and_no_batch_is_larger_than_a_second_al
     assert pool.calls["a.test", "eth_getBalance"] == 60
 
 
-async def test_who_stops_waiting_leaves_the_others_their_answers(nodes: Any, pool: Any) -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_batch_of_the_others(nodes: Any, pool: Any) -> None:
     echo(nodes)
     batcher = pool.batcher()
     asked = [asyncio.ensure_future(batcher.call(pool.nodes[0], *one)) for one in questions(5)]
@@ -158,7 +156,7 @@ class Broken:
         raise KeyError(len(calls))
 
 
-async def test_a_fault_of_ours_is_heard_by_all_who_asked(pool: Any) -> None:
+async def test_an_internal_error_reaches_every_caller_of_the_batch(pool: Any) -> None:
     batcher = pool.batcher()
     node = Broken()
     answers = await asyncio.gather(*(batcher.call(node, *one) for one in questions(7)), return_exceptions=True)
@@ -209,18 +207,20 @@ async def test_many_deliveries_are_proved_in_a_few_requests(
 
 
 @pytest.mark.parametrize("name", BATCHES)
-async def test_one_that_answers_batches_wrongly_changes_nothing(
+async def test_one_node_that_mixes_up_batches_changes_nothing(
     paid: Paid, providers: list[FaultyProxy], provider_pool: Callable[..., Pool], name: str
 ) -> None:
     providers[0].batch = BATCHES[name]
     pool = provider_pool(2)
     await pool.refresh()
     assert right(await prove_many(pool, paid.owed))
-    assert not any(node.quarantined for node in pool.nodes), "what does not fit is silence, no other opinion"
+    assert not any(node.quarantined for node in pool.nodes), (
+        "a response that does not fit counts as silence, not as another answer"
+    )
 
 
 @pytest.mark.parametrize("name", BATCHES)
-async def test_where_all_answer_batches_wrongly_nothing_false_is_believed(
+async def test_if_all_nodes_mix_up_batches_no_wrong_answer_is_accepted(
     paid: Paid, providers: list[FaultyProxy], provider_pool: Callable[..., Pool], name: str
 ) -> None:
     for proxy in providers:
@@ -236,7 +236,7 @@ async def test_where_all_answer_batches_wrongly_nothing_false_is_believed(
     )
 
 
-async def test_one_that_forges_in_batches_is_set_aside(
+async def test_a_node_that_answers_wrongly_in_batches_is_quarantined(
     paid: Paid, providers: list[FaultyProxy], provider_pool: Callable[..., Pool]
 ) -> None:
     providers[0].always(faulty_proxy.without_log(), RECEIPT)
@@ -246,7 +246,7 @@ async def test_one_that_forges_in_batches_is_set_aside(
     assert [node.quarantined for node in pool.nodes] == [True, False, False]
 
 
-async def test_one_that_hangs_holds_nobody_up(
+async def test_a_node_that_hangs_does_not_delay_the_others(
     paid: Paid, providers: list[FaultyProxy], provider_pool: Callable[..., Pool]
 ) -> None:
     pool = provider_pool(2)

@@ -96,7 +96,7 @@ async def test_a_month_is_counted_by_all_processes_and_forgotten_by_the_next(
     assert restarted.nodes[0].budget.used == 0
 
 
-async def test_what_a_database_that_was_away_did_not_count_is_counted_later(
+async def test_credits_not_stored_while_the_database_was_away_are_stored_later(
     nodes: Any, make_pool: Any, database: Database
 ) -> None:
     all_say(nodes, "0x5")
@@ -149,7 +149,7 @@ async def test_no_question_is_sent_to_overtake_that_is_not_to_spare(nodes: Any, 
     assert {name for name, method in pool.calls if method == METHOD} == {first.name}
 
 
-async def test_what_a_call_costs_may_be_set(nodes: Any, make_pool: Any) -> None:
+async def test_the_cost_of_a_call_is_configurable(nodes: Any, make_pool: Any) -> None:
     all_say(nodes, "0x5")
     nodes[0].results["eth_getTransactionCount"] = "0x1"
     plan = load(SPECTRUM_MONTHLY_CREDITS=1000, SPECTRUM_CREDIT_WEIGHTS=f"{METHOD}=70, *=3").plan

@@ -74,7 +74,7 @@ def test_a_file_of_nodes_is_read_however_an_editor_left_it(tmp_path: Path, text:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         (f"MEZO_RPC_URL={URLS[1]}", "line 2"),
         (f"mezo_rpc_urls={URLS[1]}", "line 2"),
@@ -86,9 +86,9 @@ def test_a_file_of_nodes_is_read_however_an_editor_left_it(tmp_path: Path, text:
         ("\ud800", "UTF-8"),
     ],
 )
-def test_a_line_that_would_be_lost_refuses_the_file(tmp_path: Path, line: str, said: str) -> None:
+def test_a_line_that_would_be_lost_refuses_the_file(tmp_path: Path, line: str, expected: str) -> None:
     (tmp_path / "nodes").write_bytes(f"MEZO_RPC_URLS={URLS[0]},\n{line}\n".encode(errors="surrogatepass"))
-    with pytest.raises(ValueError, match=said) as refused:
+    with pytest.raises(ValueError, match=expected) as refused:
         read_nodes(tmp_path / "nodes")
     assert "127.0.0.1" not in str(refused.value) and "marker" not in str(refused.value)
 

@@ -1,4 +1,4 @@
-"""Who said otherwise than the others comes back when it takes back what it said, and not before."""
+"""A node that contradicted the others returns once it gives the agreed answer, and not before."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def say(nodes: list[Any], method: str, *values: Any) -> None:
 
 
 async def later(pool: Any, seconds: float) -> None:
-    """Time passes, and somebody looks for a new block."""
+    """Let time pass, and read the head as a caller would."""
     pool.clock.seconds += seconds
     pool.expire_probe()
     await pool.refresh()
@@ -28,7 +28,7 @@ async def later(pool: Any, seconds: float) -> None:
 
 @pytest.fixture
 async def pool(nodes: Any, make_pool: Any) -> Any:
-    """One of three has lied about a balance, and tells the truth about all else."""
+    """A pool in which one node of three has given a wrong balance and answers everything else correctly."""
     registry = CollectorRegistry()
     pool = make_pool(metrics=PrometheusMetrics(registry))
     pool.page = lambda: generate_latest(registry).decode()
@@ -47,7 +47,7 @@ async def test_the_truth_about_something_else_does_not_bring_it_back(pool: Any) 
     assert 'chain_node_set_aside{node="a.test"} 1.0' in pool.page()
 
 
-async def test_it_comes_back_though_nobody_else_asks_again(nodes: Any, pool: Any) -> None:
+async def test_it_returns_although_no_caller_repeats_the_call(nodes: Any, pool: Any) -> None:
     say(nodes, LIED, "0x5", "0x5", "0x5")
     await later(pool, FIRST_WAIT)
     assert not pool.nodes[0].quarantined
@@ -56,7 +56,9 @@ async def test_it_comes_back_though_nobody_else_asks_again(nodes: Any, pool: Any
     assert "a.test" in (await pool.quorum(ELSE, ARGS)).agreed_by
 
 
-async def test_one_that_goes_on_lying_stays_and_is_asked_ever_more_rarely(nodes: Any, pool: Any) -> None:
+async def test_a_node_that_keeps_contradicting_stays_quarantined_and_is_asked_less_and_less_often(
+    nodes: Any, pool: Any
+) -> None:
     before = nodes[1].seen[LIED]
     for _ in range(300):
         await later(pool, 1.0)
@@ -68,7 +70,7 @@ async def test_one_that_goes_on_lying_stays_and_is_asked_ever_more_rarely(nodes:
     assert not pool.nodes[0].quarantined
 
 
-async def test_it_takes_back_all_that_it_said(nodes: Any, pool: Any) -> None:
+async def test_it_returns_once_it_has_corrected_every_answer(nodes: Any, pool: Any) -> None:
     for number in range(3 * MAX_OPEN):
         await pool.quorum(LIED, [ARGS[0], hex(number)])
     nodes[0].results[LIED] = lambda params: "0x1" if params[1] == "0x3" else "0x5"
@@ -79,7 +81,7 @@ async def test_it_takes_back_all_that_it_said(nodes: Any, pool: Any) -> None:
     assert not pool.nodes[0].quarantined
 
 
-async def test_what_nobody_knows_any_more_is_forgotten(nodes: Any, pool: Any) -> None:
+async def test_a_disagreement_that_no_node_can_answer_any_more_is_dropped(nodes: Any, pool: Any) -> None:
     say(nodes, LIED, None, None, None)
     await later(pool, FIRST_WAIT)
     assert not pool.nodes[0].quarantined
@@ -94,7 +96,7 @@ async def test_its_silence_is_not_held_against_it_for_ever(nodes: Any, pool: Any
     assert not pool.nodes[0].quarantined
 
 
-async def test_one_that_lies_again_after_long_silence_stays(nodes: Any, pool: Any) -> None:
+async def test_a_node_that_contradicts_again_after_a_long_silence_stays_quarantined(nodes: Any, pool: Any) -> None:
     say(nodes, LIED, None, "0x5", "0x5")
     for _ in range(MAX_TRIES):
         await later(pool, MAX_WAIT)
@@ -104,7 +106,7 @@ async def test_one_that_lies_again_after_long_silence_stays(nodes: Any, pool: An
         assert pool.nodes[0].quarantined
 
 
-async def test_where_its_word_is_needed_it_is_asked_at_once(nodes: Any, pool: Any) -> None:
+async def test_a_quarantined_node_is_asked_at_once_if_its_answer_is_needed(nodes: Any, pool: Any) -> None:
     for _ in range(5):
         await later(pool, MAX_WAIT)
     say(nodes, LIED, "0x5", "0x5", "0x5")
@@ -115,7 +117,7 @@ async def test_where_its_word_is_needed_it_is_asked_at_once(nodes: Any, pool: An
     assert not pool.nodes[0].quarantined
 
 
-async def test_alone_against_it_nobody_can_say_whether_it_lies(nodes: Any, pool: Any) -> None:
+async def test_one_other_provider_cannot_decide_whether_its_answer_is_wrong(nodes: Any, pool: Any) -> None:
     await nodes[2].stop()
     for _ in range(2 * MAX_TRIES):
         await later(pool, MAX_WAIT)

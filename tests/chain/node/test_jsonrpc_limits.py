@@ -33,7 +33,7 @@ RESULTS: dict[str, bytes] = {
 
 @contextmanager
 def saying(answer: Callable[[int], bytes]) -> Iterator[NodeConfig]:
-    """A node in a thread of its own that answers each question by its id."""
+    """A node in its own thread that answers each call by its id."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -109,7 +109,7 @@ async def test_a_call_reads_no_more_than_a_call_may_say() -> None:
     "text",
     ["0x 00", "0x00 ", "0x0 0", "0x\n00", "0x0", "0xzz", "00", "", "0X00", "0x0x", "0x\u0660\u0660", None, 7, b"0x00"],
 )
-def test_what_is_no_data_is_refused(text: object) -> None:
+def test_invalid_hex_data_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="not hexadecimal data"):
         data_bytes(text)
 

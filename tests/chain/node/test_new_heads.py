@@ -1,4 +1,4 @@
-"""Wake-ups from a real node's WebSocket, and from one that dies without a word."""
+"""Wake-ups from a real node's WebSocket, and from one that dies silently."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ async def test_a_new_block_wakes(chain: DevChain) -> None:
         await ups.stop()
 
 
-async def test_a_subscription_that_says_nothing_is_made_anew() -> None:
+async def test_a_silent_subscription_is_replaced() -> None:
     opened = 0
     again = asyncio.Event()
 
@@ -57,10 +57,10 @@ async def test_a_subscription_that_says_nothing_is_made_anew() -> None:
     await server.close()
 
 
-async def test_one_that_tells_of_blocks_and_falls_silent_is_listened_to_again_at_once(
+async def test_a_subscription_that_falls_silent_after_blocks_is_replaced_at_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told, enough = 0, asyncio.Event()
+    notifications, enough = 0, asyncio.Event()
 
     async def one_block(request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()
@@ -71,9 +71,9 @@ async def test_one_that_tells_of_blocks_and_falls_silent_is_listened_to_again_at
         return socket
 
     def wake() -> None:
-        nonlocal told
-        told += 1
-        if told == 3:
+        nonlocal notifications
+        notifications += 1
+        if notifications == 3:
             enough.set()
 
     configure("info", "json", own_loggers=("kit", "chain"))

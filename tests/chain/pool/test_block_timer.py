@@ -1,4 +1,4 @@
-"""Looking at the pace of the blocks: soon after each, seldom for nothing, and hardly at all while the chain stands still."""
+"""Reads follow the blocks: soon after each one, seldom in vain, and rarely while the chain is halted."""
 
 import random
 from datetime import UTC, datetime
@@ -8,8 +8,8 @@ import pytest
 from chain.pool.block_timer import INITIAL_WAIT, MAX_RETRY_WAIT, MAX_WAIT, BlockTimer
 
 
-class Hand:
-    """A clock that is moved by hand."""
+class ManualClock:
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.at = 0.0
@@ -24,10 +24,12 @@ class Hand:
         self.at += seconds
 
 
-def follow(pace: BlockTimer, clock: Hand, arrivals: list[float], *, told: bool = False) -> tuple[list[float], int]:
-    """Look whenever it is due until all blocks were seen: how late each was, and how many looks it took."""
+def follow(
+    pace: BlockTimer, clock: ManualClock, arrivals: list[float], *, notified: bool = False
+) -> tuple[list[float], int]:
+    """Read whenever it is due until all blocks were seen; return how late each was seen, and the number of reads."""
     late, looks, known = [], 0, 0
-    hints = [*arrivals] if told else []
+    hints = [*arrivals] if notified else []
     while known < len(arrivals):
         rest = pace.seconds_left
         if hints and hints[0] <= clock.at + rest:
@@ -56,25 +58,25 @@ def blocks(number: int, between: float, jitter: float, seed: int) -> list[float]
 @pytest.mark.parametrize(
     ("between", "jitter", "late", "looks"), [(1.0, 0.1, 0.3, 1.8), (3.6, 0.03, 0.3, 1.9), (3.6, 0.1, 1.0, 1.8)]
 )
-def test_a_block_is_found_soon_and_with_few_looks(between: float, jitter: float, late: float, looks: float) -> None:
+def test_a_block_is_read_soon_and_with_few_requests(between: float, jitter: float, late: float, looks: float) -> None:
     found: list[float] = []
     for seed in range(5):
-        clock = Hand()
+        clock = ManualClock()
         spent, count = follow(BlockTimer(clock), clock, blocks(500, between, jitter, seed))
         found += spent[20:]
         assert count / 500 < looks
     assert sorted(found)[int(len(found) * 0.99)] < late
 
 
-def test_where_it_is_told_one_look_a_block_is_enough() -> None:
-    clock = Hand()
-    late, looks = follow(BlockTimer(clock), clock, blocks(500, 3.6, 0.1, 1), told=True)
+def test_with_notifications_one_request_per_block_is_enough() -> None:
+    clock = ManualClock()
+    late, looks = follow(BlockTimer(clock), clock, blocks(500, 3.6, 0.1, 1), notified=True)
     assert max(late[20:]) < 0.01
     assert looks / 500 < 1.3
 
 
-def test_a_chain_that_stands_still_is_looked_at_less_and_less_often_but_always() -> None:
-    clock = Hand()
+def test_a_halted_chain_is_read_less_and_less_often_but_never_ignored() -> None:
+    clock = ManualClock()
     pace = BlockTimer(clock)
     arrivals = blocks(50, 1.0, 0.1, 1)
     follow(pace, clock, arrivals)
@@ -89,8 +91,8 @@ def test_a_chain_that_stands_still_is_looked_at_less_and_less_often_but_always()
     assert max(late[50:]) < MAX_RETRY_WAIT + 0.001
 
 
-def test_while_nobody_knows_a_head_it_asks_each_second() -> None:
-    clock = Hand()
+def test_while_no_head_is_known_it_asks_each_second() -> None:
+    clock = ManualClock()
     pace = BlockTimer(clock)
     assert pace.due
     pace.record_head(None)
@@ -99,7 +101,7 @@ def test_while_nobody_knows_a_head_it_asks_each_second() -> None:
 
 
 def test_blocks_that_come_together_do_not_end_it() -> None:
-    clock = Hand()
+    clock = ManualClock()
     pace = BlockTimer(clock)
     for head in (1, 5, 6, 6):
         pace.record_head(head)

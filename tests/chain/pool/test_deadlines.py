@@ -29,7 +29,7 @@ def hang(_host: str, method: str, _params: list[Any]) -> Any:
 
 
 @pytest.mark.parametrize("policy", ["first", "quorum"])
-def test_all_that_hang_cost_one_deadline(policy: str) -> None:
+def test_several_hanging_nodes_cost_one_deadline(policy: str) -> None:
     async def ask() -> float:
         pool = pool_of(ScriptedSession(hang), "a", "a#2", "a#3", "b", "b#2")
         await asyncio.sleep(0.3)  # no full second
@@ -43,7 +43,7 @@ def test_all_that_hang_cost_one_deadline(policy: str) -> None:
         assert LIMIT <= runner.run(ask()) < LIMIT + 0.1
 
 
-def test_one_that_hangs_from_the_start_stops_nobody_and_blames_nobody() -> None:
+def test_a_node_that_hangs_from_the_start_delays_no_call_and_is_not_quarantined() -> None:
     def speak(host: str, method: str, _params: list[Any]) -> Any:
         answer = {"eth_chainId": hex(31611), "eth_blockNumber": "0x64"}.get(method, "0x5")
         return Late(answer, 1_000.0) if host == "a" else answer
@@ -66,7 +66,7 @@ def test_one_that_hangs_from_the_start_stops_nobody_and_blames_nobody() -> None:
         runner.run(live())
 
 
-def test_one_that_hangs_does_not_hold_up_what_the_others_do_not_know() -> None:
+def test_a_hanging_node_does_not_delay_an_unknown_answer_of_the_others() -> None:
     def speak(host: str, method: str, _params: list[Any]) -> Any:
         known = {"eth_chainId": hex(31611), "eth_blockNumber": "0x64"}.get(method)
         return Late(known, 1_000.0) if known is None and host == "a" else known
@@ -88,7 +88,7 @@ def test_one_that_hangs_does_not_hold_up_what_the_others_do_not_know() -> None:
 
 
 @pytest.mark.parametrize("in_order", [False, True])
-def test_one_that_hangs_holds_up_neither_what_is_sent_nor_its_price(in_order: bool) -> None:
+def test_a_hanging_node_delays_neither_a_broadcast_nor_the_fees(in_order: bool) -> None:
     raw, asked = b"signed", list[tuple[str, str]]()
     answers = {
         "eth_chainId": hex(31611),
@@ -119,7 +119,7 @@ def test_one_that_hangs_holds_up_neither_what_is_sent_nor_its_price(in_order: bo
         runner.run(live())
 
 
-def test_who_is_left_no_time_is_not_blamed() -> None:
+def test_a_node_without_time_to_answer_is_not_blamed() -> None:
     async def live() -> None:
         pool = pool_of(ScriptedSession(hang), "a", "a#2", "b")
         first, second, other = pool.nodes

@@ -21,12 +21,12 @@ ANSWERS: dict[str, Any] = {
     "range": lambda after: Raw(ERROR % (-32000, b"block range is too large"), after),
     "failed": lambda after: Raw(503, after),
 }
-WORDS = ("told", "refused")
+WORDS = ("answer", "refused")
 """What ends the wait for everyone else."""
 
 Fate = tuple[int, str]
 """Milliseconds until a node answers, and what."""
-FATE = st.tuples(st.sampled_from([1, 3, 9, 12, 25, 60]), st.sampled_from(["told", *ANSWERS]))
+FATE = st.tuples(st.sampled_from([1, 3, 9, 12, 25, 60]), st.sampled_from(["answer", *ANSWERS]))
 
 
 def seconds(fates: list[Fate], place: int) -> float:
@@ -39,14 +39,14 @@ def expected(fates: list[Fate], place: int = 0, start: float = 0.0) -> tuple[flo
     end, how = start + seconds(fates, place), fates[place][1]
     asked = {place: start}
     if place == len(fates) - 1:
-        return end, f"told {place}" if how == "told" else how, asked
+        return end, f"answer {place}" if how == "answer" else how, asked
     slow = end > start + P95
     others, they, more = expected(fates, place + 1, start + P95 if slow else end)
     theirs = they.partition(" ")[0] in WORDS
     if slow and theirs and others < end:
         return others, they, asked | more
     if how in WORDS:
-        return end, f"told {place}" if how == "told" else how, asked | (more if slow else {})
+        return end, f"answer {place}" if how == "answer" else how, asked | (more if slow else {})
     if not theirs:
         they = "null" if "null" in (how, they) else "range" if how == "range" else they
     return max(end, others), they, asked | more
@@ -60,7 +60,7 @@ async def ask(fates: list[Fate]) -> tuple[float, str, set[int]]:
             return hex(31611) if method == "eth_chainId" else "0x64"
         place = int(host[1:])
         after, how = seconds(fates, place), fates[place][1]
-        return Late(f"told {place}", after) if how == "told" else ANSWERS[how](after)
+        return Late(f"answer {place}", after) if how == "answer" else ANSWERS[how](after)
 
     session: Any = ScriptedSession(speak)
     configs = [NodeConfig(f"n{place}", f"n{place}", f"http://n{place}/") for place in range(len(fates))]
@@ -90,7 +90,7 @@ async def ask(fates: list[Fate]) -> tuple[float, str, set[int]]:
 
 @given(st.lists(FATE, min_size=2, max_size=4))
 @settings(max_examples=300, deadline=None)
-def test_the_first_word_wins_and_nobody_is_asked_without_need(fates: list[Fate]) -> None:
+def test_the_first_answer_wins_and_no_node_is_asked_without_need(fates: list[Fate]) -> None:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         took, how, asked = runner.run(ask(fates))
     end, word, starts = expected(fates)
@@ -98,10 +98,10 @@ def test_the_first_word_wins_and_nobody_is_asked_without_need(fates: list[Fate])
     assert took == pytest.approx(end)
 
 
-def test_who_gives_up_waiting_leaves_nobody_asked() -> None:
+def test_a_cancelled_call_leaves_no_request_open() -> None:
     async def give_up() -> None:
         async with asyncio.timeout(0.03):
-            await ask([(60, "told"), (60, "told"), (60, "told")])
+            await ask([(60, "answer"), (60, "answer"), (60, "answer")])
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner, pytest.raises(TimeoutError):
         runner.run(give_up())

@@ -1,4 +1,4 @@
-"""What several providers say together, when one of them lies, lags or is silent."""
+"""The quorum of several providers, when one of them is wrong, lags or is silent."""
 
 import asyncio
 from typing import Any
@@ -21,14 +21,14 @@ def say(nodes: list[Any], *values: Any) -> None:
         node.results[METHOD] = value
 
 
-async def test_one_liar_of_three_is_outvoted(nodes: Any, pool: Any) -> None:
+async def test_one_wrong_provider_of_three_is_outvoted(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
     agreed = await pool.quorum(METHOD, ARGS, key=quantity)
     assert agreed.value == "0x5"
     assert set(agreed.agreed_by) == {"b.test", "c.test"}
 
 
-async def test_the_liar_is_set_aside_and_its_word_stops_counting(nodes: Any, pool: Any) -> None:
+async def test_a_contradicting_node_is_quarantined_and_its_answers_stop_counting(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
     await pool.quorum(METHOD, ARGS)
     assert [node.quarantined for node in pool.nodes] == [True, False, False]
@@ -37,7 +37,7 @@ async def test_the_liar_is_set_aside_and_its_word_stops_counting(nodes: Any, poo
     assert await pool.first(METHOD, ARGS) == "0x5"
 
 
-async def test_who_agrees_again_returns(nodes: Any, pool: Any) -> None:
+async def test_a_node_that_agrees_again_returns(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
     await pool.quorum(METHOD, ARGS)
     say(nodes, "0x5", "0x5", "0x5")
@@ -46,7 +46,7 @@ async def test_who_agrees_again_returns(nodes: Any, pool: Any) -> None:
     assert len((await pool.quorum(METHOD, ARGS)).agreed_by) == 3
 
 
-async def test_a_slow_liar_is_noticed_after_the_decision(nodes: Any, pool: Any) -> None:
+async def test_a_late_wrong_answer_is_noticed_after_the_decision(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
 
     async def slowly(_request: web.Request, call: dict[str, Any]) -> web.Response:
@@ -67,7 +67,7 @@ async def test_silence_is_not_dissent(nodes: Any, pool: Any) -> None:
     assert not pool.nodes[0].quarantined
 
 
-async def test_null_is_no_opinion(nodes: Any, pool: Any) -> None:
+async def test_null_does_not_count_as_an_answer(nodes: Any, pool: Any) -> None:
     say(nodes, None, None, "0x5")
     with pytest.raises(NoAgreement) as raised:
         await pool.quorum(METHOD, ARGS)
@@ -76,7 +76,7 @@ async def test_null_is_no_opinion(nodes: Any, pool: Any) -> None:
     assert set(raised.value.unknown_to) == {"a.test", "b.test"}
 
 
-async def test_three_different_answers_are_dissent_and_nobody_is_blamed(nodes: Any, pool: Any) -> None:
+async def test_three_different_answers_are_a_disagreement_and_quarantine_no_node(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x2", "0x3")
     with pytest.raises(NoAgreement) as raised:
         await pool.quorum(METHOD, ARGS)
@@ -93,7 +93,7 @@ async def test_two_against_two_is_no_agreement(nodes: Any, make_pool: Any) -> No
         await pool.quorum(METHOD, ARGS)
 
 
-async def test_two_nodes_of_one_provider_are_one_opinion(nodes: Any, make_pool: Any) -> None:
+async def test_two_nodes_of_one_provider_count_once(nodes: Any, make_pool: Any) -> None:
     configs = [NodeConfig(f"same#{i}", "same", node.config.url) for i, node in enumerate(nodes)]
     say(nodes, "0x5", "0x5", "0x5")
     pool = make_pool(configs=configs)
@@ -126,7 +126,7 @@ async def test_a_hanging_node_costs_no_deadline(nodes: Any, pool: Any) -> None:
         await pool.quorum(METHOD, ARGS)
 
 
-async def test_a_liar_that_recovered_counts_when_another_dies(nodes: Any, pool: Any) -> None:
+async def test_a_recovered_node_counts_again_when_another_dies(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
     await pool.quorum(METHOD, ARGS)
     say(nodes, "0x5", "0x5", "0x5")
@@ -134,11 +134,11 @@ async def test_a_liar_that_recovered_counts_when_another_dies(nodes: Any, pool: 
     assert set((await pool.quorum(METHOD, ARGS)).agreed_by) == {"a.test", "c.test"}
 
 
-async def test_one_set_aside_is_heard_where_those_trusted_are_split(nodes: Any, pool: Any) -> None:
+async def test_a_quarantined_node_counts_if_the_others_are_split(nodes: Any, pool: Any) -> None:
     say(nodes, "0x5", "0x5", "0x1")
     await pool.quorum(METHOD, ARGS)
     assert pool.nodes[2].quarantined
-    say(nodes, "0x9", "0x5", "0x5")  # the third was late once, the first lies for good
+    say(nodes, "0x9", "0x5", "0x5")  # the third was late once, the first stays wrong
     assert set((await pool.quorum(METHOD, ARGS)).agreed_by) == {"b.test", "c.test"}
     assert [node.quarantined for node in pool.nodes] == [True, False, False]
 
@@ -153,7 +153,9 @@ async def test_two_set_aside_cannot_win_against_the_trusted(nodes: Any, make_poo
 
 
 @pytest.mark.parametrize("fate", ["dead", "stale"])
-async def test_the_head_goes_on_when_one_is_set_aside_and_another_fails(nodes: Any, pool: Any, fate: str) -> None:
+async def test_the_head_advances_when_one_node_is_quarantined_and_another_fails(
+    nodes: Any, pool: Any, fate: str
+) -> None:
     say(nodes, "0x5", "0x5", "0x1")
     await pool.quorum(METHOD, ARGS)
     if fate == "dead":
@@ -166,7 +168,7 @@ async def test_the_head_goes_on_when_one_is_set_aside_and_another_fails(nodes: A
     assert pool.agreed_head() == 101
 
 
-async def test_one_honest_node_and_a_liar_set_aside_agree_on_nothing(nodes: Any, pool: Any) -> None:
+async def test_one_correct_and_one_quarantined_node_reach_no_quorum(nodes: Any, pool: Any) -> None:
     say(nodes, "0x1", "0x5", "0x5")
     await pool.quorum(METHOD, ARGS)
     await nodes[1].stop()
@@ -193,7 +195,7 @@ async def test_a_malformed_answer_is_silence(nodes: Any, pool: Any) -> None:
     assert not pool.nodes[0].quarantined
 
 
-async def test_one_boasting_head_moves_nothing(nodes: Any, pool: Any) -> None:
+async def test_one_node_with_a_head_too_high_moves_nothing(nodes: Any, pool: Any) -> None:
     for node, head in zip(nodes, (10**9, 101, 100), strict=True):
         node.results["eth_blockNumber"] = hex(head)
     await pool.refresh()
@@ -209,13 +211,13 @@ async def test_everywhere_reports_each_node_and_never_raises(nodes: Any, pool: A
     assert isinstance(answers[2].error, NodeError)
 
 
-async def test_probes_at_the_same_moment_are_one(nodes: Any, pool: Any) -> None:
+async def test_concurrent_probes_are_one(nodes: Any, pool: Any) -> None:
     await asyncio.gather(*(pool.refresh() for _ in range(50)))
     assert nodes[0].seen["eth_blockNumber"] == 1
     assert pool.calls["a.test", "eth_blockNumber"] == 1
 
 
-async def test_whoever_expects_a_block_is_not_content_with_what_was_told_a_moment_ago(nodes: Any, pool: Any) -> None:
+async def test_a_caller_that_expects_a_block_does_not_use_an_earlier_probe(nodes: Any, pool: Any) -> None:
     await pool.refresh()
     await pool.refresh()
     assert nodes[0].seen["eth_blockNumber"] == 1
@@ -224,8 +226,8 @@ async def test_whoever_expects_a_block_is_not_content_with_what_was_told_a_momen
     assert nodes[0].seen["eth_blockNumber"] == 2
 
 
-async def test_a_probe_anew_began_after_it_was_asked_for(nodes: Any, pool: Any) -> None:
-    """Whoever decides over money does not join a probe whose answers may be those of the block before."""
+async def test_a_fresh_probe_begins_after_it_was_requested(nodes: Any, pool: Any) -> None:
+    """A decision about money does not join a probe whose answers may be those of the previous block."""
     await asyncio.gather(pool.refresh(), pool.refresh(force=True), pool.refresh(force=True))
     assert nodes[0].seen["eth_blockNumber"] == 2
     await pool.refresh(force=True)

@@ -1,4 +1,4 @@
-"""The count of answered, for any number of providers and liars."""
+"""The count of votes, for any number of providers and of wrong ones."""
 
 from collections import Counter
 
@@ -28,7 +28,7 @@ def test_an_early_decision_is_never_overturned(voices: dict[str, bytes], late: d
     assert early is None or vote.winner() == early
 
 
-def test_a_second_word_of_the_same_provider_is_not_heard() -> None:
+def test_a_second_answer_of_the_same_provider_does_not_count() -> None:
     vote = Vote(2)
     vote.cast("a", b"x")
     vote.cast("a", b"x")

@@ -12,30 +12,30 @@ DEEP = 4
 STRANGER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 
 
-async def test_of_three_nodes_one_may_lie_for_or_against_a_transfer(ethereum: Ethereum) -> None:
+async def test_one_wrong_node_of_three_neither_invents_nor_hides_a_transfer(ethereum: Ethereum) -> None:
     paid = await ethereum.pay(SETTLEMENT, 5 * USDC)
-    honest = f"a={ethereum.anvil.url},b={ethereum.anvil.url}/?b"
+    correct = f"a={ethereum.anvil.url},b={ethereum.anvil.url}/?b"
     for amount in (0, 500 * USDC):
         receipt = await ethereum.receipt(paid)
         receipt["logs"][0]["data"] = "0x" + amount.to_bytes(32, "big").hex()
-        liar = FakeNode("liar")
-        liar.results |= {
+        wrong = FakeNode("liar")
+        wrong.results |= {
             "eth_chainId": hex(CHAIN_ID),
             "eth_blockNumber": hex(10**6),
             "eth_getTransactionReceipt": receipt,
         }
-        await liar.start()
-        pool = Pool([*parse_nodes(honest), liar.config], chain_id=CHAIN_ID, agreement=2)
-        known = {"token": ethereum.usdc, "recipients": [SETTLEMENT], "confirmations": DEEP}
-        found = await read_arrival(pool, paid, **known)  # type: ignore[arg-type]
+        await wrong.start()
+        pool = Pool([*parse_nodes(correct), wrong.config], chain_id=CHAIN_ID, agreement=2)
+        arguments = {"token": ethereum.usdc, "recipients": [SETTLEMENT], "confirmations": DEEP}
+        found = await read_arrival(pool, paid, **arguments)  # type: ignore[arg-type]
         assert isinstance(found, Arrived), found
         assert (found.amount, sorted(found.agreed_by)) == (5 * USDC, ["a", "b"])
-        # Alone it convinces nobody, of nothing.
-        alone = Pool([*parse_nodes("a=http://127.0.0.1:9"), liar.config], chain_id=CHAIN_ID, agreement=2)
-        assert isinstance(await read_arrival(alone, paid, **known), Unseen)  # type: ignore[arg-type]
+        # Alone it decides nothing.
+        alone = Pool([*parse_nodes("a=http://127.0.0.1:9"), wrong.config], chain_id=CHAIN_ID, agreement=2)
+        assert isinstance(await read_arrival(alone, paid, **arguments), Unseen)  # type: ignore[arg-type]
         await pool.close()
         await alone.close()
-        await liar.stop()
+        await wrong.stop()
 
 
 async def test_a_node_of_another_chain_is_not_believed(ethereum: Ethereum) -> None:

@@ -76,7 +76,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
-async def test_what_the_abi_does_not_allow_is_an_invalid_answer_at_once(
+async def test_a_response_that_the_abi_does_not_allow_is_invalid_at_once(
     nodes: Any, pool: Any, safe: Contract, data: bytes
 ) -> None:
     returns(nodes, encode(["address[]"], [[]]))
@@ -92,7 +92,7 @@ async def test_what_the_abi_does_not_allow_is_an_invalid_answer_at_once(
 
 
 @pytest.mark.parametrize("data", [b"", word(2), word(1)[:31], bytes(16)])
-async def test_what_is_not_a_flag_is_not_an_oracle(nodes: Any, pool: Any, data: bytes) -> None:
+async def test_a_contract_that_does_not_return_a_flag_is_not_an_oracle(nodes: Any, pool: Any, data: bytes) -> None:
     returns(nodes, data)
     for node in nodes:
         node.results["eth_getCode"] = "0x"

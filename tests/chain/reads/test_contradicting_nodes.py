@@ -1,4 +1,4 @@
-"""Nodes that lie, before a real chain: one liar of three changes nothing, and no two of them make a falsehood true."""
+"""Nodes that answer wrongly, before a real chain: one of three changes nothing, and two cannot make a false answer true."""
 
 import asyncio
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def paid(module_chain: DevChain) -> Paid:
 
 @pytest.fixture
 def make_pool(provider_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
-    """Honest nodes are slow on a busy machine, and that is no lie of theirs."""
+    """Correct nodes may be slow on a busy machine, which is no wrong answer."""
     return partial(provider_pool, timeout=30.0)
 
 
@@ -72,9 +72,9 @@ def make_impatient(provider_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
 
 @dataclass(frozen=True)
 class Case:
-    """A lie, on some methods. `silent`: whoever tells it has no part in the truth; `alike`: two liars cannot tell it apart."""
+    """A wrong answer to some methods. `silent`: its node takes no part in the agreed answer; `alike`: two wrong nodes give the same one."""
 
-    lie: Callable[[int], Fault]
+    wrong: Callable[[int], Fault]
     methods: tuple[str, ...] = ()
     silent: bool = True
     alike: bool = False
@@ -112,16 +112,16 @@ CASES = {
 every_lie = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
-def tell(case: Case, *liars: FaultyProxy, colluding: bool = False) -> None:
-    for number, liar in enumerate(liars):
-        liar.always(case.lie(0 if colluding else number), *case.methods)
+def answer_wrongly(case: Case, *proxies: FaultyProxy, colluding: bool = False) -> None:
+    for number, proxy in enumerate(proxies):
+        proxy.always(case.wrong(0 if colluding else number), *case.methods)
 
 
 @every_lie
-async def test_one_liar_of_three_changes_nothing(
+async def test_one_wrong_node_of_three_changes_nothing(
     paid: Paid, providers: list[FaultyProxy], make_pool: Callable[[int], Pool], case: Case
 ) -> None:
-    tell(case, providers[0])
+    answer_wrongly(case, providers[0])
     pool, everyone = make_pool(2), {"beta", "gamma"} if case.silent else {"alpha", "beta", "gamma"}
     agreed_by: set[str] = set()
     async with asyncio.timeout(60):
@@ -135,20 +135,20 @@ async def test_one_liar_of_three_changes_nothing(
 
 
 @every_lie
-async def test_one_liar_of_three_does_not_hide_that_another_amount_came(
+async def test_one_wrong_node_of_three_does_not_hide_another_amount(
     paid: Paid, providers: list[FaultyProxy], make_pool: Callable[[int], Pool], case: Case
 ) -> None:
-    tell(case, providers[0])
+    answer_wrongly(case, providers[0])
     assert isinstance(await prove(make_pool(2), paid.wrong, paid.expected), Mismatch)
 
 
 @every_lie
 @pytest.mark.parametrize("colluding", [False, True], ids=["each-his-own", "colluding"])
-async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
+async def test_two_wrong_nodes_of_three_cannot_disprove_a_true_transfer(
     paid: Paid, providers: list[FaultyProxy], make_impatient: Callable[[int], Pool], case: Case, *, colluding: bool
 ) -> None:
-    """Two that tell the very same lie are two answered: against them stands CHAIN_AGREEMENT=3."""
-    tell(case, *providers[:2], colluding=colluding)
+    """Two nodes with the same wrong answer are two votes: CHAIN_AGREEMENT=3 protects against them."""
+    answer_wrongly(case, *providers[:2], colluding=colluding)
     verdict = await prove(make_impatient(3 if colluding or case.alike else 2), paid.right, paid.expected)
     assert isinstance(verdict, Proven | Waiting), verdict
     if isinstance(verdict, Proven):
@@ -160,12 +160,12 @@ async def test_two_liars_of_three_cannot_make_a_true_transfer_false(
 async def test_two_forgers_of_three_cannot_make_a_false_transfer_true(
     paid: Paid, providers: list[FaultyProxy], make_impatient: Callable[[int], Pool]
 ) -> None:
-    for liar in providers[:2]:
-        liar.always(faulty_proxy.with_amount(OWED), RECEIPT)
+    for proxy in providers[:2]:
+        proxy.always(faulty_proxy.with_amount(OWED), RECEIPT)
     assert isinstance(await prove(make_impatient(3), paid.wrong, paid.expected), Waiting)
 
 
-async def test_one_forger_of_three_cannot_make_a_false_transfer_true(
+async def test_one_wrong_node_of_three_cannot_prove_a_false_transfer(
     paid: Paid,
     providers: list[FaultyProxy],
     make_pool: Callable[[int], Pool],
@@ -200,7 +200,7 @@ async def test_a_node_that_fails_now_and_then_is_overtaken_and_comes_back(
         await eventually(lambda: pool.nodes[0].quarantined == aside, every=0.02)
 
     await proved_until(aside=True)
-    providers[0].honest()
+    providers[0].clear_faults()
     await proved_until(aside=False)
 
 
@@ -216,18 +216,18 @@ FORGED_LOGS = {
 }
 
 
-@pytest.mark.parametrize("lie", FORGED_LOGS.values(), ids=FORGED_LOGS)
+@pytest.mark.parametrize("wrong", FORGED_LOGS.values(), ids=FORGED_LOGS)
 @pytest.mark.parametrize("pruned", [False, True], ids=["", "and-one-pruned"])
-async def test_transfers_are_read_as_they_were_whatever_one_node_tells(
-    paid: Paid, providers: list[FaultyProxy], make_pool: Callable[[int], Pool], lie: Fault, *, pruned: bool
+async def test_transfers_are_read_correctly_although_one_node_is_wrong(
+    paid: Paid, providers: list[FaultyProxy], make_pool: Callable[[int], Pool], wrong: Fault, *, pruned: bool
 ) -> None:
-    providers[0].always(lie, "eth_getLogs")
+    providers[0].always(wrong, "eth_getLogs")
     if pruned:
         providers[1].always(faulty_proxy.instead([]), "eth_getLogs")
     pool = make_pool(2)
     await pool.refresh()
     head = pool.agreed_head()
     reading = await TransferReader(pool, paid.token, [SENDER]).read_agreed(0, head)
-    told = [(transfer.tx_hash, transfer.recipient, transfer.amount) for transfer in reading.transfers]
-    assert told == [(paid.right, BUYER, OWED), (paid.wrong, BUYER, OWED + 1)]
-    assert (reading.doubted_from is None) == (lie is not FORGED_LOGS["another-transaction"])
+    transfers = [(transfer.tx_hash, transfer.recipient, transfer.amount) for transfer in reading.transfers]
+    assert transfers == [(paid.right, BUYER, OWED), (paid.wrong, BUYER, OWED + 1)]
+    assert (reading.doubted_from is None) == (wrong is not FORGED_LOGS["another-transaction"])

@@ -78,7 +78,7 @@ async def test_a_nodes_own_limit_is_found_and_kept(
         (-32603, ""),
     ],
 )
-async def test_a_limit_is_found_in_whatever_words_it_is_said(
+async def test_a_range_limit_is_recognised_in_every_known_wording(
     three: list[Mezod], pool: Any, reader: TransferReader, code: int, words: str
 ) -> None:
     paid = set(range(1, 3_497, 97))
@@ -92,7 +92,7 @@ async def test_a_limit_is_found_in_whatever_words_it_is_said(
 @pytest.mark.parametrize(
     ("code", "words", "rests"), [(-32603, "Internal error", False), (-32005, "limit exceeded", True)]
 )
-async def test_an_error_that_one_block_meets_too_is_not_about_the_range(
+async def test_an_error_for_a_single_block_is_not_about_the_range(
     three: list[Mezod], pool: Any, reader: TransferReader, code: int, words: str, *, rests: bool
 ) -> None:
     """The window stays as large as it was, and a node that means its rate is left alone."""
@@ -126,11 +126,11 @@ async def test_more_logs_than_a_node_gives_at_once_are_all_read(
         for store, node in zip(three, pool.nodes, strict=True):
             store.cuts_off, node.window.max_logs = True, 100
     assert await every(reader, 1, 4_000) == (sorted(paid), True)
-    # Seen once, its limit is known: exactly so many may have been more.
+    # Once its limit is known, a full result counts as cut off.
     assert pool.nodes[0].window.max_logs == 100
 
 
-async def test_who_finds_everything_too_large_is_left_alone(
+async def test_a_node_that_refuses_every_range_is_no_longer_asked(
     three: list[Mezod], pool: Any, nodes: Any, reader: TransferReader
 ) -> None:
     three[0].max_blocks = 0
@@ -149,13 +149,13 @@ async def test_a_node_that_says_it_ran_out_of_time_is_asked_for_less(
 ) -> None:
     for store in three:
         store.head = 4_000
-    honest = nodes[0].results["eth_getLogs"]
+    original = nodes[0].results["eth_getLogs"]
 
     def slow(params: list[Any]) -> Any:
         query = params[0]
         if int(query["toBlock"], 16) - int(query["fromBlock"], 16) >= 600:
             raise Refusal(-32000, "request timed out")
-        return honest(params)
+        return original(params)
 
     nodes[0].results["eth_getLogs"] = slow
     assert await every(reader, 1, 4_000) == ([], True)
@@ -179,10 +179,10 @@ async def test_a_node_that_takes_too_long_is_asked_for_less_the_next_time(
     node, failed = pool.nodes[0], 0
     while failed < 9:
         try:
-            told = await read_logs(node, TOKEN, [], 1, 2_000)
+            reading = await read_logs(node, TOKEN, [], 1, 2_000)
             break
         except NodeTimeout:
             failed += 1
             pool.clock.seconds += 60
-    assert (failed, told.covered_from) == (2, 1)
+    assert (failed, reading.covered_from) == (2, 1)
     assert three[0].asked[0] == (1, 500)

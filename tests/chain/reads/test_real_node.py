@@ -131,7 +131,7 @@ async def test_a_payout_is_sent_proved_and_found_again_by_its_reference(hot: Hot
     assert await token.functions.balanceOf(BUYER).call() == 5 * 10**18
 
 
-async def test_the_wrong_amount_and_a_revert_are_told_apart(hot: Hot) -> None:
+async def test_a_wrong_amount_and_a_revert_are_distinguished(hot: Hot) -> None:
     expected = ExpectedTransfer(hot.token, BUYER, 5, hot.address)
     other = await hot.send(encode_transfer(BUYER, 6))
     assert isinstance(await hot.verdict(other.tx_hash, expected), Mismatch)
@@ -144,7 +144,7 @@ async def test_the_wrong_amount_and_a_revert_are_told_apart(hot: Hot) -> None:
     assert await find_nonce_spender(hot.pool, hot.address, 0, head - 1, head) is None
 
 
-async def test_the_node_s_own_words_for_a_repeat_and_a_spent_nonce(hot: Hot) -> None:
+async def test_the_nodes_errors_for_a_repeat_and_a_spent_nonce(hot: Hot) -> None:
     raw = hot.sign(encode_transfer(BUYER, 1))
     first = await broadcast(hot.pool, raw)
     assert len(first.accepted_by) == 1

@@ -1,7 +1,7 @@
-"""Random histories of a chain, with lies by fewer providers than must agree, against what really happened.
+"""Random histories of a chain in which fewer providers than must agree are wrong, compared with what really happened.
 
-Never a false `Proven`, never a false `Mismatch` or `Reverted`; and once the chain holds the transfer, proven within three
-blocks: while they lie on, where the honest are enough by themselves, else once the truth has returned.
+There is never a false `Proven`, `Mismatch` or `Reverted`. Once the chain holds the transfer, it is proven within three blocks: while the
+wrong answers go on, if the correct providers are enough by themselves; otherwise after they end.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ EXPECTED = ExpectedTransfer(token=TOKEN, recipient=BUYER, amount=5, sender=WALLE
 
 
 def check(verdict: ProofResult, world: ChainModel, history: History) -> None:
-    """Nothing is said that no honest provider holds to have happened."""
-    said = {Proven: "paid", Mismatch: "less", Reverted: "reverted"}.get(type(verdict))
-    if said is None:
+    """Assert that the result is what at least one correct provider has seen."""
+    outcome = {Proven: "paid", Mismatch: "less", Reverted: "reverted"}.get(type(verdict))
+    if outcome is None:
         return
     block = verdict.transfer.block if isinstance(verdict, Proven) else getattr(verdict, "block", None)
     assert block is not None
-    assert (block.hash, said) in world.seen, (verdict, history)
+    assert (block.hash, outcome) in world.seen, (verdict, history)
 
 
 async def live(history: History) -> None:
@@ -53,13 +53,13 @@ async def live(history: History) -> None:
     async def settle() -> ProofResult:
         verdict = await look()
         for _ in range(WITHIN):
-            if isinstance(verdict, said):
+            if isinstance(verdict, outcome):
                 break
             world.grow()
             verdict = await look()
         return verdict
 
-    said = {"paid": Proven, "less": Mismatch, "reverted": Reverted}[history.really]
+    outcome = {"paid": Proven, "less": Mismatch, "reverted": Reverted}[history.really]
     try:
         for turn in history.turns:
             happen(world, turn, history)
@@ -70,20 +70,20 @@ async def live(history: History) -> None:
                 Behaviour(answer=behaviour.answer, head=behaviour.head, lag=behaviour.lag) if lies_on else Behaviour()
             )
         world.grow(None if world.mined else history.really)
-        if history.providers - history.liars >= max(history.agreement, history.liars + 1):
+        if history.providers - history.wrong_providers >= max(history.agreement, history.wrong_providers + 1):
             verdict = await settle()
-            assert isinstance(verdict, said), ("while they lie on", verdict, history)
+            assert isinstance(verdict, outcome), ("while wrong answers go on", verdict, history)
         world.behaviours = {name: Behaviour() for name in world.providers}
         world.sync()
         await asyncio.sleep(MAX_REST)
         verdict = await settle()
-        assert isinstance(verdict, said), ("when all tell the truth", verdict, history)
+        assert isinstance(verdict, outcome), ("when all answer correctly", verdict, history)
     finally:
         await pool.close()
 
 
 def campaign(number: int) -> None:
-    """So many random histories."""
+    """The number of random histories."""
 
     @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(histories())
@@ -94,7 +94,7 @@ def campaign(number: int) -> None:
     run()
 
 
-def test_no_history_of_lies_makes_a_false_word_and_the_truth_is_proven_within_three_blocks() -> None:
+def test_no_history_proves_anything_false_and_a_transfer_is_proven_within_three_blocks() -> None:
     campaign(700)
 
 

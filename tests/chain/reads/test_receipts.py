@@ -11,14 +11,14 @@ from tests.support.receipts import BUYER, OTHER_TOKEN, STRANGER, TOKEN, TX, WALL
 EXPECTED = ExpectedTransfer(token=TOKEN, recipient=BUYER, amount=5, sender=WALLET)
 
 
-def tell(nodes: list[Any], *receipts: Any, heads: tuple[int, ...] = (101, 101, 101)) -> None:
+def set_receipts(nodes: list[Any], *receipts: Any, heads: tuple[int, ...] = (101, 101, 101)) -> None:
     for node, one, head in zip(nodes, receipts, heads, strict=True):
         node.results["eth_getTransactionReceipt"] = one
         node.results["eth_blockNumber"] = hex(head)
 
 
 async def verdict(nodes: Any, pool: Any, *logs: Any, expected: ExpectedTransfer = EXPECTED, **options: Any) -> Any:
-    tell(nodes, *[receipt(*logs, **options)] * 3)
+    set_receipts(nodes, *[receipt(*logs, **options)] * 3)
     return await prove(pool, TX, expected)
 
 
@@ -75,8 +75,8 @@ async def test_status_zero_is_reverted(nodes: Any, pool: Any) -> None:
     assert found.block.number == 100
 
 
-async def test_one_liar_of_three_changes_nothing(nodes: Any, pool: Any) -> None:
-    tell(nodes, receipt(log(500)), receipt(log()), receipt(log()))
+async def test_one_wrong_node_of_three_changes_nothing(nodes: Any, pool: Any) -> None:
+    set_receipts(nodes, receipt(log(500)), receipt(log()), receipt(log()))
     proof = await prove(pool, TX, EXPECTED)
     assert isinstance(proof, Proven)
     assert set(proof.agreed_by) == {"b.test", "c.test"}
@@ -84,35 +84,35 @@ async def test_one_liar_of_three_changes_nothing(nodes: Any, pool: Any) -> None:
 
 
 async def test_one_node_alone_proves_nothing(nodes: Any, pool: Any) -> None:
-    tell(nodes, receipt(log()), None, None)
+    set_receipts(nodes, receipt(log()), None, None)
     waiting = await prove(pool, TX, EXPECTED)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "waiting_for_second_node"
 
 
 async def test_another_block_hash_is_dissent(nodes: Any, pool: Any) -> None:
-    tell(nodes, receipt(log(), block_hash="0x" + "99" * 32), receipt(log()), None)
+    set_receipts(nodes, receipt(log(), block_hash="0x" + "99" * 32), receipt(log()), None)
     waiting = await prove(pool, TX, EXPECTED)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "waiting_for_second_node"
 
 
 async def test_null_everywhere_is_not_mined(nodes: Any, pool: Any) -> None:
-    tell(nodes, None, None, None)
+    set_receipts(nodes, None, None, None)
     waiting = await prove(pool, TX, EXPECTED)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "not_mined"
 
 
 async def test_the_block_after_must_be_there_at_enough_providers(nodes: Any, pool: Any) -> None:
-    tell(nodes, *[receipt(log())] * 3, heads=(100, 100, 101))
+    set_receipts(nodes, *[receipt(log())] * 3, heads=(100, 100, 101))
     waiting = await prove(pool, TX, EXPECTED)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "waiting_for_second_node"
 
 
-async def test_a_halted_chain_is_a_reason_of_its_own(nodes: Any, pool: Any) -> None:
-    tell(nodes, *[receipt(log())] * 3, heads=(100, 100, 100))
+async def test_a_halted_chain_has_its_own_reason(nodes: Any, pool: Any) -> None:
+    set_receipts(nodes, *[receipt(log())] * 3, heads=(100, 100, 100))
     await pool.refresh()
     pool.clock.seconds += 40
     waiting = await prove(pool, TX, EXPECTED)
@@ -120,17 +120,17 @@ async def test_a_halted_chain_is_a_reason_of_its_own(nodes: Any, pool: Any) -> N
     assert waiting.reason == "chain_paused"
 
 
-async def test_nobody_having_looked_for_long_is_no_halt(nodes: Any, pool: Any) -> None:
-    tell(nodes, None, None, None)
+async def test_a_long_time_without_reads_is_not_a_halt(nodes: Any, pool: Any) -> None:
+    set_receipts(nodes, None, None, None)
     pool.clock.seconds += 40
     waiting = await prove(pool, TX, EXPECTED)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "not_mined"
 
 
-async def test_a_receipt_of_another_transaction_is_no_opinion(nodes: Any, pool: Any) -> None:
+async def test_a_receipt_of_another_transaction_does_not_count(nodes: Any, pool: Any) -> None:
     other = {**receipt(log()), "transactionHash": "0x" + "ee" * 32}
-    tell(nodes, other, other, receipt(log()))
+    set_receipts(nodes, other, other, receipt(log()))
     assert isinstance(await prove(pool, TX, EXPECTED), Waiting)
 
 
@@ -142,15 +142,15 @@ async def test_dead_nodes_make_it_wait(nodes: Any, pool: Any) -> None:
 
 async def test_a_transaction_index_that_differs_is_no_difference(nodes: Any, pool: Any) -> None:
     shifted = receipt({**log(), "transactionIndex": "0x9"})
-    tell(nodes, receipt(log()), {**shifted, "transactionIndex": "0x9"}, None)
+    set_receipts(nodes, receipt(log()), {**shifted, "transactionIndex": "0x9"}, None)
     assert isinstance(await prove(pool, TX, EXPECTED), Proven)
 
 
 async def test_a_receipt_older_than_the_blocks_successor_is_read_again(nodes: Any, pool: Any) -> None:
     gone = receipt(log(), block_hash="0x" + "99" * 32)
-    for node in nodes:  # each tells of the block that the reorg took, once
+    for node in nodes:  # each reports the replaced block once
         answers = iter([gone])
-        node.results["eth_getTransactionReceipt"] = lambda _params, told=answers: next(told, receipt(log()))
+        node.results["eth_getTransactionReceipt"] = lambda _params, replies=answers: next(replies, receipt(log()))
         node.results["eth_blockNumber"] = hex(101)
     proof = await prove(pool, TX, EXPECTED)
     assert isinstance(proof, Proven)

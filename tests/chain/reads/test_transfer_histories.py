@@ -1,4 +1,4 @@
-"""Random nodes that limit, cut off, prune and lag: what a reading calls complete is complete, and what it tells is true."""
+"""Random nodes that limit, cut off, prune and lag: a reading reported as complete is complete, and its transfers are true."""
 
 import asyncio
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ HEAD = 30_000
 
 @dataclass(frozen=True)
 class Past:
-    """Blocks with transfers, how each node keeps and gives them, and the looks taken: seconds between, and how far back."""
+    """Blocks with transfers, how each node keeps and returns them, and the readings: seconds between them, and how far back each goes."""
 
     paid: frozenset[int]
     stores: tuple[tuple[int, int, int, int], ...]
@@ -47,7 +47,7 @@ PAST = st.builds(
 
 
 async def live(past: Past) -> None:
-    """Every look of one history."""
+    """Run every reading of one history."""
     stores = {
         f"n{place}.test": Mezod(HEAD - lag, first, set(past.paid), max_blocks, max_logs)
         for place, (first, lag, max_blocks, max_logs) in enumerate(past.stores)
@@ -82,10 +82,10 @@ async def live(past: Past) -> None:
             except NoAgreement:
                 assert sum(store.head >= to for store in stores.values()) == 0
                 continue
-            told = {transfer.block.number for transfer in reading.transfers}
+            blocks_read = {transfer.block.number for transfer in reading.transfers}
             true = {block for block in past.paid if frm <= block <= to}
-            assert told <= true, past
-            assert told >= {block for block in true if block >= reading.covered_from}, past
+            assert blocks_read <= true, past
+            assert blocks_read >= {block for block in true if block >= reading.covered_from}, past
             if reading.covered_from == frm:
                 assert able >= pool.agreement, past
             for store in stores.values():
@@ -94,7 +94,7 @@ async def live(past: Past) -> None:
         await pool.close()
 
 
-def test_what_is_called_complete_is_complete_and_nobody_is_asked_above_its_head() -> None:
+def test_a_reading_reported_complete_is_complete_and_no_node_is_asked_above_its_head() -> None:
     @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(PAST)
     def run(past: Past) -> None:

@@ -27,12 +27,12 @@ async def test_only_transfers_of_the_token_from_the_senders_count_oldest_first(
     assert [node.seen["eth_getLogs"] for node in nodes] == [1, 1, 1]
 
 
-async def test_logs_nested_too_deeply_to_be_compared_are_none(
+async def test_logs_nested_too_deeply_to_compare_do_not_count(
     nodes: Any, three: list[Mezod], reader: TransferReader
 ) -> None:
     async def deep(_request: web.Request, call: dict[str, Any]) -> web.Response:
-        told = "[" * 1000 + "]" * 1000
-        return web.Response(text=f'{{"jsonrpc":"2.0","id":{call["id"]},"result":[{{"blockNumber":{told}}}]}}')
+        nested = "[" * 1000 + "]" * 1000
+        return web.Response(text=f'{{"jsonrpc":"2.0","id":{call["id"]},"result":[{{"blockNumber":{nested}}}]}}')
 
     three[2].paid = {99}
     for node in nodes[:2]:
@@ -49,7 +49,7 @@ async def test_no_node_is_asked_above_its_own_head(three: list[Mezod], reader: T
         await blocks(reader, 101, 500)
 
 
-async def test_new_blocks_cost_one_question_each_and_a_proof_now_and_then(
+async def test_each_new_block_costs_one_call_and_an_occasional_proof(
     three: list[Mezod], pool: Any, nodes: Any, reader: TransferReader
 ) -> None:
     for _ in range(200):
@@ -74,7 +74,7 @@ async def test_nothing_is_believed_of_pruned_blocks_unless_enough_providers_hold
     assert [store.shown for store in three] == [[20, 40]] * pruned + [[20]] * (3 - pruned)
 
 
-async def test_a_transfer_that_one_node_still_holds_is_found_though_the_range_is_not_proved(
+async def test_a_transfer_that_one_node_holds_is_found_although_the_range_is_not_proved(
     three: list[Mezod], nodes: Any, reader: TransferReader
 ) -> None:
     for store in three:
@@ -84,7 +84,9 @@ async def test_a_transfer_that_one_node_still_holds_is_found_though_the_range_is
     assert (reading.transfers, reading.doubted_from, reading.covered_from) == ((), None, 41)
 
 
-async def test_who_tells_a_transfer_need_not_show_the_block(three: list[Mezod], reader: TransferReader) -> None:
+async def test_a_node_that_reports_a_transfer_need_not_show_the_block(
+    three: list[Mezod], reader: TransferReader
+) -> None:
     for store in three:
         store.paid = {30}
     assert await blocks(reader, 20, 40) == ([30], True)
@@ -144,7 +146,7 @@ async def test_a_proof_serves_as_long_as_the_node_stays_and_not_for_ever(
     assert not (await blocks(reader, 20, 100))[1]
 
 
-async def test_a_node_that_was_away_proves_itself_anew(
+async def test_a_node_that_was_away_must_prove_its_range_again(
     three: list[Mezod], nodes: Any, pool: Any, reader: TransferReader
 ) -> None:
     assert (await blocks(reader, 20, 100))[1]

@@ -39,7 +39,7 @@ async def test_reading_a_wallet_costs_each_node_one_request_beside_its_head(node
     assert [node.batches for node in nodes] == [[3], [3], [3]]
 
 
-async def test_a_liar_about_the_nonce_is_outvoted(nodes: Any, pool: Any) -> None:
+async def test_a_wrong_nonce_of_one_node_is_outvoted(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getTransactionCount="0x7", eth_getBalance="0x64", eth_call="0x" + "00" * 32)
     nodes[0].results["eth_getTransactionCount"] = "0x1"
     assert (await read_wallet(pool, WALLET, TOKEN)).nonce_latest == 7
@@ -106,14 +106,14 @@ def transaction(sender: str = WALLET, nonce: int = 3) -> dict[str, Any]:
     }
 
 
-async def test_the_wallets_past_is_found_though_one_node_hides_it(nodes: Any, pool: Any) -> None:
+async def test_the_wallets_transactions_are_found_although_one_node_hides_them(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getLogs=[], eth_getTransactionByHash=transaction())
     nodes[2].results["eth_getLogs"] = [log(block=90)]
     (found,) = await outgoing_transactions(pool, WALLET, 0, 100)
     assert (found.nonce, found.hash, found.input[-32:]) == (3, TX, b"\7" * 32)
 
 
-async def test_what_another_moved_for_the_wallet_is_not_its_own(nodes: Any, pool: Any) -> None:
+async def test_a_transfer_sent_by_another_account_is_not_the_wallets(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_getLogs=[log(block=90)], eth_getTransactionByHash=transaction(STRANGER))
     assert await outgoing_transactions(pool, WALLET, 0, 100) == []
 
@@ -126,7 +126,7 @@ async def test_too_few_nodes_that_cover_the_range_prove_nothing(nodes: Any, pool
     assert nodes[1].seen["eth_getLogs"] == 0
 
 
-async def test_a_broadcast_tells_apart_who_said_what(nodes: Any, pool: Any) -> None:
+async def test_a_broadcast_reports_each_nodes_response(nodes: Any, pool: Any) -> None:
     nodes[0].results["eth_sendRawTransaction"] = RAW_HASH
     nodes[1].errors["eth_sendRawTransaction"] = {"code": 19, "message": "tx already in mempool"}
     nodes[2].errors["eth_sendRawTransaction"] = {"code": -32000, "message": "invalid nonce; got 1, expected 2"}
@@ -150,7 +150,7 @@ async def test_a_broadcast_never_raises_for_nodes(nodes: Any, pool: Any) -> None
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
-async def test_a_lockdown_is_what_enough_providers_refuse_for_and_ends_when_one_takes_it(
+async def test_a_lockdown_needs_enough_refusals_and_ends_when_one_node_accepts(
     nodes: Any, pool: Any, *, several: bool
 ) -> None:
     async def send() -> str | None:
@@ -177,10 +177,10 @@ async def test_a_lockdown_is_what_enough_providers_refuse_for_and_ends_when_one_
     await pool.refresh(force=True)
     nodes[0].results["eth_blockNumber"] = nodes[1].results["eth_blockNumber"] = hex(101)
     await pool.refresh(force=True)
-    assert pool.halt_reason is None, "nobody says so any more"
+    assert pool.halt_reason is None, "no node says so any more"
 
 
-async def test_in_order_one_node_has_the_bytes_before_the_others_see_them(nodes: Any, pool: Any) -> None:
+async def test_an_ordered_broadcast_goes_to_one_node_before_the_others(nodes: Any, pool: Any) -> None:
     before: list[list[int]] = []
 
     def take(_: Any) -> str:
@@ -193,7 +193,7 @@ async def test_in_order_one_node_has_the_bytes_before_the_others_see_them(nodes:
     assert before == [[1, 1, 0], [1, 1, 1]]
 
 
-async def test_in_order_a_node_that_has_them_already_is_one_that_took_them(nodes: Any, pool: Any) -> None:
+async def test_in_an_ordered_broadcast_already_known_counts_as_accepted(nodes: Any, pool: Any) -> None:
     everyone(nodes, eth_sendRawTransaction=RAW_HASH)
     nodes[0].errors["eth_sendRawTransaction"] = {"code": 19, "message": "tx already in mempool"}
     result = await broadcast(pool, RAW, in_order=True)
@@ -207,7 +207,7 @@ def hash_of(params: Any) -> str:
     return "0x" + keccak(bytes.fromhex(params[0][2:])).hex()
 
 
-async def test_several_go_to_one_node_and_then_to_each_other_in_their_order(nodes: Any, pool: Any) -> None:
+async def test_several_transactions_go_to_one_node_and_then_to_the_others_in_order(nodes: Any, pool: Any) -> None:
     seen: list[list[str]] = [[], [], []]
 
     def take(known: list[str]) -> Any:
@@ -231,7 +231,7 @@ async def test_another_node_leads_where_the_first_does_not_answer(nodes: Any, po
     assert [result.accepted_by for result in results] == [("b.test", "c.test")] * 4
 
 
-async def test_what_nobody_takes_holds_back_what_follows(nodes: Any, pool: Any) -> None:
+async def test_a_transaction_that_no_node_accepts_holds_back_those_behind_it(nodes: Any, pool: Any) -> None:
     for node in nodes:
         node.errors["eth_sendRawTransaction"] = {"code": -32000, "message": "insufficient funds for gas"}
     results = await broadcast_in_order(pool, SEVERAL)
@@ -239,7 +239,7 @@ async def test_what_nobody_takes_holds_back_what_follows(nodes: Any, pool: Any) 
     assert [node.seen["eth_sendRawTransaction"] for node in nodes] == [1, 1, 1]
 
 
-async def test_one_that_is_mined_already_holds_back_nothing(nodes: Any, pool: Any) -> None:
+async def test_a_transaction_that_is_mined_already_holds_back_nothing(nodes: Any, pool: Any) -> None:
     for node in nodes:
         node.errors["eth_sendRawTransaction"] = {"code": -32000, "message": "nonce too low"}
     await broadcast_in_order(pool, SEVERAL)
@@ -253,7 +253,7 @@ async def test_several_cost_each_node_two_requests(nodes: Any, pool: Any) -> Non
     assert [node.seen["eth_sendRawTransaction"] for node in nodes] == [4, 4, 4]
 
 
-async def test_a_server_that_takes_up_a_batch_in_any_order_gets_the_rest_one_by_one(nodes: Any, pool: Any) -> None:
+async def test_a_server_that_reorders_a_batch_gets_the_rest_one_by_one(nodes: Any, pool: Any) -> None:
     taken: list[str] = []
     held = [2, 3]
 

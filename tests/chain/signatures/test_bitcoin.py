@@ -45,7 +45,7 @@ def signed(key: PrivateKey, message: str, first: int) -> str:
 
 
 @pytest.mark.parametrize(("address", "message", "signature"), PUBLISHED)
-def test_what_others_published_is_accepted_in_base64_and_in_hex_and_for_no_other_message(
+def test_published_signatures_are_accepted_in_base64_and_hex_and_for_no_other_message(
     address: str, message: str, signature: str
 ) -> None:
     check(parse_address(address), message, signature)
@@ -94,7 +94,7 @@ def test_an_account_follows_from_its_address_as_on_mezo() -> None:
         ("00" * 19 + "ff", "0xF3cD2c9660B19F68d9F4CD99Be10C057ed3A766A"),
     ],
 )
-def test_an_account_is_the_one_that_the_factory_on_chain_predicts(hashed: str, account: str) -> None:
+def test_an_account_equals_the_factorys_prediction_on_chain(hashed: str, account: str) -> None:
     kinds: tuple[bitcoin.AddressKind, ...] = ("p2pkh", "p2wpkh", "p2sh-p2wpkh")
     for kind in kinds:
         assert account_of(BitcoinAddress("", kind, bytes.fromhex(hashed))) == account
@@ -117,7 +117,7 @@ def test_an_account_is_the_one_that_the_factory_on_chain_predicts(hashed: str, a
         ("p2sh-p2wpkh", "2N1gqKvdCoFyCpUxsF6HuP2DunnEQRnfuuU", "03246de9b5fd955ceba6bcc90d85697b1a74ff8230eef6a1b1a1169ae53b80695d"),
     ],
 )  # fmt: skip
-def test_an_address_is_the_one_that_follows_from_its_key(kind: bitcoin.AddressKind, address: str, key: str) -> None:
+def test_an_address_follows_from_its_key(kind: bitcoin.AddressKind, address: str, key: str) -> None:
     assert parse_address(address) == BitcoinAddress(address, kind, hash_of(bytes.fromhex(key), kind))
 
 
@@ -142,7 +142,7 @@ def test_both_networks_write_the_same_key() -> None:
         ("1" * 200, "too long"),
     ],
 )
-def test_what_is_no_address_of_a_passport_is_refused_in_words(text: str, word: str) -> None:
+def test_an_address_that_no_passport_has_is_refused_with_a_sentence(text: str, word: str) -> None:
     with pytest.raises(BitcoinError, match=word):
         parse_address(text)
 

@@ -63,9 +63,9 @@ async def test_a_safe_that_is_not_deployed_yet_answers_through_its_factory(chain
             await verify(pool, address, MESSAGE, text)
 
 
-async def test_a_contract_that_reverts_with_the_magic_word_has_not_said_yes(chain: DevChain, pool: Pool) -> None:
+async def test_a_revert_with_the_magic_value_is_not_an_approval(chain: DevChain, pool: Pool) -> None:
     at = to_checksum("0x" + "77" * 20)
-    # It stores the magic word at 0, and reverts with those 32 bytes.
+    # It stores the magic value at 0, and reverts with those 32 bytes.
     await chain.rpc("anvil_setCode", at, "0x631626ba7e60e01b60005260206000fd")
     wallet = SafeWallet(chain, 7004)
     for text in ("0x11", wallet.wrapped(b"\x11")):
@@ -74,14 +74,14 @@ async def test_a_contract_that_reverts_with_the_magic_word_has_not_said_yes(chai
 
 
 def lends(gas: int) -> Fault:
-    """An honest node that lends so much gas to an `eth_call`, as nodes are configured differently."""
+    """A correct node with this gas limit for an `eth_call`; nodes are configured differently."""
 
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         call = asked.call["params"][0]
         call["gas"] = hex(min(gas, int(call.get("gas", hex(gas)), 16)))
         return web.json_response(await asked.truth())
 
-    return tell
+    return respond
 
 
 async def test_a_strangers_contract_cannot_set_nodes_at_odds(chain: DevChain, providers: list[FaultyProxy]) -> None:
@@ -100,7 +100,7 @@ async def test_a_strangers_contract_cannot_set_nodes_at_odds(chain: DevChain, pr
 
 
 def returns(data: str, size: int, *, op: str = "f3") -> str:
-    """Code that stores this word at 0 and returns (or with `fd` reverts with) so many bytes from there."""
+    """Return code that stores this word at 0 and returns this number of bytes from there; with `fd` it reverts with them."""
     return f"0x7f{data.ljust(64, '0')}60005262{size:06x}6000{op}"
 
 
@@ -176,7 +176,7 @@ REFUSALS = (
 async def test_a_node_that_cannot_finish_the_call_refuses_the_signature(
     chain: DevChain, providers: list[FaultyProxy], refusal: tuple[int, str]
 ) -> None:
-    async def tell(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(asked: ProxiedCall) -> web.StreamResponse:
         code, message = refusal
         return web.json_response(
             {"jsonrpc": "2.0", "id": asked.call["id"], "error": {"code": code, "message": message}}
@@ -186,7 +186,7 @@ async def test_a_node_that_cannot_finish_the_call_refuses_the_signature(
     await chain.rpc("anvil_setCode", at, "0x5b600056")
     made = Pool([proxy.config for proxy in providers], chain_id=CHAIN_ID)
     for proxy in providers:
-        proxy.always(tell, "eth_call")
+        proxy.always(respond, "eth_call")
     with pytest.raises(WalletSignatureInvalid, match="ERC-1271"):
         await verify(made, at, MESSAGE, "0x11")
     assert [(node.state, node.quarantined) for node in made.nodes] == [("ok", False)] * 3

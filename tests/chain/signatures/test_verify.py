@@ -24,7 +24,7 @@ async def pool(chain: DevChain) -> AsyncIterator[Pool]:
 
 @pytest_asyncio.fixture
 async def no_pool() -> AsyncIterator[Pool]:
-    """Nodes that do not answer: whoever passes needed none."""
+    """A pool of nodes that do not answer: a signature that passes needed none."""
     made = Pool(parse_nodes("a=http://127.0.0.1:9,b=http://127.0.0.1:19", ""), chain_id=CHAIN_ID)
     yield made
     await made.close()
@@ -88,7 +88,7 @@ async def test_a_key_that_delegates_to_code_stays_a_key(chain: DevChain, pool: P
 
 
 @pytest.mark.parametrize("signature", ["0x", "0x00", "zz", "0x" + "00" * 65, "0x" + "ff" * 65, "0x" + "11" * 64])
-async def test_what_nobody_signed_is_refused(pool: Pool, signature: str) -> None:
+async def test_a_message_without_a_valid_signature_is_refused(pool: Pool, signature: str) -> None:
     with pytest.raises(WalletSignatureInvalid):
         await verify(pool, OWNER, MESSAGE, signature)
 

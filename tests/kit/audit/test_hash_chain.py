@@ -1,4 +1,4 @@
-"""The trail: in the transaction of the change, linked in order, and any change behind its back is named by row."""
+"""The audit trail: written in the transaction of the change, linked in order; a change made elsewhere is found and its row named."""
 
 import asyncio
 import secrets
@@ -54,8 +54,8 @@ async def behind_its_back(database: Database, statement: Any) -> None:
             if database.dialect == "postgresql":
                 await conn.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
             else:
-                for verb in ("update", "delete"):
-                    await conn.execute(sa.text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}"))
+                for event in ("update", "delete"):
+                    await conn.execute(sa.text(f"DROP TRIGGER IF EXISTS {table}_no_{event}"))
         await conn.execute(statement)
 
 
@@ -110,7 +110,7 @@ async def test_the_first_broken_row_is_named(database: Database, change: str) ->
     assert broken.reason
 
 
-async def test_a_trail_cut_at_its_end_is_found_by_a_published_head(database: Database) -> None:
+async def test_a_published_head_reveals_an_audit_trail_cut_at_its_end(database: Database) -> None:
     await write(database, "a", "b", "c")
     worker = sealer(database)
     await worker.step()
@@ -127,7 +127,7 @@ async def test_a_trail_cut_at_its_end_is_found_by_a_published_head(database: Dat
     assert (await verdict(database)).unlinked == 1, "nothing is sealed on top of it"
 
 
-async def test_another_key_proves_nothing_and_an_older_one_still_does(database: Database) -> None:
+async def test_another_key_proves_nothing_and_an_older_key_still_does(database: Database) -> None:
     await write(database, "a")
     await sealer(database).step()
     newer = KeyRing([secrets.token_bytes(32), KEY], "onramp")

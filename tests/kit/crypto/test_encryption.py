@@ -14,7 +14,7 @@ RING = KeyRing([NEW, OLD], "onramp")
 
 
 @given(st.text())
-def test_what_was_sealed_opens(value: str) -> None:
+def test_an_encrypted_value_can_be_decrypted(value: str) -> None:
     sealed = encrypt(RING, value, purpose="ip", belongs_to="ons_1")
     assert decrypt(RING, sealed, purpose="ip", belongs_to="ons_1") == value
     assert len(value) < 4 or value not in sealed

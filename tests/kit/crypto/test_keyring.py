@@ -19,7 +19,7 @@ def test_both_spellings_of_a_key_are_the_same_key() -> None:
 @pytest.mark.parametrize(
     "text", ["", "secret", "00" * 31, "00" * 33, "é" * 43, "A" * 42, "A" * 44, "*" * 43, "zz" * 32]
 )
-def test_what_is_no_key_is_refused_without_being_shown(text: str) -> None:
+def test_an_invalid_key_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(ValueError, match="32 bytes") as refused:
         parse_key(text)
     assert not text or text not in str(refused.value)
@@ -32,7 +32,7 @@ def test_no_two_purposes_and_no_two_keys_share_a_derived_key() -> None:
     assert ring.first("api-keys") == ring.all("api-keys")[0]
 
 
-def test_a_ring_shows_no_key() -> None:
+def test_the_representation_of_a_key_ring_shows_no_key() -> None:
     key = secrets.token_bytes(32)
     ring = KeyRing([key], "onramp")
     shown = f"{ring!r} {ring.first('x')!r} {[ring]}"

@@ -16,7 +16,7 @@ def cursor(database: Database, read_to: int) -> BulkWrite:
     return plan_upsert(cursors, row, "read_to", database.engine.dialect)
 
 
-async def test_one_row_that_is_not_as_expected_undoes_all_of_it(database: Database) -> None:
+async def test_one_unexpected_row_undoes_the_whole_transaction(database: Database) -> None:
     assert await execute_atomically(database, [nonces(database, "one", "two"), cursor(database, 5)])
     assert not await execute_atomically(database, [cursor(database, 9), nonces(database, "three", "two")])
     assert await execute_atomically(database, [cursor(database, 4), nonces(database, "four")]), (
@@ -35,7 +35,7 @@ async def test_a_statement_that_fails_undoes_all_of_it(database: Database) -> No
     assert (await count(database), checked_out(database)) == (1, 0)
 
 
-async def test_whoever_goes_away_leaves_no_transaction_open(database: Database) -> None:
+async def test_a_cancelled_caller_leaves_no_transaction_open(database: Database) -> None:
     tasks = [
         asyncio.create_task(
             execute_atomically(database, [nonces(database, *(f"{place}-{number}" for number in range(500)))])

@@ -1,4 +1,4 @@
-"""A statement in a transaction of its own: durable, and its connection is returned even if the caller is cancelled."""
+"""A single statement as its own transaction: durable, and its connection is returned even if the caller is cancelled."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ SLOW = {
 }
 
 
-async def test_it_is_durable_when_it_returns_and_a_refused_one_leaves_nothing(database: Database) -> None:
+async def test_a_statement_is_durable_when_it_returns_and_leaves_nothing_if_refused(database: Database) -> None:
     text = INSERT[database.dialect]
     assert [row[0] for row in await database.autocommit(text, "one")] == ["one"]
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
@@ -26,7 +26,7 @@ async def test_it_is_durable_when_it_returns_and_a_refused_one_leaves_nothing(da
     assert (await count(database), checked_out(database)) == (2, 0)
 
 
-async def test_whoever_goes_away_leaves_the_connection_behind(database: Database) -> None:
+async def test_a_cancelled_caller_returns_its_connection(database: Database) -> None:
     tasks = [asyncio.create_task(database.autocommit(SLOW[database.dialect], 1)) for _ in range(8)]
     await asyncio.sleep(0.05)
     for task in tasks:

@@ -141,7 +141,7 @@ async def test_a_lapsed_lease_is_handed_on_and_its_old_holder_can_write_nothing(
         assert await leases.release(conn, inbox, "evt_1", "next", state="handled")
 
 
-async def test_what_is_there_already_is_not_inserted_and_not_an_error(database: Database) -> None:
+async def test_a_row_that_exists_is_neither_inserted_nor_an_error(database: Database) -> None:
     async with database.write() as conn:
         assert await insert_or_ignore(conn, inbox, [_row(1)], ["id"]) == ["evt_1"]
     async with database.write() as conn:

@@ -95,7 +95,7 @@ async def test_the_limits_of_production_are_those(relay: Relay, postgres_url: st
 
 
 @pytest.mark.parametrize("how", ["read", "alone"])
-async def test_a_database_that_lets_nobody_in_is_waited_for_as_long_as_connecting_may_take(
+async def test_a_database_that_accepts_no_connection_is_waited_for_until_the_connect_timeout(
     relay: Relay, database: Database, how: str
 ) -> None:
     await warm(database, 1)
@@ -129,7 +129,7 @@ async def test_a_question_that_was_broken_off_leaves_no_busy_connection_behind(
     assert time.monotonic() - started < SLACK
 
 
-async def test_reads_that_share_a_question_fail_together_and_not_one_after_the_other(
+async def test_reads_that_share_a_query_fail_together_and_not_one_after_the_other(
     relay: Relay, database: Database
 ) -> None:
     async def read(keys: Sequence[int]) -> dict[int, int]:

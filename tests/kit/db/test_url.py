@@ -46,7 +46,7 @@ def test_parameters_mean_what_they_mean_elsewhere(query: str, arguments: dict[st
 @pytest.mark.parametrize(
     ("query", "pooled"), [("", False), ("?pgbouncer=true", True), ("?pgbouncer=1", True), ("?pgbouncer=false", False)]
 )
-def test_a_url_may_say_that_a_pooler_stands_there(query: str, *, pooled: bool) -> None:
+def test_a_url_may_declare_a_pooler(query: str, *, pooled: bool) -> None:
     assert parse_url(BASE + query).pooled is pooled
 
 
@@ -70,7 +70,7 @@ def test_hosts_and_sockets_stay_with_the_driver() -> None:
         ("?a&b=marker", "b"),
     ],
 )
-def test_what_is_not_known_or_cannot_be_is_refused_by_name(query: str, named: str) -> None:
+def test_an_unknown_or_impossible_option_is_refused_by_name(query: str, named: str) -> None:
     with pytest.raises(ValueError, match=rf"has the parameter .*\b{named}\b") as refused:
         parse_url(BASE + query)
     assert "marker" not in str(refused.value)
@@ -106,7 +106,7 @@ def certificate(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("query", "checks_name"), [("sslmode=verify-full", True), ("sslmode=verify-ca", False), ("sslmode=require", False)]
 )
-def test_a_private_authority_is_the_only_one_believed(tmp_path: Path, query: str, *, checks_name: bool) -> None:
+def test_with_a_private_authority_no_other_is_trusted(tmp_path: Path, query: str, *, checks_name: bool) -> None:
     target = parse_url(f"{BASE}?{query}&sslrootcert={certificate(tmp_path)}")
     context = target.arguments["ssl"]
     assert isinstance(context, ssl.SSLContext)

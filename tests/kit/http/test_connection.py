@@ -122,7 +122,7 @@ async def settled(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_sends_nothing_is_closed_without_a_word(serve: Serve) -> None:
+async def test_a_connection_that_sends_nothing_is_closed_without_a_response(serve: Serve) -> None:
     port, server = await serve()
     reader, _ = await connect(port)
     assert await rest(reader) == b""
@@ -135,7 +135,7 @@ HALVES = (
 
 
 @pytest.mark.parametrize("peer", [Peer("here"), Peer(None), Peer(None, is_proxy=True)], ids=str)
-async def test_half_a_header_is_told_that_it_is_late(serve: Serve, peer: Peer) -> None:
+async def test_an_unfinished_header_is_answered_with_408(serve: Serve, peer: Peer) -> None:
     port, server = await serve(peer=peer)
 
     async def send(before: int, half: bytes) -> None:
@@ -190,7 +190,7 @@ async def test_a_connection_at_rest_is_closed_and_a_proxys_is_kept(serve: Serve)
 
 
 @pytest.mark.parametrize("path", ["/large", "/stream"])
-async def test_whoever_reads_nothing_of_an_answer_is_cut_off(serve: Serve, path: str) -> None:
+async def test_a_client_that_does_not_read_its_response_is_disconnected(serve: Serve, path: str) -> None:
     port, server = await serve()
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -232,7 +232,7 @@ async def test_an_address_closes_its_own_waiting_connections_before_it_is_refuse
         b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-async def test_connections_that_wait_never_keep_a_new_one_out(serve: Serve, held: bytes) -> None:
+async def test_idle_connections_never_keep_a_new_one_out(serve: Serve, held: bytes) -> None:
     port, server = await serve(Limits(total=40), Peer(None))
     kept = [await connect(port, held) for _ in range(60)]
     await settled(lambda: server.open_count == 40)
@@ -242,7 +242,7 @@ async def test_connections_that_wait_never_keep_a_new_one_out(serve: Serve, held
         writer.close()
 
 
-async def test_where_all_are_being_served_a_new_one_is_told_so(serve: Serve) -> None:
+async def test_if_all_connections_are_in_use_a_new_one_is_answered_503(serve: Serve) -> None:
     port, server = await serve(Limits(total=300), Peer(None))
     busy = [await connect(port, b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(300)]
     await settled(lambda: sum(one.claim == 4 for one in server.connections if isinstance(one, Connection)) == 300)

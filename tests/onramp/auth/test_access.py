@@ -28,7 +28,7 @@ TABLE = routes(load())
 STRANGERS = {
     "nobody": None,
     "an unknown key": "Bearer ork_" + "a" * 52,
-    "a token that nobody signed": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIweCJ9.",
+    "a token without a valid signature": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIweCJ9.",
     "no bearer": "Basic YTpi",
 }
 
@@ -54,7 +54,7 @@ async def knock(service: Any, route: Route, credential: str | None) -> int:
         return int(answer.status)
 
 
-async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(start: Any) -> None:
+async def test_every_route_accepts_exactly_the_roles_of_its_table(start: Any) -> None:
     service = await start(
         JWT_SECRETS=SecretStr(JWT_SECRET.hex()), RATE_LIMIT_AUTH="", RATE_LIMIT_READ="", RATE_LIMIT_CREATE=""
     )
@@ -94,7 +94,7 @@ OF_WALLETS = {
 }  # fmt: skip
 
 
-def test_to_strangers_is_open_what_stands_here_and_to_wallets_their_own() -> None:
+def test_exactly_these_routes_are_open_to_anyone_and_these_to_wallets() -> None:
     of: dict[str, set[str]] = {}
     for route in TABLE:
         of.setdefault(route.access, set()).add(f"{route.method} {route.path}")
@@ -103,7 +103,7 @@ def test_to_strangers_is_open_what_stands_here_and_to_wallets_their_own() -> Non
 
 
 @pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.path}")
-def test_what_the_interface_promises_to_few_is_open_to_no_more(route: Route) -> None:
+def test_restricted_routes_of_the_interface_are_open_to_no_other_role(route: Route) -> None:
     if route.path.startswith("/api/v1/admin/"):
         assert route.access == ("approver" if route.path.endswith("/confirm") else "admin")
     elif route.path.startswith("/api/v1/treasury/"):

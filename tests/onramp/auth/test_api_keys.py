@@ -14,71 +14,52 @@ from kit.clock import SystemClock
 from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from kit.http.problems import Problem
-from kit.ids import RandomIds
 from onramp.auth.api_keys import service
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
-from onramp.auth.roles import Principal, Role
+from onramp.auth.roles import Principal
 from onramp.config.fields import DEVELOPMENT_KEY
-
-RING = KeyRing([DEVELOPMENT_KEY], "onramp")
-KEYS = "/api/v1/admin/keys"
-
-
-async def make(database: Database, role: Role, person: str, *, production: bool = False) -> tuple[str, str]:
-    secret, key_id = service.new_secret(), RandomIds().new("key_")
-    author = Author("machine", datetime.now(UTC), is_production=production)
-    async with database.write() as conn:
-        await service.create(
-            conn, author, key_id=key_id, secret=secret, ring=RING, role=role, name=person, person=person
-        )
-    return key_id, secret
-
-
-async def ask(service: Any, method: str, path: str, secret: str | None, **more: Any) -> tuple[int, Any]:
-    headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
-    async with service.http.request(method, service.api + path, headers=headers, **more) as answer:
-        return answer.status, await answer.json(content_type=None)
+from tests.support.api_keys import KEYS, RING, call, create_key
 
 
 async def test_an_admin_makes_lists_rotates_and_revokes_keys(service: Any) -> None:
-    _, admin = await make(service.database, "admin", "amir")
-    status, made = await ask(service, "POST", KEYS, admin, json={"role": "operator", "name": "desk", "person": "otto"})
+    _, admin = await create_key(service.database, "admin", "amir")
+    status, made = await call(service, "POST", KEYS, admin, json={"role": "operator", "name": "desk", "person": "otto"})
     assert status == 201
     assert made["secret"].startswith("ork_")
     assert {"id", "name", "role", "createdAt", "lastUsedAt", "revokedAt"} <= set(made)
-    assert (await ask(service, "GET", KEYS, made["secret"]))[0] == 403
+    assert (await call(service, "GET", KEYS, made["secret"]))[0] == 403
 
-    status, page = await ask(service, "GET", f"{KEYS}?limit=1", admin)
+    status, page = await call(service, "GET", f"{KEYS}?limit=1", admin)
     assert status == 200
     assert [key["id"] for key in page["data"]] == [made["id"]]
-    _, rest = await ask(service, "GET", f"{KEYS}?limit=1&cursor={page['nextCursor']}", admin)
+    _, rest = await call(service, "GET", f"{KEYS}?limit=1&cursor={page['nextCursor']}", admin)
     assert [key["name"] for key in rest["data"]] == ["amir"]
     assert rest["nextCursor"] is None
     assert "ork_" not in str(page) + str(rest)
 
-    status, rotated = await ask(service, "POST", f"{KEYS}/{made['id']}/rotate", admin)
+    status, rotated = await call(service, "POST", f"{KEYS}/{made['id']}/rotate", admin)
     assert (status, rotated["id"]) == (200, made["id"])
     assert rotated["secret"] != made["secret"]
     for secret in (made["secret"], rotated["secret"]):
-        assert (await ask(service, "GET", KEYS, secret))[0] == 403, "both work while the rotation overlaps"
+        assert (await call(service, "GET", KEYS, secret))[0] == 403, "both work while the rotation overlaps"
 
-    status, revoked = await ask(service, "POST", f"{KEYS}/{made['id']}/revoke", admin)
+    status, revoked = await call(service, "POST", f"{KEYS}/{made['id']}/revoke", admin)
     assert status == 200
     assert revoked["revokedAt"]
     until = time.monotonic() + 5
-    while {(await ask(service, "GET", KEYS, made[name]))[0] for name in ["secret"]} != {401}:
+    while {(await call(service, "GET", KEYS, made[name]))[0] for name in ["secret"]} != {401}:
         assert time.monotonic() < until, "a revoked key is refused within 5 s"
         await asyncio.sleep(0.1)
-    assert (await ask(service, "POST", f"{KEYS}/{made['id']}/rotate", admin))[1]["code"] == "key_revoked"
+    assert (await call(service, "POST", f"{KEYS}/{made['id']}/rotate", admin))[1]["code"] == "key_revoked"
 
 
 async def test_a_rotation_without_overlap_ends_the_old_secret(service: Any) -> None:
-    key_id, old = await make(service.database, "admin", "amir")
-    _, rotated = await ask(service, "POST", f"{KEYS}/{key_id}/rotate", old, json={"overlapMinutes": 0})
-    assert (await ask(service, "GET", KEYS, old))[0] == 401
-    assert (await ask(service, "GET", KEYS, rotated["secret"]))[0] == 200
+    key_id, old = await create_key(service.database, "admin", "amir")
+    _, rotated = await call(service, "POST", f"{KEYS}/{key_id}/rotate", old, json={"overlapMinutes": 0})
+    assert (await call(service, "GET", KEYS, old))[0] == 401
+    assert (await call(service, "GET", KEYS, rotated["secret"]))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -94,8 +75,8 @@ async def test_a_rotation_without_overlap_ends_the_old_secret(service: Any) -> N
     ],
 )
 async def test_an_impossible_key_is_refused_by_field(service: Any, body: dict[str, str], pointer: str) -> None:
-    _, admin = await make(service.database, "admin", "amir")
-    status, problem = await ask(service, "POST", KEYS, admin, json=body)
+    _, admin = await create_key(service.database, "admin", "amir")
+    status, problem = await call(service, "POST", KEYS, admin, json=body)
     assert status == 422
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
@@ -112,8 +93,8 @@ async def test_every_wrong_credential_gets_the_same_answer(service: Any, value: 
         assert body["detail"] == "Send a valid credential as a bearer token."
 
 
-async def test_of_rotations_side_by_side_one_secret_is_left_without_an_end(database: Database) -> None:
-    key_id, _ = await make(database, "viewer", "vera")
+async def test_concurrent_rotations_leave_one_secret_without_an_end(database: Database) -> None:
+    key_id, _ = await create_key(database, "viewer", "vera")
 
     async def rotate() -> None:
         author = Author("machine", datetime.now(UTC), is_production=False)
@@ -127,13 +108,13 @@ async def test_of_rotations_side_by_side_one_secret_is_left_without_an_end(datab
 
 
 async def test_an_unknown_key_is_404_and_nothing_is_changed(service: Any) -> None:
-    _, admin = await make(service.database, "admin", "amir")
+    _, admin = await create_key(service.database, "admin", "amir")
     for action in ("/rotate", "/revoke"):
-        assert (await ask(service, "POST", f"{KEYS}/key_unknown{action}", admin))[0] == 404
+        assert (await call(service, "POST", f"{KEYS}/key_unknown{action}", admin))[0] == 404
 
 
 async def test_the_secret_is_stored_nowhere(database: Database) -> None:
-    _, secret = await make(database, "operator", "otto")
+    _, secret = await create_key(database, "operator", "otto")
     async with database.read() as conn:
         rows = [row for table in (api_keys, api_key_secrets) for row in await conn.execute(sa.select(table))]
     assert secret not in str(rows)
@@ -146,7 +127,7 @@ async def test_a_secret_past_its_overlap_is_dropped_and_the_others_work_on(datab
         service.new_secret(),
         service.new_secret(),
     )
-    key_id, first = await make(database, "viewer", "vera")
+    key_id, first = await create_key(database, "viewer", "vera")
     async with database.write() as conn:
         for secret in (fresh, last):
             await service.rotate(conn, author, key_id, secret=secret, ring=RING, overlap=timedelta(hours=1))
@@ -160,7 +141,7 @@ async def test_a_secret_past_its_overlap_is_dropped_and_the_others_work_on(datab
 
 
 async def test_a_row_forged_without_the_server_key_opens_nothing(database: Database) -> None:
-    key_id, _ = await make(database, "viewer", "vera")
+    key_id, _ = await create_key(database, "viewer", "vera")
     forged, now = service.new_secret(), datetime.now(UTC)
     other = KeyRing([secrets.token_bytes(32)], "onramp")
     async with database.write() as conn:
@@ -173,7 +154,7 @@ async def test_a_row_forged_without_the_server_key_opens_nothing(database: Datab
 
 
 async def test_a_key_made_under_an_older_server_key_still_works(database: Database) -> None:
-    _, secret = await make(database, "viewer", "vera")
+    _, secret = await create_key(database, "viewer", "vera")
     newer = KeyRing([secrets.token_bytes(32), DEVELOPMENT_KEY], "onramp")
     principal = await ApiKeyAuthenticator(database, newer, SystemClock()).resolve(secret)
     assert principal is not None
@@ -181,10 +162,10 @@ async def test_a_key_made_under_an_older_server_key_still_works(database: Databa
 
 
 async def test_a_new_key_that_moves_money_waits_in_production(database: Database) -> None:
-    _, ada = await make(database, "approver", "ada", production=True)
-    _, otto = await make(database, "operator", "otto", production=True)
-    waiting, eve = await make(database, "approver", "Eve", production=True)
-    _, vera = await make(database, "viewer", "vera", production=True)
+    _, ada = await create_key(database, "approver", "ada", is_production=True)
+    _, otto = await create_key(database, "operator", "otto", is_production=True)
+    waiting, eve = await create_key(database, "approver", "Eve", is_production=True)
+    _, vera = await create_key(database, "viewer", "vera", is_production=True)
     keeper = ApiKeyAuthenticator(database, RING, SystemClock())
     for free in (ada, otto, vera):
         assert await keeper.resolve(free) is not None
@@ -206,8 +187,8 @@ async def test_a_new_key_that_moves_money_waits_in_production(database: Database
 
 async def test_the_wait_ends_by_itself_after_a_day(database: Database) -> None:
     for person in ("a", "b"):
-        await make(database, "operator", person, production=True)
-    _, secret = await make(database, "operator", "c", production=True)
+        await create_key(database, "operator", person, is_production=True)
+    _, secret = await create_key(database, "operator", "c", is_production=True)
     async with database.write() as conn:
         found = await service.resolve(conn, service.hashes(RING, secret), datetime.now(UTC))
     (only,) = found.values()
@@ -216,7 +197,7 @@ async def test_the_wait_ends_by_itself_after_a_day(database: Database) -> None:
 
 
 async def test_a_rotation_is_no_way_around_the_wait(database: Database) -> None:
-    key_id, old = await make(database, "approver", "ada", production=True)
+    key_id, old = await create_key(database, "approver", "ada", is_production=True)
     stolen = service.new_secret()
     author = Author("key_admin", datetime.now(UTC), is_production=True)
     async with database.write() as conn:
@@ -229,18 +210,18 @@ async def test_a_rotation_is_no_way_around_the_wait(database: Database) -> None:
 
 
 async def test_the_last_use_is_written_down(service: Any) -> None:
-    key_id, admin = await make(service.database, "admin", "amir")
-    await ask(service, "GET", KEYS, admin)
+    key_id, admin = await create_key(service.database, "admin", "amir")
+    await call(service, "GET", KEYS, admin)
     until = time.monotonic() + 60
-    while (await ask(service, "GET", f"{KEYS}/{key_id}", admin))[1]["lastUsedAt"] is None:
+    while (await call(service, "GET", f"{KEYS}/{key_id}", admin))[1]["lastUsedAt"] is None:
         assert time.monotonic() < until
         await asyncio.sleep(0.3)
 
 
 async def test_every_refusal_takes_the_same_way_through_the_database(database: Database) -> None:
-    revoked, was_good = await make(database, "approver", "ada")
-    _, good = await make(database, "approver", "eve")
-    rotated, out = await make(database, "approver", "otto")
+    revoked, was_good = await create_key(database, "approver", "ada")
+    _, good = await create_key(database, "approver", "eve")
+    rotated, out = await create_key(database, "approver", "otto")
     author = Author("machine", datetime.now(UTC), is_production=False)
     async with database.write() as conn:
         await service.revoke(conn, author, revoked)
@@ -271,7 +252,7 @@ def test_production_takes_no_missing_and_no_weak_data_key(weak: str) -> None:
     assert not weak or weak not in str(refused.value)
 
 
-def test_a_data_key_that_is_none_stops_the_start() -> None:
+def test_an_invalid_data_key_stops_the_start() -> None:
     from onramp.config.loader import SettingsError, load
 
     with pytest.raises(SettingsError, match="DATA_KEYS") as refused:

@@ -11,11 +11,12 @@ from onramp.auth.api_keys.person_names import ID_PREFIXES, RESERVED
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 from onramp.auth.invitations.table import invitations
+from tests.support.api_keys import KEYS, RING
 from tests.support.command_line import run_onramp
-from tests.support.key_office import KEYS, RING, Office
+from tests.support.key_office import Office
 
 
-async def test_nobody_confirms_a_key_that_they_made_and_another_person_does(office: Office) -> None:
+async def test_a_key_is_confirmed_by_another_person_than_its_maker(office: Office) -> None:
     _, admin = await office.hire("admin", "ada")
     _, ada = await office.hire("approver", "Ada")
     _, eve = await office.hire("approver", "eve")
@@ -28,8 +29,8 @@ async def test_nobody_confirms_a_key_that_they_made_and_another_person_does(offi
     assert seen["madeBy"] == (await office.ask("GET", "/api/v1/keys/me", admin))[1]["id"]
     assert [await office.confirm(eve, bob["id"]) for _ in range(2)] == ["confirmed"] * 2
     assert await office.works(bob["secret"])
-    _, trail = await office.ask("GET", "/api/v1/treasury/audit", admin)
-    assert [row["action"] for row in trail["data"]].count("key.confirm") == 1
+    _, entries = await office.ask("GET", "/api/v1/treasury/audit", admin)
+    assert [row["action"] for row in entries["data"]].count("key.confirm") == 1
 
 
 async def test_a_rotation_of_another_persons_key_is_confirmed_by_neither_of_the_two(office: Office) -> None:
@@ -44,7 +45,7 @@ async def test_a_rotation_of_another_persons_key_is_confirmed_by_neither_of_the_
     assert (await office.rotate(admin, otto))["confirmedBy"] is None, "the newest secret is not confirmed"
 
 
-async def test_who_invites_made_the_key_and_who_accepts_chooses_nothing(office: Office) -> None:
+async def test_the_inviter_counts_as_the_maker_and_the_invitee_chooses_nothing(office: Office) -> None:
     _, admin = await office.hire("admin", "ada")
     _, ada = await office.hire("approver", "ada")
     _, eve = await office.hire("approver", "eve")
@@ -63,7 +64,7 @@ async def test_who_invites_made_the_key_and_who_accepts_chooses_nothing(office: 
     assert await office.confirm(eve, key["id"]) == "confirmed"
 
 
-async def test_who_made_the_admin_that_made_the_key_stands_behind_it(office: Office) -> None:
+async def test_the_maker_of_the_admin_that_made_a_key_counts_as_its_maker(office: Office) -> None:
     _, ada_admin = await office.hire("admin", "ada")
     amir, amir_admin = await office.hire("admin", "amir")
     _, ada = await office.hire("approver", "ada")
@@ -104,7 +105,7 @@ async def test_makers_are_found_for_keys_of_an_earlier_version(office: Office) -
     assert [await office.confirm(eve, one) for one in (carol["id"], otto, dora["id"])] == ["confirmed"] * 3
 
 
-async def test_a_confirmation_counts_for_the_newest_secret_alone_and_for_the_one_that_was_seen(office: Office) -> None:
+async def test_a_confirmation_counts_only_for_the_newest_secret_and_for_the_one_named(office: Office) -> None:
     admins = [(await office.hire("admin", one))[1] for one in ("ada", "amir")]
     approvers = [(await office.hire("approver", one))[1] for one in ("ada", "amir")]
     _, eve = await office.hire("approver", "eve")
@@ -125,11 +126,11 @@ async def test_a_rotation_beside_a_confirmation_is_not_confirmed_by_it(office: O
     for _ in range(5):
         bob = await office.make(admin, "approver", "bob")
         await asyncio.sleep(0.002)
-        said, newer = await asyncio.gather(
+        answer, newer = await asyncio.gather(
             office.confirm(eve, bob["id"], {"madeAt": bob["madeAt"]}), office.rotate(admin, bob["id"])
         )
-        assert said in {"confirmed", "key_changed"}
-        assert await office.works(bob["secret"]) == (said == "confirmed")
+        assert answer in {"confirmed", "key_changed"}
+        assert await office.works(bob["secret"]) == (answer == "confirmed")
         assert not await office.works(newer["secret"])
 
 
@@ -152,14 +153,14 @@ async def test_a_name_that_could_pass_for_another_person_is_refused_on_every_way
         await office.hire("viewer", person)
     for path in (KEYS, "/api/v1/admin/invitations"):
         for person, rule in LOOK_ALIKES.items():
-            status, said = await office.ask("POST", path, admin, {"role": "viewer", "name": "x", "person": person})
-            assert (status, said["errors"][0]["pointer"]) == (422, "/person"), ascii(person)
-            assert rule in said["detail"], (ascii(person), said["detail"])
+            status, answer = await office.ask("POST", path, admin, {"role": "viewer", "name": "x", "person": person})
+            assert (status, answer["errors"][0]["pointer"]) == (422, "/person"), ascii(person)
+            assert rule in answer["detail"], (ascii(person), answer["detail"])
             assert persons.name_problem(person, reserved=RESERVED, id_prefixes=ID_PREFIXES) or any(
                 persons.same_person(person, one) for one in ("ada", "bob", "carol", "amir")
             )
-    status, said = await office.ask("POST", KEYS, admin, {"role": "viewer", "name": "аda"})
-    assert (status, said["errors"][0]["pointer"]) == (422, "/person"), "the name is the person where none is given"
+    status, answer = await office.ask("POST", KEYS, admin, {"role": "viewer", "name": "аda"})
+    assert (status, answer["errors"][0]["pointer"]) == (422, "/person"), "the name is the person where none is given"
     for person in (
         "ADA",
         " ada ",
@@ -173,16 +174,16 @@ async def test_a_name_that_could_pass_for_another_person_is_refused_on_every_way
         "ada@example.com",
         "O'Neil (ops)",
     ):
-        status, said = await office.ask("POST", KEYS, admin, {"role": "viewer", "name": "x", "person": person})
-        assert status == 201, (person, said)
-    status, said = await office.ask(
+        status, answer = await office.ask("POST", KEYS, admin, {"role": "viewer", "name": "x", "person": person})
+        assert status == 201, (person, answer)
+    status, answer = await office.ask(
         "POST", "/api/v1/admin/invitations", admin, {"role": "viewer", "name": "x", "person": "zoe"}
     )
     assert status == 201
     assert (await office.ask("POST", KEYS, admin, {"role": "viewer", "name": "x", "person": "z0e"}))[0] == 422
 
 
-async def test_names_alike_that_were_stored_before_are_one_person(office: Office) -> None:
+async def test_look_alike_names_stored_before_count_as_one_person(office: Office) -> None:
     _, admin = await office.hire("admin", "amir")
     twins = [await office.hire("approver", one) for one in ("gina", "hugo")]
     async with office.database.write() as conn:
@@ -190,17 +191,17 @@ async def test_names_alike_that_were_stored_before_are_one_person(office: Office
             await conn.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(person=person))
     one, other = (secret for _, secret in twins)
     assert (await office.ask("POST", "/api/v1/treasury/pause", one, {"scope": "sweeps"}))[0] == 200
-    status, said = await office.ask("POST", "/api/v1/treasury/resume", other, {"scope": "sweeps"})
-    assert (status, said["code"]) == (409, "self_approval")
+    status, answer = await office.ask("POST", "/api/v1/treasury/resume", other, {"scope": "sweeps"})
+    assert (status, answer["code"]) == (409, "self_approval")
     fresh = await office.rotate(admin, twins[0][0])
     assert await office.confirm(other, fresh["id"]) == "self_approval"
 
 
 def test_the_command_line_refuses_the_same_names(sqlite_url: str) -> None:
     environment = {"PATH": "/usr/bin:/bin", "DATABASE_URL": sqlite_url, "COLUMNS": "200"}
-    for verb in ("create", "invite"):
-        options = ("keys", verb, "--role", "viewer", "--name", "x", "--person")
-        if verb == "create":
+    for command in ("create", "invite"):
+        options = ("keys", command, "--role", "viewer", "--name", "x", "--person")
+        if command == "create":
             assert run_onramp(environment, *options, "ada").returncode == 0
         for person, rule in (("a\u200dda", "is invisible"), ("аԁа", "looks like"), ("machine", "for itself")):
             refused = run_onramp(environment, *options, person)

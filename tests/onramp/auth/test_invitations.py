@@ -1,4 +1,4 @@
-"""Invitations over real HTTP and from the command line: a link yields its key once, and to nobody after that."""
+"""Invitations over real HTTP and from the command line: a link yields its key once, and never again."""
 
 import asyncio
 import json
@@ -11,67 +11,46 @@ import pytest
 import sqlalchemy as sa
 
 from kit.audit import service as audit_service
-from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from kit.http.problems import Problem
-from kit.ids import RandomIds
 from kit.logs import redact
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.service import Author
 from onramp.auth.invitations import service
 from onramp.auth.invitations.routes import base_of
 from onramp.auth.invitations.table import invitations
-from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.config.loader import load
+from tests.support.api_keys import RING, call, create_key
 from tests.support.command_line import run_onramp
 
-RING = KeyRing([DEVELOPMENT_KEY], "onramp")
 INVITATIONS = "/api/v1/admin/invitations"
 ACCEPT = "/api/v1/invitations/accept"
 
 
 async def admin_of(database: Database) -> str:
-    secret = api_keys_service.new_secret()
-    author = Author("machine", datetime.now(UTC), is_production=False)
-    async with database.write() as conn:
-        await api_keys_service.create(
-            conn,
-            author,
-            key_id=RandomIds().new("key_"),
-            secret=secret,
-            ring=RING,
-            role="admin",
-            name="a",
-            person="amir",
-        )
-    return secret
-
-
-async def ask(service: Any, method: str, path: str, secret: str | None = None, **more: Any) -> tuple[int, Any]:
-    headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
-    async with service.http.request(method, service.api + path, headers=headers, **more) as answer:
-        return answer.status, await answer.json(content_type=None)
+    """Return the secret of a new key of an admin."""
+    return (await create_key(database, "admin", "amir"))[1]
 
 
 async def test_a_link_yields_its_key_once(service: Any) -> None:
     admin = await admin_of(service.database)
-    status, made = await ask(
+    status, made = await call(
         service, "POST", INVITATIONS, admin, json={"role": "operator", "name": "desk", "person": "otto"}
     )
     assert status == 201
     base, _, token = made["link"].partition("#")
     assert base == f"{service.api}/invitation"
     assert token not in redact(f"GET {made['link']}")
-    _, page = await ask(service, "GET", INVITATIONS, admin)
+    _, page = await call(service, "GET", INVITATIONS, admin)
     assert [(item["id"], item["status"]) for item in page["data"]] == [(made["id"], "open")]
     assert token not in str(page)
 
-    answers = await asyncio.gather(*(ask(service, "POST", ACCEPT, json={"token": token}) for _ in range(5)))
+    answers = await asyncio.gather(*(call(service, "POST", ACCEPT, json={"token": token}) for _ in range(5)))
     (key,) = [body for status, body in answers if status == 201]
     assert {body["code"] for status, body in answers if status != 201} == {"invitation_invalid"}
     assert (key["role"], key["person"]) == ("operator", "otto")
-    assert (await ask(service, "GET", "/api/v1/keys/me", key["secret"]))[1]["id"] == key["id"]
-    _, page = await ask(service, "GET", INVITATIONS, admin)
+    assert (await call(service, "GET", "/api/v1/keys/me", key["secret"]))[1]["id"] == key["id"]
+    _, page = await call(service, "GET", INVITATIONS, admin)
     assert [(item["status"], item["keyId"]) for item in page["data"]] == [("accepted", key["id"])]
     async with service.database.read() as conn:
         entries = await audit_service.page(conn, limit=2)
@@ -82,9 +61,9 @@ async def test_a_link_yields_its_key_once(service: Any) -> None:
 async def test_a_withdrawn_an_expired_and_an_unknown_link_say_the_same(service: Any) -> None:
     admin = await admin_of(service.database)
     links = [
-        (await ask(service, "POST", INVITATIONS, admin, json={"role": "viewer", "name": "x"}))[1] for _ in range(2)
+        (await call(service, "POST", INVITATIONS, admin, json={"role": "viewer", "name": "x"}))[1] for _ in range(2)
     ]
-    status, withdrawn = await ask(service, "DELETE", f"{INVITATIONS}/{links[0]['id']}", admin)
+    status, withdrawn = await call(service, "DELETE", f"{INVITATIONS}/{links[0]['id']}", admin)
     assert (status, withdrawn["status"]) == (200, "withdrawn")
     async with service.database.write() as conn:
         await conn.execute(
@@ -93,10 +72,10 @@ async def test_a_withdrawn_an_expired_and_an_unknown_link_say_the_same(service: 
             .values(expires_at=datetime.now(UTC) - timedelta(seconds=1))
         )
     tokens = [link["link"].partition("#")[2] for link in links]
-    answers = [await ask(service, "POST", ACCEPT, json={"token": token}) for token in [*tokens, service_token()]]
+    answers = [await call(service, "POST", ACCEPT, json={"token": token}) for token in [*tokens, service_token()]]
     assert {status for status, _ in answers} == {404}
     assert len({body["detail"] for _, body in answers}) == 1
-    assert (await ask(service, "DELETE", f"{INVITATIONS}/inv_unknown", admin))[0] == 404
+    assert (await call(service, "DELETE", f"{INVITATIONS}/inv_unknown", admin))[0] == 404
 
 
 def service_token() -> str:
@@ -155,10 +134,10 @@ async def test_invited_enrolled_and_confirming_from_the_command_line(service: An
     status, out, err = await onramp(service, sqlite_url, "keys", "withdraw", unwanted["id"])
     assert (status, "gives no key" in out) == (0, True), err
     body = {"token": unwanted["link"].partition("#")[2]}
-    status, refused = await ask(service, "POST", ACCEPT, "", json=body)
+    status, refused = await call(service, "POST", ACCEPT, "", json=body)
     assert (status, refused["code"]) == (404, "invitation_invalid")
 
-    _, begun = await ask(service, "POST", "/api/v1/keys/me/otp", ada)
+    _, begun = await call(service, "POST", "/api/v1/keys/me/otp", ada)
     totp = pyotp.TOTP(begun["secret"])
     status, _, err = await onramp(service, sqlite_url, "keys", "enrol", "--code", totp.now(), key=ada)
     assert status == 0, err

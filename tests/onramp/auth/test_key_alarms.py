@@ -15,19 +15,22 @@ from onramp import migrations
 from onramp.auth.api_keys import alarms
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.table import api_key_secrets
-from tests.support.key_office import RING, Office
+from tests.support.api_keys import RING
+from tests.support.key_office import Office
 
 
-async def test_a_new_money_key_rings_and_rings_again_when_it_works_unconfirmed(
+async def test_a_new_money_key_raises_an_alarm_and_another_when_it_works_unconfirmed(
     office: Office,
 ) -> None:
     clock, registry = SystemClock(), CollectorRegistry()
     bell = alarms.KeyAlarms(office.database, clock, alarms.counter(registry))
 
     async def rung() -> list[tuple[str, str, str]]:
-        with structlog.testing.capture_logs() as told:
+        with structlog.testing.capture_logs() as logged:
             await asyncio.gather(bell.step(), bell.step())
-        return sorted((line["event"], line["person"], line["role"]) for line in told if line["log_level"] == "critical")
+        return sorted(
+            (line["event"], line["person"], line["role"]) for line in logged if line["log_level"] == "critical"
+        )
 
     _, admin = await office.hire("admin", "amir")
     _, eve = await office.hire("approver", "eve")
@@ -53,7 +56,7 @@ async def test_a_new_money_key_rings_and_rings_again_when_it_works_unconfirmed(
     assert await office.works(carol["secret"])
 
 
-async def test_keys_that_are_there_at_the_migration_ring_for_nothing_and_work_on(database: Database) -> None:
+async def test_keys_from_before_the_migration_raise_no_alarm_and_keep_working(database: Database) -> None:
     now = datetime.now(UTC)
 
     def back(conn: sa.Connection) -> None:

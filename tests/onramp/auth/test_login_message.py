@@ -38,7 +38,7 @@ def test_either_form_is_read_and_renders_as_it_was(text: str) -> None:
     assert nonce_in(text) == "32891756abcd"
 
 
-def test_the_examples_parts_are_where_they_belong() -> None:
+def test_the_examples_are_parsed_into_their_parts() -> None:
     message = parse(EIP + RESOURCES)
     assert render(message) == EIP + RESOURCES
     assert (message.domain, message.chain_id, message.nonce) == ("example.com", 31611, "32891756abcd")
@@ -89,7 +89,7 @@ def test_a_login_takes_no_resources(text: str, resources: str) -> None:
         ("URI: https", "Nonce: 99999999aaaa\nURI: https"),
     ],
 )
-def test_what_differs_in_anything_is_refused(old: str, new: str) -> None:
+def test_a_message_with_any_difference_is_refused(old: str, new: str) -> None:
     assert old in EIP
     with pytest.raises(MessageError):
         accepted(EIP.replace(old, new))
@@ -130,7 +130,7 @@ def test_no_text_breaks_the_parser_and_what_it_accepts_renders_to_the_same(text:
     st.characters(),
     st.sampled_from([EIP + RESOURCES, BITCOIN]),
 )
-def test_one_changed_character_is_refused_or_read_as_it_stands(place: int, letter: str, original: str) -> None:
+def test_a_changed_character_is_refused_or_read_unchanged(place: int, letter: str, original: str) -> None:
     text = original[:place] + letter + original[place + 1 :]
     try:
         message = parse(text)

@@ -45,18 +45,18 @@ class CountedKey:
 
 
 class Bench:
-    """A database and a ring that count."""
+    """A database and a key ring that count their uses."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.work = Work()
         bench = self
 
-        class Ring(KeyRing):
+        class CountingRing(KeyRing):
             def all(self, purpose: str) -> Any:
                 return tuple(CountedKey(key, lambda: bench.work) for key in super().all(purpose))
 
-        self.ring = Ring([DEVELOPMENT_KEY, OLD], "onramp")
+        self.ring = CountingRing([DEVELOPMENT_KEY, OLD], "onramp")
         sa.event.listen(database.engine.sync_engine, "before_cursor_execute", self._note)
 
     def _note(self, _c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:

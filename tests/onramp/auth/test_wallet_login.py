@@ -97,7 +97,7 @@ async def test_a_bitcoin_wallet_logs_in_as_the_account_it_owns(service_: Any) ->
     assert hash_of(key.public_key.format(), "p2wpkh") == parse_address(BITCOIN).hash
 
 
-async def test_a_failed_login_burns_its_nonce_and_a_good_one_too(service_: Any) -> None:
+async def test_a_failed_and_a_successful_login_use_up_the_nonce(service_: Any) -> None:
     message = await ask(service_)
     status, problem = await login(service_, message, sign_bitcoin(message, PrivateKey()))
     assert (status, problem["code"]) == (401, "signature_invalid")
@@ -114,7 +114,7 @@ async def test_a_failed_login_burns_its_nonce_and_a_good_one_too(service_: Any) 
         assert (await conn.execute(sa.select(sa.func.count()).select_from(login_nonces))).scalar_one() == 0
 
 
-async def test_of_many_who_use_one_nonce_one_gets_in(service_: Any) -> None:
+async def test_a_nonce_used_many_times_at_once_logs_in_once(service_: Any) -> None:
     message = await ask(service_)
     signature = sign(message)
     answers = await asyncio.gather(*(login(service_, message, signature) for _ in range(8)))
@@ -134,7 +134,7 @@ async def test_a_nonce_is_good_for_its_address_its_site_and_its_chain_alone(serv
         assert (status, problem["code"]) == (401, "signature_invalid")
 
 
-async def test_where_no_node_answers_nobody_is_told_that_a_contract_refused(service_: Any) -> None:
+async def test_if_no_node_answers_a_contract_wallet_is_not_reported_as_refusing(service_: Any) -> None:
     message = await ask(service_)
     status, problem = await login(service_, message, sign(message, keccak(b"another wallet")))
     assert (status, problem["code"]) == (503, "chain_unavailable")
@@ -179,7 +179,7 @@ async def test_only_our_tokens_open_and_an_old_secret_still_verifies(service_: A
         assert (await post(service_, ME, token=token))[0] == 200
 
 
-async def test_a_token_of_ours_is_what_pyjwt_would_have_made(service_: Any) -> None:
+async def test_our_tokens_equal_those_of_pyjwt(service_: Any) -> None:
     message = await ask(service_)
     token = (await login(service_, message, sign(message)))[1]["token"]
     made = jwt.decode(token, bytes.fromhex(SECRET), algorithms=["HS256"], audience="onramp:31611", issuer="onramp")

@@ -35,7 +35,7 @@ ENTRIES = 3000
 
 @pytest.fixture
 async def busy(start: Start, postgres_url: str) -> Service:
-    """A service of some history: one wallet with thousands of purchases, a trail of thousands of rows."""
+    """A service with a long history: one wallet with thousands of purchases, and thousands of audit rows."""
     service = await start(
         url=postgres_url,
         JWT_SECRETS=SecretStr(SECRET.hex()),
@@ -94,25 +94,25 @@ def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
 
 def bodies(route: Route) -> Iterator[tuple[str, bytes]]:
     """What a route may be sent at most, in the shapes that cost most to read."""
-    room = route.limit - 200
+    size = route.limit - 200
     assert route.body is not None
     names = [field.alias or name for name, field in route.body.model_fields.items()]
     inside: dict[str, bytes] = {
-        "a long text": b'"' + b"a" * room + b'"',
-        "quotes": b'"' + b'\\"' * (room // 2) + b'"',
-        "backslashes": b'"' + b"\\\\" * (room // 2) + b'"',
-        "wide letters": b'"' + "\U0001f600".encode() * (room // 4) + b'"',
-        "escaped letters": b'"' + b"\\u0430" * (room // 6) + b'"',
-        "digits": b'"' + b"9" * room + b'"',
-        "a long number": b"9" * room,
-        "lists": b"[" + b",".join([b"[]"] * (room // 3)) + b"]",
-        "objects": b"[" + b",".join([b'{"a":1}'] * (room // 8)) + b"]",
-        "hexadecimal": b'"0x' + b"ab" * (room // 2) + b'"',
-        "lines": b'"' + b"a\\n" * (room // 3) + b'"',
+        "a long text": b'"' + b"a" * size + b'"',
+        "quotes": b'"' + b'\\"' * (size // 2) + b'"',
+        "backslashes": b'"' + b"\\\\" * (size // 2) + b'"',
+        "wide letters": b'"' + "\U0001f600".encode() * (size // 4) + b'"',
+        "escaped letters": b'"' + b"\\u0430" * (size // 6) + b'"',
+        "digits": b'"' + b"9" * size + b'"',
+        "a long number": b"9" * size,
+        "lists": b"[" + b",".join([b"[]"] * (size // 3)) + b"]",
+        "objects": b"[" + b",".join([b'{"a":1}'] * (size // 8)) + b"]",
+        "hexadecimal": b'"0x' + b"ab" * (size // 2) + b'"',
+        "lines": b'"' + b"a\\n" * (size // 3) + b'"',
     }
-    yield "many fields", b"{" + b",".join(b'"%d":0' % number for number in range(room // 9)) + b"}"
-    yield "one field often", b"{" + b",".join([b'"a":0'] * (room // 6)) + b"}"
-    yield "a nest", b"[" * (room // 2) + b"]" * (room // 2)
+    yield "many fields", b"{" + b",".join(b'"%d":0' % number for number in range(size // 9)) + b"}"
+    yield "one field often", b"{" + b",".join([b'"a":0'] * (size // 6)) + b"}"
+    yield "a nest", b"[" * (size // 2) + b"]" * (size // 2)
     for what, value in inside.items():
         yield (
             what,
@@ -224,7 +224,7 @@ async def test_events_of_stripe_as_large_as_they_may_be(busy: Service) -> None:
         mac = hmac.digest(SECRETS[0].encode(), f"{now}.".encode() + body, hashlib.sha256).hex()
         return request("POST", "/api/v1/webhooks/stripe", JSON, f"Stripe-Signature: t={now},v1={mac}", body=body)
 
-    room = (1 << 20) - 400
+    size = (1 << 20) - 400
     event = orjson.dumps(
         {
             "id": "evt_1",
@@ -235,9 +235,9 @@ async def test_events_of_stripe_as_large_as_they_may_be(busy: Service) -> None:
         }
     )
     values = {
-        "text": b'"' + b"a" * room + b'"', "lists": b"[" + b",".join([b"[]"] * (room // 3)) + b"]",
-        "objects": b"[" + b",".join([b'{"a":1}'] * (room // 8)) + b"]", "quotes": b'"' + b'\\"' * (room // 2) + b'"',
-        "fields": b"{" + b",".join(b'"%d":0' % number for number in range(room // 11)) + b"}", "numbers": b"[" + b",".join([b"0"] * (room // 2)) + b"]",
+        "text": b'"' + b"a" * size + b'"', "lists": b"[" + b",".join([b"[]"] * (size // 3)) + b"]",
+        "objects": b"[" + b",".join([b'{"a":1}'] * (size // 8)) + b"]", "quotes": b'"' + b'\\"' * (size // 2) + b'"',
+        "fields": b"{" + b",".join(b'"%d":0' % number for number in range(size // 11)) + b"}", "numbers": b"[" + b",".join([b"0"] * (size // 2)) + b"]",
     }  # fmt: skip
     asked = [(name, signed(event[:-1] + b',"more":' + value + b"}")) for name, value in values.items()]
     asked.append(

@@ -103,7 +103,7 @@ async def test_a_body_as_it_is_may_say_so(service: Service, coding: str) -> None
     assert (await asyncio.to_thread(raw, service.api, data)).startswith(b"HTTP/1.1 200")
 
 
-async def test_a_bomb_costs_nobody_else_anything(service: Service) -> None:
+async def test_a_decompression_bomb_does_not_slow_other_requests(service: Service) -> None:
     bomb = gzip.compress(b"0" * (300 << 20), 9)
     for path in ("/health", "/api/v1/onramp/sessions", "/api/v1/webhooks/stripe", "/nothing"):
         sent = request("POST", path, "Content-Encoding: gzip", body=bomb)
@@ -120,7 +120,7 @@ def chunked(path: str, size: int, length: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [1, 3, 10])
-async def test_a_body_in_crumbs_costs_nobody_else_anything(service: Service, size: int) -> None:
+async def test_a_body_in_tiny_pieces_does_not_slow_other_requests(service: Service, size: int) -> None:
     for path in ("/health", "/api/v1/onramp/sessions", "/api/v1/webhooks/stripe", "/nothing"):
         sent = chunked(path, size, size << 20)
         await asyncio.to_thread(raw, service.api, request("POST", path, "Connection: close"))  # a first one imports
@@ -178,7 +178,7 @@ async def test_no_answer_names_what_serves(service: Service) -> None:
 
 @contextmanager
 def silent(port: int, count: int, data: bytes) -> Iterator[None]:
-    """So many connections that send this much and no more."""
+    """Open this number of connections, each of which sends these bytes and no more."""
     held = []
     try:
         for _ in range(count):
@@ -198,7 +198,7 @@ HELD = (
 )  # fmt: skip
 
 
-async def test_more_connections_than_descriptors_keep_nobody_out(sqlite_url: str, tmp_path: Path) -> None:
+async def test_more_connections_than_descriptors_lock_no_client_out(sqlite_url: str, tmp_path: Path) -> None:
     """The service may open 512 files, and strangers hold more connections than that: it serves, and reaches its database."""
     port, log = free_port(), tmp_path / "service.log"
     environment = {

@@ -1,4 +1,4 @@
-"""A leader that is told to stop hands the wallet over at once, and is gone in time."""
+"""A leader that receives SIGTERM hands the wallet over at once, and ends in time."""
 
 import asyncio
 import os
@@ -63,7 +63,7 @@ async def _environment(url: str, chain: DevChain, home: Path, stripe: str, port:
 
 
 async def _token(database: Database) -> int:
-    """The fencing token of whoever leads now; 0 while nobody does."""
+    """Return the fencing token of the present leader; 0 if there is none."""
     async with database.read() as conn:
         row = (await conn.execute(sa.select(leaders))).one_or_none()
     return 0 if row is None or row.owner is None else int(row.token)
@@ -102,7 +102,7 @@ async def _shop(http: aiohttp.ClientSession, api: str, stripe: str, bought: list
         await asyncio.sleep(0.5)
 
 
-async def test_another_process_pays_at_once_when_the_leader_is_told_to_stop(
+async def test_another_process_pays_at_once_when_the_leader_stops(
     postgres_url: str, chain: DevChain, tmp_path: Path
 ) -> None:
     port, sandbox_port = free_port(), free_port()
@@ -136,12 +136,12 @@ async def test_another_process_pays_at_once_when_the_leader_is_told_to_stop(
         await _until(lambda: _more(database, 3), 60)
         await _until(lambda: _logged(tmp_path / "second.log", "working"), 60)
         token, sent = await _token(database), await _sent(database)
-        told = time.monotonic()
+        signalled_at = time.monotonic()
         first.send_signal(signal.SIGTERM)
         await _until(lambda: _leads_after(database, token), 10)
-        handed_over = time.monotonic() - told
+        handed_over = time.monotonic() - signalled_at
         assert await asyncio.wait_for(first.ended(), 10) == 0
-        assert time.monotonic() - told < 10
+        assert time.monotonic() - signalled_at < 10
         await _until(lambda: _more(database, sent + 2), 15)
         buying.cancel()
         await asyncio.gather(buying, return_exceptions=True)
@@ -172,7 +172,7 @@ async def _logged(log: Path, event: str) -> bool:
 
 
 class Holder:
-    """A worker that holds something; its step lasts as long as it is told."""
+    """A worker that holds a lease; its step lasts as long as the test says."""
 
     name = "holder"
     interval = 0.01
@@ -195,7 +195,7 @@ class Holder:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_what_a_worker_holds_is_given_back_once_after_its_last_step(fails: bool) -> None:
+async def test_a_worker_releases_its_lease_once_after_its_last_step(fails: bool) -> None:
     worker = Holder(0.05, fails=fails)
     runner = WorkerRunner([worker], SystemClock(), WorkerMetrics(CollectorRegistry(), "onramp"))
     runner.start()

@@ -34,8 +34,10 @@ ASKED: tuple[tuple[bytes, tuple[bytes, ...], bytes, int], ...] = (
 
 
 def alarms(caplog: pytest.LogCaptureFixture) -> list[str]:
-    doors = {"kit.http.middleware", "aiohttp.server"}
-    return [one.getMessage() for one in caplog.records if one.name in doors and one.levelno >= logging.ERROR]
+    loggers = {"kit.http.middleware", "aiohttp.server"}
+    return [
+        record.getMessage() for record in caplog.records if record.name in loggers and record.levelno >= logging.ERROR
+    ]
 
 
 async def send(api: str, data: bytes, *, leave: bool = False) -> bytes:
@@ -48,7 +50,7 @@ async def send(api: str, data: bytes, *, leave: bool = False) -> bytes:
     return line
 
 
-async def test_what_is_no_text_or_no_http_is_the_strangers_fault(
+async def test_malformed_text_or_http_is_a_client_error(
     start: Start, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = await start(url=database_url, METRICS_TOKEN=SecretStr("m" * 20))
@@ -77,7 +79,7 @@ async def test_the_document_of_all_routes_is_written_once_however_often_it_is_as
     assert routes._documents.cache_info().misses <= before + 1
 
 
-async def test_whoever_hangs_up_in_the_middle_of_a_body_does_not_look_like_a_lost_database(
+async def test_a_client_that_disconnects_during_its_body_is_not_taken_for_a_lost_database(
     service: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     await send(

@@ -1,4 +1,4 @@
-"""What a process keeps going beside requests: the list of nodes is read anew by one that only serves, too."""
+"""Background work beside requests: a process that only serves reads the list of nodes again, too."""
 
 import asyncio
 from pathlib import Path

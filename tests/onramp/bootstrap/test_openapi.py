@@ -1,4 +1,4 @@
-"""Everything the OpenAPI document allows, and much that it does not, asked of the running service by every role and by nobody."""
+"""Everything that the OpenAPI document allows, and much that it does not, sent to the running service by every role and without a key."""
 
 import asyncio
 import os
@@ -91,7 +91,7 @@ def asks(operation: Any, headers: dict[str, str], there: str | None) -> Callable
             case.path_parameters["id"] = there
         answer = case.call(headers=headers)
         case.validate_response(answer, checks=CHECKS)
-        # 503 is how an unwell part is said, where the document allows it; the nodes of this service do not answer.
+        # A 503 reports an unhealthy part, where the document allows it; the nodes of this service do not answer.
         if answer.status_code != 503:
             case.validate_response(answer, checks=[not_a_server_error])
         if is_closed and not headers:
@@ -111,7 +111,7 @@ def ask_everything(api: str, who: str, credential: str | None, known: dict[str, 
     ]
     for operation in sorted(operations, key=lambda one: one.path.endswith("/logout")):  # it ends the wallet's token
         if operation.path.endswith(STREAMS):
-            continue  # an open stream is asked by tests of its own
+            continue  # other tests read the open stream
         there = next((known[path] for path in known if operation.path.startswith(path)), None)
         try:
             asks(operation, {"Authorization": credential} if credential else {}, there)()

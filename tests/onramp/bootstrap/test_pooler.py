@@ -1,4 +1,4 @@
-"""Behind PgBouncer: told apart at the start, refused where nothing says so, and well where DATABASE_POOLER does."""
+"""Behind PgBouncer: recognised at the start, refused if no setting declares it, and used if DATABASE_POOLER does."""
 
 import asyncio
 import os
@@ -60,9 +60,7 @@ async def bouncer(url: str, mode: str, folder: Path) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])
-async def test_a_pooler_is_told_from_the_server_and_from_another_kind(
-    postgres_url: str, mode: str, tmp_path: Path
-) -> None:
+async def test_the_pooling_mode_of_a_server_is_detected(postgres_url: str, mode: str, tmp_path: Path) -> None:
     direct = connect(postgres_url)
     assert await pooling(direct) == "none"
     assert await timeouts(direct) == ("8s", "5s")
@@ -78,9 +76,7 @@ async def test_a_pooler_is_told_from_the_server_and_from_another_kind(
         await database.close()
 
 
-async def test_a_pooler_in_transaction_mode_that_nobody_names_stops_the_start(
-    postgres_url: str, tmp_path: Path
-) -> None:
+async def test_an_undeclared_pooler_in_transaction_mode_stops_the_start(postgres_url: str, tmp_path: Path) -> None:
     async with bouncer(postgres_url, "transaction", tmp_path) as url:
         async with open_container(load(DATABASE_URL=SecretStr(url))) as container:
             with pytest.raises(StartError, match="DATABASE_POOLER=transaction") as refused:
@@ -94,7 +90,7 @@ async def test_a_pooler_in_transaction_mode_that_nobody_names_stops_the_start(
 async def test_a_shop_sells_behind_a_pooler(
     postgres_url: str, start: Start, mode: str, pooler: str, tmp_path: Path
 ) -> None:
-    """Many at once, so that server connections change hands between statements."""
+    """Run many statements at once, so that server connections are shared between clients."""
     async with bouncer(postgres_url, mode, tmp_path) as url:
         suffix = "&pgbouncer=true" if pooler else ""
         service = await start(url=url + suffix, DATABASE_POOLER=pooler)

@@ -1,4 +1,4 @@
-"""What browsers are told with every answer: no sniffing, no framing, no cookies, TLS from production, Stripe's hosts and no others."""
+"""The security headers of every response: no sniffing, no framing, no cookies, TLS in production, Stripe's hosts and no others."""
 
 import re
 from typing import Any
@@ -81,6 +81,6 @@ async def test_production_keeps_browsers_on_tls() -> None:
 @pytest.mark.parametrize("path", ["/health", "/ready", "/api/health"])
 async def test_a_monitor_may_ask_without_wanting_the_body(service: Any, path: str) -> None:
     async with service.http.get(service.api + path) as answer:
-        told = answer.status
+        status = answer.status
     async with service.http.head(service.api + path) as answer:
-        assert (answer.status, await answer.read()) == (told, b"")
+        assert (answer.status, await answer.read()) == (status, b"")

@@ -1,4 +1,4 @@
-"""Told to stop, the service finishes what it has begun, ends its streams, and is gone; told twice, no sooner and no worse."""
+"""On SIGTERM the service finishes what it has begun, closes its streams and ends; a second SIGTERM changes nothing."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ BODY = {"walletAddress": "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", "sourceAm
 async def served(
     url: str, stripe: str, log: Path, command: str = "serve"
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """`onramp serve`, all workers included, in a process of its own. In observe mode nothing must be in stock."""
+    """Run `onramp serve` with all workers in a separate process, in observe mode, which needs no stock."""
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"],

@@ -1,4 +1,4 @@
-"""The treasury as a process of its own, with the one right to sign; the API beside it holds none."""
+"""The treasury as a separate process, which alone may sign; the API beside it has no key."""
 
 import asyncio
 import os
@@ -20,9 +20,9 @@ from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain, running
 from onramp.dev.local.host import ROOT
 from onramp.dev.local.wallet import DevWallet, dev_wallet
-from tests.onramp.treasury.test_sweeps_end_to_end import asked_at
 from tests.support.command_line import ForkedProcess, start_onramp
 from tests.support.operators import make_key
+from tests.support.treasury_commands import treasury_json
 
 pytestmark = [
     pytest.mark.starts_first,
@@ -37,7 +37,7 @@ SCRAPER = "what-prometheus-sends"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A chain, a wallet, and what both processes are told."""
+    """A chain, a wallet, and the settings of both processes."""
 
     wallet: DevWallet
     environment: dict[str, str]
@@ -95,7 +95,7 @@ def metrics(port: int, token: str) -> str:
 
 
 def balance(api: str, viewer: str) -> Any:
-    return asked_at(api, viewer, "balances")["data"][0]
+    return treasury_json(api, viewer, "balances")["data"][0]
 
 
 async def _viewer(place: Place) -> str:
@@ -106,7 +106,7 @@ async def _viewer(place: Place) -> str:
         await database.close()
 
 
-def test_an_api_without_any_signer_shows_what_a_treasury_of_its_own_reads(place: Place) -> None:
+def test_an_api_without_a_signer_shows_what_a_separate_treasury_reads(place: Place) -> None:
     api = f"http://127.0.0.1:{place.environment['PORT']}"
     with process(place, "serve", "--no-workers") as served:
         until = time.monotonic() + 60
@@ -122,7 +122,7 @@ def test_an_api_without_any_signer_shows_what_a_treasury_of_its_own_reads(place:
             while (row := balance(api, viewer))["blockNumber"] is None:
                 assert treasury.poll() is None and time.monotonic() < until, (place.home / "work.log").read_text()
                 time.sleep(0.3)
-            assert 'treasury_balance{asset="MUSD"' in metrics(scraped, SCRAPER), "what it counts nobody else knows"
+            assert 'treasury_balance{asset="MUSD"' in metrics(scraped, SCRAPER), "what it counts no other process knows"
             with pytest.raises(urllib.error.HTTPError, match="401"):
                 metrics(scraped, "another")
         assert (row["asset"], row["onChain"]) == ("MUSD", "1000.00")
@@ -142,28 +142,28 @@ def test_an_api_without_any_signer_shows_what_a_treasury_of_its_own_reads(place:
 def test_without_a_usable_signer_it_does_not_start_and_says_so_in_a_line(
     place: Place, signer: dict[str, str], says: str
 ) -> None:
-    given = {name: value.replace("KEYSTORE", str(place.wallet.keystore)) for name, value in signer.items()}
-    said = subprocess.run(
-        [ONRAMP, "work", "--only", "treasury"], env=place.environment | given, cwd=place.home, capture_output=True,
+    variables = {name: value.replace("KEYSTORE", str(place.wallet.keystore)) for name, value in signer.items()}
+    result = subprocess.run(
+        [ONRAMP, "work", "--only", "treasury"], env=place.environment | variables, cwd=place.home, capture_output=True,
         text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert (said.returncode, says in said.stderr) == (1, True), said.stderr
-    assert said.stderr.splitlines()[-1].startswith("onramp: ")
-    assert sum(line.startswith("onramp: ") for line in said.stderr.splitlines()) == 1
-    assert "Traceback" not in said.stderr
-    assert "working" not in said.stdout + said.stderr
+    assert (result.returncode, says in result.stderr) == (1, True), result.stderr
+    assert result.stderr.splitlines()[-1].startswith("onramp: ")
+    assert sum(line.startswith("onramp: ") for line in result.stderr.splitlines()) == 1
+    assert "Traceback" not in result.stderr
+    assert "working" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("command", ["serve", "work"])
 @pytest.mark.parametrize("wrong", ["address", "password"])
 def test_a_key_that_is_not_the_pinned_one_stops_the_start(place: Place, command: str, wrong: str) -> None:
-    given = {
+    variables = {
         "address": {"HOT_WALLET_ADDRESS": "0x976EA74026E726554dB657fA54763abd0C3a0aa9"},
         "password": {"HOT_WALLET_PASSWORD": "wrong"},
     }[wrong]
-    said = subprocess.run(
-        [ONRAMP, command], env=place.environment | place.signer | given, cwd=place.home, capture_output=True,
+    result = subprocess.run(
+        [ONRAMP, command], env=place.environment | place.signer | variables, cwd=place.home, capture_output=True,
         text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert (said.returncode, said.stderr.splitlines()[-1].startswith("onramp: HOT_WALLET_ADDRESS ")) == (1, True)
-    assert "Traceback" not in said.stderr
+    assert (result.returncode, result.stderr.splitlines()[-1].startswith("onramp: HOT_WALLET_ADDRESS ")) == (1, True)
+    assert "Traceback" not in result.stderr

@@ -50,7 +50,7 @@ def watched(folder: Path, urls: str) -> list[str]:
     return ["".join(table) for table in shown]
 
 
-def test_each_node_is_shown_as_it_stands(chain: DevChain, tmp_path: Path) -> None:
+def test_each_node_is_shown_with_its_state(chain: DevChain, tmp_path: Path) -> None:
     urls = [*chain.rpc_urls[:2], "delta=http://127.0.0.1:9/secret-key"]
     shown = status(tmp_path, ",".join(urls), "--json")
     assert shown.returncode == 0, shown.stderr
@@ -71,38 +71,40 @@ def test_each_node_is_shown_as_it_stands(chain: DevChain, tmp_path: Path) -> Non
 
 
 @asynccontextmanager
-async def lying_about_blocks(chain: DevChain) -> AsyncIterator[str]:
-    """An operator that tells another hash of every block; where it is."""
-    liar = FaultyProxy("liar", chain.anvil.url)
-    await liar.start()
-    liar.always(faulty_proxy.bent(lambda block: {**block, "hash": "0x" + "cd" * 32}), "eth_getBlockByNumber")
-    yield f"liar={liar.config.url}"
-    await liar.stop()
+async def with_wrong_block_hashes(chain: DevChain) -> AsyncIterator[str]:
+    """Yield the URL of a provider that reports a wrong hash for every block."""
+    wrong = FaultyProxy("liar", chain.anvil.url)
+    await wrong.start()
+    wrong.always(faulty_proxy.bent(lambda block: {**block, "hash": "0x" + "cd" * 32}), "eth_getBlockByNumber")
+    yield f"liar={wrong.config.url}"
+    await wrong.stop()
 
 
-async def test_a_liar_is_named_with_what_it_says_and_what_the_others_say(chain: DevChain, tmp_path: Path) -> None:
-    async with lying_about_blocks(chain) as liar:
-        urls = ",".join([*chain.rpc_urls[:2], liar])
+async def test_a_contradicting_node_is_named_with_its_answer_and_the_others(chain: DevChain, tmp_path: Path) -> None:
+    async with with_wrong_block_hashes(chain) as wrong:
+        urls = ",".join([*chain.rpc_urls[:2], wrong])
         shown = await asyncio.to_thread(status, tmp_path, urls, "--json")
         table = await asyncio.to_thread(status, tmp_path, urls)
     assert shown.returncode == table.returncode == 0, shown.stderr
     document = json.loads(shown.stdout)
-    (said,) = document["compared"]["contradictions"]
-    assert said.startswith(f"liar contradicts alpha, beta: block {document['compared']['block']} is 0x{'cd' * 32} with")
+    (contradiction,) = document["compared"]["contradictions"]
+    assert contradiction.startswith(
+        f"liar contradicts alpha, beta: block {document['compared']['block']} is 0x{'cd' * 32} with"
+    )
     health = {node["name"]: node["health"] for node in document["nodes"]}
     assert health == {"alpha": "alive", "beta": "alive", "liar": "set aside"}
     assert "! liar contradicts alpha, beta: block" in table.stdout
 
 
-async def test_two_that_say_different_things_are_exit_one(chain: DevChain, tmp_path: Path) -> None:
-    async with lying_about_blocks(chain) as liar:
-        shown = await asyncio.to_thread(status, tmp_path, f"{chain.rpc_urls[0]},{liar}")
+async def test_two_contradicting_providers_exit_with_1(chain: DevChain, tmp_path: Path) -> None:
+    async with with_wrong_block_hashes(chain) as wrong:
+        shown = await asyncio.to_thread(status, tmp_path, f"{chain.rpc_urls[0]},{wrong}")
     assert shown.returncode == 1
     assert "alpha, liar do not agree on block" in shown.stdout
     assert len(shown.stderr.strip().splitlines()) == 1
 
 
-def test_too_few_operators_is_exit_one_and_one_line(chain: DevChain, tmp_path: Path) -> None:
+def test_too_few_providers_exit_with_1_and_one_line(chain: DevChain, tmp_path: Path) -> None:
     shown = status(tmp_path, f"{chain.rpc_urls[0]},delta=http://127.0.0.1:9/secret-key")
     assert shown.returncode == 1
     assert len(shown.stderr.strip().splitlines()) == 1

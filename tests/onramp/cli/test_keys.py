@@ -1,4 +1,4 @@
-"""`onramp keys` and `onramp audit` as a person types them, each in a process of its own."""
+"""`onramp keys` and `onramp audit` as a person types them, each in its own process."""
 
 import asyncio
 import json
@@ -86,9 +86,14 @@ def test_a_key_is_made_listed_rotated_and_revoked_and_all_of_it_can_be_proved(sq
 
     read, write = os.pipe()
     os.close(read)  # as under `head`, which has seen enough
-    given = {"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, "DATA_KEYS": DATA_KEY, "PYTHONUNBUFFERED": "1"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": sqlite_url,
+        "DATA_KEYS": DATA_KEY,
+        "PYTHONUNBUFFERED": "1",
+    }
     ended = subprocess.run(
-        [ONRAMP, "audit", "export"], env=given, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        [ONRAMP, "audit", "export"], env=environment, stdout=write, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(write)
     assert (ended.returncode, ended.stderr) == (1, "")
@@ -112,9 +117,7 @@ def test_a_key_is_made_listed_rotated_and_revoked_and_all_of_it_can_be_proved(sq
         (("events", "list", "--state", "nonsense"), 2),
     ],
 )
-def test_what_cannot_be_done_is_said_without_a_traceback(
-    sqlite_url: str, arguments: tuple[str, ...], status: int
-) -> None:
+def test_a_refused_command_prints_no_traceback(sqlite_url: str, arguments: tuple[str, ...], status: int) -> None:
     refused = onramp(sqlite_url, *arguments)
     assert refused.returncode == status
     assert refused.stderr
@@ -134,5 +137,5 @@ async def test_development_keys_stay_the_same_on_the_same_data(tmp_path: Path) -
     assert set(first) == {"viewer", "operator", "approver", "admin"}
     assert await dev_api_keys(tmp_path, settings) == first
     (tmp_path / "onramp.db").unlink()
-    assert await dev_api_keys(tmp_path, settings) == first, "a database made anew gets the same keys"
+    assert await dev_api_keys(tmp_path, settings) == first, "a new database gets the same keys"
     assert (tmp_path / "api-keys.json").stat().st_mode & 0o077 == 0

@@ -1,4 +1,4 @@
-"""What commands print at terminals of any width: every figure, hash and word is found whole, and no line is cut off."""
+"""What commands print in terminals of any width: every figure, hash and word is complete, and no line is cut off."""
 
 import os
 import subprocess
@@ -27,17 +27,19 @@ PAYOUTS = (
 
 @pytest.mark.parametrize("lines", [BALANCES, PAYOUTS], ids=["balances", "payouts"])
 @pytest.mark.parametrize("width", [*range(60, 180, 7), 80])
-def test_nothing_is_broken_but_between_words(
+def test_lines_break_only_between_words(
     lines: tuple[tuple[str, ...], ...], width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
     monkeypatch.setenv("COLUMNS", str(width))
     print_table(lines[0], lines[1:], title="a title")
-    said = capsys.readouterr().out
-    assert max(map(len, said.splitlines())) <= width
-    assert all(line.rstrip()[-1] in "┓┩│┘┐" for line in said.splitlines() if line.startswith(("┏", "┡", "│", "└", "┌")))
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= width
+    assert all(
+        line.rstrip()[-1] in "┓┩│┘┐" for line in output.splitlines() if line.startswith(("┏", "┡", "│", "└", "┌"))
+    )
     for line in lines:
         for value in line:
-            assert all(word in said for word in value.split()), (value, said)
+            assert all(word in output for word in value.split()), (value, output)
 
 
 @pytest.mark.parametrize("show", [
@@ -48,9 +50,9 @@ def test_a_note_is_shown_as_it_was_written_and_steers_no_terminal(
     show: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     show("[bold]:smile: \x1b[2Jgone [/x]")
-    said = capsys.readouterr().out
-    assert "[bold]:smile:  [2Jgone [/x]" in said
-    assert "\x1b" not in said
+    output = capsys.readouterr().out
+    assert "[bold]:smile:  [2Jgone [/x]" in output
+    assert "\x1b" not in output
 
 
 @pytest.mark.parametrize(
@@ -61,8 +63,8 @@ def test_a_note_is_shown_as_it_was_written_and_steers_no_terminal(
     ],
 )
 def test_a_wrong_choice_is_refused_in_plain_words(tmp_path: Path, command: tuple[str, ...], says: str) -> None:
-    said = run_onramp({"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "160"}, *command)
-    assert (said.returncode, says in said.stderr, "Value error" in said.stderr) == (2, True, False)
+    output = run_onramp({"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "160"}, *command)
+    assert (output.returncode, says in output.stderr, "Value error" in output.stderr) == (2, True, False)
 
 
 def test_output_to_a_pipe_keeps_each_record_on_one_line(

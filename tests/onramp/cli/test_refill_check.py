@@ -49,14 +49,14 @@ def a_refill(**changes: Any) -> Refill:
 
 
 def hashed(document: dict[str, Any]) -> dict[str, Any]:
-    """The hashes of whatever the sheet says, as somebody who forges it writes them."""
-    said = document["sheet"]
+    """Recompute the hashes of a changed sheet, as a person who forges it would."""
+    expected = document["sheet"]
     transaction = SafeTransaction(
-        int(said["chainId"]), said["safe"], said["to"], int(said["value"]), bytes.fromhex(said["data"][2:]), int(said["nonce"])
+        int(expected["chainId"]), expected["safe"], expected["to"], int(expected["value"]), bytes.fromhex(expected["data"][2:]), int(expected["nonce"])
     )  # fmt: skip
     for name in ("domainHash", "messageHash", "safeTxHash"):
         snake = {"domainHash": "domain_hash", "messageHash": "message_hash", "safeTxHash": "safe_tx_hash"}[name]
-        said[name] = "0x" + getattr(transaction, snake).hex()
+        expected[name] = "0x" + getattr(transaction, snake).hex()
     return document
 
 
@@ -83,10 +83,11 @@ def checked(sheet: Path, *more: str, signers: int = 3, environment: Mapping[str,
 def test_a_good_sheet_is_decoded_and_its_call_is_printed(tmp_path: Path, native: bool, moved: str) -> None:
     refill = a_refill(asset="BTC", token=ZERO_ADDRESS) if native else a_refill()
     sheet = written(tmp_path, refill)
-    said = checked(sheet)
-    assert (said.returncode, said.stderr) == (0, "")
+    expected = checked(sheet)
+    assert (expected.returncode, expected.stderr) == (0, "")
     assert all(
-        text in said.stdout for text in (*moved.split(), HOT_WALLET, SAFE, "31611", "0 (call)", "Enough signatures.")
+        text in expected.stdout
+        for text in (*moved.split(), HOT_WALLET, SAFE, "31611", "0 (call)", "Enough signatures.")
     )
     shown = json.loads(checked(sheet, "--json").stdout)
     assert shown["transfer"] == {
@@ -160,9 +161,9 @@ WRONG: list[tuple[str, Change, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "said"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG])
+@pytest.mark.parametrize(("change", "expected"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG])
 def test_a_sheet_that_was_changed_is_refused_by_the_name_of_the_field(
-    tmp_path: Path, change: Change, said: str
+    tmp_path: Path, change: Change, expected: str
 ) -> None:
     refill = a_refill()
     document = change(document_of(refill))
@@ -173,7 +174,7 @@ def test_a_sheet_that_was_changed_is_refused_by_the_name_of_the_field(
         refused = run_onramp(ENVIRONMENT, "treasury", "refill-check", str(sheet), *signatures, *more)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith("onramp: "), refused.stderr
-        assert said in refused.stderr, refused.stderr
+        assert expected in refused.stderr, refused.stderr
         assert "Enough" not in refused.stderr
 
 
@@ -185,7 +186,7 @@ def test_a_field_given_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (lambda file: file["transactions"][0].update(to=STRANGER), f"to: the Transaction Builder's file says '{STRANGER}'"),
         (lambda file: file["transactions"][0].update(data="0x" + encode_transfer(STRANGER, 1).hex()), "data: the"),
@@ -199,14 +200,14 @@ def test_a_field_given_twice_is_refused(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_the_file_that_owners_import_is_compared_with_the_sheet(
-    tmp_path: Path, change: Callable[[Any], object], said: str
+    tmp_path: Path, change: Callable[[Any], object], expected: str
 ) -> None:
     refill = a_refill()
     file = refill.file(datetime.now(UTC))
     change(file)
     refused = checked(written(tmp_path, refill, file=file))
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert said in refused.stderr
+    assert expected in refused.stderr
 
 
 def test_without_the_file_the_sheet_is_checked_alone(tmp_path: Path) -> None:
@@ -216,7 +217,7 @@ def test_without_the_file_the_sheet_is_checked_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["COLD_SAFE_ADDRESS", "COLD_SAFE_OWNERS", "HOT_WALLET_ADDRESS"])
-def test_without_settings_to_compare_with_nothing_is_said(tmp_path: Path, missing: str) -> None:
+def test_without_settings_to_compare_with_nothing_is_reported(tmp_path: Path, missing: str) -> None:
     refused = checked(written(tmp_path, a_refill()), environment={missing: None})
     assert (refused.returncode, refused.stdout) == (1, "")
     assert f"set {missing} " in refused.stderr
@@ -224,7 +225,7 @@ def test_without_settings_to_compare_with_nothing_is_said(tmp_path: Path, missin
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "expected"),
     [
         ("CHAIN_ID", "31612", "chainId"),
         ("COLD_SAFE_ADDRESS", STRANGER, "safe"),
@@ -234,9 +235,9 @@ def test_without_settings_to_compare_with_nothing_is_said(tmp_path: Path, missin
         ("MUSD_TOKEN_ADDRESS", STRANGER, "to"),
     ],
 )
-def test_the_sheet_of_another_deployment_is_refused(tmp_path: Path, name: str, value: str, said: str) -> None:
+def test_the_sheet_of_another_deployment_is_refused(tmp_path: Path, name: str, value: str, expected: str) -> None:
     refused = checked(written(tmp_path, a_refill()), environment={name: value})
-    assert (refused.returncode, f"\n  {said}: " in refused.stderr) == (1, True), refused.stderr
+    assert (refused.returncode, f"\n  {expected}: " in refused.stderr) == (1, True), refused.stderr
 
 
 def test_a_token_that_the_policy_lists_may_be_refilled(tmp_path: Path) -> None:
@@ -246,8 +247,8 @@ def test_a_token_that_the_policy_lists_may_be_refilled(tmp_path: Path) -> None:
     policy.write_text(f'{DEVELOPMENT}\n[assets.XYZ]\naddress = "{STRANGER}"\ndecimals = 6\nfloor = "1"\n')
     sheet = written(tmp_path, a_refill(asset="XYZ", token=STRANGER, amount=5_000_000, decimals=6))
     assert checked(sheet).returncode == 1
-    said = checked(sheet, environment={"TREASURY_POLICY": str(policy)})
-    assert (said.returncode, "5.00" in said.stdout) == (0, True), said.stderr
+    expected = checked(sheet, environment={"TREASURY_POLICY": str(policy)})
+    assert (expected.returncode, "5.00" in expected.stdout) == (0, True), expected.stderr
 
 
 def test_a_compact_signature_is_named(tmp_path: Path) -> None:

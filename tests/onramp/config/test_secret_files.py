@@ -1,4 +1,4 @@
-"""Every secret may come from a file; what is wrong with one is said by name, without its value."""
+"""Every secret may come from a file; a problem with one names the variable, and never shows its value."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from onramp.config.loader import SettingsError, load, secret_names
 from onramp.config.settings import Settings
 
 
-def test_what_is_secret_is_found_by_its_type() -> None:
+def test_secrets_are_recognised_by_their_type() -> None:
     names = set(secret_names())
     assert {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRETS", "DATABASE_URL", "HOT_WALLET_PASSWORD", "DATA_KEYS"} <= names
     assert {"SPECTRUM_RPC_URLS", "ONRAMP_API_KEY", "METRICS_TOKEN", "JWT_SECRETS"} <= names
@@ -48,12 +48,12 @@ def test_a_secret_twice_is_one_of_the_listed_problems(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PORT", "not a port")
     with pytest.raises(SettingsError) as error:
         load()
-    said = error.value.problems
-    assert [problem.partition(":")[0].split()[0] for problem in said] == [
+    problems = error.value.problems
+    assert [problem.partition(":")[0].split()[0] for problem in problems] == [
         "REDIS_URL_FILE", "METRICS_TOKEN_FILE", "STRIPE_SECRET_KEY", "PORT",
     ]  # fmt: skip
-    assert "marker" not in str(said)
-    assert str(tmp_path) not in str(said)
+    assert "marker" not in str(problems)
+    assert str(tmp_path) not in str(problems)
     monkeypatch.delenv("PORT")
     with pytest.raises(SettingsError, match="both set"):
         load()

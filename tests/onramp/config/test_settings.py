@@ -67,7 +67,7 @@ def shown(value: object) -> object:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_what_people_and_platforms_put_around_a_value_is_taken_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quotes_and_spaces_around_a_value_are_removed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for around in ("{}", *AROUND):
         monkeypatch.setenv(name, around.format(VALUES[name]))
         assert str(shown(getattr(read_alone(), name))).lower() == VALUES[name].lower(), repr(around)
@@ -123,7 +123,7 @@ def test_a_variable_that_is_set_to_nothing_is_not_set(text: str, monkeypatch: py
 
 
 @pytest.mark.parametrize("name", ["onramp\n1", "onramp,", "on ramp", "onramp" + NBSP + "x"])
-def test_a_database_name_that_nobody_means_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_implausible_database_name_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://u:marker@h/{name}")
     with pytest.raises(SettingsError, match="DATABASE_URL: ") as refused:
         load()
@@ -182,7 +182,7 @@ def test_a_host_that_nothing_can_listen_at_is_refused(text: str) -> None:
 
 
 def test_all_that_is_wrong_is_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also what is only wrong together, looked at beside the variables that cannot be read at all; none is named twice."""
+    """Problems of combinations are listed beside variables that cannot be read at all; no variable is named twice."""
     for name, value in {"PORT": "x", "DATA_KEYS": "x", "SESSION_MIN_AMOUNT": "5", "SESSION_MAX_AMOUNT": "4"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ENVIRONMENT", "production")

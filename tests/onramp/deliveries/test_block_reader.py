@@ -78,7 +78,7 @@ class Operators:
         return [store.asked for store in self.stores.values()]
 
     async def look(self, seconds: float = 3.6) -> int:
-        """One look; the block up to which all is known."""
+        """Read once; return the block up to which all transfers are known."""
         self.clock.seconds += seconds
         self.pool._probe._at = None
         await self.pool.refresh()
@@ -109,7 +109,7 @@ async def test_each_block_is_read_once_with_some_overlap(operators: Operators) -
         assert operators.asked == [[(head - OVERLAP, head)]] * 3
 
 
-async def test_what_came_in_days_of_downtime_is_read_in_few_questions(operators: Operators) -> None:
+async def test_the_blocks_of_days_of_downtime_are_read_in_few_calls(operators: Operators) -> None:
     await operators.look()
     paid = set(range(1_001, LONG, 7_001))
     operators.grow(LONG, *paid)
@@ -119,7 +119,7 @@ async def test_what_came_in_days_of_downtime_is_read_in_few_questions(operators:
     assert all(len(asked) <= 10 for asked in operators.asked)
 
 
-async def test_the_cursor_waits_before_blocks_too_few_hold_and_goes_on_once_one_with_history_is_there(
+async def test_the_cursor_waits_at_blocks_that_too_few_nodes_hold_until_one_with_history_joins(
     operators: Operators,
 ) -> None:
     await operators.look()
@@ -154,7 +154,7 @@ async def test_while_operators_are_silent_the_cursor_stays_and_nothing_is_skippe
     assert await operators.found() == [1_010, 1_050]
 
 
-async def test_the_first_block_ever_looked_at_is_not_skipped_either(operators: Operators) -> None:
+async def test_the_first_block_ever_read_is_not_skipped(operators: Operators) -> None:
     operators.down = {"n0.test", "n1.test"}
     operators.grow(0, 1_000)
     assert await operators.look() == 999
@@ -164,7 +164,7 @@ async def test_the_first_block_ever_looked_at_is_not_skipped_either(operators: O
     assert await operators.found() == [1_000]
 
 
-async def test_a_transfer_only_one_tells_holds_the_cursor_and_not_for_ever(operators: Operators) -> None:
+async def test_a_transfer_reported_by_one_provider_holds_the_cursor_for_a_limited_time(operators: Operators) -> None:
     await operators.look()
     operators.grow(5)
     operators.stores["n0.test"].paid = {1_002}

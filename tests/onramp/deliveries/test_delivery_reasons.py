@@ -1,4 +1,4 @@
-"""Why a delivery waits is said, of those seen and of those of which nothing was seen yet, and unsaid when it is over."""
+"""A delivery that waits shows its reason, whether its transfer was seen or not, and loses it when the wait is over."""
 
 import asyncio
 import io
@@ -57,7 +57,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "methods"), FAULTS.values(), ids=FAULTS)
-async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
+async def test_a_delivery_waits_with_a_reason_while_too_few_providers_report_transfers(
     start: Start,
     sqlite_url: str,
     chain: DevChain,
@@ -65,7 +65,7 @@ async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
     fault: faulty_proxy.Fault,
     methods: tuple[str, ...],
 ) -> None:
-    """Nothing was seen yet, and the buyer reads why: over HTTP, in the session and in its delivery."""
+    """No transfer was seen yet; the session and its delivery show the reason over HTTP."""
     urls = ",".join(f"{one.name}={one.config.url}" for one in providers)
     known = observe_settings(chain, MEZO_RPC_URLS=SecretStr(urls))
     service, clock, buyer = await start(**known), OffsetClock(), buyer_wallet(90 + len(methods))
@@ -84,7 +84,7 @@ async def test_where_too_few_can_tell_what_arrived_it_says_so_until_they_can(
         assert (body["status"], body["delivery"]["status"]) == ("delivering", "awaiting")
         tx_hash = await send_musd(chain, SENDER, buyer, 5 * UNIT)
         for one in providers:
-            one.honest()
+            one.clear_faults()
         proof = await delivery_until(service, made["id"], "confirmed", 60)
         assert proof["txHash"] == tx_hash
         assert (await delivery(service, made["id"]))["reason"] is None
@@ -103,7 +103,7 @@ async def mark(database: Database, everyone: str | None, awaiting: str | None) -
     return len(found)
 
 
-async def test_each_is_told_what_it_waits_for_once_on_both_databases(database: Database) -> None:
+async def test_each_session_gets_its_reason_once_on_both_databases(database: Database) -> None:
     await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7), ("ons_3", BUYER, 9))
     async with database.write() as conn:
         seen = sa.update(sessions).where(sessions.c.id != "ons_1").values(delivery_status="seen")
@@ -121,7 +121,7 @@ async def test_each_is_told_what_it_waits_for_once_on_both_databases(database: D
 
 
 @pytest.fixture
-def said() -> Iterator[io.StringIO]:
+def log_output() -> Iterator[io.StringIO]:
     """What is logged as an error or worse."""
     stream = io.StringIO()
     logs.configure("error", "json", stream)
@@ -129,10 +129,10 @@ def said() -> Iterator[io.StringIO]:
     logs.configure("warning", "text")
 
 
-async def test_what_is_paid_and_does_not_come_is_overdue_until_it_has_come(
-    database: Database, said: io.StringIO
+async def test_a_paid_purchase_is_overdue_until_its_transfer_arrives(
+    database: Database, log_output: io.StringIO
 ) -> None:
-    async def stands() -> tuple[str, bool, int]:
+    async def overview() -> tuple[str, bool, int]:
         async with database.read() as conn:
             session = await sessions_service.get(conn, "ons_1")
             assert session is not None
@@ -144,13 +144,13 @@ async def test_what_is_paid_and_does_not_come_is_overdue_until_it_has_come(
     await shop.purchase(2, OTHER)
     shop.clock.seconds += shop.rules.overdue_after.total_seconds() - 60
     await shop.step()
-    assert await stands() == ("delivering", False, 0)
+    assert await overview() == ("delivering", False, 0)
 
     shop.clock.seconds += 60
     await shop.step()
-    assert await stands() == ("attention", True, 2)
+    assert await overview() == ("attention", True, 2)
     await shop.step()
-    alarms = [json.loads(line) for line in said.getvalue().splitlines()]
+    alarms = [json.loads(line) for line in log_output.getvalue().splitlines()]
     assert sorted((one["level"], one["event"], one["session"]) for one in alarms) == [
         ("critical", "delivery.overdue", "ons_1"),
         ("critical", "delivery.overdue", "ons_2"),
@@ -159,7 +159,7 @@ async def test_what_is_paid_and_does_not_come_is_overdue_until_it_has_come(
     shop.chain.paid[TX] = shop.chain.head + 1
     await shop.step()
     await shop.step()
-    assert await stands() == ("completed", False, 1)
+    assert await overview() == ("completed", False, 1)
     await shop.pool.close()
 
 
@@ -186,9 +186,9 @@ async def test_a_buyer_reads_one_of_the_fixed_reasons_whatever_the_payout_waits_
             async with database.write() as conn:
                 await conn.execute(sa.update(payouts_table).values(status=status, reason=reason))
             await mark(database, None, None)
-            told = (await shown(database))["ons_1"]
-            assert told in FIXED, (status, reason)
-            assert told is not None or reason in {Reason.QUEUED, Reason.DISPLACED}, (status, reason)
+            reason_shown = (await shown(database))["ons_1"]
+            assert reason_shown in FIXED, (status, reason)
+            assert reason_shown is not None or reason in {Reason.QUEUED, Reason.DISPLACED}, (status, reason)
 
 
 async def test_a_buyer_whose_payout_no_process_would_sign_reads_that_payouts_are_paused(database: Database) -> None:

@@ -1,15 +1,18 @@
-"""One operator of three invents what eth_getLogs tells: nobody's delivery is taken for another's, and none is hidden."""
+"""One provider of three returns wrong logs: no transfer is assigned to the wrong session, and no delivery is missed."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from chain.abi.erc20 import address_topic
 from onramp.dev.chain.devchain import DevChain
 from tests.support import faulty_proxy
 from tests.support.clocks import OffsetClock
-from tests.support.faulty_proxy import FaultyProxy
+from tests.support.faulty_proxy import Fault, FaultyProxy
 from tests.support.observe_mode import (
     SENDER,
     UNIT,
@@ -27,98 +30,90 @@ LOGS = "eth_getLogs"
 STRANGER = buyer_wallet(99)
 
 
-def before(chain: DevChain, providers: list[FaultyProxy]) -> dict[str, Any]:
+def settings(chain: DevChain, providers: list[FaultyProxy]) -> dict[str, Any]:
     urls = ",".join(f"{proxy.name}={proxy.config.url}" for proxy in providers)
     return observe_settings(chain, MEZO_RPC_URLS=SecretStr(urls))
 
 
-def paying(recipient: str) -> faulty_proxy.Fault:
-    """Every transfer went to one."""
+def with_recipient(recipient: str) -> Fault:
+    """Return a fault that reports every transfer as one to `recipient`."""
     return faulty_proxy.bent(
         lambda logs: [{**log, "topics": [*log["topics"][:2], address_topic(recipient)]} for log in logs]
     )
 
 
-def inventing(chain: DevChain, recipient: str, amount: int) -> faulty_proxy.Fault:
-    """A transfer that never was, beside those that were."""
+def with_invented_transfer(chain: DevChain, recipient: str, amount: int) -> Fault:
+    """Return a fault that reports a transfer that does not exist, before those that do."""
 
-    async def tell(asked: faulty_proxy.ProxiedCall) -> Any:
-        block = int(asked.call["params"][0]["toBlock"], 16)
+    async def answer(proxied: faulty_proxy.ProxiedCall) -> Any:
+        block = int(proxied.call["params"][0]["toBlock"], 16)
         invented = {
             "address": chain.deployment.musd,
-            "topics": [asked.call["params"][0]["topics"][0], address_topic(SENDER), address_topic(recipient)],
+            "topics": [proxied.call["params"][0]["topics"][0], address_topic(SENDER), address_topic(recipient)],
             "data": "0x" + amount.to_bytes(32, "big").hex(),
             "transactionHash": f"0x{block:064x}",
             "logIndex": "0x0",
             "blockNumber": hex(block),
             "blockHash": "0x" + "cd" * 32,
         }
-        return await faulty_proxy.bent(lambda logs: [invented, *logs])(asked)
+        return await faulty_proxy.bent(lambda logs: [invented, *logs])(proxied)
 
-    return tell
+    return answer
 
 
-async def bought(service: Service, clock: OffsetClock, buyer: str, amount: str) -> str:
-    """A purchase that waits for its transfer, begun once the worker has looked at the chain."""
+async def buy(service: Service, clock: OffsetClock, buyer: str, amount: int) -> str:
+    """Create and pay a session that waits for its transfer, after the worker has read the chain once; return its id."""
     await asyncio.sleep(1.5)
-    _, made = await service.create(walletAddress=buyer)
-    pay_unannounced(service, clock, made, amount)
-    session: str = made["id"]
-    return session
+    _, session = await service.create(walletAddress=buyer)
+    pay_unannounced(service, clock, session, f"{amount}.00")
+    session_id: str = session["id"]
+    return session_id
 
 
-async def test_a_transfer_told_as_somebody_elses_is_still_the_buyers(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy]
+@dataclass(frozen=True, slots=True)
+class WrongLogs:
+    """A fault of one provider or of several, and the amount in MUSD that the buyer of this number is paid."""
+
+    number: int
+    amount: int
+    fault: Callable[[DevChain, str], Fault]
+    """Makes the fault for this chain and this buyer."""
+    faulty_providers: int = 1
+    pays_stranger_first: bool = False
+    pause_seconds: float = 0
+    """How long the wrong answer is the only one."""
+
+
+CASES = {
+    "transfer reported for another recipient": WrongLogs(31, 6, lambda _chain, _buyer: with_recipient(STRANGER)),
+    "stranger's transfer reported for the buyer": WrongLogs(
+        32, 8, lambda _chain, buyer: with_recipient(buyer), pays_stranger_first=True
+    ),
+    "transfer invented before the true one": WrongLogs(
+        33, 9, lambda chain, buyer: with_invented_transfer(chain, buyer, 9 * UNIT), pause_seconds=2
+    ),
+    "transfer reported by one provider alone": WrongLogs(
+        34, 2, lambda _chain, _buyer: faulty_proxy.instead([]), faulty_providers=2
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_wrong_logs_neither_hide_nor_replace_the_buyers_transfer(
+    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy], case: WrongLogs
 ) -> None:
-    options = before(chain, providers)
-    service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(31)
-    providers[0].always(paying(STRANGER), LOGS)
+    options = settings(chain, providers)
+    service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(case.number)
+    for provider in providers[: case.faulty_providers]:
+        provider.always(case.fault(chain, buyer), LOGS)
     async with replica(sqlite_url, service, clock, WORKERS, **options):
-        session = await bought(service, clock, buyer, "6.00")
-        tx_hash = await send_musd(chain, SENDER, buyer, 6 * UNIT)
-        proof = await delivery_until(service, session, "confirmed")
+        session_id = await buy(service, clock, buyer, case.amount)
+        await asyncio.sleep(case.pause_seconds)
+        if case.pays_stranger_first:
+            await send_musd(chain, SENDER, STRANGER, case.amount * UNIT)
+            for _ in range(20):
+                assert (await delivery(service, session_id))["status"] == "awaiting"
+                await asyncio.sleep(0.2)
+        tx_hash = await send_musd(chain, SENDER, buyer, case.amount * UNIT)
+        proof = await delivery_until(service, session_id, "confirmed")
     assert proof["txHash"] == tx_hash
-
-
-async def test_somebody_elses_transfer_told_as_the_buyers_is_no_mismatch(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy]
-) -> None:
-    options = before(chain, providers)
-    service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(32)
-    providers[0].always(paying(buyer), LOGS)
-    async with replica(sqlite_url, service, clock, WORKERS, **options):
-        session = await bought(service, clock, buyer, "8.00")
-        await send_musd(chain, SENDER, STRANGER, 8 * UNIT)
-        for _ in range(20):
-            assert (await delivery(service, session))["status"] == "awaiting"
-            await asyncio.sleep(0.2)
-        tx_hash = await send_musd(chain, SENDER, buyer, 8 * UNIT)
-        proof = await delivery_until(service, session, "confirmed")
-    assert proof["txHash"] == tx_hash
-
-
-async def test_an_invented_transfer_does_not_stand_before_the_true_one(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy]
-) -> None:
-    options = before(chain, providers)
-    service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(33)
-    providers[0].always(inventing(chain, buyer, 9 * UNIT), LOGS)
-    async with replica(sqlite_url, service, clock, WORKERS, **options):
-        session = await bought(service, clock, buyer, "9.00")
-        await asyncio.sleep(2)
-        tx_hash = await send_musd(chain, SENDER, buyer, 9 * UNIT)
-        proof = await delivery_until(service, session, "confirmed")
-    assert proof["txHash"] == tx_hash
-
-
-async def test_a_transfer_only_one_honest_operator_tells_is_found_by_its_receipt(
-    start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy]
-) -> None:
-    options = before(chain, providers)
-    service, clock, buyer = await start(**options), OffsetClock(), buyer_wallet(34)
-    for pruned in providers[:2]:
-        pruned.always(faulty_proxy.instead([]), LOGS)
-    async with replica(sqlite_url, service, clock, WORKERS, **options):
-        session = await bought(service, clock, buyer, "2.00")
-        await send_musd(chain, SENDER, buyer, 2 * UNIT)
-        await delivery_until(service, session, "confirmed")

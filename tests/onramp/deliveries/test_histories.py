@@ -1,4 +1,4 @@
-"""Random histories of a chain told by lying operators, lived by the real deliveries worker on a real database."""
+"""Random histories of a chain that some providers report wrongly, handled by the real deliveries worker on a real database."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ async def on_the_model(history: History, database: InlineDatabase) -> None:
 
 
 def campaign(number: int) -> None:
-    """So many random histories."""
+    """The number of random histories."""
     database = InlineDatabase()
 
     @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -49,7 +49,7 @@ def campaign(number: int) -> None:
         asyncio.run(database.close())
 
 
-def test_no_history_of_lies_confirms_what_was_not_nor_fails_what_was() -> None:
+def test_no_history_confirms_a_false_transfer_or_fails_a_true_one() -> None:
     campaign(250)
 
 

@@ -1,4 +1,4 @@
-"""The same random histories of lies on a real node: real blocks, real reorgs, the real token, lying proxies before it."""
+"""The same random histories on a real node: real blocks, real reorgs, the real token, and proxies that answer wrongly."""
 
 import asyncio
 import itertools
@@ -48,7 +48,7 @@ async def skip(seconds: float) -> None:
 
 @pytest.fixture(scope="module")
 def chain() -> Iterator[DevChain]:
-    """A node whose blocks come when they are told to."""
+    """A node that mines only when the test asks for it."""
     with devchain.running() as running:
 
         async def prepare() -> None:
@@ -118,7 +118,7 @@ async def on_the_node(history: History, chain: DevChain, database: InlineDatabas
 
 
 def campaign(number: int, chain: DevChain) -> None:
-    """So many random histories."""
+    """The number of random histories."""
     database = InlineDatabase()
 
     @settings(
@@ -139,7 +139,7 @@ def campaign(number: int, chain: DevChain) -> None:
         asyncio.run(database.close())
 
 
-def test_no_history_of_lies_about_a_real_chain_confirms_what_was_not_nor_fails_what_was(chain: DevChain) -> None:
+def test_no_history_on_a_real_chain_confirms_a_false_transfer_or_fails_a_true_one(chain: DevChain) -> None:
     campaign(50, chain)
 
 
@@ -148,10 +148,10 @@ def test_any_number_of_histories(chain: DevChain) -> None:
     campaign(int(os.environ.get("HISTORIES", "500")), chain)
 
 
-def test_as_many_liars_as_must_agree_are_believed_and_it_would_be_noticed(chain: DevChain) -> None:
+def test_the_check_fails_if_enough_providers_agree_on_a_wrong_answer(chain: DevChain) -> None:
     """The campaign can fail: where two of three say that all was paid, and only a part was, the invariant breaks."""
-    liar, honest = Behaviour(answer="as it should be"), Behaviour()
-    turns = [Turn(event, 1, (None, None, None), (liar, liar, honest)) for event in ("mine", "grow", "grow")]
+    wrong, correct = Behaviour(answer="as it should be"), Behaviour()
+    turns = [Turn(event, 1, (None, None, None), (wrong, wrong, correct)) for event in ("mine", "grow", "grow")]
     history = History("less", 3, 2, 2, True, turns)
     database = InlineDatabase()
     with asyncio.Runner(loop_factory=SkippingLoop) as runner, pytest.raises(AssertionError):

@@ -1,4 +1,4 @@
-"""Observe mode on a real chain: somebody else delivers, the service believes a known sender's transfer alone, and each one once."""
+"""Observe mode on a real chain: someone else delivers; only transfers of known senders count, and each of them once."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def test_a_known_senders_transfer_is_proved_and_a_strangers_does_not_exist
 ) -> None:
     service, clock, buyer = await start(**observe_settings(chain)), OffsetClock(), buyer_wallet(1)
     async with replica(sqlite_url, service, clock, WORKERS, **observe_settings(chain)):
-        await asyncio.sleep(1.5)  # a first look at the chain, so that the session knows from which block on it counts
+        await asyncio.sleep(1.5)  # the first read of the chain, from which on transfers count for the session
         _, made = await service.create(walletAddress=buyer)
         pay_unannounced(service, clock, made, "42.50")
         await send_musd(chain, STRANGER, buyer, 42_500_000 * 10**12)
@@ -60,7 +60,7 @@ async def test_one_transfer_serves_one_purchase(start: Start, sqlite_url: str, c
     assert len(hashes) == 2
 
 
-async def test_another_amount_is_a_mismatch_until_the_right_one_comes(
+async def test_another_amount_is_a_mismatch_until_the_right_amount_arrives(
     start: Start, sqlite_url: str, chain: DevChain
 ) -> None:
     service, clock, buyer = await start(**observe_settings(chain)), OffsetClock(), buyer_wallet(3)

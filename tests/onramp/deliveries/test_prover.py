@@ -54,7 +54,7 @@ async def test_another_transfer_is_claimed_once_the_first_has_vanished(shop: Sho
     assert [one.session_id for one in await shop.seen()] == ["ons_1"]
 
 
-async def test_one_that_had_vanished_is_claimed_again_when_it_comes_back(shop: Shop) -> None:
+async def test_a_transfer_that_vanished_is_claimed_again_when_it_returns(shop: Shop) -> None:
     await confirmed(shop)
     shop.chain.reorg(2)
     await shop.step()
@@ -67,7 +67,7 @@ async def test_one_that_had_vanished_is_claimed_again_when_it_comes_back(shop: S
     assert row.block_hash == shop.chain.hash(block)
 
 
-async def test_nobody_knowing_a_receipt_is_no_reason_while_its_block_stands(shop: Shop) -> None:
+async def test_a_missing_receipt_is_no_reason_to_reopen_while_its_block_remains(shop: Shop) -> None:
     await shop.step(0)
     await shop.purchase()
     shop.chain.paid[TX] = 101
@@ -79,7 +79,7 @@ async def test_nobody_knowing_a_receipt_is_no_reason_while_its_block_stands(shop
     assert (await shop.step()).delivery_status == "confirmed"
 
 
-async def test_one_that_reverts_in_its_next_block_leaves_the_claim_free(shop: Shop) -> None:
+async def test_a_transfer_that_reverts_in_another_block_releases_its_claim(shop: Shop) -> None:
     await confirmed(shop)
     shop.chain.reorg(2)
     shop.chain.paid[TX] = shop.chain.head + 1
@@ -93,7 +93,7 @@ async def test_one_that_reverts_in_its_next_block_leaves_the_claim_free(shop: Sh
     assert (await shop.step()).delivery_status == "confirmed"
 
 
-async def test_one_in_another_block_is_kept_as_it_is_there_and_proved_there(shop: Shop) -> None:
+async def test_a_transfer_that_moves_to_another_block_is_proved_there(shop: Shop) -> None:
     await confirmed(shop)
     shop.chain.reorg(2)
     shop.chain.paid[TX] = block = shop.chain.head + 1
@@ -105,8 +105,8 @@ async def test_one_in_another_block_is_kept_as_it_is_there_and_proved_there(shop
 
 
 @pytest.mark.parametrize(("mode", "becomes"), [("payout", "confirmed"), ("observe", "mismatch")])
-async def test_what_we_owed_ourselves_counts_from_whomever(shop: Shop, mode: str, becomes: str) -> None:
-    """An earlier hot wallet paid it, or a person who settled it with its proof; elsewhere a stranger's transfer is none."""
+async def test_a_transfer_from_another_sender_counts_only_for_payouts(shop: Shop, mode: str, becomes: str) -> None:
+    """Payments by an earlier hot wallet, or settled by a person with a proof, count; a stranger's transfer does not."""
     await shop.purchase()
     shop.chain.paid[TX] = 99
     async with shop.database.write() as conn:
@@ -159,12 +159,10 @@ async def test_a_question_that_fails_does_not_stop_the_others(shop: Shop, failin
     shop.chain.failing = set()
     shop.chain.reorg(4)
     row = await shop.step()
-    assert (row.delivery_status, row.delivery_reason) == ("seen", "reorg"), (
-        "and the blocks missed are looked at after all"
-    )
+    assert (row.delivery_status, row.delivery_reason) == ("seen", "reorg"), "and the missed blocks are read after all"
 
 
-async def test_blocks_that_nobody_holds_any_more_are_counted_and_keep_no_new_buyer_waiting(shop: Shop) -> None:
+async def test_blocks_that_no_node_holds_any_more_are_counted_and_delay_no_new_buyer(shop: Shop) -> None:
     await shop.step(0)
     await shop.purchase()
     assert shop.registry.get_sample_value("onramp_delivery_unread_blocks") == 0
@@ -177,7 +175,7 @@ async def test_blocks_that_nobody_holds_any_more_are_counted_and_keep_no_new_buy
 
 
 async def many(shop: Shop, count: int) -> None:
-    """So many purchases, each paid by a transfer of its own in block 101."""
+    """Insert this number of purchases, each paid by its own transfer in block 101."""
     await shop.step(0)
     for number in range(count):
         wallet = to_checksum(f"0x{number + 1:040x}")
@@ -202,10 +200,10 @@ async def test_two_hundred_that_wait_cost_a_few_requests(shop: Shop) -> None:
     assert all(shop.session.requests[host] - before[host] <= 5 for host in shop.hosts)
 
 
-async def test_those_whose_proof_does_not_come_do_not_stand_before_the_others(shop: Shop) -> None:
+async def test_deliveries_without_a_proof_do_not_delay_the_others(shop: Shop) -> None:
     await many(shop, BATCH + 5)
     shop.chain.unindexed = {f"0x{number + 1:064x}" for number in range(BATCH)}
     for _ in range(4):
         await shop.step()
-    told = await statuses(shop)
-    assert [told[f"ons_{number}"] for number in range(BATCH, BATCH + 5)] == ["confirmed"] * 5
+    status_by_id = await statuses(shop)
+    assert [status_by_id[f"ons_{number}"] for number in range(BATCH, BATCH + 5)] == ["confirmed"] * 5

@@ -54,7 +54,7 @@ async def test_a_delivery_whose_block_is_gone_is_seen_again_with_an_alarm_and_co
 ) -> None:
     service, clock, buyer = await start(**observe_settings(chain)), OffsetClock(), buyer_wallet(21)
     async with replica(sqlite_url, service, clock, WORKERS, **observe_settings(chain)) as container:
-        await asyncio.sleep(1.5)  # a first look at the chain, so that the session knows from which block on it counts
+        await asyncio.sleep(1.5)  # the first read of the chain, from which on transfers count for the session
         _, made = await service.create(walletAddress=buyer)
         pay_unannounced(service, clock, made, "3.00")
         raw = await signed(chain, buyer, 3 * UNIT)

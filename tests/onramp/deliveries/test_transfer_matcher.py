@@ -76,7 +76,7 @@ async def seen(database: Database) -> dict[str, str]:
     return found
 
 
-async def test_what_arrives_is_told_to_who_waits_for_it_on_both_databases(database: Database) -> None:
+async def test_a_matched_transfer_wakes_its_listeners_on_both_databases(database: Database) -> None:
     matcher = TransferMatcher(database, OBSERVE_CONFIG, SystemClock())
     await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
     assert not await matcher.step()
@@ -105,7 +105,7 @@ async def test_a_full_pass_matches_a_transfer_seen_long_ago(database: Database) 
     assert await seen(database) == {"ons_1": f"0x{1:064x}"}
 
 
-async def test_where_another_was_quicker_with_one_the_rest_is_claimed_all_the_same(database: Database) -> None:
+async def test_if_another_process_claims_one_transfer_the_rest_is_still_claimed(database: Database) -> None:
     class Overtaken(TransferMatcher):
         async def _claim(self, group: Any) -> None:
             async with database.write() as conn:
@@ -125,13 +125,13 @@ async def test_a_new_block_is_kept_and_matched_in_one_transaction(database: Data
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5), transfer(2, OTHER, 7), transfer(3, WALLET, 1)], read_to=3, head=3)
     assert await seen(database) == {"ons_1": f"0x{1:064x}", "ons_2": f"0x{2:064x}"}
-    assert await matcher.step(), "whoever listens is told"
+    assert await matcher.step(), "listeners are notified"
     assert not await matcher.step()
     await matcher.record([transfer(4, BUYER, 4)], read_to=4, head=4)
     assert (await seen(database))["ons_3"] == f"0x{4:064x}"
 
 
-async def test_what_the_wallet_received_before_is_weighed_with_what_is_new(database: Database) -> None:
+async def test_earlier_transfers_to_a_wallet_are_considered_beside_new_ones(database: Database) -> None:
     matcher = TransferMatcher(database, OBSERVE_CONFIG, SystemClock())
     await matcher.step()
     await matcher.record([transfer(1, BUYER, 5)], read_to=1, head=1)
@@ -153,7 +153,7 @@ async def test_in_the_middle_of_a_backfill_nothing_is_claimed(database: Database
 
 
 @pytest.mark.parametrize("block", ["aa", "cc"], ids=["as-it-was", "in-another-block"])
-async def test_a_transfer_that_is_known_already_is_matched_by_the_next_look(database: Database, block: str) -> None:
+async def test_a_transfer_stored_before_is_matched_by_the_next_pass(database: Database, block: str) -> None:
     """As after a restart, which reads the last blocks again."""
     await TransferMatcher(database, OBSERVE_CONFIG, SystemClock()).record([transfer(1, BUYER, 5)], read_to=1, head=1)
     await insert_paid_sessions(database, ("ons_1", BUYER, 5), ("ons_2", OTHER, 7))
@@ -184,7 +184,7 @@ async def test_a_new_block_is_kept_where_another_was_quicker_with_a_session(
 
 
 @pytest.mark.parametrize("status", ["broadcast", "mined", "final"])
-async def test_a_payouts_hash_is_known_at_the_next_look_even_if_it_ended_before(
+async def test_a_payouts_hash_is_recorded_by_the_next_pass_even_if_it_ended_before(
     database: Database, status: str
 ) -> None:
     rules = session_config(load(DELIVERY_MODE="payout", HOT_WALLET_ADDRESS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
@@ -211,7 +211,7 @@ STATEMENTS = {
 
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
-async def test_a_look_starts_from_what_is_new_and_not_from_who_waits(sqlite_url: str, statement: Any) -> None:
+async def test_a_pass_starts_from_new_transfers_and_not_from_waiting_sessions(sqlite_url: str, statement: Any) -> None:
     database = connect(sqlite_url)
     statement = statement.params(wallet=WALLET, wallets=[], limit=1, moment=NOON, since=NOON)
     async with database.read() as conn:

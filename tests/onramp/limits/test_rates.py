@@ -21,7 +21,7 @@ PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
         ("203.0.113.7", [], "203.0.113.7"),
         ("203.0.113.7", ["198.51.100.1"], "203.0.113.7"),  # a stranger's header says nothing
         ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
-        ("10.0.0.1", ["6.6.6.6, 198.51.100.1"], "198.51.100.1"),  # what the client wrote itself stands to the left
+        ("10.0.0.1", ["6.6.6.6, 198.51.100.1"], "198.51.100.1"),  # what the client wrote itself is on the left
         ("10.0.0.1", ["6.6.6.6, 198.51.100.1, 10.2.3.4"], "198.51.100.1"),
         ("10.0.0.1", ["6.6.6.6", "198.51.100.1"], "198.51.100.1"),
         ("10.0.0.1", ["10.9.9.9"], "10.9.9.9"),
@@ -33,7 +33,9 @@ PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
         (None, ["198.51.100.1"], "unknown"),
     ],
 )
-def test_the_client_is_the_right_most_address_that_is_no_proxy_of_ours(peer: str, forwarded: Any, client: str) -> None:
+def test_the_client_is_the_right_most_address_that_is_not_a_trusted_proxy(
+    peer: str, forwarded: Any, client: str
+) -> None:
     assert client_address(peer, forwarded, PROXIES) == client
 
 

@@ -161,7 +161,7 @@ async def test_a_state_that_does_not_exist_is_refused(old: Database) -> None:
 
 
 def test_every_column_that_holds_a_state_is_checked() -> None:
-    # History and counters repeat states of other tables; what an event says of its session is a hint in Stripe's own words.
+    # History and counters repeat states of other tables; the status that an event reports is a hint in Stripe's vocabulary.
     copies = {"treasury_history", "ended_counts"}
     states = {
         (table.name, column.name)

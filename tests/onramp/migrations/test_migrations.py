@@ -164,11 +164,13 @@ PARTS = (
 )
 
 
-@pytest.mark.parametrize("left", PARTS)
-def test_a_file_that_an_interrupted_earlier_version_left_is_named_with_what_to_do(tmp_path: Path, left: str) -> None:
+@pytest.mark.parametrize("statements", PARTS)
+def test_a_file_that_an_interrupted_earlier_version_left_is_named_with_what_to_do(
+    tmp_path: Path, statements: str
+) -> None:
     path = tmp_path / "broken.db"
     with sqlite3.connect(path) as conn:
-        conn.executescript(left)
+        conn.executescript(statements)
     conn.close()
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite+aiosqlite:///{path}"}
     for command in (("migrate",), ("sessions", "list"), ("work", "--only", "audit")):
@@ -187,13 +189,13 @@ def test_a_serving_and_a_working_process_start_together_on_a_new_database(empty_
         "PATH": os.environ["PATH"], "DATABASE_URL": empty_url, "PORT": str(free_port()), "LOG_FORMAT": "json",
         "MEZO_RPC_URLS": "a=http://127.0.0.1:9,b=http://127.0.0.1:19",
     }  # fmt: skip
-    wanted = {("serve", "--no-workers"): '"serving"', ("work", "--only", "audit"): '"working"', ("work", "--only", "janitor"): '"working"'}  # fmt: skip
+    events = {("serve", "--no-workers"): '"serving"', ("work", "--only", "audit"): '"working"', ("work", "--only", "janitor"): '"working"'}  # fmt: skip
     processes = []
-    for number, arguments in enumerate(wanted):
+    for number, arguments in enumerate(events):
         processes.append(start_onramp(environment, *arguments, log=tmp_path / f"{number}.log"))
     try:
         until = time.monotonic() + 90
-        for number, (process, sign) in enumerate(zip(processes, wanted.values(), strict=True)):
+        for number, (process, sign) in enumerate(zip(processes, events.values(), strict=True)):
             while sign not in (written := (tmp_path / f"{number}.log").read_text()):
                 assert process.poll() is None and time.monotonic() < until, written
                 time.sleep(0.1)

@@ -32,8 +32,8 @@ async def _ready(service: Service) -> tuple[int, dict[str, Any]]:
         return answer.status, await answer.json()
 
 
-def _part(told: dict[str, Any]) -> dict[str, Any]:
-    parts: dict[str, dict[str, Any]] = {part["name"]: part for part in told["parts"]}
+def _part(report: dict[str, Any]) -> dict[str, Any]:
+    parts: dict[str, dict[str, Any]] = {part["name"]: part for part in report["parts"]}
     return parts["migrations"]
 
 
@@ -69,9 +69,9 @@ async def test_this_version_goes_on_selling_while_and_after_the_next_one_migrate
         await _bought(service)
         async with asyncio.timeout(30):
             while True:
-                status, told = await _ready(service)
+                status, report = await _ready(service)
                 assert status == 200
-                if "newer" in _part(told)["detail"]:
+                if "newer" in _part(report)["detail"]:
                     break
                 await asyncio.sleep(0.2)
 
@@ -131,18 +131,18 @@ def test_a_release_that_removed_cannot_and_every_command_says_so(database_of_nex
         ):
             refused = run_onramp(variables, *words)
             assert refused.returncode == 1
-            said = refused.stderr.rstrip()
-            assert said.startswith(f"onramp: {TOO_NEW} ") and said.endswith(end), said
+            error = refused.stderr.rstrip()
+            assert error.startswith(f"onramp: {TOO_NEW} ") and error.endswith(end), error
         examined = json.loads(run_onramp(variables, "doctor", "--json").stdout)
         assert {"name": "migrations", "ok": False, "detail": TOO_NEW} in examined["checks"]
 
 
 def test_the_sentence_for_an_older_database_is_another() -> None:
-    known = ["0016", "0017"]
-    assert str(judge("0016", None, known)) == (
+    revisions = ["0016", "0017"]
+    assert str(judge("0016", None, revisions)) == (
         "The database is at 0016, older than this version, which needs 0017: run `onramp migrate`."
     )
-    assert "is empty, older than this version" in str(judge(None, None, known))
+    assert "is empty, older than this version" in str(judge(None, None, revisions))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_newer_database_is_judged_by_what_it_declares(found: str | None, since
     assert judge(found, since, ["0016", "0017"]).fit is fit
 
 
-async def test_later_additive_releases_do_not_take_back_what_an_earlier_one_declared(
+async def test_later_additive_releases_keep_the_compatibility_that_an_earlier_one_declared(
     database: Database, tmp_path: Path
 ) -> None:
     removed = next_history(tmp_path, REMOVES, NEXT)
@@ -220,7 +220,7 @@ async def test_a_migration_that_declares_itself_additive_is(empty_url: str) -> N
         ("\n    op.create_index('uq_x', 'sessions', ['sender'], unique=True)", ["sessions ('sender',) is constrained now"]),
     ],
 )  # fmt: skip
-async def test_what_older_code_could_not_go_on_with_is_seen(
+async def test_a_change_that_older_code_cannot_work_with_is_detected(
     database: Database, tmp_path: Path, changes: str, says: list[str]
 ) -> None:
     history = next_history(tmp_path, changes, NEXT)

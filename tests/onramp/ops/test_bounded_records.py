@@ -54,7 +54,7 @@ async def test_refused_purchases_of_listed_wallets_leave_few_rows(
         assert f"onramp_screening_refused_total {21 + len(LISTED)}.0" in await answer.text(), "each is counted"
 
 
-def test_ever_other_subjects_fill_neither_trail_nor_memory() -> None:
+def test_ever_new_subjects_fill_neither_audit_trail_nor_memory() -> None:
     clock = ManualClock()
     sparing = EntryLimiter(clock)
     written = 0
@@ -66,18 +66,18 @@ def test_ever_other_subjects_fill_neither_trail_nor_memory() -> None:
     assert EntryLimiter(SystemClock()).admit("first") == 0
 
 
-async def test_what_each_buyer_meets_while_stripe_refuses_the_key_is_one_line_a_minute(
+async def test_a_refused_stripe_key_is_logged_once_a_minute(
     start: Start,
 ) -> None:
     service = await start(STRIPE_SECRET_KEY=SecretStr("sk_test_another"))
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as logged:
         for number in range(5):
             assert (await service.create(sourceAmount=str(1 + number)))[0] == 503
-    said = [line for line in told if line["event"] == "stripe.misconfigured" and line.get("call") == "create"]
-    assert len(said) == 1
+    lines = [line for line in logged if line["event"] == "stripe.misconfigured" and line.get("call") == "create"]
+    assert len(lines) == 1
 
 
-async def test_what_each_request_meets_while_the_database_is_away_is_one_line_a_minute() -> None:
+async def test_an_unavailable_database_is_logged_once_a_minute() -> None:
     async def away(_request: web.Request) -> web.StreamResponse:
         raise ConnectionRefusedError
 
@@ -88,7 +88,7 @@ async def test_what_each_request_meets_while_the_database_is_away_is_one_line_a_
         https=False,
         problem_types="urn:onramp:problem:",
     )
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as logged:
         answers = [await http_middleware.serve(make_mocked_request("GET", "/"), away) for _ in range(5)]
     assert [answer.status for answer in answers] == [503] * 5
-    assert [line["event"] for line in told] == ["http.database_unavailable"]
+    assert [line["event"] for line in logged] == ["http.database_unavailable"]

@@ -112,21 +112,23 @@ async def bought(stack: DevStack) -> None:
 
 def labels_of(text: str) -> dict[str, set[tuple[str, ...]]]:
     """Family -> the label names of its samples, `le` and `quantile` left out; counters by their whole name."""
-    found: dict[str, set[tuple[str, ...]]] = {}
+    samples: dict[str, set[tuple[str, ...]]] = {}
     for family in text_string_to_metric_families(text):
         name = family.name + ("_total" if family.type == "counter" else "")
         for sample in family.samples:
             if not sample.name.endswith("_created"):
-                found.setdefault(name, set()).add(tuple(sorted(set(sample.labels) - {"le", "quantile"})))
-    return found
+                samples.setdefault(name, set()).add(tuple(sorted(set(sample.labels) - {"le", "quantile"})))
+    return samples
 
 
 async def test_after_a_purchase_each_family_has_samples_with_its_labels_and_no_others(dev_stack: DevStack) -> None:
     await bought(dev_stack)
     until = time.monotonic() + 60
-    wanted = {name: {labels} for name, labels in FAMILIES.items() if name not in ONLY_WHEN_IT_FAILS}
-    while (found := labels_of(await asyncio.to_thread(shown, dev_stack))) and not wanted.items() <= found.items():
-        assert time.monotonic() < until, {name: found.get(name) for name in wanted if found.get(name) != wanted[name]}
+    expected = {name: {labels} for name, labels in FAMILIES.items() if name not in ONLY_WHEN_IT_FAILS}
+    while (samples := labels_of(await asyncio.to_thread(shown, dev_stack))) and not expected.items() <= samples.items():
+        assert time.monotonic() < until, {
+            name: samples.get(name) for name in expected if samples.get(name) != expected[name]
+        }
         await asyncio.sleep(0.5)
     text = await asyncio.to_thread(shown, dev_stack)
     assert 'onramp_http_requests_total{method="POST",route="/api/v1/onramp/sessions",status="201"}' in text
@@ -148,9 +150,9 @@ async def rpc(http: aiohttp.ClientSession, stack: DevStack, method: str, *params
 
 
 async def booked(http: aiohttp.ClientSession, stack: DevStack) -> dict[str, float]:
-    """What the metrics must come to, as the routes and the chain tell it."""
-    rows = {room: (await ask(http, stack, f"{room}?limit=200"))["data"] for room in ("payouts", "sweeps")}
-    final = [row for room in rows.values() for row in room if row["status"] == "final"]
+    """Return what the metrics must show, computed from the routes and the chain."""
+    rows = {kind: (await ask(http, stack, f"{kind}?limit=200"))["data"] for kind in ("payouts", "sweeps")}
+    final = [row for kind in rows.values() for row in kind if row["status"] == "final"]
     receipts = [await rpc(http, stack, "eth_getTransactionReceipt", row["txHash"]) for row in final]
     wallet = (await ask(http, stack, f"transactions/{final[0]['transactionId']}"))["wallet"]
     spent = sum(int(one["gasUsed"], 16) * int(one["effectiveGasPrice"], 16) for one in receipts)
@@ -163,9 +165,9 @@ async def booked(http: aiohttp.ClientSession, stack: DevStack) -> dict[str, floa
         'onramp_deliveries{status="confirmed"}': float(len(rows["payouts"])),
         'onramp_worker_backlog{worker="treasury"}': 0.0,
     }
-    for room, found in rows.items():
+    for kind, operations in rows.items():
         for status in Status:
-            figures[f'treasury_{room}{{status="{status}"}}'] = float(sum(row["status"] == status for row in found))
+            figures[f'treasury_{kind}{{status="{status}"}}'] = float(sum(row["status"] == status for row in operations))
     for balance in (await ask(http, stack, "balances"))["data"]:
         for kind, name in (("on_chain", "onChain"), ("held", "held"), ("available", "available")):
             figures[f'treasury_balance{{asset="{balance["asset"]}",kind="{kind}"}}'] = float(balance[name])
@@ -177,14 +179,16 @@ async def test_the_figures_are_those_of_the_books_and_the_chain(dev_stack: DevSt
     until = time.monotonic() + 60
     async with aiohttp.ClientSession() as http:
         while True:
-            wanted = await booked(http, dev_stack)
+            expected = await booked(http, dev_stack)
             lines = (await asyncio.to_thread(shown, dev_stack)).splitlines()
-            found = {
-                name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if name in wanted
+            samples = {
+                name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if name in expected
             }
-            if found == pytest.approx(wanted):
+            if samples == pytest.approx(expected):
                 break
-            wrong = {name: (found.get(name), wanted[name]) for name in wanted if found.get(name) != wanted[name]}
+            wrong = {
+                name: (samples.get(name), expected[name]) for name in expected if samples.get(name) != expected[name]
+            }
             assert time.monotonic() < until, wrong
             await asyncio.sleep(0.5)
 

@@ -1,4 +1,4 @@
-"""Purchases that nobody paid are forgotten, nothing else is, and one that is paid after that is honoured all the same."""
+"""Unpaid purchases are deleted, and nothing else; a purchase that is paid after its deletion is still honoured."""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +30,9 @@ async def ids(service: Service) -> set[str]:
         return set((await conn.execute(sa.select(sessions.c.id))).scalars())
 
 
-async def test_what_nobody_paid_goes_with_its_contact_and_all_else_stays(start: Start, database_url: str) -> None:
+async def test_unpaid_sessions_are_deleted_with_their_contacts_and_nothing_else(
+    start: Start, database_url: str
+) -> None:
     service = await start(url=database_url)
     cases: dict[str, dict[str, Any]] = {
         "expired": OLD | {"payment_status": "expired"},
@@ -51,9 +53,9 @@ async def test_what_nobody_paid_goes_with_its_contact_and_all_else_stays(start: 
     kept = {name for name, session in made.items() if session["id"] in await ids(service)}
     assert set(cases) - kept == {"expired", "rejected", "rejected by Stripe at the start"}
     async with service.database.read() as conn:
-        left = set((await conn.execute(sa.select(contacts.c.session_id))).scalars())
+        remaining = set((await conn.execute(sa.select(contacts.c.session_id))).scalars())
         row = (await conn.execute(sa.select(entries).where(entries.c.action == "sessions.prune"))).one()
-    assert left == {made[name]["id"] for name in kept}
+    assert remaining == {made[name]["id"] for name in kept}
     assert (count, row.actor, row.new_values["sessions"]) == (3, "janitor", 3)
     assert await pruning.prune(service.database, BEFORE, by="janitor", now=NOW) == 0
 

@@ -83,7 +83,7 @@ KNOWN: dict[str, str] = {
     "treasury_ledger.from_account, treasury_ledger.to_account": "the leader adds the books up once a minute, all of them",
     "treasury_ledger.kind IN": "what Stripe owes is what all postings of USDC come to; once a minute, and when a person asks",
     "IS NOT NULL UNION SELECT": "a sender counts its wallet's nonces once, when it starts, from the index alone",
-    "NOT (EXISTS (SELECT *": "costs that no node told are searched among all transactions, once a minute",
+    "NOT (EXISTS (SELECT *": "costs that no node reported are searched among all transactions, once a minute",
 }
 """Part of a statement -> why it may cost the past."""
 
@@ -163,8 +163,8 @@ async def bought(service: Service) -> dict[str, Any]:
             await asyncio.sleep(0.2)
 
 
-async def looked_at(service: Service, body: dict[str, Any]) -> None:
-    """What operators and a wallet's owner look at."""
+async def read_by_operators(service: Service, body: dict[str, Any]) -> None:
+    """Read what operators and a wallet's owner read."""
     vera = await operator_client(service, "viewer", "vera")
     for path in (
         "/balances", "/plan", "/payouts?limit=50", "/payouts?limit=50&status=final", "/payouts?status=held", "/sweeps", "/audit",
@@ -174,8 +174,8 @@ async def looked_at(service: Service, body: dict[str, Any]) -> None:
         assert status in {200, 404}, (path, page)
     payout = (await vera.get("/payouts?limit=1"))[1]
     assert (await vera.get(f"/payouts?limit=1&cursor={payout['nextCursor']}"))[0] == 200
-    known = payout["data"][0]
-    for path in (f"/payouts/{known['id']}", f"/transactions/{known['transactionId']}"):
+    payout_row = payout["data"][0]
+    for path in (f"/payouts/{payout_row['id']}", f"/transactions/{payout_row['transactionId']}"):
         assert (await vera.get(path))[0] == 200
     async with service.database.read() as conn:
         for needle in (
@@ -217,7 +217,7 @@ async def test_no_statement_reads_a_long_past(
             _,
         ):
             body = await bought(service)
-            await looked_at(service, body)
+            await read_by_operators(service, body)
     heard = listener.heard
     assert len(heard) > 100, sorted(heard)
     wrong = await sequential(database, heard, count)

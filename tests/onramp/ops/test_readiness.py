@@ -147,7 +147,7 @@ async def _pending(url: str) -> int:
     return int(found or 0)
 
 
-async def test_what_a_library_says_is_for_operators(start: Start, postgres_url: str) -> None:
+async def test_details_of_library_errors_are_shown_to_operators_only(start: Start, postgres_url: str) -> None:
     service = await start(url=postgres_url)
     secret = await make_key(service.database, "viewer", "vera")
     await part(service, "backlog", ok=True)
@@ -157,9 +157,9 @@ async def test_what_a_library_says_is_for_operators(start: Start, postgres_url: 
         async with service.http.get(service.api + path) as answer:
             text = await answer.text()
         assert not any(word in text for word in ("webhook_events", "SELECT", "asyncpg", "sqlalchemy", '"pause"')), text
-    told = await part(service, "backlog", ok=False, secret=secret)
-    assert "webhook_events" in told["detail"]
-    assert "SELECT" not in json.dumps(told)
+    details = await part(service, "backlog", ok=False, secret=secret)
+    assert "webhook_events" in details["detail"]
+    assert "SELECT" not in json.dumps(details)
     assert "pause" in (await ready(service, secret))[1]
     assert "pause" not in (await ready(service, "ork_" + "a" * 52))[1]
 
@@ -205,7 +205,7 @@ async def test_nothing_is_sold_while_workers_are_missing_or_stuck(start: Start, 
         await part(service, "workers", ok=True)
 
 
-async def test_refused_webhooks_are_a_line_until_one_is_taken(service: Service) -> None:
+async def test_refused_webhooks_are_logged_once_until_one_is_accepted(service: Service) -> None:
     await part(service, "webhooks", ok=True)
     for number in range(3):
         assert (await post_event(service, make_event(number), sign(make_event(number), "whsec_another")))[0] == 400
@@ -272,4 +272,4 @@ def test_only_the_leader_shows_what_only_the_leader_knows() -> None:
     metrics.nonce(8)
     assert not any(name in shown() for name in ("treasury_nonce", "treasury_payouts", "treasury_cold_wallet_verified"))
     metrics.leading(True)
-    assert "treasury_cold_wallet_verified" not in shown(), "what nobody has measured yet is not shown"
+    assert "treasury_cold_wallet_verified" not in shown(), "what was not measured yet is not shown"

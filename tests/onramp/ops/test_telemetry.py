@@ -40,8 +40,8 @@ class Elsewhere:
         return web.json_response({})
 
     async def collector(self, request: web.Request) -> web.Response:
-        told = ExportTraceServiceRequest.FromString(await request.read())
-        self.spans += [span for one in told.resource_spans for scope in one.scope_spans for span in scope.spans]
+        export = ExportTraceServiceRequest.FromString(await request.read())
+        self.spans += [span for one in export.resource_spans for scope in one.scope_spans for span in scope.spans]
         return web.Response()
 
 
@@ -138,7 +138,7 @@ async def test_a_trace_joins_the_request_with_what_was_asked_for_it(start: Start
         assert b"sk_test_api" not in written
 
 
-async def test_a_collector_that_is_away_disturbs_nobody(start: Start) -> None:
+async def test_a_missing_collector_disturbs_no_request(start: Start) -> None:
     service = await start(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
     assert (await service.create())[0] == 201
 
@@ -151,10 +151,10 @@ async def test_a_collector_that_is_away_disturbs_nobody(start: Start) -> None:
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
     ],
 )
-def test_an_address_that_is_none_stops_the_start_unshown(name: str, value: Any) -> None:
+def test_an_invalid_address_stops_the_start_and_is_not_shown(name: str, value: Any) -> None:
     with pytest.raises(SettingsError) as refused:
         load(**{name: value})
-    said = io.StringIO()
-    print(refused.value, file=said)
-    assert name in said.getvalue()
-    assert "key-without" not in said.getvalue()
+    log_output = io.StringIO()
+    print(refused.value, file=log_output)
+    assert name in log_output.getvalue()
+    assert "key-without" not in log_output.getvalue()

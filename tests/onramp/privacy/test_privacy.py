@@ -55,9 +55,9 @@ async def test_no_email_is_in_any_column_log_line_metric_or_answer(
     start: Start, sqlite_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "list").write_text(OTHER)
-    said = io.StringIO()
+    log_output = io.StringIO()
     service = await start(SANCTIONS_LIST=str(tmp_path / "list"))
-    logs.configure("debug", "json", said, own_loggers=("kit", "chain", "treasury", "onramp"))
+    logs.configure("debug", "json", log_output, own_loggers=("kit", "chain", "treasury", "onramp"))
     try:
         answers: list[Any] = [await service.create(KEY, email=EMAIL), await service.create(KEY, email=EMAIL)]
         answers.append(await service.create(KEY, email="other-" + EMAIL))
@@ -77,9 +77,9 @@ async def test_no_email_is_in_any_column_log_line_metric_or_answer(
             await asyncio.sleep(0.5)
     finally:
         logs.configure("warning", "text")
-    for text in (said.getvalue(), stored, str(answers)):
+    for text in (log_output.getvalue(), stored, str(answers)):
         assert MARKER not in text
-    assert "session" in said.getvalue() or "request" in said.getvalue(), "something was logged"
+    assert "session" in log_output.getvalue() or "request" in log_output.getvalue(), "something was logged"
     assert answers[0][1]["id"] in stored
     assert "v1." in stored, "it is kept, and sealed"
 
@@ -110,7 +110,7 @@ async def test_a_create_that_broke_off_is_finished_to_the_letter(
             await asyncio.sleep(0.05)
     (made,) = service.sandbox.store.sessions
     assert (row.stripe_session_id, row.payment_status) == (made["id"], "initialized")
-    assert made["kyc_details_provided"] is True, "Stripe was told the e-mail"
+    assert made["kyc_details_provided"] is True, "Stripe received the e-mail"
     assert row.stripe_key_generation == 0, "under the key of the first try"
 
 
@@ -136,12 +136,12 @@ async def kept(database: Database, ring: KeyRing) -> dict[str, str | None]:
         return {one: await email_of(conn, ring, one) for one in ids.all()}
 
 
-async def trail(database: Database) -> list[tuple[str, str, Any]]:
+async def audit_rows(database: Database) -> list[tuple[str, str, Any]]:
     async with database.read() as conn:
         return [(row.action, row.subject, row.new_values) for row in await conn.execute(sa.select(entries))]
 
 
-async def test_one_wallet_is_erased_and_its_money_and_the_trail_stay(database: Database) -> None:
+async def test_erasing_a_wallet_keeps_its_money_rows_and_the_audit_trail(database: Database) -> None:
     ring = KeyRing([OLD], "onramp")
     await bought(database, ring, one=EMAIL, two=EMAIL, other="b@example.org")
     async with database.write() as conn:
@@ -152,14 +152,14 @@ async def test_one_wallet_is_erased_and_its_money_and_the_trail_stay(database: D
         found = await dossier(conn, ring, BUYER)
     assert [(row.id, row.body_hash) for row in rows] == [("ons_one", None), ("ons_other", "b" * 64), ("ons_two", None)]
     assert (found["contacts"], len(found["sessions"])) == ([], 2)
-    assert await trail(database) == [("privacy.erase", BUYER, {"contacts": 2})]
+    assert await audit_rows(database) == [("privacy.erase", BUYER, {"contacts": 2})]
     await AuditChainWorker(database, ring, SystemClock(), AuditChainMetrics(CollectorRegistry(), "onramp")).step()
     async with database.read() as conn:
         verdict = await hash_chain.verify(conn, ring, [])
     assert (verdict.broken, verdict.head.number) == (None, 1)
 
 
-async def test_contacts_are_found_by_their_address_and_encrypted_anew_under_the_first_key(database: Database) -> None:
+async def test_contacts_are_found_by_their_address_and_re_encrypted_under_the_first_key(database: Database) -> None:
     await bought(database, KeyRing([OLD], "onramp"), one=EMAIL, two="Two@Example.org", other=EMAIL.upper())
     ring = KeyRing([NEW, OLD], "onramp")
     async with database.read() as conn:
@@ -191,7 +191,7 @@ async def test_the_janitor_deletes_what_is_older_than_the_retention(database: Da
     context = WorkerContext(database, clock, WorkerMetrics(registry, "onramp"), "janitor")
     await Janitor(context, StateMetrics(registry), nobody, timedelta(days=30)).step()
     assert await kept(database, ring) == {"ons_two": EMAIL}
-    ((action, subject, after),) = await trail(database)
+    ((action, subject, after),) = await audit_rows(database)
     assert (action, subject, after["contacts"]) == ("privacy.prune", "contacts", 1)
 
 
@@ -213,9 +213,9 @@ def test_the_commands_do_what_they_say(sqlite_url: str) -> None:
     assert "must be an e-mail address" in refused.stderr
     lost = run("rekey", DATA_KEYS=NEW.hex())
     assert (lost.returncode, lost.stderr.count("\n"), MARKER in lost.stderr) == (1, 1, False)
-    given = run("export", "--wallet", BUYER.lower())
-    assert given.returncode == 0, given.stderr
-    shown = json.loads(given.stdout)
+    exported = run("export", "--wallet", BUYER.lower())
+    assert exported.returncode == 0, exported.stderr
+    shown = json.loads(exported.stdout)
     assert (shown["wallet"], shown["contacts"][0]["email"], shown["sessions"][0]["id"]) == (BUYER, EMAIL, "ons_one")
     assert run("prune").stdout.startswith("0 contacts older than 90 days")
     assert run("rekey").stdout.startswith("0 contacts")

@@ -1,7 +1,7 @@
-"""Every secret is a marker; a real service lives a purchase, logins, orders and failures; and no marker is anywhere it need not be.
+"""Every secret is a marker. A real service handles a purchase, logins, commands and failures, and no marker appears where it must not.
 
-Looked through: the whole log of the process, every answer, the metrics, what the commands print, every column of every table. A
-secret may stand in the one answer that hands it out, and there it is taken out before the search.
+The search covers the whole log of the process, every response, the metrics, what the commands print, and every column of every table. A
+secret may appear in the one response that is meant to contain it, from which it is removed before the search.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from eth_account.messages import encode_defunct
 from onramp.config.loader import secret_names
 from onramp.dev.chain.devchain import DevChain, running
 from onramp.dev.local.host import ROOT
-from tests.support.secret_markers import DEAD, PATIENCE, SETTLEMENT, Ears, World, mark, near, world
+from tests.support.secret_markers import DEAD, PATIENCE, SETTLEMENT, OutputRecorder, World, mark, near, world
 
 pytestmark = [
     pytest.mark.starts_first,
@@ -50,11 +50,13 @@ async def buy(world: World, wallet: str, email: str) -> None:
                 made = await answer.json(content_type=None)
             if answer.status == 201:
                 break
-            world.ears.hear("a create that was refused", json.dumps(made))
+            world.recorder.record("a create that was refused", json.dumps(made))
             await asyncio.sleep(0.3)
-    world.ears.secret("the client secret", made["clientSecret"])
-    world.ears.secret("the session's hash", parse_qs(urlsplit(made["redirectUrl"]).query)["session_hash"][0])
-    world.ears.hear("a create", json.dumps({name: made[name] for name in set(made) - {"clientSecret", "redirectUrl"}}))
+    world.recorder.secret("the client secret", made["clientSecret"])
+    world.recorder.secret("the session's hash", parse_qs(urlsplit(made["redirectUrl"]).query)["session_hash"][0])
+    world.recorder.record(
+        "a create", json.dumps({name: made[name] for name in set(made) - {"clientSecret", "redirectUrl"}})
+    )
     session = f"/api/v1/onramp/sessions/{made['id']}"
     await world.ask("GET", session, expect=200)
     async with world.http.post(
@@ -95,7 +97,7 @@ async def operate(world: World) -> str:
     order = {"role": "approver", "name": "ada", "person": "ada"}
     invitations = "/api/v1/admin/invitations"
     _, made = await world.ask("POST", invitations, admin, gives=("link",), json=order, expect=201)
-    token = world.ears.secret("the invitation's token", urlsplit(made["link"]).fragment)
+    token = world.recorder.secret("the invitation's token", urlsplit(made["link"]).fragment)
     await world.ask("GET", f"/invitation?token={token}")
     _, ada = await world.ask("POST", "/api/v1/invitations/accept", json={"token": token}, gives=("secret",), expect=201)
     await world.ask("POST", "/api/v1/invitations/accept", json={"token": token}, expect=404)
@@ -134,10 +136,10 @@ async def fail(world: World, chain: DevChain, admin: str, token: str, email: str
     await world.ask("POST", "/api/v1/auth/login", json={"message": token, "signature": token}, expect=401)
     await world.ask("GET", "/metrics", near(world.environment["METRICS_TOKEN"]), expect=401)
     body = {"walletAddress": SETTLEMENT, "sourceAmount": "5", "sourceCurrency": "usd", "email": email}
-    said = f"Invalid key {world.environment['STRIPE_SECRET_KEY']} for {email}"
+    message = f"Invalid key {world.environment['STRIPE_SECRET_KEY']} for {email}"
     for fault in (
-        {"kind": "error", "count": 1, "status": 400, "code": "some_code", "message": said},
-        {"kind": "error", "count": 1, "status": 401, "message": said},
+        {"kind": "error", "count": 1, "status": 400, "code": "some_code", "message": message},
+        {"kind": "error", "count": 1, "status": 401, "message": message},
         {"kind": "html", "count": 9},
     ):
         async with world.http.post(f"{world.stripe}/sandbox/faults", json=fault) as answer:
@@ -152,7 +154,7 @@ async def fail(world: World, chain: DevChain, admin: str, token: str, email: str
     await world.ask("GET", "/ready")
     await world.ask("GET", "/api/health")
     for proxy in chain.proxies:
-        proxy.honest()
+        proxy.clear_faults()
     await broken(world, admin, token, body)
 
 
@@ -190,9 +192,9 @@ async def stored(url: str) -> AsyncIterator[tuple[str, str]]:
 async def commands(world: World, admin: str, email: str) -> None:
     """What the commands print: for those who may see it, and where all is wrong."""
     nonsense = {name: value + "!" for name, value in world.environment.items() if name in set(secret_names())}
-    nonsense |= {"DATABASE_URL": f"mysql://u:{world.ears.markers['DATABASE_URL']}@h/x", "PORT": "none"}
+    nonsense |= {"DATABASE_URL": f"mysql://u:{world.recorder.markers['DATABASE_URL']}@h/x", "PORT": "none"}
     away = {
-        "DATABASE_URL": f"postgresql://u:{world.ears.markers['DATABASE_URL']}@127.0.0.1:9/x",
+        "DATABASE_URL": f"postgresql://u:{world.recorder.markers['DATABASE_URL']}@127.0.0.1:9/x",
         "STRIPE_API_BASE": DEAD,
     }
     works: list[tuple[tuple[str, ...], dict[str, Any]]] = [
@@ -203,7 +205,7 @@ async def commands(world: World, admin: str, email: str) -> None:
         (("treasury", "payouts"), {"key": near(admin)}),
     ]
     if os.environ.get("PROVE"):
-        link = "http://127.0.0.1:9/invitation#oin_" + world.ears.secret("a link", mark("link"))
+        link = "http://127.0.0.1:9/invitation#oin_" + world.recorder.secret("a link", mark("link"))
         works += [
             (("doctor",), {}),
             (("serve",), away),
@@ -223,10 +225,10 @@ async def commands(world: World, admin: str, email: str) -> None:
 async def test_no_secret_is_anywhere_it_need_not_be(
     chain: DevChain, postgres_url: str, tmp_path: Path, style: str
 ) -> None:
-    ears, key = Ears(), secrets.token_bytes(32)
-    email = f"{ears.secret('the e-mail', mark('buyer'))}@privacy.example"
+    recorder, key = OutputRecorder(), secrets.token_bytes(32)
+    email = f"{recorder.secret('the e-mail', mark('buyer'))}@privacy.example"
     wallet = Account.from_key(key).address
-    async with world(ears, chain, postgres_url, tmp_path, style) as running_world:
+    async with world(recorder, chain, postgres_url, tmp_path, style) as running_world:
         await buy(running_world, wallet, email)
         token = await log_in(running_world, key)
         admin = await operate(running_world)
@@ -238,15 +240,15 @@ async def test_no_secret_is_anywhere_it_need_not_be(
             await commands(running_world, admin, email)
         await running_world.ask("POST", "/api/v1/auth/logout", token, expect=200)
     async for table, rows in stored(postgres_url):
-        ears.hear(f"table {table}", rows)
-    places = dict(ears.said)
+        recorder.record(f"table {table}", rows)
+    places = dict(recorder.texts)
     assert "http.unexpected" in places["the log"] and "Traceback" in places["the log"], "faults were provoked"
     assert 'status="500"' in metrics
-    assert len(ears.markers) > 25
+    assert len(recorder.markers) > 25
     assert all(
         places[f"table {name}"]
         for name in ("sessions", "privacy_contacts", "api_keys", "audit_entries", "treasury_payouts")
     )
-    assert ears.found() == []
-    ears.hear("a trap", next(iter(ears.markers.values())).encode().hex())
-    assert len(ears.found()) == 1, "what looks would find"
+    assert recorder.leaks() == []
+    recorder.record("a trap", next(iter(recorder.markers.values())).encode().hex())
+    assert len(recorder.leaks()) == 1, "an encoded secret must be found"

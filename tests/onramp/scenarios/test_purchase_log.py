@@ -75,9 +75,9 @@ def story(lines: list[Line], session: str, *more_ids: str) -> list[Line]:
     return own
 
 
-def in_order(events: list[str], *wanted: str) -> bool:
-    left = iter(events)
-    return all(one in left for one in wanted)
+def in_order(events: list[str], *expected: str) -> bool:
+    remaining = iter(events)
+    return all(one in remaining for one in expected)
 
 
 async def json_of(http: aiohttp.ClientSession, method: str, url: str, **more: Any) -> Any:
@@ -118,7 +118,7 @@ async def final(stack: DevStack, session_id: str) -> list[Line]:
             await asyncio.sleep(0.1)
 
 
-async def test_a_purchase_and_one_that_was_held_are_told_whole_by_the_sessions_id(tmp_path: Path) -> None:
+async def test_the_session_id_finds_every_log_line_of_a_purchase_and_of_one_that_was_held(tmp_path: Path) -> None:
     with dev_process(tmp_path) as stack:
         async with aiohttp.ClientSession() as http:
             made = await create(http, stack, "reported-by-the-buyer-1")
@@ -167,7 +167,7 @@ async def test_a_purchase_and_one_that_was_held_are_told_whole_by_the_sessions_i
             story(lines, made["id"])
 
 
-async def test_a_purchase_that_was_rebuilt_is_told_by_the_sessions_id(
+async def test_the_session_id_finds_the_log_lines_of_a_rebuilt_purchase(
     start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path, log: io.StringIO
 ) -> None:
     async with payout_service(start, sqlite_url, chain, tmp_path) as (service, _):
@@ -185,9 +185,7 @@ async def test_a_purchase_that_was_rebuilt_is_told_by_the_sessions_id(
     )
 
 
-async def test_events_that_cannot_be_applied_now_are_told_with_their_session(
-    start: Start, sqlite_url: str, log: io.StringIO
-) -> None:
+async def test_postponed_events_are_logged_with_their_session(start: Start, sqlite_url: str, log: io.StringIO) -> None:
     service = await start()
     service.sandbox.sender.endpoint.url = f"{service.api}/api/v1/webhooks/stripe"
     _, made = await service.create()
@@ -206,9 +204,7 @@ async def test_events_that_cannot_be_applied_now_are_told_with_their_session(
     assert all(one.startswith("evt_") for one in postponed["events"])
 
 
-async def test_a_create_that_fails_at_stripe_is_told_with_its_request_and_session(
-    start: Start, log: io.StringIO
-) -> None:
+async def test_a_create_that_fails_at_stripe_is_logged_with_request_and_session(start: Start, log: io.StringIO) -> None:
     service: Service = await start()
     await service.fault("500_before", count=20)
     status, problem = await service.create(key="a-key-of-the-buyer-0001")
@@ -239,7 +235,7 @@ async def test_nothing_bound_by_one_request_is_in_the_lines_of_the_next_on_its_c
     assert [set(one) for one in seen] == [{"request_id"}] * 2
 
 
-async def test_what_writes_for_several_carries_the_ids_of_none() -> None:
+async def test_a_line_about_several_requests_has_the_ids_of_none() -> None:
     seen: list[dict[str, Any]] = []
 
     async def write(items: Any) -> list[None]:

@@ -1,4 +1,4 @@
-"""A restored backup on real parts: what the wallet paid since is adopted without an alarm, and a theft among it rings."""
+"""A restored backup on real parts: payments since the backup are adopted without an alarm, and a theft among them raises one."""
 
 import asyncio
 import secrets
@@ -174,11 +174,11 @@ def tool_folder() -> Path:
 
 async def run(program: Path, *arguments: str) -> None:
     process = await asyncio.create_subprocess_exec(program, *arguments, stderr=asyncio.subprocess.PIPE)
-    _, said = await process.communicate()
-    assert process.returncode == 0, said.decode()
+    _, output = await process.communicate()
+    assert process.returncode == 0, output.decode()
 
 
-async def test_a_theft_among_what_the_backup_lost_rings_and_a_lost_stripe_is_no_theft(place: Place) -> None:
+async def test_a_theft_after_the_backup_raises_an_alarm_and_an_unreachable_stripe_does_not(place: Place) -> None:
     made = await place.sold(3)
     thief = buyer()
     await place.use_key(thief, UNIT, secrets.token_bytes(32))
@@ -194,10 +194,10 @@ async def test_a_theft_among_what_the_backup_lost_rings_and_a_lost_stripe_is_no_
         assert alarms(container, "foreign_transaction") == alarms(container, "unidentified_transaction") == 0
         clock.ahead += timedelta(minutes=1)
 
-        async def is_told() -> bool:
+        async def is_reported() -> bool:
             return alarms(container, "unidentified_transaction") == 4
 
-        await until(is_told)
+        await until(is_reported)
         assert alarms(container, "foreign_transaction") == 0
         place.service.sandbox.faults.waiting.clear()
         await until(lambda: place.are_final(backup, made))
@@ -219,10 +219,10 @@ async def test_the_reference_of_a_purchase_on_another_amount_is_a_theft(place: P
     url, _ = place.backup()
     async with place.beside(url) as container:
 
-        async def is_told() -> bool:
+        async def is_reported() -> bool:
             return alarms(container, "foreign_transaction") == 1
 
-        await until(is_told)
+        await until(is_reported)
     assert await place.received([made]) == {PAID + 1}
 
 
@@ -241,11 +241,11 @@ async def test_a_lost_purchase_of_an_earlier_settlement_address_is_rebuilt_as_so
             assert (await row_of(backup, made[0]["id"])).attention is None
         else:
 
-            async def told() -> bool:
+            async def is_reported() -> bool:
                 row = await row_of(backup, made[0]["id"])
                 return row is not None and "another wallet than the one locked" in (row.attention or "")
 
-            await until(told)
+            await until(is_reported)
     assert await place.received(made) == {PAID}
 
 

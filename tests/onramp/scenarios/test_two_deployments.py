@@ -72,7 +72,7 @@ async def test_another_deployment_on_the_account_pays_nothing_and_says_so(street
             return counted(container, "other_deployment") == 2
 
         await until(ignored)
-        # A second look at the account, and an event about one of them, change nothing.
+        # A second read of the account, and an event about one of them, change nothing.
         assert await container.refresher.refresh(made[0]["payment"]["stripeSessionId"]) is None
         assert counted(container, "other_deployment") == 2
         await until(lambda: unknown(container, 2))
@@ -82,12 +82,12 @@ async def test_another_deployment_on_the_account_pays_nothing_and_says_so(street
     other = await street.start(url=url, **paying(street.chain, street.wallets[1]))
     async with aiohttp.ClientSession() as http:
 
-        async def is_told() -> Any:
+        async def is_reported() -> Any:
             async with http.get(f"{other.api}/ready") as reply:
                 parts = {part["name"]: part for part in (await reply.json())["parts"]}
                 return not parts["deployment"]["ok"] and "DATABASE_URL" in parts["deployment"]["detail"]
 
-        await until(is_told)
+        await until(is_reported)
     # Selling goes on.
     assert (await other.create(walletAddress=buyer()))[0] == 201
 
@@ -131,11 +131,11 @@ async def test_a_backup_and_a_new_wallet_leave_to_a_person_what_was_not_paid(str
     url, backup = await street.database()
     async with street.beside(url):
 
-        async def told() -> Any:
+        async def is_reported() -> Any:
             row = await row_of(backup, made["id"])
             return row is not None and "no payment by it" in (row.attention or "")
 
-        await until(told)
+        await until(is_reported)
     row = await row_of(backup, made["id"])
     assert street.wallets[0].address in row.attention
     assert (row.expected_units, row.delivered_units) == (None, 49_500_000)
@@ -174,11 +174,11 @@ async def test_a_late_payment_after_a_rotation_is_paid_by_the_new_wallet(street:
     clock = OffsetClock()
     async with street.beside(street.url, clock):
 
-        async def looked_for() -> bool:
+        async def searched_wallets() -> bool:
             row = await row_of(street.a.database, made["id"])
             return row.payment_status == "fulfillment_complete" and row.expected_units is None
 
-        await until(looked_for)
+        await until(searched_wallets)
         clock.ahead += timedelta(minutes=5)
         await until(lambda: street.is_final(street.a.database, made["id"]))
     paid = {row.session_id: row.wallet for row in await payouts_of(street.a.database)}
@@ -186,10 +186,10 @@ async def test_a_late_payment_after_a_rotation_is_paid_by_the_new_wallet(street:
     assert await street.received(made) == PAID
 
 
-@pytest.mark.parametrize("told_by", ["stripe", "start"])
+@pytest.mark.parametrize("source", ["stripe", "start"])
 @pytest.mark.parametrize("now", ["first", "third"])
-async def test_what_a_wallet_in_between_paid_is_not_paid_again_after_a_restore(
-    street: TwoDeployments, now: str, told_by: str
+async def test_payments_of_an_intermediate_wallet_are_not_repeated_after_a_restore(
+    street: TwoDeployments, now: str, source: str
 ) -> None:
     """Sold for one wallet and paid by the next, of which the backup knows nothing; then the first or a third one pays."""
     async with street.selling():
@@ -199,16 +199,16 @@ async def test_what_a_wallet_in_between_paid_is_not_paid_again_after_a_restore(
     street.complete(made)
     clock = OffsetClock()
     async with street.beside(street.url, clock):
-        await until(lambda: is_looked_for(street.a.database, made["id"]))
+        await until(lambda: is_searched(street.a.database, made["id"]))
         clock.ahead += timedelta(minutes=5)
         await until(lambda: street.is_final(street.a.database, made["id"]))
-        if told_by == "stripe":
+        if source == "stripe":
             settings = paying(street.chain, street.wallets[1], STRIPE_API_BASE=street.a.stripe)
             sold = await buy(await street.start(url=street.url, **settings), buyer())
             complete(street.a, sold)
             clock.ahead += timedelta(minutes=5)
             await until(lambda: street.is_final(street.a.database, sold["id"]))
-    if told_by == "start":
+    if source == "start":
         # As the runbook says: one start with each wallet that was used since the backup.
         async with replica(url, street.a, OffsetClock(), (), **paying(street.chain, street.wallets[1])):
             pass
@@ -220,7 +220,7 @@ async def test_what_a_wallet_in_between_paid_is_not_paid_again_after_a_restore(
     assert await street.received(made) == PAID
 
 
-async def test_one_adopted_payment_does_not_make_the_ones_before_it_known(street: TwoDeployments) -> None:
+async def test_an_adopted_payment_does_not_make_earlier_ones_known(street: TwoDeployments) -> None:
     """The wallet before paid two purchases since the backup, which lacks the second; that one is adopted first."""
     async with street.selling():
         first = await buy(street.a, buyer())
@@ -246,13 +246,13 @@ async def test_one_adopted_payment_does_not_make_the_ones_before_it_known(street
     assert [await street.received(one) for one in (first, second)] == [PAID, PAID]
 
 
-async def is_looked_for(database: Database, session_id: str) -> bool:
+async def is_searched(database: Database, session_id: str) -> bool:
     """Whether the session is completed, and nothing is owed for it yet."""
     row = await row_of(database, session_id)
     return row.payment_status == "fulfillment_complete" and row.expected_units is None
 
 
-async def test_what_the_nodes_do_not_tell_is_a_persons_until_they_do(street: TwoDeployments) -> None:
+async def test_a_payment_that_the_nodes_do_not_report_waits_for_a_person_until_they_do(street: TwoDeployments) -> None:
     async with street.selling():
         made = await street.sold(paid=True)
     url, backup = await street.database()

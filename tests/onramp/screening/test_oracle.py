@@ -1,4 +1,4 @@
-"""The oracle contract on a real chain: asked at both doors, believed where operators agree, and waited for where they cannot say."""
+"""The oracle contract on a real chain: asked at create and at payout, believed if providers agree, and waited for if they cannot."""
 
 import asyncio
 from pathlib import Path
@@ -47,7 +47,7 @@ async def test_operators_agree_on_what_the_contract_says(chain: DevChain) -> Non
     assert await is_sanctioned(pool, ORACLE, LISTED) is True
     assert await is_sanctioned(pool, ORACLE, BUYER) is False
     await say(chain, LISTED, 2)
-    for nothing in (BUYER, chain.deployment.musd):  # no contract, and one that is none
+    for nothing in (BUYER, chain.deployment.musd):  # no contract, and one that is not an oracle
         with pytest.raises(NoOracle):
             await is_sanctioned(pool, nothing, LISTED)
     with pytest.raises(NoOracle):
@@ -65,7 +65,7 @@ async def until(service: Service, session: str, status: str, reason: str | None)
             await asyncio.sleep(0.1)
 
 
-async def test_both_doors_ask_it_and_nobody_passes_while_it_cannot_say(
+async def test_create_and_payout_ask_the_oracle_and_wait_while_it_cannot_answer(
     start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path
 ) -> None:
     await say(chain, LISTED, 1)
@@ -77,7 +77,7 @@ async def test_both_doors_ask_it_and_nobody_passes_while_it_cannot_say(
             found = [row.action for row in await conn.execute(sa.select(entries))]
         assert "session.screened" in found
         _, made = await service.create(walletAddress=BUYER, sourceAmount="5")
-        await say(chain, BUYER, 1)  # between the two doors
+        await say(chain, BUYER, 1)  # between create and payout
         fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
         service.sandbox.walk(fact, "fulfillment_complete", {})
         await until(service, made["id"], "delivering", "screening")

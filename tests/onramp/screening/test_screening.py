@@ -1,4 +1,4 @@
-"""Screening: both doors ask the list, the list follows its file, and what it refuses is told to nobody but the trail."""
+"""Screening: create and payout ask the list, the list follows its file, and a refusal is recorded in the audit trail only."""
 
 import os
 from datetime import timedelta
@@ -61,7 +61,7 @@ def test_a_list_that_becomes_unreadable_keeps_its_last_good_state_with_an_alarm(
     clock, registry = ManualClock(epoch=NOW), CollectorRegistry()
     listed = Screening(str(file), clock, ScreeningMetrics(registry))
     listed.load()
-    with capture_logs() as said:
+    with capture_logs() as logged:
         for _ in range(3):
             if broken is None:
                 file.unlink(missing_ok=True)
@@ -70,8 +70,8 @@ def test_a_list_that_becomes_unreadable_keeps_its_last_good_state_with_an_alarm(
             clock.seconds += CHECK_EVERY
             assert OTHER in listed
     assert sample(registry, "list_unreadable") == 1
-    assert {(line["event"], line["log_level"]) for line in said} == {("screening.list_unreadable", "critical")}
-    assert BUYER not in str(said)
+    assert {(line["event"], line["log_level"]) for line in logged} == {("screening.list_unreadable", "critical")}
+    assert BUYER not in str(logged)
     write(file, BUYER, at=NOW.timestamp() + 1)
     clock.seconds += CHECK_EVERY
     assert (BUYER in listed, OTHER in listed, sample(registry, "list_unreadable")) == (True, False, 0)
@@ -88,7 +88,7 @@ def test_no_file_makes_the_reader_fail_or_list_what_is_no_address(data: bytes) -
     assert all(len(one) == 42 and one.startswith("0x") and one == one.lower() for one in found)
 
 
-async def trail(database: Database) -> list[tuple[str, str, str]]:
+async def audit_rows(database: Database) -> list[tuple[str, str, str]]:
     async with database.read() as conn:
         # Without what the start writes: the settlement address that it records.
         rows = await conn.execute(sa.select(entries).where(entries.c.action != "settlement.recorded"))
@@ -105,7 +105,9 @@ async def test_a_listed_wallet_is_refused_with_a_neutral_sentence_and_nothing_is
         words = str(problem).lower()
         assert not any(word in words for word in ("sanction", "screen", "list", OTHER.lower()))
     assert (await service.stored(), len(service.sandbox.store.sessions)) == (0, 0)
-    assert await trail(service.database) == [("buyer", "session.screened", OTHER)], "one row a minute for each wallet"
+    assert await audit_rows(service.database) == [("buyer", "session.screened", OTHER)], (
+        "one row a minute for each wallet"
+    )
     assert (await service.create())[0] == 201
     async with service.http.get(f"{service.api}/metrics") as answer:
         text = await answer.text()
@@ -142,7 +144,7 @@ async def test_an_approver_lets_one_payout_through(service: Service) -> None:
     assert (status, shown["status"], shown["reason"]) == (200, "approved", None)
     assert shown["history"][-1]["note"] == "another person of that name"
     assert ("treasury.payout_approve", payout_id) in [
-        (action, subject) for _, action, subject in await trail(service.database)
+        (action, subject) for _, action, subject in await audit_rows(service.database)
     ]
 
 

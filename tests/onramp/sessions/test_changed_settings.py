@@ -7,19 +7,17 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from onramp.dev.chain.devchain import DevChain
-from onramp.dev.local.wallet import dev_wallet
 from onramp.dev.stripe.faults import Fault, FaultKind
 from onramp.sessions import settlement_addresses as settlements
 from onramp.sessions.payment_proof import StripePaymentProof
 from onramp.sessions.settlement_addresses import settlement_addresses
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
-from tests.support.payout_service import UNIT, WORKERS
+from tests.support.payout_service import WORKERS, funded_wallet
 from tests.support.service import SETTLEMENT, Service, Start, replica
 from treasury.payouts.table import payouts
 from treasury.ports import NotOwed, Owed, ProofUnavailable
@@ -73,21 +71,11 @@ async def until_held(service: Service, session_id: str, reason: str) -> None:
 async def test_a_late_payment_is_paid_as_it_was_sold(
     start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path, after: dict[str, Any]
 ) -> None:
-    wallet = dev_wallet(tmp_path)
-    await chain.mint(wallet.address, 1_000 * UNIT)
-    await chain.fund_gas(wallet.address, UNIT)
-    known: dict[str, Any] = {
-        "MEZO_RPC_URLS": SecretStr(",".join(chain.rpc_urls)),
-        "CHAIN_AGREEMENT": 2,
-        "MUSD_TOKEN_ADDRESS": chain.deployment.musd,
-        "HOT_WALLET_ADDRESS": wallet.address,
-        "HOT_WALLET_KEYSTORE": wallet.keystore,
-        "HOT_WALLET_PASSWORD": SecretStr(wallet.password),
-    }
-    service = await start(**known)
+    _, settings = await funded_wallet(chain, tmp_path)
+    service = await start(**settings)
     service.sandbox.sender.endpoint.url = f"{service.api}/api/v1/webhooks/stripe"
     made: list[dict[str, Any]] = []
-    async with replica(sqlite_url, service, OffsetClock(), WORKERS, **known):
+    async with replica(sqlite_url, service, OffsetClock(), WORKERS, **settings):
         async with asyncio.timeout(60):
             while len(made) < 2:
                 status, body = await service.create(sourceAmount="5")
@@ -95,11 +83,11 @@ async def test_a_late_payment_is_paid_as_it_was_sold(
                 await asyncio.sleep(0.2)
     late, forged = made
     async with service.database.write() as conn:
-        # As a hand would that has the database: the address is nobody's whom a start has recorded.
+        # As an intruder with access to the database would: no start has recorded this address.
         await conn.execute(sa.update(sessions).where(sessions.c.id == forged["id"]).values(locked_address=THIRD))
     details = service.sandbox.store.sessions.get(forged["payment"]["stripeSessionId"])["transaction_details"]
     details["wallet_address"] = THIRD
-    async with replica(sqlite_url, service, OffsetClock(), WORKERS, **known, **after):
+    async with replica(sqlite_url, service, OffsetClock(), WORKERS, **settings, **after):
         for one in made:
             await advance(service, one)
         done = await until(service, late["id"], "completed")
@@ -127,7 +115,7 @@ async def test_only_what_a_start_recorded_under_our_key_is_ours(database: Databa
     async with database.write() as conn:
         row = {"id": THIRD, "mac": mac, "first_used_at": now}
         await conn.execute(sa.insert(settlement_addresses), [row])
-    assert not await is_ours(THIRD), "a MAC of another address is none"
+    assert not await is_ours(THIRD), "a MAC of another address is not valid"
     both = KeyRing([KEYS[1], KEYS[0]], "onramp")
     assert await is_ours(SETTLEMENT, both)
     assert not await is_ours(SETTLEMENT, KeyRing(KEYS[1:], "onramp"))
@@ -144,7 +132,9 @@ ODD: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
-async def test_whatever_stripe_says_of_a_session_is_an_answer_about_that_one(service: Service, sqlite_url: str) -> None:
+async def test_a_payout_is_owed_only_if_every_field_of_stripes_session_matches(
+    service: Service, sqlite_url: str
+) -> None:
     _, made = await service.create(sourceAmount="5")
     stripe_id = made["payment"]["stripeSessionId"]
     async with replica(sqlite_url, service, OffsetClock(), ()) as container:

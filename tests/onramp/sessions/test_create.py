@@ -31,7 +31,7 @@ async def test_a_purchase_is_made_and_its_secret_is_its_creators_alone(service: 
     assert read["status"] == "awaiting_payment"
 
 
-async def test_what_is_answered_is_what_the_document_describes(service: Service) -> None:
+async def test_responses_match_the_openapi_document(service: Service) -> None:
     _, made = await service.create()
     assert CreatedSession.model_validate(made).model_dump(mode="json", by_alias=True) == made
     async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{made['id']}") as answer:
@@ -63,7 +63,7 @@ async def test_a_short_key_is_refused(service: Service) -> None:
     assert await service.stored() == 0
 
 
-async def test_many_at_once_with_one_key_make_one_session(service: Service) -> None:
+async def test_concurrent_requests_with_one_key_make_one_session(service: Service) -> None:
     answers = await asyncio.gather(*(service.create(KEY) for _ in range(8)))
     good = [made["id"] for status, made in answers if status == 201]
     others = {made["code"] for status, made in answers if status != 201}
@@ -147,7 +147,7 @@ async def test_a_bad_body_is_refused(service: Service, name: str) -> None:
     assert await service.stored() == 0
 
 
-async def test_an_echo_that_differs_hands_out_nothing(start: Start) -> None:
+async def test_a_reply_of_stripe_that_differs_yields_no_client_secret(start: Start) -> None:
     service = await start(sandbox={"flat_fields": False})
     status, problem = await service.create(KEY)
     assert (status, problem["code"]) == (502, "stripe_echo_mismatch")
@@ -179,7 +179,7 @@ async def test_stripe_down_is_503_and_the_same_key_goes_on_later(service: Servic
     assert await service.stored() == 1
 
 
-async def test_what_is_not_in_stock_is_not_sold(start: Start) -> None:
+async def test_a_purchase_above_the_stock_is_refused(start: Start) -> None:
     service = await start(stock=150 * 10**18)
     assert (await service.create(sourceAmount="150"))[0] == 201
     status, problem = await service.create(sourceAmount="150.01")

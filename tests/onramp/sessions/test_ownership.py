@@ -25,7 +25,7 @@ OTHER = "0x976EA74026E726554dB657fA54763abd0C3a0aa9"
 async def sold(
     start: Start, url: str, *, lost: bool, status: str = "fulfillment_complete", **more: Any
 ) -> AsyncIterator[tuple[Service, Container, dict[str, Any], dict[str, Any]]]:
-    """A session in Stripe's hands, which the database has lost or still holds; nothing is looked at by itself."""
+    """A session at Stripe, which the database has lost or still holds; no worker reads it by itself."""
     service = await start(url=url, **more)
     _, made = await service.create()
     if lost:
@@ -91,7 +91,7 @@ async def test_one_wrong_mark_is_enough_to_leave_a_session_alone(
         ({"source_amount": "9" * 40}, "amount"),
     ],
 )
-async def test_what_is_not_sold_is_not_rebuilt_and_sales_go_on(
+async def test_a_session_that_we_did_not_sell_is_not_rebuilt_and_sales_go_on(
     start: Start, sqlite_url: str, edits: dict[str, str | None], reason: str, status: str
 ) -> None:
     async with sold(start, sqlite_url, lost=True, status=status) as (service, container, _, fact):
@@ -116,7 +116,7 @@ async def test_an_upper_case_currency_is_the_same_currency(start: Start, sqlite_
         # A row copied from another deployment's database, as it is and with our id written over it.
         ({"deployment_id": "dep_other"}, {"onramp_deployment": "dep_other"}),
         ({}, {"onramp_deployment": "dep_other"}),
-        # A row whose marks were taken away, so that it looks as if it had been sold before there were any.
+        # A row without its marks, as if it had been sold before marks existed.
         ({"deployment_id": None, "chain_id": None, "hot_wallet": None}, {}),
         ({"chain_id": 31612}, {"onramp_chain_id": "31612"}),
         ({}, {"onramp_chain_id": "31612"}),

@@ -36,7 +36,7 @@ async def owed(service: Service) -> list[int]:
 
 @pytest.mark.parametrize("status", STATES)
 @pytest.mark.parametrize("fact", [*RANK, "rejected"])
-def test_a_payment_only_moves_forward_and_no_paid_one_is_taken_back(status: PaymentStatus, fact: str) -> None:
+def test_a_payment_status_only_moves_forward_and_a_paid_one_stays_paid(status: PaymentStatus, fact: str) -> None:
     match report(status, fact):
         case Moved(reached):
             assert reached == fact
@@ -51,12 +51,12 @@ def test_a_payment_only_moves_forward_and_no_paid_one_is_taken_back(status: Paym
 
 
 @pytest.mark.parametrize("status", STATES)
-def test_time_alone_ends_only_what_nobody_paid(status: PaymentStatus) -> None:
+def test_time_alone_ends_only_unpaid_sessions(status: PaymentStatus) -> None:
     assert isinstance(expire(status), Moved) == (status in UNPAID)
     assert not (OPEN - UNPAID) - PAID
 
 
-def test_a_word_that_is_not_known_changes_nothing() -> None:
+def test_an_unknown_status_changes_nothing() -> None:
     assert isinstance(report(PaymentStatus.INITIALIZED, "fulfilment_on_the_moon"), Refused)
 
 
@@ -84,7 +84,7 @@ async def test_an_unpaid_session_expires_and_a_late_payment_is_honoured(start: S
     assert await owed(service) == [99_500_000 * 10**12]
 
 
-async def test_the_fee_of_a_session_is_the_one_it_was_made_with(start: Start, sqlite_url: str) -> None:
+async def test_a_session_keeps_the_fee_that_it_was_created_with(start: Start, sqlite_url: str) -> None:
     service = await start(PAYOUT_FEE_BPS=150)
     _, made = await service.create()
     fact = service.sandbox.store.get(made["payment"]["stripeSessionId"])
@@ -106,7 +106,7 @@ async def test_the_fee_of_a_session_is_the_one_it_was_made_with(start: Start, sq
         ({"destination_amount": "9" * 60}, "how much"),
     ],
 )
-async def test_what_was_not_paid_to_us_is_never_paid_out(
+async def test_a_session_that_was_not_paid_to_us_is_never_paid_out(
     start: Start, sqlite_url: str, edits: dict[str, str], word: str
 ) -> None:
     service = await start()
@@ -139,7 +139,7 @@ async def test_a_session_that_the_database_has_lost_is_rebuilt_and_owed_once(sta
     assert await owed(service) == [50 * 10**18]
 
 
-async def test_a_stream_tells_each_change_and_resumes(start: Start, sqlite_url: str) -> None:
+async def test_a_stream_sends_each_change_and_resumes(start: Start, sqlite_url: str) -> None:
     service = await start()
     _, made = await service.create()
     url = f"{service.api}/api/v1/onramp/sessions/{made['id']}/events"
@@ -161,7 +161,7 @@ async def test_a_stream_tells_each_change_and_resumes(start: Start, sqlite_url: 
             await asyncio.wait_for(event(stream), 1.0)
 
 
-async def test_who_watches_later_does_not_take_a_change_from_who_watched_before(service: Service) -> None:
+async def test_a_later_listener_does_not_take_changes_from_an_earlier_one(service: Service) -> None:
     _, made = await service.create()
     live = ChangeFeed(service.database)
     before, later = live.follow(made["id"], 0), live.follow(made["id"], 0)

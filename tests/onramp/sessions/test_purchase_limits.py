@@ -1,4 +1,4 @@
-"""What one wallet may buy in a day and in a month: at the door, and once more before it is paid out."""
+"""What one wallet may buy in a day and in a month: checked at create, and again before it is paid out."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ async def test_a_wallet_buys_up_to_its_day_and_its_month_and_no_more(start: Star
     service = await start(WALLET_DAILY_LIMIT="100", WALLET_MONTHLY_LIMIT="150.50")
     _, begun = await service.create(sourceAmount="100")
     status, again = await service.create(sourceAmount="100")
-    assert status == 201, "what nobody pays takes nothing"
+    assert status == 201, "an unpaid purchase uses up nothing"
     await mark(service, begun, "fulfillment_complete")
     status, problem = await service.create(sourceAmount="1")
     assert (status, problem["code"]) == (422, "wallet_limit")
@@ -58,17 +58,17 @@ async def test_a_wallet_buys_up_to_its_day_and_its_month_and_no_more(start: Star
 
 
 @pytest.mark.parametrize("status", ["created", "initialized", "requires_payment", "expired", "rejected"])
-async def test_nobody_uses_up_the_limit_of_another_without_paying(start: Start, database_url: str, status: str) -> None:
+async def test_unpaid_purchases_do_not_use_up_a_wallets_limit(start: Start, database_url: str, status: str) -> None:
     service = await start(url=database_url, WALLET_DAILY_LIMIT="500", WALLET_MONTHLY_LIMIT="500")
     for _ in range(3):
         _, begun = await service.create(sourceAmount="500")
         await mark(service, begun, status)
     assert (await service.create(sourceAmount="500"))[0] == 201, (
-        "the wallet's owner buys as if nobody had begun anything"
+        "the wallet's owner buys as if no one had begun a purchase"
     )
 
 
-async def test_a_purchase_that_was_begun_is_told_again_whatever_was_bought_since(start: Start) -> None:
+async def test_a_repeated_create_returns_its_purchase_whatever_was_bought_since(start: Start) -> None:
     service = await start(WALLET_DAILY_LIMIT="100")
     key = "a-key-of-enough-length"
     _, begun = await service.create(key, sourceAmount="100")
@@ -84,9 +84,9 @@ async def owed(database: Database, number: int, amount: int, to: str = BUYER, ag
             conn, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=to, amount=amount, token=TOKEN,
             wallet=HOT_WALLET, now=NOW - age, ids=RandomIds(),
         )  # fmt: skip
-        found = await payouts_service.get(conn, payout_id)
-    assert found is not None
-    return found
+        payout = await payouts_service.get(conn, payout_id)
+    assert payout is not None
+    return payout
 
 
 async def pay(database: Database, payout: Payout) -> None:
@@ -107,24 +107,27 @@ async def test_a_payout_above_what_its_recipient_may_get_waits_for_a_person(data
         await payouts_service.move(conn, rejected.id, OperationFact.REJECTED, now=NOW, reason=None)
     queue = [await owed(database, 4, 40 * UNIT), await owed(database, 5, 1), await owed(database, 6, 100 * UNIT, OTHER)]
     async with database.read() as conn:
-        found = await purchase_limits.payouts_above(conn, rules, queue, NOW)
+        exceeded = await purchase_limits.payouts_above(conn, rules, queue, NOW)
         monthly = await purchase_limits.payouts_above(conn, replace(rules, wallet_month_minor=19_000), queue[:1], NOW)
         free = await purchase_limits.payouts_above(conn, replace(rules, wallet_day_minor=None), queue, NOW)
-    assert found == [None, "WALLET_DAILY_LIMIT: its recipient would get more than 100.00 MUSD in 24 hours", None]
+    assert exceeded == [None, "WALLET_DAILY_LIMIT: its recipient would get more than 100.00 MUSD in 24 hours", None]
     assert monthly == [None] and free == [None] * 3
     async with database.read() as conn:
         monthly = await purchase_limits.payouts_above(conn, replace(rules, wallet_month_minor=18_999), queue[:1], NOW)
     assert monthly[0] is not None and monthly[0].startswith("WALLET_MONTHLY_LIMIT")
 
 
-async def test_the_sender_is_told_with_the_rules_of_the_policy(service: Service) -> None:
+async def test_wallet_limits_apply_together_with_the_policys_limits(service: Service) -> None:
     settings = load(SETTLEMENT_ADDRESS=OTHER, HOT_WALLET_ADDRESS=HOT_WALLET, WALLET_DAILY_LIMIT="100")
     clock, metrics = SystemClock(), ScreeningMetrics(CollectorRegistry())
     policy = active_policy(settings, session_config(settings), HOT_WALLET, Screening("", clock, metrics))
     queue = [await owed(service.database, 1, 20_000 * UNIT), await owed(service.database, 2, 101 * UNIT, OTHER)]
     async with service.database.read() as conn:
-        found = await policy.exceeded_limits(conn, queue, NOW)
-    assert [(said or "").partition(":")[0] for said in found] == ["payouts.approval_above", "WALLET_DAILY_LIMIT"]
+        exceeded = await policy.exceeded_limits(conn, queue, NOW)
+    assert [(problem or "").partition(":")[0] for problem in exceeded] == [
+        "payouts.approval_above",
+        "WALLET_DAILY_LIMIT",
+    ]
 
 
 def test_a_limit_that_is_no_amount_stops_the_start() -> None:
@@ -160,19 +163,19 @@ async def test_a_payout_above_what_one_purchase_may_deliver_waits_for_a_person(d
                 conn, session_id=f"ons_{number}", stripe_session_id=f"cos_{number}", to=BUYER, amount=amount, token=TOKEN,
                 wallet=HOT_WALLET, now=clock.now(), ids=ids,
             )  # fmt: skip
-            found = await payouts_service.get(conn, made)
-            assert found is not None
-            queue.append(found)
+            payout = await payouts_service.get(conn, made)
+            assert payout is not None
+            queue.append(payout)
     async with database.read() as conn:
-        told = await purchase_limits.payouts_above(conn, rules, queue, NOW)
-    assert [one is not None for one in told] == [False, True, False, True, True]
+        exceeded = await purchase_limits.payouts_above(conn, rules, queue, NOW)
+    assert [one is not None for one in exceeded] == [False, True, False, True, True]
     assert (
-        told[1]
+        exceeded[1]
         == "SESSION_MAX_AMOUNT: it is above 100.00 MUSD, the most that one purchase may deliver without approval"
     )
 
 
-async def test_a_row_in_another_currency_or_of_an_absurd_amount_keeps_nobody_from_buying(service: Service) -> None:
+async def test_a_row_in_another_currency_or_of_an_absurd_amount_blocks_no_purchase(service: Service) -> None:
     odd = [("gbp", 500), ("jpy", 0), ("xxx", -(2**62)), ("usd", 500)]
     rules = session_config(load(HOT_WALLET_ADDRESS=HOT_WALLET, MUSD_TOKEN_ADDRESS=TOKEN, SETTLEMENT_ADDRESS=OTHER))
     async with service.database.write() as conn:
@@ -196,7 +199,7 @@ async def test_a_row_in_another_currency_or_of_an_absurd_amount_keeps_nobody_fro
         assert await stock.processing(conn) < 2**256
 
 
-async def test_an_absurd_payout_that_waits_for_a_person_keeps_nobody_from_buying(service: Service) -> None:
+async def test_an_absurd_payout_that_waits_for_a_person_blocks_no_purchase(service: Service) -> None:
     for number, (status, reason) in enumerate(
         [("awaiting_approval", "awaiting_approval"), ("held", "payment_mismatch")]
     ):

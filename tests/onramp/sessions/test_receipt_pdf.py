@@ -49,7 +49,7 @@ def test_a_letter_that_no_font_has_is_marked_as_missing() -> None:
 
 
 def shown(document: bytes, text: str) -> bool:
-    """Whether a text of western letters stands on the page."""
+    """Return whether a text in Latin script is on the page."""
     streams = re.findall(rb"/FlateDecode.*?\nstream\n(.*?)\nendstream", document, re.DOTALL)
     return any(text.encode("latin-1") in zlib.decompress(stream) for stream in streams)
 

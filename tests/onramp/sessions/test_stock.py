@@ -11,11 +11,11 @@ from pydantic import SecretStr
 from kit.clock import SystemClock
 from kit.db.database import Database
 from onramp.dev.chain.devchain import DevChain
-from onramp.dev.local.wallet import dev_wallet
 from onramp.ops.health import DegradedError, Health
 from onramp.sessions.stock import BELIEVED_FOR
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
+from tests.support.payout_service import funded_wallet
 from tests.support.service import HOT_WALLET, Service, Start, replica
 from treasury import balances as inventory
 from treasury.balances import balances
@@ -35,13 +35,13 @@ async def report(database: Database, age: timedelta = timedelta(0), amount: int 
         )  # fmt: skip
 
 
-async def part(service: Service, wanted: str) -> dict[str, Any]:
+async def part(service: Service, detail: str) -> dict[str, Any]:
     """The part `inventory` of /ready, once it says what is wanted."""
     async with asyncio.timeout(60):
         while True:
             async with service.http.get(f"{service.api}/ready") as answer:
                 parts = {item["name"]: item for item in (await answer.json())["parts"]}
-            if wanted in parts["inventory"]["detail"]:
+            if detail in parts["inventory"]["detail"]:
                 found: dict[str, Any] = parts["inventory"]
                 return found
             await asyncio.sleep(0.1)
@@ -68,7 +68,7 @@ async def test_nothing_is_sold_before_a_worker_has_reported_the_balance(start: S
     assert (await part(service, "is known"))["ok"]
 
 
-async def test_a_balance_that_nobody_has_renewed_for_long_is_no_stock(start: Start, database_url: str) -> None:
+async def test_a_balance_that_was_not_read_for_long_is_not_stock(start: Start, database_url: str) -> None:
     service = await start(url=database_url)
     await report(service.database, BELIEVED_FOR - timedelta(minutes=1))
     assert (await service.create())[0] == 201
@@ -78,7 +78,7 @@ async def test_a_balance_that_nobody_has_renewed_for_long_is_no_stock(start: Sta
     assert not (await part(service, "for 16 minutes"))["ok"]
 
 
-async def test_where_somebody_else_delivers_no_stock_is_asked_for(start: Start) -> None:
+async def test_in_observe_mode_no_stock_is_required(start: Start) -> None:
     service = await start(DELIVERY_MODE="observe", DELIVERY_SENDERS=HOT_WALLET)
     async with service.database.write() as conn:
         await conn.execute(sa.delete(balances))
@@ -96,14 +96,14 @@ async def begun(service: Service, status: str, *amounts: str, currency: str = "u
             await conn.execute(sa.update(sessions).where(sessions.c.id == made["id"]).values(**values))
 
 
-async def test_nobody_sells_the_service_out_for_others_without_paying(start: Start, database_url: str) -> None:
+async def test_unpaid_sessions_cannot_reserve_the_whole_stock(start: Start, database_url: str) -> None:
     service = await start(url=database_url, stock=1_000 * UNIT)
     await begun(service, "requires_payment", *["500"] * 5)
     await begun(service, "requires_payment", "300", currency="eur")
     assert (await service.create(sourceAmount="500.01"))[1]["code"] == "inventory_low"
     assert (await service.create(sourceAmount="500"))[0] == 201
     await begun(service, "fulfillment_processing", "400")
-    # 600 are left by those who pay, and half of that is anybody's.
+    # Buyers who are paying leave 600, and half of that is available to others.
     assert (await service.create(sourceAmount="300.01"))[1]["code"] == "inventory_low"
     assert (await service.create(sourceAmount="300"))[0] == 201
     async with service.database.write() as conn:
@@ -138,17 +138,7 @@ async def test_a_sold_out_wallet_is_a_line_of_ready_and_does_not_take_the_api_ou
 async def test_an_api_alone_is_ready_once_a_treasury_worker_runs_beside_it(
     start: Start, sqlite_url: str, chain: DevChain, tmp_path: Path
 ) -> None:
-    wallet = dev_wallet(tmp_path)
-    await chain.mint(wallet.address, 1_000 * UNIT)
-    await chain.fund_gas(wallet.address, UNIT)
-    settings: dict[str, Any] = {
-        "MEZO_RPC_URLS": SecretStr(",".join(chain.rpc_urls)),
-        "CHAIN_AGREEMENT": 2,
-        "MUSD_TOKEN_ADDRESS": chain.deployment.musd,
-        "HOT_WALLET_ADDRESS": wallet.address,
-        "HOT_WALLET_KEYSTORE": wallet.keystore,
-        "HOT_WALLET_PASSWORD": SecretStr(wallet.password),
-    }
+    _, settings = await funded_wallet(chain, tmp_path)
     service = await start(**settings)
 
     async def ready() -> tuple[int, list[str]]:
@@ -168,7 +158,7 @@ async def test_an_api_alone_is_ready_once_a_treasury_worker_runs_beside_it(
         assert (await service.create(sourceAmount="1"))[0] == 201
 
 
-async def test_ready_is_told_at_once_and_not_at_the_next_round(start: Start, chain: DevChain) -> None:
+async def test_readiness_changes_at_once_and_not_at_the_next_round(start: Start, chain: DevChain) -> None:
     service = await start(MEZO_RPC_URLS=SecretStr(",".join(chain.rpc_urls)), CHAIN_AGREEMENT=2)
     async with service.database.write() as conn:
         await conn.execute(sa.delete(balances))
@@ -181,7 +171,7 @@ async def test_ready_is_told_at_once_and_not_at_the_next_round(start: Start, cha
 
 
 async def statuses(service: Service, probes: int = 1) -> list[int]:
-    """What /ready answers so many probes at once: each status once."""
+    """Return the statuses that /ready gives to this number of concurrent probes, each once."""
 
     async def ask() -> int:
         async with service.http.get(f"{service.api}/ready") as answer:

@@ -1,4 +1,4 @@
-"""What a wallet sees of its own purchases, and that it sees nobody else's."""
+"""A wallet sees its own purchases and no others."""
 
 import csv
 import io
@@ -53,7 +53,7 @@ async def deliver(shop: Any, session_id: str) -> None:
         )  # fmt: skip
 
 
-async def test_pages_hold_ones_own_newest_first_each_once(shop: Any) -> None:
+async def test_pages_hold_the_wallets_own_purchases_newest_first_and_once(shop: Any) -> None:
     mine, others = await bought(shop, count=5), await bought(shop, OTHER, 2)
     same = datetime.now(UTC) - timedelta(hours=1)
     async with shop.database.write() as conn:  # made at one moment: the id decides

@@ -49,12 +49,12 @@ async def test_the_sdk_prints_no_reply_though_the_environment_asks_it_to(
     wire: Wire, capfd: pytest.CaptureFixture[str]
 ) -> None:
     made = await wire.gateway.create_session(COMMAND, idempotency_key="ons_1-0")
-    said = capfd.readouterr()
+    printed = capfd.readouterr()
     assert made.client_secret
-    assert made.client_secret not in said.out + said.err
+    assert made.client_secret not in printed.out + printed.err
 
 
-async def test_what_is_asked_arrives_and_is_echoed(wire: Wire) -> None:
+async def test_the_requested_values_reach_stripe_and_are_returned(wire: Wire) -> None:
     made = await wire.gateway.create_session(COMMAND, idempotency_key="ons_1-0")
     assert made.status == "initialized"
     assert made.lock_wallet_address is True
@@ -80,11 +80,11 @@ async def test_a_rate_limit_is_obeyed_as_long_as_it_says(wire: Wire) -> None:
     assert wire.clock.waits[0] >= 3
 
 
-async def test_a_rate_limit_beyond_the_deadline_is_told_to_the_buyer(wire: Wire) -> None:
+async def test_a_rate_limit_beyond_the_deadline_is_returned_to_the_buyer(wire: Wire) -> None:
     wire.fault("429", retry_after=120)
-    with pytest.raises(StripeUnavailable) as told:
+    with pytest.raises(StripeUnavailable) as raised:
         await wire.create()
-    assert told.value.headers["Retry-After"] == "120"
+    assert raised.value.headers["Retry-After"] == "120"
     assert wire.creates == 1
 
 
@@ -98,9 +98,9 @@ async def test_a_redirect_is_not_followed_and_takes_no_key_along(wire: Wire) -> 
 
 async def test_a_failure_that_stripe_has_stored_is_known_as_such(wire: Wire) -> None:
     wire.fault("500_stored")
-    with pytest.raises(StripeUnavailable) as told:
+    with pytest.raises(StripeUnavailable) as raised:
         await wire.create()
-    assert told.value.stored_failure
+    assert raised.value.stored_failure
     assert len(wire.sandbox.store.sessions) == 0
 
 
@@ -109,34 +109,34 @@ async def test_other_parameters_under_the_same_key_are_our_fault_not_the_buyers(
     other = CreateSessionParams(
         **{name: getattr(COMMAND, name) for name in CreateSessionParams.__slots__} | {"source_amount": "5"}
     )
-    with pytest.raises(StripeMisconfigured) as told:
+    with pytest.raises(StripeMisconfigured) as raised:
         await wire.gateway.create_session(other, idempotency_key="one-key")
-    assert told.value.status == 503
-    assert "parameters" in told.value.operator
+    assert raised.value.status == 503
+    assert "parameters" in raised.value.operator
 
 
 @pytest.mark.parametrize("code", sorted(REFUSALS))
-async def test_a_rule_of_stripes_is_told_to_the_buyer_in_a_sentence(wire: Wire, code: str) -> None:
+async def test_a_refusal_by_stripes_rules_is_returned_to_the_buyer_in_a_sentence(wire: Wire, code: str) -> None:
     wire.fault("error", code=code)
-    with pytest.raises(StripeRefused) as told:
+    with pytest.raises(StripeRefused) as raised:
         await wire.create()
-    assert (told.value.status, told.value.code) == (422, code)
-    assert told.value.detail.endswith(".")
-    assert "_" not in told.value.detail
+    assert (raised.value.status, raised.value.code) == (422, code)
+    assert raised.value.detail.endswith(".")
+    assert "_" not in raised.value.detail
     assert wire.creates == 1
 
 
 @pytest.mark.parametrize("code", sorted(OUR_FAULT))
 async def test_a_request_built_wrongly_is_not_blamed_on_the_buyer(wire: Wire, code: str) -> None:
     wire.fault("error", code=code)
-    with pytest.raises(StripeMisconfigured) as told:
+    with pytest.raises(StripeMisconfigured) as raised:
         await wire.create()
-    assert (told.value.status, told.value.code) == (503, "stripe_unavailable")
-    assert code in told.value.operator
+    assert (raised.value.status, raised.value.code) == (503, "stripe_unavailable")
+    assert code in raised.value.operator
 
 
 @pytest.mark.parametrize("code", sorted(OUTAGES))
-async def test_a_stripe_that_serves_nobody_is_503_at_once(wire: Wire, code: str) -> None:
+async def test_an_unavailable_stripe_is_503_at_once(wire: Wire, code: str) -> None:
     wire.fault("error", code=code)
     with pytest.raises(StripeUnavailable):
         await wire.create()
@@ -146,9 +146,9 @@ async def test_a_stripe_that_serves_nobody_is_503_at_once(wire: Wire, code: str)
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refused_key_is_named_for_the_operator_alone(wire: Wire, status: int) -> None:
     wire.fault("error", status=status, message="Invalid API Key provided: sk_test_gate")
-    with pytest.raises(StripeMisconfigured) as told:
+    with pytest.raises(StripeMisconfigured) as raised:
         await wire.create()
-    assert "sk_test" not in told.value.operator + told.value.detail
+    assert "sk_test" not in raised.value.operator + raised.value.detail
 
 
 async def test_the_circuit_opens_answers_fast_and_tries_again(wire: Wire) -> None:
@@ -157,13 +157,13 @@ async def test_the_circuit_opens_answers_fast_and_tries_again(wire: Wire) -> Non
         with pytest.raises(StripeUnavailable):
             await wire.create()
     asked = wire.creates
-    with pytest.raises(StripeUnavailable) as told:
+    with pytest.raises(StripeUnavailable) as raised:
         await wire.create()
     assert wire.creates == asked, "nothing is asked while the circuit is open"
-    assert 1 <= int(told.value.headers["Retry-After"]) <= OPEN_SECONDS + 1
+    assert 1 <= int(raised.value.headers["Retry-After"]) <= OPEN_SECONDS + 1
     wire.clock.elapsed += OPEN_SECONDS
     tries = await asyncio.gather(*(wire.create(f"ons_{number}-0") for number in range(4)), return_exceptions=True)
-    assert sum(isinstance(tried, str) for tried in tries) == 1, "one may try, the others are told to wait"
+    assert sum(isinstance(tried, str) for tried in tries) == 1, "one call may try, the others have to wait"
     assert await wire.create("ons_9-0")
 
 
@@ -178,7 +178,7 @@ async def test_a_listing_is_walked_to_its_end(wire: Wire) -> None:
     assert len(found) == len(set(found)) == 230
 
 
-async def test_one_session_of_another_shape_hides_no_other_and_is_never_taken_for_nothing(wire: Wire) -> None:
+async def test_one_malformed_session_in_a_list_hides_no_other_and_is_reported(wire: Wire) -> None:
     made = [await wire.create(f"ons_{number}-0") for number in range(3)]
     for session_id in made:
         wire.sandbox.walk(wire.sandbox.store.get(session_id), "fulfillment_complete", {}, "none")
@@ -191,7 +191,7 @@ async def test_one_session_of_another_shape_hides_no_other_and_is_never_taken_fo
         _ = [fact async for fact in wire.gateway.find_sessions_created_since(0)]
 
 
-async def test_a_session_of_another_shape_is_asked_for_once_and_closes_the_circuit_to_nobody(wire: Wire) -> None:
+async def test_a_malformed_session_is_fetched_once_and_does_not_open_the_circuit(wire: Wire) -> None:
     odd, good = await wire.create("ons_1-0"), await wire.create("ons_2-0")
     wire.sandbox.store.get(odd)["transaction_details"] = None
     for _ in range(8):
@@ -208,18 +208,16 @@ async def test_a_session_that_stripe_does_not_know_is_not_found(wire: Wire, sess
 
 
 @pytest.mark.parametrize("status", [400, 402, 404, 409, 410, 413, 424, 429, 500, 502, 503, 529])
-async def test_every_other_answer_of_stripes_is_a_problem_of_ours(wire: Wire, status: int) -> None:
+async def test_every_other_response_of_stripe_becomes_a_problem(wire: Wire, status: int) -> None:
     wire.fault("error", status=status, code="something_new", count=99)
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as raised:
         await wire.create()
-    assert told.value.status in {404, 503}
+    assert raised.value.status in {404, 503}
 
 
 @pytest.mark.parametrize("body", [b'{"error": "Bad gateway"}', b'{"error": null}', b"\xff\xfe"])
 @pytest.mark.parametrize("status", [400, 502])
-async def test_what_a_machine_on_the_way_answers_is_no_word_of_stripes_and_the_circuit_goes_on(
-    status: int, body: bytes
-) -> None:
+async def test_a_malformed_response_does_not_keep_the_circuit_open(status: int, body: bytes) -> None:
     asked = 0
 
     async def answer(_request: web.Request) -> web.Response:
@@ -255,10 +253,10 @@ async def test_quotes_of_ever_other_amounts_leave_stripe_time_for_purchases(wire
         except Problem as problem:
             return problem.code
 
-    told = await asyncio.gather(*(ask(dollars) for dollars in range(1, 5 * MAX_PER_SECOND)))
-    answered = [one for one in told if one != "quotes_busy"]
+    raised = await asyncio.gather(*(ask(dollars) for dollars in range(1, 5 * MAX_PER_SECOND)))
+    answered = [one for one in raised if one != "quotes_busy"]
     assert MAX_PER_SECOND < len(answered) < 4 * MAX_PER_SECOND, (
-        "some wait a moment for their turn, the others are told to"
+        "some wait a moment for their turn, the others get an error that says when to retry"
     )
     assert await ask(int(float(answered[0]))) == answered[0], "what is known needs no question"
     await asyncio.sleep(1)

@@ -3,14 +3,13 @@
 import json
 
 import pytest
-import sqlalchemy as sa
 
-from kit.audit.table import entries
 from kit.ids import RandomIds
-from tests.onramp.cli.test_treasury import onramp
-from tests.onramp.treasury.test_payouts import NOW, owed
 from tests.support.operators import make_key, operator_client
 from tests.support.service import HOT_WALLET, Service
+from tests.support.service_payouts import NOW, owe_payout
+from tests.support.treasury_commands import run_treasury_async
+from tests.support.treasury_rows import treasury_actions
 from treasury.core.hot_wallets import HotWallet
 from treasury.incidents import unmatched
 from treasury.ledger import service as ledger_service
@@ -33,9 +32,9 @@ async def postings(service: Service) -> list[str]:
         return [row.kind for row in await ledger_service.page(conn, [HOT_WALLET])]
 
 
-async def test_accounts_stand_on_top_and_movements_below_them_page_by_page(service: Service) -> None:
+async def test_the_ledger_shows_accounts_first_and_movements_page_by_page(service: Service) -> None:
     await book(service)
-    payout_id = await owed(service)
+    payout_id = await owe_payout(service)
     async with service.database.write() as conn:
         await usdc_books.post_receivable(conn, "ons_9", 2_500_000, wallet=HOT_WALLET, now=NOW)
     vera = await operator_client(service, "viewer", "vera")
@@ -62,13 +61,13 @@ async def test_an_impossible_page_is_422(service: Service, query: str) -> None:
 async def test_the_terminal_says_what_is_gone_and_what_to_type(service: Service) -> None:
     await book(service)
     vera = await make_key(service.database, "viewer", "vera")
-    calm = await onramp(service, vera, "ledger")
+    calm = await run_treasury_async(service.api, vera, "ledger")
     assert (calm.returncode, "reconcile" in calm.stdout) == (0, False), calm.stderr
     await book(service, musd=2 * MUSD, block=2)
-    said = await onramp(service, vera, "ledger", "--limit", "1")
-    assert "3.00 MUSD is missing and no row explains it: onramp treasury reconcile" in said.stdout
-    assert "More: --cursor" in said.stdout
-    shown = json.loads((await onramp(service, vera, "ledger", "--json")).stdout)
+    answer = await run_treasury_async(service.api, vera, "ledger", "--limit", "1")
+    assert "3.00 MUSD is missing and no row explains it: onramp treasury reconcile" in answer.stdout
+    assert "More: --cursor" in answer.stdout
+    shown = json.loads((await run_treasury_async(service.api, vera, "ledger", "--json")).stdout)
     assert shown["accounts"][0]["suspense"] == "3.00"
 
 
@@ -94,7 +93,7 @@ async def test_usdc_that_arrived_is_cleared_once_by_session_or_the_oldest_first(
     assert (status, found["receivable"]) == (200, "4.00")
     assert [(row["subject"], row["amount"], row["note"]) for row in found["data"]] == [("ons_2", "2.00", HASH.lower())]
     assert (await otto.post("/settle-usdc", order))[1] == found
-    assert await acts(service) == ["treasury.settle_usdc", "treasury.settle_usdc"]
+    assert await treasury_actions(service) == ["treasury.settle_usdc", "treasury.settle_usdc"]
     status, problem = await otto.post("/settle-usdc", {"txHash": HASH, "sessionId": "ons_1"})
     assert (status, problem["code"]) == (409, "not_possible")
     for person in (otto, ada):
@@ -104,9 +103,11 @@ async def test_usdc_that_arrived_is_cleared_once_by_session_or_the_oldest_first(
     assert (status, problem["code"]) == (409, "insufficient_available")
     for role in ("operator", "approver"):
         secret = await make_key(service.database, role, role)
-        typed = await onramp(service, secret, "settle-usdc", "--tx-hash", "0x" + "12" * 32, "--amount", "2.5")
+        typed = await run_treasury_async(
+            service.api, secret, "settle-usdc", "--tx-hash", "0x" + "12" * 32, "--amount", "2.5"
+        )
     assert (typed.returncode, "Still receivable: 0.00 USDC" in typed.stdout) == (0, True), typed.stderr
-    assert (await onramp(service, secret, "settle-usdc", "--tx-hash", HASH)).returncode == 2
+    assert (await run_treasury_async(service.api, secret, "settle-usdc", "--tx-hash", HASH)).returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -129,17 +130,6 @@ async def test_an_impossible_settlement_is_422(service: Service, change: dict[st
     assert (await (await operator_client(service, "viewer", "vera")).post("/settle-usdc", body))[0] == 403
 
 
-async def acts(service: Service) -> list[str]:
-    async with service.database.read() as conn:
-        return list(
-            (
-                await conn.execute(
-                    sa.select(entries.c.action).where(entries.c.action.like("treasury.%")).order_by(entries.c.id)
-                )
-            ).scalars()
-        )
-
-
 async def test_coins_that_are_gone_are_written_off_when_two_persons_say_where_they_went(service: Service) -> None:
     ada, eve = await operator_client(service, "approver", "ada"), await operator_client(service, "approver", "eve")
     ada_too, otto = (
@@ -152,23 +142,34 @@ async def test_coins_that_are_gone_are_written_off_when_two_persons_say_where_th
     assert (status, problem["code"]) == (409, "not_possible")
     await book(service)
     await book(service, musd=4 * MUSD, block=2)
-    status, said = await ada.post("/answer", order)
-    assert (status, said["status"], said["amount"], said["answeredBy"]) == (200, "asked", "1.00", None)
+    status, answer = await ada.post("/answer", order)
+    assert (status, answer["status"], answer["amount"], answer["answeredBy"]) == (200, "asked", "1.00", None)
     assert (await ada_too.post("/answer", order))[1]["code"] == "self_approval"
-    # More is gone than Ada spoke of: her word is none on it.
+    # More is missing than Ada explained: her explanation does not cover it.
     await book(service, musd=2 * MUSD, block=3)
-    status, said = await eve.post("/answer", order)
-    assert (said["status"], said["amount"]) == ("asked", "3.00")
+    status, answer = await eve.post("/answer", order)
+    assert (answer["status"], answer["amount"]) == ("asked", "3.00")
     assert (await postings(service))[0] == "difference"
-    status, said = await ada.post("/answer", {**order, "note": "all three"})
-    assert (status, said["status"]) == (200, "answered")
+    status, answer = await ada.post("/answer", {**order, "note": "all three"})
+    assert (status, answer["status"]) == (200, "answered")
     async with service.database.read() as conn:
         assert (await ledger_service.balances(conn, HOT_WALLET, "MUSD"))[Account.SUSPENSE] == 0
         newest = (await ledger_service.page(conn, [HOT_WALLET], limit=1))[0]
-    assert (newest.kind, newest.actor, newest.note) == ("answer", said["answeredBy"], "Ada moved it by hand; all three")
+    assert (newest.kind, newest.actor, newest.note) == (
+        "answer",
+        answer["answeredBy"],
+        "Ada moved it by hand; all three",
+    )
     assert (await eve.post("/answer", order))[1]["code"] == "not_possible"
     refused = "treasury.answer_refused"
-    assert await acts(service) == [refused, "treasury.answer", refused, "treasury.answer", "treasury.answer", refused]
+    assert await treasury_actions(service) == [
+        refused,
+        "treasury.answer",
+        refused,
+        "treasury.answer",
+        "treasury.answer",
+        refused,
+    ]
 
 
 async def test_an_asset_with_a_dot_in_its_symbol_is_answered_like_any_other(service: Service) -> None:
@@ -180,17 +181,21 @@ async def test_an_asset_with_a_dot_in_its_symbol_is_answered_like_any_other(serv
         assert (await approver.post("/answer", {"subject": "USDC.e", "note": "a drill"}))[1]["status"] == status
 
 
-async def test_a_transaction_of_another_hand_is_taken_on_by_two_persons(service: Service) -> None:
+async def test_an_unmatched_transaction_is_explained_by_two_persons(service: Service) -> None:
     async with service.database.write() as conn:
         await unmatched.record(conn, HotWallet(31611, HOT_WALLET), 3, now=NOW, ids=RandomIds(), note="another hand")
         (row,) = await unmatched.list_open(conn, HotWallet(31611, HOT_WALLET))
     ada, eve = await make_key(service.database, "approver", "ada"), await make_key(service.database, "approver", "eve")
-    first = await onramp(service, ada, "answer", row.id, "--note", "our old sender")
+    first = await run_treasury_async(service.api, ada, "answer", row.id, "--note", "our old sender")
     assert (first.returncode, "Another approver confirms it" in first.stdout) == (0, True), first.stderr
-    second = await onramp(service, eve, "answer", row.id, "--note", "our old sender")
+    second = await run_treasury_async(service.api, eve, "answer", row.id, "--note", "our old sender")
     assert (second.returncode, "onramp treasury reconcile" in second.stdout) == (0, True), second.stderr
     async with service.database.read() as conn:
         assert await unmatched.list_open(conn, HotWallet(31611, HOT_WALLET)) == []
-    assert (await onramp(service, ada, "answer", row.id, "--note", "x")).stderr.startswith("onramp: not_possible: ")
-    assert (await onramp(service, ada, "answer", "fgn_x", "--note", "x")).stderr.startswith("onramp: not_found: ")
-    assert (await onramp(service, ada, "answer", row.id)).returncode == 2
+    assert (await run_treasury_async(service.api, ada, "answer", row.id, "--note", "x")).stderr.startswith(
+        "onramp: not_possible: "
+    )
+    assert (await run_treasury_async(service.api, ada, "answer", "fgn_x", "--note", "x")).stderr.startswith(
+        "onramp: not_found: "
+    )
+    assert (await run_treasury_async(service.api, ada, "answer", row.id)).returncode == 2

@@ -57,9 +57,9 @@ async def test_a_payout_is_shown_with_its_history(service: Service) -> None:
     vera = await operator_client(service, "viewer", "vera")
     status, shown = await vera.get(f"/payouts/{payout_id}")
     assert status == 200
-    wanted: dict[str, Any] = {"id": payout_id, "sessionId": "ons_1", "asset": "MUSD", "amount": "99.50", "to": BUYER}
-    wanted |= {"status": "planned", "reason": None, "approvedBy": None, "transactionId": None, "txHash": None}
-    assert {name: shown[name] for name in wanted} == wanted
+    expected: dict[str, Any] = {"id": payout_id, "sessionId": "ons_1", "asset": "MUSD", "amount": "99.50", "to": BUYER}
+    expected |= {"status": "planned", "reason": None, "approvedBy": None, "transactionId": None, "txHash": None}
+    assert {name: shown[name] for name in expected} == expected
     line = {"at": "2026-11-21T03:00:00.000Z", "from": None, "to": "planned", "by": "treasury", "note": ""}
     assert shown["history"] == [line]
     assert (await vera.get("/payouts"))[1]["data"] == [shown]
@@ -97,9 +97,9 @@ async def test_a_sweep_and_a_transaction_are_shown(service: Service) -> None:
         await transactions_service.add_attempt(conn, taken, signed, intent=intent, now=NOW, ids=IDS)
     vera = await operator_client(service, "viewer", "vera")
     status, sweep = await vera.get(f"/sweeps/{made.id}")
-    wanted: dict[str, Any] = {"asset": "MUSD", "amount": "1500.00", "to": SAFE, "status": "awaiting_approval"}
-    wanted |= {"reason": "excess over ceiling", "proposedBy": "key_1", "approvedBy": None, "txHash": None}
-    assert (status, {name: sweep[name] for name in wanted}) == (200, wanted)
+    expected: dict[str, Any] = {"asset": "MUSD", "amount": "1500.00", "to": SAFE, "status": "awaiting_approval"}
+    expected |= {"reason": "excess over ceiling", "proposedBy": "key_1", "approvedBy": None, "txHash": None}
+    assert (status, {name: sweep[name] for name in expected}) == (200, expected)
     assert [(line["from"], line["to"]) for line in sweep["history"]] == [(None, "planned"), ("planned", "awaiting_approval")]  # fmt: skip
     assert (await vera.get("/sweeps"))[1] == {"data": [sweep], "nextCursor": None}
 
@@ -121,7 +121,7 @@ VIEWS = ["/balances", "/payouts", "/payouts/pay_1", "/sweeps", "/sweeps/swp_1", 
 
 
 @pytest.mark.parametrize("path", VIEWS)
-async def test_nobody_sees_it_without_a_key(service: Service, path: str) -> None:
+async def test_the_overview_requires_a_key(service: Service, path: str) -> None:
     status, problem = await OperatorClient(service, None).get(path)
     assert (status, problem["code"]) == (401, "unauthorized")
 
@@ -144,7 +144,7 @@ async def test_what_is_not_there_is_404(service: Service, path: str) -> None:
         ("page=2", "/page"),
     ],
 )
-@pytest.mark.parametrize("room", ["payouts", "sweeps"])
-async def test_an_impossible_page_is_refused_by_name(service: Service, room: str, query: str, pointer: str) -> None:
-    status, problem = await (await operator_client(service, "viewer", "vera")).get(f"/{room}?{query}")
+@pytest.mark.parametrize("kind", ["payouts", "sweeps"])
+async def test_an_impossible_page_is_refused_by_name(service: Service, kind: str, query: str, pointer: str) -> None:
+    status, problem = await (await operator_client(service, "viewer", "vera")).get(f"/{kind}?{query}")
     assert (status, [error["pointer"] for error in problem["errors"]]) == (422, [pointer])

@@ -62,11 +62,11 @@ async def test_paused_sales_are_503_at_create_and_quote_until_another_person_res
     assert ("payouts" if scope == "all" else scope, "paused", "running", "it was a test") in moves
 
 
-async def test_whoever_paused_does_not_resume_nor_does_their_other_key(service: Service) -> None:
+async def test_the_person_who_paused_cannot_resume_with_any_key(service: Service) -> None:
     ada, ada_too = await operator_client(service, "approver", "ada"), await operator_client(service, "approver", "ada")
     otto, eve = await operator_client(service, "operator", "otto"), await operator_client(service, "approver", "eve")
     assert (await ada.post("/pause"))[0] == 200
-    assert (await otto.post("/pause", {"scope": "sales"}))[0] == 200, "whoever stopped it first stays who stopped it"
+    assert (await otto.post("/pause", {"scope": "sales"}))[0] == 200, "the first person who paused stays recorded"
     for own in (ada, ada_too):
         status, problem = await own.post("/resume")
         assert (status, problem["code"]) == (409, "self_approval")
@@ -76,10 +76,10 @@ async def test_whoever_paused_does_not_resume_nor_does_their_other_key(service: 
     assert (await eve.post("/resume"))[0] == 200, "nothing is left to resume, and nothing is wrong"
     async with service.database.read() as conn:
         rows = (await conn.execute(sa.select(entries).where(entries.c.action.like("treasury.%")))).fetchall()
-    told = [(row.action, row.subject, row.new_values["status"]) for row in rows]
+    audited = [(row.action, row.subject, row.new_values["status"]) for row in rows]
     scopes = [f"pause_{scope}" for scope in ("sales", "payouts", "sweeps")]
-    assert sorted(told[:3]) == sorted(("treasury.pause", scope, "paused") for scope in scopes)
-    assert sorted(told[3:]) == sorted(("treasury.resume", scope, "running") for scope in scopes)
+    assert sorted(audited[:3]) == sorted(("treasury.pause", scope, "paused") for scope in scopes)
+    assert sorted(audited[3:]) == sorted(("treasury.resume", scope, "running") for scope in scopes)
 
 
 async def test_letting_payouts_go_does_not_let_go_sales_that_another_stopped(service: Service) -> None:
@@ -111,7 +111,7 @@ async def test_an_impossible_order_is_refused_and_nothing_stops(
     assert (await ada.get("/pause"))[1]["paused"] == []
 
 
-async def test_who_may(service: Service) -> None:
+async def test_viewers_and_admins_neither_pause_nor_resume(service: Service) -> None:
     vera, amir = await operator_client(service, "viewer", "vera"), await operator_client(service, "admin", "amir")
     for path in ("/pause", "/resume"):
         assert (await vera.post(path))[0] == 403

@@ -1,44 +1,25 @@
-"""What persons decide about payouts, over real HTTP: two of them, in the right state, and written into the trail."""
+"""Decisions about payouts over real HTTP: made by two persons, in the right state, and recorded in the audit trail."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from kit.audit.table import entries
-from kit.ids import RandomIds
 from tests.support.operators import OperatorClient, operator_client
-from tests.support.service import HOT_WALLET, Service
+from tests.support.service import Service
+from tests.support.service_payouts import owe_payout
 from treasury.core.facts import OperationFact
-from treasury.core.reasons import Reason
-from treasury.payouts import service as payouts_service
-
-TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
-BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
-NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 
 
-async def owed(service: Service, *facts: OperationFact) -> str:
-    """A payout to which these were told."""
-    async with service.database.write() as conn:
-        payout_id = await payouts_service.create_payout(
-            conn, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
-            wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
-        )  # fmt: skip
-        for fact in facts:
-            await payouts_service.move(conn, payout_id, fact, now=NOW, reason=Reason.AWAITING_APPROVAL)
-    return payout_id
-
-
-async def trail(service: Service) -> list[tuple[str, str, Any]]:
+async def audit_rows(service: Service) -> list[tuple[str, str, Any]]:
     async with service.database.read() as conn:
         rows = await conn.execute(sa.select(entries).where(entries.c.action.like("treasury.payout%")))
         return [(row.action, row.subject, row.new_values) for row in rows]
 
 
-async def test_one_above_a_limit_is_approved_by_an_approver(service: Service) -> None:
-    payout_id = await owed(service, OperationFact.APPROVAL_REQUIRED)
+async def test_a_payout_above_a_limit_is_approved_by_an_approver(service: Service) -> None:
+    payout_id = await owe_payout(service, OperationFact.APPROVAL_REQUIRED)
     ada, otto = await operator_client(service, "approver", "ada"), await operator_client(service, "operator", "otto")
     assert (await otto.post(f"/payouts/{payout_id}/approve"))[0] == 403
     status, shown = await ada.post(f"/payouts/{payout_id}/approve", {"note": "I know this buyer"})
@@ -47,7 +28,7 @@ async def test_one_above_a_limit_is_approved_by_an_approver(service: Service) ->
     assert (shown["history"][-1]["note"], shown["history"][-1]["by"]) == ("I know this buyer", shown["approvedBy"])
     status, problem = await ada.post(f"/payouts/{payout_id}/approve")
     assert (status, problem["code"]) == (409, "not_possible")
-    (done, refused) = await trail(service)
+    (done, refused) = await audit_rows(service)
     assert (done[0], done[1], done[2]["status"]) == ("treasury.payout_approve", payout_id, "approved")
     assert refused == ("treasury.payout_approve_refused", payout_id, {"code": "not_possible"})
     page = (await ada.get(f"/audit?subject={payout_id}"))[1]["data"]
@@ -55,8 +36,8 @@ async def test_one_above_a_limit_is_approved_by_an_approver(service: Service) ->
     assert ({row["policyVersion"] for row in page}, version > 0) == ({version}, True)
 
 
-async def test_a_rejected_one_is_tried_again_when_two_persons_say_so(service: Service) -> None:
-    payout_id = await owed(service)
+async def test_a_rejected_payout_is_retried_by_two_persons(service: Service) -> None:
+    payout_id = await owe_payout(service)
     ada, ada_too = await operator_client(service, "approver", "ada"), await operator_client(service, "approver", "ada")
     eve = await operator_client(service, "approver", "eve")
     assert (await ada.post(f"/payouts/{payout_id}/retry"))[1]["code"] == "not_possible"
@@ -68,8 +49,8 @@ async def test_a_rejected_one_is_tried_again_when_two_persons_say_so(service: Se
     assert (status, shown["status"], shown["retryBy"]) == (200, "approved", None)
 
 
-async def test_a_rejected_one_is_settled_with_a_word_about_how(service: Service) -> None:
-    payout_id = await owed(service, OperationFact.REJECTED)
+async def test_a_rejected_payout_is_settled_with_a_note(service: Service) -> None:
+    payout_id = await owe_payout(service, OperationFact.REJECTED)
     ada = await operator_client(service, "approver", "ada")
     path = f"/payouts/{payout_id}/settle"
     assert (await ada.post(path, {}))[0] == 422
@@ -82,7 +63,7 @@ async def test_a_rejected_one_is_settled_with_a_word_about_how(service: Service)
 
 
 async def test_nothing_is_let_through_while_payouts_are_paused_but_no_is_always_possible(service: Service) -> None:
-    payout_id = await owed(service, OperationFact.APPROVAL_REQUIRED)
+    payout_id = await owe_payout(service, OperationFact.APPROVAL_REQUIRED)
     ada = await operator_client(service, "approver", "ada")
     await ada.post("/pause", {"scope": "payouts"})
     status, problem = await ada.post(f"/payouts/{payout_id}/approve")
@@ -100,4 +81,4 @@ async def test_every_order_asks_for_an_approver_and_a_payout_that_is_there(servi
     ada = await operator_client(service, "approver", "ada")
     assert (await ada.post(f"/payouts/pay_unknown/{action}", body))[0] == 404
     assert (await ada.post(f"/payouts/pay_unknown/{action}", {"note": 5}))[0] == 422
-    assert await trail(service) == []
+    assert await audit_rows(service) == []

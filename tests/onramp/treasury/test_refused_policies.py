@@ -1,4 +1,4 @@
-"""Policies that must not count, over real HTTP: each refusal has its code, stands in the trail, and leaves the active one as it was."""
+"""Policies that must be refused, over real HTTP: each refusal has its code, is in the audit trail, and leaves the active policy unchanged."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +20,7 @@ BROKEN = DEVELOPMENT.replace('max_per_day = "100000"', 'max_per_day = "lots"', 1
     'floor = "5000"', 'floor = "-1"'
 ).replace("every_minutes = 0", 'every_minutes = 0\ntip = "1"')  # fmt: skip
 WRONG = ("line 4: payouts.max_per_day", "line 12: sweeps.tip", "line 14: assets.MUSD.floor")
-"""Each thing wrong with it, where it stands."""
+"""Each problem with its place in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,17 @@ class Office:
     eve: OperatorClient
 
     async def loosened(self) -> str:
-        """A version that Ada wants and nobody else yet."""
+        """Propose a version as Ada; no other person has approved it."""
         self.file.write_text(LOOSER)
         status, version = await self.ada.post("/policy/apply")
         assert (status, version["status"], version["loosens"]) == (200, "proposed", ["payouts.max_per_day"])
         return str(version["id"])
 
-    async def refused(self, who: OperatorClient, path: str, code: str, *said: str) -> None:
-        """Version 1 counts before and after, and the trail's last row is the attempt."""
+    async def refused(self, who: OperatorClient, path: str, code: str, *texts: str) -> None:
+        """Assert that the request is refused, version 1 stays active, and the last audit row is the attempt."""
         status, problem = await who.post(path)
         assert (status, problem["code"]) == (409, code), problem
-        assert [part for part in said if part not in problem["detail"]] == []
+        assert [part for part in texts if part not in problem["detail"]] == []
         shown = (await who.get("/policy"))[1]["active"]
         assert (shown["version"], shown["payouts"]["maxPerDay"]) == (1, "100000.00")
         async with self.service.database.read() as conn:
@@ -74,7 +74,7 @@ async def test_a_file_that_was_broken_meanwhile_is_refused_with_every_line(offic
 
 
 @pytest.mark.parametrize("wallet", [HOT_WALLET, ""])
-async def test_nothing_starts_with_a_broken_file_and_every_line_is_said(
+async def test_a_broken_policy_file_stops_the_start_and_every_faulty_line_is_named(
     start: Start, tmp_path: Path, wallet: str
 ) -> None:
     file = tmp_path / "treasury.toml"
@@ -89,7 +89,7 @@ async def test_nothing_starts_with_a_broken_file_and_every_line_is_said(
     assert [part for part in limits if f"SESSION_MAX_AMOUNT is above {part}" not in str(refused.value)] == []
 
 
-async def test_whoever_wanted_it_first_is_not_the_second(office: Office) -> None:
+async def test_the_proposer_of_a_policy_cannot_approve_it(office: Office) -> None:
     version = await office.loosened()
     too = await operator_client(office.service, "approver", "ada")
     for who in (office.ada, too):
@@ -119,7 +119,7 @@ async def test_a_yes_that_comes_after_days_closes_what_it_was_meant_for(office: 
     assert (await office.eve.post(f"/policy/{fresh}/approve"))[1]["status"] == "active"
 
 
-async def test_who_asks_for_it_again_after_days_is_the_first_person_anew(office: Office) -> None:
+async def test_a_repeated_proposal_after_days_counts_as_a_new_one(office: Office) -> None:
     version = await office.loosened()
     await age(office, version)
     status, fresh = await office.eve.post("/policy/apply")
@@ -128,15 +128,15 @@ async def test_who_asks_for_it_again_after_days_is_the_first_person_anew(office:
     assert (await office.ada.post(f"/policy/{fresh['id']}/approve"))[1]["status"] == "active"
 
 
-async def test_one_that_was_rejected_is_over(office: Office) -> None:
+async def test_a_rejected_proposal_cannot_be_approved(office: Office) -> None:
     version = await office.loosened()
     assert (await office.eve.post(f"/policy/{version}/reject"))[1]["status"] == "rejected"
     await office.refused(office.eve, f"/policy/{version}/approve", "not_possible", "rejected")
     await office.refused(office.eve, f"/policy/{version}/reject", "not_possible", "rejected")
 
 
-async def test_a_version_that_another_one_took_the_place_of(office: Office) -> None:
-    """Ada wants more a day; the file is put back before Eve says yes: her yes would be to what nobody proposes any more."""
+async def test_a_superseded_version_cannot_be_approved(office: Office) -> None:
+    """Ada proposes a higher daily limit; the file is restored before Eve approves, so her approval would be of a withdrawn proposal."""
     version = await office.loosened()
     office.file.write_text(DEVELOPMENT)
     status, active = await office.ada.post("/policy/apply")

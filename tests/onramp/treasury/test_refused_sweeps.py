@@ -1,4 +1,4 @@
-"""Sweeps that must not happen, over real HTTP before a real Safe: each is refused with its code, found in the trail, and moves nothing."""
+"""Sweeps that must be refused, over real HTTP and with a real Safe: each refusal has its code, is in the audit trail, and moves nothing."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from kit.audit.table import entries
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.host import ROOT
 from onramp.sessions.table import sessions
-from tests.onramp.treasury.test_refused_commands import rows
 from tests.support.operators import OperatorClient, operator_client
 from tests.support.safes import Safes
 from tests.support.service import HOT_WALLET, Service, Start
+from tests.support.treasury_rows import money_rows
 from treasury import balances
 from treasury.core.hot_wallets import HotWallet
 from treasury.policy.parser import DEVELOPMENT
@@ -32,7 +32,7 @@ ORDER = {"asset": "MUSD", "amount": "5000.01"}
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """A service with a Safe of its own, an operator who proposes and an approver who does not."""
+    """A service with its own Safe, an operator who proposes and an approver who does not."""
 
     service: Service
     settings: dict[str, Any]
@@ -45,13 +45,13 @@ class Office:
         assert (status, sweep["status"]) == (201, "awaiting_approval"), sweep
         return str(sweep["id"])
 
-    async def refused(self, who: OperatorClient, path: str, body: Any, code: str, said: str) -> None:
-        """The order is refused; nothing of the money's rows changed, and the trail has the attempt as its last row."""
-        before = await rows(self.service)
+    async def refused(self, who: OperatorClient, path: str, body: Any, code: str, text: str) -> None:
+        """Assert that the command is refused, no row about money changed, and the last audit row is the attempt."""
+        before = await money_rows(self.service)
         status, problem = await who.post(path, body)
         assert (status, problem["code"]) == (409, code), problem
-        assert said in problem["detail"]
-        assert await rows(self.service) == before
+        assert text in problem["detail"]
+        assert await money_rows(self.service) == before
         async with self.service.database.read() as conn:
             last = (await conn.execute(sa.select(entries).order_by(entries.c.id.desc()).limit(1))).one()
         assert last.action.endswith("_refused")
@@ -82,7 +82,7 @@ async def office(chain: DevChain, start: Start) -> AsyncIterator[Office]:
 
 
 @pytest.mark.parametrize(
-    ("order", "code", "said"),
+    ("order", "code", "text"),
     [
         ({"asset": "DOGE", "amount": "1"}, "policy_refused", "the policy lists BTC, MUSD"),
         ({"asset": "USDC.e", "amount": "1"}, "policy_refused", "the policy lists BTC, MUSD"),
@@ -102,12 +102,12 @@ async def office(chain: DevChain, start: Start) -> AsyncIterator[Office]:
         "gas-below-floor",
     ],
 )
-async def test_an_order_against_the_policy(office: Office, order: dict[str, str], code: str, said: str) -> None:
-    await office.refused(office.otto, "/sweeps", order, code, said)
+async def test_an_order_against_the_policy(office: Office, order: dict[str, str], code: str, text: str) -> None:
+    await office.refused(office.otto, "/sweeps", order, code, text)
 
 
-async def test_what_a_buyer_is_promised_is_not_swept(office: Office) -> None:
-    """30,000 in stock, 5,000 the floor: 20,000 could go, were it not for the 10,000 of a payment under way."""
+async def test_coins_reserved_for_buyers_are_not_swept(office: Office) -> None:
+    """The stock is 30,000 and the floor 5,000: 20,000 could be swept if a payment in progress did not need 10,000."""
     assert (await office.service.create(sourceAmount="10000"))[0] == 201
     async with office.service.database.write() as conn:
         await conn.execute(sa.update(sessions).values(payment_status="fulfillment_processing"))
@@ -118,11 +118,11 @@ async def test_what_a_buyer_is_promised_is_not_swept(office: Office) -> None:
     assert (await office.otto.post("/sweeps", order))[0] == 201
 
 
-async def test_an_order_that_names_a_destination_is_none(office: Office) -> None:
-    before = await rows(office.service)
+async def test_a_sweep_request_with_a_destination_is_refused(office: Office) -> None:
+    before = await money_rows(office.service)
     status, problem = await office.otto.post("/sweeps", ORDER | {"to": HOT_WALLET})
     assert (status, problem["errors"][0]["pointer"]) == (422, "/to")
-    assert await rows(office.service) == before
+    assert await money_rows(office.service) == before
 
 
 async def test_an_own_proposal_is_not_approved_and_a_second_is_not_made(office: Office) -> None:

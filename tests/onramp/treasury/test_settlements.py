@@ -14,11 +14,11 @@ from onramp.auth.api_keys.table import api_keys
 from onramp.auth.roles import Role
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.screening.sanctions_list import Screening, ScreeningMetrics
-from tests.onramp.cli.test_treasury import onramp
-from tests.onramp.treasury.test_ledger import acts
-from tests.onramp.treasury.test_payouts import NOW
 from tests.support.operators import make_key, operator_client
 from tests.support.service import HOT_WALLET, Service, Start
+from tests.support.service_payouts import NOW
+from tests.support.treasury_commands import run_treasury_async
+from tests.support.treasury_rows import treasury_actions
 from treasury.ledger import service as ledger_service
 from treasury.ledger import usdc as books
 from treasury.ledger.states import Account
@@ -57,8 +57,8 @@ async def test_one_key_settles_nothing(service: Service) -> None:
     assert await accounts(service) == (6, 0)
 
 
-async def test_a_look_alike_of_the_proposer_is_no_second_person(service: Service) -> None:
-    """Names are stored as they were given before look-alikes were refused."""
+async def test_a_look_alike_name_is_not_a_second_person(service: Service) -> None:
+    """Names stored before look-alikes were refused are still compared."""
     ada, alike = (
         await operator_client(service, "approver", "ada"),
         await operator_client(service, "approver", "somebody else"),
@@ -94,7 +94,7 @@ async def test_a_second_person_who_approves_settles_it(service: Service) -> None
         ("ons_1", "1.00", made["approvedBy"])
     ]
     assert (await otto.post("/settle-usdc", ORDER))[1] == made
-    assert await acts(service) == ["treasury.settle_usdc", "treasury.settle_usdc"]
+    assert await treasury_actions(service) == ["treasury.settle_usdc", "treasury.settle_usdc"]
     assert (await vera.get("/settle-usdc?status=nonsense"))[0] == 422
 
 
@@ -134,14 +134,14 @@ async def test_many_who_confirm_at_once_settle_once(service: Service) -> None:
     assert await accounts(service) == (6, 0)
 
 
-async def test_many_who_propose_at_once_make_one_claim(service: Service) -> None:
+async def test_concurrent_proposals_make_one_settlement(service: Service) -> None:
     people = [await operator_client(service, "operator", f"person {number}") for number in range(6)]
     answers = await asyncio.gather(*(one.post("/settle-usdc", ORDER) for one in people))
     assert sorted(status for status, _ in answers) == [200, 403, 403, 403, 403, 403]
     assert await accounts(service) == (6, 0)
 
 
-async def test_two_persons_take_a_settlement_back_and_it_can_be_settled_anew(service: Service) -> None:
+async def test_two_persons_reverse_a_settlement_and_it_can_be_settled_again(service: Service) -> None:
     otto, ada, eve = [await operator_client(service, *one) for one in PEOPLE]
     for person in (otto, ada):
         made = (await person.post("/settle-usdc", {"txHash": HASH, "amount": "2.5"}))[1]
@@ -176,15 +176,15 @@ async def test_two_persons_take_a_settlement_back_and_it_can_be_settled_anew(ser
         for person in (otto, ada):
             assert (await person.post(f"/settle-usdc/{HASH}/reverse"))[0] == 200
         assert await accounts(service) == (6, 0)
-    trail = await acts(service)
-    assert trail.count("treasury.reverse_usdc") == 7
-    assert trail.count("treasury.reject_usdc") == 1
+    actions = await treasury_actions(service)
+    assert actions.count("treasury.reverse_usdc") == 7
+    assert actions.count("treasury.reject_usdc") == 1
 
 
 PEOPLE: tuple[tuple[Role, str], ...] = (("operator", "otto"), ("approver", "ada"), ("approver", "eve"))
 
 
-async def test_what_was_settled_before_such_rows_were_kept_stays_and_can_be_taken_back(service: Service) -> None:
+async def test_settlements_from_before_the_table_remain_and_can_be_reversed(service: Service) -> None:
     async with service.database.write() as conn:
         await books.settle(conn, wallets=[HOT_WALLET], tx_hash=HASH.lower(), by="key_old", now=NOW, amount=3 * USDC)
     otto, ada, eve = [await operator_client(service, *one) for one in PEOPLE]
@@ -211,13 +211,13 @@ async def test_a_proposal_is_rejected_by_an_approver_or_by_who_made_it(service: 
         assert (await ada.post(f"/settle-usdc/{path}/reverse"))[0] == 404
 
 
-async def test_what_no_chain_showed_rings_and_is_counted(service: Service) -> None:
+async def test_an_unproven_settlement_raises_an_alarm_and_is_counted(service: Service) -> None:
     otto, ada = await operator_client(service, "operator", "otto"), await operator_client(service, "approver", "ada")
     rung = []
     for person in (otto, ada, otto):
-        with capture_logs() as said:
+        with capture_logs() as logged:
             await person.post("/settle-usdc", ORDER)
-        rung += [(line["event"], line["status"]) for line in said if line["log_level"] == "critical"]
+        rung += [(line["event"], line["status"]) for line in logged if line["log_level"] == "critical"]
     name = "treasury.usdc_settled_unverified"
     assert rung == [(name, "awaiting_approval"), (name, "settled")]
     registry = CollectorRegistry()
@@ -230,7 +230,7 @@ async def test_what_no_chain_showed_rings_and_is_counted(service: Service) -> No
 
 
 @pytest.mark.parametrize("tx_hash", ["0x" + "0" * 64, "0x" + "1" * 63, "0x" + "1" * 65, "1" * 64, "0x" + "g" * 64, 7])
-async def test_what_is_no_hash_is_refused(service: Service, tx_hash: str) -> None:
+async def test_an_invalid_hash_is_refused(service: Service, tx_hash: str) -> None:
     otto = await operator_client(service, "operator", "otto")
     assert (await otto.post("/settle-usdc", {**ORDER, "txHash": tx_hash}))[0] == 422
 
@@ -253,16 +253,20 @@ async def test_at_the_terminal_two_persons_settle_and_take_back(service: Service
         await make_key(service.database, "approver", "ada"),
     )
     typed = ("settle-usdc", "--tx-hash", HASH, "--session-id", "ons_1")
-    first = await onramp(service, otto, *typed)
+    first = await run_treasury_async(service.api, otto, *typed)
     assert (first.returncode, "an approver confirms it: onramp treasury settle-usdc" in first.stdout) == (0, True), (
         first
     )
-    listed = await onramp(service, ada, "settlements")
+    listed = await run_treasury_async(service.api, ada, "settlements")
     assert ("awaiting_approval" in listed.stdout, HASH.lower() in listed.stdout) == (True, True), listed
-    second = await onramp(service, ada, *typed)
+    second = await run_treasury_async(service.api, ada, *typed)
     assert (second.returncode, "Still receivable: 5.00 USDC" in second.stdout) == (0, True), second
-    asked = await onramp(service, otto, "reverse-usdc", HASH, "--note", "diverted")
+    asked = await run_treasury_async(service.api, otto, "reverse-usdc", HASH, "--note", "diverted")
     assert "An approver confirms it: onramp treasury reverse-usdc stl_" in asked.stdout, asked
-    assert (await onramp(service, otto, "reverse-usdc", HASH)).stderr.startswith("onramp: self_approval: ")
-    rejected = await onramp(service, ada, "reject-usdc", asked.stdout.split("reverse-usdc ")[1].split()[0])
+    assert (await run_treasury_async(service.api, otto, "reverse-usdc", HASH)).stderr.startswith(
+        "onramp: self_approval: "
+    )
+    rejected = await run_treasury_async(
+        service.api, ada, "reject-usdc", asked.stdout.split("reverse-usdc ")[1].split()[0]
+    )
     assert (rejected.returncode, "settled" in rejected.stdout) == (0, True), rejected

@@ -16,10 +16,10 @@ from onramp.bootstrap.factories import session_config
 from onramp.bootstrap.settlement import recipients_of
 from onramp.config.loader import load
 from onramp.dev.chain.devchain import DevChain
-from tests.onramp.cli.test_treasury import onramp
 from tests.support.ethereum import CHAIN_ID, Ethereum
 from tests.support.operators import OperatorClient, make_key, operator_client
 from tests.support.service import HOT_WALLET, SETTLEMENT, Service, Start
+from tests.support.treasury_commands import run_treasury_async
 from treasury.ledger import usdc as books
 from treasury.settlements import queries
 from treasury.settlements.verification import SettlementMonitor, UsdcChain
@@ -118,15 +118,18 @@ async def contradictions(ethereum: Ethereum) -> dict[str, str]:
     }
 
 
-async def test_a_transaction_that_did_something_else_settles_nothing_whoever_asks(
+async def test_a_transaction_that_did_something_else_settles_nothing(
     shop: tuple[Service, OperatorClient], ethereum: Ethereum
 ) -> None:
     service, otto = shop
     ada = await operator_client(service, "approver", "ada")
-    for said, tx_hash in (await contradictions(ethereum)).items():
+    for expected, tx_hash in (await contradictions(ethereum)).items():
         for person in (otto, ada):
             status, problem = await person.post("/settle-usdc", {"txHash": tx_hash, "sessionId": "ons_1"})
-            assert (status, problem["code"], said in problem["detail"]) == (409, "not_possible", True), (said, problem)
+            assert (status, problem["code"], expected in problem["detail"]) == (409, "not_possible", True), (
+                expected,
+                problem,
+            )
     assert await receivable(service) == 8
 
 
@@ -141,7 +144,7 @@ async def test_a_token_that_keeps_a_fee_clears_what_arrived(start: Start, ethere
     assert (await otto.post("/settle-usdc", {"txHash": tx_hash, "amount": "99"}))[1]["receivable"] == "1.00"
 
 
-async def test_what_is_not_deep_enough_or_not_known_waits_for_a_second_person_or_for_the_chain(
+async def test_an_unconfirmed_transfer_waits_for_a_second_person_or_for_the_chain(
     start: Start, ethereum: Ethereum
 ) -> None:
     # More blocks than the node mines by itself while this runs: it makes one each second.
@@ -187,19 +190,19 @@ async def test_a_settlement_whose_block_is_taken_back_is_found_out(
     assert (await row_of(service, made["id"])).contradiction is None
     await ethereum.rpc("evm_revert", before)
     await ethereum.mine(20)
-    with capture_logs() as said:
+    with capture_logs() as expected:
         await watch.step()
     row = await row_of(service, made["id"])
     assert (row.contradiction, row.verified) == ("it was seen, and is no longer in the chain", False)
-    assert [line["event"] for line in said if line["log_level"] == "critical"] == ["treasury.usdc_contradicted"]
-    # It rings once, not at every look.
-    with capture_logs() as said:
+    assert [line["event"] for line in expected if line["log_level"] == "critical"] == ["treasury.usdc_contradicted"]
+    # The alarm is raised once, not at every check.
+    with capture_logs() as expected:
         await watch.step()
-    assert [line["event"] for line in said if line["log_level"] == "critical"] == []
+    assert [line["event"] for line in expected if line["log_level"] == "critical"] == []
     await pool.close()
 
 
-async def test_what_two_persons_said_is_compared_with_the_chain_later(start: Start, ethereum: Ethereum) -> None:
+async def test_a_settlement_by_two_persons_is_compared_with_the_chain_later(start: Start, ethereum: Ethereum) -> None:
     service = await start()
     await owed(service, 5, 3)
     otto, ada = await operator_client(service, "operator", "otto"), await operator_client(service, "approver", "ada")
@@ -225,9 +228,9 @@ async def test_what_two_persons_said_is_compared_with_the_chain_later(start: Sta
 async def test_a_failed_transaction_is_no_arrival(ethereum: Ethereum) -> None:
     failed = await ethereum.pay(SETTLEMENT, 5 * USDC, sender=STRANGER)
     pool = Pool(parse_nodes(f"a={ethereum.anvil.url}"), chain_id=CHAIN_ID, agreement=1)
-    known: dict[str, Any] = {"token": ethereum.usdc, "recipients": [SETTLEMENT]}
-    assert isinstance(await read_arrival(pool, failed, confirmations=DEEP, **known), Contradicted)
-    assert isinstance(await read_arrival(pool, failed, confirmations=10**6, **known), Unseen)
+    arguments: dict[str, Any] = {"token": ethereum.usdc, "recipients": [SETTLEMENT]}
+    assert isinstance(await read_arrival(pool, failed, confirmations=DEEP, **arguments), Contradicted)
+    assert isinstance(await read_arrival(pool, failed, confirmations=10**6, **arguments), Unseen)
     await pool.close()
 
 
@@ -252,7 +255,7 @@ async def test_reconcile_does_not_agree_while_the_chain_contradicts_what_was_set
     await pool.close()
     found = (await otto.post("/reconcile"))[1]
     assert (found["agrees"], found["settlements"][0]["contradiction"] is None) == (False, False)
-    typed = await onramp(service, await make_key(service.database, "operator", "otto"), "reconcile")
+    typed = await run_treasury_async(service.api, await make_key(service.database, "operator", "otto"), "reconcile")
     assert (typed.returncode, f"onramp treasury reverse-usdc {made['id']}" in typed.stderr) == (1, True), typed.stderr
     for person in (otto, ada):
         assert (await person.post(f"/settle-usdc/{made['id']}/reverse"))[0] == 200

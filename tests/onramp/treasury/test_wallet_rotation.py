@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from onramp.bootstrap.errors import StartError
-from tests.onramp.cli.test_treasury import onramp
 from tests.support.clocks import OffsetClock
 from tests.support.operators import make_key, operator_client
 from tests.support.service import HOT_WALLET, Service, Start, replica
+from tests.support.treasury_commands import run_treasury_async
 from treasury import balances
 from treasury.core.hot_wallets import HotWallet
 from treasury.core.status import Status
@@ -40,10 +40,10 @@ async def test_nothing_starts_while_another_wallet_has_something_to_finish(start
     with pytest.raises(StartError) as refused:
         async with replica(sqlite_url, service, OffsetClock(), ()):
             pytest.fail("it started")
-    said = str(refused.value)
-    assert f"pay_10 of {BEFORE}: held" in said
-    assert f"pay_11 of {BEFORE}: broadcast" in said
-    assert said.count("pay_") == 2
+    output = str(refused.value)
+    assert f"pay_10 of {BEFORE}: held" in output
+    assert f"pay_11 of {BEFORE}: broadcast" in output
+    assert output.count("pay_") == 2
     async with service.database.write() as conn:
         await conn.execute(sa.update(payouts).values(status=Status.FINAL))
     async with replica(sqlite_url, service, OffsetClock(), ()):
@@ -61,7 +61,7 @@ async def before(service: Service, *, musd: int = 0, gas: int = 0, usdc: int = 0
             await usdc_books.post_receivable(conn, "ons_before", usdc, wallet=BEFORE, now=now)
 
 
-async def test_what_an_earlier_wallet_still_has_is_shown_until_it_is_cleared(service: Service) -> None:
+async def test_the_remaining_accounts_of_an_earlier_wallet_are_shown_until_cleared(service: Service) -> None:
     await before(service, musd=5 * 10**18, gas=7 * 10**12, usdc=2_500_000)
     async with service.database.write() as conn:
         await usdc_books.post_receivable(conn, "ons_now", 1_000_000, wallet=HOT_WALLET, now=datetime.now(UTC))
@@ -92,16 +92,16 @@ async def test_what_an_earlier_wallet_still_has_is_shown_until_it_is_cleared(ser
 
 async def test_the_terminal_says_what_to_type_about_an_earlier_wallet(service: Service) -> None:
     vera = await make_key(service.database, "viewer", "vera")
-    calm = await onramp(service, vera, "balances")
+    calm = await run_treasury_async(service.api, vera, "balances")
     assert (calm.returncode, "earlier" in calm.stdout) == (0, False), calm.stderr
     await before(service, musd=5 * 10**18, gas=7 * 10**12, usdc=2_500_000)
     for command in ("balances", "ledger"):
-        said = (await onramp(service, vera, command)).stdout
-        assert "earlier wallets, by the ledger" in said
-        assert f"{BEFORE} still holds 5.00 MUSD; with its key and HOT_WALLET_ADDRESS set to it: onramp treasury panic" in said  # fmt: skip
+        output = (await run_treasury_async(service.api, vera, command)).stdout
+        assert "earlier wallets, by the ledger" in output
+        assert f"{BEFORE} still holds 5.00 MUSD; with its key and HOT_WALLET_ADDRESS set to it: onramp treasury panic" in output  # fmt: skip
         assert (
             f"2.50 USDC of purchases that {BEFORE} paid has not been seen to arrive: onramp treasury settle-usdc"
-            in said
+            in output
         )
 
 

@@ -117,13 +117,13 @@ async def true_to_the_last_unit(service: Service, sandbox: Sandbox, bodies: Sequ
     async with service.database.read() as conn:
         stored = (await conn.execute(sa.select(sa.func.count()).select_from(inbox))).scalar_one()
         owed = {row.session_id: row for row in await conn.execute(sa.select(payouts))}
-        known = {row.stripe_session_id: row for row in await conn.execute(sa.select(sessions))}
+        rows_by_id = {row.stripe_session_id: row for row in await conn.execute(sa.select(sessions))}
     assert stored == len({orjson.loads(body)["id"] for body in bodies})
     complete = [fact for fact in sandbox.store.sessions if fact["status"] == "fulfillment_complete"]
     assert len(complete) > SESSIONS // 3
     assert len(owed) == len(complete)
     for fact in complete:
-        row = known[fact["id"]]
+        row = rows_by_id[fact["id"]]
         whole, _, fraction = fact["transaction_details"]["destination_amount"].partition(".")
         delivered = int(whole + fraction.ljust(6, "0"))
         assert row.delivered_units == delivered

@@ -1,4 +1,4 @@
-"""Stripe's door: what is not Stripe's is a 400, what is Stripe's is stored once."""
+"""The webhook endpoint: what Stripe did not sign is a 400, and what it signed is stored once."""
 
 import time
 from collections.abc import Callable
@@ -54,7 +54,7 @@ async def test_events_are_taken_from_listed_addresses_alone(start: Start) -> Non
         load(STRIPE_WEBHOOK_ADDRESSES="stripe.com")
 
 
-async def test_without_our_proxy_a_header_makes_nobody_stripe(start: Start) -> None:
+async def test_without_a_trusted_proxy_no_header_identifies_stripe(start: Start) -> None:
     service = await start(STRIPE_WEBHOOK_ADDRESSES="3.18.12.63")
     headers = {"Stripe-Signature": sign(make_event()), "X-Forwarded-For": "3.18.12.63"}
     async with service.http.post(f"{service.api}/api/v1/webhooks/stripe", data=make_event(), headers=headers) as answer:
@@ -130,7 +130,9 @@ HEADERS: dict[str, Callable[[], str | None]] = {
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
-async def test_what_stripe_did_not_sign_now_is_400(service: Service, header: Callable[[], str | None]) -> None:
+async def test_an_event_without_a_recent_signature_of_stripe_is_400(
+    service: Service, header: Callable[[], str | None]
+) -> None:
     status, problem = await post_event(service, make_event(), header())
     assert (status, problem["code"]) == (400, "signature_invalid")
     assert await rows(service) == []
@@ -167,7 +169,7 @@ def test_no_body_raises_anything_else(body: bytes) -> None:
         parse_event(body)
 
 
-async def test_without_a_secret_the_door_stays_shut(start: Start) -> None:
+async def test_without_a_secret_every_event_is_refused(start: Start) -> None:
     service = await start(STRIPE_WEBHOOK_SECRETS=SecretStr(""))
     header = sign(make_event(), "")
     async with service.http.post(

@@ -1,6 +1,5 @@
-"""The verification of the cold wallet: a real 3-of-5 Safe passes, and everything that only looks like it is refused."""
+"""The verification of the cold wallet: a real 3-of-5 Safe passes, and every imitation is refused."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,18 +19,6 @@ from treasury.cold.service import PoolColdWallet, pin_of
 
 HOT = to_checksum("0x" + "a0" * 20)
 ELSE = to_checksum("0x" + "e1" * 20)
-
-
-@pytest.fixture
-async def pool(chain: DevChain) -> AsyncIterator[Pool]:
-    made = Pool(parse_nodes(",".join(chain.rpc_urls), ""), chain_id=CHAIN_ID)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def safes(chain: DevChain) -> Safes:
-    return Safes(chain)
 
 
 async def verify(pool: Pool, pin: ColdPin) -> Verified | Unverified:
@@ -75,7 +62,7 @@ async def test_a_version_that_is_not_registered_on_the_chain_is_refused(
     assert "is not Safe 1.3.0 of Mezo mainnet" in verdict.detail
 
 
-async def test_a_counterfeit_that_answers_like_the_real_one_is_refused_for_its_code(
+async def test_a_counterfeit_with_the_same_answers_is_refused_for_its_code(
     pool: Pool, safes: Safes, chain: DevChain
 ) -> None:
     true = chain.deployment.safe
@@ -150,7 +137,7 @@ async def test_an_address_without_a_contract_is_refused(pool: Pool, safes: Safes
     assert await refused(pool, safes.pin(nobody)) == f"There is no contract at {nobody}."
 
 
-async def test_one_operator_is_not_enough_whatever_agreement_is_configured(safes: Safes, chain: DevChain) -> None:
+async def test_one_provider_is_never_enough_whatever_agreement_is_configured(safes: Safes, chain: DevChain) -> None:
     alone = Pool(parse_nodes(chain.rpc_urls[0], ""), chain_id=CHAIN_ID, agreement=1)
     try:
         assert "two providers" in await refused(alone, safes.pin(chain.deployment.safe))

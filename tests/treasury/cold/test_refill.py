@@ -1,35 +1,21 @@
 """Money leaves a real Safe with three owners' signatures on a prepared refill, and with nothing less."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 from coincurve import PrivateKey
 
-from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
 from chain.types import keccak, to_checksum
 from onramp.dev.chain.artifacts import call_data
 from onramp.dev.chain.deploy import DeployError
-from onramp.dev.chain.devchain import CHAIN_ID, DevChain
+from onramp.dev.chain.devchain import CHAIN_ID
 from tests.support.safes import Safes, sign
 from treasury.cold.refill import Refill, prepare
 from treasury.cold.service import PoolColdWallet
 
 HOT = to_checksum("0x" + "a0" * 20)
 MUSD = 10**18
-
-
-@pytest.fixture
-async def pool(chain: DevChain) -> AsyncIterator[Pool]:
-    made = Pool(parse_nodes(",".join(chain.rpc_urls), ""), chain_id=CHAIN_ID)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def safes(chain: DevChain) -> Safes:
-    return Safes(chain)
 
 
 async def prepared(pool: Pool, safes: Safes, amount: int = 7 * MUSD) -> Refill:

@@ -36,7 +36,7 @@ class Overtaken:
         return answer
 
 
-async def test_a_payout_above_a_limit_waits_for_a_person_and_blocks_nobody(world: TreasuryWorld) -> None:
+async def test_a_payout_above_a_limit_waits_for_a_person_and_blocks_no_other(world: TreasuryWorld) -> None:
     world.policy.approval_above = 10 * MUSD
     await world.owe("ons_large", 11 * MUSD)
     world.clock.seconds += 1
@@ -81,7 +81,7 @@ async def test_a_reverted_payout_is_tried_again_once_its_first_attempt_is_proved
 
 
 async def test_an_attempt_that_turns_out_to_have_paid_is_not_made_again(world: TreasuryWorld) -> None:
-    """The agreed word was "reverted", and a reorganisation made it otherwise."""
+    """The agreed outcome was "reverted", and a reorganisation changed it."""
     sender = await reverted_payout(world)
     for mined in world.chain.mined.values():
         mined.reverted = False
@@ -92,7 +92,7 @@ async def test_an_attempt_that_turns_out_to_have_paid_is_not_made_again(world: T
     await world.cycles(sender, 4)
     payout = await world.payout("ons_one")
     assert (payout.status, payout.reason) == (Status.HELD, "not_proved_dead")
-    assert await world.status("ons_two") is Status.FINAL, "nobody waits behind it"
+    assert await world.status("ons_two") is Status.FINAL, "no payout waits behind it"
     assert len(world.chain.transfers()) == 2
 
 
@@ -139,7 +139,7 @@ async def test_a_no_that_comes_as_the_nonce_is_taken_is_too_late(world: Treasury
         assert problem.value.code == "not_possible"
 
 
-async def test_what_is_on_its_way_can_be_neither_rejected_nor_tried_again(world: TreasuryWorld) -> None:
+async def test_a_signed_payout_can_be_neither_rejected_nor_retried(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     await world.sender().step()
     assert await refusal_code(world, approvals.reject, "ons_one") == "not_possible"
@@ -153,7 +153,7 @@ async def test_a_recipient_on_the_list_is_held(world: TreasuryWorld) -> None:
     assert ((await world.payout("ons_one")).reason, world.signer.requests) == ("screening", [])
 
 
-async def test_what_another_hot_wallet_owed_is_settled_and_never_tried_by_this_one(world: TreasuryWorld) -> None:
+async def test_a_payout_of_another_hot_wallet_is_settled_and_never_retried_by_this_one(world: TreasuryWorld) -> None:
     await reverted_payout(world)
     assert await refusal_code(world, approvals.retry, "ons_one", person="anna", wallet=ANOTHER_WALLET) == "not_possible"
     assert (await decide(world, paid_elsewhere.settle, "ons_one", note="paid from the Safe")).status is Status.CANCELLED

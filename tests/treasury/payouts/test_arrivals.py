@@ -5,7 +5,7 @@ from tests.support.treasury_world import TreasuryWorld
 from treasury.payouts.new_payouts import Arrivals
 
 
-async def test_each_new_payout_wakes_once_and_one_that_waits_does_not_again(world: TreasuryWorld) -> None:
+async def test_each_new_payout_wakes_the_sender_once_and_a_waiting_one_does_not_again(world: TreasuryWorld) -> None:
     woken: list[str] = []
     arrivals = Arrivals(world.database, WALLET, lambda: woken.append("treasury"))
     await arrivals.poll()

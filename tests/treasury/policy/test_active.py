@@ -86,7 +86,7 @@ async def test_the_day_counts_a_sweep_from_its_nonce_however_long_its_approval_t
                 await planned
 
 
-async def test_a_payout_waits_while_nobody_can_say_whether_its_recipient_is_listed(world: TreasuryWorld) -> None:
+async def test_a_payout_waits_while_its_recipient_cannot_be_screened(world: TreasuryWorld) -> None:
     await propose_terms(world, TERMS)
     unknown = {to_checksum(BUYER)}
     purchases = FakePurchases(unscreenable=unknown)

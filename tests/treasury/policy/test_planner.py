@@ -12,17 +12,15 @@ from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, p
 
 
 @given(snapshots(), optional_amounts)
-def test_no_plan_goes_below_the_floor_takes_what_is_promised_or_exceeds_a_limit(
-    seen: Snapshot, order: int | None
-) -> None:
+def test_no_plan_goes_below_the_floor_uses_reserved_coins_or_exceeds_a_limit(seen: Snapshot, order: int | None) -> None:
     verdict = plan(seen, order)
     assert verdict == plan(replace(seen), order)
     if not isinstance(verdict, Movement):
         return
     limits = seen.asset.sweeps
-    left = seen.on_chain - verdict.amount
+    remaining = seen.on_chain - verdict.amount
     assert verdict.amount > 0
-    assert left - sum(seen.reserved) - seen.processing >= seen.asset.floor
+    assert remaining - sum(seen.reserved) - seen.processing >= seen.asset.floor
     assert limits.max_per_transaction is None or verdict.amount <= limits.max_per_transaction
     assert limits.max_per_day is None or seen.swept + verdict.amount <= limits.max_per_day
     assert limits.min is None or verdict.amount >= limits.min
@@ -31,7 +29,7 @@ def test_no_plan_goes_below_the_floor_takes_what_is_promised_or_exceeds_a_limit(
     assert verdict.approval_needed or verdict.amount <= limits.approval_above
     assert seen.first or verdict.approval_needed == (verdict.amount > limits.approval_above)
     assert order is None or verdict.amount == order or seen.first
-    # A plan is accepted again, as the last look before the signature asks for it.
+    # A plan is accepted again, as in the last check before the signature.
     assert isinstance(plan(seen, verdict.amount), Movement)
 
 
@@ -46,24 +44,24 @@ def test_the_sweeper_acts_above_the_ceiling_alone() -> None:
 def test_each_refusal_names_its_rule() -> None:
     seen = Snapshot(MUSD_RULES, 30_000 * MUSD, [1000 * MUSD], 500 * MUSD, 95_000 * MUSD)
 
-    def said(order: int | None, **changes: object) -> str:
+    def refusal_of(order: int | None, **changes: object) -> str:
         verdict = plan(replace(seen, **changes), order)  # type: ignore[arg-type]
         return verdict.rule if isinstance(verdict, Refusal) else type(verdict).__name__
 
-    assert said(29_000 * MUSD) == "available"
-    assert said(24_000 * MUSD) == "assets.MUSD.floor"
-    assert said(99 * MUSD) == "sweeps.min"
+    assert refusal_of(29_000 * MUSD) == "available"
+    assert refusal_of(24_000 * MUSD) == "assets.MUSD.floor"
+    assert refusal_of(99 * MUSD) == "sweeps.min"
     free = replace(MUSD_RULES, floor=0, sweeps=SweepLimits(0, None, None, None))
-    assert said(0, asset=free) == "sweeps.min"
-    assert said(28_500 * MUSD, asset=free) == "Movement"
-    assert said(28_500 * MUSD + 1, asset=free) == "available"
-    assert said(20_001 * MUSD) == "sweeps.max_per_transaction"
+    assert refusal_of(0, asset=free) == "sweeps.min"
+    assert refusal_of(28_500 * MUSD, asset=free) == "Movement"
+    assert refusal_of(28_500 * MUSD + 1, asset=free) == "available"
+    assert refusal_of(20_001 * MUSD) == "sweeps.max_per_transaction"
     spent = plan(seen, 5001 * MUSD)
     assert isinstance(spent, Refusal)
     assert (spent.rule, spent.sentence) == ("sweeps.max_per_day", "5000.00 MUSD may still be swept in these 24 hours.")
-    assert said(5000 * MUSD) == "Movement"
-    assert said(None, active="swp_1") == "one sweep at a time"
-    assert said(None, on_chain=15_000 * MUSD) == "Nothing"
+    assert refusal_of(5000 * MUSD) == "Movement"
+    assert refusal_of(None, active="swp_1") == "one sweep at a time"
+    assert refusal_of(None, on_chain=15_000 * MUSD) == "Nothing"
     excess, first = plan(seen, None), plan(replace(seen, first=True), None)
     assert isinstance(excess, Movement)
     assert isinstance(first, Movement)

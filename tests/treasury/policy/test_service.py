@@ -20,7 +20,7 @@ async def active(world: TreasuryWorld) -> int:
         return (await policy_service.require_active(conn, SCOPE)).version
 
 
-async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world: TreasuryWorld) -> None:
+async def test_a_stricter_policy_applies_at_once_and_a_looser_one_by_two_persons(world: TreasuryWorld) -> None:
     looser = with_musd(floor=1)
     assert await propose_terms(world, TERMS) == (VersionStatus.ACTIVE, 1)
     assert await propose_terms(world, TERMS) == (VersionStatus.ACTIVE, 1)
@@ -41,7 +41,7 @@ async def test_stricter_terms_apply_at_once_and_looser_ones_by_two_persons(world
     assert await active(world) == 3
 
 
-async def test_in_production_a_day_passes_and_one_person_can_still_say_no(world: TreasuryWorld) -> None:
+async def test_in_production_a_day_passes_in_which_one_person_can_still_reject(world: TreasuryWorld) -> None:
     await propose_terms(world, TERMS)
     for refused in (True, False):
         await propose_terms(world, with_musd(floor=1), "anna", production=True)

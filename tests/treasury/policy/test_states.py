@@ -32,7 +32,7 @@ def test_only_what_takes_away_is_a_tightening() -> None:
 
 
 @given(snapshots(), snapshots())
-def test_what_differs_is_a_loosening_one_way_at_least(one: Snapshot, other: Snapshot) -> None:
+def test_every_difference_is_a_loosening_in_at_least_one_direction(one: Snapshot, other: Snapshot) -> None:
     first, second = with_musd(floor=one.asset.floor, target=one.asset.target), with_musd(floor=other.asset.floor, target=other.asset.target)  # fmt: skip
     there, back = compare(first, second), compare(second, first)
     assert isinstance(there, Unchanged) == (first == second) == isinstance(back, Unchanged)

@@ -17,7 +17,7 @@ each = pytest.mark.parametrize("each_signer", ["local", "aws", "gcp", "softhsm"]
 
 
 @each
-async def test_what_is_signed_recovers_to_the_pinned_wallet_and_is_accepted_by_nodes(each_signer: Signer) -> None:
+async def test_a_signature_recovers_to_the_pinned_wallet_and_is_accepted_by_nodes(each_signer: Signer) -> None:
     from eth_account.typed_transactions.typed_transaction import TypedTransaction
     from hexbytes import HexBytes
 
@@ -36,7 +36,7 @@ async def test_what_is_signed_recovers_to_the_pinned_wallet_and_is_accepted_by_n
 
 
 @each
-async def test_the_key_is_there_and_is_the_pinned_one(each_signer: Signer) -> None:
+async def test_the_key_exists_and_is_the_pinned_one(each_signer: Signer) -> None:
     await each_signer.probe()
 
 
@@ -64,7 +64,7 @@ async def test_an_end_of_a_nonce_is_signed_and_moves_nothing(each_signer: Signer
     ],
     ids=lambda change: next(iter(change)),
 )
-async def test_what_breaks_a_rule_is_not_signed(each_signer: Signer, change: dict[str, object]) -> None:
+async def test_an_intent_that_breaks_a_rule_is_not_signed(each_signer: Signer, change: dict[str, object]) -> None:
     intent = replace(INTENT, wallet=each_signer.address)
     with pytest.raises(SignerRefused, match="Refused to sign"):
         await each_signer.sign(replace(intent, **change))  # type: ignore[arg-type] # each by its own name

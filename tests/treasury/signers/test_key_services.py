@@ -68,9 +68,9 @@ async def test_another_key_is_detected_before_and_after_the_first_check(rig: Rig
 @pytest.mark.parametrize("fault", ["disabled", "denied", "another_curve"])
 async def test_a_key_that_cannot_sign_is_named_by_the_probe(rig: Rig, fault: str) -> None:
     setattr(rig.key.faults, fault, True)
-    with pytest.raises(SignerRefused) as told:
+    with pytest.raises(SignerRefused) as raised:
         await rig.signer.probe()
-    assert str(told.value).endswith(".")
+    assert str(raised.value).endswith(".")
     assert rig.key.signatures == 0
 
 
@@ -162,7 +162,7 @@ def test_no_signer_shows_its_key(aws: Rig) -> None:
 
 
 @pytest.mark.parametrize("der", [b"", b"\x30", b"\x30\x06\x02\x01\x01\x02\x01", b"\x30\x80" + bytes(20), bytes(72)])
-def test_what_is_no_der_is_refused(der: bytes) -> None:
+def test_invalid_der_is_refused(der: bytes) -> None:
     with pytest.raises(SignerRefused):
         decode_der(der)
 

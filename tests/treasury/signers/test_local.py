@@ -59,7 +59,7 @@ async def test_the_bytes_are_those_of_eth_account(keystore: Path) -> None:
     assert signed.hash == "0x" + bytes(theirs.hash).hex()
 
 
-def test_a_high_s_is_lowered_and_still_ours() -> None:
+def test_a_high_s_is_lowered_and_the_signature_stays_valid() -> None:
     r, s = digest_signature(INTENT)
     assert assemble(INTENT, r, CURVE_ORDER - s, "a").raw == assemble(INTENT, r, s, "b").raw
 

@@ -64,7 +64,7 @@ async def test_a_panic_runs_while_coins_are_gone_and_nothing_else_does(world: Tr
     assert len(world.signer.requests) == 1
 
 
-async def test_a_panic_runs_though_another_hand_used_the_key(world: TreasuryWorld) -> None:
+async def test_a_panic_runs_although_a_stranger_used_the_key(world: TreasuryWorld) -> None:
     sender = world.sender()
     await world.cycles(sender, 1)
     world.chain.balance -= 100 * MUSD
@@ -80,7 +80,7 @@ async def test_a_panic_runs_though_another_hand_used_the_key(world: TreasuryWorl
     assert len(world.signer.requests) == 1
 
 
-async def test_a_panic_runs_though_one_transfer_is_another_than_the_row_says(world: TreasuryWorld) -> None:
+async def test_a_panic_runs_although_one_transfer_differs_from_its_row(world: TreasuryWorld) -> None:
     sender = world.sender()
     await world.mismatched(sender)
     assert world.metrics.alarms["transfer_mismatch"] == 1
@@ -163,7 +163,7 @@ async def test_a_token_that_cannot_move_keeps_no_other_in_a_wallet_that_is_empti
     assert world.chain.balances[frozen] == 50
 
 
-async def test_a_panic_that_nobody_approved_in_time_keeps_no_other_while_signing_is_stopped(
+async def test_a_panic_that_expired_does_not_block_another_while_signing_is_stopped(
     world: TreasuryWorld,
 ) -> None:
     sender = world.sender()

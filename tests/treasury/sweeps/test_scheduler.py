@@ -17,7 +17,7 @@ async def rows(world: TreasuryWorld) -> list[tuple[Status, int, str]]:
         return sorted((row.status, row.amount, row.proposed_by) for row in await sweeps_service.page(conn))
 
 
-async def test_what_is_above_the_ceiling_is_swept_first_a_little_and_then_down_to_the_target(
+async def test_a_balance_above_the_ceiling_is_swept_in_a_small_first_step_and_then_to_the_target(
     world: TreasuryWorld,
 ) -> None:
     world.planner = ExcessPlanner()

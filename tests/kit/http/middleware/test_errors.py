@@ -1,4 +1,4 @@
-"""A database that is away, and a statement that is wrong: the first is told to try again, the second is our fault."""
+"""A database that is away is answered with 503 and Retry-After; a statement that is wrong with 500."""
 
 from typing import Any
 

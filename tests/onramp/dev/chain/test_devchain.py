@@ -33,7 +33,7 @@ async def view(chain: DevChain, to: str, signature: str, returns: str, *values: 
     return decode([returns], bytes.fromhex(raw[2:]))[0]
 
 
-async def test_the_real_musd_stands_at_its_testnet_address(chain: DevChain) -> None:
+async def test_the_real_musd_is_at_its_testnet_address(chain: DevChain) -> None:
     musd = chain.deployment.musd
     assert (chain.deployment.chain_id, musd) == (CHAIN_ID, CANONICAL_MUSD)
     assert await view(chain, musd, "name()", "string") == "Mezo USD"
@@ -77,17 +77,17 @@ async def test_gas_is_set_to_the_amount_asked_for(chain: DevChain) -> None:
 
 
 async def test_the_safe_asks_for_three_of_its_five_owners_and_is_a_canonical_1_4_1(chain: DevChain) -> None:
-    known = chain.deployment
-    assert await view(chain, known.safe, "getThreshold()", "uint256") == 3
-    owners = await view(chain, known.safe, "getOwners()", "address[]")
-    assert tuple(to_checksum(owner) for owner in owners) == known.safe_owners
-    assert len(set(known.safe_owners)) == 5
-    assert await view(chain, known.safe, "VERSION()", "string") == "1.4.1"
-    slot = await chain.rpc("eth_getStorageAt", known.safe, "0x0", "latest")
+    deployment = chain.deployment
+    assert await view(chain, deployment.safe, "getThreshold()", "uint256") == 3
+    owners = await view(chain, deployment.safe, "getOwners()", "address[]")
+    assert tuple(to_checksum(owner) for owner in owners) == deployment.safe_owners
+    assert len(set(deployment.safe_owners)) == 5
+    assert await view(chain, deployment.safe, "VERSION()", "string") == "1.4.1"
+    slot = await chain.rpc("eth_getStorageAt", deployment.safe, "0x0", "latest")
     assert to_checksum("0x" + slot[-40:]) == "0x29fcB43b46531BcA003ddC8FCB67FFE91900C762"
 
 
-async def test_the_singleton_cannot_be_set_up_by_anybody(chain: DevChain) -> None:
+async def test_the_singleton_cannot_be_set_up(chain: DevChain) -> None:
     zero = "0x" + "0" * 40
     setup = call_data(
         "setup(address[],uint256,address,bytes,address,address,uint256,address)",
@@ -99,19 +99,19 @@ async def test_the_singleton_cannot_be_set_up_by_anybody(chain: DevChain) -> Non
 
 @pytest.mark.parametrize("signers", [2, 3])
 async def test_the_safe_moves_musd_with_three_signatures_and_not_with_two(chain: DevChain, signers: int) -> None:
-    known, executor, zero = chain.deployment, (await chain.rpc("eth_accounts"))[9], "0x" + "0" * 40
-    await chain.mint(known.safe, 5 * ONE)
-    held = await chain.balance(known.safe)
+    deployment, executor, zero = chain.deployment, (await chain.rpc("eth_accounts"))[9], "0x" + "0" * 40
+    await chain.mint(deployment.safe, 5 * ONE)
+    held = await chain.balance(deployment.safe)
     inner = bytes.fromhex(call_data("transfer(address,uint256)", BUYER, 5 * ONE)[2:])
-    fields = (known.musd, 0, inner, 0, 0, 0, 0, zero, zero)
+    fields = (deployment.musd, 0, inner, 0, 0, 0, 0, zero, zero)
     kinds = "address,uint256,bytes,uint8,uint256,uint256,uint256,address,address"
-    nonce = await view(chain, known.safe, "nonce()", "uint256")
-    digest = await view(chain, known.safe, f"getTransactionHash({kinds},uint256)", "bytes32", *fields, nonce)
-    keys = sorted(known.safe_owner_keys, key=lambda key: int(Account.from_key(key).address, 16))[:signers]
+    nonce = await view(chain, deployment.safe, "nonce()", "uint256")
+    digest = await view(chain, deployment.safe, f"getTransactionHash({kinds},uint256)", "bytes32", *fields, nonce)
+    keys = sorted(deployment.safe_owner_keys, key=lambda key: int(Account.from_key(key).address, 16))[:signers]
     signatures = b"".join(Account.unsafe_sign_hash(digest, key).signature for key in keys)
     call = {
         "from": executor,
-        "to": known.safe,
+        "to": deployment.safe,
         "data": call_data(f"execTransaction({kinds},bytes)", *fields, signatures),
     }
     if signers == 2:
@@ -120,7 +120,7 @@ async def test_the_safe_moves_musd_with_three_signatures_and_not_with_two(chain:
         return
     await chain.rpc("eth_sendTransaction", call)
     async with asyncio.timeout(60):
-        while await chain.balance(known.safe) != held - 5 * ONE:
+        while await chain.balance(deployment.safe) != held - 5 * ONE:
             await asyncio.sleep(0.05)
 
 
@@ -138,14 +138,14 @@ async def test_deploying_again_changes_nothing(chain: DevChain) -> None:
 async def test_a_restart_with_a_data_directory_keeps_balances_and_addresses(tmp_path: Path) -> None:
     first = DevChain()
     await first.start(tmp_path)
-    known = first.deployment
+    deployment = first.deployment
     await first.mint(BUYER, 7 * ONE)
     head = int(await first.rpc("eth_blockNumber"), 16)
     await first.stop()
     second = DevChain()
     await second.start(tmp_path)
     try:
-        assert second.deployment == known
+        assert second.deployment == deployment
         assert await second.balance(BUYER) == 7 * ONE
         assert int(await second.rpc("eth_blockNumber"), 16) >= head
         await second.mint(BUYER, ONE)
@@ -186,7 +186,7 @@ async def test_a_node_that_ends_at_once_says_why(tmp_path: Path) -> None:
         await Anvil(chain_id=CHAIN_ID).start(tmp_path)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child that its parent died")
 async def test_the_node_ends_when_its_parent_is_killed_and_has_saved_its_state(tmp_path: Path) -> None:
     port = free_port()
     script = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.onramp.dev.stripe.conftest import Sandbox, Start
+from tests.support.stripe_sandbox import Sandbox, Start
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.onramp.dev.stripe.conftest import Sandbox, Start
+from tests.support.stripe_sandbox import Sandbox, Start
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 WALLET = "0x" + "ab" * 20
@@ -171,7 +171,7 @@ async def test_metadata_keys_may_be_digits(sandbox: Sandbox) -> None:
     assert session["metadata"] == {"session_id": "ons_1", "0": "a", "1": "b"}
 
 
-async def test_the_first_surface_ignores_flat_fields_without_a_word(start: Start) -> None:
+async def test_a_sandbox_without_flat_fields_ignores_them_silently(start: Start) -> None:
     sandbox = await start(flat_fields=False)
     details = (await sandbox.create())["transaction_details"]
 

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from tests.onramp.dev.stripe.conftest import Sandbox
+from tests.support.stripe_sandbox import Sandbox
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 KEY = {"Idempotency-Key": "k1"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.onramp.dev.stripe.conftest import Answer, Sandbox, Shop
+from tests.support.stripe_sandbox import Answer, Sandbox, Shop
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 CARD = "4242 4242 4242 4242"
@@ -53,7 +53,7 @@ async def test_the_client_secret_lets_in_too_and_nothing_else_does(sandbox: Sand
     assert statuses == [200, 404, 404, 404, 404]
 
 
-async def test_no_secret_is_told_to_the_page(sandbox: Sandbox) -> None:
+async def test_the_page_receives_no_secret(sandbox: Sandbox) -> None:
     session = await sandbox.create()
     text = str((await ask(sandbox, "state", session)).body)
     assert "_secret_" not in text
@@ -82,7 +82,7 @@ async def test_the_amount_can_be_edited_and_is_what_is_paid(sandbox: Sandbox, sh
         {"source_amount": 5},
     ],
 )
-async def test_what_is_locked_pinned_or_nonsense_is_refused(sandbox: Sandbox, edit: dict[str, Any]) -> None:
+async def test_locked_pinned_and_invalid_values_are_refused(sandbox: Sandbox, edit: dict[str, Any]) -> None:
     session = await sandbox.create()
     assert (await ask(sandbox, "confirm", session, number=CARD, **edit)).status == 400
     assert await status_of(sandbox, session) == "requires_payment"
@@ -101,7 +101,7 @@ async def test_an_open_session_lets_the_buyer_choose_wallet_and_network(sandbox:
     assert (details["wallet_address"], details["destination_network"]) == (wallet, "base")
 
 
-async def test_two_payments_at_once_are_one(sandbox: Sandbox, shop: Shop) -> None:
+async def test_two_concurrent_payments_are_one(sandbox: Sandbox, shop: Shop) -> None:
     session = await sandbox.create()
     answers = await asyncio.gather(*(ask(sandbox, "confirm", session, number=CARD) for _ in range(5)))
     await shop.wait(3)

@@ -1,18 +1,16 @@
 """The page and the browser script in a real browser, alone and in a shop's page of another origin."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 from playwright.async_api import FrameLocator, Page, async_playwright, expect
 
-from tests.onramp.dev.stripe.conftest import Sandbox, Serve
+from tests.support.browser import CHROMIUM, NEEDS_CHROMIUM
+from tests.support.stripe_sandbox import Sandbox, Serve
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SESSIONS = "/v1/crypto/onramp_sessions"
-pytestmark = pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="no chromium on this machine")
+pytestmark = NEEDS_CHROMIUM
 
 SHOP = """<!doctype html><title>Shop</title><div id="pay"></div><script src="{url}/sandbox/stripe-onramp.js"></script><script>
 window.heard = [];
@@ -75,7 +73,7 @@ async def test_an_open_session_offers_wallet_and_asset(page: Page, sandbox: Sand
     ] == "base"
 
 
-async def test_the_script_frames_the_page_in_a_shop_and_tells_what_happens(
+async def test_the_script_frames_the_page_in_a_shop_and_emits_its_events(
     page: Page, sandbox: Sandbox, serve: Serve
 ) -> None:
     session = await sandbox.create()

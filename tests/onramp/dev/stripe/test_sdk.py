@@ -1,4 +1,4 @@
-"""Stripe's official client, unchanged, against the sandbox; and the sandbox as a process of its own."""
+"""Stripe's official client, unchanged, against the sandbox; and the sandbox as a separate process."""
 
 import asyncio
 import re
@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 import stripe
 
-from tests.onramp.dev.stripe.conftest import Sandbox, Shop
 from tests.support.paths import ROOT
+from tests.support.stripe_sandbox import Sandbox, Shop
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 ORDER = {
@@ -50,7 +50,9 @@ async def test_create_read_and_list(client: stripe.StripeClient, sandbox: Sandbo
     assert re.match("req_", made.headers["Request-Id"])
 
 
-async def test_its_errors_are_the_ones_the_client_knows(client: stripe.StripeClient, sandbox: Sandbox) -> None:
+async def test_the_sandboxs_errors_are_those_that_the_client_knows(
+    client: stripe.StripeClient, sandbox: Sandbox
+) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refused:
         await client.raw_request_async("post", SESSIONS, source_amount="5")
     assert refused.value.code == "crypto_onramp_missing_source_currency"
@@ -69,7 +71,7 @@ async def test_its_errors_are_the_ones_the_client_knows(client: stripe.StripeCli
         ).raw_request_async("get", SESSIONS)
 
 
-async def test_its_own_retry_ends_with_one_session(sandbox: Sandbox) -> None:
+async def test_the_clients_own_retry_ends_with_one_session(sandbox: Sandbox) -> None:
     await sandbox.control("faults", kind="500_before")
     client = client_of(sandbox.url, sandbox.http, max_network_retries=1)
     await client.raw_request_async("post", SESSIONS, **ORDER)
@@ -77,9 +79,18 @@ async def test_its_own_retry_ends_with_one_session(sandbox: Sandbox) -> None:
 
 
 async def test_the_sandbox_runs_alone(shop: Shop) -> None:
-    given = ["--port", "0", "--secret-key", "sk_test_1", "--webhook-url", shop.url, "--webhook-secret", "whsec_alone"]
+    arguments = [
+        "--port",
+        "0",
+        "--secret-key",
+        "sk_test_1",
+        "--webhook-url",
+        shop.url,
+        "--webhook-secret",
+        "whsec_alone",
+    ]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "onramp.dev.stripe", *given, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "onramp.dev.stripe", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None

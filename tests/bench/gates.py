@@ -1,4 +1,4 @@
-"""The service with two more routes: the session read again, for viewers and for wallets alone, so that the door is all that differs."""
+"""The service with two more routes: reading a session, open to viewers and to wallets only, so that authentication is the only difference."""
 
 import asyncio
 import sys
